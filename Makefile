@@ -1,0 +1,43 @@
+# Two commands matter: "make demo" and "make test". Each builds its own environment first.
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test test-quick check format lock servers clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+env: ## build .venv with everything that developing needs
+	@requirements/install dev
+
+demo: ## run the five services, a broker and the collector; end with one order's whole trail
+	@requirements/install demo
+	@exec $(PY) -m orderflow demo $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
+
+test: env ## run every test; those that need a server start it, or skip with the reason
+	@$(PY) -m pytest
+
+test-quick: env ## run the tests that need no server (under a minute)
+	@$(PY) -m pytest -m "not servers and not slow"
+
+check: env ## lint, types, import rules
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: env ## put the code into its canonical layout
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+servers: env ## fetch the real servers that the tests start (Kafka from Maven Central)
+	@PYTHONPATH=tests $(PY) -m servers.install
+
+lock: ## compile the lock files anew (needs uv)
+	@uv pip compile pyproject.toml --all-extras --group dev --group demo --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
+	@uv pip compile pyproject.toml --extra kafka-python --extra collector --group demo -c requirements/dev.txt \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/demo.txt
+
+clean: ## remove what building and testing left
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

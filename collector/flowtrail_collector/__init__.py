@@ -1,0 +1,1 @@
+"""flowtrail_collector."""
