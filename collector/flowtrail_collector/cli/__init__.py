@@ -1,0 +1,7 @@
+"""The `flowtrail` command."""
+
+from __future__ import annotations
+
+from flowtrail_collector.cli._main import main
+
+__all__ = ["main"]

@@ -1,0 +1,71 @@
+"""The command tree; a command's module is imported when it is called, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from flowtrail._version import __version__
+from flowtrail_collector.cli._errors import EXIT_USAGE
+from flowtrail_collector.errors import CollectorError
+
+# Name on the command line -> module and attribute that hold the click command.
+_COMMANDS = {
+    "trace": "flowtrail_collector.cli.trace:trace",
+    "sagas": "flowtrail_collector.cli.sagas:sagas",
+    "lag": "flowtrail_collector.cli.lag:lag",
+    "dlq": "flowtrail_collector.cli.dlq:dlq",
+    "flows": "flowtrail_collector.cli.flows:flows",
+    "collector": "flowtrail_collector.cli.collector:collector",
+    "doctor": "flowtrail_collector.cli.doctor:doctor",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FLOWTRAIL"},
+    epilog="Exit codes: 0 fine, 1 something was found or not found, 2 usage or configuration, "
+    "3 Kafka or the collector can't be reached.",
+)
+@click.version_option(__version__, message="flowtrail %(version)s")
+def cli() -> None:
+    """What happened to this order, where is it stuck, and who is behind."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and turn every known failure into one line and an exit code."""
+    try:
+        result = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return EXIT_USAGE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except CollectorError as error:
+        click.echo(f"flowtrail: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # `flowtrail sagas | head`: the reader left. Python would complain again when it flushes at exit.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0

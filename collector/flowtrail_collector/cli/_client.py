@@ -1,0 +1,103 @@
+"""The command line's side of the collector's HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+import httpx
+
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_UNREACHABLE, EXIT_USAGE, Failure
+from flowtrail_collector.config import DEFAULT_COLLECTOR_URL
+
+F = TypeVar("F", bound=Callable[..., Any])
+_TIMEOUT_SECONDS = 30.0
+
+
+class CollectorClient:
+    """Reads the JSON API and turns whatever goes wrong into one clear line.
+
+    Args:
+        url: Base URL of the collector.
+        token: Bearer token, None for none.
+        transport: Another httpx transport, for tests.
+    """
+
+    def __init__(
+        self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.url = url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        try:
+            # The collector is next door: a proxy from the environment would only get in the way.
+            self._http = httpx.Client(
+                base_url=self.url,
+                headers=headers,
+                timeout=_TIMEOUT_SECONDS,
+                transport=transport,
+                trust_env=False,
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise Failure(f"--url {url!r} is not a URL: {error}", EXIT_USAGE) from error
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The decoded JSON of one GET request.
+
+        Args:
+            path: Path such as `/api/v1/lag`.
+            params: Query; None values are left out.
+
+        Raises:
+            Failure: Not found (exit code 1), refused (2), unreachable or broken (3).
+        """
+        query = {name: value for name, value in (params or {}).items() if value is not None}
+        try:
+            response = self._http.get(path, params=query)
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise Failure(f"--url {self.url!r} is not an HTTP URL", EXIT_USAGE) from error
+        except httpx.HTTPError as error:
+            raise Failure(
+                f"no collector answers at {self.url} ({error}); start one with `flowtrail collector run`, "
+                "or name it with --url or FLOWTRAIL_COLLECTOR_URL",
+                EXIT_UNREACHABLE,
+            ) from error
+        return self._decoded(response)
+
+    def _decoded(self, response: httpx.Response) -> Any:
+        try:
+            body = response.json()
+        except ValueError:
+            raise Failure(
+                f"{self.url} is not a flowtrail collector (HTTP {response.status_code})", 3
+            ) from None
+        if response.is_success:
+            return body
+        message = body.get("error") if isinstance(body, dict) else None
+        text = str(message or f"the collector answered HTTP {response.status_code}")
+        if response.status_code == 404:
+            raise Failure(text, EXIT_FINDINGS)
+        raise Failure(text, EXIT_USAGE if response.is_client_error else EXIT_UNREACHABLE)
+
+
+def collector_options(command: F) -> F:
+    """Adds `--url`, `--token` and `--json`; the command receives `client: CollectorClient` and `as_json: bool`."""
+    from functools import wraps
+
+    @wraps(command)
+    def with_client(*args: Any, url: str, token: str | None, **kwargs: Any) -> Any:
+        return command(*args, client=CollectorClient(url, token), **kwargs)
+
+    decorated: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(with_client)
+    decorated = click.option(
+        "--token", envvar="FLOWTRAIL_TOKEN", help="Access token of the collector. [env: FLOWTRAIL_TOKEN]"
+    )(decorated)
+    decorated = click.option(
+        "--url",
+        envvar="FLOWTRAIL_COLLECTOR_URL",
+        default=DEFAULT_COLLECTOR_URL,
+        show_default=True,
+        help="Where the collector listens. [env: FLOWTRAIL_COLLECTOR_URL]",
+    )(decorated)
+    result: F = decorated
+    return result

@@ -1,0 +1,29 @@
+"""Entry point that works, with a clear message, even where the collector extra isn't installed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the `flowtrail` command.
+
+    Args:
+        arguments: Command line without the program's name; `sys.argv[1:]` if None.
+
+    Returns:
+        The exit code: 0 fine, 1 something was found (or not found), 2 usage or configuration, 3 a service
+        can't be reached.
+    """
+    try:
+        from flowtrail_collector.cli._app import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("flowtrail_collector", "flowtrail"):
+            raise
+        print(  # noqa: T201 - nothing nicer than print is certain to be installed
+            f"flowtrail: the command line needs {error.name}: pip install 'flowtrail[collector]'",
+            file=sys.stderr,
+        )
+        return 2
+    return run(arguments)

@@ -1,0 +1,38 @@
+"""What can go wrong in the collector, as one tree.
+
+```
+CollectorError                    exit code 2
+├── ConfigurationError            2   a setting, a flow file, a pattern: something the caller can correct
+├── ListenError                   2   the address is taken or may not be used
+├── StoreError                    2   the store can't be opened, read or written
+└── ServiceUnreachableError       3   Kafka or a collector doesn't answer
+```
+
+The message of each is one line that says what is wrong and, where it can, what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class CollectorError(Exception):
+    """Root of the collector's own errors."""
+
+    exit_code = 2
+
+
+class ConfigurationError(CollectorError):
+    """A setting is missing or wrong."""
+
+
+class ListenError(CollectorError):
+    """The web address can't be listened on."""
+
+
+class StoreError(CollectorError):
+    """The store can't be opened, read or written."""
+
+
+class ServiceUnreachableError(CollectorError):
+    """A service that is needed doesn't answer."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""What the collector exports: one module per family of metrics, joined by `exposition`."""

@@ -1,0 +1,99 @@
+"""Background parts: each in a thread of its own, restarted when it fails, stopped together.
+
+A failure in one part is logged, counted and retried after a pause; it never ends another part.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+logger = logging.getLogger("flowtrail_collector")
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Part(Protocol):
+    """Something that runs beside the web server for as long as the collector lives."""
+
+    @property
+    def name(self) -> str:
+        """Short name; the `part` label of `flowtrail_collector_errors_total`."""
+        ...
+
+    @property
+    def problem(self) -> str | None:
+        """Why this part isn't doing its work (one line, shown by /readyz), None when it is."""
+        ...
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then return soon (within a second or two).
+
+        May raise: it is called again after a pause. Waits with `stop.wait(seconds)` instead of sleeping.
+        """
+        ...
+
+
+class Supervisor:
+    """Runs parts in threads.
+
+    Args:
+        parts: What to run; started in this order, stopped all at once.
+        on_error: Called with the part's name and what it raised.
+    """
+
+    def __init__(self, parts: Sequence[Part], *, on_error: Callable[[str, Exception], None]) -> None:
+        self._parts = tuple(parts)
+        self._on_error = on_error
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._failures: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Start every part's thread."""
+        for part in self._parts:
+            # Daemons, so that a part stuck in a system call can't keep a stopped collector alive.
+            thread = threading.Thread(
+                target=self._keep_running, args=(part,), name=f"flowtrail-{part.name}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, timeout_seconds: float = 10.0) -> list[str]:
+        """Stop every part and wait for it.
+
+        Returns:
+            Names of the threads that were still busy after `timeout_seconds`.
+        """
+        self._stop.set()
+        share_seconds = timeout_seconds / max(1, len(self._threads))
+        for thread in self._threads:
+            thread.join(share_seconds)
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def problems(self) -> dict[str, str]:
+        """What keeps which part from working, by part name; empty when all is well."""
+        found = dict(self._failures)
+        for part in self._parts:
+            problem = part.problem
+            if problem is not None:
+                found[part.name] = problem
+        return found
+
+    def _keep_running(self, part: Part) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while not self._stop.is_set():
+            self._failures.pop(part.name, None)
+            try:
+                part.run(self._stop)
+                pause_seconds = _FIRST_PAUSE_SECONDS
+            except Exception as error:
+                self._failures[part.name] = f"{type(error).__name__}: {error}"
+                logger.exception("%s failed, next try in %.1f s", part.name, pause_seconds)
+                self._on_error(part.name, error)
+            if self._stop.wait(pause_seconds):
+                return
+            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,1 @@
+"""The collector's web side: metrics, JSON API, OTLP receiver, console."""

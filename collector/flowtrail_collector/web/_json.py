@@ -1,0 +1,74 @@
+"""JSON answers and checked query parameters; every error is `{"error": "one line"}`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+MAX_ID_LENGTH = 512
+
+
+class ApiError(Exception):
+    """Ends a request with a status and one line.
+
+    Args:
+        status: HTTP status, 4xx or 503.
+        message: One line for the caller.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def json_response(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An `application/json` answer; nan and infinity are refused, for JSON knows neither."""
+    body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
+        "utf-8", "replace"
+    )
+    return Response(body, status, headers, media_type="application/json")
+
+
+def int_param(request: Request, name: str, default: int, maximum: int) -> int:
+    """A whole number from the query, 0 <= number; more than `maximum` is cut to it.
+
+    Raises:
+        ApiError: 400, not a number.
+    """
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    # isdecimal alone also takes digits of other scripts; the length keeps int() from long work.
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise ApiError(400, f"{name} takes a whole number, 0 or more")
+    return min(int(text), maximum)
+
+
+def text_param(request: Request, name: str) -> str | None:
+    """A text from the query, None if absent or empty.
+
+    Raises:
+        ApiError: 400, longer than any id or name.
+    """
+    text = request.query_params.get(name) or None
+    if text is not None and len(text) > MAX_ID_LENGTH:
+        raise ApiError(400, f"{name} is too long")
+    return text
+
+
+def bool_param(request: Request, name: str) -> bool:
+    """A yes or no from the query: `1`, `true`, `yes`; absent is no.
+
+    Raises:
+        ApiError: 400, neither.
+    """
+    text = (request.query_params.get(name) or "").lower()
+    if text in ("1", "true", "yes"):
+        return True
+    if text in ("", "0", "false", "no"):
+        return False
+    raise ApiError(400, f"{name} takes true or false")
