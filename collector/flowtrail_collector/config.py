@@ -1,6 +1,6 @@
 """Settings of `flowtrail collector run`: sections with defaults, each of which checks itself.
 
-Command line first, then `FLOWTRAIL_*` variables, then these defaults; click does the merging (`cli.collector`).
+Command line first, then `FLOWTRAIL_*` variables, then these defaults; click merges them (`cli.collector`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class KafkaConfig:
         consumer_config: A `.properties` file with further client settings (SASL, TLS), or None.
         topics: Pattern of the topics whose events are followed.
         dead_letter_topics: Pattern of the topics that hold dead letters.
-        start: Where to begin in a partition never read before: `earliest`, `latest`, or a time span ago (`2h`).
+        start: Where to begin in a partition never read before: `earliest`, `latest`, or so long ago (`2h`).
     """
 
     bootstrap_servers: str
@@ -147,8 +147,8 @@ class WebConfig:
             raise ConfigurationError("the token is too short: use at least 16 characters")
         if not is_loopback(host) and self.token is None and not self.insecure:
             raise ConfigurationError(
-                f"{self.listen} can be reached from other machines: set a token (FLOWTRAIL_TOKEN or --token-file),"
-                " or pass --insecure if the network is trusted"
+                f"{self.listen} can be reached from other machines: set a token (FLOWTRAIL_TOKEN or"
+                " --token-file), or pass --insecure if the network is trusted"
             )
 
 

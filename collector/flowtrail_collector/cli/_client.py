@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -81,8 +82,7 @@ class CollectorClient:
 
 
 def collector_options(command: F) -> F:
-    """Adds `--url`, `--token` and `--json`; the command receives `client: CollectorClient` and `as_json: bool`."""
-    from functools import wraps
+    """Adds `--url`, `--token`, `--json`; the command receives `client: CollectorClient`, `as_json: bool`."""
 
     @wraps(command)
     def with_client(*args: Any, url: str, token: str | None, **kwargs: Any) -> Any:

@@ -97,7 +97,8 @@ def _render(source: MetricSource | RenderedSource, openmetrics: bool) -> bytes:
     once = cast("Collector", _Once(list(cast("MetricSource", source).families())))
     if not openmetrics:
         return _text_format.generate_latest(once)
-    return _openmetrics_format.generate_latest(once).removesuffix(_EOF)
+    text_with_end: bytes = _openmetrics_format.generate_latest(once)  # type: ignore[no-untyped-call]
+    return text_with_end.removesuffix(_EOF)
 
 
 def wants_openmetrics(accept: str | None) -> bool:
