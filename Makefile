@@ -5,7 +5,7 @@ PY := .venv/bin/python
 .PHONY: help env demo test test-quick check format lock servers clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 env: ## build .venv with everything that developing needs
 	@requirements/install dev
@@ -29,6 +29,9 @@ check: env ## lint, types, import rules
 format: env ## put the code into its canonical layout
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/bench/NAME.json
+	@PYTHONPATH=tests:. $(PY) -m bench.$*
 
 servers: env ## fetch the real servers that the tests start (Kafka from Maven Central)
 	@PYTHONPATH=tests $(PY) -m servers.install
