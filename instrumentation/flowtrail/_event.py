@@ -1,0 +1,138 @@
+"""The event as a handler sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from flowtrail._headers import Envelope
+    from flowtrail._record import Header, RecordLike
+
+D = TypeVar("D")
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[D]):
+    """One consumed event: what its headers say, its data, and where it was read.
+
+    Attributes:
+        id: `ce_id`; for a record without one, `topic/partition/offset`, which is the same on every redelivery.
+        type: `ce_type`, None for a record that isn't a CloudEvent.
+        source: `ce_source`.
+        time: When it happened, with time zone; None if the record doesn't say.
+        subject: Aggregate id, e.g. the order id.
+        sequence: Position in the aggregate's stream.
+        correlation_id: Id of the flow; for a record that names none, the event's own id.
+        causation_id: Id of the event that caused this one.
+        dataschema: Schema and version, e.g. `OrderPlaced/2`.
+        content_type: Of the payload.
+        data: The decoded payload; None for a tombstone.
+        key: Record key as the client handed it over.
+        topic: Topic it was read from.
+        partition: Partition number.
+        offset: Offset within the partition.
+        timestamp: The record's own timestamp, UTC.
+        headers: All headers of the record, untouched.
+        attempt: 1 for the first try, counting on with each retry.
+    """
+
+    id: str
+    type: str | None
+    source: str | None
+    time: datetime | None
+    subject: str | None
+    sequence: int | None
+    correlation_id: str
+    causation_id: str | None
+    dataschema: str | None
+    content_type: str | None
+    data: D
+    key: Any
+    topic: str
+    partition: int
+    offset: int
+    timestamp: datetime | None
+    headers: list[Header]
+    attempt: int = 1
+
+    @property
+    def version(self) -> str | None:
+        """The version in a `dataschema` of the form `Type/Version`, else None."""
+        if self.dataschema is None or self.dataschema.count("/") != 1:
+            return None
+        return self.dataschema.partition("/")[2] or None
+
+
+def build_event(
+    record: RecordLike,
+    envelope: Envelope,
+    *,
+    attempt: int = 1,
+    decode: Callable[[Envelope, Any], Any] | None = None,
+) -> Event[Any]:
+    """Put an event together from a record and its parsed headers.
+
+    Args:
+        record: The record of any client, or a `Record`.
+        envelope: What `read_headers` made of its headers.
+        attempt: Which try this is, from 1.
+        decode: Called with the envelope and the value to make the data; without it the data is the value itself.
+            Not called for tombstones, nor in structured mode, where the data came with the envelope.
+
+    Raises:
+        Exception: Whatever `decode` raises.
+    """
+    value = getattr(record, "value", None)
+    if envelope.structured:
+        data = envelope.data
+    elif decode is None or value is None:
+        data = value
+    else:
+        data = decode(envelope, value)
+    event_id = envelope.id or record_id(record)
+    return Event(
+        id=event_id,
+        type=envelope.type,
+        source=envelope.source,
+        time=envelope.time,
+        subject=envelope.subject,
+        sequence=envelope.sequence,
+        correlation_id=envelope.correlation_id or event_id,
+        causation_id=envelope.causation_id,
+        dataschema=envelope.dataschema,
+        content_type=envelope.content_type,
+        data=data,
+        key=getattr(record, "key", None),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=_timestamp(record),
+        headers=list(getattr(record, "headers", None) or ()),
+        attempt=attempt,
+    )
+
+
+def record_id(record: RecordLike) -> str:
+    """A stable id for a record that carries none."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def timestamp_ms_of(record: Any) -> int | None:
+    """A record's timestamp in milliseconds since the epoch, whatever its client calls the field."""
+    stamp = getattr(record, "timestamp_ms", None)
+    if stamp is None:
+        stamp = getattr(record, "timestamp", None)
+    return stamp if isinstance(stamp, int) and stamp >= 0 else None
+
+
+def _timestamp(record: RecordLike) -> datetime | None:
+    stamp = timestamp_ms_of(record)
+    if stamp is None:
+        return None
+    try:
+        return datetime.fromtimestamp(stamp / 1000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -1,0 +1,29 @@
+"""Span attribute names of OpenTelemetry's messaging conventions (development status, as of schema 1.41).
+
+https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/ and .../messaging/kafka/
+"""
+
+SYSTEM = "messaging.system"
+OPERATION_NAME = "messaging.operation.name"
+OPERATION_TYPE = "messaging.operation.type"
+DESTINATION = "messaging.destination.name"
+PARTITION = "messaging.destination.partition.id"
+GROUP = "messaging.consumer.group.name"
+CLIENT_ID = "messaging.client.id"
+MESSAGE_ID = "messaging.message.id"
+CONVERSATION_ID = "messaging.message.conversation_id"
+BODY_SIZE = "messaging.message.body.size"
+BATCH_COUNT = "messaging.batch.message_count"
+KAFKA_KEY = "messaging.kafka.message.key"
+KAFKA_OFFSET = "messaging.kafka.offset"
+KAFKA_TOMBSTONE = "messaging.kafka.message.tombstone"
+ERROR_TYPE = "error.type"
+
+EVENT_TYPE = "cloudevents.event_type"
+EVENT_SOURCE = "cloudevents.event_source"
+EVENT_SUBJECT = "cloudevents.event_subject"
+CAUSATION_ID = "flowtrail.causation_id"
+ATTEMPT = "flowtrail.attempt"
+OUTCOME = "flowtrail.outcome"
+
+KAFKA = "kafka"

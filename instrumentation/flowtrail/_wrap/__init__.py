@@ -1,0 +1,1 @@
+"""Clients with telemetry around them, for programs that keep their own loop."""

@@ -1,0 +1,124 @@
+"""Every exception that flowtrail raises.
+
+    FlowtrailError
+    |-- ConfigurationError          settings that contradict each other, or are missing
+    |   `-- MissingExtraError       an optional dependency isn't installed; names the pip install line
+    |-- PublishError                the broker did not take an event; .topic, .event_id
+    |-- CodecError
+    |   |-- EncodeError             data could not be turned into bytes
+    |   `-- DecodeError             bytes could not be turned into data; .content_type
+    |-- ContractError               data breaks its contract; .type, .version, .violations
+    `-- HandlerError                work that the library ran for a handler failed
+        |-- RetriesExhaustedError   .attempts, .last_error
+        `-- DeadLetterError         the dead letter could not be published; .topic
+
+What a user's handler or a Kafka client raises passes through unchanged, except where a method's docstring
+says that it is wrapped; the original is then the `__cause__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FlowtrailError(Exception):
+    """Root of everything that flowtrail raises."""
+
+
+class ConfigurationError(FlowtrailError):
+    """Settings are missing or contradict each other."""
+
+
+class MissingExtraError(ConfigurationError):
+    """An optional dependency isn't installed.
+
+    Attributes:
+        extra: The extra that brings it, as in `pip install 'flowtrail[extra]'`.
+        package: The import that failed.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'flowtrail[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class PublishError(FlowtrailError):
+    """The broker did not take an event.
+
+    Attributes:
+        topic: Where it should have gone.
+        event_id: Its `ce_id`.
+    """
+
+    def __init__(self, message: str, *, topic: str, event_id: str | None = None) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.event_id = event_id
+
+
+class CodecError(FlowtrailError):
+    """Data and bytes could not be turned into one another."""
+
+
+class EncodeError(CodecError):
+    """Data could not be turned into bytes."""
+
+
+class DecodeError(CodecError):
+    """Bytes could not be turned into data.
+
+    Attributes:
+        content_type: What the record claimed to hold, None if it said nothing.
+    """
+
+    def __init__(self, message: str, *, content_type: str | None = None) -> None:
+        super().__init__(message)
+        self.content_type = content_type
+
+
+class ContractError(FlowtrailError):
+    """Data breaks the contract of its event type.
+
+    Attributes:
+        type: Event type.
+        version: Contract version, None if the event names none.
+        violations: One line per broken rule, naming the field.
+    """
+
+    def __init__(self, type: str, version: str | None, violations: Sequence[str]) -> None:
+        named = f"{type}/{version}" if version else type
+        super().__init__(f"{named} breaks its contract: {'; '.join(violations)}")
+        self.type = type
+        self.version = version
+        self.violations = tuple(violations)
+
+
+class HandlerError(FlowtrailError):
+    """Work that the library ran around a handler failed."""
+
+
+class RetriesExhaustedError(HandlerError):
+    """A handler failed on its last attempt.
+
+    Attributes:
+        attempts: How often it was called.
+        last_error: What it raised last.
+    """
+
+    def __init__(self, attempts: int, last_error: BaseException) -> None:
+        super().__init__(f"failed after {attempts} attempts: {type(last_error).__name__}: {last_error}")
+        self.attempts = attempts
+        self.last_error = last_error
+
+
+class DeadLetterError(HandlerError):
+    """A dead letter could not be published, so the record stays uncommitted.
+
+    Attributes:
+        topic: The dead letter topic.
+    """
+
+    def __init__(self, message: str, *, topic: str) -> None:
+        super().__init__(message)
+        self.topic = topic

@@ -1,0 +1,1 @@
+"""Zero-code instrumentation, loaded by `opentelemetry-instrument`."""
