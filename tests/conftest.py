@@ -1,0 +1,86 @@
+"""Fixtures that any test may use: brokers, real and embedded, and topic names."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from servers import KafkaServer, UnavailableError, servers_required
+
+_NEED_SERVERS = {"kafka", "kafka_server"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python reads its message definitions through a function that Python 3.11 and 3.12 deprecate.
+    config.addinivalue_line("filterwarnings", "ignore:(read_text|open_text) is deprecated:DeprecationWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _NEED_SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
+
+
+def _unavailable(error: UnavailableError) -> None:
+    if servers_required():
+        pytest.fail(f"FLOWTRAIL_REQUIRE_SERVERS is set, and {error}", pytrace=False)
+    pytest.skip(str(error))
+
+
+def _kafka_server(folder: Path, properties: dict[str, str] | None = None) -> KafkaServer:
+    try:
+        server = KafkaServer(folder, properties)
+    except UnavailableError as error:
+        _unavailable(error)
+        raise
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a real Apache Kafka: `FLOWTRAIL_TEST_KAFKA`, else one of our own."""
+    if running := os.environ.get("FLOWTRAIL_TEST_KAFKA"):
+        yield running
+        return
+    server = _kafka_server(tmp_path_factory.mktemp("kafka"))
+    yield server.bootstrap_servers
+    server.kill()
+
+
+@pytest.fixture
+def kafka_server(tmp_path: Path) -> Iterator[Callable[..., KafkaServer]]:
+    """Starts real Kafkas that the test may stop, kill and restart: `kafka_server(properties=None)`."""
+    servers: list[KafkaServer] = []
+
+    def start(properties: dict[str, str] | None = None) -> KafkaServer:
+        servers.append(_kafka_server(tmp_path / f"kafka-{len(servers)}", properties))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def devbroker() -> Iterator[str]:
+    """Bootstrap servers of a fresh embedded broker in a thread of this process."""
+    from devbroker import DevBroker
+
+    with DevBroker() as broker:
+        yield broker.bootstrap_servers
+
+
+@pytest.fixture(params=["devbroker", pytest.param("kafka", marks=pytest.mark.servers)])
+def broker(request: pytest.FixtureRequest) -> str:
+    """Bootstrap servers, once of the embedded broker and once of a real Kafka."""
+    servers: str = request.getfixturevalue(request.param)
+    return servers
+
+
+@pytest.fixture
+def topic() -> Callable[..., str]:
+    """Makes topic names (and group names) that no other test uses: `topic("orders")`."""
+    return lambda stem="topic": f"{stem}-{uuid.uuid4().hex[:12]}"

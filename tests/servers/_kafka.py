@@ -1,0 +1,186 @@
+"""A real Apache Kafka: KRaft, broker and controller in one JVM, from Maven Central's jars."""
+
+import base64
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._tools import UnavailableError, cache_lock, tool
+
+VERSION = "4.1.0"
+_POM = Path(__file__).parent / "kafka" / "pom.xml"
+# A short-lived server: the first JIT tier and the simplest collector start fastest.
+_JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+_START_ATTEMPTS = 3
+
+
+def install() -> Path:
+    """Fetch the jars unless they are cached, and hand back their folder.
+
+    Raises:
+        UnavailableError: Maven isn't there, or failed.
+    """
+    with cache_lock(f"kafka-{VERSION}") as folder:
+        libs = folder / "libs"
+        if libs.is_dir():
+            return libs
+        part = folder / "libs.part"
+        shutil.rmtree(part, ignore_errors=True)
+        maven = subprocess.run(
+            [tool("mvn"), "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies",
+             "-DincludeScope=runtime", f"-DoutputDirectory={part}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )  # fmt: skip
+        if maven.returncode != 0:
+            reason = (maven.stdout + maven.stderr).strip().splitlines() or ["no output"]
+            raise UnavailableError(f"Maven can't fetch Kafka's jars: {reason[0]}")
+        part.rename(libs)
+        return libs
+
+
+class KafkaServer:
+    """One Kafka server with its own data folder; it keeps folder and port over restarts.
+
+    Args:
+        folder: where data, configuration and output go.
+        properties: settings added to (or replacing) those of `server.properties`.
+
+    Raises:
+        UnavailableError: Java or the jars can't be had.
+    """
+
+    def __init__(self, folder: Path, properties: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._extra = dict(properties or {})
+        self._java = tool("java")
+        self._classpath = f"{install()}{os.sep}*"
+        self._process: ManagedProcess | None = None
+        self.port = 0
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port`, known once it has been started."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    def start(self) -> None:
+        """Start it and wait until it answers; the first start picks the ports and formats the folder.
+
+        Raises:
+            ServerFailedError: it doesn't come up.
+        """
+        if self._process is not None:
+            self._process.start()
+            return
+        for attempt in range(_START_ATTEMPTS):
+            self.port = free_port()
+            process = self._prepare(self._folder / f"try-{attempt}")
+            try:
+                process.start()
+            except ServerFailedError as error:
+                # Somebody else may have taken the free port in between.
+                if "Address already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
+                    raise
+            else:
+                self._process = process
+                return
+
+    def stop(self) -> None:
+        """A controlled shutdown."""
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self._process is not None:
+            self._process.kill()
+
+    def restart(self) -> None:
+        """Stop and start on the same data and port."""
+        self.stop()
+        self.start()
+
+    def _prepare(self, folder: Path) -> ManagedProcess:
+        folder.mkdir(parents=True)
+        settings = folder / "server.properties"
+        lines = (f"{name}={value}\n" for name, value in {**self._properties(folder), **self._extra}.items())
+        settings.write_text("".join(lines))
+        command = [self._java, *_JAVA_OPTIONS, f"-Dkafka.logs.dir={folder}", "-cp", self._classpath]
+        formatted = subprocess.run(
+            [*command, "kafka.tools.StorageTool", "format", "--standalone",
+             "-t", _cluster_id(), "-c", str(settings)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )  # fmt: skip
+        if formatted.returncode != 0:
+            raise ServerFailedError(f"Kafka can't format {folder}: {formatted.stdout}{formatted.stderr}")
+        return ManagedProcess(
+            "kafka",
+            [*command, "kafka.Kafka", str(settings)],
+            ready=lambda: _answers(self.port),
+            output=folder / "kafka.log",
+            timeout_seconds=90,
+        )
+
+    def _properties(self, folder: Path) -> dict[str, str]:
+        controller = free_port()
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(folder / "data"),
+            "num.partitions": "3",
+            "auto.create.topics.enable": "true",
+            # With 0 a client can miss the assignment made while it was still joining.
+            "group.initial.rebalance.delay.ms": "250",
+            "group.min.session.timeout.ms": "500",
+            "offsets.topic.num.partitions": "4",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.num.partitions": "2",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.num.partitions": "2",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "log.cleaner.dedupe.buffer.size": "4194304",
+            "log.index.size.max.bytes": "1048576",
+            "num.network.threads": "2",
+            "num.io.threads": "2",
+            "background.threads": "2",
+        }
+
+
+def _cluster_id() -> str:
+    # The first bits are set to "F": a leading "-" would read as an option on the command line.
+    return base64.urlsafe_b64encode(b"\x14" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
+
+
+def _answers(port: int) -> bool:
+    """Whether the broker answers an ApiVersions (key 18, version 0) request without an error."""
+    request = struct.pack(">hhih", 18, 0, 1, -1)
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            answer = connection.recv(10)
+    except OSError:
+        return False
+    return len(answer) == 10 and struct.unpack(">iih", answer)[1:] == (1, 0)

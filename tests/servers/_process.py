@@ -1,0 +1,148 @@
+"""Server processes that never outlive the tests."""
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+# Runs the server as its child and waits for it. Its standard input is a pipe whose other end only the
+# test process holds, so the kernel closes it however that process ends, and the server goes with it.
+# (PR_SET_PDEATHSIG would not do: it fires when the starting *thread* ends.)
+_GUARD = """
+exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+trap 'kill -TERM $server 2>/dev/null' TERM
+( trap '' TERM; cat <&3 >/dev/null; kill -KILL $server 2>/dev/null ) &
+while kill -0 $server 2>/dev/null; do wait $server; done
+"""
+_POLL_SECONDS = 0.02
+_running: "weakref.WeakSet[ManagedProcess]" = weakref.WeakSet()
+
+
+class ServerFailedError(Exception):
+    """A server ended, or didn't become ready in time; the message ends with its last output."""
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_for(condition: Callable[[], bool], timeout_seconds: float) -> bool:
+    """Poll until the condition holds; False when the time is over first."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+class ManagedProcess:
+    """A server in a process group of its own: started, awaited until ready, stopped or killed.
+
+    Args:
+        name: what messages call it.
+        command: the program and its arguments.
+        ready: asked until it returns True; it must not raise.
+        output: the file that receives standard output and error (appended to).
+        env: variables added to this process's environment.
+        cwd: the working folder.
+        timeout_seconds: how long becoming ready may take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        ready: Callable[[], bool],
+        output: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout_seconds: float = 60,
+    ) -> None:
+        self.name = name
+        self._command = list(command)
+        self._ready = ready
+        self._output = output
+        self._env = dict(env or {})
+        self._cwd = cwd
+        self._timeout_seconds = timeout_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there (ready or not)."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready.
+
+        Raises:
+            ServerFailedError: it ended early, or wasn't ready in time (it is then killed).
+        """
+        if self.running:
+            return
+        self._output.parent.mkdir(parents=True, exist_ok=True)
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _GUARD, self.name, *self._command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._env},
+                cwd=self._cwd,
+                start_new_session=True,
+            )
+        _running.add(self)
+        ready = wait_for(lambda: not self.running or self._ready(), self._timeout_seconds)
+        if self.running and ready:
+            return
+        reason = "was not ready in time" if self.running else "ended"
+        self.kill()
+        raise ServerFailedError(f"{self.name} {reason}; its last output:\n{self.last_output()}")
+
+    def stop(self, timeout_seconds: float = 20) -> None:
+        """Ask it to end (SIGTERM) and wait; past the time-out it is killed."""
+        if self._process is None:
+            return
+        if self.running:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_seconds)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), as a crash would, and wait until it is gone."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process = None
+        _running.discard(self)
+
+    def last_output(self, size_bytes: int = 4000) -> str:
+        """The end of what it wrote."""
+        if not self._output.exists():
+            return ""
+        return self._output.read_bytes()[-size_bytes:].decode(errors="replace")
+
+
+@atexit.register
+def _kill_all() -> None:
+    for process in list(_running):
+        process.kill()

@@ -1,0 +1,23 @@
+"""`python -m servers.install`: fetch ahead what the servers need, so that tests start at once."""
+
+import sys
+
+from servers import _kafka
+from servers._tools import UnavailableError
+
+_INSTALLERS = {"Apache Kafka": _kafka.install}
+
+
+def main() -> int:
+    failed = 0
+    for name, install in _INSTALLERS.items():
+        try:
+            print(f"{name}: {install()}")
+        except UnavailableError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
