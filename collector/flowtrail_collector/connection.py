@@ -55,7 +55,8 @@ _OURS = (
 _JAVA_ONLY = (
     "key.deserializer", "value.deserializer", "key.serializer", "value.serializer", "interceptor.classes",
     "metric.reporters", "max.poll.records", "sasl.login.callback.handler.class", "sasl.login.class",
-    "sasl.client.callback.handler.class", "default.api.timeout.ms", "exclude.internal.topics", "auto.include.jmx.reporter",
+    "sasl.client.callback.handler.class", "default.api.timeout.ms",
+    "exclude.internal.topics",
     "auto.include.jmx.reporter", "ssl.protocol", "ssl.enabled.protocols", "ssl.truststore.password",
     "config.providers", "partitioner.class",
 )  # fmt: skip
@@ -172,7 +173,8 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
     # librdkafka tells why (refused, certificate, credentials) only through the error callback.
     causes: list[str] = []
     settings = {
-        **connection.client_settings(log_level=0),
+        **connection.client_settings(),
+        "log_level": 0,
         "error_cb": lambda error: causes.append(error.str()),
     }
     client = AdminClient(settings)
@@ -181,8 +183,9 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
     except KafkaException as error:
         client.poll(0.1)
         cause = next((c for c in causes if "brokers are down" not in c), None) or error.args[0].str()
+        where = connection.bootstrap_servers
         raise ServiceUnreachableError(
-            f"no Kafka broker answers at {connection.bootstrap_servers}: {_without_secrets(cause, connection)}"
+            f"no Kafka broker answers at {where}: {_without_secrets(cause, connection)}"
         ) from None
 
 
