@@ -1,0 +1,228 @@
+"""Spans in SQLite.
+
+A span is one row in arrival order, so that forgetting the oldest touches neighbouring pages; what isn't
+asked for by column is one JSON text. Correlation ids, message ids and subjects lead to traces through
+`span_ids`, one row per value and trace: some seven rows for the thirty spans of an order, where indexes on
+the spans themselves would need sixty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from flowtrail_collector.adapters.sqlite.database import Database
+
+from flowtrail_collector.domain.spans import (
+    Attributes,
+    Resource,
+    Span,
+    SpanEvent,
+    SpanKind,
+    SpanLink,
+    SpanStatus,
+)
+
+_INSERT_SPAN = """
+INSERT OR IGNORE INTO spans
+  (trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, received_s, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT_ID = "INSERT OR IGNORE INTO span_ids (value, trace_id, received_s) VALUES (?, ?, ?)"
+_SELECT_SPANS = """
+SELECT trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, detail
+FROM spans WHERE trace_id IN ({marks}) ORDER BY start_ns, span_id LIMIT ?"""
+_MAX_VALUE_LENGTH = 512
+_CACHED_IDS = 50_000
+
+
+class SqliteSpans:
+    """`SpanWriter` and `SpanReader` on the collector's database.
+
+    Args:
+        database: The collector's database.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(self, database: Database, *, time_seconds: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._time_seconds = time_seconds
+        self._resource_ids: dict[bytes, int] = {}
+        # Values lately written for a trace: most spans repeat their siblings' ids.
+        self._known_ids: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+
+    def add(self, spans: Sequence[Span]) -> int:
+        """Keep spans; see `SpanWriter.add`."""
+        received_s = int(self._time_seconds())
+        ids = self._new_ids(spans)
+        with self._database.transaction() as connection:
+            resources = self._resource_rows(connection, spans)
+            before = connection.total_changes
+            connection.executemany(
+                _INSERT_SPAN,
+                [
+                    _row(span, resource_id, received_s)
+                    for span, resource_id in zip(spans, resources, strict=True)
+                ],
+            )
+            new = connection.total_changes - before
+            connection.executemany(_INSERT_ID, [(value, trace_id, received_s) for value, trace_id in ids])
+        # Only now: had the transaction failed, the cache would hide ids that aren't in the table.
+        self._remember(ids)
+        return int(new)
+
+    def prune(self, *, older_than_seconds: float, keep_at_most: int, limit: int = 10_000) -> int:
+        """Forget the oldest spans; see `SpanWriter.prune`."""
+        oldest_s = int(self._time_seconds() - older_than_seconds)
+        with self._database.transaction() as connection:
+            first, last = connection.execute("SELECT min(id), max(id) FROM spans").fetchone()
+            if first is None:
+                return 0
+            # Ids are handed out in order of arrival, so they count the spans and bound the work.
+            surplus_below = last - keep_at_most + 1
+            gone = connection.execute(
+                "DELETE FROM spans WHERE id < ? AND (id < ? OR received_s < ?)",
+                (first + limit, surplus_below, oldest_s),
+            ).rowcount
+            left = connection.execute("SELECT received_s FROM spans ORDER BY id LIMIT 1").fetchone()
+            connection.execute(
+                "DELETE FROM span_ids WHERE rowid IN"
+                " (SELECT rowid FROM span_ids WHERE received_s < ? ORDER BY rowid LIMIT ?)",
+                (left[0] if left else 2**62, limit),
+            )
+        if gone:
+            self._known_ids.clear()
+        return int(gone)
+
+    def trace_ids(self, value: str, limit: int = 100) -> list[str]:
+        """Traces found by one value; see `SpanReader.trace_ids`."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT trace_id FROM span_ids WHERE value = ? ORDER BY rowid DESC LIMIT ?", (value, limit)
+            ).fetchall()
+        return [row[0].hex() for row in reversed(rows)]
+
+    def spans(self, trace_ids: Sequence[str], limit: int = 5_000) -> list[Span]:
+        """The spans of some traces; see `SpanReader.spans`."""
+        wanted = [trace_id for text in dict.fromkeys(trace_ids) if (trace_id := _id_bytes(text, 16))]
+        if not wanted:
+            return []
+        with self._database.read() as connection:
+            rows = connection.execute(
+                _SELECT_SPANS.format(marks=",".join("?" * len(wanted))), (*wanted, limit)
+            ).fetchall()
+            resources = _read_resources(connection, {row[3] for row in rows})
+        return [_span(row, resources) for row in rows]
+
+    def _new_ids(self, spans: Sequence[Span]) -> list[tuple[str, bytes]]:
+        pairs = {
+            (value[:_MAX_VALUE_LENGTH], bytes.fromhex(span.trace_id))
+            for span in spans
+            for value in span.lookup_values()
+        }
+        return sorted(pairs - self._known_ids.keys())
+
+    def _remember(self, ids: Iterable[tuple[str, bytes]]) -> None:
+        self._known_ids.update(dict.fromkeys(ids))
+        while len(self._known_ids) > _CACHED_IDS:
+            self._known_ids.popitem(last=False)
+
+    def _resource_rows(self, connection: sqlite3.Connection, spans: Sequence[Span]) -> list[int]:
+        by_object: dict[int, int] = {}
+        result = []
+        for span in spans:
+            # All spans of a request share the object: it is hashed once, not once per span.
+            row_id = by_object.get(id(span.resource))
+            if row_id is None:
+                row_id = by_object[id(span.resource)] = self._resource_row(connection, span.resource)
+            result.append(row_id)
+        return result
+
+    def _resource_row(self, connection: sqlite3.Connection, resource: Resource) -> int:
+        text = _json([resource.service, dict(sorted(resource.attributes.items()))])
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+        connection.execute(
+            "INSERT OR IGNORE INTO span_resources (digest, service, attributes) VALUES (?, ?, ?)",
+            (digest, resource.service, _json(resource.attributes)),
+        )
+        row = connection.execute("SELECT id FROM span_resources WHERE digest = ?", (digest,)).fetchone()
+        return int(row[0])
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _id_bytes(text: str, size: int) -> bytes | None:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return value if len(value) == size else None
+
+
+def _row(span: Span, resource_id: int, received_s: int) -> tuple[object, ...]:
+    return (
+        bytes.fromhex(span.trace_id),
+        bytes.fromhex(span.span_id),
+        bytes.fromhex(span.parent_span_id) if span.parent_span_id else None,
+        resource_id,
+        span.name,
+        int(span.kind),
+        span.start_ns,
+        span.end_ns,
+        int(span.status),
+        received_s,
+        _detail(span),
+    )
+
+
+def _detail(span: Span) -> str:
+    detail: dict[str, Any] = {"a": span.attributes}
+    if span.events:
+        detail["e"] = [[event.name, event.time_ns, event.attributes] for event in span.events]
+    if span.links:
+        detail["l"] = [[link.trace_id, link.span_id, link.attributes] for link in span.links]
+    for name, text in (("s", span.scope), ("m", span.status_message), ("t", span.trace_state)):
+        if text:
+            detail[name] = text
+    return _json(detail)
+
+
+def _read_resources(connection: sqlite3.Connection, ids: set[int]) -> dict[int, Resource]:
+    rows = connection.execute(
+        f"SELECT id, service, attributes FROM span_resources WHERE id IN ({','.join('?' * len(ids))})",  # noqa: S608
+        tuple(ids),
+    )
+    return {row[0]: Resource(row[1], _attributes(row[2])) for row in rows}
+
+
+def _attributes(text: str) -> Attributes:
+    result: Attributes = json.loads(text)
+    return result
+
+
+def _span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:
+    trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, text = row
+    detail = json.loads(text)
+    return Span(
+        trace_id=trace_id.hex(),
+        span_id=span_id.hex(),
+        parent_span_id=parent_id.hex() if parent_id else None,
+        resource=resources.get(resource_id) or Resource("unknown_service"),
+        name=name,
+        kind=SpanKind(kind),
+        start_ns=start_ns,
+        end_ns=end_ns,
+        status=SpanStatus(status),
+        status_message=detail.get("m", ""),
+        attributes=detail["a"],
+        events=tuple(SpanEvent(*event) for event in detail.get("e", ())),
+        links=tuple(SpanLink(*link) for link in detail.get("l", ())),
+        scope=detail.get("s", ""),
+        trace_state=detail.get("t", ""),
+    )

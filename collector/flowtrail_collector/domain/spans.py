@@ -1,0 +1,152 @@
+"""Spans as the collector knows them, whatever format they arrived in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+AttributeValue = str | bool | int | float | list["AttributeValue"] | dict[str, "AttributeValue"] | None
+Attributes = Mapping[str, AttributeValue]
+
+# OpenTelemetry's messaging conventions (development status, schema 1.41), CloudEvents' and our own.
+MESSAGE_ID = "messaging.message.id"
+CONVERSATION_ID = "messaging.message.conversation_id"
+DESTINATION = "messaging.destination.name"
+PARTITION = "messaging.destination.partition.id"
+OFFSET = "messaging.kafka.offset"
+# The name before schema 1.37, which most instrumentation still writes.
+OLD_OFFSET = "messaging.kafka.message.offset"
+GROUP = "messaging.consumer.group.name"
+OLD_GROUP = "messaging.kafka.consumer.group"
+OPERATION_TYPE = "messaging.operation.type"
+OLD_OPERATION = "messaging.operation"
+OPERATION_NAME = "messaging.operation.name"
+EVENT_ID = "cloudevents.event_id"
+EVENT_TYPE = "cloudevents.event_type"
+EVENT_SUBJECT = "cloudevents.event_subject"
+CAUSATION_ID = "flowtrail.causation_id"
+ATTEMPT = "flowtrail.attempt"
+OUTCOME = "flowtrail.outcome"
+ERROR_TYPE = "error.type"
+
+# Attributes whose values a span is found by, beside its trace id.
+LOOKUP_ATTRIBUTES = (CONVERSATION_ID, MESSAGE_ID, EVENT_ID, EVENT_SUBJECT)
+
+
+class SpanKind(IntEnum):
+    """OTLP's numbers."""
+
+    UNSPECIFIED = 0
+    INTERNAL = 1
+    SERVER = 2
+    CLIENT = 3
+    PRODUCER = 4
+    CONSUMER = 5
+
+
+class SpanStatus(IntEnum):
+    """OTLP's numbers."""
+
+    UNSET = 0
+    OK = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What emitted a span.
+
+    Attributes:
+        service: `service.name`, or `unknown_service`.
+        attributes: All resource attributes.
+    """
+
+    service: str
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """Something that happened at one moment of a span, such as an exception."""
+
+    name: str
+    time_ns: int
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLink:
+    """A reference to a span that isn't the parent."""
+
+    trace_id: str
+    span_id: str
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One operation of one service.
+
+    Attributes:
+        trace_id: 32 lower-case hex digits.
+        span_id: 16 lower-case hex digits.
+        parent_span_id: 16 hex digits, None for a root.
+        resource: What emitted it.
+        name: For people, e.g. `send orders`.
+        kind: Server, client, producer, ...
+        start_ns: Nanoseconds since the epoch (UTC), by the emitter's clock.
+        end_ns: The same; never before `start_ns`.
+        status: Unset, ok or error.
+        status_message: What the emitter said about an error.
+        attributes: Values capped in length and number when received.
+        events: In the order received.
+        links: Other spans it refers to.
+        scope: Name of the instrumentation.
+        trace_state: W3C `tracestate`.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    resource: Resource
+    name: str
+    kind: SpanKind
+    start_ns: int
+    end_ns: int
+    status: SpanStatus = SpanStatus.UNSET
+    status_message: str = ""
+    attributes: Attributes = field(default_factory=dict)
+    events: tuple[SpanEvent, ...] = ()
+    links: tuple[SpanLink, ...] = ()
+    scope: str = ""
+    trace_state: str = ""
+
+    @property
+    def service(self) -> str:
+        """Name of the service that emitted it."""
+        return self.resource.service
+
+    def text(self, *names: str) -> str | None:
+        """The first of these attributes that is a non-empty text or a number, as text."""
+        for name in names:
+            value = self.attributes.get(name)
+            if isinstance(value, str) and value:
+                return value
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return str(value)
+        return None
+
+    def number(self, *names: str) -> int | None:
+        """The first of these attributes that is a whole number (also written as text)."""
+        for name in names:
+            value = self.attributes.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
+            if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
+                return int(value)
+        return None
+
+    def lookup_values(self) -> set[str]:
+        """Correlation id, message id and subject: what this span can be found by."""
+        return {value for name in LOOKUP_ATTRIBUTES if (value := self.text(name))}
