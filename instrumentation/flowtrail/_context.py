@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.context import Context
 
 from flowtrail._event import Event
@@ -117,7 +118,8 @@ def inject(headers: Iterable[Header] | None = None, *, baggage_keys: Iterable[st
         `ce_causationid` replaced by the current ones.
     """
     context = otel_context.get_current()
-    ours = trace_headers(context, baggage_keys)
+    span_context = trace.get_current_span(context).get_span_context()
+    ours = trace_headers(span_context, context, frozenset(baggage_keys))
     flow: Flow | None = context.get(FLOW_KEY)  # type: ignore[assignment]
     if flow is not None:
         if flow.correlation_id:

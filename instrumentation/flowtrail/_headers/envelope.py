@@ -9,38 +9,35 @@ from typing import Any
 class Envelope:
     """The parsed headers of one record; every field is None where the record says nothing usable.
 
+    The defaults live on the class, so that a record with three headers costs three assignments.
+
     Attributes:
-        id, type, source, subject, correlation_id, causation_id, dataschema, content_type: As in `Event`.
-        time_text: `ce_time` as written.
+        id: `ce_id`; type, source, subject, correlation_id, causation_id, dataschema and content_type likewise.
+        time_text: `ce_time` as written; `time` is what it means.
         sequence: Position in the aggregate's stream.
-        traceparent, tracestate, baggage: The W3C headers as text, not yet interpreted.
+        traceparent: The W3C header as text, not yet interpreted; tracestate and baggage likewise.
         structured: True if the record is a CloudEvent in structured mode.
         data: In structured mode, its data.
-        dropped: Reasons why headers were dropped, one per header: `encoding`, `length`, `value`, `duplicate`...
+        dropped: Why headers were dropped, one reason per header: `encoding`, `length`, `value`, `duplicate`,
+            `malformed`.
     """
 
-    __slots__ = (
-        "baggage", "causation_id", "content_type", "correlation_id", "data", "dataschema", "dropped", "id",
-        "sequence", "source", "structured", "subject", "time_text", "traceparent", "tracestate", "type",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.id: str | None = None
-        self.type: str | None = None
-        self.source: str | None = None
-        self.time_text: str | None = None
-        self.subject: str | None = None
-        self.sequence: int | None = None
-        self.correlation_id: str | None = None
-        self.causation_id: str | None = None
-        self.dataschema: str | None = None
-        self.content_type: str | None = None
-        self.traceparent: str | None = None
-        self.tracestate: str | None = None
-        self.baggage: str | None = None
-        self.structured = False
-        self.data: Any = None
-        self.dropped: tuple[str, ...] = ()
+    id: str | None = None
+    type: str | None = None
+    source: str | None = None
+    time_text: str | None = None
+    subject: str | None = None
+    sequence: int | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    dataschema: str | None = None
+    content_type: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+    baggage: str | None = None
+    structured: bool = False
+    data: Any = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def time(self) -> datetime | None:
@@ -52,3 +49,7 @@ class Envelope:
         except ValueError:
             return None
         return moment if moment.tzinfo is not None else None
+
+    def drop(self, reason: str) -> None:
+        """Note that a header was unusable."""
+        self.dropped = (*self.dropped, reason)

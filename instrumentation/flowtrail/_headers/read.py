@@ -1,8 +1,14 @@
-"""Reading record headers: never raises, whatever the bytes."""
+"""Reading record headers: never raises, whatever the bytes.
+
+Kafka keeps headers as an ordered list in which names may repeat. The last usable value wins, as with the Java
+client's `lastHeader`: whoever forwards a record appends. Values that aren't UTF-8, are longer than the wire
+format allows or hold control characters are dropped with a reason.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from flowtrail._headers import names
@@ -19,26 +25,122 @@ _FIELDS = {
     names.CAUSATION_ID: "causation_id",
     names.DATASCHEMA: "dataschema",
     names.CONTENT_TYPE: "content_type",
+    "Content-Type": "content_type",
+    "contentType": "content_type",
     names.TRACEPARENT: "traceparent",
     names.TRACESTATE: "tracestate",
     names.BAGGAGE: "baggage",
 }
+_MAX_BYTES = {field: names.MAX_BYTES.get(name, 256) for name, field in _FIELDS.items()}
+_MAX_BYTES["content_type"] = names.MAX_BYTES[names.CONTENT_TYPE]
+_ALIAS = "alias"
+_MAX_DIGITS = 18  # a sequence fits into 63 bits
+
+Table = dict[str, tuple[str, int]]
+
+
+@lru_cache(maxsize=64)
+def _table(aliases: tuple[str, ...]) -> Table:
+    """Header name -> (field, longest value); an alias of the correlation id maps to its own pseudo field."""
+    table = dict.fromkeys(aliases, (_ALIAS, names.MAX_BYTES[names.CORRELATION_ID]))
+    table.update({name: (field, _MAX_BYTES[field]) for name, field in _FIELDS.items()})
+    return table
+
+
+_DEFAULT_TABLE = _table(names.CORRELATION_ALIASES)
 
 
 def read_headers(headers: Any, aliases: Sequence[str] = names.CORRELATION_ALIASES) -> Envelope:
     """Parse the headers of a record.
 
     Args:
-        headers: The record's headers as the client hands them over: an iterable of (name, value), or None.
+        headers: The record's headers as the client hands them over: (name, value) pairs, or None.
         aliases: Other names for a correlation id, by preference.
+
+    Returns:
+        What they say; `Envelope.dropped` lists what was unusable.
     """
     envelope = Envelope()
-    raw: dict[str, bytes] = {}
-    for name, value in headers or ():
-        raw[name] = value
-    for name, field in _FIELDS.items():
-        value = raw.get(name)
-        if value is not None:
+    if not headers:
+        return envelope
+    default = aliases is names.CORRELATION_ALIASES
+    table = _DEFAULT_TABLE if default else _table(tuple(aliases))
+    fields = envelope.__dict__
+    others: dict[str, str] | None = None
+    try:
+        for name, value in headers:
+            entry = table.get(name)
+            if entry is None:
+                continue
+            field, max_bytes = entry
+            if len(value) > max_bytes:
+                envelope.drop("length")
+                continue
             text = value.decode()
-            setattr(envelope, field, int(text) if field == "sequence" else text)
+            if not text or not text.isprintable():
+                envelope.drop("value")
+                continue
+            if field is _ALIAS:
+                others = others or {}
+                others[name] = text
+                continue
+            if field in fields:
+                envelope.drop("duplicate")
+            fields[field] = text
+    except Exception:  # noqa: BLE001 - anything may come out of a broker; look at each header alone
+        return _read_carefully(headers, tuple(aliases), table)
+    if others is not None and envelope.correlation_id is None:
+        fields["correlation_id"] = _first_alias(others, aliases)
+    if "sequence" in fields:
+        _read_sequence(envelope)
     return envelope
+
+
+def _read_sequence(envelope: Envelope) -> None:
+    text: Any = envelope.sequence
+    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+        envelope.sequence = int(text)
+    else:
+        envelope.sequence = None
+        envelope.drop("value")
+
+
+def _first_alias(found: dict[str, str], aliases: Sequence[str]) -> str | None:
+    for name in aliases:
+        # Spring's JSON header mapper writes strings with their quotes.
+        text = found.get(name, "").strip('" ')
+        if text:
+            return text
+    return None
+
+
+def _read_carefully(headers: Any, aliases: tuple[str, ...], table: Table) -> Envelope:
+    """Like `read_headers`, one header at a time, for lists in which something is wrong."""
+    usable: list[tuple[str, bytes]] = []
+    dropped: list[str] = []
+    for item in _pairs(headers):
+        try:
+            name, value = item
+            if name not in table or value is None:
+                continue  # null is a legal header value and says nothing
+            data = value.encode() if isinstance(value, str) else bytes(memoryview(value))
+        except Exception:  # noqa: BLE001
+            dropped.append("malformed")
+            continue
+        try:
+            data[: table[name][1]].decode()
+        except UnicodeDecodeError:
+            dropped.append("length" if len(data) > table[name][1] else "encoding")
+            continue
+        usable.append((name, data))
+    envelope = read_headers(usable, aliases) if usable else Envelope()
+    envelope.dropped = (*dropped, *envelope.dropped)
+    return envelope
+
+
+def _pairs(headers: Any) -> list[Any]:
+    """The items of whatever a client calls headers; nothing if it can't be iterated."""
+    try:
+        return list(headers.items()) if isinstance(headers, dict) else list(headers)
+    except Exception:  # noqa: BLE001
+        return [None]

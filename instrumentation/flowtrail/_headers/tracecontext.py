@@ -1,4 +1,7 @@
-"""W3C trace context between OpenTelemetry's context and header bytes, without the detour over a propagator."""
+"""W3C trace context between OpenTelemetry's context and header bytes, without the detour over a propagator.
+
+https://www.w3.org/TR/trace-context-2/
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from flowtrail._headers import names
 from flowtrail._headers.envelope import Envelope
 from flowtrail._record import Header
 
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?").fullmatch
+_FLAGS = [TraceFlags(flags) for flags in range(256)]
 _BAGGAGE = W3CBaggagePropagator()
 
 
@@ -22,14 +26,15 @@ def span_context_of(envelope: Envelope) -> SpanContext | None:
     """The remote span that a record's headers name, None if they name none that is valid."""
     if envelope.traceparent is None:
         return None
-    match = _TRACEPARENT.fullmatch(envelope.traceparent)
-    if match is None or match[1] == "ff" or (match[1] == "00" and match[5]):
+    match = _TRACEPARENT(envelope.traceparent)
+    if match is None:
         return None
-    trace_id, span_id = int(match[2], 16), int(match[3], 16)
-    if not trace_id or not span_id:
+    version, trace_id, span_id, flags, rest = match.groups()
+    if version == "ff" or (rest and version == "00"):
         return None
     state = TraceState.from_header([envelope.tracestate]) if envelope.tracestate else None
-    return SpanContext(trace_id, span_id, True, TraceFlags(int(match[4], 16) & 1), state)
+    context = SpanContext(int(trace_id, 16), int(span_id, 16), True, _FLAGS[int(flags, 16)], state)
+    return context if context.is_valid else None
 
 
 def context_from_envelope(context: Context, envelope: Envelope, baggage_keys: Iterable[str] = ()) -> Context:
@@ -37,32 +42,44 @@ def context_from_envelope(context: Context, envelope: Envelope, baggage_keys: It
     span_context = span_context_of(envelope)
     if span_context is not None:
         context = trace.set_span_in_context(NonRecordingSpan(span_context), context)
-    allowed = frozenset(baggage_keys)
-    if allowed and envelope.baggage:
-        received = baggage.get_all(_BAGGAGE.extract({names.BAGGAGE: envelope.baggage}, Context()))
-        for key in allowed & received.keys():
-            context = baggage.set_baggage(key, received[key], context)
+    return with_baggage(context, envelope, frozenset(baggage_keys))
+
+
+def with_baggage(context: Context, envelope: Envelope, allowed: frozenset[str]) -> Context:
+    """A context with those entries of a record's baggage that may travel."""
+    if not allowed or not envelope.baggage:
+        return context
+    received = baggage.get_all(_BAGGAGE.extract({names.BAGGAGE: envelope.baggage}, Context()))
+    for key in sorted(allowed & received.keys()):
+        context = baggage.set_baggage(key, received[key], context)
     return context
 
 
-def trace_headers(context: Context, baggage_keys: Iterable[str] = ()) -> list[Header]:
-    """`traceparent`, `tracestate` and `baggage` for the span and baggage of a context."""
+def trace_headers(
+    span_context: SpanContext | None, context: Context, allowed: frozenset[str] = frozenset()
+) -> list[Header]:
+    """`traceparent` and `tracestate` of a span, `baggage` of a context.
+
+    Args:
+        span_context: The span, None or invalid if there is no trace.
+        context: Where the baggage is.
+        allowed: Keys of the baggage entries that may travel.
+    """
     headers: list[Header] = []
-    span_context = trace.get_current_span(context).get_span_context()
-    if span_context.is_valid:
+    if span_context is not None and span_context.is_valid:
         headers.append((names.TRACEPARENT, format_traceparent(span_context)))
         if span_context.trace_state:
             headers.append((names.TRACESTATE, span_context.trace_state.to_header().encode()))
-    allowed = frozenset(baggage_keys)
     if allowed:
-        kept = {key: value for key, value in baggage.get_all(context).items() if key in allowed}
-        carrier: dict[str, str] = {}
         only = Context()
-        for key, value in kept.items():
-            only = baggage.set_baggage(key, value, only)
+        for key, value in baggage.get_all(context).items():
+            if key in allowed:
+                only = baggage.set_baggage(key, value, only)
+        carrier: dict[str, str] = {}
         _BAGGAGE.inject(carrier, only)
-        if carrier:
-            headers.append((names.BAGGAGE, carrier[names.BAGGAGE].encode()))
+        entries = carrier.get(names.BAGGAGE, "").encode()
+        if 0 < len(entries) <= names.MAX_BYTES[names.BAGGAGE]:
+            headers.append((names.BAGGAGE, entries))
     return headers
 
 

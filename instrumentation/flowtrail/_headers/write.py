@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from flowtrail._record import Header
 
 
-def write_headers(headers: Iterable[Header] | None, ours: Iterable[Header]) -> list[Header]:
+def write_headers(headers: Any, ours: list[Header]) -> list[Header]:
     """A new list: the caller's headers without any that `ours` brings, then `ours`.
 
     Args:
-        headers: What the caller wants to send; never mutated, may be any iterable or None.
+        headers: What the caller wants to send: (name, value) pairs in any iterable, a mapping, or None; never
+            mutated. What isn't a pair is handed on, so that the client itself can refuse it.
         ours: The headers to add.
     """
-    added = list(ours)
     if not headers:
-        return added
-    replaced = {name for name, _ in added}
-    return [header for header in headers if header[0] not in replaced] + added
+        return ours
+    replaced = {name for name, _ in ours}
+    return [header for header in as_pairs(headers) if _name_of(header) not in replaced] + ours
+
+
+def as_pairs(headers: Iterable[Header] | Mapping[str, Any] | None) -> Iterable[Header]:
+    """Headers as pairs: confluent-kafka also takes a mapping."""
+    if headers is None:
+        return ()
+    return list(headers.items()) if isinstance(headers, Mapping) else headers
+
+
+def _name_of(header: Any) -> Any:
+    try:
+        name = header[0]
+        hash(name)
+    except (TypeError, IndexError, KeyError):
+        return None
+    return name
+
+
+def clean_text(value: object, max_bytes: int) -> bytes:
+    """A header value that every reader will take: printable, UTF-8, not longer than the wire format allows.
+
+    Args:
+        value: What should be said.
+        max_bytes: Longest value in bytes; what is longer is cut at a character.
+    """
+    text = value if isinstance(value, str) else str(value)
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else "?" for character in text)
+    data = text.encode("utf-8", "replace")
+    return data if len(data) <= max_bytes else data[:max_bytes].decode("utf-8", "ignore").encode()

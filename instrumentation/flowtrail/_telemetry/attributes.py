@@ -27,3 +27,12 @@ ATTEMPT = "flowtrail.attempt"
 OUTCOME = "flowtrail.outcome"
 
 KAFKA = "kafka"
+
+_KEY_CHARACTERS = 256
+
+
+def key_text(key: object) -> str:
+    """A record key as text for a span: cut, and readable whatever its bytes."""
+    if isinstance(key, bytes | bytearray):
+        return bytes(key[:_KEY_CHARACTERS]).decode("utf-8", "replace")
+    return str(key)[:_KEY_CHARACTERS]

@@ -16,56 +16,74 @@ from opentelemetry.metrics import Histogram as OtelHistogram
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.registry import Collector, CollectorRegistry
-from prometheus_client.utils import floatToGoString
 
 from flowtrail._telemetry.definitions import METRICS, Metric
 
 MAX_SERIES = 2000
-"""Series per metric; what comes after that is gathered under `other`, so that no label can grow without bound."""
+"""Series per metric; what comes after that is gathered under `other`: no label can grow without bound."""
 
 
 class Series:
-    """One time series: a counter, or a histogram if it has bounds."""
+    """One time series: a counter, or a histogram if it has bounds.
 
-    __slots__ = ("_bounds", "_lock", "_otel", "attributes", "counts", "total")
+    Whoever updates several series of the same families at once may take `lock` once and change `counts` and
+    `total` directly, provided `otel` is None.
+
+    Attributes:
+        lock: Guards counts and total; shared by all series of the same `Families`.
+        bounds: Upper bounds of the buckets, without the last, infinite one.
+        counts: Observations per bucket, not cumulated.
+        total: A counter's value, or a histogram's sum.
+        attributes: For OpenTelemetry.
+        otel: OpenTelemetry's instrument, where a histogram reports to that instead.
+    """
+
+    __slots__ = ("attributes", "bounds", "counts", "lock", "otel", "total")
 
     def __init__(
-        self, bounds: tuple[float, ...], attributes: dict[str, str], otel: OtelHistogram | None = None
+        self,
+        lock: threading.Lock,
+        bounds: tuple[float, ...],
+        attributes: dict[str, str],
+        otel: OtelHistogram | None = None,
     ) -> None:
-        self._lock = threading.Lock()
-        self._bounds = bounds
-        self._otel = otel
+        self.lock = lock
+        self.bounds = bounds
         self.attributes = attributes
+        self.otel = otel
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
     def add(self, amount: float = 1) -> None:
         """Count."""
-        with self._lock:
+        with self.lock:
             self.total += amount
 
     def observe(self, value: float) -> None:
         """Observe a value of a histogram."""
-        if self._otel is not None:
-            self._otel.record(value, self.attributes)
+        if self.otel is not None:
+            self.otel.record(value, self.attributes)
             return
-        with self._lock:
-            self.counts[bisect_left(self._bounds, value)] += 1
+        with self.lock:
+            self.counts[bisect_left(self.bounds, value)] += 1
             self.total += value
 
     def read(self) -> tuple[list[int], float]:
-        """Counts per bucket (not cumulated) and the sum, of one moment."""
-        with self._lock:
+        """Counts per bucket and the total, of one moment."""
+        with self.lock:
             return self.counts.copy(), self.total
 
 
 class Family:
     """All series of one metric."""
 
-    def __init__(self, metric: Metric, otel: OtelHistogram | None = None) -> None:
+    def __init__(
+        self, metric: Metric, series_lock: threading.Lock, otel: OtelHistogram | None = None
+    ) -> None:
         self.metric = metric
         self._otel = otel
         self._series: dict[tuple[str, ...], Series] = {}
+        self._series_lock = series_lock
         self._lock = threading.Lock()
 
     def series(self, *labels: str) -> Series:
@@ -81,7 +99,7 @@ class Family:
                 attributes = {
                     name: value for name, value in zip(self.metric.labels, labels, strict=True) if value
                 }
-                self._series[labels] = Series(self.metric.buckets, attributes, self._otel)
+                self._series[labels] = Series(self._series_lock, self.metric.buckets, attributes, self._otel)
             return self._series[labels]
 
     def items(self) -> list[tuple[tuple[str, ...], Series]]:
@@ -102,7 +120,7 @@ class Family:
         histogram = HistogramMetricFamily(
             metric.prometheus_name, metric.help, labels=metric.prometheus_labels
         )
-        bounds = [*(floatToGoString(bound) for bound in metric.buckets), "+Inf"]
+        bounds = [*(str(bound) for bound in metric.buckets), "+Inf"]
         for labels, series in self.items():
             counts, total = series.read()
             cumulated = 0
@@ -119,10 +137,19 @@ class Family:
 
 
 class Families(Collector):
-    """The families of all metrics, by definition."""
+    """The families of all metrics, by definition.
+
+    Attributes:
+        lock: Guards the values of all series.
+        through_otel: Whether histograms report to OpenTelemetry rather than being read from here.
+    """
 
     def __init__(self, meter: Meter | None = None) -> None:
-        self._families = {metric: Family(metric, _otel_histogram(meter, metric)) for metric in METRICS}
+        self.lock = threading.Lock()
+        self.through_otel = meter is not None
+        self._families = {
+            metric: Family(metric, self.lock, _otel_histogram(meter, metric)) for metric in METRICS
+        }
         if meter is not None:
             for metric, family in self._families.items():
                 if metric.kind == "counter":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
@@ -9,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 
-from flowtrail._event import Event, build_event
+from flowtrail._context import FLOW_KEY
+from flowtrail._event import Event, build_event, record_id, timestamp_ms_of
 from flowtrail._headers import Envelope
+from flowtrail._headers.tracecontext import span_context_of, with_baggage
 from flowtrail._record import RecordLike
+from flowtrail._telemetry import attributes
+from flowtrail._telemetry.errors import error_type_of
+from flowtrail._telemetry.logs import CONSUME, log_consume
+from flowtrail._telemetry.routes import ProcessRoute
+from flowtrail._telemetry.spans import SPAN_KEY
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
@@ -22,47 +30,60 @@ Decode = Callable[[Envelope, Any], Any]
 
 
 class Processing:
-    """A context manager around the handling of one message.
+    """A context manager around the handling of one message; `Telemetry.processing` makes it.
+
+    It is also the flow that the message belongs to: what is published inside inherits `correlation_id`, and is
+    caused by `causation_id`, which is this event's own id.
 
     Attributes:
         record: The record as the client handed it over.
         envelope: Its parsed headers.
         group: The consumer group, if known.
         attempt: 1 for the first try.
+        event_id: `ce_id`, or a stable id made of topic, partition and offset.
+        correlation_id: Id of the flow.
+        causation_id: What the events that are published inside are caused by: `event_id`.
         outcome: How it ended: `ok`, `error`, or what the caller sets: `retry`, `dead_letter`, `duplicate`...
-        span: The process span, once entered.
+        span: The process span; None if nothing is recorded.
     """
 
     __slots__ = (
-        "_decode", "_error", "_event", "_started_ns", "_telemetry", "_token", "attempt", "client_id",
-        "correlation_id", "envelope", "event_id", "group", "outcome", "record", "span",
+        "__weakref__", "_decode", "_error", "_event", "_links", "_route", "_started_ns", "_telemetry", "_token",
+        "_waited", "attempt", "causation_id", "correlation_id", "envelope", "event_id", "outcome", "record",
+        "span", "trace_context",
     )  # fmt: skip
+
+    _timed_as_batch = False
+    span: Span | None
+    trace_context: SpanContext | None
 
     def __init__(
         self,
         telemetry: Telemetry,
+        route: ProcessRoute,
         record: RecordLike,
         envelope: Envelope,
-        group: str | None,
         attempt: int,
         decode: Decode | None,
-        client_id: str | None,
     ) -> None:
         self._telemetry = telemetry
+        self._route = route
         self._decode = decode
         self._error: BaseException | None = None
         self._event: Event[Any] | None = None
         self._token: Token[Context] | None = None
-        self._started_ns = 0
+        self._waited: float | None = None
         self.record = record
         self.envelope = envelope
-        self.group = group
         self.attempt = attempt
-        self.client_id = client_id
         self.outcome: str | None = None
-        self.span: Span
-        self.event_id: str
-        self.correlation_id: str
+        self.event_id = self.causation_id = envelope.id or record_id(record)
+        self.correlation_id = envelope.correlation_id or self.event_id
+
+    @property
+    def group(self) -> str | None:
+        """The consumer group, None if unknown."""
+        return self._route.group or None
 
     @property
     def event(self) -> Event[Any]:
@@ -81,8 +102,76 @@ class Processing:
 
     def __enter__(self) -> Processing:
         """Start the span and make it, the flow and the event current."""
-        self._telemetry.enter_processing(self)
+        telemetry = self._telemetry
+        self.span = self.trace_context = None
+        self._started_ns = telemetry.monotonic_ns()
+        try:
+            self._start(telemetry, otel_context.get_current())
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            telemetry.internal_error("processing", failure)
         return self
+
+    def _start(self, telemetry: Telemetry, current: Context) -> None:
+        envelope = self.envelope
+        now_ns = telemetry.time_ns()
+        self._note_waiting(now_ns)
+        above: Any = current.get(SPAN_KEY)
+        parent = above.get_span_context() if above is not None else None
+        if parent is not None and not parent.is_valid:
+            parent = None
+        links: tuple[Link, ...] = ()
+        if envelope.traceparent is not None:
+            remote = span_context_of(envelope)
+            if remote is None:
+                telemetry.count_dropped_header("value")
+            elif telemetry.links_only:
+                links = (Link(remote),)
+            else:
+                parent = remote
+        if envelope.baggage is not None:
+            current = with_baggage(current, envelope, telemetry.baggage_keys)
+        span, own = telemetry.starter.begin(
+            self._route.span_name, SpanKind.CONSUMER, current, parent, self.attributes, links, now_ns
+        )
+        self.span, self.trace_context = span, own
+        if span is None and own is not None:
+            span = NonRecordingSpan(own)
+        if span is not None:
+            context = Context({**current, SPAN_KEY: span, FLOW_KEY: self})
+        else:
+            context = Context({**current, FLOW_KEY: self})
+        self._token = otel_context.attach(context)
+
+    def _note_waiting(self, now_ns: int) -> None:
+        if self.attempt == 1:
+            stamp = timestamp_ms_of(self.record)
+            if stamp is not None:
+                self._waited = (now_ns - stamp * 1_000_000) / 1e9
+
+    def attributes(self) -> dict[str, Any]:
+        """The process span's attributes at its start."""
+        record, envelope = self.record, self.envelope
+        found = {
+            **self._route.attributes,
+            attributes.PARTITION: str(record.partition),
+            attributes.KAFKA_OFFSET: record.offset,
+            attributes.MESSAGE_ID: self.event_id,
+            attributes.CONVERSATION_ID: self.correlation_id,
+        }
+        if envelope.type is not None:
+            found[attributes.EVENT_TYPE] = envelope.type
+        if envelope.subject is not None:
+            found[attributes.EVENT_SUBJECT] = envelope.subject
+        if envelope.causation_id is not None:
+            found[attributes.CAUSATION_ID] = envelope.causation_id
+        key = getattr(record, "key", None)
+        if key is not None:
+            found[attributes.KAFKA_KEY] = attributes.key_text(key)
+        if getattr(record, "value", b"") is None:
+            found[attributes.KAFKA_TOMBSTONE] = True
+        if self.attempt > 1:
+            found[attributes.ATTEMPT] = self.attempt
+        return found
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -91,4 +180,47 @@ class Processing:
         if self._token is not None:
             otel_context.detach(self._token)
             self._token = None
-        self._telemetry.exit_processing(self, error if error is not None else self._error)
+        telemetry = self._telemetry
+        try:
+            self._finish(telemetry, error if error is not None else self._error)
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            telemetry.internal_error("processing", failure)
+
+    def _finish(self, telemetry: Telemetry, error: BaseException | None) -> None:
+        kind = "" if error is None else error_type_of(error)
+        if self.outcome is None:
+            self.outcome = "error" if kind else "ok"
+        seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+        span = self.span
+        if span is not None:
+            if error is not None and span.is_recording():
+                span.set_attribute(attributes.ERROR_TYPE, kind)
+                span.record_exception(error)
+                span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
+            if self.outcome not in ("ok", "error"):
+                span.set_attribute(attributes.OUTCOME, self.outcome)
+            span.end()
+        timed = None if self._timed_as_batch else seconds
+        self._route.record(timed, kind, self._waited, first=self.attempt == 1)
+        level = logging.WARNING if kind else logging.INFO
+        if CONSUME.isEnabledFor(level):
+            log_consume(level, self._log_fields(seconds), telemetry.time_ns())
+
+    def _log_fields(self, seconds: float) -> dict[str, Any]:
+        record, envelope = self.record, self.envelope
+        fields: dict[str, Any] = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "group": self._route.group,
+            "event_type": envelope.type,
+            "event_id": self.event_id,
+            "correlation_id": self.correlation_id,
+            "causation_id": envelope.causation_id,
+            "attempt": self.attempt,
+            "outcome": self.outcome,
+            "duration_ms": seconds * 1e3,
+        }
+        if self.trace_context is not None:
+            fields["trace_id"] = f"{self.trace_context.trace_id:032x}"
+        return fields

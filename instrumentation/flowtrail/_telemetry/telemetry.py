@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace import SpanKind, TracerProvider
 from prometheus_client import REGISTRY
 from prometheus_client.registry import CollectorRegistry
 
 from flowtrail._clock import SYSTEM_CLOCK, Clock
-from flowtrail._context import FLOW_KEY, Flow, FlowContext
-from flowtrail._event import record_id, timestamp_ms_of
-from flowtrail._headers import CORRELATION_ALIASES, Envelope, names, read_headers, write_headers
-from flowtrail._headers.tracecontext import context_from_envelope, span_context_of, trace_headers
+from flowtrail._context import FLOW_KEY, FlowContext
+from flowtrail._headers import CORRELATION_ALIASES, Envelope, names, read_headers
+from flowtrail._headers.structured import is_structured, read_structured
+from flowtrail._headers.tracecontext import format_traceparent, span_context_of, trace_headers
+from flowtrail._headers.write import as_pairs, clean_text
 from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._record import Header, RecordLike
-from flowtrail._telemetry import attributes, definitions
+from flowtrail._telemetry import definitions
+from flowtrail._telemetry.batch import ProcessingBatch
 from flowtrail._telemetry.errors import error_type_of
+from flowtrail._telemetry.identity import (
+    OUR_NAMES,
+    TRACE_NAMES,
+    EventHeaders,
+    FlowLike,
+    identify,
+    identify_forwarded,
+    identify_own,
+)
 from flowtrail._telemetry.instruments import Families, families_in
-from flowtrail._telemetry.logs import log_consume, log_internal_error, log_publish
+from flowtrail._telemetry.logs import log_internal_error
+from flowtrail._telemetry.operations import Operation
 from flowtrail._telemetry.processing import Decode, Processing
 from flowtrail._telemetry.providers import choose_meter_provider, choose_tracer_provider, service_name
+from flowtrail._telemetry.routes import ProcessRoute, SendRoute
 from flowtrail._telemetry.sending import Sending
+from flowtrail._telemetry.spans import SPAN_KEY, starter_for
 from flowtrail._version import __version__
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
+_MAX_ROUTES = 2000
 
 
 class Telemetry:
@@ -64,25 +79,22 @@ class Telemetry:
         self.service = service_name(service)
         self.source = f"/{self.service}"
         self.clock = clock
+        self.time_ns = clock.time_ns
+        self.monotonic_ns = clock.monotonic_ns
         self.ids = ids
         self.links_only = links_only
         self.baggage_keys = frozenset(baggage_keys)
         self.correlation_aliases = tuple(correlation_aliases)
         self._provider, self._owns_provider = choose_tracer_provider(self.service, tracer_provider)
         self.tracer = trace.get_tracer("flowtrail", __version__, self._provider, SCHEMA_URL)
+        self.starter = starter_for(self.tracer)
         meters = None if registry is not None else choose_meter_provider(meter_provider)
         if meters is not None:
-            meter = meters.get_meter("flowtrail", __version__, SCHEMA_URL)
-            self.metrics = Families(meter)
+            self.metrics = Families(meters.get_meter("flowtrail", __version__, SCHEMA_URL))
         else:
             self.metrics = families_in(registry if registry is not None else REGISTRY)
-
-    def read(self, record: RecordLike) -> Envelope:
-        """Parse a record's headers; counts what had to be dropped, never raises."""
-        envelope = read_headers(getattr(record, "headers", None), self.correlation_aliases)
-        for reason in envelope.dropped:
-            self.count_dropped_header(reason)
-        return envelope
+        self._send_routes: dict[tuple[str, str | None], SendRoute] = {}
+        self._process_routes: dict[tuple[str, str | None, str | None], ProcessRoute] = {}
 
     # -- publishing
 
@@ -98,10 +110,10 @@ class Telemetry:
         source: str | None = None,
         dataschema: str | None = None,
         content_type: str | None = None,
-        key: bytes | str | None = None,
+        key: object = None,
         value_size: int | None = None,
         tombstone: bool = False,
-        headers: Iterable[Header] | None = None,
+        headers: Iterable[Header] | Mapping[str, Any] | None = None,
         context: FlowContext | None = None,
         forward: bool = False,
         client_id: str | None = None,
@@ -123,114 +135,98 @@ class Telemetry:
             tombstone: Whether the value is null.
             headers: Further headers; not mutated. Ours replace any of the same name.
             context: Publish in this flow and trace instead of the current one (outbox, threads).
-            forward: The message is one that was consumed (retry, dead letter, redrive): its event headers stay
-                as they are, only the trace context is replaced.
+            forward: The message is one that was consumed (retry, dead letter, redrive): its event headers
+                stay as they are, only the trace context is replaced.
             client_id: The client's own id, for the span.
-        """
-        current = context.context if context is not None else otel_context.get_current()
-        flow: Flow | None = current.get(FLOW_KEY)  # type: ignore[assignment]
-        given = list(headers or ())
-        ours: list[Header] = []
-        if forward:
-            kept = read_headers(given, self.correlation_aliases)
-            event_id, type, subject = kept.id, kept.type, kept.subject
-            correlation_id, causation_id = kept.correlation_id or kept.id, kept.causation_id
-        else:
-            event_id = id or self.ids.new_id()
-            correlation_id = (flow.correlation_id if flow else None) or (
-                event_id if id is None else self.ids.new_id()
-            )
-            causation_id = flow.causation_id if flow else None
-            ours = self._event_headers(
-                event_id, type, subject, sequence, time, source, dataschema, content_type,
-                correlation_id, causation_id,
-            )  # fmt: skip
-        span_attributes: dict[str, Any] = {
-            attributes.SYSTEM: attributes.KAFKA,
-            attributes.OPERATION_NAME: "send",
-            attributes.OPERATION_TYPE: "send",
-            attributes.DESTINATION: topic,
-        }
-        for name, value in (
-            (attributes.MESSAGE_ID, event_id), (attributes.CONVERSATION_ID, correlation_id),
-            (attributes.CAUSATION_ID, causation_id), (attributes.EVENT_TYPE, type),
-            (attributes.EVENT_SUBJECT, subject), (attributes.BODY_SIZE, value_size),
-            (attributes.KAFKA_KEY, _key_text(key)), (attributes.CLIENT_ID, client_id),
-            (attributes.KAFKA_TOMBSTONE, tombstone or None),
-        ):  # fmt: skip
-            if value is not None:
-                span_attributes[name] = value
-        started_ns = self.clock.monotonic_ns()
-        span = self.tracer.start_span(
-            f"send {topic}", context=current, kind=SpanKind.PRODUCER, attributes=span_attributes
-        )
-        ours.extend(trace_headers(trace.set_span_in_context(span, current), self.baggage_keys))
-        drop = {names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE}
-        given = [header for header in given if header[0] not in drop]
-        return Sending(
-            self,
-            topic,
-            type,
-            event_id,
-            correlation_id,
-            causation_id,
-            span,
-            write_headers(given, ours),
-            started_ns,
-        )
 
-    def _event_headers(
-        self,
-        event_id: str,
-        type: str | None,
-        subject: str | None,
-        sequence: int | None,
-        time: datetime | str | None,
-        source: str | None,
-        dataschema: str | None,
-        content_type: str | None,
-        correlation_id: str,
-        causation_id: str | None,
-    ) -> list[Header]:
+        Returns:
+            The publication with its headers; report its end with `done` or `fail`.
+        """
+        route = self._send_routes.get((topic, client_id)) or self._new_send_route(topic, client_id)
+        sending = Sending(self, route, type, subject, key, value_size, tombstone)
+        current = context.context if context is not None else otel_context.get_current()
+        flow: FlowLike | None = current.get(FLOW_KEY)  # type: ignore[assignment]
+        given: list[Header] = list(as_pairs(headers)) if headers else []
+        carried: Envelope | None = None
         ours: list[Header] = []
-        if type is not None:
-            if time is None:
-                time = datetime.fromtimestamp(self.clock.time_ns() / 1e9, UTC)
-            moment = (
-                time if isinstance(time, str) else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            )
-            ours += [
-                (names.SPECVERSION, b"1.0"),
-                (names.ID, event_id.encode()),
-                (names.TYPE, type.encode()),
-                (names.SOURCE, (source or self.source).encode()),
-                (names.TIME, moment.encode()),
-            ]
-            if subject is not None:
-                ours.append((names.SUBJECT, subject.encode()))
-            if sequence is not None:
-                ours.append((names.SEQUENCE, b"%d" % sequence))
-            if dataschema is not None:
-                ours.append((names.DATASCHEMA, dataschema.encode()))
-        if content_type is not None:
-            ours.append((names.CONTENT_TYPE, content_type.encode()))
-        ours.append((names.CORRELATION_ID, correlation_id.encode()))
-        if causation_id is not None:
-            ours.append((names.CAUSATION_ID, causation_id.encode()))
+        if forward or (given and not OUR_NAMES.isdisjoint(_names_of(given))):
+            carried = read_headers(given, self.correlation_aliases)
+        if forward and carried is not None:
+            ours = identify_forwarded(sending, flow, self.ids, carried)
+        else:
+            if carried is not None:
+                identify_own(sending, flow, id, self.ids, carried)
+            else:
+                identify(sending, flow, id, self.ids)
+            ours = self._flow_headers(sending)
+            if type is not None:
+                event = EventHeaders(type, source or self.source, subject, sequence, time, dataschema)
+                ours[:1] = event.write(ours[0][1], self.time_ns())  # type: ignore[arg-type]
+            if content_type is not None:
+                ours.append((names.CONTENT_TYPE, content_type.encode()))
+        self._start(sending, current, ours, carried)
+        if given:
+            replaced = TRACE_NAMES.union([name for name, _ in ours])
+            if sending.trace_context is None:
+                replaced -= TRACE_NAMES
+            ours = [header for header in given if _name_of(header) not in replaced] + ours
+        sending.headers = ours
+        return sending
+
+    def _flow_headers(self, sending: Sending) -> list[Header]:
+        event_id = clean_text(sending.event_id, names.MAX_BYTES[names.ID])
+        if sending.correlation_id is sending.event_id:
+            return [(names.ID, event_id), (names.CORRELATION_ID, event_id)]
+        limit = names.MAX_BYTES[names.CORRELATION_ID]
+        ours: list[Header] = [
+            (names.ID, event_id),
+            (names.CORRELATION_ID, clean_text(sending.correlation_id, limit)),
+        ]
+        if sending.causation_id is not None:
+            ours.append((names.CAUSATION_ID, clean_text(sending.causation_id, limit)))
         return ours
 
-    def record_sent(
-        self, sending: Sending, error: BaseException | str | None, seconds: float, partition: Any, offset: Any
+    def _start(
+        self, sending: Sending, current: Context, ours: list[Header], carried: Envelope | None
     ) -> None:
-        """Count and log the end of a publication; called by `Sending`."""
-        kind = error_type_of(error) if error is not None else ""
-        self.metrics[definitions.SENT].series("kafka", "send", sending.topic, kind).add()
-        self.metrics[definitions.OPERATION_DURATION].series("kafka", "send", sending.topic, "", kind).observe(
-            seconds
-        )
-        log_publish(sending, kind, seconds, partition, offset)
+        """Start the span and add its headers to ours."""
+        sending.span = sending.trace_context = None
+        try:
+            above: Any = current.get(SPAN_KEY)
+            parent = above.get_span_context() if above is not None else None
+            if (parent is None or not parent.is_valid) and carried is not None:
+                parent = span_context_of(carried)
+            elif parent is not None and not parent.is_valid:
+                parent = None
+            sending.span, wire = self.starter.begin(
+                sending.route.span_name, SpanKind.PRODUCER, current, parent, sending.attributes
+            )
+            sending.trace_context = wire
+            if self.baggage_keys:
+                ours.extend(trace_headers(wire, current, self.baggage_keys))
+            elif wire is not None:
+                ours.append((names.TRACEPARENT, format_traceparent(wire)))
+                if wire.trace_state:
+                    ours.append((names.TRACESTATE, wire.trace_state.to_header().encode()))
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            self.internal_error("sending", failure)
+
+    def _new_send_route(self, topic: str, client_id: str | None) -> SendRoute:
+        if len(self._send_routes) >= _MAX_ROUTES:
+            self._send_routes.clear()
+        route = self._send_routes[topic, client_id] = SendRoute(self.metrics, topic, client_id)
+        return route
 
     # -- handling
+
+    def read(self, record: RecordLike) -> Envelope:
+        """Parse a record's headers, and its value in structured mode; counts what it drops, never raises."""
+        envelope = read_headers(getattr(record, "headers", None), self.correlation_aliases)
+        if envelope.content_type is not None and is_structured(envelope):
+            envelope = read_structured(envelope, getattr(record, "value", None))
+        for reason in envelope.dropped:
+            self.count_dropped_header(reason)
+        return envelope
 
     def processing(
         self,
@@ -252,78 +248,36 @@ class Telemetry:
             decode: Makes the event's data of the envelope and the value, when `event` is first asked for.
             client_id: The client's own id, for the span.
         """
-        if envelope is None:
-            envelope = self.read(record)
-        return Processing(self, record, envelope, group, attempt, decode, client_id)
+        topic = record.topic
+        route = self._process_routes.get((topic, group, client_id))
+        if route is None:
+            route = self.process_route(topic, group, client_id)
+        return Processing(self, route, record, envelope or self.read(record), attempt, decode)
 
-    def enter_processing(self, processing: Processing) -> None:
-        """Start the span and switch the context; called by `Processing`."""
-        record, envelope = processing.record, processing.envelope
-        event_id = processing.event_id = envelope.id or record_id(record)
-        processing.correlation_id = envelope.correlation_id or event_id
-        current = otel_context.get_current()
-        parent = context_from_envelope(current, envelope, self.baggage_keys)
-        links = []
-        if self.links_only:
-            remote = span_context_of(envelope)
-            parent, links = current, [Link(remote)] if remote is not None else []
-        span_attributes: dict[str, Any] = {
-            attributes.SYSTEM: attributes.KAFKA,
-            attributes.OPERATION_NAME: "process",
-            attributes.OPERATION_TYPE: "process",
-            attributes.DESTINATION: record.topic,
-            attributes.PARTITION: str(record.partition),
-            attributes.KAFKA_OFFSET: record.offset,
-            attributes.MESSAGE_ID: event_id,
-            attributes.CONVERSATION_ID: processing.correlation_id,
-        }
-        for name, value in (
-            (attributes.GROUP, processing.group), (attributes.EVENT_TYPE, envelope.type),
-            (attributes.EVENT_SUBJECT, envelope.subject), (attributes.CAUSATION_ID, envelope.causation_id),
-            (attributes.KAFKA_KEY, _key_text(getattr(record, "key", None))),
-            (attributes.CLIENT_ID, processing.client_id),
-            (attributes.KAFKA_TOMBSTONE, True if getattr(record, "value", b"") is None else None),
-            (attributes.ATTEMPT, processing.attempt if processing.attempt > 1 else None),
-        ):  # fmt: skip
-            if value is not None:
-                span_attributes[name] = value
-        processing._started_ns = self.clock.monotonic_ns()
-        processing.span = self.tracer.start_span(
-            f"process {record.topic}", parent, SpanKind.CONSUMER, span_attributes, links
-        )
-        flow = Flow(processing.correlation_id, event_id, lambda: processing.event)
-        context = trace.set_span_in_context(processing.span, parent)
-        processing._token = otel_context.attach(Context({**context, FLOW_KEY: flow}))
-        if processing.attempt == 1:
-            group = processing.group or ""
-            self.metrics[definitions.CONSUMED].series("kafka", "process", record.topic, group).add()
-            stamp = timestamp_ms_of(record)
-            if stamp is not None:
-                waited = self.clock.time_ns() / 1e9 - stamp / 1e3
-                if waited < 0:
-                    self.metrics[definitions.CLOCK_SKEW].series(record.topic, group).add()
-                self.metrics[definitions.QUEUE_DURATION].series(record.topic, group).observe(max(waited, 0.0))
+    def processing_batch(
+        self, records: Sequence[RecordLike], *, group: str | None = None, decode: Decode | None = None
+    ) -> ProcessingBatch:
+        """A context manager around the handling of several records; see `ProcessingBatch`."""
+        return ProcessingBatch(self, records, group, decode)
 
-    def exit_processing(self, processing: Processing, error: BaseException | None) -> None:
-        """End the span, count and log; called by `Processing`."""
-        if processing.outcome is None:
-            processing.outcome = "ok" if error is None else "error"
-        span = processing.span
-        kind = error_type_of(error) if error is not None else ""
-        if span.is_recording():
-            if error is not None:
-                span.set_attribute(attributes.ERROR_TYPE, kind)
-                span.record_exception(error)
-                span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
-            if processing.outcome not in ("ok", "error"):
-                span.set_attribute(attributes.OUTCOME, processing.outcome)
-        span.end()
-        seconds = (self.clock.monotonic_ns() - processing._started_ns) / 1e9
-        topic, group = processing.record.topic, processing.group or ""
-        self.metrics[definitions.PROCESS_DURATION].series("kafka", "process", topic, group, kind).observe(
-            seconds
-        )
-        log_consume(processing, kind, seconds)
+    def polling(self, topics: Iterable[str] = (), *, group: str | None = None) -> Operation:
+        """A context manager around a poll; report what came with `received`."""
+        return Operation(self, "poll", "receive", topics, group, keep_empty=False)
+
+    def committing(self, topics: Iterable[str] = (), *, group: str | None = None) -> Operation:
+        """A context manager around a commit."""
+        return Operation(self, "commit", "settle", topics, group, keep_empty=True)
+
+    def process_route(self, topic: str, group: str | None, client_id: str | None = None) -> ProcessRoute:
+        """What is the same for all messages of a topic in a group."""
+        route = self._process_routes.get((topic, group, client_id))
+        if route is not None:
+            return route
+        if len(self._process_routes) >= _MAX_ROUTES:
+            self._process_routes.clear()
+        route = ProcessRoute(self.metrics, topic, group, client_id)
+        self._process_routes[topic, group, client_id] = route
+        return route
 
     # -- counters
 
@@ -371,9 +325,13 @@ class Telemetry:
             shutdown()
 
 
-def _key_text(key: Any) -> str | None:
-    if key is None:
+def _names_of(headers: Sequence[Any]) -> list[Any]:
+    return [_name_of(header) for header in headers]
+
+
+def _name_of(header: Any) -> Any:
+    try:
+        name = header[0]
+    except (TypeError, IndexError, KeyError):
         return None
-    if isinstance(key, bytes):
-        return key[:256].decode("utf-8", "replace")
-    return str(key)[:256]
+    return name if isinstance(name, str) else None

@@ -1,0 +1,117 @@
+"""Which ids and event headers a publication gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from flowtrail._headers import Envelope, names
+from flowtrail._headers.write import clean_text
+from flowtrail._record import Header
+
+if TYPE_CHECKING:
+    from flowtrail._ids import Ids
+    from flowtrail._telemetry.sending import Sending
+
+TRACE_NAMES = frozenset({names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE})
+OUR_NAMES = frozenset(names.MAX_BYTES)
+
+
+class FlowLike(Protocol):
+    """The flow that a publication happens in."""
+
+    @property
+    def correlation_id(self) -> str | None: ...
+    @property
+    def causation_id(self) -> str | None: ...
+
+
+@dataclass(slots=True)
+class EventHeaders:
+    """What the caller says about an event; None where it says nothing."""
+
+    type: str
+    source: str
+    subject: str | None = None
+    sequence: int | None = None
+    time: datetime | str | None = None
+    dataschema: str | None = None
+
+    def write(self, event_id: bytes, now_ns: int) -> list[Header]:
+        """The CloudEvents headers of an event with this id."""
+        ours: list[Header] = [
+            (names.SPECVERSION, b"1.0"),
+            (names.ID, event_id),
+            (names.TYPE, _text(names.TYPE, self.type)),
+            (names.SOURCE, _text(names.SOURCE, self.source)),
+            (names.TIME, _time_text(self.time, now_ns)),
+        ]
+        if self.subject is not None:
+            ours.append((names.SUBJECT, _text(names.SUBJECT, self.subject)))
+        if self.sequence is not None:
+            ours.append((names.SEQUENCE, b"%d" % self.sequence))
+        if self.dataschema is not None:
+            ours.append((names.DATASCHEMA, _text(names.DATASCHEMA, self.dataschema)))
+        return ours
+
+
+def identify(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids) -> None:
+    """Ids of a publication that brings no headers of ours: the flow's, or a new flow that it starts itself."""
+    event_id = sending.event_id = id or ids.new_id()
+    if flow is not None:
+        sending.correlation_id = flow.correlation_id or event_id
+        sending.causation_id = flow.causation_id
+    else:
+        # A given id need not be unique beyond its source, so it can't name a flow.
+        sending.correlation_id = event_id if id is None else ids.new_id()
+        sending.causation_id = None
+
+
+def identify_own(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids, given: Envelope) -> None:
+    """Ids of a publication whose caller brings headers of ours: the event is the caller's, the flow is not.
+
+    Inside a handler the flow's correlation and causation win; outside, the caller's stand.
+    """
+    event_id = sending.event_id = id or given.id or ids.new_id()
+    sending.type = sending.type or given.type
+    sending.subject = sending.subject or given.subject
+    if flow is not None and flow.correlation_id:
+        sending.correlation_id, sending.causation_id = flow.correlation_id, flow.causation_id
+    else:
+        fresh = event_id if id is None and given.id is None else None
+        sending.correlation_id = given.correlation_id or fresh or ids.new_id()
+        sending.causation_id = given.causation_id
+
+
+def identify_forwarded(sending: Sending, flow: FlowLike | None, ids: Ids, given: Envelope) -> list[Header]:
+    """Ids of a message that is passed on as it is (retry, dead letter, redrive).
+
+    Returns:
+        The ids that its headers lack: without them it would get another identity on another topic.
+    """
+    missing: list[Header] = []
+    sending.type, sending.subject, sending.causation_id = given.type, given.subject, given.causation_id
+    event_id = given.id or (flow.causation_id if flow is not None else None) or ids.new_id()
+    if given.id is None:
+        missing.append((names.ID, _text(names.ID, event_id)))
+    correlation_id = given.correlation_id or (flow.correlation_id if flow is not None else None) or event_id
+    if given.correlation_id is None:
+        missing.append((names.CORRELATION_ID, _text(names.CORRELATION_ID, correlation_id)))
+    sending.event_id, sending.correlation_id = event_id, correlation_id
+    return missing
+
+
+def _text(name: str, value: str) -> bytes:
+    return clean_text(value, names.MAX_BYTES[name])
+
+
+def _time_text(time: datetime | str | None, now_ns: int) -> bytes:
+    if isinstance(time, str):
+        return _text(names.TIME, time)
+    if time is None:
+        seconds, rest = divmod(now_ns, 1_000_000_000)
+        moment = datetime.fromtimestamp(seconds, UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z".encode()
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
