@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("flowtrail_collector", "flowtrail"):
             raise
-        print(  # noqa: T201 - nothing nicer than print is certain to be installed
+        print(
             f"flowtrail: the command line needs {error.name}: pip install 'flowtrail[collector]'",
             file=sys.stderr,
         )

@@ -1,0 +1,136 @@
+"""A time axis in characters: scale, ticks, bars."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from flowtrail_collector.cli._output import format_seconds
+
+_TICK_EVERY_CELLS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Characters to draw with."""
+
+    work: str = "█"
+    wait: str = "░"
+    moment: str = "▏"
+    symbols: tuple[tuple[str, str], ...] = (
+        ("command", "▶"),
+        ("publish", "●"),
+        ("compensation", "↺"),
+        ("notification", "◇"),
+        ("process", "■"),
+        ("retry", "↻"),
+        ("dead_letter", "✖"),
+        ("redrive", "↷"),
+        ("operation", "·"),
+        ("missing", "○"),
+    )
+    arrow: str = "→"
+    corner: str = "└"
+    dot: str = " · "
+
+
+ASCII_GLYPHS = Glyphs(
+    work="#",
+    wait=".",
+    moment="|",
+    symbols=(
+        ("command", ">"),
+        ("publish", "*"),
+        ("compensation", "<"),
+        ("notification", "!"),
+        ("process", "="),
+        ("retry", "~"),
+        ("dead_letter", "X"),
+        ("redrive", "^"),
+        ("operation", "-"),
+        ("missing", "o"),
+    ),
+    arrow="->",
+    corner="`-",
+    dot=" - ",
+)
+"""For terminals that can't show anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Seconds to character cells.
+
+    Attributes:
+        total_seconds: Length of the axis.
+        cells: Its width.
+    """
+
+    total_seconds: float
+    cells: int
+
+    def cell(self, seconds: float) -> int:
+        """The cell that a moment falls into, always within the axis."""
+        if self.total_seconds <= 0:
+            return 0
+        return min(max(int(seconds / self.total_seconds * self.cells), 0), self.cells - 1)
+
+    def bar(self, wait_from: float | None, start: float, end: float) -> list[tuple[int, int, bool]]:
+        """Pieces of a bar as (first cell, number of cells, is waiting).
+
+        What was worked on is always visible; the wait before it is, where it is at least a cell long.
+        """
+        first, last = self.cell(start), self.cell(end)
+        pieces = []
+        if wait_from is not None:
+            waiting = self.cell(wait_from)
+            if waiting < first:
+                pieces.append((waiting, first - waiting, True))
+        pieces.append((first, max(1, last - first), False))
+        return pieces
+
+    def ticks(self) -> list[tuple[int, str]]:
+        """Cells with a label, at round numbers."""
+        if self.total_seconds <= 0:
+            return [(0, "0s")]
+        step = _round_step(self.total_seconds / max(1, self.cells // _TICK_EVERY_CELLS))
+        ticks = []
+        for number in range(int(self.total_seconds / step) + 1):
+            label = format_tick(number * step)
+            cell = self.cell(number * step)
+            if cell + len(label) <= self.cells:
+                ticks.append((cell, label))
+        return ticks
+
+    def axis(self) -> str:
+        """The labels in one line of `cells` characters."""
+        line = [" "] * self.cells
+        end = 0
+        for cell, label in self.ticks():
+            if cell >= end:
+                line[cell : cell + len(label)] = label
+                end = cell + len(label) + 1
+        return "".join(line)
+
+
+def format_tick(seconds: float) -> str:
+    """A round time span, as short as it can be written."""
+    if seconds == 0:
+        return "0"
+    if seconds < 60:
+        return format_seconds(seconds) if seconds < 1 else f"{seconds:g}s"
+    return format_seconds(seconds).replace(" 00s", "").replace(" 00m", "").replace(" 00h", "")
+
+
+_ROUND_UP_TO = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
+
+
+def _round_step(seconds: float) -> float:
+    """The next 1, 2 or 5 times a power of ten; above a minute, what clocks have."""
+    if seconds > 30:
+        for step in _ROUND_UP_TO:
+            if step >= seconds:
+                return step
+        return math.ceil(seconds / 86400) * 86400
+    power = 10.0 ** math.floor(math.log10(seconds))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= seconds * 0.999)

@@ -1,0 +1,222 @@
+"""A trail on the terminal: header, time axis, one row per thing that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from flowtrail_collector.cli._output import format_seconds, printable
+from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
+
+_PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
+_OUTCOME_STYLES = {
+    "completed": "bold green",
+    "compensated": "bold yellow",
+    "failed": "bold red",
+    "timed_out": "bold red",
+    "open": "bold blue",
+}
+_KIND_STYLES = {"dead_letter": "bold red", "compensation": "yellow", "retry": "yellow", "redrive": "yellow"}
+_KIND_WORDS = {"dead_letter": "dead letter", "compensation": "undo", "redrive": "redrive"}
+_SERVICE_CELLS = 14
+_FIGURE_CELLS = 9
+_LEAST_AXIS_CELLS = 12
+_WIDEST = 200
+
+
+class TrailView:
+    """Draws one trail, as the API answers it.
+
+    Args:
+        console: Where to; its width decides about the layout, its encoding about the characters.
+        data: `trail` of the API's answer.
+        now: The present, to say how long something is overdue.
+    """
+
+    def __init__(self, console: Console, data: dict[str, Any], *, now: datetime | None = None) -> None:
+        self._console = console
+        self._data = data
+        self._now = now or datetime.now(UTC)
+        self._glyphs = Glyphs() if console.encoding.lower().startswith("utf") else ASCII_GLYPHS
+        self._symbols = dict(self._glyphs.symbols)
+        width = min(console.width, _WIDEST)
+        self._service_cells = min(
+            _SERVICE_CELLS, max((cell_len(name) for name in data["services"]), default=1)
+        )
+        rest = width - self._service_cells - 2 * _FIGURE_CELLS - 4
+        self._what_cells = max(16, min(44, int(rest * 0.45)))
+        self._timeline = Timeline(data["duration_seconds"], max(_LEAST_AXIS_CELLS, rest - self._what_cells))
+        self._queues = {item["id"]: item for item in data["entries"] if item["kind"] == "queue"}
+        self._styles = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(data["services"])}
+
+    def print(self) -> None:
+        """Draw everything."""
+        for line in self._header():
+            self._console.print(line, soft_wrap=True)
+        self._console.print()
+        self._console.print(self._axis(), no_wrap=True, overflow="crop")
+        service = None
+        for row in self._data["entries"]:
+            if row["kind"] != "queue":
+                self._print_row(row, show_service=row["service"] != service)
+                service = row["service"]
+        for line in self._missing():
+            self._console.print(line, no_wrap=True, overflow="ellipsis")
+        if self._data["notes"]:
+            self._console.print()
+        for note in self._data["notes"]:
+            self._console.print(Text(f"note: {printable(note)}", style="dim"), soft_wrap=True)
+
+    def _header(self) -> Iterator[Text]:
+        data, dot = self._data, self._glyphs.dot
+        title = Text()
+        for saga in data["sagas"]:
+            title.append(printable(saga["flow"]), style="bold")
+            title.append(dot)
+            style = _OUTCOME_STYLES.get(saga["outcome"], "bold")
+            title.append(saga["outcome"].replace("_", " "), style=style)
+            title.append(" (its start wasn't seen)" if saga["partial"] else "", style="dim")
+            title.append(dot)
+        title.append(format_seconds(data["duration_seconds"]))
+        if data["subjects"]:
+            title.append(dot)
+            title.append(_some(data["subjects"], 3), style="bold")
+        yield title
+        kinds = [row["kind"] for row in data["entries"]]
+        events = len({row["event_id"] for row in data["entries"] if row.get("event_id")})
+        facts = [
+            _clock(data["start"]),
+            _counted(len(data["services"]), "service"),
+            _counted(events, "event"),
+            *(_counted(kinds.count(kind), word) for kind, word in _COUNTED_KINDS if kinds.count(kind)),
+            f"seen as {data['seen_as']}",
+        ]
+        yield Text(dot.join(facts), style="dim")
+        for name, ids in (("correlation id", data["correlation_ids"]), ("trace id", data["trace_ids"])):
+            if ids:
+                yield Text(f"{name} {_some(ids, 3)}", style="dim")
+        for saga in data["sagas"]:
+            if saga.get("reason"):
+                yield Text(printable(saga["reason"]), style="yellow")
+
+    def _axis(self) -> Text:
+        line = Text(style="dim")
+        line.append(set_cell_size("SERVICE", self._service_cells) + " ")
+        line.append(set_cell_size("WHAT", self._what_cells) + " ")
+        line.append(self._timeline.axis())
+        line.append("QUEUE".rjust(_FIGURE_CELLS) + "TIME".rjust(_FIGURE_CELLS))
+        return line
+
+    def _print_row(self, row: dict[str, Any], *, show_service: bool) -> None:
+        queue = self._queue_of(row)
+        style = self._styles.get(row["service"], "white")
+        line = Text()
+        line.append(self._cell(row["service"] if show_service else "", self._service_cells), style=style)
+        line.append(" ")
+        line.append_text(self._what(row))
+        line.append(" ")
+        line.append_text(self._bar(row, queue, "red" if row.get("error") else style))
+        waited = format_seconds(queue["duration_seconds"]) if queue else ""
+        line.append(waited.rjust(_FIGURE_CELLS), style="dim")
+        took = format_seconds(row["duration_seconds"]) if row["duration_seconds"] else ""
+        line.append(took.rjust(_FIGURE_CELLS))
+        self._console.print(line, no_wrap=True, overflow="crop")
+        if row.get("error"):
+            self._print_error(row["error"])
+
+    def _print_error(self, error: dict[str, str]) -> None:
+        text = ": ".join(part for part in (error["type"], error["message"]) if part)
+        indent = " " * (self._service_cells + 1)
+        self._console.print(
+            Text(f"{indent}{self._glyphs.corner} {printable(text)}", style="red"),
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+
+    def _queue_of(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        return self._queues.get(row.get("parent") or "")
+
+    def _what(self, row: dict[str, Any]) -> Text:
+        kind = row["kind"]
+        symbol = self._symbols.get(kind, "?")
+        words = [_KIND_WORDS[kind]] if kind in _KIND_WORDS else []
+        words.append(printable(row["name"]))
+        if (row.get("attempt") or 1) > 1:
+            words.append(f"(attempt {row['attempt']})")
+        if row.get("duplicate"):
+            words.append("(duplicate)")
+        if row.get("state"):
+            words.append(f"({row['state']})")
+        head = f"{symbol} {' '.join(words)}"
+        tail = ""
+        if kind not in ("process", "operation", "command") and row.get("topic"):
+            place = f"/{row['partition']}@{row['offset']}" if row.get("offset") is not None else ""
+            tail = f" {self._glyphs.arrow} {printable(row['topic'])}{place}"
+        text = Text(head, style="red" if row.get("error") else _KIND_STYLES.get(kind, ""))
+        text.append(tail, style="dim")
+        text.truncate(self._what_cells, overflow="ellipsis", pad=True)
+        return text
+
+    def _bar(self, row: dict[str, Any], queue: dict[str, Any] | None, style: str) -> Text:
+        start = row["offset_seconds"]
+        end = start + row["duration_seconds"]
+        text = Text()
+        at = 0
+        wait_from = queue["offset_seconds"] if queue else None
+        for first, cells, waiting in self._timeline.bar(wait_from, start, end):
+            text.append(" " * (first - at))
+            work = self._glyphs.work if row["duration_seconds"] else self._glyphs.moment
+            glyph = self._glyphs.wait if waiting else work
+            text.append(glyph * cells, style="dim" if waiting else style)
+            at = first + cells
+        text.append(" " * (self._timeline.cells - at))
+        return text
+
+    def _missing(self) -> Iterator[Text]:
+        for step in self._data["missing"]:
+            line = Text()
+            line.append(self._cell(step["by"] or "?", self._service_cells), style="bold yellow")
+            line.append(
+                f" {self._symbols['missing']} missing: {printable(step['step'])}", style="bold yellow"
+            )
+            line.append(f", expects {printable(' or '.join(step['expects']))}")
+            if step["deadline"]:
+                due = datetime.fromisoformat(step["deadline"])
+                seconds = (due - self._now).total_seconds()
+                word = f"{'overdue' if seconds < 0 else 'due in'} {format_seconds(abs(seconds))}"
+                line.append(f", {word} ({_clock(step['deadline'])})", style="red" if seconds < 0 else "")
+            yield line
+
+    def _cell(self, text: str, cells: int) -> str:
+        clean = printable(text)
+        if cell_len(clean) > cells:
+            clean = set_cell_size(clean, cells - 1) + "…"
+        return set_cell_size(clean, cells)
+
+
+_COUNTED_KINDS = (
+    ("retry", "retry"),
+    ("dead_letter", "dead letter"),
+    ("compensation", "compensation"),
+    ("redrive", "redrive"),
+)
+
+
+def _counted(number: int, word: str) -> str:
+    plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return f"{number} {word if number == 1 else plural}"
+
+
+def _some(values: list[str], limit: int) -> str:
+    shown = ", ".join(printable(value) for value in values[:limit])
+    return shown + (f" and {len(values) - limit} more" if len(values) > limit else "")
+
+
+def _clock(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
