@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flowtrail_collector.cli._output import format_seconds
 
-_TICK_EVERY_CELLS = 14
+_TICK_EVERY_CELLS = 10
 
 
 @dataclass(frozen=True, slots=True)

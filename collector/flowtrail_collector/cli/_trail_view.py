@@ -22,6 +22,8 @@ _OUTCOME_STYLES = {
     "open": "bold blue",
 }
 _KIND_STYLES = {"dead_letter": "bold red", "compensation": "yellow", "retry": "yellow", "redrive": "yellow"}
+# Whose topic, partition and offset are news; a handling's are those of the event above it.
+PUBLISHED = frozenset({"publish", "compensation", "notification", "dead_letter", "redrive"})
 _KIND_WORDS = {"dead_letter": "dead letter", "compensation": "undo", "redrive": "redrive"}
 _SERVICE_CELLS = 14
 _FIGURE_CELLS = 9
@@ -154,7 +156,7 @@ class TrailView:
             words.append(f"({row['state']})")
         head = f"{symbol} {' '.join(words)}"
         tail = ""
-        if kind not in ("process", "operation", "command") and row.get("topic"):
+        if kind in PUBLISHED and row.get("topic"):
             place = f"/{row['partition']}@{row['offset']}" if row.get("offset") is not None else ""
             tail = f" {self._glyphs.arrow} {printable(row['topic'])}{place}"
         text = Text(head, style="red" if row.get("error") else _KIND_STYLES.get(kind, ""))

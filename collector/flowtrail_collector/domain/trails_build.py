@@ -23,6 +23,8 @@ from flowtrail_collector.domain.trails_model import (
     TrailInputs,
 )
 
+_NESTED = (EntryKind.PUBLISH, EntryKind.COMPENSATION, EntryKind.NOTIFICATION)
+
 
 @dataclass(slots=True)
 class Draft:
@@ -271,8 +273,9 @@ class _Builder:
         ancestor = self._ancestor(span)
         if ancestor is not None:
             draft.causes.add(ancestor)
-            # Nesting by span wins for what was done inside; a handling hangs below its queue wait.
-            if not (draft.parent or "").startswith("queue:"):
+            # An event was published inside what the span says; a handling hangs below its queue wait or the
+            # attempt before it, a dead letter below the last attempt.
+            if draft.parent is None or entry.kind in _NESTED:
                 draft.parent = ancestor
         for link in span.links:
             self._lead(draft, self._entry_of.get((link.trace_id, link.span_id)))

@@ -1,0 +1,201 @@
+"""Orders as the collector would see them, to assemble trails from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flowtrail_collector.domain import spans as names
+from flowtrail_collector.domain.spans import Resource, Span, SpanEvent, SpanKind, SpanStatus
+from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailInputs, TrailSaga, TrailStep
+
+START_MS = 1_700_000_000_000
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CORRELATION = "flow-1"
+ORDER = "ord-1"
+
+
+@dataclass
+class Story:
+    """Writes events and spans as services would, on one clock unless told otherwise."""
+
+    trace_id: str = TRACE
+    correlation_id: str = CORRELATION
+    subject: str = ORDER
+    skew_ms: dict[str, float] = field(default_factory=dict)
+    events: list[TrailEvent] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    dead_letters: list[TrailDeadLetter] = field(default_factory=list)
+    _number: int = 0
+
+    def _ns(self, service: str, at_ms: float) -> int:
+        return int((START_MS + at_ms + self.skew_ms.get(service, 0)) * 1_000_000)
+
+    def _span_id(self) -> str:
+        self._number += 1
+        return f"{self._number:016x}"
+
+    def span(self, service, name, kind, start_ms, took_ms, parent=None, error=None, **attributes):
+        events = ()
+        if error:
+            exception = {"exception.type": error[0], "exception.message": error[1]}
+            events = (SpanEvent("exception", self._ns(service, start_ms + took_ms), exception),)
+            attributes[names.ERROR_TYPE] = error[0]
+        span = Span(
+            trace_id=self.trace_id,
+            span_id=self._span_id(),
+            parent_span_id=parent.span_id if parent else None,
+            resource=Resource(service),
+            name=name,
+            kind=kind,
+            start_ns=self._ns(service, start_ms),
+            end_ns=self._ns(service, start_ms + took_ms),
+            status=SpanStatus.ERROR if error else SpanStatus.UNSET,
+            status_message=error[1] if error else "",
+            attributes=attributes,
+            events=events,
+        )
+        self.spans.append(span)
+        return span
+
+    def command(self, service, name, at_ms, took_ms):
+        return self.span(service, name, SpanKind.SERVER, at_ms, took_ms)
+
+    def send(self, service, topic, event_type, at_ms, parent=None, causation=None, event_id=None, took_ms=2,
+             partition=0, dead_letter=False, subject=None):  # fmt: skip
+        """The record and its send span."""
+        event_id = event_id or f"{event_type}-{self.subject}"
+        offset = len(self.events)
+        attributes = {
+            names.MESSAGE_ID: event_id,
+            names.CONVERSATION_ID: self.correlation_id,
+            names.DESTINATION: topic,
+            names.PARTITION: str(partition),
+            names.OFFSET: offset,
+            names.OPERATION_TYPE: "send",
+            names.EVENT_TYPE: event_type,
+            names.EVENT_SUBJECT: subject or self.subject,
+        }
+        span = self.span(service, f"send {topic}", SpanKind.PRODUCER, at_ms, took_ms, parent, **attributes)
+        self.events.append(
+            TrailEvent(
+                event_id=event_id,
+                type=event_type,
+                topic=topic,
+                partition=partition,
+                offset=offset,
+                source=f"/{service}",
+                subject=subject or self.subject,
+                correlation_id=self.correlation_id,
+                causation_id=causation,
+                time_ms=int(START_MS + at_ms + self.skew_ms.get(service, 0)),
+                timestamp_ms=int(START_MS + at_ms + self.skew_ms.get(service, 0)),
+                trace_id=self.trace_id,
+                span_id=span.span_id,
+                dead_letter=dead_letter,
+            )
+        )
+        return span
+
+    def process(self, service, sent, at_ms, took_ms, attempt=1, error=None):
+        """The process span of what `sent` published."""
+        shared = {
+            name: sent.attributes[name]
+            for name in (
+                names.MESSAGE_ID, names.CONVERSATION_ID, names.DESTINATION, names.PARTITION, names.OFFSET,
+                names.EVENT_TYPE, names.EVENT_SUBJECT,
+            )
+        }  # fmt: skip
+        return self.span(
+            service,
+            f"process {shared[names.DESTINATION]}",
+            SpanKind.CONSUMER,
+            at_ms,
+            took_ms,
+            sent,
+            error,
+            **shared,
+            **{names.GROUP: service, names.OPERATION_TYPE: "process", names.ATTEMPT: attempt},
+        )
+
+    def inputs(self, *sagas: TrailSaga, **changes) -> TrailInputs:
+        return TrailInputs(
+            events=tuple(self.events),
+            spans=tuple(self.spans),
+            dead_letters=tuple(self.dead_letters),
+            sagas=sagas,
+            compensating_types=frozenset({"StockReleased", "OrderCancelled"}),
+            flow_types=frozenset({"OrderPlaced", "StockReserved", "PaymentCompleted", "PaymentFailed"}),
+            **changes,
+        )
+
+
+def completed(**changes) -> TrailInputs:
+    """An order that went through, with one retry in billing."""
+    story = Story(**changes)
+    post = story.command("orders", "POST /orders", 0, 14)
+    placed = story.send("orders", "orders", "OrderPlaced", 9, post)
+    stock = story.process("inventory", placed, 45, 12)
+    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, "OrderPlaced-ord-1")
+    error = ("GatewayTimeoutError", "no answer within 50 ms")
+    story.process("billing", reserved, 80, 50, error=error)
+    charge = story.process("billing", reserved, 235, 40, attempt=2)
+    paid = story.send("billing", "payments", "PaymentCompleted", 270, charge, "StockReserved-ord-1")
+    confirm = story.process("orders", paid, 300, 8)
+    confirmed = story.send("orders", "orders", "OrderConfirmed", 305, confirm, "PaymentCompleted-ord-1")
+    ship = story.process("fulfillment", confirmed, 340, 25)
+    shipped = story.send("fulfillment", "shipments", "OrderShipped", 360, ship, "OrderConfirmed-ord-1")
+    tell = story.process("customers", shipped, 380, 5)
+    story.send("customers", "customers", "CustomerNotified", 383, tell, "OrderShipped-ord-1")
+    steps = tuple(TrailStep(name, "done") for name in ("reserve-stock", "charge", "confirm", "ship"))
+    return story.inputs(
+        TrailSaga("order-fulfilment", ORDER, "completed", START_MS + 9, START_MS + 360, steps=steps)
+    )
+
+
+def declined(**changes) -> TrailInputs:
+    """An order whose card was declined: stock given back, order cancelled."""
+    story = Story(**changes)
+    post = story.command("orders", "POST /orders", 0, 14)
+    placed = story.send("orders", "orders", "OrderPlaced", 9, post)
+    stock = story.process("inventory", placed, 45, 12)
+    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, "OrderPlaced-ord-1")
+    charge = story.process("billing", reserved, 80, 30)
+    failed = story.send("billing", "payments", "PaymentFailed", 100, charge, "StockReserved-ord-1")
+    release = story.process("inventory", failed, 130, 9)
+    story.send("inventory", "inventory", "StockReleased", 135, release, "PaymentFailed-ord-1")
+    cancel = story.process("orders", failed, 128, 9)
+    story.send("orders", "orders", "OrderCancelled", 133, cancel, "PaymentFailed-ord-1")
+    return story.inputs(TrailSaga("order-fulfilment", ORDER, "compensated", START_MS + 9, START_MS + 135))
+
+
+def poisoned(**changes) -> TrailInputs:
+    """An order whose payment died in billing, three attempts, then the dead letter topic; redriven later."""
+    story = Story(**changes)
+    placed = story.send("orders", "orders", "OrderPlaced", 9)
+    stock = story.process("inventory", placed, 45, 12)
+    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, "OrderPlaced-ord-1")
+    error = ("ValueError", "total_cents is negative")
+    for attempt, at_ms in enumerate((80, 120, 200), 1):
+        last = story.process("billing", reserved, at_ms, 5, attempt, error)
+    story.send("billing", "inventory.billing.dlq", "StockReserved", 206, last, "OrderPlaced-ord-1",
+               "StockReserved-ord-1", dead_letter=True)  # fmt: skip
+    letter = story.events[-1]
+    story.dead_letters.append(
+        TrailDeadLetter(
+            letter.topic,
+            letter.partition,
+            letter.offset,
+            letter.event_id,
+            letter.type,
+            "inventory",
+            "billing",
+            3,
+            *error,
+            failed_ms=START_MS + 206,
+        )
+    )
+    open_steps = (
+        TrailStep("reserve-stock", "done"),
+        TrailStep("charge", "open", ("PaymentCompleted", "PaymentFailed"), "billing", START_MS + 60_052),
+    )
+    return story.inputs(TrailSaga("order-fulfilment", ORDER, "open", START_MS + 9, steps=open_steps))
