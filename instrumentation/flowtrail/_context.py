@@ -1,7 +1,7 @@
 """The flow that the running code belongs to.
 
-It lives in OpenTelemetry's own context, under one key: whatever carries a trace across asyncio tasks, threads or
-frameworks carries correlation and causation along, and entering a message costs one context switch, not two.
+It lives in OpenTelemetry's own context, under one key: whatever carries a trace across asyncio tasks or
+threads carries correlation and causation along, and entering a message costs one context switch, not two.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def inject(headers: Iterable[Header] | None = None, *, baggage_keys: Iterable[st
 def extract(headers: Any, *, baggage_keys: Iterable[str] = ()) -> FlowContext:
     """The flow and trace that headers carry, for `restore`; the opposite of `inject`.
 
-    Causation is taken as it stands: what is published in the restored context is caused by what `inject` named.
+    Causation is taken as it stands: what is published there is caused by what `inject` named.
 
     Args:
         headers: (name, value) pairs or a mapping, as received; never raises, whatever is in them.

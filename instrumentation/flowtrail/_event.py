@@ -19,7 +19,7 @@ class Event(Generic[D]):
     """One consumed event: what its headers say, its data, and where it was read.
 
     Attributes:
-        id: `ce_id`; for a record without one, `topic/partition/offset`, which is the same on every redelivery.
+        id: `ce_id`; for a record without one, `topic/partition/offset`, the same on every redelivery.
         type: `ce_type`, None for a record that isn't a CloudEvent.
         source: `ce_source`.
         time: When it happened, with time zone; None if the record doesn't say.
@@ -79,7 +79,7 @@ def build_event(
         record: The record of any client, or a `Record`.
         envelope: What `read_headers` made of its headers.
         attempt: Which try this is, from 1.
-        decode: Called with the envelope and the value to make the data; without it the data is the value itself.
+        decode: Called with the envelope and the value to make the data; without it the data is the value.
             Not called for tombstones, nor in structured mode, where the data came with the envelope.
 
     Raises:

@@ -12,7 +12,7 @@ class Envelope:
     The defaults live on the class, so that a record with three headers costs three assignments.
 
     Attributes:
-        id: `ce_id`; type, source, subject, correlation_id, causation_id, dataschema and content_type likewise.
+        id: `ce_id`; type, source, subject, correlation_id, causation_id, dataschema, content_type likewise.
         time_text: `ce_time` as written; `time` is what it means.
         sequence: Position in the aggregate's stream.
         traceparent: The W3C header as text, not yet interpreted; tracestate and baggage likewise.

@@ -1,4 +1,4 @@
-"""Names of the headers on the wire, in one place; the reference in the docs is generated from `WIRE_HEADERS`."""
+"""Names of the headers on the wire; the reference in the docs is generated from `WIRE_HEADERS`."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class BatchItem(Processing):
         above: Any = current.get(SPAN_KEY)
         own = above.get_span_context() if above is not None else None
         self.trace_context = own if own is not None and own.is_valid else None
-        self._token = otel_context.attach(Context({**current, FLOW_KEY: self}))
+        otel_context.attach(Context({**current, FLOW_KEY: self}))
 
 
 class ProcessingBatch:
@@ -47,7 +47,7 @@ class ProcessingBatch:
                 with item as event:
                     ...
 
-    An exception that leaves an item's block marks that message as failed and goes on its way; an item on which
+    An exception that leaves an item's block marks the message as failed and goes on its way; an item on which
     `fail` was called counts as failed without one. The batch's span ends with the block around the loop.
 
     Attributes:

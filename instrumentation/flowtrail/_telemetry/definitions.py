@@ -1,4 +1,4 @@
-"""Every metric of the library, declared once: instruments and the reference in the docs come from this table."""
+"""Every metric of the library, declared once: instruments and the docs' reference come from this table."""
 
 from __future__ import annotations
 
@@ -42,31 +42,33 @@ class Metric(NamedTuple):
         return tuple(label.replace(".", "_") for label in self.labels)
 
 
+_SYSTEM = "messaging.system"
 _TOPIC = "messaging.destination.name"
 _GROUP = "messaging.consumer.group.name"
 _OPERATION = "messaging.operation.name"
 _ERROR = "error.type"
 
 SENT = Metric(
-    "messaging.client.sent.messages", "counter", "{message}", ("messaging.system", _OPERATION, _TOPIC, _ERROR),
+    "messaging.client.sent.messages", "counter", "{message}", (_SYSTEM, _OPERATION, _TOPIC, _ERROR),
     "Messages that a producer tried to send; error.type is empty where the broker took them.",
 )  # fmt: skip
 CONSUMED = Metric(
     "messaging.client.consumed.messages", "counter", "{message}",
-    ("messaging.system", _OPERATION, _TOPIC, _GROUP),
+    (_SYSTEM, _OPERATION, _TOPIC, _GROUP),
     "Messages that were delivered to the application; a retried one counts once.",
 )  # fmt: skip
 OPERATION_DURATION = Metric(
-    "messaging.client.operation.duration", "histogram", "s", ("messaging.system", _OPERATION, _TOPIC, _GROUP, _ERROR),
+    "messaging.client.operation.duration", "histogram", "s", (_SYSTEM, _OPERATION, _TOPIC, _GROUP, _ERROR),
     "Duration of a send (until the broker acknowledged it), poll or commit.", DURATION_BUCKETS,
 )  # fmt: skip
 PROCESS_DURATION = Metric(
-    "messaging.process.duration", "histogram", "s", ("messaging.system", _OPERATION, _TOPIC, _GROUP, _ERROR),
+    "messaging.process.duration", "histogram", "s", (_SYSTEM, _OPERATION, _TOPIC, _GROUP, _ERROR),
     "Duration of the handling of one message, or of one batch.", DURATION_BUCKETS,
 )  # fmt: skip
 QUEUE_DURATION = Metric(
     "flowtrail.queue.duration", "histogram", "s", (_TOPIC, _GROUP),
-    "Time from a record's timestamp to the start of its first handling; a negative one counts as 0.", QUEUE_BUCKETS,
+    "Time from a record's timestamp to the start of its first handling; a negative one counts as 0.",
+    QUEUE_BUCKETS,
 )  # fmt: skip
 CLOCK_SKEW = Metric(
     "flowtrail.clock_skew", "counter", "{message}", (_TOPIC, _GROUP),

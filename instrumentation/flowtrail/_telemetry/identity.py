@@ -57,7 +57,7 @@ class EventHeaders:
 
 
 def identify(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids) -> None:
-    """Ids of a publication that brings no headers of ours: the flow's, or a new flow that it starts itself."""
+    """Ids of a publication that brings no headers of ours: the flow's, or those of a new flow."""
     event_id = sending.event_id = id or ids.new_id()
     if flow is not None:
         sending.correlation_id = flow.correlation_id or event_id

@@ -1,6 +1,6 @@
 """Counters and histograms cheap enough for every message.
 
-A series costs one lock and one bisection per observation, about a fifth of prometheus_client's own. Prometheus
+A series costs one lock and one bisection per observation, less than prometheus_client's own. Prometheus
 reads them through a custom collector; OpenTelemetry through observable counters and its own histograms.
 """
 

@@ -1,7 +1,7 @@
 """One log record per publication and per consumption, and failures of our own.
 
-The records are ordinary `logging.LogRecord`s that are filled in one step instead of by its constructor, which
-would look up for each message what is the same for all of them. Every field is an attribute of the record, for
+The records are ordinary `logging.LogRecord`s, filled in one step instead of by their constructor, which would
+look up for each message what is the same for all. Every field is an attribute of the record, for
 formatters that write JSON, and part of the message, for those that write text.
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ Decode = Callable[[Envelope, Any], Any]
 class Processing:
     """A context manager around the handling of one message; `Telemetry.processing` makes it.
 
-    It is also the flow that the message belongs to: what is published inside inherits `correlation_id`, and is
+    It is also the flow that the message belongs to: what is published inside inherits `correlation_id` and is
     caused by `causation_id`, which is this event's own id.
 
     Attributes:
@@ -48,9 +47,25 @@ class Processing:
     """
 
     __slots__ = (
-        "__weakref__", "_decode", "_error", "_event", "_links", "_route", "_started_ns", "_telemetry", "_token",
-        "_waited", "attempt", "causation_id", "correlation_id", "envelope", "event_id", "outcome", "record",
-        "span", "trace_context",
+        "__weakref__",
+        "_decode",
+        "_error",
+        "_event",
+        "_links",
+        "_outer",
+        "_route",
+        "_started_ns",
+        "_telemetry",
+        "_waited",
+        "attempt",
+        "causation_id",
+        "correlation_id",
+        "envelope",
+        "event_id",
+        "outcome",
+        "record",
+        "span",
+        "trace_context",
     )  # fmt: skip
 
     _timed_as_batch = False
@@ -71,7 +86,7 @@ class Processing:
         self._decode = decode
         self._error: BaseException | None = None
         self._event: Event[Any] | None = None
-        self._token: Token[Context] | None = None
+        self._outer: Context | None = None
         self._waited: float | None = None
         self.record = record
         self.envelope = envelope
@@ -105,8 +120,9 @@ class Processing:
         telemetry = self._telemetry
         self.span = self.trace_context = None
         self._started_ns = telemetry.monotonic_ns()
+        outer = self._outer = otel_context.get_current()
         try:
-            self._start(telemetry, otel_context.get_current())
+            self._start(telemetry, outer)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("processing", failure)
         return self
@@ -140,7 +156,7 @@ class Processing:
             context = Context({**current, SPAN_KEY: span, FLOW_KEY: self})
         else:
             context = Context({**current, FLOW_KEY: self})
-        self._token = otel_context.attach(context)
+        otel_context.attach(context)
 
     def _note_waiting(self, now_ns: int) -> None:
         if self.attempt == 1:
@@ -177,9 +193,19 @@ class Processing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the span, count, log; an exception goes on its way."""
-        if self._token is not None:
-            otel_context.detach(self._token)
-            self._token = None
+        self.leave(error)
+
+    def leave(self, error: BaseException | None = None, *, restore: bool = True) -> None:
+        """`__exit__` for callers without a block.
+
+        Args:
+            error: What the handler raised.
+            restore: Whether to make the context current again that was before.
+        """
+        outer, self._outer = self._outer, None
+        if restore and outer is not None:
+            # Not by token: a task other than the one that entered may leave.
+            otel_context.attach(outer)
         telemetry = self._telemetry
         try:
             self._finish(telemetry, error if error is not None else self._error)

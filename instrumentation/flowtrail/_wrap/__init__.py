@@ -1,1 +1,82 @@
 """Clients with telemetry around them, for programs that keep their own loop."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flowtrail.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flowtrail._telemetry import Telemetry
+
+Client = TypeVar("Client")
+
+_ADAPTERS = {
+    "kafka": "flowtrail._wrap.kafka_python",
+    "aiokafka": "flowtrail._wrap.aiokafka",
+    "confluent_kafka": "flowtrail._wrap.confluent",
+    "cimpl": "flowtrail._wrap.confluent",
+}
+
+
+def wrap_producer(telemetry: Telemetry, producer: Client) -> Client:
+    """A producer whose messages carry correlation and trace, and are counted and logged.
+
+    Args:
+        telemetry: Where to report.
+        producer: A kafka-python, confluent-kafka or aiokafka producer, or a subclass; it stays as it is.
+
+    Returns:
+        An object with the same API, which passes for the same class.
+
+    Raises:
+        ConfigurationError: It is none of these clients.
+    """
+    if _is_traced(producer):
+        return producer
+    traced: Client = _adapter_of(producer).TracedProducer(telemetry, producer)
+    return traced
+
+
+def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None = None) -> Client:
+    """A consumer whose records are handled inside their process span.
+
+    A record's handling lasts until the next one is asked for, the loop over a polled list moves on, or the
+    consumer is closed.
+
+    Args:
+        telemetry: Where to report.
+        consumer: A kafka-python, confluent-kafka or aiokafka consumer, or a subclass; it stays as it is.
+        group: Consumer group, where the client doesn't say.
+
+    Returns:
+        An object with the same API, which passes for the same class.
+
+    Raises:
+        ConfigurationError: It is none of these clients.
+    """
+    if _is_traced(consumer):
+        return consumer
+    traced: Client = _adapter_of(consumer).TracedConsumer(telemetry, consumer, group)
+    return traced
+
+
+def _is_traced(client: object) -> bool:
+    from flowtrail._wrap.proxy import Proxy
+
+    return issubclass(type(client), Proxy)
+
+
+def _adapter_of(client: object) -> Any:
+    for kind in type(client).__mro__:
+        adapter = _ADAPTERS.get(kind.__module__.partition(".")[0])
+        if adapter is not None:
+            return import_module(adapter)
+    raise ConfigurationError(
+        f"{type(client).__module__}.{type(client).__qualname__} is no client of kafka-python, "
+        "confluent-kafka or aiokafka"
+    )
+
+
+__all__ = ["wrap_consumer", "wrap_producer"]

@@ -1,0 +1,181 @@
+"""confluent-kafka: telemetry around `Producer.produce` and around what `Consumer` hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowtrail._record import Record
+from flowtrail._telemetry import Sending, Telemetry
+from flowtrail._telemetry.errors import error_type_of
+from flowtrail._wrap.proxy import Proxy, keep
+from flowtrail._wrap.scope import Receiver
+
+
+def record_of(message: Any) -> Record:
+    """A confluent-kafka message as a record."""
+    kind, stamp = message.timestamp()
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        stamp if kind and stamp >= 0 else None,
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
+
+
+class _Delivery:
+    """The delivery callback: reports the outcome, then calls the program's own."""
+
+    __slots__ = ("_sending", "_theirs")
+
+    def __init__(self, sending: Sending, theirs: Callable[..., Any] | None) -> None:
+        self._sending = sending
+        self._theirs = theirs
+
+    def __call__(self, error: Any, message: Any) -> None:
+        if error is not None:
+            self._sending.fail(error_type_of(error))
+        else:
+            self._sending.done(message.partition(), message.offset())
+        if self._theirs is not None:
+            self._theirs(error, message)
+
+
+def produce(
+    telemetry: Telemetry,
+    call: Callable[..., Any],
+    client_id: str | None,
+    theirs: Callable[..., Any] | None,
+    topic: str,
+    value: Any = None,
+    key: Any = None,
+    partition: Any = None,
+    callback: Any = None,
+    on_delivery: Any = None,
+    timestamp: Any = None,
+    headers: Any = None,
+    **named: Any,
+) -> Any:
+    """`Producer.produce` with telemetry.
+
+    Args:
+        telemetry: Where to report.
+        call: The real `produce`.
+        client_id: The client's own id.
+        theirs: The delivery callback of the producer's configuration, which one per message replaces.
+        topic: See confluent-kafka; likewise the rest.
+        value: Payload.
+        key: Key.
+        partition: Partition; left to the partitioner if None.
+        callback: Old name of `on_delivery`.
+        on_delivery: Called with (error, message).
+        timestamp: Milliseconds.
+        headers: A list of pairs or a mapping.
+        named: Whatever newer versions take.
+    """
+    if partition is not None:
+        named["partition"] = partition
+    if timestamp is not None:
+        named["timestamp"] = timestamp
+    try:
+        sending = telemetry.sending(
+            topic, key=key, tombstone=value is None, headers=headers, client_id=client_id
+        )
+    except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
+        telemetry.internal_error("send", failure)
+        return call(topic, value, key, on_delivery=on_delivery or callback, headers=headers, **named)
+    delivery = _Delivery(sending, on_delivery or callback or theirs)
+    try:
+        return call(topic, value, key, on_delivery=delivery, headers=sending.headers, **named)
+    except BaseException as error:
+        sending.fail(error)
+        raise
+
+
+class TracedProducer(Proxy):
+    """A `Producer` whose messages are traced."""
+
+    def __init__(
+        self, telemetry: Telemetry, producer: Any, configuration: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(producer)
+        settings = configuration or {}
+        keep(self, "_telemetry", telemetry)
+        keep(self, "_client_id", settings.get("client.id"))
+        keep(self, "_theirs", settings.get("on_delivery"))
+
+    def produce(self, topic: str, *arguments: Any, **named: Any) -> Any:
+        """See `Producer.produce`."""
+        return produce(
+            self._telemetry,
+            self.__wrapped__.produce,
+            self._client_id,
+            self._theirs,
+            topic,
+            *arguments,
+            **named,
+        )
+
+
+class TracedConsumer(Proxy):
+    """A `Consumer` whose messages are being handled between two calls."""
+
+    def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
+        super().__init__(consumer)
+        keep(self, "_receiver", Receiver(telemetry, group, None))
+
+    def poll(self, *arguments: Any, **named: Any) -> Any:
+        """See `Consumer.poll`."""
+        return poll(self._receiver, self.__wrapped__.poll, *arguments, **named)
+
+    def consume(self, *arguments: Any, **named: Any) -> Any:
+        """See `Consumer.consume`; iterate the list to have each message handled inside its span."""
+        return consume(self._receiver, self.__wrapped__.consume, *arguments, **named)
+
+    def commit(self, *arguments: Any, **named: Any) -> Any:
+        """See `Consumer.commit`."""
+        return commit(self._receiver, self.__wrapped__.commit, *arguments, **named)
+
+    def close(self) -> Any:
+        """See `Consumer.close`."""
+        self._receiver.take_back()
+        return self.__wrapped__.close()
+
+    def __exit__(self, *exception: Any) -> Any:
+        self._receiver.take_back(exception[1] if len(exception) > 1 else None)
+        return super().__exit__(*exception)
+
+
+def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """`Consumer.poll` with telemetry; `call` is the real one."""
+    receiver.take_back()
+    message = call(*arguments, **named)
+    if message is not None and message.error() is None:
+        receiver.hand_over(record_of(message))
+    return message
+
+
+def consume(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """`Consumer.consume` with telemetry; `call` is the real one."""
+    receiver.take_back()
+    with receiver.telemetry.polling(group=receiver.group) as operation:
+        messages = call(*arguments, **named)
+        for message in messages:
+            if message.error() is None:
+                operation.received(message.topic())
+    return receiver.batch(messages, lambda message: record_of(message) if message.error() is None else None)
+
+
+def commit(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """`Consumer.commit` with telemetry; `call` is the real one."""
+    topics: set[str] = set()
+    message = arguments[0] if arguments else named.get("message")
+    if message is not None:
+        topics.add(message.topic())
+    for offset in named.get("offsets") or ():
+        topics.add(offset.topic)
+    with receiver.telemetry.committing(topics, group=receiver.group):
+        return call(*arguments, **named)
