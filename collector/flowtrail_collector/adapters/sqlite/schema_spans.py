@@ -1,0 +1,43 @@
+"""Tables of spans. Ids are bytes, times nanoseconds; `received_s` counts seconds since the epoch."""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+CREATE TABLE span_resources (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  service TEXT NOT NULL,
+  attributes TEXT NOT NULL
+);
+CREATE INDEX span_resources_by_service ON span_resources (service);
+CREATE TABLE spans (
+  id INTEGER PRIMARY KEY,
+  trace_id BLOB NOT NULL,
+  span_id BLOB NOT NULL,
+  parent_id BLOB,
+  resource_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  start_ns INTEGER NOT NULL,
+  end_ns INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  received_s INTEGER NOT NULL,
+  detail TEXT NOT NULL
+);
+CREATE UNIQUE INDEX spans_by_trace ON spans (trace_id, span_id);
+CREATE INDEX spans_by_time ON spans (resource_id, start_ns);
+CREATE TABLE span_ids (
+  value TEXT NOT NULL,
+  trace_id BLOB NOT NULL,
+  received_s INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX span_ids_by_value ON span_ids (value, trace_id);
+CREATE TABLE span_operations (
+  service TEXT NOT NULL,
+  name TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  PRIMARY KEY (service, name, kind)
+) WITHOUT ROWID
+""",
+)
