@@ -39,7 +39,7 @@ class _LazyGroup(click.Group):
 
 @click.command(
     cls=_LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FLOWTRAIL"},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine, 1 something was found or not found, 2 usage or configuration, "
     "3 Kafka or the collector can't be reached.",
 )

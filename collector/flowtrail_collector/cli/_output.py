@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -41,3 +42,11 @@ def format_seconds(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size}{name} {whole % size // small:02d}{small_name}"
     return f"{whole}s"
+
+
+def age(moment: str | None, *, now: datetime | None = None) -> str:
+    """How long ago an RFC 3339 moment was (`3m 20s ago`) or how far off it is (`in 2h 05m`)."""
+    if moment is None:
+        return ""
+    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()
+    return f"{format_seconds(seconds)} ago" if seconds >= 0 else f"in {format_seconds(-seconds)}"

@@ -1,0 +1,239 @@
+"""`flowtrail collector run` and `flowtrail collector check`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from flowtrail_collector.cli._errors import EXIT_OK
+from flowtrail_collector.config import (
+    DEFAULT_DEAD_LETTER_TOPICS,
+    DEFAULT_LISTEN,
+    DEFAULT_TOPICS,
+    CollectorConfig,
+    KafkaConfig,
+    SpanConfig,
+    WebConfig,
+    parse_duration,
+)
+from flowtrail_collector.errors import ConfigurationError
+
+F = TypeVar("F", bound=Callable[..., Any])
+_PATH = click.Path(path_type=Path)
+
+
+class _Duration(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ConfigurationError as error:
+            self.fail(str(error), param, ctx)
+
+
+_DURATION = _Duration()
+
+_OPTIONS = (
+    click.option(
+        "--bootstrap-servers",
+        envvar=["FLOWTRAIL_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"],
+        show_envvar=True,
+        default="",
+        help="Brokers, host:port[,host:port...].",
+    ),
+    click.option(
+        "--consumer-config",
+        envvar="FLOWTRAIL_CONSUMER_CONFIG",
+        show_envvar=True,
+        type=_PATH,
+        help="A .properties file with further client settings (TLS, SASL).",
+    ),
+    click.option(
+        "--flows", envvar="FLOWTRAIL_FLOWS", show_envvar=True, type=_PATH, help="The flow file (YAML)."
+    ),
+    click.option(
+        "--store",
+        envvar="FLOWTRAIL_STORE",
+        show_envvar=True,
+        type=_PATH,
+        default=Path("flowtrail.sqlite"),
+        show_default=True,
+        help="SQLite file that keeps everything.",
+    ),
+    click.option(
+        "--listen",
+        envvar="FLOWTRAIL_LISTEN",
+        show_envvar=True,
+        default=DEFAULT_LISTEN,
+        show_default=True,
+        help="HOST:PORT of metrics, API, OTLP receiver and console; port 0 takes a free one.",
+    ),
+    click.option(
+        "--topics",
+        envvar="FLOWTRAIL_TOPICS",
+        show_envvar=True,
+        default=DEFAULT_TOPICS,
+        show_default=True,
+        help="Topics whose events are followed (regular expression).",
+    ),
+    click.option(
+        "--dead-letter-topics",
+        envvar="FLOWTRAIL_DEAD_LETTER_TOPICS",
+        show_envvar=True,
+        default=DEFAULT_DEAD_LETTER_TOPICS,
+        show_default=True,
+        help="Topics that hold dead letters (regular expression).",
+    ),
+    click.option(
+        "--start",
+        envvar="FLOWTRAIL_START",
+        show_envvar=True,
+        default="earliest",
+        show_default=True,
+        help="Where to begin in a partition never read before: earliest, latest, or so long ago (2h).",
+    ),
+    click.option(
+        "--token-file",
+        envvar="FLOWTRAIL_TOKEN_FILE",
+        show_envvar=True,
+        type=_PATH,
+        help="File with the access token that requests must carry; FLOWTRAIL_TOKEN holds it directly.",
+    ),
+    click.option(
+        "--insecure",
+        envvar="FLOWTRAIL_INSECURE",
+        show_envvar=True,
+        is_flag=True,
+        help="Listen beyond this machine without a token.",
+    ),
+    click.option(
+        "--lag-interval",
+        envvar="FLOWTRAIL_LAG_INTERVAL",
+        show_envvar=True,
+        type=_DURATION,
+        default="5s",
+        show_default=True,
+        help="Pause between two lag collections.",
+    ),
+    click.option(
+        "--sweep-interval",
+        envvar="FLOWTRAIL_SWEEP_INTERVAL",
+        show_envvar=True,
+        type=_DURATION,
+        default="1s",
+        show_default=True,
+        help="Pause between two looks for steps past their deadline.",
+    ),
+    click.option(
+        "--span-retention",
+        envvar="FLOWTRAIL_SPAN_RETENTION",
+        show_envvar=True,
+        type=_DURATION,
+        default="7d",
+        show_default=True,
+        help="How long spans are kept.",
+    ),
+    click.option(
+        "--compat",
+        envvar="FLOWTRAIL_COMPAT",
+        show_envvar=True,
+        multiple=True,
+        help="Also export lag under the names of another exporter: kafka_exporter.",
+    ),
+)
+
+
+def _config_options(command: F) -> F:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group()
+def collector() -> None:
+    """The service beside the broker."""
+
+
+@collector.command()
+@_config_options
+@click.option(
+    "--log-level",
+    envvar="FLOWTRAIL_LOG_LEVEL",
+    show_envvar=True,
+    type=click.Choice(("debug", "info", "warning", "error")),
+    default="warning",
+    show_default=True,
+)
+def run(log_level: str, **options: Any) -> int:
+    """Collect until SIGTERM or SIGINT.
+
+    Prints one line with its URL once it listens. An unreachable broker doesn't end it: /readyz says so, and it
+    goes on trying. Exit code 2: settings, flow file, store or address can't be used.
+    """
+    from flowtrail_collector.bootstrap import run_collector
+
+    config = _config(options)
+    logging.basicConfig(
+        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    run_collector(config, on_ready=lambda url: click.echo(f"flowtrail collector listens on {url}"))
+    return EXIT_OK
+
+
+@collector.command()
+@_config_options
+def check(**options: Any) -> int:
+    """Check what `run` would need, and change nothing.
+
+    Exit code 2: settings, flow file, store or address can't be used. 3: Kafka can't be reached.
+    """
+    from flowtrail_collector.bootstrap import check_collector
+
+    code = EXIT_OK
+    for name, problem, exit_code in check_collector(_config(options)):
+        click.echo(f"{name}: {problem or 'ok'}", err=problem is not None)
+        # What the caller can correct comes before what may come back by itself.
+        code = exit_code if code == EXIT_OK else min(code, exit_code or code)
+    return code
+
+
+def _config(options: dict[str, Any]) -> CollectorConfig:
+    config = CollectorConfig(
+        kafka=KafkaConfig(
+            bootstrap_servers=options["bootstrap_servers"],
+            consumer_config=options["consumer_config"],
+            topics=options["topics"],
+            dead_letter_topics=options["dead_letter_topics"],
+            start=options["start"],
+        ),
+        flows=options["flows"],
+        store=options["store"],
+        web=WebConfig(options["listen"], _token(options["token_file"]), options["insecure"]),
+        spans=SpanConfig(retention_seconds=options["span_retention"]),
+        lag_interval_seconds=options["lag_interval"],
+        sweep_interval_seconds=options["sweep_interval"],
+        compat=options["compat"],
+    )
+    config.validate()
+    return config
+
+
+def _token(path: Path | None) -> str | None:
+    # Not a --token option: command lines are visible to everybody on the machine.
+    if path is None:
+        return os.environ.get("FLOWTRAIL_TOKEN", "").strip() or None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--token-file {path} can't be read: {error}") from error
+    if not token:
+        raise ConfigurationError(f"--token-file {path} is empty")
+    return token

@@ -1,0 +1,100 @@
+"""Lists of sagas and dead letters, as the API and the console show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from flowtrail_collector.domain.trails_model import TrailDeadLetter, TrailSaga
+
+
+@dataclass(frozen=True, slots=True)
+class SagaQuery:
+    """Which sagas; None or False filters nothing.
+
+    Attributes:
+        flow: Name of the flow.
+        outcome: `open` or how it ended.
+        step: A step that is open.
+        stuck: Only those past the deadline of a step.
+        limit: At most so many.
+        offset: Skip so many.
+    """
+
+    flow: str | None = None
+    outcome: str | None = None
+    step: str | None = None
+    stuck: bool = False
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SagaRow:
+    """A saga instance in a list."""
+
+    saga: TrailSaga
+    stuck: bool
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterQuery:
+    """Which dead letters; None filters nothing."""
+
+    topic: str | None = None
+    group: str | None = None
+    error_type: str | None = None
+    state: str | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """A dead letter in a list."""
+
+    letter: TrailDeadLetter
+    subject: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """A flow with how many instances are in which state."""
+
+    name: str
+    starts: tuple[str, ...]
+    completes: tuple[str, ...]
+    cancels: tuple[str, ...]
+    within_seconds: float | None
+    steps: tuple[FlowStepRow, ...]
+    instances: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStepRow:
+    """A step as the flow file says."""
+
+    name: str
+    done: tuple[str, ...]
+    failed: tuple[str, ...]
+    undone: tuple[str, ...]
+    by: str | None
+    within_seconds: float | None
+
+
+class Views(Protocol):
+    """What the lists are made of."""
+
+    def list_sagas(self, query: SagaQuery) -> list[SagaRow]:
+        """Saga instances, those that need attention first, then the newest."""
+        ...
+
+    def list_dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
+        """Dead letters, newest first."""
+        ...
+
+    def list_flows(self) -> list[FlowRow]:
+        """The flows of the flow file."""
+        ...

@@ -1,0 +1,61 @@
+"""`/api/v1/sagas` and `/api/v1/flows`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from flowtrail_collector.ports.views import SagaQuery, SagaRow, Views
+from flowtrail_collector.web._json import ApiError, bool_param, int_param, json_response, text_param
+from flowtrail_collector.web.trail_json import saga_json
+
+OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out")
+MAX_LIMIT = 1_000
+MAX_OFFSET = 100_000
+
+
+def saga_query(request: Request) -> SagaQuery:
+    """The filters of a request.
+
+    Raises:
+        ApiError: 400, one of them makes no sense.
+    """
+    outcome = text_param(request, "outcome")
+    if outcome is not None and outcome not in OUTCOMES:
+        raise ApiError(400, f"outcome is one of {', '.join(OUTCOMES)}")
+    return SagaQuery(
+        flow=text_param(request, "flow"),
+        outcome=outcome,
+        step=text_param(request, "step"),
+        stuck=bool_param(request, "stuck"),
+        limit=int_param(request, "limit", 50, MAX_LIMIT),
+        offset=int_param(request, "offset", 0, MAX_OFFSET),
+    )
+
+
+def saga_routes(views: Views) -> list[BaseRoute]:
+    """The routes that list sagas and flows."""
+
+    def sagas(request: Request) -> Response:
+        query = saga_query(request)
+        rows = views.list_sagas(query)
+        return json_response(
+            {"sagas": [saga_row_json(row) for row in rows], "limit": query.limit, "offset": query.offset}
+        )
+
+    def flows(request: Request) -> Response:
+        return json_response({"flows": [asdict(flow) for flow in views.list_flows()]})
+
+    return [
+        Route("/api/v1/sagas", sagas, methods=["GET"]),
+        Route("/api/v1/flows", flows, methods=["GET"]),
+    ]
+
+
+def saga_row_json(row: SagaRow) -> dict[str, Any]:
+    """A saga of a list."""
+    return {**saga_json(row.saga), "stuck": row.stuck, "correlation_id": row.correlation_id}

@@ -1,0 +1,115 @@
+"""The HTTP server: the address is taken first, signals end it gracefully."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from flowtrail_collector.errors import ListenError
+
+_BACKLOG = 512
+_GRACE_SECONDS = 5
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address; done before anything else starts, so that a port in use is noticed first.
+
+    Args:
+        host: Name or address.
+        port: Port, 0 for a free one.
+
+    Raises:
+        ListenError: In use, not ours, or not allowed.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ListenError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The base URL under which a listening socket is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class WebServer:
+    """Serves one application on one socket until told to stop.
+
+    Args:
+        app: The application.
+        listener: A listening socket; closed at the end.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _QuietServer(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                # Scrapers and exporters keep their connections; the default of 5 s makes them reconnect.
+                timeout_keep_alive=75,
+                server_header=False,
+                proxy_headers=False,
+                ws="none",
+            )
+        )
+
+    def run(self) -> None:
+        """Serve; in the main thread, SIGTERM and SIGINT end it, a second one ends the process at once."""
+        with self._signals():
+            self._server.run(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """Make `run` return soon; from any thread."""
+        self._server.should_exit = True
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            if self._server.should_exit:
+                os._exit(128 + number)
+            self.stop()
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves signals to `WebServer`: uvicorn would raise them again at the end, and kill the clean stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
