@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flowtrail._wrap.proxy import Proxy, leave_alone
 from flowtrail.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
 
 
 def _is_traced(client: object) -> bool:
-    from flowtrail._wrap.proxy import Proxy
 
     return issubclass(type(client), Proxy)
 
@@ -79,4 +79,4 @@ def _adapter_of(client: object) -> Any:
     )
 
 
-__all__ = ["wrap_consumer", "wrap_producer"]
+__all__ = ["leave_alone", "wrap_consumer", "wrap_producer"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail._telemetry import Sending, Telemetry
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver
+from flowtrail._wrap.scope import Receiver, TaskReceiver
 
 _FIRST_WITH_HEADERS = (0, 11)
 
@@ -116,7 +116,7 @@ class TracedConsumer(Proxy):
 
     def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
         super().__init__(consumer)
-        keep(self, "_receiver", Receiver(telemetry, group or group_of(consumer), client_id_of(consumer)))
+        keep(self, "_receiver", TaskReceiver(telemetry, group or group_of(consumer), client_id_of(consumer)))
 
     def __aiter__(self) -> Any:
         self.__wrapped__.__aiter__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 
@@ -9,6 +10,7 @@ class Proxy:
     """Passes everything on to the wrapped object, and passes for an instance of its class."""
 
     def __init__(self, wrapped: Any) -> None:
+        leave_alone(wrapped)
         object.__setattr__(self, "__wrapped__", wrapped)
 
     def __getattr__(self, name: str) -> Any:
@@ -60,3 +62,18 @@ class Proxy:
 def keep(proxy: Proxy, name: str, value: Any) -> None:
     """Set an attribute of the proxy itself."""
     object.__setattr__(proxy, name, value)
+
+
+_MARK = "_flowtrail_untraced"
+
+
+def leave_alone(client: Any) -> None:
+    """Keep zero-code instrumentation off a client whose messages are traced by other means."""
+    # A class of C has no room for the mark, and the instrumentation can't have changed it either.
+    with suppress(AttributeError, TypeError):
+        setattr(client, _MARK, True)
+
+
+def left_alone(client: Any) -> bool:
+    """Whether `leave_alone` was called on a client."""
+    return getattr(client, _MARK, False) is True

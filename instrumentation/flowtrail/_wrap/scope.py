@@ -7,12 +7,13 @@ closing of the consumer, the end of the task that ran the handler, or the end of
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from flowtrail._context import current_flow
 
@@ -110,6 +111,33 @@ class Receiver:
     def batch(self, records: list[T], as_record: Any = None) -> list[T]:
         """The same records in a list whose iteration opens and ends each one's handling."""
         return TracedList(records, self, as_record) if records else records
+
+
+class TaskReceiver(Receiver):
+    """A receiver for a consumer that several tasks may ask: each ends only what it was handed itself.
+
+    What a task still holds when it is gone ends with it.
+    """
+
+    __slots__ = ("_by_task",)
+
+    def __init__(self, telemetry: Telemetry, group: str | None, client_id: str | None) -> None:
+        super().__init__(telemetry, group, client_id)
+        self._by_task: WeakKeyDictionary[Any, Scope] = WeakKeyDictionary()
+
+    def hand_over(self, record: RecordLike) -> None:
+        """See `Receiver.hand_over`."""
+        super().hand_over(record)
+        scope, self._last = self._last, None
+        task = asyncio.current_task()
+        if scope is not None and task is not None:
+            self._by_task[task] = scope
+
+    def take_back(self, error: BaseException | None = None) -> None:
+        """See `Receiver.take_back`."""
+        scope = self._by_task.pop(asyncio.current_task(), None)
+        if scope is not None:
+            scope.close(error)
 
 
 class TracedList(list[T]):

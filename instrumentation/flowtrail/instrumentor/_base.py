@@ -1,0 +1,79 @@
+"""What the three instrumentors share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from flowtrail._telemetry import Telemetry
+from flowtrail.errors import MissingExtraError
+
+try:
+    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+except ImportError as _error:
+    raise MissingExtraError("opentelemetry-instrumentation", "zero-code") from _error
+
+_TELEMETRY_SETTINGS = (
+    "service",
+    "tracer_provider",
+    "meter_provider",
+    "registry",
+    "links_only",
+    "baggage_keys",
+    "correlation_aliases",
+    "clock",
+    "ids",
+)
+
+
+class Patches:
+    """Attributes of classes and modules that were replaced, to be put back."""
+
+    def __init__(self) -> None:
+        self._replaced: list[tuple[Any, str, Any, Any]] = []
+
+    def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+        """Replace an attribute by what `make` makes of it; does nothing if there is none."""
+        original = getattr(owner, name, None)
+        if original is None:
+            return
+        replacement = make(original)
+        setattr(owner, name, replacement)
+        self._replaced.append((owner, name, original, replacement))
+
+    def undo(self) -> None:
+        """Put everything back that nobody has replaced since."""
+        while self._replaced:
+            owner, name, original, replacement = self._replaced.pop()
+            if getattr(owner, name, None) is replacement:
+                setattr(owner, name, original)
+
+
+class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """Base of the instrumentors: builds the `Telemetry`, keeps the patches.
+
+    `instrument()` takes the keyword arguments of `Telemetry`, all of them optional.
+    """
+
+    requires: tuple[str, ...] = ()
+    telemetry: Telemetry | None = None
+    """None before `instrument()` and after `uninstrument()`: what is still patched then does nothing."""
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """The client and its versions that this was made for."""
+        return self.requires
+
+    def _instrument(self, **settings: Any) -> None:
+        known = {name: settings[name] for name in _TELEMETRY_SETTINGS if settings.get(name) is not None}
+        self.telemetry = Telemetry(**known)
+        self._patches = Patches()
+        self._patch(self._patches)
+
+    def _uninstrument(self, **_settings: Any) -> None:
+        self._patches.undo()
+        telemetry, self.telemetry = self.telemetry, None
+        if telemetry is not None:
+            telemetry.close()
+
+    def _patch(self, patches: Patches) -> None:
+        raise NotImplementedError
