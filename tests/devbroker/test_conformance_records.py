@@ -5,13 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from servers.clients import DRIVERS, Driver, Message, Received, consume
-
-
-@pytest.fixture(params=DRIVERS, ids=lambda driver: driver.name)
-def driver(request: pytest.FixtureRequest) -> Driver:
-    chosen: Driver = request.param
-    return chosen
+from servers.clients import Confluent, Driver, Message, Received, consume
 
 
 def _read_all(driver: Driver, broker: str, topic: str, count: int) -> list[Received]:
@@ -39,7 +33,7 @@ def test_what_is_produced_is_consumed(driver: Driver, broker: str, topic: Callab
 
 def test_a_header_without_value(broker: str, topic: Callable[..., str]) -> None:
     name = topic()
-    confluent = next(driver for driver in DRIVERS if driver.name == "confluent-kafka")
+    confluent = Confluent()
     confluent.produce(broker, name, [Message(b"v", headers=[("none", None), ("some", b"x")])])
     (received,) = _read_all(confluent, broker, name, 1)
     assert list(received.headers) == [("none", None), ("some", b"x")]
