@@ -175,8 +175,8 @@ def collector() -> None:
 def run(log_level: str, **options: Any) -> int:
     """Collect until SIGTERM or SIGINT.
 
-    Prints one line with its URL once it listens. An unreachable broker doesn't end it: /readyz says so, and it
-    goes on trying. Exit code 2: settings, flow file, store or address can't be used.
+    Prints one line with its URL once it listens. An unreachable broker doesn't end it: /readyz says so, and
+    it goes on trying. Exit code 2: settings, flow file, store or address can't be used.
     """
     from flowtrail_collector.bootstrap import run_collector
 

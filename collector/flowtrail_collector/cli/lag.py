@@ -104,7 +104,7 @@ def _overview(groups: list[dict[str, Any]]) -> RenderableType:
             str(entry["messages_lost"] or ""),
             entry["state"],
             _count(entry["members"]),
-            printable(", ".join(topic["topic"] for topic in entry["topics"])),
+            _topics(entry["topics"]),
         )
     return table
 
@@ -158,6 +158,13 @@ def _table(*columns: str) -> Table:
 
 def _status(status: str | None) -> Text:
     return Text(status or "?", style=_STYLES.get(status or "", "dim"))
+
+
+def _topics(topics: list[dict[str, Any]], shown: int = 3) -> str:
+    """The topics that need attention first, and how many more there are."""
+    worst = sorted(topics, key=lambda topic: (-(topic["lag_seconds"] or 0), -(topic["lag"] or 0)))
+    names = ", ".join(printable(topic["topic"]) for topic in worst[:shown])
+    return names if len(topics) <= shown else f"{names} and {len(topics) - shown} more"
 
 
 def _count(value: float | None) -> str:

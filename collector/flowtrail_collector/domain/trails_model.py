@@ -88,7 +88,7 @@ class TrailStep:
 
     Attributes:
         name: As in the flow file.
-        state: `done`, `failed`, `undone`, or `open`.
+        state: `done`, `failed`, `undone`, `open` (its turn has come), or `waiting` (it hasn't).
         expects: Event types that would end it.
         by: The group that should move it, if the flow file says.
         deadline_ms: By when, None if the flow file doesn't say or it can't be known yet.

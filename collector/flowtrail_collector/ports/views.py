@@ -9,7 +9,7 @@ from flowtrail_collector.domain.trails_model import TrailDeadLetter, TrailSaga
 
 
 @dataclass(frozen=True, slots=True)
-class SagaQuery:
+class SagaFilter:
     """Which sagas; None or False filters nothing.
 
     Attributes:
@@ -39,7 +39,7 @@ class SagaRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetterQuery:
+class DeadLetterFilter:
     """Which dead letters; None filters nothing."""
 
     topic: str | None = None
@@ -87,11 +87,11 @@ class FlowStepRow:
 class Views(Protocol):
     """What the lists are made of."""
 
-    def list_sagas(self, query: SagaQuery) -> list[SagaRow]:
+    def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """Saga instances, those that need attention first, then the newest."""
         ...
 
-    def list_dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
+    def list_dead_letters(self, query: DeadLetterFilter) -> list[DeadLetterRow]:
         """Dead letters, newest first."""
         ...
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.ports.views import DeadLetterQuery, DeadLetterRow, Views
+from flowtrail_collector.ports.views import DeadLetterFilter, DeadLetterRow, Views
 from flowtrail_collector.web._json import ApiError, int_param, json_response, text_param
 from flowtrail_collector.web.trail_json import iso_time_ms
 
@@ -17,7 +17,7 @@ MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
 
 
-def dead_letter_query(request: Request) -> DeadLetterQuery:
+def dead_letter_query(request: Request) -> DeadLetterFilter:
     """The filters of a request.
 
     Raises:
@@ -26,7 +26,7 @@ def dead_letter_query(request: Request) -> DeadLetterQuery:
     state = text_param(request, "state")
     if state is not None and state not in STATES:
         raise ApiError(400, f"state is one of {', '.join(STATES)}")
-    return DeadLetterQuery(
+    return DeadLetterFilter(
         topic=text_param(request, "topic"),
         group=text_param(request, "group"),
         error_type=text_param(request, "error"),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.ports.views import SagaQuery, SagaRow, Views
+from flowtrail_collector.ports.views import SagaFilter, SagaRow, Views
 from flowtrail_collector.web._json import ApiError, bool_param, int_param, json_response, text_param
 from flowtrail_collector.web.trail_json import saga_json
 
@@ -18,7 +18,7 @@ MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
 
 
-def saga_query(request: Request) -> SagaQuery:
+def saga_query(request: Request) -> SagaFilter:
     """The filters of a request.
 
     Raises:
@@ -27,7 +27,7 @@ def saga_query(request: Request) -> SagaQuery:
     outcome = text_param(request, "outcome")
     if outcome is not None and outcome not in OUTCOMES:
         raise ApiError(400, f"outcome is one of {', '.join(OUTCOMES)}")
-    return SagaQuery(
+    return SagaFilter(
         flow=text_param(request, "flow"),
         outcome=outcome,
         step=text_param(request, "step"),

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -79,9 +79,14 @@ class WebServer:
             )
         )
 
-    def run(self) -> None:
-        """Serve; in the main thread, SIGTERM and SIGINT end it, a second one ends the process at once."""
+    def run(self, *, on_ready: Callable[[], None]) -> None:
+        """Serve; in the main thread, SIGTERM and SIGINT end it, a second one ends the process at once.
+
+        Args:
+            on_ready: Called once before serving; from then on signals are heeded and connections are queued.
+        """
         with self._signals():
+            on_ready()
             self._server.run(sockets=[self._listener])
 
     def stop(self) -> None:

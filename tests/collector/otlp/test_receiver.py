@@ -113,12 +113,14 @@ def test_what_the_sdk_sends_arrives_whole(client, store):
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("flowtrail")
     attributes = {"text": "ä", "n": 3, "f": 0.5, "yes": True, "list": ["a", "b"]}
-    with tracer.start_as_current_span("parent") as parent:
-        with tracer.start_as_current_span("child", attributes=attributes) as child:
-            child.add_event("noted", {"k": "v"})
-            child.add_link(parent.get_span_context())
-            child.record_exception(ValueError("boom"))
-            child.set_status(StatusCode.ERROR, "boom")
+    with (
+        tracer.start_as_current_span("parent") as parent,
+        tracer.start_as_current_span("child", attributes=attributes) as child,
+    ):
+        child.add_event("noted", {"k": "v"})
+        child.add_link(parent.get_span_context())
+        child.record_exception(ValueError("boom"))
+        child.set_status(StatusCode.ERROR, "boom")
     body = encode_spans(exporter.get_finished_spans()).SerializeToString()
     response = client.post("/v1/traces", content=body, headers=PROTOBUF)
     assert response.status_code == 200

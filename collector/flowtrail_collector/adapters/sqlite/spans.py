@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flowtrail_collector.adapters.sqlite.database import Database
-
 from flowtrail_collector.domain.spans import (
     Attributes,
     Resource,
@@ -36,7 +35,10 @@ _INSERT_ID = "INSERT OR IGNORE INTO span_ids (value, trace_id, received_s) VALUE
 _SELECT_SPANS = """
 SELECT trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, detail
 FROM spans WHERE trace_id IN ({marks}) ORDER BY start_ns, span_id LIMIT ?"""
+_INSERT_OPERATION = "INSERT OR IGNORE INTO span_operations (service, name, kind) VALUES (?, ?, ?)"
 _MAX_VALUE_LENGTH = 512
+# Names of operations belong to code, not to data; whoever puts ids into them gets this many.
+_MAX_OPERATIONS = 10_000
 _CACHED_IDS = 50_000
 
 
@@ -52,6 +54,7 @@ class SqliteSpans:
         self._database = database
         self._time_seconds = time_seconds
         self._resource_ids: dict[bytes, int] = {}
+        self._operations: set[tuple[str, str, int]] = set()
         # Values lately written for a trace: most spans repeat their siblings' ids.
         self._known_ids: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
@@ -59,6 +62,9 @@ class SqliteSpans:
         """Keep spans; see `SpanWriter.add`."""
         received_s = int(self._time_seconds())
         ids = self._new_ids(spans)
+        operations = {(span.service, span.name, int(span.kind)) for span in spans} - self._operations
+        if len(self._operations) + len(operations) > _MAX_OPERATIONS:
+            operations.clear()
         with self._database.transaction() as connection:
             resources = self._resource_rows(connection, spans)
             before = connection.total_changes
@@ -71,8 +77,10 @@ class SqliteSpans:
             )
             new = connection.total_changes - before
             connection.executemany(_INSERT_ID, [(value, trace_id, received_s) for value, trace_id in ids])
+            connection.executemany(_INSERT_OPERATION, sorted(operations))
         # Only now: had the transaction failed, the cache would hide ids that aren't in the table.
         self._remember(ids)
+        self._operations |= operations
         return int(new)
 
     def prune(self, *, older_than_seconds: float, keep_at_most: int, limit: int = 10_000) -> int:

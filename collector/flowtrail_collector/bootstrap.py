@@ -1,0 +1,209 @@
+"""Wires the collector: the one place that knows every part."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from flowtrail._version import __version__
+from flowtrail_collector.adapters.kafka_tail import KafkaTail
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
+from flowtrail_collector.config import CollectorConfig, parse_duration
+from flowtrail_collector.connection import KafkaConnection, check_reachable, read_connection
+from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.errors import CollectorError, StoreError
+from flowtrail_collector.flowfile import load_flows
+from flowtrail_collector.ingest import Ingest
+from flowtrail_collector.lag import LagPoller, LagSettings, TimestampLog
+from flowtrail_collector.metrics.collector import CollectorMetrics
+from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
+from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.metrics.sagas import SagaMetrics
+from flowtrail_collector.metrics.spans import SpanMetrics
+from flowtrail_collector.otlp import SpanQueue
+from flowtrail_collector.supervisor import Supervisor
+from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.trail_finder import FlowTypes, TrailFinder
+from flowtrail_collector.web.app import build_app
+from flowtrail_collector.web.dead_letters import dead_letter_routes
+from flowtrail_collector.web.health import health_routes
+from flowtrail_collector.web.lag import lag_routes
+from flowtrail_collector.web.metrics import metrics_routes
+from flowtrail_collector.web.otlp import otlp_routes
+from flowtrail_collector.web.sagas import saga_routes
+from flowtrail_collector.web.server import WebServer, listen, url_of
+from flowtrail_collector.web.trails import trail_routes
+
+logger = logging.getLogger("flowtrail_collector")
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A collector whose parts are put together and not started yet."""
+
+    app: ASGIApp
+    supervisor: Supervisor
+    database: Database
+
+    def close(self) -> None:
+        """Stop the parts, then close the store."""
+        busy = self.supervisor.stop()
+        for name in busy:
+            logger.warning("%s didn't stop in time", name)
+        if not busy:
+            self.database.close()
+
+
+def build_collector(config: CollectorConfig) -> Collector:
+    """Put a collector together.
+
+    Raises:
+        ConfigurationError: Settings or flow file can't be used.
+        StoreError: The store can't be opened or written.
+    """
+    connection = _connection(config)
+    flows = load_flows(config.flows) if config.flows is not None else Flows()
+    database = _open_store(config.store)
+    store = SqliteStore(database)
+    figures = CollectorMetrics(store)
+    timestamps = TimestampLog()
+    tail = KafkaTail(
+        connection,
+        Ingest(store, flows),
+        store,
+        topics=config.kafka.topics,
+        dead_letter_topics=config.kafka.dead_letter_topics,
+        start=_start(config.kafka.start),
+        timestamps=timestamps,
+    )
+    lag = LagPoller(connection, _lag_settings(config), timestamps=timestamps)
+    spans = SqliteSpans(database)
+    queue = SpanQueue(
+        spans,
+        max_spans=config.spans.queue_spans,
+        retention_seconds=config.spans.retention_seconds,
+        keep_at_most=config.spans.max_spans,
+    )
+    sweeper = Sweeper(store, flows, interval_seconds=config.sweep_interval_seconds)
+
+    def on_error(part: str, error: Exception) -> None:
+        figures.count_error(part)
+
+    supervisor = Supervisor([queue, tail, sweeper, lag], on_error=on_error)
+    reads = SqliteTrailReads(database, flows)
+    finder = TrailFinder(reads, spans, FlowTypes(flows.compensating, flows.types))
+    sources = [SagaMetrics(store, flows), DeadLetterMetrics(store), lag.metrics, SpanMetrics(queue), figures]
+    routes = [
+        *metrics_routes(Exposition(sources, on_error=on_error)),
+        *health_routes(supervisor.problems, _status(config, database)),
+        *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
+        *trail_routes(finder),
+        *saga_routes(reads),
+        *dead_letter_routes(reads),
+        *lag_routes(lag.view),
+    ]
+    app = build_app(routes, token=config.web.token, on_error=on_error)
+    return Collector(app, supervisor, database)
+
+
+def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -> None:
+    """Collect until SIGTERM or SIGINT.
+
+    Args:
+        config: Valid settings.
+        on_ready: Called with the base URL once the address is taken and everything is started.
+
+    Raises:
+        CollectorError: It can't start; nothing was started.
+    """
+    host, port = config.web.address
+    listener = listen(host, port)
+    try:
+        collector = build_collector(config)
+    except BaseException:
+        listener.close()
+        raise
+    server = WebServer(collector.app, listener)
+    try:
+        collector.supervisor.start()
+        server.run(on_ready=lambda: on_ready(url_of(listener)))
+    finally:
+        listener.close()
+        collector.close()
+
+
+def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, int]]:
+    """Check what running would need, without changing anything.
+
+    Yields:
+        What was checked, the problem or None, and the exit code that goes with it.
+    """
+    checks: list[tuple[str, Callable[[], object]]] = [
+        ("flows", lambda: load_flows(config.flows) if config.flows is not None else None),
+        ("store", lambda: _check_store(config.store)),
+        ("listen", lambda: listen(*config.web.address).close()),
+        ("kafka", lambda: check_reachable(_connection(config))),
+    ]
+    for name, check in checks:
+        try:
+            check()
+        except CollectorError as error:
+            yield name, str(error), error.exit_code
+        else:
+            yield name, None, 0
+
+
+def _connection(config: CollectorConfig) -> KafkaConnection:
+    return read_connection(config.kafka.bootstrap_servers, properties_file=config.kafka.consumer_config)
+
+
+def _start(text: str) -> Any:
+    return text if text in ("earliest", "latest") else parse_duration(text)
+
+
+def _lag_settings(config: CollectorConfig) -> LagSettings:
+    return LagSettings(interval_seconds=config.lag_interval_seconds, compat=config.compat)
+
+
+def _open_store(path: Path) -> Database:
+    _check_store(path)
+    return Database(path)
+
+
+def _check_store(path: Path) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise StoreError(f"store {path}: the folder {folder} doesn't exist")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"store {path}: not a file")
+    # SQLite writes a log beside the file, so the folder has to be writable too.
+    for place in (folder, path) if path.exists() else (folder,):
+        if not os.access(place, os.W_OK):
+            raise StoreError(f"store {path}: {place} can't be written")
+
+
+def _status(config: CollectorConfig, database: Database) -> Callable[[], dict[str, Any]]:
+    started = time.time()
+
+    def status() -> dict[str, Any]:
+        with contextlib.suppress(OSError):
+            return {
+                "version": __version__,
+                "uptime_seconds": round(time.time() - started, 1),
+                "store_bytes": database.size_bytes(),
+                "bootstrap_servers": config.kafka.bootstrap_servers,
+            }
+        return {"version": __version__}
+
+    return status

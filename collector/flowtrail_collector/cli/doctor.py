@@ -1,0 +1,82 @@
+"""`flowtrail doctor`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from flowtrail._version import __version__
+from flowtrail_collector.cli._client import CollectorClient, collector_options
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
+from flowtrail_collector.cli._output import console, print_json, printable
+from flowtrail_collector.errors import CollectorError
+
+_PACKAGES = (
+    ("kafka-python", "kafka-python"),
+    ("confluent-kafka", "confluent"),
+    ("aiokafka", "aiokafka"),
+    ("starlette", "collector"),
+    ("opentelemetry-sdk", ""),
+)
+
+Check = tuple[str, bool, str]
+
+
+@click.command()
+@click.option(
+    "--bootstrap-servers",
+    envvar=["FLOWTRAIL_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"],
+    help="Also check whether these brokers answer.",
+)
+@click.option("--consumer-config", type=click.Path(path_type=Path), help="Client settings (.properties).")
+@collector_options
+def doctor(
+    client: CollectorClient, as_json: bool, bootstrap_servers: str | None, consumer_config: Path | None
+) -> int:
+    """Check what is installed and what answers. Exit code 1: something needs attention."""
+    checks = [*_installed(), *_kafka(bootstrap_servers, consumer_config), *_collector(client)]
+    if as_json:
+        print_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
+    else:
+        out = console()
+        for name, ok, detail in checks:
+            out.print(f"{'ok  ' if ok else 'FAIL'}  {name}: {printable(detail)}", style=None if ok else "red")
+    return EXIT_OK if all(ok for _, ok, _ in checks) else EXIT_FINDINGS
+
+
+def _installed() -> Iterator[Check]:
+    yield "flowtrail", True, f"{__version__} on Python {platform.python_version()}"
+    for package, extra in _PACKAGES:
+        try:
+            yield package, True, version(package)
+        except PackageNotFoundError:
+            # Which client is used is the user's choice: a missing one is worth a word, not a failure.
+            yield package, True, f"not installed (pip install 'flowtrail[{extra}]')"
+
+
+def _kafka(bootstrap_servers: str | None, consumer_config: Path | None) -> Iterator[Check]:
+    if not bootstrap_servers:
+        return
+    from flowtrail_collector.connection import check_reachable, read_connection
+
+    try:
+        check_reachable(read_connection(bootstrap_servers, properties_file=consumer_config))
+    except CollectorError as error:
+        yield "kafka", False, str(error)
+    else:
+        yield "kafka", True, f"{bootstrap_servers} answers"
+
+
+def _collector(client: CollectorClient) -> Iterator[Check]:
+    try:
+        status = client.get("/api/v1/status")
+    except click.ClickException as error:
+        yield "collector", False, error.format_message()
+        return
+    yield "collector", True, f"{client.url} answers, version {status['version']}"
+    for part, problem in status["problems"].items():
+        yield part, False, problem
