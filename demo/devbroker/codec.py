@@ -152,9 +152,8 @@ def decode_request(frame: bytes) -> Request:
     client_id = _read_text(cursor, compact=False)
     if request_header_is_flexible(api, version):
         cursor.skip_tagged_fields()
+    # Bytes after the body are ignored, as by Kafka: librdkafka's Metadata request has some.
     body = _reader(api, version, "request")(cursor)
-    if cursor.position != len(frame):
-        raise MalformedError(f"{len(frame) - cursor.position} bytes too many")
     return Request(api, version, correlation_id, client_id, body)
 
 
