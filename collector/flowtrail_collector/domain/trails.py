@@ -59,7 +59,7 @@ def assemble(inputs: TrailInputs, *, now_ms: int) -> Trail:
         inputs: What is known of one flow.
         now_ms: The present, milliseconds since the epoch, to tell which missing steps are overdue.
     """
-    correlation_ids = _ranked(event.correlation_id for event in inputs.events)
+    correlation_ids = _ranked(sorted(event.correlation_id or "" for event in inputs.events))
     spans = _own_spans(inputs.spans, set(correlation_ids))
     drafts = build_drafts(replace(inputs, spans=spans))
     order = causal_order(
@@ -84,8 +84,8 @@ def assemble(inputs: TrailInputs, *, now_ms: int) -> Trail:
 
 
 def _ranked(values: Iterable[str | None]) -> tuple[str, ...]:
-    counted = Counter(value for value in values if value)
-    return tuple(sorted(counted, key=lambda value: (-counted[value], value)))
+    """Most frequent first, among equals in the order given."""
+    return tuple(value for value, _ in Counter(value for value in values if value).most_common())
 
 
 def _own_spans(spans: tuple[Span, ...], correlation_ids: set[str]) -> tuple[Span, ...]:

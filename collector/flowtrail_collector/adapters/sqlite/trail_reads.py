@@ -131,7 +131,7 @@ class SqliteTrailReads:
 
     def _events(self, where: str, values: Sequence[Any], limit: int) -> list[TrailEvent]:
         rows = self._rows(_EVENT + where + _IN_TIME, [*values, limit])
-        return [TrailEvent(*row[:13], bool(row[13])) for row in rows]
+        return [TrailEvent(*row) for row in rows]
 
     def _saga(self, record: SagaRecord) -> TrailSaga:
         flow = self._flows.by_name.get(record.flow)
