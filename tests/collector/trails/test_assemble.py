@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-import orders
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from flowtrail_collector.domain.trails import (
     assemble,
     causal_order,
 )
+from trailkit import orders
 
 NOW_MS = orders.START_MS + 100_000
 

@@ -16,9 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailSaga
+from flowtrail_collector.domain.trails import TrailSaga
 from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.ports.views import DeadLetterRow, FlowRow, SagaRow
 from flowtrail_collector.trail_finder import TrailFinder
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.dead_letters import dead_letter_routes
@@ -26,69 +25,9 @@ from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.sagas import saga_routes
 from flowtrail_collector.web.trails import trail_routes
+from trailkit.fakes import FakeReads, FakeSpans
 
 TOKEN = "a-token-of-some-length"
-EVENTS = [
-    TrailEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", None, 1000, 1000),
-    TrailEvent("e2", "StockReserved", "inventory", 0, 0, "/inventory", "ord-1", "flow-1", "e1", 1010, 1010),
-    TrailEvent("e3", "OrderPlaced", "orders", 0, 1, "/orders", "ord/2 <b>", "flow-2", None, 2000, 2000),
-    TrailEvent("e4", "CustomerSeen", "customers", 0, 0, "/customers", "cust-1", "flow-1", "e1", 1020, 1020),
-    TrailEvent("e5", "CustomerSeen", "customers", 0, 1, "/customers", "cust-1", "flow-2", "e3", 2020, 2020),
-]
-
-
-class FakeReads:
-    """`TrailReader` and `Views` over a list of events."""
-
-    def __init__(self):
-        self.queries = []
-        self.failure = None
-
-    def events_by_id(self, event_id, limit):
-        return [event for event in EVENTS if event.event_id == event_id]
-
-    def events_by_subject(self, subject, limit):
-        if self.failure:
-            raise self.failure
-        return [event for event in EVENTS if event.subject == subject]
-
-    def events_by_correlation(self, correlation_ids, limit):
-        return [event for event in EVENTS if event.correlation_id in correlation_ids]
-
-    def events_by_trace(self, trace_id, limit):
-        return []
-
-    def dead_letters(self, event_ids, limit):
-        return []
-
-    def sagas(self, correlation_ids, subjects, limit):
-        return [
-            TrailSaga("fulfilment", event.subject, started_ms=event.time_ms)
-            for event in EVENTS
-            if event.type == "OrderPlaced"
-            and (event.correlation_id in correlation_ids or event.subject in subjects)
-        ]
-
-    def list_sagas(self, query):
-        self.queries.append(query)
-        return [SagaRow(TrailSaga("fulfilment", "ord-1", "open", 1000), stuck=True, correlation_id="flow-1")]
-
-    def list_dead_letters(self, query):
-        self.queries.append(query)
-        return [
-            DeadLetterRow(TrailDeadLetter("orders.billing.dlq", 0, 0, "e1", failed_ms=5), "ord-1", "flow-1")
-        ]
-
-    def list_flows(self):
-        return [FlowRow("fulfilment", ("OrderPlaced",), (), (), None, (), {"open": 1})]
-
-
-class FakeSpans:
-    def trace_ids(self, value, limit=100):
-        return []
-
-    def spans(self, trace_ids, limit=5000):
-        return []
 
 
 class Families:
