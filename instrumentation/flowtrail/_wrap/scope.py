@@ -116,7 +116,7 @@ class Receiver:
 class TaskReceiver(Receiver):
     """A receiver for a consumer that several tasks may ask: each ends only what it was handed itself.
 
-    What a task still holds when it is gone ends with it.
+    What a task still holds when it is done ends with it.
     """
 
     __slots__ = ("_by_task",)
@@ -130,14 +130,23 @@ class TaskReceiver(Receiver):
         super().hand_over(record)
         scope, self._last = self._last, None
         task = asyncio.current_task()
-        if scope is not None and task is not None:
-            self._by_task[task] = scope
+        if scope is None or task is None:
+            return
+        if task not in self._by_task:
+            task.add_done_callback(self._task_done)
+        self._by_task[task] = scope
 
     def take_back(self, error: BaseException | None = None) -> None:
         """See `Receiver.take_back`."""
-        scope = self._by_task.pop(asyncio.current_task(), None)
+        scope = self._by_task.get(asyncio.current_task())
         if scope is not None:
             scope.close(error)
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        scope = self._by_task.pop(task, None)
+        if scope is not None:
+            # Not with the task's exception: to look at it would keep asyncio from reporting it.
+            scope.close()
 
 
 class TracedList(list[T]):

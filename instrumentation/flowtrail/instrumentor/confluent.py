@@ -1,7 +1,7 @@
 """Zero-code instrumentation of confluent-kafka.
 
-Its classes are written in C and can't be patched, so subclasses take their places in the module. Programs
-that import the names before `instrument()` is called keep the originals; `opentelemetry-instrument` comes first.
+Its classes are written in C and can't be patched, so subclasses take their places in the module. A program that
+imports the names before `instrument()` keeps the originals; `opentelemetry-instrument` comes first.
 """
 
 from __future__ import annotations
