@@ -1,0 +1,80 @@
+"""How often, and when, a failed handler is tried again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flowtrail.errors import ConfigurationError
+
+_random = random.Random()  # noqa: S311 - spreads retries out, guards nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A retry policy: exponential backoff with jitter.
+
+    The n-th retry waits `initial_seconds * factor ** (n - 1)`, at most `max_seconds`, spread by `jitter`.
+    A blocking retry holds up its partition, and no other, so that order is kept. With `topics` a failed message
+    waits in a retry topic instead, while those behind it go on.
+
+    Attributes:
+        attempts: How often the handler is called in all, at least 1. With `topics` this follows from their
+            number.
+        initial_seconds: Wait before the second attempt.
+        factor: Growth of the wait per attempt.
+        max_seconds: Longest wait.
+        jitter: Each wait is multiplied by a random number between `1 - jitter` and `1 + jitter`.
+        retry_on: Only these exceptions are tried again.
+        never_on: These never are, even if `retry_on` holds a base class.
+        topics: Waits in seconds, one per retry topic; None retries in place.
+
+    Raises:
+        ConfigurationError: A value that makes no sense; says which.
+    """
+
+    attempts: int = 4
+    initial_seconds: float = 0.1
+    factor: float = 2.0
+    max_seconds: float = 30.0
+    jitter: float = 0.1
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    never_on: tuple[type[BaseException], ...] = ()
+    topics: Sequence[float] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        rules = (
+            ("attempts", self.attempts >= 1, "at least 1"),
+            ("initial_seconds", self.initial_seconds >= 0, "0 or more"),
+            ("factor", self.factor >= 1, "1 or more"),
+            ("max_seconds", self.max_seconds >= 0, "0 or more"),
+            ("jitter", 0 <= self.jitter <= 1, "between 0 and 1"),
+            ("topics", all(wait >= 0 for wait in self.topics or ()), "waits of 0 seconds or more"),
+        )
+        for name, holds, expected in rules:
+            if not holds:
+                raise ConfigurationError(f"Retry: {name} is {getattr(self, name)!r}, should be {expected}")
+
+    @property
+    def max_attempts(self) -> int:
+        """How often the handler is called in all."""
+        return self.attempts if self.topics is None else len(self.topics) + 1
+
+    def wait_seconds(self, attempt: int) -> float:
+        """The wait after the given attempt has failed, from 1.
+
+        With `topics` that is the wait of the retry topic it goes to.
+        """
+        if self.topics is not None:
+            return self.topics[attempt - 1]
+        # The exponent is capped: 2.0 ** 1100 overflows, and no wait grows that far.
+        wait = min(self.initial_seconds * self.factor ** min(attempt - 1, 64), self.max_seconds)
+        return wait * (1 + self.jitter * (2 * _random.random() - 1))
+
+    def retries(self, error: BaseException, attempt: int) -> bool:
+        """Whether there is another attempt after this one failed with this error."""
+        if attempt >= self.max_attempts or isinstance(error, self.never_on):
+            return False
+        return isinstance(error, self.retry_on)

@@ -1,0 +1,1 @@
+"""What runs behind a `Trail`: publishing, consumer groups, threads, signals."""

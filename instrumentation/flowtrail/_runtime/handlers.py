@@ -1,0 +1,138 @@
+"""Handlers, and which of them an event goes to."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flowtrail._event import Event
+from flowtrail._retry import Retry
+from flowtrail.dedupe import Dedupe
+from flowtrail.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A function that handles events, and how.
+
+    Attributes:
+        function: What the user decorated.
+        topics: What it listens to.
+        types: Event types it takes; None takes all, also records without a type.
+        group: Consumer group.
+        retry: What happens when it raises.
+        dead_letter: What happens after that: True for `<topic>.<group>.dlq`, a topic's name, or False to drop.
+        dedupe: Where handled events are remembered, None to not look.
+        start: Where a group without offsets begins: `earliest` or `latest`.
+        concurrency: How many members of the group this process runs.
+        model: What `Event[Model]` asks for, None to take data as decoded.
+        is_async: Whether it is a coroutine function.
+    """
+
+    function: Callable[..., Any]
+    topics: tuple[str, ...]
+    types: frozenset[str] | None
+    group: str
+    retry: Retry
+    dead_letter: bool | str
+    dedupe: Dedupe | None
+    start: str
+    concurrency: int
+    model: Any
+    is_async: bool
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return getattr(self.function, "__qualname__", repr(self.function))
+
+
+class Plan:
+    """The handlers of one consumer group."""
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+        self.handlers: list[Handler] = []
+        self._by_topic: dict[str, dict[str | None, Handler]] = {}
+
+    @property
+    def topics(self) -> list[str]:
+        """Everything the group subscribes to."""
+        return sorted(self._by_topic)
+
+    @property
+    def start(self) -> str:
+        """Where the group begins without offsets."""
+        return self.handlers[0].start
+
+    @property
+    def concurrency(self) -> int:
+        """How many members of the group to run."""
+        return max(handler.concurrency for handler in self.handlers)
+
+    def add(self, handler: Handler) -> None:
+        """Add a handler.
+
+        Raises:
+            ConfigurationError: Another handler of the group already takes some of its events, or begins
+                elsewhere.
+        """
+        for topic in handler.topics:
+            for type in handler.types or (None,):
+                other = self._clash(topic, type)
+                if other is not None:
+                    raise ConfigurationError(
+                        f"{handler.name} and {other.name} both take {type or 'all events'} of {topic} in group "
+                        f"{self.group}: give one of them another group, or other types"
+                    )
+        if self.handlers and handler.start != self.start:
+            raise ConfigurationError(
+                f"{handler.name} starts at {handler.start}, but its group {self.group} at {self.start}"
+            )
+        self.handlers.append(handler)
+        for topic in handler.topics:
+            table = self._by_topic.setdefault(topic, {})
+            for type in handler.types or (None,):
+                table[type] = handler
+
+    def _clash(self, topic: str, type: str | None) -> Handler | None:
+        table = self._by_topic.get(topic, {})
+        if type is None:
+            return next(iter(table.values()), None)
+        return table.get(type) or table.get(None)
+
+    def find(self, topic: str, type: str | None) -> Handler | None:
+        """The handler of an event, None if nobody takes it."""
+        table = self._by_topic.get(topic)
+        if table is None:
+            return None
+        return table.get(type) or table.get(None)
+
+
+def names(value: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
+    """One name or several as a tuple.
+
+    Raises:
+        ConfigurationError: There is none, or one is empty.
+    """
+    found = (value,) if isinstance(value, str) else tuple(value or ())
+    if not found or not all(found):
+        raise ConfigurationError(f"at least one {what} is needed, and none may be empty")
+    return found
+
+
+def model_of(function: Callable[..., Any]) -> Any:
+    """The `Model` in a handler's `event: Event[Model]`, None if there is none."""
+    try:
+        hints = typing.get_type_hints(function)
+    except Exception:  # noqa: BLE001 - an annotation that can't be resolved here asks for nothing
+        return None
+    parameters = list(inspect.signature(function).parameters)
+    hint = hints.get(parameters[0]) if parameters else None
+    if typing.get_origin(hint) is not Event:
+        return None
+    model = typing.get_args(hint)[0]
+    return None if model is Any or isinstance(model, typing.TypeVar) else model

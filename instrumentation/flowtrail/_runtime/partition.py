@@ -1,0 +1,109 @@
+"""One partition's records on their way from fetched to committed; no I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from flowtrail._record import Record
+from flowtrail._runtime.handlers import Handler
+from flowtrail._runtime.scope import Scope
+from flowtrail.clients import Partition
+
+
+@dataclass(slots=True)
+class Failures:
+    """What happened to a record before.
+
+    Attributes:
+        attempts: How often the handler has failed.
+        given_up: The error for which it goes to the dead letters, None while there is another attempt.
+        resends: How often publishing failed for reasons that are not the record's.
+    """
+
+    attempts: int = 0
+    given_up: BaseException | None = None
+    resends: int = 0
+
+
+@dataclass(slots=True)
+class Entry:
+    """A record that was handled, and whose publications may still be under way.
+
+    Attributes:
+        record: The record.
+        scope: Its publications; None if there was nothing to do.
+        handler: Who handled it; None if nobody took it.
+        attempt: Which attempt it was.
+        dedupe_key: To be remembered once it is through, None if it isn't.
+    """
+
+    record: Record
+    scope: Scope | None = None
+    handler: Handler | None = None
+    attempt: int = 1
+    dedupe_key: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether every publication has ended, well or not."""
+        return self.scope is None or self.scope.settled
+
+
+class PartitionWork:
+    """Records of one partition between fetch and commit.
+
+    Attributes:
+        partition: Which one.
+        queue: Fetched, not handled yet.
+        in_flight: Handled, publications under way; in offset order.
+        due_ns: Nothing is handled before this moment of the monotonic clock (a retry waits).
+        next_offset: What can be committed, None if that is already done.
+        failures: By offset, for records that failed before.
+        gone: The partition was taken away; whatever still runs for it must not be committed.
+    """
+
+    def __init__(self, partition: Partition, failures: dict[int, Failures] | None = None) -> None:
+        self.partition = partition
+        self.queue: deque[Record] = deque()
+        self.in_flight: deque[Entry] = deque()
+        self.due_ns = 0
+        self.next_offset: int | None = None
+        self.failures: dict[int, Failures] = failures if failures is not None else {}
+        self.gone = False
+
+    def finish(self, entry: Entry) -> None:
+        """A record was handled."""
+        if not self.in_flight and entry.scope is None:
+            self.next_offset = entry.record.offset + 1
+        else:
+            self.in_flight.append(entry)
+
+    def pop_through(self) -> Entry | None:
+        """The oldest entry if it is through, with all its publications acknowledged."""
+        if not self.in_flight:
+            return None
+        entry = self.in_flight[0]
+        if not entry.settled or (entry.scope is not None and entry.scope.error is not None):
+            return None
+        self.in_flight.popleft()
+        self.next_offset = entry.record.offset + 1
+        self.failures.pop(entry.record.offset, None)
+        return entry
+
+    def failed(self) -> Entry | None:
+        """The oldest entry if one of its publications failed."""
+        if self.in_flight:
+            entry = self.in_flight[0]
+            if entry.settled and entry.scope is not None and entry.scope.error is not None:
+                return entry
+        return None
+
+    def rewind(self) -> None:
+        """Put everything in flight back into the queue: the records are handled again, in order."""
+        while self.in_flight:
+            self.queue.appendleft(self.in_flight.pop().record)
+
+    def failures_of(self, offset: int) -> Failures:
+        """The failures of a record, to be changed."""
+        return self.failures.setdefault(offset, Failures())

@@ -1,0 +1,223 @@
+"""From data to a record on its way to the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time as _time
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any
+
+from flowtrail._codec import Codec
+from flowtrail._context import FlowContext
+from flowtrail._record import Header
+from flowtrail._runtime.scope import Scope, current_scope
+from flowtrail._telemetry import Sending, Telemetry
+from flowtrail.clients import Client, ClientError, Delivered, Message, ProducerClient
+from flowtrail.errors import ConfigurationError, PublishError
+
+
+class Publication(Future[Delivered]):
+    """An event on its way: a future that ends with where the broker put it.
+
+    `result()` waits and raises `PublishError` if the broker didn't take it; in a coroutine, `await` it.
+
+    Attributes:
+        topic: Where it goes.
+        event_id: Its `ce_id`; empty for a message that is no event.
+        retriable: After a failure: whether trying again may work.
+        in_handler: Whether a running handler's offset waits for it.
+    """
+
+    def __init__(self, topic: str, event_id: str) -> None:
+        super().__init__()
+        self.topic = topic
+        self.event_id = event_id
+        self.retriable = False
+        self.in_handler = False
+
+    def __await__(self) -> Generator[Any, None, Delivered]:
+        """Wait within a coroutine."""
+        return asyncio.wrap_future(self).__await__()
+
+
+class Publisher:
+    """Publishes through one producer, which it opens when it is first needed.
+
+    Args:
+        telemetry: Reports each publication.
+        client: Opens the producer.
+        codec: Makes bytes of data.
+    """
+
+    def __init__(self, telemetry: Telemetry, client: Client, codec: Codec) -> None:
+        self.telemetry = telemetry
+        self.client = client
+        self.codec = codec
+        self._producer: ProducerClient | None = None
+        self._lock = threading.Lock()
+
+    def publish(
+        self,
+        topic: str,
+        data: Any,
+        *,
+        type: str | None,
+        subject: str | None = None,
+        key: str | bytes | None = None,
+        version: str | int | None = None,
+        sequence: int | None = None,
+        id: str | None = None,
+        time: datetime | str | None = None,
+        headers: Iterable[Header] | None = None,
+        context: FlowContext | None = None,
+    ) -> Publication:
+        """Encode an event and hand it to the client; see `Trail.publish`.
+
+        Raises:
+            EncodeError: The data can't be turned into bytes.
+        """
+        value = None if data is None else self.codec.encode(data)
+        raw_key = encode_key(key if key is not None else subject)
+        sending = self.telemetry.sending(
+            topic,
+            type=type,
+            subject=subject,
+            sequence=sequence,
+            id=id,
+            time=time,
+            dataschema=dataschema(type, version),
+            content_type=None if value is None else self.codec.content_type,
+            key=raw_key,
+            value_size=None if value is None else len(value),
+            tombstone=value is None,
+            headers=headers,
+            context=context,
+        )
+        return self._send(sending, raw_key, value, current_scope())
+
+    def forward(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Iterable[Header],
+        scope: Scope | None = None,
+    ) -> Publication:
+        """Pass a consumed record on (retry topic, dead letter): bytes and event headers stay as they are."""
+        sending = self.telemetry.sending(
+            topic,
+            key=key,
+            value_size=None if value is None else len(value),
+            tombstone=value is None,
+            headers=headers,
+            forward=True,
+        )
+        return self._send(sending, key, value, scope)
+
+    def relay(self, sending: Sending, key: bytes | None, value: bytes | None) -> Publication:
+        """Send what was encoded before (outbox); no handler waits for it."""
+        return self._send(sending, key, value, None)
+
+    def _send(
+        self, sending: Sending, key: bytes | None, value: bytes | None, scope: Scope | None
+    ) -> Publication:
+        publication = Publication(sending.topic, sending.event_id or "")
+        publication.in_handler = scope is not None and scope.begin()
+        if not publication.in_handler:
+            scope = None
+
+        def on_delivery(delivered: Delivered | None, error: Exception | None) -> None:
+            if error is None and delivered is not None:
+                sending.done(delivered.partition, delivered.offset)
+                publication.set_result(delivered)
+                if scope is not None:
+                    scope.end()
+                return
+            failure = self._failure(publication, error)
+            sending.fail(error or failure)
+            publication.set_exception(failure)
+            if scope is not None:
+                scope.end(failure, retriable=publication.retriable)
+
+        try:
+            self.producer().send(Message(sending.topic, key, value, sending.headers), on_delivery)
+        except Exception as error:  # noqa: BLE001 - reported like a failed delivery
+            on_delivery(None, error)
+        return publication
+
+    def _failure(self, publication: Publication, error: Exception | None) -> PublishError:
+        publication.retriable = isinstance(error, ClientError) or (
+            error is not None and self.client.is_retriable(error)
+        )
+        named = f" {publication.event_id}" if publication.event_id else ""
+        failure = PublishError(
+            f"event{named} was not published to {publication.topic}: {error}",
+            topic=publication.topic,
+            event_id=publication.event_id or None,
+        )
+        failure.__cause__ = error
+        return failure
+
+    def producer(self) -> ProducerClient:
+        """The producer, opened on first use.
+
+        Raises:
+            ClientError: No broker could be reached; says what to do.
+        """
+        producer = self._producer
+        if producer is not None:
+            return producer
+        with self._lock:
+            if self._producer is None:
+                try:
+                    self._producer = self.client.open_producer()
+                except ClientError as error:
+                    raise ClientError(unreachable(self.client, error)) from error
+            return self._producer
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait for everything under way; False if it took longer."""
+        producer = self._producer
+        return producer.flush(timeout_seconds) if producer is not None else True
+
+    def close(self, timeout_seconds: float) -> None:
+        """Close the producer; the next publication opens a new one."""
+        with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout_seconds)
+
+
+def unreachable(client: Client, error: BaseException) -> str:
+    """One line about a broker that can't be reached, with what to do."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"no Kafka broker reachable at {client.address} ({reason}): "
+        "start one, or set bootstrap_servers or KAFKA_BOOTSTRAP_SERVERS to where it is"
+    )
+
+
+def encode_key(key: str | bytes | None) -> bytes | None:
+    """A record key's bytes.
+
+    Raises:
+        ConfigurationError: It is neither text nor bytes.
+    """
+    if key is None or isinstance(key, bytes):
+        return key
+    if isinstance(key, str):
+        return key.encode()
+    raise ConfigurationError(f"a record key is str or bytes, not {type(key).__name__}")
+
+
+def dataschema(type: str | None, version: str | int | None) -> str | None:
+    """`Type/Version`, None without a version."""
+    return None if version is None or type is None else f"{type}/{version}"
+
+
+def remaining(deadline: float) -> float:
+    """Seconds until a `time.monotonic()` deadline, not below 0."""
+    return max(0.0, deadline - _time.monotonic())

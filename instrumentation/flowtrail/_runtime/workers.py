@@ -1,0 +1,91 @@
+"""Threads that keep group members running, whatever happens to the broker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from flowtrail._runtime.group import GroupMember
+from flowtrail._runtime.handlers import Plan
+from flowtrail._runtime.partition import Failures
+from flowtrail._runtime.publisher import unreachable
+from flowtrail._runtime.services import Services
+from flowtrail.clients import Client, ClientError, Partition
+
+_log = logging.getLogger("flowtrail")
+
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 15.0
+
+
+class GroupWorker:
+    """Runs one member of a group in a thread; connects again whenever the consumer breaks.
+
+    Args:
+        plan: The group's handlers.
+        client: Opens consumers.
+        services: What is shared.
+        number: Which of the process's members of this group, from 0.
+        stop: Set when the trail stops.
+    """
+
+    def __init__(
+        self, plan: Plan, client: Client, services: Services, number: int, stop: threading.Event
+    ) -> None:
+        self._plan = plan
+        self._client = client
+        self._services = services
+        self._stop = stop
+        self._memory: dict[Partition, dict[int, Failures]] = {}
+        self._wait_seconds = _FIRST_WAIT_SECONDS
+        self.joined = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"flowtrail-{plan.group}-{number}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the thread's end; False if it takes longer."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._connect_and_work()
+            except ClientError as error:
+                _log.error("group %s: %s; trying again in %.1f s",
+                           self._plan.group, error, self._wait_seconds)  # fmt: skip
+            except Exception:
+                _log.exception("group %s: the consumer failed; trying again in %.1f s",
+                               self._plan.group, self._wait_seconds)  # fmt: skip
+            except (
+                BaseException
+            ) as error:  # SystemExit and the like in a handler: the record is not committed
+                _log.error("group %s: %r in a handler stops the trail", self._plan.group, error)
+                self._stop.set()
+                return
+            else:
+                return
+            self._stop.wait(self._wait_seconds)
+            self._wait_seconds = min(self._wait_seconds * 2, _LONGEST_WAIT_SECONDS)
+
+    def _connect_and_work(self) -> None:
+        member = GroupMember(self._plan, self._services, self._stop, self._memory, self.joined)
+        try:
+            consumer = self._client.open_consumer(
+                self._plan.topics, self._plan.group, member, start=self._plan.start
+            )
+        except ClientError as error:
+            raise ClientError(unreachable(self._client, error)) from error
+        try:
+            member.run(consumer, self._connected)
+        finally:
+            member.lost(member.partitions)
+            consumer.close(self._services.timing.shutdown_timeout_seconds)
+
+    def _connected(self) -> None:
+        self._wait_seconds = _FIRST_WAIT_SECONDS

@@ -1,0 +1,437 @@
+"""The facade: everything a service does with events goes through its `Trail`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar, cast
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+from prometheus_client.registry import CollectorRegistry
+
+from flowtrail import _process, _settings, _wrap
+from flowtrail._clock import SYSTEM_CLOCK, Clock
+from flowtrail._codec import Codec, JsonCodec
+from flowtrail._event import Event
+from flowtrail._headers import CORRELATION_ALIASES, Envelope
+from flowtrail._ids import UUID7_IDS, Ids
+from flowtrail._record import Header, RecordLike
+from flowtrail._retry import Retry
+from flowtrail._runtime.handlers import Handler, Plan, model_of, names
+from flowtrail._runtime.invoke import Invoker
+from flowtrail._runtime.producing import Pick, as_key, as_text, picker
+from flowtrail._runtime.publisher import Publication, Publisher
+from flowtrail._runtime.runner import Background, Runner, StopSignals
+from flowtrail._runtime.running import Running
+from flowtrail._runtime.services import Services
+from flowtrail._runtime.workers import GroupWorker
+from flowtrail._telemetry import ProcessingBatch, Telemetry
+from flowtrail.clients import Client, choose_client
+from flowtrail.dedupe import Dedupe
+from flowtrail.errors import ConfigurationError, PublishError
+from flowtrail.outbox import Outbox
+from flowtrail.outbox._outbox import check_connect
+from flowtrail.outbox._sql import Connection
+
+P = ParamSpec("P")
+R = TypeVar("R")
+H = TypeVar("H", bound=Callable[..., Any])
+C = TypeVar("C")
+
+
+class Trail:
+    """Publishes and handles a service's events.
+
+    Settings are keyword arguments first; environment variables apply where an argument is left out. Nothing is
+    connected before it is needed.
+
+    Args:
+        service: Name of the service, the default consumer group, and the source of its events; also
+            `FLOWTRAIL_SERVICE` or `OTEL_SERVICE_NAME`.
+        bootstrap_servers: Brokers; also `FLOWTRAIL_BOOTSTRAP_SERVERS` or `KAFKA_BOOTSTRAP_SERVERS`.
+        client: `kafka-python`, `confluent` or `aiokafka`, or an adapter object; also `FLOWTRAIL_CLIENT`.
+        client_settings: The client's own settings; those under `producer` and `consumer` go to one side only.
+        codec: Makes payloads of data and data of payloads.
+        tracer_provider: OpenTelemetry provider; default: the global one, else one for the environment's
+            OTLP endpoints.
+        meter_provider: OpenTelemetry provider for metrics; default: the global one, else Prometheus.
+        registry: Prometheus registry.
+        links_only: Process spans link to their send spans instead of being their children.
+        baggage_keys: Baggage entries that travel with events; none by default.
+        correlation_aliases: Other people's correlation headers that are understood.
+        clock: Where time comes from.
+        ids: Where ids come from.
+        timing: How long things may take.
+    """
+
+    def __init__(
+        self,
+        service: str | None = None,
+        bootstrap_servers: str | list[str] | None = None,
+        *,
+        client: str | Client | None = None,
+        client_settings: Mapping[str, Any] | None = None,
+        codec: Codec | None = None,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        registry: CollectorRegistry | None = None,
+        links_only: bool = False,
+        baggage_keys: Iterable[str] = (),
+        correlation_aliases: Sequence[str] = CORRELATION_ALIASES,
+        clock: Clock = SYSTEM_CLOCK,
+        ids: Ids = UUID7_IDS,
+        timing: _settings.Timing | None = None,
+    ) -> None:
+        self.telemetry = Telemetry(
+            service,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+            registry=registry,
+            links_only=links_only,
+            baggage_keys=baggage_keys,
+            correlation_aliases=correlation_aliases,
+            clock=clock,
+            ids=ids,
+        )
+        self.codec: Codec = codec if codec is not None else JsonCodec()
+        self.timing = timing if timing is not None else _settings.Timing()
+        self._chosen_client = client if client is not None else _settings.client_name()
+        self._client_settings = client_settings
+        self._bootstrap_servers = _settings.bootstrap_servers(bootstrap_servers)
+        self._plans: dict[str, Plan] = {}
+        self._outboxes: list[Outbox] = []
+        self._services_made: Services | None = None
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._runner: Runner | None = None
+        self._workers: list[GroupWorker] = []
+
+    @property
+    def service(self) -> str:
+        """Name of the service."""
+        return self.telemetry.service
+
+    @property
+    def _services(self) -> Services:
+        if self._services_made is None:
+            with self._lock:
+                if self._services_made is None:
+                    client = choose_client(
+                        self._chosen_client, self._bootstrap_servers, self._client_settings
+                    )
+                    publisher = Publisher(self.telemetry, client, self.codec)
+                    self._services_made = Services(
+                        self.telemetry, publisher, self.codec, Invoker(), self.timing
+                    )
+        return self._services_made
+
+    # -- publishing
+
+    def publish(
+        self,
+        topic: str,
+        data: Any,
+        *,
+        type: str,
+        subject: str | None = None,
+        key: str | bytes | None = None,
+        version: str | int | None = None,
+        sequence: int | None = None,
+        id: str | None = None,
+        time: datetime | str | None = None,
+        headers: Iterable[Header] | None = None,
+        wait: bool = True,
+    ) -> Publication:
+        """Publish an event.
+
+        Inside a handler this doesn't block: the consumed record is committed once the broker has acknowledged.
+        Outside one it waits for the acknowledgement.
+
+        Args:
+            topic: Where to.
+            data: Payload, for the codec; None publishes a tombstone.
+            type: What happened, past tense.
+            subject: The aggregate's id.
+            key: Record key; default: the subject.
+            version: Of the data's contract; written as `type/version`.
+            sequence: Position in the aggregate's stream.
+            id: Event id; default: a new UUIDv7.
+            time: When it happened; default: now.
+            headers: Further headers; not mutated.
+            wait: False doesn't wait outside a handler either.
+
+        Returns:
+            The publication: a future, already done where this call waited; `await` it in a coroutine.
+
+        Raises:
+            EncodeError: The data can't be turned into bytes.
+            PublishError: The broker didn't take it (where this call waits).
+        """
+        publication = self._services.publisher.publish(
+            topic, data, type=type, subject=subject, key=key, version=version, sequence=sequence, id=id,
+            time=time, headers=headers,
+        )  # fmt: skip
+        if wait and not publication.in_handler:
+            self._wait_for(publication)
+        return publication
+
+    def _wait_for(self, publication: Publication) -> None:
+        seconds = self.timing.publish_timeout_seconds
+        try:
+            publication.result(seconds)
+        except FutureTimeoutError:
+            raise PublishError(
+                f"event {publication.event_id} was not acknowledged by {publication.topic} within "
+                f"{seconds:g} s; it may still arrive",
+                topic=publication.topic,
+                event_id=publication.event_id,
+            ) from None
+
+    def producer(
+        self,
+        topic: str,
+        *,
+        type: str,
+        subject: Pick | None = None,
+        key: Pick | None = None,
+        version: str | int | None = None,
+        sequence: Pick | None = None,
+        wait: bool = True,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Publish what a function returns, each time it is called; see `publish`.
+
+        The function keeps its signature and its result. A coroutine function awaits the acknowledgement.
+        Returning None publishes nothing.
+
+        Args:
+            topic: Where to.
+            type: Event type.
+            subject: Name of the argument, or of the field of the returned data, that is the aggregate's id; or
+                a function of the data.
+            key: Likewise for the record key; default: the subject.
+            version: Of the data's contract.
+            sequence: Likewise for the position in the aggregate's stream.
+            wait: False doesn't wait for the acknowledgement outside a handler either; a failure is then logged
+                and counted only.
+        """
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            subject_of, key_of = picker(function, subject), picker(function, key)
+            sequence_of = picker(function, sequence)
+
+            def publish(args: tuple[Any, ...], kwargs: dict[str, Any], data: Any) -> Publication | None:
+                if data is None:
+                    return None
+                return self._services.publisher.publish(
+                    topic,
+                    data,
+                    type=type,
+                    subject=as_text(subject_of(args, kwargs, data)),
+                    key=as_key(key_of(args, kwargs, data)),
+                    version=version,
+                    sequence=sequence_of(args, kwargs, data),
+                )
+
+            if inspect.iscoroutinefunction(function):
+
+                @functools.wraps(function)
+                async def publish_awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+                    data = await function(*args, **kwargs)
+                    publication = publish(args, kwargs, data)
+                    if publication is not None and wait and not publication.in_handler:
+                        await publication
+                    return data
+
+                return cast(Callable[P, R], publish_awaited)
+
+            @functools.wraps(function)
+            def publish_result(*args: P.args, **kwargs: P.kwargs) -> R:
+                data = function(*args, **kwargs)
+                publication = publish(args, kwargs, data)
+                if publication is not None and wait and not publication.in_handler:
+                    self._wait_for(publication)
+                return data
+
+            return publish_result
+
+        return decorate
+
+    # -- handling
+
+    def consumer(
+        self,
+        topics: str | Iterable[str],
+        *,
+        types: str | Iterable[str] | None = None,
+        group: str | None = None,
+        retry: Retry | None = None,
+        dead_letter: bool | str = True,
+        dedupe: Dedupe | None = None,
+        start: str = "earliest",
+        concurrency: int = 1,
+    ) -> Callable[[H], H]:
+        """Handle events with a function, `def` or `async def`, that takes an `Event`.
+
+        The function itself stays as it is: calling it directly just calls it.
+
+        Args:
+            topics: What to listen to; several handlers of one group share one consumer.
+            types: Event types to handle; the others are passed over without being decoded. None takes all.
+            group: Consumer group; default: the service's name.
+            retry: What happens when the handler raises; default `Retry()`.
+            dead_letter: What happens after the last attempt: True publishes the record to
+                `<topic>.<group>.dlq`, a name to that topic; False logs it and moves on.
+            dedupe: Where to remember handled events, to pass over those that come again.
+            start: Where a group without offsets begins: `earliest` or `latest`.
+            concurrency: How many members of the group run in this process, each in its own thread.
+
+        Raises:
+            ConfigurationError: The settings contradict each other or another handler's.
+        """
+        if start not in ("earliest", "latest"):
+            raise ConfigurationError(f"start is {start!r}, should be 'earliest' or 'latest'")
+        if concurrency < 1:
+            raise ConfigurationError(f"concurrency is {concurrency}, should be at least 1")
+        group = group or self.service
+
+        def decorate(function: H) -> H:
+            handler = Handler(
+                function=function,
+                topics=names(topics, "topic"),
+                types=None if types is None else frozenset(names(types, "type")),
+                group=group,
+                retry=retry if retry is not None else Retry(),
+                dead_letter=dead_letter,
+                dedupe=dedupe,
+                start=start,
+                concurrency=concurrency,
+                model=model_of(function),
+                is_async=inspect.iscoroutinefunction(function),
+            )
+            self._plans.setdefault(group, Plan(group)).add(handler)
+            return function
+
+        return decorate
+
+    def outbox(
+        self, connect: Callable[[], Connection], *, table: str = "flowtrail_outbox", poll_seconds: float = 0.1
+    ) -> Outbox:
+        """An outbox in the service's own database; a running trail relays it.
+
+        Args:
+            connect: Opens a DB-API connection for the relay, in the relay's thread.
+            table: Where events wait.
+            poll_seconds: How often the relay looks for events that another process added.
+
+        Raises:
+            ConfigurationError: `connect` can't be called, or the table's name isn't an identifier.
+        """
+        check_connect(connect)
+        outbox = Outbox(self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds)
+        self._outboxes.append(outbox)
+        return outbox
+
+    # -- for programs that keep their own loop
+
+    def wrap_producer(self, producer: C) -> C:
+        """The same producer, with correlation and trace on every message; see `flowtrail._wrap`.
+
+        Raises:
+            ConfigurationError: It is none of the known clients.
+        """
+        return _wrap.wrap_producer(self.telemetry, producer)
+
+    def wrap_consumer(self, consumer: C, *, group: str | None = None) -> C:
+        """The same consumer, whose records are handled inside their process span.
+
+        Raises:
+            ConfigurationError: It is none of the known clients.
+        """
+        return _wrap.wrap_consumer(self.telemetry, consumer, group=group)
+
+    def process(self, record: RecordLike, *, group: str | None = None) -> AbstractContextManager[Event[Any]]:
+        """A block that handles one record of any client, within its process span.
+
+        Raises:
+            DecodeError: The payload isn't what it should be; raised inside the span.
+        """
+        return _process.process(self.telemetry, record, group=group, decode=self._decode)
+
+    def process_batch(self, records: Sequence[RecordLike], *, group: str | None = None) -> ProcessingBatch:
+        """A block that handles several records within one span, linked to the records' own traces."""
+        return _process.process_batch(self.telemetry, records, group=group, decode=self._decode)
+
+    def _decode(self, envelope: Envelope, value: Any) -> Any:
+        # A client with a deserializer hands over data, not bytes.
+        return self.codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
+
+    # -- running
+
+    def run(self) -> None:
+        """Handle events until SIGTERM or SIGINT, then stop cleanly; a second signal ends the process.
+
+        Stopping finishes the message in hand, waits for publications, commits, leaves the groups and flushes
+        telemetry. A broker that can't be reached is tried again and again.
+
+        Raises:
+            ConfigurationError: There is nothing to run, or this isn't the main thread.
+        """
+        with StopSignals() as signals:
+            self._start()
+            signals.wait(self._stop)
+            self.close()
+
+    def running(self) -> Running:
+        """Handle events while a `with` or `async with` block runs; signals are left alone.
+
+        In `async with`, coroutine handlers run on the loop of that block.
+        """
+        return Running(self._start, self._halt, lambda loop: self._services.invoker.use(loop))
+
+    def ready(self, timeout_seconds: float = 0.0) -> bool:
+        """Whether every consumer has joined its group, waiting for it if asked to."""
+        workers = list(self._workers)
+        return bool(workers) and all(worker.joined.wait(timeout_seconds) for worker in workers)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._runner is not None:
+                raise ConfigurationError("this trail is running already")
+            if not self._plans and not self._outboxes:
+                raise ConfigurationError("nothing to run: no consumer is decorated, and there is no outbox")
+            services = self._services
+            stop = self._stop = threading.Event()
+            self._workers = [
+                GroupWorker(plan, services.publisher.client, services, number, stop)
+                for plan in self._plans.values()
+                for number in range(plan.concurrency)
+            ]
+            relays = [outbox.relay(services.publisher, stop) for outbox in self._outboxes]
+            self._runner = Runner(cast(list[Background], [*self._workers, *relays]), stop)
+            self._runner.start()
+
+    def _halt(self) -> None:
+        with self._lock:
+            runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.stop(self.timing.shutdown_timeout_seconds)
+        if self._services_made is not None:
+            self._services.invoker.close()
+            self._services.publisher.close(self.timing.shutdown_timeout_seconds)
+        self.telemetry.flush()
+
+    def flush(self, timeout_seconds: float = 30.0) -> bool:
+        """Wait until everything published is acknowledged and telemetry is out; False if it took longer."""
+        published = self._services_made is None or self._services.publisher.flush(timeout_seconds)
+        return self.telemetry.flush(timeout_seconds) and published
+
+    def close(self) -> None:
+        """Stop what runs, publish what is under way, flush telemetry; safe to call again."""
+        self._halt()
+        self.telemetry.close()

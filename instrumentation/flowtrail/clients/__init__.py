@@ -1,0 +1,31 @@
+"""Kafka client libraries behind one Protocol."""
+
+from flowtrail.clients._choose import choose_client
+from flowtrail.clients._kafka_python import KafkaPythonClient
+from flowtrail.clients._port import (
+    Client,
+    ClientError,
+    CommitRefusedError,
+    ConsumerClient,
+    Delivered,
+    Message,
+    OnDelivery,
+    Partition,
+    ProducerClient,
+    RebalanceListener,
+)
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "CommitRefusedError",
+    "ConsumerClient",
+    "Delivered",
+    "KafkaPythonClient",
+    "Message",
+    "OnDelivery",
+    "Partition",
+    "ProducerClient",
+    "RebalanceListener",
+    "choose_client",
+]

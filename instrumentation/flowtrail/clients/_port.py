@@ -1,0 +1,177 @@
+"""What the runtime needs of a Kafka client; each adapter provides it, one contract suite holds them all to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from flowtrail._record import Header, Record
+from flowtrail.errors import FlowtrailError
+
+
+class Partition(NamedTuple):
+    """A topic and one of its partition numbers."""
+
+    topic: str
+    partition: int
+
+
+class Delivered(NamedTuple):
+    """Where an acknowledged record ended up; offset is None if the broker doesn't say."""
+
+    partition: int
+    offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record on its way to the broker.
+
+    Attributes:
+        topic: Topic to append to.
+        key: Raw key; records with equal keys keep their order.
+        value: Raw value; None is a tombstone.
+        headers: Name and raw value, in order.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+
+OnDelivery = Callable[[Delivered | None, Exception | None], None]
+"""Called once per message, from any thread: with where it went, or with what went wrong."""
+
+
+class ClientError(FlowtrailError):
+    """A client failed in a way that a new connection may mend: the consumer is closed and opened again."""
+
+
+class CommitRefusedError(ClientError):
+    """The group has moved on: the offsets belong to somebody else now."""
+
+
+class RebalanceListener(Protocol):
+    """Told what a consumer owns; called while `poll` or `close` runs, possibly from another thread."""
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """These partitions are ours now (in addition to those we have)."""
+        ...
+
+    def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        """These are about to be handed over; the next offsets that are returned are committed first."""
+        ...
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        """These are gone, and may already be somebody else's: nothing may be committed."""
+        ...
+
+
+class ProducerClient(Protocol):
+    """An open producer; safe to use from several threads."""
+
+    def send(self, message: Message, on_delivery: OnDelivery) -> None:
+        """Hand over a message without waiting for its acknowledgement.
+
+        May block while the topic's metadata is fetched. Messages to one partition are written in the order in
+        which they were handed over.
+
+        Raises:
+            Exception: It was not taken; `on_delivery` isn't called then.
+        """
+        ...
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until everything handed over is acknowledged or failed; False if it took longer."""
+        ...
+
+    def close(self, timeout_seconds: float) -> None:
+        """Flush, then close; never raises."""
+        ...
+
+
+class ConsumerClient(Protocol):
+    """An open member of a group; used by one thread at a time."""
+
+    def poll(self, timeout_seconds: float, max_records: int) -> list[Record]:
+        """Records of partitions that aren't paused, in order per partition; also keeps the membership.
+
+        Raises:
+            ClientError: The consumer is of no use any more.
+        """
+        ...
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit the next offsets to read, and wait for it.
+
+        Raises:
+            CommitRefusedError: The partitions aren't ours any more.
+            Exception: It didn't work this time.
+        """
+        ...
+
+    def rebalancing(self) -> bool:
+        """Whether the next `poll` is known to start a rebalance; False where the client can't tell."""
+        ...
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Fetch nothing from these until they are resumed; those that aren't ours are ignored."""
+        ...
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Fetch from these again; those that aren't ours are ignored."""
+        ...
+
+    def close(self, timeout_seconds: float) -> None:
+        """Leave the group without committing; never raises."""
+        ...
+
+
+class Client(Protocol):
+    """A Kafka client library, ready to open producers and consumers."""
+
+    @property
+    def name(self) -> str:
+        """The library's name, as in `Trail(client=...)`."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where it connects to, for messages."""
+        ...
+
+    def open_producer(self) -> ProducerClient:
+        """Connect a producer.
+
+        Raises:
+            ClientError: No broker could be reached.
+        """
+        ...
+
+    def open_consumer(
+        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+    ) -> ConsumerClient:
+        """Connect a consumer, subscribed to topics, which need not exist yet.
+
+        Args:
+            topics: What to read.
+            group: Consumer group.
+            listener: Told about the partitions that come and go.
+            start: Where a group without offsets begins: `earliest` or `latest`.
+
+        Raises:
+            ClientError: No broker could be reached.
+        """
+        ...
+
+    def is_retriable(self, error: BaseException) -> bool:
+        """Whether sending the same message again may work: broker away, timeout, leader moved."""
+        ...
+
+
+def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings for producer and consumer: common ones, overridden by those under `producer` and `consumer`."""
+    common = {name: value for name, value in settings.items() if name not in ("producer", "consumer")}
+    return {**common, **settings.get("producer", {})}, {**common, **settings.get("consumer", {})}

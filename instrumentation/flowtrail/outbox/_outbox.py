@@ -1,0 +1,146 @@
+"""Write an event in the transaction that changes the state; a relay publishes it later."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from flowtrail._codec import Codec
+from flowtrail._context import inject
+from flowtrail._headers import names
+from flowtrail._record import Header
+from flowtrail._runtime.publisher import Publisher, dataschema, encode_key
+from flowtrail._telemetry import Telemetry
+from flowtrail.errors import ConfigurationError
+from flowtrail.outbox._relay import Relay
+from flowtrail.outbox._sql import Connection, dialect_of, table_name
+
+
+class Outbox:
+    """Events that wait in a table of the service's own database; `Trail.outbox` makes it.
+
+    `add` writes the event in the caller's transaction: it is published if, and only if, that transaction
+    commits. A running trail relays: at least once, in the order of `add` for equal keys, with the id, the time,
+    the flow and the trace that were current when the event was added. Several processes may relay one table;
+    a lease lets one of them do it at a time.
+
+    Args:
+        telemetry: Names the source of events, makes ids.
+        codec: Makes payloads.
+        connect: Opens a connection for the relay; called in its thread.
+        table: Where events wait; `<table>_lease` is the relay's lease.
+        poll_seconds: How often the relay looks for events that another process added.
+    """
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        codec: Codec,
+        connect: Callable[[], Connection],
+        *,
+        table: str = "flowtrail_outbox",
+        poll_seconds: float = 0.1,
+    ) -> None:
+        self._telemetry = telemetry
+        self._codec = codec
+        self._connect = connect
+        self._table = table_name(table)
+        self._poll_seconds = poll_seconds
+        self._added = threading.Event()
+
+    def create_table(self, connection: Connection) -> None:
+        """Create the tables unless they are there; the caller commits."""
+        dialect = dialect_of(connection)
+        cursor = connection.cursor()
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._table} (position {dialect.counter}, event_id TEXT NOT NULL,"
+            f" topic TEXT NOT NULL, record_key {dialect.binary}, record_value {dialect.binary},"
+            f" event TEXT NOT NULL)"
+        )
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._table}_lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL,"
+            f" until_ms {dialect.integer} NOT NULL)"
+        )
+        cursor.close()
+
+    def add(
+        self,
+        connection: Connection,
+        topic: str,
+        data: Any,
+        *,
+        type: str,
+        subject: str | None = None,
+        key: str | bytes | None = None,
+        version: str | int | None = None,
+        sequence: int | None = None,
+        id: str | None = None,
+        time: datetime | str | None = None,
+        headers: Iterable[Header] | None = None,
+    ) -> str:
+        """Write an event into the caller's transaction; see `Trail.publish` for the arguments.
+
+        Args:
+            connection: The caller's connection, in the transaction that changes the state. It isn't committed.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            EncodeError: The data can't be turned into bytes.
+        """
+        value = None if data is None else self._codec.encode(data)
+        event_id = id or self._telemetry.ids.new_id()
+        moment = time or datetime.fromtimestamp(self._telemetry.clock.time_ns() / 1e9, UTC)
+        carried = inject(headers, baggage_keys=self._telemetry.baggage_keys)
+        if not any(name == names.CORRELATION_ID for name, _ in carried):
+            # Outside a flow this event starts one. Fixed here, so that a repeated relay says the same.
+            carried.append((names.CORRELATION_ID, event_id.encode()))
+        event = {
+            "type": type,
+            "subject": subject,
+            "sequence": sequence,
+            "time": moment if isinstance(moment, str) else moment.isoformat(),
+            "dataschema": dataschema(type, version),
+            "content_type": None if value is None else self._codec.content_type,
+            "headers": [[name, None if raw is None else raw.decode("latin-1")] for name, raw in carried],
+        }
+        cursor = connection.cursor()
+        cursor.execute(
+            dialect_of(connection).sql(
+                f"INSERT INTO {self._table} (event_id, topic, record_key, record_value, event)"  # noqa: S608
+                " VALUES (?, ?, ?, ?, ?)"
+            ),
+            (event_id, topic, encode_key(key if key is not None else subject), value, json.dumps(event)),
+        )
+        cursor.close()
+        self._added.set()
+        return event_id
+
+    def pending(self, connection: Connection) -> int:
+        """How many events wait to be published."""
+        cursor = connection.cursor()
+        cursor.execute(f"SELECT COUNT(*) FROM {self._table}")  # noqa: S608
+        count = int(cursor.fetchone()[0])
+        cursor.close()
+        return count
+
+    def relay(self, publisher: Publisher, stop: threading.Event) -> Relay:
+        """The relay of this outbox; a running trail has one."""
+        return Relay(self._connect, self._table, publisher, stop, self._added, self._poll_seconds)
+
+
+def check_connect(connect: Any) -> None:
+    """Refuse a connection where something that opens one is needed.
+
+    Raises:
+        ConfigurationError: It can't be called.
+    """
+    if not callable(connect):
+        raise ConfigurationError(
+            "outbox(connect) takes a function that opens a connection: the relay needs one of its own, e.g. "
+            "lambda: sqlite3.connect('service.db')"
+        )
