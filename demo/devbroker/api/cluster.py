@@ -15,7 +15,6 @@ from devbroker.topics import MAX_MESSAGE_BYTES, RETENTION_BYTES, Topic, TopicErr
 _GROUP, _TRANSACTION = 0, 1
 _TOPIC_RESOURCE, _BROKER_RESOURCE = 2, 4
 _SET_ON_TOPIC, _SET_BY_DEFAULT = 1, 5
-_MAX_PRODUCER_EPOCH = 32_766
 NO_TRANSACTIONS = "This broker has no transactions; use a real Kafka for them."
 
 
@@ -105,11 +104,8 @@ async def find_coordinator(broker: Broker, request: Request, _client: Client) ->
 
 
 async def init_producer_id(broker: Broker, request: Request, _client: Client) -> Response:
-    body = request.body
-    if body.transactional_id is not None:
+    if request.body.transactional_id is not None:
         return {"error_code": ErrorCode.transactional_id_authorization_failed, "producer_epoch": -1}
-    if body.producer_id >= 0 and 0 <= body.producer_epoch < _MAX_PRODUCER_EPOCH:
-        return {"producer_id": body.producer_id, "producer_epoch": body.producer_epoch + 1}
     return {"producer_id": broker.new_producer_id(), "producer_epoch": 0}
 
 
