@@ -42,6 +42,10 @@ class CollectorClient:
         except (httpx.InvalidURL, UnicodeError) as error:
             raise Failure(f"--url {url!r} is not a URL: {error}", EXIT_USAGE) from error
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The decoded JSON of one GET request.
 
@@ -86,7 +90,9 @@ def collector_options(command: F) -> F:
 
     @wraps(command)
     def with_client(*args: Any, url: str, token: str | None, **kwargs: Any) -> Any:
-        return command(*args, client=CollectorClient(url, token), **kwargs)
+        client = CollectorClient(url, token)
+        click.get_current_context().call_on_close(client.close)
+        return command(*args, client=client, **kwargs)
 
     decorated: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(with_client)
     decorated = click.option(

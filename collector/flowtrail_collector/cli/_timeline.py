@@ -32,6 +32,7 @@ class Glyphs:
     arrow: str = "→"
     corner: str = "└"
     dot: str = " · "
+    more: str = "…"
 
 
 ASCII_GLYPHS = Glyphs(
@@ -53,6 +54,7 @@ ASCII_GLYPHS = Glyphs(
     arrow="->",
     corner="`-",
     dot=" - ",
+    more="~",
 )
 """For terminals that can't show anything else."""
 

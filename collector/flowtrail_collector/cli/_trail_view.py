@@ -68,7 +68,7 @@ class TrailView:
                 self._print_row(row, show_service=row["service"] != service)
                 service = row["service"]
         for line in self._missing():
-            self._console.print(line, no_wrap=True, overflow="ellipsis")
+            self._console.print(line, soft_wrap=True)
         if self._data["notes"]:
             self._console.print()
         for note in self._data["notes"]:
@@ -137,7 +137,7 @@ class TrailView:
         self._console.print(
             Text(f"{indent}{self._glyphs.corner} {printable(text)}", style="red"),
             no_wrap=True,
-            overflow="ellipsis",
+            overflow="crop",
         )
 
     def _queue_of(self, row: dict[str, Any]) -> dict[str, Any] | None:
@@ -161,7 +161,10 @@ class TrailView:
             tail = f" {self._glyphs.arrow} {printable(row['topic'])}{place}"
         text = Text(head, style="red" if row.get("error") else _KIND_STYLES.get(kind, ""))
         text.append(tail, style="dim")
-        text.truncate(self._what_cells, overflow="ellipsis", pad=True)
+        if text.cell_len > self._what_cells:
+            text.truncate(self._what_cells - 1, overflow="crop")
+            text.append(self._glyphs.more)
+        text.pad_right(self._what_cells - text.cell_len)
         return text
 
     def _bar(self, row: dict[str, Any], queue: dict[str, Any] | None, style: str) -> Text:
@@ -197,7 +200,7 @@ class TrailView:
     def _cell(self, text: str, cells: int) -> str:
         clean = printable(text)
         if cell_len(clean) > cells:
-            clean = set_cell_size(clean, cells - 1) + "…"
+            clean = set_cell_size(clean, cells - 1) + self._glyphs.more
         return set_cell_size(clean, cells)
 
 

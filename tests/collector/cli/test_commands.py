@@ -1,0 +1,263 @@
+"""The `flowtrail` command against a collector's API, in this process and as a program of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from flowtrail_collector.cli import main
+from flowtrail_collector.cli._output import age, format_seconds, printable
+from flowtrail_collector.cli._timeline import Timeline
+from flowtrail_collector.cli._trail_view import TrailView
+from flowtrail_collector.domain.trails import assemble
+from flowtrail_collector.trail_finder import TrailFinder
+from flowtrail_collector.web.app import build_app
+from flowtrail_collector.web.dead_letters import dead_letter_routes
+from flowtrail_collector.web.health import health_routes
+from flowtrail_collector.web.sagas import saga_routes
+from flowtrail_collector.web.trail_json import trail_json
+from flowtrail_collector.web.trails import trail_routes
+from trailkit import orders
+from trailkit.fakes import FakeReads, FakeSpans
+from trailkit.web import served
+
+TOKEN = "a-token-of-some-length"
+
+
+@pytest.fixture(scope="module")
+def url():
+    reads = FakeReads()
+    routes = [
+        *trail_routes(TrailFinder(reads, FakeSpans())),
+        *saga_routes(reads),
+        *dead_letter_routes(reads),
+        *health_routes(lambda: {"tail": "no broker"}, lambda: {"version": "1"}),
+    ]
+    with served(build_app(routes, token=None, on_error=lambda part, error: None)) as url:
+        yield url
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")
+
+    def run(*arguments):
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_trace_draws_one_order(run, url):
+    code, out, err = run("trace", "ord-1", "--url", url)
+    assert (code, err) == (0, "")
+    assert "fulfilment · open" in out
+    assert re.search(r"orders +● OrderPlaced → orders/0@0", out)
+    assert "\x1b" not in out
+
+
+def test_trace_as_json(run, url):
+    code, out, _ = run("trace", "e2", "--url", url, "--json")
+    assert code == 0
+    assert json.loads(out)["matched_by"] == "event id"
+
+
+def test_an_id_with_slashes_and_blanks_is_found(run, url):
+    assert run("trace", "ord/2 <b>", "--url", url)[0] == 0
+
+
+def test_an_unknown_id_is_one_line_and_exit_code_1(run, url):
+    code, out, err = run("trace", "nobody", "--url", url)
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "nobody" in err
+
+
+def test_an_id_of_several_flows_lists_them(run, url):
+    code, out, _ = run("trace", "cust-1", "--url", url)
+    assert code == 1
+    assert "flow-1" in out
+    assert "flow-2" in out
+
+
+def test_sagas_and_their_exit_codes(run, url):
+    code, out, _ = run("sagas", "--url", url)
+    assert code == 0
+    assert "ord-1" in out
+    assert run("sagas", "--stuck", "--url", url)[0] == 1
+    assert run("sagas", "--outcome", "sunny", "--url", url)[0] == 2
+    assert json.loads(run("sagas", "--json", "--url", url)[1])["sagas"]
+
+
+def test_dead_letters(run, url):
+    code, out, _ = run("dlq", "list", "--url", url)
+    assert code == 0
+    assert "orders.billing.dlq/0@0" in out
+    assert json.loads(run("dlq", "list", "--json", "--url", url)[1])["dead_letters"]
+
+
+def test_doctor_finds_what_is_wrong(run, url):
+    code, out, _ = run("doctor", "--url", url)
+    assert code == 1
+    assert "FAIL  tail: no broker" in out
+
+
+def test_no_collector_is_one_line_and_exit_code_3(run):
+    code, out, err = run("sagas", "--url", "http://127.0.0.1:9")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "flowtrail collector run" in err
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "ftp://x", "http://[::1", "http://\x00"])
+def test_a_senseless_url_is_one_line_and_exit_code_2(run, wrong):
+    code, _, err = run("sagas", "--url", wrong)
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_another_server_is_recognised(run):
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"<html>hello</html>"})
+
+    with served(page) as url:
+        code, _, err = run("sagas", "--url", url)
+    assert (code, "not a flowtrail collector" in err) == (3, True)
+
+
+def test_a_token_is_sent(run, monkeypatch):
+    routes = saga_routes(FakeReads())
+    with served(build_app(routes, token=TOKEN, on_error=lambda part, error: None)) as url:
+        code, _, err = run("sagas", "--url", url)
+        assert (code, "token" in err) == (2, True)
+        monkeypatch.setenv("FLOWTRAIL_TOKEN", TOKEN)
+        assert run("sagas", "--url", url)[0] == 0
+
+
+def test_usage_errors_and_help(run):
+    assert run("--version")[1].startswith("flowtrail ")
+    assert run("--help")[0] == 0
+    assert run("nonsense")[0] == 2
+    assert run("trace")[0] == 2
+    assert run("sagas", "--limit", "0")[0] == 2
+    for command in ("trace", "sagas", "lag", "dlq", "flows", "collector", "doctor"):
+        assert run(command, "--help")[0] == 0
+
+
+def test_as_a_program(url):
+    environment = {**os.environ, "FLOWTRAIL_COLLECTOR_URL": url, "COLUMNS": "100"}
+    result = subprocess.run(
+        [sys.executable, "-m", "flowtrail_collector", "trace", "nobody"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("flowtrail: nothing is known of 'nobody'")
+
+
+def test_without_the_extra_the_command_names_it():
+    program = (
+        "import sys; sys.modules['click'] = None; from flowtrail_collector.cli import main; sys.exit(main())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "pip install 'flowtrail[collector]'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def drawn(inputs, width=110, encoding="utf-8", **options):
+    trail = trail_json(assemble(inputs, now_ms=orders.START_MS + 100_000))
+    with open(os.devnull, "w", encoding=encoding) as sink:
+        console = Console(
+            file=sink, width=width, record=True, highlight=False, markup=False, emoji=False, **options
+        )
+        TrailView(console, trail, now=datetime.fromtimestamp(orders.START_MS / 1000 + 100, UTC)).print()
+        return console.export_text(styles=bool(options))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 110, 200, 500])
+@pytest.mark.parametrize("story", [orders.completed, orders.declined, orders.poisoned])
+def test_rows_keep_to_the_width(story, width):
+    text = drawn(story(), width)
+    rows = [row for row in text[text.index("SERVICE") :].splitlines() if "missing:" not in row]
+    assert max(map(len, rows)) <= max(width, 64)
+
+
+def test_the_drawing_shows_queue_work_retries_and_errors():
+    text = drawn(orders.completed())
+    assert "order-fulfilment · completed · 385ms · ord-1" in text
+    assert re.search(r"billing +■ StockReserved +░+█+ +28ms +50ms", text)
+    assert "└ GatewayTimeoutError: no answer within 50 ms" in text
+    assert "↻ StockReserved (attempt 2)" in text
+    assert text.index("StockReserved (attempt 2)") < text.index("PaymentCompleted")
+
+
+def test_the_drawing_shows_what_is_missing_and_since_when():
+    text = drawn(orders.poisoned(), width=140)
+    assert "✖ dead letter StockReserved" in text
+    assert "○ missing: charge, expects PaymentCompleted or PaymentFailed, overdue 39.9s" in text
+
+
+def test_a_terminal_without_unicode_gets_ascii():
+    drawn(orders.completed(), encoding="ascii").encode("ascii")
+
+
+def test_colours_only_where_asked_for():
+    assert "\x1b[" in drawn(orders.completed(), force_terminal=True)
+    assert "\x1b[" not in drawn(orders.completed())
+
+
+def test_nothing_from_outside_controls_the_terminal():
+    story = orders.Story(subject="\x1b[2Jord")
+    story.send("ser\x1bvice", "to\x07pic", "Type\x1b]0;x\x07", 0)
+    text = drawn(story.inputs())
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.0000005, "0µs"),
+        (0.00085, "850µs"),
+        (0.012, "12ms"),
+        (1.4, "1.40s"),
+        (42.3, "42.3s"),
+        (125, "2m 05s"),
+        (11400, "3h 10m"),
+        (352800, "4d 02h"),
+        (-2, "-2.00s"),
+    ],
+)
+def test_time_spans_read_well(seconds, text):
+    assert format_seconds(seconds) == text
+
+
+def test_ages():
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert age("2026-01-01T11:59:00Z", now=now) == "1m 00s ago"
+    assert age("2026-01-01T12:00:30Z", now=now) == "in 30.0s"
+    assert age(None) == ""
+    assert printable("a\x00b") == "a\ufffdb"
+
+
+@pytest.mark.parametrize("total", [0, 0.000001, 0.3, 7, 45, 400, 7_000, 90_000, 3_000_000])
+@pytest.mark.parametrize("cells", [12, 50, 140])
+def test_the_axis_fits_and_has_labels(total, cells):
+    axis = Timeline(total, cells).axis()
+    assert len(axis) == cells
+    assert axis.startswith("0")
+    if total and cells >= 50:
+        assert len(axis.split()) >= 2

@@ -1,0 +1,147 @@
+"""Taking an address, serving, stopping."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+
+from flowtrail_collector.config import (
+    CollectorConfig,
+    KafkaConfig,
+    SpanConfig,
+    WebConfig,
+    parse_duration,
+    parse_listen,
+)
+from flowtrail_collector.errors import ConfigurationError, ListenError
+from flowtrail_collector.supervisor import Supervisor
+from flowtrail_collector.web.server import listen, url_of
+
+
+def test_a_port_in_use_is_a_clear_error():
+    with contextlib.closing(listen("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(ListenError, match=f"127.0.0.1:{port}.*in use"):
+            listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no such host.invalid", "192.0.2.1"])
+def test_an_address_that_isnt_ours_is_a_clear_error(host):
+    with pytest.raises(ListenError, match="can't listen"):
+        listen(host, 0)
+
+
+def test_the_url_names_loopback_for_a_wildcard():
+    with contextlib.closing(socket.socket()) as listener:
+        listener.bind(("0.0.0.0", 0))
+        assert url_of(listener).startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8090", ("127.0.0.1", 8090)),
+        (":0", ("127.0.0.1", 0)),
+        ("9000", ("127.0.0.1", 9000)),
+        ("[::1]:80", ("::1", 80)),
+    ],
+)
+def test_listen_addresses(text, address):
+    assert parse_listen(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", "host:x", "host:70000", "host:-1"])
+def test_senseless_listen_addresses(text):
+    with pytest.raises(ConfigurationError, match="HOST:PORT"):
+        parse_listen(text)
+
+
+def test_durations():
+    assert [parse_duration(text) for text in ("90s", "5m", "2h", "1d", "1h30m", "250ms", "0.5s")] == [
+        90, 300, 7200, 86400, 5400, 0.25, 0.5,
+    ]  # fmt: skip
+    for text in ("", "2", "h", "2 weeks", "-1s", "1s2"):
+        with pytest.raises(ConfigurationError, match="time span"):
+            parse_duration(text)
+
+
+GOOD = KafkaConfig("localhost:9092")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (CollectorConfig(KafkaConfig("")), "--bootstrap-servers"),
+        (CollectorConfig(KafkaConfig("localhost")), "host:port"),
+        (CollectorConfig(KafkaConfig("a:1,b:x")), "b:x"),
+        (CollectorConfig(KafkaConfig("a:1", topics="(")), "--topics is not a regular expression"),
+        (CollectorConfig(KafkaConfig("a:1", dead_letter_topics="[")), "--dead-letter-topics"),
+        (CollectorConfig(KafkaConfig("a:1", start="yesterday")), "--start"),
+        (CollectorConfig(GOOD, web=WebConfig("0.0.0.0:1")), "token"),
+        (CollectorConfig(GOOD, web=WebConfig("example.com:1")), "token"),
+        (CollectorConfig(GOOD, web=WebConfig(token="short")), "too short"),
+        (CollectorConfig(GOOD, spans=SpanConfig(max_spans=0)), "max_spans"),
+        (CollectorConfig(GOOD, lag_interval_seconds=0), "lag_interval_seconds"),
+        (CollectorConfig(GOOD, compat=("burrow",)), "kafka_exporter"),
+    ],
+)
+def test_wrong_settings_are_named(config, words):
+    with pytest.raises(ConfigurationError, match=r".+") as caught:
+        config.validate()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_good_settings_pass():
+    CollectorConfig(KafkaConfig("a:1,b:2", start="2h"), web=WebConfig("0.0.0.0:1", insecure=True)).validate()
+    CollectorConfig(GOOD, web=WebConfig("0.0.0.0:1", token="x" * 16)).validate()
+
+
+class Part:
+    def __init__(self, name, failures=0):
+        self.name = name
+        self.problem = None
+        self.failures = failures
+        self.runs = 0
+        self.works = threading.Event()
+
+    def run(self, stop):
+        self.runs += 1
+        if self.runs <= self.failures:
+            raise RuntimeError("no luck")
+        self.works.set()
+        stop.wait(30)
+
+
+def test_a_failing_part_is_counted_and_tried_again_and_harms_no_other():
+    good, bad = Part("good"), Part("bad", failures=1)
+    errors = []
+    supervisor = Supervisor([bad, good], on_error=lambda part, error: errors.append((part, str(error))))
+    supervisor.start()
+    assert good.works.wait(5)
+    deadline = time.monotonic() + 5
+    while not errors and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert supervisor.problems() == {"bad": "RuntimeError: no luck"}
+    assert bad.works.wait(5)
+    good.problem = "waiting"
+    assert supervisor.problems() == {"good": "waiting"}
+    assert supervisor.stop(5) == []
+    assert errors == [("bad", "no luck")]
+    assert good.runs == 1
+
+
+def test_a_part_that_doesnt_stop_is_named():
+    class Stubborn(Part):
+        def run(self, stop):
+            self.works.wait(10)
+
+    part = Stubborn("stubborn")
+    supervisor = Supervisor([part], on_error=lambda part, error: None)
+    supervisor.start()
+    assert supervisor.stop(0.05) == ["flowtrail-stubborn"]
+    part.works.set()

@@ -1,0 +1,28 @@
+"""A web server in a thread, for what needs a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from starlette.types import ASGIApp
+
+from flowtrail_collector.web.server import WebServer, listen, url_of
+
+
+@contextlib.contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serves an application on a free port; gives its base URL."""
+    listener = listen("127.0.0.1", 0)
+    server = WebServer(app, listener)
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, kwargs={"on_ready": ready.set}, daemon=True)
+    thread.start()
+    assert ready.wait(5)
+    try:
+        yield url_of(listener)
+    finally:
+        server.stop()
+        thread.join(10)
+        listener.close()
