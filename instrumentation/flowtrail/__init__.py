@@ -1,4 +1,4 @@
-"""flowtrail: correlation, traces, metrics, logs, retries and dead letters for event-driven services on Kafka."""
+"""Correlation, traces, metrics, logs, retries and dead letters for event-driven services on Kafka."""
 
 from flowtrail import errors
 from flowtrail._codec import BytesCodec, Codec, JsonCodec

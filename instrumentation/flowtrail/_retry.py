@@ -16,8 +16,8 @@ class Retry:
     """A retry policy: exponential backoff with jitter.
 
     The n-th retry waits `initial_seconds * factor ** (n - 1)`, at most `max_seconds`, spread by `jitter`.
-    A blocking retry holds up its partition, and no other, so that order is kept. With `topics` a failed message
-    waits in a retry topic instead, while those behind it go on.
+    A blocking retry holds up its partition, and no other, so that order is kept. With `topics` a failed
+    message waits in a retry topic instead, while those behind it go on.
 
     Attributes:
         attempts: How often the handler is called in all, at least 1. With `topics` this follows from their

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from flowtrail._record import Header, RecordLike
 from flowtrail._retry import Retry
 from flowtrail._runtime.handlers import Handler, Plan, model_of, names
 from flowtrail._runtime.invoke import Invoker
-from flowtrail._runtime.producing import Pick, as_key, as_text, picker
+from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publisher import Publication, Publisher
 from flowtrail._runtime.runner import Background, Runner, StopSignals
 from flowtrail._runtime.running import Running
@@ -48,8 +48,8 @@ C = TypeVar("C")
 class Trail:
     """Publishes and handles a service's events.
 
-    Settings are keyword arguments first; environment variables apply where an argument is left out. Nothing is
-    connected before it is needed.
+    Settings are keyword arguments first; environment variables apply where an argument is left out. Nothing
+    is connected before it is needed.
 
     Args:
         service: Name of the service, the default consumer group, and the source of its events; also
@@ -150,8 +150,8 @@ class Trail:
     ) -> Publication:
         """Publish an event.
 
-        Inside a handler this doesn't block: the consumed record is committed once the broker has acknowledged.
-        Outside one it waits for the acknowledgement.
+        Inside a handler this doesn't block: the consumed record is committed once the broker has
+        acknowledged. Outside one it waits for the acknowledgement.
 
         Args:
             topic: Where to.
@@ -212,53 +212,25 @@ class Trail:
         Args:
             topic: Where to.
             type: Event type.
-            subject: Name of the argument, or of the field of the returned data, that is the aggregate's id; or
-                a function of the data.
+            subject: Name of the argument, or of the field of the returned data, that is the aggregate's id;
+                or a function of the data.
             key: Likewise for the record key; default: the subject.
             version: Of the data's contract.
             sequence: Likewise for the position in the aggregate's stream.
-            wait: False doesn't wait for the acknowledgement outside a handler either; a failure is then logged
-                and counted only.
+            wait: False doesn't wait for the acknowledgement outside a handler either; a failure is then only
+                logged and counted.
         """
 
+        def publish(
+            data: Any, subject: str | None, key: str | bytes | None, sequence: int | None
+        ) -> Publication:
+            return self._services.publisher.publish(
+                topic, data, type=type, subject=subject, key=key, version=version, sequence=sequence
+            )
+
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            subject_of, key_of = picker(function, subject), picker(function, key)
-            sequence_of = picker(function, sequence)
-
-            def publish(args: tuple[Any, ...], kwargs: dict[str, Any], data: Any) -> Publication | None:
-                if data is None:
-                    return None
-                return self._services.publisher.publish(
-                    topic,
-                    data,
-                    type=type,
-                    subject=as_text(subject_of(args, kwargs, data)),
-                    key=as_key(key_of(args, kwargs, data)),
-                    version=version,
-                    sequence=sequence_of(args, kwargs, data),
-                )
-
-            if inspect.iscoroutinefunction(function):
-
-                @functools.wraps(function)
-                async def publish_awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-                    data = await function(*args, **kwargs)
-                    publication = publish(args, kwargs, data)
-                    if publication is not None and wait and not publication.in_handler:
-                        await publication
-                    return data
-
-                return cast(Callable[P, R], publish_awaited)
-
-            @functools.wraps(function)
-            def publish_result(*args: P.args, **kwargs: P.kwargs) -> R:
-                data = function(*args, **kwargs)
-                publication = publish(args, kwargs, data)
-                if publication is not None and wait and not publication.in_handler:
-                    self._wait_for(publication)
-                return data
-
-            return publish_result
+            picks = Picks.of(function, subject=subject, key=key, sequence=sequence)
+            return publishing(function, picks, publish, self._wait_for if wait else None)
 
         return decorate
 
@@ -392,7 +364,10 @@ class Trail:
 
         In `async with`, coroutine handlers run on the loop of that block.
         """
-        return Running(self._start, self._halt, lambda loop: self._services.invoker.use(loop))
+        return Running(self._start, self._halt, self._use_loop)
+
+    def _use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._services.invoker.use(loop)
 
     def ready(self, timeout_seconds: float = 0.0) -> bool:
         """Whether every consumer has joined its group, waiting for it if asked to."""

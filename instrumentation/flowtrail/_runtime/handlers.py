@@ -24,7 +24,7 @@ class Handler:
         types: Event types it takes; None takes all, also records without a type.
         group: Consumer group.
         retry: What happens when it raises.
-        dead_letter: What happens after that: True for `<topic>.<group>.dlq`, a topic's name, or False to drop.
+        dead_letter: What happens then: True for `<topic>.<group>.dlq`, a topic's name, or False to drop.
         dedupe: Where handled events are remembered, None to not look.
         start: Where a group without offsets begins: `earliest` or `latest`.
         concurrency: How many members of the group this process runs.
@@ -85,8 +85,8 @@ class Plan:
                 other = self._clash(topic, type)
                 if other is not None:
                     raise ConfigurationError(
-                        f"{handler.name} and {other.name} both take {type or 'all events'} of {topic} in group "
-                        f"{self.group}: give one of them another group, or other types"
+                        f"{handler.name} and {other.name} both take {type or 'all events'} of {topic} in "
+                        f"group {self.group}: give one of them another group, or other types"
                     )
         if self.handlers and handler.start != self.start:
             raise ConfigurationError(

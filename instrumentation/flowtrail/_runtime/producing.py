@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast
+
+from flowtrail._runtime.publisher import Publication
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Pick = str | Callable[[Any], Any]
 """The name of an argument or of a field of the returned data, or a function of that data."""
@@ -59,3 +65,74 @@ def as_text(value: Any) -> str | None:
 def as_key(value: Any) -> str | bytes | None:
     """A record key; None and bytes stay what they are."""
     return value if value is None or isinstance(value, str | bytes) else str(value)
+
+
+class Publish(Protocol):
+    """Publishes data for one call of a producer function."""
+
+    def __call__(
+        self, data: Any, subject: str | None, key: str | bytes | None, sequence: int | None
+    ) -> Publication:
+        """Hand the event to the client."""
+        ...
+
+
+class Picks(NamedTuple):
+    """How to find subject, key and sequence for one call."""
+
+    subject: _Picker
+    key: _Picker
+    sequence: _Picker
+
+    @classmethod
+    def of(
+        cls, function: Callable[..., Any], *, subject: Pick | None, key: Pick | None, sequence: Pick | None
+    ) -> Picks:
+        """The pickers of a function."""
+        return cls(picker(function, subject), picker(function, key), picker(function, sequence))
+
+
+def publishing(
+    function: Callable[P, R],
+    picks: Picks,
+    publish: Publish,
+    wait_for: Callable[[Publication], None] | None,
+) -> Callable[P, R]:
+    """The function, publishing what it returns.
+
+    Args:
+        function: A function or coroutine function.
+        picks: How to find subject, key and sequence.
+        publish: Publishes.
+        wait_for: Waits for an acknowledgement; None doesn't wait. A coroutine function awaits instead.
+    """
+
+    def publish_call(args: tuple[Any, ...], kwargs: dict[str, Any], data: Any) -> Publication | None:
+        if data is None:
+            return None
+        subject = as_text(picks.subject(args, kwargs, data))
+        key = as_key(picks.key(args, kwargs, data))
+        publication = publish(data, subject, key, picks.sequence(args, kwargs, data))
+        return None if wait_for is None or publication.in_handler else publication
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def publish_awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+            data = await function(*args, **kwargs)
+            to_wait_for = publish_call(args, kwargs, data)
+            if to_wait_for is not None:
+                await to_wait_for
+            return data
+
+        return cast(Callable[P, R], publish_awaited)
+
+    @functools.wraps(function)
+    def publish_result(*args: P.args, **kwargs: P.kwargs) -> R:
+        data = function(*args, **kwargs)
+        to_wait_for = publish_call(args, kwargs, data)
+        if to_wait_for is not None and wait_for is not None:
+            wait_for(to_wait_for)
+        return data
+
+    return publish_result

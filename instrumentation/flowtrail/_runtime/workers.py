@@ -38,6 +38,7 @@ class GroupWorker:
         self._stop = stop
         self._memory: dict[Partition, dict[int, Failures]] = {}
         self._wait_seconds = _FIRST_WAIT_SECONDS
+        self._last_failure = ""
         self.joined = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name=f"flowtrail-{plan.group}-{number}", daemon=True
@@ -59,12 +60,9 @@ class GroupWorker:
             except ClientError as error:
                 _log.error("group %s: %s; trying again in %.1f s",
                            self._plan.group, error, self._wait_seconds)  # fmt: skip
-            except Exception:
-                _log.exception("group %s: the consumer failed; trying again in %.1f s",
-                               self._plan.group, self._wait_seconds)  # fmt: skip
-            except (
-                BaseException
-            ) as error:  # SystemExit and the like in a handler: the record is not committed
+            except Exception as error:  # noqa: BLE001 - whatever broke, the group is served again
+                self._log_failure(error)
+            except BaseException as error:  # noqa: BLE001 - SystemExit in a handler: it isn't committed
                 _log.error("group %s: %r in a handler stops the trail", self._plan.group, error)
                 self._stop.set()
                 return
@@ -72,6 +70,19 @@ class GroupWorker:
                 return
             self._stop.wait(self._wait_seconds)
             self._wait_seconds = min(self._wait_seconds * 2, _LONGEST_WAIT_SECONDS)
+
+    def _log_failure(self, error: Exception) -> None:
+        """One line each time, the stack only where it is news."""
+        news = repr(error) != self._last_failure
+        self._last_failure = repr(error)
+        _log.error(
+            "group %s: the consumer failed: %s: %s; trying again in %.1f s",
+            self._plan.group,
+            type(error).__name__,
+            error,
+            self._wait_seconds,
+            exc_info=error if news else None,
+        )
 
     def _connect_and_work(self) -> None:
         member = GroupMember(self._plan, self._services, self._stop, self._memory, self.joined)

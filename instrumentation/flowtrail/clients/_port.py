@@ -1,4 +1,4 @@
-"""What the runtime needs of a Kafka client; each adapter provides it, one contract suite holds them all to it."""
+"""What the runtime needs of a Kafka client: the port that each adapter implements."""
 
 from __future__ import annotations
 
@@ -172,6 +172,6 @@ class Client(Protocol):
 
 
 def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings for producer and consumer: common ones, overridden by those under `producer` and `consumer`."""
+    """Settings for producer and consumer: common ones, then those under `producer` and `consumer`."""
     common = {name: value for name, value in settings.items() if name not in ("producer", "consumer")}
     return {**common, **settings.get("producer", {})}, {**common, **settings.get("consumer", {})}

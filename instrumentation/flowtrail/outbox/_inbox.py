@@ -12,8 +12,8 @@ from flowtrail.outbox._sql import Connection, dialect_of, table_name
 class Inbox:
     """Remembers handled events in the database that the handler writes to.
 
-    The row and the handler's own changes commit together or not at all, so a redelivered event changes nothing,
-    wherever the process was killed.
+    The row and the handler's own changes commit together or not at all, so a redelivered event changes
+    nothing, wherever the process was killed.
 
     Args:
         consumer: Who handles; events are remembered per consumer. Usually the group.

@@ -23,9 +23,9 @@ class Outbox:
     """Events that wait in a table of the service's own database; `Trail.outbox` makes it.
 
     `add` writes the event in the caller's transaction: it is published if, and only if, that transaction
-    commits. A running trail relays: at least once, in the order of `add` for equal keys, with the id, the time,
-    the flow and the trace that were current when the event was added. Several processes may relay one table;
-    a lease lets one of them do it at a time.
+    commits. A running trail relays: at least once, in the order of `add` for equal keys, with the id, the
+    time, the flow and the trace that were current when the event was added. Several processes may relay one
+    table; a lease lets one of them do it at a time.
 
     Args:
         telemetry: Names the source of events, makes ids.
@@ -84,7 +84,7 @@ class Outbox:
         """Write an event into the caller's transaction; see `Trail.publish` for the arguments.
 
         Args:
-            connection: The caller's connection, in the transaction that changes the state. It isn't committed.
+            connection: The caller's, in the transaction that changes the state. It isn't committed.
 
         Returns:
             The event's id.
