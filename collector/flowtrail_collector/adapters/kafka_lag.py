@@ -1,0 +1,249 @@
+"""Offsets, groups and topics of a Kafka cluster through confluent-kafka's admin client."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import admin as kafka_admin
+from confluent_kafka.admin import AdminClient
+
+from flowtrail_collector.connection import KafkaConnection
+from flowtrail_collector.domain.lag import CommittedOffset
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.ports.lag import (
+    Failure,
+    GroupInfo,
+    GroupList,
+    MemberInfo,
+    OffsetAnswer,
+    Spec,
+    Topics,
+)
+
+__all__ = ["KafkaLagSource"]
+
+logger = logging.getLogger("flowtrail_collector.lag")
+
+# Longer than any cycle waits: an answer that comes late is still taken, instead of asking again and again.
+_REQUEST_SECONDS = 60.0
+_STATES = {
+    "STABLE": "stable", "EMPTY": "empty", "DEAD": "dead", "PREPARING_REBALANCING": "preparing_rebalance",
+    "COMPLETING_REBALANCING": "completing_rebalance",
+}  # fmt: skip
+
+
+class KafkaLagSource:
+    """A `LagSource` on an `AdminClient`.
+
+    Args:
+        connection: how the cluster is reached.
+    """
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._where = connection.bootstrap_servers
+        settings = connection.client_settings(client_id="flowtrail-lag")
+        # librdkafka would write to standard error; what matters is told as failures.
+        self._admin = AdminClient({**settings, "log_level": 0, "topic.metadata.refresh.interval.ms": 60000})
+        self._listing: Future[Any] | None = None
+        self._committing: dict[str, Future[Any]] = {}
+        self._asking: dict[tuple[int, Spec], tuple[float, Mapping[TopicPartition, Future[Any]]]] = {}
+        self._partitions: dict[int, list[TopicPartition]] = {}
+        self._partitions_of: Topics | None = None
+
+    def groups(self, deadline: float) -> GroupList:
+        """List all groups."""
+        if self._listing is None:
+            self._listing = self._admin.list_consumer_groups(request_timeout=_REQUEST_SECONDS)
+        try:
+            result = self._listing.result(_left(deadline))
+        except FutureTimeoutError:
+            return GroupList([], [Failure("cluster", "groups", "listing groups takes too long")])
+        except KafkaException as error:
+            self._listing = None
+            return GroupList([], [Failure("cluster", "groups", reason_of(error))])
+        self._listing = None
+        groups = [
+            GroupInfo(
+                group.group_id,
+                group.type.name.lower() if group.type is not None else "unknown",
+                _STATES.get(group.state.name, "unknown"),
+            )
+            for group in result.valid
+        ]
+        failures = [Failure("broker", "group listing", reason_of(error)) for error in result.errors]
+        return GroupList(groups, failures)
+
+    def topics(self, deadline: float) -> Topics:
+        """List all partitions with their leaders."""
+        try:
+            metadata = self._admin.list_topics(timeout=max(0.1, _left(deadline)))
+        except KafkaException as error:
+            raise ServiceUnreachableError(
+                f"no Kafka broker answers at {self._where}: {reason_of(error)}"
+            ) from error
+        leaders: dict[str, dict[int, int]] = {}
+        failures = []
+        for name, topic in metadata.topics.items():
+            if topic.error is not None:
+                failures.append(Failure("topic", name, topic.error.str()))
+            else:
+                leaders[name] = {number: p.leader for number, p in topic.partitions.items()}
+        return Topics(leaders, failures)
+
+    def commits(
+        self, groups: Sequence[str], deadline: float
+    ) -> Iterator[tuple[str, Sequence[CommittedOffset] | Failure]]:
+        """Read every committed offset of each group; all requests are under way at once."""
+        committing = self._committing
+        for group in groups:
+            late = committing.get(group)
+            if late is None or late.done():
+                request = ConsumerGroupTopicPartitions(group)
+                committing.update(
+                    self._admin.list_consumer_group_offsets([request], request_timeout=_REQUEST_SECONDS)
+                )
+        for group in groups:
+            try:
+                result = committing[group].result(_left(deadline))
+            except FutureTimeoutError:
+                yield group, Failure("group", group, "its coordinator takes too long")
+                continue
+            except KafkaException as error:
+                committing.pop(group)
+                yield group, Failure("group", group, reason_of(error))
+                continue
+            committing.pop(group)
+            yield group, result.topic_partitions
+
+    def offsets(
+        self, topics: Topics, spec: Spec, deadline: float, only: Sequence[tuple[str, int]] | None = None
+    ) -> Iterator[OffsetAnswer]:
+        """Read one offset of each partition, one request per leader: a broker delays only itself."""
+        by_leader = self._by_leader(topics) if only is None else _grouped(topics, only)
+        for partition in by_leader.pop(-1, []):
+            now = time.time()
+            failure = Failure("topic", partition.topic, f"partition {partition.partition} has no leader")
+            yield OffsetAnswer(now, now, {}, [failure])
+        for leader, partitions in by_leader.items():
+            late = self._asking.get((leader, spec))
+            # An answer asked for in an earlier cycle may be older than commits read since: it is not used.
+            if late is None or all(future.done() for future in late[1].values()):
+                self._asking[leader, spec] = (time.time(), self._ask(partitions, spec))
+                continue
+            by_leader = {**by_leader, leader: []}
+        for leader, partitions in by_leader.items():
+            if not partitions:
+                now = time.time()
+                yield OffsetAnswer(now, now, {}, [_slow(leader)])
+                continue
+            yield self._answer(leader, spec, deadline)
+
+    def members(self, groups: Sequence[str], deadline: float) -> Mapping[str, MemberInfo]:
+        """Describe groups; those that can't be described are left out."""
+        if not groups:
+            return {}
+        found = {}
+        futures = self._admin.describe_consumer_groups(list(groups), request_timeout=_REQUEST_SECONDS)
+        for group, future in futures.items():
+            try:
+                described = future.result(_left(deadline))
+            except (KafkaException, FutureTimeoutError):
+                continue
+            assigned = frozenset(
+                (held.topic, held.partition)
+                for member in described.members
+                if member.assignment is not None
+                for held in member.assignment.topic_partitions
+            )
+            found[group] = MemberInfo(len(described.members), assigned)
+        return found
+
+    def close(self) -> None:
+        """Let go of the client; requests under way are dropped."""
+        self._committing.clear()
+        self._asking.clear()
+
+    def _by_leader(self, topics: Topics) -> dict[int, list[TopicPartition]]:
+        # Making thousands of TopicPartition objects costs more than asking: they are kept for as long as
+        # the leaders stay the same.
+        if self._partitions_of is None or self._partitions_of.leaders != topics.leaders:
+            everything = [(topic, number) for topic, numbers in topics.leaders.items() for number in numbers]
+            self._partitions = _grouped(topics, everything)
+        self._partitions_of = topics
+        return dict(self._partitions)
+
+    def _ask(self, partitions: Iterable[TopicPartition], spec: Spec) -> Mapping[TopicPartition, Future[Any]]:
+        offset_spec = _offset_spec(spec)
+        isolation = (
+            IsolationLevel.READ_COMMITTED if spec == "latest_stable" else IsolationLevel.READ_UNCOMMITTED
+        )
+        futures: Mapping[TopicPartition, Future[Any]] = self._admin.list_offsets(
+            dict.fromkeys(partitions, offset_spec),
+            isolation_level=isolation,
+            request_timeout=_REQUEST_SECONDS,
+        )
+        return futures
+
+    def _answer(self, leader: int, spec: Spec, deadline: float) -> OffsetAnswer:
+        asked_at, futures = self._asking[leader, spec]
+        wait(futures.values(), _left(deadline))
+        answered_at = time.time()
+        offsets: dict[tuple[str, int], tuple[int, float | None]] = {}
+        failed: dict[str, str] = {}
+        slow = False
+        for partition, future in futures.items():
+            if not future.done():
+                slow = True
+                continue
+            error = future.exception()
+            if error is not None:
+                failed.setdefault(partition.topic, reason_of(error))
+                continue
+            found = future.result()
+            if found.offset >= 0:
+                at = found.timestamp / 1000 if found.timestamp > 0 else None
+                offsets[partition.topic, partition.partition] = found.offset, at
+        failures = [Failure("topic", topic, reason) for topic, reason in failed.items()]
+        if slow:
+            failures.append(_slow(leader))
+        else:
+            del self._asking[leader, spec]
+        return OffsetAnswer(asked_at, answered_at, offsets, failures)
+
+
+def reason_of(error: BaseException) -> str:
+    """One line of what Kafka or librdkafka said."""
+    first = error.args[0] if error.args else error
+    return str(first.str() if hasattr(first, "str") else first).partition("\n")[0][:300]
+
+
+def _slow(leader: int) -> Failure:
+    return Failure("broker", str(leader), "takes too long to tell offsets")
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+def _offset_spec(spec: Spec) -> Any:
+    offset_spec: Any = kafka_admin.OffsetSpec  # type: ignore[attr-defined]
+    if isinstance(spec, float):
+        return offset_spec.for_timestamp(int(spec * 1000))
+    if spec == "earliest":
+        return offset_spec.earliest()
+    return offset_spec.max_timestamp() if spec == "newest" else offset_spec.latest()
+
+
+def _grouped(topics: Topics, names: Iterable[tuple[str, int]]) -> dict[int, list[TopicPartition]]:
+    by_leader: dict[int, list[TopicPartition]] = {}
+    for topic, number in names:
+        leader = topics.leaders.get(topic, {}).get(number)
+        if leader is not None:
+            by_leader.setdefault(leader, []).append(TopicPartition(topic, number))
+    return by_leader

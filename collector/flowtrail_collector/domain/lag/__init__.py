@@ -1,0 +1,33 @@
+"""Consumer lag as arithmetic: offsets in, records behind, seconds waited and a judgement out."""
+
+from __future__ import annotations
+
+from flowtrail_collector.domain.lag._group import CommittedOffset, GroupColumns, TopicSlice, Waits
+from flowtrail_collector.domain.lag._history import NOTHING_TO_READ, PartitionHistory
+from flowtrail_collector.domain.lag._partitions import PartitionTable
+from flowtrail_collector.domain.lag._reading import (
+    GroupJudge,
+    GroupReading,
+    TopicReading,
+    max_known,
+    sum_known,
+)
+from flowtrail_collector.domain.lag._status import Status
+from flowtrail_collector.domain.lag._trend import Trend
+
+__all__ = [
+    "NOTHING_TO_READ",
+    "CommittedOffset",
+    "GroupColumns",
+    "GroupJudge",
+    "GroupReading",
+    "PartitionHistory",
+    "PartitionTable",
+    "Status",
+    "TopicReading",
+    "TopicSlice",
+    "Trend",
+    "Waits",
+    "max_known",
+    "sum_known",
+]

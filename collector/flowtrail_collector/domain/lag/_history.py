@@ -1,0 +1,154 @@
+"""When records arrived in a partition: a bounded memory of (end offset, time) shared by all groups."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+
+__all__ = ["NOTHING_TO_READ", "PartitionHistory"]
+
+NOTHING_TO_READ = math.inf
+"""Arrival time of a record that does not exist: every offset up to the end is known to hold no record."""
+
+_MAX_POINTS = 128
+
+
+class PartitionHistory:
+    """What is known about arrival times in one partition.
+
+    Kept as points in rising offset order. A point says: the log ended at `offset` from `first` until at
+    least `last` (seconds since the epoch). So the record at offset k, with o(i) <= k < o(i+1), arrived after
+    last(i) and not later than first(i+1). Every later piece of knowledge only narrows these bounds, which is
+    why a wrong producer clock can never move a record further than to a bound that was really observed.
+
+    At most 128 points are kept; beyond, older ones are thinned first, so that resolution falls with age.
+    """
+
+    __slots__ = ("_first", "_gap_end", "_gap_start", "_last", "_observed", "_offsets")
+
+    def __init__(self) -> None:
+        self._offsets = array("q")
+        self._first = array("d")
+        self._last = array("d")
+        self._gap_start = self._gap_end = -1
+        self._observed = -1
+
+    def __len__(self) -> int:
+        """How many points are kept."""
+        return len(self._offsets)
+
+    def observe(self, end: int, asked_at: float, answered_at: float) -> bool:
+        """Take in an end offset read between two times (seconds since the epoch).
+
+        Returns:
+            False if the log got shorter: it was truncated or its topic recreated, and nothing known before
+            holds any more.
+        """
+        shorter = end < self._observed
+        if shorter:
+            self.forget()
+        self._observed = end
+        offsets = self._offsets
+        if not offsets or end > offsets[-1]:
+            self._append(end, answered_at, asked_at)
+        elif end == offsets[-1] and asked_at > self._last[-1]:
+            self._last[-1] = asked_at
+        # An end below the last point but not below the last one observed is older than a record heard of.
+        return not shorter
+
+    def begin(self, start: int, at: float) -> None:
+        """Note that a partition that just appeared did not exist at `at`: its first record came later."""
+        if not self._offsets:
+            self._append(start, at, at)
+
+    def forget(self) -> None:
+        """Drop everything (the topic was recreated)."""
+        del self._offsets[:], self._first[:], self._last[:]
+        self._gap_start = self._gap_end = self._observed = -1
+
+    def learn(self, offset: int, timestamp: float, now: float) -> None:
+        """Take in the real timestamp of one record, held to the arrival bounds known so far.
+
+        A timestamp in the future, or before an end offset observed earlier, is the producer's clock and not
+        the time of arrival; it is moved to the nearest bound.
+
+        Args:
+            offset: the record's offset.
+            timestamp: its timestamp, seconds since the epoch (CreateTime or LogAppendTime).
+            now: the present, seconds since the epoch.
+        """
+        offsets, first, last = self._offsets, self._first, self._last
+        at = bisect_right(offsets, offset) - 1
+        time = min(timestamp, now)
+        if at >= 0:
+            time = max(time, last[at])
+        if at + 1 < len(offsets):
+            time = min(time, first[at + 1])
+        if at + 1 < len(offsets) and offsets[at + 1] == offset + 1:
+            first[at + 1] = time
+        else:
+            self._insert(at + 1, offset + 1, time)
+        if at >= 0 and offsets[at] == offset:
+            last[at] = max(last[at], time)
+        else:
+            self._insert(at + 1, offset, time)
+
+    def learn_gap(self, start: int, end: int) -> None:
+        """Note that no record has an offset in [start, end): markers of transactions, or compacted away.
+
+        Only the last such stretch is kept; it is the one that a waiting group stands in front of.
+        """
+        if start <= self._gap_end and end >= self._gap_start and self._gap_start >= 0:
+            start, end = min(start, self._gap_start), max(end, self._gap_end)
+        self._gap_start, self._gap_end = start, end
+
+    def outgrows_gap(self, end: int) -> bool:
+        """Whether what is known to hold no record reached to the end so far, and `end` lies beyond."""
+        return self._gap_end == self._observed and 0 <= self._gap_end < end
+
+    def arrival(self, offset: int, end: int) -> tuple[float, float] | None:
+        """When the first record at or after `offset` arrived.
+
+        Args:
+            offset: a committed offset below `end`.
+            end: the end of what the group may read (high watermark or last stable offset).
+
+        Returns:
+            Estimated arrival (seconds since the epoch, or `NOTHING_TO_READ`) and the width of the interval
+            it is known to lie in (seconds); None if it arrived before anything that is known.
+        """
+        if self._gap_start <= offset < self._gap_end:
+            offset = self._gap_end
+            if offset >= end:
+                return NOTHING_TO_READ, 0.0
+        offsets = self._offsets
+        at = bisect_right(offsets, offset) - 1
+        if at < 0 or at + 1 >= len(offsets):
+            return None
+        after, before = self._last[at], self._first[at + 1]
+        if before <= after:
+            return before, 0.0
+        # Records between two points are taken to have arrived evenly spread; half a step is the middle.
+        share = (offset - offsets[at] + 0.5) / (offsets[at + 1] - offsets[at])
+        return after + share * (before - after), before - after
+
+    def _append(self, offset: int, first: float, last: float) -> None:
+        self._offsets.append(offset)
+        self._first.append(first)
+        self._last.append(last)
+        if len(self._offsets) > _MAX_POINTS:
+            self._thin()
+
+    def _insert(self, at: int, offset: int, time: float) -> None:
+        self._offsets.insert(at, offset)
+        self._first.insert(at, time)
+        self._last.insert(at, time)
+        if len(self._offsets) > 2 * _MAX_POINTS:
+            self._thin()
+
+    def _thin(self) -> None:
+        # Every other point of the older half goes; the very first one stays, it bounds what is known.
+        half = len(self._offsets) // 2
+        for column in (self._offsets, self._first, self._last):
+            del column[1:half:2]

@@ -1,0 +1,105 @@
+"""Collects lag in the background, for as long as the collector lives."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from flowtrail_collector.connection import KafkaConnection
+from flowtrail_collector.domain.lag import GroupReading
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.lag._collection import LagCollection
+from flowtrail_collector.lag._settings import LagSettings
+from flowtrail_collector.lag._timestamps import TimestampLog
+from flowtrail_collector.lag._view import LagView
+from flowtrail_collector.metrics.lag import CycleFigures, LagPage
+from flowtrail_collector.ports.lag import Failure, LagSource
+
+__all__ = ["LagPoller"]
+
+logger = logging.getLogger("flowtrail_collector.lag")
+
+
+class LagPoller:
+    """A part of the collector that keeps lag figures fresh.
+
+    Args:
+        connection: how Kafka is reached.
+        settings: what is looked at, and how often.
+        timestamps: real record timestamps that a tail reports.
+        source: reads the offsets; by default confluent-kafka on `connection`.
+        clock: seconds since the epoch.
+    """
+
+    name = "lag"
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        settings: LagSettings | None = None,
+        *,
+        timestamps: TimestampLog | None = None,
+        source: LagSource | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings or LagSettings()
+        self._settings.validate()
+        if source is None:
+            from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
+
+            source = KafkaLagSource(connection)
+        self._source = source
+        self._clock = clock
+        self._collection = LagCollection(source, self._settings, timestamps, clock=clock)
+        self._problem: str | None = "lag has not been collected yet"
+        self._cycles = 0
+        self._duration = 0.0
+        self.metrics = LagPage(
+            granularity=self._settings.granularity, compat=self._settings.compat, clock=clock
+        )
+        self.view = LagView()
+
+    @property
+    def problem(self) -> str | None:
+        """Why there are no fresh figures; None while there are."""
+        return self._problem
+
+    def run(self, stop: threading.Event) -> None:
+        """Collect until `stop` is set."""
+        while not stop.is_set():
+            began = time.monotonic()
+            self.collect()
+            stop.wait(max(0.05, self._settings.interval_seconds - (time.monotonic() - began)))
+        self._source.close()
+
+    def collect(self) -> list[GroupReading]:
+        """Collect once; a cluster that can't be reached leaves the last page, whose age then grows."""
+        began = time.perf_counter()
+        try:
+            readings = self._collection.run()
+        except ServiceUnreachableError as error:
+            self._problem = str(error)
+            self._collection.failures.update([Failure("cluster", "metadata", str(error))])
+            return []
+        self._problem = None
+        self._cycles += 1
+        self._publish(readings, began)
+        return readings
+
+    def _publish(self, readings: list[GroupReading], began: float) -> None:
+        collection = self._collection
+        now = self._clock()
+        figures = CycleFigures(
+            ended_at=now,
+            duration=self._duration,
+            cycles=self._cycles,
+            groups=len(readings),
+            pairs=sum(len(reading.pairs) for reading in readings),
+            errors=dict(collection.failures.totals),
+            failing=collection.failures.failing,
+        )
+        self.metrics.publish(readings, collection.table, figures)
+        self.view.publish(readings, now, collection.failures.present)
+        self._duration = time.perf_counter() - began
