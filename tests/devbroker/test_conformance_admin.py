@@ -24,6 +24,9 @@ from confluent_kafka.admin import (
 
 from servers.clients import WAIT_SECONDS, Confluent, KafkaPython, Message, consume
 
+# Each statement runs with every client: half a second each, because clients connect and groups form.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def confluent(broker: str) -> AdminClient:

@@ -20,6 +20,9 @@ _COORDINATOR_COMES_UP = (
     ErrorCode.not_coordinator,
 )
 
+# Each statement runs with every client: half a second each, because clients connect and groups form.
+pytestmark = pytest.mark.slow
+
 
 def _poll_until(members: Sequence[Member], condition: Callable[[], bool]) -> list[Received]:
     """Poll all members in turn, as their processes would, until the condition holds."""

@@ -7,6 +7,9 @@ import pytest
 
 from servers.clients import Confluent, Driver, Message, Received, consume
 
+# Each statement runs with every client: half a second each, because clients connect and groups form.
+pytestmark = pytest.mark.slow
+
 
 def _read_all(driver: Driver, broker: str, topic: str, count: int) -> list[Received]:
     with driver.member(broker, topic) as member:
