@@ -5,6 +5,7 @@ CollectorError                    exit code 2
 ├── ConfigurationError            2   a setting, a flow file, a pattern: something the caller can correct
 ├── ListenError                   2   the address is taken or may not be used
 ├── StoreError                    2   the store can't be opened, read or written
+│   └── FencedError               2   another worker has moved a position this one held
 └── ServiceUnreachableError       3   Kafka or a collector doesn't answer
 ```
 
@@ -30,6 +31,10 @@ class ListenError(CollectorError):
 
 class StoreError(CollectorError):
     """The store can't be opened, read or written."""
+
+
+class FencedError(StoreError):
+    """A stored position isn't the one this worker began with: somebody else has moved it."""
 
 
 class ServiceUnreachableError(CollectorError):

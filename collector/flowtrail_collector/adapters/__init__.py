@@ -1,0 +1,1 @@
+"""Kafka and databases behind the ports."""

@@ -1,0 +1,295 @@
+"""Follows every matching topic and hands what it reads to the ingest, position by position.
+
+The store, not Kafka, knows how far everything was read: the tail assigns partitions by hand, starts where the
+store says, and commits nothing. Whatever goes wrong, it begins again from the stored positions.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from flowtrail_collector.adapters.kafka_offsets import EARLIEST, LATEST, OffsetReader
+from flowtrail_collector.connection import KafkaConnection
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.ingest import Incoming, Ingest
+from flowtrail_collector.ports.lag import RecordTimestamps
+from flowtrail_collector.ports.store import Advance, Position, Store
+
+__all__ = ["KafkaTail"]
+
+logger = logging.getLogger("flowtrail_collector")
+
+_BATCH = 2_000
+_POLL_SECONDS = 0.2
+_DISCOVERY_SECONDS = 3.0
+_ENDS_SECONDS = 1.0
+_METADATA_TIMEOUT_SECONDS = 10.0
+Place = tuple[str, int]
+
+
+class KafkaTail:
+    """A `Part` that reads events and dead letters.
+
+    Args:
+        connection: Which cluster.
+        ingest: Where records go.
+        store: Where positions are.
+        topics: Regular expression that a topic's whole name must match to be read.
+        dead_letter_topics: The same for topics that hold dead letters; looked at first.
+        start: Where to begin in topics that were there before this store: `earliest`, `latest`, or an age in
+            seconds. Topics that appear later are read from their beginning.
+        timestamps: Told about records that were read, so that lag in seconds is exact.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    name = "tail"
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        ingest: Ingest,
+        store: Store,
+        *,
+        topics: str,
+        dead_letter_topics: str,
+        start: str | float = "earliest",
+        timestamps: RecordTimestamps | None = None,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._connection = connection
+        self._ingest = ingest
+        self._store = store
+        self._topics = re.compile(topics)
+        self._dead_letter_topics = re.compile(dead_letter_topics)
+        self._start = start
+        self._timestamps = timestamps
+        self._time_seconds = time_seconds
+        self._problem: str | None = "hasn't reached Kafka yet"
+        self._positions: dict[Place, Position] = {}
+        self._depths: dict[Place, int] = {}
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is read at present, None when it is."""
+        return self._problem
+
+    def dead_letter_depths(self) -> Mapping[str, int]:
+        """Records retained in each dead letter topic, as of a few seconds ago."""
+        depths: dict[str, int] = {}
+        for (topic, _), depth in list(self._depths.items()):
+            depths[topic] = depths.get(topic, 0) + depth
+        return depths
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until told to stop."""
+        self._positions = self._store.positions()
+        consumer = Consumer(self._settings())
+        offsets = OffsetReader(self._connection)
+        try:
+            self._follow(consumer, offsets, stop)
+        finally:
+            consumer.close()
+
+    def _settings(self) -> dict[str, Any]:
+        return self._connection.consumer_settings(
+            group_id="flowtrail-collector",  # required by the client; never joined, never committed to
+            client_id="flowtrail-collector",
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            auto_offset_reset="error",
+            fetch_wait_max_ms=200,
+            queued_max_messages_kbytes=32_768,
+            error_cb=self._on_error,
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._set_problem(f"no Kafka broker answers at {self._connection.bootstrap_servers}")
+
+    def _set_problem(self, problem: str | None) -> None:
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem is None:
+            logger.info("following %d partitions", len(self._positions))
+        else:
+            logger.warning("%s; retrying", problem)
+
+    def _follow(self, consumer: Consumer, offsets: OffsetReader, stop: threading.Event) -> None:
+        assigned: set[Place] = set()
+        next_discovery = next_ends = 0.0
+        while not stop.is_set():
+            now = time.monotonic()
+            if now >= next_discovery:
+                self._discover(consumer, offsets, assigned, first=not assigned)
+                next_discovery = time.monotonic() + _DISCOVERY_SECONDS
+            messages = consumer.consume(_BATCH, _POLL_SECONDS) if assigned else []
+            if not assigned:
+                consumer.poll(0)
+                stop.wait(_POLL_SECONDS)
+            if messages:
+                self._take(consumer, offsets, messages)
+            if now >= next_ends and assigned:
+                self._look_at_ends(offsets, assigned)
+                next_ends = time.monotonic() + _ENDS_SECONDS
+
+    def _discover(
+        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], *, first: bool
+    ) -> None:
+        try:
+            metadata = consumer.list_topics(timeout=_METADATA_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            self._set_problem(
+                f"no Kafka broker answers at {self._connection.bootstrap_servers}: {error.args[0].str()}"
+            )
+            return
+        there = {
+            (name, partition)
+            for name, topic in metadata.topics.items()
+            if topic.error is None and self._wanted(name)
+            for partition in topic.partitions
+        }
+        self._drop(consumer, assigned, assigned - there)
+        self._assign(consumer, offsets, assigned, there - assigned, first=first)
+        if there <= assigned:
+            self._set_problem(None)
+
+    def _wanted(self, topic: str) -> bool:
+        if topic.startswith("__"):
+            return False
+        return bool(self._dead_letter_topics.fullmatch(topic) or self._topics.fullmatch(topic))
+
+    def _drop(self, consumer: Consumer, assigned: set[Place], gone: set[Place]) -> None:
+        """Forget deleted topics: their silence must not hold the watermark back."""
+        if not gone:
+            return
+        consumer.incremental_unassign([TopicPartition(*place) for place in gone])
+        assigned -= gone
+        for place in gone:
+            self._positions.pop(place, None)
+            self._depths.pop(place, None)
+        topics = sorted({topic for topic, _ in gone})
+        self._store.forget_positions(topics)
+        logger.info("no longer there: %s", ", ".join(topics))
+
+    def _assign(
+        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], new: set[Place], *, first: bool
+    ) -> None:
+        if not new:
+            return
+        unknown = sorted(new - self._positions.keys())
+        # With stored positions this is a restart: what is new appeared meanwhile, so nothing of it was read.
+        from_start = EARLIEST if self._positions or not first else self._start
+        try:
+            begin = offsets.starting(unknown, from_start, self._time_seconds())
+        except ServiceUnreachableError as error:
+            self._set_problem(str(error))
+            return
+        if begin:
+            advances = [Advance(*place, None, offset, 0) for place, offset in begin.items()]
+            self._ingest.apply((), advances)
+            self._positions.update({place: Position(offset, 0) for place, offset in begin.items()})
+        ready = [place for place in sorted(new) if place in self._positions]
+        consumer.incremental_assign(
+            [TopicPartition(*place, self._positions[place].next_offset) for place in ready]
+        )
+        assigned.update(ready)
+
+    def _take(self, consumer: Consumer, offsets: OffsetReader, messages: Sequence[Message]) -> None:
+        records: list[Incoming] = []
+        last: dict[Place, Incoming] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._on_message_error(consumer, offsets, message, error)
+                continue
+            record = self._incoming(message)
+            place = (record.topic, record.partition)
+            if record.offset < self._positions[place].next_offset:
+                continue  # was in flight when the position was moved
+            records.append(record)
+            last[place] = record
+        if not last:
+            return
+        now_ms = int(self._time_seconds() * 1000)
+        positions = {
+            place: Position(record.offset + 1, self._read_until(place, record, now_ms))
+            for place, record in last.items()
+        }
+        self._apply(records, positions)
+        self._set_problem(None)
+        if self._timestamps is not None:
+            for (topic, partition), record in last.items():
+                if record.timestamp_ms is not None:
+                    self._timestamps.add(topic, partition, record.offset, record.timestamp_ms)
+
+    def _incoming(self, message: Message) -> Incoming:
+        topic = message.topic() or ""
+        kind, timestamp_ms = message.timestamp()
+        return Incoming(
+            topic,
+            message.partition() or 0,
+            message.offset() or 0,
+            timestamp_ms if kind and timestamp_ms >= 0 else None,
+            message.key(),
+            message.headers(),  # type: ignore[arg-type]  # a list of pairs of text and bytes at run time
+            bool(self._dead_letter_topics.fullmatch(topic)),
+        )
+
+    def _read_until(self, place: Place, record: Incoming, now_ms: int) -> int:
+        # A timestamp from the future says nothing about how far we have read.
+        return max(self._positions[place].watermark_ms, min(record.timestamp_ms or 0, now_ms))
+
+    def _apply(self, records: Sequence[Incoming], positions: Mapping[Place, Position]) -> None:
+        advances = [
+            Advance(*place, self._positions[place].next_offset, *position)
+            for place, position in positions.items()
+        ]
+        self._ingest.apply(records, advances)
+        self._positions.update(positions)
+
+    def _on_message_error(
+        self, consumer: Consumer, offsets: OffsetReader, message: Message, error: KafkaError
+    ) -> None:
+        topic, partition = message.topic(), message.partition()
+        if error.code() not in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            if error.code() != KafkaError._PARTITION_EOF:
+                self._set_problem(f"reading {topic}-{partition}: {error.str()}")
+            return
+        if topic is None or partition is None:
+            return
+        # The position is gone: retention was quicker, or the topic was made anew.
+        place = (topic, partition)
+        offset = offsets.read([place], EARLIEST)[place]
+        old = self._positions[place]
+        logger.warning(
+            "%s-%d: offset %d is gone, reading on from %d", topic, partition, old.next_offset, offset
+        )
+        self._apply((), {place: Position(offset, old.watermark_ms)})
+        consumer.seek(TopicPartition(topic, partition, offset))
+
+    def _look_at_ends(self, offsets: OffsetReader, assigned: set[Place]) -> None:
+        """Note which partitions have been read to their end, as of when the brokers were asked."""
+        asked_ms = int(self._time_seconds() * 1000)
+        try:
+            ends = offsets.read(sorted(assigned), LATEST)
+            letters = [place for place in assigned if self._dead_letter_topics.fullmatch(place[0])]
+            for place, earliest in offsets.read(sorted(letters), EARLIEST).items():
+                self._depths[place] = ends.get(place, earliest) - earliest
+        except ServiceUnreachableError as error:
+            self._set_problem(str(error))
+            return
+        caught_up = {
+            place: Position(self._positions[place].next_offset, asked_ms)
+            for place, end in ends.items()
+            if self._positions[place].next_offset >= end
+        }
+        if caught_up:
+            self._apply((), caught_up)

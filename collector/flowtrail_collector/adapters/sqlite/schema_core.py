@@ -1,0 +1,90 @@
+"""Tables of events, sagas, dead letters, counters and positions. Times are milliseconds since the epoch."""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+CREATE TABLE positions (
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  next_offset INTEGER NOT NULL,
+  watermark_ms INTEGER NOT NULL,
+  PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE events (
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  event_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  source TEXT,
+  subject TEXT,
+  sequence INTEGER,
+  correlation_id TEXT,
+  causation_id TEXT,
+  time_ms INTEGER,
+  timestamp_ms INTEGER,
+  trace_id TEXT,
+  span_id TEXT,
+  dataschema TEXT,
+  key TEXT,
+  dead_letter INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX events_by_id ON events (event_id);
+CREATE INDEX events_by_subject ON events (subject) WHERE subject IS NOT NULL;
+CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;
+CREATE INDEX events_by_trace ON events (trace_id) WHERE trace_id IS NOT NULL;
+CREATE TABLE sagas (
+  flow TEXT NOT NULL,
+  key TEXT NOT NULL,
+  subject TEXT,
+  outcome TEXT NOT NULL,
+  started_ms INTEGER,
+  ended_ms INTEGER,
+  updated_ms INTEGER NOT NULL,
+  waiting TEXT NOT NULL DEFAULT '',
+  waiting_since_ms INTEGER,
+  next_deadline_ms INTEGER,
+  breached TEXT NOT NULL DEFAULT '',
+  flags INTEGER NOT NULL DEFAULT 0,
+  events BLOB NOT NULL,
+  PRIMARY KEY (flow, key)
+);
+CREATE INDEX sagas_by_subject ON sagas (subject) WHERE subject IS NOT NULL;
+CREATE INDEX sagas_by_key ON sagas (key);
+CREATE INDEX sagas_due ON sagas (next_deadline_ms) WHERE next_deadline_ms IS NOT NULL;
+CREATE INDEX sagas_by_outcome ON sagas (flow, outcome, waiting, waiting_since_ms);
+CREATE TABLE dead_letters (
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  convention TEXT NOT NULL,
+  event_id TEXT,
+  type TEXT,
+  subject TEXT,
+  correlation_id TEXT,
+  source_topic TEXT,
+  source_partition INTEGER,
+  source_offset INTEGER,
+  source_timestamp_ms INTEGER,
+  consumer_group TEXT,
+  attempts INTEGER,
+  replays INTEGER,
+  error_type TEXT,
+  error_message TEXT,
+  failed_ms INTEGER,
+  timestamp_ms INTEGER,
+  state TEXT NOT NULL DEFAULT 'pending',
+  PRIMARY KEY (topic, partition, position)
+) WITHOUT ROWID;
+CREATE INDEX dead_letters_by_event ON dead_letters (event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX dead_letters_by_correlation ON dead_letters (correlation_id) WHERE correlation_id IS NOT NULL;
+CREATE INDEX dead_letters_by_time ON dead_letters (state, timestamp_ms);
+CREATE TABLE counters (
+  name TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  value REAL NOT NULL,
+  PRIMARY KEY (name, labels)
+) WITHOUT ROWID
+""",
+)

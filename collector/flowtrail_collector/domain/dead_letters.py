@@ -1,0 +1,241 @@
+"""What the headers of a dead letter say, whichever framework wrote them. Never raises.
+
+Each convention is a table from our field to the names of its headers and how their values are encoded.
+Where a header repeats, the last value counts (Spring repeats them on each hop); a binary number whose
+length doesn't fit is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+__all__ = ["CONVENTIONS", "Convention", "DeadLetter", "read_dead_letter"]
+
+_MAX_TEXT = 512
+_MAX_MESSAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Where a dead letter came from and why. What a convention doesn't say is None. Times: ms since the epoch.
+
+    Attributes:
+        convention: Who wrote the headers, e.g. `spring-kafka`; `unknown` if no convention fits.
+        topic: The topic it was consumed from; partition, offset and timestamp_ms likewise.
+        group: The consumer group (or connector) that gave it up.
+        attempts: How often it was tried.
+        replays: How often it had been sent back to its topic before.
+        error_type: Class of the error, the cause's where the outer one only wraps.
+        error_message: Its message.
+        failed_ms: When it was given up.
+    """
+
+    convention: str = "unknown"
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    timestamp_ms: int | None = None
+    group: str | None = None
+    attempts: int | None = None
+    replays: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    failed_ms: int | None = None
+
+
+def _text(value: bytes) -> str | None:
+    return value.decode("utf-8", "replace")[:_MAX_TEXT].strip() or None
+
+
+def _message(value: bytes) -> str | None:
+    return value.decode("utf-8", "replace")[:_MAX_MESSAGE].strip() or None
+
+
+def _number(value: bytes) -> int | None:
+    try:
+        text = value.decode("ascii").strip()
+    except UnicodeDecodeError:
+        return None
+    return int(text) if len(text) <= 18 and text.removeprefix("-").isdigit() else None
+
+
+def _binary(*sizes: int) -> Callable[[bytes], int | None]:
+    def read(value: bytes) -> int | None:
+        return int.from_bytes(value, "big", signed=True) if len(value) in sizes else None
+
+    return read
+
+
+def _moment(value: bytes) -> int | None:
+    """RFC 3339, the .NET variant with a blank and `Z`, or milliseconds."""
+    number = _number(value)
+    if number is not None:
+        return number
+    text = value[:64].decode("ascii", "replace").strip()
+    # NServiceBus: "2026-11-02 10:11:12:123456 Z"
+    if text.endswith(" Z") and text.count(":") == 3:
+        head, _, tail = text[:-2].rpartition(":")
+        text = f"{head}.{tail}+00:00"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(moment.timestamp() * 1000) if moment.tzinfo else None
+
+
+_INT32, _INT64, _INT8_OR_32 = _binary(4), _binary(8), _binary(1, 4)
+Reader = Callable[[bytes], Any]
+Fields = Mapping[str, Sequence[tuple[str, Reader]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """One project's headers.
+
+    Attributes:
+        name: The project.
+        marks: One of these headers means that this convention is at work.
+        fields: For each field of `DeadLetter`: (header, how to read it), in order of preference.
+    """
+
+    name: str
+    marks: frozenset[str]
+    fields: Fields
+
+
+def _convention(name: str, fields: Fields, *marks: str) -> Convention:
+    return Convention(name, frozenset(marks), fields)
+
+
+def _plain(prefix: str, **names: str) -> dict[str, list[tuple[str, Reader]]]:
+    readers: dict[str, Reader] = {
+        "partition": _number, "offset": _number, "attempts": _number, "replays": _number,
+        "timestamp_ms": _moment, "failed_ms": _moment, "error_message": _message,
+    }  # fmt: skip
+    return {field: [(prefix + name, readers.get(field, _text))] for field, name in names.items()}
+
+
+def _spring(prefix: str) -> dict[str, list[tuple[str, Reader]]]:
+    return {
+        "topic": [(f"{prefix}original-topic", _text)],
+        "partition": [(f"{prefix}original-partition", _INT32)],
+        "offset": [(f"{prefix}original-offset", _INT64)],
+        "timestamp_ms": [("retry_topic-original-timestamp", _INT64), (f"{prefix}original-timestamp", _INT64)],
+        "group": [("kafka_dlt-original-consumer-group", _text)],
+        "attempts": [("retry_topic-attempts", _INT8_OR_32)],
+        # The outer exception is usually Spring's wrapper, which says nothing.
+        "error_type": [
+            (f"{prefix}exception-cause-fqcn", _text),
+            (f"{prefix}exception-fqcn", _text),
+            (f"{prefix}key-exception-fqcn", _text),
+        ],
+        "error_message": [
+            (f"{prefix}exception-message", _message),
+            (f"{prefix}key-exception-message", _message),
+        ],
+    }
+
+
+_OWN = _plain(
+    "dlq.", topic="topic", partition="partition", offset="offset", timestamp_ms="timestamp", group="group",
+    attempts="attempts", replays="replays", error_type="error.type", error_message="error.message",
+    failed_ms="failed_at",
+)  # fmt: skip
+_CONNECT = _plain(
+    "__connect.errors.", topic="topic", partition="partition", offset="offset", group="connector.name",
+    error_type="exception.class.name", error_message="exception.message",
+)  # fmt: skip
+_STREAMS = _plain(
+    "__streams.errors.", topic="topic", partition="partition", offset="offset", error_type="exception",
+    error_message="message",
+)  # fmt: skip
+_SHARE = _plain(
+    "__dlq.errors.", topic="topic", partition="partition", offset="offset", group="group",
+    attempts="delivery.count", error_message="message",
+)  # fmt: skip
+_SMALLRYE: Fields = {
+    **_plain(
+        "dead-letter-", topic="topic", partition="partition", offset="offset", error_message="reason",
+    ),
+    "error_type": [("dead-letter-cause-class-name", _text), ("dead-letter-exception-class-name", _text)],
+}  # fmt: skip
+_SMALLRYE_RETRY = _plain(
+    "delayed-retry-", topic="topic", partition="partition", offset="offset", error_message="reason",
+    error_type="exception-class-name",
+)  # fmt: skip
+_STREAM: Fields = {
+    **_spring("x-"),
+    "error_type": [("x-exception-fqcn", _text)],
+    "group": [],
+    "attempts": [],
+    "timestamp_ms": [("x-original-timestamp", _INT64)],
+}
+_MASSTRANSIT: Fields = {
+    **_plain(
+        "MT-Fault-", error_type="ExceptionType", error_message="Message", failed_ms="Timestamp",
+        attempts="RetryCount",
+    ),
+    "topic": [("MT-Fault-InputAddress", _text)],
+    "group": [("MT-Fault-ConsumerType", _text)],
+}  # fmt: skip
+_NSERVICEBUS: Fields = {
+    **_plain(
+        "NServiceBus.", topic="FailedQ", error_type="ExceptionInfo.ExceptionType",
+        error_message="ExceptionInfo.Message", failed_ms="TimeOfFailure", attempts="Retries",
+    ),
+}  # fmt: skip
+
+CONVENTIONS: tuple[Convention, ...] = (
+    _convention("flowtrail", _OWN, "dlq.topic", "dlq.error.type"),
+    _convention("kafka-connect", _CONNECT, "__connect.errors.topic", "__connect.errors.exception.class.name"),
+    _convention("kafka-streams", _STREAMS, "__streams.errors.exception", "__streams.errors.topic"),
+    _convention("share-group", _SHARE, "__dlq.errors.topic", "__dlq.errors.group"),
+    _convention(
+        "smallrye", _SMALLRYE, "dead-letter-reason", "dead-letter-topic", "dead-letter-exception-class-name"
+    ),
+    _convention("smallrye-retry", _SMALLRYE_RETRY, "delayed-retry-reason", "delayed-retry-topic"),
+    _convention("spring-cloud-stream", _STREAM, "x-original-topic", "x-exception-message"),
+    _convention(
+        "spring-kafka", _spring("kafka_dlt-"), "kafka_dlt-original-topic", "kafka_dlt-exception-fqcn"
+    ),
+    _convention("spring-retry-topic", _spring("kafka_"), "kafka_original-topic", "kafka_exception-fqcn"),
+    _convention("masstransit", _MASSTRANSIT, "MT-Fault-ExceptionType", "MT-Reason"),
+    _convention(
+        "nservicebus", _NSERVICEBUS, "NServiceBus.FailedQ", "NServiceBus.ExceptionInfo.ExceptionType"
+    ),
+)
+"""In the order in which they are tried: a dead letter that has been through several hands counts as ours first."""
+
+
+def read_dead_letter(headers: Any) -> DeadLetter:
+    """What the headers of a dead letter say.
+
+    Args:
+        headers: (name, value) pairs as the client hands them over, or None.
+
+    Returns:
+        With `convention="unknown"` and nothing else if no convention fits.
+    """
+    last: dict[str, bytes] = {}
+    for name, value in headers or ():
+        if isinstance(name, str) and isinstance(value, bytes):
+            last[name] = value
+    for convention in CONVENTIONS:
+        if not convention.marks.isdisjoint(last):
+            return _read(convention, last)
+    return DeadLetter()
+
+
+def _read(convention: Convention, headers: Mapping[str, bytes]) -> DeadLetter:
+    found: dict[str, Any] = {"convention": convention.name}
+    for field, sources in convention.fields.items():
+        for name, read in sources:
+            value = headers.get(name)
+            result = None if value is None else read(value)
+            if result is not None:
+                found[field] = result
+                break
+    return DeadLetter(**found)

@@ -1,0 +1,204 @@
+"""A saga instance: the events of one flow that carry one correlation id.
+
+The state of an instance is nothing but the set of its distinct events. A union of sets doesn't care about
+order or repetition, so neither does the saga: `merge` is associative, commutative and idempotent. Whatever
+is said of an instance (`assess`) is a function of that set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+
+from flowtrail_collector.domain.flows import Flow, Step
+
+__all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",
+           "assess", "id_hash", "merge"]  # fmt: skip
+
+Mark = tuple[int, str, int]
+"""(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0).
+
+The record's timestamp rather than the event's own time: it says when others could know of it. An event that
+lay in an outbox for an hour was an hour late for everybody else."""
+
+SagaEvents = dict[int, Mark]
+"""An instance's events by the hash of source and id, which together are unique (CloudEvents 1.0)."""
+
+SETTLE_MS = 1_000
+"""How much clocks of brokers and producers may disagree before an end is taken as final."""
+
+
+class Outcome(StrEnum):
+    """How an instance stands."""
+
+    OPEN = "open"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    """Cancelled, and every step that had been done and can be undone was undone."""
+    FAILED = "failed"
+    """Cancelled before any step was done that would have to be undone."""
+    TIMED_OUT = "timed_out"
+    """Still open when the flow's own time was over. Only the sweep says so, never the events."""
+
+
+class StepState(StrEnum):
+    """How a step stands."""
+
+    WAITING = "waiting"
+    """Its turn hasn't come."""
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """How one step of an instance stands. Times are milliseconds since the epoch.
+
+    Attributes:
+        step: What the flow file says of it.
+        state: How it stands.
+        since_ms: When its turn came.
+        until_ms: When it was done or failed.
+        deadline_ms: By when it should be done; None if there is no limit or its turn hasn't come.
+    """
+
+    step: Step
+    state: StepState
+    since_ms: int | None = None
+    until_ms: int | None = None
+    deadline_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an instance's events say.
+
+    Attributes:
+        started_ms: When it started; None if its start has not been seen (a partial instance).
+        outcome: `open`, `completed`, `compensated` or `failed`.
+        ended_ms: When it ended.
+        steps: In the order of the flow.
+        conflict: It both completed and was cancelled; the earlier of the two counts as its outcome.
+        not_undone: Steps of a cancelled instance that were done and should have been undone.
+        cancelled: An event that cancels the flow was seen.
+    """
+
+    started_ms: int | None
+    outcome: Outcome
+    ended_ms: int | None
+    steps: tuple[StepProgress, ...]
+    conflict: bool = False
+    not_undone: tuple[str, ...] = ()
+    cancelled: bool = False
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """Names of the steps whose turn it is."""
+        return tuple(item.step.name for item in self.steps if item.state is StepState.OPEN)
+
+
+def id_hash(text: str) -> int:
+    """64 bits of an id, signed; 0 is left for "none"."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True) or 1
+
+
+def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
+    """Put one event into an instance.
+
+    Returns:
+        False if it was there already (a duplicate).
+    """
+    known = events.get(event)
+    if known is None:
+        events[event] = mark
+        return True
+    if mark < known:
+        # Two events under one id: which of them counts must not depend on which came first.
+        events[event] = mark
+    return False
+
+
+def merge(one: Mapping[int, Mark], other: Mapping[int, Mark]) -> SagaEvents:
+    """The union of two views of an instance."""
+    merged = dict(one)
+    for event, mark in other.items():
+        add_event(merged, event, mark)
+    return merged
+
+
+def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
+    """What the events say of an instance of `flow`."""
+    first = _first_times(events)
+    started = _earliest(first, flow.starts)
+    completed = _earliest(first, flow.completes)
+    cancelled = _earliest(first, flow.ending)
+    steps = _steps(flow, first, started, ended=completed is not None or cancelled is not None)
+    conflict = completed is not None and cancelled is not None
+    if cancelled is None:
+        outcome = Outcome.OPEN if completed is None else Outcome.COMPLETED
+        return Progress(started, outcome, completed, steps)
+    # What was done only after the end is late: it doesn't open the instance again.
+    in_time = [item for item in steps if (item.until_ms or 0) <= cancelled + SETTLE_MS]
+    not_undone = tuple(i.step.name for i in in_time if i.state is StepState.DONE and i.step.undone)
+    if completed is not None and (completed <= cancelled or not_undone):
+        return Progress(started, Outcome.COMPLETED, completed, steps, conflict, not_undone, cancelled=True)
+    if not_undone:
+        return Progress(started, Outcome.OPEN, None, steps, conflict, not_undone, cancelled=True)
+    undone = [item for item in steps if item.state is StepState.UNDONE]
+    ended = max([cancelled, *(_earliest(first, item.step.undone) or 0 for item in undone)])
+    outcome = Outcome.COMPENSATED if undone else Outcome.FAILED
+    return Progress(started, outcome, ended, steps, conflict, cancelled=True)
+
+
+def _first_times(events: Mapping[int, Mark]) -> dict[str, int]:
+    first: dict[str, int] = {}
+    for time_ms, kind, _ in events.values():
+        known = first.get(kind)
+        if known is None or time_ms < known:
+            first[kind] = time_ms
+    return first
+
+
+def _earliest(first: Mapping[str, int], types: Iterable[str]) -> int | None:
+    return min((first[kind] for kind in types if kind in first), default=None)
+
+
+def _steps(
+    flow: Flow, first: Mapping[str, int], started: int | None, *, ended: bool
+) -> tuple[StepProgress, ...]:
+    finished = {step.name: _earliest(first, step.done) for step in flow.steps}
+    return tuple(_step(step, first, finished, started, ended=ended) for step in flow.steps)
+
+
+def _step(
+    step: Step,
+    first: Mapping[str, int],
+    finished: Mapping[str, int | None],
+    started: int | None,
+    *,
+    ended: bool,
+) -> StepProgress:
+    since = _turn(step, finished, started)
+    done, failed, undone = (_earliest(first, types) for types in (step.done, step.failed, step.undone))
+    if undone is not None:
+        return StepProgress(step, StepState.UNDONE, since, undone)
+    if done is not None:
+        return StepProgress(step, StepState.DONE, since, done)
+    if failed is not None:
+        return StepProgress(step, StepState.FAILED, since, failed)
+    if since is None or ended or step.optional:
+        return StepProgress(step, StepState.WAITING, since)
+    deadline = None if step.within_ms is None else since + step.within_ms
+    return StepProgress(step, StepState.OPEN, since, None, deadline)
+
+
+def _turn(step: Step, finished: Mapping[str, int | None], started: int | None) -> int | None:
+    """When the step's turn came: with the start, or when the last of the steps before it was done."""
+    moments = [finished.get(name) for name in step.after] if step.after else [started]
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if len(known) == len(moments) else None

@@ -1,0 +1,68 @@
+"""`flowtrail_collector_*`: how the collector itself is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+
+from flowtrail._version import __version__
+from flowtrail_collector.ports.store import Store
+from flowtrail_collector.sweep import watermark_ms
+
+__all__ = ["CollectorMetrics"]
+
+_RECORD_KINDS = ("event", "dead_letter", "unknown")
+
+
+class CollectorMetrics:
+    """A `MetricSource` about the collector.
+
+    Args:
+        store: Where counters and positions are.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(self, store: Store, *, time_seconds: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._time_seconds = time_seconds
+        self._errors: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def count_error(self, part: str) -> None:
+        """One failure of a background part, or of a source of metrics."""
+        with self._lock:
+            self._errors[part] += 1
+
+    def families(self) -> Iterable[Metric]:
+        """All families."""
+        yield InfoMetricFamily("flowtrail_collector", "Which collector this is.", {"version": __version__})
+        errors = CounterMetricFamily(
+            "flowtrail_collector_errors", "Failures of a part; it was tried again.", labels=["part"]
+        )
+        with self._lock:
+            for part, count in sorted(self._errors.items()):
+                errors.add_metric([part], count)
+        yield errors
+        records = CounterMetricFamily(
+            "flowtrail_collector_records",
+            "Records read: events, dead letters, and without a type.",
+            labels=["kind"],
+        )
+        counts = self._store.saga_figures().counts
+        for kind in _RECORD_KINDS:
+            records.add_metric([kind], counts.get(("collector_records", (kind,)), 0))
+        yield records
+        watermark = watermark_ms(self._store)
+        behind = GaugeMetricFamily(
+            "flowtrail_collector_watermark_age_seconds", "Everything older than this has been read."
+        )
+        if watermark:
+            behind.add_metric([], max(self._time_seconds() - watermark / 1000, 0))
+        yield behind
+        size = GaugeMetricFamily("flowtrail_collector_store_bytes", "Size of the store on disk.")
+        size.add_metric([], self._store.size_bytes())
+        yield size
