@@ -98,7 +98,7 @@ class KafkaTail:
             consumer.close()
 
     def _settings(self) -> dict[str, Any]:
-        return self._connection.consumer_settings(
+        settings = self._connection.consumer_settings(
             group_id="flowtrail-collector",  # required by the client; never joined, never committed to
             client_id="flowtrail-collector",
             enable_auto_commit=False,
@@ -106,8 +106,8 @@ class KafkaTail:
             auto_offset_reset="error",
             fetch_wait_max_ms=200,
             queued_max_messages_kbytes=32_768,
-            error_cb=self._on_error,
         )
+        return {**settings, "error_cb": self._on_error}
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:

@@ -20,7 +20,7 @@ _MAX_MESSAGE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Where a dead letter came from and why. What a convention doesn't say is None. Times: ms since the epoch.
+    """Where a dead letter came from and why; None where that isn't said. Times: ms since the epoch.
 
     Attributes:
         convention: Who wrote the headers, e.g. `spring-kafka`; `unknown` if no convention fits.
@@ -207,7 +207,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "nservicebus", _NSERVICEBUS, "NServiceBus.FailedQ", "NServiceBus.ExceptionInfo.ExceptionType"
     ),
 )
-"""In the order in which they are tried: a dead letter that has been through several hands counts as ours first."""
+"""In the order in which they are tried: of several hands that wrote headers, ours counts first."""
 
 
 def read_dead_letter(headers: Any) -> DeadLetter:

@@ -29,8 +29,8 @@ def migrate(connection: sqlite3.Connection) -> None:
             version = known.get(part, 0)
             if version > len(migrations):
                 raise StoreError(
-                    f"the store was written by a newer flowtrail ({part} schema {version}): upgrade flowtrail,"
-                    " or name another file with --store"
+                    f"the store was written by a newer flowtrail ({part} schema {version}):"
+                    " upgrade flowtrail, or name another file with --store"
                 )
             for migration in migrations[version:]:
                 for statement in migration.split(";"):
