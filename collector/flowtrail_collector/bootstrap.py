@@ -28,7 +28,7 @@ from flowtrail_collector.ingest import Ingest
 from flowtrail_collector.lag import LagPoller, LagSettings, TimestampLog
 from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
-from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
 from flowtrail_collector.metrics.sagas import SagaMetrics
 from flowtrail_collector.metrics.spans import SpanMetrics
 from flowtrail_collector.otlp import SpanQueue
@@ -103,7 +103,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     supervisor = Supervisor([queue, tail, sweeper, lag], on_error=on_error)
     reads = SqliteTrailReads(database, flows)
     finder = TrailFinder(reads, spans, FlowTypes(flows.compensating, flows.types))
-    sources = [SagaMetrics(store, flows), DeadLetterMetrics(store), lag.metrics, SpanMetrics(queue), figures]
+    sources: list[MetricSource | RenderedSource] = [
+        SagaMetrics(store, flows),
+        DeadLetterMetrics(store, tail.dead_letter_depths),
+        lag.metrics,
+        SpanMetrics(queue),
+        figures,
+    ]
     routes = [
         *metrics_routes(Exposition(sources, on_error=on_error)),
         *health_routes(supervisor.problems, _status(config, database)),

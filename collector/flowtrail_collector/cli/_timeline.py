@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from flowtrail_collector.cli._output import format_seconds
+from flowtrail_collector.wording import format_span
 
 _TICK_EVERY_CELLS = 10
 
@@ -98,7 +98,7 @@ class Timeline:
         step = _round_step(self.total_seconds / max(1, self.cells // _TICK_EVERY_CELLS))
         ticks = []
         for number in range(int(self.total_seconds / step) + 1):
-            label = format_tick(number * step)
+            label = format_span(number * step)
             cell = self.cell(number * step)
             if cell + len(label) <= self.cells:
                 ticks.append((cell, label))
@@ -113,15 +113,6 @@ class Timeline:
                 line[cell : cell + len(label)] = label
                 end = cell + len(label) + 1
         return "".join(line)
-
-
-def format_tick(seconds: float) -> str:
-    """A round time span, as short as it can be written."""
-    if seconds == 0:
-        return "0"
-    if seconds < 60:
-        return format_seconds(seconds) if seconds < 1 else f"{seconds:g}s"
-    return format_seconds(seconds).replace(" 00s", "").replace(" 00m", "").replace(" 00h", "")
 
 
 _ROUND_UP_TO = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)

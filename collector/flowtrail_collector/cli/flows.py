@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from flowtrail_collector.cli._errors import EXIT_OK
-from flowtrail_collector.cli._output import console, format_seconds, print_json, printable
+from flowtrail_collector.cli._output import console, print_json, printable
 from flowtrail_collector.domain.flows import Flow, Step
+from flowtrail_collector.wording import format_span
 
 
 @click.group()
@@ -32,15 +34,20 @@ def check(file: Path, as_json: bool) -> int:
         return EXIT_OK
     out = console()
     for flow in found.by_name.values():
-        out.print(f"{printable(flow.name)}: starts with {_any(flow.starts)}{_within(flow.within_ms)}")
-        for step in flow.steps:
-            out.print(f"  {printable(step.name)}: {_step(step)}")
-        out.print(f"  completes with {_any(flow.completes)}")
-        if flow.cancels:
-            out.print(f"  cancelled by {_any(flow.cancels)}")
+        for line in _lines(flow):
+            out.print(line, soft_wrap=True)
     number = len(found.by_name)
     out.print(f"{file}: {number} {'flow' if number == 1 else 'flows'}, ok")
     return EXIT_OK
+
+
+def _lines(flow: Flow) -> Iterator[str]:
+    yield f"{printable(flow.name)}: starts with {_any(flow.starts)}{_within(flow.within_ms)}"
+    for step in flow.steps:
+        yield f"  {printable(step.name)}: {_step(step)}"
+    yield f"  completes with {_any(flow.completes)}"
+    if flow.cancels:
+        yield f"  cancelled by {_any(flow.cancels)}"
 
 
 def _any(types: tuple[str, ...]) -> str:
@@ -48,7 +55,7 @@ def _any(types: tuple[str, ...]) -> str:
 
 
 def _within(span_ms: int | None) -> str:
-    return f", within {format_seconds(span_ms / 1000)}" if span_ms is not None else ""
+    return f", within {format_span(span_ms / 1000)}" if span_ms is not None else ""
 
 
 def _step(step: Step) -> str:

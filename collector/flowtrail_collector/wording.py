@@ -1,0 +1,46 @@
+"""Times, ages and foreign text as people read them; shared by command line and console."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def printable(text: str) -> str:
+    """Text from outside without control characters, so that no terminal obeys it."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def format_seconds(seconds: float) -> str:
+    """A time span for people: `850µs`, `12ms`, `1.4s`, `2m 05s`, `3h 10m`, `4d 02h`."""
+    if seconds < 0:
+        return "-" + format_seconds(-seconds)
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f}µs" if seconds else "0s"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 10:
+        return f"{seconds:.2f}s"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    for size, name, small, small_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            return f"{whole // size}{name} {whole % size // small:02d}{small_name}"
+    return f"{whole}s"
+
+
+def format_span(seconds: float) -> str:
+    """A round time span as short as it can be written: `0`, `50ms`, `30s`, `2d`."""
+    if seconds == 0:
+        return "0"
+    if seconds < 60:
+        return format_seconds(seconds) if seconds < 1 else f"{seconds:g}s"
+    return format_seconds(seconds).replace(" 00s", "").replace(" 00m", "").replace(" 00h", "")
+
+
+def age(moment: str | None, *, now: datetime | None = None) -> str:
+    """How long ago an RFC 3339 moment was (`3m 20s ago`) or how far off it is (`in 2h 05m`)."""
+    if moment is None:
+        return ""
+    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()
+    return f"{format_seconds(seconds)} ago" if seconds >= 0 else f"in {format_seconds(-seconds)}"
