@@ -15,8 +15,8 @@ from flowtrail_collector.errors import ConfigurationError
 DEFAULT_LISTEN = "127.0.0.1:8090"
 DEFAULT_COLLECTOR_URL = "http://127.0.0.1:8090"
 # Topics that begin with an underscore are Kafka's own or a tool's.
-DEFAULT_TOPICS = r"^[^_].*"
-DEFAULT_DEAD_LETTER_TOPICS = r"(?i)(^|[._-])(dlq|dlt|dead[._-]?letters?)$"
+DEFAULT_TOPICS = r"[^_].*"
+DEFAULT_DEAD_LETTER_TOPICS = r"(?i)(.*[._-])?(dlq|dlt|dead[._-]?letters?)"
 
 _SPAN_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -77,8 +77,8 @@ class KafkaConfig:
     Attributes:
         bootstrap_servers: `host:port`, several joined by commas.
         consumer_config: A `.properties` file with further client settings (SASL, TLS), or None.
-        topics: Pattern of the topics whose events are followed.
-        dead_letter_topics: Pattern of the topics that hold dead letters.
+        topics: Pattern of the topics whose events are followed; it has to fit the whole name.
+        dead_letter_topics: The same for topics that hold dead letters, looked at first.
         start: Where to begin in a partition never read before: `earliest`, `latest`, or so long ago (`2h`).
     """
 

@@ -82,7 +82,7 @@ _OPTIONS = (
         show_envvar=True,
         default=DEFAULT_TOPICS,
         show_default=True,
-        help="Topics whose events are followed (regular expression).",
+        help="Topics whose events are followed (regular expression for the whole name).",
     ),
     click.option(
         "--dead-letter-topics",
@@ -90,7 +90,7 @@ _OPTIONS = (
         show_envvar=True,
         default=DEFAULT_DEAD_LETTER_TOPICS,
         show_default=True,
-        help="Topics that hold dead letters (regular expression).",
+        help="Topics that hold dead letters (regular expression for the whole name).",
     ),
     click.option(
         "--start",
