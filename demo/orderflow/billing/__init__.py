@@ -1,0 +1,1 @@
+"""Billing: charges customers' cards."""

@@ -1,0 +1,1 @@
+"""Customer Management: what customers ordered, how loyal they are, and what they are told."""

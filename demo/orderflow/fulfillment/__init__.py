@@ -1,0 +1,1 @@
+"""Fulfillment: packs and ships."""

@@ -1,0 +1,1 @@
+"""Inventory: sets goods aside for orders, and puts them back."""

@@ -1,0 +1,5 @@
+"""Recommendations: a sixth service, added later. It reads what is there from the start and touches no producer."""
+
+from orderflow.recommendations.service import build, often_bought_with
+
+__all__ = ["build", "often_bought_with"]
