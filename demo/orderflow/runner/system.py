@@ -1,0 +1,99 @@
+"""The running system: collector and services on free ports."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orderflow.platform.settings import SERVICES, qualified
+from orderflow.runner.broker import Broker
+from orderflow.runner.children import Child, Children
+
+COLLECTOR_PORT = 8090
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What runs.
+
+    Attributes:
+        collector_url: Of the collector.
+        orders_url: Of Order Management.
+        collector: The collector's process.
+        environment: What the services were started with.
+    """
+
+    collector_url: str
+    orders_url: str
+    collector: Child
+    environment: Mapping[str, str]
+
+
+def start_system(children: Children, broker: Broker, folder: Path, environment: Mapping[str, str]) -> System:
+    """Start the collector and the five services, and wait until they are ready.
+
+    Raises:
+        DemoError: One of them isn't.
+    """
+    collector = _start_collector(children, broker, folder, environment)
+    url = collector.wait_for(r"(http://\S+?:\d+)")[1]
+    settings = {
+        **environment,
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "ORDERFLOW_FOLDER": str(folder),
+        "ORDERFLOW_NAMESPACE": broker.namespace,
+        "FLOWTRAIL_OTLP_ENDPOINTS": url,
+        # The trail is shown seconds after the order: spans must not wait as long as by default (5 s).
+        "OTEL_BSP_SCHEDULE_DELAY": environment.get("OTEL_BSP_SCHEDULE_DELAY", "500"),
+    }
+    for variable in ("FLOWTRAIL_SERVICE", "OTEL_SERVICE_NAME", "FLOWTRAIL_BOOTSTRAP_SERVERS"):
+        settings.pop(variable, None)  # each service has its own name, and all have this broker
+    started = {
+        name: children.start(
+            name, [sys.executable, "-m", "orderflow", "serve", name, "--port", "0"], settings
+        )
+        for name in SERVICES
+    }
+    orders_url = started["orders"].wait_for(r"(http://\S+?:\d+)")[1]
+    return System(url, orders_url, collector, settings)
+
+
+def _start_collector(
+    children: Children, broker: Broker, folder: Path, environment: Mapping[str, str]
+) -> Child:
+    settings = {name: value for name, value in environment.items() if not name.startswith("FLOWTRAIL_")}
+    command = [
+        sys.executable, "-m", "flowtrail_collector", "collector", "run",
+        "--bootstrap-servers", broker.bootstrap_servers,
+        "--flows", str(write_flows(folder, broker.namespace)),
+        "--store", str(folder / "collector.sqlite"),
+        "--listen", f"127.0.0.1:{free_port(COLLECTOR_PORT)}",
+        "--topics", broker.topics_pattern,
+        "--dead-letter-topics", broker.dead_letters_pattern,
+        "--lag-interval", "1s",
+    ]  # fmt: skip
+    return children.start("collector", command, settings)
+
+
+def write_flows(folder: Path, namespace: str) -> Path:
+    """The flow file of this run: `by` names consumer groups, and those carry the namespace."""
+    text = (Path(__file__).parent.parent / "flows.yaml").read_text()
+    text = re.sub(r"\bby: ([\w-]+)", lambda found: f"by: {qualified(namespace, found[1])}", text)
+    path = folder / "flows.yaml"
+    path.write_text(text)
+    return path
+
+
+def free_port(preferred: int) -> int:
+    """The preferred port if nobody listens on it, else 0: any free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            return 0
+    return preferred
