@@ -121,11 +121,9 @@ def record_id(record: RecordLike) -> str:
 
 
 def timestamp_ms_of(record: Any) -> int | None:
-    """A record's timestamp in milliseconds since the epoch, whatever its client calls the field."""
-    stamp = getattr(record, "timestamp_ms", None)
-    if stamp is None:
-        stamp = getattr(record, "timestamp", None)
-    return stamp if isinstance(stamp, int) and stamp >= 0 else None
+    """A record's timestamp in milliseconds since the epoch."""
+    stamp = getattr(record, "timestamp", None)
+    return stamp if type(stamp) is int and stamp >= 0 else None
 
 
 def _timestamp(record: RecordLike) -> datetime | None:

@@ -7,9 +7,10 @@ import random
 import time
 from typing import Protocol
 
-_VERSION_7 = 0x7000
 _VARIANT = 0x8000_0000_0000_0000
 _RANDOM_B_BITS = 62
+_KEEP = (0xFFF << 64) | ((1 << _RANDOM_B_BITS) - 1)
+_RANDOM_B = (1 << _RANDOM_B_BITS) - 1
 
 
 class Ids(Protocol):
@@ -27,9 +28,10 @@ class Uuid7Ids:
     ids must be unique, not secret.
     """
 
-    __slots__ = ("_bits",)
+    __slots__ = ("_bits", "_stamp")
 
     def __init__(self) -> None:
+        self._stamp = (0, "")
         self._seed()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._seed)
@@ -39,7 +41,14 @@ class Uuid7Ids:
 
     def new_id(self) -> str:
         """A fresh UUIDv7 in its usual spelling."""
-        return format_uuid7(time.time_ns() // 1_000_000, self._bits(74))
+        # Like `format_uuid7`, but the part that says the time is spelled once per millisecond.
+        now_ms = time.time_ns() // 1_000_000
+        known_ms, prefix = self._stamp
+        if now_ms != known_ms:
+            prefix = format_uuid7(now_ms, 0)[:15]
+            self._stamp = now_ms, prefix
+        digits = f"{self._bits(76) & _KEEP | _VARIANT:019x}"
+        return f"{prefix}{digits[:3]}-{digits[3:7]}-{digits[7:]}"
 
 
 class SeededIds:
@@ -67,11 +76,10 @@ def format_uuid7(unix_ms: int, random_bits: int) -> str:
         unix_ms: Milliseconds since the epoch; the low 48 bits are used.
         random_bits: 74 bits.
     """
-    low = _VARIANT | (random_bits & ((1 << _RANDOM_B_BITS) - 1))
-    digits = (
-        f"{((unix_ms & 0xFFFFFFFFFFFF) << 16) | _VERSION_7 | (random_bits >> _RANDOM_B_BITS):016x}{low:016x}"
-    )
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    time = f"{unix_ms & 0xFFFFFFFFFFFF:012x}"
+    high, low = random_bits >> _RANDOM_B_BITS, _VARIANT | (random_bits & _RANDOM_B)
+    digits = f"{(high << 64) | low:019x}"
+    return f"{time[:8]}-{time[8:]}-7{digits[:3]}-{digits[3:7]}-{digits[7:]}"
 
 
 UUID7_IDS = Uuid7Ids()

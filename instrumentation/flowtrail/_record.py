@@ -44,3 +44,8 @@ class Record:
     key: bytes | None = None
     value: bytes | None = None
     headers: Headers = ()
+
+    @property
+    def timestamp(self) -> int | None:
+        """`timestamp_ms` under the name that kafka-python and aiokafka give it."""
+        return self.timestamp_ms

@@ -19,7 +19,7 @@ def write_headers(headers: Any, ours: list[Header]) -> list[Header]:
     if not headers:
         return ours
     replaced = {name for name, _ in ours}
-    return [header for header in as_pairs(headers) if _name_of(header) not in replaced] + ours
+    return [header for header in as_pairs(headers) if name_of(header) not in replaced] + ours
 
 
 def as_pairs(headers: Iterable[Header] | Mapping[str, Any] | None) -> Iterable[Header]:
@@ -29,13 +29,13 @@ def as_pairs(headers: Iterable[Header] | Mapping[str, Any] | None) -> Iterable[H
     return list(headers.items()) if isinstance(headers, Mapping) else headers
 
 
-def _name_of(header: Any) -> Any:
+def name_of(header: Any) -> str | None:
+    """The name in a (name, value) pair; None if it isn't one."""
     try:
         name = header[0]
-        hash(name)
     except (TypeError, IndexError, KeyError):
         return None
-    return name
+    return name if isinstance(name, str) else None
 
 
 def clean_text(value: object, max_bytes: int) -> bytes:
@@ -45,7 +45,7 @@ def clean_text(value: object, max_bytes: int) -> bytes:
         value: What should be said.
         max_bytes: Longest value in bytes; what is longer is cut at a character.
     """
-    text = value if isinstance(value, str) else str(value)
+    text = value if type(value) is str else str(value)
     if not text.isprintable():
         text = "".join(character if character.isprintable() else "?" for character in text)
     data = text.encode("utf-8", "replace")

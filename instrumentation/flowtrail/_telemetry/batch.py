@@ -19,7 +19,7 @@ from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.operations import end_with
 from flowtrail._telemetry.processing import Decode, Processing
-from flowtrail._telemetry.spans import SPAN_KEY
+from flowtrail._telemetry.spans import SPAN_KEY, parent_in
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
@@ -28,14 +28,10 @@ if TYPE_CHECKING:
 class BatchItem(Processing):
     """One message of a batch: its flow and event are current inside, the span is the batch's."""
 
-    __slots__ = ()
     _timed_as_batch = True
 
     def _start(self, telemetry: Telemetry, current: Context) -> None:
-        self._note_waiting(telemetry.time_ns())
-        above: Any = current.get(SPAN_KEY)
-        own = above.get_span_context() if above is not None else None
-        self.trace_context = own if own is not None and own.is_valid else None
+        self.trace_context = parent_in(current)
         otel_context.attach(Context({**current, FLOW_KEY: self}))
 
 
@@ -100,10 +96,7 @@ class ProcessingBatch:
         self._started_ns = telemetry.monotonic_ns()
         try:
             current = otel_context.get_current()
-            above: Any = current.get(SPAN_KEY)
-            parent = above.get_span_context() if above is not None else None
-            if parent is not None and not parent.is_valid:
-                parent = None
+            parent = parent_in(current)
             topics = sorted({item.record.topic for item in self.items})
             name = f"process {topics[0]}" if len(topics) == 1 else "process"
             span, own = telemetry.starter.begin(

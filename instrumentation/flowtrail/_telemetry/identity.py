@@ -56,22 +56,45 @@ class EventHeaders:
         return ours
 
 
-def identify(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids) -> None:
-    """Ids of a publication that brings no headers of ours: the flow's, or those of a new flow."""
-    event_id = sending.event_id = id or ids.new_id()
-    if flow is not None:
-        sending.correlation_id = flow.correlation_id or event_id
-        sending.causation_id = flow.causation_id
+def identify(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids) -> list[Header]:
+    """Ids of a publication that brings no headers of ours: the flow's, or those of a new flow.
+
+    Returns:
+        The headers that say so.
+    """
+    if id is None:
+        event_id = sending.event_id = ids.new_id()
+        id_header = event_id.encode()
     else:
-        # A given id need not be unique beyond its source, so it can't name a flow.
-        sending.correlation_id = event_id if id is None else ids.new_id()
-        sending.causation_id = None
+        event_id = sending.event_id = id
+        id_header = _text(names.ID, id)
+    if flow is not None:
+        correlation_id = sending.correlation_id = flow.correlation_id or event_id
+        causation_id = sending.causation_id = flow.causation_id
+        headers: list[Header] = [
+            (names.ID, id_header),
+            (names.CORRELATION_ID, _text(names.CORRELATION_ID, correlation_id)),
+        ]
+        if causation_id is not None:
+            headers.append((names.CAUSATION_ID, _text(names.CAUSATION_ID, causation_id)))
+        return headers
+    if id is None:
+        sending.correlation_id = event_id
+        return [(names.ID, id_header), (names.CORRELATION_ID, id_header)]
+    # A given id need not be unique beyond its source, so it can't name a flow.
+    sending.correlation_id = ids.new_id()
+    return [(names.ID, id_header), (names.CORRELATION_ID, sending.correlation_id.encode())]
 
 
-def identify_own(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids, given: Envelope) -> None:
+def identify_own(
+    sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids, given: Envelope
+) -> list[Header]:
     """Ids of a publication whose caller brings headers of ours: the event is the caller's, the flow is not.
 
     Inside a handler the flow's correlation and causation win; outside, the caller's stand.
+
+    Returns:
+        The headers that say so.
     """
     event_id = sending.event_id = id or given.id or ids.new_id()
     sending.type = sending.type or given.type
@@ -82,6 +105,13 @@ def identify_own(sending: Sending, flow: FlowLike | None, id: str | None, ids: I
         fresh = event_id if id is None and given.id is None else None
         sending.correlation_id = given.correlation_id or fresh or ids.new_id()
         sending.causation_id = given.causation_id
+    headers: list[Header] = [
+        (names.ID, _text(names.ID, event_id)),
+        (names.CORRELATION_ID, _text(names.CORRELATION_ID, sending.correlation_id)),
+    ]
+    if sending.causation_id is not None:
+        headers.append((names.CAUSATION_ID, _text(names.CAUSATION_ID, sending.causation_id)))
+    return headers
 
 
 def identify_forwarded(sending: Sending, flow: FlowLike | None, ids: Ids, given: Envelope) -> list[Header]:

@@ -1,8 +1,8 @@
 """One log record per publication and per consumption, and failures of our own.
 
-The records are ordinary `logging.LogRecord`s, filled in one step instead of by their constructor, which would
-look up for each message what is the same for all. Every field is an attribute of the record, for
-formatters that write JSON, and part of the message, for those that write text.
+The records are `logging.LogRecord`s that fill themselves when somebody looks: handlers that drop a record, or
+only compare its level, don't pay for what a formatter would need. Every field is an attribute of the record,
+for formatters that write JSON, and part of the message, for those that write text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Any
+from threading import get_ident
+from typing import Any, Protocol
 
 PUBLISH = logging.getLogger("flowtrail.publish")
 CONSUME = logging.getLogger("flowtrail.consume")
@@ -18,57 +19,117 @@ INTERNAL = logging.getLogger("flowtrail")
 
 RAISE_VARIABLE = "FLOWTRAIL_RAISE_INTERNAL_ERRORS"
 
-_PUBLISH_TEXT = (
+PUBLISH_TEXT = (
     "publish topic=%(topic)s partition=%(partition)s offset=%(offset)s type=%(event_type)s id=%(event_id)s "
     "correlation_id=%(correlation_id)s causation_id=%(causation_id)s outcome=%(outcome)s "
     "duration_ms=%(duration_ms).3f"
 )
-_CONSUME_TEXT = (
+CONSUME_TEXT = (
     "consume topic=%(topic)s partition=%(partition)s offset=%(offset)s group=%(group)s type=%(event_type)s "
     "id=%(event_id)s correlation_id=%(correlation_id)s causation_id=%(causation_id)s attempt=%(attempt)s "
     "outcome=%(outcome)s duration_ms=%(duration_ms).3f"
 )
+_TEXTS = (PUBLISH_TEXT, CONSUME_TEXT)
+
 _reported: set[str] = set()
-_START = logging.makeLogRecord({}).created - logging.makeLogRecord({}).relativeCreated / 1000
+_first = logging.makeLogRecord({})
+_PROGRAM_START = _first.created - _first.relativeCreated / 1000
 _templates: dict[tuple[str, int], dict[str, Any]] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_templates.clear)
 
 
-def log_publish(level: int, fields: dict[str, Any], now_ns: int) -> None:
-    """A publication ended; called only if `PUBLISH` is enabled for the level."""
-    _log(PUBLISH, level, _PUBLISH_TEXT, fields, now_ns)
+class Reportable(Protocol):
+    """A publication or a handling that has ended."""
+
+    def log_fields(self) -> dict[str, Any]:
+        """What the log record says about it."""
+        ...
 
 
-def log_consume(level: int, fields: dict[str, Any], now_ns: int) -> None:
-    """A handling ended; called only if `CONSUME` is enabled for the level."""
-    _log(CONSUME, level, _CONSUME_TEXT, fields, now_ns)
+class MessageRecord(logging.LogRecord):
+    """A log record that fills itself, with a message made of its own attributes."""
+
+    def __init__(self, name: str, level: int, now_ns: int, of: Reportable) -> None:
+        # Deliberately without super().__init__: it does the work that this class puts off.
+        self.name = name
+        self.levelno = level
+        self._now_ns = now_ns
+        self._thread = get_ident()
+        self._of = of
+
+    def __getattr__(self, attribute: str) -> Any:
+        own = _own_dict(self)
+        if "_of" not in own:
+            raise AttributeError(attribute)
+        self._fill(own)
+        return getattr(self, attribute)
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        own = _own_dict(self)
+        if "_of" in own:
+            self._fill(own)
+        return own
+
+    def _fill(self, own: dict[str, Any]) -> None:
+        of: Reportable = own.pop("_of")
+        thread, now_ns = own.pop("_thread"), own.pop("_now_ns")
+        set_by_others = dict(own)
+        text = PUBLISH_TEXT if self.name == PUBLISH.name else CONSUME_TEXT
+        own.update(_templates.get((text, self.levelno)) or _template(self.name, text, self.levelno))
+        created = now_ns / 1e9
+        own.update(of.log_fields())
+        own.update(
+            created=created,
+            msecs=now_ns // 1_000_000 % 1000 + 0.0,
+            relativeCreated=(created - _PROGRAM_START) * 1000,
+            thread=thread,
+            threadName=_thread_name(thread),
+        )
+        own.update(set_by_others)
+
+    def getMessage(self) -> str:
+        """The line; once a queue handler has put the finished line into `msg`, that."""
+        if self.msg in _TEXTS:
+            return str(self.msg % self.__dict__)
+        return super().getMessage()
+
+    def __reduce__(self) -> Any:
+        return logging.makeLogRecord, ({**self.__dict__, "msg": self.getMessage(), "args": None},)
 
 
-def _log(logger: logging.Logger, level: int, text: str, fields: dict[str, Any], now_ns: int) -> None:
-    if logging.getLogRecordFactory() is not logging.LogRecord:
+_own_dict: Any = logging.LogRecord.__dict__["__dict__"].__get__
+_factory = logging.getLogRecordFactory
+
+
+def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> None:
+    """Log the end of a publication or a handling; called only if the logger is enabled for the level.
+
+    Args:
+        logger: `PUBLISH` or `CONSUME`.
+        level: Level of the record.
+        now_ns: Nanoseconds since the epoch.
+        of: What has ended; it must not change any more.
+    """
+    if _factory() is not logging.LogRecord:
         # The program makes its own kind of record; it gets them.
+        text, fields = PUBLISH_TEXT if logger is PUBLISH else CONSUME_TEXT, of.log_fields()
         logger.log(level, text, fields, extra=fields)
         return
-    template = _templates.get((text, level)) or _template(logger, text, level)
-    created = now_ns / 1e9
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    record.__dict__ = {
-        **template,
-        **fields,
-        "args": fields,
-        "created": created,
-        "msecs": now_ns // 1_000_000 % 1000 + 0.0,
-        "relativeCreated": (created - _START) * 1000,
-        "thread": threading.get_ident(),
-        "threadName": threading.current_thread().name,
-    }
-    logger.handle(record)
+    logger.handle(MessageRecord(logger.name, level, now_ns, of))
 
 
-def _template(logger: logging.Logger, text: str, level: int) -> dict[str, Any]:
-    record = logging.LogRecord(logger.name, level, __file__, 0, text, None, None, func="flowtrail")
-    template = _templates[text, level] = dict(record.__dict__)
+def _thread_name(ident: int) -> str | None:
+    current = threading.current_thread()
+    if current.ident == ident:
+        return current.name
+    return next((thread.name for thread in threading.enumerate() if thread.ident == ident), None)
+
+
+def _template(name: str, text: str, level: int) -> dict[str, Any]:
+    record = logging.LogRecord(name, level, __file__, 0, text, None, None, func="flowtrail")
+    template = _templates[text, level] = dict(vars(record))
     return template
 
 

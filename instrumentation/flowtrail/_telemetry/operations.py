@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from flowtrail._telemetry import attributes, definitions
 from flowtrail._telemetry.errors import error_type_of
-from flowtrail._telemetry.spans import SPAN_KEY
+from flowtrail._telemetry.spans import parent_in
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
@@ -91,13 +91,11 @@ class Operation:
 
     def _make_span(self, topic: str, error: BaseException | None) -> None:
         current = otel_context.get_current()
-        above: Any = current.get(SPAN_KEY)
-        parent = above.get_span_context() if above is not None else None
         span, _ = self._telemetry.starter.begin(
             f"{self._name} {topic}" if topic else self._name,
             SpanKind.CLIENT,
             current,
-            parent if parent is not None and parent.is_valid else None,
+            parent_in(current),
             lambda: self._attributes(topic),
             start_ns=self._wall_ns,
         )

@@ -18,14 +18,17 @@ from flowtrail._headers.tracecontext import span_context_of, with_baggage
 from flowtrail._record import RecordLike
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
-from flowtrail._telemetry.logs import CONSUME, log_consume
+from flowtrail._telemetry.logs import CONSUME, report
 from flowtrail._telemetry.routes import ProcessRoute
-from flowtrail._telemetry.spans import SPAN_KEY
+from flowtrail._telemetry.spans import SPAN_KEY, parent_in
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
 
 Decode = Callable[[Envelope, Any], Any]
+
+_attach = otel_context.attach
+_current = otel_context.get_current
 
 
 class Processing:
@@ -37,40 +40,26 @@ class Processing:
     Attributes:
         record: The record as the client handed it over.
         envelope: Its parsed headers.
-        group: The consumer group, if known.
         attempt: 1 for the first try.
         event_id: `ce_id`, or a stable id made of topic, partition and offset.
         correlation_id: Id of the flow.
         causation_id: What the events that are published inside are caused by: `event_id`.
         outcome: How it ended: `ok`, `error`, or what the caller sets: `retry`, `dead_letter`, `duplicate`...
         span: The process span; None if nothing is recorded.
+        trace_context: The trace that the handler runs in; None if there is none.
+        seconds: How long it took, once it is over.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_decode",
-        "_error",
-        "_event",
-        "_links",
-        "_outer",
-        "_route",
-        "_started_ns",
-        "_telemetry",
-        "_waited",
-        "attempt",
-        "causation_id",
-        "correlation_id",
-        "envelope",
-        "event_id",
-        "outcome",
-        "record",
-        "span",
-        "trace_context",
-    )  # fmt: skip
-
+    # Defaults on the class instead of assignments per message: this is made for each one.
+    outcome: str | None = None
+    span: Span | None = None
+    trace_context: SpanContext | None = None
+    seconds = 0.0
     _timed_as_batch = False
-    span: Span | None
-    trace_context: SpanContext | None
+    _error: BaseException | None = None
+    _event: Event[Any] | None = None
+    _outer: Context | None = None
+    _waited: float | None = None
 
     def __init__(
         self,
@@ -78,27 +67,22 @@ class Processing:
         route: ProcessRoute,
         record: RecordLike,
         envelope: Envelope,
-        attempt: int,
-        decode: Decode | None,
+        attempt: int = 1,
+        decode: Decode | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._route = route
         self._decode = decode
-        self._error: BaseException | None = None
-        self._event: Event[Any] | None = None
-        self._outer: Context | None = None
-        self._waited: float | None = None
         self.record = record
         self.envelope = envelope
         self.attempt = attempt
-        self.outcome: str | None = None
-        self.event_id = self.causation_id = envelope.id or record_id(record)
-        self.correlation_id = envelope.correlation_id or self.event_id
+        event_id = self.event_id = self.causation_id = envelope.id or record_id(record)
+        self.correlation_id = envelope.correlation_id or event_id
 
     @property
     def group(self) -> str | None:
         """The consumer group, None if unknown."""
-        return self._route.group or None
+        return self._route.group
 
     @property
     def event(self) -> Event[Any]:
@@ -118,23 +102,25 @@ class Processing:
     def __enter__(self) -> Processing:
         """Start the span and make it, the flow and the event current."""
         telemetry = self._telemetry
-        self.span = self.trace_context = None
         self._started_ns = telemetry.monotonic_ns()
-        outer = self._outer = otel_context.get_current()
+        outer = self._outer = _current()
         try:
-            self._start(telemetry, outer)
+            if self.attempt == 1:
+                stamp = timestamp_ms_of(self.record)
+                if stamp is not None:
+                    self._waited = telemetry.time_ns() / 1e9 - stamp / 1e3
+            envelope = self.envelope
+            if telemetry.tracing or envelope.traceparent is not None or envelope.baggage is not None:
+                self._start(telemetry, outer)
+            else:
+                _attach(Context({**outer, FLOW_KEY: self}))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("processing", failure)
         return self
 
     def _start(self, telemetry: Telemetry, current: Context) -> None:
         envelope = self.envelope
-        now_ns = telemetry.time_ns()
-        self._note_waiting(now_ns)
-        above: Any = current.get(SPAN_KEY)
-        parent = above.get_span_context() if above is not None else None
-        if parent is not None and not parent.is_valid:
-            parent = None
+        parent = parent_in(current)
         links: tuple[Link, ...] = ()
         if envelope.traceparent is not None:
             remote = span_context_of(envelope)
@@ -147,22 +133,15 @@ class Processing:
         if envelope.baggage is not None:
             current = with_baggage(current, envelope, telemetry.baggage_keys)
         span, own = telemetry.starter.begin(
-            self._route.span_name, SpanKind.CONSUMER, current, parent, self.attributes, links, now_ns
+            self._route.span_name, SpanKind.CONSUMER, current, parent, self.attributes, links
         )
         self.span, self.trace_context = span, own
         if span is None and own is not None:
             span = NonRecordingSpan(own)
         if span is not None:
-            context = Context({**current, SPAN_KEY: span, FLOW_KEY: self})
+            _attach(Context({**current, SPAN_KEY: span, FLOW_KEY: self}))
         else:
-            context = Context({**current, FLOW_KEY: self})
-        otel_context.attach(context)
-
-    def _note_waiting(self, now_ns: int) -> None:
-        if self.attempt == 1:
-            stamp = timestamp_ms_of(self.record)
-            if stamp is not None:
-                self._waited = (now_ns - stamp * 1_000_000) / 1e9
+            _attach(Context({**current, FLOW_KEY: self}))
 
     def attributes(self) -> dict[str, Any]:
         """The process span's attributes at its start."""
@@ -202,39 +181,45 @@ class Processing:
             error: What the handler raised.
             restore: Whether to make the context current again that was before.
         """
-        outer, self._outer = self._outer, None
+        outer = self._outer
         if restore and outer is not None:
             # Not by token: a task other than the one that entered may leave.
-            otel_context.attach(outer)
+            _attach(outer)
+        self._outer = None
         telemetry = self._telemetry
         try:
-            self._finish(telemetry, error if error is not None else self._error)
+            seconds = self.seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+            if error is None:
+                error = self._error
+            kind = "" if error is None else error_type_of(error)
+            if self.outcome is None:
+                self.outcome = "error" if kind else "ok"
+            if self.span is not None:
+                self._end_span(self.span, error, kind)
+            if kind or self.attempt > 1 or self._timed_as_batch:
+                timed = None if self._timed_as_batch else seconds
+                self._route.record_other(timed, kind, self._waited, self.attempt == 1)
+            else:
+                self._route.record(seconds, self._waited)
+            level = logging.WARNING if kind else logging.INFO
+            if CONSUME.isEnabledFor(level):
+                report(CONSUME, level, telemetry.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("processing", failure)
 
-    def _finish(self, telemetry: Telemetry, error: BaseException | None) -> None:
-        kind = "" if error is None else error_type_of(error)
-        if self.outcome is None:
-            self.outcome = "error" if kind else "ok"
-        seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
-        span = self.span
-        if span is not None:
-            if error is not None and span.is_recording():
-                span.set_attribute(attributes.ERROR_TYPE, kind)
-                span.record_exception(error)
-                span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
-            if self.outcome not in ("ok", "error"):
-                span.set_attribute(attributes.OUTCOME, self.outcome)
-            span.end()
-        timed = None if self._timed_as_batch else seconds
-        self._route.record(timed, kind, self._waited, first=self.attempt == 1)
-        level = logging.WARNING if kind else logging.INFO
-        if CONSUME.isEnabledFor(level):
-            log_consume(level, self._log_fields(seconds), telemetry.time_ns())
+    def _end_span(self, span: Span, error: BaseException | None, kind: str) -> None:
+        if error is not None and span.is_recording():
+            span.set_attribute(attributes.ERROR_TYPE, kind)
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
+        if self.outcome not in ("ok", "error"):
+            span.set_attribute(attributes.OUTCOME, self.outcome or "")
+        span.end()
 
-    def _log_fields(self, seconds: float) -> dict[str, Any]:
-        record, envelope = self.record, self.envelope
-        fields: dict[str, Any] = {
+    def log_fields(self) -> dict[str, Any]:
+        """What the log record says about it."""
+        record, envelope, trace_context = self.record, self.envelope, self.trace_context
+        return {
             "topic": record.topic,
             "partition": record.partition,
             "offset": record.offset,
@@ -243,10 +228,8 @@ class Processing:
             "event_id": self.event_id,
             "correlation_id": self.correlation_id,
             "causation_id": envelope.causation_id,
+            "trace_id": None if trace_context is None else f"{trace_context.trace_id:032x}",
             "attempt": self.attempt,
             "outcome": self.outcome,
-            "duration_ms": seconds * 1e3,
+            "duration_ms": self.seconds * 1e3,
         }
-        if self.trace_context is not None:
-            fields["trace_id"] = f"{self.trace_context.trace_id:032x}"
-        return fields

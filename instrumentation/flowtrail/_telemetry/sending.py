@@ -10,7 +10,7 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 from flowtrail._record import Header
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
-from flowtrail._telemetry.logs import PUBLISH, log_publish
+from flowtrail._telemetry.logs import PUBLISH, report
 from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.spans import MessageSpan
 
@@ -30,38 +30,33 @@ class Sending:
         subject: Aggregate id.
         route: What is the same for all messages of its topic.
         span: The send span; None if nothing is recorded.
+        trace_context: The trace that it carries; None if there is none.
+        value_size: Payload size in bytes, None if unknown.
+        error_type: What went wrong, once it has ended; empty if nothing did.
+        seconds: How long it took, once it has ended.
     """
 
-    __slots__ = (
-        "_key", "_over", "_started_ns", "_telemetry", "_tombstone", "_value_size", "causation_id",
-        "correlation_id", "event_id", "headers", "route", "span", "subject", "trace_context", "type",
-    )  # fmt: skip
-
+    # Defaults on the class instead of assignments per message: this is made for each one.
     headers: list[Header]
     event_id: str
     correlation_id: str
-    causation_id: str | None
-    span: Span | None
-    trace_context: SpanContext | None
+    causation_id: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    span: Span | None = None
+    trace_context: SpanContext | None = None
+    value_size: int | None = None
+    error_type = ""
+    seconds = 0.0
+    _over = False
+    _partition: int | None = None
+    _offset: int | None = None
 
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        route: SendRoute,
-        type: str | None,
-        subject: str | None,
-        key: object,
-        value_size: int | None,
-        tombstone: bool,
-    ) -> None:
+    def __init__(self, telemetry: Telemetry, route: SendRoute, key: object, tombstone: bool) -> None:
         self._telemetry = telemetry
         self.route = route
-        self.type = type
-        self.subject = subject
         self._key = key
-        self._value_size = value_size
         self._tombstone = tombstone
-        self._over = False
         self._started_ns = telemetry.monotonic_ns()
 
     @property
@@ -84,49 +79,52 @@ class Sending:
             found[attributes.CAUSATION_ID] = self.causation_id
         if self._key is not None:
             found[attributes.KAFKA_KEY] = attributes.key_text(self._key)
-        if self._value_size is not None:
-            found[attributes.BODY_SIZE] = self._value_size
+        if self.value_size is not None:
+            found[attributes.BODY_SIZE] = self.value_size
         if self._tombstone:
             found[attributes.KAFKA_TOMBSTONE] = True
         return found
 
     def done(self, partition: int | None = None, offset: int | None = None) -> None:
         """The broker acknowledged it; from any thread, only the first call counts, never raises."""
-        self._finish(None, partition, offset)
-
-    def fail(self, error: BaseException | str) -> None:
-        """It failed; from any thread, only the first call counts, never raises."""
-        self._finish(error, None, None)
+        if self._over:
+            return
+        self._over = True
+        self._partition, self._offset = partition, offset
+        telemetry = self._telemetry
+        try:
+            seconds = self.seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+            if self.span is not None:
+                self._end_span(self.span, None, "")
+            self.route.record(seconds)
+            if PUBLISH.isEnabledFor(logging.INFO):
+                report(PUBLISH, logging.INFO, telemetry.time_ns(), self)
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            telemetry.internal_error("sending", failure)
 
     def acked(self, metadata: Any) -> None:
         """`done` as a callback that takes a client's record metadata."""
-        self._finish(None, getattr(metadata, "partition", None), getattr(metadata, "offset", None))
+        self.done(getattr(metadata, "partition", None), getattr(metadata, "offset", None))
 
-    def _finish(self, error: BaseException | str | None, partition: int | None, offset: int | None) -> None:
+    def fail(self, error: BaseException | str) -> None:
+        """It failed; from any thread, only the first call counts, never raises."""
         if self._over:
             return
         self._over = True
         telemetry = self._telemetry
         try:
-            seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
-            kind = "" if error is None else error_type_of(error)
+            self.seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+            kind = self.error_type = error_type_of(error)
             if self.span is not None:
-                self._end_span(self.span, error, kind, partition, offset)
-            self.route.record(seconds, kind)
-            level = logging.ERROR if kind else logging.INFO
-            if PUBLISH.isEnabledFor(level):
-                log_publish(level, self._log_fields(kind, seconds, partition, offset), telemetry.time_ns())
+                self._end_span(self.span, error, kind)
+            self.route.record_failure(self.seconds, kind)
+            if PUBLISH.isEnabledFor(logging.ERROR):
+                report(PUBLISH, logging.ERROR, telemetry.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("sending", failure)
 
-    def _end_span(
-        self,
-        span: Span,
-        error: BaseException | str | None,
-        kind: str,
-        partition: int | None,
-        offset: int | None,
-    ) -> None:
+    def _end_span(self, span: Span, error: BaseException | str | None, kind: str) -> None:
+        partition, offset = self._partition, self._offset
         if type(span) is MessageSpan:
             put = span.put
         elif span.is_recording():
@@ -145,20 +143,18 @@ class Sending:
             span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
         span.end()
 
-    def _log_fields(
-        self, kind: str, seconds: float, partition: int | None, offset: int | None
-    ) -> dict[str, Any]:
-        fields: dict[str, Any] = {
+    def log_fields(self) -> dict[str, Any]:
+        """What the log record says about it."""
+        trace_context = self.trace_context
+        return {
             "topic": self.route.topic,
-            "partition": partition,
-            "offset": offset,
+            "partition": self._partition,
+            "offset": self._offset,
             "event_type": self.type,
             "event_id": self.event_id,
             "correlation_id": self.correlation_id,
             "causation_id": self.causation_id,
-            "outcome": kind or "ok",
-            "duration_ms": seconds * 1e3,
+            "trace_id": None if trace_context is None else f"{trace_context.trace_id:032x}",
+            "outcome": self.error_type or "ok",
+            "duration_ms": self.seconds * 1e3,
         }
-        if self.trace_context is not None:
-            fields["trace_id"] = f"{self.trace_context.trace_id:032x}"
-        return fields

@@ -149,6 +149,15 @@ class SdkStarter(Starter):
         return span, own
 
 
+def parent_in(context: Context) -> SpanContext | None:
+    """The valid span context that is current in a context; None if there is none."""
+    current: Any = context.get(SPAN_KEY)
+    if current is None:
+        return None
+    found: SpanContext = current.get_span_context()
+    return found if found.is_valid else None
+
+
 def below(context: Context, parent: SpanContext | None) -> Context:
     """A context in which a span context is current; the same one if there is nothing to change."""
     current: Any = context.get(SPAN_KEY)

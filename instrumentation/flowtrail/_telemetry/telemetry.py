@@ -19,7 +19,7 @@ from flowtrail._context import FLOW_KEY, FlowContext
 from flowtrail._headers import CORRELATION_ALIASES, Envelope, names, read_headers
 from flowtrail._headers.structured import is_structured, read_structured
 from flowtrail._headers.tracecontext import format_traceparent, span_context_of, trace_headers
-from flowtrail._headers.write import as_pairs, clean_text
+from flowtrail._headers.write import as_pairs, name_of
 from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._record import Header, RecordLike
 from flowtrail._telemetry import definitions
@@ -41,7 +41,7 @@ from flowtrail._telemetry.processing import Decode, Processing
 from flowtrail._telemetry.providers import choose_meter_provider, choose_tracer_provider, service_name
 from flowtrail._telemetry.routes import ProcessRoute, SendRoute
 from flowtrail._telemetry.sending import Sending
-from flowtrail._telemetry.spans import SPAN_KEY, starter_for
+from flowtrail._telemetry.spans import SPAN_KEY, NoStarter, parent_in, starter_for
 from flowtrail._version import __version__
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
@@ -88,6 +88,7 @@ class Telemetry:
         self._provider, self._owns_provider = choose_tracer_provider(self.service, tracer_provider)
         self.tracer = trace.get_tracer("flowtrail", __version__, self._provider, SCHEMA_URL)
         self.starter = starter_for(self.tracer)
+        self.tracing = type(self.starter) is not NoStarter
         meters = None if registry is not None else choose_meter_provider(meter_provider)
         if meters is not None:
             self.metrics = Families(meters.get_meter("flowtrail", __version__, SCHEMA_URL))
@@ -143,61 +144,47 @@ class Telemetry:
             The publication with its headers; report its end with `done` or `fail`.
         """
         route = self._send_routes.get((topic, client_id)) or self._new_send_route(topic, client_id)
-        sending = Sending(self, route, type, subject, key, value_size, tombstone)
+        sending = Sending(self, route, key, tombstone)
         current = context.context if context is not None else otel_context.get_current()
         flow: FlowLike | None = current.get(FLOW_KEY)  # type: ignore[assignment]
         given: list[Header] = list(as_pairs(headers)) if headers else []
         carried: Envelope | None = None
-        ours: list[Header] = []
-        if forward or (given and not OUR_NAMES.isdisjoint(_names_of(given))):
+        if type is not None:
+            sending.type, sending.subject = type, subject
+        if value_size is not None:
+            sending.value_size = value_size
+        if forward or (given and not OUR_NAMES.isdisjoint([name_of(header) for header in given])):
             carried = read_headers(given, self.correlation_aliases)
-        if forward and carried is not None:
+        if carried is None:
+            ours = identify(sending, flow, id, self.ids)
+        elif forward:
             ours = identify_forwarded(sending, flow, self.ids, carried)
         else:
-            if carried is not None:
-                identify_own(sending, flow, id, self.ids, carried)
-            else:
-                identify(sending, flow, id, self.ids)
-            ours = self._flow_headers(sending)
-            if type is not None:
-                event = EventHeaders(type, source or self.source, subject, sequence, time, dataschema)
-                ours[:1] = event.write(ours[0][1], self.time_ns())  # type: ignore[arg-type]
-            if content_type is not None:
-                ours.append((names.CONTENT_TYPE, content_type.encode()))
-        self._start(sending, current, ours, carried)
+            ours = identify_own(sending, flow, id, self.ids, carried)
+        if type is not None and not forward:
+            event = EventHeaders(type, source or self.source, subject, sequence, time, dataschema)
+            ours[:1] = event.write(ours[0][1] or b"", self.time_ns())
+        if content_type is not None and not forward:
+            ours.append((names.CONTENT_TYPE, content_type.encode()))
+        if self.tracing or SPAN_KEY in current or carried is not None or self.baggage_keys:
+            self._start(sending, current, ours, carried)
         if given:
-            replaced = TRACE_NAMES.union([name for name, _ in ours])
-            if sending.trace_context is None:
-                replaced -= TRACE_NAMES
-            ours = [header for header in given if _name_of(header) not in replaced] + ours
+            replaced = {name for name, _ in ours}
+            if sending.trace_context is not None:
+                replaced |= TRACE_NAMES
+            replaced.add(names.BAGGAGE)
+            ours = [header for header in given if name_of(header) not in replaced] + ours
         sending.headers = ours
         return sending
-
-    def _flow_headers(self, sending: Sending) -> list[Header]:
-        event_id = clean_text(sending.event_id, names.MAX_BYTES[names.ID])
-        if sending.correlation_id is sending.event_id:
-            return [(names.ID, event_id), (names.CORRELATION_ID, event_id)]
-        limit = names.MAX_BYTES[names.CORRELATION_ID]
-        ours: list[Header] = [
-            (names.ID, event_id),
-            (names.CORRELATION_ID, clean_text(sending.correlation_id, limit)),
-        ]
-        if sending.causation_id is not None:
-            ours.append((names.CAUSATION_ID, clean_text(sending.causation_id, limit)))
-        return ours
 
     def _start(
         self, sending: Sending, current: Context, ours: list[Header], carried: Envelope | None
     ) -> None:
         """Start the span and add its headers to ours."""
-        sending.span = sending.trace_context = None
         try:
-            above: Any = current.get(SPAN_KEY)
-            parent = above.get_span_context() if above is not None else None
-            if (parent is None or not parent.is_valid) and carried is not None:
+            parent = parent_in(current)
+            if parent is None and carried is not None:
                 parent = span_context_of(carried)
-            elif parent is not None and not parent.is_valid:
-                parent = None
             sending.span, wire = self.starter.begin(
                 sending.route.span_name, SpanKind.PRODUCER, current, parent, sending.attributes
             )
@@ -323,15 +310,3 @@ class Telemetry:
         shutdown = getattr(self._provider, "shutdown", None)
         if self._owns_provider and callable(shutdown):
             shutdown()
-
-
-def _names_of(headers: Sequence[Any]) -> list[Any]:
-    return [_name_of(header) for header in headers]
-
-
-def _name_of(header: Any) -> Any:
-    try:
-        name = header[0]
-    except (TypeError, IndexError, KeyError):
-        return None
-    return name if isinstance(name, str) else None

@@ -1,7 +1,7 @@
 """Handling that begins when a record is handed over and ends when the next one is asked for.
 
 A program's own loop has no block that a span could be put around: the handler is whatever runs between
-two calls of the consumer. A `Scope` spans exactly that. It ends with the next call, the end of the loop, the
+two calls of the consumer. A `Receiver` keeps exactly that open. It ends with the next call, the end of the loop, the
 closing of the consumer, the end of the task that ran the handler, or the end of the program.
 """
 
@@ -13,61 +13,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
-from flowtrail._context import current_flow
+from opentelemetry.context import get_current
+
+from flowtrail._context import FLOW_KEY
 
 if TYPE_CHECKING:
     from flowtrail._record import RecordLike
     from flowtrail._telemetry import Processing, Telemetry
 
 T = TypeVar("T")
-
-
-class Scope:
-    """An open handling of one record."""
-
-    __slots__ = ("__weakref__", "_processing")
-
-    def __init__(self, processing: Processing) -> None:
-        self._processing: Processing | None = processing
-        _open.add(self)
-        processing.__enter__()
-
-    def close(self, error: BaseException | None = None) -> None:
-        """End the handling; further calls do nothing.
-
-        Args:
-            error: What the handler raised, if known; else the exception being handled right now counts.
-        """
-        processing, self._processing = self._processing, None
-        if processing is None:
-            return
-        error = error or sys.exc_info()[1]
-        if isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
-            error = None
-        flow: Any = current_flow()
-        # Where another task or thread ends this, its context isn't ours to restore.
-        processing.leave(error, restore=flow is processing)
-
-    def __del__(self) -> None:
-        self.close()
-
-
-_open: WeakSet[Scope] = WeakSet()
-
-
-@cache
-def _close_at_exit() -> None:
-    """Registered late, once: what was registered earlier, an exporter's shutdown, runs after it."""
-    atexit.register(_close_all)
-
-
-def _close_all() -> None:
-    """The program ends inside handlers: report them, with what ended it."""
-    error = getattr(sys, "last_value", None)
-    for scope in list(_open):
-        scope.close(error)
 
 
 class Receiver:
@@ -79,38 +35,69 @@ class Receiver:
         client_id: The client's own id.
     """
 
-    __slots__ = ("_client_id", "_group", "_last", "telemetry")
-
     def __init__(self, telemetry: Telemetry, group: str | None, client_id: str | None) -> None:
         self.telemetry = telemetry
-        self._group = group
-        self._client_id = client_id
-        self._last: Scope | None = None
+        self.group = group
+        self.client_id = client_id
+        self._last: Processing | None = None
+        _open.add(self)
         _close_at_exit()
-
-    @property
-    def group(self) -> str | None:
-        """Consumer group."""
-        return self._group
 
     def hand_over(self, record: RecordLike) -> None:
         """A record goes to the program: its handling begins."""
+        telemetry = self.telemetry
         try:
-            self._last = Scope(
-                self.telemetry.processing(record, group=self._group, client_id=self._client_id)
-            )
+            processing = telemetry.processing(record, group=self.group, client_id=self.client_id)
+            processing.__enter__()
+            self._last = processing
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
-            self.telemetry.internal_error("receive", failure)
+            telemetry.internal_error("receive", failure)
 
     def take_back(self, error: BaseException | None = None) -> None:
-        """The program asks for more, or ends: the handling of the last record is over."""
-        scope, self._last = self._last, None
-        if scope is not None:
-            scope.close(error)
+        """The program asks for more, or ends: the handling of the last record is over.
+
+        Args:
+            error: What the handler raised, if known; else the exception being handled right now counts.
+        """
+        last = self._last
+        if last is not None:
+            self._last = None
+            end(last, error)
+
+    def take_all_back(self, error: BaseException | None = None) -> None:
+        """Everything that is still out comes back: the program ends."""
+        self.take_back(error)
 
     def batch(self, records: list[T], as_record: Any = None) -> list[T]:
         """The same records in a list whose iteration opens and ends each one's handling."""
         return TracedList(records, self, as_record) if records else records
+
+    def __del__(self) -> None:
+        self.take_all_back()
+
+
+def end(processing: Processing, error: BaseException | None) -> None:
+    """End a handling; in another task or thread than it began in, without touching that one's context."""
+    error = error or sys.exc_info()[1]
+    if error is not None and isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
+        error = None
+    processing.leave(error, restore=get_current().get(FLOW_KEY) is processing)
+
+
+_open: WeakSet[Receiver] = WeakSet()
+
+
+@cache
+def _close_at_exit() -> None:
+    """Registered late, once: what was registered earlier, an exporter's shutdown, runs after it."""
+    atexit.register(_close_all)
+
+
+def _close_all() -> None:
+    """The program ends inside handlers: report them, with what ended it."""
+    error = getattr(sys, "last_value", None)
+    for receiver in list(_open):
+        receiver.take_all_back(error)
 
 
 class TaskReceiver(Receiver):
@@ -119,34 +106,44 @@ class TaskReceiver(Receiver):
     What a task still holds when it is done ends with it.
     """
 
-    __slots__ = ("_by_task",)
-
     def __init__(self, telemetry: Telemetry, group: str | None, client_id: str | None) -> None:
         super().__init__(telemetry, group, client_id)
-        self._by_task: WeakKeyDictionary[Any, Scope] = WeakKeyDictionary()
+        self._by_task: dict[asyncio.Task[Any], Processing | None] = {}
 
     def hand_over(self, record: RecordLike) -> None:
         """See `Receiver.hand_over`."""
         super().hand_over(record)
-        scope, self._last = self._last, None
+        processing, self._last = self._last, None
         task = asyncio.current_task()
-        if scope is None or task is None:
+        if processing is None or task is None:
             return
         if task not in self._by_task:
             task.add_done_callback(self._task_done)
-        self._by_task[task] = scope
+        self._by_task[task] = processing
 
     def take_back(self, error: BaseException | None = None) -> None:
         """See `Receiver.take_back`."""
-        scope = self._by_task.get(asyncio.current_task())
-        if scope is not None:
-            scope.close(error)
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop: called by the garbage collector or at the end of the program
+            return
+        processing = self._by_task.get(task) if task is not None else None
+        if task is not None and processing is not None:
+            self._by_task[task] = None
+            end(processing, error)
+
+    def take_all_back(self, error: BaseException | None = None) -> None:
+        """See `Receiver.take_all_back`."""
+        while self._by_task:
+            processing = self._by_task.popitem()[1]
+            if processing is not None:
+                end(processing, error)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
-        scope = self._by_task.pop(task, None)
-        if scope is not None:
+        processing = self._by_task.pop(task, None)
+        if processing is not None:
             # Not with the task's exception: to look at it would keep asyncio from reporting it.
-            scope.close()
+            end(processing, None)
 
 
 class TracedList(list[T]):

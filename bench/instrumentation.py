@@ -1,0 +1,325 @@
+"""What instrumentation costs per message, beside opentelemetry-instrumentation-kafka-python.
+
+    python -m bench.instrumentation
+
+Both instrument the same fake kafka-python client in the same process, with the same tracer provider: one message
+is one `send` with its acknowledgement, or one record handed over, handled (by nothing) and followed by the next.
+The bare client, theirs and ours run in turns, in short chunks; what is reported is the median CPU time per message
+of the whole process, so that work put off to an exporter's thread counts, less the bare client's.
+
+Ours runs with correlation, Prometheus metrics and one INFO log record per publication and consumption, which go to
+a handler that drops them; theirs has none of these. Formatting and writing log lines costs what the program's own
+handlers cost: `*_us_text_log` shows it for a plain text file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import logging
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.future import Future
+from kafka.producer.future import RecordMetadata
+from kafka.structs import TopicPartition
+from opentelemetry.instrumentation.kafka.utils import _wrap_next, _wrap_send
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import NoOpTracerProvider
+from prometheus_client import CollectorRegistry
+from wrapt import wrap_function_wrapper
+
+from flowtrail._telemetry import Telemetry
+from flowtrail._wrap import wrap_consumer, wrap_producer
+from flowtrail.instrumentor import KafkaPythonInstrumentor
+from flowtrail.instrumentor._base import Patches
+
+OUT = Path("build/bench/instrumentation.json")
+TARGET = 0.5
+SETUPS = ("noop", "always_off", "ratio_1pct", "batch")
+
+Chunk = Callable[[int], None]
+
+
+class Discard(SpanExporter):
+    """An exporter that costs nothing."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Drop them."""
+        return SpanExportResult.SUCCESS
+
+
+class Drop(logging.Handler):
+    """A handler that takes records and drops them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Drop it."""
+
+
+class _Place:
+    topic_partition = TopicPartition("orders", 0)
+
+
+class Answer(Future):  # type: ignore[misc]
+    """What `send` returns."""
+
+    __slots__ = ()
+    _produce_future = _Place
+
+
+_ACKNOWLEDGED = RecordMetadata("orders", 0, _Place.topic_partition, 5, 1_700_000_000_000, None, 1, 1, 1)
+
+
+def fake_clients() -> tuple[type[Any], type[Any]]:
+    """A producer class and a consumer class of their own, to be patched."""
+
+    class FakeProducer:
+        """Keeps the headers of its last message."""
+
+        __module__ = "kafka.fake"
+
+        def __init__(self) -> None:
+            self.config = {
+                "bootstrap_servers": ["localhost:9092"],
+                "client_id": "bench",
+                "api_version": (2, 6),
+            }
+            self.headers: Any = None
+
+        def send(
+            self,
+            topic: str,
+            value: Any = None,
+            key: Any = None,
+            headers: Any = None,
+            partition: Any = None,
+            timestamp_ms: Any = None,
+        ) -> Future:
+            """Like kafka-python's."""
+            self.headers = headers
+            return Answer()
+
+    class FakeConsumer:
+        """Hands over the same record for ever."""
+
+        __module__ = "kafka.fake"
+
+        def __init__(self, headers: Any) -> None:
+            self.config = {"bootstrap_servers": ["localhost:9092"], "client_id": "bench", "group_id": "g"}
+            self.record = ConsumerRecord(
+                "orders", 0, 0, 5, 1_700_000_000_000, 0, b"key", b"value", headers or [], None, 3, 5, 0
+            )
+
+        def __next__(self) -> Any:
+            return self.record
+
+    return FakeProducer, FakeConsumer
+
+
+def provider_of(setup: str) -> tuple[Any, Callable[[], Any]]:
+    """A tracer provider, and what exports everything it holds."""
+    if setup == "noop":
+        return NoOpTracerProvider(), lambda: None
+    sampler = {
+        "always_off": ALWAYS_OFF,
+        "ratio_1pct": ParentBased(TraceIdRatioBased(0.01)),
+        "batch": None,
+    }[setup]
+    provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(Discard(), max_queue_size=100_000))
+    return provider, provider.force_flush
+
+
+def chunks_of(producer: Any, consumer: Any, flush: Callable[[], Any]) -> tuple[Chunk, Chunk]:
+    """Producing and consuming so many messages."""
+
+    def produce(messages: int) -> None:
+        for _ in range(messages):
+            producer.send("orders", b"value", b"key").success(_ACKNOWLEDGED)
+        flush()
+
+    def consume(messages: int) -> None:
+        for _ in range(messages):
+            next(consumer)
+        flush()
+
+    return produce, consume
+
+
+def bare() -> tuple[Chunk, Chunk]:
+    """The fake client alone."""
+    producer, consumer = fake_clients()
+    return chunks_of(producer(), consumer([]), lambda: None)
+
+
+def theirs(setup: str) -> tuple[Chunk, Chunk]:
+    """opentelemetry-instrumentation-kafka-python, patched in as its instrumentor does."""
+    provider, flush = provider_of(setup)
+    tracer = provider.get_tracer("bench")
+    producer_class, consumer_class = fake_clients()
+    wrap_function_wrapper(producer_class, "send", _wrap_send(tracer, None))
+    wrap_function_wrapper(consumer_class, "__next__", _wrap_next(tracer, None))
+    producer = producer_class()
+    producer.send("orders", b"value", b"key")
+    return chunks_of(producer, consumer_class(producer.headers), flush)
+
+
+def ours(setup: str) -> tuple[Chunk, Chunk]:
+    """Our wrapped clients."""
+    provider, flush = provider_of(setup)
+    telemetry = Telemetry("bench", tracer_provider=provider, registry=CollectorRegistry())
+    producer_class, consumer_class = fake_clients()
+    inner = producer_class()
+    producer = wrap_producer(telemetry, inner)
+    producer.send("orders", b"value", b"key")
+    return chunks_of(producer, wrap_consumer(telemetry, consumer_class(inner.headers)), flush)
+
+
+def ours_zero_code(setup: str) -> tuple[Chunk, Chunk]:
+    """Our patches, as the instrumentor puts them on kafka-python's classes."""
+    provider, flush = provider_of(setup)
+    producer_class, consumer_class = fake_clients()
+    instrumentor = object.__new__(KafkaPythonInstrumentor)
+    instrumentor.telemetry = Telemetry("bench", tracer_provider=provider, registry=CollectorRegistry())
+    patches = Patches()
+    patches.replace(producer_class, "send", instrumentor._send)
+    patches.replace(consumer_class, "__next__", instrumentor._next)
+    producer = producer_class()
+    producer.send("orders", b"value", b"key")
+    return chunks_of(producer, consumer_class(producer.headers), flush)
+
+
+def in_turns(
+    kinds: dict[str, tuple[Chunk, Chunk]], messages: int, rounds: int
+) -> dict[str, list[list[float]]]:
+    """CPU microseconds per message of producing and consuming, per kind and round."""
+    found: dict[str, list[list[float]]] = {name: [[], []] for name in kinds}
+    for number in range(rounds + 1):
+        for name, pair in kinds.items():
+            for place, chunk in enumerate(pair):
+                before = time.process_time_ns()
+                chunk(messages)
+                spent = (time.process_time_ns() - before) / messages / 1000
+                if number:  # the first round warms up
+                    found[name][place].append(spent)
+    return found
+
+
+def overheads(found: dict[str, list[list[float]]]) -> dict[str, tuple[float, float]]:
+    """Median microseconds above the bare client, per kind: producing, consuming."""
+    medians = {name: [statistics.median(times) for times in pair] for name, pair in found.items()}
+    base = medians["bare"]
+    return {name: (pair[0] - base[0], pair[1] - base[1]) for name, pair in medians.items() if name != "bare"}
+
+
+def set_logging(handler: logging.Handler) -> None:
+    """Our log lines go to this handler only."""
+    for name in ("flowtrail.publish", "flowtrail.consume"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+def spread(times: list[list[float]]) -> float:
+    """Half the distance between the quartiles of produce and consume together."""
+    sums = [sum(pair) for pair in zip(*times, strict=True)]
+    quartiles = statistics.quantiles(sums, n=4)
+    return (quartiles[2] - quartiles[0]) / 2
+
+
+def measure(messages: int, rounds: int) -> dict[str, float]:
+    """All figures; prints a line per setup."""
+    figures: dict[str, float] = {}
+    print(f"{'setup':12}{'kind':16}{'produce':>10}{'consume':>10}{'total us':>10}{'+-':>7}{'ratio':>8}")
+    for setup in SETUPS:
+        set_logging(Drop())
+        kinds = {
+            "bare": bare(),
+            "contrib": theirs(setup),
+            "wrapped": ours(setup),
+            "zero_code": ours_zero_code(setup),
+        }
+        found = in_turns(kinds, messages, rounds)
+        spent = overheads(found)
+        reference = sum(spent["contrib"])
+        for kind, (produce, consume) in spent.items():
+            total = produce + consume
+            ratio = total / reference
+            print(
+                f"{setup:12}{kind:16}{produce:10.2f}{consume:10.2f}{total:10.2f}"
+                f"{spread(found[kind]):7.2f}{ratio:8.2f}"
+            )
+            figures[f"{kind}_us_{setup}"] = round(total, 2)
+        figures[f"overhead_ratio_{setup}"] = round(sum(spent["wrapped"]) / reference, 3)
+        figures[f"overhead_ratio_zero_code_{setup}"] = round(sum(spent["zero_code"]) / reference, 3)
+    return figures
+
+
+def measure_text_log(messages: int, rounds: int) -> dict[str, float]:
+    """The same with log lines formatted and written to a file, and with logs off."""
+    figures = {}
+    with Path("/dev/null").open("w", encoding="utf-8") as sink:
+        handler = logging.StreamHandler(sink)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        set_logging(handler)
+        spent = overheads(in_turns({"bare": bare(), "ours": ours("noop")}, messages, rounds))
+        figures["wrapped_us_noop_text_log"] = round(sum(spent["ours"]), 2)
+    set_logging(Drop())
+    for name in ("flowtrail.publish", "flowtrail.consume"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    spent = overheads(in_turns({"bare": bare(), "ours": ours("noop")}, messages, rounds))
+    figures["wrapped_us_noop_without_log"] = round(sum(spent["ours"]), 2)
+    for name, value in figures.items():
+        print(f"{name:40}{value:8.2f}")
+    return figures
+
+
+def main() -> None:
+    """Measure, print, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--messages", type=int, default=2000, help="per chunk")
+    parser.add_argument("--rounds", type=int, default=40, help="chunks per kind and setup")
+    arguments = parser.parse_args()
+    figures = measure(arguments.messages, arguments.rounds)
+    figures |= measure_text_log(arguments.messages, arguments.rounds // 4)
+    targets = {f"overhead_ratio_{setup}": ["<=", TARGET] for setup in SETUPS}
+    for name, (_, limit) in targets.items():
+        print(
+            f"{name:40}{figures[name]:8.3f}  {'met' if figures[name] <= float(limit) else 'MISSED'} (<= {limit})"
+        )
+    packages = (
+        "opentelemetry-sdk",
+        "opentelemetry-instrumentation-kafka-python",
+        "kafka-python",
+        "prometheus-client",
+    )
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(
+        json.dumps(
+            {
+                "command": f"python -m bench.instrumentation --messages {arguments.messages} "
+                f"--rounds {arguments.rounds}",
+                "versions": {"python": platform.python_version()}
+                | {name: importlib.metadata.version(name) for name in packages},
+                "runs": arguments.rounds,
+                "figures": figures,
+                "targets": targets,
+            },
+            indent=2,
+        )
+        + "\n",
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()
