@@ -1,7 +1,6 @@
 """Sockets: one request at a time per connection, as Kafka does it, so that order is right by construction."""
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
 import logging
@@ -26,6 +25,7 @@ from devbroker.schema import Api
 _LOG = logging.getLogger("devbroker")
 _SIZE_BYTES = 4
 _READ_AHEAD_BYTES = 1024 * 1024
+_TRACE_CHARACTERS = 500
 
 Trace = Callable[[str], None]
 """Receives one line per request."""
@@ -189,8 +189,7 @@ class _Connection(asyncio.Protocol):
         self._needed = size
         while len(self._buffer) < size:
             self._arrived.clear()
-            with contextlib.suppress(RuntimeError):
-                self._transport.resume_reading()
+            self._transport.resume_reading()
             await self._arrived.wait()
         taken = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
@@ -215,5 +214,6 @@ class _Connection(asyncio.Protocol):
 
 
 def _trace_line(request: Request, body: object, seconds: float) -> str:
+    asked, answered = (repr(part)[:_TRACE_CHARACTERS] for part in (request.body, body))
     name = request.api.name.lower()
-    return f"{request.client_id} {name} v{request.version} {seconds * 1000:.1f} ms {request.body} -> {body}"
+    return f"{request.client_id} {name} v{request.version} {seconds * 1000:.1f} ms {asked} -> {answered}"

@@ -148,6 +148,9 @@ class KafkaServer:
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(folder / "data"),
+            # After kill -9 the same broker is let in again only when its old session is over.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             "num.partitions": "3",
             "auto.create.topics.enable": "true",
             # With 0 a client can miss the assignment made while it was still joining.
