@@ -55,6 +55,7 @@ def _serve_http(service: Service, port: int) -> int:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen(128)  # whoever reads the line below can connect at once
     except OSError as error:
         print(f"orderflow: can't listen on 127.0.0.1:{port}: {error.strerror}", file=sys.stderr)
         listener.close()
