@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -62,16 +63,16 @@ class Supervisor:
             self._threads.append(thread)
             thread.start()
 
-    def stop(self, timeout_seconds: float = 10.0) -> list[str]:
+    def stop(self, timeout_seconds: float = 4.0) -> list[str]:
         """Stop every part and wait for it.
 
         Returns:
             Names of the threads that were still busy after `timeout_seconds`.
         """
         self._stop.set()
-        share_seconds = timeout_seconds / max(1, len(self._threads))
+        deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
-            thread.join(share_seconds)
+            thread.join(max(0.0, deadline - time.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]
 
     def problems(self) -> dict[str, str]:
@@ -91,6 +92,9 @@ class Supervisor:
                 part.run(self._stop)
                 pause_seconds = _FIRST_PAUSE_SECONDS
             except Exception as error:
+                if self._stop.is_set():
+                    # The store is closed once the time for stopping is over.
+                    return
                 self._failures[part.name] = f"{type(error).__name__}: {error}"
                 logger.exception("%s failed, next try in %.1f s", part.name, pause_seconds)
                 self._on_error(part.name, error)
