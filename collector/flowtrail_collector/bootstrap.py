@@ -14,6 +14,8 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from flowtrail._version import __version__
+from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
+from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
@@ -86,7 +88,12 @@ def build_collector(config: CollectorConfig) -> Collector:
         start=_start(config.kafka.start),
         timestamps=timestamps,
     )
-    lag = LagPoller(connection, _lag_settings(config), timestamps=timestamps)
+    lag = LagPoller(
+        KafkaLagSource(connection),
+        _lag_settings(config),
+        prober=KafkaRecordProber(connection),
+        timestamps=timestamps,
+    )
     spans = SqliteSpans(database)
     queue = SpanQueue(
         spans,
@@ -101,7 +108,12 @@ def build_collector(config: CollectorConfig) -> Collector:
 
     supervisor = Supervisor([queue, tail, sweeper, lag], on_error=on_error)
     reads = SqliteTrailReads(database, flows)
-    finder = TrailFinder(reads, spans, FlowTypes(flows.compensating, flows.types))
+
+    def group_lag(group: str) -> int | None:
+        reading = lag.view.reading(group)
+        return None if reading is None else reading.sum_lag
+
+    finder = TrailFinder(reads, spans, FlowTypes(flows.compensating, flows.types), group_lag=group_lag)
     sources: list[MetricSource | RenderedSource] = [
         SagaMetrics(store, flows),
         DeadLetterMetrics(store, tail.dead_letter_depths),
@@ -114,7 +126,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *health_routes(supervisor.problems, _status(config, database)),
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
         *trail_routes(finder),
-        *saga_routes(reads),
+        *saga_routes(reads, group_lag),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
     ]

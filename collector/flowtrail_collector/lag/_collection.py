@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TypeVar
 
-from flowtrail_collector.domain.lag import GroupReading, PartitionTable, Status, max_known, sum_known
+from flowtrail_collector.domain.lag import GroupReading, PartitionTable, Status, max_known, sum_known, worst
 from flowtrail_collector.lag._failures import FailureLog
 from flowtrail_collector.lag._groups import GroupRecord, GroupRegistry
+from flowtrail_collector.lag._knowledge import Explorer, Prober
 from flowtrail_collector.lag._settings import LagSettings
 from flowtrail_collector.lag._timestamps import TimestampLog
-from flowtrail_collector.ports.lag import Failure, LagSource, Topics
+from flowtrail_collector.ports.lag import Failure, LagSource, RecordProber, Topics
 
 __all__ = ["LagCollection"]
 
@@ -27,6 +28,7 @@ class LagCollection:
         source: where offsets come from.
         settings: filters and times.
         timestamps: real record timestamps that a tail reports.
+        prober: looks at single records; None to do without.
         clock: seconds since the epoch.
     """
 
@@ -36,6 +38,7 @@ class LagCollection:
         settings: LagSettings,
         timestamps: TimestampLog | None = None,
         *,
+        prober: RecordProber | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
@@ -49,6 +52,8 @@ class LagCollection:
         self.table = PartitionTable()
         self.groups = GroupRegistry(settings)
         self.failures = FailureLog()
+        self._explorer = Explorer(source, self.table)
+        self._prober = Prober(prober, self.table, settings) if prober and settings.probes else None
         self.topics = Topics({})
 
     def run(self) -> list[GroupReading]:
@@ -72,6 +77,37 @@ class LagCollection:
         readings = self._measure(self._present())
         self.failures.update(failures)
         return readings
+
+    def sample(self) -> None:
+        """Read end offsets alone, so that arrivals between two collections are told apart."""
+        self._take_timestamps()
+        deadline = time.monotonic() + self._settings.patience_seconds
+        for answer in self._source.offsets(self.topics, "latest", deadline):
+            for name, (end, _) in answer.offsets.items():
+                if (i := self.table.index.get(name)) is not None:
+                    self.table.set_end(i, end, answer.asked_at, answer.answered_at)
+
+    def widen(self, deadline: float) -> bool:
+        """Learn more about arrival times; the next collection uses it.
+
+        Args:
+            deadline: when the next collection is due (`time.monotonic`).
+
+        Returns:
+            Whether something was learned that the figures of this collection lack altogether.
+        """
+        explored = False
+        while time.monotonic() < deadline and self._explorer.step(self.topics, self._present(), deadline):
+            explored = True
+        if self._prober is not None and time.monotonic() < deadline:
+            self._prober.probe(self.groups, self._present(), deadline)
+        return explored
+
+    def close(self) -> None:
+        """Release connections."""
+        if self._prober is not None:
+            self._prober.close()
+        self._source.close()
 
     def _present(self) -> float:
         # A clock that is set back must not make records arrive in the future.
@@ -166,7 +202,9 @@ class LagCollection:
             elif record.failure is not None and now - record.read_at > keep:
                 record.reading = None
             elif record.reading is None and record.failure is None:
-                record.reading = _listed_only(record, now)
+                # Its progress can't be read from commits: its type and state are all that is known.
+                info = record.info
+                record.reading = GroupReading(info.name, info.type, info.state, read_at=now)
             if record.reading is not None:
                 readings.append(record.reading)
         return readings
@@ -179,7 +217,9 @@ class LagCollection:
             read_committed=record.read_committed,
             patience=settings.keep_failing_seconds,
         )
-        statuses, topics = record.judge.summarise(columns, self.table, now, has_members=record.has_members)
+        judge = record.judge
+        statuses = judge.statuses(columns, self.table, now, has_members=record.has_members)
+        topics = judge.sums(columns, self.table, statuses, now)
         members = record.members
         uncommitted = None
         if members is not None:
@@ -198,23 +238,14 @@ class LagCollection:
             seconds=columns.seconds,
             statuses=statuses,
             topics=topics,
-            sum_lag=sum_known([topic.sum_lag for topic in topics]),
+            sum_lag=sum_known(topics.sum_lags),
             max_lag=max((lag for lag in columns.lags if lag is not None), default=None),
-            max_seconds=max_known([topic.max_seconds for topic in topics]),
-            status=Status(max(statuses, default=0)),
+            max_seconds=max_known(topics.max_seconds),
+            status=worst(statuses) if statuses else Status.OK,
             orphans=columns.orphans,
             members=None if members is None else members.members,
             uncommitted=uncommitted,
         )
-
-
-def _listed_only(record: GroupRecord, now: float) -> GroupReading:
-    """A group whose progress can't be read from commits: its type and state are all that is known."""
-    return GroupReading(
-        group=record.info.name, type=record.info.type, state=record.info.state, read_at=now, layout=0,
-        pairs=(), slices=(), commits=(), lags=(), seconds=(), statuses=b"", topics=(), sum_lag=None,
-        max_lag=None, max_seconds=None, status=Status.OK,
-    )  # fmt: skip
 
 
 def _turn(items: Sequence[T], start: int, share: float) -> tuple[list[T], int]:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from flowtrail_collector.connection import KafkaConnection
 from flowtrail_collector.domain.lag import GroupReading
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag._collection import LagCollection
@@ -15,7 +14,7 @@ from flowtrail_collector.lag._settings import LagSettings
 from flowtrail_collector.lag._timestamps import TimestampLog
 from flowtrail_collector.lag._view import LagView
 from flowtrail_collector.metrics.lag import CycleFigures, LagPage
-from flowtrail_collector.ports.lag import Failure, LagSource
+from flowtrail_collector.ports.lag import Failure, LagSource, RecordProber
 
 __all__ = ["LagPoller"]
 
@@ -26,10 +25,10 @@ class LagPoller:
     """A part of the collector that keeps lag figures fresh.
 
     Args:
-        connection: how Kafka is reached.
+        source: reads groups, topics and offsets.
         settings: what is looked at, and how often.
+        prober: looks at single records, to learn when they were written; None to do without.
         timestamps: real record timestamps that a tail reports.
-        source: reads the offsets; by default confluent-kafka on `connection`.
         clock: seconds since the epoch.
     """
 
@@ -37,22 +36,18 @@ class LagPoller:
 
     def __init__(
         self,
-        connection: KafkaConnection,
+        source: LagSource,
         settings: LagSettings | None = None,
         *,
+        prober: RecordProber | None = None,
         timestamps: TimestampLog | None = None,
-        source: LagSource | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings or LagSettings()
         self._settings.validate()
-        if source is None:
-            from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
-
-            source = KafkaLagSource(connection)
-        self._source = source
         self._clock = clock
-        self._collection = LagCollection(source, self._settings, timestamps, clock=clock)
+        self._collection = LagCollection(source, self._settings, timestamps, prober=prober, clock=clock)
+        self._sample_duration = 0.0
         self._problem: str | None = "lag has not been collected yet"
         self._cycles = 0
         self._duration = 0.0
@@ -68,11 +63,31 @@ class LagPoller:
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set."""
-        while not stop.is_set():
-            began = time.monotonic()
-            self.collect()
-            stop.wait(max(0.05, self._settings.interval_seconds - (time.monotonic() - began)))
-        self._source.close()
+        try:
+            while not stop.is_set():
+                due = time.monotonic() + self._settings.interval_seconds
+                self.collect()
+                self._between(stop, due)
+        finally:
+            self._collection.close()
+
+    def _between(self, stop: threading.Event, due: float) -> None:
+        """Learn more about arrivals until the next collection is due."""
+        if self._problem is not None:
+            stop.wait(max(0.05, due - time.monotonic()))
+            return
+        if self._collection.widen(due):
+            # The first figures lack waits of before the start: they come as soon as they are known.
+            return
+        while True:
+            pause = max(self._settings.sample_seconds, 20 * self._sample_duration)
+            left = due - time.monotonic()
+            if stop.wait(max(0.01, min(pause, left))) or left <= pause * 1.5:
+                stop.wait(max(0.0, due - time.monotonic()))
+                return
+            began = time.perf_counter()
+            self._collection.sample()
+            self._sample_duration = time.perf_counter() - began
 
     def collect(self) -> list[GroupReading]:
         """Collect once; a cluster that can't be reached leaves the last page, whose age then grows."""

@@ -37,6 +37,8 @@ class LagSettings:
         timeout_seconds: how long a collection waits for what is slow; None for the interval, at most 10.
         probes: records looked at per collection to learn when a group's oldest unread record was written;
             0 turns it off (no record is then ever read).
+        sample_seconds: how often end offsets are read between collections, so that arrivals are known to
+            about this; read less often where it would take more than a twentieth of the time.
     """
 
     interval_seconds: float = 5.0
@@ -53,6 +55,7 @@ class LagSettings:
     keep_failing_seconds: float = 60.0
     timeout_seconds: float | None = None
     probes: int = 100
+    sample_seconds: float = 1.0
 
     def validate(self) -> None:
         """Check the settings.
@@ -60,7 +63,7 @@ class LagSettings:
         Raises:
             ConfigurationError: the first thing found wrong, with what would be right.
         """
-        for name in ("interval_seconds", "window_seconds", "slow_seconds"):
+        for name in ("interval_seconds", "window_seconds", "slow_seconds", "sample_seconds"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"lag {name} must be greater than 0")
         if self.probes < 0:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flowtrail_collector.domain.lag import GroupReading, Status, TopicReading
+from flowtrail_collector.domain.lag import GroupReading, Status, TopicReading, status_of
 from flowtrail_collector.ports.lag import Failure
 
 __all__ = ["LagView"]
@@ -77,26 +77,27 @@ class LagView:
 
 
 def _urgency(reading: GroupReading) -> tuple[int, float, int, str]:
-    return (-reading.status, -(reading.max_seconds or 0.0), -(reading.sum_lag or 0), reading.group)
+    return (-(reading.status or 0), -(reading.max_seconds or 0.0), -(reading.sum_lag or 0), reading.group)
 
 
 def _group(reading: GroupReading) -> dict[str, Any]:
+    topics = list(reading.topic_readings())
     return {
         "group": reading.group,
         "type": reading.type,
         "state": reading.state,
-        "status": reading.status.name.lower(),
+        "status": _status(reading.status),
         "members": reading.members,
         "lag": reading.sum_lag,
         "max_lag": reading.max_lag,
         "lag_seconds": _rounded(reading.max_seconds),
-        "catch_up_seconds": _slowest(reading.topics),
-        "catching_up": _catching_up(reading.topics),
-        "messages_lost": sum(topic.lost for topic in reading.topics),
+        "catch_up_seconds": _slowest(topics),
+        "catching_up": _catching_up(topics),
+        "messages_lost": sum(topic.lost for topic in topics),
         "uncommitted_partitions": reading.uncommitted,
         "orphaned_commits": reading.orphans,
         "read_at": _iso(reading.read_at),
-        "topics": [_topic(topic) for topic in reading.topics],
+        "topics": [_topic(topic) for topic in topics],
     }
 
 
@@ -104,7 +105,7 @@ def _topic(topic: TopicReading) -> dict[str, Any]:
     return {
         "topic": topic.topic,
         "partitions": topic.partitions,
-        "status": topic.status.name.lower(),
+        "status": _status(topic.status),
         "lag": topic.sum_lag,
         "lag_seconds": _rounded(topic.max_seconds),
         "catch_up_seconds": _finite(topic.catch_up_seconds),
@@ -127,7 +128,7 @@ def _partitions(reading: GroupReading) -> list[dict[str, Any]]:
             "end": None if lag is None else commit + lag,
             "lag": lag,
             "lag_seconds": _rounded(waited),
-            "status": Status(status).name.lower(),
+            "status": _status(status_of(status)),
         }
         for (topic, partition), commit, lag, waited, status in columns
     ]
@@ -146,6 +147,10 @@ def _catching_up(topics: Sequence[TopicReading]) -> bool | None:
     if any(seconds == math.inf for seconds in times):
         return False
     return None if None in times or not times else True
+
+
+def _status(status: Status | None) -> str | None:
+    return None if status is None else status.name.lower()
 
 
 def _finite(seconds: float | None) -> float | None:

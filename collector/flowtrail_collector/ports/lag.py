@@ -10,12 +10,15 @@ from flowtrail_collector.domain.lag import CommittedOffset
 
 __all__ = [
     "Failure",
+    "FirstRecord",
     "GroupInfo",
     "GroupList",
     "LagSource",
     "MemberInfo",
     "OffsetAnswer",
+    "RecordProber",
     "RecordTimestamps",
+    "Spec",
     "Topics",
 ]
 
@@ -143,4 +146,37 @@ class RecordTimestamps(Protocol):
 
     def add(self, topic: str, partition: int, offset: int, timestamp_ms: int) -> None:
         """Report one record. Any subset of the records helps; must be cheap and thread-safe."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRecord:
+    """What stands at a committed offset.
+
+    Attributes:
+        offset: of the first record at or after the offset asked for; if there is none up to the end, the end.
+        timestamp: the record's, seconds since the epoch; None if there is no record, or it carries none.
+        exists: whether there is a record.
+    """
+
+    offset: int
+    timestamp: float | None
+    exists: bool
+
+
+class RecordProber(Protocol):
+    """Looks at single records to learn when they were written; their content is dropped unread."""
+
+    def first_records(
+        self, places: Sequence[tuple[str, int, int]], deadline: float
+    ) -> tuple[Mapping[tuple[str, int, int], FirstRecord], Sequence[Failure]]:
+        """Look at the first record at or after each (topic, partition, offset).
+
+        Returns:
+            What was found by `deadline` (`time.monotonic`), and which topics can't be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
         ...

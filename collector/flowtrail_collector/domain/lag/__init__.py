@@ -9,14 +9,16 @@ from flowtrail_collector.domain.lag._reading import (
     GroupJudge,
     GroupReading,
     TopicReading,
+    TopicSums,
     max_known,
     sum_known,
 )
-from flowtrail_collector.domain.lag._status import Status
-from flowtrail_collector.domain.lag._trend import Trend
+from flowtrail_collector.domain.lag._status import UNKNOWN_STATUS, Status, status_of, worst
+from flowtrail_collector.domain.lag._trend import Trends
 
 __all__ = [
     "NOTHING_TO_READ",
+    "UNKNOWN_STATUS",
     "CommittedOffset",
     "GroupColumns",
     "GroupJudge",
@@ -26,8 +28,11 @@ __all__ = [
     "Status",
     "TopicReading",
     "TopicSlice",
-    "Trend",
+    "TopicSums",
+    "Trends",
     "Waits",
     "max_known",
+    "status_of",
     "sum_known",
+    "worst",
 ]

@@ -10,7 +10,7 @@ from sys import intern
 from typing import Any, Protocol
 
 from flowtrail_collector.domain.lag._partitions import PartitionTable
-from flowtrail_collector.domain.lag._status import Status
+from flowtrail_collector.domain.lag._status import UNKNOWN_STATUS, Status
 
 __all__ = ["CommittedOffset", "GroupColumns", "TopicSlice", "Waits"]
 
@@ -151,7 +151,7 @@ class GroupColumns:
             earlier: how long each entry had waited about a window ago, None if not known yet.
 
         Returns:
-            One `Status` value per entry.
+            One `Status` value per entry, `UNKNOWN_STATUS` where the end offset isn't known.
         """
         found = bytearray(len(self.commits))
         for i in [i for i, at in enumerate(self.rewound_at) if at]:
@@ -170,9 +170,9 @@ class GroupColumns:
                 found[i] = Status.BEHIND
         for i in self._reported_loss:
             found[i] = Status.LOSING
-        for i in self._beyond_since:
-            if lags[i] is None:
-                found[i] = Status.BEYOND
+        if None in lags:
+            for i in [i for i, lag in enumerate(lags) if lag is None]:
+                found[i] = Status.BEYOND if i in self._beyond_since else UNKNOWN_STATUS
         return bytes(found)
 
     def count_losses(self, table: PartitionTable) -> None:

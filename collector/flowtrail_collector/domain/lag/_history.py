@@ -12,6 +12,7 @@ NOTHING_TO_READ = math.inf
 """Arrival time of a record that does not exist: every offset up to the end is known to hold no record."""
 
 _MAX_POINTS = 128
+_CLOCK_TOLERANCE_SECONDS = 1.0
 
 
 class PartitionHistory:
@@ -70,14 +71,16 @@ class PartitionHistory:
     def learn(self, offset: int, timestamp: float, now: float) -> None:
         """Take in the real timestamp of one record, held to the arrival bounds known so far.
 
-        A timestamp in the future, or before an end offset observed earlier, is the producer's clock and not
-        the time of arrival; it is moved to the nearest bound.
+        A timestamp before an end offset observed earlier is the producer's clock and not the time of
+        arrival; it is moved to the nearest bound. One that lies in the future says nothing at all.
 
         Args:
             offset: the record's offset.
             timestamp: its timestamp, seconds since the epoch (CreateTime or LogAppendTime).
             now: the present, seconds since the epoch.
         """
+        if timestamp > now + _CLOCK_TOLERANCE_SECONDS:
+            return
         offsets, first, last = self._offsets, self._first, self._last
         at = bisect_right(offsets, offset) - 1
         time = min(timestamp, now)

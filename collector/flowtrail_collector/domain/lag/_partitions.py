@@ -26,6 +26,8 @@ class PartitionTable:
         self.histories: list[PartitionHistory] = []
         self.revisions: list[int] = []
         self.generation = 0
+        # Partitions whose past isn't known: seen for the first time with records in them, or cut short.
+        self.unexplored: set[tuple[str, int]] = set()
         self._known_at: float | None = None
 
     def set_topics(self, topics: Mapping[str, Sequence[int]], now: float) -> bool:
@@ -53,6 +55,9 @@ class PartitionTable:
             for i, came_from in enumerate(position):
                 if came_from < 0:
                     self.histories[i].begin(0, before)
+        else:
+            self.unexplored.update(names)
+        self.unexplored.intersection_update(names)
         self.names = names
         self.index = {name: i for i, name in enumerate(names)}
         self.generation += 1
@@ -67,6 +72,7 @@ class PartitionTable:
         outgrown = history.outgrows_gap(end)
         if not history.observe(end, asked_at, answered_at):
             self.earliest[i] = None
+            self.unexplored.add(self.names[i])
             self.revisions[i] += 1
         elif outgrown:
             self.revisions[i] += 1

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import sub
 
 from flowtrail_collector.domain.lag._group import GroupColumns, TopicSlice, Waits
 from flowtrail_collector.domain.lag._partitions import PartitionTable
-from flowtrail_collector.domain.lag._status import Status
-from flowtrail_collector.domain.lag._trend import Trend
+from flowtrail_collector.domain.lag._status import Status, worst
+from flowtrail_collector.domain.lag._trend import Trends, catch_up_seconds
 
-__all__ = ["GroupJudge", "GroupReading", "TopicReading"]
+__all__ = ["GroupJudge", "GroupReading", "TopicReading", "TopicSums"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class TopicReading:
 
     topic: str
     partitions: int
+    status: Status | None
     sum_lag: int | None
     max_seconds: float | None
     catch_up_seconds: float | None
@@ -36,7 +38,20 @@ class TopicReading:
     lost: int
     consumed_per_second: float | None
     produced_per_second: float | None
-    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSums:
+    """A group's figures per topic as columns, in the order of its slices (see `TopicReading`)."""
+
+    statuses: Sequence[Status | None] = ()
+    sum_lags: Sequence[int | None] = ()
+    max_seconds: Sequence[float | None] = ()
+    catch_up_seconds: Sequence[float | None] = ()
+    margins: Sequence[int | None] = ()
+    lost: Sequence[int] = ()
+    consumed_per_second: Sequence[float | None] = ()
+    produced_per_second: Sequence[float | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,88 +70,90 @@ class GroupReading:
     type: str
     state: str
     read_at: float
-    layout: int
-    pairs: Sequence[tuple[str, int]]
-    slices: Sequence[TopicSlice]
-    commits: Sequence[int]
-    lags: Sequence[int | None]
-    seconds: Sequence[float | None]
-    statuses: bytes
-    topics: Sequence[TopicReading]
-    sum_lag: int | None
-    max_lag: int | None
-    max_seconds: float | None
-    status: Status
-    orphans: int = 0
+    layout: int = 0
+    pairs: Sequence[tuple[str, int]] = ()
+    slices: Sequence[TopicSlice] = ()
+    commits: Sequence[int] = ()
+    lags: Sequence[int | None] = ()
+    seconds: Sequence[float | None] = ()
+    statuses: bytes = b""
+    topics: TopicSums = field(default_factory=TopicSums)
+    status: Status | None = None
+    sum_lag: int | None = None
+    max_lag: int | None = None
+    max_seconds: float | None = None
+    orphans: int | None = None
     members: int | None = None
     uncommitted: int | None = None
 
+    def topic_readings(self) -> Iterator[TopicReading]:
+        """The figures per topic, one object each."""
+        sums = self.topics
+        for i, part in enumerate(self.slices):
+            yield TopicReading(
+                topic=part.topic,
+                partitions=part.stop - part.start,
+                status=sums.statuses[i],
+                sum_lag=sums.sum_lags[i],
+                max_seconds=sums.max_seconds[i],
+                catch_up_seconds=sums.catch_up_seconds[i],
+                margin=sums.margins[i],
+                lost=sums.lost[i],
+                consumed_per_second=sums.consumed_per_second[i],
+                produced_per_second=sums.produced_per_second[i],
+            )
 
-@dataclass(slots=True)
+
 class GroupJudge:
     """Turns a group's columns into a reading, with the memory that takes: rates and earlier waits.
 
-    Attributes:
+    Args:
         window: the span behaviour is judged over, seconds.
     """
 
-    window: float
-    trends: dict[str, Trend] = field(default_factory=dict)
-    _earlier: deque[Waits] = field(default_factory=deque)
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._trends = Trends()
+        self._earlier: deque[Waits] = deque()
 
-    def summarise(
+    def statuses(
         self, columns: GroupColumns, table: PartitionTable, now: float, *, has_members: bool
-    ) -> tuple[bytes, list[TopicReading]]:
-        """Judge every entry and sum up per topic.
+    ) -> bytes:
+        """Judge every entry of columns measured in this cycle.
 
         Args:
-            columns: measured in this cycle.
+            columns: the group's columns.
             table: for the earliest offsets.
             now: seconds since the epoch.
             has_members: whether anyone is in the group.
         """
         columns.count_losses(table)
-        statuses = columns.statuses(now, self.window, has_members=has_members, earlier=self._waits(columns))
+        statuses = columns.statuses(now, self._window, has_members=has_members, earlier=self._waits(columns))
         self._remember(columns, now)
-        earliest = columns.pick(table.earliest)
-        topics = [self._topic(columns, part, statuses, earliest, now) for part in columns.slices]
-        if len(self.trends) > len(topics):
-            present = {part.topic for part in columns.slices}
-            self.trends = {topic: trend for topic, trend in self.trends.items() if topic in present}
-        return statuses, topics
+        return statuses
 
-    def _topic(
-        self,
-        columns: GroupColumns,
-        part: TopicSlice,
-        statuses: bytes,
-        earliest: Sequence[int | None],
-        now: float,
-    ) -> TopicReading:
-        where = slice(part.start, part.stop)
-        lags, commits = columns.lags[where], columns.commits[where]
-        total = sum_known(lags)
-        trend = self.trends.get(part.topic)
-        if trend is None:
-            trend = self.trends[part.topic] = Trend()
-        if total is not None and None not in lags:
-            consumed = sum(commits)
-            trend.update(consumed, consumed + total, now, self.window)
-        starts = earliest[where]
-        margin = None
-        if None not in starts:
-            margin = max(0, min(at - start for at, start in zip(commits, starts, strict=True)))  # type: ignore[operator]
-        return TopicReading(
-            topic=part.topic,
-            partitions=part.stop - part.start,
-            sum_lag=total,
-            max_seconds=max_known(columns.seconds[where]),
-            catch_up_seconds=None if total is None else trend.catch_up_seconds(total),
-            margin=margin,
-            lost=columns.lost.get(part.topic, 0),
-            consumed_per_second=trend.consumed_per_second,
-            produced_per_second=trend.produced_per_second,
-            status=Status(max(statuses[where])),
+    def sums(self, columns: GroupColumns, table: PartitionTable, statuses: bytes, now: float) -> TopicSums:
+        """Sum up per topic."""
+        bounds = [(part.start, part.stop) for part in columns.slices]
+        lags, seconds, commits = columns.lags, columns.seconds, columns.commits
+        sum_lags = [sum_known(lags[a:b]) for a, b in bounds]
+        read = [sum(commits[a:b]) for a, b in bounds]
+        partly = None in lags
+        ends = [None if lag is None else at + lag for at, lag in zip(read, sum_lags, strict=True)]
+        if partly:
+            # A sum over other partitions than last time would read as a rate.
+            ends = [end if None not in lags[a:b] else None for end, (a, b) in zip(ends, bounds, strict=True)]
+        trends = self._trends
+        trends.update(columns.slices, read, ends, now, self._window)
+        return TopicSums(
+            statuses=[worst(statuses[a:b]) for a, b in bounds],
+            sum_lags=sum_lags,
+            max_seconds=[max_known(seconds[a:b]) for a, b in bounds],
+            catch_up_seconds=list(map(catch_up_seconds, sum_lags, trends.consumed, trends.produced)),
+            margins=_margins(columns.pick(table.earliest), commits, bounds),
+            lost=[columns.lost.get(part.topic, 0) for part in columns.slices],
+            consumed_per_second=trends.consumed,
+            produced_per_second=trends.produced,
         )
 
     def _waits(self, columns: GroupColumns) -> Waits | None:
@@ -148,15 +165,24 @@ class GroupJudge:
     def _remember(self, columns: GroupColumns, now: float) -> None:
         # Two snapshots, half a window apart: the older one is between half a window and a window old.
         earlier = self._earlier
-        if earlier and now - earlier[-1].at < self.window / 2:
+        if earlier and now - earlier[-1].at < self._window / 2:
             return
-        if any(waited != 0.0 for waited in columns.seconds):
-            waits = array("f", [-1.0 if waited is None else waited for waited in columns.seconds])
-        else:
-            waits = array("f", bytes(4 * len(columns.seconds)))
+        waits = array("f", [-1.0 if waited is None else waited for waited in columns.seconds])
         earlier.append(Waits(now, columns.layout, waits))
         if len(earlier) > 2:
             earlier.popleft()
+
+
+def _margins(
+    earliest: Sequence[int | None], commits: Sequence[int], bounds: Sequence[tuple[int, int]]
+) -> list[int | None]:
+    if None in earliest:
+        return [
+            None if None in earliest[a:b] else max(0, min(map(sub, commits[a:b], earliest[a:b])))
+            for a, b in bounds
+        ]
+    margins = list(map(sub, commits, earliest))
+    return [max(0, min(margins[a:b])) for a, b in bounds]
 
 
 def sum_known(values: Iterable[int | None]) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["Status"]
+__all__ = ["UNKNOWN_STATUS", "Status", "status_of", "worst"]
 
 
 class Status(IntEnum):
@@ -26,3 +26,21 @@ class Status(IntEnum):
     """Retention removed records before it read them."""
     BEYOND = 6
     """Its committed offset lies past the end of the log: truncated, recreated or set by hand."""
+
+
+UNKNOWN_STATUS = 255
+"""In a column of statuses: not known."""
+
+_BY_VALUE: dict[int, Status | None] = {**{int(status): status for status in Status}, UNKNOWN_STATUS: None}
+
+
+def worst(statuses: bytes) -> Status | None:
+    """The most urgent of a column of statuses; None if none is known."""
+    if UNKNOWN_STATUS in statuses:
+        statuses = statuses.replace(bytes((UNKNOWN_STATUS,)), b"") or statuses
+    return _BY_VALUE[max(statuses)] if statuses else None
+
+
+def status_of(value: int) -> Status | None:
+    """A column's entry as a status; None if it isn't known."""
+    return _BY_VALUE[value]
