@@ -15,9 +15,11 @@ from servers._process import wait_for
 pytestmark = pytest.mark.servers
 
 _SERVER = """
-import pathlib, signal, sys, time
-pathlib.Path(sys.argv[1]).write_text(str(__import__("os").getpid()))
+import os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (print("stopped", flush=True), sys.exit()))
+part = pathlib.Path(sys.argv[1] + ".part")
+part.write_text(str(os.getpid()))
+part.rename(sys.argv[1])
 time.sleep(60)
 """
 
@@ -49,10 +51,10 @@ def test_stop_is_gentle_and_kill_is_not(tmp_path: Path) -> None:
     pid.unlink()
     server.start()
     started = time.monotonic()
-    wait_for(lambda: bool(pid.read_text()), 10)
     server.stop()
     assert time.monotonic() - started < 10
     assert not _alive(int(pid.read_text()))
+    assert "stopped" in server.last_output()
 
 
 @pytest.mark.parametrize(
