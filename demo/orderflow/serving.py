@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 from orderflow.kernel import Money, Sku
@@ -38,10 +40,18 @@ def serve(settings: Settings, port: int) -> int:
         Exit code: 0, or 2 if the port is taken.
     """
     service = build(settings)
+    threading.Thread(target=_announce, args=(service,), daemon=True).start()
     if settings.service != "orders":
         service.trail.run()
         return 0
     return _serve_http(service, port)
+
+
+def _announce(service: Service) -> None:
+    """Say once that events will be handled from now on; whoever starts the service may wait for it."""
+    while not service.trail.ready(1.0):
+        time.sleep(0.02)
+    print(f"{service.settings.service} has joined group {service.settings.group}", flush=True)
 
 
 def _serve_http(service: Service, port: int) -> int:

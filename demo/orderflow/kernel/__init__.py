@@ -1,7 +1,7 @@
 """The shared kernel: what all contexts agree on, and no more.
 
-An order's identity, money, quantities and SKUs; what a domain event and an aggregate are. Nothing in here knows
-a database, a broker or another context.
+An order's identity, money, quantities and SKUs; what a domain event and an aggregate are. Nothing in here
+knows a database, a broker or another context.
 """
 
 from orderflow.kernel.aggregate import Aggregate

@@ -12,7 +12,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open a service's database; transactions are begun by hand."""
     connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
-    # With WAL this loses nothing when the process dies, only (at worst) the last moments when the machine does.
+    # With WAL this loses nothing when the process dies, at worst the last moments when the machine does.
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 

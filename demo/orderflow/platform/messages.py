@@ -68,7 +68,7 @@ class Message:
         return value
 
     def quantities(self) -> dict[str, int]:
-        """How many of each SKU; of `lines`, or of the single `sku` and `quantity` that version 1 of OrderPlaced has.
+        """How many of each SKU, from `lines`, or from the `sku` and `quantity` of OrderPlaced in version 1.
 
         Raises:
             MalformedMessageError: There are none, or they aren't numbers.

@@ -1,4 +1,4 @@
-"""Recommendations: a sixth service, added later. It reads what is there from the start and touches no producer."""
+"""Recommendations: a sixth service, added later. It reads from the start and touches no producer."""
 
 from orderflow.recommendations.service import build, often_bought_with
 

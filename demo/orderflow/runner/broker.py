@@ -93,8 +93,8 @@ def create_topics(broker: Broker) -> None:
             admin.close()
     except (KafkaError, OSError, ValueError) as error:
         raise DemoError(
-            f"no Kafka broker reachable at {broker.bootstrap_servers} ({_first_line(error)}): start one, or unset "
-            "KAFKA_BOOTSTRAP_SERVERS to use the embedded one",
+            f"no Kafka broker reachable at {broker.bootstrap_servers} ({_first_line(error)}): "
+            "start one, or unset KAFKA_BOOTSTRAP_SERVERS to use the embedded one",
             EXIT_UNREACHABLE,
         ) from None
 

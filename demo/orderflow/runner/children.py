@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -22,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _with_parent() -> Callable[[], None] | None:
-    """What a child does before it begins: ask to be killed when the runner dies, even of `kill -9` (Linux)."""
+    """What a child does first: ask to be killed when the runner dies, even of `kill -9` (Linux)."""
     if not sys.platform.startswith("linux"):
         return None
     # Loaded here, before the fork: a forked child of a threaded process must not import anything.
@@ -44,10 +45,12 @@ class Child:
         name: What it is, for messages.
         process: The process.
         log: File with what it prints.
+        tier: What it stands on is in a lower tier.
     """
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, tier: int = 0) -> None:
         self.name = name
+        self.tier = tier
         self.process = process
         self.log = log
 
@@ -93,10 +96,8 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Send a signal to its whole process group."""
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone already
             os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # gone already
 
     def rss_bytes(self) -> int | None:
         """Its resident memory; None where the system doesn't tell (no /proc)."""
@@ -111,8 +112,8 @@ class Child:
 class Children:
     """All processes of a run; as a context manager it stops them at the end, whatever ends it.
 
-    While it is open, SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread; during the stop a further
-    one kills what is left.
+    While it is open, SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread; during the stop a
+    further one kills what is left.
 
     Args:
         folder: Where the processes' logs go.
@@ -153,14 +154,14 @@ class Children:
         name: str,
         command: Sequence[str],
         environment: Mapping[str, str],
-        folder: Path | None = None,
+        tier: int = 0,
     ) -> Child:
-        """Start a process in a process group of its own, so that Ctrl-C on the terminal reaches the runner only."""
+        """Start a process in a process group of its own: Ctrl-C on the terminal reaches the runner only."""
         log = self._folder / f"{name}.log"
         self._starting = True
         try:
             with log.open("ab") as output:
-                child = Child(name, _spawn(command, environment, output, folder), log)
+                child = Child(name, _spawn(command, environment, output), log, tier)
             self._children.append(child)
         finally:
             self._starting = False
@@ -178,12 +179,14 @@ class Children:
             child.check()
 
     def stop(self) -> None:
-        """Stop them, the last one started first: politely, then not."""
-        for child in reversed(self._children):
-            child.signal(signal.SIGTERM)
+        """Stop them, tier by tier, so that a service can still leave its group: politely, then not."""
         deadline = time.monotonic() + STOP_SECONDS
-        while any(child.process.poll() is None for child in self._children) and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+        for tier in sorted({child.tier for child in self._children}, reverse=True):
+            members = [child for child in self._children if child.tier == tier]
+            for child in members:
+                child.signal(signal.SIGTERM)
+            while any(child.process.poll() is None for child in members) and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
         self._kill()
         for child in self._children:
             child.process.wait()
@@ -195,12 +198,11 @@ class Children:
 
 
 def _spawn(
-    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes], folder: Path | None
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         list(command),
         env=dict(environment),
-        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

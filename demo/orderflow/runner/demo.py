@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -48,8 +49,8 @@ def run_demo(options: Options) -> int:
     """Run the demo.
 
     Returns:
-        0 if everything adds up; 1 if something doesn't; 2 for a wrong setting; 3 for a broker that isn't there;
-        128 + the signal's number if a signal ended it.
+        0 if everything adds up; 1 if something doesn't; 2 for a wrong setting; 3 for a broker that isn't
+        there; 128 + the signal's number if a signal ended it.
     """
     started = time.monotonic()
     console = Console(file=sys.stdout, soft_wrap=True)
@@ -114,11 +115,9 @@ class _Run:
         placed = self._place(system, broker, watcher, plans)
         wanted = expected(plans)
         tally = self._settle(watcher, placed)
-        examples = [
-            self._example(watcher, placed, scenario) for scenario in (Scenario.NORMAL, Scenario.DECLINED)
-        ]
+        examples = self._examples(watcher, placed)
         self._progress.close()
-        problems = self._report(system, placed, wanted, tally, [item for item in examples if item])
+        problems = self._report(system, placed, wanted, tally, examples)
         for line in problems:
             print(f"orderflow: mismatch: {line}", file=sys.stderr)
         if not problems:
@@ -143,7 +142,7 @@ class _Run:
             customer.close()
 
     def _settle(self, watcher: Watcher, placed: list[Placed]) -> Tally:
-        """Wait until no flow is open, all dead letters have arrived and nobody is behind, or for as long as that takes."""
+        """Wait until no flow is open and the dead letter has arrived, but not forever."""
 
         def settled() -> bool:
             tally = watcher.tally()
@@ -153,14 +152,22 @@ class _Run:
         self._until(settled, SETTLE_SECONDS)
         return watcher.tally()
 
-    def _example(self, watcher: Watcher, placed: list[Placed], scenario: Scenario) -> Placed | None:
-        """The last order of a kind, once all services' spans of it are in."""
-        found = [item for item in placed if item.scenario is scenario]
-        if not found:
-            return None
-        wanted = set(SERVICES) if scenario is Scenario.NORMAL else set(SERVICES) - {"fulfillment"}
-        self._until(lambda: wanted <= watcher.services_of(found[-1].order_id), 10.0)
-        return found[-1]
+    def _examples(self, watcher: Watcher, placed: list[Placed]) -> list[tuple[Placed, str]]:
+        """The last order with a declined card and the last normal one, once all services' spans are in."""
+        examples = []
+        for scenario, title, absent in (
+            (Scenario.DECLINED, "A compensated order: its card was declined", {"fulfillment"}),
+            (Scenario.NORMAL, "A completed order", set()),
+        ):
+            found = [item for item in placed if item.scenario is scenario]
+            if found:
+                self._until(partial(self._complete, watcher, found[-1], set(SERVICES) - absent), 10.0)
+                examples.append((found[-1], title))
+        return examples
+
+    @staticmethod
+    def _complete(watcher: Watcher, placed: Placed, services: set[str]) -> bool:
+        return services <= watcher.services_of(placed.order_id)
 
     def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -177,18 +184,15 @@ class _Run:
         placed: list[Placed],
         wanted: dict[str, int],
         tally: Tally,
-        examples: list[Placed],
+        examples: list[tuple[Placed, str]],
     ) -> list[str]:
         report = Report(self._console, system.collector_url)
-        report.command("Lag by consumer group", "lag")
-        report.command("Dead letters: the poison event, and nothing else", "dlq", "list")
-        for example in examples:
-            title = {"normal": "A completed order", "card declined": "A compensated order"}[
-                example.scenario.value
-            ]
-            report.command(title, "trace", example.order_id)
         report.scenarios(Counter(item.scenario for item in placed))
         report.tally(len(placed), wanted, tally)
+        report.command("Lag by consumer group", "lag")
+        report.command("Dead letters: the poison event, and nothing else", "dlq", "list")
+        for example, title in examples:
+            report.command(title, "trace", example.order_id)
         report.figures(time.monotonic() - self._started, system.collector.rss_bytes())
         return tally.mismatches(len(placed), wanted)
 

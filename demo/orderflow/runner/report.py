@@ -15,6 +15,9 @@ from orderflow.runner.errors import DemoError
 from orderflow.runner.scenarios import Scenario
 from orderflow.runner.tally import OUTCOMES, Tally
 
+PLAIN_WIDTH = 120
+"""Columns of what is printed into a file or a pipe."""
+
 _MEANINGS = {
     "completed": "shipped",
     "compensated": "card declined, stock put back, cancelled",
@@ -84,8 +87,9 @@ class Report:
         self._console.print(f"[dim]$ flowtrail {escape(' '.join(arguments))}[/dim]", highlight=False)
         self._console.file.flush()
         environment = {**os.environ, "FLOWTRAIL_COLLECTOR_URL": self._url}
-        if self._console.is_terminal:
-            environment.setdefault("COLUMNS", str(self._console.width))
+        environment.setdefault(
+            "COLUMNS", str(self._console.width if self._console.is_terminal else PLAIN_WIDTH)
+        )
         done = subprocess.run(
             [sys.executable, "-m", "flowtrail_collector", *arguments],
             env=environment,

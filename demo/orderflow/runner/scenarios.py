@@ -59,7 +59,7 @@ def plan(orders: int) -> Iterator[Plan]:
 
 
 def expected(plans: list[Plan]) -> dict[str, int]:
-    """How many orders must end how, by outcome: the first takers get the scarce product, the others nothing."""
+    """How many orders must end how: the first takers get the scarce product, the others nothing."""
     count = Counter(item.scenario for item in plans)
     lucky = min(count[Scenario.SCARCE], STOCK[SCARCE_SKU])
     return {

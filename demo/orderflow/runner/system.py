@@ -58,6 +58,8 @@ def start_system(children: Children, broker: Broker, folder: Path, environment: 
         )
         for name in SERVICES
     }
+    for child in started.values():
+        child.wait_for("has joined group")
     orders_url = started["orders"].wait_for(r"(http://\S+?:\d+)")[1]
     return System(url, orders_url, collector, settings)
 
@@ -76,7 +78,7 @@ def _start_collector(
         "--dead-letter-topics", broker.dead_letters_pattern,
         "--lag-interval", "1s",
     ]  # fmt: skip
-    return children.start("collector", command, settings)
+    return children.start("collector", command, settings, tier=1)
 
 
 def write_flows(folder: Path, namespace: str) -> Path:

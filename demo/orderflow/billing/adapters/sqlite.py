@@ -54,7 +54,8 @@ class SqliteAccounts:
     def save(self, payment: Payment, customer_id: str) -> None:
         """Keep it."""
         self._connection.execute(
-            "INSERT INTO payments (order_id, customer_id, amount_cents, state, version) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO payments (order_id, customer_id, amount_cents, state, version)"
+            " VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (order_id) DO UPDATE SET state = excluded.state, version = excluded.version",
             (payment.order_id, customer_id, payment.amount.cents, payment.state.value, payment.version),
         )

@@ -63,7 +63,8 @@ class EventStore:
     def history(self, order_id: str) -> list[DomainEvent]:
         """An order's events, oldest first."""
         rows = self._connection.execute(
-            "SELECT version, type, schema_version, data FROM order_events WHERE order_id = ? ORDER BY version",
+            "SELECT version, type, schema_version, data FROM order_events"
+            " WHERE order_id = ? ORDER BY version",
             (order_id,),
         )
         return [_load(order_id, *row) for row in rows]
