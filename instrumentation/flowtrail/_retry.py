@@ -11,6 +11,11 @@ from flowtrail.errors import ConfigurationError
 _random = random.Random()  # noqa: S311 - spreads retries out, guards nothing
 
 
+def seed(value: int) -> None:
+    """Make jitter come out the same each time, for tests."""
+    _random.seed(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """A retry policy: exponential backoff with jitter.

@@ -131,6 +131,13 @@ class Trail:
                     )
         return self._services_made
 
+    def _swap(self, telemetry: Telemetry, services: Services | None) -> tuple[Telemetry, Services | None]:
+        """Put other parts in the place of telemetry, client and publisher, for tests; hands back the old."""
+        with self._lock:
+            before = self.telemetry, self._services_made
+            self.telemetry, self._services_made = telemetry, services
+            return before
+
     # -- publishing
 
     def publish(
@@ -305,7 +312,7 @@ class Trail:
             ConfigurationError: `connect` can't be called, or the table's name isn't an identifier.
         """
         check_connect(connect)
-        outbox = Outbox(self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds)
+        outbox = Outbox(lambda: self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds)
         self._outboxes.append(outbox)
         return outbox
 

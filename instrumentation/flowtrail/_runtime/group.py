@@ -166,13 +166,10 @@ class GroupMember:
         with self._telemetry.polling(group=self._plan.group) as poll:
             records = self._consumer.poll(timeout_seconds, _MAX_POLL_RECORDS)
             for record in records:
-                partition = Partition(record.topic, record.partition)
-                work = self._works.get(partition)
-                if work is None:
-                    self.assigned([partition])
-                    work = self._works[partition]
-                work.queue.append(record)
-                poll.received(record.topic)
+                work = self._works.get(Partition(record.topic, record.partition))
+                if work is not None:  # else it was revoked while this very poll went on
+                    work.queue.append(record)
+                    poll.received(record.topic)
         return bool(records)
 
     def _hold_back(self, everything: bool = False) -> None:

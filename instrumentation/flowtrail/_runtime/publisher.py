@@ -73,6 +73,7 @@ class Publisher:
         time: datetime | str | None = None,
         headers: Iterable[Header] | None = None,
         context: FlowContext | None = None,
+        source: str | None = None,
     ) -> Publication:
         """Encode an event and hand it to the client; see `Trail.publish`.
 
@@ -88,6 +89,7 @@ class Publisher:
             sequence=sequence,
             id=id,
             time=time,
+            source=source,
             dataschema=dataschema(type, version),
             content_type=None if value is None else self.codec.content_type,
             key=raw_key,

@@ -1,6 +1,8 @@
 """Kafka client libraries behind one Protocol."""
 
+from flowtrail.clients._aiokafka import AiokafkaClient
 from flowtrail.clients._choose import choose_client
+from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._port import (
     Client,
@@ -16,9 +18,11 @@ from flowtrail.clients._port import (
 )
 
 __all__ = [
+    "AiokafkaClient",
     "Client",
     "ClientError",
     "CommitRefusedError",
+    "ConfluentClient",
     "ConsumerClient",
     "Delivered",
     "KafkaPythonClient",

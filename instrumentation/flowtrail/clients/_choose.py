@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from flowtrail.clients._aiokafka import AiokafkaClient
+from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._port import Client
 from flowtrail.errors import ConfigurationError
 
-_ADAPTERS = {"kafka-python": KafkaPythonClient}
+_ADAPTERS: Mapping[str, Callable[[str, Mapping[str, Any] | None], Client]] = {
+    "kafka-python": KafkaPythonClient,
+    "confluent": ConfluentClient,
+    "aiokafka": AiokafkaClient,
+}
 
 
 def choose_client(

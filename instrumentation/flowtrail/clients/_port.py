@@ -88,7 +88,7 @@ class ProducerClient(Protocol):
         ...
 
     def close(self, timeout_seconds: float) -> None:
-        """Flush, then close; never raises."""
+        """Flush, then close; never raises, and may be called again."""
         ...
 
 
@@ -125,7 +125,7 @@ class ConsumerClient(Protocol):
         ...
 
     def close(self, timeout_seconds: float) -> None:
-        """Leave the group without committing; never raises."""
+        """Leave the group without committing; never raises, and may be called again."""
         ...
 
 

@@ -28,7 +28,7 @@ class Outbox:
     table; a lease lets one of them do it at a time.
 
     Args:
-        telemetry: Names the source of events, makes ids.
+        telemetry: Hands back what makes ids and tells the time; a test may have put another in its place.
         codec: Makes payloads.
         connect: Opens a connection for the relay; called in its thread.
         table: Where events wait; `<table>_lease` is the relay's lease.
@@ -37,7 +37,7 @@ class Outbox:
 
     def __init__(
         self,
-        telemetry: Telemetry,
+        telemetry: Callable[[], Telemetry],
         codec: Codec,
         connect: Callable[[], Connection],
         *,
@@ -93,9 +93,10 @@ class Outbox:
             EncodeError: The data can't be turned into bytes.
         """
         value = None if data is None else self._codec.encode(data)
-        event_id = id or self._telemetry.ids.new_id()
-        moment = time or datetime.fromtimestamp(self._telemetry.clock.time_ns() / 1e9, UTC)
-        carried = inject(headers, baggage_keys=self._telemetry.baggage_keys)
+        telemetry = self._telemetry()
+        event_id = id or telemetry.ids.new_id()
+        moment = time or datetime.fromtimestamp(telemetry.clock.time_ns() / 1e9, UTC)
+        carried = inject(headers, baggage_keys=telemetry.baggage_keys)
         if not any(name == names.CORRELATION_ID for name, _ in carried):
             # Outside a flow this event starts one. Fixed here, so that a repeated relay says the same.
             carried.append((names.CORRELATION_ID, event_id.encode()))

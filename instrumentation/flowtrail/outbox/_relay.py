@@ -116,6 +116,14 @@ class Relay:
         with suppress(Exception):
             self._lease.release(connection)
 
+    def connect(self) -> Connection:
+        """A connection of the relay's own."""
+        return self._connect()
+
+    def release(self, connection: Connection) -> None:
+        """Let another process relay at once."""
+        self._lease.release(connection)
+
     def relay_once(self, connection: Connection) -> int:
         """Publish everything that waits, once.
 

@@ -1,0 +1,1 @@
+"""What `flowtrail.testing` is made of."""

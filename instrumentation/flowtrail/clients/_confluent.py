@@ -1,0 +1,258 @@
+"""confluent-kafka."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from flowtrail._record import Record
+from flowtrail.clients._port import (
+    ClientError,
+    CommitRefusedError,
+    ConsumerClient,
+    Delivered,
+    Message,
+    OnDelivery,
+    Partition,
+    ProducerClient,
+    RebalanceListener,
+    split_settings,
+)
+from flowtrail.errors import MissingExtraError
+
+_CONNECT_SECONDS = 5.0
+_BUFFER_SECONDS = 60.0
+
+# The library's own messages go to logging instead of stderr.
+_log = logging.getLogger("flowtrail.confluent")
+
+
+def _library() -> Any:
+    try:
+        import confluent_kafka
+    except ImportError as error:
+        raise MissingExtraError("confluent-kafka", "confluent") from error
+    return confluent_kafka
+
+
+class ConfluentClient:
+    """Opens confluent-kafka producers and consumers.
+
+    Args:
+        bootstrap_servers: `host:port`, several separated by commas.
+        settings: librdkafka's own settings (`linger.ms` and so on); those under the keys `producer` and
+            `consumer` go to one side only.
+
+    Raises:
+        MissingExtraError: confluent-kafka isn't installed.
+    """
+
+    name = "confluent"
+
+    def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
+        self._confluent = _library()
+        self.address = bootstrap_servers
+        producer, consumer = split_settings(settings or {})
+        base = {"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 2000, "logger": _log}
+        self._producer = {**base, "enable.idempotence": True, "linger.ms": 1, **producer}
+        self._consumer = {
+            **base,
+            "allow.auto.create.topics": True,
+            "topic.metadata.refresh.interval.ms": 10_000,
+            **consumer,
+        }
+
+    def open_producer(self) -> ProducerClient:
+        """Connect a producer; see `Client.open_producer`."""
+        producer = self._confluent.Producer(self._producer)
+        self._reach(producer)
+        return _Producer(self._confluent, producer)
+
+    def open_consumer(
+        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+    ) -> ConsumerClient:
+        """Connect a consumer; see `Client.open_consumer`."""
+        consumer = self._confluent.Consumer({
+            **self._consumer,
+            "group.id": group,
+            "auto.offset.reset": start,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+        })  # fmt: skip
+        try:
+            self._reach(consumer)
+            for topic in topics:
+                consumer.list_topics(
+                    topic, timeout=_CONNECT_SECONDS
+                )  # creates it, where the broker does that
+        except (ClientError, self._confluent.KafkaException) as error:
+            consumer.close()
+            raise ClientError(str(error)) from error
+        return _Consumer(self._confluent, consumer, topics, listener)
+
+    def _reach(self, client: Any) -> None:
+        """librdkafka connects in the background and never gives up; ask for something to see if it can."""
+        try:
+            client.list_topics(timeout=_CONNECT_SECONDS)
+        except self._confluent.KafkaException as error:
+            raise ClientError(_reason(error)) from error
+
+    def is_retriable(self, error: BaseException) -> bool:
+        """See `Client.is_retriable`."""
+        if isinstance(error, BufferError):
+            return True
+        cause = error.args[0] if error.args else None
+        codes = self._confluent.KafkaError
+        if not isinstance(cause, codes):
+            return False
+        transient = (codes._MSG_TIMED_OUT, codes._TIMED_OUT, codes._TRANSPORT, codes._ALL_BROKERS_DOWN)
+        return bool(cause.retriable()) or cause.code() in transient
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.args[0] if error.args else error
+    text = getattr(cause, "str", None)
+    return str(text()) if callable(text) else str(error)
+
+
+class _Producer:
+    def __init__(self, confluent: Any, producer: Any) -> None:
+        self._confluent = confluent
+        self._producer = producer
+        self._closed = threading.Event()
+        # Delivery reports arrive only while somebody polls.
+        self._poller = threading.Thread(target=self._poll, name="flowtrail-confluent-poll", daemon=True)
+        self._poller.start()
+
+    def _poll(self) -> None:
+        while not self._closed.is_set():
+            self._producer.poll(0.1)
+
+    def send(self, message: Message, on_delivery: OnDelivery) -> None:
+        def report(error: Any, sent: Any) -> None:
+            if error is not None:
+                on_delivery(None, self._confluent.KafkaException(error))
+            else:
+                on_delivery(Delivered(sent.partition(), sent.offset()), None)
+
+        deadline = time.monotonic() + _BUFFER_SECONDS
+        while True:
+            try:
+                self._producer.produce(
+                    message.topic,
+                    value=message.value,
+                    key=message.key,
+                    headers=list(message.headers),
+                    on_delivery=report,
+                )
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def flush(self, timeout_seconds: float) -> bool:
+        return bool(self._producer.flush(timeout_seconds) == 0)
+
+    def close(self, timeout_seconds: float) -> None:
+        with contextlib.suppress(Exception):
+            self._producer.flush(timeout_seconds)
+        self._closed.set()
+        self._poller.join(timeout_seconds)
+
+
+class _Consumer:
+    def __init__(
+        self, confluent: Any, consumer: Any, topics: Collection[str], listener: RebalanceListener
+    ) -> None:
+        self._confluent = confluent
+        self._consumer = consumer
+        self._listener = listener
+        consumer.subscribe(
+            list(topics),
+            on_assign=lambda _, partitions: listener.assigned(_named(partitions)),
+            on_revoke=self._revoked,
+            on_lost=lambda _, partitions: listener.lost(_named(partitions)),
+        )
+
+    def _revoked(self, _consumer: Any, partitions: Any) -> None:
+        offsets = self._listener.revoked(_named(partitions))
+        if offsets:
+            with contextlib.suppress(CommitRefusedError):
+                self.commit(offsets)
+
+    def poll(self, timeout_seconds: float, max_records: int) -> list[Record]:
+        # consume() waits until it has as many as asked for; poll() hands over the first one at once.
+        first = self._consumer.poll(timeout_seconds)
+        if first is None:
+            return []
+        messages = [first, *self._consumer.consume(max_records - 1, 0)]
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(_record(message))
+            elif error.fatal():
+                raise ClientError(error.str())
+            else:
+                _log.info("consumer: %s", error.str())
+        return records
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        confluent = self._confluent
+        structs = [confluent.TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+        try:
+            results = self._consumer.commit(offsets=structs, asynchronous=False)
+        except confluent.KafkaException as error:
+            code = error.args[0].code()
+            codes = confluent.KafkaError
+            if code in (codes.ILLEGAL_GENERATION, codes.UNKNOWN_MEMBER_ID, codes.REBALANCE_IN_PROGRESS,
+                        codes.FENCED_INSTANCE_ID, codes._ASSIGNMENT_LOST, codes._STATE):  # fmt: skip
+                raise CommitRefusedError(_reason(error)) from error
+            raise
+        for result in results or ():
+            if result.error is not None:
+                raise confluent.KafkaException(result.error)
+
+    def rebalancing(self) -> bool:
+        return False
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        if ours := self._ours(partitions):
+            self._consumer.pause(ours)
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        if ours := self._ours(partitions):
+            self._consumer.resume(ours)
+
+    def _ours(self, partitions: Collection[Partition]) -> list[Any]:
+        assigned = _named(self._consumer.assignment())
+        return [
+            self._confluent.TopicPartition(*partition) for partition in partitions if partition in assigned
+        ]
+
+    def close(self, timeout_seconds: float) -> None:
+        with contextlib.suppress(Exception):
+            self._consumer.close()
+
+
+def _named(partitions: Any) -> list[Partition]:
+    return [Partition(found.topic, found.partition) for found in partitions]
+
+
+def _record(message: Any) -> Record:
+    kind, stamp = message.timestamp()
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        stamp if kind else None,
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
