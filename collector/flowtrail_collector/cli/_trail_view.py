@@ -190,6 +190,8 @@ class TrailView:
                 f" {self._symbols['missing']} missing: {printable(step['step'])}", style="bold yellow"
             )
             line.append(f", expects {printable(' or '.join(step['expects']))}")
+            if step["lag_messages"]:
+                line.append(f", {step['lag_messages']} messages behind", style="yellow")
             if step["deadline"]:
                 due = datetime.fromisoformat(step["deadline"])
                 seconds = (due - self._now).total_seconds()

@@ -66,5 +66,10 @@ def _print_sagas(sagas: list[dict[str, Any]], limit: int) -> None:
             style="red" if saga["stuck"] else _STYLES.get(saga["outcome"]),
         )
     out.print(table)
+    for saga in sagas:
+        if saga["reason"]:
+            out.print(
+                f"{printable(saga['key'])}: {printable(saga['reason'])}", style="yellow", soft_wrap=True
+            )
     if len(sagas) == limit:
         out.print(f"the first {limit}; --limit shows more", style="dim")

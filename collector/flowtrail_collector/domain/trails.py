@@ -29,6 +29,7 @@ from flowtrail_collector.domain.trails_model import (
     TrailStep,
 )
 from flowtrail_collector.domain.trails_order import causal_order
+from flowtrail_collector.domain.trails_reason import GroupLag, stuck_reason
 
 __all__ = [
     "PUBLISHING_KINDS",
@@ -50,7 +51,11 @@ __all__ = [
 _SKEW_TOLERANCE_NS = 2_000_000
 
 
-def assemble(inputs: TrailInputs, *, now_ms: int) -> Trail:
+def _unknown_lag(group: str) -> int | None:
+    return None
+
+
+def assemble(inputs: TrailInputs, *, now_ms: int, group_lag: GroupLag = _unknown_lag) -> Trail:
     """Assemble a trail.
 
     The result depends on the content of the inputs only, not on the order within them.
@@ -58,6 +63,7 @@ def assemble(inputs: TrailInputs, *, now_ms: int) -> Trail:
     Args:
         inputs: What is known of one flow.
         now_ms: The present, milliseconds since the epoch, to tell which missing steps are overdue.
+        group_lag: Lag of a consumer group, to tell why a saga doesn't move.
     """
     correlation_ids = _ranked(sorted(event.correlation_id or "" for event in inputs.events))
     spans = _own_spans(inputs.spans, set(correlation_ids))
@@ -67,11 +73,15 @@ def assemble(inputs: TrailInputs, *, now_ms: int) -> Trail:
         {key: draft.causes for key, draft in drafts.items()},
     )
     entries = _placed(drafts, order)
-    sagas = tuple(sorted(inputs.sagas, key=lambda saga: (saga.started_ms or 0, saga.flow, saga.key)))
+    pending = tuple(sorted((item for item in inputs.dead_letters if item.state == "pending"), key=_place))
+    sagas = tuple(
+        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), group_lag, now_ms=now_ms))
+        for saga in sorted(inputs.sagas, key=lambda saga: (saga.started_ms or 0, saga.flow, saga.key))
+    )
     return Trail(
         entries=entries,
         sagas=sagas,
-        missing=tuple(_missing(sagas, now_ms)),
+        missing=tuple(_missing(sagas, now_ms, group_lag)),
         subjects=_ranked(entry.subject for entry in entries if entry.kind in PUBLISHING_KINDS),
         correlation_ids=correlation_ids or _ranked(entry.correlation_id for entry in entries),
         trace_ids=tuple(dict.fromkeys(entry.trace_id for entry in entries if entry.trace_id)),
@@ -139,7 +149,11 @@ def _placed(drafts: dict[str, Draft], order: list[str]) -> tuple[TrailEntry, ...
     return tuple(placed)
 
 
-def _missing(sagas: Iterable[TrailSaga], now_ms: int) -> Iterable[MissingStep]:
+def _place(letter: TrailDeadLetter) -> tuple[str, int, int]:
+    return letter.topic, letter.partition, letter.offset
+
+
+def _missing(sagas: Iterable[TrailSaga], now_ms: int, group_lag: GroupLag) -> Iterable[MissingStep]:
     for saga in sagas:
         if saga.outcome not in ("open", "timed_out", "stuck"):
             continue
@@ -153,6 +167,7 @@ def _missing(sagas: Iterable[TrailSaga], now_ms: int) -> Iterable[MissingStep]:
                     step.by,
                     step.deadline_ms,
                     overdue or saga.outcome == "timed_out",
+                    group_lag(step.by) if step.by else None,
                 )
 
 

@@ -102,7 +102,9 @@ def collect_messages(inputs: TrailInputs) -> dict[str, Message]:
 
 class _Collector:
     def __init__(self, inputs: TrailInputs) -> None:
-        self._records = {(item.topic, item.partition, item.offset): item for item in inputs.events}
+        places = {(item.topic, item.partition, item.offset): item for item in inputs.events}
+        # Sorted, so that of two records with the same forged ids it is always the same one that counts.
+        self._records = dict(sorted(places.items()))
         self._dead_letters = {(item.topic, item.partition, item.offset): item for item in inputs.dead_letters}
         self._spans = sorted(inputs.spans, key=lambda span: (span.start_ns, span.trace_id, span.span_id))
         self._known_ids = {item.event_id for item in inputs.events}

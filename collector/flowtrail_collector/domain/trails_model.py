@@ -103,7 +103,7 @@ class TrailStep:
 
 @dataclass(frozen=True, slots=True)
 class TrailSaga:
-    """A saga instance. `outcome` is `open` until it ended."""
+    """A saga instance. `outcome` is `open` until it ended; `reason` says why it doesn't move."""
 
     flow: str
     key: str
@@ -192,6 +192,7 @@ class MissingStep:
     by: str | None
     deadline_ms: int | None
     overdue: bool
+    lag_messages: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

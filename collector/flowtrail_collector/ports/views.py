@@ -31,11 +31,12 @@ class SagaFilter:
 
 @dataclass(frozen=True, slots=True)
 class SagaRow:
-    """A saga instance in a list."""
+    """A saga instance in a list, with the pending dead letters of its flow if it is stuck."""
 
     saga: TrailSaga
     stuck: bool
     correlation_id: str | None = None
+    dead_letters: tuple[TrailDeadLetter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.domain.trails_reason import GroupLag, stuck_reason
 from flowtrail_collector.ports.views import SagaFilter, SagaRow, Views
 from flowtrail_collector.web._json import ApiError, bool_param, int_param, json_response, text_param
 from flowtrail_collector.web.trail_json import saga_json
@@ -37,15 +39,18 @@ def saga_query(request: Request) -> SagaFilter:
     )
 
 
-def saga_routes(views: Views) -> list[BaseRoute]:
-    """The routes that list sagas and flows."""
+def saga_routes(views: Views, group_lag: GroupLag = lambda group: None) -> list[BaseRoute]:
+    """The routes that list sagas and flows.
+
+    Args:
+        views: Where the lists come from.
+        group_lag: How many messages a consumer group is behind; None if that isn't known.
+    """
 
     def sagas(request: Request) -> Response:
         query = saga_query(request)
-        rows = views.list_sagas(query)
-        return json_response(
-            {"sagas": [saga_row_json(row) for row in rows], "limit": query.limit, "offset": query.offset}
-        )
+        rows = [saga_row_json(row, group_lag) for row in views.list_sagas(query)]
+        return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
 
     def flows(request: Request) -> Response:
         return json_response({"flows": [asdict(flow) for flow in views.list_flows()]})
@@ -56,6 +61,9 @@ def saga_routes(views: Views) -> list[BaseRoute]:
     ]
 
 
-def saga_row_json(row: SagaRow) -> dict[str, Any]:
-    """A saga of a list."""
-    return {**saga_json(row.saga), "stuck": row.stuck, "correlation_id": row.correlation_id}
+def saga_row_json(row: SagaRow, group_lag: GroupLag) -> dict[str, Any]:
+    """A saga of a list; a stuck one says why."""
+    now_ms = int(time.time() * 1000)
+    reason = stuck_reason(row.saga, row.dead_letters, group_lag, now_ms=now_ms) if row.stuck else None
+    saga = saga_json(replace(row.saga, reason=reason))
+    return {**saga, "stuck": row.stuck, "correlation_id": row.correlation_id}

@@ -112,6 +112,7 @@ def _missing_json(step: MissingStep) -> dict[str, Any]:
         "by": step.by,
         "deadline": iso_time_ms(step.deadline_ms),
         "overdue": step.overdue,
+        "lag_messages": step.lag_messages,
     }
 
 

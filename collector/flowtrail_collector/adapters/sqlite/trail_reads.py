@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowtrail_collector.adapters.sqlite.database import Database
@@ -97,7 +98,9 @@ class SqliteTrailReads:
             records = read_sagas(
                 connection, where + _ATTENTION_FIRST, (*values, now_ms), query.limit + query.offset
             )
-        return [self._saga_row(record, now_ms) for record in records[query.offset :]]
+        rows = [self._saga_row(record, now_ms) for record in records[query.offset :]]
+        letters = self._pending_letters([row.correlation_id or "" for row in rows if row.stuck])
+        return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
 
     def list_dead_letters(self, query: DeadLetterFilter) -> list[DeadLetterRow]:
         """See `Views.list_dead_letters`."""
@@ -123,6 +126,15 @@ class SqliteTrailReads:
         ):
             counted[flow][outcome] = number
         return [_flow(flow, dict(counted[flow.name])) for flow in self._flows.by_name.values()]
+
+    def _pending_letters(self, correlation_ids: Sequence[str]) -> dict[str, list[TrailDeadLetter]]:
+        found: dict[str, list[TrailDeadLetter]] = defaultdict(list)
+        for at in range(0, len(correlation_ids), _MAX_IDS):
+            ids = correlation_ids[at : at + _MAX_IDS]
+            where = f" WHERE correlation_id IN ({_marks(ids)}) AND state = 'pending' LIMIT ?"
+            for row in self._rows(_DEAD_LETTER + where, [*ids, 10 * _MAX_IDS]):
+                found[row[-1]].append(_letter(row).letter)
+        return found
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:

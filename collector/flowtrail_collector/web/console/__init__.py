@@ -1,0 +1,8 @@
+"""The console: server-rendered pages, no script needed, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from flowtrail_collector.web.console._pages import Console, Links
+from flowtrail_collector.web.console._render import trail_document
+
+__all__ = ["Console", "Links", "trail_document"]

@@ -1,0 +1,194 @@
+"""The console's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from flowtrail_collector.domain.trails_reason import GroupLag
+from flowtrail_collector.ports.views import DeadLetterFilter, SagaFilter, Views
+from flowtrail_collector.trail_finder import TrailFinder
+from flowtrail_collector.web._json import MAX_ID_LENGTH, ApiError
+from flowtrail_collector.web.console._render import STATIC_FILES, render, static_text, trail_values
+from flowtrail_collector.web.dead_letters import STATES, dead_letter_json, dead_letter_query
+from flowtrail_collector.web.sagas import OUTCOMES, saga_query, saga_row_json
+from flowtrail_collector.web.trail_json import found_json
+
+_PAGE_ROWS = 50
+_OVERVIEW_ROWS = 8
+
+
+class LagOverview(Protocol):
+    """The lag figures that the console shows."""
+
+    def overview(self) -> dict[str, Any]:
+        """All groups, those that need attention first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where else a trace can be looked at; `{trace_id}` is filled in. Empty: no link."""
+
+    trace: str = ""
+
+    def of(self, trace_id: str) -> str | None:
+        """The address of a trace elsewhere."""
+        return self.trace.replace("{trace_id}", quote(trace_id, safe="")) if self.trace else None
+
+
+class Console:
+    """Pages over the same reads as the API.
+
+    Args:
+        finder: Finds trails.
+        views: Lists sagas, dead letters and flows.
+        lag: Lag figures.
+        problems: What keeps which part of the collector from working.
+        group_lag: How many messages a consumer group is behind.
+        links: Where else a trace can be looked at.
+    """
+
+    def __init__(
+        self,
+        finder: TrailFinder,
+        views: Views,
+        lag: LagOverview,
+        problems: Callable[[], Mapping[str, str]],
+        *,
+        group_lag: GroupLag,
+        links: Links | None = None,
+    ) -> None:
+        self._finder = finder
+        self._views = views
+        self._lag = lag
+        self._problems = problems
+        self._group_lag = group_lag
+        self._links = links or Links()
+
+    def routes(self) -> list[BaseRoute]:
+        """The pages and what they load."""
+        pages = {
+            "/": self._overview,
+            "/search": self._search,
+            "/trails/{id:path}": self._trail,
+            "/sagas": self._sagas,
+            "/lag": self._lag_page,
+            "/dead-letters": self._dead_letters,
+        }
+        routes: list[BaseRoute] = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
+        return [*routes, Route("/static/{name}", _static, methods=["GET"])]
+
+    def _overview(self, request: Request) -> Response:
+        stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
+        letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_OVERVIEW_ROWS))
+        lag = self._lag.overview()
+        return _page(
+            "overview.html",
+            request,
+            flows=self._views.list_flows(),
+            outcomes=OUTCOMES,
+            stuck=[saga_row_json(row, self._group_lag) for row in stuck],
+            letters=[dead_letter_json(row) for row in letters],
+            groups=lag["groups"][:_OVERVIEW_ROWS],
+            problems=self._problems(),
+        )
+
+    def _search(self, request: Request) -> Response:
+        wanted = (request.query_params.get("q") or "").strip()
+        if not wanted:
+            return RedirectResponse("/", 303)
+        return RedirectResponse(f"/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
+
+    def _trail(self, request: Request) -> Response:
+        wanted = request.path_params["id"]
+        found = self._finder.find(wanted) if 0 < len(wanted) <= MAX_ID_LENGTH else None
+        if found is None:
+            raise ApiError(
+                404,
+                f"Nothing is known of “{wanted[:80]}”. Any order id, event id, correlation id or trace id"
+                " works; an event shows up a moment after it was published.",
+            )
+        data = found_json(found)
+        if "matches" in data:
+            return _page("matches.html", request, wanted=wanted, matches=data["matches"])
+        trace_links = {trace_id: self._links.of(trace_id) for trace_id in data["trail"]["trace_ids"]}
+        return _page(
+            "trail.html",
+            request,
+            wanted=wanted,
+            matched_by=data["matched_by"],
+            trace_links=trace_links,
+            **trail_values(data["trail"]),
+        )
+
+    def _sagas(self, request: Request) -> Response:
+        query = saga_query(request)
+        query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
+        rows = [saga_row_json(row, self._group_lag) for row in self._views.list_sagas(query)]
+        return _page(
+            "sagas.html",
+            request,
+            sagas=rows[: query.limit - 1],
+            query=query,
+            flows=self._views.list_flows(),
+            outcomes=OUTCOMES,
+            **_paging(request, query.offset, query.limit - 1, len(rows)),
+        )
+
+    def _dead_letters(self, request: Request) -> Response:
+        query = dead_letter_query(request)
+        query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
+        rows = [dead_letter_json(row) for row in self._views.list_dead_letters(query)]
+        return _page(
+            "dead_letters.html",
+            request,
+            letters=rows[: query.limit - 1],
+            query=query,
+            states=STATES,
+            **_paging(request, query.offset, query.limit - 1, len(rows)),
+        )
+
+    def _lag_page(self, request: Request) -> Response:
+        return _page("lag.html", request, **self._lag.overview())
+
+
+def error_page(request: Request, status: int, message: str) -> Response:
+    """An error for people."""
+    return _page(
+        "error.html", request, status, message=message, title=_TITLES.get(status, "That didn't work")
+    )
+
+
+_TITLES = {404: "Not found", 401: "Access token needed", 400: "That can't be asked", 500: "Internal error"}
+
+
+def _page(template: str, request: Request, status: int = 200, /, **values: Any) -> Response:
+    wanted = values.pop("wanted", "")
+    return HTMLResponse(render(template, path=request.url.path, wanted=wanted, **values), status)
+
+
+def _paging(request: Request, offset: int, limit: int, found: int) -> dict[str, str | None]:
+    def address(to: int) -> str:
+        return "?" + str(request.url.include_query_params(offset=to).query)
+
+    return {
+        "previous_page": address(max(0, offset - limit)) if offset else None,
+        "next_page": address(offset + limit) if found > limit else None,
+    }
+
+
+def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC_FILES:
+        raise ApiError(404, "no such file")
+    # Revalidated on every load: an upgraded collector must not meet an old style sheet.
+    return Response(
+        static_text(name), headers={"cache-control": "no-cache", "content-type": STATIC_FILES[name]}
+    )

@@ -1,0 +1,71 @@
+"""Templates: everything is escaped unless it is ours."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from flowtrail._version import __version__
+from flowtrail_collector.web.console._trail_rows import AXIS_UNITS, ticks, trail_rows
+from flowtrail_collector.wording import age, format_seconds
+
+STATIC_FILES = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("flowtrail_collector.web.console"),
+        # Not by file name: whatever is added later is escaped too.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
+    environment.filters["age"] = age
+    environment.filters["clock"] = _clock
+    environment.globals["version"] = __version__
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """One page as HTML."""
+    return _environment().get_template(template).render(**values)
+
+
+def trail_values(trail: dict[str, Any]) -> dict[str, Any]:
+    """What the trail templates draw."""
+    return {
+        "trail": trail,
+        "rows": trail_rows(trail),
+        "ticks": ticks(trail["duration_seconds"]),
+        "axis_units": AXIS_UNITS,
+    }
+
+
+def trail_document(trail: dict[str, Any], wanted: str) -> str:
+    """A trail as one self-contained HTML document, to attach to a ticket.
+
+    Args:
+        trail: As the API answers it.
+        wanted: The id it was asked for by.
+    """
+    return render("document.html", wanted=wanted, css=static_text("console.css"), **trail_values(trail))
+
+
+@cache
+def static_text(name: str) -> str:
+    """A static file's content; `name` is one of `STATIC_FILES`."""
+    return (files("flowtrail_collector.web.console") / "static" / name).read_text(encoding="utf-8")
+
+
+def _clock(text: str | None) -> str:
+    if not text:
+        return ""
+    moment = datetime.fromisoformat(text)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"

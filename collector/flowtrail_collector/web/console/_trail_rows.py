@@ -1,0 +1,98 @@
+"""A trail's rows with their bars, from the API's JSON to what the template draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+# Bars are drawn in this many units across, whatever the width on the screen.
+AXIS_UNITS = 1000
+_LEAST_UNITS = 4
+_COLOURS = 8
+_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+SYMBOLS = {
+    "command": ("▶", "request"),
+    "publish": ("●", "published"),
+    "compensation": ("↺", "compensation published"),
+    "notification": ("◇", "notification published"),
+    "process": ("■", "processed"),
+    "retry": ("↻", "retried"),
+    "dead_letter": ("✖", "dead letter"),
+    "redrive": ("↷", "redriven"),
+    "operation": ("·", "operation"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a bar, in axis units."""
+
+    x: float
+    width: float
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry, with the queue wait before it."""
+
+    entry: dict[str, Any]
+    queue_seconds: float | None
+    segments: tuple[Segment, ...]
+    colour: int
+    symbol: str
+    meaning: str
+    new_service: bool
+
+
+def trail_rows(trail: dict[str, Any]) -> list[Row]:
+    """All rows of a trail, in its order; queue waits belong to the row of whoever was waited for."""
+    queues = {entry["id"]: entry for entry in trail["entries"] if entry["kind"] == "queue"}
+    colours = {name: index % _COLOURS for index, name in enumerate(trail["services"])}
+    total = trail["duration_seconds"]
+    rows = []
+    service = None
+    for entry in trail["entries"]:
+        if entry["kind"] == "queue":
+            continue
+        queue = queues.get(entry["parent"] or "")
+        symbol, meaning = SYMBOLS.get(entry["kind"], ("?", entry["kind"]))
+        rows.append(
+            Row(
+                entry=entry,
+                queue_seconds=queue["duration_seconds"] if queue else None,
+                segments=_segments(entry, queue, total),
+                colour=colours.get(entry["service"], 0),
+                symbol=symbol,
+                meaning=meaning,
+                new_service=entry["service"] != service,
+            )
+        )
+        service = entry["service"]
+    return rows
+
+
+def ticks(total_seconds: float) -> list[tuple[float, float]]:
+    """Positions in axis units with their time in seconds."""
+    return [(part * AXIS_UNITS, part * total_seconds) for part in _TICKS]
+
+
+def _segments(entry: dict[str, Any], queue: dict[str, Any] | None, total: float) -> tuple[Segment, ...]:
+    start = _units(entry["offset_seconds"], total)
+    end = _units(entry["offset_seconds"] + entry["duration_seconds"], total)
+    width = max(_LEAST_UNITS, end - start)
+    # What is a moment at the very end is still drawn within the axis.
+    start = min(start, AXIS_UNITS - width)
+    segments = [Segment(round(start, 2), round(width, 2), waiting=False)]
+    if queue is not None:
+        waiting = _units(queue["offset_seconds"], total)
+        if waiting < start:
+            segments.insert(0, Segment(round(waiting, 2), round(start - waiting, 2), waiting=True))
+    return tuple(segments)
+
+
+def _units(seconds: float, total: float) -> float:
+    if total <= 0:
+        return 0.0
+    return min(max(seconds / total, 0.0), 1.0) * AXIS_UNITS
