@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -32,6 +33,9 @@ logger = logging.getLogger("flowtrail_collector.lag")
 
 # Longer than any cycle waits: an answer that comes late is still taken, instead of asking again and again.
 _REQUEST_SECONDS = 60.0
+# Enough to keep broker and client busy; the answers of all groups at once would take tens of megabytes.
+_IN_FLIGHT = 64
+_COORDINATOR_PATIENCE_SECONDS = 0.25
 _STATES = {
     "STABLE": "stable", "EMPTY": "empty", "DEAD": "dead", "PREPARING_REBALANCING": "preparing_rebalance",
     "COMPLETING_REBALANCING": "completing_rebalance",
@@ -99,27 +103,47 @@ class KafkaLagSource:
     def commits(
         self, groups: Sequence[str], deadline: float
     ) -> Iterator[tuple[str, Sequence[CommittedOffset] | Failure]]:
-        """Read every committed offset of each group; all requests are under way at once."""
-        committing = self._committing
-        for group in groups:
-            late = committing.get(group)
-            if late is None or late.done():
-                request = ConsumerGroupTopicPartitions(group)
-                committing.update(
-                    self._admin.list_consumer_group_offsets([request], request_timeout=_REQUEST_SECONDS)
-                )
-        for group in groups:
-            try:
-                result = committing[group].result(_left(deadline))
-            except FutureTimeoutError:
+        """Read every committed offset of each group, many requests at a time."""
+        waiting = deque(groups)
+        active: deque[str] = deque()
+        parked: list[str] = []
+        while waiting or active:
+            while waiting and len(active) < _IN_FLIGHT:
+                active.append(waiting.popleft())
+                self._ask_commits(active[-1])
+            group = active.popleft()
+            patience = min(_left(deadline), _COORDINATOR_PATIENCE_SECONDS)
+            if self._is_there(group, patience):
+                yield group, self._committed(group)
+                continue
+            # One slow coordinator must not hold up the groups of the others: its groups wait aside.
+            active.appendleft(group)
+            parked += [name for name in active if not self._committing[name].done()]
+            active = deque(name for name in active if self._committing[name].done())
+        for group in parked:
+            if self._is_there(group, _left(deadline)):
+                yield group, self._committed(group)
+            else:
                 yield group, Failure("group", group, "its coordinator takes too long")
-                continue
-            except KafkaException as error:
-                committing.pop(group)
-                yield group, Failure("group", group, reason_of(error))
-                continue
-            committing.pop(group)
-            yield group, result.topic_partitions
+
+    def _ask_commits(self, group: str) -> None:
+        late = self._committing.get(group)
+        if late is None or late.done():
+            request = ConsumerGroupTopicPartitions(group)
+            self._committing.update(
+                self._admin.list_consumer_group_offsets([request], request_timeout=_REQUEST_SECONDS)
+            )
+
+    def _is_there(self, group: str, patience: float) -> bool:
+        future = self._committing[group]
+        return future.done() or bool(wait((future,), patience).done)
+
+    def _committed(self, group: str) -> Sequence[CommittedOffset] | Failure:
+        try:
+            offsets: Sequence[CommittedOffset] = self._committing.pop(group).result().topic_partitions
+        except KafkaException as error:
+            return Failure("group", group, reason_of(error))
+        return offsets
 
     def offsets(
         self, topics: Topics, spec: Spec, deadline: float, only: Sequence[tuple[str, int]] | None = None
@@ -130,18 +154,17 @@ class KafkaLagSource:
             now = time.time()
             failure = Failure("topic", partition.topic, f"partition {partition.partition} has no leader")
             yield OffsetAnswer(now, now, {}, [failure])
+        asked = []
         for leader, partitions in by_leader.items():
             late = self._asking.get((leader, spec))
-            # An answer asked for in an earlier cycle may be older than commits read since: it is not used.
-            if late is None or all(future.done() for future in late[1].values()):
-                self._asking[leader, spec] = (time.time(), self._ask(partitions, spec))
-                continue
-            by_leader = {**by_leader, leader: []}
-        for leader, partitions in by_leader.items():
-            if not partitions:
+            if late is not None and not all(future.done() for future in late[1].values()):
                 now = time.time()
                 yield OffsetAnswer(now, now, {}, [_slow(leader)])
                 continue
+            # A late answer to an earlier question is older than commits read since: it is not used.
+            self._asking[leader, spec] = (time.time(), self._ask(partitions, spec))
+            asked.append(leader)
+        for leader in asked:
             yield self._answer(leader, spec, deadline)
 
     def members(self, groups: Sequence[str], deadline: float) -> Mapping[str, MemberInfo]:

@@ -8,8 +8,9 @@ from itertools import compress
 from typing import Any
 
 from flowtrail_collector.domain.lag import UNKNOWN_STATUS, GroupReading
+from flowtrail_collector.metrics.deflate import Deflater, Piece
 
-__all__ = ["GroupLines", "LineTemplate", "escape", "head"]
+__all__ = ["LineBook", "LineTemplate", "column", "escape", "head"]
 
 # Stands for the family's name in a template; `escape` keeps it out of labels.
 _NAME = "\0"
@@ -29,6 +30,20 @@ def head(name: str, about: str, kind: str = "gauge") -> bytes:
     return f"# HELP {name} {about}\n# TYPE {name} {kind}\n".encode()
 
 
+def column(name: str, about: str, labels: Iterable[str], values: Iterable[float | None]) -> bytes:
+    """A whole family, one line per label part; a None leaves its line out."""
+    lines = [
+        f"{name}{{{label}}} {_number(value)}\n"
+        for label, value in zip(labels, values, strict=True)
+        if value is not None
+    ]
+    return head(name, about) + "".join(lines).encode("utf-8", "replace")
+
+
+def _number(value: float) -> str:
+    return f"{int(value)}" if isinstance(value, int) else f"{value:.3f}"
+
+
 class LineTemplate:
     """Lines with the same labels for several families.
 
@@ -42,12 +57,15 @@ class LineTemplate:
 
     def __init__(self, labels: Iterable[str]) -> None:
         self._template = "".join(f"{_NAME}{{{label}}}".replace("%", "%%") + " %d\n" for label in labels)
-        self._rendered: dict[str, tuple[Sequence[Any], bytes]] = {}
+        self._rendered: dict[str, tuple[Sequence[Any], Piece]] = {}
 
-    def render(self, name: str, values: Sequence[Any], *, decimals: int | None = None) -> bytes:
-        """The lines of one family.
+    def render(
+        self, deflater: Deflater, name: str, values: Sequence[Any], *, decimals: int | None = None
+    ) -> Piece:
+        """The lines of one family; the piece of the last time if the values are the same.
 
         Args:
+            deflater: compresses the lines.
             name: the family's name.
             values: one per line; a None (in a column of statuses 255) leaves its line out.
             decimals: how many digits after the point; None for whole numbers.
@@ -62,9 +80,9 @@ class LineTemplate:
         text = template.replace(_NAME, name) % tuple(shown)
         if decimals is not None:
             text = text.replace(" inf\n", " +Inf\n")
-        rendered = text.encode("utf-8", "replace")
-        self._rendered[name] = (values, rendered)
-        return rendered
+        piece = deflater.piece(text.encode("utf-8", "replace"))
+        self._rendered[name] = (values, piece)
+        return piece
 
     def _known(self, values: Sequence[Any]) -> tuple[Sequence[Any], str]:
         missing = UNKNOWN_STATUS if isinstance(values, bytes) else None
@@ -75,32 +93,61 @@ class LineTemplate:
         return list(compress(values, known)), "".join(lines)
 
 
-class GroupLines:
-    """The templates of one group: a line per partition, and a line per topic.
+class LineBook:
+    """The templates of all groups: of each, a line per partition and a line per topic.
 
     Args:
+        deflater: compresses the lines.
         pair_label: makes the labels of a partition's line from group, topic and partition.
         topic_label: makes the labels of a topic's line from group and topic.
+        with_pairs: whether lines per partition are wanted.
     """
 
-    __slots__ = ("_layout", "_pair_label", "_topic_label", "pairs", "topics")
-
     def __init__(
-        self, pair_label: Callable[[str, str, int], str], topic_label: Callable[[str, str], str]
+        self,
+        deflater: Deflater,
+        pair_label: Callable[[str, str, int], str],
+        topic_label: Callable[[str, str], str],
+        *,
+        with_pairs: bool,
     ) -> None:
+        self._deflater = deflater
         self._pair_label = pair_label
         self._topic_label = topic_label
-        self._layout = -1
-        self.pairs = self.topics = LineTemplate(())
+        self._with_pairs = with_pairs
+        self._templates: dict[str, tuple[int, LineTemplate, LineTemplate]] = {}
 
-    def prepare(self, reading: GroupReading, *, with_pairs: bool) -> None:
-        """Build the templates anew if the group's partitions changed."""
-        if self._layout == reading.layout:
-            return
-        self._layout = reading.layout
+    def prepare(self, readings: Sequence[GroupReading]) -> None:
+        """Build the templates of groups whose partitions changed; drop those of groups that are gone."""
+        templates = self._templates
+        for reading in readings:
+            known = templates.get(reading.group)
+            if known is None or known[0] != reading.layout:
+                templates[reading.group] = self._build(reading)
+        if len(templates) > len(readings):
+            for gone in templates.keys() - {reading.group for reading in readings}:
+                del templates[gone]
+
+    def pairs(
+        self, reading: GroupReading, name: str, values: Sequence[Any], *, decimals: int | None = None
+    ) -> Piece:
+        """The lines of a family that has one per partition."""
+        return self._templates[reading.group][1].render(self._deflater, name, values, decimals=decimals)
+
+    def topics(
+        self, reading: GroupReading, name: str, values: Sequence[Any], *, decimals: int | None = None
+    ) -> Piece:
+        """The lines of a family that has one per topic."""
+        return self._templates[reading.group][2].render(self._deflater, name, values, decimals=decimals)
+
+    def text(self, content: bytes) -> Piece:
+        """Other lines."""
+        return self._deflater.piece(content)
+
+    def _build(self, reading: GroupReading) -> tuple[int, LineTemplate, LineTemplate]:
         group = escape(reading.group)
         topics = {part.topic: escape(part.topic) for part in reading.slices}
-        self.topics = LineTemplate(self._topic_label(group, topic) for topic in topics.values())
-        if with_pairs:
-            label = self._pair_label
-            self.pairs = LineTemplate(label(group, topics[topic], n) for topic, n in reading.pairs)
+        pairs = LineTemplate(
+            self._pair_label(group, topics[topic], n) for topic, n in reading.pairs if self._with_pairs
+        )
+        return reading.layout, pairs, LineTemplate(self._topic_label(group, name) for name in topics.values())
