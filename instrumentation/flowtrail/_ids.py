@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import time
+from itertools import count
+from time import time_ns
 from typing import Protocol
 
 _VARIANT = 0x8000_0000_0000_0000
 _RANDOM_B_BITS = 62
-_KEEP = (0xFFF << 64) | ((1 << _RANDOM_B_BITS) - 1)
 _RANDOM_B = (1 << _RANDOM_B_BITS) - 1
 
 
@@ -22,33 +22,40 @@ class Ids(Protocol):
 
 
 class Uuid7Ids:
-    """UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, 74 random bits.
+    """UUIDv7 (RFC 9562, sections 5.7 and 6.2): 48 bits of Unix milliseconds, 58 random, 16 counting.
 
-    The random bits come from a generator seeded by the operating system and seeded anew in a forked child:
-    ids must be unique, not secret.
+    The random bits are drawn from the operating system anew for every 65,536 ids, and in a forked child.
+    Between draws, ids sort by creation. They are unique, not secret.
     """
 
-    __slots__ = ("_bits", "_stamp")
+    __slots__ = ("_block", "_counter", "_random", "_stamp")
 
     def __init__(self) -> None:
-        self._stamp = (0, "")
-        self._seed()
+        self._restart()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._seed)
+            os.register_at_fork(after_in_child=self._restart)
 
-    def _seed(self) -> None:
-        self._bits = random.Random(os.urandom(32)).getrandbits  # noqa: S311
+    def _restart(self) -> None:
+        self._counter = count().__next__
+        self._stamp = (0, "")
+        self._block = -1
+        self._random = ""
+
+    def _draw(self) -> str:
+        spelled = format_uuid7(0, int.from_bytes(os.urandom(10), "big") >> 6)
+        return spelled[15:32]
 
     def new_id(self) -> str:
         """A fresh UUIDv7 in its usual spelling."""
-        # Like `format_uuid7`, but the part that says the time is spelled once per millisecond.
-        now_ms = time.time_ns() // 1_000_000
-        known_ms, prefix = self._stamp
+        now_ms = time_ns() // 1_000_000
+        known_ms, stamp = self._stamp
         if now_ms != known_ms:
-            prefix = format_uuid7(now_ms, 0)[:15]
-            self._stamp = now_ms, prefix
-        digits = f"{self._bits(76) & _KEEP | _VARIANT:019x}"
-        return f"{prefix}{digits[:3]}-{digits[3:7]}-{digits[7:]}"
+            stamp = format_uuid7(now_ms, 0)[:15]
+            self._stamp = now_ms, stamp
+        number = self._counter()
+        if number >> 16 != self._block:
+            self._random, self._block = self._draw(), number >> 16
+        return f"{stamp}{self._random}{number & 0xFFFF:04x}"
 
 
 class SeededIds:

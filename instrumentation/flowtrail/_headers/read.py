@@ -60,12 +60,12 @@ def read_headers(headers: Any, aliases: Sequence[str] = names.CORRELATION_ALIASE
     Returns:
         What they say; `Envelope.dropped` lists what was unusable.
     """
-    envelope = Envelope()
     if not headers:
-        return envelope
+        return Envelope()
     default = aliases is names.CORRELATION_ALIASES
     table = _DEFAULT_TABLE if default else _table(tuple(aliases))
-    fields = envelope.__dict__
+    fields: dict[str, Any] = {}
+    dropped: list[str] | None = None
     others: dict[str, str] | None = None
     try:
         for name, value in headers:
@@ -74,21 +74,28 @@ def read_headers(headers: Any, aliases: Sequence[str] = names.CORRELATION_ALIASE
                 continue
             field, max_bytes = entry
             if len(value) > max_bytes:
-                envelope.drop("length")
-                continue
-            text = value.decode()
-            if not text or not text.isprintable():
-                envelope.drop("value")
-                continue
-            if field is _ALIAS:
-                others = others or {}
-                others[name] = text
-                continue
-            if field in fields:
-                envelope.drop("duplicate")
-            fields[field] = text
+                reason = "length"
+            else:
+                text = value.decode()
+                if not text or not text.isprintable():
+                    reason = "value"
+                elif field is _ALIAS:
+                    others = others or {}
+                    others[name] = text
+                    continue
+                elif field in fields:
+                    reason = "duplicate"
+                    fields[field] = text
+                else:
+                    fields[field] = text
+                    continue
+            dropped = [*(dropped or ()), reason]
     except Exception:  # noqa: BLE001 - anything may come out of a broker; look at each header alone
         return _read_carefully(headers, tuple(aliases), table)
+    envelope = Envelope()
+    envelope.__dict__ = fields
+    if dropped:
+        envelope.dropped = tuple(dropped)
     if others is not None and envelope.correlation_id is None:
         fields["correlation_id"] = _first_alias(others, aliases)
     if "sequence" in fields:

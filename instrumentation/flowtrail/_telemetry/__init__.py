@@ -4,6 +4,7 @@ from flowtrail._telemetry.batch import BatchItem, ProcessingBatch
 from flowtrail._telemetry.definitions import METRICS, Metric
 from flowtrail._telemetry.operations import Operation
 from flowtrail._telemetry.processing import Processing
+from flowtrail._telemetry.sender import Sender
 from flowtrail._telemetry.sending import Sending
 from flowtrail._telemetry.telemetry import Telemetry
 
@@ -14,6 +15,7 @@ __all__ = [
     "Operation",
     "Processing",
     "ProcessingBatch",
+    "Sender",
     "Sending",
     "Telemetry",
 ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from weakref import WeakKeyDictionary
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.metrics import Histogram as OtelHistogram
@@ -21,7 +22,10 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from flowtrail._telemetry.definitions import METRICS, Metric
 
-_MANY = 256
+T = TypeVar("T")
+
+MANY = 256
+"""Observations that a route keeps back before it counts them in."""
 
 MAX_SERIES = 2000
 """Series per metric; what comes after that is gathered under `other`: no label can grow without bound."""
@@ -78,67 +82,54 @@ class Series:
             return self.counts.copy(), self.total
 
 
-class Pending:
-    """Observations of one histogram, kept until there are enough to be counted together.
-
-    Appending to a deque needs no lock and costs a tenth of an update. They are counted in when there are
-    many, and before anybody reads.
-
-    Args:
-        families: Where the series belong.
-        histogram: What they are observations of.
-        counter: A counter that goes up by one with each, if any.
-    """
-
-    __slots__ = ("_counter", "_histogram", "_values", "add")
-
-    def __init__(self, families: Families, histogram: Series, counter: Series | None = None) -> None:
-        self._histogram = histogram
-        self._counter = counter
-        self._values: deque[float] = deque()
-        self.add = self._add if not families.through_otel else self._hand_on
-
-    def _add(self, value: float) -> None:
-        values = self._values
-        values.append(value)
-        if len(values) >= _MANY:
-            self.settle()
-
-    def _hand_on(self, value: float) -> None:
-        self._histogram.observe(value)
-        if self._counter is not None:
-            self._counter.add()
-
-    def settle(self) -> None:
-        """Count in what has come together; from any thread."""
-        values = self._values
-        taken = []
-        with suppress(IndexError):  # another thread may be settling too
-            for _ in range(len(values)):
-                taken.append(values.popleft())
-        if not taken:
+def add_many(values: list[float], histogram: Series, counter: Series | None = None) -> None:
+    """Count many observations of a histogram at once, and as many steps of a counter."""
+    if histogram.otel is not None:
+        for value in values:
+            histogram.observe(value)
+    values.sort()
+    places = [bisect_right(values, bound) for bound in histogram.bounds]
+    places.append(len(values))
+    with histogram.lock:
+        if counter is not None:
+            counter.total += len(values)
+        if histogram.otel is not None:
             return
-        taken.sort()
-        places = [bisect_right(taken, bound) for bound in self._histogram.bounds]
-        places.append(len(taken))
-        histogram, counter = self._histogram, self._counter
-        with histogram.lock:
-            below = 0
-            for bucket, place in enumerate(places):
-                histogram.counts[bucket] += place - below
-                below = place
-            histogram.total += sum(taken)
-            if counter is not None:
-                counter.total += len(taken)
+        below = 0
+        for bucket, place in enumerate(places):
+            histogram.counts[bucket] += place - below
+            below = place
+        histogram.total += sum(values)
+
+
+def take_all(pending: deque[T]) -> list[T]:
+    """Everything that has come together; other threads may be adding and taking meanwhile."""
+    taken: list[T] = []
+    with suppress(IndexError):
+        for _ in range(len(pending)):
+            taken.append(pending.popleft())
+    return taken
 
 
 class Family:
-    """All series of one metric."""
+    """All series of one metric.
+
+    Args:
+        metric: Its definition.
+        series_lock: Guards the values of its series.
+        otel: OpenTelemetry's histogram, where there is one to report to.
+        before_reading: Called before OpenTelemetry reads a counter.
+    """
 
     def __init__(
-        self, metric: Metric, series_lock: threading.Lock, otel: OtelHistogram | None = None
+        self,
+        metric: Metric,
+        series_lock: threading.Lock,
+        otel: OtelHistogram | None = None,
+        before_reading: Callable[[], None] = lambda: None,
     ) -> None:
         self.metric = metric
+        self.before_reading = before_reading
         self._otel = otel
         self._series: dict[tuple[str, ...], Series] = {}
         self._series_lock = series_lock
@@ -191,6 +182,7 @@ class Family:
 
     def observations(self, _options: CallbackOptions) -> Iterable[Observation]:
         """The counter's values for OpenTelemetry."""
+        self.before_reading()
         return [Observation(series.read()[1], series.attributes) for _, series in self.items()]
 
 
@@ -200,14 +192,16 @@ class Families(Collector):
     Attributes:
         lock: Guards the values of all series.
         through_otel: Whether histograms report to OpenTelemetry rather than being read from here.
+        routes: Topics whose routes may have kept observations back.
     """
 
     def __init__(self, meter: Meter | None = None) -> None:
         self.lock = threading.Lock()
         self.through_otel = meter is not None
-        self._pending: dict[tuple[int, int], Pending] = {}
+        self.routes: WeakSet[Any] = WeakSet()
         self._families = {
-            metric: Family(metric, self.lock, _otel_histogram(meter, metric)) for metric in METRICS
+            metric: Family(metric, self.lock, _otel_histogram(meter, metric), self.settle)
+            for metric in METRICS
         }
         if meter is not None:
             for metric, family in self._families.items():
@@ -219,18 +213,14 @@ class Families(Collector):
     def __getitem__(self, metric: Metric) -> Family:
         return self._families[metric]
 
-    def pending(self, histogram: Series, counter: Series | None = None) -> Pending:
-        """Where to put observations of a histogram that many messages make; the same one each time."""
-        key = (id(histogram), id(counter))
-        found = self._pending.get(key)
-        return (
-            found if found is not None else self._pending.setdefault(key, Pending(self, histogram, counter))
-        )
+    def settle(self) -> None:
+        """Count in what routes have kept back."""
+        for route in list(self.routes):
+            route.settle()
 
     def collect(self) -> Iterable[PrometheusMetric]:
         """For a Prometheus registry."""
-        for pending in list(self._pending.values()):
-            pending.settle()
+        self.settle()
         return [family.prometheus() for family in self._families.values()]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from logging import INFO, WARNING
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -50,16 +50,11 @@ class Processing:
         seconds: How long it took, once it is over.
     """
 
-    # Defaults on the class instead of assignments per message: this is made for each one.
-    outcome: str | None = None
-    span: Span | None = None
-    trace_context: SpanContext | None = None
-    seconds = 0.0
-    _timed_as_batch = False
-    _error: BaseException | None = None
-    _event: Event[Any] | None = None
-    _outer: Context | None = None
-    _waited: float | None = None
+    __slots__ = (
+        "_decode", "_error", "_event", "_outer", "_route", "_started_ns", "_telemetry", "_waited", "attempt",
+        "causation_id", "correlation_id", "envelope", "event_id", "outcome", "record", "seconds", "span",
+        "trace_context",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -73,9 +68,18 @@ class Processing:
         self._telemetry = telemetry
         self._route = route
         self._decode = decode
+        self._error: BaseException | None = None
+        self._event: Event[Any] | None = None
+        self._outer: Context | None = None
+        self._waited: float | None = None
+        self._started_ns = 0
         self.record = record
         self.envelope = envelope
         self.attempt = attempt
+        self.outcome: str | None = None
+        self.span: Span | None = None
+        self.trace_context: SpanContext | None = None
+        self.seconds = 0.0
         event_id = self.event_id = self.causation_id = envelope.id or record_id(record)
         self.correlation_id = envelope.correlation_id or event_id
 
@@ -174,7 +178,7 @@ class Processing:
         """End the span, count, log; an exception goes on its way."""
         self.leave(error)
 
-    def leave(self, error: BaseException | None = None, *, restore: bool = True) -> None:
+    def leave(self, error: BaseException | None = None, restore: bool = True) -> None:
         """`__exit__` for callers without a block.
 
         Args:
@@ -196,16 +200,21 @@ class Processing:
                 self.outcome = "error" if kind else "ok"
             if self.span is not None:
                 self._end_span(self.span, error, kind)
-            if kind or self.attempt > 1 or self._timed_as_batch:
-                timed = None if self._timed_as_batch else seconds
-                self._route.record_other(timed, kind, self._waited, self.attempt == 1)
-            else:
-                self._route.record(seconds, self._waited)
-            level = logging.WARNING if kind else logging.INFO
+            self._count(seconds, kind)
+            level = WARNING if kind else INFO
             if CONSUME.isEnabledFor(level):
                 report(CONSUME, level, telemetry.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("processing", failure)
+
+    def _count(self, seconds: float, kind: str) -> None:
+        route = self._route
+        if kind or self.attempt > 1:
+            route.record_other(seconds, kind, self._waited, self.attempt == 1)
+            return
+        route.pending.append((seconds, self._waited))
+        if len(route.pending) >= route.many:
+            route.settle()
 
     def _end_span(self, span: Span, error: BaseException | None, kind: str) -> None:
         if error is not None and span.is_recording():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from logging import ERROR, INFO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 
@@ -16,6 +16,11 @@ from flowtrail._telemetry.spans import MessageSpan
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
+
+
+class _Place(NamedTuple):
+    partition: int | None
+    offset: int | None
 
 
 class Sending:
@@ -36,27 +41,31 @@ class Sending:
         seconds: How long it took, once it has ended.
     """
 
-    # Defaults on the class instead of assignments per message: this is made for each one.
+    __slots__ = (
+        "_key", "_over", "_place", "_started_ns", "_telemetry", "_tombstone", "causation_id",
+        "correlation_id", "error_type", "event_id", "headers", "route", "seconds", "span", "subject",
+        "trace_context", "type", "value_size",
+    )  # fmt: skip
+
     headers: list[Header]
     event_id: str
     correlation_id: str
-    causation_id: str | None = None
-    type: str | None = None
-    subject: str | None = None
-    span: Span | None = None
-    trace_context: SpanContext | None = None
-    value_size: int | None = None
-    error_type = ""
-    seconds = 0.0
-    _over = False
-    _partition: int | None = None
-    _offset: int | None = None
 
     def __init__(self, telemetry: Telemetry, route: SendRoute, key: object, tombstone: bool) -> None:
         self._telemetry = telemetry
         self.route = route
         self._key = key
         self._tombstone = tombstone
+        self._over = False
+        self._place: Any = None
+        self.causation_id: str | None = None
+        self.type: str | None = None
+        self.subject: str | None = None
+        self.span: Span | None = None
+        self.trace_context: SpanContext | None = None
+        self.value_size: int | None = None
+        self.error_type = ""
+        self.seconds = 0.0
         self._started_ns = telemetry.monotonic_ns()
 
     @property
@@ -87,24 +96,27 @@ class Sending:
 
     def done(self, partition: int | None = None, offset: int | None = None) -> None:
         """The broker acknowledged it; from any thread, only the first call counts, never raises."""
+        self.acked(_Place(partition, offset))
+
+    def acked(self, metadata: Any) -> None:
+        """`done` as a callback that takes a client's record metadata: its `partition` and `offset`."""
         if self._over:
             return
         self._over = True
-        self._partition, self._offset = partition, offset
+        self._place = metadata
         telemetry = self._telemetry
         try:
             seconds = self.seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
             if self.span is not None:
                 self._end_span(self.span, None, "")
-            self.route.record(seconds)
-            if PUBLISH.isEnabledFor(logging.INFO):
-                report(PUBLISH, logging.INFO, telemetry.time_ns(), self)
+            route = self.route
+            route.pending.append(seconds)
+            if len(route.pending) >= route.many:
+                route.settle()
+            if PUBLISH.isEnabledFor(INFO):
+                report(PUBLISH, INFO, telemetry.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("sending", failure)
-
-    def acked(self, metadata: Any) -> None:
-        """`done` as a callback that takes a client's record metadata."""
-        self.done(getattr(metadata, "partition", None), getattr(metadata, "offset", None))
 
     def fail(self, error: BaseException | str) -> None:
         """It failed; from any thread, only the first call counts, never raises."""
@@ -118,13 +130,14 @@ class Sending:
             if self.span is not None:
                 self._end_span(self.span, error, kind)
             self.route.record_failure(self.seconds, kind)
-            if PUBLISH.isEnabledFor(logging.ERROR):
-                report(PUBLISH, logging.ERROR, telemetry.time_ns(), self)
+            if PUBLISH.isEnabledFor(ERROR):
+                report(PUBLISH, ERROR, telemetry.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("sending", failure)
 
     def _end_span(self, span: Span, error: BaseException | str | None, kind: str) -> None:
-        partition, offset = self._partition, self._offset
+        partition = getattr(self._place, "partition", None)
+        offset = getattr(self._place, "offset", None)
         if type(span) is MessageSpan:
             put = span.put
         elif span.is_recording():
@@ -148,8 +161,8 @@ class Sending:
         trace_context = self.trace_context
         return {
             "topic": self.route.topic,
-            "partition": self._partition,
-            "offset": self._offset,
+            "partition": getattr(self._place, "partition", None),
+            "offset": getattr(self._place, "offset", None),
             "event_type": self.type,
             "event_id": self.event_id,
             "correlation_id": self.correlation_id,

@@ -143,7 +143,7 @@ class Telemetry:
         Returns:
             The publication with its headers; report its end with `done` or `fail`.
         """
-        route = self._send_routes.get((topic, client_id)) or self._new_send_route(topic, client_id)
+        route = self.send_route(topic, client_id)
         sending = Sending(self, route, key, tombstone)
         current = context.context if context is not None else otel_context.get_current()
         flow: FlowLike | None = current.get(FLOW_KEY)  # type: ignore[assignment]
@@ -167,7 +167,7 @@ class Telemetry:
         if content_type is not None and not forward:
             ours.append((names.CONTENT_TYPE, content_type.encode()))
         if self.tracing or SPAN_KEY in current or carried is not None or self.baggage_keys:
-            self._start(sending, current, ours, carried)
+            self.trace_sending(sending, current, ours, carried)
         if given:
             replaced = {name for name, _ in ours}
             if sending.trace_context is not None:
@@ -177,10 +177,10 @@ class Telemetry:
         sending.headers = ours
         return sending
 
-    def _start(
+    def trace_sending(
         self, sending: Sending, current: Context, ours: list[Header], carried: Envelope | None
     ) -> None:
-        """Start the span and add its headers to ours."""
+        """Start a publication's span and add its headers to ours; for `Sender`."""
         try:
             parent = parent_in(current)
             if parent is None and carried is not None:
@@ -198,7 +198,11 @@ class Telemetry:
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             self.internal_error("sending", failure)
 
-    def _new_send_route(self, topic: str, client_id: str | None) -> SendRoute:
+    def send_route(self, topic: str, client_id: str | None) -> SendRoute:
+        """What is the same for all messages to a topic."""
+        route = self._send_routes.get((topic, client_id))
+        if route is not None:
+            return route
         if len(self._send_routes) >= _MAX_ROUTES:
             self._send_routes.clear()
         route = self._send_routes[topic, client_id] = SendRoute(self.metrics, topic, client_id)
@@ -211,8 +215,9 @@ class Telemetry:
         envelope = read_headers(getattr(record, "headers", None), self.correlation_aliases)
         if envelope.content_type is not None and is_structured(envelope):
             envelope = read_structured(envelope, getattr(record, "value", None))
-        for reason in envelope.dropped:
-            self.count_dropped_header(reason)
+        if envelope.dropped:
+            for reason in envelope.dropped:
+                self.count_dropped_header(reason)
         return envelope
 
     def processing(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flowtrail._telemetry import Sending, Telemetry
+from flowtrail._telemetry import Sender, Sending, Telemetry
 from flowtrail._wrap.proxy import Proxy, keep
 from flowtrail._wrap.scope import Receiver, TaskReceiver
 
@@ -49,7 +49,7 @@ def _finisher(sending: Sending) -> Callable[[asyncio.Future[Any]], None]:
 
 
 async def send(
-    telemetry: Telemetry,
+    sender: Sender,
     call: Callable[..., Awaitable[Any]],
     client: Any,
     topic: str,
@@ -63,7 +63,7 @@ async def send(
     """`AIOKafkaProducer.send` with telemetry: the span ends when the broker has answered.
 
     Args:
-        telemetry: Where to report.
+        sender: Starts the publication.
         call: The real `send`.
         client: The producer.
         topic: See aiokafka; likewise the rest.
@@ -75,11 +75,9 @@ async def send(
         named: Whatever newer versions take.
     """
     try:
-        sending = telemetry.sending(
-            topic, key=key, tombstone=value is None, headers=headers, client_id=client_id_of(client)
-        )
+        sending = sender.start(topic, value, key, headers)
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        telemetry.internal_error("send", failure)
+        sender.telemetry.internal_error("send", failure)
         return await call(topic, value, key, partition, timestamp_ms, headers, **named)
     ours = sending.headers if takes_headers(client) else headers
     try:
@@ -99,12 +97,12 @@ class TracedProducer(Proxy):
 
     def __init__(self, telemetry: Telemetry, producer: Any) -> None:
         super().__init__(producer)
-        keep(self, "_telemetry", telemetry)
+        keep(self, "_sender", Sender(telemetry, client_id_of(producer)))
 
     async def send(self, topic: str, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaProducer.send`."""
         client = self.__wrapped__
-        return await send(self._telemetry, client.send, client, topic, *arguments, **named)
+        return await send(self._sender, client.send, client, topic, *arguments, **named)
 
     async def send_and_wait(self, topic: str, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaProducer.send_and_wait`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowtrail._record import Record
-from flowtrail._telemetry import Sending, Telemetry
+from flowtrail._telemetry import Sender, Sending, Telemetry
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._wrap.proxy import Proxy, keep
 from flowtrail._wrap.scope import Receiver
@@ -45,9 +45,8 @@ class _Delivery:
 
 
 def produce(
-    telemetry: Telemetry,
+    sender: Sender,
     call: Callable[..., Any],
-    client_id: str | None,
     theirs: Callable[..., Any] | None,
     topic: str,
     value: Any = None,
@@ -62,9 +61,8 @@ def produce(
     """`Producer.produce` with telemetry.
 
     Args:
-        telemetry: Where to report.
+        sender: Starts the publication.
         call: The real `produce`.
-        client_id: The client's own id.
         theirs: The delivery callback of the producer's configuration, which one per message replaces.
         topic: See confluent-kafka; likewise the rest.
         value: Payload.
@@ -81,11 +79,9 @@ def produce(
     if timestamp is not None:
         named["timestamp"] = timestamp
     try:
-        sending = telemetry.sending(
-            topic, key=key, tombstone=value is None, headers=headers, client_id=client_id
-        )
+        sending = sender.start(topic, value, key, headers)
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        telemetry.internal_error("send", failure)
+        sender.telemetry.internal_error("send", failure)
         return call(topic, value, key, on_delivery=on_delivery or callback, headers=headers, **named)
     delivery = _Delivery(sending, on_delivery or callback or theirs)
     try:
@@ -103,16 +99,14 @@ class TracedProducer(Proxy):
     ) -> None:
         super().__init__(producer)
         settings = configuration or {}
-        keep(self, "_telemetry", telemetry)
-        keep(self, "_client_id", settings.get("client.id"))
+        keep(self, "_sender", Sender(telemetry, settings.get("client.id")))
         keep(self, "_theirs", settings.get("on_delivery"))
 
     def produce(self, topic: str, *arguments: Any, **named: Any) -> Any:
         """See `Producer.produce`."""
         return produce(
-            self._telemetry,
+            self._sender,
             self.__wrapped__.produce,
-            self._client_id,
             self._theirs,
             topic,
             *arguments,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from flowtrail._telemetry import Telemetry
+from flowtrail._telemetry import Sender, Telemetry
 from flowtrail._wrap.proxy import Proxy, keep
 from flowtrail._wrap.scope import Receiver
 
@@ -34,34 +35,46 @@ def takes_headers(client: Any) -> bool:
 
 
 def send(
-    telemetry: Telemetry,
+    sender: Sender,
     call: Callable[..., Any],
-    client_id: str | None,
     headers_possible: bool,
     topic: str,
     value: Any = None,
     key: Any = None,
     headers: Any = None,
-    *more: Any,
+    partition: Any = None,
+    timestamp_ms: Any = None,
     **named: Any,
 ) -> Any:
-    """`KafkaProducer.send` with telemetry; `call` is the real one."""
+    """`KafkaProducer.send` with telemetry.
+
+    Args:
+        sender: Starts the publication.
+        call: The real `send`.
+        headers_possible: See `takes_headers`.
+        topic: See kafka-python; likewise the rest.
+        value: Payload.
+        key: Key.
+        headers: Pairs.
+        partition: Partition.
+        timestamp_ms: Milliseconds.
+        named: Whatever newer versions take.
+    """
     try:
-        sending = telemetry.sending(
-            topic, key=key, tombstone=value is None, headers=headers, client_id=client_id
-        )
+        sending = sender.start(topic, value, key, headers)
+        if headers_possible:
+            headers = sending.headers
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        telemetry.internal_error("send", failure)
-        return call(topic, value, key, headers, *more, **named)
+        sender.telemetry.internal_error("send", failure)
+        return call(topic, value, key, headers, partition, timestamp_ms, **named)
     try:
-        future = call(topic, value, key, sending.headers if headers_possible else headers, *more, **named)
+        future = call(topic, value, key, headers, partition, timestamp_ms, **named)
     except BaseException as error:
         sending.fail(error)
         raise
-    both = getattr(future, "_add_cb_eb", None)
-    if both is not None:
-        both(sending.acked, sending.fail)
-    else:
+    try:
+        future._add_cb_eb(sending.acked, sending.fail)
+    except AttributeError:  # before kafka-python 3
         future.add_callback(sending.acked)
         future.add_errback(sending.fail)
     return future
@@ -70,23 +83,13 @@ def send(
 class TracedProducer(Proxy):
     """A `KafkaProducer` whose messages are traced."""
 
+    send: Callable[..., Any]
+    """See `KafkaProducer.send`."""
+
     def __init__(self, telemetry: Telemetry, producer: Any) -> None:
         super().__init__(producer)
-        keep(self, "_telemetry", telemetry)
-        keep(self, "_client_id", client_id_of(producer))
-        keep(self, "_headers_possible", takes_headers(producer))
-
-    def send(self, topic: str, *arguments: Any, **named: Any) -> Any:
-        """See `KafkaProducer.send`."""
-        return send(
-            self._telemetry,
-            self.__wrapped__.send,
-            self._client_id,
-            self._headers_possible,
-            topic,
-            *arguments,
-            **named,
-        )
+        sender = Sender(telemetry, client_id_of(producer))
+        keep(self, "send", partial(send, sender, producer.send, takes_headers(producer)))
 
 
 class TracedConsumer(Proxy):

@@ -1,8 +1,8 @@
 """Handling that begins when a record is handed over and ends when the next one is asked for.
 
 A program's own loop has no block that a span could be put around: the handler is whatever runs between
-two calls of the consumer. A `Receiver` keeps exactly that open. It ends with the next call, the end of the loop, the
-closing of the consumer, the end of the task that ran the handler, or the end of the program.
+two calls of the consumer. A `Receiver` keeps exactly that open. It ends with the next call, the end of the
+loop, the closing of the consumer, the end of the task that ran the handler, or the end of the program.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import atexit
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
+from sys import exc_info
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from opentelemetry.context import get_current
 
 from flowtrail._context import FLOW_KEY
+from flowtrail._telemetry.processing import Processing
 
 if TYPE_CHECKING:
     from flowtrail._record import RecordLike
-    from flowtrail._telemetry import Processing, Telemetry
+    from flowtrail._telemetry import Telemetry
+    from flowtrail._telemetry.routes import ProcessRoute
 
 T = TypeVar("T")
 
@@ -40,6 +43,7 @@ class Receiver:
         self.group = group
         self.client_id = client_id
         self._last: Processing | None = None
+        self._routes: dict[str, ProcessRoute] = {}
         _open.add(self)
         _close_at_exit()
 
@@ -47,7 +51,11 @@ class Receiver:
         """A record goes to the program: its handling begins."""
         telemetry = self.telemetry
         try:
-            processing = telemetry.processing(record, group=self.group, client_id=self.client_id)
+            topic = record.topic
+            route = self._routes.get(topic)
+            if route is None:
+                route = self._routes[topic] = telemetry.process_route(topic, self.group, self.client_id)
+            processing = Processing(telemetry, route, record, telemetry.read(record))
             processing.__enter__()
             self._last = processing
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
@@ -78,10 +86,11 @@ class Receiver:
 
 def end(processing: Processing, error: BaseException | None) -> None:
     """End a handling; in another task or thread than it began in, without touching that one's context."""
-    error = error or sys.exc_info()[1]
+    if error is None:
+        error = exc_info()[1]
     if error is not None and isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
         error = None
-    processing.leave(error, restore=get_current().get(FLOW_KEY) is processing)
+    processing.leave(error, get_current().get(FLOW_KEY) is processing)
 
 
 _open: WeakSet[Receiver] = WeakSet()

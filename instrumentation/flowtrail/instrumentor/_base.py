@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from flowtrail._telemetry import Telemetry
+from flowtrail._telemetry import Sender, Telemetry
+from flowtrail._wrap.proxy import left_alone
 from flowtrail.errors import MissingExtraError
 
 try:
@@ -74,6 +75,16 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         telemetry, self.telemetry = self.telemetry, None
         if telemetry is not None:
             telemetry.close()
+
+    def sender_of(self, producer: Any, client_id_of: Callable[[Any], str | None]) -> Sender | None:
+        """The producer's own `Sender`; None if its messages are not to be traced."""
+        telemetry = self.telemetry
+        if telemetry is None or left_alone(producer):
+            return None
+        sender: Sender | None = getattr(producer, "_flowtrail_sender", None)
+        if sender is None or sender.telemetry is not telemetry:
+            sender = producer._flowtrail_sender = Sender(telemetry, client_id_of(producer))
+        return sender
 
     def _patch(self, patches: Patches) -> None:
         raise NotImplementedError

@@ -28,12 +28,10 @@ class AIOKafkaInstrumentor(FlowtrailInstrumentor):
     def _send(self, original: Any) -> Any:
         @wraps(original)
         async def send(producer: Any, topic: str, *arguments: Any, **named: Any) -> Any:
-            telemetry = self.telemetry
-            if telemetry is None or left_alone(producer):
+            sender = self.sender_of(producer, traced.client_id_of)
+            if sender is None:
                 return await original(producer, topic, *arguments, **named)
-            return await traced.send(
-                telemetry, original.__get__(producer), producer, topic, *arguments, **named
-            )
+            return await traced.send(sender, original.__get__(producer), producer, topic, *arguments, **named)
 
         return send
 

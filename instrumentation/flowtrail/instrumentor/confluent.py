@@ -1,7 +1,7 @@
 """Zero-code instrumentation of confluent-kafka.
 
-Its classes are written in C and can't be patched, so subclasses take their places in the module. A program that
-imports the names before `instrument()` keeps the originals; `opentelemetry-instrument` comes first.
+Its classes are written in C and can't be patched, so subclasses take their places in the module. A program
+that imports the names before `instrument()` keeps the originals; `opentelemetry-instrument` comes first.
 """
 
 from __future__ import annotations
@@ -78,15 +78,11 @@ class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
     def _produce(self, original: Any) -> Any:
         @wraps(original)
         def produce(producer: Any, topic: str, *arguments: Any, **named: Any) -> Any:
-            telemetry = self.telemetry
-            if telemetry is None or left_alone(producer):
+            sender = self.sender_of(producer, _client_id_of)
+            if sender is None:
                 return original(producer, topic, *arguments, **named)
-            settings = getattr(producer, "_flowtrail_settings", {})
-            call = original.__get__(producer)
-            theirs = settings.get("on_delivery")
-            return traced.produce(
-                telemetry, call, settings.get("client.id"), theirs, topic, *arguments, **named
-            )
+            theirs = getattr(producer, "_flowtrail_settings", {}).get("on_delivery")
+            return traced.produce(sender, original.__get__(producer), theirs, topic, *arguments, **named)
 
         return produce
 
@@ -123,3 +119,8 @@ class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
             return original(consumer, *arguments, **named)
 
         return close
+
+
+def _client_id_of(client: Any) -> str | None:
+    value = getattr(client, "_flowtrail_settings", {}).get("client.id")
+    return value if isinstance(value, str) else None

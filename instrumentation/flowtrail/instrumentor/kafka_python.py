@@ -28,18 +28,11 @@ class KafkaPythonInstrumentor(FlowtrailInstrumentor):
     def _send(self, original: Any) -> Any:
         @wraps(original)
         def send(producer: Any, topic: str, *arguments: Any, **named: Any) -> Any:
-            telemetry = self.telemetry
-            if telemetry is None or left_alone(producer):
+            sender = self.sender_of(producer, traced.client_id_of)
+            if sender is None:
                 return original(producer, topic, *arguments, **named)
-            return traced.send(
-                telemetry,
-                original.__get__(producer),
-                traced.client_id_of(producer),
-                traced.takes_headers(producer),
-                topic,
-                *arguments,
-                **named,
-            )
+            possible = traced.takes_headers(producer)
+            return traced.send(sender, original.__get__(producer), possible, topic, *arguments, **named)
 
         return send
 

@@ -418,7 +418,7 @@ def test_a_failure_inside_the_instrumentation_stays_inside(monkeypatch: pytest.M
         raise RuntimeError("bug")
 
     monkeypatch.setattr(lab.telemetry, "sending", broken)
-    monkeypatch.setattr(lab.telemetry, "processing", broken)
+    monkeypatch.setattr(lab.telemetry, "process_route", broken)
     producer = FakeProducer()
     wrap_producer(lab.telemetry, producer).send("orders", b"v", headers=[("a", b"1")])
     assert producer.sent == [("orders", b"v", None, [("a", b"1")])]
