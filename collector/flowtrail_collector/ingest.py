@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flowtrail._headers import Envelope, read_headers
+from flowtrail._headers.structured import is_structured, read_structured
 from flowtrail_collector.domain.dead_letters import read_dead_letter
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome, add_event, id_hash
@@ -27,11 +28,20 @@ __all__ = ["Incoming", "Ingest"]
 
 _MAX_KEY = 256
 _MAX_INT = 2**63 - 1
+_MAX_STRUCTURED_BYTES = 1_048_576
 _DAY_MS = 86_400_000
 
 
 class Incoming(NamedTuple):
-    """A record as the tail hands it over. `headers` is whatever the client gave."""
+    """A record as the tail hands it over.
+
+    Attributes:
+        timestamp_ms: The record's, in milliseconds since the epoch; None if it has none.
+        headers: Whatever the client gave.
+        dead_letter: It stands in a dead letter topic.
+        retry: It stands in a retry topic: another copy of an event that stands elsewhere.
+        value: Gives its value, which is looked at only if the event is in there (structured mode).
+    """
 
     topic: str
     partition: int
@@ -40,11 +50,14 @@ class Incoming(NamedTuple):
     key: bytes | None
     headers: Sequence[tuple[str, bytes | None]] | None
     dead_letter: bool = False
+    retry: bool = False
+    value: Callable[[], bytes | None] | None = None
 
 
 @dataclass(slots=True)
 class _Batch:
     events: list[EventRow] = field(default_factory=list)
+    moving: list[tuple[SagaKey, EventRow]] = field(default_factory=list)
     letters: list[DeadLetterRecord] = field(default_factory=list)
     counts: Counter[CountKey] = field(default_factory=Counter)
 
@@ -77,6 +90,7 @@ class Ingest:
             unit.advance(advances)
             if batch.events:
                 unit.add_events(batch.events)
+            if batch.moving:
                 self._move_sagas(unit, batch)
             if batch.letters:
                 unit.add_dead_letters(batch.letters)
@@ -85,26 +99,28 @@ class Ingest:
 
     def _read(self, record: Incoming, batch: _Batch) -> None:
         envelope = read_headers(record.headers)
+        if envelope.content_type is not None and record.value is not None and is_structured(envelope):
+            value = record.value()
+            if value is not None and len(value) <= _MAX_STRUCTURED_BYTES:
+                envelope = read_structured(envelope, value)
         kind = "dead_letter" if record.dead_letter else "event" if envelope.type else "unknown"
         batch.counts["collector_records", (kind,)] += 1
         if record.dead_letter:
             _add_letter(record, envelope, batch)
         if envelope.type:
-            batch.events.append(_event_row(record, envelope))
+            event = _event_row(record, envelope)
+            batch.events.append(event)
+            # A copy that waits to be tried again, or that was given up, is no second event.
+            if event.correlation_id and not record.dead_letter and not record.retry:
+                batch.moving += [
+                    (SagaKey(flow.name, event.correlation_id), event)
+                    for flow in self._flows.by_type.get(event.type, ())
+                ]
 
     def _move_sagas(self, unit: Unit, batch: _Batch) -> None:
-        by_type = self._flows.by_type
-        moving = [
-            (SagaKey(flow.name, event.correlation_id), event)
-            for event in batch.events
-            if event.correlation_id and not event.dead_letter
-            for flow in by_type.get(event.type, ())
-        ]
-        if not moving:
-            return
         now_ms = int(self._time_seconds() * 1000)
-        sagas = unit.load_sagas(dict.fromkeys(key for key, _ in moving))
-        for key, event in moving:
+        sagas = unit.load_sagas(dict.fromkeys(key for key, _ in batch.moving))
+        for key, event in batch.moving:
             saga = sagas.get(key)
             if saga is None:
                 saga = sagas[key] = SagaRecord(*key)

@@ -1,8 +1,9 @@
 """Bringing a kept instance up to date with its events, and counting what changed.
 
-The events alone decide how an instance stands; what has been counted once stays counted. A cancelled instance
-is ended only when the watermark has passed its last event (`settle`): until then an event of another topic,
-read a moment later, may still show that there was something to undo.
+The events alone decide how an instance stands; what has been counted once stays counted. Whatever depends on
+what has *not* been read (an end that no earlier end precedes, a missed deadline) is declared only when the
+watermark has passed it: an event of another topic, read a moment later, may still show otherwise. So every
+counter comes out the same in whatever order, and in whatever portions, the events were read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ DURATION_BUCKETS_SECONDS = (
 
 
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
-    """Let an instance say what its events say; count a start and an undisputed completion, once each."""
+    """Let an instance say what its events say; count what no other event can take back."""
     progress = assess(flow, saga.events)
     if saga.started_ms is None and progress.started_ms is not None:
         counts["saga_started", (flow.name,)] += 1
@@ -34,84 +35,92 @@ def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) ->
         counts["saga_conflicts", (flow.name,)] += 1
     saga.not_undone = bool(progress.not_undone)
     if saga.outcome is Outcome.TIMED_OUT:
-        _count_late_completion(flow, saga, progress, counts)
-    elif progress.outcome is Outcome.COMPLETED and not progress.cancelled:
-        _finish(flow, saga, progress, counts)
+        _count_late_completion(flow, saga, counts)
     _look_again(flow, saga, progress)
     return progress
 
 
 def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[CountKey]) -> None:
-    """Declare what time has decided: cancellations, missed deadlines, time-outs.
+    """Declare what time has decided: ends, missed deadlines, time-outs.
 
     Args:
         watermark_ms: Everything written until then has been read.
     """
     progress = bring_up_to_date(flow, saga, counts)
     if saga.outcome is Outcome.OPEN and saga.started_ms is not None:
-        if progress.ended_ms is not None and progress.ended_ms + SETTLE_MS <= watermark_ms:
-            _finish(flow, saga, progress, counts)
-        elif _over(flow, saga, watermark_ms):
-            _time_out(flow, saga, progress, counts)
+        known_ms = watermark_ms - SETTLE_MS
+        outcome, ended_ms = _end(flow, saga.started_ms, progress)
+        if ended_ms is not None and ended_ms <= known_ms:
+            _count_breaches(flow, saga, progress, ended_ms, counts)
+            _finish(flow, saga, progress, outcome, ended_ms, counts)
         else:
-            _count_breaches(flow, saga, progress, watermark_ms, counts)
+            _count_breaches(flow, saga, progress, known_ms, counts)
     _look_again(flow, saga, progress)
 
 
-def _over(flow: Flow, saga: SagaRecord, moment_ms: int) -> bool:
-    return flow.within_ms is not None and (saga.started_ms or 0) + flow.within_ms < moment_ms
+def _end(flow: Flow, started_ms: int, progress: Progress) -> tuple[Outcome, int | None]:
+    """How and when an instance ends: as its events say, unless its own time was over by then."""
+    if flow.within_ms is not None:
+        over_ms = started_ms + flow.within_ms
+        if progress.ended_ms is None or progress.ended_ms > over_ms:
+            return Outcome.TIMED_OUT, over_ms
+    return progress.outcome, progress.ended_ms
 
 
-def _finish(flow: Flow, saga: SagaRecord, progress: Progress, counts: Counter[CountKey]) -> None:
-    """End an instance as its events say, unless its own time was over by then."""
-    if saga.outcome is not Outcome.OPEN or saga.started_ms is None or progress.ended_ms is None:
-        return
-    if _over(flow, saga, progress.ended_ms):
-        _time_out(flow, saga, progress, counts)
-        _count_late_completion(flow, saga, progress, counts)
-    else:
-        _end(flow, saga, progress, counts)
-
-
-def _count_late_completion(
-    flow: Flow, saga: SagaRecord, progress: Progress, counts: Counter[CountKey]
+def _finish(
+    flow: Flow,
+    saga: SagaRecord,
+    progress: Progress,
+    outcome: Outcome,
+    ended_ms: int,
+    counts: Counter[CountKey],
 ) -> None:
-    if progress.outcome is Outcome.COMPLETED and not saga.completed_late:
+    saga.outcome, saga.ended_ms = outcome, ended_ms
+    labels = (flow.name, outcome.value)
+    counts["saga_ended", labels] += 1
+    late = sum(mark[0] > ended_ms for mark in saga.events.values())
+    if late:
+        counts["saga_late_events", (flow.name,)] += late
+    if outcome is Outcome.TIMED_OUT:
+        if progress.cancelled_ms is not None and progress.cancelled_ms <= ended_ms:
+            # Had everything been undone in time, it would have ended by its events.
+            counts["saga_incomplete_compensations", (flow.name,)] += 1
+        _count_late_completion(flow, saga, counts)
+        return
+    _observe("saga_duration_seconds", labels, ended_ms - (saga.started_ms or 0), counts)
+    for item in progress.steps:
+        if _took_part(item, ended_ms):
+            took_ms = (item.until_ms or 0) - (item.since_ms or 0)
+            _observe("saga_step_duration_seconds", (flow.name, item.step.name), took_ms, counts)
+
+
+def _took_part(item: StepProgress, ended_ms: int) -> bool:
+    """Whether a step was done before the end; later ones are late events, known or not by now."""
+    if item.since_ms is None or item.until_ms is None or item.state is StepState.FAILED:
+        return False
+    return item.until_ms <= ended_ms
+
+
+def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> None:
+    """A timed out instance that completed at all did so too late."""
+    if not saga.completed_late and any(mark[1] in flow.completes for mark in saga.events.values()):
         saga.completed_late = True
         counts["saga_late_completions", (flow.name,)] += 1
 
 
-def _end(flow: Flow, saga: SagaRecord, progress: Progress, counts: Counter[CountKey]) -> None:
-    saga.outcome, saga.ended_ms = progress.outcome, progress.ended_ms
-    labels = (flow.name, progress.outcome.value)
-    counts["saga_ended", labels] += 1
-    _observe("saga_duration_seconds", labels, (progress.ended_ms or 0) - (saga.started_ms or 0), counts)
-    for item in progress.steps:
-        if item.since_ms is not None and item.until_ms is not None and item.state is not StepState.FAILED:
-            _observe("saga_step_duration_seconds", (flow.name, item.step.name), _took(item), counts)
-
-
-def _took(item: StepProgress) -> int:
-    return (item.until_ms or 0) - (item.since_ms or 0)
-
-
-def _time_out(flow: Flow, saga: SagaRecord, progress: Progress, counts: Counter[CountKey]) -> None:
-    if progress.not_undone:
-        counts["saga_incomplete_compensations", (flow.name,)] += 1
-    saga.outcome = Outcome.TIMED_OUT
-    saga.ended_ms = (saga.started_ms or 0) + (flow.within_ms or 0)
-    counts["saga_ended", (flow.name, Outcome.TIMED_OUT.value)] += 1
-
-
 def _count_breaches(
-    flow: Flow, saga: SagaRecord, progress: Progress, watermark_ms: int, counts: Counter[CountKey]
+    flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int, counts: Counter[CountKey]
 ) -> None:
+    """Count the steps that were not done by their deadline, of the deadlines before `until_ms`."""
+    if progress.cancelled_ms is not None:
+        until_ms = min(until_ms, progress.cancelled_ms)  # from then on nobody has to do anything but undo
     for item in progress.steps:
-        name = item.step.name
-        missed = item.deadline_ms is not None and item.deadline_ms <= watermark_ms
-        if item.state is StepState.OPEN and missed and name not in saga.breached:
-            saga.breached = (*saga.breached, name)
-            counts["saga_deadline_breaches", (flow.name, name)] += 1
+        if item.deadline_ms is None or item.deadline_ms >= until_ms or item.step.optional:
+            continue
+        missed = item.until_ms is None or item.until_ms > item.deadline_ms
+        if missed and item.step.name not in saga.breached:
+            saga.breached = (*saga.breached, item.step.name)
+            counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
 
 
 def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
@@ -123,14 +132,19 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
     open_steps = [item for item in progress.steps if item.state is StepState.OPEN]
     saga.waiting = tuple(item.step.name for item in open_steps)
     saga.waiting_since_ms = min((i.since_ms for i in open_steps if i.since_ms is not None), default=None)
-    moments = [i.deadline_ms for i in open_steps if i.step.name not in saga.breached]
-    if progress.ended_ms is not None:
-        moments.append(progress.ended_ms + SETTLE_MS)
-    if saga.started_ms is not None and flow.within_ms is not None:
-        moments.append(saga.started_ms + flow.within_ms + 1)
-    # A partial instance has nothing to wait for: its deadlines count from a start that was never seen.
-    known = [moment for moment in moments if moment is not None]
-    saga.next_deadline_ms = min(known, default=None) if saga.started_ms is not None else None
+    if saga.started_ms is None:
+        # A partial instance has nothing to wait for: its deadlines count from a start that was never seen.
+        saga.next_deadline_ms = None
+        return
+    moments = [
+        item.deadline_ms + 1
+        for item in open_steps
+        if item.deadline_ms is not None and item.step.name not in saga.breached
+    ]
+    _, ended_ms = _end(flow, saga.started_ms, progress)
+    if ended_ms is not None:
+        moments.append(ended_ms)
+    saga.next_deadline_ms = min(moments) + SETTLE_MS if moments else None
 
 
 def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:

@@ -31,6 +31,8 @@ _POLL_SECONDS = 0.2
 _DISCOVERY_SECONDS = 3.0
 _ENDS_SECONDS = 1.0
 _METADATA_TIMEOUT_SECONDS = 10.0
+# `orders.billing.retry.5s` is ours, `orders-retry-0` Spring's.
+_RETRY_TOPICS = re.compile(r"(?i).+[._-]retry(?:[._-].*)?")
 Place = tuple[str, int]
 
 
@@ -241,6 +243,8 @@ class KafkaTail:
             message.key(),
             message.headers(),  # type: ignore[arg-type]  # a list of pairs of text and bytes at run time
             bool(self._dead_letter_topics.fullmatch(topic)),
+            bool(_RETRY_TOPICS.fullmatch(topic)),
+            message.value,
         )
 
     def _read_until(self, place: Place, record: Incoming, now_ms: int) -> int:

@@ -64,6 +64,7 @@ class StepProgress:
         since_ms: When its turn came.
         until_ms: When it was done or failed.
         deadline_ms: By when it should be done; None if there is no limit or its turn hasn't come.
+        undone_ms: When it was taken back.
     """
 
     step: Step
@@ -71,6 +72,7 @@ class StepProgress:
     since_ms: int | None = None
     until_ms: int | None = None
     deadline_ms: int | None = None
+    undone_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,9 @@ class Progress:
         outcome: `open`, `completed`, `compensated` or `failed`.
         ended_ms: When it ended.
         steps: In the order of the flow.
-        conflict: It both completed and was cancelled; the earlier of the two counts as its outcome.
+        conflict: It both completed and was cancelled; its outcome is whichever end came first.
         not_undone: Steps of a cancelled instance that were done and should have been undone.
-        cancelled: An event that cancels the flow was seen.
+        cancelled_ms: When it was cancelled.
     """
 
     started_ms: int | None
@@ -93,7 +95,7 @@ class Progress:
     steps: tuple[StepProgress, ...]
     conflict: bool = False
     not_undone: tuple[str, ...] = ()
-    cancelled: bool = False
+    cancelled_ms: int | None = None
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -139,20 +141,30 @@ def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
     cancelled = _earliest(first, flow.ending)
     steps = _steps(flow, first, started, ended=completed is not None or cancelled is not None)
     conflict = completed is not None and cancelled is not None
+    outcome, ended, not_undone = _cancellation(steps, cancelled)
+    # Whichever end comes first counts: nothing that is read later can change it.
+    if completed is not None and (ended is None or completed <= ended):
+        outcome, ended = Outcome.COMPLETED, completed
+    return Progress(started, outcome, ended, steps, conflict, not_undone, cancelled)
+
+
+def _cancellation(
+    steps: Iterable[StepProgress], cancelled: int | None
+) -> tuple[Outcome, int | None, tuple[str, ...]]:
+    """How and when a cancellation ends the instance, and which steps have still to be undone."""
     if cancelled is None:
-        outcome = Outcome.OPEN if completed is None else Outcome.COMPLETED
-        return Progress(started, outcome, completed, steps)
+        return Outcome.OPEN, None, ()
     # What was done only after the end is late: it doesn't open the instance again.
-    in_time = [item for item in steps if (item.until_ms or 0) <= cancelled + SETTLE_MS]
-    not_undone = tuple(i.step.name for i in in_time if i.state is StepState.DONE and i.step.undone)
-    if completed is not None and (completed <= cancelled or not_undone):
-        return Progress(started, Outcome.COMPLETED, completed, steps, conflict, not_undone, cancelled=True)
+    done = [
+        item
+        for item in steps
+        if item.state in (StepState.DONE, StepState.UNDONE) and (item.until_ms or 0) <= cancelled + SETTLE_MS
+    ]
+    not_undone = tuple(i.step.name for i in done if i.state is StepState.DONE and i.step.undone)
     if not_undone:
-        return Progress(started, Outcome.OPEN, None, steps, conflict, not_undone, cancelled=True)
-    undone = [item for item in steps if item.state is StepState.UNDONE]
-    ended = max([cancelled, *(_earliest(first, item.step.undone) or 0 for item in undone)])
-    outcome = Outcome.COMPENSATED if undone else Outcome.FAILED
-    return Progress(started, outcome, ended, steps, conflict, cancelled=True)
+        return Outcome.OPEN, None, not_undone
+    undone = [item.undone_ms for item in done if item.undone_ms is not None]
+    return (Outcome.COMPENSATED if undone else Outcome.FAILED), max([cancelled, *undone]), ()
 
 
 def _first_times(events: Mapping[int, Mark]) -> dict[str, int]:
@@ -184,17 +196,16 @@ def _step(
     ended: bool,
 ) -> StepProgress:
     since = _turn(step, finished, started)
+    deadline = None if since is None or step.within_ms is None else since + step.within_ms
     done, failed, undone = (_earliest(first, types) for types in (step.done, step.failed, step.undone))
     if undone is not None:
-        return StepProgress(step, StepState.UNDONE, since, undone)
+        return StepProgress(step, StepState.UNDONE, since, undone if done is None else done, deadline, undone)
     if done is not None:
-        return StepProgress(step, StepState.DONE, since, done)
+        return StepProgress(step, StepState.DONE, since, done, deadline)
     if failed is not None:
-        return StepProgress(step, StepState.FAILED, since, failed)
-    if since is None or ended or step.optional:
-        return StepProgress(step, StepState.WAITING, since)
-    deadline = None if step.within_ms is None else since + step.within_ms
-    return StepProgress(step, StepState.OPEN, since, None, deadline)
+        return StepProgress(step, StepState.FAILED, since, failed, deadline)
+    waits = since is not None and not ended and not step.optional
+    return StepProgress(step, StepState.OPEN if waits else StepState.WAITING, since, None, deadline)
 
 
 def _turn(step: Step, finished: Mapping[str, int | None], started: int | None) -> int | None:

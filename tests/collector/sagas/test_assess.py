@@ -1,0 +1,170 @@
+"""What a set of events says of an instance: a function of the set, merged without regard to order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowtrail_collector.domain.sagas import SETTLE_MS, Outcome, StepState, add_event, assess, id_hash, merge
+from flowtrail_collector.flowfile import parse_flows
+from sagakit import ORDERS
+
+FLOW = parse_flows(ORDERS).by_name["orders"]
+PARALLEL = parse_flows("""\
+flows:
+  parallel:
+    starts: [Placed, PlacedByPhone]
+    steps:
+      stock: {done: Stock, within: 1s}
+      fraud: {done: [Cleared, Waived], after: start, within: 2s}
+      gift: {done: Wrapped, optional: true, within: 1s}
+      pack: {done: Packed, after: [stock, fraud], within: 3s}
+    completes: [Delivered, PickedUp]
+    cancels: Cancelled
+""").by_name["parallel"]
+MARKS = st.tuples(st.integers(0, 20_000), st.sampled_from(sorted(FLOW.types)), st.integers(-5, 5))
+EVENTS = st.dictionaries(st.integers(1, 12), MARKS)
+
+
+def events(*happened):
+    """An instance's events from (type, time in ms)."""
+    return {number: (at_ms, kind, 0) for number, (kind, at_ms) in enumerate(happened, 1)}
+
+
+def states(progress):
+    return {item.step.name: item.state for item in progress.steps}
+
+
+@given(EVENTS, EVENTS)
+def test_merging_is_commutative(one, other):
+    assert merge(one, other) == merge(other, one)
+
+
+@given(EVENTS, EVENTS, EVENTS)
+def test_merging_is_associative(one, other, third):
+    assert merge(merge(one, other), third) == merge(one, merge(other, third))
+
+
+@given(EVENTS, EVENTS)
+def test_merging_is_idempotent(one, other):
+    merged = merge(one, other)
+    assert merge(merged, one) == merge(merged, merged) == merged
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), MARKS)), st.data())
+def test_any_permutation_and_duplication_says_the_same(happened, data):
+    known = {}
+    for event, mark in happened:
+        add_event(known, event, mark)
+    again = {}
+    repeated = happened + data.draw(st.lists(st.sampled_from(happened))) if happened else []
+    for event, mark in data.draw(st.permutations(repeated)):
+        add_event(again, event, mark)
+    assert assess(FLOW, again) == assess(FLOW, known)
+
+
+@given(EVENTS)
+def test_an_end_once_settled_is_not_changed_by_what_happens_later(happened):
+    """What is declared when the watermark passes must be what all events say in the end."""
+    final = assess(FLOW, happened)
+    for until_ms in range(0, 22_000, 500):
+        progress = assess(FLOW, {event: mark for event, mark in happened.items() if mark[0] <= until_ms})
+        if progress.ended_ms is not None and progress.ended_ms + SETTLE_MS <= until_ms:
+            assert (progress.outcome, progress.ended_ms) == (final.outcome, final.ended_ms)
+
+
+def test_a_completed_order():
+    progress = assess(
+        FLOW,
+        events(("OrderPlaced", 0), ("StockReserved", 10), ("PaymentCompleted", 25), ("OrderShipped", 60)),
+    )
+    assert (progress.outcome, progress.started_ms, progress.ended_ms) == (Outcome.COMPLETED, 0, 60)
+    assert [(i.since_ms, i.until_ms) for i in progress.steps] == [(0, 10), (10, 25), (25, 60)]
+    assert not progress.conflict
+    assert progress.waiting_for == ()
+
+
+def test_an_open_order_waits_for_one_step():
+    progress = assess(FLOW, events(("OrderPlaced", 0), ("StockReserved", 10)))
+    assert progress.outcome is Outcome.OPEN
+    assert progress.waiting_for == ("charge",)
+    assert progress.steps[1].deadline_ms == 10 + 6_000
+    assert states(progress)["ship"] is StepState.WAITING
+
+
+def test_compensated_only_when_everything_is_undone():
+    happened = [("OrderPlaced", 0), ("StockReserved", 10), ("PaymentFailed", 20), ("OrderCancelled", 30)]
+    progress = assess(FLOW, events(*happened))
+    assert (progress.outcome, progress.not_undone) == (Outcome.OPEN, ("reserve",))
+    progress = assess(FLOW, events(*happened, ("StockReleased", 40)))
+    assert (progress.outcome, progress.ended_ms) == (Outcome.COMPENSATED, 40)
+    assert states(progress) == {
+        "reserve": StepState.UNDONE,
+        "charge": StepState.FAILED,
+        "ship": StepState.WAITING,
+    }
+    assert progress.steps[0].until_ms == 10
+    assert progress.steps[0].undone_ms == 40
+
+
+def test_failed_when_there_is_nothing_to_undo():
+    progress = assess(
+        FLOW, events(("OrderPlaced", 0), ("StockReservationFailed", 10), ("OrderCancelled", 20))
+    )
+    assert (progress.outcome, progress.ended_ms) == (Outcome.FAILED, 20)
+
+
+def test_what_is_done_after_the_end_does_not_open_it_again():
+    late = 20 + SETTLE_MS + 1
+    progress = assess(FLOW, events(("OrderPlaced", 0), ("OrderCancelled", 20), ("StockReserved", late)))
+    assert (progress.outcome, progress.ended_ms) == (Outcome.FAILED, 20)
+
+
+@pytest.mark.parametrize(
+    ("shipped_ms", "outcome", "ended_ms"), [(50, Outcome.COMPLETED, 50), (70, Outcome.FAILED, 60)]
+)
+def test_of_two_ends_the_first_counts(shipped_ms, outcome, ended_ms):
+    progress = assess(FLOW, events(("OrderPlaced", 0), ("OrderCancelled", 60), ("OrderShipped", shipped_ms)))
+    assert (progress.outcome, progress.ended_ms, progress.conflict) == (outcome, ended_ms, True)
+
+
+def test_a_partial_instance_has_no_start():
+    progress = assess(FLOW, events(("PaymentCompleted", 20), ("OrderShipped", 30)))
+    assert (progress.started_ms, progress.outcome) == (None, Outcome.COMPLETED)
+
+
+def test_a_failed_step_ends_a_flow_that_names_no_cancelling_event():
+    flow = parse_flows("flows: {f: {starts: A, steps: {s: {done: B, failed: C}}, completes: D}}").by_name["f"]
+    assert assess(flow, events(("A", 0), ("C", 5))).outcome is Outcome.FAILED
+
+
+def test_parallel_steps_have_their_turn_together():
+    progress = assess(PARALLEL, events(("Placed", 100)))
+    assert progress.waiting_for == ("stock", "fraud")
+    assert [item.deadline_ms for item in progress.steps] == [1_100, 2_100, None, None]
+    progress = assess(PARALLEL, events(("Placed", 100), ("Waived", 400)))
+    assert progress.waiting_for == ("stock",)
+    progress = assess(PARALLEL, events(("Placed", 100), ("Waived", 400), ("Stock", 300)))
+    assert progress.waiting_for == ("pack",)
+    assert progress.steps[3].since_ms == 400
+
+
+def test_nobody_waits_for_an_optional_step_and_it_is_seen():
+    assert "gift" not in assess(PARALLEL, events(("Placed", 0))).waiting_for
+    done = assess(PARALLEL, events(("Placed", 0), ("Wrapped", 5), ("PickedUp", 9)))
+    assert states(done)["gift"] is StepState.DONE
+    assert done.outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize("start", ["Placed", "PlacedByPhone"])
+@pytest.mark.parametrize("end", ["Delivered", "PickedUp"])
+def test_alternatives(start, end):
+    progress = assess(PARALLEL, events((start, 3), (end, 9)))
+    assert (progress.started_ms, progress.ended_ms, progress.outcome) == (3, 9, Outcome.COMPLETED)
+
+
+def test_hashes_are_64_bits_and_never_0():
+    assert id_hash("a") == id_hash("a") != id_hash("b")
+    assert -(2**63) <= id_hash("\ud800") < 2**63
+    assert id_hash("") != 0

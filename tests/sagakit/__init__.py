@@ -1,0 +1,137 @@
+"""A collector's core on a real store, driven by hand: no broker, no clock but the test's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.flowfile import parse_flows
+from flowtrail_collector.ingest import Incoming, Ingest
+from flowtrail_collector.ports.store import Advance
+from flowtrail_collector.sweep import Sweeper
+
+NOW_MS = 2_000_000_000_000
+"""What the test's clock says unless it is moved: later than every record."""
+
+ORDERS = """\
+flows:
+  orders:
+    starts: OrderPlaced
+    steps:
+      reserve: {done: StockReserved, failed: StockReservationFailed, by: inventory, within: 3s, undone: StockReleased}
+      charge: {done: PaymentCompleted, failed: PaymentFailed, by: billing, within: 6s, undone: PaymentRefunded}
+      ship: {done: OrderShipped, by: fulfillment, within: 8s}
+    completes: OrderShipped
+    cancels: OrderCancelled
+    within: 15s
+"""  # noqa: E501 - as people write it
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event as a test writes it down: type, time in ms, id, the flow it belongs to, what caused it."""
+
+    type: str
+    at_ms: int
+    id: str | None = None
+    flow: str = "f1"
+    cause: str | None = None
+    source: str = "/orders"
+    subject: str | None = "order-1"
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        pairs = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", self.id or f"{self.flow}-{self.type}"),
+            ("ce_type", self.type),
+            ("ce_source", self.source),
+            ("ce_correlationid", self.flow),
+        ]
+        if self.cause:
+            pairs.append(("ce_causationid", self.cause))
+        if self.subject:
+            pairs.append(("ce_subject", self.subject))
+        return [(name, value.encode()) for name, value in pairs]
+
+
+class Core:
+    """Ingest and sweep over one store."""
+
+    def __init__(self, path: Path, flows: str | Flows = ORDERS, now_ms: int = NOW_MS) -> None:
+        self.flows = parse_flows(flows) if isinstance(flows, str) else flows
+        self.now_ms = now_ms
+        self.database = Database(path)
+        self.store = SqliteStore(self.database)
+        self.ingest = Ingest(self.store, self.flows, time_seconds=lambda: self.now_ms / 1000)
+        self.sweeper = Sweeper(self.store, self.flows)
+
+    def read(self, happenings: Iterable[Happening], partition: int = 0, until_ms: int | None = None) -> None:
+        """Take in one batch of one partition's records."""
+        place = ("orders", partition)
+        known = self.store.positions().get(place)
+        begin = known.next_offset if known else 0
+        records = [
+            Incoming(*place, begin + number, item.at_ms, None, item.headers)
+            for number, item in enumerate(happenings)
+        ]
+        watermark_ms = (
+            until_ms if until_ms is not None else max((r.timestamp_ms or 0 for r in records), default=0)
+        )
+        if known:
+            watermark_ms = max(watermark_ms, known.watermark_ms)
+        self.ingest.apply(
+            records, [Advance(*place, known and known.next_offset, begin + len(records), watermark_ms)]
+        )
+
+    def pass_time(self, until_ms: int) -> None:
+        """Every partition turns out to have been read until then; sweep."""
+        places = self.store.positions() or {("orders", 0): None}
+        advances = [
+            Advance(
+                *place, position and position.next_offset, position.next_offset if position else 0, until_ms
+            )
+            for place, position in places.items()
+        ]
+        self.ingest.apply((), advances)
+        self.sweeper.sweep()
+
+    def counters(self) -> dict[tuple[str, ...], float]:
+        """Every saga counter that isn't 0, by name and labels."""
+        counts = self.store.saga_figures().counts
+        return {
+            (name.removeprefix("saga_"), *labels): round(value, 6)
+            for (name, labels), value in counts.items()
+            if name.startswith("saga_") and value
+        }
+
+    def ended(self) -> dict[str, int]:
+        """Instances that ended, by outcome."""
+        found: Counter[str] = Counter()
+        for (name, *labels), value in self.counters().items():
+            if name == "ended":
+                found[labels[-1]] += int(value)
+        return dict(found)
+
+    def kinds(self) -> dict[str, int]:
+        """Open instances by kind (`open`, `partial`, `stuck`, `uncompensated`), without zeros."""
+        found: Counter[str] = Counter()
+        for _, kind, count in self.store.saga_figures().open_by_flow:
+            found[kind] += count
+        return {kind: count for kind, count in found.items() if count}
+
+
+@contextlib.contextmanager
+def core(folder: Path, flows: str | Flows = ORDERS, name: str = "store.sqlite") -> Iterator[Core]:
+    """A core that is closed at the end."""
+    made = Core(folder / name, flows)
+    try:
+        yield made
+    finally:
+        made.database.close()
