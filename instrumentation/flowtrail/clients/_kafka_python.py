@@ -73,10 +73,7 @@ class KafkaPythonClient:
 
     def open_producer(self) -> ProducerClient:
         """Connect a producer; see `Client.open_producer`."""
-        try:
-            return _Producer(self._kafka.KafkaProducer(**self._producer))
-        except self._kafka.errors.KafkaError as error:
-            raise ClientError(str(error)) from error
+        return _Producer(self._open(self._kafka.KafkaProducer, self._producer))
 
     def open_consumer(
         self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
@@ -91,11 +88,24 @@ class KafkaPythonClient:
             "auto_offset_reset": start,
             "enable_auto_commit": False,
         }
+        return _Consumer(kafka, self._open(kafka.KafkaConsumer, settings), topics, listener)
+
+    def _open(self, kind: Any, settings: Mapping[str, Any]) -> Any:
+        """Construct a client, which connects; one that can't would leave its network thread running."""
+        make = settings.get("kafka_client") or kind.DEFAULT_CONFIG["kafka_client"]
+        made: list[Any] = []
+
+        def make_noted(*args: Any, **kwargs: Any) -> Any:
+            made.append(make(*args, **kwargs))
+            return made[-1]
+
         try:
-            consumer = kafka.KafkaConsumer(**settings)
-        except kafka.errors.KafkaError as error:
+            return kind(**{**settings, "kafka_client": make_noted})
+        except self._kafka.errors.KafkaError as error:
+            for client in made:
+                with contextlib.suppress(Exception):
+                    client.close()
             raise ClientError(str(error)) from error
-        return _Consumer(kafka, consumer, topics, listener)
 
     def is_retriable(self, error: BaseException) -> bool:
         """See `Client.is_retriable`."""

@@ -1,5 +1,6 @@
 """The client port: what every adapter does, on the embedded broker and on a real Kafka."""
 
+import gc
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -259,6 +260,9 @@ class TestMemory(Contract):
         super().test_a_message_that_is_too_large_fails_for_good(setup)
 
 
+# kafka-python leaves the sockets of refused connections to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ADAPTERS)
 class TestWithoutABroker:
     def test_an_unreachable_broker_is_a_client_error(
@@ -271,6 +275,7 @@ class TestWithoutABroker:
             client.open_producer()
         with pytest.raises(ClientError):
             client.open_consumer(["orders"], "group", Owned(), start="earliest")
+        gc.collect()
 
     def test_a_missing_library_names_the_extra(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         module = {"kafka-python": "kafka", "confluent": "confluent_kafka"}.get(name, name)
