@@ -1,4 +1,4 @@
-"""Draws `trail.svg`, the README's picture: `python docs/images/draw.py ORDER_ID` beside `make demo KEEP=1`."""
+"""Draws `trail.svg`: `python docs/images/draw.py ORDER_ID` beside `make demo KEEP=1`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from flowtrail_collector.cli._trail_view import TrailView
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
+
+from flowtrail_collector.cli._trail_view import TrailView
 
 THEME = TerminalTheme(
     (16, 20, 28),
