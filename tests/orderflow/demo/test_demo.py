@@ -1,0 +1,199 @@
+"""The whole demo, as `make demo` runs it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
+_REFUSED = "127.0.0.1:9"
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "orderflow", "demo", *arguments]
+
+
+def environment(folder: Path, **extra: str) -> dict[str, str]:
+    dropped = ("KAFKA_BOOTSTRAP_SERVERS", "ORDERFLOW_NAMESPACE", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, "TMPDIR": str(folder), "COLUMNS": "160", **extra}
+
+
+def run(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=environment(folder, **extra),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def own_processes(folder: Path) -> list[int]:
+    """Processes of a demo whose state lies in `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"TMPDIR={folder}".encode() in variables:
+            found.append(int(entry.name))
+    return found
+
+
+def none_left(folder: Path, seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while own_processes(folder):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def check_output(output: str, orders: int) -> None:
+    assert f"ordered {orders}; completed + compensated + failed + open = 9 + 2 + 1 + 0 = {orders}" in output
+    assert "Every order is accounted for." in output
+    for group in ("billing", "customers", "fulfillment", "inventory", "orders"):
+        assert re.search(rf"^\S*{group} +ok +0 ", output, re.MULTILINE), group
+    assert len(re.findall(r"payments\S*orders\.dlq/", output)) == 1
+    trails = output.split("$ flowtrail trace ")[1:]
+    assert len(trails) == 2
+    compensated, completed = trails
+    assert "· compensated ·" in compensated
+    assert "undo StockReleased" in compensated
+    assert "undo OrderCancelled" in compensated
+    assert "· completed ·" in completed
+    assert "5 services · 7 events" in completed
+    causal = [
+        "POST /orders",
+        "OrderPlaced →",
+        "StockReserved →",
+        "PaymentCompleted →",
+        "OrderConfirmed →",
+        "OrderShipped →",
+    ]
+    places = [completed.index(text) for text in causal]
+    assert places == sorted(places)
+    assert re.search(r"wall time \d+\.\d s, collector's resident memory \d+ MB", output)
+
+
+def test_on_the_embedded_broker(tmp_path):
+    done = run(tmp_path, "--orders", "12")
+    assert (done.returncode, done.stderr) == (0, "")
+    check_output(done.stdout, 12)
+    assert list(tmp_path.iterdir()) == []
+    assert own_processes(tmp_path) == []
+
+
+def test_twice_on_one_real_kafka(tmp_path, kafka):
+    for _ in range(2):
+        done = run(tmp_path, "--orders", "12", KAFKA_BOOTSTRAP_SERVERS=kafka)
+        assert (done.returncode, done.stderr) == (0, "")
+        check_output(done.stdout, 12)
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        command("--orders", "200", *arguments),
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    return process
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return line
+    raise AssertionError(f"no line with {text!r}; {process.stderr.read() if process.stderr else ''}")
+
+
+@pytest.mark.parametrize("moment", ["starting the broker", "starting five", "collector http", "ordered "])
+def test_ctrl_c_stops_everything_at_any_moment(tmp_path, moment):
+    process = started(tmp_path)
+    read_until(process, moment)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert errors == "\nstopped by SIGINT; nothing is left running\n"
+    assert own_processes(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
+def test_kill_9_of_the_runner_ends_its_children_and_frees_the_ports(tmp_path):
+    process = started(tmp_path)
+    line = read_until(process, "collector http")
+    ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", line)]
+    assert len(ports) == 3
+    process.kill()
+    process.communicate(timeout=10)
+    assert none_left(tmp_path)
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+
+
+def test_a_child_that_dies_is_named_with_its_last_words(tmp_path):
+    process = started(tmp_path)
+    read_until(process, "ordered ")
+    victim = next(
+        pid for pid in own_processes(tmp_path)
+        if b"serve\0billing" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )  # fmt: skip
+    os.kill(victim, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.startswith("orderflow: billing was killed by signal 9")
+    assert own_processes(tmp_path) == []
+
+
+def test_an_unreachable_broker_is_one_clear_line(tmp_path):
+    done = run(tmp_path, "--orders", "1", KAFKA_BOOTSTRAP_SERVERS=_REFUSED)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"orderflow: no Kafka broker reachable at {_REFUSED} (")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra", "says"),
+    [
+        (["--orders", "0"], {}, "a whole number from 1"),
+        (["--orders", "many"], {}, "a whole number from 1"),
+        (["--rate", "-1"], {}, "a number from"),
+        ([], {"KAFKA_BOOTSTRAP_SERVERS": _REFUSED, "ORDERFLOW_NAMESPACE": "No Good"}, "ORDERFLOW_NAMESPACE"),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path, arguments, extra, says):
+    done = run(tmp_path, *arguments, **extra)
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1]
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "orderflow", "serve", "orders", "--port", str(port)],
+            env={**environment(tmp_path), "KAFKA_BOOTSTRAP_SERVERS": _REFUSED, "ORDERFLOW_FOLDER": str(tmp_path)},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == f"orderflow: can't listen on 127.0.0.1:{port}: Address already in use\n"
