@@ -38,6 +38,7 @@ from flowtrail_collector.supervisor import Supervisor
 from flowtrail_collector.sweep import Sweeper
 from flowtrail_collector.trail_finder import FlowTypes, TrailFinder
 from flowtrail_collector.web.app import build_app
+from flowtrail_collector.web.console import Console, Links, error_page
 from flowtrail_collector.web.dead_letters import dead_letter_routes
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.lag import lag_routes
@@ -129,8 +130,16 @@ def build_collector(config: CollectorConfig) -> Collector:
         *saga_routes(reads, group_lag),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
+        *Console(
+            finder,
+            reads,
+            lag.view,
+            supervisor.problems,
+            group_lag=group_lag,
+            links=Links(config.web.trace_link),
+        ).routes(),
     ]
-    app = build_app(routes, token=config.web.token, on_error=on_error)
+    app = build_app(routes, token=config.web.token, on_error=on_error, error_page=error_page)
     return Collector(app, supervisor, database)
 
 

@@ -125,11 +125,13 @@ class WebConfig:
         listen: `HOST:PORT`; port 0 takes a free one.
         token: Bearer token every request must carry, None for no check.
         insecure: Allow a non-loopback address without a token.
+        trace_link: Address of a trace in another tool, with `{trace_id}` in it; empty for none.
     """
 
     listen: str = DEFAULT_LISTEN
     token: str | None = None
     insecure: bool = False
+    trace_link: str = ""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -143,6 +145,13 @@ class WebConfig:
             ConfigurationError: Says which setting is wrong and what it takes.
         """
         host, _ = self.address
+        if self.trace_link and not (
+            self.trace_link.startswith(("http://", "https://")) and "{trace_id}" in self.trace_link
+        ):
+            raise ConfigurationError(
+                "--trace-link takes an address with {trace_id} in it, such as"
+                f" http://localhost:16686/trace/{{trace_id}}, not {self.trace_link!r}"
+            )
         if self.token is not None and len(self.token) < 16:
             raise ConfigurationError("the token is too short: use at least 16 characters")
         if not is_loopback(host) and self.token is None and not self.insecure:

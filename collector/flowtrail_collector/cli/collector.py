@@ -115,6 +115,13 @@ _OPTIONS = (
         help="Listen beyond this machine without a token.",
     ),
     click.option(
+        "--trace-link",
+        envvar="FLOWTRAIL_TRACE_LINK",
+        show_envvar=True,
+        default="",
+        help="Where the console's trace ids lead, e.g. http://localhost:16686/trace/{trace_id}.",
+    ),
+    click.option(
         "--lag-interval",
         envvar="FLOWTRAIL_LAG_INTERVAL",
         show_envvar=True,
@@ -216,7 +223,7 @@ def _config(options: dict[str, Any]) -> CollectorConfig:
         ),
         flows=options["flows"],
         store=options["store"],
-        web=WebConfig(options["listen"], _token(options["token_file"]), options["insecure"]),
+        web=_web(options),
         spans=SpanConfig(retention_seconds=options["span_retention"]),
         lag_interval_seconds=options["lag_interval"],
         sweep_interval_seconds=options["sweep_interval"],
@@ -224,6 +231,11 @@ def _config(options: dict[str, Any]) -> CollectorConfig:
     )
     config.validate()
     return config
+
+
+def _web(options: dict[str, Any]) -> WebConfig:
+    token = _token(options["token_file"])
+    return WebConfig(options["listen"], token, options["insecure"], options["trace_link"])
 
 
 def _token(path: Path | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -9,28 +11,67 @@ import click
 from rich.table import Table
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
-from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._output import console, print_json, printable
 from flowtrail_collector.cli._trail_view import TrailView
+
+_FOLLOW_SECONDS = 1.0
 
 
 @click.command()
 @click.argument("id")
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a self-contained HTML page instead, to attach to a ticket.",
+)
+@click.option("--follow", is_flag=True, help="Draw anew whenever it grows, until its sagas have ended.")
 @collector_options
-def trace(client: CollectorClient, as_json: bool, id: str) -> int:
+def trace(client: CollectorClient, as_json: bool, id: str, html_file: Path | None, follow: bool) -> int:
     """Show one order's whole trail.
 
-    ID is an order id, an event id, a correlation id or a trace id. Exit code 1: nothing is known of it.
+    ID is an order id, an event id, a correlation id or a trace id. Exit code 1: nothing is known of it, or it
+    belongs to several flows.
     """
     found = client.get(f"/api/v1/trails/{quote(id, safe='')}")
-    if as_json:
+    if html_file is not None and "trail" in found:
+        _write_html(html_file, found["trail"], id)
+    elif as_json:
         print_json(found)
     elif "trail" in found:
         TrailView(console(), found["trail"]).print()
+        if follow:
+            _follow(client, id, found["trail"])
     else:
         _print_matches(id, found["matches"])
         return EXIT_FINDINGS
     return EXIT_OK
+
+
+def _write_html(path: Path, trail: dict[str, Any], wanted: str) -> None:
+    from flowtrail_collector.web.console import trail_document
+
+    try:
+        path.write_text(trail_document(trail, wanted), encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise Failure(f"--html {path} can't be written: {error.strerror}", EXIT_USAGE) from error
+    click.echo(str(path))
+
+
+def _follow(client: CollectorClient, wanted: str, shown: dict[str, Any]) -> None:
+    """Draws the trail again when it has grown; a trail without a saga is followed until interrupted."""
+    while not (shown["sagas"] and all(saga["ended"] for saga in shown["sagas"])):
+        time.sleep(_FOLLOW_SECONDS)
+        trail = client.get(f"/api/v1/trails/{quote(wanted, safe='')}").get("trail")
+        if trail and (len(trail["entries"]), trail["sagas"]) != (len(shown["entries"]), shown["sagas"]):
+            out = console()
+            if out.is_terminal:
+                out.clear()
+            else:
+                out.print()
+            TrailView(out, trail).print()
+            shown = trail
 
 
 def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:

@@ -17,8 +17,15 @@ from flowtrail_collector.web._json import ApiError, json_response
 _MESSAGES = {404: "no such page", 405: "this method isn't allowed here"}
 
 
+ErrorPage = Callable[[Request, int, str], Response]
+
+
 def build_app(
-    routes: Sequence[BaseRoute], *, token: str | None, on_error: Callable[[str, Exception], None]
+    routes: Sequence[BaseRoute],
+    *,
+    token: str | None,
+    on_error: Callable[[str, Exception], None],
+    error_page: ErrorPage | None = None,
 ) -> ASGIApp:
     """The application behind the collector's one address.
 
@@ -26,27 +33,31 @@ def build_app(
         routes: Of all parts.
         token: Access token that requests must carry, None for no check.
         on_error: Called with `web` and whatever an endpoint let through.
+        error_page: Shows an error to people who look with a browser; everybody else gets JSON.
     """
+
+    def answer(request: Request, error: Exception) -> Response:
+        status, message = _wording(error)
+        if error_page is not None and _is_for_people(request):
+            return error_page(request, status, message)
+        return json_response({"error": message}, status)
+
+    # For an unexpected error, Starlette raises it again after the answer; the guard logs and counts it.
     app = Starlette(
         routes=list(routes),
-        exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _failure},
+        exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
     return Guard(app, token=token, on_error=on_error)
 
 
-def _api_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
-        raise error
-    return json_response({"error": error.message}, error.status)
+def _is_for_people(request: Request) -> bool:
+    machines = request.url.path.startswith(("/api/", "/v1/"))
+    return not machines and "text/html" in (request.headers.get("accept") or "")
 
 
-def _failure(request: Request, error: Exception) -> Response:
-    # Starlette raises the error again after this answer; the guard logs and counts it there.
-    return json_response({"error": "internal error; the collector's log has the details"}, 500)
-
-
-def _http_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    message = _MESSAGES.get(error.status_code, str(error.detail))
-    return json_response({"error": message}, error.status_code, dict(error.headers or {}))
+def _wording(error: Exception) -> tuple[int, str]:
+    if isinstance(error, ApiError):
+        return error.status, error.message
+    if isinstance(error, HTTPException):
+        return error.status_code, _MESSAGES.get(error.status_code, str(error.detail))
+    return 500, "internal error; the collector's log has the details"

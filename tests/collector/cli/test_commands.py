@@ -261,3 +261,31 @@ def test_the_axis_fits_and_has_labels(total, cells):
     assert axis.startswith("0")
     if total and cells >= 50:
         assert len(axis.split()) >= 2
+
+
+def test_trace_as_a_document(run, url, tmp_path):
+    path = tmp_path / "trail.html"
+    code, out, _ = run("trace", "ord-1", "--url", url, "--html", str(path))
+    assert (code, out.strip()) == (0, str(path))
+    assert "OrderPlaced" in path.read_text(encoding="utf-8")
+    code, _, err = run("trace", "ord-1", "--url", url, "--html", str(tmp_path / "no" / "folder.html"))
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_following_ends_with_the_saga(run, monkeypatch):
+    class Growing(FakeReads):
+        ended = None
+
+        def sagas(self, correlation_ids, subjects, limit):
+            return [orders.TrailSaga("fulfilment", "ord-1", "open", 1000, self.ended)]
+
+    reads = Growing()
+
+    def wait(seconds):
+        reads.ended = 5000
+
+    monkeypatch.setattr("flowtrail_collector.cli.trace.time.sleep", wait)
+    app = build_app(trail_routes(TrailFinder(reads, FakeSpans())), token=None, on_error=lambda *args: None)
+    with served(app) as url:
+        code, out, _ = run("trace", "ord-1", "--url", url, "--follow")
+    assert (code, out.count("SERVICE")) == (0, 2)

@@ -13,7 +13,7 @@ from flowtrail._version import __version__
 from flowtrail_collector.web.console._trail_rows import AXIS_UNITS, ticks, trail_rows
 from flowtrail_collector.wording import age, format_seconds
 
-STATIC_FILES = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
+STATIC_FILES = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
 @cache
@@ -23,6 +23,7 @@ def _environment() -> jinja2.Environment:
         # Not by file name: whatever is added later is escaped too.
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -62,6 +63,15 @@ def trail_document(trail: dict[str, Any], wanted: str) -> str:
 def static_text(name: str) -> str:
     """A static file's content; `name` is one of `STATIC_FILES`."""
     return (files("flowtrail_collector.web.console") / "static" / name).read_text(encoding="utf-8")
+
+
+def _visible(value: Any) -> Any:
+    """Control characters from outside become visible; what the templates themselves mark as HTML stays."""
+    if type(value) is not str or value.isprintable():
+        return value
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in value
+    )
 
 
 def _clock(text: str | None) -> str:

@@ -10,6 +10,10 @@ AXIS_UNITS = 1000
 _LEAST_UNITS = 4
 _COLOURS = 8
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# What an entry in JSON may lack, so that the template can ask for it.
+_OPTIONAL: dict[str, Any] = dict.fromkeys(
+    ("error", "attempt", "duplicate", "state", "topic", "partition", "offset", "group", "span_id")
+)
 
 SYMBOLS = {
     "command": ("▶", "request"),
@@ -60,7 +64,7 @@ def trail_rows(trail: dict[str, Any]) -> list[Row]:
         symbol, meaning = SYMBOLS.get(entry["kind"], ("?", entry["kind"]))
         rows.append(
             Row(
-                entry=entry,
+                entry=_OPTIONAL | entry,
                 queue_seconds=queue["duration_seconds"] if queue else None,
                 segments=_segments(entry, queue, total),
                 colour=colours.get(entry["service"], 0),

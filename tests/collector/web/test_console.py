@@ -1,0 +1,211 @@
+"""The console: every page, everything from outside escaped, nothing that the content policy would block."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from starlette.testclient import TestClient
+
+from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep, assemble
+from flowtrail_collector.ports.views import DeadLetterRow, SagaRow
+from flowtrail_collector.trail_finder import TrailFinder
+from flowtrail_collector.web.app import build_app
+from flowtrail_collector.web.console import Console, Links, error_page, trail_document
+from flowtrail_collector.web.trail_json import trail_json
+from trailkit import orders
+from trailkit.fakes import FakeReads, FakeSpans
+
+EVIL = "<script>alert(1)</script>\x1b\x00'\"&"
+PAGES = ["/", "/sagas", "/lag", "/dead-letters", "/trails/ord-1", "/trails/cust-1", "/trails/nobody"]
+BROWSER = {"accept": "text/html,application/xhtml+xml"}
+
+
+class EvilReads(FakeReads):
+    """Every text that could come from Kafka is an attempt at injection."""
+
+    def events_by_subject(self, subject, limit):
+        if subject != EVIL:
+            return []
+        return [TrailEvent(EVIL, EVIL, EVIL, 0, 0, f"/{EVIL}", EVIL, EVIL, EVIL, 1000, 1000)]
+
+    def events_by_correlation(self, correlation_ids, limit):
+        return []
+
+    def sagas(self, correlation_ids, subjects, limit):
+        step = TrailStep(EVIL, "open", (EVIL,), EVIL, 1)
+        return [TrailSaga(EVIL, EVIL, "open", 1000, steps=(step,))]
+
+    def dead_letters(self, event_ids, limit):
+        return [TrailDeadLetter(EVIL, 0, 0, EVIL, EVIL, EVIL, EVIL, 1, EVIL, EVIL)]
+
+    def list_sagas(self, query):
+        (saga,) = self.sagas([], [], 1)
+        return [SagaRow(saga, stuck=True, correlation_id=EVIL, dead_letters=tuple(self.dead_letters([], 1)))]
+
+    def list_dead_letters(self, query):
+        return [DeadLetterRow(letter, EVIL, EVIL) for letter in self.dead_letters([], 1)]
+
+    def list_flows(self):
+        return [replace(flow, name=EVIL) for flow in super().list_flows()]
+
+
+class Lag:
+    def __init__(self, name="billing"):
+        self.name = name
+
+    def overview(self):
+        group = {
+            "group": self.name,
+            "status": "warning",
+            "lag": 3,
+            "lag_seconds": 1.5,
+            "catch_up_seconds": None,
+            "catching_up": False,
+            "messages_lost": 0,
+            "members": None,
+            "topics": [{"topic": self.name}],
+        }
+        failure = {"scope": "group", "name": self.name, "reason": self.name}
+        return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
+
+
+def client_of(reads, lag, problems, links=None):
+    finder = TrailFinder(reads, FakeSpans(), group_lag=lambda group: 7)
+    console = Console(finder, reads, lag, lambda: problems, group_lag=lambda group: 7, links=links)
+    app = build_app(console.routes(), token=None, on_error=lambda part, error: None, error_page=error_page)
+    return TestClient(app, headers=BROWSER)
+
+
+@pytest.fixture
+def client():
+    return client_of(FakeReads(), Lag(), {"tail": "no broker answers"})
+
+
+class Page(HTMLParser):
+    """What a page loads and which forbidden things it holds."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def values(self, name):
+        return [attributes[name] for _, attributes in self.tags if name in attributes]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_keep_to_the_content_policy(client, path):
+    response = client.get(path)
+    assert response.status_code == (404 if path.endswith("nobody") else 200)
+    assert response.headers["content-type"].startswith("text/html")
+    page = Page(response.text)
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert page.values("style") == []
+    assert "script" not in {tag for tag, _ in page.tags}
+    loaded = [*page.values("src"), *(a["href"] for tag, a in page.tags if tag == "link")]
+    assert all(address.startswith("/static/") for address in loaded)
+    for address in loaded:
+        assert client.get(address).status_code == 200
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+    labelled = {a.get("for") for tag, a in page.tags if tag == "label"}
+    assert "q" in labelled
+
+
+def test_links_within_the_console_lead_somewhere(client):
+    for path in PAGES:
+        for address in Page(client.get(path).text).values("href"):
+            if address.startswith("/") and not address.startswith("/api/"):
+                assert client.get(address).status_code == 200, address
+
+
+def test_everything_from_outside_is_escaped():
+    client = client_of(EvilReads(), Lag(EVIL), {EVIL: EVIL}, Links("https://jaeger/trace/{trace_id}"))
+    for path in ("/", "/sagas", "/lag", "/dead-letters", "/trails/" + "%3Cscript%3Ealert(1)%3C%2Fscript%3E"):
+        text = client.get(path, params={"q": EVIL}).text
+        assert "<script" not in text
+        assert "\x1b" not in text
+        assert "\x00" not in text
+    from urllib.parse import quote
+
+    response = client.get("/trails/" + quote(EVIL, safe=""))
+    assert response.status_code == 200
+    assert "<script" not in response.text
+    assert "&lt;script&gt;" in response.text
+    assert "waits for" in response.text
+    for address in Page(response.text).values("href"):
+        assert not address.lower().startswith("javascript:")
+
+
+def test_the_search_box_leads_to_the_trail_in_one_step(client):
+    response = client.get("/search", params={"q": " ord/2 <b> "})
+    assert response.status_code == 200
+    assert response.url.path == "/trails/ord/2 <b>" or "ord%2F2" in str(response.url)
+    assert "ord/2 &lt;b&gt;" in response.text
+    assert client.get("/search").url.path == "/"
+
+
+def test_the_trail_page_draws_bars_and_facts(client):
+    text = client.get("/trails/ord-1").text
+    assert text.count("<rect") == 3
+    assert "fulfilment" in text
+    assert "correlation" in text.lower()
+
+
+def test_filters_are_kept_and_pages_lead_on(client):
+    text = client.get("/sagas?outcome=open&limit=1").text
+    assert re.search(r'value="open" selected', text)
+    bad = client.get("/sagas?outcome=sunny")
+    assert (bad.status_code, bad.headers["content-type"]) == (400, "text/html; charset=utf-8")
+
+
+def test_machines_still_get_json(client):
+    response = client.get("/nothing", headers={"accept": "*/*"})
+    assert response.json() == {"error": "no such page"}
+
+
+def test_empty_pages_say_what_to_do():
+    class Empty(FakeReads):
+        def list_sagas(self, query):
+            return []
+
+        def list_dead_letters(self, query):
+            return []
+
+        def list_flows(self):
+            return []
+
+    class NoLag:
+        def overview(self):
+            return {"collected_at": None, "groups": [], "failures": []}
+
+    client = client_of(Empty(), NoLag(), {})
+    assert "--flows" in client.get("/").text
+    assert "No consumer group is known yet" in client.get("/lag").text
+    assert "Show all" in client.get("/sagas").text
+
+
+@pytest.mark.parametrize("story", [orders.completed, orders.declined, orders.poisoned])
+def test_a_trail_as_a_document_needs_nothing_else(story):
+    trail = trail_json(assemble(story(), now_ms=orders.START_MS + 100_000))
+    text = trail_document(trail, "ord-1")
+    page = Page(text)
+    assert page.values("src") == []
+    assert page.values("href") == []
+    assert "<style>" in text
+    bars = [float(a["x"]) + float(a["width"]) for tag, a in page.tags if tag == "rect"]
+    assert max(bars) <= 1000.01
+
+
+def test_traces_are_linked_where_a_link_is_set():
+    reads = FakeReads()
+    reads.events_by_correlation = lambda ids, limit: [
+        TrailEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", trace_id="a" * 32)
+    ]
+    client = client_of(reads, Lag(), {}, Links("https://jaeger.example/trace/{trace_id}"))
+    assert f'href="https://jaeger.example/trace/{"a" * 32}"' in client.get("/trails/ord-1").text
