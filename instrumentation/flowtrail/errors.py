@@ -3,7 +3,7 @@
     FlowtrailError
     |-- ConfigurationError          settings that contradict each other, or are missing
     |   `-- MissingExtraError       an optional dependency isn't installed; names the pip install line
-    |-- PublishError                the broker did not take an event; .topic, .event_id
+    |-- PublishError                the broker did not take an event; .topic, .event_id, .retriable
     |-- CodecError
     |   |-- EncodeError             data could not be turned into bytes
     |   `-- DecodeError             bytes could not be turned into data; .content_type
@@ -49,12 +49,16 @@ class PublishError(FlowtrailError):
     Attributes:
         topic: Where it should have gone.
         event_id: Its `ce_id`.
+        retriable: Whether trying again may help, as far as the client knows.
     """
 
-    def __init__(self, message: str, *, topic: str, event_id: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, topic: str, event_id: str | None = None, retriable: bool = False
+    ) -> None:
         super().__init__(message)
         self.topic = topic
         self.event_id = event_id
+        self.retriable = retriable
 
 
 class CodecError(FlowtrailError):

@@ -18,7 +18,7 @@ from flowtrail._record import RecordLike
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.operations import end_with
-from flowtrail._telemetry.processing import Decode, Processing
+from flowtrail._telemetry.processing import Decode, Processing, Shape
 from flowtrail._telemetry.spans import SPAN_KEY, parent_in
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class BatchItem(Processing):
 
     def _count(self, seconds: float, kind: str) -> None:
         # The duration is the batch's.
-        self._route.record_other(None, kind, self._waited, True)
+        self._route.record_other(None, kind, self._waited, self.attempt == 1)
 
 
 class ProcessingBatch:
@@ -56,7 +56,13 @@ class ProcessingBatch:
     """
 
     def __init__(
-        self, telemetry: Telemetry, records: Sequence[RecordLike], group: str | None, decode: Decode | None
+        self,
+        telemetry: Telemetry,
+        records: Sequence[RecordLike],
+        group: str | None,
+        decode: Decode | None,
+        shape: Shape | None = None,
+        attempts: Sequence[int] | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._group = group
@@ -69,10 +75,11 @@ class ProcessingBatch:
                 telemetry.process_route(record.topic, group),
                 record,
                 telemetry.read(record),
-                1,
+                attempt,
                 decode,
+                shape,
             )
-            for record in records
+            for record, attempt in zip(records, attempts or [1] * len(records), strict=True)
         ]
 
     @property

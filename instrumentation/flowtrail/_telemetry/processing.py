@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
 
 Decode = Callable[[Envelope, Any], Any]
+Shape = Callable[[Any], Any]
 
 _attach = otel_context.attach
 _current = otel_context.get_current
@@ -51,9 +52,9 @@ class Processing:
     """
 
     __slots__ = (
-        "_decode", "_error", "_event", "_outer", "_route", "_started_ns", "_telemetry", "_waited", "attempt",
-        "causation_id", "correlation_id", "envelope", "event_id", "outcome", "record", "seconds", "span",
-        "trace_context",
+        "_decode", "_error", "_event", "_outer", "_route", "_shape", "_started_ns", "_telemetry",
+        "_waited", "attempt", "causation_id", "correlation_id", "envelope", "event_id", "outcome",
+        "record", "seconds", "span", "trace_context",
     )  # fmt: skip
 
     def __init__(
@@ -64,10 +65,12 @@ class Processing:
         envelope: Envelope,
         attempt: int = 1,
         decode: Decode | None = None,
+        shape: Shape | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._route = route
         self._decode = decode
+        self._shape = shape
         self._error: BaseException | None = None
         self._event: Event[Any] | None = None
         self._outer: Context | None = None
@@ -96,7 +99,9 @@ class Processing:
             DecodeError: The payload isn't what it should be (or whatever else `decode` raises).
         """
         if self._event is None:
-            self._event = build_event(self.record, self.envelope, attempt=self.attempt, decode=self._decode)
+            self._event = build_event(
+                self.record, self.envelope, attempt=self.attempt, decode=self._decode, shape=self._shape
+            )
         return self._event
 
     def fail(self, error: BaseException) -> None:

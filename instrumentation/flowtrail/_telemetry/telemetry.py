@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import SpanKind, TracerProvider
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, SpanKind, TracerProvider
 from prometheus_client import REGISTRY
 from prometheus_client.registry import CollectorRegistry
 
@@ -37,8 +37,13 @@ from flowtrail._telemetry.identity import (
 from flowtrail._telemetry.instruments import Families, families_in
 from flowtrail._telemetry.logs import log_internal_error
 from flowtrail._telemetry.operations import Operation
-from flowtrail._telemetry.processing import Decode, Processing
-from flowtrail._telemetry.providers import choose_meter_provider, choose_tracer_provider, service_name
+from flowtrail._telemetry.processing import Decode, Processing, Shape
+from flowtrail._telemetry.providers import (
+    choose_meter_provider,
+    choose_tracer_provider,
+    sdk_disabled,
+    service_name,
+)
 from flowtrail._telemetry.routes import ProcessRoute, SendRoute
 from flowtrail._telemetry.sending import Sending
 from flowtrail._telemetry.spans import SPAN_KEY, NoStarter, parent_in, starter_for
@@ -85,10 +90,11 @@ class Telemetry:
         self.links_only = links_only
         self.baggage_keys = frozenset(baggage_keys)
         self.correlation_aliases = tuple(correlation_aliases)
-        self._provider, self._owns_provider = choose_tracer_provider(self.service, tracer_provider)
-        self.tracer = trace.get_tracer("flowtrail", __version__, self._provider, SCHEMA_URL)
-        self.starter = starter_for(self.tracer)
-        self.tracing = type(self.starter) is not NoStarter
+        self._provider, self._owns_provider = choose_tracer_provider(
+            self.service, tracer_provider, self._count_dropped_spans
+        )
+        self._provider_may_come = tracer_provider is None and isinstance(self._provider, NoOpTracerProvider)
+        self._use_provider()
         meters = None if registry is not None else choose_meter_provider(meter_provider)
         if meters is not None:
             self.metrics = Families(meters.get_meter("flowtrail", __version__, SCHEMA_URL))
@@ -96,6 +102,38 @@ class Telemetry:
             self.metrics = families_in(registry if registry is not None else REGISTRY)
         self._send_routes: dict[tuple[str, str | None], SendRoute] = {}
         self._process_routes: dict[tuple[str, str | None, str | None], ProcessRoute] = {}
+
+    def _use_provider(self) -> None:
+        self.tracer = trace.get_tracer("flowtrail", __version__, self._provider, SCHEMA_URL)
+        self.starter = starter_for(self.tracer)
+        self.tracing = type(self.starter) is not NoStarter
+
+    def _look_for_provider(self) -> None:
+        """Programs often set up OpenTelemetry after they made their trail, but before the first message."""
+        current = trace.get_tracer_provider()
+        if self._provider_may_come and not isinstance(current, ProxyTracerProvider) and not sdk_disabled():
+            self._provider, self._provider_may_come = current, False
+            self._use_provider()
+
+    def like(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        registry: CollectorRegistry | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> Telemetry:
+        """Another telemetry with the same settings, but for what is given; for tests."""
+        return Telemetry(
+            self.service,
+            tracer_provider=tracer_provider or self._provider,
+            registry=registry,
+            links_only=self.links_only,
+            baggage_keys=self.baggage_keys,
+            correlation_aliases=self.correlation_aliases,
+            clock=clock or self.clock,
+            ids=ids or self.ids,
+        )
 
     # -- publishing
 
@@ -203,6 +241,7 @@ class Telemetry:
         route = self._send_routes.get((topic, client_id))
         if route is not None:
             return route
+        self._look_for_provider()
         if len(self._send_routes) >= _MAX_ROUTES:
             self._send_routes.clear()
         route = self._send_routes[topic, client_id] = SendRoute(self.metrics, topic, client_id)
@@ -228,6 +267,7 @@ class Telemetry:
         envelope: Envelope | None = None,
         attempt: int = 1,
         decode: Decode | None = None,
+        shape: Shape | None = None,
         client_id: str | None = None,
     ) -> Processing:
         """A context manager around the handling of one record; see `Processing`.
@@ -238,19 +278,34 @@ class Telemetry:
             envelope: The result of `read`, if it was called already.
             attempt: 1 for the first try; later ones aren't counted as consumed again.
             decode: Makes the event's data of the envelope and the value, when `event` is first asked for.
+            shape: Makes the handler's model of data that came decoded, in structured mode.
             client_id: The client's own id, for the span.
         """
         topic = record.topic
         route = self._process_routes.get((topic, group, client_id))
         if route is None:
             route = self.process_route(topic, group, client_id)
-        return Processing(self, route, record, envelope or self.read(record), attempt, decode)
+        return Processing(self, route, record, envelope or self.read(record), attempt, decode, shape)
 
     def processing_batch(
-        self, records: Sequence[RecordLike], *, group: str | None = None, decode: Decode | None = None
+        self,
+        records: Sequence[RecordLike],
+        *,
+        group: str | None = None,
+        decode: Decode | None = None,
+        shape: Shape | None = None,
+        attempts: Sequence[int] | None = None,
     ) -> ProcessingBatch:
-        """A context manager around the handling of several records; see `ProcessingBatch`."""
-        return ProcessingBatch(self, records, group, decode)
+        """A context manager around the handling of several records; see `ProcessingBatch`.
+
+        Args:
+            records: Records of any client.
+            group: Consumer group.
+            decode: See `processing`.
+            shape: See `processing`.
+            attempts: One per record, where some are retries; default 1 for each.
+        """
+        return ProcessingBatch(self, records, group, decode, shape, attempts)
 
     def polling(self, topics: Iterable[str] = (), *, group: str | None = None) -> Operation:
         """A context manager around a poll; report what came with `received`."""
@@ -265,6 +320,7 @@ class Telemetry:
         route = self._process_routes.get((topic, group, client_id))
         if route is not None:
             return route
+        self._look_for_provider()
         if len(self._process_routes) >= _MAX_ROUTES:
             self._process_routes.clear()
         route = ProcessRoute(self.metrics, topic, group, client_id)
@@ -296,6 +352,11 @@ class Telemetry:
     def count_dropped_header(self, reason: str, amount: int = 1) -> None:
         """Headers had to be ignored."""
         self.metrics[definitions.DROPPED_HEADERS].series(reason).add(amount)
+
+    # -- failures
+
+    def _count_dropped_spans(self, reason: str, amount: int) -> None:
+        self.metrics[definitions.DROPPED_SPANS].series(reason).add(amount)
 
     def internal_error(self, where: str, error: BaseException) -> None:
         """The instrumentation itself failed: count, log once per place, never raise in production."""
