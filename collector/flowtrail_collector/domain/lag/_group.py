@@ -166,7 +166,8 @@ class GroupColumns:
                 continue
             if now - moved_at[i] >= window:
                 found[i] = idle
-            elif earlier is not None and _falls_behind(seconds[i], earlier, i, now):
+            elif found[i] == Status.OK and earlier is not None and _falls_behind(seconds[i], earlier, i, now):
+                # (After a rewind old records wait again; that says nothing about the pace.)
                 found[i] = Status.BEHIND
         for i in self._reported_loss:
             found[i] = Status.LOSING
