@@ -71,11 +71,19 @@ def test_ids_on_the_wire_and_one_trace_through_all_services(shop: Shop) -> None:
 
 
 def _trail_is_whole(shop: Shop, order: str) -> bool:
-    trail = shop.api(f"/api/v1/trails/{order}")
-    if trail is None:
+    found = shop.api(f"/api/v1/trails/{order}")
+    if found is None:
         return False
+    trail = found["trail"]
+    kinds = {entry["kind"] for entry in trail["entries"]}
+    expected = (
+        set(SERVICES) if trail["sagas"][0]["outcome"] == "completed" else set(SERVICES) - {"fulfillment"}
+    )
     return (
-        set(trail["services"]) >= set(SERVICES) and len(trail["trace_ids"]) == 1 and _in_causal_order(trail)
+        set(trail["services"]) == expected
+        and len(trail["trace_ids"]) == len(trail["correlation_ids"]) == 1
+        and {"command", "publish", "queue", "process"} <= kinds
+        and _in_causal_order(trail)
     )
 
 
