@@ -10,7 +10,7 @@ from flowtrail._runtime.publisher import Publication
 from flowtrail._settings import Timing
 from flowtrail._trail import Trail
 from flowtrail._version import __version__
-from flowtrail.dedupe import MemoryDedupe
+from flowtrail.dedupe import MemoryDedupe, SqliteDedupe
 from flowtrail.errors import (
     ConfigurationError,
     ContractError,
@@ -41,6 +41,7 @@ __all__ = [
     "Publication",
     "PublishError",
     "Retry",
+    "SqliteDedupe",
     "Timing",
     "Trail",
     "__version__",

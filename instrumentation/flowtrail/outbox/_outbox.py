@@ -138,9 +138,9 @@ def check_connect(connect: Any) -> None:
     """Refuse a connection where something that opens one is needed.
 
     Raises:
-        ConfigurationError: It can't be called.
+        ConfigurationError: It can't be called, or is a connection.
     """
-    if not callable(connect):
+    if not callable(connect) or hasattr(connect, "cursor"):  # a sqlite3 connection can be called, too
         raise ConfigurationError(
             "outbox(connect) takes a function that opens a connection: the relay needs one of its own, e.g. "
             "lambda: sqlite3.connect('service.db')"

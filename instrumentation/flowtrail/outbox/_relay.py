@@ -130,11 +130,10 @@ class Relay:
         Returns:
             How many events were acknowledged and deleted; 0 as well if another process relays.
         """
-        if not self._lease.take(connection):
-            return 0
         published = position = 0
         while not self._stop.is_set():
             rows = self._rows_after(connection, position)
+            # Renewing the lease writes: only when there is something to relay.
             if not rows or not (self._lease.held or self._lease.take(connection)):
                 return published
             published += self._publish(connection, rows)

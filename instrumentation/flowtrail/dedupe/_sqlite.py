@@ -1,0 +1,81 @@
+"""Deduplication that survives a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+from flowtrail.dedupe._port import By, Identified, check_by, event_key
+from flowtrail.outbox._sql import table_name
+
+_BUSY_SECONDS = 30.0
+
+
+class SqliteDedupe:
+    """Remembers handled events in a SQLite file of its own, shared by all processes that open it.
+
+    Args:
+        path: The file; created if need be.
+        by: `id` or `sequence`; see `event_key`.
+        keep_seconds: Events are forgotten after this time; longer than a topic retains its records is enough.
+        table: Where they are remembered.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        by: By = "id",
+        keep_seconds: float = 14 * 86400,
+        table: str = "flowtrail_dedupe",
+    ) -> None:
+        check_by(by)
+        self._by = by
+        self._table = table_name(table)
+        self._keep_ms = int(keep_seconds * 1000)
+        self._marked = 0
+        self._lock = threading.Lock()
+        # One connection, used by one thread at a time: look-ups take microseconds.
+        self._connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        # A crash of the machine may lose the last marks, and then repeat those events.
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._table} (consumer TEXT NOT NULL, event_key TEXT NOT NULL,"
+            " handled_at_ms INTEGER NOT NULL, PRIMARY KEY (consumer, event_key)) WITHOUT ROWID"
+        )
+
+    def key(self, event: Identified) -> str:
+        """See `Dedupe.key`."""
+        return event_key(event, self._by)
+
+    def is_handled(self, consumer: str, key: str) -> bool:
+        """See `Dedupe.is_handled`."""
+        statement = f"SELECT 1 FROM {self._table} WHERE consumer = ? AND event_key = ?"  # noqa: S608
+        with self._lock, closing(self._connection.execute(statement, (consumer, key))) as cursor:
+            return cursor.fetchone() is not None
+
+    def mark_handled(self, consumer: str, key: str) -> None:
+        """See `Dedupe.mark_handled`."""
+        now_ms = time.time_ns() // 1_000_000
+        with self._lock:
+            self._connection.execute(
+                f"INSERT INTO {self._table} VALUES (?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
+                (consumer, key, now_ms),
+            )
+            self._marked += 1
+            if self._marked % 10_000 == 0:
+                self._connection.execute(
+                    f"DELETE FROM {self._table} WHERE handled_at_ms < ?",  # noqa: S608
+                    (now_ms - self._keep_ms,),
+                )
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
