@@ -2,14 +2,15 @@
 
     python -m bench.instrumentation
 
-Both instrument the same fake kafka-python client in the same process, with the same tracer provider: one message
-is one `send` with its acknowledgement, or one record handed over, handled (by nothing) and followed by the next.
-The bare client, theirs and ours run in turns, in short chunks; what is reported is the median CPU time per message
-of the whole process, so that work put off to an exporter's thread counts, less the bare client's.
+Both instrument the same fake kafka-python client in the same process, with the same tracer provider: one
+message is one `send` with its acknowledgement, or one record handed over, handled (by nothing) and followed by
+the next. The bare client, theirs and ours run in turns, in short chunks; what is reported is the median CPU
+time per message of the whole process, so that work put off to an exporter's thread counts, less the bare
+client's.
 
-Ours runs with correlation, Prometheus metrics and one INFO log record per publication and consumption, which go to
-a handler that drops them; theirs has none of these. Formatting and writing log lines costs what the program's own
-handlers cost: `*_us_text_log` shows it for a plain text file.
+Ours runs with correlation, Prometheus metrics and one INFO log record per publication and consumption, which go
+to a handler that drops them; theirs has none of these. Formatting and writing log lines costs what the
+program's own handlers cost: `wrapped_us_noop_text_log` shows it for a plain text file.
 """
 
 from __future__ import annotations
@@ -293,9 +294,8 @@ def main() -> None:
     figures |= measure_text_log(arguments.messages, arguments.rounds // 4)
     targets = {f"overhead_ratio_{setup}": ["<=", TARGET] for setup in SETUPS}
     for name, (_, limit) in targets.items():
-        print(
-            f"{name:40}{figures[name]:8.3f}  {'met' if figures[name] <= float(limit) else 'MISSED'} (<= {limit})"
-        )
+        verdict = "met" if figures[name] <= float(limit) else "MISSED"
+        print(f"{name:40}{figures[name]:8.3f}  {verdict} (<= {limit})")
     packages = (
         "opentelemetry-sdk",
         "opentelemetry-instrumentation-kafka-python",

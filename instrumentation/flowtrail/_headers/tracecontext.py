@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote_plus
 
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -20,6 +21,9 @@ from flowtrail._record import Header
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?").fullmatch
 _FLAGS = [TraceFlags(flags) for flags in range(256)]
 _BAGGAGE = W3CBaggagePropagator()
+_MAX_BAGGAGE_ENTRIES = 180  # https://www.w3.org/TR/baggage/, limits
+_KEY = r"[a-z0-9][a-z0-9_\-*/]{0,255}"
+_MEMBER = re.compile(rf"{_KEY}(@{_KEY})?=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{{1,256}}").fullmatch
 
 
 def span_context_of(envelope: Envelope) -> SpanContext | None:
@@ -32,9 +36,17 @@ def span_context_of(envelope: Envelope) -> SpanContext | None:
     version, trace_id, span_id, flags, rest = match.groups()
     if version == "ff" or (rest and version == "00"):
         return None
-    state = TraceState.from_header([envelope.tracestate]) if envelope.tracestate else None
+    state = _trace_state(envelope.tracestate) if envelope.tracestate else None
     context = SpanContext(int(trace_id, 16), int(span_id, 16), True, _FLAGS[int(flags, 16)], state)
     return context if context.is_valid else None
+
+
+def _trace_state(text: str) -> TraceState | None:
+    """A parsed `tracestate`; checked here first, since the SDK would log a warning for each bad one."""
+    members = [member.strip(" \t") for member in text.split(",")]
+    if not all(_MEMBER(member) for member in members if member):
+        return None
+    return TraceState.from_header([text])
 
 
 def context_from_envelope(context: Context, envelope: Envelope, baggage_keys: Iterable[str] = ()) -> Context:
@@ -49,9 +61,12 @@ def with_baggage(context: Context, envelope: Envelope, allowed: frozenset[str]) 
     """A context with those entries of a record's baggage that may travel."""
     if not allowed or not envelope.baggage:
         return context
-    received = baggage.get_all(_BAGGAGE.extract({names.BAGGAGE: envelope.baggage}, Context()))
-    for key in sorted(allowed & received.keys()):
-        context = baggage.set_baggage(key, received[key], context)
+    for entry in envelope.baggage.split(",")[:_MAX_BAGGAGE_ENTRIES]:
+        # Parsed here, since the SDK would log a warning for each bad entry.
+        name, separator, value = entry.partition(";")[0].partition("=")
+        key = unquote_plus(name.strip())
+        if separator and key in allowed:
+            context = baggage.set_baggage(key, unquote_plus(value.strip()), context)
     return context
 
 
