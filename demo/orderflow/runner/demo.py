@@ -199,7 +199,8 @@ class _Run:
     def _keep(self, system: System, broker: Broker) -> None:
         self._progress.say(
             f"\nStill running until Ctrl-C:\n"
-            f"  collector      {system.collector_url}   (export FLOWTRAIL_COLLECTOR_URL={system.collector_url})\n"
+            f"  collector      {system.collector_url}\n"
+            f"                 export FLOWTRAIL_COLLECTOR_URL={system.collector_url}\n"
             f"  POST orders    {system.orders_url}/orders\n"
             f"  broker         {broker.bootstrap_servers}\n"
             f"  logs, state    {self._folder}"

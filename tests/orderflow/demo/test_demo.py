@@ -103,7 +103,7 @@ def test_twice_on_one_real_kafka(tmp_path, kafka):
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command("--orders", "200", *arguments),
         env=environment(folder),
         stdout=subprocess.PIPE,
@@ -111,7 +111,6 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-    return process
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -192,7 +191,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
         port = taken.getsockname()[1]
         done = subprocess.run(
             [sys.executable, "-m", "orderflow", "serve", "orders", "--port", str(port)],
-            env={**environment(tmp_path), "KAFKA_BOOTSTRAP_SERVERS": _REFUSED, "ORDERFLOW_FOLDER": str(tmp_path)},
+            env=environment(tmp_path, KAFKA_BOOTSTRAP_SERVERS=_REFUSED, ORDERFLOW_FOLDER=str(tmp_path)),
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert done.returncode == 2

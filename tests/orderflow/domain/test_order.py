@@ -46,8 +46,12 @@ def test_version_1_has_one_product_and_the_same_name():
     assert isinstance(event, OrderPlacedV1)
     assert (event.type(), event.schema_version) == ("OrderPlaced", 1)
     assert event.payload() == {
-        "order_id": "ORD-000001", "customer_id": "CUS-0001", "sku": "MUG-BLUE", "quantity": 2, "total_cents": 2500
-    }  # fmt: skip
+        "order_id": "ORD-000001",
+        "customer_id": "CUS-0001",
+        "sku": "MUG-BLUE",
+        "quantity": 2,
+        "total_cents": 2500,
+    }
 
 
 def history(order: Order) -> list[DomainEvent]:

@@ -132,16 +132,22 @@ def test_customers_hear_of_a_cancellation(build):
 
 
 PAID = {"order_id": "ORD-000001", "customer_id": "CUS-0001", "payment_id": "PAY-1", "amount_cents": 2500}
+REFUSED = {"order_id": "ORD-000001", "customer_id": "CUS-0001", "reason": "no"}
 
 
 @pytest.mark.parametrize(
     ("handle", "received", "result", "status"),
     [
         (orders.on_payment, event("PaymentCompleted", PAID), ["OrderConfirmed"], OrderStatus.CONFIRMED),
-        (orders.on_payment, event("PaymentFailed", {**PAID, "reason": "no"}), ["OrderCancelled"], OrderStatus.CANCELLED),
-        (orders.on_stock, event("StockReservationFailed", {**PAID, "reason": "no"}), ["OrderCancelled"], OrderStatus.CANCELLED),
+        (orders.on_payment, event("PaymentFailed", REFUSED), ["OrderCancelled"], OrderStatus.CANCELLED),
+        (
+            orders.on_stock,
+            event("StockReservationFailed", REFUSED),
+            ["OrderCancelled"],
+            OrderStatus.CANCELLED,
+        ),
     ],
-)  # fmt: skip
+)
 def test_orders_move_on(build, handle, received, result, status):
     service = build("orders")
     assert new_order(service) == "ORD-000001"
