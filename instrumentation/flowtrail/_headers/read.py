@@ -73,22 +73,19 @@ def read_headers(headers: Any, aliases: Sequence[str] = names.CORRELATION_ALIASE
             if entry is None:
                 continue
             field, max_bytes = entry
-            if len(value) > max_bytes:
-                reason = "length"
-            else:
-                text = value.decode()
-                if not text or not text.isprintable():
-                    reason = "value"
-                elif field is _ALIAS:
+            text = value.decode()
+            if 0 < len(value) <= max_bytes and text.isprintable():
+                if field is _ALIAS:
                     others = others or {}
                     others[name] = text
                     continue
-                elif field in fields:
-                    reason = "duplicate"
-                    fields[field] = text
-                else:
+                if field not in fields:
                     fields[field] = text
                     continue
+                fields[field] = text
+                reason = "duplicate"
+            else:
+                reason = "length" if len(value) > max_bytes else "value"
             dropped = [*(dropped or ()), reason]
     except Exception:  # noqa: BLE001 - anything may come out of a broker; look at each header alone
         return _read_carefully(headers, tuple(aliases), table)

@@ -29,14 +29,11 @@ class BatchItem(Processing):
     """One message of a batch: its flow and event are current inside, the span is the batch's."""
 
     __slots__ = ()
+    _part_of_batch = True
 
     def _start(self, telemetry: Telemetry, current: Context) -> None:
         self.trace_context = parent_in(current)
         otel_context.attach(Context({**current, FLOW_KEY: self}))
-
-    def _count(self, seconds: float, kind: str) -> None:
-        # The duration is the batch's.
-        self._route.record_other(None, kind, self._waited, self.attempt == 1)
 
 
 class ProcessingBatch:

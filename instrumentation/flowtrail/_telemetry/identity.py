@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from flowtrail._headers import Envelope, names
@@ -73,10 +74,10 @@ def identify(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids) 
         causation_id = sending.causation_id = flow.causation_id
         headers: list[Header] = [
             (names.ID, id_header),
-            (names.CORRELATION_ID, _text(names.CORRELATION_ID, correlation_id)),
+            (names.CORRELATION_ID, _flow_text(correlation_id)),
         ]
         if causation_id is not None:
-            headers.append((names.CAUSATION_ID, _text(names.CAUSATION_ID, causation_id)))
+            headers.append((names.CAUSATION_ID, _flow_text(causation_id)))
         return headers
     if id is None:
         sending.correlation_id = event_id
@@ -130,6 +131,12 @@ def identify_forwarded(sending: Sending, flow: FlowLike | None, ids: Ids, given:
         missing.append((names.CORRELATION_ID, _text(names.CORRELATION_ID, correlation_id)))
     sending.event_id, sending.correlation_id = event_id, correlation_id
     return missing
+
+
+@lru_cache(maxsize=128)
+def _flow_text(value: str) -> bytes:
+    """An id of a flow as a header; the same one is often written several times in a row."""
+    return clean_text(value, names.MAX_BYTES[names.CORRELATION_ID])
 
 
 def _text(name: str, value: str) -> bytes:

@@ -117,7 +117,21 @@ def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> N
         text, fields = PUBLISH_TEXT if logger is PUBLISH else CONSUME_TEXT, of.log_fields()
         logger.log(level, text, fields, extra=fields)
         return
-    logger.handle(MessageRecord(logger.name, level, now_ns, of))
+    record = MessageRecord(logger.name, level, now_ns, of)
+    if logger.filters or logger.disabled:
+        logger.handle(record)
+        return
+    # What Logger.handle does next, without its detours.
+    handled = False
+    at: logging.Logger | None = logger
+    while at is not None:
+        for handler in at.handlers:
+            handled = True
+            if level >= handler.level:
+                handler.handle(record)
+        at = at.parent if at.propagate else None
+    if not handled:
+        logger.handle(record)  # logging's last resort
 
 
 def _thread_name(ident: int) -> str | None:

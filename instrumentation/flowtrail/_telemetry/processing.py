@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 
 from flowtrail._context import FLOW_KEY
-from flowtrail._event import Event, build_event, record_id, timestamp_ms_of
+from flowtrail._event import Event, build_event, record_id
 from flowtrail._headers import Envelope
 from flowtrail._headers.tracecontext import span_context_of, with_baggage
 from flowtrail._record import RecordLike
@@ -56,6 +56,8 @@ class Processing:
         "_waited", "attempt", "causation_id", "correlation_id", "envelope", "event_id", "outcome",
         "record", "seconds", "span", "trace_context",
     )  # fmt: skip
+
+    _part_of_batch = False
 
     def __init__(
         self,
@@ -115,8 +117,8 @@ class Processing:
         outer = self._outer = _current()
         try:
             if self.attempt == 1:
-                stamp = timestamp_ms_of(self.record)
-                if stamp is not None:
+                stamp = getattr(self.record, "timestamp", None)
+                if type(stamp) is int and stamp >= 0:
                     self._waited = telemetry.time_ns() / 1e9 - stamp / 1e3
             envelope = self.envelope
             if telemetry.tracing or envelope.traceparent is not None or envelope.baggage is not None:
@@ -205,21 +207,20 @@ class Processing:
                 self.outcome = "error" if kind else "ok"
             if self.span is not None:
                 self._end_span(self.span, error, kind)
-            self._count(seconds, kind)
+            route = self._route
+            if kind or self.attempt > 1 or self._part_of_batch:
+                timed = None if self._part_of_batch else seconds
+                route.record_other(timed, kind, self._waited, self.attempt == 1)
+            else:
+                pending = route.pending
+                pending.append((seconds, self._waited))
+                if len(pending) >= route.many:
+                    route.settle()
             level = WARNING if kind else INFO
             if CONSUME.isEnabledFor(level):
                 report(CONSUME, level, telemetry.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("processing", failure)
-
-    def _count(self, seconds: float, kind: str) -> None:
-        route = self._route
-        if kind or self.attempt > 1:
-            route.record_other(seconds, kind, self._waited, self.attempt == 1)
-            return
-        route.pending.append((seconds, self._waited))
-        if len(route.pending) >= route.many:
-            route.settle()
 
     def _end_span(self, span: Span, error: BaseException | None, kind: str) -> None:
         if error is not None and span.is_recording():

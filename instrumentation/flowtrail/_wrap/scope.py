@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NO_ERRORS = (StopIteration, StopAsyncIteration, GeneratorExit)
+
 
 class Receiver:
     """What a consumer has handed over and not yet taken back.
@@ -55,9 +57,7 @@ class Receiver:
             route = self._routes.get(topic)
             if route is None:
                 route = self._routes[topic] = telemetry.process_route(topic, self.group, self.client_id)
-            processing = Processing(telemetry, route, record, telemetry.read(record))
-            processing.__enter__()
-            self._last = processing
+            self._last = Processing(telemetry, route, record, telemetry.read(record)).__enter__()
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("receive", failure)
 
@@ -70,7 +70,9 @@ class Receiver:
         last = self._last
         if last is not None:
             self._last = None
-            end(last, error)
+            if error is None and (error := exc_info()[1]) is not None and isinstance(error, _NO_ERRORS):
+                error = None
+            last.leave(error, get_current().get(FLOW_KEY) is last)
 
     def take_all_back(self, error: BaseException | None = None) -> None:
         """Everything that is still out comes back: the program ends."""
@@ -86,9 +88,8 @@ class Receiver:
 
 def end(processing: Processing, error: BaseException | None) -> None:
     """End a handling; in another task or thread than it began in, without touching that one's context."""
-    if error is None:
-        error = exc_info()[1]
-    if error is not None and isinstance(error, StopIteration | StopAsyncIteration | GeneratorExit):
+    error = error or exc_info()[1]
+    if isinstance(error, _NO_ERRORS):
         error = None
     processing.leave(error, get_current().get(FLOW_KEY) is processing)
 
