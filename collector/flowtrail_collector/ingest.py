@@ -137,7 +137,9 @@ def _add_to_saga(saga: SagaRecord, event: EventRow, counts: Counter[CountKey], n
     # A timestamp from the future would keep the instance open until then.
     moment = min(event.timestamp_ms or now_ms, now_ms)
     known_effects = any(mark[2] == own for mark in saga.events.values())
-    unique = id_hash(f"{event.source}\0{event.event_id}")
+    # Source and id are unique together (CloudEvents 1.0). If a producer gets that wrong, the type keeps two
+    # different events from taking each other's place, which would make the order of reading count.
+    unique = id_hash(f"{event.source}\0{event.event_id}\0{event.type}")
     if not add_event(saga.events, unique, (moment, event.type, cause)):
         counts["saga_duplicate_events", (flow,)] += 1
         return

@@ -48,9 +48,9 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
     """
     progress = bring_up_to_date(flow, saga, counts)
     if saga.outcome is Outcome.OPEN and saga.started_ms is not None:
-        known_ms = watermark_ms - SETTLE_MS
+        known_ms = watermark_ms - SETTLE_MS  # earlier than this, nothing new will show
         outcome, ended_ms = _end(flow, saga.started_ms, progress)
-        if ended_ms is not None and ended_ms <= known_ms:
+        if ended_ms is not None and ended_ms < known_ms:
             _count_breaches(flow, saga, progress, ended_ms, counts)
             _finish(flow, saga, progress, outcome, ended_ms, counts)
         else:
@@ -95,10 +95,10 @@ def _finish(
 
 
 def _took_part(item: StepProgress, ended_ms: int) -> bool:
-    """Whether a step was done before the end; later ones are late events, known or not by now."""
+    """Whether a step had its turn and was done before the end; what came later may not be known yet."""
     if item.since_ms is None or item.until_ms is None or item.state is StepState.FAILED:
         return False
-    return item.until_ms <= ended_ms
+    return item.until_ms <= ended_ms and item.since_ms <= ended_ms
 
 
 def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> None:
@@ -137,14 +137,14 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
         saga.next_deadline_ms = None
         return
     moments = [
-        item.deadline_ms + 1
+        item.deadline_ms
         for item in open_steps
         if item.deadline_ms is not None and item.step.name not in saga.breached
     ]
     _, ended_ms = _end(flow, saga.started_ms, progress)
     if ended_ms is not None:
         moments.append(ended_ms)
-    saga.next_deadline_ms = min(moments) + SETTLE_MS if moments else None
+    saga.next_deadline_ms = min(moments) + SETTLE_MS + 1 if moments else None
 
 
 def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:

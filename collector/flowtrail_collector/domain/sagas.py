@@ -24,7 +24,7 @@ The record's timestamp rather than the event's own time: it says when others cou
 lay in an outbox for an hour was an hour late for everybody else."""
 
 SagaEvents = dict[int, Mark]
-"""An instance's events by the hash of source and id, which together are unique (CloudEvents 1.0)."""
+"""An instance's events by the hash of source, id and type."""
 
 SETTLE_MS = 1_000
 """How much clocks of brokers and producers may disagree before an end is taken as final."""
@@ -199,7 +199,9 @@ def _step(
     deadline = None if since is None or step.within_ms is None else since + step.within_ms
     done, failed, undone = (_earliest(first, types) for types in (step.done, step.failed, step.undone))
     if undone is not None:
-        return StepProgress(step, StepState.UNDONE, since, undone if done is None else done, deadline, undone)
+        # By its taking back, too, it is known to have been done; whichever shows first.
+        until = undone if done is None else min(done, undone)
+        return StepProgress(step, StepState.UNDONE, since, until, deadline, undone)
     if done is not None:
         return StepProgress(step, StepState.DONE, since, done, deadline)
     if failed is not None:

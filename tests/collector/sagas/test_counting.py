@@ -34,8 +34,13 @@ HAPPENINGS = st.lists(
     ),
     max_size=16,
 )
-WITH_STORE = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+QUICK, THOROUGH = (
+    settings(
+        max_examples=count,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    for count in (10, 300)
 )
 ORDER_SENSITIVE = "out_of_order_events"  # says by its name in which order they were read
 
@@ -52,9 +57,7 @@ def in_one_go(folder, happened):
         return counted(made)
 
 
-@WITH_STORE
-@given(HAPPENINGS, st.data())
-def test_any_order_and_portions_count_the_same(happened, data):
+def check_any_order(happened, data):
     repeated = happened + (data.draw(st.lists(st.sampled_from(happened), max_size=6)) if happened else [])
     shuffled = data.draw(st.permutations(repeated))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
@@ -68,9 +71,7 @@ def test_any_order_and_portions_count_the_same(happened, data):
             assert counted(made) == expected
 
 
-@WITH_STORE
-@given(st.lists(HAPPENINGS, min_size=2, max_size=3), st.data())
-def test_partitions_read_at_any_pace_with_sweeps_in_between_count_the_same(partitions, data):
+def check_any_pace(partitions, data):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         expected = in_one_go(folder, [item for items in partitions for item in items])
@@ -89,6 +90,35 @@ def test_partitions_read_at_any_pace_with_sweeps_in_between_count_the_same(parti
                     made.sweeper.sweep()
             made.pass_time(END_MS)
             assert counted(made) == expected
+
+
+PARTITIONS = st.lists(HAPPENINGS, min_size=2, max_size=3)
+
+
+@QUICK
+@given(HAPPENINGS, st.data())
+def test_any_order_and_portions_count_the_same(happened, data):
+    check_any_order(happened, data)
+
+
+@QUICK
+@given(PARTITIONS, st.data())
+def test_partitions_read_at_any_pace_with_sweeps_in_between_count_the_same(partitions, data):
+    check_any_pace(partitions, data)
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(HAPPENINGS, st.data())
+def test_any_order_and_portions_thoroughly(happened, data):
+    check_any_order(happened, data)
+
+
+@pytest.mark.slow
+@THOROUGH
+@given(PARTITIONS, st.data())
+def test_any_pace_thoroughly(partitions, data):
+    check_any_pace(partitions, data)
 
 
 def story(*happened, flow="f1"):
@@ -228,6 +258,13 @@ def test_the_same_id_from_two_sources_is_two_events(tmp_path):
         made.read(
             [Happening("OrderPlaced", 1_000, "1"), Happening("StockReserved", 2_000, "1", source="/stock")]
         )
+        assert ("duplicate_events", "orders") not in made.counters()
+
+
+def test_the_same_id_with_another_type_is_two_events(tmp_path):
+    with core(tmp_path) as made:
+        made.read([Happening("OrderPlaced", 1_000, "1"), Happening("OrderCancelled", 900, "1")])
+        assert made.kinds() == {"open": 1}
         assert ("duplicate_events", "orders") not in made.counters()
 
 
