@@ -18,6 +18,7 @@ from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
 from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
 from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
@@ -41,6 +42,7 @@ from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.console import Console, Links, error_page
 from flowtrail_collector.web.dead_letters import dead_letter_routes
 from flowtrail_collector.web.health import health_routes
+from flowtrail_collector.web.jaeger import jaeger_routes
 from flowtrail_collector.web.lag import lag_routes
 from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.otlp import otlp_routes
@@ -130,6 +132,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *saga_routes(reads, group_lag),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
+        *jaeger_routes(spans, SqliteSpanSearch(database)),
         *Console(
             finder,
             reads,

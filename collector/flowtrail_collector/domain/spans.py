@@ -103,6 +103,7 @@ class Span:
         events: In the order received.
         links: Other spans it refers to.
         scope: Name of the instrumentation.
+        scope_version: Its version.
         trace_state: W3C `tracestate`.
     """
 
@@ -120,6 +121,7 @@ class Span:
     events: tuple[SpanEvent, ...] = ()
     links: tuple[SpanLink, ...] = ()
     scope: str = ""
+    scope_version: str = ""
     trace_state: str = ""
 
     @property

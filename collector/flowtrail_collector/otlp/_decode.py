@@ -16,7 +16,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from flowtrail_collector.domain.spans import (
@@ -125,7 +125,7 @@ def _decoded(request: ExportTraceServiceRequest) -> Decoded:
     for resource_spans in request.resource_spans:
         resource = _resource(_attributes(resource_spans.resource.attributes))
         for scope_spans in resource_spans.scope_spans:
-            scope = scope_spans.scope.name[:MAX_NAME_LENGTH]
+            scope = scope_spans.scope
             for message in scope_spans.spans:
                 problem = _problem(message)
                 if problem:
@@ -152,7 +152,7 @@ def _problem(message: trace_pb2.Span) -> str:
     return ""
 
 
-def _span(message: trace_pb2.Span, resource: Resource, scope: str) -> Span:
+def _span(message: trace_pb2.Span, resource: Resource, scope: InstrumentationScope) -> Span:
     parent = message.parent_span_id
     return Span(
         trace_id=message.trace_id.hex(),
@@ -168,7 +168,8 @@ def _span(message: trace_pb2.Span, resource: Resource, scope: str) -> Span:
         attributes=_attributes(message.attributes),
         events=tuple(_event(event) for event in message.events[:MAX_EVENTS]) if message.events else (),
         links=_links(message.links[:MAX_LINKS]) if message.links else (),
-        scope=scope,
+        scope=scope.name[:MAX_NAME_LENGTH],
+        scope_version=scope.version[:MAX_NAME_LENGTH],
         trace_state=message.trace_state[:MAX_TEXT_LENGTH],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from flowtrail_collector.domain.spans import Span
@@ -48,4 +49,66 @@ class SpanReader(Protocol):
 
     def spans(self, trace_ids: Sequence[str], limit: int = 5_000) -> list[Span]:
         """The spans of these traces, by start time; at most `limit`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpanOperation:
+    """An operation of a service; `kind` is OTLP's number."""
+
+    name: str
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """How often spans of one service led to spans of another."""
+
+    caller: str
+    callee: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """Which traces: those with a span for which all of this holds.
+
+    Attributes:
+        service: Who emitted it.
+        operation: Its name.
+        tags: Attributes of the span, its resource or its events, as text.
+        start_ns: It began at this time or later.
+        end_ns: It began at this time or before.
+        least_ns: It took at least so long.
+        most_ns: It took at most so long.
+        limit: At most so many traces, the newest.
+    """
+
+    service: str
+    operation: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    start_ns: int = 0
+    end_ns: int = 2**63 - 1
+    least_ns: int | None = None
+    most_ns: int | None = None
+    limit: int = 20
+
+
+class SpanSearch(Protocol):
+    """Asking for spans without an id. Answers may leave out what lies behind tens of thousands of spans."""
+
+    def services(self) -> list[str]:
+        """All services, by name."""
+        ...
+
+    def operations(self, service: str) -> list[SpanOperation]:
+        """All operations of a service, by name."""
+        ...
+
+    def find(self, query: TraceQuery) -> list[str]:
+        """Ids of traces, newest first."""
+        ...
+
+    def calls(self, start_ns: int, end_ns: int) -> list[ServiceCall]:
+        """Who called whom in this time."""
         ...

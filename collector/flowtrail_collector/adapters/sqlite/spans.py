@@ -9,32 +9,28 @@ the spans themselves would need sixty.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.domain.spans import (
-    Attributes,
-    Resource,
-    Span,
-    SpanEvent,
-    SpanKind,
-    SpanLink,
-    SpanStatus,
+from flowtrail_collector.adapters.sqlite.span_rows import (
+    COLUMNS,
+    id_bytes,
+    read_resources,
+    to_json,
+    to_row,
+    to_span,
 )
+from flowtrail_collector.domain.spans import Resource, Span
 
 _INSERT_SPAN = """
 INSERT OR IGNORE INTO spans
   (trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, received_s, detail)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _INSERT_ID = "INSERT OR IGNORE INTO span_ids (value, trace_id, received_s) VALUES (?, ?, ?)"
-_SELECT_SPANS = """
-SELECT trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, detail
-FROM spans WHERE trace_id IN ({marks}) ORDER BY start_ns, span_id LIMIT ?"""
+_SELECT_SPANS = f"SELECT {COLUMNS} FROM spans WHERE trace_id IN "  # noqa: S608 - our own columns
 _INSERT_OPERATION = "INSERT OR IGNORE INTO span_operations (service, name, kind) VALUES (?, ?, ?)"
 _MAX_VALUE_LENGTH = 512
 # Names of operations belong to code, not to data; whoever puts ids into them gets this many.
@@ -71,7 +67,7 @@ class SqliteSpans:
             connection.executemany(
                 _INSERT_SPAN,
                 [
-                    _row(span, resource_id, received_s)
+                    to_row(span, resource_id, received_s)
                     for span, resource_id in zip(spans, resources, strict=True)
                 ],
             )
@@ -116,15 +112,16 @@ class SqliteSpans:
 
     def spans(self, trace_ids: Sequence[str], limit: int = 5_000) -> list[Span]:
         """The spans of some traces; see `SpanReader.spans`."""
-        wanted = [trace_id for text in dict.fromkeys(trace_ids) if (trace_id := _id_bytes(text, 16))]
+        wanted = [trace_id for text in dict.fromkeys(trace_ids) if (trace_id := id_bytes(text, 16))]
         if not wanted:
             return []
         with self._database.read() as connection:
             rows = connection.execute(
-                _SELECT_SPANS.format(marks=",".join("?" * len(wanted))), (*wanted, limit)
+                f"{_SELECT_SPANS}({','.join('?' * len(wanted))}) ORDER BY start_ns, span_id LIMIT ?",
+                (*wanted, limit),
             ).fetchall()
-            resources = _read_resources(connection, {row[3] for row in rows})
-        return [_span(row, resources) for row in rows]
+            resources = read_resources(connection, {row[3] for row in rows})
+        return [to_span(row, resources) for row in rows]
 
     def _new_ids(self, spans: Sequence[Span]) -> list[tuple[str, bytes]]:
         pairs = {
@@ -151,86 +148,11 @@ class SqliteSpans:
         return result
 
     def _resource_row(self, connection: sqlite3.Connection, resource: Resource) -> int:
-        text = _json([resource.service, dict(sorted(resource.attributes.items()))])
+        text = to_json([resource.service, dict(sorted(resource.attributes.items()))])
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
         connection.execute(
             "INSERT OR IGNORE INTO span_resources (digest, service, attributes) VALUES (?, ?, ?)",
-            (digest, resource.service, _json(resource.attributes)),
+            (digest, resource.service, to_json(resource.attributes)),
         )
         row = connection.execute("SELECT id FROM span_resources WHERE digest = ?", (digest,)).fetchone()
         return int(row[0])
-
-
-def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-
-
-def _id_bytes(text: str, size: int) -> bytes | None:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        return None
-    return value if len(value) == size else None
-
-
-def _row(span: Span, resource_id: int, received_s: int) -> tuple[object, ...]:
-    return (
-        bytes.fromhex(span.trace_id),
-        bytes.fromhex(span.span_id),
-        bytes.fromhex(span.parent_span_id) if span.parent_span_id else None,
-        resource_id,
-        span.name,
-        int(span.kind),
-        span.start_ns,
-        span.end_ns,
-        int(span.status),
-        received_s,
-        _detail(span),
-    )
-
-
-def _detail(span: Span) -> str:
-    detail: dict[str, Any] = {"a": span.attributes}
-    if span.events:
-        detail["e"] = [[event.name, event.time_ns, event.attributes] for event in span.events]
-    if span.links:
-        detail["l"] = [[link.trace_id, link.span_id, link.attributes] for link in span.links]
-    for name, text in (("s", span.scope), ("m", span.status_message), ("t", span.trace_state)):
-        if text:
-            detail[name] = text
-    return _json(detail)
-
-
-def _read_resources(connection: sqlite3.Connection, ids: set[int]) -> dict[int, Resource]:
-    rows = connection.execute(
-        f"SELECT id, service, attributes FROM span_resources WHERE id IN ({','.join('?' * len(ids))})",  # noqa: S608
-        tuple(ids),
-    )
-    return {row[0]: Resource(row[1], _attributes(row[2])) for row in rows}
-
-
-def _attributes(text: str) -> Attributes:
-    result: Attributes = json.loads(text)
-    return result
-
-
-def _span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:
-    trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, text = row
-    detail = json.loads(text)
-    return Span(
-        trace_id=trace_id.hex(),
-        span_id=span_id.hex(),
-        parent_span_id=parent_id.hex() if parent_id else None,
-        resource=resources.get(resource_id) or Resource("unknown_service"),
-        name=name,
-        kind=SpanKind(kind),
-        start_ns=start_ns,
-        end_ns=end_ns,
-        status=SpanStatus(status),
-        status_message=detail.get("m", ""),
-        attributes=detail["a"],
-        events=tuple(SpanEvent(*event) for event in detail.get("e", ())),
-        links=tuple(SpanLink(*link) for link in detail.get("l", ())),
-        scope=detail.get("s", ""),
-        trace_state=detail.get("t", ""),
-    )
