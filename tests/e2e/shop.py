@@ -128,7 +128,7 @@ class Shop:
         )
 
     def _collector_answers(self) -> bool:
-        return _answers(f"{self.collector_url}/readyz")
+        return answers(f"{self.collector_url}/readyz")
 
     def _service(self, name: str) -> ManagedProcess:
         command = [sys.executable, "-m", "orderflow", "serve", name]
@@ -150,7 +150,20 @@ class Shop:
         )
 
 
-def _answers(url: str) -> bool:
+def get_json(url: str) -> Any:
+    """What a GET answers; None for 404."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == 404:
+                return None
+            raise
+
+
+def answers(url: str) -> bool:
+    """Whether a GET answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
