@@ -38,14 +38,14 @@ class WireHeader(NamedTuple):
 
 
 WIRE_HEADERS = (
-    WireHeader(SPECVERSION, 16, "CloudEvents version, always `1.0`"),
+    WireHeader(SPECVERSION, 256, "CloudEvents version, always `1.0`"),
     WireHeader(ID, 256, "id of the event; UUIDv7 unless given"),
     WireHeader(TYPE, 256, "type of the event, e.g. `OrderPlaced`"),
     WireHeader(SOURCE, 1024, "service that published it, e.g. `/billing`"),
-    WireHeader(TIME, 64, "when it happened, RFC 3339, UTC"),
+    WireHeader(TIME, 256, "when it happened, RFC 3339, UTC"),
     WireHeader(SUBJECT, 1024, "id of the aggregate, e.g. the order id"),
     WireHeader(
-        SEQUENCE, 32, "position in the aggregate's stream; (subject, sequence) is the natural dedupe key"
+        SEQUENCE, 256, "position in the aggregate's stream; (subject, sequence) is the natural dedupe key"
     ),
     WireHeader(CORRELATION_ID, 256, "id of the flow"),
     WireHeader(CAUSATION_ID, 256, "id of the event that caused this one"),

@@ -34,7 +34,10 @@ _FIELDS = {
 _MAX_BYTES = {field: names.MAX_BYTES.get(name, 256) for name, field in _FIELDS.items()}
 _MAX_BYTES["content_type"] = names.MAX_BYTES[names.CONTENT_TYPE]
 _ALIAS = "alias"
+_SHORT = 256  # values up to this length are read on the short path
 _MAX_DIGITS = 18  # a sequence fits into 63 bits
+
+_field_of = _FIELDS.get
 
 Table = dict[str, tuple[str, int]]
 
@@ -60,40 +63,56 @@ def read_headers(headers: Any, aliases: Sequence[str] = names.CORRELATION_ALIASE
     Returns:
         What they say; `Envelope.dropped` lists what was unusable.
     """
+    envelope = Envelope()
     if not headers:
-        return Envelope()
+        return envelope
+    fields: dict[str, str] = {}
+    try:
+        for name, value in headers:
+            field = _field_of(name)
+            if field is not None:
+                text = value.decode()
+                if field in fields or not text.isprintable() or not 0 < len(value) <= _SHORT:
+                    return _read_all(headers, aliases)
+                fields[field] = text
+        if "correlation_id" not in fields and len(fields) < len(headers):
+            return _read_all(headers, aliases)
+    except Exception:  # noqa: BLE001 - anything may come out of a broker; look again, more slowly
+        return _read_all(headers, aliases)
+    envelope.__dict__ = fields
+    if "sequence" in fields:
+        _read_sequence(envelope)
+    return envelope
+
+
+def _read_all(headers: Any, aliases: Sequence[str]) -> Envelope:
+    """Like `read_headers`, for headers with duplicates, long values, aliases or something to drop."""
     default = aliases is names.CORRELATION_ALIASES
     table = _DEFAULT_TABLE if default else _table(tuple(aliases))
-    fields: dict[str, Any] = {}
-    dropped: list[str] | None = None
-    others: dict[str, str] | None = None
+    envelope = Envelope()
+    fields = envelope.__dict__
+    others: dict[str, str] = {}
     try:
         for name, value in headers:
             entry = table.get(name)
             if entry is None:
                 continue
             field, max_bytes = entry
+            if len(value) > max_bytes:
+                envelope.drop("length")
+                continue
             text = value.decode()
-            if 0 < len(value) <= max_bytes and text.isprintable():
-                if field is _ALIAS:
-                    others = others or {}
-                    others[name] = text
-                    continue
-                if field not in fields:
-                    fields[field] = text
-                    continue
-                fields[field] = text
-                reason = "duplicate"
+            if not text or not text.isprintable():
+                envelope.drop("value")
+            elif field is _ALIAS:
+                others[name] = text
             else:
-                reason = "length" if len(value) > max_bytes else "value"
-            dropped = [*(dropped or ()), reason]
-    except Exception:  # noqa: BLE001 - anything may come out of a broker; look at each header alone
-        return _read_carefully(headers, tuple(aliases), table)
-    envelope = Envelope()
-    envelope.__dict__ = fields
-    if dropped:
-        envelope.dropped = tuple(dropped)
-    if others is not None and envelope.correlation_id is None:
+                if field in fields:
+                    envelope.drop("duplicate")
+                fields[field] = text
+    except Exception:  # noqa: BLE001 - look at each header alone
+        return _read_carefully(headers, aliases, table)
+    if others and envelope.correlation_id is None:
         fields["correlation_id"] = _first_alias(others, aliases)
     if "sequence" in fields:
         _read_sequence(envelope)
@@ -118,7 +137,7 @@ def _first_alias(found: dict[str, str], aliases: Sequence[str]) -> str | None:
     return None
 
 
-def _read_carefully(headers: Any, aliases: tuple[str, ...], table: Table) -> Envelope:
+def _read_carefully(headers: Any, aliases: Sequence[str], table: Table) -> Envelope:
     """Like `read_headers`, one header at a time, for lists in which something is wrong."""
     usable: list[tuple[str, bytes]] = []
     dropped: list[str] = []
@@ -137,7 +156,7 @@ def _read_carefully(headers: Any, aliases: tuple[str, ...], table: Table) -> Env
             dropped.append("length" if len(data) > table[name][1] else "encoding")
             continue
         usable.append((name, data))
-    envelope = read_headers(usable, aliases) if usable else Envelope()
+    envelope = _read_all(usable, aliases) if usable else Envelope()
     envelope.dropped = (*dropped, *envelope.dropped)
     return envelope
 

@@ -22,8 +22,10 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 _FLAGS = [TraceFlags(flags) for flags in range(256)]
 _BAGGAGE = W3CBaggagePropagator()
 _MAX_BAGGAGE_ENTRIES = 180  # https://www.w3.org/TR/baggage/, limits
-_KEY = r"[a-z0-9][a-z0-9_\-*/]{0,255}"
-_MEMBER = re.compile(rf"{_KEY}(@{_KEY})?=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{{1,256}}").fullmatch
+_TAIL = r"[a-z0-9_\-*/]"
+_KEY = rf"(?:[a-z]{_TAIL}{{0,255}}|[a-z0-9]{_TAIL}{{0,240}}@[a-z]{_TAIL}{{0,13}})"
+_VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+_MEMBER = re.compile(f"{_KEY}={_VALUE}").fullmatch
 
 
 def span_context_of(envelope: Envelope) -> SpanContext | None:
