@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import socket
 import sys
 import threading
@@ -75,6 +76,9 @@ def _serve_http(service: Service, port: int) -> int:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5
     )
+    # When it is done, uvicorn raises the signal that stopped it once more; there is still a group to leave.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     with listener, service.trail.running():
         uvicorn.Server(config).run(sockets=[listener])
     service.trail.close()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from orderflow.platform.settings import TOPICS, checked_namespace, qualified
+from orderflow.platform.settings import SERVICES, TOPICS, checked_namespace, qualified
 from orderflow.runner.children import Children
 from orderflow.runner.errors import EXIT_UNREACHABLE, DemoError
 
@@ -58,7 +60,9 @@ def open_broker(children: Children, environment: Mapping[str, str]) -> Broker:
     servers = environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
     if servers:
         namespace = checked_namespace(environment.get("ORDERFLOW_NAMESPACE", ""))
-        broker = Broker(servers, namespace or f"run-{secrets.token_hex(2)}", embedded=False)
+        broker = Broker(servers, namespace or f"run-{secrets.token_hex(3)}", embedded=False)
+        if not namespace:  # one that the user has named is the user's to keep
+            children.afterwards(partial(remove_run, broker))
     else:
         child = children.start(
             "devbroker", [sys.executable, "-m", "devbroker", "--port", "0", "--partitions", str(PARTITIONS)],
@@ -97,6 +101,22 @@ def create_topics(broker: Broker) -> None:
             "start one, or unset KAFKA_BOOTSTRAP_SERVERS to use the embedded one",
             EXIT_UNREACHABLE,
         ) from None
+
+
+def remove_run(broker: Broker) -> None:
+    """Delete the topics and groups of this run from a broker that others use too, as far as it lets us."""
+    prefix = f"{broker.namespace}."
+    with contextlib.suppress(KafkaError, OSError, ValueError):
+        admin = KafkaAdminClient(
+            bootstrap_servers=broker.bootstrap_servers.split(","),
+            request_timeout_ms=5_000,
+            bootstrap_timeout_ms=2_000,
+        )
+        with contextlib.closing(admin):
+            # Groups first: nobody is in them any more, and they would outlive their topics.
+            admin.delete_groups([qualified(broker.namespace, name) for name in SERVICES])
+            topics = [str(name) for name in admin.list_topics() if str(name).startswith(prefix)]
+            admin.delete_topics(topics)
 
 
 def send_poison(broker: Broker) -> None:

@@ -78,7 +78,7 @@ class Child:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return [line.rstrip()[:300] for line in text.splitlines() if line.strip()][-lines:]
 
-    def wait_for(self, pattern: str, seconds: float = 30.0) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = 90.0) -> re.Match[str]:
         """Wait until it has printed something.
 
         Raises:
@@ -126,6 +126,11 @@ class Children:
         self._held_back: int | None = None
         self._starting = False
         self._stopping = False
+        self._afterwards: list[Callable[[], None]] = []
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Have something done once all processes have ended."""
+        self._afterwards.append(action)
 
     def __enter__(self) -> Children:
         for number in _SIGNALS:
@@ -136,6 +141,8 @@ class Children:
         self._stopping = True
         try:
             self.stop()
+            for action in self._afterwards:
+                action()
         finally:
             for number, handler in self._old.items():
                 signal.signal(number, handler)

@@ -26,7 +26,7 @@ from orderflow.runner.scenarios import Plan, Scenario, expected, plan
 from orderflow.runner.system import System, start_system
 from orderflow.runner.tally import Tally, Watcher
 
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 120.0
 _LOOK_SECONDS = 0.25
 
 

@@ -54,7 +54,7 @@ def start_system(children: Children, broker: Broker, folder: Path, environment: 
         settings.pop(variable, None)  # each service has its own name, and all have this broker
     started = {
         name: children.start(
-            name, [sys.executable, "-m", "orderflow", "serve", name, "--port", "0"], settings
+            name, [sys.executable, "-m", "orderflow", "serve", name, "--port", "0"], settings, tier=2
         )
         for name in SERVICES
     }

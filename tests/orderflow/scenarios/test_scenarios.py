@@ -114,7 +114,8 @@ def test_a_duplicate_delivery_changes_nothing(shop):
 
 def test_a_poison_event_is_put_aside_as_it_is_and_disturbs_nothing(shop):
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"poison-1"), ("ce_type", b"PaymentCompleted"),
-               ("ce_source", b"/till"), ("content-type", b"application/json"), ("x", b"\xff\x00")]  # fmt: skip
+               ("ce_source", b"/till"), ("content-type", b"application/json"),
+               ("x", b"\xff\x00")]  # fmt: skip
     shop.send("payments", b"\xff\xfe{not json", headers, b"poison")
     placed = shop.order()
     assert len(shop.trail(placed["order_id"], len(NORMAL))) == len(NORMAL)
