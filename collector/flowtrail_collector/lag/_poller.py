@@ -71,6 +71,10 @@ class LagPoller:
         finally:
             self._collection.close()
 
+    def explore(self) -> None:
+        """Learn all there is to learn about arrival times before the start; the next collection uses it."""
+        self._collection.widen(time.monotonic() + 600)
+
     def _between(self, stop: threading.Event, due: float) -> None:
         """Learn more about arrivals until the next collection is due."""
         if self._problem is not None:

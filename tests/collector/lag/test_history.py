@@ -1,5 +1,7 @@
 """What a partition's history may claim about arrival times."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,7 +131,7 @@ def test_whatever_happens_arrivals_rise_with_offsets_and_none_is_in_the_future(
             history.learn_gap(amount % end, min(end, amount % end + 3))
     known = [history.arrival(offset, end) for offset in range(max(0, end - 300), end)]
     times = [at for found in known if found for at, _ in [found] if at != NOTHING_TO_READ]
-    assert all(later >= earlier - 0.1 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later >= earlier - 0.1 for earlier, later in pairwise(times))
     assert all(at <= now for at in times)
     assert all(found[1] >= 0 for found in known if found)
 
