@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -22,6 +23,21 @@ from flowtrail._headers.write import write_headers
 from flowtrail._record import Header
 
 FLOW_KEY = otel_context.create_key("flowtrail-flow")
+
+
+def _context_functions() -> tuple[Callable[[], Context], Callable[[Context], Any]]:
+    """OpenTelemetry's `get_current` and `attach`; where it keeps its context in a contextvar, that one's own.
+
+    They are called several times per message, and the functions around the variable cost more than it does.
+    """
+    runtime = getattr(otel_context, "_RUNTIME_CONTEXT", None)
+    variable = getattr(runtime, "_current_context", None)
+    if type(runtime).__name__ == "ContextVarsRuntimeContext" and isinstance(variable, ContextVar):
+        return variable.get, variable.set
+    return otel_context.get_current, otel_context.attach
+
+
+get_current, attach = _context_functions()
 
 
 class Flow:
@@ -97,7 +113,7 @@ def restore(captured: FlowContext) -> Iterator[None]:
 
 def current_flow() -> Flow | None:
     """The flow of the running code, None outside one."""
-    return otel_context.get_current().get(FLOW_KEY)  # type: ignore[return-value]
+    return get_current().get(FLOW_KEY)  # type: ignore[return-value]
 
 
 def current_event() -> Event[Any] | None:

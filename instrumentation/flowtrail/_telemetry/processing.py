@@ -7,11 +7,10 @@ from logging import INFO, WARNING
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 
-from flowtrail._context import FLOW_KEY
+from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._event import Event, build_event, record_id
 from flowtrail._headers import Envelope
 from flowtrail._headers.tracecontext import span_context_of, with_baggage
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 Decode = Callable[[Envelope, Any], Any]
 Shape = Callable[[Any], Any]
-
-_attach = otel_context.attach
-_current = otel_context.get_current
 
 
 class Processing:
@@ -114,7 +110,7 @@ class Processing:
         """Start the span and make it, the flow and the event current."""
         telemetry = self._telemetry
         self._started_ns = telemetry.monotonic_ns()
-        outer = self._outer = _current()
+        outer = self._outer = get_current()
         try:
             if self.attempt == 1:
                 stamp = getattr(self.record, "timestamp", None)
@@ -124,7 +120,7 @@ class Processing:
             if telemetry.tracing or envelope.traceparent is not None or envelope.baggage is not None:
                 self._start(telemetry, outer)
             else:
-                _attach(Context({**outer, FLOW_KEY: self}))
+                attach(Context({**outer, FLOW_KEY: self}))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("processing", failure)
         return self
@@ -150,9 +146,9 @@ class Processing:
         if span is None and own is not None:
             span = NonRecordingSpan(own)
         if span is not None:
-            _attach(Context({**current, SPAN_KEY: span, FLOW_KEY: self}))
+            attach(Context({**current, SPAN_KEY: span, FLOW_KEY: self}))
         else:
-            _attach(Context({**current, FLOW_KEY: self}))
+            attach(Context({**current, FLOW_KEY: self}))
 
     def attributes(self) -> dict[str, Any]:
         """The process span's attributes at its start."""
@@ -195,7 +191,7 @@ class Processing:
         outer = self._outer
         if restore and outer is not None:
             # Not by token: a task other than the one that entered may leave.
-            _attach(outer)
+            attach(outer)
         self._outer = None
         telemetry = self._telemetry
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import get_current
-
-from flowtrail._context import FLOW_KEY
+from flowtrail._context import FLOW_KEY, get_current
 from flowtrail._headers import names
 from flowtrail._record import Header
 from flowtrail._telemetry.identity import identify

@@ -16,9 +16,7 @@ from sys import exc_info
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from opentelemetry.context import get_current
-
-from flowtrail._context import FLOW_KEY
+from flowtrail._context import FLOW_KEY, get_current
 from flowtrail._telemetry.processing import Processing
 
 if TYPE_CHECKING:
