@@ -21,6 +21,7 @@ from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
 from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
 from flowtrail_collector.config import CollectorConfig, parse_duration
 from flowtrail_collector.connection import KafkaConnection, check_reachable, read_connection
@@ -34,9 +35,11 @@ from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
 from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
 from flowtrail_collector.metrics.sagas import SagaMetrics
 from flowtrail_collector.metrics.spans import SpanMetrics
+from flowtrail_collector.metrics.topology import TopologyMetrics
 from flowtrail_collector.otlp import SpanQueue
 from flowtrail_collector.supervisor import Supervisor
 from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.topology import TopologyKeeper
 from flowtrail_collector.trail_finder import FlowTypes, TrailFinder
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.console import Console, Links, error_page
@@ -48,6 +51,7 @@ from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.otlp import otlp_routes
 from flowtrail_collector.web.sagas import saga_routes
 from flowtrail_collector.web.server import WebServer, listen, url_of
+from flowtrail_collector.web.topology import topology_routes
 from flowtrail_collector.web.trails import trail_routes
 
 logger = logging.getLogger("flowtrail_collector")
@@ -104,12 +108,13 @@ def build_collector(config: CollectorConfig) -> Collector:
         retention_seconds=config.spans.retention_seconds,
         keep_at_most=config.spans.max_spans,
     )
+    topology = SqliteTopology(database)
     sweeper = Sweeper(store, flows, interval_seconds=config.sweep_interval_seconds)
 
     def on_error(part: str, error: Exception) -> None:
         figures.count_error(part)
 
-    supervisor = Supervisor([queue, tail, sweeper, lag], on_error=on_error)
+    supervisor = Supervisor([queue, tail, sweeper, lag, TopologyKeeper(topology)], on_error=on_error)
     reads = SqliteTrailReads(database, flows)
 
     def group_lag(group: str) -> int | None:
@@ -121,6 +126,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         SagaMetrics(store, flows),
         DeadLetterMetrics(store, tail.dead_letter_depths),
         lag.metrics,
+        TopologyMetrics(topology.edges),
         SpanMetrics(queue),
         figures,
     ]
@@ -132,12 +138,14 @@ def build_collector(config: CollectorConfig) -> Collector:
         *saga_routes(reads, group_lag),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
+        *topology_routes(topology.edges),
         *jaeger_routes(spans, SqliteSpanSearch(database)),
         *Console(
             finder,
             reads,
             lag.view,
             supervisor.problems,
+            edges=topology.edges,
             group_lag=group_lag,
             links=Links(config.web.trace_link),
         ).routes(),

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
+from flowtrail_collector.domain.topology import Edge, EdgeKey
 from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep, assemble
 from flowtrail_collector.ports.views import DeadLetterRow, SagaRow
 from flowtrail_collector.trail_finder import TrailFinder
@@ -19,7 +20,7 @@ from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
 
 EVIL = "<script>alert(1)</script>\x1b\x00'\"&"
-PAGES = ["/", "/sagas", "/lag", "/dead-letters", "/trails/ord-1", "/trails/cust-1", "/trails/nobody"]
+PAGES = ["/", "/sagas", "/map", "/lag", "/dead-letters", "/trails/ord-1", "/trails/cust-1", "/trails/nobody"]
 BROWSER = {"accept": "text/html,application/xhtml+xml"}
 
 
@@ -74,7 +75,17 @@ class Lag:
 
 def client_of(reads, lag, problems, links=None):
     finder = TrailFinder(reads, FakeSpans(), group_lag=lambda group: 7)
-    console = Console(finder, reads, lag, lambda: problems, group_lag=lambda group: 7, links=links)
+    edge = Edge(1, 0.5)
+
+    console = Console(
+        finder,
+        reads,
+        lag,
+        lambda: problems,
+        edges=lambda: {EdgeKey(lag.name, lag.name, lag.name): edge} if lag.name else {},
+        group_lag=lambda group: 7,
+        links=links,
+    )
     app = build_app(console.routes(), token=None, on_error=lambda part, error: None, error_page=error_page)
     return TestClient(app, headers=BROWSER)
 
@@ -126,7 +137,14 @@ def test_links_within_the_console_lead_somewhere(client):
 
 def test_everything_from_outside_is_escaped():
     client = client_of(EvilReads(), Lag(EVIL), {EVIL: EVIL}, Links("https://jaeger/trace/{trace_id}"))
-    for path in ("/", "/sagas", "/lag", "/dead-letters", "/trails/" + "%3Cscript%3Ealert(1)%3C%2Fscript%3E"):
+    for path in (
+        "/",
+        "/sagas",
+        "/map",
+        "/lag",
+        "/dead-letters",
+        "/trails/" + "%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+    ):
         text = client.get(path, params={"q": EVIL}).text
         assert "<script" not in text
         assert "\x1b" not in text
@@ -181,12 +199,15 @@ def test_empty_pages_say_what_to_do():
             return []
 
     class NoLag:
+        name = None
+
         def overview(self):
             return {"collected_at": None, "groups": [], "failures": []}
 
     client = client_of(Empty(), NoLag(), {})
     assert "--flows" in client.get("/").text
     assert "No consumer group is known yet" in client.get("/lag").text
+    assert "ce_causationid" in client.get("/map").text
     assert "Show all" in client.get("/sagas").text
 
 

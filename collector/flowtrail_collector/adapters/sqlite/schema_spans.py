@@ -1,4 +1,8 @@
-"""Tables of spans. Ids are bytes, times nanoseconds; `received_s` counts seconds since the epoch."""
+"""Tables of spans and of edges between services.
+
+Span ids are bytes, times nanoseconds; `received_s` counts seconds since the epoch. `event_row` is a rowid of
+`events`.
+"""
 
 from __future__ import annotations
 
@@ -39,5 +43,19 @@ CREATE TABLE span_operations (
   kind INTEGER NOT NULL,
   PRIMARY KEY (service, name, kind)
 ) WITHOUT ROWID
+""",
+    """
+CREATE TABLE edges (
+  source TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  target TEXT NOT NULL,
+  events INTEGER NOT NULL,
+  latency_seconds REAL NOT NULL,
+  buckets TEXT NOT NULL,
+  PRIMARY KEY (source, topic, target)
+) WITHOUT ROWID;
+CREATE TABLE edge_position (event_row INTEGER NOT NULL);
+INSERT INTO edge_position VALUES (0);
+CREATE TABLE edge_pending (event_row INTEGER PRIMARY KEY)
 """,
 )

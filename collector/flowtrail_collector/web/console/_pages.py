@@ -18,6 +18,7 @@ from flowtrail_collector.web._json import MAX_ID_LENGTH, ApiError
 from flowtrail_collector.web.console._render import STATIC_FILES, render, static_text, trail_values
 from flowtrail_collector.web.dead_letters import STATES, dead_letter_json, dead_letter_query
 from flowtrail_collector.web.sagas import OUTCOMES, saga_query, saga_row_json
+from flowtrail_collector.web.topology import Edges, edges_json
 from flowtrail_collector.web.trail_json import found_json
 
 _PAGE_ROWS = 50
@@ -51,6 +52,7 @@ class Console:
         views: Lists sagas, dead letters and flows.
         lag: Lag figures.
         problems: What keeps which part of the collector from working.
+        edges: Who feeds whom.
         group_lag: How many messages a consumer group is behind.
         links: Where else a trace can be looked at.
     """
@@ -62,6 +64,7 @@ class Console:
         lag: LagOverview,
         problems: Callable[[], Mapping[str, str]],
         *,
+        edges: Edges,
         group_lag: GroupLag,
         links: Links | None = None,
     ) -> None:
@@ -69,6 +72,7 @@ class Console:
         self._views = views
         self._lag = lag
         self._problems = problems
+        self._edges = edges
         self._group_lag = group_lag
         self._links = links or Links()
 
@@ -79,6 +83,7 @@ class Console:
             "/search": self._search,
             "/trails/{id:path}": self._trail,
             "/sagas": self._sagas,
+            "/map": self._map,
             "/lag": self._lag_page,
             "/dead-letters": self._dead_letters,
         }
@@ -154,6 +159,9 @@ class Console:
             states=STATES,
             **_paging(request, query.offset, query.limit - 1, len(rows)),
         )
+
+    def _map(self, request: Request) -> Response:
+        return _page("map.html", request, edges=edges_json(self._edges))
 
     def _lag_page(self, request: Request) -> Response:
         return _page("lag.html", request, **self._lag.overview())

@@ -1,0 +1,104 @@
+"""Who feeds whom, learned from causation ids.
+
+An event that names another as its cause tells that its service reacted to what the other's service published:
+an edge from the one to the other, through the cause's topic. The time between the two records is the edge's
+latency: waiting, handling and publishing together.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+LATENCY_BUCKETS_SECONDS = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+    3600.0,
+)
+"""Upper bounds; what is slower falls into the last, unbounded one."""
+
+OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EdgeKey:
+    """From a service, through the topic it published to, to the service that reacted."""
+
+    source: str
+    topic: str
+    target: str
+
+
+@dataclass(slots=True)
+class Edge:
+    """What went over an edge.
+
+    Attributes:
+        events: Reactions.
+        latency_seconds: Sum of their latencies.
+        buckets: How many fell between each bound and the one before; one more than there are bounds.
+    """
+
+    events: int = 0
+    latency_seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_SECONDS) + 1))
+
+    def add(self, latency_seconds: float) -> None:
+        """Count one reaction; clocks that disagree can't make it negative."""
+        latency_seconds = max(0.0, latency_seconds)
+        self.events += 1
+        self.latency_seconds += latency_seconds
+        self.buckets[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """An event together with its cause."""
+
+    cause_source: str | None
+    cause_topic: str
+    effect_source: str | None
+    latency_seconds: float
+
+
+def service_of(source: str | None) -> str:
+    """The service in a CloudEvents source: the last part of `/billing` or `https://shop.example/billing`."""
+    return (source or "").rstrip("/").rpartition("/")[2] or "unknown"
+
+
+def count_reactions(
+    edges: dict[EdgeKey, Edge], reactions: Iterable[Reaction], *, max_edges: int
+) -> set[EdgeKey]:
+    """Add reactions to edges.
+
+    Args:
+        edges: What is known; changed in place.
+        reactions: What is new.
+        max_edges: Further edges are counted as one, `other`: made-up sources can't fill the store.
+
+    Returns:
+        The edges that changed.
+    """
+    changed = set()
+    for reaction in reactions:
+        key = EdgeKey(
+            service_of(reaction.cause_source), reaction.cause_topic, service_of(reaction.effect_source)
+        )
+        if key not in edges and len(edges) >= max_edges:
+            key = EdgeKey(OTHER, OTHER, OTHER)
+        edges.setdefault(key, Edge()).add(reaction.latency_seconds)
+        changed.add(key)
+    return changed

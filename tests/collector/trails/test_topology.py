@@ -1,0 +1,140 @@
+"""Edges: counted once, in whatever order cause and effect are read, whatever interrupts it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
+from flowtrail_collector.domain.topology import (
+    LATENCY_BUCKETS_SECONDS,
+    Edge,
+    EdgeKey,
+    Reaction,
+    count_reactions,
+    service_of,
+)
+from flowtrail_collector.metrics.topology import TopologyMetrics
+
+NOW_MS = 1_700_000_000_000
+_INSERT = (
+    "INSERT INTO events"
+    " (topic, partition, position, event_id, type, source, causation_id, timestamp_ms, dead_letter)"
+    " VALUES (?, 0, ?, ?, 'T', ?, ?, ?, ?)"
+)
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(tmp_path / "store.sqlite")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def topology(database):
+    return SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000)
+
+
+def write(database, *events):
+    with database.transaction() as connection:
+        for number, (topic, event_id, source, cause, at_ms, *dead) in enumerate(events):
+            connection.execute(_INSERT, (topic, number, event_id, source, cause, NOW_MS + at_ms, bool(dead)))
+
+
+def learn(topology):
+    while topology.learn():
+        pass
+    return {key: edge.events for key, edge in topology.edges().items()}
+
+
+ORDERS = ("orders", "e1", "/orders", None, 0)
+STOCK = ("inventory", "e2", "/inventory", "e1", 40)
+PAID = ("payments", "e3", "https://shop.example/billing", "e2", 300)
+EDGES = {EdgeKey("orders", "orders", "inventory"): 1, EdgeKey("inventory", "inventory", "billing"): 1}
+
+
+def test_reactions_become_edges(database, topology):
+    write(database, ORDERS, STOCK, PAID)
+    assert learn(topology) == EDGES
+    edge = topology.edges()[EdgeKey("orders", "orders", "inventory")]
+    assert edge.latency_seconds == pytest.approx(0.04)
+    assert edge.buckets[LATENCY_BUCKETS_SECONDS.index(0.05)] == 1
+
+
+def test_a_cause_that_is_read_later_counts(database, topology):
+    write(database, PAID, STOCK)
+    assert learn(topology) == {EdgeKey("inventory", "inventory", "billing"): 1}
+    write(database, ORDERS)
+    topology.learn()
+    assert learn(topology) == EDGES
+
+
+def test_an_old_effect_doesnt_wait_for_ever(database):
+    late = SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000 + 3600)
+    write(database, STOCK)
+    assert learn(late) == {}
+    assert late.learn() == 0
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM edge_pending").fetchone() == (0,)
+
+
+def test_repeated_events_and_dead_letters_count_once(database, topology):
+    write(database, ORDERS, STOCK, STOCK, ("inventory.billing.dlq", "e2", "/inventory", "e1", 90, True))
+    assert learn(topology) == {EdgeKey("orders", "orders", "inventory"): 1}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations([ORDERS, STOCK, PAID]), st.lists(st.integers(1, 3), max_size=2))
+def test_any_order_in_any_portions_gives_the_same_edges(tmp_path_factory, order, cuts):
+    database = Database(tmp_path_factory.mktemp("t") / "s.sqlite")
+    try:
+        at = 0
+        for cut in [*cuts, 3]:
+            write(database, *order[at : at + cut])
+            at += cut
+            # A new object each time: nothing is remembered outside the store.
+            SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000).learn()
+        assert learn(SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000)) == EDGES
+    finally:
+        database.close()
+
+
+def test_the_number_of_edges_is_bounded():
+    edges: dict[EdgeKey, Edge] = {}
+    count_reactions(edges, [Reaction(f"/s{n}", "t", "/x", 1) for n in range(10)], max_edges=3)
+    assert len(edges) == 4
+    assert edges[EdgeKey("other", "other", "other")].events == 7
+
+
+def test_clocks_that_disagree_make_no_negative_latency():
+    edges: dict[EdgeKey, Edge] = {}
+    count_reactions(edges, [Reaction("/a", "t", "/b", -5)], max_edges=3)
+    assert edges[EdgeKey("a", "t", "b")].latency_seconds == 0
+
+
+def test_metrics():
+    edge = Edge()
+    edge.add(0.04)
+    edge.add(1e9)
+    events, latency = TopologyMetrics(lambda: {EdgeKey("a", "t", "b"): edge}).families()
+    assert events.samples[0].value == 2
+    buckets = {sample.labels["le"]: sample.value for sample in latency.samples if "le" in sample.labels}
+    assert (buckets["0.025"], buckets["0.05"], buckets["+Inf"]) == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "service"),
+    [
+        ("/billing", "billing"),
+        ("https://x/y/", "y"),
+        ("billing", "billing"),
+        ("", "unknown"),
+        (None, "unknown"),
+        ("/", "unknown"),
+    ],
+)
+def test_services_of_sources(source, service):
+    assert service_of(source) == service
