@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from kafka.admin import KafkaAdminClient
 
 from orderflow.runner.system import COLLECTOR_PORT
+from shopkit import wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
 _REFUSED = "127.0.0.1:9"
@@ -54,12 +55,13 @@ def own_processes(folder: Path) -> list[int]:
     return found
 
 
-def none_left(folder: Path, seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while own_processes(folder):
-        if time.monotonic() > deadline:
+def free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
             return False
-        time.sleep(0.05)
     return True
 
 
@@ -150,13 +152,9 @@ def test_kill_9_of_the_runner_ends_its_children_and_frees_the_ports(tmp_path):
     assert len(ports) == 3
     process.kill()
     process.communicate(timeout=10)
-    assert none_left(tmp_path)
-    for port in ports:
-        if port == COLLECTOR_PORT:
-            continue  # another demo may have taken it meanwhile
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+    assert wait_for(lambda: not own_processes(tmp_path), 20)
+    # Another demo may have taken the collector's port meanwhile. A dying process closes its sockets last.
+    assert all(wait_for(partial(free, port), 20) for port in ports if port != COLLECTOR_PORT)
 
 
 def test_a_child_that_dies_is_named_with_its_last_words(tmp_path):
