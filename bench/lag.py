@@ -1,12 +1,12 @@
-"""What a lag collection costs: 2,000 partitions, 200 groups, 100,000 pairs on a real Kafka; growth to 300,000.
+"""What a lag collection costs: 2,000 partitions, 200 groups, 100,000 pairs on a real Kafka, and its growth.
 
     python -m bench.lag
 
-A cycle runs from the first request to Kafka until the metrics page with messages, seconds, offset and status of
-every pair is ready to serve. Before each cycle every group commits every one of its partitions anew and every
-partition gets a record, so that every figure on the page changes ("moving"); cycles without that are the "idle" ones.
-A bare read of the same offsets with the same client library runs in turns with ours; the other exporters, where
-somebody has put them on PATH, follow in the same run, one by one.
+A cycle runs from the first request to Kafka until the metrics page with messages, seconds, offset and status
+of every pair is ready to serve. Before each cycle every group commits every one of its partitions anew and
+every partition gets a record, so that every figure on the page changes; cycles without that are the "idle"
+ones. A bare read of the same offsets with the same client library runs in turns with ours; the other
+exporters, where somebody has put them on PATH, follow in the same run, one by one.
 """
 
 from __future__ import annotations
@@ -173,8 +173,8 @@ def table(found: dict[str, dict[str, float]]) -> str:
         f"{'gzip s':>7} {'plain s':>8} {'page MB':>8} {'RSS MB':>7} {'peak':>6}"
     )
     rows = [
-        f"{f['pairs']:8.0f} {f['cycle']:8.3f} {f['cycle_low']:6.2f}-{f['cycle_high']:<6.2f} {f['cycle_idle']:7.3f} "
-        f"{f['cpu']:6.2f} {f['bare']:7.3f} {f['cycle'] / f['bare']:6.2f} {f['scrape']:7.3f} "
+        f"{f['pairs']:8.0f} {f['cycle']:8.3f} {f['cycle_low']:6.2f}-{f['cycle_high']:<6.2f} "
+        f"{f['cycle_idle']:7.3f} {f['cpu']:6.2f} {f['bare']:7.3f} {f['cycle'] / f['bare']:6.2f} {f['scrape']:7.3f} "
         f"{f['scrape_identity']:8.3f} {f['page_mb']:8.1f} {f['rss']:7.0f} {f['rss_peak']:6.0f}"
         for f in found.values()
     ]
@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, f in others.items():
         if f:
             print(
-                f"{name}: first complete after {f['first']:.1f} s, scrape {f['scrape']:.2f} s, RSS {f['rss']:.0f} MB"
+                f"{name}: all there after {f['first']:.1f} s, scrape {f['scrape']:.2f} s, {f['rss']:.0f} MB"
             )
     report(figures_of(found, others), options.rounds)
 

@@ -34,7 +34,7 @@ logger = logging.getLogger("flowtrail_collector.lag")
 # Longer than any cycle waits: an answer that comes late is still taken, instead of asking again and again.
 _REQUEST_SECONDS = 60.0
 # Enough to keep broker and client busy; the answers of all groups at once would take tens of megabytes.
-_IN_FLIGHT = 64
+_IN_FLIGHT = 128
 _COORDINATOR_PATIENCE_SECONDS = 0.25
 _STATES = {
     "STABLE": "stable", "EMPTY": "empty", "DEAD": "dead", "PREPARING_REBALANCING": "preparing_rebalance",

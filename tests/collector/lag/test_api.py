@@ -1,0 +1,112 @@
+"""`GET /api/v1/lag` and `flowtrail lag` on it."""
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from flowtrail_collector.cli.lag import lag
+from flowtrail_collector.lag import LagView
+from flowtrail_collector.ports.lag import Failure
+from flowtrail_collector.web.app import build_app
+from flowtrail_collector.web.lag import lag_routes
+from lagkit import SimulatedCluster, Watch
+from trailkit.web import served
+
+
+@pytest.fixture(scope="module")
+def view() -> LagView:
+    cluster = SimulatedCluster()
+    for topic in ("orders", "payments", "audit", "mail", "search"):
+        cluster.topic(topic)
+        cluster.produce(topic, count=1000)
+        cluster.commit("shipping", topic, 0, 1000)
+    cluster.commit("billing", "orders", 0, 10)
+    cluster.consumers["billing"].state = "empty"
+    cluster.commit("evil\x1b[31m", "orders", 0, 900)
+    watch = Watch(cluster)
+    watch.run(150)
+    view = LagView()
+    failures = [Failure("group", "reports", "coordinator not available")]
+    view.publish(list(watch.readings.values()), cluster.now, failures)
+    return view
+
+
+@pytest.fixture(scope="module")
+def url(view: LagView) -> Iterator[str]:
+    app = build_app(lag_routes(view), token=None, on_error=lambda part, error: None)
+    with served(app) as url:
+        yield url
+
+
+def shown(url: str, *arguments: str) -> str:
+    result = CliRunner(env={"COLUMNS": "140"}).invoke(lag, ["--url", url, *arguments])
+    assert result.exception is None, result.exception
+    return result.output
+
+
+def test_groups_that_need_attention_come_first(url: str) -> None:
+    answer = httpx.get(f"{url}/api/v1/lag").json()
+    assert [group["group"] for group in answer["groups"]] == ["billing", "evil\x1b[31m", "shipping"]
+    billing = answer["groups"][0]
+    assert (billing["status"], billing["lag"], billing["state"]) == ("stopped", 990, "empty")
+    assert billing["lag_seconds"] == pytest.approx(150, abs=1)
+    assert (billing["catch_up_seconds"], billing["catching_up"]) == (None, False)
+    assert billing["topics"][0]["retention_margin"] == 10
+    assert answer["failures"] == [
+        {"scope": "group", "name": "reports", "reason": "coordinator not available"}
+    ]
+    assert answer["collected_at"].endswith("Z")
+
+
+def test_one_group_has_its_partitions(url: str) -> None:
+    answer = httpx.get(f"{url}/api/v1/lag", params={"group": "billing"}).json()
+    (group,) = answer["groups"]
+    (partition,) = group["partitions"]
+    assert {key: partition[key] for key in ("topic", "partition", "offset", "end", "lag", "status")} == {
+        "topic": "orders", "partition": 0, "offset": 10, "end": 1000, "lag": 990, "status": "stopped",
+    }  # fmt: skip
+    assert answer["failures"] == []
+
+
+def test_unknown_groups_and_a_collector_that_has_not_collected_are_errors(url: str) -> None:
+    answer = httpx.get(f"{url}/api/v1/lag", params={"group": "nobody"})
+    assert (answer.status_code, answer.json()) == (404, {"error": "no group 'nobody'"})
+    app = build_app(lag_routes(LagView()), token=None, on_error=lambda part, error: None)
+    with served(app) as other:
+        assert httpx.get(f"{other}/api/v1/lag").status_code == 503
+
+
+def test_the_table_tells_who_is_behind_and_what_failed(url: str) -> None:
+    lines = shown(url).splitlines()
+    assert lines[0].split()[:4] == ["GROUP", "STATUS", "LAG", "WAITING"]
+    assert lines[1].split()[:3] == ["billing", "stopped", "990"]
+    assert "2m 30s" in lines[1]
+    assert "never" in lines[1]
+    assert "and 2 more" in lines[3]
+    assert lines[-1].rstrip() == "group reports: coordinator not available"
+
+
+def test_no_terminal_obeys_a_groups_name(url: str) -> None:
+    assert "\x1b" not in shown(url)
+    assert "evil\N{REPLACEMENT CHARACTER}[31m" in shown(url)
+
+
+def test_one_groups_table_shows_topics_and_partitions(url: str) -> None:
+    text = shown(url, "--group", "billing")
+    assert text.startswith("billing  stopped  has no members  classic group, empty")
+    assert "MARGIN" in text
+    assert "PARTITION" in text
+
+
+def test_json_is_the_apis(url: str) -> None:
+    assert json.loads(shown(url, "--json")) == httpx.get(f"{url}/api/v1/lag").json()
+
+
+def test_a_pairs_lag_by_name(view: LagView) -> None:
+    assert view.pair_lag("billing", "orders", 0) == 990
+    assert view.pair_lag("billing", "orders", 1) is None
+    assert view.pair_lag("billing", "payments", 0) is None
+    assert view.pair_lag("nobody", "orders", 0) is None
