@@ -2,7 +2,8 @@
 
 Each convention is a table from our field to the names of its headers and how their values are encoded.
 Where a header repeats, the last value counts (Spring repeats them on each hop); a binary number whose
-length doesn't fit is unknown.
+length doesn't fit is unknown. SmallRye is the exception: it puts its headers before those that the record
+brought along, so the first one is its own.
 """
 
 from __future__ import annotations
@@ -46,12 +47,31 @@ class DeadLetter:
     failed_ms: int | None = None
 
 
+def _clean(value: bytes, length: int, keep: str = "") -> str | None:
+    text = value[: 4 * length].decode("utf-8", "replace")[:length]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() or char in keep else " " for char in text)
+    return text.strip() or None
+
+
 def _text(value: bytes) -> str | None:
-    return value.decode("utf-8", "replace")[:_MAX_TEXT].strip() or None
+    return _clean(value, _MAX_TEXT)
 
 
 def _message(value: bytes) -> str | None:
-    return value.decode("utf-8", "replace")[:_MAX_MESSAGE].strip() or None
+    return _clean(value, _MAX_MESSAGE, "\n\t")
+
+
+def _class_of(value: bytes) -> str | None:
+    """The class in what Java's `Throwable.toString` says: `class: message`."""
+    text = _text(value)
+    return None if text is None else text.partition(": ")[0].strip() or None
+
+
+def _last_segment(value: bytes) -> str | None:
+    """The topic in an address such as `kafka://host/topic?settings`."""
+    text = _text(value)
+    return None if text is None else text.partition("?")[0].rstrip("/").rpartition("/")[2] or None
 
 
 def _number(value: bytes) -> int | None:
@@ -65,6 +85,16 @@ def _number(value: bytes) -> int | None:
 def _binary(*sizes: int) -> Callable[[bytes], int | None]:
     def read(value: bytes) -> int | None:
         return int.from_bytes(value, "big", signed=True) if len(value) in sizes else None
+
+    return read
+
+
+def _binary_or_text(*sizes: int) -> Callable[[bytes], int | None]:
+    """Many home-made writers use Spring's names with text. Digits read as binary would be absurdly large."""
+    binary = _binary(*sizes)
+
+    def read(value: bytes) -> int | None:
+        return _number(value) if value.isdigit() else binary(value)
 
     return read
 
@@ -86,7 +116,8 @@ def _moment(value: bytes) -> int | None:
     return int(moment.timestamp() * 1000) if moment.tzinfo else None
 
 
-_INT32, _INT64, _INT8_OR_32 = _binary(4), _binary(8), _binary(1, 4)
+_INT32, _INT64, _INT8_OR_32 = _binary_or_text(4), _binary_or_text(8), _binary(1, 4)
+_BIG_INTEGER = _binary(*range(1, 9))  # Java's BigInteger: as many bytes as it needs
 Reader = Callable[[bytes], Any]
 Fields = Mapping[str, Sequence[tuple[str, Reader]]]
 
@@ -99,15 +130,17 @@ class Convention:
         name: The project.
         marks: One of these headers means that this convention is at work.
         fields: For each field of `DeadLetter`: (header, how to read it), in order of preference.
+        first: Of headers that repeat, the first counts.
     """
 
     name: str
     marks: frozenset[str]
     fields: Fields
+    first: bool = False
 
 
-def _convention(name: str, fields: Fields, *marks: str) -> Convention:
-    return Convention(name, frozenset(marks), fields)
+def _convention(name: str, fields: Fields, *marks: str, first: bool = False) -> Convention:
+    return Convention(name, frozenset(marks), fields, first)
 
 
 def _plain(prefix: str, **names: str) -> dict[str, list[tuple[str, Reader]]]:
@@ -123,7 +156,10 @@ def _spring(prefix: str) -> dict[str, list[tuple[str, Reader]]]:
         "topic": [(f"{prefix}original-topic", _text)],
         "partition": [(f"{prefix}original-partition", _INT32)],
         "offset": [(f"{prefix}original-offset", _INT64)],
-        "timestamp_ms": [("retry_topic-original-timestamp", _INT64), (f"{prefix}original-timestamp", _INT64)],
+        "timestamp_ms": [
+            ("retry_topic-original-timestamp", _BIG_INTEGER),
+            (f"{prefix}original-timestamp", _INT64),
+        ],
         "group": [("kafka_dlt-original-consumer-group", _text)],
         "attempts": [("retry_topic-attempts", _INT8_OR_32)],
         # The outer exception is usually Spring's wrapper, which says nothing.
@@ -148,10 +184,12 @@ _CONNECT = _plain(
     "__connect.errors.", topic="topic", partition="partition", offset="offset", group="connector.name",
     error_type="exception.class.name", error_message="exception.message",
 )  # fmt: skip
-_STREAMS = _plain(
-    "__streams.errors.", topic="topic", partition="partition", offset="offset", error_type="exception",
-    error_message="message",
-)  # fmt: skip
+_STREAMS: Fields = {
+    **_plain(
+        "__streams.errors.", topic="topic", partition="partition", offset="offset", error_message="message"
+    ),
+    "error_type": [("__streams.errors.exception", _class_of)],
+}
 _SHARE = _plain(
     "__dlq.errors.", topic="topic", partition="partition", offset="offset", group="group",
     attempts="delivery.count", error_message="message",
@@ -178,7 +216,7 @@ _MASSTRANSIT: Fields = {
         "MT-Fault-", error_type="ExceptionType", error_message="Message", failed_ms="Timestamp",
         attempts="RetryCount",
     ),
-    "topic": [("MT-Fault-InputAddress", _text)],
+    "topic": [("MT-Fault-InputAddress", _last_segment)],
     "group": [("MT-Fault-ConsumerType", _text)],
 }  # fmt: skip
 _NSERVICEBUS: Fields = {
@@ -194,9 +232,14 @@ CONVENTIONS: tuple[Convention, ...] = (
     _convention("kafka-streams", _STREAMS, "__streams.errors.exception", "__streams.errors.topic"),
     _convention("share-group", _SHARE, "__dlq.errors.topic", "__dlq.errors.group"),
     _convention(
-        "smallrye", _SMALLRYE, "dead-letter-reason", "dead-letter-topic", "dead-letter-exception-class-name"
+        "smallrye",
+        _SMALLRYE,
+        "dead-letter-reason",
+        "dead-letter-topic",
+        "dead-letter-exception-class-name",
+        first=True,
     ),
-    _convention("smallrye-retry", _SMALLRYE_RETRY, "delayed-retry-reason", "delayed-retry-topic"),
+    _convention("smallrye-retry", _SMALLRYE_RETRY, "delayed-retry-reason", "delayed-retry-topic", first=True),
     _convention("spring-cloud-stream", _STREAM, "x-original-topic", "x-exception-message"),
     _convention(
         "spring-kafka", _spring("kafka_dlt-"), "kafka_dlt-original-topic", "kafka_dlt-exception-fqcn"
@@ -219,14 +262,27 @@ def read_dead_letter(headers: Any) -> DeadLetter:
     Returns:
         With `convention="unknown"` and nothing else if no convention fits.
     """
-    last: dict[str, bytes] = {}
-    for name, value in headers or ():
-        if isinstance(name, str) and isinstance(value, bytes):
-            last[name] = value
+    pairs = _pairs(headers)
+    last = dict(pairs)
     for convention in CONVENTIONS:
         if not convention.marks.isdisjoint(last):
-            return _read(convention, last)
+            return _read(convention, dict(reversed(pairs)) if convention.first else last)
     return DeadLetter()
+
+
+def _pairs(headers: Any) -> list[tuple[str, bytes]]:
+    try:
+        items = list(headers or ())
+    except TypeError:
+        return []
+    return [
+        (item[0], item[1])
+        for item in items
+        if isinstance(item, tuple | list)
+        and len(item) == 2
+        and isinstance(item[0], str)
+        and isinstance(item[1], bytes)
+    ]
 
 
 def _read(convention: Convention, headers: Mapping[str, bytes]) -> DeadLetter:
