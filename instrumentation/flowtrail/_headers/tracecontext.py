@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
 from flowtrail._headers import names
 from flowtrail._headers.envelope import Envelope
 from flowtrail._record import Header
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?").fullmatch
+_UNSAMPLED = re.compile(r"(00)-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f][02468ace])()").fullmatch
 _FLAGS = [TraceFlags(flags) for flags in range(256)]
 _BAGGAGE = W3CBaggagePropagator()
 _MAX_BAGGAGE_ENTRIES = 180  # https://www.w3.org/TR/baggage/, limits
@@ -33,14 +35,47 @@ def span_context_of(envelope: Envelope) -> SpanContext | None:
     if envelope.traceparent is None:
         return None
     match = _TRACEPARENT(envelope.traceparent)
-    if match is None:
-        return None
+    return None if match is None else _context_of(match, envelope)
+
+
+def _context_of(match: re.Match[str], envelope: Envelope) -> SpanContext | None:
     version, trace_id, span_id, flags, rest = match.groups()
     if version == "ff" or (rest and version == "00"):
         return None
     state = _trace_state(envelope.tracestate) if envelope.tracestate else None
     context = SpanContext(int(trace_id, 16), int(span_id, 16), True, _FLAGS[int(flags, 16)], state)
     return context if context.is_valid else None
+
+
+class UnsampledSpan(NonRecordingSpan):
+    """A remote span of a trace that nobody records; what it is called is worked out when somebody asks.
+
+    Args:
+        match: Its `traceparent`.
+        envelope: Where its `tracestate` is.
+    """
+
+    def __init__(self, match: re.Match[str], envelope: Envelope) -> None:
+        self._match = match
+        self._envelope = envelope
+        self._known: SpanContext | None = None
+
+    def get_span_context(self) -> SpanContext:
+        """See OpenTelemetry."""
+        if self._known is None:
+            self._known = _context_of(self._match, self._envelope) or INVALID_SPAN_CONTEXT
+        return self._known
+
+    def __repr__(self) -> str:
+        return f"UnsampledSpan({self.get_span_context()!r})"
+
+
+def unsampled_span_of(envelope: Envelope) -> UnsampledSpan | None:
+    """The remote span that a record's headers name if its trace isn't sampled, else None."""
+    if envelope.traceparent is None:
+        return None
+    match = _UNSAMPLED(envelope.traceparent)
+    return None if match is None else UnsampledSpan(match, envelope)
 
 
 def _trace_state(text: str) -> TraceState | None:
@@ -72,8 +107,24 @@ def with_baggage(context: Context, envelope: Envelope, allowed: frozenset[str]) 
     return context
 
 
+class Unrecorded(NamedTuple):
+    """What a message carries of a span that is not recorded.
+
+    Attributes:
+        trace_id: As in `SpanContext`; likewise the rest.
+        span_id: Span id.
+        trace_flags: Flags.
+        trace_state: Always None.
+    """
+
+    trace_id: int
+    span_id: int
+    trace_flags: int
+    trace_state: TraceState | None = None
+
+
 def trace_headers(
-    span_context: SpanContext | None, context: Context, allowed: frozenset[str] = frozenset()
+    span_context: SpanContext | Unrecorded | None, context: Context, allowed: frozenset[str] = frozenset()
 ) -> list[Header]:
     """`traceparent` and `tracestate` of a span, `baggage` of a context.
 
@@ -83,7 +134,7 @@ def trace_headers(
         allowed: Keys of the baggage entries that may travel.
     """
     headers: list[Header] = []
-    if span_context is not None and span_context.is_valid:
+    if span_context is not None and span_context.trace_id and span_context.span_id:
         headers.append((names.TRACEPARENT, format_traceparent(span_context)))
         if span_context.trace_state:
             headers.append((names.TRACESTATE, span_context.trace_state.to_header().encode()))
@@ -100,6 +151,6 @@ def trace_headers(
     return headers
 
 
-def format_traceparent(span_context: SpanContext) -> bytes:
+def format_traceparent(span_context: SpanContext | Unrecorded) -> bytes:
     """The `traceparent` of a span, version 00."""
     return b"00-%032x-%016x-%02x" % (span_context.trace_id, span_context.span_id, span_context.trace_flags)

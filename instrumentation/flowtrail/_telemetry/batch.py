@@ -19,7 +19,7 @@ from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.operations import end_with
 from flowtrail._telemetry.processing import Decode, Processing, Shape
-from flowtrail._telemetry.spans import SPAN_KEY, parent_in
+from flowtrail._telemetry.spans import SPAN_KEY, as_span_context, parent_in
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
@@ -112,7 +112,7 @@ class ProcessingBatch:
             )
             self._span = span
             if span is None and own is not None:
-                span = NonRecordingSpan(own)
+                span = NonRecordingSpan(as_span_context(own))
             if span is not None:
                 self._token = otel_context.attach(Context({**current, SPAN_KEY: span}))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host

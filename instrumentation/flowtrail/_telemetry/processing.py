@@ -8,18 +8,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, StatusCode
 
 from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._event import Event, build_event, record_id
 from flowtrail._headers import Envelope
-from flowtrail._headers.tracecontext import span_context_of, with_baggage
+from flowtrail._headers.tracecontext import UnsampledSpan, span_context_of, unsampled_span_of, with_baggage
 from flowtrail._record import RecordLike
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.logs import CONSUME, report
 from flowtrail._telemetry.routes import ProcessRoute
-from flowtrail._telemetry.spans import SPAN_KEY, parent_in
+from flowtrail._telemetry.spans import SPAN_KEY, TraceContext, as_span_context, parent_in
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
@@ -49,8 +49,8 @@ class Processing:
 
     __slots__ = (
         "_decode", "_error", "_event", "_outer", "_route", "_shape", "_started_ns", "_telemetry",
-        "_waited", "attempt", "causation_id", "correlation_id", "envelope", "event_id", "outcome",
-        "record", "seconds", "span", "trace_context",
+        "_unsampled", "_waited", "attempt", "causation_id", "correlation_id", "envelope", "event_id",
+        "outcome", "record", "seconds", "span", "trace_context",
     )  # fmt: skip
 
     _part_of_batch = False
@@ -79,7 +79,8 @@ class Processing:
         self.attempt = attempt
         self.outcome: str | None = None
         self.span: Span | None = None
-        self.trace_context: SpanContext | None = None
+        self.trace_context: TraceContext | None = None
+        self._unsampled: UnsampledSpan | None = None
         self.seconds = 0.0
         event_id = self.event_id = self.causation_id = envelope.id or record_id(record)
         self.correlation_id = envelope.correlation_id or event_id
@@ -127,6 +128,12 @@ class Processing:
 
     def _start(self, telemetry: Telemetry, current: Context) -> None:
         envelope = self.envelope
+        if telemetry.starter.drops_unsampled and envelope.baggage is None and not telemetry.links_only:
+            unsampled = unsampled_span_of(envelope)
+            if unsampled is not None:
+                self._unsampled = unsampled
+                attach(Context({**current, SPAN_KEY: unsampled, FLOW_KEY: self}))
+                return
         parent = parent_in(current)
         links: tuple[Link, ...] = ()
         if envelope.traceparent is not None:
@@ -144,7 +151,7 @@ class Processing:
         )
         self.span, self.trace_context = span, own
         if span is None and own is not None:
-            span = NonRecordingSpan(own)
+            span = NonRecordingSpan(as_span_context(own))
         if span is not None:
             attach(Context({**current, SPAN_KEY: span, FLOW_KEY: self}))
         else:
@@ -230,6 +237,8 @@ class Processing:
     def log_fields(self) -> dict[str, Any]:
         """What the log record says about it."""
         record, envelope, trace_context = self.record, self.envelope, self.trace_context
+        if self._unsampled is not None:
+            trace_context = self._unsampled.get_span_context()
         return {
             "topic": record.topic,
             "partition": record.partition,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from logging import ERROR, INFO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opentelemetry.trace import Span, SpanContext, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 
 from flowtrail._record import Header
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.logs import PUBLISH, report
 from flowtrail._telemetry.routes import SendRoute
-from flowtrail._telemetry.spans import MessageSpan
+from flowtrail._telemetry.spans import MessageSpan, TraceContext
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry
@@ -62,7 +62,7 @@ class Sending:
         self.type: str | None = None
         self.subject: str | None = None
         self.span: Span | None = None
-        self.trace_context: SpanContext | None = None
+        self.trace_context: TraceContext | None = None
         self.value_size: int | None = None
         self.error_type = ""
         self.seconds = 0.0

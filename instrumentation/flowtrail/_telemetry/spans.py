@@ -41,6 +41,8 @@ from opentelemetry.trace import (
     Tracer,
 )
 
+from flowtrail._headers.tracecontext import Unrecorded
+
 SPAN_KEY: str = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 """The key under which OpenTelemetry keeps the current span in its context."""
 
@@ -50,10 +52,17 @@ _ROOM_FOR_ATTRIBUTES = 32
 
 Drops = Callable[[SpanContext | None, int], bool]
 Attributes = Callable[[], dict[str, Any]]
+TraceContext = SpanContext | Unrecorded
 
 
 class Starter:
-    """Starts spans through any tracer's own `start_span`."""
+    """Starts spans through any tracer's own `start_span`.
+
+    Attributes:
+        drops_unsampled: Whether no span below a remote one that isn't sampled is ever recorded.
+    """
+
+    drops_unsampled = False
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
@@ -67,7 +76,7 @@ class Starter:
         attributes: Attributes,
         links: Sequence[Link] = (),
         start_ns: int | None = None,
-    ) -> tuple[Span | None, SpanContext | None]:
+    ) -> tuple[Span | None, TraceContext | None]:
         """Start a span, or find out that there is none to start.
 
         Args:
@@ -90,6 +99,8 @@ class Starter:
 class NoStarter(Starter):
     """There is no tracer: the context above travels on."""
 
+    drops_unsampled = True
+
     def begin(
         self,
         name: str,
@@ -99,7 +110,7 @@ class NoStarter(Starter):
         attributes: Attributes,
         links: Sequence[Link] = (),
         start_ns: int | None = None,
-    ) -> tuple[Span | None, SpanContext | None]:
+    ) -> tuple[Span | None, TraceContext | None]:
         """See `Starter.begin`."""
         return None, parent
 
@@ -116,6 +127,7 @@ class SdkStarter(Starter):
         super().__init__(tracer)
         self._sdk = tracer
         self._drops = drops
+        self.drops_unsampled = _drops_unsampled(tracer.sampler)
         self._new_trace_id = tracer.id_generator.generate_trace_id
         self._new_span_id = tracer.id_generator.generate_span_id
         is_random = getattr(tracer.id_generator, "is_trace_id_random", None)
@@ -130,7 +142,7 @@ class SdkStarter(Starter):
         attributes: Attributes,
         links: Sequence[Link] = (),
         start_ns: int | None = None,
-    ) -> tuple[Span | None, SpanContext | None]:
+    ) -> tuple[Span | None, TraceContext | None]:
         """See `Starter.begin`; a dropped child keeps its parent's place, since nobody will ever see it."""
         if parent is None:
             trace_id, state, random = self._new_trace_id(), None, self._random
@@ -139,7 +151,7 @@ class SdkStarter(Starter):
             random = parent.trace_flags & _RANDOM_TRACE_ID
         if self._drops(parent, trace_id):
             if parent is None:
-                return None, SpanContext(trace_id, self._new_span_id(), False, _FLAGS[random])
+                return None, Unrecorded(trace_id, self._new_span_id(), random)
             if parent.trace_flags & TraceFlags.SAMPLED:
                 parent = SpanContext(trace_id, parent.span_id, False, _FLAGS[random], state)
             return None, parent
@@ -156,6 +168,14 @@ def parent_in(context: Context) -> SpanContext | None:
         return None
     found: SpanContext = current.get_span_context()
     return found if found.is_valid else None
+
+
+def as_span_context(context: TraceContext) -> SpanContext:
+    """The full form of what travels on the wire."""
+    if isinstance(context, SpanContext):
+        return context
+    flags = TraceFlags(context.trace_flags)
+    return SpanContext(context.trace_id, context.span_id, False, flags, context.trace_state)
 
 
 def below(context: Context, parent: SpanContext | None) -> Context:
@@ -302,6 +322,12 @@ def _decision_of(sampler: Sampler) -> Drops | None:
     if type(sampler) is ParentBased:
         return _parent_based(sampler)
     return None
+
+
+def _drops_unsampled(sampler: Sampler) -> bool:
+    if type(sampler) is ParentBased:
+        sampler = getattr(sampler, "_remote_parent_not_sampled", sampler)
+    return type(sampler) is StaticSampler and getattr(sampler, "_decision", None) is Decision.DROP
 
 
 def _parent_based(sampler: ParentBased) -> Drops | None:
