@@ -119,9 +119,13 @@ class TrailFinder:
         return "order id", []
 
     def _is_one_order(self, subject: str) -> bool:
-        """Whether flows that share a subject are one order's: at most one saga was started for it."""
-        keys = {(saga.flow, saga.key) for saga in self._reader.sagas([], [subject], MAX_MATCHES)}
-        return len(keys) == 1
+        """Whether flows that share a subject are one order's: just one of them started a saga for it.
+
+        A second command (cancel, say) may begin a correlation of its own; it has no start event, so its saga
+        is partial.
+        """
+        sagas = self._reader.sagas([], [subject], MAX_MATCHES)
+        return len({(saga.flow, saga.correlation_id) for saga in sagas if not saga.partial}) == 1
 
     def _matches(self, flows: Sequence[str]) -> tuple[TrailMatch, ...]:
         chosen = list(flows)[-MAX_MATCHES:]
@@ -133,7 +137,7 @@ class TrailFinder:
 
     def _match(self, flow: str, events: Sequence[TrailEvent]) -> TrailMatch:
         subjects = tuple(dict.fromkeys(event.subject for event in events if event.subject))
-        sagas = self._reader.sagas([flow], subjects, MAX_MATCHES)
+        sagas = self._own_sagas([flow], subjects)
         return TrailMatch(
             correlation_id=flow,
             subjects=subjects,
@@ -176,7 +180,8 @@ class TrailFinder:
         return replace(trail, notes=(*trail.notes, *cut))
 
     def _own_sagas(self, flows: Sequence[str], subjects: Sequence[str]) -> list[TrailSaga]:
-        return self._reader.sagas(flows, subjects, MAX_MATCHES)
+        """By flow; by subject only where no flow is known, for other orders may share it."""
+        return self._reader.sagas(flows, [] if flows else subjects, MAX_MATCHES)
 
 
 def _matched_by_span(wanted: str, spans: Sequence[Span]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from flowtrail_collector.time_scale import TimeScale
 from flowtrail_collector.wording import format_span
 
 _TICK_EVERY_CELLS = 10
@@ -64,18 +65,16 @@ class Timeline:
     """Seconds to character cells.
 
     Attributes:
-        total_seconds: Length of the axis.
+        scale: The axis.
         cells: Its width.
     """
 
-    total_seconds: float
+    scale: TimeScale
     cells: int
 
     def cell(self, seconds: float) -> int:
         """The cell that a moment falls into, always within the axis."""
-        if self.total_seconds <= 0:
-            return 0
-        return min(max(int(seconds / self.total_seconds * self.cells), 0), self.cells - 1)
+        return min(int(self.scale.place(seconds) * self.cells), self.cells - 1)
 
     def bar(self, wait_from: float | None, start: float, end: float) -> list[tuple[int, int, bool]]:
         """Pieces of a bar as (first cell, number of cells, is waiting).
@@ -92,21 +91,28 @@ class Timeline:
         return pieces
 
     def ticks(self) -> list[tuple[int, str]]:
-        """Cells with a label, at round numbers."""
-        if self.total_seconds <= 0:
-            return [(0, "0s")]
-        step = _round_step(self.total_seconds / max(1, self.cells // _TICK_EVERY_CELLS))
-        ticks = []
-        for number in range(int(self.total_seconds / step) + 1):
-            label = format_span(number * step)
-            cell = self.cell(number * step)
-            if cell + len(label) <= self.cells:
-                ticks.append((cell, label))
-        return ticks
+        """Cells with a label: at round numbers, or where something goes on after a squashed stretch."""
+        total = self.scale.total_seconds
+        if total <= 0:
+            return [(0, "0")]
+        if self.scale.gaps:
+            moments = [start for start, _ in self.scale.stretches()]
+        else:
+            step = _round_step(total / max(1, self.cells // _TICK_EVERY_CELLS))
+            moments = [number * step for number in range(int(total / step) + 1)]
+        labels = [(self.cell(moment), format_span(moment)) for moment in moments]
+        return [(cell, label) for cell, label in labels if cell + len(label) <= self.cells]
+
+    def breaks(self) -> list[tuple[int, int]]:
+        """Cells of the squashed stretches, as (first, number)."""
+        ends = [(self.cell(start) + 1, self.cell(end)) for start, end in self.scale.gaps]
+        return [(first, last - first) for first, last in ends if last > first]
 
     def axis(self) -> str:
         """The labels in one line of `cells` characters."""
         line = [" "] * self.cells
+        for first, cells in self.breaks():
+            line[first : first + cells] = "/" * cells
         end = 0
         for cell, label in self.ticks():
             if cell >= end:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flowtrail_collector.cli._output import format_seconds, printable
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
+from flowtrail_collector.time_scale import TimeScale, busy_stretch
 
 _PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _OUTCOME_STYLES = {
@@ -25,6 +26,7 @@ _KIND_STYLES = {"dead_letter": "bold red", "compensation": "yellow", "retry": "y
 # Whose topic, partition and offset are news; a handling's are those of the event above it.
 PUBLISHED = frozenset({"publish", "compensation", "notification", "dead_letter", "redrive"})
 _KIND_WORDS = {"dead_letter": "dead letter", "compensation": "undo", "redrive": "redrive"}
+_SERVICE = "SERVICE"
 _SERVICE_CELLS = 14
 _FIGURE_CELLS = 9
 _LEAST_AXIS_CELLS = 12
@@ -47,12 +49,12 @@ class TrailView:
         self._glyphs = Glyphs() if console.encoding.lower().startswith("utf") else ASCII_GLYPHS
         self._symbols = dict(self._glyphs.symbols)
         width = min(console.width, _WIDEST)
-        self._service_cells = min(
-            _SERVICE_CELLS, max((cell_len(name) for name in data["services"]), default=1)
-        )
+        widest = max((cell_len(name) for name in data["services"]), default=1)
+        self._service_cells = min(_SERVICE_CELLS, max(len(_SERVICE), widest))
         rest = width - self._service_cells - 2 * _FIGURE_CELLS - 4
         self._what_cells = max(16, min(44, int(rest * 0.45)))
-        self._timeline = Timeline(data["duration_seconds"], max(_LEAST_AXIS_CELLS, rest - self._what_cells))
+        scale = TimeScale.of(data["duration_seconds"], map(busy_stretch, data["entries"]))
+        self._timeline = Timeline(scale, max(_LEAST_AXIS_CELLS, rest - self._what_cells))
         self._queues = {item["id"]: item for item in data["entries"] if item["kind"] == "queue"}
         self._styles = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(data["services"])}
 
@@ -108,7 +110,7 @@ class TrailView:
 
     def _axis(self) -> Text:
         line = Text(style="dim")
-        line.append(set_cell_size("SERVICE", self._service_cells) + " ")
+        line.append(set_cell_size(_SERVICE, self._service_cells) + " ")
         line.append(set_cell_size("WHAT", self._what_cells) + " ")
         line.append(self._timeline.axis())
         line.append("QUEUE".rjust(_FIGURE_CELLS) + "TIME".rjust(_FIGURE_CELLS))

@@ -113,6 +113,7 @@ class TrailSaga:
     partial: bool = False
     steps: tuple[TrailStep, ...] = ()
     reason: str | None = None
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from flowtrail_collector.cli import main
@@ -17,6 +19,7 @@ from flowtrail_collector.cli._output import age, format_seconds, printable
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import TrailView
 from flowtrail_collector.domain.trails import assemble
+from flowtrail_collector.time_scale import TimeScale
 from flowtrail_collector.trail_finder import TrailFinder
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.dead_letters import dead_letter_routes
@@ -256,7 +259,7 @@ def test_ages():
 @pytest.mark.parametrize("total", [0, 0.000001, 0.3, 7, 45, 400, 7_000, 90_000, 3_000_000])
 @pytest.mark.parametrize("cells", [12, 50, 140])
 def test_the_axis_fits_and_has_labels(total, cells):
-    axis = Timeline(total, cells).axis()
+    axis = Timeline(TimeScale(total), cells).axis()
     assert len(axis) == cells
     assert axis.startswith("0")
     if total and cells >= 50:
@@ -289,3 +292,37 @@ def test_following_ends_with_the_saga(run, monkeypatch):
     with served(app) as url:
         code, out, _ = run("trace", "ord-1", "--url", url, "--follow")
     assert (code, out.count("SERVICE")) == (0, 2)
+
+
+def test_a_long_silence_is_drawn_short():
+    story = orders.Story()
+    story.send("orders", "orders", "OrderPlaced", 0, event_id="e1")
+    story.send("orders", "orders", "OrderCancelled", 3_600_000, event_id="e2")
+    text = drawn(story.inputs())
+    axis = next(line for line in text.splitlines() if line.startswith("SERVICE"))
+    assert re.search(r"/+1h", axis)
+    assert "1h" in axis
+    first, second = (line for line in text.splitlines() if "█" in line)
+    assert first.count("█") > 10
+    assert second.index("█") > first.rindex("█")
+
+
+def test_a_long_wait_is_not_silence():
+    story = orders.Story()
+    sent = story.send("orders", "orders", "OrderPlaced", 0, event_id="e1")
+    story.process("billing", sent, 3_600_000, 20)
+    assert not re.search(r"/+1h", drawn(story.inputs()))
+
+
+stretches = st.tuples(st.floats(0, 1e6), st.floats(0, 100)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+@given(st.lists(stretches, min_size=1, max_size=6), st.lists(st.floats(0, 1e6), min_size=2, max_size=5))
+def test_the_scale_keeps_the_order_of_time_and_stays_within_the_axis(busy, moments):
+    total = max(end for _, end in busy)
+    scale = TimeScale.of(total, busy)
+    places = [scale.place(moment) for moment in sorted(moments)]
+    assert places == sorted(places)
+    assert all(0 <= place <= 1 for place in places)
+    assert scale.place(0) == 0
+    assert scale.place(total) == pytest.approx(1 if total else 0)

@@ -318,7 +318,7 @@ wild_json = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wild_json | json_values)
 def test_no_json_causes_a_server_error(client, errors, body):
     response = client.post(
@@ -328,7 +328,7 @@ def test_no_json_causes_a_server_error(client, errors, body):
     assert errors == []
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=60) | st.tuples(st.integers(0, 400), st.binary(max_size=4)),
     st.sampled_from(["", "gzip", "deflate", "identity", "x"]),

@@ -282,7 +282,7 @@ wild_spans = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(wild_events, max_size=8),
     st.lists(wild_spans, max_size=8, unique_by=lambda span: span.span_id),

@@ -246,7 +246,7 @@ def test_senseless_filters_are_refused(client, query):
     assert (response.status_code, set(response.json())) == (400, {"error"})
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["/api/v1/trails/", "/api/v1/", "/", "/v1/traces/"]),
     st.text(max_size=20),
@@ -270,7 +270,10 @@ def test_a_failing_store_is_an_internal_error_without_details(client, reads):
 def test_the_same_order_in_two_flows_is_one_trail():
     class OneOrder(FakeReads):
         def sagas(self, correlation_ids, subjects, limit):
-            return [TrailSaga("fulfilment", "cust-1")]
+            return [
+                TrailSaga("fulfilment", "cust-1", started_ms=1, correlation_id="flow-1"),
+                TrailSaga("fulfilment", "cust-1", partial=True, correlation_id="flow-2"),
+            ]
 
     found = TrailFinder(OneOrder(), FakeSpans()).find("cust-1")
     assert found.trail.correlation_ids == ("flow-1", "flow-2")

@@ -154,6 +154,7 @@ class SqliteTrailReads:
             started_ms=record.started_ms,
             ended_ms=record.ended_ms,
             partial=record.partial,
+            correlation_id=record.key,
             # An instance of a flow that has left the flow file is still listed, only without steps.
             steps=_steps(flow, record) if flow is not None else (),
         )

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from flowtrail._version import __version__
-from flowtrail_collector.web.console._trail_rows import AXIS_UNITS, ticks, trail_rows
+from flowtrail_collector.web.console._trail_rows import AXIS_UNITS, breaks, ticks, trail_rows, trail_scale
 from flowtrail_collector.wording import age, format_seconds
 
 STATIC_FILES = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
@@ -41,10 +41,12 @@ def render(template: str, **values: Any) -> str:
 
 def trail_values(trail: dict[str, Any]) -> dict[str, Any]:
     """What the trail templates draw."""
+    scale = trail_scale(trail)
     return {
         "trail": trail,
         "rows": trail_rows(trail),
-        "ticks": ticks(trail["duration_seconds"]),
+        "ticks": ticks(scale),
+        "breaks": breaks(scale),
         "axis_units": AXIS_UNITS,
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flowtrail_collector.time_scale import TimeScale, busy_stretch
+
 # Bars are drawn in this many units across, whatever the width on the screen.
 AXIS_UNITS = 1000
 _LEAST_UNITS = 4
@@ -54,7 +56,7 @@ def trail_rows(trail: dict[str, Any]) -> list[Row]:
     """All rows of a trail, in its order; queue waits belong to the row of whoever was waited for."""
     queues = {entry["id"]: entry for entry in trail["entries"] if entry["kind"] == "queue"}
     colours = {name: index % _COLOURS for index, name in enumerate(trail["services"])}
-    total = trail["duration_seconds"]
+    scale = trail_scale(trail)
     rows = []
     service = None
     for entry in trail["entries"]:
@@ -66,7 +68,7 @@ def trail_rows(trail: dict[str, Any]) -> list[Row]:
             Row(
                 entry=_OPTIONAL | entry,
                 queue_seconds=queue["duration_seconds"] if queue else None,
-                segments=_segments(entry, queue, total),
+                segments=_segments(entry, queue, scale),
                 colour=colours.get(entry["service"], 0),
                 symbol=symbol,
                 meaning=meaning,
@@ -77,26 +79,39 @@ def trail_rows(trail: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def ticks(total_seconds: float) -> list[tuple[float, float]]:
-    """Positions in axis units with their time in seconds."""
-    return [(part * AXIS_UNITS, part * total_seconds) for part in _TICKS]
+def trail_scale(trail: dict[str, Any]) -> TimeScale:
+    """The axis of a trail."""
+    return TimeScale.of(trail["duration_seconds"], map(busy_stretch, trail["entries"]))
 
 
-def _segments(entry: dict[str, Any], queue: dict[str, Any] | None, total: float) -> tuple[Segment, ...]:
-    start = _units(entry["offset_seconds"], total)
-    end = _units(entry["offset_seconds"] + entry["duration_seconds"], total)
+def ticks(scale: TimeScale) -> list[tuple[float, float]]:
+    """Positions in axis units with their time in seconds; even, or where it goes on after a gap."""
+    if scale.gaps:
+        moments = [*(start for start, _ in scale.stretches()), scale.total_seconds]
+    else:
+        moments = [part * scale.total_seconds for part in _TICKS]
+    return [(round(_units(moment, scale), 2), moment) for moment in moments]
+
+
+def breaks(scale: TimeScale) -> list[tuple[float, float]]:
+    """Squashed stretches in axis units, as (start, width)."""
+    ends = [(_units(start, scale), _units(end, scale)) for start, end in scale.gaps]
+    return [(round(start, 2), round(end - start, 2)) for start, end in ends]
+
+
+def _segments(entry: dict[str, Any], queue: dict[str, Any] | None, scale: TimeScale) -> tuple[Segment, ...]:
+    start = _units(entry["offset_seconds"], scale)
+    end = _units(entry["offset_seconds"] + entry["duration_seconds"], scale)
     width = max(_LEAST_UNITS, end - start)
     # What is a moment at the very end is still drawn within the axis.
     start = min(start, AXIS_UNITS - width)
     segments = [Segment(round(start, 2), round(width, 2), waiting=False)]
     if queue is not None:
-        waiting = _units(queue["offset_seconds"], total)
+        waiting = _units(queue["offset_seconds"], scale)
         if waiting < start:
             segments.insert(0, Segment(round(waiting, 2), round(start - waiting, 2), waiting=True))
     return tuple(segments)
 
 
-def _units(seconds: float, total: float) -> float:
-    if total <= 0:
-        return 0.0
-    return min(max(seconds / total, 0.0), 1.0) * AXIS_UNITS
+def _units(seconds: float, scale: TimeScale) -> float:
+    return scale.place(seconds) * AXIS_UNITS
