@@ -15,9 +15,12 @@ MAX_ORDERS = 100_000
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and do it; returns the exit code."""
     options = _parser().parse_args(arguments)
-    if options.command == "demo":
-        return _demo(options)
-    return _serve(options)
+    commands = {"demo": _demo, "serve": _serve, "topics": _topics, "load": _load}
+    try:
+        return commands[options.command](options)
+    except SettingsError as error:
+        print(f"orderflow: {error}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,9 +33,38 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run one service")
     serve.add_argument("service", choices=[*SERVICES, *LATER_SERVICES])
     serve.add_argument(
-        "--port", type=int, default=8000, help="HTTP port of orders, 0 for a free one (default: %(default)s)"
+        "--host",
+        default=os.environ.get("ORDERFLOW_HOST") or "127.0.0.1",
+        help="address of its ports; also ORDERFLOW_HOST (default: %(default)s)",
     )
+    serve.add_argument(
+        "--port",
+        type=_port,
+        default=8000,
+        help="HTTP port of orders, 0 for a free one (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--metrics-port",
+        type=_port,
+        default=os.environ.get("ORDERFLOW_METRICS_PORT") or None,
+        help="Prometheus port, 0 for a free one; also ORDERFLOW_METRICS_PORT (default: none)",
+    )
+    commands.add_parser("topics", help="create the topics, waiting up to a minute for the broker")
+    load = commands.add_parser("load", help="place orders in a shop that is there, until stopped")
+    load.add_argument(
+        "--url",
+        default=os.environ.get("ORDERFLOW_ORDERS_URL") or "http://127.0.0.1:8000",
+        help="of orders; also ORDERFLOW_ORDERS_URL (default: %(default)s)",
+    )
+    load.add_argument("--rate", type=_rate, default=3.0, help="orders per second (default: %(default)s)")
+    load.add_argument("--orders", type=_count, help="how many (default: no end)")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port number, not {text!r}")
+    return int(text)
 
 
 def _count(text: str) -> int:
@@ -58,14 +90,23 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from orderflow.serving import serve
+    from orderflow.serving import Listening, serve
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        return serve(Settings.of(options.service, os.environ), options.port)
-    except SettingsError as error:
-        print(f"orderflow: {error}", file=sys.stderr)
-        return 2
+    settings = Settings.of(options.service, os.environ)
+    return serve(settings, Listening(options.host, options.port, options.metrics_port))
+
+
+def _topics(_: argparse.Namespace) -> int:
+    from orderflow.runner.load import make_topics
+
+    return make_topics(os.environ)
+
+
+def _load(options: argparse.Namespace) -> int:
+    from orderflow.runner.load import place_for_ever
+
+    return place_for_ever(options.url, options.rate, options.orders)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from orderflow.kernel import Money, Sku
 from orderflow.platform import Service, Settings
@@ -30,22 +31,69 @@ def build(settings: Settings) -> Service:
     return builder(settings)
 
 
-def serve(settings: Settings, port: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a service can be reached.
+
+    Attributes:
+        host: Address of its ports.
+        port: HTTP port of Order Management, 0 for a free one; the others have none.
+        metrics_port: Port of its Prometheus metrics, 0 for a free one, None for none.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    metrics_port: int | None = None
+
+
+def serve(settings: Settings, listening: Listening) -> int:
     """Run a service until SIGTERM or SIGINT.
 
-    Args:
-        settings: Of the service.
-        port: HTTP port of Order Management; the others have none.
-
     Returns:
-        Exit code: 0, or 2 if the port is taken.
+        Exit code: 0, or 2 if a port can't be had.
     """
+    try:
+        if listening.metrics_port is not None:
+            _serve_metrics(settings.service, listening.host, listening.metrics_port)
+        listener = _listen(listening) if settings.service == "orders" else None
+    except _PortError as error:
+        print(f"orderflow: {error}", file=sys.stderr)
+        return 2
     service = build(settings)
     threading.Thread(target=_announce, args=(service,), daemon=True).start()
-    if settings.service != "orders":
+    if listener is None:
         service.trail.run()
-        return 0
-    return _serve_http(service, port)
+    else:
+        _serve_http(service, listener)
+    return 0
+
+
+class _PortError(Exception):
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(f"can't listen on {host}:{port}: {error.strerror or error}")
+
+
+def _serve_metrics(service: str, host: str, port: int) -> None:
+    from prometheus_client import start_http_server
+
+    try:
+        server, _ = start_http_server(port, addr=host)
+    except OSError as error:
+        raise _PortError(host, port, error) from None
+    print(f"{service} metrics on http://{host}:{server.server_port}/metrics", flush=True)
+
+
+def _listen(listening: Listening) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((listening.host, listening.port))
+        listener.listen(128)  # whoever reads the line below can connect at once
+    except OSError as error:
+        listener.close()
+        raise _PortError(listening.host, listening.port, error) from None
+    print(f"orders is listening on http://{listening.host}:{listener.getsockname()[1]}", flush=True)
+    return listener
 
 
 def _announce(service: Service) -> None:
@@ -55,31 +103,25 @@ def _announce(service: Service) -> None:
     print(f"{service.settings.service} has joined group {service.settings.group}", flush=True)
 
 
-def _serve_http(service: Service, port: int) -> int:
+def _serve_http(service: Service, listener: socket.socket) -> None:
     import uvicorn
 
     from orderflow.orders.adapters.http import build_app
     from orderflow.orders.domain import Catalogue
 
     catalogue = Catalogue({Sku(sku): Money(cents) for sku, cents in PRICES_CENTS.items()})
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-        listener.listen(128)  # whoever reads the line below can connect at once
-    except OSError as error:
-        print(f"orderflow: can't listen on 127.0.0.1:{port}: {error.strerror}", file=sys.stderr)
-        listener.close()
-        return 2
-    print(f"orders is listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     app = build_app(service, catalogue)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5
     )
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
     # When it is done, uvicorn raises the signal that stopped it once more; there is still a group to leave.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, stop)
     with listener, service.trail.running():
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
     service.trail.close()
-    return 0

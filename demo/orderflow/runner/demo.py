@@ -203,6 +203,7 @@ class _Run:
             f"                 export FLOWTRAIL_COLLECTOR_URL={system.collector_url}\n"
             f"  POST orders    {system.orders_url}/orders\n"
             f"  broker         {broker.bootstrap_servers}\n"
+            f"  metrics        {' '.join(system.metrics_urls.values())}\n"
             f"  logs, state    {self._folder}"
         )
         while True:

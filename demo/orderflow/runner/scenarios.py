@@ -39,7 +39,7 @@ class Plan:
 def plan(orders: int) -> Iterator[Plan]:
     """The orders of a run: of every six, one with a declined card and one for the scarce product.
 
-    Every third normal order comes from an old client: OrderPlaced in version 1.
+    Every fourth normal order comes from an old client: OrderPlaced in version 1.
     """
     for number in range(orders):
         sku, other = _PLENTY[number % len(_PLENTY)], _PLENTY[(number + 2) % len(_PLENTY)]

@@ -25,12 +25,14 @@ class System:
         orders_url: Of Order Management.
         collector: The collector's process.
         environment: What the services were started with.
+        metrics_urls: Of each service's own Prometheus metrics.
     """
 
     collector_url: str
     orders_url: str
     collector: Child
     environment: Mapping[str, str]
+    metrics_urls: Mapping[str, str]
 
 
 def start_system(children: Children, broker: Broker, folder: Path, environment: Mapping[str, str]) -> System:
@@ -54,14 +56,18 @@ def start_system(children: Children, broker: Broker, folder: Path, environment: 
         settings.pop(variable, None)  # each service has its own name, and all have this broker
     started = {
         name: children.start(
-            name, [sys.executable, "-m", "orderflow", "serve", name, "--port", "0"], settings, tier=2
+            name,
+            [sys.executable, "-m", "orderflow", "serve", name, "--port", "0", "--metrics-port", "0"],
+            settings,
+            tier=2,
         )
         for name in SERVICES
     }
     for child in started.values():
         child.wait_for("has joined group")
-    orders_url = started["orders"].wait_for(r"(http://\S+?:\d+)")[1]
-    return System(url, orders_url, collector, settings)
+    orders_url = started["orders"].wait_for(r"listening on (http://\S+?:\d+)")[1]
+    metrics = {name: child.wait_for(r"metrics on (http://\S+)")[1] for name, child in started.items()}
+    return System(url, orders_url, collector, settings, metrics)
 
 
 def _start_collector(

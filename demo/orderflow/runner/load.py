@@ -1,0 +1,80 @@
+"""The demo's parts for a shop that runs elsewhere, in containers for example."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from itertools import count
+
+import httpx
+
+from orderflow.platform.settings import SettingsError, checked_namespace
+from orderflow.runner.broker import Broker, create_topics
+from orderflow.runner.errors import EXIT_OK, EXIT_UNREACHABLE, DemoError
+from orderflow.runner.placing import Customer
+from orderflow.runner.scenarios import plan
+
+_CYCLE_ORDERS = 3_000
+_AGAIN_SECONDS = 1.0
+
+
+def make_topics(environment: Mapping[str, str], seconds: float = 60.0) -> int:
+    """Create the topics on `KAFKA_BOOTSTRAP_SERVERS`, those that are missing; waits for the broker.
+
+    Returns:
+        0, or 3 if the broker isn't there within that time.
+
+    Raises:
+        SettingsError: No broker is given.
+    """
+    servers = environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
+    if not servers:
+        raise SettingsError("no broker given: set KAFKA_BOOTSTRAP_SERVERS to host:port")
+    broker = Broker(servers, checked_namespace(environment.get("ORDERFLOW_NAMESPACE", "")), embedded=False)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            create_topics(broker)
+        except DemoError as error:
+            if time.monotonic() > deadline:
+                print(f"orderflow: {error}", file=sys.stderr)
+                return error.exit_code
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            print("the topics are there", flush=True)
+            return EXIT_OK
+
+
+def place_for_ever(url: str, per_second: float, orders: int | None) -> int:
+    """Place the orders of the plan, again and again, until SIGTERM, SIGINT or so many are placed.
+
+    A shop that doesn't answer is asked again.
+
+    Returns:
+        0, or 3 if the shop refuses an order.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    plans = (item for _ in count() for item in plan(_CYCLE_ORDERS))
+    placed = 0
+    customer = Customer(url)
+    try:
+        while not stop.is_set() and placed != orders:
+            try:
+                customer.place(next(plans))
+            except DemoError as error:
+                print(f"orderflow: {error}", file=sys.stderr, flush=True)
+                if not isinstance(error.__context__, httpx.HTTPError):
+                    return EXIT_UNREACHABLE
+                stop.wait(_AGAIN_SECONDS)
+                continue
+            placed += 1
+            stop.wait(1 / per_second)
+    finally:
+        customer.close()
+    print(f"{placed} orders placed", flush=True)
+    return EXIT_OK
