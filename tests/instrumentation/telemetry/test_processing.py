@@ -233,3 +233,36 @@ def test_polls_that_bring_nothing_leave_no_span() -> None:
         pass
     assert [span.name for span in lab.spans] == ["poll orders", "commit orders"]
     assert [span.kind for span in lab.spans] == [SpanKind.CLIENT, SpanKind.CLIENT]
+
+
+@pytest.mark.parametrize("flags", ["00", "02"])
+def test_an_unsampled_trace_goes_on_under_its_own_ids(flags: str) -> None:
+    lab = Lab()
+    above = f"00-{'1' * 32}-{'2' * 16}-{flags}"
+    with lab.telemetry.processing(record([("traceparent", above.encode()), ("tracestate", b"a=1")])):
+        inner = lab.telemetry.sending("out")
+        context = trace.get_current_span().get_span_context()
+    assert context.trace_id == int("1" * 32, 16)
+    assert not context.trace_flags.sampled
+    assert header(inner.headers, "traceparent") == above
+    assert header(inner.headers, "tracestate") == "a=1"
+    assert lab.spans == ()
+
+
+def test_an_unsampled_trace_without_an_id_is_none() -> None:
+    lab = Lab()
+    above = f"00-{'0' * 32}-{'0' * 16}-00"
+    with lab.telemetry.processing(record([("traceparent", above.encode())])):
+        assert not trace.get_current_span().get_span_context().is_valid
+        inner = lab.telemetry.sending("out")
+    assert header(inner.headers, "traceparent") not in (None, above)
+
+
+def test_waiting_in_the_queue_is_observed_through_any_clients_record() -> None:
+    from instrumentation.fakes import aio_record, kafka_record
+
+    lab = Lab()
+    for consumed in (kafka_record(), aio_record()):
+        with lab.telemetry.processing(consumed):
+            pass
+    assert lab.value("flowtrail_queue_duration_seconds_count") == 2

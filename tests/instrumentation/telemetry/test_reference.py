@@ -1,0 +1,33 @@
+"""The reference is made of what the code uses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import flowtrail
+from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
+from flowtrail._reference import TABLES, headers_table, metrics_table, settings_table
+from flowtrail._telemetry import METRICS
+from flowtrail._telemetry.settings import SETTINGS
+
+
+def test_every_definition_is_in_its_table() -> None:
+    assert all(f"`{header.name}`" in headers_table() for header in WIRE_HEADERS)
+    assert all(f"`{alias}`" in headers_table() for alias in CORRELATION_ALIASES)
+    assert all(f"`{metric.name}`" in metrics_table() for metric in METRICS)
+    assert all(f"`{setting.name}`" in settings_table() for setting in SETTINGS)
+    for table in TABLES.values():
+        widths = {line.count(" | ") for line in table().splitlines() if line.startswith("|")}
+        assert len(widths) == 1
+
+
+def test_every_variable_that_telemetry_reads_is_declared() -> None:
+    folder = Path(flowtrail.__file__).parent / "_telemetry"
+    read = {
+        name
+        for path in folder.glob("*.py")
+        for name in re.findall(r"\"((?:FLOWTRAIL|OTEL)_[A-Z_]+)\"", path.read_text(encoding="utf-8"))
+    }
+    internal = {"OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"}  # only turns a shortcut off
+    assert read - internal == {setting.name for setting in SETTINGS}
