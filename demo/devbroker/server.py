@@ -23,6 +23,7 @@ from devbroker.codec import (
 from devbroker.schema import Api
 
 _LOG = logging.getLogger("devbroker")
+_TURNS_TO_ACCEPT = 4
 _SIZE_BYTES = 4
 _READ_AHEAD_BYTES = 1024 * 1024
 _TRACE_CHARACTERS = 500
@@ -78,12 +79,18 @@ class Server:
             timer.cancel()
         if self._listener is not None:
             self._listener.close()
+        # A connection that was being accepted when the listener closed turns up a turn of the loop later.
+        for _ in range(_TURNS_TO_ACCEPT):
+            await self._close_connections()
+        if self._listener is not None:
+            await self._listener.wait_closed()
+
+    async def _close_connections(self) -> None:
         serving = [connection.task for connection in self.connections]
         for connection in list(self.connections):
             connection.close()
         await asyncio.gather(*serving, return_exceptions=True)
-        if self._listener is not None:
-            await self._listener.wait_closed()
+        await asyncio.sleep(0)
 
     def _tick_at(self, group_id: str, when: float) -> None:
         timer = self._timers.get(group_id)
