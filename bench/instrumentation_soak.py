@@ -2,12 +2,13 @@
 
     python -m bench.instrumentation_soak
 
-Hostile headers: random sets of header names and bytes (a part of them lists that are no lists, values that are
-no bytes, duplicates, megabytes) are consumed, and published again with the same headers. Counted are exceptions
-that reach the caller and lists that were changed: both have to be 0.
+Hostile headers: random sets of header names and bytes (a part of them lists that are no lists,
+values that are no bytes, duplicates, megabytes) are consumed, and published again with the same
+headers. Counted are exceptions that reach the caller and lists that were changed: both have to be
+0.
 
-Memory: a million events are consumed, and each publishes another; the growth of the process's resident memory
-after the first tenth is reported.
+Memory: a million events are consumed, and each publishes another; the growth of the process's
+resident memory after the first tenth is reported.
 """
 
 from __future__ import annotations
