@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick check format lock servers clean
+.PHONY: help env demo test test-quick check format dashboards lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -29,6 +29,9 @@ check: env ## lint, types, import rules
 format: env ## put the code into its canonical layout
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+dashboards: env ## write dashboards/grafana/*.json anew from their source
+	@$(PY) -m dashboards.source
 
 bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/bench/NAME.json
 	@PYTHONPATH=tests:. $(PY) -m bench.$*
