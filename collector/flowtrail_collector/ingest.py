@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from flowtrail._headers import Envelope, read_headers
 from flowtrail._headers.structured import is_structured, read_structured
+from flowtrail_collector.arrival_labels import ArrivalLabels
 from flowtrail_collector.domain.dead_letters import read_dead_letter
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome, add_event, id_hash
@@ -75,6 +76,7 @@ class Ingest:
         self._store = store
         self._flows = flows
         self._time_seconds = time_seconds
+        self._arrival_labels = ArrivalLabels(store)
 
     def apply(self, records: Iterable[Incoming], advances: Sequence[Advance]) -> None:
         """Take in records and move the positions past them; all of it happens, or nothing.
@@ -106,7 +108,9 @@ class Ingest:
         kind = "dead_letter" if record.dead_letter else "event" if envelope.type else "unknown"
         batch.counts["collector_records", (kind,)] += 1
         if record.dead_letter:
-            _add_letter(record, envelope, batch)
+            letter = _letter_of(record, envelope)
+            batch.letters.append(letter)
+            batch.counts["dlq_arrivals", self._arrival_labels.of(letter)] += 1
         if envelope.type:
             event = _event_row(record, envelope)
             batch.events.append(event)
@@ -201,20 +205,15 @@ def _trace_context(traceparent: str | None) -> tuple[str | None, str | None]:
     return parts[1].lower(), parts[2].lower()
 
 
-def _add_letter(record: Incoming, envelope: Envelope, batch: _Batch) -> None:
-    letter = read_dead_letter(record.headers)
-    batch.letters.append(
-        DeadLetterRecord(
-            record.topic,
-            record.partition,
-            record.offset,
-            record.timestamp_ms,
-            envelope.id,
-            envelope.type,
-            envelope.subject,
-            envelope.correlation_id,
-            letter,
-        )
+def _letter_of(record: Incoming, envelope: Envelope) -> DeadLetterRecord:
+    return DeadLetterRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+        envelope.id,
+        envelope.type,
+        envelope.subject,
+        envelope.correlation_id,
+        read_dead_letter(record.headers),
     )
-    labels = (record.topic, letter.topic or "", letter.group or "", letter.error_type or "")
-    batch.counts["dlq_arrivals", labels] += 1

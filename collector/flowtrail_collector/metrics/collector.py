@@ -52,7 +52,7 @@ class CollectorMetrics:
             "Records read: events, dead letters, and without a type.",
             labels=["kind"],
         )
-        counts = self._store.saga_figures().counts
+        counts = self._store.counters("collector_")
         for kind in _RECORD_KINDS:
             records.add_metric([kind], counts.get(("collector_records", (kind,)), 0))
         yield records

@@ -134,7 +134,7 @@ class SagaFigures:
     """Everything the saga metrics show, as of one moment.
 
     Attributes:
-        counts: All counters.
+        counts: Counters whose name begins with `saga_`.
         open_steps: (flow, step, open instances, since when the oldest waits in ms), of started instances.
         open_by_flow: (flow, `open` | `partial` | `stuck` | `uncompensated`, instances).
     """
@@ -201,6 +201,10 @@ class Store(Protocol):
 
     def saga_figures(self) -> SagaFigures:
         """Counters and open instances, consistent with each other."""
+        ...
+
+    def counters(self, prefix: str) -> Counts:
+        """The counters whose name begins with `prefix`."""
         ...
 
     def pending_dead_letters(self) -> list[tuple[str, str, str, int, int | None]]:

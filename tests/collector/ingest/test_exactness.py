@@ -123,16 +123,13 @@ def collector(*arguments):
         process.communicate()
 
 
-def figures(path):
+def counted(path):
     database = Database(path)
     try:
-        return SqliteStore(database).saga_figures()
+        store = SqliteStore(database)
+        now, arrivals = store.saga_figures(), store.counters("dlq_arrivals")
     finally:
         database.close()
-
-
-def counted(path):
-    now = figures(path)
     kinds = {kind: count for _, kind, count in now.open_by_flow}
     found = {labels[1]: value for (name, labels), value in now.counts.items() if name == "saga_ended"}
     return {
@@ -141,7 +138,7 @@ def counted(path):
         "duplicates": now.counts.get(("saga_duplicate_events", ("orders",)), 0),
         "open": kinds.get("open", 0),
         "partial": kinds.get("partial", 0),
-        "dead letters": sum(v for (name, _), v in now.counts.items() if name == "dlq_arrivals"),
+        "dead letters": sum(arrivals.values()),
     }
 
 

@@ -111,7 +111,7 @@ class SqliteStore:
     def saga_figures(self) -> SagaFigures:
         """See `Store.saga_figures`."""
         with self._database.read() as connection:
-            counts = connection.execute("SELECT name, labels, value FROM counters").fetchall()
+            counts = _counters(connection, "saga_")
             waiting = connection.execute(_WAITING).fetchall()
             open_rows = connection.execute(_OPEN).fetchall()
         steps: dict[tuple[str, str], tuple[int, int]] = {}
@@ -121,10 +121,15 @@ class SqliteStore:
                 steps[flow, step] = (known + count, min(oldest, since))
         kinds = ("open", "partial", "stuck", "uncompensated")
         return SagaFigures(
-            {(name, tuple(json.loads(labels))): value for name, labels, value in counts},
+            counts,
             [(flow, step, count, since) for (flow, step), (count, since) in steps.items()],
             [(flow, kind, int(n)) for flow, *sums in open_rows for kind, n in zip(kinds, sums, strict=True)],
         )
+
+    def counters(self, prefix: str) -> Counts:
+        """See `Store.counters`."""
+        with self._database.read() as connection:
+            return _counters(connection, prefix)
 
     def pending_dead_letters(self) -> list[tuple[str, str, str, int, int | None]]:
         """See `Store.pending_dead_letters`."""
@@ -141,6 +146,13 @@ class SqliteStore:
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:
             return connection.execute(statement, values).fetchall()
+
+
+def _counters(connection: sqlite3.Connection, prefix: str) -> Counts:
+    rows = connection.execute(
+        "SELECT name, labels, value FROM counters WHERE name >= ? AND name < ?", (prefix, prefix + "\uffff")
+    )
+    return {(name, tuple(json.loads(labels))): value for name, labels, value in rows}
 
 
 def _letter_row(record: DeadLetterRecord) -> tuple[object, ...]:

@@ -1,0 +1,108 @@
+"""The store's contract on SQLite, and what is SQLite's own."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+import pytest
+
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.errors import StoreError
+from storekit import StoreContract
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture
+    def opened(self, tmp_path):
+        databases = []
+
+        def open_store():
+            databases.append(Database(tmp_path / "store.sqlite"))
+            return SqliteStore(databases[-1])
+
+        yield open_store
+        for database in databases:
+            database.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    path = tmp_path / "store.sqlite"
+    Database(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE schema_versions SET version = 99 WHERE part = 'core'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match=r"newer flowtrail \(core schema 99\): upgrade"):
+        Database(path)
+
+
+def test_a_file_that_is_something_else_is_refused(tmp_path):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(b"something else altogether, long enough to be looked at. " * 50)
+    with pytest.raises(StoreError, match=r"store\.sqlite"):
+        Database(path)
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="store"):
+        Database(tmp_path)
+
+
+def test_a_store_that_cannot_be_written_says_so_and_changes_nothing(tmp_path):
+    database = Database(tmp_path / "store.sqlite")
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO counters VALUES ('a', '[]', 1)")
+    # The disk is full: SQLite isn't given one more page.
+    database._writer.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(StoreError, match="full"), database.transaction() as connection:  # noqa: PT012
+        connection.execute("UPDATE counters SET value = 2")
+        connection.executemany(
+            "INSERT INTO counters VALUES (?, '[]', 1)", [(f"{n}" * 1000,) for n in range(3_000)]
+        )
+    with database.read() as connection:
+        assert connection.execute("SELECT name, value FROM counters").fetchall() == [("a", 1)]
+    database._writer.execute("PRAGMA max_page_count = 1000000")
+    with database.transaction() as connection:
+        connection.execute("UPDATE counters SET value = 3")
+    database.close()
+
+
+def test_readers_see_one_moment_and_do_not_wait_for_the_writer(tmp_path):
+    database = Database(tmp_path / "store.sqlite")
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO counters VALUES ('a', '[]', 1)")
+    with database.read() as reader:
+        assert reader.execute("SELECT value FROM counters").fetchone() == (1,)
+        with database.transaction() as connection:
+            connection.execute("UPDATE counters SET value = 2")
+        assert reader.execute("SELECT value FROM counters").fetchone() == (1,)
+    with database.read() as reader:
+        assert reader.execute("SELECT value FROM counters").fetchone() == (2,)
+        with pytest.raises(sqlite3.OperationalError):
+            reader.execute("UPDATE counters SET value = 9")
+    database.close()
+
+
+def test_writers_take_turns(tmp_path):
+    database = Database(tmp_path / "store.sqlite")
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO counters VALUES ('a', '[]', 0)")
+
+    def count():
+        for _ in range(50):
+            with database.transaction() as connection:
+                (value,) = connection.execute("SELECT value FROM counters").fetchone()
+                connection.execute("UPDATE counters SET value = ?", (value + 1,))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        assert connection.execute("SELECT value FROM counters").fetchone() == (200,)
+    assert database.size_bytes() > 0
+    database.close()
+    assert not list(tmp_path.glob("*-wal"))

@@ -1,0 +1,184 @@
+"""What every store must do, as one suite: a subclass has a fixture `opened` that opens the store anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowtrail_collector.domain.dead_letters import DeadLetter
+from flowtrail_collector.domain.sagas import Outcome
+from flowtrail_collector.errors import FencedError
+from flowtrail_collector.ports.store import Advance, DeadLetterRecord, EventRow, Position, SagaKey, SagaRecord
+
+LONG = 2**63 - 1
+EVENT = EventRow(
+    topic="orders",
+    partition=0,
+    offset=1,
+    event_id="e1",
+    type="OrderPlaced",
+    source="/orders",
+    subject="o1",
+    sequence=1,
+    correlation_id="f1",
+    causation_id=None,
+    time_ms=1,
+    timestamp_ms=2,
+    trace_id="t",
+    span_id="s",
+    dataschema=None,
+    key="k",
+    dead_letter=False,
+)
+SAGA = SagaRecord(
+    flow="orders",
+    key="f1",
+    subject="o1",
+    started_ms=1_000,
+    updated_ms=2_000,
+    waiting=("charge", "pack"),
+    waiting_since_ms=1_500,
+    next_deadline_ms=9_000,
+    breached=("charge",),
+    conflict=True,
+    not_undone=True,
+    completed_late=True,
+    events={1: (1_000, "OrderPlaced", 0), -(2**63): (2**62, "Größe" * 40, LONG)},
+)
+LETTER = DeadLetterRecord(
+    "orders.dlq", 0, 5, 7_000, "e1", "OrderPlaced", "o1", "f1", DeadLetter("own", "orders", group="billing")
+)
+
+
+class Boom(Exception):
+    """Raised in the middle of a unit."""
+
+
+class StoreContract:
+    """See the module."""
+
+    @pytest.fixture
+    def store(self, opened):
+        return opened()
+
+    def test_an_empty_store(self, store):
+        assert store.positions() == {}
+        assert store.pending_dead_letters() == []
+        figures = store.saga_figures()
+        assert (list(figures.open_steps), list(figures.open_by_flow)) == ([], [])
+        assert dict(store.counters("")) == {}
+        assert store.size_bytes() >= 0
+        with store.unit() as unit:
+            assert unit.load_sagas([SagaKey("orders", "f1")]) == {}
+            assert unit.due_sagas(LONG, 10) == []
+
+    def test_an_instance_comes_back_as_it_was(self, store, opened):
+        with store.unit() as unit:
+            unit.save_sagas([SAGA, SagaRecord("orders", "empty")])
+        with opened().unit() as unit:
+            found = unit.load_sagas([SagaKey("orders", key) for key in ("f1", "empty", "unknown")])
+        assert found == {
+            SagaKey("orders", "f1"): SAGA,
+            SagaKey("orders", "empty"): SagaRecord("orders", "empty"),
+        }
+
+    def test_the_same_key_in_two_flows_is_two_instances(self, store):
+        with store.unit() as unit:
+            unit.save_sagas([SagaRecord("a", "k", subject="1"), SagaRecord("b", "k", subject="2")])
+            found = unit.load_sagas([SagaKey("a", "k"), SagaKey("b", "k")])
+        assert {key.flow: saga.subject for key, saga in found.items()} == {"a": "1", "b": "2"}
+
+    def test_saving_again_replaces(self, store):
+        with store.unit() as unit:
+            unit.save_sagas([SagaRecord("a", "k")])
+            unit.save_sagas([SagaRecord("a", "k", outcome=Outcome.COMPLETED, ended_ms=5)])
+            (found,) = unit.load_sagas([SagaKey("a", "k")]).values()
+        assert (found.outcome, found.ended_ms) == (Outcome.COMPLETED, 5)
+
+    def test_due_instances_the_most_urgent_first(self, store):
+        with store.unit() as unit:
+            unit.save_sagas(
+                SagaRecord("a", str(due), next_deadline_ms=due) for due in (5_000, 1_000, 9_000, 3_000)
+            )
+            unit.save_sagas([SagaRecord("a", "never")])
+            assert [saga.key for saga in unit.due_sagas(5_000, 10)] == ["1000", "3000", "5000"]
+            assert [saga.key for saga in unit.due_sagas(5_000, 2)] == ["1000", "3000"]
+
+    def test_counters_add_up(self, store, opened):
+        for value in (1, 2, 0.5):
+            with store.unit() as unit:
+                unit.count({("saga_started", ("a",)): value, ("b", ('quote"', "ü", "")): 1})
+        started, other = ("saga_started", ("a",)), ("b", ('quote"', "ü", ""))
+        assert dict(opened().counters("")) == {started: 3.5, other: 3}
+        assert dict(opened().counters("saga_")) == dict(opened().saga_figures().counts) == {started: 3.5}
+        assert dict(opened().counters("sagas")) == {}
+
+    def test_positions_are_a_fence(self, store, opened):
+        with store.unit() as unit:
+            unit.advance([Advance("orders", 0, None, 10, 1_000), Advance("orders", 1, None, 0, 0)])
+        assert opened().positions() == {("orders", 0): Position(10, 1_000), ("orders", 1): Position(0, 0)}
+        other = opened()
+        with other.unit() as unit:
+            unit.advance([Advance("orders", 0, 10, 20, 2_000)])
+        for wrong in (None, 10, 21):
+            with pytest.raises(FencedError, match="orders-0 stands at 20"), store.unit() as unit:  # noqa: PT012
+                unit.count({("x", ()): 1})
+                unit.advance([Advance("orders", 1, 0, 5, 0), Advance("orders", 0, wrong, 30, 3_000)])
+        assert store.positions() == {("orders", 0): Position(20, 2_000), ("orders", 1): Position(0, 0)}
+        assert dict(store.counters("")) == {}
+
+    def test_positions_of_topics_that_are_gone(self, store):
+        with store.unit() as unit:
+            unit.advance([Advance(topic, n, None, 1, 1) for topic in ("a", "b") for n in (0, 1)])
+        store.forget_positions(["a", "unknown"])
+        assert set(store.positions()) == {("b", 0), ("b", 1)}
+
+    def test_all_or_nothing(self, store):
+        def fill(unit):
+            unit.advance([Advance("orders", 0, None, 10, 1_000)])
+            unit.add_events([EVENT])
+            unit.save_sagas([SAGA])
+            unit.add_dead_letters([LETTER])
+            unit.count({("a", ()): 1})
+
+        with pytest.raises(Boom), store.unit() as unit:  # noqa: PT012
+            fill(unit)
+            raise Boom
+        self.test_an_empty_store(store)
+        with store.unit() as unit:
+            fill(unit)
+        assert store.positions()
+        assert dict(store.counters("")) == {("a", ()): 1}
+        assert len(store.pending_dead_letters()) == 1
+
+    def test_open_instances(self, store):
+        with store.unit() as unit:
+            unit.save_sagas(
+                [
+                    SagaRecord("a", "1", started_ms=1, waiting=("x", "y"), waiting_since_ms=50),
+                    SagaRecord("a", "2", started_ms=1, waiting=("x",), waiting_since_ms=40, breached=("x",)),
+                    SagaRecord("a", "3", started_ms=1, not_undone=True),
+                    SagaRecord("a", "4"),
+                    SagaRecord("a", "5", started_ms=1, outcome=Outcome.FAILED),
+                    SagaRecord("b", "6", started_ms=1, waiting=("x",), waiting_since_ms=60),
+                ]
+            )
+        figures = store.saga_figures()
+        assert sorted(figures.open_steps) == [("a", "x", 2, 40), ("a", "y", 1, 50), ("b", "x", 1, 60)]
+        assert {entry for entry in figures.open_by_flow if entry[2]} == {
+            ("a", "open", 3),
+            ("a", "partial", 1),
+            ("a", "stuck", 1),
+            ("a", "uncompensated", 1),
+            ("b", "open", 1),
+        }
+
+    def test_dead_letters_are_kept_once(self, store):
+        later = LETTER._replace(offset=6, timestamp_ms=9_000)
+        unknown = LETTER._replace(partition=1, letter=DeadLetter(), timestamp_ms=None)
+        for _ in range(2):
+            with store.unit() as unit:
+                unit.add_dead_letters([LETTER, later, unknown])
+        assert sorted(store.pending_dead_letters()) == [
+            ("orders.dlq", "", "", 1, None),
+            ("orders.dlq", "orders", "billing", 2, 7_000),
+        ]
