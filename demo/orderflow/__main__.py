@@ -49,7 +49,10 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("ORDERFLOW_METRICS_PORT") or None,
         help="Prometheus port, 0 for a free one; also ORDERFLOW_METRICS_PORT (default: none)",
     )
-    commands.add_parser("topics", help="create the topics, waiting up to a minute for the broker")
+    topics = commands.add_parser("topics", help="create the topics, those that are missing")
+    topics.add_argument(
+        "--wait", type=float, default=60.0, help="seconds to wait for the broker (default: %(default)s)"
+    )
     load = commands.add_parser("load", help="place orders in a shop that is there, until stopped")
     load.add_argument(
         "--url",
@@ -97,10 +100,10 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(settings, Listening(options.host, options.port, options.metrics_port))
 
 
-def _topics(_: argparse.Namespace) -> int:
+def _topics(options: argparse.Namespace) -> int:
     from orderflow.runner.load import make_topics
 
-    return make_topics(os.environ)
+    return make_topics(os.environ, options.wait)
 
 
 def _load(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ _CYCLE_ORDERS = 3_000
 _AGAIN_SECONDS = 1.0
 
 
-def make_topics(environment: Mapping[str, str], seconds: float = 60.0) -> int:
+def make_topics(environment: Mapping[str, str], seconds: float) -> int:
     """Create the topics on `KAFKA_BOOTSTRAP_SERVERS`, those that are missing; waits for the broker.
 
     Returns:
