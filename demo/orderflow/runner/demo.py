@@ -206,6 +206,9 @@ class _Run:
             f"  metrics        {' '.join(system.metrics_urls.values())}\n"
             f"  logs, state    {self._folder}"
         )
-        while True:
-            self._children.check()
-            time.sleep(_LOOK_SECONDS)
+        try:
+            while True:
+                self._children.check()
+                time.sleep(_LOOK_SECONDS)
+        except Interrupted:
+            return  # that is how this ends; what the demo has found stays its result

@@ -62,7 +62,7 @@ def test_topics_then_orders_with_metrics_then_load(devbroker, tmp_path):
         def sent():
             with urllib.request.urlopen(metrics, timeout=10) as page:
                 text = page.read().decode()
-            return ("messaging_client_sent_messages_total" in text and "OrderPlaced" in text) or "7.0" in text
+            return re.search(r"^messaging_client_sent_messages_total\{.*\} 7\.0$", text, re.MULTILINE)
 
         assert wait_for(sent, 20)
 

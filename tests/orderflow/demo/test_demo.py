@@ -1,11 +1,13 @@
 """The whole demo, as `make demo` runs it."""
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from functools import partial
 from pathlib import Path
 
@@ -142,6 +144,22 @@ def test_ctrl_c_stops_everything_at_any_moment(tmp_path, moment):
     assert errors == "\nstopped by SIGINT; nothing is left running\n"
     assert own_processes(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
+    process = subprocess.Popen(
+        command("--orders", "6", "--rate", "20", "--keep"),
+        env={**environment(tmp_path), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    orders = re.search(r"http\S+", read_until(process, "POST orders"))
+    assert orders is not None
+    with urllib.request.urlopen(orders[0] + "/ORD-000001", timeout=10) as answer:
+        assert json.load(answer)["order_id"] == "ORD-000001"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert own_processes(tmp_path) == []
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
