@@ -6,23 +6,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from flowtrail._context import current_flow
 from flowtrail._event import Event
-from flowtrail._record import RecordLike
-from flowtrail._telemetry import ProcessingBatch, Telemetry
+from flowtrail._record import Record, RecordLike
+from flowtrail._telemetry import Processing, ProcessingBatch, Telemetry
 from flowtrail._telemetry.processing import Decode
 
 
 @contextmanager
 def process(
-    telemetry: Telemetry, record: RecordLike, *, group: str | None = None, decode: Decode | None = None
+    telemetry: Telemetry, record: Any, *, group: str | None = None, decode: Decode | None = None
 ) -> Iterator[Event[Any]]:
     """Run a block as the handling of a record.
 
     Inside, the process span is current, publications inherit the flow, `current_event` returns the event.
+    In the loop of a wrapped or patched consumer the handling is open already; then there is no second span.
 
     Args:
         telemetry: Where to report.
-        record: Any client's record, or a `Record`.
+        record: The record of any client, a confluent-kafka message, or a `Record`.
         group: Consumer group, for spans and metrics.
         decode: Makes the event's data; without it the data is the record's value.
 
@@ -32,16 +34,49 @@ def process(
     Raises:
         DecodeError: The payload isn't what it should be; raised inside the span.
     """
-    with telemetry.processing(record, group=group, decode=decode) as processing:
+    handled = as_record(record)
+    flow: Any = current_flow()
+    if isinstance(flow, Processing) and _same(flow.record, handled):
+        try:
+            yield flow.decoded(decode)
+        except BaseException as error:
+            flow.fail(error)
+            raise
+        return
+    with telemetry.processing(handled, group=group, decode=decode) as processing:
         yield processing.event
 
 
 def process_batch(
     telemetry: Telemetry,
-    records: Sequence[RecordLike],
+    records: Sequence[Any],
     *,
     group: str | None = None,
     decode: Decode | None = None,
 ) -> ProcessingBatch:
-    """Run a block as the handling of several records; see `ProcessingBatch`."""
-    return telemetry.processing_batch(records, group=group, decode=decode)
+    """Run a block as the handling of several records of any client; see `ProcessingBatch`."""
+    # Iterating the list that a wrapped consumer polled would open each record's own handling.
+    plain = [as_record(record) for record in list.__iter__(records)] if isinstance(records, list) else None
+    handled = plain if plain is not None else [as_record(record) for record in records]
+    return telemetry.processing_batch(handled, group=group, decode=decode)
+
+
+def as_record(record: Any) -> RecordLike:
+    """The record of any client as one with attributes: confluent-kafka's messages have methods."""
+    if not callable(record.topic):
+        known: RecordLike = record
+        return known
+    kind, stamp = record.timestamp()
+    return Record(
+        record.topic(),
+        record.partition(),
+        record.offset(),
+        stamp if kind and stamp >= 0 else None,
+        record.key(),
+        record.value(),
+        record.headers() or (),
+    )
+
+
+def _same(one: RecordLike, other: RecordLike) -> bool:
+    return (one.topic, one.partition, one.offset) == (other.topic, other.partition, other.offset)

@@ -103,6 +103,16 @@ class Processing:
             )
         return self._event
 
+    def decoded(self, decode: Decode | None) -> Event[Any]:
+        """The event with data made by this function, for whoever handles it in an outer loop's handling.
+
+        Raises:
+            DecodeError: The payload isn't what it should be (or whatever else `decode` raises).
+        """
+        if decode is not None and self._decode is not decode:
+            self._decode, self._event = decode, None
+        return self.event
+
     def fail(self, error: BaseException) -> None:
         """Mark it as failed although no exception leaves the block; the last call counts."""
         self._error = error

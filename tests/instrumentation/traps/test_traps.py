@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +16,7 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from flowtrail._context import capture, current_event, restore
+from flowtrail._process import process, process_batch
 from flowtrail._wrap import wrap_consumer, wrap_producer
 from instrumentation.fakes import (
     FakeAioConsumer,
@@ -425,3 +428,39 @@ def test_a_failure_inside_the_instrumentation_stays_inside(monkeypatch: pytest.M
     consumer = wrap_consumer(lab.telemetry, FakeConsumer([kafka_record(FLOW)]))
     assert [consumed.offset for consumed in consumer] == [0]
     assert lab.value("flowtrail_internal_errors_total") == 2
+
+
+def test_a_block_inside_the_loop_adds_no_second_span() -> None:
+    lab = Lab()
+    consumer = wrap_consumer(lab.telemetry, FakeConsumer([kafka_record(FLOW, value=b'{"a":1}')]))
+    for consumed in consumer:
+        with process(lab.telemetry, consumed, decode=lambda _envelope, value: json.loads(value)) as event:
+            assert event.data == {"a": 1}
+            assert current_event() is event
+    assert len(lab.spans) == 1
+
+
+def test_a_block_inside_the_loop_records_what_the_loop_swallows() -> None:
+    lab = Lab()
+    consumer = wrap_consumer(lab.telemetry, FakeConsumer([kafka_record(FLOW), kafka_record(FLOW, 1)]))
+    for consumed in consumer:
+        with contextlib.suppress(ValueError), process(lab.telemetry, consumed):
+            raise ValueError("swallowed")
+    assert [span.status.status_code for span in lab.spans] == [StatusCode.ERROR] * 2
+
+
+def test_confluent_messages_are_records_too() -> None:
+    lab = Lab()
+    with process(lab.telemetry, FakeMessage(FLOW, 3), group="g") as event:
+        assert (event.id, event.correlation_id, event.offset, event.key) == ("e1", "flow", 3, b"k")
+    with process_batch(lab.telemetry, [FakeMessage(FLOW, 4), FakeMessage(FLOW, 5)]) as batch:
+        assert [event.offset for event in batch.events()] == [4, 5]
+
+
+def test_a_polled_list_as_a_batch_has_one_span() -> None:
+    lab = Lab()
+    consumer = wrap_consumer(lab.telemetry, FakeConsumer([kafka_record(FLOW, n) for n in range(3)]))
+    for records in consumer.poll().values():
+        with process_batch(lab.telemetry, records) as batch:
+            assert len(batch) == 3
+    assert [span.name for span in lab.spans] == ["poll orders", "process orders"]
