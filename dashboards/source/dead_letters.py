@@ -1,0 +1,139 @@
+"""What died on the way?"""
+
+from __future__ import annotations
+
+from dashboards.source.dashboard import Dashboard, query_variable
+from dashboards.source.panels import (
+    ANY_IS_BAD,
+    NEUTRAL,
+    RED,
+    YELLOW,
+    Column,
+    Query,
+    Row,
+    lines,
+    stat,
+    steps,
+    table,
+)
+from dashboards.source.queries import DeadLetters as Q
+from dashboards.source.shared import (
+    CONSOLE_LINK,
+    CONSOLE_VARIABLE,
+    GROUP_LABEL,
+    RUNBOOKS_LINK,
+    TROUBLE,
+    to_console,
+)
+
+_AGE = steps((3600, YELLOW), (86400, RED))
+_LETTERS = to_console("These dead letters in the console", f"/dead-letters?group={GROUP_LABEL}")
+
+DEAD_LETTERS = Dashboard(
+    uid="flowtrail-dead-letters",
+    title="flowtrail / Dead letters",
+    description="What was given up: how much waits for a decision, since when, from whom and why.",
+    up_metric="flowtrail_collector_info",
+    variables=(
+        # Not every dead letter tells its group or topic, so ".*", which fits an empty label too.
+        query_variable("group", "Group", "label_values(flowtrail_dlq_pending, group)") | {"allValue": ".*"},
+        query_variable("topic", "Source topic", "label_values(flowtrail_dlq_pending, source_topic)")
+        | {"allValue": ".*"},
+        CONSOLE_VARIABLE,
+    ),
+    links=(CONSOLE_LINK, RUNBOOKS_LINK),
+    panels=(
+        stat(
+            "Pending",
+            "Dead letters neither sent again nor dismissed.",
+            Q.PENDING,
+            "short",
+            TROUBLE,
+            links=[to_console("Dead letters in the console", "/dead-letters?state=pending")],
+            size=(6, 4),
+        ),
+        stat("Oldest", "Age of the oldest pending dead letter.", Q.OLDEST, "s", _AGE, size=(6, 4)),
+        stat(
+            "Arrived",
+            "Dead letters that arrived in this time range. The first of a kind isn't in it: nothing is"
+            " known of"
+            " its kind before, so nothing rose.",
+            Q.ARRIVED,
+            "short",
+            ANY_IS_BAD,
+            size=(6, 4),
+        ),
+        stat(
+            "Retained",
+            "Records in all dead letter topics, those already dealt with included.",
+            Q.RETAINED,
+            "short",
+            NEUTRAL,
+            size=(6, 4),
+        ),
+        Row("Waiting for a decision"),
+        lines(
+            "Pending",
+            "Dead letters neither sent again nor dismissed.",
+            [Query(Q.PENDING_OVER_TIME, "{{group}} {{source_topic}}")],
+            "short",
+            TROUBLE,
+            links=[_LETTERS],
+        ),
+        lines(
+            "Age of the oldest",
+            "Age of the oldest pending dead letter.",
+            [Query(Q.OLDEST_OVER_TIME, "{{group}} {{source_topic}}")],
+            "s",
+            _AGE,
+            show_thresholds=True,
+            links=[_LETTERS],
+        ),
+        table(
+            "By origin",
+            "Pending dead letters by where they came from and who gave them up.",
+            [
+                Column("Source topic", label="source_topic", unit="string"),
+                Column(
+                    "Group",
+                    label="group",
+                    unit="string",
+                    links=[
+                        to_console(
+                            "These dead letters in the console",
+                            "/dead-letters?group=${__data.fields.Group:percentencode}",
+                        )
+                    ],
+                ),
+                Column("Dead letter topic", label="topic", unit="string"),
+                Column("Pending", Q.TABLE_PENDING, thresholds=TROUBLE),
+                Column("Oldest", Q.TABLE_OLDEST, unit="s", thresholds=_AGE),
+            ],
+            sort_by="Pending",
+        ),
+        Row("Arrivals"),
+        lines(
+            "Arrivals by group",
+            "Dead letters that arrive, per second, by the group that gave them up.",
+            [Query(Q.ARRIVALS_BY_GROUP, "{{group}} {{source_topic}}")],
+            "mps",
+            ANY_IS_BAD,
+            size=(8, 8),
+        ),
+        lines(
+            "Arrivals by error",
+            "Dead letters that arrive, per second, by type of error.",
+            [Query(Q.ARRIVALS_BY_ERROR, "{{error_type}}")],
+            "mps",
+            ANY_IS_BAD,
+            size=(8, 8),
+        ),
+        lines(
+            "Retained by topic",
+            "Records in each dead letter topic.",
+            [Query(Q.RETAINED_BY_TOPIC, "{{topic}}")],
+            "short",
+            size=(8, 8),
+        ),
+    ),
+)

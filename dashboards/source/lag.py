@@ -1,0 +1,207 @@
+"""Who is behind?"""
+
+from __future__ import annotations
+
+from dashboards.source.dashboard import Dashboard
+from dashboards.source.panels import (
+    ANY_IS_BAD,
+    NEUTRAL,
+    ORANGE,
+    RED,
+    YELLOW,
+    Column,
+    Query,
+    Row,
+    lines,
+    stat,
+    states,
+    steps,
+    table,
+)
+from dashboards.source.queries import Lag as Q
+from dashboards.source.shared import (
+    CONSOLE_LINK,
+    CONSOLE_VARIABLE,
+    GROUP_LABEL,
+    GROUP_VARIABLE,
+    LAG_SECONDS,
+    RUNBOOKS_LINK,
+    STATUS_COLORS,
+    STATUS_WORDS,
+    TOPIC_VARIABLE,
+    TROUBLE,
+    to_console,
+)
+
+_GROUP_LINK = to_console("Group in the console", f"/lag?group={GROUP_LABEL}")
+
+LAG = Dashboard(
+    uid="flowtrail-lag",
+    title="flowtrail / Consumer lag",
+    description="Who is behind, by how many records, for how long, and whether it gets better or worse.",
+    up_metric="flowtrail_collector_info",
+    variables=(GROUP_VARIABLE, TOPIC_VARIABLE, CONSOLE_VARIABLE),
+    links=(CONSOLE_LINK, RUNBOOKS_LINK),
+    panels=(
+        stat("Groups", "Consumer groups shown.", Q.GROUPS, "short", NEUTRAL),
+        stat(
+            "In trouble",
+            "Groups that fall behind, stand still, have stopped, lose records or are past the end.",
+            Q.IN_TROUBLE,
+            "short",
+            TROUBLE,
+        ),
+        stat(
+            "Longest wait",
+            "How long the oldest unread record of any group has waited.",
+            Q.WORST_SECONDS,
+            "s",
+            LAG_SECONDS,
+        ),
+        stat("Behind", "Unread records of all groups together.", Q.TOTAL, "short", NEUTRAL),
+        stat(
+            "Lost",
+            "Records that retention removed before a group had read them, in this time range.",
+            Q.LOST,
+            "short",
+            ANY_IS_BAD,
+        ),
+        stat(
+            "Age of the figures",
+            "When the collector last looked at the groups; older ones are shown until it can look again.",
+            Q.AGE,
+            "s",
+            steps((30, YELLOW), (120, RED)),
+        ),
+        states(
+            "Status",
+            "What the lag means, judged by how a group behaves over a window rather than by a threshold.",
+            Query(Q.STATUS, "{{group}}"),
+            STATUS_WORDS,
+            STATUS_COLORS,
+            links=[_GROUP_LINK],
+        ),
+        Row("Groups"),
+        lines(
+            "Records behind",
+            "Records between a group's committed offsets and the ends of its partitions.",
+            [Query(Q.MESSAGES, "{{group}}")],
+            "short",
+            links=[_GROUP_LINK],
+        ),
+        lines(
+            "Longest wait",
+            "How long a group's oldest unread record has waited.",
+            [Query(Q.SECONDS, "{{group}}")],
+            "s",
+            LAG_SECONDS,
+            show_thresholds=True,
+            links=[_GROUP_LINK],
+        ),
+        lines(
+            "Members",
+            "Members of each group; 0 means that nobody reads.",
+            [Query(Q.MEMBERS, "{{group}}")],
+            "short",
+            size=(8, 8),
+        ),
+        lines(
+            "Partitions without a commit",
+            "Partitions that a member holds and has never committed: their lag isn't known.",
+            [Query(Q.UNCOMMITTED, "{{group}}")],
+            "short",
+            TROUBLE,
+            size=(8, 8),
+        ),
+        lines(
+            "Commits for nothing",
+            "Commits for partitions that no longer exist.",
+            [Query(Q.ORPHANED, "{{group}}")],
+            "short",
+            TROUBLE,
+            size=(8, 8),
+        ),
+        Row("Topics"),
+        lines(
+            "Records behind, by topic",
+            "Records that a group has not read of a topic.",
+            [Query(Q.TOPIC_MESSAGES, "{{group}}: {{topic}}")],
+            "short",
+            links=[_GROUP_LINK],
+        ),
+        lines(
+            "Longest wait, by topic",
+            "How long a group's oldest unread record of a topic has waited.",
+            [Query(Q.TOPIC_SECONDS, "{{group}}: {{topic}}")],
+            "s",
+            LAG_SECONDS,
+            show_thresholds=True,
+            links=[_GROUP_LINK],
+        ),
+        lines(
+            "Read",
+            "Records that a group commits, per second.",
+            [Query(Q.READ, "{{group}}: {{topic}}")],
+            "mps",
+            size=(8, 8),
+        ),
+        lines(
+            "Written",
+            "Records that are written to a topic, per second.",
+            [Query(Q.WRITTEN, "{{topic}}")],
+            "mps",
+            size=(8, 8),
+        ),
+        lines(
+            "Time to catch up",
+            "At present rates. A group that never will isn't drawn: its status says that it falls behind.",
+            [Query(Q.CATCH_UP, "{{group}}: {{topic}}")],
+            "s",
+            size=(8, 8),
+        ),
+        Row("Retention"),
+        lines(
+            "Margin to retention",
+            "Records between the earliest one retained and the group's commit nearest to it. When this"
+            " reaches 0"
+            " while the group is behind, it loses records.",
+            [Query(Q.MARGIN, "{{group}}: {{topic}}")],
+            "short",
+        ),
+        lines(
+            "Lost to retention",
+            "Records that retention removed before the group had read them, in this time range.",
+            [Query(Q.LOST_OVER_TIME, "{{group}}: {{topic}}")],
+            "short",
+            ANY_IS_BAD,
+        ),
+        Row("Partitions"),
+        table(
+            "Partitions",
+            "The fifty partitions that are furthest behind, in records or in time.",
+            [
+                Column(
+                    "Group",
+                    label="group",
+                    unit="string",
+                    links=[
+                        to_console("Group in the console", "/lag?group=${__data.fields.Group:percentencode}")
+                    ],
+                ),
+                Column("Topic", label="topic", unit="string"),
+                Column("Partition", label="partition", unit="string"),
+                Column("Records behind", Q.PARTITION_LAG),
+                Column("Longest wait", Q.PARTITION_SECONDS, unit="s", thresholds=LAG_SECONDS),
+                Column(
+                    "Status",
+                    Q.PARTITION_STATUS,
+                    unit="none",
+                    thresholds=steps((1, YELLOW), (2, ORANGE), (3, RED)),
+                    mappings=STATUS_WORDS,
+                ),
+            ],
+            sort_by="Records behind",
+            size=(24, 10),
+        ),
+    ),
+)

@@ -1,0 +1,178 @@
+"""Is every flow healthy?"""
+
+from __future__ import annotations
+
+from dashboards.source.dashboard import Dashboard
+from dashboards.source.panels import (
+    ANY_IS_BAD,
+    NEUTRAL,
+    RED,
+    YELLOW,
+    Column,
+    Query,
+    Row,
+    lines,
+    stat,
+    steps,
+    table,
+)
+from dashboards.source.queries import Overview as Q
+from dashboards.source.shared import (
+    CONSOLE_LINK,
+    CONSOLE_VARIABLE,
+    FLOW_LABEL,
+    FLOW_VARIABLE,
+    GROUP_LABEL,
+    JAEGER_LINK,
+    JAEGER_VARIABLE,
+    LAG_SECONDS,
+    ORDER_VARIABLE,
+    RATIO,
+    RUNBOOKS_LINK,
+    TRAIL_LINK,
+    TROUBLE,
+    to_console,
+    to_dashboard,
+)
+
+_FLOW_CELL = "${__data.fields.Flow:percentencode}"
+
+OVERVIEW = Dashboard(
+    uid="flowtrail-overview",
+    title="flowtrail / Overview",
+    description="Is every event flow healthy? Where not, the figure leads to the dashboard that says why.",
+    up_metric="flowtrail_collector_info",
+    variables=(FLOW_VARIABLE, ORDER_VARIABLE, CONSOLE_VARIABLE, JAEGER_VARIABLE),
+    links=(TRAIL_LINK, CONSOLE_LINK, JAEGER_LINK, RUNBOOKS_LINK),
+    panels=(
+        stat("Started", "Flows that start, per second.", Q.STARTED, "cps", NEUTRAL, size=(3, 4)),
+        stat(
+            "Completed",
+            "Share of the flows that ended in this time range which were completed. A cancelled or"
+            " refused order"
+            " isn't completed either, so what is normal depends on the business.",
+            Q.COMPLETION,
+            "percentunit",
+            NEUTRAL,
+            no_value="none ended",
+            decimals=1,
+            size=(3, 4),
+        ),
+        stat(
+            "Ended in time",
+            "Share of the flows that ended in this time range by themselves, completed or cleanly"
+            " undone, rather"
+            " than by running out of time. This is what the completion objective is about.",
+            Q.IN_TIME,
+            "percentunit",
+            RATIO,
+            no_value="none ended",
+            decimals=2,
+            size=(3, 4),
+        ),
+        stat(
+            "Open",
+            "Flows that have started and not ended.",
+            Q.OPEN,
+            "short",
+            NEUTRAL,
+            links=[to_console("Open flows in the console", "/sagas?outcome=open")],
+            size=(3, 4),
+        ),
+        stat(
+            "Stuck",
+            "Open flows past the deadline of a step.",
+            Q.STUCK,
+            "short",
+            TROUBLE,
+            links=[to_console("Stuck flows in the console", "/sagas?stuck=1")],
+            size=(3, 4),
+        ),
+        stat(
+            "Dead letters",
+            "Dead letters that nobody has sent again or dismissed.",
+            Q.DEAD_LETTERS,
+            "short",
+            TROUBLE,
+            links=[to_dashboard("Dead letters", "flowtrail-dead-letters", "group", "$__all")],
+            size=(3, 4),
+        ),
+        stat(
+            "Groups in trouble",
+            "Consumer groups that fall behind, stand still, have stopped, lose records or are past the end.",
+            Q.GROUPS_IN_TROUBLE,
+            "short",
+            TROUBLE,
+            links=[to_dashboard("Consumer lag", "flowtrail-lag", "group", "$__all")],
+            size=(3, 4),
+        ),
+        stat(
+            "Alerts",
+            "Firing alerts of flowtrail's rules.",
+            Q.FIRING,
+            "short",
+            ANY_IS_BAD,
+            size=(3, 4),
+        ),
+        Row("Flows"),
+        table(
+            "Flows",
+            "Every kind of flow in this time range; a name leads to its dashboard.",
+            [
+                Column(
+                    "Flow",
+                    label="flow",
+                    unit="string",
+                    links=[
+                        to_dashboard("Flow", "flowtrail-flow", "flow", _FLOW_CELL),
+                        to_console("Instances in the console", f"/sagas?flow={_FLOW_CELL}"),
+                    ],
+                ),
+                Column("Started", Q.TABLE_STARTED),
+                Column("Completed", Q.TABLE_COMPLETION, unit="percentunit"),
+                Column("Timed out", Q.TABLE_TIMED_OUT, thresholds=ANY_IS_BAD),
+                Column("Open", Q.TABLE_OPEN),
+                Column("Stuck", Q.TABLE_STUCK, thresholds=ANY_IS_BAD),
+                Column("Duration, 95%", Q.TABLE_P95, unit="s"),
+            ],
+            sort_by="Stuck",
+            size=(24, 7),
+        ),
+        lines(
+            "Ended",
+            "Flows that end, by how they end, per second.",
+            [Query(Q.ENDED, "{{outcome}}")],
+            "cps",
+            stack=True,
+            links=[to_console("Instances in the console", "/sagas?outcome=${__field.labels.outcome}")],
+        ),
+        lines(
+            "Open and stuck",
+            "Flows that have not ended, and those of them past the deadline of a step.",
+            [Query(Q.OPEN_BY_FLOW, "{{flow}}: open"), Query(Q.STUCK_BY_FLOW, "{{flow}}: stuck")],
+            "short",
+            links=[
+                to_dashboard("Flow", "flowtrail-flow", "flow", FLOW_LABEL),
+                to_console("Instances in the console", f"/sagas?flow={FLOW_LABEL}&outcome=open"),
+            ],
+        ),
+        Row("Behind and dead"),
+        lines(
+            "Longest wait of an unread record",
+            "The ten consumer groups whose oldest unread record has waited longest.",
+            [Query(Q.LAG_SECONDS, "{{group}}")],
+            "s",
+            LAG_SECONDS,
+            show_thresholds=True,
+            links=[to_dashboard("Consumer lag", "flowtrail-lag", "group", GROUP_LABEL)],
+        ),
+        lines(
+            "Pending dead letters",
+            "Dead letters neither sent again nor dismissed, by the group that gave them up.",
+            [Query(Q.DEAD_LETTERS_BY_GROUP, "{{group}} {{source_topic}}")],
+            "short",
+            steps((1, YELLOW), (10, RED)),
+            links=[to_dashboard("Dead letters", "flowtrail-dead-letters", "group", GROUP_LABEL)],
+        ),
+    ),
+)

@@ -1,0 +1,64 @@
+"""Variables, links and scales that several dashboards share."""
+
+from __future__ import annotations
+
+from dashboards.source.dashboard import link, query_variable, text_variable
+from dashboards.source.panels import GREEN, ORANGE, RED, YELLOW, Json, data_link, steps, values
+
+FLOW_VARIABLE = query_variable("flow", "Flow", "label_values(flowtrail_saga_started_total, flow)")
+GROUP_VARIABLE = query_variable("group", "Group", "label_values(flowtrail_group_members, group)")
+TOPIC_VARIABLE = query_variable(
+    "topic", "Topic", "label_values(kafka_consumergroup_group_topic_sum_lag, topic)"
+)
+CONSOLE_VARIABLE = text_variable(
+    "console",
+    "Console",
+    "http://localhost:8090",
+    "Address of a collector, for links into its console",
+)
+JAEGER_VARIABLE = text_variable(
+    "jaeger", "Jaeger", "http://localhost:16686", "Address of Jaeger's user interface, for links to it"
+)
+ORDER_VARIABLE = text_variable(
+    "order",
+    "Order or trace",
+    "",
+    "Id of an order, event, flow or trace; the link beside opens its trail",
+)
+
+TRAIL_LINK = link("Trail", "${console}/search?q=${order:percentencode}", "Where one order went, step by step")
+CONSOLE_LINK = link("Console", "${console}", "The collector's own pages")
+JAEGER_LINK = link("Jaeger", "${jaeger}/search", "Traces")
+RUNBOOKS_LINK = link(
+    "Runbooks", "https://github.com/flowtrail/flowtrail/tree/main/docs/alerts", "What to do about each alert"
+)
+
+_RANGE = "${datasource:queryparam}&${__url_time_range}"
+
+
+def to_dashboard(title: str, uid: str, variable: str, value: str) -> Json:
+    """A link to another dashboard, with one variable set and the time range kept."""
+    return data_link(title, f"/d/{uid}?var-{variable}={value}&{_RANGE}")
+
+
+def to_console(title: str, path: str) -> Json:
+    """A link into the collector's console."""
+    return data_link(title, f"${{console}}{path}", new_tab=True)
+
+
+FLOW_LABEL = "${__field.labels.flow:percentencode}"
+GROUP_LABEL = "${__field.labels.group:percentencode}"
+
+RATIO = steps((0.95, YELLOW), (0.99, GREEN), base=RED)
+LAG_SECONDS = steps((30, YELLOW), (300, RED))
+TROUBLE = steps((1, ORANGE), (5, RED))
+STATUS_COLORS = steps((1, YELLOW), (2, ORANGE), (3, RED))
+STATUS_WORDS = values(
+    (0, "ok", GREEN),
+    (1, "rewound", YELLOW),
+    (2, "falling behind", ORANGE),
+    (3, "stalled", RED),
+    (4, "stopped", RED),
+    (5, "losing records", "dark-red"),
+    (6, "committed past the end", "dark-red"),
+)
