@@ -1,0 +1,258 @@
+"""Whether a contract may change in this way: pure functions over two schemas.
+
+Allowed without a new version: a new field that is optional and has a default; removing a field that was
+optional and deprecated, once its period is over; annotations. Everything else is a break, be it for readers
+of old data or for readers that don't know the new schema yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+from flowtrail.contracts._schema import IN_PLACE, target, tolerant, with_defaults
+from flowtrail.contracts._source import Schema
+from flowtrail.contracts._validator import checker
+
+REMOVE_AFTER = "x-remove-after"
+_ANNOTATIONS = frozenset({
+    "$id", "$comment", "title", "description", "examples", "deprecated", "readOnly", "writeOnly", REMOVE_AFTER,
+    "$defs", "definitions",
+})  # fmt: skip
+_DESCENDED = frozenset({"properties", "required", "items", "default"})
+# Their keys are names, not keywords.
+_NAMED = ("properties", "patternProperties", "dependentSchemas", "dependentRequired")
+_OPEN = ("additionalProperties", "unevaluatedProperties")
+# Beside these, a field filled in with its default may turn valid data into invalid data.
+_WATCHING = (*IN_PLACE, "const", "enum", "dependentRequired", "propertyNames", "maxProperties", "patternProperties",
+             "uniqueItems", "contains", "prefixItems")  # fmt: skip
+
+_Visit: TypeAlias = tuple[int, int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that breaks somebody.
+
+    Attributes:
+        field: Path with dots; list elements as `[]`; `(root)` for the whole.
+        rule: Name of the rule it breaks, e.g. `new-field-needs-default`, or `changed: KEYWORD`.
+        detail: What changed, in words.
+    """
+
+    field: str
+    rule: str
+    detail: str
+
+
+def compare(old: Schema, new: Schema, *, today: date | None = None) -> list[Change]:
+    """The changes from old to new that need a new version; empty if new may take old's place.
+
+    For data that may be published under old, an empty answer means: with new's defaults filled in, a reader
+    of new accepts it.
+
+    Args:
+        old: The contract as it was.
+        new: The contract as it is to be.
+        today: Decides whether `x-remove-after` has passed; without it, that mark is taken as passed.
+    """
+    return list(_Comparison(old, new, today).compare(old, new, "", (), ()))
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    old_root: Schema
+    new_root: Schema
+    today: date | None
+
+    def compare(
+        self, old: Any, new: Any, path: str, watchers: tuple[str, ...], seen: tuple[_Visit, ...]
+    ) -> Iterator[Change]:
+        outer_old, outer_new = old, new
+        field = path or "(root)"
+        if _extends(old) or _extends(new):
+            if _expanded(self.old_root, old) != _expanded(self.new_root, new):
+                yield Change(field, "changed: $ref", "a reference with further rules beside it changed")
+            return
+        old, new = target(self.old_root, old), target(self.new_root, new)
+        visit = (id(old), id(new), bool(watchers))
+        if visit in seen:
+            return
+        if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+            if old != new:
+                yield Change(field, "changed: schema", f"from {_short(old)} to {_short(new)}")
+            return
+        seen = (*seen, visit)
+        watchers = (*watchers, *(keyword for keyword in _WATCHING if keyword in old or keyword in new))
+        yield from self._keywords(old, new, field)
+        yield from self._default(outer_old, outer_new, old, new, field)
+        yield from self._properties(old, new, path, watchers, seen)
+        if "items" in old and "items" in new:
+            yield from self._items(old["items"], new["items"], path, watchers, seen)
+        elif "items" in old or "items" in new:
+            yield Change(field, "changed: items", "the elements' schema was added or removed")
+
+    def _keywords(self, old: Schema, new: Schema, field: str) -> Iterator[Change]:
+        for keyword in sorted({*old, *new} - _ANNOTATIONS - _DESCENDED):
+            before, after = old.get(keyword), new.get(keyword)
+            if keyword in _OPEN:
+                # Absent and false are the same for a contract: closed for writers, open for readers.
+                before, after = before or False, after or False
+            if keyword == "$schema":
+                before, after = _dialect(before), _dialect(after)
+            if _expanded(self.old_root, before) != _expanded(self.new_root, after):
+                yield Change(
+                    field, f"changed: {keyword}", f"{keyword} was {_short(before)}, is {_short(after)}"
+                )
+
+    def _default(
+        self, outer_old: Any, outer_new: Any, old: Schema, new: Schema, field: str
+    ) -> Iterator[Change]:
+        before = _default_of(outer_old, old)
+        after = _default_of(outer_new, new)
+        if before and before != after:
+            yield Change(field, "changed: default", f"default was {_short(before[0])}, readers count on it")
+        if after and not before and _breaks(self.new_root, outer_new, after[0]):
+            yield Change(field, "default-breaks-its-field", f"default {_short(after[0])} isn't valid")
+
+    def _properties(
+        self,
+        old: Schema,
+        new: Schema,
+        path: str,
+        watchers: tuple[str, ...],
+        seen: tuple[_Visit, ...],
+    ) -> Iterator[Change]:
+        before, after = old.get("properties", {}), new.get("properties", {})
+        needed_before, needed_after = set(old.get("required", ())), set(new.get("required", ()))
+        for name in sorted({*before, *after, *needed_before, *needed_after}):
+            field = f"{path}.{name}" if path else name
+            if name in after and name not in before:
+                yield from self._added(old, name, field, after[name], name in needed_after, watchers)
+            elif name in before and name not in after:
+                yield from self._removed(old, before[name], field, name in needed_before)
+            else:
+                if name in before:
+                    yield from self.compare(before[name], after[name], field, watchers, seen)
+                if name in needed_after - needed_before:
+                    yield Change(field, "became-required", "old data may lack it")
+                elif name in needed_before - needed_after:
+                    yield Change(field, "became-optional", "readers of the old contract need it")
+
+    def _added(
+        self, old: Schema, name: str, field: str, schema: Any, required: bool, watchers: tuple[str, ...]
+    ) -> Iterator[Change]:
+        if required:
+            yield Change(field, "new-field-must-be-optional", "old data doesn't have it")
+            return
+        default = _default_of(schema, target(self.new_root, schema))
+        if not default:
+            yield Change(field, "new-field-needs-default", "readers of old data have no value for it")
+            return
+        if _breaks(self.new_root, schema, default[0]):
+            yield Change(field, "default-breaks-its-field", f"default {_short(default[0])} isn't valid")
+        if any(old.get(keyword, False) is not False for keyword in _OPEN):
+            yield Change(field, "new-field-in-open-object", "old data may hold anything under this name")
+        if watchers:
+            yield Change(
+                field,
+                "new-field-under-condition",
+                f"can't be proved safe beside {', '.join(sorted(set(watchers)))}",
+            )
+
+    def _removed(self, old: Schema, schema: Any, field: str, required: bool) -> Iterator[Change]:
+        if required:
+            yield Change(field, "required-field-removed", "readers of the old contract need it")
+            return
+        if not (isinstance(schema, Mapping) and schema.get("deprecated") is True):
+            yield Change(field, "removed-without-deprecation", "mark it deprecated: true first")
+            return
+        after = schema.get(REMOVE_AFTER)
+        if isinstance(after, str) and self.today is not None and not _passed(after, self.today):
+            yield Change(field, "deprecation-period-not-over", f"{REMOVE_AFTER} is {_short(after)}")
+        if any(isinstance(old.get(keyword), Mapping) for keyword in (*_OPEN, "patternProperties")):
+            yield Change(
+                field, "removed-in-open-object", "its old values would meet the rule for other fields"
+            )
+
+    def _items(
+        self,
+        old: Any,
+        new: Any,
+        path: str,
+        watchers: tuple[str, ...],
+        seen: tuple[_Visit, ...],
+    ) -> Iterator[Change]:
+        if isinstance(old, list) or isinstance(new, list):
+            if _expanded(self.old_root, old) != _expanded(self.new_root, new):
+                yield Change(f"{path}[]", "changed: items", "the elements' schemas changed")
+            return
+        yield from self.compare(old, new, f"{path}[]", watchers, seen)
+
+
+def _breaks(root: Schema, schema: Any, default: Any) -> bool:
+    """Whether a default, filled in itself, isn't valid where it stands."""
+    if not isinstance(schema, Mapping):
+        return schema is False
+    parts = {name: root[name] for name in ("$schema", "$defs", "definitions") if name in root}
+    alone = {**parts, **schema}
+    try:
+        return bool(checker(tolerant(alone))(with_defaults(alone, default)))
+    except Exception:  # noqa: BLE001 - it refers to a place that only exists in the whole: not provable
+        return True
+
+
+def _default_of(outer: Any, schema: Any) -> tuple[Any, ...]:
+    """The default beside a `$ref`, else the one it leads to; empty if there is none."""
+    for place in (outer, schema):
+        if isinstance(place, Mapping) and "default" in place:
+            return (place["default"],)
+    return ()
+
+
+def _extends(schema: Any) -> bool:
+    """Whether it is a reference with rules of its own beside it."""
+    return isinstance(schema, Mapping) and "$ref" in schema and not {*schema} <= {
+        *_ANNOTATIONS, "$ref", "$schema", "default"
+    }  # fmt: skip
+
+
+def _expanded(root: Schema, value: Any, inside: tuple[str, ...] = ()) -> Any:
+    """Without annotations, and with references replaced by what they lead to, so that it can be compared."""
+    if isinstance(value, list):
+        return [_expanded(root, part, inside) for part in value]
+    if not isinstance(value, Mapping):
+        # 1 == True in Python, but not in JSON.
+        return (type(value), value) if isinstance(value, bool) else value
+    reference = value.get("$ref")
+    if isinstance(reference, str):
+        if reference in inside:
+            return {"$ref": reference}
+        pointed = _expanded(root, target(root, value), (*inside, reference))
+        rest = {name: part for name, part in value.items() if name not in ("$ref", *_ANNOTATIONS)}
+        return [pointed, _expanded(root, rest, inside)] if rest else pointed
+    return {
+        name: {field: _expanded(root, schema, inside) for field, schema in part.items()}
+        if name in _NAMED and isinstance(part, Mapping)
+        else _expanded(root, part, inside)
+        for name, part in value.items()
+        if name not in _ANNOTATIONS
+    }
+
+
+def _dialect(value: Any) -> Any:
+    return "https://json-schema.org/draft/2020-12/schema" if value is None else str(value).rstrip("#")
+
+
+def _passed(day: str, today: date) -> bool:
+    try:
+        return date.fromisoformat(day) < today
+    except ValueError:
+        return False
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

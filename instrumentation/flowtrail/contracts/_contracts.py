@@ -1,0 +1,253 @@
+"""What a trail knows about the data of its events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flowtrail.contracts._compare import compare
+from flowtrail.contracts._errors import ContractNotFoundError
+from flowtrail.contracts._folder import FolderSource
+from flowtrail.contracts._registry import RegistrySource
+from flowtrail.contracts._schema import deprecated_fields, holds, with_defaults
+from flowtrail.contracts._source import Source
+from flowtrail.contracts._validator import Compiled
+from flowtrail.errors import ConfigurationError, ContractError
+
+_LOG = logging.getLogger("flowtrail.contracts")
+_MAX_NOTED = 1000
+
+Upcast = Callable[[Any], Any]
+U = TypeVar("U", bound=Upcast)
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """Something deprecated that is still in use.
+
+    Attributes:
+        type: Event type.
+        version: Contract version.
+        field: Path of the field with dots, None if the whole version is deprecated.
+        side: `publish` or `consume`.
+    """
+
+    type: str
+    version: int
+    field: str | None
+    side: str
+
+
+class Contracts:
+    """Checks what is published, and brings what is read to the newest version that can be reached.
+
+    Args:
+        source: Where schemas come from.
+        strict: Types without any contract are refused when publishing; otherwise they pass.
+        read_as: The version that handlers want, by type; default: the newest that upcasting reaches.
+        on_deprecation: Called for every use of something deprecated; it is logged once each anyway.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        strict: bool = False,
+        read_as: Mapping[str, int] | None = None,
+        on_deprecation: Callable[[Deprecation], None] | None = None,
+    ) -> None:
+        self.source = source
+        self._strict = strict
+        self._read_as = dict(read_as or {})
+        self._on_deprecation = on_deprecation
+        self._upcasts: dict[tuple[str, int], tuple[int, Upcast]] = {}
+        self._compiled: dict[tuple[str, int], Compiled] = {}
+        self._deprecated: dict[tuple[str, int], tuple[tuple[str, ...], ...]] = {}
+        self._compatible: dict[tuple[str, int, int], bool] = {}
+        self._noted: set[Deprecation] = set()
+
+    @classmethod
+    def from_folder(cls, path: str | Path, **settings: Any) -> Contracts:
+        """Contracts of a folder, `TYPE/VERSION.json`; the settings are those of the class.
+
+        Raises:
+            MissingExtraError: jsonschema isn't installed.
+            SchemaError: A file is no contract.
+        """
+        return cls(FolderSource(path), **settings)
+
+    @classmethod
+    def from_registry(
+        cls, url: str, *, registry: Mapping[str, Any] | None = None, **settings: Any
+    ) -> Contracts:
+        """Contracts of a Confluent-compatible registry.
+
+        Args:
+            url: The registry.
+            registry: Arguments of `RegistrySource`, e.g. `subject`, `types`, `timeout_seconds`.
+            settings: Those of the class.
+
+        Raises:
+            MissingExtraError: The registry client isn't installed.
+        """
+        return cls(RegistrySource(url, **(registry or {})), **settings)
+
+    def upcaster(self, type: str, old: int, new: int) -> Callable[[U], U]:
+        """Register a function that makes data of version `new` from data of version `old`.
+
+        It may change the data it is given. Upcasters chain, 1 -> 2 -> 3; from one version there is one way.
+
+        Raises:
+            ConfigurationError: `new` isn't newer, or there is an upcaster from `old` already.
+        """
+        if new <= old:
+            raise ConfigurationError(f"{type}: an upcaster leads to a newer version, not from {old} to {new}")
+        if (type, old) in self._upcasts:
+            raise ConfigurationError(f"{type}: there is an upcaster from version {old} already")
+
+        def register(function: U) -> U:
+            self._upcasts[type, old] = (new, function)
+            return function
+
+        return register
+
+    def validate_publish(self, type: str, version: str | int | None, data: Any) -> None:
+        """Check data against its contract; fields that the contract doesn't declare are refused.
+
+        Raises:
+            ContractError: The data breaks its contract; names field and rule, never a value.
+            ContractNotFoundError: The type has no such version, or the event names none.
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+        """
+        number = _number(version)
+        contract = None if number is None else self._contract(type, number)
+        if contract is None or number is None:
+            self._refuse_unknown(type, version, number)
+            return
+        broken = contract.violations_writing(data)
+        if broken:
+            raise ContractError(type, str(number), broken)
+        self._note(type, number, contract, data, "publish")
+
+    def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]:
+        """Bring data to the version that handlers want: defaults filled in, upcast, unknown fields kept.
+
+        Data of an unknown type, or without a version, is handed back as it is. A version newer than any
+        known one is read as the newest known.
+
+        Returns:
+            Data and the version it has now. The data handed in may have been changed by an upcaster.
+
+        Raises:
+            ContractError: The data doesn't fit its own version, or an upcaster failed.
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+        """
+        number = _number(version)
+        if number is None:
+            return data, None if version is None else str(version)
+        contract = self._contract(type, number)
+        if contract is None:
+            older = [known for known in self.source.versions(type) if known < number]
+            if not older:
+                return data, str(version)
+            number = older[-1]
+            contract = self._contract(type, number)
+            if contract is None:
+                return data, str(version)
+        data = self._accepted(type, number, contract, data)
+        self._note(type, number, contract, data, "consume")
+        while (step := self._step(type, number)) is not None:
+            number, upcast = step
+            contract = self._contract(type, number)
+            if upcast is not None:
+                data = _upcast(type, number, upcast, data)
+            if contract is not None:
+                data = self._accepted(type, number, contract, data)
+        return data, str(number)
+
+    def _accepted(self, type: str, version: int, contract: Compiled, data: Any) -> Any:
+        broken = contract.violations_reading(data)
+        if broken:
+            raise ContractError(type, str(version), broken)
+        return with_defaults(contract.schema, data) if contract.has_defaults else data
+
+    def _step(self, type: str, version: int) -> tuple[int, Upcast | None] | None:
+        """The next version on the way to the one wanted, and the function that leads there."""
+        wanted = self._read_as.get(type)
+        if wanted is not None and version >= wanted:
+            return None
+        if registered := self._upcasts.get((type, version)):
+            return registered
+        newer = next((known for known in self.source.versions(type) if known > version), None)
+        if newer is None or not self._is_compatible(type, version, newer):
+            return None
+        return newer, None
+
+    def _is_compatible(self, type: str, old: int, new: int) -> bool:
+        """Whether defaults alone lead from one version to the other."""
+        found = self._compatible.get((type, old, new))
+        if found is None:
+            before, after = self._contract(type, old), self._contract(type, new)
+            found = before is not None and after is not None and not compare(before.schema, after.schema)
+            self._compatible[type, old, new] = found
+        return found
+
+    def _contract(self, type: str, version: int) -> Compiled | None:
+        found = self._compiled.get((type, version))
+        if found is None:
+            schema = self.source.schema(type, version)
+            if schema is None:
+                return None
+            found = Compiled(f"{type}/{version}", schema)
+            self._deprecated[type, version] = tuple(deprecated_fields(schema))
+            self._compiled[type, version] = found
+        return found
+
+    def _refuse_unknown(self, type: str, version: str | int | None, number: int | None) -> None:
+        known = self.source.versions(type)
+        if not known and not self._strict:
+            return
+        has = f"the type has {', '.join(map(str, known))}" if known else "the type has no contract"
+        said = "the event names no version" if version is None else f"there is no version {version}"
+        raise ContractNotFoundError(type, None if number is None else str(number), [f"{said}; {has}"])
+
+    def _note(self, type: str, version: int, contract: Compiled, data: Any, side: str) -> None:
+        if contract.schema.get("deprecated") is True:
+            self._deprecation(Deprecation(type, version, None, side))
+        for path in self._deprecated[type, version]:
+            # A default fills every absent field in for readers, so only what is published tells of use.
+            if side == "publish" and holds(data, path):
+                self._deprecation(Deprecation(type, version, ".".join(path), side))
+
+    def _deprecation(self, deprecation: Deprecation) -> None:
+        if deprecation not in self._noted and len(self._noted) < _MAX_NOTED:
+            self._noted.add(deprecation)
+            what = f"field {deprecation.field}" if deprecation.field else "the whole version"
+            _LOG.warning(
+                "%s/%s: %s is deprecated and still in use (%s)",
+                deprecation.type, deprecation.version, what, deprecation.side,
+            )  # fmt: skip
+        if self._on_deprecation is not None:
+            self._on_deprecation(deprecation)
+
+
+def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
+    try:
+        return upcast(data)
+    except Exception as error:
+        # The message of the error may show the payload; its type doesn't.
+        raise ContractError(
+            type, str(version), [f"(root): the upcaster failed with {error.__class__.__name__}"]
+        ) from error
+
+
+def _number(version: str | int | None) -> int | None:
+    """The version as a number; None for anything else that a header may hold."""
+    if isinstance(version, int):
+        return version
+    if version is None or not (version.isascii() and version.isdecimal() and len(version) <= 9):
+        return None
+    return int(version)

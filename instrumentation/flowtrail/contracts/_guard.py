@@ -1,0 +1,77 @@
+"""Where a running trail meets its contracts: calls them, and counts what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from flowtrail.errors import ContractError, DecodeError
+
+
+class _Checks(Protocol):
+    def validate_publish(self, type: str, version: str | int | None, data: Any) -> None: ...
+    def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]: ...
+
+
+class _Counts(Protocol):
+    def count_contract_violation(self, topic: str, type: str | None, side: str) -> None: ...
+    def count_schema_version(self, type: str, version: str | None, side: str) -> None: ...
+
+
+class Guard:
+    """Contracts with their metrics.
+
+    Args:
+        contracts: `Contracts`, or anything with its two methods; None checks nothing and counts nothing.
+        telemetry: Counts.
+    """
+
+    __slots__ = ("_contracts", "_telemetry")
+
+    def __init__(self, contracts: _Checks | None, telemetry: _Counts) -> None:
+        self._contracts = contracts
+        self._telemetry = telemetry
+
+    def publishing(self, topic: str, type: str | None, version: str | int | None, data: Any) -> None:
+        """Data is about to be published.
+
+        Raises:
+            ContractError: It breaks its contract.
+            RegistryUnavailableError: The contract can't be had.
+        """
+        if self._contracts is None or data is None or type is None:
+            return
+        try:
+            self._contracts.validate_publish(type, version, data)
+        except ContractError:
+            self._telemetry.count_contract_violation(topic, type, "publish")
+            raise
+        if version is not None:
+            self._telemetry.count_schema_version(type, str(version), "publish")
+
+    def reading(self, topic: str, type: str | None, dataschema: str | None, data: Any) -> Any:
+        """Data was decoded; hands back what the handler gets.
+
+        Raises:
+            DecodeError: It breaks its contract.
+            RegistryUnavailableError: The contract can't be had; another attempt may help.
+        """
+        if self._contracts is None or data is None or type is None:
+            return data
+        version = version_in(type, dataschema)
+        try:
+            result, now = self._contracts.read(type, version, data)
+        except ContractError as error:
+            self._telemetry.count_contract_violation(topic, type, "consume")
+            raise DecodeError(str(error)) from error
+        if now is not None and version is not None:
+            # A version that nobody knows comes from a record, and a label needs a bound.
+            self._telemetry.count_schema_version(type, version if version.isdecimal() else "other", "consume")
+        return result
+
+
+def version_in(type: str, dataschema: str | None) -> str | None:
+    """The version in `Type/Version`, None if the event names none or another type's."""
+    if dataschema is None:
+        return None
+    name, _, version = dataschema.rpartition("/")
+    return version if name == type else None
