@@ -18,7 +18,7 @@ from dashboards.source.panels import (
     values,
 )
 from dashboards.source.queries import Collector as Q
-from dashboards.source.shared import CONSOLE_LINK, CONSOLE_VARIABLE, RUNBOOKS_LINK
+from dashboards.source.shared import CONSOLE_LINK, CONSOLE_VARIABLE
 
 _BEHIND = steps((30, YELLOW), (120, RED))
 
@@ -29,7 +29,7 @@ COLLECTOR = Dashboard(
     " what fails.",
     up_metric="flowtrail_collector_info",
     variables=(CONSOLE_VARIABLE,),
-    links=(CONSOLE_LINK, RUNBOOKS_LINK),
+    links=(CONSOLE_LINK,),
     panels=(
         stat("Collectors", "Collectors that answer.", Q.UP, "short", steps((1, GREEN), base=RED)),
         stat(

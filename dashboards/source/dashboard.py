@@ -82,7 +82,7 @@ _GRAFANA_ANNOTATIONS: Json = {
     "type": "dashboard",
 }
 _DATA_SOURCE_VARIABLE: Json = {
-    "current": {},
+    "current": {"selected": False, "text": "default", "value": "default"},
     "hide": 0,
     "includeAll": False,
     "label": "Data source",

@@ -21,7 +21,6 @@ from dashboards.source.shared import (
     CONSOLE_LINK,
     CONSOLE_VARIABLE,
     GROUP_LABEL,
-    RUNBOOKS_LINK,
     TROUBLE,
     to_console,
 )
@@ -41,7 +40,7 @@ DEAD_LETTERS = Dashboard(
         | {"allValue": ".*"},
         CONSOLE_VARIABLE,
     ),
-    links=(CONSOLE_LINK, RUNBOOKS_LINK),
+    links=(CONSOLE_LINK,),
     panels=(
         stat(
             "Pending",

@@ -27,7 +27,6 @@ from dashboards.source.shared import (
     JAEGER_VARIABLE,
     ORDER_VARIABLE,
     RATIO,
-    RUNBOOKS_LINK,
     TRAIL_LINK,
     TROUBLE,
     to_console,
@@ -45,7 +44,7 @@ FLOW = Dashboard(
     description="One kind of flow: how many, how they end, how long they take, and where they wait.",
     up_metric="flowtrail_collector_info",
     variables=(FLOW_VARIABLE, ORDER_VARIABLE, CONSOLE_VARIABLE, JAEGER_VARIABLE),
-    links=(TRAIL_LINK, CONSOLE_LINK, JAEGER_LINK, RUNBOOKS_LINK),
+    links=(TRAIL_LINK, CONSOLE_LINK, JAEGER_LINK),
     panels=(
         stat("Started", "Flows that start, per second.", Q.STARTED, "cps", NEUTRAL),
         stat(

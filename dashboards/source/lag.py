@@ -25,7 +25,6 @@ from dashboards.source.shared import (
     GROUP_LABEL,
     GROUP_VARIABLE,
     LAG_SECONDS,
-    RUNBOOKS_LINK,
     STATUS_COLORS,
     STATUS_WORDS,
     TOPIC_VARIABLE,
@@ -41,7 +40,7 @@ LAG = Dashboard(
     description="Who is behind, by how many records, for how long, and whether it gets better or worse.",
     up_metric="flowtrail_collector_info",
     variables=(GROUP_VARIABLE, TOPIC_VARIABLE, CONSOLE_VARIABLE),
-    links=(CONSOLE_LINK, RUNBOOKS_LINK),
+    links=(CONSOLE_LINK,),
     panels=(
         stat("Groups", "Consumer groups shown.", Q.GROUPS, "short", NEUTRAL),
         stat(

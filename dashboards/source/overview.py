@@ -28,7 +28,6 @@ from dashboards.source.shared import (
     LAG_SECONDS,
     ORDER_VARIABLE,
     RATIO,
-    RUNBOOKS_LINK,
     TRAIL_LINK,
     TROUBLE,
     to_console,
@@ -43,7 +42,7 @@ OVERVIEW = Dashboard(
     description="Is every event flow healthy? Where not, the figure leads to the dashboard that says why.",
     up_metric="flowtrail_collector_info",
     variables=(FLOW_VARIABLE, ORDER_VARIABLE, CONSOLE_VARIABLE, JAEGER_VARIABLE),
-    links=(TRAIL_LINK, CONSOLE_LINK, JAEGER_LINK, RUNBOOKS_LINK),
+    links=(TRAIL_LINK, CONSOLE_LINK, JAEGER_LINK),
     panels=(
         stat("Started", "Flows that start, per second.", Q.STARTED, "cps", NEUTRAL, size=(3, 4)),
         stat(

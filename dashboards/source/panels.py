@@ -188,9 +188,7 @@ def states(
         "custom": {
             "fillOpacity": 70,
             "hideFrom": {"legend": False, "tooltip": False, "viz": False},
-            "insertNulls": False,
             "lineWidth": 0,
-            "spanNulls": False,
         },
         "mappings": list(mappings),
     }

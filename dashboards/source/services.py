@@ -22,7 +22,6 @@ from dashboards.source.shared import (
     CONSOLE_VARIABLE,
     JAEGER_LINK,
     JAEGER_VARIABLE,
-    RUNBOOKS_LINK,
     to_dashboard,
 )
 
@@ -56,7 +55,7 @@ SERVICES = Dashboard(
         CONSOLE_VARIABLE,
         JAEGER_VARIABLE,
     ),
-    links=(CONSOLE_LINK, JAEGER_LINK, RUNBOOKS_LINK),
+    links=(CONSOLE_LINK, JAEGER_LINK),
     panels=(
         stat("Instances", "Processes that report.", Q.UP, "short", NEUTRAL),
         stat("Consumed", "Messages delivered to handlers, per second.", Q.CONSUMED, "mps", NEUTRAL),

@@ -29,9 +29,6 @@ ORDER_VARIABLE = text_variable(
 TRAIL_LINK = link("Trail", "${console}/search?q=${order:percentencode}", "Where one order went, step by step")
 CONSOLE_LINK = link("Console", "${console}", "The collector's own pages")
 JAEGER_LINK = link("Jaeger", "${jaeger}/search", "Traces")
-RUNBOOKS_LINK = link(
-    "Runbooks", "https://github.com/flowtrail/flowtrail/tree/main/docs/alerts", "What to do about each alert"
-)
 
 _RANGE = "${datasource:queryparam}&${__url_time_range}"
 
