@@ -54,7 +54,8 @@ class JsonCodec:
     def decode(self, payload: bytes, content_type: str | None = None) -> Any:
         """JSON to data; see `Codec.decode`."""
         try:
-            return json.loads(payload)
+            # RFC 8259: JSON between systems is UTF-8. `json` would guess UTF-16 and complain about that.
+            return json.loads(payload.decode())
         except (ValueError, RecursionError) as error:
             raise DecodeError(f"not JSON: {error}", content_type=content_type) from error
 
