@@ -2,10 +2,10 @@
 
 import sys
 
-from servers import _kafka
+from servers import _apicurio, _kafka
 from servers._tools import UnavailableError
 
-_INSTALLERS = {"Apache Kafka": _kafka.install}
+_INSTALLERS = {"Apache Kafka": _kafka.install, "Apicurio Registry": _apicurio.install}
 
 
 def main() -> int:

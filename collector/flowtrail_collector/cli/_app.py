@@ -20,6 +20,7 @@ _COMMANDS = {
     "lag": "flowtrail_collector.cli.lag:lag",
     "dlq": "flowtrail_collector.cli.dlq:dlq",
     "flows": "flowtrail_collector.cli.flows:flows",
+    "contracts": "flowtrail_collector.cli.contracts:contracts",
     "collector": "flowtrail_collector.cli.collector:collector",
     "doctor": "flowtrail_collector.cli.doctor:doctor",
 }

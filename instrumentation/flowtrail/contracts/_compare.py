@@ -18,16 +18,16 @@ from flowtrail.contracts._validator import checker
 
 REMOVE_AFTER = "x-remove-after"
 _ANNOTATIONS = frozenset({
-    "$id", "$comment", "title", "description", "examples", "deprecated", "readOnly", "writeOnly", REMOVE_AFTER,
-    "$defs", "definitions",
+    "$id", "$comment", "title", "description", "examples", "deprecated", "readOnly", "writeOnly",
+    REMOVE_AFTER, "$defs", "definitions",
 })  # fmt: skip
 _DESCENDED = frozenset({"properties", "required", "items", "default"})
 # Their keys are names, not keywords.
 _NAMED = ("properties", "patternProperties", "dependentSchemas", "dependentRequired")
 _OPEN = ("additionalProperties", "unevaluatedProperties")
 # Beside these, a field filled in with its default may turn valid data into invalid data.
-_WATCHING = (*IN_PLACE, "const", "enum", "dependentRequired", "propertyNames", "maxProperties", "patternProperties",
-             "uniqueItems", "contains", "prefixItems")  # fmt: skip
+_WATCHING = (*IN_PLACE, "const", "enum", "dependentRequired", "propertyNames", "maxProperties",
+             "patternProperties", "uniqueItems", "contains", "prefixItems")  # fmt: skip
 
 _Visit: TypeAlias = tuple[int, int, bool]
 

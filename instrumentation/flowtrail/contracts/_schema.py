@@ -1,4 +1,4 @@
-"""What a contract's schema says about data beyond being valid: closed for writers, open for readers, defaults.
+"""What a contract says beyond JSON Schema: closed for writers, open for readers, defaults.
 
 JSON Schema lets unknown fields pass unless told otherwise. For a contract that is wrong in one direction:
 what a publisher misspells must not go out, while a reader has to accept fields it doesn't know yet. So one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from flowtrail.contracts._compare import REMOVE_AFTER, Change, compare
 from flowtrail.contracts._source import Schema, Source
@@ -58,7 +59,7 @@ def _findings(old: Source, new: Source, today: date | None) -> Iterator[Finding]
                 continue
             for change in compare(schema, changed, today=today):
                 yield Finding(type, version, version, change)
-        for previous, version in zip(after, after[1:], strict=False):
+        for previous, version in pairwise(after):
             if version in before:
                 continue
             schema, changed = new.schema(type, previous), new.schema(type, version)

@@ -85,7 +85,8 @@ def _line(error: Any) -> str:
     field = ".".join(str(part) for part in error.absolute_path)[:_MAX_TEXT] or "(root)"
     rule, expected = str(error.validator), error.validator_value
     if rule in ("required", "dependentRequired"):
-        missing = [name for name in expected if name not in error.instance] if rule == "required" else []
+        # One error per missing field, told apart by its message alone.
+        missing = [name for name in expected if error.message.startswith(repr(name))]
         return f"{_joined(field, missing[0]) if missing else field}: required"
     if rule in ("additionalProperties", "unevaluatedProperties"):
         declared = error.schema.get("properties", {})

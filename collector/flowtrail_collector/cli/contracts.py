@@ -1,0 +1,81 @@
+"""`flowtrail contracts`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from flowtrail.contracts import Finding, FolderSource, RegistrySource, RegistryUnavailableError, Source
+from flowtrail.errors import ConfigurationError
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
+from flowtrail_collector.cli._output import print_json, printable
+
+_URL = re.compile(r"https?://")
+
+
+@click.group()
+def contracts() -> None:
+    """Contracts of events."""
+
+
+@contracts.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(old: str, new: str, as_json: bool) -> int:
+    """Check what changed between two states of the contracts, OLD and NEW.
+
+    Each is a folder of TYPE/VERSION.json, a registry's URL, or (both) a single contract's file.
+
+    Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read.
+    3: the registry doesn't answer.
+    """
+    try:
+        found = _compared(old, new)
+    except ConfigurationError as error:
+        raise Failure(str(error), EXIT_USAGE) from error
+    except RegistryUnavailableError as error:
+        raise Failure(str(error), EXIT_UNREACHABLE) from error
+    breaking = [finding for finding in found if finding.breaking]
+    if as_json:
+        print_json({"compatible": not breaking, "findings": [_json(finding) for finding in found]})
+    else:
+        for finding in found:
+            click.echo(f"{'breaks' if finding.breaking else 'new version'}: {printable(str(finding))}")
+        number = len(breaking)
+        click.echo(
+            f"{number} breaking {'change' if number == 1 else 'changes'}" if breaking else "compatible"
+        )
+    return EXIT_FINDINGS if breaking else EXIT_OK
+
+
+def _compared(old: str, new: str) -> list[Finding]:
+    from flowtrail.contracts import compare, compare_sources
+    from flowtrail.contracts._folder import read_file, version_of
+
+    today = datetime.now(UTC).date()
+    before, after = Path(old), Path(new)
+    if not _URL.match(old) and not _URL.match(new) and before.is_file() and after.is_file():
+        changes = compare(read_file(before), read_file(after), today=today)
+        versions = version_of(before), version_of(after)
+        return [Finding(after.absolute().parent.name, *versions, change) for change in changes]
+    return compare_sources(_source(old), _source(new), today=today)
+
+
+def _source(place: str) -> Source:
+    return RegistrySource(place) if _URL.match(place) else FolderSource(place)
+
+
+def _json(finding: Finding) -> dict[str, object]:
+    return {
+        "type": finding.type,
+        "old_version": finding.old_version,
+        "new_version": finding.new_version,
+        "field": finding.change.field,
+        "rule": finding.change.rule,
+        "detail": finding.change.detail,
+        "breaking": finding.breaking,
+    }

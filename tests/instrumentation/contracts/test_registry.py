@@ -1,0 +1,93 @@
+"""Contracts of a real Apicurio Registry."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowtrail.contracts import Contracts, RegistrySource, RegistryUnavailableError, compare
+from flowtrail.errors import ContractError
+from servers import free_port
+from servers._apicurio import ApicurioServer
+
+pytestmark = pytest.mark.servers
+
+V1: dict[str, Any] = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "required": ["order_id"],
+    "additionalProperties": False,
+    "properties": {"order_id": {"type": "string"}},
+}
+V2 = {**V1, "properties": {**V1["properties"], "currency": {"type": "string", "default": "EUR"}}}
+BROKEN = {**V1, "properties": {"order_id": {"type": "integer"}}}
+
+
+def _type() -> str:
+    return f"OrderPlaced{uuid.uuid4().hex[:8]}"
+
+
+def _compatibility(url: str, subject: str, level: str) -> None:
+    RegistrySource(url)._client.set_compatibility(subject_name=subject, level=level)
+
+
+def test_versions_come_from_the_registry(registry: str) -> None:
+    type, source = _type(), RegistrySource(registry)
+    assert source.register(type, V1) == 1
+    assert source.register(type, V2) == 2
+    contracts = Contracts.from_registry(registry)
+    contracts.validate_publish(type, 1, {"order_id": "7"})
+    with pytest.raises(ContractError, match="order_id: type should be string"):
+        contracts.validate_publish(type, 2, {"order_id": 7})
+    assert contracts.read(type, "1", {"order_id": "7"}) == ({"order_id": "7", "currency": "EUR"}, "2")
+    assert type in source.types()
+    assert contracts.read("Nobody's", "1", {"a": 1}) == ({"a": 1}, "1")
+
+
+def test_an_incompatible_registration_is_refused(registry: str) -> None:
+    type, source = _type(), RegistrySource(registry)
+    source.register(type, V1)
+    _compatibility(registry, type, "BACKWARD")
+    with pytest.raises(ContractError, match="409, incompatible"):
+        source.register(type, BROKEN)
+    assert source.versions(type) == [1]
+
+
+def test_the_registry_passes_a_removal_that_the_rules_refuse(registry: str) -> None:
+    """BACKWARD looks at readers of old data only; a reader that isn't deployed yet is nobody's concern."""
+    type, source = _type(), RegistrySource(registry)
+    opened = {name: part for name, part in V2.items() if name != "additionalProperties"}
+    without = {**opened, "properties": V1["properties"]}
+    source.register(type, opened)
+    _compatibility(registry, type, "BACKWARD")
+    assert source.register(type, without) == 2
+    assert [change.rule for change in compare(opened, without)] == ["removed-without-deprecation"]
+
+
+def test_a_registry_that_is_away(registry_server: Callable[[], ApicurioServer]) -> None:
+    server = registry_server()
+    type, other = _type(), _type()
+    for name in (type, other):
+        RegistrySource(server.url).register(name, V1)
+    contracts = Contracts.from_registry(server.url, registry={"timeout_seconds": 2})
+    contracts.validate_publish(type, 1, {"order_id": "7"})
+    server.kill()
+    contracts.validate_publish(type, 1, {"order_id": "8"})
+    assert contracts.read(type, "1", {"order_id": "8"})[1] == "1"
+    with pytest.raises(RegistryUnavailableError, match=f"can't be asked for {other}"):
+        contracts.validate_publish(other, 1, {"order_id": "7"})
+    started = time.monotonic()
+    with pytest.raises(RegistryUnavailableError, match="a moment ago"):
+        contracts.validate_publish(other, 1, {"order_id": "7"})
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_registry_that_was_never_there(tmp_path: Path) -> None:
+    contracts = Contracts.from_registry(f"http://user:secret@127.0.0.1:{free_port()}")
+    with pytest.raises(RegistryUnavailableError) as caught:
+        contracts.read("OrderPlaced", 1, json.loads("{}"))
+    assert "secret" not in str(caught.value)

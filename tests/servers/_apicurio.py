@@ -1,0 +1,116 @@
+"""A real Apicurio Registry, which speaks Confluent's protocol; in memory, from Maven Central."""
+
+import json
+import shutil
+import subprocess
+import tarfile
+import urllib.request
+from pathlib import Path
+
+from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._tools import UnavailableError, cache_lock, tool
+
+VERSION = "3.0.9"
+_ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
+_JAVA_OPTIONS = ("-Xms64m", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+_START_ATTEMPTS = 3
+
+
+def install() -> Path:
+    """Fetch the registry unless it is cached, and hand back the jar that runs it.
+
+    Raises:
+        UnavailableError: Maven isn't there, or failed.
+    """
+    with cache_lock(f"apicurio-{VERSION}") as folder:
+        jar = folder / f"apicurio-registry-app-{VERSION}-runner.jar"
+        if jar.is_file():
+            return jar
+        part = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        maven = subprocess.run(
+            [tool("mvn"), "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+             f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={part}"],
+            cwd=part,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )  # fmt: skip
+        archives = list(part.glob("*.tar.gz"))
+        if maven.returncode != 0 or not archives:
+            reason = (maven.stdout + maven.stderr).strip().splitlines() or ["no output"]
+            raise UnavailableError(f"Maven can't fetch Apicurio Registry: {reason[0]}")
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(part, filter="data")
+        archives[0].unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+        return jar
+
+
+class ApicurioServer:
+    """One registry; what it holds is gone when it stops.
+
+    Args:
+        folder: where its output goes.
+
+    Raises:
+        UnavailableError: Java or the registry can't be had.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._java = tool("java")
+        self._jar = install()
+        self._process: ManagedProcess | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Base URL of the Confluent-compatible API."""
+        return f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            ServerFailedError: it doesn't come up.
+        """
+        if self._process is not None:
+            self._process.start()
+            return
+        for attempt in range(_START_ATTEMPTS):
+            self.port = free_port()
+            process = ManagedProcess(
+                "apicurio",
+                [self._java, *_JAVA_OPTIONS, "-Dquarkus.http.host=127.0.0.1",
+                 f"-Dquarkus.http.port={self.port}", "-jar", str(self._jar)],
+                ready=self._answers,
+                output=self._folder / f"apicurio-{attempt}.log",
+                cwd=self._folder,
+                timeout_seconds=120,
+            )  # fmt: skip
+            try:
+                process.start()
+            except ServerFailedError as error:
+                # Somebody else may have taken the free port in between.
+                if "already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
+                    raise
+            else:
+                self._process = process
+                return
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/subjects", timeout=2) as answer:
+                return isinstance(json.load(answer), list)
+        except (OSError, ValueError):
+            return False
