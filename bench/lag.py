@@ -174,8 +174,9 @@ def table(found: dict[str, dict[str, float]]) -> str:
     )
     rows = [
         f"{f['pairs']:8.0f} {f['cycle']:8.3f} {f['cycle_low']:6.2f}-{f['cycle_high']:<6.2f} "
-        f"{f['cycle_idle']:7.3f} {f['cpu']:6.2f} {f['bare']:7.3f} {f['cycle'] / f['bare']:6.2f} {f['scrape']:7.3f} "
-        f"{f['scrape_identity']:8.3f} {f['page_mb']:8.1f} {f['rss']:7.0f} {f['rss_peak']:6.0f}"
+        f"{f['cycle_idle']:7.3f} {f['cpu']:6.2f} {f['bare']:7.3f} {f['cycle'] / f['bare']:6.2f} "
+        f"{f['scrape']:7.3f} {f['scrape_identity']:8.3f} {f['page_mb']:8.1f} "
+        f"{f['rss']:7.0f} {f['rss_peak']:6.0f}"
         for f in found.values()
     ]
     return "\n".join([head, *rows])

@@ -1,8 +1,8 @@
 """Other lag exporters, run beside ours when somebody has put them on PATH. None is installed from here.
 
 Their settings are their own defaults, except for the address and whatever makes them look at every group. A
-scrape of KMinion and kafka_exporter reads the cluster, so it is their collection; klag-exporter collects in the
-background, so the time until all groups are there is taken.
+scrape of KMinion and kafka_exporter reads the cluster, so it is their collection; klag-exporter collects in
+the background, so the time until all groups are there is taken.
 """
 
 from __future__ import annotations

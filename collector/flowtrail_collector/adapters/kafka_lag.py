@@ -14,6 +14,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaE
 from confluent_kafka import admin as kafka_admin
 from confluent_kafka.admin import AdminClient
 
+from flowtrail_collector.adapters.kafka_lag_groups import OtherGroups
 from flowtrail_collector.connection import KafkaConnection
 from flowtrail_collector.domain.lag import CommittedOffset
 from flowtrail_collector.errors import ServiceUnreachableError
@@ -54,6 +55,7 @@ class KafkaLagSource:
         settings = connection.client_settings(client_id="flowtrail-lag")
         # librdkafka would write to standard error; what matters is told as failures.
         self._admin = AdminClient({**settings, "log_level": 0, "topic.metadata.refresh.interval.ms": 60000})
+        self._others = OtherGroups(connection)
         self._listing: Future[Any] | None = None
         self._committing: dict[str, Future[Any]] = {}
         self._asking: dict[tuple[int, Spec], tuple[float, Mapping[TopicPartition, Future[Any]]]] = {}
@@ -81,7 +83,7 @@ class KafkaLagSource:
             for group in result.valid
         ]
         failures = [Failure("broker", "group listing", reason_of(error)) for error in result.errors]
-        return GroupList(groups, failures)
+        return GroupList([*groups, *self._others.groups()], failures)
 
     def topics(self, deadline: float) -> Topics:
         """List all partitions with their leaders."""
@@ -127,8 +129,9 @@ class KafkaLagSource:
                 yield group, Failure("group", group, "its coordinator takes too long")
 
     def _ask_commits(self, group: str) -> None:
-        late = self._committing.get(group)
-        if late is None or late.done():
+        # An answer to an earlier collection's question, come late, is still older than the end offsets that
+        # will be read now: it is taken.
+        if group not in self._committing:
             request = ConsumerGroupTopicPartitions(group)
             self._committing.update(
                 self._admin.list_consumer_group_offsets([request], request_timeout=_REQUEST_SECONDS)
@@ -189,6 +192,7 @@ class KafkaLagSource:
 
     def close(self) -> None:
         """Let go of the client; requests under way are dropped."""
+        self._others.close()
         self._committing.clear()
         self._asking.clear()
 

@@ -19,6 +19,7 @@ from flowtrail_collector.ports.lag import Failure, LagSource, RecordProber, Topi
 __all__ = ["LagCollection"]
 
 T = TypeVar("T")
+_DESCRIBED_AT_ONCE = 100
 
 
 class LagCollection:
@@ -188,6 +189,8 @@ class LagCollection:
                         self.table.earliest[i] = offset
         groups = self.groups.with_commits()
         described, self._members_turn = _turn(groups, self._members_turn, share)
+        unknown = [record.info.name for record in self.groups if record.fresh and record.members is None]
+        described = list(dict.fromkeys(described + unknown[:_DESCRIBED_AT_ONCE]))
         for name, members in self._source.members(described, deadline).items():
             record = self.groups.get(name)
             if record is not None:

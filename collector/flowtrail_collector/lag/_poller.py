@@ -69,11 +69,15 @@ class LagPoller:
                 self.collect()
                 self._between(stop, due)
         finally:
-            self._collection.close()
+            self.close()
 
     def explore(self) -> None:
         """Learn all there is to learn about arrival times before the start; the next collection uses it."""
         self._collection.widen(time.monotonic() + 600)
+
+    def close(self) -> None:
+        """Release connections."""
+        self._collection.close()
 
     def _between(self, stop: threading.Event, due: float) -> None:
         """Learn more about arrivals until the next collection is due."""
