@@ -129,8 +129,19 @@ class StoreContract:
     def test_positions_of_topics_that_are_gone(self, store):
         with store.unit() as unit:
             unit.advance([Advance(topic, n, None, 1, 1) for topic in ("a", "b") for n in (0, 1)])
-        store.forget_positions(["a", "unknown"])
+        store.remember_topic_ids({"a": "1", "b": "1"})
+        store.forget_topics(["a", "unknown"])
         assert set(store.positions()) == {("b", 0), ("b", 1)}
+        assert store.topic_ids() == {"b": "1"}
+
+    def test_positions_of_a_topic_made_anew_are_dropped(self, store):
+        with store.unit() as unit:
+            unit.advance([Advance(topic, n, None, 1, 1) for topic in ("a", "b", "c") for n in (0, 1)])
+        store.remember_topic_ids({"a": "1", "b": "1"})
+        assert len(store.positions()) == 6
+        store.remember_topic_ids({"a": "1", "b": "2", "c": "1"})
+        assert {topic for topic, _ in store.positions()} == {"a", "c"}
+        assert store.topic_ids() == {"a": "1", "b": "2", "c": "1"}
 
     def test_all_or_nothing(self, store):
         def fill(unit):

@@ -1,11 +1,18 @@
-"""Reading the offsets of partitions: earliest, latest, or by time."""
+"""Reading the offsets of partitions (earliest, latest, or by time) and the ids of topics."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition, admin
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+    admin,
+)
 
 from flowtrail_collector.connection import KafkaConnection
 from flowtrail_collector.errors import ServiceUnreachableError
@@ -54,6 +61,33 @@ class OffsetReader:
         # -1: nothing is that young, so begin at the end.
         late = [place for place, offset in found.items() if offset < 0]
         return {**found, **self.read(late, LATEST)}
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        """The ids that brokers give topics: a topic that was deleted and made anew has another one.
+
+        Topics that don't exist are left out, and so are all where brokers are too old to tell.
+
+        Raises:
+            ServiceUnreachableError: No broker answers.
+        """
+        if not topics:
+            return {}
+        futures = self._admin.describe_topics(
+            TopicCollection(sorted(topics)), request_timeout=_TIMEOUT_SECONDS
+        )
+        found: dict[str, str] = {}
+        for topic, future in futures.items():
+            try:
+                identity = str(future.result().topic_id)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise ServiceUnreachableError(
+                        f"no Kafka broker at {self._servers} describes topics: {error.args[0].str()}"
+                    ) from None
+                continue
+            if identity.strip("A"):  # zero in base64: not told
+                found[topic] = identity
+        return found
 
     def _ask(self, specs: dict[Place, Any]) -> dict[Place, int]:
         if not specs:

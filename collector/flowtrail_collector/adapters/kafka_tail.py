@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -74,8 +74,11 @@ class KafkaTail:
         self._timestamps = timestamps
         self._time_seconds = time_seconds
         self._problem: str | None = "hasn't reached Kafka yet"
+        self._troubled: bool | None = None  # not known yet
         self._positions: dict[Place, Position] = {}
         self._depths: dict[Place, int] = {}
+        self._ids: dict[str, str] = {}
+        self._missing: set[str] = set()
 
     @property
     def problem(self) -> str | None:
@@ -92,6 +95,10 @@ class KafkaTail:
     def run(self, stop: threading.Event) -> None:
         """Read until told to stop."""
         self._positions = self._store.positions()
+        self._ids = self._store.topic_ids()
+        self._missing = set()
+        if self._positions or self._ids:
+            self._start = EARLIEST  # a restart: what is new appeared meanwhile
         consumer = Consumer(self._settings())
         offsets = OffsetReader(self._connection)
         try:
@@ -109,19 +116,20 @@ class KafkaTail:
             fetch_wait_max_ms=200,
             queued_max_messages_kbytes=32_768,
         )
-        return {**settings, "error_cb": self._on_error}
+        # The client itself would write a line for every attempt to connect; the tail says it once.
+        return {**settings, "error_cb": self._on_error, "log_level": 2}
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._set_problem(f"no Kafka broker answers at {self._connection.bootstrap_servers}")
 
     def _set_problem(self, problem: str | None) -> None:
-        if problem == self._problem:
-            return
-        self._problem = problem
-        if problem is None:
+        """Note what is wrong; the log gets one line when it begins and one when it ends."""
+        troubled, self._problem = self._troubled, problem
+        self._troubled = problem is not None
+        if problem is None and troubled is not False:
             logger.info("following %d partitions", len(self._positions))
-        else:
+        elif problem is not None and not troubled:
             logger.warning("%s; retrying", problem)
 
     def _follow(self, consumer: Consumer, offsets: OffsetReader, stop: threading.Event) -> None:
@@ -130,91 +138,112 @@ class KafkaTail:
         while not stop.is_set():
             now = time.monotonic()
             if now >= next_discovery:
-                self._discover(consumer, offsets, assigned, first=not assigned)
+                self._discover(consumer, offsets, assigned)
                 next_discovery = time.monotonic() + _DISCOVERY_SECONDS
             messages = consumer.consume(_BATCH, _POLL_SECONDS) if assigned else []
             if not assigned:
                 consumer.poll(0)
                 stop.wait(_POLL_SECONDS)
             if messages:
-                self._take(consumer, offsets, messages)
+                self._take(consumer, offsets, assigned, messages)
             if now >= next_ends and assigned:
                 self._look_at_ends(offsets, assigned)
                 next_ends = time.monotonic() + _ENDS_SECONDS
 
-    def _discover(
-        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], *, first: bool
-    ) -> None:
+    def _discover(self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place]) -> None:
         try:
             metadata = consumer.list_topics(timeout=_METADATA_TIMEOUT_SECONDS)
+            wanted = {name: topic for name, topic in metadata.topics.items() if self._wanted(name)}
+            there = {
+                (name, partition)
+                for name, topic in wanted.items()
+                if topic.error is None
+                for partition in topic.partitions
+            }
+            self._forget(consumer, assigned, wanted.keys())
+            self._check_ids(consumer, offsets, assigned, wanted.keys())
+            self._assign(consumer, offsets, assigned, there - assigned)
         except KafkaException as error:
             self._set_problem(
                 f"no Kafka broker answers at {self._connection.bootstrap_servers}: {error.args[0].str()}"
             )
-            return
-        there = {
-            (name, partition)
-            for name, topic in metadata.topics.items()
-            if topic.error is None and self._wanted(name)
-            for partition in topic.partitions
-        }
-        self._drop(consumer, assigned, assigned - there)
-        self._assign(consumer, offsets, assigned, there - assigned, first=first)
-        if there <= assigned:
-            self._set_problem(None)
+        except ServiceUnreachableError as error:
+            self._set_problem(str(error))
+        else:
+            if there <= assigned:
+                self._set_problem(None)
 
     def _wanted(self, topic: str) -> bool:
         if topic.startswith("__"):
             return False
         return bool(self._dead_letter_topics.fullmatch(topic) or self._topics.fullmatch(topic))
 
-    def _drop(self, consumer: Consumer, assigned: set[Place], gone: set[Place]) -> None:
+    def _forget(self, consumer: Consumer, assigned: set[Place], listed: Collection[str]) -> None:
         """Forget deleted topics: their silence must not hold the watermark back."""
-        if not gone:
+        missing = {topic for topic, _ in self._positions if topic not in listed}
+        # Twice in a row: a broker that has just started may not know all of them yet.
+        gone, self._missing = missing & self._missing, missing
+        if gone:
+            self._drop(consumer, assigned, gone)
+            self._store.forget_topics(sorted(gone))
+            logger.info("no longer there: %s", ", ".join(sorted(gone)))
+
+    def _check_ids(
+        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], topics: Collection[str]
+    ) -> None:
+        """Begin anew in topics that were deleted and made anew, even if their offsets look familiar."""
+        ids = offsets.topic_ids(topics)
+        changed = {topic: identity for topic, identity in ids.items() if self._ids.get(topic) != identity}
+        if not changed:
             return
-        consumer.incremental_unassign([TopicPartition(*place) for place in gone])
-        assigned -= gone
-        for place in gone:
-            self._positions.pop(place, None)
+        self._store.remember_topic_ids(changed)
+        anew = changed.keys() & self._ids.keys()
+        self._ids.update(changed)
+        if anew:
+            self._drop(consumer, assigned, anew)
+            logger.warning("made anew, reading from the beginning: %s", ", ".join(sorted(anew)))
+
+    def _drop(self, consumer: Consumer, assigned: set[Place], topics: Collection[str]) -> None:
+        places = {place for place in assigned if place[0] in topics}
+        if places:
+            consumer.incremental_unassign([TopicPartition(*place) for place in places])
+        assigned -= places
+        for place in [place for place in self._positions if place[0] in topics]:
+            del self._positions[place]
             self._depths.pop(place, None)
-        topics = sorted({topic for topic, _ in gone})
-        self._store.forget_positions(topics)
-        logger.info("no longer there: %s", ", ".join(topics))
 
     def _assign(
-        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], new: set[Place], *, first: bool
+        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], new: set[Place]
     ) -> None:
-        if not new:
-            return
         unknown = sorted(new - self._positions.keys())
-        # With stored positions this is a restart: what is new appeared meanwhile, so nothing of it was read.
-        from_start = EARLIEST if self._positions or not first else self._start
-        try:
-            begin = offsets.starting(unknown, from_start, self._time_seconds())
-        except ServiceUnreachableError as error:
-            self._set_problem(str(error))
-            return
+        begin = offsets.starting(unknown, self._start, self._time_seconds())
         if begin:
             advances = [Advance(*place, None, offset, 0) for place, offset in begin.items()]
             self._ingest.apply((), advances)
             self._positions.update({place: Position(offset, 0) for place, offset in begin.items()})
+        # From now on, what appears is read from its beginning: nothing of it was there before.
+        self._start = EARLIEST
         ready = [place for place in sorted(new) if place in self._positions]
-        consumer.incremental_assign(
-            [TopicPartition(*place, self._positions[place].next_offset) for place in ready]
-        )
+        if ready:
+            consumer.incremental_assign(
+                [TopicPartition(*place, self._positions[place].next_offset) for place in ready]
+            )
         assigned.update(ready)
 
-    def _take(self, consumer: Consumer, offsets: OffsetReader, messages: Sequence[Message]) -> None:
+    def _take(
+        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], messages: Sequence[Message]
+    ) -> None:
         records: list[Incoming] = []
         last: dict[Place, Incoming] = {}
         for message in messages:
             error = message.error()
             if error is not None:
-                self._on_message_error(consumer, offsets, message, error)
+                self._on_message_error(consumer, offsets, assigned, message, error)
                 continue
             record = self._incoming(message)
             place = (record.topic, record.partition)
-            if record.offset < self._positions[place].next_offset:
+            position = self._positions.get(place)
+            if position is None or record.offset < position.next_offset:
                 continue  # was in flight when the position was moved
             records.append(record)
             last[place] = record
@@ -260,24 +289,34 @@ class KafkaTail:
         self._positions.update(positions)
 
     def _on_message_error(
-        self, consumer: Consumer, offsets: OffsetReader, message: Message, error: KafkaError
+        self,
+        consumer: Consumer,
+        offsets: OffsetReader,
+        assigned: set[Place],
+        message: Message,
+        error: KafkaError,
     ) -> None:
         topic, partition = message.topic(), message.partition()
         if error.code() not in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             if error.code() != KafkaError._PARTITION_EOF:
                 self._set_problem(f"reading {topic}-{partition}: {error.str()}")
             return
-        if topic is None or partition is None:
+        if topic is None or partition is None or (topic, partition) not in assigned:
             return
         # The position is gone: retention was quicker, or the topic was made anew.
         place = (topic, partition)
-        offset = offsets.read([place], EARLIEST)[place]
+        self._check_ids(consumer, offsets, assigned, [topic])
+        if place not in assigned:
+            return  # discovery assigns it again
+        (offset,) = offsets.read([place], EARLIEST).values()
         old = self._positions[place]
         logger.warning(
             "%s-%d: offset %d is gone, reading on from %d", topic, partition, old.next_offset, offset
         )
         self._apply((), {place: Position(offset, old.watermark_ms)})
-        consumer.seek(TopicPartition(topic, partition, offset))
+        # Not seek: the client refuses that while the partition is in error.
+        consumer.incremental_unassign([TopicPartition(topic, partition)])
+        consumer.incremental_assign([TopicPartition(topic, partition, offset)])
 
     def _look_at_ends(self, offsets: OffsetReader, assigned: set[Place]) -> None:
         """Note which partitions have been read to their end, as of when the brokers were asked."""

@@ -195,8 +195,16 @@ class Store(Protocol):
         """How far every partition was read, by (topic, partition)."""
         ...
 
-    def forget_positions(self, topics: Sequence[str]) -> None:
-        """Drop the positions of topics that are gone."""
+    def forget_topics(self, topics: Sequence[str]) -> None:
+        """Drop ids and positions of topics that are gone."""
+        ...
+
+    def topic_ids(self) -> dict[str, str]:
+        """The id each topic had when it was last looked at."""
+        ...
+
+    def remember_topic_ids(self, ids: Mapping[str, str]) -> None:
+        """Note the ids of topics; the positions of one that had another id before are dropped with it."""
         ...
 
     def saga_figures(self) -> SagaFigures:

@@ -87,4 +87,7 @@ CREATE TABLE counters (
   PRIMARY KEY (name, labels)
 ) WITHOUT ROWID
 """,
+    """
+CREATE TABLE topics (topic TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID
+""",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,10 +103,24 @@ class SqliteStore:
         rows = self._rows("SELECT topic, partition, next_offset, watermark_ms FROM positions")
         return {(topic, partition): Position(*rest) for topic, partition, *rest in rows}
 
-    def forget_positions(self, topics: Sequence[str]) -> None:
-        """See `Store.forget_positions`."""
+    def forget_topics(self, topics: Sequence[str]) -> None:
+        """See `Store.forget_topics`."""
         with self._database.transaction() as connection:
-            connection.executemany("DELETE FROM positions WHERE topic = ?", [(topic,) for topic in topics])
+            for table in ("positions", "topics"):
+                connection.executemany(f"DELETE FROM {table} WHERE topic = ?", [(name,) for name in topics])  # noqa: S608
+
+    def topic_ids(self) -> dict[str, str]:
+        """See `Store.topic_ids`."""
+        return dict(self._rows("SELECT topic, id FROM topics"))
+
+    def remember_topic_ids(self, ids: Mapping[str, str]) -> None:
+        """See `Store.remember_topic_ids`."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM positions WHERE topic = ? AND topic IN (SELECT topic FROM topics WHERE id != ?)",
+                ids.items(),
+            )
+            connection.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?)", ids.items())
 
     def saga_figures(self) -> SagaFigures:
         """See `Store.saga_figures`."""
