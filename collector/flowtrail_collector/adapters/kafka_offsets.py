@@ -20,7 +20,7 @@ from flowtrail_collector.errors import ServiceUnreachableError
 __all__ = ["EARLIEST", "LATEST", "OffsetReader"]
 
 EARLIEST, LATEST = "earliest", "latest"
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 3.0  # a stop has to wait for it
 # The client has no types for it.
 _OFFSET_SPEC: Any = admin.OffsetSpec  # type: ignore[attr-defined]
 Place = tuple[str, int]

@@ -30,7 +30,7 @@ _BATCH = 2_000
 _POLL_SECONDS = 0.2
 _DISCOVERY_SECONDS = 3.0
 _ENDS_SECONDS = 1.0
-_METADATA_TIMEOUT_SECONDS = 10.0
+_METADATA_TIMEOUT_SECONDS = 3.0  # a stop has to wait for it
 # `orders.billing.retry.5s` is ours, `orders-retry-0` Spring's.
 _RETRY_TOPICS = re.compile(r"(?i).+[._-]retry(?:[._-].*)?")
 Place = tuple[str, int]

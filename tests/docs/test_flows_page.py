@@ -1,0 +1,58 @@
+"""The page about flow files: its example is read, its tables name what there is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from docs.blocks import ROOT, blocks_of
+from flowtrail_collector import flowfile
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.domain.sagas import Outcome
+from flowtrail_collector.metrics.sagas import SagaMetrics
+
+PAGE = ROOT / "docs" / "flows.md"
+
+
+def section(title):
+    return PAGE.read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+def named(title):
+    """What stands in the first column of a section's tables."""
+    rows = re.findall(r"^\| (`[^|]+) \|", section(title), re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_example_is_read():
+    (block,) = [block for block in blocks_of(PAGE) if block.language == "yaml"]
+    flow = flowfile.parse_flows(block.text).by_name["order-fulfilment"]
+    assert [step.name for step in flow.steps] == ["reserve-stock", "charge", "confirm", "ship"]
+    assert flow.within_ms == 2 * 86_400_000
+
+
+def test_every_key_is_explained():
+    assert named("A flow") == set(flowfile._FLOW_KEYS)
+    assert named("A step") == set(flowfile._STEP_KEYS)
+
+
+def test_every_outcome_is_explained():
+    assert named("How it ends") == {outcome.value for outcome in Outcome} - {"open"}
+
+
+def test_every_metric_is_explained_and_no_other(tmp_path):
+    database = Database(tmp_path / "store.sqlite")
+    families = SagaMetrics(SqliteStore(database), Flows()).families()
+    suffix = {"counter": "_total"}
+    assert named("Metrics") == {family.name + suffix.get(family.type, "") for family in families}
+    database.close()
+
+
+def test_the_flow_model_has_no_key_that_the_file_has_not():
+    flow = flowfile.parse_flows("flows: {f: {starts: A, completes: B, steps: {s: {done: C}}}}").by_name["f"]
+    assert {item.name.removesuffix("_ms") for item in fields(flow)} - {"name"} == set(flowfile._FLOW_KEYS)
+    assert {item.name.removesuffix("_ms") for item in fields(flow.steps[0])} - {"name"} == set(
+        flowfile._STEP_KEYS
+    )
