@@ -1,6 +1,7 @@
 """Correlation, traces, metrics, logs, retries and dead letters for event-driven services on Kafka."""
 
 from flowtrail import errors
+from flowtrail._batch import Batch, BatchMember
 from flowtrail._codec import BytesCodec, Codec, JsonCodec
 from flowtrail._context import FlowContext, capture, current_event, extract, inject, restore
 from flowtrail._event import Event
@@ -23,6 +24,8 @@ from flowtrail.errors import (
 from flowtrail.outbox import Inbox, Outbox
 
 __all__ = [
+    "Batch",
+    "BatchMember",
     "BytesCodec",
     "Codec",
     "ConfigurationError",

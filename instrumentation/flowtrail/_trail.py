@@ -33,6 +33,7 @@ from flowtrail._runtime.services import Services
 from flowtrail._runtime.workers import GroupWorker
 from flowtrail._telemetry import ProcessingBatch, Telemetry
 from flowtrail.clients import Client, choose_client
+from flowtrail.contracts import Contracts, Guard
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError, PublishError
 from flowtrail.outbox import Outbox
@@ -68,6 +69,7 @@ class Trail:
         clock: Where time comes from.
         ids: Where ids come from.
         timing: How long things may take.
+        contracts: Schemas that data has to keep to, by type and version; default: nothing is checked.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Trail:
         clock: Clock = SYSTEM_CLOCK,
         ids: Ids = UUID7_IDS,
         timing: _settings.Timing | None = None,
+        contracts: Contracts | None = None,
     ) -> None:
         self.telemetry = Telemetry(
             service,
@@ -100,6 +103,7 @@ class Trail:
             ids=ids,
         )
         self.codec: Codec = codec if codec is not None else JsonCodec()
+        self.contracts = contracts
         self.timing = timing if timing is not None else _settings.Timing()
         self._chosen_client = client if client is not None else _settings.client_name()
         self._client_settings = client_settings
@@ -125,7 +129,7 @@ class Trail:
                     client = choose_client(
                         self._chosen_client, self._bootstrap_servers, self._client_settings
                     )
-                    publisher = Publisher(self.telemetry, client, self.codec)
+                    publisher = Publisher(self.telemetry, client, self.codec, self.contracts)
                     self._services_made = Services(
                         self.telemetry, publisher, self.codec, Invoker(), self.timing
                     )
@@ -177,6 +181,7 @@ class Trail:
             The publication: a future, already done where this call waited; `await` it in a coroutine.
 
         Raises:
+            ContractError: The data breaks its contract.
             EncodeError: The data can't be turned into bytes.
             PublishError: The broker didn't take it (where this call waits).
         """
@@ -254,6 +259,7 @@ class Trail:
         dedupe: Dedupe | None = None,
         start: str = "earliest",
         concurrency: int = 1,
+        batch: int | None = None,
     ) -> Callable[[H], H]:
         """Handle events with a function, `def` or `async def`, that takes an `Event`.
 
@@ -269,6 +275,9 @@ class Trail:
             dedupe: Where to remember handled events, to pass over those that come again.
             start: Where a group without offsets begins: `earliest` or `latest`.
             concurrency: How many members of the group run in this process, each in its own thread.
+            batch: The handler takes a `Batch` of at most so many events of one partition, as many as are
+                there: `for member in batch: with member as event: ...`. An event that failed is retried or
+                given up by itself; see `Batch`. With retry topics an event comes back in a batch of one.
 
         Raises:
             ConfigurationError: The settings contradict each other or another handler's.
@@ -277,6 +286,8 @@ class Trail:
             raise ConfigurationError(f"start is {start!r}, should be 'earliest' or 'latest'")
         if concurrency < 1:
             raise ConfigurationError(f"concurrency is {concurrency}, should be at least 1")
+        if batch is not None and batch < 1:
+            raise ConfigurationError(f"batch is {batch}, should be at least 1")
         group = group or self.service
 
         def decorate(function: H) -> H:
@@ -292,6 +303,7 @@ class Trail:
                 concurrency=concurrency,
                 model=model_of(function),
                 is_async=inspect.iscoroutinefunction(function),
+                batch=batch,
             )
             self._plans.setdefault(group, Plan(group)).add(handler)
             return function
@@ -312,7 +324,10 @@ class Trail:
             ConfigurationError: `connect` can't be called, or the table's name isn't an identifier.
         """
         check_connect(connect)
-        outbox = Outbox(lambda: self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds)
+        outbox = Outbox(
+            lambda: self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds,
+            contracts=self.contracts,
+        )  # fmt: skip
         self._outboxes.append(outbox)
         return outbox
 
@@ -348,7 +363,8 @@ class Trail:
 
     def _decode(self, envelope: Envelope, value: Any) -> Any:
         # A client with a deserializer hands over data, not bytes.
-        return self.codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
+        data = self.codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
+        return Guard(self.contracts, self.telemetry).reading("", envelope.type, envelope.dataschema, data)
 
     # -- running
 

@@ -85,7 +85,7 @@ class GroupMember:
             if work is None:
                 continue
             work.gone = True
-            self._attempts.forget(work)
+            self._attempts.after.forget(work)
             # It may come back to this very member: its retries then go on counting.
             self._memory[partition] = work.failures
         self._paused.difference_update(partitions)
@@ -219,11 +219,11 @@ class GroupMember:
             self._collect(work)
             failed = work.failed()
             if failed is not None:
-                self._attempts.publication_failed(work, failed)
+                self._attempts.after.publication_failed(work, failed)
 
     def _collect(self, work: PartitionWork) -> None:
         while (entry := work.pop_through()) is not None:
-            self._attempts.through(entry)
+            self._attempts.after.through(entry)
 
     def _await_publications(self, partitions: Collection[Partition], timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds

@@ -6,10 +6,13 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from flowtrail._event import Event
+from flowtrail._event import Event, record_id
+from flowtrail._headers import Envelope
+from flowtrail._record import Record
 from flowtrail._retry import Retry
+from flowtrail._runtime.retry_topics import retry_topic
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError
 
@@ -30,6 +33,7 @@ class Handler:
         concurrency: How many members of the group this process runs.
         model: What `Event[Model]` asks for, None to take data as decoded.
         is_async: Whether it is a coroutine function.
+        batch: Most events per call; None for one event at a time.
     """
 
     function: Callable[..., Any]
@@ -43,6 +47,7 @@ class Handler:
     concurrency: int
     model: Any
     is_async: bool
+    batch: int | None = None
 
     @property
     def name(self) -> str:
@@ -57,11 +62,16 @@ class Plan:
         self.group = group
         self.handlers: list[Handler] = []
         self._by_topic: dict[str, dict[str | None, Handler]] = {}
+        self._origins: dict[str, str] = {}
 
     @property
     def topics(self) -> list[str]:
-        """Everything the group subscribes to."""
-        return sorted(self._by_topic)
+        """Everything the group subscribes to, its retry topics too."""
+        return sorted({*self._by_topic, *self._origins})
+
+    def origin_of(self, topic: str) -> str | None:
+        """The topic that a retry topic belongs to, None if it isn't one."""
+        return self._origins.get(topic)
 
     @property
     def start(self) -> str:
@@ -97,6 +107,8 @@ class Plan:
             table = self._by_topic.setdefault(topic, {})
             for type in handler.types or (None,):
                 table[type] = handler
+            for attempt in range(1, len(handler.retry.topics or ()) + 1):
+                self._origins[retry_topic(topic, self.group, attempt)] = topic
 
     def _clash(self, topic: str, type: str | None) -> Handler | None:
         table = self._by_topic.get(topic, {})
@@ -106,10 +118,24 @@ class Plan:
 
     def find(self, topic: str, type: str | None) -> Handler | None:
         """The handler of an event, None if nobody takes it."""
-        table = self._by_topic.get(topic)
+        table = self._by_topic.get(self._origins.get(topic, topic))
         if table is None:
             return None
         return table.get(type) or table.get(None)
+
+
+class Identity(NamedTuple):
+    """What identifies an event, before it is decoded."""
+
+    id: str
+    source: str | None
+    subject: str | None
+    sequence: int | None
+
+
+def identity(record: Record, envelope: Envelope) -> Identity:
+    """What identifies the event in a record; where it names no id, its place does."""
+    return Identity(envelope.id or record_id(record), envelope.source, envelope.subject, envelope.sequence)
 
 
 def names(value: str | Iterable[str] | None, what: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
-from flowtrail._event import Event
 from flowtrail._runtime.handlers import Handler
 
 _LOOK_AROUND_SECONDS = 0.5
@@ -32,21 +31,21 @@ class Invoker:
         """Run coroutines on this loop."""
         self._loop = loop
 
-    def call(self, handler: Handler, event: Event[Any], while_waiting: Callable[[], None]) -> None:
+    def call(self, handler: Handler, argument: Any, while_waiting: Callable[[], None]) -> None:
         """Call a handler and wait for its end.
 
         Args:
             handler: Whom to call.
-            event: With what.
+            argument: With what: an event, or a batch.
             while_waiting: Called now and then while a coroutine runs.
 
         Raises:
             BaseException: Whatever the handler raises.
         """
         if not handler.is_async:
-            handler.function(event)
+            handler.function(argument)
             return
-        future = self._start(handler.function(event), contextvars.copy_context())
+        future = self._start(handler.function(argument), contextvars.copy_context())
         while True:
             try:
                 future.result(_LOOK_AROUND_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flowtrail._record import Record
 from flowtrail._runtime.handlers import Handler
@@ -19,11 +19,13 @@ class Failures:
         attempts: How often the handler has failed.
         given_up: The error for which it goes to the dead letters, None while there is another attempt.
         resends: How often publishing failed for reasons that are not the record's.
+        done: The record was handled in a batch in which one before it has to be tried again.
     """
 
     attempts: int = 0
     given_up: BaseException | None = None
     resends: int = 0
+    done: Entry | None = None
 
 
 @dataclass(slots=True)
@@ -31,11 +33,12 @@ class Entry:
     """A record that was handled, and whose publications may still be under way.
 
     Attributes:
-        record: The record.
+        record: The record, as it was consumed.
         scope: Its publications; None if there was nothing to do.
         handler: Who handled it; None if nobody took it.
         attempt: Which attempt it was.
         dedupe_key: To be remembered once it is through, None if it isn't.
+        seen: The record as the handler sees it: one from a retry topic as it was first consumed.
     """
 
     record: Record
@@ -43,6 +46,11 @@ class Entry:
     handler: Handler | None = None
     attempt: int = 1
     dedupe_key: str | None = None
+    seen: Record = field(init=False)
+
+    def __post_init__(self) -> None:
+        """By default the record is seen as it is."""
+        self.seen = self.record
 
     @property
     def settled(self) -> bool:

@@ -16,6 +16,7 @@ from flowtrail._record import Header
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import Sending, Telemetry
 from flowtrail.clients import Client, ClientError, Delivered, Message, ProducerClient
+from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError, PublishError
 
 
@@ -50,12 +51,19 @@ class Publisher:
         telemetry: Reports each publication.
         client: Opens the producer.
         codec: Makes bytes of data.
+        contracts: What data has to keep to.
+
+    Attributes:
+        guard: Checks data against the contracts, and counts.
     """
 
-    def __init__(self, telemetry: Telemetry, client: Client, codec: Codec) -> None:
+    def __init__(
+        self, telemetry: Telemetry, client: Client, codec: Codec, contracts: Contracts | None = None
+    ) -> None:
         self.telemetry = telemetry
         self.client = client
         self.codec = codec
+        self.guard = Guard(contracts, telemetry)
         self._producer: ProducerClient | None = None
         self._lock = threading.Lock()
 
@@ -78,8 +86,10 @@ class Publisher:
         """Encode an event and hand it to the client; see `Trail.publish`.
 
         Raises:
+            ContractError: The data breaks its contract.
             EncodeError: The data can't be turned into bytes.
         """
+        self.guard.publishing(topic, type, version, data)
         value = None if data is None else self.codec.encode(data)
         raw_key = encode_key(key if key is not None else subject)
         sending = self.telemetry.sending(

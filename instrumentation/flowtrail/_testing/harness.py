@@ -76,7 +76,7 @@ class Harness:
             ids=SeededIds(self._seed),
         )
         client = MemoryClient(self.broker, blocking=False)
-        publisher = Publisher(telemetry, client, trail.codec)
+        publisher = Publisher(telemetry, client, trail.codec, trail.contracts)
         services = Services(telemetry, publisher, trail.codec, Invoker(), trail.timing)
         self._services = services
         self._restore = trail._swap(telemetry, services)

@@ -14,6 +14,7 @@ from flowtrail._headers import names
 from flowtrail._record import Header
 from flowtrail._runtime.publisher import Publisher, dataschema, encode_key
 from flowtrail._telemetry import Telemetry
+from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError
 from flowtrail.outbox._relay import Relay
 from flowtrail.outbox._sql import Connection, dialect_of, table_name
@@ -33,6 +34,7 @@ class Outbox:
         connect: Opens a connection for the relay; called in its thread.
         table: Where events wait; `<table>_lease` is the relay's lease.
         poll_seconds: How often the relay looks for events that another process added.
+        contracts: What data has to keep to, checked when it is added.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Outbox:
         *,
         table: str = "flowtrail_outbox",
         poll_seconds: float = 0.1,
+        contracts: Contracts | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._codec = codec
+        self._contracts = contracts
         self._connect = connect
         self._table = table_name(table)
         self._poll_seconds = poll_seconds
@@ -92,8 +96,9 @@ class Outbox:
         Raises:
             EncodeError: The data can't be turned into bytes.
         """
-        value = None if data is None else self._codec.encode(data)
         telemetry = self._telemetry()
+        Guard(self._contracts, telemetry).publishing(topic, type, version, data)
+        value = None if data is None else self._codec.encode(data)
         event_id = id or telemetry.ids.new_id()
         moment = time or datetime.fromtimestamp(telemetry.clock.time_ns() / 1e9, UTC)
         carried = inject(headers, baggage_keys=telemetry.baggage_keys)

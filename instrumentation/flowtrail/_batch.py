@@ -1,0 +1,77 @@
+"""Several events at once, as a batch handler sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from flowtrail._event import Event
+from flowtrail._telemetry import Processing
+
+D = TypeVar("D")
+
+
+class BatchMember(Generic[D]):
+    """One event of a batch; a block in which it is the current event: `with member as event: ...`.
+
+    Attributes:
+        event: The event, decoded.
+        error: Why it failed; None if it didn't.
+        touched: Whether its block was entered, or `fail` called.
+    """
+
+    __slots__ = ("_processing", "error", "event", "touched")
+
+    def __init__(self, processing: Processing) -> None:
+        self._processing = processing
+        self.event: Event[D] = processing.event
+        self.error: Exception | None = None
+        self.touched = False
+
+    def fail(self, error: Exception) -> None:
+        """This event failed: it is retried, or given up, and the others are not."""
+        self.touched = True
+        self.error = error
+        self._processing.fail(error)
+
+    def __enter__(self) -> Event[D]:
+        """Make its flow current: what is published inside is caused by it."""
+        self.touched = True
+        self._processing.__enter__()
+        return self.event
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """An exception marks the event as failed, and goes on its way."""
+        if isinstance(error, Exception):
+            self.error = error
+        self._processing.__exit__(kind, error, trace)
+
+
+class Batch(Generic[D]):
+    """What a handler declared with `batch=` gets: events of one partition, in order.
+
+    Events that could not be decoded, and duplicates, are not in it. When the handler returns, every event counts
+    as handled except those that failed by themselves. When it raises, those whose blocks ended well count as
+    handled, the one whose block raised as failed, and those after it are delivered again; if it raises outside
+    of any block, all that weren't touched have failed.
+    """
+
+    def __init__(self, members: Sequence[BatchMember[D]]) -> None:
+        self._members = members
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[BatchMember[D]]:
+        return iter(self._members)
+
+    @property
+    def events(self) -> list[Event[D]]:
+        """All events, for handlers that treat them as one."""
+        return [member.event for member in self._members]
+
+
+AnyBatch = Batch[Any]

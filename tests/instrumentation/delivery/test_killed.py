@@ -1,0 +1,110 @@
+"""A service that is killed with `kill -9` twenty times while it works."""
+
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
+
+KILLS = 20
+EVENTS = 2000
+
+
+class Snapshot(NamedTuple):
+    """What was committed at some moment, and what had been published a moment later."""
+
+    committed: dict[int, int]
+    published: dict[int, int]
+
+
+@contextmanager
+def service(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end of the block."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def snapshot(ground: Ground, topic: str) -> Snapshot:
+    return Snapshot(ground.committed("direct", topic), ground.ends(f"{topic}-direct"))
+
+
+def test_killed_twenty_times_under_load(kafka: str, topic: Callable[..., str], tmp_path: Path) -> None:
+    name = topic("in")
+    database = tmp_path / "worker.db"
+    command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), kafka, str(database), name]
+    randomly = random.Random(4)
+    with ground_of(kafka) as ground:
+        ground.create(name, f"{name}-direct", f"{name}-outbox")
+        feeding = threading.Thread(target=feed, args=(ground, name), daemon=True)
+        feeding.start()
+        snapshots = []
+        for _ in range(KILLS):
+            before = snapshot(ground, name)
+            with service(command):
+                # Killed in the middle of work: when it has got somewhere, or gave no sign for a while.
+                deadline = time.monotonic() + 6
+                while ground.ends(f"{name}-direct") == before.published and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                time.sleep(randomly.uniform(0.0, 0.8))
+            snapshots.append(snapshot(ground, name))
+        feeding.join()
+        progress = len({str(found.committed) for found in snapshots})
+        with service(command) as process:
+            wait_for(
+                lambda: all(ground.caught_up(group, name) for group in ("direct", "inbox")), "both groups"
+            )
+            wait_for(lambda: nothing_pending(database), "the outbox")
+            process.terminate()
+            assert process.wait(30) == 0
+        check(ground, name, database, snapshots)
+    assert progress > KILLS / 3, "the kills came while there was work"
+
+
+def feed(ground: Ground, topic: str) -> None:
+    for first in range(0, EVENTS, 100):
+        ground.publish(topic, range(first, first + 100))
+        time.sleep(1.5)
+
+
+def nothing_pending(database: Path) -> bool:
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        return bool(connection.execute("SELECT COUNT(*) FROM flowtrail_outbox").fetchone()[0] == 0)
+
+
+def check(ground: Ground, topic: str, database: Path, snapshots: list[Snapshot]) -> None:
+    expected = {f"in-{number}" for number in range(EVENTS)}
+    where = {(record.partition(), record.offset()): header(record, "ce_id") for record in ground.read(topic)}
+    assert set(where.values()) == expected
+    direct = ground.read(f"{topic}-direct")
+    assert {header(record, "ce_causationid") for record in direct} == expected, "none is lost"
+    first_seen: dict[str, list[tuple[int, int]]] = {}
+    for record in direct:
+        places = first_seen.setdefault(header(record, "ce_causationid"), [])
+        places.append((record.partition(), record.offset()))
+    for committed, published in snapshots:
+        for (partition, offset), event_id in where.items():
+            if offset < committed[partition]:
+                assert any(at < published[number] for number, at in first_seen[event_id]), "committed early"
+    with closing(sqlite3.connect(database)) as connection:
+        effects = Counter(row[0] for row in connection.execute("SELECT event_id FROM effects"))
+    assert set(effects) == expected
+    assert set(effects.values()) == {1}, "with the inbox every effect happens exactly once"
+    relayed = ground.read(f"{topic}-outbox")
+    assert {header(record, "ce_causationid") for record in relayed} == expected
+    assert {header(record, "ce_correlationid") for record in relayed} == expected
