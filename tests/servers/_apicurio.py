@@ -13,6 +13,8 @@ from servers._tools import UnavailableError, cache_lock, tool
 VERSION = "3.0.9"
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
 _JAVA_OPTIONS = ("-Xms64m", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+# Newer ones insist on the artifact's parent, which was never published.
+_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
 _START_ATTEMPTS = 3
 
 
@@ -30,7 +32,7 @@ def install() -> Path:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         maven = subprocess.run(
-            [tool("mvn"), "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+            [tool("mvn"), "-q", "-B", f"{_PLUGIN}:copy",
              f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={part}"],
             cwd=part,
             stdin=subprocess.DEVNULL,
