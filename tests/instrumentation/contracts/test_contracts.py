@@ -193,7 +193,11 @@ OPTIONAL = {"type": "integer", "default": 1}
         ({**_with(), "required": ["a"]}, _with(), ["a: became-optional"]),
         (_with(b=OPTIONAL), _with(), ["b: removed-without-deprecation"]),
         (_with(b={**OPTIONAL, "deprecated": True}), _with(), []),
-        (_with(b={"deprecated": True, "x-remove-after": "2030-01-01"}), _with(), ["b: deprecation-period-not-over"]),
+        (
+            _with(b={"deprecated": True, "x-remove-after": "2030-01-01"}),
+            _with(),
+            ["b: deprecation-period-not-over"],
+        ),
         (_with(b={"deprecated": True, "x-remove-after": "2020-01-01"}), _with(), []),
         ({**_with(b={"deprecated": True}), "required": ["b"]}, _with(), ["b: required-field-removed"]),
         (_with(b={"type": "integer"}), _with(b={"type": "number"}), ["b: changed: type"]),
