@@ -18,16 +18,17 @@ class BatchMember(Generic[D]):
     Attributes:
         event: The event, decoded.
         error: Why it failed; None if it didn't.
+        entered: Whether its block was entered.
         touched: Whether its block was entered, or `fail` called.
     """
 
-    __slots__ = ("_processing", "error", "event", "touched")
+    __slots__ = ("_processing", "entered", "error", "event", "touched")
 
     def __init__(self, processing: Processing) -> None:
         self._processing = processing
         self.event: Event[D] = processing.event
         self.error: Exception | None = None
-        self.touched = False
+        self.entered = self.touched = False
 
     def fail(self, error: Exception) -> None:
         """This event failed: it is retried, or given up, and the others are not."""
@@ -35,9 +36,14 @@ class BatchMember(Generic[D]):
         self.error = error
         self._processing.fail(error)
 
+    def close(self) -> None:
+        """Count and log an event whose block was never entered."""
+        with self._processing:
+            pass
+
     def __enter__(self) -> Event[D]:
         """Make its flow current: what is published inside is caused by it."""
-        self.touched = True
+        self.entered = self.touched = True
         self._processing.__enter__()
         return self.event
 
@@ -53,10 +59,10 @@ class BatchMember(Generic[D]):
 class Batch(Generic[D]):
     """What a handler declared with `batch=` gets: events of one partition, in order.
 
-    Events that could not be decoded, and duplicates, are not in it. When the handler returns, every event counts
-    as handled except those that failed by themselves. When it raises, those whose blocks ended well count as
-    handled, the one whose block raised as failed, and those after it are delivered again; if it raises outside
-    of any block, all that weren't touched have failed.
+    Events that could not be decoded, and duplicates, are not in it. When the handler returns, every event
+    counts as handled except those that failed by themselves. When it raises, those whose blocks ended well
+    count as handled, the one whose block raised as failed, and those after it are delivered again; if it
+    raises outside of any block, all that weren't touched have failed.
     """
 
     def __init__(self, members: Sequence[BatchMember[D]]) -> None:

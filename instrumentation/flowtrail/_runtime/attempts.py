@@ -68,7 +68,9 @@ class Attempts:
             self.after.give_up(work, entry, given_up, entry.attempt - 1)
             return True
         if handler.batch is not None:
-            return self._batches.take(work, handler, self._plan, self._decoder(handler, record.topic))
+            decode = self._decoder(handler, entry.seen.topic)
+            returning = entry if origin is not None else None
+            return self._batches.take(work, handler, self._plan, decode, returning)
         return self._take_one(work, entry, handler, envelope)
 
     def _take_one(self, work: PartitionWork, entry: Entry, handler: Handler, envelope: Envelope) -> bool:
@@ -77,7 +79,7 @@ class Attempts:
             group=self._group,
             envelope=envelope,
             attempt=entry.attempt,
-            decode=self._decoder(handler, entry.record.topic),
+            decode=self._decoder(handler, entry.seen.topic),
         )
         if handler.dedupe is not None:
             entry.dedupe_key = handler.dedupe.key(identity(entry.seen, envelope))

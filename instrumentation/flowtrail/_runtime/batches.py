@@ -47,13 +47,29 @@ class Batches:
         self._after = after
         self._keep_alive = keep_alive
 
-    def take(self, work: PartitionWork, handler: Handler, plan: Plan, decode: Decode) -> bool:
+    def take(
+        self,
+        work: PartitionWork,
+        handler: Handler,
+        plan: Plan,
+        decode: Decode,
+        returning: Entry | None = None,
+    ) -> bool:
         """Handle as many of the next records of a partition as go to this handler, up to its batch size.
+
+        Args:
+            work: The partition.
+            handler: The handler of its next record.
+            plan: The group's handlers.
+            decode: Makes the events' data.
+            returning: The next record, if it comes from a retry topic: it is handled alone.
 
         Returns:
             False if the first of them has to wait for one that is in flight.
         """
-        entries = self._gather(work, handler, plan)
+        if returning is not None:
+            work.queue.popleft()
+        entries = [returning] if returning is not None else self._gather(work, handler, plan)
         if not entries:
             return False
         traced = self._services.telemetry.processing_batch(
@@ -104,9 +120,8 @@ class Batches:
         finally:
             scope.close()
         for member in members:
-            if failure is None and not member.touched:
-                with member:  # counted and logged like those whose block was entered
-                    pass
+            if not member.entered and (failure is None or member.error is not None):
+                member.close()
         if not work.gone:
             self._settle(work, handler, slots, scope, failure)
 

@@ -53,6 +53,8 @@ class GroupMember:
         self._memory = memory if memory is not None else {}
         self._works: dict[Partition, PartitionWork] = {}
         self._paused: set[Partition] = set()
+        # Whether a partition that comes back after a rebalance is still paused differs from client to client.
+        self._unsure: set[Partition] = set()
         self._attempts = Attempts(plan, services, self._keep_alive)
         self._committed_at = 0.0
         self._consumer: ConsumerClient
@@ -65,7 +67,7 @@ class GroupMember:
         for partition in partitions:
             if partition not in self._works:
                 self._works[partition] = PartitionWork(partition, self._memory.pop(partition, None))
-        self._paused.difference_update(partitions)
+        self._unsure.update(partitions)
         self.joined.set()
 
     def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
@@ -175,9 +177,10 @@ class GroupMember:
     def _hold_back(self, everything: bool = False) -> None:
         """Pause the partitions that have enough to do, resume the others."""
         full = {partition for partition, work in self._works.items() if everything or self._is_full(work)}
-        if resumed := self._paused - full:
+        unsure, self._unsure = self._unsure, set()
+        if resumed := (self._paused | unsure) - full:
             self._consumer.resume(resumed)
-        if paused := full - self._paused:
+        if paused := full - (self._paused - unsure):
             self._consumer.pause(paused)
         self._paused = full
 

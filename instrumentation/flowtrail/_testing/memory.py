@@ -244,7 +244,7 @@ class MemoryConsumer:
                 end = len(self._broker.log(partition))
                 first = end if self._start == "latest" else 0
                 self._positions[partition] = group.offsets.get(partition, first)
-            self._paused.clear()
+            # Like the least forgetful clients, this one keeps what was paused before.
             self._listener.assigned(list(self._positions))
 
     def _take(self, max_records: int) -> list[Record]:

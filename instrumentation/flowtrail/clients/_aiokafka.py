@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from flowtrail._record import Record
+from flowtrail._wrap import leave_alone
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -148,7 +149,9 @@ class AiokafkaClient:
 
     def _make(self, kind: Any, settings: Mapping[str, Any]) -> Any:
         try:
-            return kind(**settings)
+            client = kind(**settings)
+            leave_alone(client)
+            return client
         except TypeError as error:
             raise ConfigurationError(f"aiokafka: {error}") from error
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from flowtrail._record import Record
+from flowtrail._wrap import leave_alone
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -69,6 +70,7 @@ class ConfluentClient:
     def open_producer(self) -> ProducerClient:
         """Connect a producer; see `Client.open_producer`."""
         producer = self._confluent.Producer(self._producer)
+        leave_alone(producer)
         self._reach(producer)
         return _Producer(self._confluent, producer)
 
@@ -83,6 +85,7 @@ class ConfluentClient:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
         })  # fmt: skip
+        leave_alone(consumer)
         try:
             self._reach(consumer)
             for topic in topics:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from flowtrail._record import Record
+from flowtrail._wrap import leave_alone
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -100,7 +101,9 @@ class KafkaPythonClient:
             return made[-1]
 
         try:
-            return kind(**{**settings, "kafka_client": make_noted})
+            opened = kind(**{**settings, "kafka_client": make_noted})
+            leave_alone(opened)
+            return opened
         except self._kafka.errors.KafkaError as error:
             for client in made:
                 with contextlib.suppress(Exception):

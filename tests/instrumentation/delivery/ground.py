@@ -70,6 +70,10 @@ class Ground:
         """Partition numbers."""
         return sorted(self._consumer.list_topics(topic, timeout=20).topics[topic].partitions)
 
+    def topics(self) -> set[str]:
+        """Names of all topics."""
+        return set(self._consumer.list_topics(timeout=20).topics)
+
     def ends(self, topic: str) -> dict[int, int]:
         """End offset per partition."""
         return {

@@ -148,6 +148,9 @@ def test_rebalances_in_the_middle_of_retries(
     assert max(max(found) for found in attempts.values()) <= 4
 
 
+# kafka-python leaves the sockets of refused connections to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("adapter", ["kafka-python"])
 def test_a_broker_away_for_half_a_minute(
     adapter: str, kafka_server: Callable[..., Any], topic: Callable[..., str]
@@ -181,9 +184,5 @@ def test_a_broker_away_for_half_a_minute(
         expected = {f"in-{number}" for number in range(300)}
         done = [header(record, "ce_causationid") for record in ground.read(f"{name}-out")]
         assert set(done) == expected, "at least once, none lost"
-        assert not ground.ends(f"{name}.{name}.dlq") if f"{name}.{name}.dlq" in topics_of(ground) else True
+        assert f"{name}.{name}.dlq" not in ground.topics(), "a broker that is away is nobody's fault"
         assert set(handled) == set(range(300))
-
-
-def topics_of(ground: Ground) -> set[str]:
-    return set(ground._consumer.list_topics(timeout=20).topics)
