@@ -1,0 +1,87 @@
+"""One measured run of the ingest benchmark in a process of its own; prints one line of JSON.
+
+python -m bench.ingest_worker bare|ours SERVERS TOPIC EVENTS STORE FLOWS
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from flowtrail_collector.adapters.kafka_tail import KafkaTail
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.connection import read_connection
+from flowtrail_collector.flowfile import load_flows
+from flowtrail_collector.ingest import Ingest
+from flowtrail_collector.sweep import Sweeper
+
+
+def bare(servers: str, topic: str, events: int) -> dict[str, float]:
+    """Consume and decode headers, nothing else."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "bare", "enable.auto.commit": False,
+                         "queued.max.messages.kbytes": 32_768, "fetch.wait.max.ms": 200})  # fmt: skip
+    partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+    began = time.perf_counter()
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    seen = 0
+    while seen < events:
+        for message in consumer.consume(2_000, 0.2):
+            assert message.error() is None
+            headers = {name: value.decode() for name, value in message.headers()}
+            assert "ce_type" in headers
+            seen += 1
+    took = time.perf_counter() - began
+    consumer.close()
+    return {"seconds": took}
+
+
+def ours(servers: str, topic: str, events: int, store_path: str, flow_file: str) -> dict[str, float]:
+    """The collector's tail, ingest and sweep into its store, until the last event is in there."""
+    database = Database(Path(store_path))
+    store = SqliteStore(database)
+    flows = load_flows(flow_file)
+    tail = KafkaTail(
+        read_connection(servers), Ingest(store, flows), store, topics=topic, dead_letter_topics=r".*\.dlq"
+    )
+    stop = threading.Event()
+    began = time.perf_counter()
+    threads = [threading.Thread(target=part.run, args=(stop,)) for part in (tail, Sweeper(store, flows))]
+    for thread in threads:
+        thread.start()
+    while sum(position.next_offset for position in store.positions().values()) < events:
+        time.sleep(0.02)
+    took = time.perf_counter() - began
+    size = store.size_bytes()
+    while (
+        sum(v for (name, _), v in store.saga_figures().counts.items() if name == "saga_ended") < events // 5
+    ):
+        time.sleep(0.05)
+    settled = time.perf_counter() - began
+    stop.set()
+    for thread in threads:
+        thread.join()
+    counts = store.saga_figures().counts
+    assert counts["saga_started", ("orders",)] == events // 5, counts
+    assert ("saga_duplicate_events", ("orders",)) not in counts
+    database.close()
+    return {"seconds": took, "settled_seconds": settled, "store_bytes_per_event": size / events}
+
+
+def main(kind: str, servers: str, topic: str, events: str, *rest: str) -> None:
+    """Run one measurement."""
+    result = bare(servers, topic, int(events)) if kind == "bare" else ours(servers, topic, int(events), *rest)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    result["cpu_seconds"] = usage.ru_utime + usage.ru_stime
+    result["rss_mb"] = usage.ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
