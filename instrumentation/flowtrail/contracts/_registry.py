@@ -128,6 +128,10 @@ class RegistrySource:
             self._unknown.clear()
         return version or 0
 
+    def close(self) -> None:
+        """Close the connections; what is cached keeps working, asking for more fails."""
+        self._client.close()
+
     def _hopeless(self, type: str, at_least: int) -> bool:
         if len(type) > _MAX_TYPE_LENGTH or (self._types is not None and type not in self._types):
             return True

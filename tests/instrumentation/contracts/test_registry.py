@@ -3,8 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,19 +26,36 @@ V2 = {**V1, "properties": {**V1["properties"], "currency": {"type": "string", "d
 BROKEN = {**V1, "properties": {"order_id": {"type": "integer"}}}
 
 
+Connect = Callable[..., RegistrySource]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Opens sources, and closes them after the test."""
+    sources: list[RegistrySource] = []
+
+    def open_source(url: str, **settings: Any) -> RegistrySource:
+        sources.append(RegistrySource(url, **settings))
+        return sources[-1]
+
+    yield open_source
+    for source in sources:
+        source.close()
+
+
 def _type() -> str:
     return f"OrderPlaced{uuid.uuid4().hex[:8]}"
 
 
-def _compatibility(url: str, subject: str, level: str) -> None:
-    RegistrySource(url)._client.set_compatibility(subject_name=subject, level=level)
+def _compatibility(source: RegistrySource, subject: str, level: str) -> None:
+    source._client.set_compatibility(subject_name=subject, level=level)
 
 
-def test_versions_come_from_the_registry(registry: str) -> None:
-    type, source = _type(), RegistrySource(registry)
+def test_versions_come_from_the_registry(registry: str, connect: Connect) -> None:
+    type, source = _type(), connect(registry)
     assert source.register(type, V1) == 1
     assert source.register(type, V2) == 2
-    contracts = Contracts.from_registry(registry)
+    contracts = Contracts(connect(registry))
     contracts.validate_publish(type, 1, {"order_id": "7"})
     with pytest.raises(ContractError, match="order_id: type should be string"):
         contracts.validate_publish(type, 2, {"order_id": 7})
@@ -48,32 +64,32 @@ def test_versions_come_from_the_registry(registry: str) -> None:
     assert contracts.read("Nobody's", "1", {"a": 1}) == ({"a": 1}, "1")
 
 
-def test_an_incompatible_registration_is_refused(registry: str) -> None:
-    type, source = _type(), RegistrySource(registry)
+def test_an_incompatible_registration_is_refused(registry: str, connect: Connect) -> None:
+    type, source = _type(), connect(registry)
     source.register(type, V1)
-    _compatibility(registry, type, "BACKWARD")
+    _compatibility(source, type, "BACKWARD")
     with pytest.raises(ContractError, match="409, incompatible"):
         source.register(type, BROKEN)
     assert source.versions(type) == [1]
 
 
-def test_the_registry_passes_a_removal_that_the_rules_refuse(registry: str) -> None:
+def test_the_registry_passes_a_removal_that_the_rules_refuse(registry: str, connect: Connect) -> None:
     """BACKWARD looks at readers of old data only; a reader that isn't deployed yet is nobody's concern."""
-    type, source = _type(), RegistrySource(registry)
+    type, source = _type(), connect(registry)
     opened = {name: part for name, part in V2.items() if name != "additionalProperties"}
     without = {**opened, "properties": V1["properties"]}
     source.register(type, opened)
-    _compatibility(registry, type, "BACKWARD")
+    _compatibility(source, type, "BACKWARD")
     assert source.register(type, without) == 2
     assert [change.rule for change in compare(opened, without)] == ["removed-without-deprecation"]
 
 
-def test_a_registry_that_is_away(registry_server: Callable[[], ApicurioServer]) -> None:
+def test_a_registry_that_is_away(registry_server: Callable[[], ApicurioServer], connect: Connect) -> None:
     server = registry_server()
     type, other = _type(), _type()
     for name in (type, other):
-        RegistrySource(server.url).register(name, V1)
-    contracts = Contracts.from_registry(server.url, registry={"timeout_seconds": 2})
+        connect(server.url).register(name, V1)
+    contracts = Contracts(connect(server.url, timeout_seconds=2))
     contracts.validate_publish(type, 1, {"order_id": "7"})
     server.kill()
     contracts.validate_publish(type, 1, {"order_id": "8"})
@@ -86,7 +102,7 @@ def test_a_registry_that_is_away(registry_server: Callable[[], ApicurioServer]) 
     assert time.monotonic() - started < 0.5
 
 
-def test_a_registry_that_was_never_there(tmp_path: Path) -> None:
+def test_a_registry_that_was_never_there() -> None:
     contracts = Contracts.from_registry(f"http://user:secret@127.0.0.1:{free_port()}")
     with pytest.raises(RegistryUnavailableError) as caught:
         contracts.read("OrderPlaced", 1, json.loads("{}"))
