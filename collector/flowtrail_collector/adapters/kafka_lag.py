@@ -7,10 +7,15 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka import admin as kafka_admin
 from confluent_kafka.admin import AdminClient
 
@@ -66,14 +71,13 @@ class KafkaLagSource:
         """List all groups."""
         if self._listing is None:
             self._listing = self._admin.list_consumer_groups(request_timeout=_REQUEST_SECONDS)
-        try:
-            result = self._listing.result(_left(deadline))
-        except FutureTimeoutError:
+        if not wait((self._listing,), _left(deadline)).done:
             return GroupList([], [Failure("cluster", "groups", "listing groups takes too long")])
-        except KafkaException as error:
-            self._listing = None
+        listing, self._listing = self._listing, None
+        error = listing.exception()
+        if error is not None:
             return GroupList([], [Failure("cluster", "groups", reason_of(error))])
-        self._listing = None
+        result = listing.result()
         groups = [
             GroupInfo(
                 group.group_id,
@@ -142,10 +146,11 @@ class KafkaLagSource:
         return future.done() or bool(wait((future,), patience).done)
 
     def _committed(self, group: str) -> Sequence[CommittedOffset] | Failure:
-        try:
-            offsets: Sequence[CommittedOffset] = self._committing.pop(group).result().topic_partitions
-        except KafkaException as error:
+        future = self._committing.pop(group)
+        error = future.exception()
+        if error is not None:
             return Failure("group", group, reason_of(error))
+        offsets: Sequence[CommittedOffset] = future.result().topic_partitions
         return offsets
 
     def offsets(
@@ -177,10 +182,9 @@ class KafkaLagSource:
         found = {}
         futures = self._admin.describe_consumer_groups(list(groups), request_timeout=_REQUEST_SECONDS)
         for group, future in futures.items():
-            try:
-                described = future.result(_left(deadline))
-            except (KafkaException, FutureTimeoutError):
+            if not wait((future,), _left(deadline)).done or future.exception() is not None:
                 continue
+            described = future.result()
             assigned = frozenset(
                 (held.topic, held.partition)
                 for member in described.members
@@ -244,10 +248,10 @@ class KafkaLagSource:
         return OffsetAnswer(asked_at, answered_at, offsets, failures)
 
 
-def reason_of(error: BaseException) -> str:
-    """One line of what Kafka or librdkafka said."""
-    first = error.args[0] if error.args else error
-    return str(first.str() if hasattr(first, "str") else first).partition("\n")[0][:300]
+def reason_of(error: object) -> str:
+    """One line of what Kafka or librdkafka said; futures carry a KafkaError now, a KafkaException then."""
+    cause = error.args[0] if isinstance(error, KafkaException) and error.args else error
+    return (cause.str() if isinstance(cause, KafkaError) else str(cause)).partition("\n")[0][:300]
 
 
 def _slow(leader: int) -> Failure:

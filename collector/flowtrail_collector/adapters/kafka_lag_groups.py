@@ -94,6 +94,9 @@ def _translated(connection: KafkaConnection) -> Mapping[str, Any] | None:
 def _listed(settings: Mapping[str, Any]) -> list[GroupInfo]:
     from kafka.admin import KafkaAdminClient
 
+    # At DEBUG it logs its settings, the password among them; and each failed connection at ERROR, which is
+    # told where lag is read.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     client = KafkaAdminClient(
         **settings, client_id="flowtrail-lag-groups", bootstrap_timeout_ms=_TIMEOUT_MS,
         request_timeout_ms=_TIMEOUT_MS,

@@ -50,6 +50,8 @@ class LagPoller:
         self._sample_duration = 0.0
         self._problem: str | None = "lag has not been collected yet"
         self._cycles = 0
+        self._collected_at = 0.0
+        self._readings: list[GroupReading] = []
         self._duration = 0.0
         self.metrics = LagPage(
             granularity=self._settings.granularity, compat=self._settings.compat, clock=clock
@@ -105,24 +107,26 @@ class LagPoller:
         except ServiceUnreachableError as error:
             self._problem = str(error)
             self._collection.failures.update([Failure("cluster", "metadata", str(error))])
+            self.metrics.note(self._figures())
             return []
         self._problem = None
         self._cycles += 1
-        self._publish(readings, began)
+        self._collected_at = self._clock()
+        self._readings = readings
+        failures = self._collection.failures.present
+        self.metrics.publish(readings, self._collection.table, self._figures())
+        self.view.publish(readings, self._collected_at, failures)
+        self._duration = time.perf_counter() - began
         return readings
 
-    def _publish(self, readings: list[GroupReading], began: float) -> None:
-        collection = self._collection
-        now = self._clock()
-        figures = CycleFigures(
-            ended_at=now,
+    def _figures(self) -> CycleFigures:
+        failures = self._collection.failures
+        return CycleFigures(
+            ended_at=self._collected_at,
             duration=self._duration,
             cycles=self._cycles,
-            groups=len(readings),
-            pairs=sum(len(reading.pairs) for reading in readings),
-            errors=dict(collection.failures.totals),
-            failing=collection.failures.failing,
+            groups=len(self._readings),
+            pairs=sum(len(reading.pairs) for reading in self._readings),
+            errors=dict(failures.totals),
+            failing=failures.failing,
         )
-        self.metrics.publish(readings, collection.table, figures)
-        self.view.publish(readings, now, collection.failures.present)
-        self._duration = time.perf_counter() - began

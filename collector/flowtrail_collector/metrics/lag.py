@@ -59,6 +59,11 @@ class LagPage:
         self._deflater.finish()
         self._page = (lost, [piece for piece in body if piece.size], figures)
 
+    def note(self, figures: CycleFigures) -> None:
+        """Say how collecting goes while the last collection's figures stay."""
+        if self._page is not None:
+            self._page = (*self._page[:2], figures)
+
     def pieces(self, openmetrics: bool) -> list[Piece]:
         """The page in compressed pieces, for one gzip stream."""
         page = self._page

@@ -373,7 +373,9 @@ def test_waits_are_right_to_the_second(
             if reading is not None and reading.read_at > seen and reading.pairs:
                 seen = reading.read_at
                 at, waited = reading.commits[0], reading.seconds[0]
-                assert waited is not None
+                if waited is None:
+                    assert not errors, "only the first figures may lack waits of before the start"
+                    continue
                 truth = reading.read_at - written[at] if at < len(written) else 0.0
                 errors.append(abs(waited - truth))
             time.sleep(0.1)
