@@ -52,7 +52,9 @@ class TimeScale:
             return 0.0
         squashed_seconds = sum(end - start for start, end in self.gaps)
         rest_share = 1.0 - _SQUASHED_SHARE * len(self.gaps)
-        per_second = rest_share / (self.total_seconds - squashed_seconds)
+        # What isn't squashed may be too short for the sum to show it.
+        drawn_seconds = max(self.total_seconds - squashed_seconds, self.total_seconds * 1e-12)
+        per_second = rest_share / drawn_seconds
         place, at = 0.0, 0.0
         for start, end in self.gaps:
             if seconds <= start:

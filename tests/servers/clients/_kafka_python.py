@@ -1,10 +1,13 @@
 """kafka-python."""
 
+import time
 from collections.abc import Sequence
 
 import kafka
 
 from servers.clients._base import POLL_SECONDS, WAIT_SECONDS, Closing, Member, Message, Place, Received
+
+_STUCK_SECONDS = 8.0
 
 
 class KafkaPython:
@@ -71,25 +74,40 @@ class _KafkaPythonMember(Closing):
         self, servers: str, topic: str, group: str | None, instance_id: str | None, session_ms: int
     ) -> None:
         self._topic = topic
-        self._consumer = kafka.KafkaConsumer(
-            topic,
-            bootstrap_servers=servers,
-            group_id=group,
-            group_instance_id=instance_id,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            session_timeout_ms=session_ms,
-            heartbeat_interval_ms=min(1000, session_ms // 4),
-            metadata_max_age_ms=2000,
-        )
+        self._settings = {
+            "bootstrap_servers": servers,
+            "group_id": group,
+            "group_instance_id": instance_id,
+            "auto_offset_reset": "earliest",
+            "enable_auto_commit": False,
+            "session_timeout_ms": session_ms,
+            "heartbeat_interval_ms": min(1000, session_ms // 4),
+            "metadata_max_age_ms": 2000,
+        }
+        self._consumer = kafka.KafkaConsumer(topic, **self._settings)
+        self._in_order_at = time.monotonic()
 
     def poll(self) -> list[Received]:
+        self._start_afresh_if_stuck()
         polled = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000))
         return [
             Received(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
             for records in polled.values()
             for r in records
         ]
+
+    def _start_afresh_if_stuck(self) -> None:
+        """Begin again as a supervisor would, where the client's join hangs.
+
+        kafka-python 3.0 can stay in "rebalancing" for ever, without heartbeats, whatever the broker does. That
+        is no difference between brokers, so it must not decide whether they behave alike.
+        """
+        if "rebalancing" not in str(self._consumer.group_metadata().state).lower():
+            self._in_order_at = time.monotonic()
+        elif time.monotonic() - self._in_order_at > _STUCK_SECONDS:
+            self._consumer.close(autocommit=False)
+            self._consumer = kafka.KafkaConsumer(self._topic, **self._settings)
+            self._in_order_at = time.monotonic()
 
     def assignment(self) -> set[int]:
         return {partition.partition for partition in self._consumer.assignment()}
