@@ -99,8 +99,8 @@ class _KafkaPythonMember(Closing):
     def _start_afresh_if_stuck(self) -> None:
         """Begin again as a supervisor would, where the client's join hangs.
 
-        kafka-python 3.0 can stay in "rebalancing" for ever, without heartbeats, whatever the broker does. That
-        is no difference between brokers, so it must not decide whether they behave alike.
+        kafka-python 3.0 can stay in "rebalancing" for ever, without heartbeats, whatever the broker does.
+        That is no difference between brokers, so it must not decide whether they behave alike.
         """
         if "rebalancing" not in str(self._consumer.group_metadata().state).lower():
             self._in_order_at = time.monotonic()
