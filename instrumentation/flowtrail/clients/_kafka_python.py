@@ -176,6 +176,10 @@ class _Consumer:
                 offsets = ours.revoked([Partition(*partition) for partition in revoked])
                 if offsets:
                     consumer.commit_async(commit(offsets))
+                # A partition that stays with this member would keep its position, and so pass over what was
+                # fetched but not handled; forgotten, it starts at the committed offset again.
+                kept = [found for found in consumer.assignment() if found not in revoked]
+                consumer._subscription.assign_from_subscribed(kept)
 
             def on_partitions_assigned(self, assigned: Any) -> None:
                 ours.assigned([Partition(*partition) for partition in assigned])

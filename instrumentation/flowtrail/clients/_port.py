@@ -57,7 +57,7 @@ class RebalanceListener(Protocol):
     """Told what a consumer owns; called while `poll` or `close` runs, possibly from another thread."""
 
     def assigned(self, partitions: Collection[Partition]) -> None:
-        """These partitions are ours now (in addition to those we have)."""
+        """These partitions are ours now (in addition to those we have), from their committed offsets on."""
         ...
 
     def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:

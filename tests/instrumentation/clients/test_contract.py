@@ -233,6 +233,22 @@ class Contract:
         third = setup.member()
         assert [record.offset for record in third.take(3)][:3] == [7, 8, 9]
 
+    def test_what_was_read_but_not_committed_is_read_again_after_a_rebalance(self, setup: Setup) -> None:
+        offsets = {(where.partition, where.offset) for where in setup.send(5, key=None)}
+        first = setup.member()
+        first.take(5)
+        second = setup.member()
+        seen: set[tuple[int, int]] = set()
+
+        def note(member: Member) -> None:
+            seen.update((record.partition, record.offset) for record in member.poll())
+
+        deadline = time.monotonic() + WAIT_SECONDS
+        while seen != offsets:
+            assert time.monotonic() < deadline, f"only {sorted(seen)} of {sorted(offsets)}"
+            note(second)
+            note(first)
+
     def test_many_topics(self, setup: Setup) -> None:
         first, second = setup.topic, setup.name("second")
         setup.send(1)
