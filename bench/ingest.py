@@ -46,7 +46,7 @@ flows:
     completes: OrderShipped
     cancels: OrderCancelled
     within: 2d
-"""  # noqa: E501 - as people write it
+"""
 TYPES = ("OrderPlaced", "StockReserved", "PaymentCompleted", "OrderConfirmed", "OrderShipped")
 SOURCES = ("/orders", "/inventory", "/billing", "/orders", "/fulfillment")
 
@@ -78,7 +78,7 @@ def fill(servers: str, topic: str, events: int) -> None:
         if len(under_way) < CONCURRENT and orders < events // 5:
             orders += 1
             under_way.append(
-                [f"order-{orders}", event_id(written), "%032x" % random.getrandbits(128), None, 0]
+                [f"order-{orders}", event_id(written), f"{random.getrandbits(128):032x}", None, 0]
             )
         order = random.choice(under_way)
         subject, flow, trace, cause, step = order

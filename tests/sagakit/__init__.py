@@ -30,7 +30,7 @@ flows:
     completes: OrderShipped
     cancels: OrderCancelled
     within: 15s
-"""  # noqa: E501 - as people write it
+"""
 
 
 @dataclass(frozen=True, slots=True)
