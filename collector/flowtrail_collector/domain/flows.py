@@ -63,9 +63,9 @@ class Flow:
         return frozenset(name for names in named for name in names)
 
     @cached_property
-    def ending(self) -> frozenset[str]:
+    def ending(self) -> tuple[str, ...]:
         """Types that end the flow otherwise than well."""
-        return frozenset(self.cancels or (name for step in self.steps for name in step.failed))
+        return self.cancels or tuple(name for step in self.steps for name in step.failed)
 
     @cached_property
     def compensating(self) -> frozenset[str]:

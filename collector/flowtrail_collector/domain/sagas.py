@@ -8,9 +8,9 @@ is said of an instance (`assess`) is a function of that set.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from typing import NamedTuple
 
 from flowtrail_collector.domain.flows import Flow, Step
 
@@ -54,8 +54,7 @@ class StepState(StrEnum):
     UNDONE = "undone"
 
 
-@dataclass(frozen=True, slots=True)
-class StepProgress:
+class StepProgress(NamedTuple):
     """How one step of an instance stands. Times are milliseconds since the epoch.
 
     Attributes:
@@ -75,8 +74,7 @@ class StepProgress:
     undone_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What an instance's events say.
 
     Attributes:
@@ -176,15 +174,22 @@ def _first_times(events: Mapping[int, Mark]) -> dict[str, int]:
     return first
 
 
-def _earliest(first: Mapping[str, int], types: Iterable[str]) -> int | None:
-    return min((first[kind] for kind in types if kind in first), default=None)
+def _earliest(first: Mapping[str, int], types: tuple[str, ...]) -> int | None:
+    if len(types) == 1:  # nearly always; this is called for every step of every event
+        return first.get(types[0])
+    earliest = None
+    for kind in types:
+        moment = first.get(kind)
+        if moment is not None and (earliest is None or moment < earliest):
+            earliest = moment
+    return earliest
 
 
 def _steps(
     flow: Flow, first: Mapping[str, int], started: int | None, *, ended: bool
 ) -> tuple[StepProgress, ...]:
     finished = {step.name: _earliest(first, step.done) for step in flow.steps}
-    return tuple(_step(step, first, finished, started, ended=ended) for step in flow.steps)
+    return tuple([_step(step, first, finished, started, ended) for step in flow.steps])
 
 
 def _step(
@@ -192,18 +197,19 @@ def _step(
     first: Mapping[str, int],
     finished: Mapping[str, int | None],
     started: int | None,
-    *,
     ended: bool,
 ) -> StepProgress:
     since = _turn(step, finished, started)
     deadline = None if since is None or step.within_ms is None else since + step.within_ms
-    done, failed, undone = (_earliest(first, types) for types in (step.done, step.failed, step.undone))
+    done = finished[step.name]
+    undone = _earliest(first, step.undone) if step.undone else None
     if undone is not None:
         # By its taking back, too, it is known to have been done; whichever shows first.
         until = undone if done is None else min(done, undone)
         return StepProgress(step, StepState.UNDONE, since, until, deadline, undone)
     if done is not None:
         return StepProgress(step, StepState.DONE, since, done, deadline)
+    failed = _earliest(first, step.failed) if step.failed else None
     if failed is not None:
         return StepProgress(step, StepState.FAILED, since, failed, deadline)
     waits = since is not None and not ended and not step.optional
@@ -212,6 +218,13 @@ def _step(
 
 def _turn(step: Step, finished: Mapping[str, int | None], started: int | None) -> int | None:
     """When the step's turn came: with the start, or when the last of the steps before it was done."""
-    moments = [finished.get(name) for name in step.after] if step.after else [started]
-    known = [moment for moment in moments if moment is not None]
-    return max(known) if len(known) == len(moments) else None
+    if not step.after:
+        return started
+    latest: int | None = None
+    for name in step.after:
+        moment = finished[name]
+        if moment is None:
+            return None
+        if latest is None or moment > latest:
+            latest = moment
+    return latest
