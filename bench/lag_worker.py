@@ -56,7 +56,7 @@ def ours(bootstrap: str) -> dict[str, Command]:
     from flowtrail_collector.web.metrics import metrics_routes
 
     connection = read_connection(bootstrap)
-    settings = LagSettings(interval_seconds=60, timeout_seconds=60)
+    settings = LagSettings(timeout_seconds=60)
     poller = LagPoller(KafkaLagSource(connection), settings, prober=KafkaRecordProber(connection))
     app = Starlette(routes=[*metrics_routes(Exposition([poller.metrics])), *lag_routes(poller.view)])
     listener = socket.create_server(("127.0.0.1", 0))

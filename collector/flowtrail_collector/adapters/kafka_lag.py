@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from confluent_kafka import (
@@ -40,7 +41,7 @@ logger = logging.getLogger("flowtrail_collector.lag")
 # Longer than any cycle waits: an answer that comes late is still taken, instead of asking again and again.
 _REQUEST_SECONDS = 60.0
 # Enough to keep broker and client busy; the answers of all groups at once would take tens of megabytes.
-_IN_FLIGHT = 128
+_IN_FLIGHT = 64
 _COORDINATOR_PATIENCE_SECONDS = 0.25
 _STATES = {
     "STABLE": "stable", "EMPTY": "empty", "DEAD": "dead", "PREPARING_REBALANCING": "preparing_rebalance",
@@ -142,8 +143,11 @@ class KafkaLagSource:
             )
 
     def _is_there(self, group: str, patience: float) -> bool:
-        future = self._committing[group]
-        return future.done() or bool(wait((future,), patience).done)
+        try:
+            self._committing[group].exception(patience)
+        except FutureTimeoutError:
+            return False
+        return True
 
     def _committed(self, group: str) -> Sequence[CommittedOffset] | Failure:
         future = self._committing.pop(group)

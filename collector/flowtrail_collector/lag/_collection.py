@@ -49,6 +49,7 @@ class LagCollection:
         self._wanted = re.compile(settings.topics) if settings.topics else None
         self._now = 0.0
         self._members_turn = 0
+        self._slow_failures: list[Failure] = []
         self._earliest_turn = 0
         self.table = PartitionTable()
         self.groups = GroupRegistry(settings)
@@ -64,7 +65,7 @@ class LagCollection:
             ServiceUnreachableError: no broker answered at all.
         """
         deadline = time.monotonic() + self._settings.patience_seconds
-        failures: list[Failure] = []
+        failures, self._slow_failures = self._slow_failures, []
         listed = self._source.groups(deadline)
         failures += listed.failures
         self._read_topics(deadline, failures)
@@ -74,7 +75,6 @@ class LagCollection:
         self._take_timestamps()
         # Only now: a commit that is newer than the end offset it is held against makes lag negative.
         self._read_ends(deadline, failures)
-        self._read_slow(deadline, failures)
         readings = self._measure(self._present())
         self.failures.update(failures)
         return readings
@@ -89,7 +89,7 @@ class LagCollection:
                     self.table.set_end(i, end, answer.asked_at, answer.answered_at)
 
     def widen(self, deadline: float) -> bool:
-        """Learn more about arrival times; the next collection uses it.
+        """Read what changes slowly, and learn more about arrival times; the next collection uses both.
 
         Args:
             deadline: when the next collection is due (`time.monotonic`).
@@ -97,9 +97,12 @@ class LagCollection:
         Returns:
             Whether something was learned that the figures of this collection lack altogether.
         """
+        patience = time.monotonic() + self._settings.patience_seconds
+        self._read_slow(patience, self._slow_failures)
         explored = False
-        while time.monotonic() < deadline and self._explorer.step(self.topics, self._present(), deadline):
+        while time.monotonic() < deadline and self._explorer.step(self.topics, self._present(), patience):
             explored = True
+            patience = time.monotonic() + self._settings.patience_seconds
         if self._prober is not None and time.monotonic() < deadline:
             self._prober.probe(self.groups, self._present(), deadline)
         return explored

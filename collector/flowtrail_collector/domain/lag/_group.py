@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter, sub
+from operator import gt, itemgetter, ne, sub
 from sys import intern
 from typing import Any, Protocol
 
@@ -176,9 +176,12 @@ class GroupColumns:
                 found[i] = Status.BEYOND if i in self._beyond_since else UNKNOWN_STATUS
         return bytes(found)
 
-    def count_losses(self, table: PartitionTable) -> None:
-        """Count what retention removed before it was read, against the earliest offsets last read."""
-        earliest = self.pick(table.earliest)
+    def count_losses(self, earliest: Sequence[int | None]) -> None:
+        """Count what retention removed before it was read.
+
+        Args:
+            earliest: earliest offset of each entry, as last read.
+        """
         still: dict[int, int] = {}
         for i, (start, at) in enumerate(zip(earliest, self.commits, strict=True)):
             if start is not None and start > at and self.lags[i]:
@@ -187,6 +190,11 @@ class GroupColumns:
                 self.lost[topic] = self.lost.get(topic, 0) + missing - self._reported_loss.get(i, 0)
                 still[i] = missing
         self._reported_loss = still
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether a loss was there when losses were last counted."""
+        return bool(self._reported_loss)
 
     def _lay_out(self, topics: list[str], partitions: list[int], table: PartitionTable, now: float) -> None:
         pairs = list(zip(map(intern, topics), partitions, strict=True))
@@ -213,11 +221,11 @@ class GroupColumns:
         self.layout += 1
 
     def _note_moves(self, before: tuple[int, ...], now: float) -> None:
-        arrived, moved_at = self.arrived, self.moved_at
-        for i, (was, at) in enumerate(zip(before, self.commits, strict=True)):
-            if was != at:
-                arrived[i] = _TO_ESTIMATE
-                moved_at[i] = now
+        moved = list(map(ne, before, self.commits))
+        self.moved_at = [now if did else at for did, at in zip(moved, self.moved_at, strict=True)]
+        self.arrived = [_TO_ESTIMATE if did else at for did, at in zip(moved, self.arrived, strict=True)]
+        if any(map(gt, before, self.commits)):
+            for i, (was, at) in enumerate(zip(before, self.commits, strict=True)):
                 if at < was:
                     self.rewound_at[i] = now
 
@@ -241,12 +249,16 @@ class GroupColumns:
         self._revisions = revisions
 
     def _estimate_arrivals(self, table: PartitionTable, ends: tuple[int | None, ...]) -> None:
-        arrived, lags, histories = self.arrived, self.lags, table.histories
-        for i in [i for i, at in enumerate(arrived) if at == _TO_ESTIMATE and lags[i]]:
-            position, commit = self.positions[i], self.commits[i]
-            earliest = table.earliest[position]
+        arrived, lags, commits = self.arrived, self.lags, self.commits
+        positions, histories, earliest = self.positions, table.histories, table.earliest
+        for i, at in enumerate(arrived):
+            if at != _TO_ESTIMATE or not lags[i]:
+                continue
+            position, commit = positions[i], commits[i]
             # What retention removed waits no longer: the oldest record left is the one that counts.
-            start = commit if earliest is None or earliest < commit else earliest
+            start = earliest[position]
+            if start is None or start < commit:
+                start = commit
             known = histories[position].arrival(start, ends[i] or 0)
             arrived[i] = _UNKNOWN if known is None else known[0]
 

@@ -133,8 +133,9 @@ class PartitionHistory:
         if before <= after:
             return before, 0.0
         # Records between two points are taken to have arrived evenly spread; half a step is the middle.
-        share = (offset - offsets[at] + 0.5) / (offsets[at + 1] - offsets[at])
-        return after + share * (before - after), before - after
+        width = before - after
+        begin = offsets[at]
+        return after + width * (offset - begin + 0.5) / (offsets[at + 1] - begin), width
 
     def _append(self, offset: int, first: float, last: float) -> None:
         self._offsets.append(offset)

@@ -6,7 +6,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import sub
+from operator import gt, sub
 
 from flowtrail_collector.domain.lag._group import GroupColumns, TopicSlice, Waits
 from flowtrail_collector.domain.lag._partitions import PartitionTable
@@ -127,7 +127,9 @@ class GroupJudge:
             now: seconds since the epoch.
             has_members: whether anyone is in the group.
         """
-        columns.count_losses(table)
+        earliest = columns.pick(table.earliest)
+        if columns.has_losses or None in earliest or any(map(gt, earliest, columns.commits)):
+            columns.count_losses(earliest)
         statuses = columns.statuses(now, self._window, has_members=has_members, earlier=self._waits(columns))
         self._remember(columns, now)
         return statuses
