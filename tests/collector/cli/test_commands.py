@@ -325,4 +325,5 @@ def test_the_scale_keeps_the_order_of_time_and_stays_within_the_axis(busy, momen
     assert places == sorted(places)
     assert all(0 <= place <= 1 for place in places)
     assert scale.place(0) == 0
-    assert scale.place(total) == pytest.approx(1 if total else 0)
+    # The floats of a nearly empty stretch are coarse: 1e-3 of the axis is less than a column.
+    assert scale.place(total) == pytest.approx(1 if total else 0, abs=1e-3)
