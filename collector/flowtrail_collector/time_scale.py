@@ -10,6 +10,8 @@ from typing import Any
 _LONG_SHARE = 0.25
 # ... and so many times longer than everything that did happen.
 _LONG_TIMES_BUSY = 3.0
+# Less than clocks tell apart.
+_SHORTEST_SECONDS = 1e-9
 _SQUASHED_SHARE = 0.06
 
 
@@ -48,7 +50,7 @@ class TimeScale:
     def place(self, seconds: float) -> float:
         """Where a moment is drawn, 0 to 1."""
         seconds = min(max(seconds, 0.0), self.total_seconds)
-        if self.total_seconds <= 0:
+        if self.total_seconds < _SHORTEST_SECONDS:
             return 0.0
         squashed_seconds = sum(end - start for start, end in self.gaps)
         rest_share = 1.0 - _SQUASHED_SHARE * len(self.gaps)
