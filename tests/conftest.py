@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from servers import KafkaServer, UnavailableError, servers_required
+from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
+from servers._postgres import drop_database, new_database
 
-_NEED_SERVERS = {"kafka", "kafka_server"}
+_NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +63,30 @@ def kafka_server(tmp_path: Path) -> Iterator[Callable[..., KafkaServer]]:
     yield start
     for server in servers:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real PostgreSQL on which databases may be made: `FLOWTRAIL_TEST_POSTGRES`, else one of our own."""
+    if running := os.environ.get("FLOWTRAIL_TEST_POSTGRES"):
+        yield running
+        return
+    try:
+        server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    except UnavailableError as error:
+        _unavailable(error)
+        raise
+    server.start()
+    yield server.url
+    server.close()
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database on a real PostgreSQL."""
+    url = new_database(postgres_server)
+    yield url
+    drop_database(postgres_server, url)
 
 
 @pytest.fixture

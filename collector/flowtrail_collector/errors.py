@@ -5,7 +5,8 @@ CollectorError                    exit code 2
 ├── ConfigurationError            2   a setting, a flow file, a pattern: something the caller can correct
 ├── ListenError                   2   the address is taken or may not be used
 ├── StoreError                    2   the store can't be opened, read or written
-│   └── FencedError               2   another worker has moved a position this one held
+│   ├── FencedError               2   another worker has moved a position this one held
+│   └── StoreConflictError        2   two workers were in each other's way; trying again may help
 └── ServiceUnreachableError       3   Kafka or a collector doesn't answer
 ```
 
@@ -35,6 +36,10 @@ class StoreError(CollectorError):
 
 class FencedError(StoreError):
     """A stored position isn't the one this worker began with: somebody else has moved it."""
+
+
+class StoreConflictError(StoreError):
+    """Another worker wrote the same at the same time: nothing was changed, and trying again may help."""
 
 
 class ServiceUnreachableError(CollectorError):

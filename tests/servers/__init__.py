@@ -1,12 +1,14 @@
 """The real servers that tests run against, one module each, started on loopback and free ports."""
 
 from servers._kafka import KafkaServer
+from servers._postgres import PostgresServer
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._tools import UnavailableError, servers_required
 
 __all__ = [
     "KafkaServer",
     "ManagedProcess",
+    "PostgresServer",
     "ServerFailedError",
     "UnavailableError",
     "free_port",

@@ -89,6 +89,11 @@ class Database:
                 raise StoreError(f"store {self.path}: {error}") from error
             raise
 
+    def newest_event_row(self) -> int:
+        """See `sql.Database.newest_event_row`."""
+        with self.read() as connection:
+            return int(connection.execute("SELECT max(rowid) FROM events").fetchone()[0] or 0)
+
     def size_bytes(self) -> int:
         """Size of the file and its write-ahead log."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))

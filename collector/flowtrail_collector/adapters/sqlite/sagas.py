@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from flowtrail_collector.adapters.sql import Connection
 from flowtrail_collector.domain.sagas import Mark, Outcome, SagaEvents
 from flowtrail_collector.ports.store import SagaKey, SagaRecord
 
-__all__ = ["load", "read_sagas", "save"]
+__all__ = ["COLUMNS", "load", "read_sagas", "save", "to_record", "to_row"]
 
-_COLUMNS = """flow, key, subject, outcome, started_ms, ended_ms, updated_ms, waiting, waiting_since_ms,
+COLUMNS = """flow, key, subject, outcome, started_ms, ended_ms, updated_ms, waiting, waiting_since_ms,
  next_deadline_ms, breached, flags, events"""
 _CHANGING = ("subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting", "waiting_since_ms",
              "next_deadline_ms", "breached", "flags", "events")  # fmt: skip
 # Not INSERT OR REPLACE: a row that keeps its place stays beside its neighbours in time.
 _SAVE = (
-    f"INSERT INTO sagas ({_COLUMNS}) VALUES ({','.join('?' * 13)}) ON CONFLICT (flow, key) DO UPDATE SET "  # noqa: S608
+    f"INSERT INTO sagas ({COLUMNS}) VALUES ({','.join('?' * 13)}) ON CONFLICT (flow, key) DO UPDATE SET "  # noqa: S608
     + ", ".join(f"{column} = excluded.{column}" for column in _CHANGING)
 )
 _CONFLICT, _NOT_UNDONE, _COMPLETED_LATE = 1, 2, 4
@@ -26,7 +26,7 @@ _EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type
 _BATCH = 400  # bound parameters per statement stay below SQLite's smallest limit
 
 
-def load(connection: sqlite3.Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
     """The instances that exist among `keys`."""
     by_flow: dict[str, list[str]] = {}
     for flow, key in keys:
@@ -41,20 +41,18 @@ def load(connection: sqlite3.Connection, keys: Iterable[SagaKey]) -> dict[SagaKe
     return found
 
 
-def save(connection: sqlite3.Connection, sagas: Iterable[SagaRecord]) -> None:
+def save(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
     """Write instances whole."""
-    connection.executemany(_SAVE, [_row(saga) for saga in sagas])
+    connection.executemany(_SAVE, [to_row(saga) for saga in sagas])
 
 
-def read_sagas(
-    connection: sqlite3.Connection, where: str, values: Sequence[object], limit: int
-) -> list[SagaRecord]:
+def read_sagas(connection: Connection, where: str, values: Sequence[object], limit: int) -> list[SagaRecord]:
     """Instances for a condition of the caller's own making (never a user's text)."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM sagas WHERE {where} LIMIT ?", (*values, limit))  # noqa: S608
-    return [_record(row) for row in rows]
+    rows = connection.execute(f"SELECT {COLUMNS} FROM sagas WHERE {where} LIMIT ?", (*values, limit))  # noqa: S608
+    return [to_record(row) for row in rows]
 
 
-def _row(saga: SagaRecord) -> tuple[object, ...]:
+def to_row(saga: SagaRecord) -> tuple[object, ...]:
     flags = _CONFLICT * saga.conflict | _NOT_UNDONE * saga.not_undone | _COMPLETED_LATE * saga.completed_late
     return (
         saga.flow,
@@ -73,7 +71,7 @@ def _row(saga: SagaRecord) -> tuple[object, ...]:
     )
 
 
-def _record(row: tuple[Any, ...]) -> SagaRecord:
+def to_record(row: tuple[Any, ...]) -> SagaRecord:
     return SagaRecord(
         flow=row[0],
         key=row[1],

@@ -8,9 +8,9 @@ from flowtrail_collector.adapters.sqlite.schema_core import MIGRATIONS as CORE
 from flowtrail_collector.adapters.sqlite.schema_spans import MIGRATIONS as SPANS
 from flowtrail_collector.errors import StoreError
 
-__all__ = ["migrate"]
+__all__ = ["PARTS", "migrate"]
 
-_PARTS = {"core": CORE, "spans": SPANS}
+PARTS = {"core": CORE, "spans": SPANS}
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -25,7 +25,7 @@ def migrate(connection: sqlite3.Connection) -> None:
             "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
         )
         known = dict(connection.execute("SELECT part, version FROM schema_versions").fetchall())
-        for part, migrations in _PARTS.items():
+        for part, migrations in PARTS.items():
             version = known.get(part, 0)
             if version > len(migrations):
                 raise StoreError(

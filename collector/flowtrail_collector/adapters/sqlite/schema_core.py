@@ -28,7 +28,7 @@ CREATE TABLE events (
   span_id TEXT,
   dataschema TEXT,
   key TEXT,
-  dead_letter INTEGER NOT NULL DEFAULT 0
+  dead_letter BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE INDEX events_by_id ON events (event_id);
 CREATE INDEX events_by_subject ON events (subject) WHERE subject IS NOT NULL;

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from flowtrail_collector.adapters.sql import Connection
 from flowtrail_collector.domain.spans import (
     Attributes,
     Resource,
@@ -69,7 +69,7 @@ def _detail(span: Span) -> str:
     return to_json(detail)
 
 
-def read_resources(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Resource]:
+def read_resources(connection: Connection, ids: Iterable[int]) -> dict[int, Resource]:
     """Resources by their row id."""
     wanted = tuple(set(ids))
     marks = ",".join("?" * len(wanted))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sql import Connection, Database
 from flowtrail_collector.adapters.sqlite.span_rows import COLUMNS, read_resources, to_span
 from flowtrail_collector.domain.spans import Span
 from flowtrail_collector.ports.spans import ServiceCall, SpanOperation, TraceQuery
@@ -76,7 +75,7 @@ class SqliteSpanSearch:
 
 
 def _newest_first(
-    connection: sqlite3.Connection, resources: list[int], query: TraceQuery
+    connection: Connection, resources: list[int], query: TraceQuery
 ) -> Iterator[tuple[Any, ...]]:
     """Spans of several processes of one service, merged by time; each is read in the order of its index."""
     share = max(1_000, _SCANNED_SPANS // max(1, len(resources)))

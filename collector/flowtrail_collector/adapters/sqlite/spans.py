@@ -9,12 +9,11 @@ the spans themselves would need sixty.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
-from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sql import Connection, Database
 from flowtrail_collector.adapters.sqlite.span_rows import (
     COLUMNS,
     id_bytes,
@@ -136,7 +135,7 @@ class SqliteSpans:
         while len(self._known_ids) > _CACHED_IDS:
             self._known_ids.popitem(last=False)
 
-    def _resource_rows(self, connection: sqlite3.Connection, spans: Sequence[Span]) -> list[int]:
+    def _resource_rows(self, connection: Connection, spans: Sequence[Span]) -> list[int]:
         by_object: dict[int, int] = {}
         result = []
         for span in spans:
@@ -147,7 +146,7 @@ class SqliteSpans:
             result.append(row_id)
         return result
 
-    def _resource_row(self, connection: sqlite3.Connection, resource: Resource) -> int:
+    def _resource_row(self, connection: Connection, resource: Resource) -> int:
         text = to_json([resource.service, dict(sorted(resource.attributes.items()))])
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
         connection.execute(

@@ -7,11 +7,10 @@ process, every reaction counts once.
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
-from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sql import Connection, Database
 from flowtrail_collector.domain.topology import Edge, EdgeKey, Reaction, count_reactions
 
 _MAX_EDGES = 1_000
@@ -31,8 +30,9 @@ _PENDING = """
 SELECT e.rowid, e.source, e.causation_id, e.event_id, e.timestamp_ms FROM edge_pending p
 JOIN events e ON e.rowid = p.event_row LIMIT ?"""
 _SAVE = """
-INSERT OR REPLACE INTO edges (source, topic, target, events, latency_seconds, buckets)
-VALUES (?, ?, ?, ?, ?, ?)"""
+INSERT INTO edges (source, topic, target, events, latency_seconds, buckets)
+VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET events = excluded.events,
+ latency_seconds = excluded.latency_seconds, buckets = excluded.buckets"""
 
 Effect = tuple[int, str | None, str, str, int | None]
 
@@ -55,8 +55,8 @@ class SqliteTopology:
         Returns:
             How many rows were passed; 0 when all are looked through.
         """
+        newest = self._database.newest_event_row()
         with self._database.read() as connection:
-            newest = connection.execute("SELECT max(rowid) FROM events").fetchone()[0] or 0
             if newest <= _position(connection) and not _has_pending(connection):
                 return 0
         with self._database.transaction() as connection:
@@ -76,7 +76,7 @@ class SqliteTopology:
         with self._database.read() as connection:
             return _load(connection)
 
-    def _reactions(self, connection: sqlite3.Connection, effects: list[Effect]) -> Iterator[Reaction]:
+    def _reactions(self, connection: Connection, effects: list[Effect]) -> Iterator[Reaction]:
         now_ms = self._time_seconds() * 1000
         waiting = 0
         for row, source, causation_id, event_id, timestamp_ms in effects:
@@ -91,21 +91,21 @@ class SqliteTopology:
                 connection.execute("INSERT OR IGNORE INTO edge_pending VALUES (?)", (row,))
 
 
-def _position(connection: sqlite3.Connection) -> int:
+def _position(connection: Connection) -> int:
     return int(connection.execute("SELECT event_row FROM edge_position").fetchone()[0])
 
 
-def _has_pending(connection: sqlite3.Connection) -> bool:
+def _has_pending(connection: Connection) -> bool:
     return connection.execute("SELECT 1 FROM edge_pending LIMIT 1").fetchone() is not None
 
 
-def _take_pending(connection: sqlite3.Connection) -> list[Effect]:
+def _take_pending(connection: Connection) -> list[Effect]:
     rows = connection.execute(_PENDING, (_MAX_PENDING,)).fetchall()
     connection.execute("DELETE FROM edge_pending")
     return rows
 
 
-def _load(connection: sqlite3.Connection) -> dict[EdgeKey, Edge]:
+def _load(connection: Connection) -> dict[EdgeKey, Edge]:
     rows = connection.execute("SELECT source, topic, target, events, latency_seconds, buckets FROM edges")
     return {EdgeKey(*row[:3]): Edge(row[3], row[4], json.loads(row[5])) for row in rows}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sqlite.sagas import read_sagas
 from flowtrail_collector.domain.flows import Flow, Flows
 from flowtrail_collector.domain.sagas import assess
@@ -111,7 +111,7 @@ class SqliteTrailReads:
             "state": query.state,
         }
         used = {column: value for column, value in filters.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in used) or "1"
+        where = " AND ".join(f"{column} = ?" for column in used) or "1 = 1"
         rows = self._rows(
             f"{_DEAD_LETTER} WHERE {where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?",
             [*used.values(), query.limit, query.offset],
@@ -174,7 +174,7 @@ def _marks(values: Sequence[Any]) -> str:
 
 
 def _saga_filter(query: SagaFilter, now_ms: int) -> tuple[str, list[Any]]:
-    parts: list[str] = ["1"]
+    parts: list[str] = ["1 = 1"]
     values: list[Any] = []
     for column, value in (("flow", query.flow), ("outcome", query.outcome)):
         if value is not None:
@@ -182,7 +182,7 @@ def _saga_filter(query: SagaFilter, now_ms: int) -> tuple[str, list[Any]]:
             values.append(value)
     if query.step is not None:
         # `waiting` joins the names of open steps by commas.
-        parts.append("outcome = 'open' AND instr(',' || waiting || ',', ',' || ? || ',')")
+        parts.append("outcome = 'open' AND instr(',' || waiting || ',', ',' || ? || ',') > 0")
         values.append(query.step)
     if query.stuck:
         parts.append("outcome = 'open' AND (breached != '' OR next_deadline_ms < ?)")

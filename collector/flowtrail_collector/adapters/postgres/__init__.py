@@ -1,0 +1,1 @@
+"""Adapters to PostgreSQL, and to databases that speak its protocol."""

@@ -1,0 +1,87 @@
+"""What the SQL of this package runs on: SQLite, or PostgreSQL through a connection that understands it.
+
+The statements are written once, in the subset both understand (`postgres.dialect` says what is translated).
+Only the path every record takes has statements of its own for PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+__all__ = ["Connection", "Cursor", "Database"]
+
+
+class Cursor(Protocol):
+    """Rows of a statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the statement changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row, None behind the last."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection within a transaction. Parameters are written `?`."""
+
+    @property
+    def total_changes(self) -> int:
+        """Rows changed so far, over all statements."""
+        ...
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> Cursor:
+        """Run a statement."""
+        ...
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Cursor:
+        """Run a statement once for each row of parameters."""
+        ...
+
+
+class Database(Protocol):
+    """Transactions on one database."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A writing transaction: committed at the end of the block, rolled back if it raises.
+
+        One at a time, over all threads and all workers.
+
+        Raises:
+            StoreError: Nothing was changed.
+        """
+        ...
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A connection for reading; all it reads within the block is as of one moment.
+
+        Raises:
+            StoreError: It can't be read.
+        """
+        ...
+
+    def newest_event_row(self) -> int:
+        """Number of the newest row of `events`; none with a smaller number can show any more. 0 for none.
+
+        Raises:
+            StoreError: It can't be read.
+        """
+        ...
+
+    def size_bytes(self) -> int:
+        """Size on disk."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection; open blocks must have ended."""
+        ...

@@ -1,0 +1,127 @@
+"""The store's port on SQL: what does not differ between databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowtrail_collector.adapters.sql import Connection, Database
+from flowtrail_collector.ports.store import Counts, DeadLetterRecord, Position, SagaFigures
+
+__all__ = ["ADD_LETTER", "SqlStore", "letter_row"]
+
+_LETTER_COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
+ convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
+ replays, error_type, error_message, failed_ms"""
+ADD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({_LETTER_COLUMNS}) VALUES ({','.join('?' * 20)})"  # noqa: S608
+"""Takes the values of `letter_row`."""
+_WAITING = """SELECT flow, waiting, count(*), min(waiting_since_ms) FROM sagas
+ WHERE outcome = 'open' AND waiting != '' AND started_ms IS NOT NULL GROUP BY flow, waiting"""
+_OPEN = """SELECT flow, count(*) FILTER (WHERE started_ms IS NOT NULL),
+ count(*) FILTER (WHERE started_ms IS NULL),
+ count(*) FILTER (WHERE breached != '' AND started_ms IS NOT NULL), count(*) FILTER (WHERE flags & 2 != 0)
+ FROM sagas WHERE outcome = 'open' GROUP BY flow"""
+_REMEMBER_TOPIC = "INSERT INTO topics VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET id = excluded.id"
+
+
+class SqlStore:
+    """What is the same for every database; a subclass adds `unit`.
+
+    Args:
+        database: Where the tables are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def positions(self) -> dict[tuple[str, int], Position]:
+        """See `Store.positions`."""
+        rows = self._rows("SELECT topic, partition, next_offset, watermark_ms FROM positions")
+        return {(topic, partition): Position(*rest) for topic, partition, *rest in rows}
+
+    def forget_topics(self, topics: Sequence[str]) -> None:
+        """See `Store.forget_topics`."""
+        with self._database.transaction() as connection:
+            for table in ("positions", "topics"):
+                connection.executemany(f"DELETE FROM {table} WHERE topic = ?", [(name,) for name in topics])  # noqa: S608
+
+    def topic_ids(self) -> dict[str, str]:
+        """See `Store.topic_ids`."""
+        return dict(self._rows("SELECT topic, id FROM topics"))
+
+    def remember_topic_ids(self, ids: Mapping[str, str]) -> None:
+        """See `Store.remember_topic_ids`."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM positions WHERE topic = ? AND topic IN (SELECT topic FROM topics WHERE id != ?)",
+                list(ids.items()),
+            )
+            connection.executemany(_REMEMBER_TOPIC, list(ids.items()))
+
+    def saga_figures(self) -> SagaFigures:
+        """See `Store.saga_figures`."""
+        with self._database.read() as connection:
+            counts = _counters(connection, "saga_")
+            waiting = connection.execute(_WAITING).fetchall()
+            open_rows = connection.execute(_OPEN).fetchall()
+        steps: dict[tuple[str, str], tuple[int, int]] = {}
+        for flow, names, count, since in waiting:
+            for step in names.split(","):
+                known, oldest = steps.get((flow, step), (0, since))
+                steps[flow, step] = (known + count, min(oldest, since))
+        kinds = ("open", "partial", "stuck", "uncompensated")
+        return SagaFigures(
+            counts,
+            [(flow, step, count, since) for (flow, step), (count, since) in steps.items()],
+            [(flow, kind, int(n)) for flow, *sums in open_rows for kind, n in zip(kinds, sums, strict=True)],
+        )
+
+    def counters(self, prefix: str) -> Counts:
+        """See `Store.counters`."""
+        with self._database.read() as connection:
+            return _counters(connection, prefix)
+
+    def pending_dead_letters(self) -> list[tuple[str, str, str, int, int | None]]:
+        """See `Store.pending_dead_letters`."""
+        rows = self._rows(
+            "SELECT topic, coalesce(source_topic, ''), coalesce(consumer_group, ''), count(*),"
+            " min(timestamp_ms) FROM dead_letters WHERE state = 'pending' GROUP BY 1, 2, 3"
+        )
+        return [(topic, source, group, count, oldest) for topic, source, group, count, oldest in rows]
+
+    def size_bytes(self) -> int:
+        """See `Store.size_bytes`."""
+        return self._database.size_bytes()
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._database.read() as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+def _counters(connection: Connection, prefix: str) -> Counts:
+    rows = connection.execute(
+        "SELECT name, labels, sum(value) FROM counters WHERE name >= ? AND name < ? GROUP BY name, labels",
+        (prefix, prefix + "\uffff"),
+    )
+    return {(name, tuple(json.loads(labels))): value for name, labels, value in rows}
+
+
+def letter_row(record: DeadLetterRecord) -> tuple[object, ...]:
+    """The values that `ADD_LETTER` takes."""
+    letter = record.letter
+    return (
+        *record[:8],
+        record.state,
+        letter.convention,
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        letter.timestamp_ms,
+        letter.group,
+        letter.attempts,
+        letter.replays,
+        letter.error_type,
+        letter.error_message,
+        letter.failed_ms,
+    )
