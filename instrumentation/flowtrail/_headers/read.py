@@ -35,7 +35,8 @@ _MAX_BYTES = {field: names.MAX_BYTES.get(name, 256) for name, field in _FIELDS.i
 _MAX_BYTES["content_type"] = names.MAX_BYTES[names.CONTENT_TYPE]
 _ALIAS = "alias"
 _SHORT = 256  # values up to this length are read on the short path
-_MAX_DIGITS = 18  # a sequence fits into 63 bits
+_MAX_DIGITS = 19
+_MAX_SEQUENCE = 2**63 - 1  # what databases and other languages can keep
 
 _field_of = _FIELDS.get
 
@@ -121,11 +122,13 @@ def _read_all(headers: Any, aliases: Sequence[str]) -> Envelope:
 
 def _read_sequence(envelope: Envelope) -> None:
     text: Any = envelope.sequence
+    envelope.sequence = None
     if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
-        envelope.sequence = int(text)
-    else:
-        envelope.sequence = None
-        envelope.drop("value")
+        number = int(text)
+        if number <= _MAX_SEQUENCE:
+            envelope.sequence = number
+            return
+    envelope.drop("value")
 
 
 def _first_alias(found: dict[str, str], aliases: Sequence[str]) -> str | None:
