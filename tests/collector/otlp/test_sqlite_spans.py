@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
 from flowtrail_collector.domain.spans import Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 from flowtrail_collector.errors import StoreError
@@ -39,6 +38,10 @@ SPAN = Span(
 )
 
 
+# PostgreSQL keeps it as U+FFFD.
+NO_NUL = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+
+
 class Clock:
     def __init__(self):
         self.now = 1_700_000_000.0
@@ -53,10 +56,8 @@ def clock():
 
 
 @pytest.fixture
-def database(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
-    yield database
-    database.close()
+def database(sql_database):
+    return sql_database
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ values = st.recursive(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.text(), values, max_size=4), st.text(), st.text(max_size=5))
+@given(st.dictionaries(st.text(), values, max_size=4), st.text(NO_NUL), st.text(NO_NUL, max_size=5))
 def test_whatever_attributes_hold_comes_back(spans, attributes, name, service):
     spans.add([SPAN])
     number = abs(hash((name, service, str(attributes)))) + 1

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
+from flowtrail_collector.adapters.postgres.database import PostgresDatabase, describe
+from flowtrail_collector.adapters.postgres.dialect import ddl, statement
 from flowtrail_collector.adapters.postgres.store import PostgresStore
-from storekit import StoreContract
+from flowtrail_collector.errors import StoreConflictError, StoreError
+from flowtrail_collector.ports.store import SagaKey, SagaRecord
+from servers import free_port
+from storekit import EVENT, StoreContract
+
+pytestmark = pytest.mark.servers
 
 
 class TestPostgresStore(StoreContract):
@@ -21,3 +27,119 @@ class TestPostgresStore(StoreContract):
         yield open_store
         for database in databases:
             database.close()
+
+
+@pytest.fixture
+def database(postgres):
+    database = PostgresDatabase(postgres)
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\\N", "tab\there", "line\nbreak\r", 'quo"te', "back\\slash", "{a,b}", "NULL", "Größe", "\0"]
+)
+def test_texts_from_strangers_come_back(database, text):
+    store, kept = PostgresStore(database), text.replace("\0", "\ufffd")
+    with store.unit() as unit:
+        unit.add_events([EVENT, EVENT._replace(event_id=text, subject=None, key=text, dead_letter=True)])
+        unit.save_sagas([SagaRecord("a", text, subject=text), SagaRecord("a", "other")])
+        unit.count({("c", (text,)): 1})
+    with database.read() as connection:
+        rows = connection.execute(
+            "SELECT event_id, subject, key, dead_letter FROM events ORDER BY rowid"
+        ).fetchall()
+    assert rows == [("e1", "o1", "k", False), (kept, None, kept, True)]
+    with store.unit() as unit:
+        (saga,) = unit.load_sagas([SagaKey("a", text)]).values()
+    assert saga.subject == kept
+    assert dict(store.counters("")) == {("c", (text,)): 1}
+
+
+def test_two_workers_that_begin_the_same_instance_notice(database):
+    store = PostgresStore(database)
+    key = SagaKey("a", "k")
+    with pytest.raises(StoreConflictError, match="began the same instance"), store.unit() as late:  # noqa: PT012
+        assert late.load_sagas([key]) == {}
+        with store.unit() as first:
+            assert first.load_sagas([key]) == {}
+            first.save_sagas([SagaRecord(*key, subject="first")])
+        late.save_sagas([SagaRecord(*key, subject="late")])
+    with store.unit() as unit:
+        assert unit.load_sagas([key])[key].subject == "first"
+
+
+def test_an_instance_in_use_is_left_to_the_next_sweep(database):
+    store = PostgresStore(database)
+    with store.unit() as unit:
+        unit.save_sagas([SagaRecord("a", "1", next_deadline_ms=1), SagaRecord("a", "2", next_deadline_ms=2)])
+    with store.unit() as worker, store.unit() as sweep:
+        worker.load_sagas([SagaKey("a", "1")])
+        assert [saga.key for saga in sweep.due_sagas(10, 10)] == ["2"]
+
+
+def test_the_newest_row_waits_for_those_under_way(database):
+    store = PostgresStore(database)
+    with store.unit() as unit:
+        unit.add_events([EVENT])
+    assert database.newest_event_row() == 1
+    with database.unit() as waiting:
+        waiting.execute("SET LOCAL lock_timeout = '50ms'")
+        with store.unit() as unit:
+            unit.add_events([EVENT])
+            with pytest.raises(Exception, match="lock timeout"):
+                waiting.execute("SELECT pg_advisory_xact_lock(?)", (0x666C6F77_00000002,))
+        waiting.execute("ROLLBACK")
+    assert database.newest_event_row() == 2
+
+
+def test_a_newer_schema_is_refused(postgres, database):
+    with database.transaction() as connection:
+        connection.execute("UPDATE schema_versions SET version = 99 WHERE part = 'core'")
+    with pytest.raises(StoreError, match=r"newer flowtrail \(core schema 99\): upgrade"):
+        PostgresDatabase(postgres)
+
+
+def test_errors_name_the_database_and_not_who_asks():
+    url = f"postgresql://someone:secret@127.0.0.1:{free_port()}/shop?sslmode=disable"
+    with pytest.raises(StoreError, match=r"store postgresql://127\.0\.0\.1:\d+/shop: ") as caught:
+        PostgresDatabase(url)
+    assert "secret" not in str(caught.value)
+    assert describe(url).startswith("postgresql://127.0.0.1:")
+    assert describe(url).endswith("/shop")
+
+
+def test_readers_see_one_moment(database):
+    store = PostgresStore(database)
+    with database.read() as reader:
+        assert reader.execute("SELECT count(*) FROM counters").fetchone() == (0,)
+        with store.unit() as unit:
+            unit.count({("a", ()): 1})
+        assert reader.execute("SELECT count(*) FROM counters").fetchone() == (0,)
+
+
+def test_a_connection_that_the_server_closed_is_replaced(postgres, database):
+    with database.transaction() as connection:
+        (own,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    other = PostgresDatabase(postgres)
+    with other.transaction() as connection:
+        connection.execute("SELECT pg_terminate_backend(?)", (own,))
+    other.close()
+    assert database.newest_event_row() == 0
+
+
+def test_what_is_translated():
+    assert statement("INSERT OR IGNORE INTO t VALUES (?, '5%')") == (
+        "INSERT INTO t VALUES (%s, '5%%') ON CONFLICT DO NOTHING"
+    )
+    assert statement("SELECT instr(a, ?) > 0 FROM t WHERE b IN ()") == (
+        "SELECT strpos(a, %s) > 0 FROM t WHERE b IN (NULL)"
+    )
+    assert ddl("CREATE TABLE t (a INTEGER, b BLOB)") == (
+        "CREATE TABLE t (a BIGINT, b BYTEA, rowid BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY)"
+    )
+    assert ddl("CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID") == (
+        'CREATE TABLE t (a TEXT COLLATE "C" PRIMARY KEY)'
+    )
+    with pytest.raises(ValueError, match="SQLite's own"):
+        statement("INSERT OR REPLACE INTO t VALUES (1)")

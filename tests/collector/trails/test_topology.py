@@ -27,10 +27,8 @@ _INSERT = (
 
 
 @pytest.fixture
-def database(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
-    yield database
-    database.close()
+def database(sql_database):
+    return sql_database
 
 
 @pytest.fixture

@@ -83,8 +83,12 @@ class PostgresDatabase:
         self._lock = threading.Lock()
         self._idle: list[PostgresConnection] = []
         self._closed = False
-        with self._block("BEGIN") as connection:
-            migrate(connection.raw)
+        try:
+            with self._block("BEGIN") as connection:
+                migrate(connection.raw)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresConnection]:

@@ -1,0 +1,24 @@
+"""Fixtures for everything that runs on the collector's database, whichever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowtrail_collector.adapters.postgres.database import PostgresDatabase
+from flowtrail_collector.adapters.sql import Database
+from flowtrail_collector.adapters.sqlite.database import Database as SqliteDatabase
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def sql_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database, once SQLite and once PostgreSQL."""
+    database: Database
+    if request.param == "sqlite":
+        database = SqliteDatabase(tmp_path / "store.sqlite")
+    else:
+        database = PostgresDatabase(request.getfixturevalue("postgres"))
+    yield database
+    database.close()
