@@ -135,7 +135,9 @@ class LagCollection:
         return not topic.startswith("__")
 
     def _read_commits(self, deadline: float, failures: list[Failure]) -> None:
+        unanswered = set(self.groups.with_commits())
         for name, commits in self._source.commits(self.groups.with_commits(), deadline):
+            unanswered.discard(name)
             record = self.groups.get(name)
             if record is None:
                 continue
@@ -147,6 +149,10 @@ class LagCollection:
                 record.failure = None
                 record.read_at = self._present()
                 record.columns.take(commits, self.table, record.read_at)
+        for name in unanswered:
+            if (record := self.groups.get(name)) is not None:
+                # It went away after it was listed; its old commits may be those of partitions that did too.
+                record.fresh, record.failure, record.reading = False, None, None
 
     def _take_timestamps(self) -> None:
         if self._timestamps is None:

@@ -128,3 +128,23 @@ def test_thousands_of_failures_are_not_thousands_of_lines(
     watch.run(20)
     assert len(lines(caplog)) == 21
     assert watch.collection.failures.failing["group"] == 1000
+
+
+def test_a_group_that_goes_away_while_its_commits_are_read():
+    cluster = SimulatedCluster()
+    cluster.topic("orders", 2)
+    cluster.produce("orders", 1, 3)
+    cluster.commit("billing", "orders", 1, 1)
+    watch = Watch(cluster)
+    assert watch.collect()["billing"].sum_lag == 2
+
+    def go(what: str) -> None:
+        if what == "topics":
+            cluster.delete("orders")
+        elif what == "commits":
+            cluster.consumers.pop("billing", None)
+
+    cluster.on_read = go
+    readings = watch.collection.run()
+    assert [(reading.group, reading.sum_lag) for reading in readings] == [("billing", None)]
+    assert watch.collection.run() == []
