@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowtrail._headers import Envelope
@@ -12,6 +12,7 @@ from flowtrail_collector.arrival_labels import ArrivalLabels
 from flowtrail_collector.domain.dead_letters import read_dead_letter
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome, add_event, id_hash
+from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.event_reader import Incoming, read_envelope, read_event, read_plain_event
 from flowtrail_collector.ports.store import (
     Advance,
@@ -25,6 +26,8 @@ from flowtrail_collector.ports.store import (
 from flowtrail_collector.saga_state import CountKey, bring_up_to_date
 
 __all__ = ["Incoming", "Ingest"]
+
+_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
@@ -50,12 +53,18 @@ class Ingest:
         self._flows = flows
         self._time_seconds = time_seconds
         self._arrival_labels = ArrivalLabels(store)
+        self._taken: Counter[str] = Counter()
+
+    def taken(self) -> Mapping[str, int]:
+        """Records taken in by this process, by kind: `event`, `dead_letter`, `unknown`."""
+        return dict(self._taken)
 
     def apply(self, records: Iterable[Incoming], advances: Sequence[Advance]) -> None:
         """Take in records and move the positions past them; all of it happens, or nothing.
 
         Raises:
             FencedError: Somebody else has moved one of the positions.
+            StoreConflictError: Other workers were in the way again and again.
             StoreError: The store refused.
         """
         batch = _Batch()
@@ -63,16 +72,29 @@ class Ingest:
             self._read(record, batch)
         if batch.plain:
             batch.counts["collector_records", ("event",)] += batch.plain
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._write(batch, advances)
+                break
+            except StoreConflictError:  # another worker moved the same instances: now they can be seen
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        for (name, labels), count in batch.counts.items():
+            if name == "collector_records":
+                self._taken[labels[0]] += count
+
+    def _write(self, batch: _Batch, advances: Sequence[Advance]) -> None:
+        counts = batch.counts.copy()
         with self._store.unit() as unit:
             unit.advance(advances)
             if batch.events:
                 unit.add_events(batch.events)
             if batch.moving:
-                self._move_sagas(unit, batch)
+                self._move_sagas(unit, batch.moving, counts)
             if batch.letters:
                 unit.add_dead_letters(batch.letters)
-            if batch.counts:
-                unit.count(batch.counts)
+            if counts:
+                unit.count(counts)
 
     def _read(self, record: Incoming, batch: _Batch) -> None:
         event = None if record.dead_letter else read_plain_event(record)
@@ -98,17 +120,19 @@ class Ingest:
             batch.counts["dlq_arrivals", self._arrival_labels.of(letter)] += 1
         return read_event(record, envelope) if envelope.type else None
 
-    def _move_sagas(self, unit: Unit, batch: _Batch) -> None:
+    def _move_sagas(
+        self, unit: Unit, moving: Sequence[tuple[SagaKey, EventRow]], counts: Counter[CountKey]
+    ) -> None:
         now_ms = int(self._time_seconds() * 1000)
-        sagas = unit.load_sagas(dict.fromkeys(key for key, _ in batch.moving))
+        sagas = unit.load_sagas(dict.fromkeys(key for key, _ in moving))
         hashes = _Hashes()
-        for key, event in batch.moving:
+        for key, event in moving:
             saga = sagas.get(key)
             if saga is None:
                 saga = sagas[key] = SagaRecord(*key)
-            _add_to_saga(saga, event, hashes, batch.counts, now_ms)
+            _add_to_saga(saga, event, hashes, counts, now_ms)
         for (flow, _), saga in sagas.items():
-            bring_up_to_date(self._flows.by_name[flow], saga, batch.counts)
+            bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())
 
 

@@ -130,7 +130,7 @@ class StoreContract:
         with store.unit() as unit:
             unit.advance([Advance(topic, n, None, 1, 1) for topic in ("a", "b") for n in (0, 1)])
         store.remember_topic_ids({"a": "1", "b": "1"})
-        store.forget_topics(["a", "unknown"])
+        store.forget_topics({"a": "1", "b": "0", "unknown": None})
         assert set(store.positions()) == {("b", 0), ("b", 1)}
         assert store.topic_ids() == {"b": "1"}
 

@@ -1,7 +1,8 @@
 """Follows every matching topic and hands what it reads to the ingest, position by position.
 
-The store, not Kafka, knows how far everything was read: the tail assigns partitions by hand, starts where the
-store says, and commits nothing. Whatever goes wrong, it begins again from the stored positions.
+The store, not Kafka, knows how far everything was read: the tail starts where the store says, and commits
+nothing to Kafka. Whatever goes wrong (a broker, the store, a partition that another worker has moved), it begins
+again from the stored positions.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
+from flowtrail_collector.adapters.kafka_assignment import Assignment, Everything, Membership
 from flowtrail_collector.adapters.kafka_offsets import EARLIEST, LATEST, OffsetReader
 from flowtrail_collector.connection import KafkaConnection
-from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest import Incoming, Ingest
 from flowtrail_collector.ports.lag import RecordTimestamps
 from flowtrail_collector.ports.store import Advance, Position, Store
@@ -48,6 +50,7 @@ class KafkaTail:
         start: Where to begin in topics that were there before this store: `earliest`, `latest`, or an age in
             seconds. Topics that appear later are read from their beginning.
         timestamps: Told about records that were read, so that lag in seconds is exact.
+        group: Share the partitions with the other workers of this consumer group; None reads them all.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -63,6 +66,7 @@ class KafkaTail:
         dead_letter_topics: str,
         start: str | float = "earliest",
         timestamps: RecordTimestamps | None = None,
+        group: str | None = None,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._connection = connection
@@ -75,10 +79,21 @@ class KafkaTail:
         self._time_seconds = time_seconds
         self._problem: str | None = "hasn't reached Kafka yet"
         self._troubled: bool | None = None  # not known yet
+        self._assignment: Assignment = Everything() if group is None else Membership(group, self._begin_anew)
+        self._consumer: Any = None  # both while it runs
+        self._offsets: Any = None
+        self._assigned: set[Place] = set()
         self._positions: dict[Place, Position] = {}
+        self._up_to_date = False
+        self._letters: set[Place] = set()
         self._depths: dict[Place, int] = {}
         self._ids: dict[str, str] = {}
         self._missing: set[str] = set()
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are being read."""
+        return len(self._assigned)
 
     @property
     def problem(self) -> str | None:
@@ -94,21 +109,18 @@ class KafkaTail:
 
     def run(self, stop: threading.Event) -> None:
         """Read until told to stop."""
-        self._positions = self._store.positions()
-        self._ids = self._store.topic_ids()
+        self._begin_anew()
         self._missing = set()
-        if self._positions or self._ids:
-            self._start = EARLIEST  # a restart: what is new appeared meanwhile
-        consumer = Consumer(self._settings())
-        offsets = OffsetReader(self._connection)
+        self._consumer = Consumer(self._settings())
+        self._offsets = OffsetReader(self._connection)
         try:
-            self._follow(consumer, offsets, stop)
+            self._follow(stop)
         finally:
-            consumer.close()
+            self._consumer.close()
+            self._assigned = set()
 
     def _settings(self) -> dict[str, Any]:
         settings = self._connection.consumer_settings(
-            group_id="flowtrail-collector",  # required by the client; never joined, never committed to
             client_id="flowtrail-collector",
             enable_auto_commit=False,
             enable_auto_offset_store=False,
@@ -117,7 +129,8 @@ class KafkaTail:
             queued_max_messages_kbytes=32_768,
         )
         # The client itself would write a line for every attempt to connect; the tail says it once.
-        return {**settings, "error_cb": self._on_error, "log_level": 2}
+        own = {"error_cb": self._on_error, "log_level": 2}
+        return {**self._assignment.defaults, **settings, **self._assignment.settings, **own}
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
@@ -128,49 +141,75 @@ class KafkaTail:
         troubled, self._problem = self._troubled, problem
         self._troubled = problem is not None
         if problem is None and troubled is not False:
-            logger.info("following %d partitions", len(self._positions))
+            logger.info("following %d partitions", len(self._assigned))
         elif problem is not None and not troubled:
             logger.warning("%s; retrying", problem)
 
-    def _follow(self, consumer: Consumer, offsets: OffsetReader, stop: threading.Event) -> None:
-        assigned: set[Place] = set()
+    def _follow(self, stop: threading.Event) -> None:
         next_discovery = next_ends = 0.0
         while not stop.is_set():
             now = time.monotonic()
-            if now >= next_discovery:
-                self._discover(consumer, offsets, assigned)
-                next_discovery = time.monotonic() + _DISCOVERY_SECONDS
-            messages = consumer.consume(_BATCH, _POLL_SECONDS) if assigned else []
-            if not assigned:
-                consumer.poll(0)
+            try:
+                if not self._up_to_date:
+                    self._load()
+                    next_discovery = now
+                if now >= next_discovery:
+                    self._discover()
+                    next_discovery = time.monotonic() + _DISCOVERY_SECONDS
+                self._read()
+                if now >= next_ends and self._assigned:
+                    self._look_at_ends()
+                    next_ends = time.monotonic() + _ENDS_SECONDS
+            except FencedError as error:
+                logger.info("another worker has been here, reading on from the store: %s", error)
+                self._halt()
+            except (StoreError, ServiceUnreachableError) as error:
+                self._set_problem(str(error))
+                self._halt()
+            if not self._assigned:
+                self._consumer.poll(0)  # the group is heard all the same
                 stop.wait(_POLL_SECONDS)
-            if messages:
-                self._take(consumer, offsets, assigned, messages)
-            if now >= next_ends and assigned:
-                self._look_at_ends(offsets, assigned)
-                next_ends = time.monotonic() + _ENDS_SECONDS
 
-    def _discover(self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place]) -> None:
+    def _load(self) -> None:
+        self._positions = self._store.positions()
+        self._ids = self._store.topic_ids()
+        if self._positions or self._ids:
+            self._start = EARLIEST  # a restart: what is new appeared meanwhile
+        self._up_to_date = True
+
+    def _begin_anew(self) -> None:
+        """Trust nothing that was known about positions. Nothing is being read."""
+        self._up_to_date = False
+        self._assigned = set()
+
+    def _halt(self) -> None:
+        self._assignment.stop(self._consumer, self._assigned, {})
+        self._begin_anew()
+
+    def _discover(self) -> None:
         try:
-            metadata = consumer.list_topics(timeout=_METADATA_TIMEOUT_SECONDS)
-            wanted = {name: topic for name, topic in metadata.topics.items() if self._wanted(name)}
-            there = {
-                (name, partition)
-                for name, topic in wanted.items()
-                if topic.error is None
-                for partition in topic.partitions
-            }
-            self._forget(consumer, assigned, wanted.keys())
-            self._check_ids(consumer, offsets, assigned, wanted.keys())
-            self._assign(consumer, offsets, assigned, there - assigned)
+            metadata = self._consumer.list_topics(timeout=_METADATA_TIMEOUT_SECONDS)
         except KafkaException as error:
             self._set_problem(
                 f"no Kafka broker answers at {self._connection.bootstrap_servers}: {error.args[0].str()}"
             )
-        except ServiceUnreachableError as error:
+            return
+        wanted = {name: topic for name, topic in metadata.topics.items() if self._wanted(name)}
+        there = {
+            (name, partition)
+            for name, topic in wanted.items()
+            if topic.error is None
+            for partition in topic.partitions
+        }
+        try:
+            self._forget(wanted.keys())
+            self._check_ids(wanted.keys())
+            self._begin(there)
+            self._assign(there, wanted.keys())
+        except ServiceUnreachableError as error:  # what is being read is read on
             self._set_problem(str(error))
         else:
-            if there <= assigned:
+            if self._assignment.mine(there) <= self._assigned:
                 self._set_problem(None)
 
     def _wanted(self, topic: str) -> bool:
@@ -178,21 +217,19 @@ class KafkaTail:
             return False
         return bool(self._dead_letter_topics.fullmatch(topic) or self._topics.fullmatch(topic))
 
-    def _forget(self, consumer: Consumer, assigned: set[Place], listed: Collection[str]) -> None:
+    def _forget(self, listed: Collection[str]) -> None:
         """Forget deleted topics: their silence must not hold the watermark back."""
         missing = {topic for topic, _ in self._positions if topic not in listed}
         # Twice in a row: a broker that has just started may not know all of them yet.
         gone, self._missing = missing & self._missing, missing
         if gone:
-            self._drop(consumer, assigned, gone)
-            self._store.forget_topics(sorted(gone))
+            self._store.forget_topics({topic: self._ids.get(topic) for topic in sorted(gone)})
+            self._drop(gone)
             logger.info("no longer there: %s", ", ".join(sorted(gone)))
 
-    def _check_ids(
-        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], topics: Collection[str]
-    ) -> None:
+    def _check_ids(self, topics: Collection[str]) -> None:
         """Begin anew in topics that were deleted and made anew, even if their offsets look familiar."""
-        ids = offsets.topic_ids(topics)
+        ids = self._offsets.topic_ids(topics)
         changed = {topic: identity for topic, identity in ids.items() if self._ids.get(topic) != identity}
         if not changed:
             return
@@ -200,50 +237,64 @@ class KafkaTail:
         anew = changed.keys() & self._ids.keys()
         self._ids.update(changed)
         if anew:
-            self._drop(consumer, assigned, anew)
+            self._drop(anew)
             logger.warning("made anew, reading from the beginning: %s", ", ".join(sorted(anew)))
 
-    def _drop(self, consumer: Consumer, assigned: set[Place], topics: Collection[str]) -> None:
-        places = {place for place in assigned if place[0] in topics}
+    def _drop(self, topics: Collection[str]) -> None:
+        places = {place for place in self._assigned if place[0] in topics}
+        self._assigned -= places
         if places:
-            consumer.incremental_unassign([TopicPartition(*place) for place in places])
-        assigned -= places
+            self._assignment.stop(self._consumer, places, self._reading())
         for place in [place for place in self._positions if place[0] in topics]:
             del self._positions[place]
-            self._depths.pop(place, None)
 
-    def _assign(
-        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], new: set[Place]
-    ) -> None:
-        unknown = sorted(new - self._positions.keys())
-        begin = offsets.starting(unknown, self._start, self._time_seconds())
+    def _reading(self) -> dict[Place, int]:
+        """The next offset of every partition that is being read."""
+        return {place: self._positions[place].next_offset for place in self._assigned}
+
+    def _begin(self, there: Collection[Place]) -> None:
+        """Note where to begin in partitions never seen before, whoever is going to read them."""
+        if not self._positions.keys() >= set(there):
+            stored = self._store.positions()  # another worker may have been quicker
+            self._positions = {**stored, **self._positions}
+        unknown = sorted(set(there) - self._positions.keys())
+        begin: dict[Place, int] = self._offsets.starting(unknown, self._start, self._time_seconds())
         if begin:
-            advances = [Advance(*place, None, offset, 0) for place, offset in begin.items()]
-            self._ingest.apply((), advances)
+            self._ingest.apply((), [Advance(*place, None, offset, 0) for place, offset in begin.items()])
             self._positions.update({place: Position(offset, 0) for place, offset in begin.items()})
         # From now on, what appears is read from its beginning: nothing of it was there before.
         self._start = EARLIEST
-        ready = [place for place in sorted(new) if place in self._positions]
-        if ready:
-            consumer.incremental_assign(
-                [TopicPartition(*place, self._positions[place].next_offset) for place in ready]
-            )
-        assigned.update(ready)
 
-    def _take(
-        self, consumer: Consumer, offsets: OffsetReader, assigned: set[Place], messages: Sequence[Message]
-    ) -> None:
+    def _assign(self, there: Collection[Place], topics: Collection[str]) -> None:
+        self._letters = {place for place in there if self._dead_letter_topics.fullmatch(place[0])}
+        self._assignment.follow(self._consumer, topics)
+        mine = self._assignment.mine(there)
+        ready = {
+            place: self._positions[place].next_offset
+            for place in mine - self._assigned
+            if place in self._positions
+        }
+        if ready:
+            self._assignment.start(self._consumer, ready, self._reading())
+            self._assigned.update(ready)
+
+    def _read(self) -> None:
+        messages = self._consumer.consume(_BATCH, _POLL_SECONDS) if self._assigned else []
+        # Within that call the group may have taken or given partitions.
+        if messages and self._up_to_date:
+            self._take(messages)
+
+    def _take(self, messages: Sequence[Message]) -> None:
         records: list[Incoming] = []
         last: dict[Place, Incoming] = {}
         for message in messages:
             error = message.error()
             if error is not None:
-                self._on_message_error(consumer, offsets, assigned, message, error)
+                self._on_message_error(message, error)
                 continue
             record = self._incoming(message)
             place = (record.topic, record.partition)
-            position = self._positions.get(place)
-            if position is None or record.offset < position.next_offset:
+            if place not in self._assigned or record.offset < self._positions[place].next_offset:
                 continue  # was in flight when the position was moved
             records.append(record)
             last[place] = record
@@ -253,8 +304,11 @@ class KafkaTail:
         positions = {
             place: Position(record.offset + 1, self._read_until(place, record, now_ms))
             for place, record in last.items()
+            if place in self._assigned
         }
-        self._apply(records, positions)
+        self._apply(
+            [record for record in records if (record.topic, record.partition) in positions], positions
+        )
         self._set_problem(None)
         if self._timestamps is not None:
             for (topic, partition), record in last.items():
@@ -288,51 +342,45 @@ class KafkaTail:
         self._ingest.apply(records, advances)
         self._positions.update(positions)
 
-    def _on_message_error(
-        self,
-        consumer: Consumer,
-        offsets: OffsetReader,
-        assigned: set[Place],
-        message: Message,
-        error: KafkaError,
-    ) -> None:
+    def _on_message_error(self, message: Message, error: KafkaError) -> None:
         topic, partition = message.topic(), message.partition()
         if error.code() not in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             if error.code() != KafkaError._PARTITION_EOF:
                 self._set_problem(f"reading {topic}-{partition}: {error.str()}")
             return
-        if topic is None or partition is None or (topic, partition) not in assigned:
+        if topic is None or partition is None or (topic, partition) not in self._assigned:
             return
         # The position is gone: retention was quicker, or the topic was made anew.
         place = (topic, partition)
-        self._check_ids(consumer, offsets, assigned, [topic])
-        if place not in assigned:
+        self._check_ids([topic])
+        if place not in self._assigned:
             return  # discovery assigns it again
-        (offset,) = offsets.read([place], EARLIEST).values()
+        (offset,) = self._offsets.read([place], EARLIEST).values()
         old = self._positions[place]
         logger.warning(
             "%s-%d: offset %d is gone, reading on from %d", topic, partition, old.next_offset, offset
         )
         self._apply((), {place: Position(offset, old.watermark_ms)})
         # Not seek: the client refuses that while the partition is in error.
-        consumer.incremental_unassign([TopicPartition(topic, partition)])
-        consumer.incremental_assign([TopicPartition(topic, partition, offset)])
+        self._assigned.discard(place)
+        self._assignment.stop(self._consumer, [place], self._reading())
+        self._assignment.start(self._consumer, {place: offset}, self._reading())
+        self._assigned.add(place)
 
-    def _look_at_ends(self, offsets: OffsetReader, assigned: set[Place]) -> None:
+    def _look_at_ends(self) -> None:
         """Note which partitions have been read to their end, as of when the brokers were asked."""
         asked_ms = int(self._time_seconds() * 1000)
         try:
-            ends = offsets.read(sorted(assigned), LATEST)
-            letters = [place for place in assigned if self._dead_letter_topics.fullmatch(place[0])]
-            for place, earliest in offsets.read(sorted(letters), EARLIEST).items():
-                self._depths[place] = ends.get(place, earliest) - earliest
+            ends = self._offsets.read(sorted(self._assigned | self._letters), LATEST)
+            begins = self._offsets.read(sorted(self._letters), EARLIEST)
         except ServiceUnreachableError as error:
             self._set_problem(str(error))
             return
+        self._depths = {place: ends.get(place, begin) - begin for place, begin in begins.items()}
         caught_up = {
             place: Position(self._positions[place].next_offset, asked_ms)
             for place, end in ends.items()
-            if self._positions[place].next_offset >= end
+            if place in self._assigned and self._positions[place].next_offset >= end
         }
         if caught_up:
             self._apply((), caught_up)

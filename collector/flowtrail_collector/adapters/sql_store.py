@@ -40,11 +40,13 @@ class SqlStore:
         rows = self._rows("SELECT topic, partition, next_offset, watermark_ms FROM positions")
         return {(topic, partition): Position(*rest) for topic, partition, *rest in rows}
 
-    def forget_topics(self, topics: Sequence[str]) -> None:
+    def forget_topics(self, ids: Mapping[str, str | None]) -> None:
         """See `Store.forget_topics`."""
         with self._database.transaction() as connection:
+            known = dict(connection.execute("SELECT topic, id FROM topics").fetchall())
+            gone = [(topic,) for topic, identity in ids.items() if known.get(topic) == identity]
             for table in ("positions", "topics"):
-                connection.executemany(f"DELETE FROM {table} WHERE topic = ?", [(name,) for name in topics])  # noqa: S608
+                connection.executemany(f"DELETE FROM {table} WHERE topic = ?", gone)  # noqa: S608 - our own names
 
     def topic_ids(self) -> dict[str, str]:
         """See `Store.topic_ids`."""

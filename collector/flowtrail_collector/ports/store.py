@@ -195,8 +195,8 @@ class Store(Protocol):
         """How far every partition was read, by (topic, partition)."""
         ...
 
-    def forget_topics(self, topics: Sequence[str]) -> None:
-        """Drop ids and positions of topics that are gone."""
+    def forget_topics(self, ids: Mapping[str, str | None]) -> None:
+        """Drop ids and positions of topics that are gone, unless one is known under another id by now."""
         ...
 
     def topic_ids(self) -> dict[str, str]:
