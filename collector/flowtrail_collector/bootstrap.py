@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -17,12 +15,13 @@ from flowtrail._version import __version__
 from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
 from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
-from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sql import Database
+from flowtrail_collector.adapters.sql_retention import SqlPruner
 from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
 from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
+from flowtrail_collector.adapters.store_opener import check_store, open_store
 from flowtrail_collector.config import CollectorConfig, parse_duration
 from flowtrail_collector.connection import KafkaConnection, check_reachable, read_connection
 from flowtrail_collector.domain.flows import Flows
@@ -30,6 +29,7 @@ from flowtrail_collector.errors import CollectorError, StoreError
 from flowtrail_collector.flowfile import load_flows
 from flowtrail_collector.ingest import Ingest
 from flowtrail_collector.lag import LagPoller, LagSettings, TimestampLog
+from flowtrail_collector.leadership import Leadership, leader_only, while_leading
 from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
 from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
@@ -37,7 +37,8 @@ from flowtrail_collector.metrics.sagas import SagaMetrics
 from flowtrail_collector.metrics.spans import SpanMetrics
 from flowtrail_collector.metrics.topology import TopologyMetrics
 from flowtrail_collector.otlp import SpanQueue
-from flowtrail_collector.supervisor import Supervisor
+from flowtrail_collector.retention import RetentionKeeper
+from flowtrail_collector.supervisor import Part, Supervisor
 from flowtrail_collector.sweep import Sweeper
 from flowtrail_collector.topology import TopologyKeeper
 from flowtrail_collector.trail_finder import FlowTypes, TrailFinder
@@ -82,18 +83,26 @@ def build_collector(config: CollectorConfig) -> Collector:
     """
     connection = _connection(config)
     flows = load_flows(config.flows) if config.flows is not None else Flows()
-    database = _open_store(config.store)
-    store = SqliteStore(database)
-    figures = CollectorMetrics(store)
+    opened = open_store(config.store)
+    database, store = opened.database, opened.store
+    ingest = Ingest(store, flows)
+    leadership = Leadership(opened.lease) if opened.lease is not None else None
+    leading = leadership.leading if leadership is not None else lambda: True
     timestamps = TimestampLog()
     tail = KafkaTail(
         connection,
-        Ingest(store, flows),
+        ingest,
         store,
         topics=config.kafka.topics,
         dead_letter_topics=config.kafka.dead_letter_topics,
         start=_start(config.kafka.start),
         timestamps=timestamps,
+        group=opened.group,
+    )
+    figures = (
+        CollectorMetrics(store)
+        if leadership is None
+        else CollectorMetrics(store, taken=ingest.taken, partitions=lambda: tail.partitions, leading=leading)
     )
     lag = LagPoller(
         KafkaLagSource(connection),
@@ -114,7 +123,17 @@ def build_collector(config: CollectorConfig) -> Collector:
     def on_error(part: str, error: Exception) -> None:
         figures.count_error(part)
 
-    supervisor = Supervisor([queue, tail, sweeper, lag, TopologyKeeper(topology)], on_error=on_error)
+    retention = RetentionKeeper(
+        SqlPruner(database),
+        spans,
+        events_seconds=config.retention.events_seconds,
+        sagas_seconds=config.retention.sagas_seconds,
+        max_bytes=config.retention.max_bytes,
+    )
+    # What one worker does for all. Lag is read by each, so that each can show it.
+    for_all = [while_leading(part, leading) for part in (sweeper, TopologyKeeper(topology), retention)]
+    parts: list[Part] = [queue, tail, *for_all, lag]
+    supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)
     reads = SqliteTrailReads(database, flows)
 
     def group_lag(group: str) -> int | None:
@@ -123,10 +142,10 @@ def build_collector(config: CollectorConfig) -> Collector:
 
     finder = TrailFinder(reads, spans, FlowTypes(flows.compensating, flows.types), group_lag=group_lag)
     sources: list[MetricSource | RenderedSource] = [
-        SagaMetrics(store, flows),
-        DeadLetterMetrics(store, tail.dead_letter_depths),
-        lag.metrics,
-        TopologyMetrics(topology.edges),
+        leader_only(SagaMetrics(store, flows), leading),
+        leader_only(DeadLetterMetrics(store, tail.dead_letter_depths), leading),
+        leader_only(lag.metrics, leading),
+        leader_only(TopologyMetrics(topology.edges), leading),
         SpanMetrics(queue),
         figures,
     ]
@@ -188,7 +207,7 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
     """
     checks: list[tuple[str, Callable[[], object]]] = [
         ("flows", lambda: load_flows(config.flows) if config.flows is not None else None),
-        ("store", lambda: _check_store(config.store)),
+        ("store", lambda: check_store(config.store)),
         ("listen", lambda: listen(*config.web.address).close()),
         ("kafka", lambda: check_reachable(_connection(config))),
     ]
@@ -213,28 +232,11 @@ def _lag_settings(config: CollectorConfig) -> LagSettings:
     return LagSettings(interval_seconds=config.lag_interval_seconds, compat=config.compat)
 
 
-def _open_store(path: Path) -> Database:
-    _check_store(path)
-    return Database(path)
-
-
-def _check_store(path: Path) -> None:
-    folder = path.parent
-    if not folder.is_dir():
-        raise StoreError(f"store {path}: the folder {folder} doesn't exist")
-    if path.exists() and not path.is_file():
-        raise StoreError(f"store {path}: not a file")
-    # SQLite writes a log beside the file, so the folder has to be writable too.
-    for place in (folder, path) if path.exists() else (folder,):
-        if not os.access(place, os.W_OK):
-            raise StoreError(f"store {path}: {place} can't be written")
-
-
 def _status(config: CollectorConfig, database: Database) -> Callable[[], dict[str, Any]]:
     started = time.time()
 
     def status() -> dict[str, Any]:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StoreError):
             return {
                 "version": __version__,
                 "uptime_seconds": round(time.time() - started, 1),

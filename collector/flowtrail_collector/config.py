@@ -35,6 +35,23 @@ def parse_duration(text: str) -> float:
     return sum(float(match.group(1)) * _SPAN_UNITS[match.group(2)] for match in matches)
 
 
+def parse_size(text: str) -> int:
+    """A size such as `500MB` or `20GB` (powers of 1000), in bytes.
+
+    Raises:
+        ConfigurationError: Not a size.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    if match is None:
+        raise ConfigurationError(f"{text!r} is not a size; write for example 500MB or 20GB")
+    return int(float(match.group(1)) * 1000 ** " KMGT".index(match.group(2) or " "))
+
+
+def parse_store(text: str) -> Path | str:
+    """A SQLite file's path, or a PostgreSQL URL as it is."""
+    return text if text.startswith(("postgresql://", "postgres://")) else Path(text)
+
+
 def parse_pattern(text: str, name: str) -> re.Pattern[str]:
     """A regular expression from a setting.
 
@@ -189,28 +206,57 @@ class SpanConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionConfig:
+    """How long what is kept.
+
+    Attributes:
+        events_seconds: Events, by their records' timestamps.
+        sagas_seconds: Instances that have ended, by their newest event.
+        max_bytes: Space beyond which the oldest go; None for no bound.
+    """
+
+    events_seconds: float = 7 * 86400.0
+    sagas_seconds: float = 30 * 86400.0
+    max_bytes: int | None = None
+
+    def validate(self) -> None:
+        """Check the section.
+
+        Raises:
+            ConfigurationError: Says which setting is wrong and what it takes.
+        """
+        for name in ("events_seconds", "sagas_seconds"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name} must be greater than 0, not {getattr(self, name)}")
+        if self.max_bytes is not None and self.max_bytes < 1_000_000:
+            raise ConfigurationError("--store-max-size: a store needs a megabyte at least, such as 20GB")
+
+
+@dataclass(frozen=True, slots=True)
 class CollectorConfig:
     """Everything `flowtrail collector run` needs.
 
     Attributes:
         kafka: How Kafka is reached and what is read there.
         flows: The flow file, None to collect without sagas.
-        store: SQLite file; its folder must exist.
+        store: SQLite file, whose folder must exist; or the URL of a PostgreSQL database.
         web: The one web address.
         spans: Limits of the OTLP receiver.
         lag_interval_seconds: Pause between two lag collections.
         sweep_interval_seconds: Pause between two looks for steps past their deadline.
         compat: Other exporters' metric names to export as well (`kafka_exporter`).
+        retention: How long what is kept.
     """
 
     kafka: KafkaConfig
     flows: Path | None = None
-    store: Path = Path("flowtrail.sqlite")
+    store: Path | str = Path("flowtrail.sqlite")
     web: WebConfig = field(default_factory=WebConfig)
     spans: SpanConfig = field(default_factory=SpanConfig)
     lag_interval_seconds: float = 5.0
     sweep_interval_seconds: float = 1.0
     compat: tuple[str, ...] = ()
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
 
     def validate(self) -> None:
         """Check every section.
@@ -221,6 +267,7 @@ class CollectorConfig:
         self.kafka.validate()
         self.web.validate()
         self.spans.validate()
+        self.retention.validate()
         if self.flows is not None and not self.flows.is_file():
             raise ConfigurationError(f"--flows {self.flows}: no such file")
         for name in ("lag_interval_seconds", "sweep_interval_seconds"):

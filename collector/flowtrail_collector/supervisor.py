@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from flowtrail_collector.errors import CollectorError
+
 logger = logging.getLogger("flowtrail_collector")
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -96,7 +98,10 @@ class Supervisor:
                     # The store is closed once the time for stopping is over.
                     return
                 self._failures[part.name] = f"{type(error).__name__}: {error}"
-                logger.exception("%s failed, next try in %.1f s", part.name, pause_seconds)
+                if isinstance(error, CollectorError):  # says all there is to say
+                    logger.warning("%s failed, next try in %.1f s: %s", part.name, pause_seconds, error)
+                else:
+                    logger.exception("%s failed, next try in %.1f s", part.name, pause_seconds)
                 self._on_error(part.name, error)
             if self._stop.wait(pause_seconds):
                 return

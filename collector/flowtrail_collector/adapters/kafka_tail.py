@@ -32,6 +32,7 @@ _BATCH = 2_000
 _POLL_SECONDS = 0.2
 _DISCOVERY_SECONDS = 3.0
 _ENDS_SECONDS = 1.0
+_STORE_PAUSE_SECONDS = 1.0
 _METADATA_TIMEOUT_SECONDS = 3.0  # a stop has to wait for it
 # `orders.billing.retry.5s` is ours, `orders-retry-0` Spring's.
 _RETRY_TOPICS = re.compile(r"(?i).+[._-]retry(?:[._-].*)?")
@@ -85,6 +86,7 @@ class KafkaTail:
         self._assigned: set[Place] = set()
         self._positions: dict[Place, Position] = {}
         self._up_to_date = False
+        self._store_fails = False  # that it can be read doesn't mean that it can be written
         self._letters: set[Place] = set()
         self._depths: dict[Place, int] = {}
         self._ids: dict[str, str] = {}
@@ -163,7 +165,12 @@ class KafkaTail:
             except FencedError as error:
                 logger.info("another worker has been here, reading on from the store: %s", error)
                 self._halt()
-            except (StoreError, ServiceUnreachableError) as error:
+            except StoreError as error:
+                self._store_fails = True
+                self._set_problem(str(error))
+                self._halt()
+                stop.wait(_STORE_PAUSE_SECONDS)
+            except ServiceUnreachableError as error:
                 self._set_problem(str(error))
                 self._halt()
             if not self._assigned:
@@ -209,7 +216,7 @@ class KafkaTail:
         except ServiceUnreachableError as error:  # what is being read is read on
             self._set_problem(str(error))
         else:
-            if self._assignment.mine(there) <= self._assigned:
+            if self._assignment.mine(there) <= self._assigned and not self._store_fails:
                 self._set_problem(None)
 
     def _wanted(self, topic: str) -> bool:
@@ -341,6 +348,7 @@ class KafkaTail:
         ]
         self._ingest.apply(records, advances)
         self._positions.update(positions)
+        self._store_fails = False
 
     def _on_message_error(self, message: Message, error: KafkaError) -> None:
         topic, partition = message.topic(), message.partition()

@@ -82,6 +82,14 @@ class Database(Protocol):
         """Size on disk."""
         ...
 
+    def used_bytes(self) -> int:
+        """Space that is in use, without what lies free in files; may be an estimate.
+
+        Raises:
+            StoreError: It can't be read.
+        """
+        ...
+
     def close(self) -> None:
         """Close every connection; open blocks must have ended."""
         ...

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -17,9 +18,12 @@ from flowtrail_collector.config import (
     DEFAULT_TOPICS,
     CollectorConfig,
     KafkaConfig,
+    RetentionConfig,
     SpanConfig,
     WebConfig,
     parse_duration,
+    parse_size,
+    parse_store,
 )
 from flowtrail_collector.errors import ConfigurationError
 
@@ -35,6 +39,18 @@ class _Duration(click.ParamType[float]):
             return value
         try:
             return parse_duration(str(value))
+        except ConfigurationError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Size(click.ParamType[int]):
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(str(value))
         except ConfigurationError as error:
             self.fail(str(error), param, ctx)
 
@@ -63,10 +79,10 @@ _OPTIONS = (
         "--store",
         envvar="FLOWTRAIL_STORE",
         show_envvar=True,
-        type=_PATH,
-        default=Path("flowtrail.sqlite"),
+        default="flowtrail.sqlite",
         show_default=True,
-        help="SQLite file that keeps everything.",
+        callback=lambda ctx, param, value: _store(ctx, value),
+        help="SQLite file that keeps everything, or the URL of a PostgreSQL database.",
     ),
     click.option(
         "--listen",
@@ -149,6 +165,31 @@ _OPTIONS = (
         help="How long spans are kept.",
     ),
     click.option(
+        "--event-retention",
+        envvar="FLOWTRAIL_EVENT_RETENTION",
+        show_envvar=True,
+        type=_DURATION,
+        default="7d",
+        show_default=True,
+        help="How long events are kept.",
+    ),
+    click.option(
+        "--saga-retention",
+        envvar="FLOWTRAIL_SAGA_RETENTION",
+        show_envvar=True,
+        type=_DURATION,
+        default="30d",
+        show_default=True,
+        help="How long sagas are kept once they have ended.",
+    ),
+    click.option(
+        "--store-max-size",
+        envvar="FLOWTRAIL_STORE_MAX_SIZE",
+        show_envvar=True,
+        type=_Size(),
+        help="Size beyond which the oldest events, ended sagas and spans go, such as 20GB.",
+    ),
+    click.option(
         "--compat",
         envvar="FLOWTRAIL_COMPAT",
         show_envvar=True,
@@ -228,9 +269,23 @@ def _config(options: dict[str, Any]) -> CollectorConfig:
         lag_interval_seconds=options["lag_interval"],
         sweep_interval_seconds=options["sweep_interval"],
         compat=options["compat"],
+        retention=RetentionConfig(
+            options["event_retention"], options["saga_retention"], options["store_max_size"]
+        ),
     )
     config.validate()
     return config
+
+
+def _store(context: click.Context, text: str) -> Path | str:
+    location = parse_store(text)
+    typed = context.get_parameter_source("store") is click.core.ParameterSource.COMMANDLINE
+    if isinstance(location, str) and typed and urlsplit(location).password is not None:
+        raise ConfigurationError(
+            "--store: everybody on the machine can read command lines; give the password in PGPASSFILE or"
+            " PGPASSWORD, or the whole URL in FLOWTRAIL_STORE"
+        )
+    return location
 
 
 def _web(options: dict[str, Any]) -> WebConfig:

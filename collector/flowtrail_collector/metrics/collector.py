@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
@@ -23,11 +23,25 @@ class CollectorMetrics:
 
     Args:
         store: Where counters and positions are.
+        taken: Records this process took in, by kind; where there are several workers, each shows its own.
+        partitions: How many partitions this worker reads; None where there is only one worker.
+        leading: Whether this worker shows what concerns them all.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
-    def __init__(self, store: Store, *, time_seconds: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        taken: Callable[[], Mapping[str, int]] | None = None,
+        partitions: Callable[[], int] | None = None,
+        leading: Callable[[], bool] = lambda: True,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
+        self._taken = taken
+        self._partitions = partitions
+        self._leading = leading
         self._time_seconds = time_seconds
         self._errors: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -52,10 +66,24 @@ class CollectorMetrics:
             "Records read: events, dead letters, and without a type.",
             labels=["kind"],
         )
-        counts = self._store.counters("collector_")
+        counts = self._taken() if self._taken else self._stored()
         for kind in _RECORD_KINDS:
-            records.add_metric([kind], counts.get(("collector_records", (kind,)), 0))
+            records.add_metric([kind], counts.get(kind, 0))
         yield records
+        if self._partitions is not None:
+            yield GaugeMetricFamily(
+                "flowtrail_collector_partitions", "Partitions this worker reads.", self._partitions()
+            )
+            yield GaugeMetricFamily(
+                "flowtrail_collector_leader", "Whether this worker leads: 1 or 0.", int(self._leading())
+            )
+        if self._leading():
+            yield from self._of_all()
+
+    def _stored(self) -> dict[str, float]:
+        return {labels[0]: count for (_, labels), count in self._store.counters("collector_records").items()}
+
+    def _of_all(self) -> Iterable[Metric]:
         watermark = watermark_ms(self._store)
         behind = GaugeMetricFamily(
             "flowtrail_collector_watermark_age_seconds", "Everything older than this has been read."

@@ -108,11 +108,17 @@ def services(brokers, url):
         yield orders
 
 
-def test_orders_end_to_end(devbroker, tmp_path, flows_file, capsys, monkeypatch):
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def store(request, tmp_path):
+    """What `--store` takes."""
+    return tmp_path / "store.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgres")
+
+
+def test_orders_end_to_end(devbroker, tmp_path, store, flows_file, capsys, monkeypatch):
     config = CollectorConfig(
         KafkaConfig(devbroker),
         flows=flows_file,
-        store=tmp_path / "store.sqlite",
+        store=store,
         lag_interval_seconds=0.5,
         sweep_interval_seconds=0.2,
     )

@@ -16,7 +16,7 @@ from flowtrail_collector.errors import StoreConflictError, StoreError
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["PostgresConnection", "PostgresDatabase", "describe"]
+__all__ = ["PostgresConnection", "PostgresDatabase", "check_connection", "describe"]
 
 _MAX_IDLE = 8
 # Names of advisory locks, within this database.
@@ -26,6 +26,28 @@ _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Not waiting for the disk is safe here: what a crash of the server takes back, it takes back together with the
 # positions, so those records are read again.
 _BEGIN_UNIT = "BEGIN; SET LOCAL synchronous_commit = off"
+
+
+# A row takes 28 bytes besides its columns, an index entry 16 besides its key; most keys here are ids.
+_USED = """SELECT coalesce(sum(t.n_live_tup * (28 + coalesce(w.width, 300) + i.indexes * 56)), 0)
+ FROM pg_stat_user_tables t
+ CROSS JOIN LATERAL (SELECT sum(avg_width) AS width FROM pg_stats s
+ WHERE s.schemaname = t.schemaname AND s.tablename = t.relname) w
+ CROSS JOIN LATERAL (SELECT count(*) AS indexes FROM pg_index x WHERE x.indrelid = t.relid) i"""
+
+
+def check_connection(url: str) -> None:
+    """Connect, and change nothing.
+
+    Raises:
+        ConfigurationError: The driver isn't installed.
+        StoreError: No connection.
+    """
+    error_type = psycopg_error()
+    try:
+        connect(url).close()
+    except error_type as error:
+        raise StoreError(f"store {describe(url)}: {str(error).strip().splitlines()[0]}") from None
 
 
 def describe(url: str) -> str:
@@ -127,6 +149,18 @@ class PostgresDatabase:
         with self.read() as connection:
             ((size,),) = connection.execute("SELECT pg_database_size(current_database())").fetchall()
         return int(size)
+
+    def used_bytes(self) -> int:
+        """See `sql.Database.used_bytes`: rows that are alive, by the widths that ANALYZE found."""
+        with self.read() as connection:
+            ((size,),) = connection.execute(_USED).fetchall()
+        return int(size)
+
+    def identity(self) -> str:
+        """A few letters that tell this database from others."""
+        with self.read() as connection:
+            ((identity,),) = connection.execute("SELECT id FROM identity").fetchall()
+        return str(identity)
 
     def close(self) -> None:
         """Close every connection."""

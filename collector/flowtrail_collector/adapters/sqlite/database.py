@@ -99,6 +99,13 @@ class Database:
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
+    def used_bytes(self) -> int:
+        """See `sql.Database.used_bytes`."""
+        with self.read() as connection:
+            names = ("page_count", "freelist_count", "page_size")
+            pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        return int((pages - free) * size)
+
     def close(self) -> None:
         """Close every connection; open blocks must have ended."""
         with self._lock:

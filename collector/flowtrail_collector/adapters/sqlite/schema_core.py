@@ -90,4 +90,7 @@ CREATE TABLE counters (
     """
 CREATE TABLE topics (topic TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID
 """,
+    """
+CREATE INDEX sagas_by_update ON sagas (updated_ms)
+""",
 )
