@@ -23,7 +23,9 @@ def main(servers: str, path: str, flow_file: str, topics: str) -> None:
     flows = load_flows(flow_file)
     ingest = Ingest(store, flows)
     connection = read_connection(servers)
-    tail = KafkaTail(connection, ingest, store, topics=topics, dead_letter_topics=rf"(?=.*\.dlq$)(?:{topics})")
+    tail = KafkaTail(
+        connection, ingest, store, topics=topics, dead_letter_topics=rf"(?=.*\.dlq$)(?:{topics})"
+    )
     supervisor = Supervisor(
         [tail, Sweeper(store, flows, interval_seconds=0.2)],
         on_error=lambda part, error: print(part, repr(error), file=sys.stderr),

@@ -1,0 +1,151 @@
+"""Three workers on one PostgreSQL: killed, frozen, broker and database restarted, they count as if nothing had happened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import sys
+import time
+import urllib.request
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from prometheus_client.parser import text_string_to_metric_families
+
+from flowtrail_collector.adapters.postgres.database import PostgresDatabase
+from flowtrail_collector.adapters.postgres.store import PostgresStore
+from sagakit.load import FLOWS, WAIT_SECONDS, Services, counted
+from servers import ManagedProcess, free_port
+from servers._process import wait_for
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+WORKERS = 3
+FULL = os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0")
+KILLS = 20 if FULL else 3
+PARTITIONS = 6
+
+
+class Workers:
+    """`flowtrail collector run`, several times on one store."""
+
+    def __init__(self, servers, url, topics, folder):
+        (folder / "flows.yaml").write_text(FLOWS)
+        # The least a broker lets a member have: a test should not wait longer for a dead one to be missed.
+        (folder / "client.properties").write_text("session.timeout.ms=6000\n")
+        self.ports = [free_port() for _ in range(WORKERS)]
+        self.processes = [
+            self._process(servers, url, topics, folder, number, port)
+            for number, port in enumerate(self.ports)
+        ]
+
+    def _process(self, servers, url, topics, folder, number, port):
+        command = [
+            sys.executable, "-m", "flowtrail_collector", "collector", "run",
+            "--bootstrap-servers", servers, "--consumer-config", str(folder / "client.properties"),
+            "--flows", str(folder / "flows.yaml"), "--store", url, "--listen", f"127.0.0.1:{port}",
+            "--topics", "|".join(map(re.escape, topics[:2])), "--dead-letter-topics", re.escape(topics[2]),
+            "--sweep-interval", "200ms", "--log-level", "info",
+        ]  # fmt: skip
+        return ManagedProcess(
+            f"worker-{number}", command, ready=lambda: True, output=folder / f"worker-{number}.log"
+        )
+
+    def metrics(self):
+        """Sums over all workers, by sample name and labels; None while one doesn't answer."""
+        total = {}
+        for port in self.ports:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                    text = answer.read().decode()
+            except OSError:
+                return None
+            for family in text_string_to_metric_families(text):
+                for sample in family.samples:
+                    key = (sample.name, *sorted(sample.labels.items()))
+                    total[key] = total.get(key, 0) + sample.value
+        return total
+
+    def freeze(self, number, seconds):
+        """Neither dead nor alive for a while: it wakes up believing that its partitions are its own."""
+        process = self.processes[number]._process
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def running(workers):
+    try:
+        for process in workers.processes:
+            process.start()
+        yield workers
+    finally:
+        for process in workers.processes:
+            process.kill()
+
+
+def exported(metrics):
+    """What the workers' metrics add up to, as `counted` names it."""
+    flow = ("flow", "orders")
+    ended = {
+        outcome: metrics["flowtrail_saga_ended_total", flow, ("outcome", outcome)]
+        for outcome in ("completed", "compensated", "failed", "timed_out")
+    }
+    return {
+        **ended,
+        "started": metrics["flowtrail_saga_started_total", flow],
+        "duplicates": metrics["flowtrail_saga_duplicate_events_total", flow],
+        "open": metrics["flowtrail_saga_open_instances", flow],
+        "partial": metrics["flowtrail_saga_partial_instances", flow],
+        "dead letters": sum(v for (name, *_), v in metrics.items() if name == "flowtrail_dlq_arrivals_total"),
+    }
+
+
+@pytest.mark.timeout(900 if FULL else 180)
+def test_counts_equal_ground_truth(kafka_server, postgres, topic, tmp_path):
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    chance = random.Random(seed)
+    kafka = kafka_server()
+    topics = [topic("orders"), topic("payments"), topic("orders") + ".dlq"]
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for made in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in topics]).values():
+        made.result(WAIT_SECONDS)
+    services = Services(kafka.bootstrap_servers, topics, seed, pause_seconds=0.02)
+    services.start()
+    with running(Workers(kafka.bootstrap_servers, postgres, topics, tmp_path)) as workers:
+        for number in range(KILLS):
+            time.sleep(chance.uniform(0.5, 5.0))  # the moment of death is what is tested
+            victim = chance.randrange(WORKERS)
+            workers.processes[victim].kill()
+            if number == KILLS // 2:
+                kafka.kill()
+                kafka.restart()
+            if chance.random() < 0.3:
+                time.sleep(chance.uniform(0, 8.0))  # long enough, at times, for the others to take over
+            workers.processes[victim].start()
+            if number % 7 == 1:
+                workers.freeze((victim + 1) % WORKERS, 7.0)
+        services.enough.set()
+        services.join(120)
+        assert not services.is_alive()
+        expected = services.expected()
+        database = PostgresDatabase(postgres)
+        try:
+            store = PostgresStore(database)
+            wait_for(lambda: counted(store) == expected, 60)
+            assert counted(store) == expected, [process.last_output() for process in workers.processes]
+            # One of them leads; a killed leader's lease may have to expire first.
+            leads = ("flowtrail_collector_leader",)
+            assert wait_for(lambda: (workers.metrics() or {}).get(leads) == 1, 30)
+            metrics = workers.metrics()
+            assert exported(metrics) == expected
+            assert metrics["flowtrail_collector_partitions",] == 3 * PARTITIONS
+            assert counted(store) == expected
+        finally:
+            database.close()
+        print("orders", sum(services.orders.values()), "expected", expected)
