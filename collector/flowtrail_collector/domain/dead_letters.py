@@ -17,6 +17,7 @@ __all__ = ["CONVENTIONS", "Convention", "DeadLetter", "read_dead_letter"]
 
 _MAX_TEXT = 512
 _MAX_MESSAGE = 2_000
+_REPLAYS = "dlq.replays"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +288,10 @@ def _pairs(headers: Any) -> list[tuple[str, bytes]]:
 
 def _read(convention: Convention, headers: Mapping[str, bytes]) -> DeadLetter:
     found: dict[str, Any] = {"convention": convention.name}
+    # Whoever dead letters a record that a redrive sent back: our count is among the headers it brought along.
+    replays = headers.get(_REPLAYS)
+    if replays is not None:
+        found["replays"] = _number(replays)
     for field, sources in convention.fields.items():
         for name, read in sources:
             value = headers.get(name)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 
 from flowtrail_collector.adapters.sqlite.schema_core import MIGRATIONS as CORE
+from flowtrail_collector.adapters.sqlite.schema_redrive import MIGRATIONS as REDRIVE
 from flowtrail_collector.adapters.sqlite.schema_spans import MIGRATIONS as SPANS
 from flowtrail_collector.errors import StoreError
 
 __all__ = ["PARTS", "migrate"]
 
-PARTS = {"core": CORE, "spans": SPANS}
+PARTS = {"core": CORE, "spans": SPANS, "redrive": REDRIVE}
 
 
 def migrate(connection: sqlite3.Connection) -> None:

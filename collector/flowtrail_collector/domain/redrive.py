@@ -1,0 +1,263 @@
+"""Redrive: which dead letters, where each of them goes, and what its headers are on the way back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "PENDING",
+    "QUARANTINED",
+    "Action",
+    "Letter",
+    "Place",
+    "Refusal",
+    "Route",
+    "Selection",
+    "is_topic_name",
+    "original_place",
+    "quarantine_topic",
+    "quarantined_headers",
+    "replays_of",
+    "returned_headers",
+    "route",
+]
+
+Place = tuple[str, int, int]
+"""Topic, partition and offset of a record."""
+
+Header = tuple[str, bytes | None]
+
+PENDING = "pending"
+QUARANTINED = "quarantined"
+REPLAYS = "dlq.replays"
+_OWN_PREFIX = "dlq."
+_TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_MAX_REPLAYS = 1_000_000
+_QUARANTINE = ".quarantine"
+_MAX_TOPIC_NAME = 249
+
+# What dying added to a record, by convention: it came after the original headers, so it goes again. So do counts
+# of attempts: kept, they would make the next failure the last one. Who sent what (NServiceBus.MessageId) stays.
+_ADDED: dict[str, tuple[str, ...]] = {
+    "kafka-connect": ("__connect.errors.",),
+    "kafka-streams": ("__streams.errors.",),
+    "share-group": ("__dlq.errors.",),
+    "smallrye": ("dead-letter-",),
+    "smallrye-retry": ("delayed-retry-",),
+    "spring-cloud-stream": ("x-original-", "x-exception-", "x-key-exception-"),
+    "spring-kafka": ("kafka_dlt-", "retry_topic-"),
+    "spring-retry-topic": (
+        "kafka_original-",
+        "kafka_exception-",
+        "kafka_key-exception-",
+        "kafka_dlt-",
+        "retry_topic-",
+    ),
+    "masstransit": ("MT-Fault-", "MT-Reason"),
+    "nservicebus": (
+        "NServiceBus.ExceptionInfo.",
+        "NServiceBus.FailedQ",
+        "NServiceBus.TimeOfFailure",
+        "NServiceBus.Retries",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters; None filters nothing. Times are milliseconds since the epoch.
+
+    Attributes:
+        topic: The dead letter topic they stand in; partition and offset name one record of it.
+        source_topic: The topic they came from.
+        group: The consumer group that gave them up.
+        error_type: Class of the error.
+        id: Id of the event, of the flow it belongs to, or of the aggregate, e.g. the order.
+        flow: Name of a flow of the flow file.
+        since_ms: Those that arrived in the dead letter topic at this time or later.
+        until_ms: Those that arrived before this time.
+        state: `pending`, or `quarantined` for those that were given up again.
+    """
+
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    source_topic: str | None = None
+    group: str | None = None
+    error_type: str | None = None
+    id: str | None = None
+    flow: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    state: str = PENDING
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing narrows it."""
+        return self == Selection(state=self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A stored dead letter: where it stands and what its headers said. Never its payload."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int | None = None
+    event_id: str | None = None
+    event_type: str | None = None
+    subject: str | None = None
+    correlation_id: str | None = None
+    state: str = "pending"
+    convention: str = "unknown"
+    source_topic: str | None = None
+    source_partition: int | None = None
+    source_offset: int | None = None
+    group: str | None = None
+    attempts: int | None = None
+    replays: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    failed_ms: int | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.topic, self.partition, self.offset
+
+
+class Action(StrEnum):
+    """What became of a dead letter."""
+
+    REDRIVEN = "redriven"
+    QUARANTINED = "quarantined"
+    DISMISSED = "dismissed"
+
+
+class Refusal(StrEnum):
+    """Why a dead letter stays where it is; each is one phrase for people."""
+
+    UNKNOWN_CONVENTION = "nobody's headers: name a topic with --to"
+    NO_SOURCE = "the headers name no source topic: name one with --to"
+    BAD_NAME = "the headers name what can't be a topic, or an internal one: name one with --to"
+    SAME_TOPIC = "it came from the dead letter topic itself: name another one with --to"
+    NO_SUCH_TOPIC = "its topic doesn't exist: name one with --to"
+    LIMIT = "it is in quarantine, sent back as often as --replay-limit allows: raise that to try again"
+    GONE = "the record is no longer in the dead letter topic"
+    NO_COPY = "the dead letter carries no copy of the record, and the original is gone"
+    NOT_TAKEN = "the broker refuses the record for good"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a dead letter goes.
+
+    Attributes:
+        action: Redriven or quarantined.
+        topic: The topic.
+        partition: The one it came from, so that it meets its key's other records; None: as the key says.
+        replays: How often it will have been sent back.
+    """
+
+    action: Action
+    topic: str
+    partition: int | None
+    replays: int
+
+
+def quarantine_topic(topic: str) -> str:
+    """Where those go that keep failing: `<topic>.quarantine`."""
+    return topic[: _MAX_TOPIC_NAME - len(_QUARANTINE)] + _QUARANTINE
+
+
+def route(
+    letter: Letter, *, to: str | None, replay_limit: int, known: Container[str], replays: int | None = None
+) -> Route | Refusal:
+    """Where a dead letter goes, or why it goes nowhere.
+
+    Headers are written by whoever can write to the topic, so a target they name is believed only if it is a
+    topic that exists, isn't internal, and isn't the dead letter topic itself.
+
+    Args:
+        letter: The dead letter.
+        to: A topic to send it to instead of its own.
+        replay_limit: One that has been sent back so often goes to quarantine.
+        known: Topics that exist.
+        replays: How often it has been sent back, if known better than from `letter`.
+    """
+    target = _target(letter, to)
+    if isinstance(target, Refusal):
+        return target
+    if target not in known:
+        return Refusal.NO_SUCH_TOPIC
+    before = (letter.replays or 0) if replays is None else replays
+    if before >= replay_limit and letter.state == QUARANTINED:
+        return Refusal.LIMIT
+    if before >= replay_limit:
+        return Route(Action.QUARANTINED, quarantine_topic(target), None, before)
+    partition = letter.source_partition if to is None else None
+    return Route(Action.REDRIVEN, target, partition, before + 1)
+
+
+def original_place(letter: Letter) -> Place | None:
+    """Where the original is better read than the dead letter, None if it isn't.
+
+    Share groups (KIP-1191) copy no headers, and key and value only if told to.
+    """
+    if letter.convention != "share-group":
+        return None
+    if letter.source_topic is None or letter.source_partition is None or letter.source_offset is None:
+        return None
+    if not is_topic_name(letter.source_topic):
+        return None
+    return letter.source_topic, letter.source_partition, letter.source_offset
+
+
+def is_topic_name(name: str) -> bool:
+    """Whether a topic can have this name, and isn't one of Kafka's own."""
+    return bool(_TOPIC_NAME.fullmatch(name)) and name not in (".", "..") and not name.startswith("__")
+
+
+def _target(letter: Letter, to: str | None) -> str | Refusal:
+    if to is not None:
+        return to
+    if letter.convention == "unknown":
+        return Refusal.UNKNOWN_CONVENTION
+    if letter.source_topic is None:
+        return Refusal.NO_SOURCE
+    name = letter.source_topic
+    if not is_topic_name(name):
+        return Refusal.BAD_NAME
+    return Refusal.SAME_TOPIC if name == letter.topic else name
+
+
+def replays_of(headers: Sequence[Header]) -> int:
+    """How often a record has been sent back, as its headers say; 0 if they don't."""
+    for name, value in reversed(headers):
+        if name == REPLAYS and value is not None:
+            # Digits of other scripts and endless numbers aren't ours.
+            return min(int(value), _MAX_REPLAYS) if value.isdigit() and len(value) <= 9 else 0
+    return 0
+
+
+def returned_headers(headers: Sequence[Header], convention: str, replays: int) -> list[Header]:
+    """A record's headers as they were before it died, and how often it has been sent back.
+
+    Args:
+        headers: Of the dead letter.
+        convention: Whose headers say how it died; those go.
+        replays: The new count.
+    """
+    added = (_OWN_PREFIX, *_ADDED.get(convention, ()))
+    kept = [header for header in headers if not header[0].startswith(added)]
+    return [*kept, (REPLAYS, str(replays).encode())]
+
+
+def quarantined_headers(headers: Sequence[Header], replays: int) -> list[Header]:
+    """All headers of a dead letter, for it stays one, and how often it has been sent back in vain."""
+    kept = [header for header in headers if header[0] != REPLAYS]
+    return [*kept, (REPLAYS, str(replays).encode())]

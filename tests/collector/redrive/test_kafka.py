@@ -1,0 +1,103 @@
+"""Reading single records and publishing copies, on the embedded broker and on a real Kafka."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Producer
+from kafka import KafkaProducer
+
+from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
+from flowtrail_collector.connection import read_connection
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.ports.redrive import Outgoing
+
+
+@pytest.fixture
+def adapter(broker):
+    adapter = KafkaRedrive(read_connection(broker))
+    yield adapter
+    adapter.close()
+
+
+@pytest.fixture
+def filled(adapter, broker, topic):
+    """A topic of two partitions with 2,500 records in the first and 3 in the second."""
+    name = topic("filled")
+    adapter.make_topic(name, 2)
+    producer = Producer({"bootstrap.servers": broker})
+    for partition, count in ((0, 2_500), (1, 3)):
+        for n in range(count):
+            headers = [("n", b"%d" % n), ("null", None), ("n", b"again")]
+            producer.produce(name, partition=partition, key=b"k", value=b"%d" % n, headers=headers)
+    assert producer.flush(20) == 0
+    return name
+
+
+def test_single_records_near_and_far(adapter, filled):
+    places = [(filled, 0, n) for n in (0, 1, 7, 2_400, 2_499)] + [(filled, 1, 2)]
+    found = adapter.read(places, 20)
+    assert {place: record.value for place, record in found.items()} == {
+        place: b"%d" % place[2] for place in places
+    }
+    record = found[filled, 0, 7]
+    assert record.headers == [("n", b"7"), ("null", None), ("n", b"again")]
+    assert record.key == b"k"
+    assert record.timestamp_ms
+
+
+def test_what_isnt_there_is_left_out(adapter, filled, topic):
+    places = [(filled, 1, 2), (filled, 1, 3), (filled, 1, 10_000), (topic("nowhere"), 0, 0)]
+    assert list(adapter.read(places, 20)) == [(filled, 1, 2)]
+
+
+def test_copies_arrive_where_they_were_sent(adapter, topic):
+    target = topic("target")
+    adapter.make_topic(target, 3)
+    headers = [("a", b"1"), ("b", None), ("a", b"\xff")]
+    records = [
+        Outgoing(target, 2, b"k", b"v", headers),
+        Outgoing(target, None, None, None, []),
+        Outgoing(target, 2, None, b"", headers),
+    ]
+    acks = adapter.publish(records)
+    assert [ack.problem for ack in acks] == [None] * 3
+    assert (acks[0].partition, acks[0].offset, acks[2].partition) == (2, 0, 2)
+    for sent, ack in zip(records, acks, strict=True):
+        place = (target, ack.partition, ack.offset)
+        record = adapter.read([place], 20)[place]
+        assert (record.key, record.value, list(record.headers)) == (sent.key, sent.value, list(sent.headers))
+
+
+def test_a_key_goes_where_other_clients_send_it(adapter, broker, topic):
+    target = topic("keys")
+    adapter.make_topic(target, 5)
+    producer = KafkaProducer(bootstrap_servers=broker)
+    keys = [b"order-%d" % n for n in range(20)]
+    theirs = [producer.send(target, key=key, value=b"").get(20).partition for key in keys]
+    producer.close()
+    acks = adapter.publish([Outgoing(target, None, key, b"", []) for key in keys])
+    assert [ack.partition for ack in acks] == theirs
+
+
+def test_a_record_too_large_is_refused_for_good(adapter, topic):
+    target = topic("small")
+    adapter.make_topic(target, 1)
+    large, small = Outgoing(target, 0, None, b"x" * 3_000_000, []), Outgoing(target, 0, None, b"y", [])
+    refused, taken = adapter.publish([large, small])
+    assert refused.final
+    assert refused.problem
+    assert taken.problem is None
+
+
+def test_topics_that_exist(adapter, topic):
+    name = topic("there")
+    adapter.make_topic(name, 4)
+    adapter.make_topic(name, 4)  # making it again is fine
+    assert adapter.partitions([name, topic("not")]) == {name: 4}
+
+
+def test_nobody_there():
+    adapter = KafkaRedrive(read_connection("127.0.0.1:1"))
+    with pytest.raises(ServiceUnreachableError, match=r"127\.0\.0\.1:1"):
+        adapter.partitions(["orders"])
+    adapter.close()

@@ -1,0 +1,129 @@
+"""Dead letters for tests: rows in a store, records in a Kafka that is a dictionary."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from flowtrail._record import Record
+from flowtrail_collector.adapters.sql import Database
+from flowtrail_collector.adapters.sql_store import ADD_LETTER, letter_row
+from flowtrail_collector.domain.dead_letters import DeadLetter, read_dead_letter
+from flowtrail_collector.domain.redrive import Place
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.ports.redrive import Ack, Outgoing
+from flowtrail_collector.ports.store import DeadLetterRecord
+
+DLQ = "orders.billing.dlq"
+OWN = DeadLetter("flowtrail", "orders", 0, 7, group="billing", error_type="ValueError")
+MINUTE_MS = 60_000
+
+
+def dead(
+    offset: int,
+    *,
+    topic: str = DLQ,
+    partition: int = 0,
+    letter: DeadLetter = OWN,
+    timestamp_ms: int = 1_000,
+    order: str = "o1",
+) -> DeadLetterRecord:
+    """A dead letter as the ingest keeps it."""
+    event = f"{topic}-{partition}-{offset}"
+    return DeadLetterRecord(
+        topic, partition, offset, timestamp_ms, event, "OrderPlaced", order, f"flow-{order}", letter
+    )
+
+
+def keep(database: Database, letters: Iterable[DeadLetterRecord]) -> None:
+    """Put dead letters into a store."""
+    with database.transaction() as connection:
+        connection.executemany(ADD_LETTER, [letter_row(letter) for letter in letters])
+
+
+def states(database: Database) -> dict[Place, str]:
+    """What has become of the dead letters in a store."""
+    with database.read() as connection:
+        rows = connection.execute("SELECT topic, partition, position, state FROM dead_letters").fetchall()
+    return {(topic, partition, position): state for topic, partition, position, state in rows}
+
+
+class FakeKafka:
+    """`RedriveKafka` in memory: topics with partitions, records by place.
+
+    Attributes:
+        records: What stands where.
+        counts: Partitions of the topics that exist.
+        refuse: Values that the broker doesn't take: True for good, False for now.
+        down: Nothing answers.
+        crash_after: Dies (`MemoryError`) once so many records were published.
+    """
+
+    def __init__(self, **topics: int) -> None:
+        self.counts: dict[str, int] = {name.replace("_", "."): n for name, n in topics.items()}
+        self.records: dict[Place, Record] = {}
+        self.refuse: dict[bytes, bool] = {}
+        self.down = False
+        self.crash_after: int | None = None
+        self.published: list[Outgoing] = []
+        self._ends: dict[tuple[str, int], int] = defaultdict(int)
+
+    def partitions(self, topics: Iterable[str]) -> Mapping[str, int]:
+        if self.down:
+            raise ServiceUnreachableError("no broker")
+        return {topic: self.counts[topic] for topic in topics if topic in self.counts}
+
+    def make_topic(self, topic: str, partitions: int) -> None:
+        self.counts[topic] = partitions
+
+    def read(self, places: Sequence[Place], timeout_seconds: float) -> Mapping[Place, Record]:
+        if self.down:
+            raise ServiceUnreachableError("no broker")
+        return {place: self.records[place] for place in places if place in self.records}
+
+    def publish(self, records: Sequence[Outgoing]) -> list[Ack]:
+        return [self._publish(record) for record in records]
+
+    def close(self) -> None:
+        pass
+
+    def _publish(self, record: Outgoing) -> Ack:
+        final = self.refuse.get(record.value or b"")
+        if final is not None:
+            return Ack(problem="refused", final=final)
+        if self.crash_after is not None and len(self.published) >= self.crash_after:
+            raise MemoryError("killed")
+        self.published.append(record)
+        partition = record.partition or 0
+        offset = self._ends[record.topic, partition]
+        self._ends[record.topic, partition] += 1
+        return Ack(partition, offset)
+
+    def bury(
+        self,
+        offset: int,
+        headers: Sequence[tuple[str, bytes | None]],
+        *,
+        topic: str = DLQ,
+        value: bytes | None = b"payload",
+        timestamp_ms: int = 1_000,
+    ) -> DeadLetterRecord:
+        """Put a record into a dead letter topic; what the ingest would keep of it."""
+        place = (topic, 0, offset)
+        self.records[place] = Record(topic, 0, offset, timestamp_ms, b"key", value, list(headers))
+        return dead(offset, topic=topic, letter=read_dead_letter(headers), timestamp_ms=timestamp_ms)
+
+
+def own_headers(replays: int = 0, *, source: str = "orders", partition: int = 0) -> list[tuple[str, bytes]]:
+    """Headers as flowtrail writes them on a dead letter."""
+    return [
+        ("ce_id", b"e1"),
+        ("ce_type", b"OrderPlaced"),
+        ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("dlq.topic", source.encode()),
+        ("dlq.partition", str(partition).encode()),
+        ("dlq.offset", b"7"),
+        ("dlq.group", b"billing"),
+        ("dlq.error.type", b"ValueError"),
+        ("dlq.replays", str(replays).encode()),
+    ]
