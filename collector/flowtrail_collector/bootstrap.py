@@ -25,6 +25,7 @@ from flowtrail_collector.adapters.store_opener import check_store, open_store
 from flowtrail_collector.config import CollectorConfig, parse_duration
 from flowtrail_collector.connection import KafkaConnection, check_reachable, read_connection
 from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.edge_rates import EdgeRates
 from flowtrail_collector.errors import CollectorError, StoreError
 from flowtrail_collector.flowfile import load_flows
 from flowtrail_collector.ingest import Ingest
@@ -132,7 +133,8 @@ def build_collector(config: CollectorConfig) -> Collector:
     )
     # What one worker does for all. Lag is read by each, so that each can show it.
     for_all = [while_leading(part, leading) for part in (sweeper, TopologyKeeper(topology), retention)]
-    parts: list[Part] = [queue, tail, *for_all, lag]
+    rates = EdgeRates(topology.edges)
+    parts: list[Part] = [queue, tail, *for_all, lag, rates]
     supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)
     reads = SqliteTrailReads(database, flows)
 
@@ -149,9 +151,10 @@ def build_collector(config: CollectorConfig) -> Collector:
         SpanMetrics(queue),
         figures,
     ]
+    status = _status(config, database, queue)
     routes = [
         *metrics_routes(Exposition(sources, on_error=on_error)),
-        *health_routes(supervisor.problems, _status(config, database)),
+        *health_routes(supervisor.problems, status),
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
         *trail_routes(finder),
         *saga_routes(reads, group_lag),
@@ -166,7 +169,10 @@ def build_collector(config: CollectorConfig) -> Collector:
             supervisor.problems,
             edges=topology.edges,
             group_lag=group_lag,
-            links=Links(config.web.trace_link),
+            links=Links(config.web.trace_link, config.web.grafana_link),
+            rates=rates.rates,
+            status=status,
+            pulse=lambda: (database.newest_event_row(), queue.received_spans, lag.view.collected_at),
         ).routes(),
     ]
     app = build_app(routes, token=config.web.token, on_error=on_error, error_page=error_page)
@@ -232,7 +238,7 @@ def _lag_settings(config: CollectorConfig) -> LagSettings:
     return LagSettings(interval_seconds=config.lag_interval_seconds, compat=config.compat)
 
 
-def _status(config: CollectorConfig, database: Database) -> Callable[[], dict[str, Any]]:
+def _status(config: CollectorConfig, database: Database, queue: SpanQueue) -> Callable[[], dict[str, Any]]:
     started = time.time()
 
     def status() -> dict[str, Any]:
@@ -242,6 +248,10 @@ def _status(config: CollectorConfig, database: Database) -> Callable[[], dict[st
                 "uptime_seconds": round(time.time() - started, 1),
                 "store_bytes": database.size_bytes(),
                 "bootstrap_servers": config.kafka.bootstrap_servers,
+                "spans_received": queue.received_spans,
+                "spans_waiting": queue.pending_spans,
+                "spans_refused": queue.refused_spans,
+                "spans_rejected": queue.rejected_spans,
             }
         return {"version": __version__}
 

@@ -143,12 +143,14 @@ class WebConfig:
         token: Bearer token every request must carry, None for no check.
         insecure: Allow a non-loopback address without a token.
         trace_link: Address of a trace in another tool, with `{trace_id}` in it; empty for none.
+        grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
     """
 
     listen: str = DEFAULT_LISTEN
     token: str | None = None
     insecure: bool = False
     trace_link: str = ""
+    grafana_link: str = ""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -169,6 +171,8 @@ class WebConfig:
                 "--trace-link takes an address with {trace_id} in it, such as"
                 f" http://localhost:16686/trace/{{trace_id}}, not {self.trace_link!r}"
             )
+        if self.grafana_link and not self.grafana_link.startswith(("http://", "https://")):
+            raise ConfigurationError(f"--grafana-link takes an address, not {self.grafana_link!r}")
         if self.token is not None and len(self.token) < 16:
             raise ConfigurationError("the token is too short: use at least 16 characters")
         if not is_loopback(host) and self.token is None and not self.insecure:

@@ -22,13 +22,18 @@ class Story:
     correlation_id: str = CORRELATION
     subject: str = ORDER
     skew_ms: dict[str, float] = field(default_factory=dict)
+    start_ms: int = START_MS
     events: list[TrailEvent] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     dead_letters: list[TrailDeadLetter] = field(default_factory=list)
     _number: int = 0
 
     def _ns(self, service: str, at_ms: float) -> int:
-        return int((START_MS + at_ms + self.skew_ms.get(service, 0)) * 1_000_000)
+        return int((self.start_ms + at_ms + self.skew_ms.get(service, 0)) * 1_000_000)
+
+    def id(self, event_type: str) -> str:
+        """The id of this order's event of a type."""
+        return f"{event_type}-{self.subject}"
 
     def _span_id(self) -> str:
         self._number += 1
@@ -63,7 +68,7 @@ class Story:
     def send(self, service, topic, event_type, at_ms, parent=None, causation=None, event_id=None, took_ms=2,
              partition=0, dead_letter=False, subject=None):  # fmt: skip
         """The record and its send span."""
-        event_id = event_id or f"{event_type}-{self.subject}"
+        event_id = event_id or self.id(event_type)
         offset = len(self.events)
         attributes = {
             names.MESSAGE_ID: event_id,
@@ -87,8 +92,8 @@ class Story:
                 subject=subject or self.subject,
                 correlation_id=self.correlation_id,
                 causation_id=causation,
-                time_ms=int(START_MS + at_ms + self.skew_ms.get(service, 0)),
-                timestamp_ms=int(START_MS + at_ms + self.skew_ms.get(service, 0)),
+                time_ms=int(self.start_ms + at_ms + self.skew_ms.get(service, 0)),
+                timestamp_ms=int(self.start_ms + at_ms + self.skew_ms.get(service, 0)),
                 trace_id=self.trace_id,
                 span_id=span.span_id,
                 dead_letter=dead_letter,
@@ -135,20 +140,27 @@ def completed(**changes) -> TrailInputs:
     post = story.command("orders", "POST /orders", 0, 14)
     placed = story.send("orders", "orders", "OrderPlaced", 9, post)
     stock = story.process("inventory", placed, 45, 12)
-    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, "OrderPlaced-ord-1")
+    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, story.id("OrderPlaced"))
     error = ("GatewayTimeoutError", "no answer within 50 ms")
     story.process("billing", reserved, 80, 50, error=error)
     charge = story.process("billing", reserved, 235, 40, attempt=2)
-    paid = story.send("billing", "payments", "PaymentCompleted", 270, charge, "StockReserved-ord-1")
+    paid = story.send("billing", "payments", "PaymentCompleted", 270, charge, story.id("StockReserved"))
     confirm = story.process("orders", paid, 300, 8)
-    confirmed = story.send("orders", "orders", "OrderConfirmed", 305, confirm, "PaymentCompleted-ord-1")
+    confirmed = story.send("orders", "orders", "OrderConfirmed", 305, confirm, story.id("PaymentCompleted"))
     ship = story.process("fulfillment", confirmed, 340, 25)
-    shipped = story.send("fulfillment", "shipments", "OrderShipped", 360, ship, "OrderConfirmed-ord-1")
+    shipped = story.send("fulfillment", "shipments", "OrderShipped", 360, ship, story.id("OrderConfirmed"))
     tell = story.process("customers", shipped, 380, 5)
-    story.send("customers", "customers", "CustomerNotified", 383, tell, "OrderShipped-ord-1")
+    story.send("customers", "customers", "CustomerNotified", 383, tell, story.id("OrderShipped"))
     steps = tuple(TrailStep(name, "done") for name in ("reserve-stock", "charge", "confirm", "ship"))
     return story.inputs(
-        TrailSaga("order-fulfilment", ORDER, "completed", START_MS + 9, START_MS + 360, steps=steps)
+        TrailSaga(
+            "order-fulfilment",
+            story.subject,
+            "completed",
+            story.start_ms + 9,
+            story.start_ms + 360,
+            steps=steps,
+        )
     )
 
 
@@ -158,14 +170,16 @@ def declined(**changes) -> TrailInputs:
     post = story.command("orders", "POST /orders", 0, 14)
     placed = story.send("orders", "orders", "OrderPlaced", 9, post)
     stock = story.process("inventory", placed, 45, 12)
-    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, "OrderPlaced-ord-1")
+    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, story.id("OrderPlaced"))
     charge = story.process("billing", reserved, 80, 30)
-    failed = story.send("billing", "payments", "PaymentFailed", 100, charge, "StockReserved-ord-1")
+    failed = story.send("billing", "payments", "PaymentFailed", 100, charge, story.id("StockReserved"))
     release = story.process("inventory", failed, 130, 9)
-    story.send("inventory", "inventory", "StockReleased", 135, release, "PaymentFailed-ord-1")
+    story.send("inventory", "inventory", "StockReleased", 135, release, story.id("PaymentFailed"))
     cancel = story.process("orders", failed, 128, 9)
-    story.send("orders", "orders", "OrderCancelled", 133, cancel, "PaymentFailed-ord-1")
-    return story.inputs(TrailSaga("order-fulfilment", ORDER, "compensated", START_MS + 9, START_MS + 135))
+    story.send("orders", "orders", "OrderCancelled", 133, cancel, story.id("PaymentFailed"))
+    return story.inputs(
+        TrailSaga("order-fulfilment", story.subject, "compensated", story.start_ms + 9, story.start_ms + 135)
+    )
 
 
 def poisoned(**changes) -> TrailInputs:
@@ -173,12 +187,12 @@ def poisoned(**changes) -> TrailInputs:
     story = Story(**changes)
     placed = story.send("orders", "orders", "OrderPlaced", 9)
     stock = story.process("inventory", placed, 45, 12)
-    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, "OrderPlaced-ord-1")
+    reserved = story.send("inventory", "inventory", "StockReserved", 52, stock, story.id("OrderPlaced"))
     error = ("ValueError", "total_cents is negative")
     for attempt, at_ms in enumerate((80, 120, 200), 1):
         last = story.process("billing", reserved, at_ms, 5, attempt, error)
-    story.send("billing", "inventory.billing.dlq", "StockReserved", 206, last, "OrderPlaced-ord-1",
-               "StockReserved-ord-1", dead_letter=True)  # fmt: skip
+    story.send("billing", "inventory.billing.dlq", "StockReserved", 206, last, story.id("OrderPlaced"),
+               story.id("StockReserved"), dead_letter=True)  # fmt: skip
     letter = story.events[-1]
     story.dead_letters.append(
         TrailDeadLetter(
@@ -191,11 +205,41 @@ def poisoned(**changes) -> TrailInputs:
             "billing",
             3,
             *error,
-            failed_ms=START_MS + 206,
+            failed_ms=story.start_ms + 206,
         )
     )
     open_steps = (
         TrailStep("reserve-stock", "done"),
-        TrailStep("charge", "open", ("PaymentCompleted", "PaymentFailed"), "billing", START_MS + 60_052),
+        TrailStep(
+            "charge", "open", ("PaymentCompleted", "PaymentFailed"), "billing", story.start_ms + 60_052
+        ),
     )
-    return story.inputs(TrailSaga("order-fulfilment", ORDER, "open", START_MS + 9, steps=open_steps))
+    return story.inputs(
+        TrailSaga("order-fulfilment", story.subject, "open", story.start_ms + 9, steps=open_steps)
+    )
+
+
+def redriven(**changes) -> TrailInputs:
+    """The poisoned order after somebody corrected the service and sent the dead letter again."""
+    inputs = poisoned(**changes)
+    story = Story(**changes)
+    story.events, story.spans = list(inputs.events), list(inputs.spans)
+    story.dead_letters = list(inputs.dead_letters)
+    story._number = len(story.spans)
+    again = story.send(
+        "flowtrail", "inventory", "StockReserved", 95_000, causation=story.id("OrderPlaced"),
+        event_id=story.id("StockReserved"),
+    )  # fmt: skip
+    charge = story.process("billing", again, 95_030, 35)
+    story.send("billing", "payments", "PaymentCompleted", 95_060, charge, story.id("StockReserved"))
+    return story.inputs()
+
+
+def silent(**changes) -> TrailInputs:
+    """An order that nobody goes on with: stock is reserved, billing never says anything."""
+    story = Story(**changes)
+    post = story.command("orders", "POST /orders", 0, 14)
+    placed = story.send("orders", "orders", "OrderPlaced", 9, post)
+    stock = story.process("inventory", placed, 45, 12)
+    story.send("inventory", "inventory", "StockReserved", 52, stock, story.id("OrderPlaced"))
+    return story.inputs()

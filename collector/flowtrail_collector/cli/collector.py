@@ -138,6 +138,13 @@ _OPTIONS = (
         help="Where the console's trace ids lead, e.g. http://localhost:16686/trace/{trace_id}.",
     ),
     click.option(
+        "--grafana-link",
+        envvar="FLOWTRAIL_GRAFANA_LINK",
+        show_envvar=True,
+        default="",
+        help="A dashboard that trails link to; {from}, {to}, {trace_id} and {id} are filled in.",
+    ),
+    click.option(
         "--lag-interval",
         envvar="FLOWTRAIL_LAG_INTERVAL",
         show_envvar=True,
@@ -290,7 +297,9 @@ def _store(context: click.Context, text: str) -> Path | str:
 
 def _web(options: dict[str, Any]) -> WebConfig:
     token = _token(options["token_file"])
-    return WebConfig(options["listen"], token, options["insecure"], options["trace_link"])
+    return WebConfig(
+        options["listen"], token, options["insecure"], options["trace_link"], options["grafana_link"]
+    )
 
 
 def _token(path: Path | None) -> str | None:

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail_collector.web._guard import Guard
 from flowtrail_collector.web._json import ApiError, json_response
+from flowtrail_collector.web.security import Access, Guard
 
 _MESSAGES = {404: "no such page", 405: "this method isn't allowed here"}
 
@@ -26,6 +26,8 @@ def build_app(
     token: str | None,
     on_error: Callable[[str, Exception], None],
     error_page: ErrorPage | None = None,
+    write_token: str | None = None,
+    local: bool = False,
 ) -> ASGIApp:
     """The application behind the collector's one address.
 
@@ -34,6 +36,8 @@ def build_app(
         token: Access token that requests must carry, None for no check.
         on_error: Called with `web` and whatever an endpoint let through.
         error_page: Shows an error to people who look with a browser; everybody else gets JSON.
+        write_token: What changes something must carry this one.
+        local: Only this machine can reach the address; see `Access`.
     """
 
     def answer(request: Request, error: Exception) -> Response:
@@ -47,7 +51,7 @@ def build_app(
         routes=list(routes),
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
-    return Guard(app, token=token, on_error=on_error)
+    return Guard(app, access=Access(token, write_token, local), on_error=on_error)
 
 
 def _is_for_people(request: Request) -> bool:

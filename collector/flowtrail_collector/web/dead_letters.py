@@ -8,11 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.domain.redrive import Letter
 from flowtrail_collector.ports.views import DeadLetterFilter, DeadLetterRow, Views
-from flowtrail_collector.web._json import ApiError, int_param, json_response, text_param
+from flowtrail_collector.web._json import ApiError, int_param, json_response
+from flowtrail_collector.web.redrive_query import selection_of
 from flowtrail_collector.web.trail_json import iso_time_ms
 
-STATES = ("pending", "redriven", "dismissed")
+STATES = ("pending", "redriven", "quarantined", "dismissed")
 MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
 
@@ -23,14 +25,19 @@ def dead_letter_query(request: Request) -> DeadLetterFilter:
     Raises:
         ApiError: 400, one of them makes no sense.
     """
-    state = text_param(request, "state")
-    if state is not None and state not in STATES:
+    selection = selection_of(request.query_params, state=None)
+    if selection.state is not None and selection.state not in STATES:
         raise ApiError(400, f"state is one of {', '.join(STATES)}")
     return DeadLetterFilter(
-        topic=text_param(request, "topic"),
-        group=text_param(request, "group"),
-        error_type=text_param(request, "error"),
-        state=state,
+        topic=selection.topic,
+        source_topic=selection.source_topic,
+        group=selection.group,
+        error_type=selection.error_type,
+        id=selection.id,
+        flow=selection.flow,
+        since_ms=selection.since_ms,
+        until_ms=selection.until_ms,
+        state=selection.state,
         limit=int_param(request, "limit", 50, MAX_LIMIT),
         offset=int_param(request, "offset", 0, MAX_OFFSET),
     )
@@ -64,5 +71,30 @@ def dead_letter_json(row: DeadLetterRow) -> dict[str, Any]:
         "error_type": letter.error_type,
         "error_message": letter.error_message,
         "failed": iso_time_ms(letter.failed_ms),
+        "state": letter.state,
+    }
+
+
+def letter_json(letter: Letter) -> dict[str, Any]:
+    """Everything that is stored of a dead letter."""
+    return {
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "arrived": iso_time_ms(letter.timestamp_ms),
+        "event_id": letter.event_id,
+        "event_type": letter.event_type,
+        "subject": letter.subject,
+        "correlation_id": letter.correlation_id,
+        "convention": letter.convention,
+        "source_topic": letter.source_topic,
+        "source_partition": letter.source_partition,
+        "source_offset": letter.source_offset,
+        "group": letter.group,
+        "attempts": letter.attempts,
+        "replays": letter.replays or 0,
+        "error_type": letter.error_type,
+        "error_message": letter.error_message,
+        "failed": iso_time_ms(letter.failed_ms if letter.failed_ms is not None else letter.timestamp_ms),
         "state": letter.state,
     }

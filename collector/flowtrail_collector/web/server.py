@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowtrail_collector.errors import ListenError
 
@@ -66,7 +66,7 @@ class WebServer:
         self._listener = listener
         self._server = _QuietServer(
             uvicorn.Config(
-                app,
+                self._telling(app),
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
@@ -92,6 +92,15 @@ class WebServer:
     def stop(self) -> None:
         """Make `run` return soon; from any thread."""
         self._server.should_exit = True
+
+    def _telling(self, app: ASGIApp) -> ASGIApp:
+        """Tells endpoints that never end by themselves when to: `stopping()` in the request's state."""
+
+        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("state", {})["stopping"] = lambda: self._server.should_exit
+            await app(scope, receive, send)
+
+        return told
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -11,18 +12,25 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.domain.topology import EdgeKey
 from flowtrail_collector.domain.trails_reason import GroupLag
+from flowtrail_collector.edge_rates import EdgeRate
 from flowtrail_collector.ports.views import DeadLetterFilter, SagaFilter, Views
 from flowtrail_collector.trail_finder import TrailFinder
 from flowtrail_collector.web._json import MAX_ID_LENGTH, ApiError
+from flowtrail_collector.web.console._live import Live
+from flowtrail_collector.web.console._map import flow_map
 from flowtrail_collector.web.console._render import STATIC_FILES, render, static_text, trail_values
 from flowtrail_collector.web.dead_letters import STATES, dead_letter_json, dead_letter_query
 from flowtrail_collector.web.sagas import OUTCOMES, saga_query, saga_row_json
-from flowtrail_collector.web.topology import Edges, edges_json
+from flowtrail_collector.web.topology import Edges
 from flowtrail_collector.web.trail_json import found_json
+from flowtrail_collector.wording import format_seconds
 
 _PAGE_ROWS = 50
 _OVERVIEW_ROWS = 8
+_MAP_LETTERS = 500
+_AROUND_SECONDS = 60
 
 
 class LagOverview(Protocol):
@@ -35,13 +43,36 @@ class LagOverview(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where else a trace can be looked at; `{trace_id}` is filled in. Empty: no link."""
+    """Where else things can be looked at. Empty: no link.
+
+    Attributes:
+        trace: A trace, usually in Jaeger; `{trace_id}` is filled in.
+        grafana: A dashboard; `{from}` and `{to}` (milliseconds since the epoch), `{trace_id}` and `{id}` (what
+            was asked for) are filled in.
+    """
 
     trace: str = ""
+    grafana: str = ""
 
     def of(self, trace_id: str) -> str | None:
         """The address of a trace elsewhere."""
         return self.trace.replace("{trace_id}", quote(trace_id, safe="")) if self.trace else None
+
+    def of_trail(self, wanted: str, trail: Mapping[str, Any]) -> str | None:
+        """The address of a dashboard about the time of a trail, with some time around it."""
+        if not self.grafana:
+            return None
+        start, end = (datetime.fromisoformat(trail[name]).timestamp() for name in ("start", "end"))
+        values = {
+            "from": str(int((start - _AROUND_SECONDS) * 1000)),
+            "to": str(int((end + _AROUND_SECONDS) * 1000)),
+            "trace_id": next(iter(trail["trace_ids"]), ""),
+            "id": wanted,
+        }
+        address = self.grafana
+        for name, value in values.items():
+            address = address.replace(f"{{{name}}}", quote(value, safe=""))
+        return address
 
 
 class Console:
@@ -55,6 +86,9 @@ class Console:
         edges: Who feeds whom.
         group_lag: How many messages a consumer group is behind.
         links: Where else a trace can be looked at.
+        rates: What went over the edges lately.
+        status: Figures about the collector, by name.
+        pulse: Differs when something has changed since it was asked last.
     """
 
     def __init__(
@@ -67,6 +101,9 @@ class Console:
         edges: Edges,
         group_lag: GroupLag,
         links: Links | None = None,
+        rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
+        status: Callable[[], Mapping[str, Any]] = dict,
+        pulse: Callable[[], object] = lambda: None,
     ) -> None:
         self._finder = finder
         self._views = views
@@ -75,6 +112,9 @@ class Console:
         self._edges = edges
         self._group_lag = group_lag
         self._links = links or Links()
+        self._rates = rates
+        self._status = status
+        self._live = Live(pulse)
 
     def routes(self) -> list[BaseRoute]:
         """The pages and what they load."""
@@ -85,6 +125,8 @@ class Console:
             "/sagas": self._sagas,
             "/map": self._map,
             "/lag": self._lag_page,
+            "/collector": self._health,
+            "/live": self._live.stream,
             "/dead-letters": self._dead_letters,
         }
         routes: list[BaseRoute] = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
@@ -130,6 +172,7 @@ class Console:
             wanted=wanted,
             matched_by=data["matched_by"],
             trace_links=trace_links,
+            grafana=self._links.of_trail(wanted, data["trail"]),
             **trail_values(data["trail"]),
         )
 
@@ -161,10 +204,16 @@ class Console:
         )
 
     def _map(self, request: Request) -> Response:
-        return _page("map.html", request, edges=edges_json(self._edges))
+        letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_MAP_LETTERS))
+        drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
+        return _page("map.html", request, map=drawn)
 
     def _lag_page(self, request: Request) -> Response:
         return _page("lag.html", request, **self._lag.overview())
+
+    def _health(self, request: Request) -> Response:
+        facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
+        return _page("health.html", request, problems=self._problems(), facts=facts)
 
 
 def error_page(request: Request, status: int, message: str) -> Response:
@@ -174,11 +223,30 @@ def error_page(request: Request, status: int, message: str) -> Response:
     )
 
 
+_FACTS = {
+    "version": "Version",
+    "uptime_seconds": "Running for",
+    "store_bytes": "Store",
+    "bootstrap_servers": "Kafka",
+    "spans_received": "Spans stored",
+    "spans_waiting": "Spans waiting for the store",
+    "spans_refused": "Spans told to come back",
+    "spans_rejected": "Spans that made no sense",
+}
+
+
+def _fact(name: str, value: Any) -> str:
+    if name.endswith("_seconds"):
+        return format_seconds(value)
+    return f"{value / 1e6:,.1f} MB" if name.endswith("_bytes") else str(value)
+
+
 _TITLES = {404: "Not found", 401: "Access token needed", 400: "That can't be asked", 500: "Internal error"}
 
 
 def _page(template: str, request: Request, status: int = 200, /, **values: Any) -> Response:
     wanted = values.pop("wanted", "")
+    values.setdefault("live", status == 200)
     return HTMLResponse(render(template, path=request.url.path, wanted=wanted, **values), status)
 
 

@@ -13,7 +13,11 @@ from flowtrail._version import __version__
 from flowtrail_collector.web.console._trail_rows import AXIS_UNITS, breaks, ticks, trail_rows, trail_scale
 from flowtrail_collector.wording import age, format_seconds
 
-STATIC_FILES = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+STATIC_FILES = {
+    "console.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "live.js": "text/javascript; charset=utf-8",
+}
 
 
 @cache

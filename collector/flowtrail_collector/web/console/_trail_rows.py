@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowtrail_collector.time_scale import TimeScale, busy_stretch
+from flowtrail_collector.wording import format_seconds
 
 # Bars are drawn in this many units across, whatever the width on the screen.
 AXIS_UNITS = 1000
@@ -84,13 +85,19 @@ def trail_scale(trail: dict[str, Any]) -> TimeScale:
     return TimeScale.of(trail["duration_seconds"], map(busy_stretch, trail["entries"]))
 
 
-def ticks(scale: TimeScale) -> list[tuple[float, float]]:
-    """Positions in axis units with their time in seconds; even, or where it goes on after a gap."""
+def ticks(scale: TimeScale) -> list[tuple[float, str]]:
+    """Positions in axis units with their time; even, or where it goes on after a gap."""
     if scale.gaps:
         moments = [*(start for start, _ in scale.stretches()), scale.total_seconds]
     else:
         moments = [part * scale.total_seconds for part in _TICKS]
-    return [(round(_units(moment, scale), 2), moment) for moment in moments]
+    labels: list[str] = []
+    for number, moment in enumerate(moments):
+        label = format_seconds(moment)
+        # After a long gap two moments may read the same: then how much later the second is.
+        same = number > 0 and label == format_seconds(moments[number - 1])
+        labels.append(f"+{format_seconds(moment - moments[number - 1])}" if same else label)
+    return [(round(_units(moment, scale), 2), label) for moment, label in zip(moments, labels, strict=True)]
 
 
 def breaks(scale: TimeScale) -> list[tuple[float, float]]:
