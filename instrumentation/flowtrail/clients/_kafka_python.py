@@ -9,6 +9,7 @@ from typing import Any
 
 from flowtrail._record import Record
 from flowtrail._wrap import leave_alone
+from flowtrail.clients._kafka_python_join import keep_finished_join
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -146,6 +147,7 @@ class _Consumer:
         self._consumer = consumer
         self._listener = listener
         self._joined_at = time.monotonic()
+        keep_finished_join(consumer)
         consumer.subscribe(topics=list(topics), listener=self._rebalance_listener())
         self._await_metadata(topics)
 

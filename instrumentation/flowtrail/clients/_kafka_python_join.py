@@ -1,0 +1,38 @@
+"""A join that ends between two polls is kept.
+
+kafka-python 3.0 joins its group in the background, and looks at the result in `poll`. If the join has ended
+while the program was elsewhere, `BaseCoordinator.join_group_async` takes the finished task for an old one and
+joins anew, which starts the next rebalance for everybody. A group whose members are away from `poll` for a
+part of the time can go on like that without end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def keep_finished_join(consumer: Any) -> None:
+    """Have a consumer take up the result of a join that ended between two polls.
+
+    Args:
+        consumer: A `KafkaConsumer`; one whose insides look different is left as it is.
+    """
+    coordinator = getattr(consumer, "_coordinator", None)
+    manager = getattr(coordinator, "_manager", None)
+    join = getattr(coordinator, "join_group_async", None)
+    if join is None or manager is None or not hasattr(coordinator, "_join_task"):
+        return
+
+    async def join_group_async(timeout_ms: float | None = None) -> Any:
+        task = coordinator._join_task
+        if task is not None and task.is_done and task.exception is None and coordinator.need_rejoin():
+            coordinator._join_task = _ending_soon(manager, type(task)(), task.value)
+        return await join(timeout_ms=timeout_ms)
+
+    coordinator.join_group_async = join_group_async
+
+
+def _ending_soon(manager: Any, future: Any, value: Any) -> Any:
+    """The future, which has that value in the next turn of the loop: the coordinator finds it under way."""
+    manager.call_soon(lambda: future.success(value))
+    return future
