@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,12 +17,11 @@ _LETTER_COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, s
  replays, error_type, error_message, failed_ms"""
 ADD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({_LETTER_COLUMNS}) VALUES ({','.join('?' * 20)})"  # noqa: S608
 """Takes the values of `letter_row`."""
-_WAITING = """SELECT flow, waiting, count(*), min(waiting_since_ms) FROM sagas
- WHERE outcome = 'open' AND waiting != '' AND started_ms IS NOT NULL GROUP BY flow, waiting"""
-_OPEN = """SELECT flow, count(*) FILTER (WHERE started_ms IS NOT NULL),
- count(*) FILTER (WHERE started_ms IS NULL),
- count(*) FILTER (WHERE breached != '' AND started_ms IS NOT NULL), count(*) FILTER (WHERE flags & 2 != 0)
- FROM sagas WHERE outcome = 'open' GROUP BY flow"""
+# The index `sagas_by_outcome` has all of it, in this order.
+_OPEN = """SELECT flow, waiting, count(*), count(started_ms),
+ count(CASE WHEN breached != '' THEN started_ms END), count(CASE WHEN flags & 2 != 0 THEN 1 END),
+ min(CASE WHEN started_ms IS NOT NULL THEN waiting_since_ms END)
+ FROM sagas WHERE outcome = 'open' GROUP BY flow, waiting"""
 _REMEMBER_TOPIC = "INSERT INTO topics VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET id = excluded.id"
 
 
@@ -65,18 +65,26 @@ class SqlStore:
         """See `Store.saga_figures`."""
         with self._database.read() as connection:
             counts = _counters(connection, "saga_")
-            waiting = connection.execute(_WAITING).fetchall()
-            open_rows = connection.execute(_OPEN).fetchall()
-        steps: dict[tuple[str, str], tuple[int, int]] = {}
-        for flow, names, count, since in waiting:
-            for step in names.split(","):
-                known, oldest = steps.get((flow, step), (0, since))
-                steps[flow, step] = (known + count, min(oldest, since))
-        kinds = ("open", "partial", "stuck", "uncompensated")
+            rows = connection.execute(_OPEN).fetchall()
+        steps: dict[tuple[str, str], tuple[int, int | None]] = {}
+        kinds: Counter[tuple[str, str]] = Counter()
+        for flow, names, total, started, stuck, not_undone, since in rows:
+            kinds.update(
+                {
+                    (flow, "open"): started,
+                    (flow, "partial"): total - started,
+                    (flow, "stuck"): stuck,
+                    (flow, "uncompensated"): not_undone,
+                }
+            )
+            for step in names.split(",") if names and started else ():
+                known, oldest = steps.get((flow, step), (0, None))
+                moments = [moment for moment in (since, oldest) if moment is not None]
+                steps[flow, step] = (known + started, min(moments, default=None))
         return SagaFigures(
             counts,
             [(flow, step, count, since) for (flow, step), (count, since) in steps.items()],
-            [(flow, kind, int(n)) for flow, *sums in open_rows for kind, n in zip(kinds, sums, strict=True)],
+            [(flow, kind, count) for (flow, kind), count in kinds.items()],
         )
 
     def counters(self, prefix: str) -> Counts:

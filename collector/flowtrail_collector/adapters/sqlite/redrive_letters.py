@@ -53,7 +53,7 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
     if selection.until_ms is not None:
         parts.append("timestamp_ms < ?")
         values.append(selection.until_ms)
-    return " AND ".join(parts), values
+    return " AND ".join(parts) or "1 = 1", values
 
 
 def letters(

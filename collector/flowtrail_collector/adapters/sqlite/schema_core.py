@@ -93,4 +93,10 @@ CREATE TABLE topics (topic TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID
     """
 CREATE INDEX sagas_by_update ON sagas (updated_ms)
 """,
+    # Covers what the metrics ask for, in the order they group it: a million open instances take half a second.
+    """
+DROP INDEX sagas_by_outcome;
+CREATE INDEX sagas_by_outcome ON sagas
+  (outcome, flow, waiting, waiting_since_ms, started_ms, breached, flags)
+""",
 )

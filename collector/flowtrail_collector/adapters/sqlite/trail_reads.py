@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from flowtrail_collector.adapters.sql import Database
+from flowtrail_collector.adapters.sqlite.redrive_letters import where_of
 from flowtrail_collector.adapters.sqlite.sagas import read_sagas
 from flowtrail_collector.domain.flows import Flow, Flows
+from flowtrail_collector.domain.redrive import Selection
 from flowtrail_collector.domain.sagas import assess
 from flowtrail_collector.domain.trails_model import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep
 from flowtrail_collector.ports.store import SagaRecord
@@ -104,17 +106,22 @@ class SqliteTrailReads:
 
     def list_dead_letters(self, query: DeadLetterFilter) -> list[DeadLetterRow]:
         """See `Views.list_dead_letters`."""
-        filters = {
-            "topic": query.topic,
-            "consumer_group": query.group,
-            "error_type": query.error_type,
-            "state": query.state,
-        }
-        used = {column: value for column, value in filters.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in used) or "1 = 1"
+        where, values = where_of(
+            Selection(
+                topic=query.topic,
+                source_topic=query.source_topic,
+                group=query.group,
+                error_type=query.error_type,
+                id=query.id,
+                flow=query.flow,
+                since_ms=query.since_ms,
+                until_ms=query.until_ms,
+                state=query.state,
+            )
+        )
         rows = self._rows(
             f"{_DEAD_LETTER} WHERE {where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?",
-            [*used.values(), query.limit, query.offset],
+            [*values, query.limit, query.offset],
         )
         return [_letter(row) for row in rows]
 
