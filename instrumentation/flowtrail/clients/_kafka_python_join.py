@@ -17,7 +17,7 @@ def keep_finished_join(consumer: Any) -> None:
     Args:
         consumer: A `KafkaConsumer`; one whose insides look different is left as it is.
     """
-    coordinator = getattr(consumer, "_coordinator", None)
+    coordinator: Any = getattr(consumer, "_coordinator", None)
     manager = getattr(coordinator, "_manager", None)
     join = getattr(coordinator, "join_group_async", None)
     if join is None or manager is None or not hasattr(coordinator, "_join_task"):
