@@ -79,7 +79,7 @@ class Selection:
         flow: Name of a flow of the flow file.
         since_ms: Those that arrived in the dead letter topic at this time or later.
         until_ms: Those that arrived before this time.
-        state: `pending`, or `quarantined` for those that were given up again.
+        state: `pending`, or `quarantined` for those that were given up again; None for any.
     """
 
     topic: str | None = None
@@ -92,7 +92,7 @@ class Selection:
     flow: str | None = None
     since_ms: int | None = None
     until_ms: int | None = None
-    state: str = PENDING
+    state: str | None = PENDING
 
     @property
     def is_everything(self) -> bool:

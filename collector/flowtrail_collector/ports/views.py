@@ -41,12 +41,17 @@ class SagaRow:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which dead letters; None filters nothing."""
+    """Which dead letters; None filters nothing. Times: ms since the epoch, of their arrival."""
 
     topic: str | None = None
     group: str | None = None
     error_type: str | None = None
     state: str | None = None
+    source_topic: str | None = None
+    id: str | None = None
+    flow: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
     limit: int = 50
     offset: int = 0
 

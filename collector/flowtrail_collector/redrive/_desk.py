@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowtrail._record import Record
-from flowtrail_collector.domain.redrive import Letter, Place, Selection, is_topic_name
+from flowtrail_collector.domain.redrive import PENDING, Letter, Place, Selection, is_topic_name
 from flowtrail_collector.domain.redrive_survey import survey
 from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
 from flowtrail_collector.ports.redrive import (
@@ -108,7 +108,11 @@ class RedriveDesk:
         with self._kafka_lock:
             known = self._kafka.partitions(wanted if order.to is None else {order.to})
         return survey(
-            groups, to=order.to, replay_limit=order.replay_limit, known=known, state=order.selection.state
+            groups,
+            to=order.to,
+            replay_limit=order.replay_limit,
+            known=known,
+            state=order.selection.state or PENDING,
         )
 
     def start(self, order: Order, remote: str = "") -> Job:
@@ -181,7 +185,7 @@ def described(order: Order) -> str:
         "until_ms": selection.until_ms, "to": order.to, "rate": order.rate or None,
     }  # fmt: skip
     parts = [f"{name}={value}" for name, value in wanted.items() if value is not None]
-    return " ".join([selection.state, *parts])
+    return " ".join([selection.state or "any", *parts])
 
 
 def _check(order: Order) -> None:

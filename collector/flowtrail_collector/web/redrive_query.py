@@ -119,14 +119,14 @@ def _moment_ms(values: Values, name: str, now: Callable[[], float] = time.time) 
     if text is None:
         return None
     try:
-        return int((now() - parse_duration(text)) * 1000)
+        return max(0, int((now() - parse_duration(text)) * 1000))
     except (ConfigurationError, OverflowError):
         pass
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ApiError(400, f"{name} needs its offset from UTC, such as 2026-01-31T12:00:00Z")
-        return int(moment.timestamp() * 1000)
+        return max(0, int(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
         raise ApiError(
             400, f"{name} takes a moment such as 2026-01-31T12:00:00Z, or so long ago: 2h"
