@@ -16,19 +16,26 @@ class BatchMember(Generic[D]):
     """One event of a batch; a block in which it is the current event: `with member as event: ...`.
 
     Attributes:
-        event: The event, decoded.
         error: Why it failed; None if it didn't.
         entered: Whether its block was entered.
         touched: Whether its block was entered, or `fail` called.
     """
 
-    __slots__ = ("_processing", "entered", "error", "event", "touched")
+    __slots__ = ("_processing", "entered", "error", "touched")
 
     def __init__(self, processing: Processing) -> None:
         self._processing = processing
-        self.event: Event[D] = processing.event
         self.error: Exception | None = None
         self.entered = self.touched = False
+
+    @property
+    def event(self) -> Event[D]:
+        """The event, decoded on first use.
+
+        Raises:
+            DecodeError: The payload isn't what it should be.
+        """
+        return self._processing.event
 
     def fail(self, error: Exception) -> None:
         """This event failed: it is retried, or given up, and the others are not."""
@@ -42,10 +49,18 @@ class BatchMember(Generic[D]):
             pass
 
     def __enter__(self) -> Event[D]:
-        """Make its flow current: what is published inside is caused by it."""
+        """Make its flow current: what is published inside is caused by it.
+
+        Raises:
+            DecodeError: The payload isn't what it should be; this member has failed.
+        """
         self.entered = self.touched = True
         self._processing.__enter__()
-        return self.event
+        try:
+            return self.event
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,9 +72,10 @@ class BatchMember(Generic[D]):
 
 
 class Batch(Generic[D]):
-    """What a handler declared with `batch=` gets: events of one partition, in order.
+    """Several events, in order: what a handler declared with `batch=` gets, and `Trail.process_batch`.
 
-    Events that could not be decoded, and duplicates, are not in it. When the handler returns, every event
+    A handler gets events of one partition; those that could not be decoded, and duplicates, are not among
+    them. When the handler returns, every event
     counts as handled except those that failed by themselves. When it raises, those whose blocks ended well
     count as handled, the one whose block raised as failed, and those after it are delivered again; if it
     raises outside of any block, all that weren't touched have failed.

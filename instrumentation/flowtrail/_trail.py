@@ -15,7 +15,8 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from prometheus_client.registry import CollectorRegistry
 
-from flowtrail import _process, _settings, _wrap
+from flowtrail import _settings, _wrap
+from flowtrail._batch import Batch
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail._codec import Codec, JsonCodec
 from flowtrail._event import Event
@@ -23,6 +24,7 @@ from flowtrail._headers import CORRELATION_ALIASES, Envelope
 from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._record import Header, RecordLike
 from flowtrail._retry import Retry
+from flowtrail._runtime import own_loop
 from flowtrail._runtime.handlers import Handler, Plan, model_of, names
 from flowtrail._runtime.invoke import Invoker
 from flowtrail._runtime.producing import Pick, Picks, publishing
@@ -31,7 +33,7 @@ from flowtrail._runtime.runner import Background, Runner, StopSignals
 from flowtrail._runtime.running import Running
 from flowtrail._runtime.services import Services
 from flowtrail._runtime.workers import GroupWorker
-from flowtrail._telemetry import ProcessingBatch, Telemetry
+from flowtrail._telemetry import Telemetry
 from flowtrail.clients import Client, choose_client
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.dedupe import Dedupe
@@ -352,14 +354,28 @@ class Trail:
     def process(self, record: RecordLike, *, group: str | None = None) -> AbstractContextManager[Event[Any]]:
         """A block that handles one record of any client, within its process span.
 
+        What is published inside doesn't block; the block ends when it is acknowledged. Commit after it.
+
         Raises:
             DecodeError: The payload isn't what it should be; raised inside the span.
+            PublishError: A publication failed, or wasn't acknowledged in time.
         """
-        return _process.process(self.telemetry, record, group=group, decode=self._decode)
+        seconds = self.timing.publish_timeout_seconds
+        return own_loop.process(self.telemetry, record, group, self._decode, seconds)
 
-    def process_batch(self, records: Sequence[RecordLike], *, group: str | None = None) -> ProcessingBatch:
-        """A block that handles several records within one span, linked to the records' own traces."""
-        return _process.process_batch(self.telemetry, records, group=group, decode=self._decode)
+    def process_batch(
+        self, records: Sequence[RecordLike], *, group: str | None = None
+    ) -> AbstractContextManager[Batch[Any]]:
+        """A block that handles several records within one span, linked to the records' own traces.
+
+        `with trail.process_batch(records) as batch:`, and inside, for each message, `for member in batch:`
+        `with member as event:`. A message whose block was not entered counts as handled.
+
+        Raises:
+            PublishError: A publication failed, or wasn't acknowledged in time.
+        """
+        seconds = self.timing.publish_timeout_seconds
+        return own_loop.process_batch(self.telemetry, records, group, self._decode, seconds)
 
     def _decode(self, envelope: Envelope, value: Any) -> Any:
         # A client with a deserializer hands over data, not bytes.

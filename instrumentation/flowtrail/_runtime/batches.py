@@ -132,6 +132,7 @@ class Batches:
             if self._after.is_duplicate(slot.entry, handler):
                 processing.outcome = "duplicate"
             else:
+                processing.decoded(None)  # here, before the handler sees any of them
                 slot.member = BatchMember(processing)
                 return
         except Exception as error:  # noqa: BLE001 - whatever decoding raised
