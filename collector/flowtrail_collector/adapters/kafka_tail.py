@@ -28,14 +28,14 @@ __all__ = ["KafkaTail"]
 
 logger = logging.getLogger("flowtrail_collector")
 
-_BATCH = 2_000
+_BATCH = 5_000
 _POLL_SECONDS = 0.2
 _DISCOVERY_SECONDS = 3.0
 _ENDS_SECONDS = 1.0
 _STORE_PAUSE_SECONDS = 1.0
 _METADATA_TIMEOUT_SECONDS = 3.0  # a stop has to wait for it
-# `orders.billing.retry.5s` is ours, `orders-retry-0` Spring's.
-_RETRY_TOPICS = re.compile(r"(?i).+[._-]retry(?:[._-].*)?")
+# `orders.billing.retry.5s` is ours, `orders-retry-0` Spring's; `orders.quarantine` is where a redrive gives up.
+_RETRY_TOPICS = re.compile(r"(?i).+[._-]retry(?:[._-].*)?|.+\.quarantine")
 Place = tuple[str, int]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flowtrail_collector.adapters.sql import Connection
+from flowtrail_collector.adapters.sqlite.bulk import insert_rows
 from flowtrail_collector.domain.sagas import Mark, Outcome, SagaEvents
 from flowtrail_collector.ports.store import SagaKey, SagaRecord
 
@@ -17,9 +19,8 @@ COLUMNS = """flow, key, subject, outcome, started_ms, ended_ms, updated_ms, wait
 _CHANGING = ("subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting", "waiting_since_ms",
              "next_deadline_ms", "breached", "flags", "events")  # fmt: skip
 # Not INSERT OR REPLACE: a row that keeps its place stays beside its neighbours in time.
-_SAVE = (
-    f"INSERT INTO sagas ({COLUMNS}) VALUES ({','.join('?' * 13)}) ON CONFLICT (flow, key) DO UPDATE SET "  # noqa: S608
-    + ", ".join(f"{column} = excluded.{column}" for column in _CHANGING)
+_OVER = "ON CONFLICT (flow, key) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in _CHANGING
 )
 _CONFLICT, _NOT_UNDONE, _COMPLETED_LATE = 1, 2, 4
 _EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
@@ -41,9 +42,9 @@ def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaR
     return found
 
 
-def save(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
+def save(connection: sqlite3.Connection, sagas: Iterable[SagaRecord]) -> None:
     """Write instances whole."""
-    connection.executemany(_SAVE, [to_row(saga) for saga in sagas])
+    insert_rows(connection, f"INSERT INTO sagas ({COLUMNS})", [to_row(saga) for saga in sagas], _OVER)
 
 
 def read_sagas(connection: Connection, where: str, values: Sequence[object], limit: int) -> list[SagaRecord]:

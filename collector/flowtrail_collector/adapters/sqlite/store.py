@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from flowtrail_collector.adapters.sql_store import ADD_LETTER, SqlStore, letter_row
 from flowtrail_collector.adapters.sqlite import sagas
+from flowtrail_collector.adapters.sqlite.bulk import insert_rows
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.ports.store import (
@@ -22,7 +23,6 @@ from flowtrail_collector.ports.store import (
 
 __all__ = ["SqliteStore"]
 
-_ADD_EVENT = f"INSERT INTO events VALUES ({','.join('?' * 17)})"  # noqa: S608
 _COUNT = """INSERT INTO counters (name, labels, value) VALUES (?, ?, ?)
  ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value"""
 
@@ -48,7 +48,7 @@ class SqliteUnit:
 
     def add_events(self, events: Iterable[EventRow]) -> None:
         """See `Unit.add_events`."""
-        self._connection.executemany(_ADD_EVENT, events)
+        insert_rows(self._connection, "INSERT INTO events", list(events))
 
     def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
         """See `Unit.add_dead_letters`."""
