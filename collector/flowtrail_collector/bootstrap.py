@@ -14,15 +14,17 @@ from starlette.types import ASGIApp
 from flowtrail._version import __version__
 from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
 from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
+from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_retention import SqlPruner
+from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
 from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
 from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
 from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
 from flowtrail_collector.adapters.store_opener import check_store, open_store
-from flowtrail_collector.config import CollectorConfig, parse_duration
+from flowtrail_collector.config import CollectorConfig, is_loopback, parse_duration
 from flowtrail_collector.connection import KafkaConnection, check_reachable, read_connection
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.edge_rates import EdgeRates
@@ -34,10 +36,12 @@ from flowtrail_collector.leadership import Leadership, leader_only, while_leadin
 from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
 from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
+from flowtrail_collector.metrics.redrive import RedriveMetrics
 from flowtrail_collector.metrics.sagas import SagaMetrics
 from flowtrail_collector.metrics.spans import SpanMetrics
 from flowtrail_collector.metrics.topology import TopologyMetrics
 from flowtrail_collector.otlp import SpanQueue
+from flowtrail_collector.redrive import RedriveDesk, Redriver
 from flowtrail_collector.retention import RetentionKeeper
 from flowtrail_collector.supervisor import Part, Supervisor
 from flowtrail_collector.sweep import Sweeper
@@ -51,6 +55,7 @@ from flowtrail_collector.web.jaeger import jaeger_routes
 from flowtrail_collector.web.lag import lag_routes
 from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.otlp import otlp_routes
+from flowtrail_collector.web.redrives import redrive_routes
 from flowtrail_collector.web.sagas import saga_routes
 from flowtrail_collector.web.server import WebServer, listen, url_of
 from flowtrail_collector.web.topology import topology_routes
@@ -132,7 +137,12 @@ def build_collector(config: CollectorConfig) -> Collector:
         max_bytes=config.retention.max_bytes,
     )
     # What one worker does for all. Lag is read by each, so that each can show it.
-    for_all = [while_leading(part, leading) for part in (sweeper, TopologyKeeper(topology), retention)]
+    redrives = SqlRedrive(database)
+    redriver = Redriver(redrives, KafkaRedrive(connection))
+    desk = RedriveDesk(redrives, KafkaRedrive(connection), on_job=redriver.wake)
+    for_all = [
+        while_leading(part, leading) for part in (sweeper, TopologyKeeper(topology), retention, redriver)
+    ]
     rates = EdgeRates(topology.edges)
     parts: list[Part] = [queue, tail, *for_all, lag, rates]
     supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)
@@ -146,6 +156,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     sources: list[MetricSource | RenderedSource] = [
         leader_only(SagaMetrics(store, flows), leading),
         leader_only(DeadLetterMetrics(store, tail.dead_letter_depths), leading),
+        leader_only(RedriveMetrics(redrives), leading),
         leader_only(lag.metrics, leading),
         leader_only(TopologyMetrics(topology.edges), leading),
         SpanMetrics(queue),
@@ -158,6 +169,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
         *trail_routes(finder),
         *saga_routes(reads, group_lag),
+        *redrive_routes(desk, lambda: redriver.problem),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
         *topology_routes(topology.edges),
@@ -175,7 +187,14 @@ def build_collector(config: CollectorConfig) -> Collector:
             pulse=lambda: (database.newest_event_row(), queue.received_spans, lag.view.collected_at),
         ).routes(),
     ]
-    app = build_app(routes, token=config.web.token, on_error=on_error, error_page=error_page)
+    app = build_app(
+        routes,
+        token=config.web.token,
+        write_token=config.web.write_token,
+        local=is_loopback(config.web.address[0]),
+        on_error=on_error,
+        error_page=error_page,
+    )
     return Collector(app, supervisor, database)
 
 
@@ -196,10 +215,10 @@ def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -
     except BaseException:
         listener.close()
         raise
-    server = WebServer(collector.app, listener)
+    server = WebServer(collector.app, listener, config.web.tls)
     try:
         collector.supervisor.start()
-        server.run(on_ready=lambda: on_ready(url_of(listener)))
+        server.run(on_ready=lambda: on_ready(url_of(listener, tls=config.web.tls is not None)))
     finally:
         listener.close()
         collector.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host, int(port_text)
 
 
+def _check_tls(certificate: Path, key: Path) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"--tls-cert {certificate} and --tls-key {key} can't be used: {error.strerror or error}"
+        ) from None
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens on `host`."""
     if host == "localhost":
@@ -141,7 +151,9 @@ class WebConfig:
     Attributes:
         listen: `HOST:PORT`; port 0 takes a free one.
         token: Bearer token every request must carry, None for no check.
+        write_token: Token that whatever changes something must carry; None: see `web.security.Access`.
         insecure: Allow a non-loopback address without a token.
+        tls: Certificate chain and private key (PEM), None to serve plain HTTP.
         trace_link: Address of a trace in another tool, with `{trace_id}` in it; empty for none.
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
     """
@@ -151,6 +163,8 @@ class WebConfig:
     insecure: bool = False
     trace_link: str = ""
     grafana_link: str = ""
+    write_token: str | None = None
+    tls: tuple[Path, Path] | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -173,8 +187,13 @@ class WebConfig:
             )
         if self.grafana_link and not self.grafana_link.startswith(("http://", "https://")):
             raise ConfigurationError(f"--grafana-link takes an address, not {self.grafana_link!r}")
-        if self.token is not None and len(self.token) < 16:
-            raise ConfigurationError("the token is too short: use at least 16 characters")
+        for token in (self.token, self.write_token):
+            if token is not None and len(token) < 16:
+                raise ConfigurationError("the token is too short: use at least 16 characters")
+        if self.write_token is not None and self.write_token == self.token:
+            raise ConfigurationError("the write token has to be another one than the token for reading")
+        if self.tls is not None:
+            _check_tls(*self.tls)
         if not is_loopback(host) and self.token is None and not self.insecure:
             raise ConfigurationError(
                 f"{self.listen} can be reached from other machines: set a token (FLOWTRAIL_TOKEN or"

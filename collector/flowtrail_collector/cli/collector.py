@@ -124,6 +124,27 @@ _OPTIONS = (
         help="File with the access token that requests must carry; FLOWTRAIL_TOKEN holds it directly.",
     ),
     click.option(
+        "--write-token-file",
+        envvar="FLOWTRAIL_WRITE_TOKEN_FILE",
+        show_envvar=True,
+        type=_PATH,
+        help="File with the token that redriving and dismissing needs; FLOWTRAIL_WRITE_TOKEN holds it directly.",
+    ),
+    click.option(
+        "--tls-cert",
+        envvar="FLOWTRAIL_TLS_CERT",
+        show_envvar=True,
+        type=_PATH,
+        help="Certificate chain (PEM): serve HTTPS.",
+    ),
+    click.option(
+        "--tls-key",
+        envvar="FLOWTRAIL_TLS_KEY",
+        show_envvar=True,
+        type=_PATH,
+        help="Its private key (PEM).",
+    ),
+    click.option(
         "--insecure",
         envvar="FLOWTRAIL_INSECURE",
         show_envvar=True,
@@ -296,20 +317,28 @@ def _store(context: click.Context, text: str) -> Path | str:
 
 
 def _web(options: dict[str, Any]) -> WebConfig:
-    token = _token(options["token_file"])
+    certificate, key = options["tls_cert"], options["tls_key"]
+    if (certificate is None) is not (key is None):
+        raise ConfigurationError("--tls-cert and --tls-key go together")
     return WebConfig(
-        options["listen"], token, options["insecure"], options["trace_link"], options["grafana_link"]
+        options["listen"],
+        _token("--token-file", options["token_file"], "FLOWTRAIL_TOKEN"),
+        options["insecure"],
+        options["trace_link"],
+        options["grafana_link"],
+        write_token=_token("--write-token-file", options["write_token_file"], "FLOWTRAIL_WRITE_TOKEN"),
+        tls=None if certificate is None else (certificate, key),
     )
 
 
-def _token(path: Path | None) -> str | None:
+def _token(option: str, path: Path | None, variable: str) -> str | None:
     # Not a --token option: command lines are visible to everybody on the machine.
     if path is None:
-        return os.environ.get("FLOWTRAIL_TOKEN", "").strip() or None
+        return os.environ.get(variable, "").strip() or None
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--token-file {path} can't be read: {error}") from error
+        raise ConfigurationError(f"{option} {path} can't be read: {error}") from error
     if not token:
-        raise ConfigurationError(f"--token-file {path} is empty")
+        raise ConfigurationError(f"{option} {path} is empty")
     return token

@@ -49,7 +49,7 @@ class EventRow(NamedTuple):
 class DeadLetterRecord(NamedTuple):
     """A dead letter as it is kept: where it stands, what its headers said, and what became of it.
 
-    `state` is `pending`, `redriven` or `dismissed`.
+    `state` is `pending`, `redriven`, `quarantined` or `dismissed`.
     """
 
     topic: str

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -46,12 +47,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, tls: bool = False) -> str:
     """The base URL under which a listening socket is reached from this machine."""
+    scheme = "https" if tls else "http"
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class WebServer:
@@ -60,9 +62,10 @@ class WebServer:
     Args:
         app: The application.
         listener: A listening socket; closed at the end.
+        tls: Certificate chain and private key (PEM files), None for plain HTTP.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, tls: tuple[Path, Path] | None = None) -> None:
         self._listener = listener
         self._server = _QuietServer(
             uvicorn.Config(
@@ -76,6 +79,8 @@ class WebServer:
                 server_header=False,
                 proxy_headers=False,
                 ws="none",
+                ssl_certfile=None if tls is None else tls[0],
+                ssl_keyfile=None if tls is None else tls[1],
             )
         )
 
