@@ -1,0 +1,1 @@
+"""Reading dashboards and rules, and filling in queries, for tests."""
