@@ -2,10 +2,15 @@
 
 import sys
 
-from servers import _apicurio, _kafka
+from servers import _apicurio, _chromium, _jaeger, _kafka
 from servers._tools import UnavailableError
 
-_INSTALLERS = {"Apache Kafka": _kafka.install, "Apicurio Registry": _apicurio.install}
+_INSTALLERS = {
+    "Apache Kafka": _kafka.install,
+    "Apicurio Registry": _apicurio.install,
+    "axe-core": _chromium.install,
+    "Jaeger": _jaeger.install,
+}
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ from trailkit import orders
 from trailkit.web import served
 
 FLOWS = Path(__file__).parents[2] / "demo" / "orderflow" / "flows.yaml"
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 GROUPS = {
     "inventory": ("orders", 0),
     "billing": ("inventory", 4),

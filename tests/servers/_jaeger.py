@@ -1,0 +1,123 @@
+"""A real Jaeger (all-in-one, OTLP in, query API out), built from its Go module."""
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from pathlib import Path
+
+from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._tools import UnavailableError, cache_lock, tool
+
+_MODULE = "github.com/jaegertracing/jaeger/cmd/all-in-one"
+# Newer ones have replace directives that keep `go get` from resolving them.
+_VERSION = "1.62.0"
+_BUILD_SECONDS = 1_200
+_START_ATTEMPTS = 3
+# All of its addresses; each on loopback, and on a port of its own.
+_LISTEN = (
+    "query.http-server.host-port", "query.grpc-server.host-port", "collector.otlp.http.host-port",
+    "collector.otlp.grpc.host-port", "collector.grpc-server.host-port", "collector.http-server.host-port",
+    "admin.http.host-port", "processor.jaeger-binary.server-host-port",
+    "processor.jaeger-compact.server-host-port", "processor.zipkin-compact.server-host-port",
+    "http-server.host-port",
+)  # fmt: skip
+
+
+def install() -> Path:
+    """Build it, unless it is there (minutes); the program's path.
+
+    Raises:
+        UnavailableError: Go is missing, or its modules can't be had.
+    """
+    with cache_lock(f"jaeger-{_VERSION}") as folder:
+        program = folder / "all-in-one"
+        if program.is_file():
+            return program
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        go = tool("go")
+        for step in (
+            ["mod", "init", "built"],
+            ["get", "-tool", f"{_MODULE}@v{_VERSION}"],
+            ["build", "-o", "all-in-one", _MODULE],
+        ):
+            done = subprocess.run(
+                [go, *step], cwd=part, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
+            )
+            if done.returncode != 0:
+                reason = done.stderr.strip().splitlines() or ["no output"]
+                raise UnavailableError(f"go {step[0]} fails for Jaeger: {reason[-1]}")
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+        return program
+
+
+class JaegerServer:
+    """One Jaeger that keeps its spans in memory.
+
+    Args:
+        folder: where its output goes.
+
+    Raises:
+        UnavailableError: it can't be had.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._program = install()
+        self._folder = folder
+        self._ports: dict[str, int] = {}
+        self._process: ManagedProcess | None = None
+
+    @property
+    def query_url(self) -> str:
+        """Base URL of its query API."""
+        return f"http://127.0.0.1:{self._ports['query.http-server.host-port']}"
+
+    @property
+    def otlp_url(self) -> str:
+        """Where it takes traces."""
+        return f"http://127.0.0.1:{self._ports['collector.otlp.http.host-port']}/v1/traces"
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            ServerFailedError: it doesn't come up.
+        """
+        for attempt in range(_START_ATTEMPTS):
+            self._ports = {name: free_port() for name in _LISTEN}
+            process = ManagedProcess(
+                "jaeger",
+                [
+                    str(self._program),
+                    "--collector.otlp.enabled=true",
+                    "--log-level=warn",
+                    *(f"--{name}=127.0.0.1:{port}" for name, port in self._ports.items()),
+                ],
+                ready=self._answers,
+                output=self._folder / f"jaeger-{attempt}.log",
+                timeout_seconds=60,
+            )
+            try:
+                process.start()
+            except ServerFailedError as error:
+                # Somebody else may have taken a free port in between.
+                if "already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
+                    raise
+            else:
+                self._process = process
+                return
+
+    def kill(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.query_url}/api/services", timeout=2) as answer:
+                return "data" in json.load(answer)
+        except (OSError, ValueError):
+            return False
