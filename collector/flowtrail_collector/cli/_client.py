@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
@@ -38,6 +40,7 @@ class CollectorClient:
                 timeout=_TIMEOUT_SECONDS,
                 transport=transport,
                 trust_env=False,
+                verify=_trusted(),
             )
         except (httpx.InvalidURL, UnicodeError) as error:
             raise Failure(f"--url {url!r} is not a URL: {error}", EXIT_USAGE) from error
@@ -57,8 +60,25 @@ class CollectorClient:
             Failure: Not found (exit code 1), refused (2), unreachable or broken (3).
         """
         query = {name: value for name, value in (params or {}).items() if value is not None}
+        return self._asked("GET", path, params=query)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The decoded JSON of one POST request, sent with `FLOWTRAIL_WRITE_TOKEN` where that is set.
+
+        Args:
+            path: Path such as `/api/v1/dead-letters/redrive`.
+            body: What is sent as JSON.
+
+        Raises:
+            Failure: Not found (exit code 1), refused (2), unreachable or broken (3).
+        """
+        token = os.environ.get("FLOWTRAIL_WRITE_TOKEN", "").strip()
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return self._asked("POST", path, json=dict(body), headers=headers)
+
+    def _asked(self, method: str, path: str, **values: Any) -> Any:
         try:
-            response = self._http.get(path, params=query)
+            response = self._http.request(method, path, **values)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise Failure(f"--url {self.url!r} is not an HTTP URL", EXIT_USAGE) from error
         except httpx.HTTPError as error:
@@ -83,6 +103,19 @@ class CollectorClient:
         if response.status_code == 404:
             raise Failure(text, EXIT_FINDINGS)
         raise Failure(text, EXIT_USAGE if response.is_client_error else EXIT_UNREACHABLE)
+
+
+def _trusted() -> ssl.SSLContext | bool:
+    """The system's authorities, and those in the file that FLOWTRAIL_CA_FILE names."""
+    path = os.environ.get("FLOWTRAIL_CA_FILE")
+    if not path:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(path)
+    except OSError as error:  # ssl.SSLError is one
+        raise Failure(f"FLOWTRAIL_CA_FILE {path}: {error.strerror or error}", EXIT_USAGE) from error
+    return context
 
 
 def collector_options(command: F) -> F:

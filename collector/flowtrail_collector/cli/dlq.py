@@ -1,17 +1,42 @@
-"""`flowtrail dlq`."""
+"""`flowtrail dlq`: look at dead letters, send them back, dismiss them."""
 
 from __future__ import annotations
 
-from typing import Any
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import click
 from rich.table import Table
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
-from flowtrail_collector.cli._errors import EXIT_OK
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._output import age, console, print_json, printable
+from flowtrail_collector.cli._redrive_view import follow, print_job, print_jobs, print_survey
 
-_STATES = ("pending", "redriven", "dismissed")
+_STATES = ("pending", "redriven", "quarantined", "dismissed")
+_LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILTERS = (
+    click.option("--topic", help="Only this dead letter topic."),
+    click.option("--source", help="Only those that came from this topic."),
+    click.option("--group", help="Only those given up by this consumer group."),
+    click.option("--error", help="Only this error type."),
+    click.option("--id", help="Only those of this event, flow or order."),
+    click.option("--flow", help="Only those of this flow of the flow file."),
+    click.option("--since", help="Only those that arrived since then: 2h ago, or 2026-01-31T12:00:00Z."),
+    click.option("--until", help="Only those that arrived before then."),
+)
+
+
+def _filters(command: F) -> F:
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -20,29 +45,306 @@ def dlq() -> None:
 
 
 @dlq.command("list")
-@click.option("--topic", help="Only this dead letter topic.")
-@click.option("--group", help="Only those given up by this consumer group.")
-@click.option("--error", "error_type", help="Only this error type.")
+@_filters
 @click.option("--state", type=click.Choice(_STATES), help="Only those in this state.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @collector_options
-def list_dead_letters(
-    client: CollectorClient,
-    as_json: bool,
-    topic: str | None,
-    group: str | None,
-    error_type: str | None,
-    state: str | None,
-    limit: int,
-) -> int:
+def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filters: str | None) -> int:
     """List dead letters, newest first."""
-    query = {"topic": topic, "group": group, "error": error_type, "state": state, "limit": limit}
-    data = client.get("/api/v1/dead-letters", query)
+    data = client.get(_LETTERS, {**filters, "limit": limit})
     if as_json:
         print_json(data)
     else:
         _print_dead_letters(data["dead_letters"], limit)
     return EXIT_OK
+
+
+@dlq.command()
+@click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET")
+@collector_options
+def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
+    """Show a dead letter: its headers, where it came from, what was done with it. Never its payload.
+
+    ID is of an event, a flow or an order; the newest is shown, the others are listed.
+    """
+    place = _place(wanted)
+    others: list[dict[str, Any]] = []
+    if place is None:
+        found = client.get(f"{_LETTERS}/find", {"id": wanted})["dead_letters"]
+        if not found:
+            raise Failure(f"no dead letter is known of {wanted}", EXIT_FINDINGS)
+        place, others = _place_of(found[0]), found[1:]
+    data = client.get(f"{_LETTERS}/{place}")
+    if as_json:
+        print_json({**data, "others": others})
+    else:
+        _print_dossier(data, others)
+    return EXIT_OK
+
+
+@dlq.command()
+@_filters
+@click.option("--place", metavar="TOPIC/PARTITION@OFFSET", help="Only this one.")
+@click.option("--quarantined", is_flag=True, help="Those in quarantine instead of those that are pending.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every one of them: needed where nothing else narrows it."
+)
+@click.option("--to", help="Send them to this topic instead of their own.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0), default=0.0, help="At most so many a second; 0: no limit."
+)
+@click.option(
+    "--replay-limit",
+    type=click.IntRange(0, 1000),
+    default=3,
+    show_default=True,
+    help="What was sent back so often goes to quarantine.",
+)
+@click.option("--dry-run", is_flag=True, help="Count what would happen, and do nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--detach", is_flag=True, help="Don't wait for the end; `dlq watch ID` does.")
+@collector_options
+def redrive(
+    client: CollectorClient,
+    as_json: bool,
+    place: str | None,
+    quarantined: bool,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    detach: bool,
+    **asked: Any,
+) -> int:
+    """Send dead letters back to their topics.
+
+    The collector does it, batch by batch, and goes on where it stood if it is restarted; this command shows how
+    far it is. Every consumer group of a topic sees what comes back, not only the one that failed.
+
+    Exit code 1: some were refused or went to quarantine, or none matched.
+    """
+    body = {**_body(asked, place), "all": everything, "state": "quarantined" if quarantined else "pending"}
+    if not dry_run:
+        _check_narrowed(asked, place, everything)
+    counted = client.post(f"{_LETTERS}/redrive", {**body, "dry_run": True})
+    if dry_run:
+        if as_json:
+            print_json(counted)
+        else:
+            print_survey(counted)
+        return EXIT_OK if counted["total"] else EXIT_FINDINGS
+    if not as_json:
+        print_survey(counted)
+    if not counted["total"]:
+        if as_json:
+            print_json(counted)
+        return EXIT_FINDINGS
+    _confirm(f"Redrive {counted['total']} dead letters?", yes)
+    job = client.post(f"{_LETTERS}/redrive", body)
+    if not detach:
+        job = follow(client, job, quiet=as_json)
+    return _finish(job, as_json, detach)
+
+
+@dlq.command()
+@_filters
+@click.option("--place", metavar="TOPIC/PARTITION@OFFSET", help="Only this one.")
+@click.option("--quarantined", is_flag=True, help="Those in quarantine instead of those that are pending.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every one of them: needed where nothing else narrows it."
+)
+@click.option("--note", required=True, help="Why: it stands in the audit.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@collector_options
+def dismiss(
+    client: CollectorClient,
+    as_json: bool,
+    place: str | None,
+    quarantined: bool,
+    everything: bool,
+    note: str,
+    yes: bool,
+    **asked: Any,
+) -> int:
+    """Mark dead letters as dealt with, and say why. They stay in their topic.
+
+    Exit code 1: none matched.
+    """
+    body = {**_body(asked, place), "all": everything, "note": note}
+    body["state"] = "quarantined" if quarantined else "pending"
+    _check_narrowed(asked, place, everything)
+    matching = client.post(f"{_LETTERS}/dismiss", {**body, "dry_run": True})["matching"]
+    if matching:
+        _confirm(f"Dismiss {matching} dead letters?", yes)
+    data = client.post(f"{_LETTERS}/dismiss", body) if matching else {"dismissed": 0}
+    if as_json:
+        print_json(data)
+    else:
+        console().print(f"{data['dismissed']} dismissed")
+    return EXIT_OK if data["dismissed"] else EXIT_FINDINGS
+
+
+@dlq.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@collector_options
+def jobs(client: CollectorClient, as_json: bool, limit: int) -> int:
+    """List redrives, the newest first."""
+    data = client.get(_REDRIVES, {"limit": limit})
+    if as_json:
+        print_json(data)
+    else:
+        print_jobs(data["redrives"])
+    return EXIT_OK
+
+
+@dlq.command()
+@click.argument("job_id", metavar="ID")
+@collector_options
+def watch(client: CollectorClient, as_json: bool, job_id: str) -> int:
+    """Show how far a redrive is until it is over.
+
+    Exit code 1: some were refused or went to quarantine.
+    """
+    job = client.get(f"{_REDRIVES}/{quote(job_id, safe='')}")
+    return _finish(follow(client, job, quiet=as_json), as_json, False)
+
+
+@dlq.command()
+@click.argument("job_id", metavar="ID")
+@collector_options
+def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
+    """End a redrive after the batch that is under way."""
+    job = client.post(f"{_REDRIVES}/{quote(job_id, safe='')}/cancel", {"by": _user()})
+    if as_json:
+        print_json(job)
+    else:
+        print_job(job)
+    return EXIT_OK
+
+
+@dlq.command()
+@click.option("--job", "job_id", help="Only what this redrive moved.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@collector_options
+def audit(client: CollectorClient, as_json: bool, job_id: str | None, limit: int) -> int:
+    """Who asked for what, and where each dead letter went."""
+    data = client.get(f"{_LETTERS}/audit", {"redrive": job_id, "limit": limit})
+    if as_json:
+        print_json(data)
+        return EXIT_OK
+    out = console()
+    if job_id is None:
+        for line in data["writes"]:
+            out.print(
+                printable(
+                    f"{line['at']}  {line['by']} from {line['from']}: {line['action']} {line['detail']}"
+                )
+            )
+    for line in data["moved"]:
+        out.print(_moved(line))
+    return EXIT_OK
+
+
+def _moved(line: dict[str, Any]) -> str:
+    where = f"{line['topic']}/{line['partition']}@{line['offset']}"
+    to = ""
+    if line["target_topic"] is not None:
+        to = f" to {line['target_topic']}/{line['target_partition']}@{line['target_offset']}"
+    note = f": {line['note']}" if line["note"] else ""
+    return printable(f"{line['at']}  {where} {line['action']}{to} by {line['by']}{note}")
+
+
+def _finish(job: dict[str, Any], as_json: bool, detached: bool) -> int:
+    if as_json:
+        print_json(job)
+    else:
+        print_job(job)
+    if detached:
+        return EXIT_OK
+    clean = job["state"] == "done" and not job["refused"] and not job["quarantined"]
+    return EXIT_OK if clean else EXIT_FINDINGS
+
+
+def _body(asked: dict[str, Any], place: str | None) -> dict[str, Any]:
+    body = {name: value for name, value in asked.items() if value is not None}
+    if place is not None:
+        parts = _place(place)
+        if parts is None:
+            raise Failure(f"--place takes TOPIC/PARTITION@OFFSET, not {place!r}", EXIT_USAGE)
+        topic, partition, offset = parts.split("/")
+        body.update(topic=topic, partition=int(partition), offset=int(offset))
+    return {**body, "by": _user()}
+
+
+def _check_narrowed(asked: dict[str, Any], place: str | None, everything: bool) -> None:
+    names = ("topic", "source", "group", "error", "id", "flow", "since", "until")
+    if not everything and place is None and all(asked[name] is None for name in names):
+        raise Failure("that would be every dead letter: say which ones, or --all", EXIT_USAGE)
+
+
+def _place(text: str) -> str | None:
+    """`TOPIC/PARTITION@OFFSET` as a path, None if it isn't one."""
+    topic, _, rest = text.rpartition("/")
+    partition, _, offset = rest.partition("@")
+    if not topic or "/" in topic or not (partition + offset).isascii():
+        return None
+    return f"{topic}/{partition}/{offset}" if partition.isdecimal() and offset.isdecimal() else None
+
+
+def _place_of(letter: dict[str, Any]) -> str:
+    return f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unnamed"
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure("nobody is there to confirm: pass --yes", EXIT_USAGE)
+    if not click.confirm(question, err=True):
+        raise Failure("nothing was done", EXIT_USAGE)
+
+
+def _print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    out, letter, record = console(), data["dead_letter"], data["record"]
+    error = ": ".join(part for part in (letter["error_type"], letter["error_message"]) if part)
+    came = "unknown" if letter["source_topic"] is None else letter["source_topic"]
+    if letter["source_partition"] is not None:
+        came += f"/{letter['source_partition']}@{letter['source_offset']}"
+    facts = {
+        "where": f"{letter['topic']}/{letter['partition']}@{letter['offset']}",
+        "state": letter["state"],
+        "error": error or "unknown",
+        "group": letter["group"] or "unknown",
+        "came from": came,
+        "failed": letter["failed"],
+        "attempts": letter["attempts"],
+        "replays": letter["replays"],
+        "event": f"{letter['event_type'] or 'unknown'} {letter['event_id'] or ''}",
+        "order": letter["subject"],
+        "flow": letter["correlation_id"],
+        "headers by": letter["convention"],
+    }
+    for name, value in facts.items():
+        if value is not None:
+            out.print(f"{name:<11}{printable(str(value))}")
+    if record is None:
+        out.print(f"{'record':<11}{printable(data['problem'] or '')}")
+    else:
+        size = "null" if record["value_bytes"] is None else f"{record['value_bytes']} bytes"
+        out.print(f"{'key':<11}{printable(str(record['key']))}\n{'value':<11}{size} (not shown)\nheaders")
+        for header in record["headers"]:
+            value = "null" if header["value"] is None else header["value"]
+            out.print(f"  {printable(header['name'])}: {printable(value[:500])}")
+    for line in data["history"]:
+        out.print(_moved(line))
+    if others:
+        out.print("others: " + printable(", ".join(_place_of(other) for other in others)))
 
 
 def _print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:

@@ -51,18 +51,18 @@ def redrive_routes(desk: RedriveDesk, problem: Problem = lambda: None) -> list[B
 
     def redrive(request: Request, values: Mapping[str, Any]) -> Response:
         order = order_of(values, actor_of(request, _by(values)))
-        if order.selection.is_everything and values.get("all") is not True:
-            raise ApiError(400, 'that would be every dead letter: say which ones, or "all": true')
         if values.get("dry_run") is True:
             return json_response(desk.survey(order))
+        if order.selection.is_everything and values.get("all") is not True:
+            raise ApiError(400, 'that would be every dead letter: say which ones, or "all": true')
         return json_response(job_json(desk.start(order, remote_of(request)), problem()), 202)
 
     def dismiss(request: Request, values: Mapping[str, Any]) -> Response:
         selection = selection_of(values)
-        if selection.is_everything and values.get("all") is not True:
-            raise ApiError(400, 'that would be every dead letter: say which ones, or "all": true')
         if values.get("dry_run") is True:
             return json_response({"matching": desk.count(selection)})
+        if selection.is_everything and values.get("all") is not True:
+            raise ApiError(400, 'that would be every dead letter: say which ones, or "all": true')
         note = note_of(values)
         dismissed = desk.dismiss(selection, actor_of(request, _by(values)), note, remote_of(request))
         return json_response({"dismissed": dismissed})

@@ -1,0 +1,96 @@
+"""What `flowtrail dlq` shows of redrives: counts as bars, a progress bar, a line at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from flowtrail_collector.cli._client import CollectorClient
+from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, Failure
+from flowtrail_collector.cli._output import age, console, printable
+
+_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 60.0
+_BAR = 24
+_TITLES = {
+    "by_error": "by error", "by_source_topic": "by topic they came from", "by_age": "by age",
+    "by_target": "would go to", "refused": "would stay",
+}  # fmt: skip
+
+
+def print_survey(counted: dict[str, Any]) -> None:
+    """What a redrive would do."""
+    out = console()
+    out.print(f"{counted['total']} dead letters match")
+    for name, title in _TITLES.items():
+        rows = counted[name]
+        if not rows:
+            continue
+        out.print(title)
+        most = max(row["count"] for row in rows)
+        for row in rows:
+            bar = "█" * max(1, round(_BAR * row["count"] / most))
+            out.print(f"  {row['count']:>9}  {bar:<{_BAR}}  {printable(row['name'])}", soft_wrap=True)
+
+
+def follow(client: CollectorClient, job: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Wait for the end of a redrive; the bar goes to standard error, if that is a terminal.
+
+    A collector that is restarted meanwhile goes on with it: the wait goes on, too.
+
+    Raises:
+        Failure: It didn't answer for a minute.
+    """
+    path = f"/api/v1/redrives/{quote(job['id'], safe='')}"
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = Console(stderr=True, emoji=False, markup=False, quiet=quiet or not sys.stderr.isatty())
+    answered = time.monotonic()
+    with Progress(*columns, console=shown, transient=True) as progress:
+        task = progress.add_task("redriving", total=job["total"])
+        while job["state"] == "running":
+            time.sleep(_POLL_SECONDS)
+            try:
+                job = client.get(path)
+            except Failure as failure:
+                if failure.exit_code != EXIT_UNREACHABLE or time.monotonic() - answered > _PATIENCE_SECONDS:
+                    raise
+                progress.update(task, description="collector doesn't answer")
+                continue
+            answered = time.monotonic()
+            what = "redriving" if job["problem"] is None else printable(job["problem"])
+            progress.update(task, completed=job["total"] - job["left"], description=what)
+    return job
+
+
+def print_job(job: dict[str, Any]) -> None:
+    """How a redrive stands, in one line, and why some were refused."""
+    out = console()
+    counts = f"{job['redriven']} redriven, {job['quarantined']} quarantined, {job['refused']} refused"
+    left = f", {job['left']} left" if job["left"] else ""
+    out.print(f"redrive {job['id']} {job['state']}: {counts}{left}")
+    for row in job["refusals"]:
+        out.print(f"  {row['count']} stay: {row['name']}", soft_wrap=True)
+    if job["problem"]:
+        out.print(f"  {printable(job['problem'])}", soft_wrap=True)
+
+
+def print_jobs(jobs: list[dict[str, Any]]) -> None:
+    """Redrives as a table."""
+    out = console()
+    if not jobs:
+        out.print("no redrives")
+        return
+    table = Table(box=None, pad_edge=False)
+    numbers = ("TOTAL", "REDRIVEN", "QUARANTINED", "REFUSED", "LEFT")
+    for name in ("ID", "BEGAN", "BY", "STATE", *numbers):
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    for job in jobs:
+        counts = [str(job[name]) for name in ("total", "redriven", "quarantined", "refused", "left")]
+        table.add_row(job["id"], age(job["created"]), printable(job["by"]), job["state"], *counts)
+    out.print(table)
