@@ -46,9 +46,8 @@ def render(page: Dashboard) -> str:
 def build(page: Dashboard) -> Json:
     """The dashboard in Grafana's classic schema."""
     job = query_variable("job", "Job", f"label_values({page.up_metric}, job)")
-    instance = query_variable(
-        "instance", "Instance", f'label_values({page.up_metric}{{job=~"$job"}}, instance)'
-    )
+    of_job = _with_matcher(page.up_metric, 'job=~"$job"')
+    instance = query_variable("instance", "Instance", f"label_values({of_job}, instance)")
     return {
         "annotations": {"list": [_GRAFANA_ANNOTATIONS]},
         "description": page.description,
@@ -194,3 +193,7 @@ def _row(row: Row, number: int, y: int) -> Json:
         "title": row.title,
         "type": "row",
     }
+
+
+def _with_matcher(selector: str, matcher: str) -> str:
+    return f"{selector[:-1]}, {matcher}}}" if selector.endswith("}") else f"{selector}{{{matcher}}}"

@@ -29,9 +29,19 @@ class Shop:
     Args:
         bootstrap_servers: The broker.
         folder: Where databases and logs go.
+        flows: The flow file.
+        collector_options: Further options of `flowtrail collector run`.
     """
 
-    def __init__(self, bootstrap_servers: str, folder: Path) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        folder: Path,
+        flows: Path = FLOWS,
+        collector_options: Sequence[str] = (),
+    ) -> None:
+        self._flows, self._collector_options = flows, collector_options
+        self.metrics_ports = {name: free_port() for name in SERVICES}
         self.bootstrap_servers = bootstrap_servers
         self.namespace = f"t{uuid.uuid4().hex[:8]}"
         self._folder = folder
@@ -39,7 +49,7 @@ class Shop:
         self.orders_url = f"http://127.0.0.1:{self._orders_port}"
         self.collector_url = f"http://127.0.0.1:{self._collector_port}"
         self.collector = self._collector()
-        self._services = [self._service(name) for name in SERVICES]
+        self.services = {name: self._service(name) for name in SERVICES}
 
     def topic(self, name: str) -> str:
         """A topic's name on the broker."""
@@ -48,12 +58,12 @@ class Shop:
     def start(self) -> None:
         """Start the collector, then the services."""
         self.collector.start()
-        for service in self._services:
+        for service in self.services.values():
             service.start()
 
     def stop(self) -> None:
         """Stop everything."""
-        for process in (*self._services, self.collector):
+        for process in (*self.services.values(), self.collector):
             process.kill()
 
     def place(self, customer: str = "CUS-0001", sku: str = "MUG-BLUE", quantity: int = 1) -> str:
@@ -116,12 +126,13 @@ class Shop:
         command = [
             sys.executable, "-m", "flowtrail_collector", "collector", "run",
             "--bootstrap-servers", self.bootstrap_servers,
-            "--flows", str(FLOWS),
+            "--flows", str(self._flows),
             "--store", str(self._folder / "collector.sqlite"),
             "--listen", f"127.0.0.1:{self._collector_port}",
             "--topics", topics,
             "--dead-letter-topics", f"{self.namespace}\\..*\\.dlq",
             "--log-level", "info",
+            *self._collector_options,
         ]  # fmt: skip
         return ManagedProcess(
             "collector", command, ready=self._collector_answers, output=self._folder / "collector.log"
@@ -132,6 +143,7 @@ class Shop:
 
     def _service(self, name: str) -> ManagedProcess:
         command = [sys.executable, "-m", "orderflow", "serve", name]
+        command += ["--metrics-port", str(self.metrics_ports[name])]
         if name == "orders":
             command += ["--port", str(self._orders_port)]
         log = self._folder / f"{name}.log"

@@ -3,12 +3,14 @@
 from servers._kafka import KafkaServer
 from servers._postgres import PostgresServer
 from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._prometheus import PrometheusServer
 from servers._tools import UnavailableError, servers_required
 
 __all__ = [
     "KafkaServer",
     "ManagedProcess",
     "PostgresServer",
+    "PrometheusServer",
     "ServerFailedError",
     "UnavailableError",
     "free_port",

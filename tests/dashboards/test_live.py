@@ -1,0 +1,128 @@
+"""Every query of every panel, on a real Prometheus that scrapes a collector and the demo's services.
+
+Variables are filled in as Grafana does, once with "All" and once with every value chosen by hand.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from dashkit.files import DASHBOARDS, panels, variables
+from dashkit.grafana import ALL, as_regex, fill_in, intervals, label_values_query
+from e2e.shop import DECLINED_CUSTOMER, SCARCE_SKU, SERVICES, Shop
+from servers import PrometheusServer
+from servers._process import wait_for
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
+
+RANGE_SECONDS = 20.0
+SCRAPE_SECONDS = 1
+
+Values = dict[str, str]
+
+
+def test_no_panel_is_empty(kafka: str, tmp_path: Path) -> None:
+    with shop_in_business(kafka, tmp_path) as (shop, prometheus):
+        send_poison(shop)
+        assert wait_for(lambda: shop.metric("flowtrail_dlq_pending") == 1, 30)
+        assert wait_for(lambda: _ended(shop) >= 10, 60)
+        # A panel that shows the last twenty seconds needs them.
+        assert wait_for(lambda: prometheus.query(f"count_over_time(up[1h]) >= {RANGE_SECONDS}") != [], 60)
+        wrong: list[str] = []
+        for name, board in DASHBOARDS.items():
+            for values in (filled(prometheus, board, by_hand=False), filled(prometheus, board, by_hand=True)):
+                for panel in panels(board):
+                    for target in panel["targets"]:
+                        wrong += _check(prometheus, f"{name}: {panel['title']}", target, values)
+    assert wrong == []
+
+
+def _check(prometheus: PrometheusServer, where: str, target: dict[str, Any], values: Values) -> list[str]:
+    query = fill_in(target["expr"], values)
+    if target.get("instant"):
+        series = prometheus.query(query)
+        found = [[float(one["value"][1])] for one in series]
+    else:
+        now = time.time()
+        series = prometheus.query_range(query, now - RANGE_SECONDS, now, SCRAPE_SECONDS)
+        found = [[float(value) for _, value in one["values"]] for one in series]
+    if not found:
+        return [f"{where}: empty: {query}"]
+    # A quantile of the moments in which nothing happened is not a number; Grafana leaves a gap.
+    shown = [value for values in found for value in values if not math.isnan(value)]
+    if not shown:
+        return [f"{where}: nothing but gaps: {query}"]
+    return [] if all(math.isfinite(value) for value in shown) else [f"{where}: infinite: {query}"]
+
+
+def filled(prometheus: PrometheusServer, board: dict[str, Any], *, by_hand: bool) -> Values:
+    """The value of each variable, in the order in which they build on each other."""
+    values: Values = intervals(RANGE_SECONDS, SCRAPE_SECONDS)
+    for name, variable in variables(board).items():
+        if variable["type"] != "query":
+            values[name] = str(variable.get("query", ""))
+            continue
+        selector, label = label_values_query(variable["query"]["query"])
+        offered = prometheus.label_values(label, fill_in(selector, values))
+        assert offered, f"variable {name} of {board['title']} has nothing to choose"
+        values[name] = as_regex(offered if by_hand else [ALL], variable["allValue"])
+    return values
+
+
+@contextmanager
+def shop_in_business(kafka: str, folder: Path) -> Iterator[tuple[Shop, PrometheusServer]]:
+    """The demo's services, a collector and Prometheus, with orders coming in until the block ends."""
+    shop = Shop(kafka, folder, collector_options=["--lag-interval", "1s"])
+    jobs = {"flowtrail": shop.collector_url.removeprefix("http://")}
+    jobs |= {name: f"127.0.0.1:{shop.metrics_ports[name]}" for name in SERVICES}
+    prometheus = PrometheusServer(folder / "prometheus", jobs, interval_seconds=SCRAPE_SECONDS)
+    closing = threading.Event()
+    customers = threading.Thread(target=_order, args=(shop, closing), daemon=True)
+    try:
+        shop.start()
+        prometheus.start()
+        assert wait_for(lambda: all(prometheus.targets_up().values()) and prometheus.targets_up(), 30)
+        customers.start()
+        yield shop, prometheus
+    finally:
+        closing.set()
+        if customers.ident is not None:
+            customers.join(10)
+        prometheus.kill()
+        shop.stop()
+
+
+def _order(shop: Shop, closing: threading.Event) -> None:
+    while not closing.wait(0.1):
+        shop.place()
+        shop.place(DECLINED_CUSTOMER)
+        shop.place(sku=SCARCE_SKU, quantity=1000)
+
+
+def _ended(shop: Shop) -> int:
+    found = shop.outcomes()
+    return sum(found[outcome] for outcome in ("completed", "compensated", "failed"))
+
+
+def send_poison(shop: Shop) -> None:
+    """An event whose payload nobody can read."""
+    producer = Producer({"bootstrap.servers": shop.bootstrap_servers})
+    producer.produce(
+        shop.topic("payments"),
+        key=b"poison",
+        value=b"\xff\xfe{not json",
+        headers=[
+            ("ce_specversion", b"1.0"), ("ce_id", b"poison-1"), ("ce_type", b"PaymentCompleted"),
+            ("ce_source", b"/billing"), ("ce_subject", b"poison"),
+        ],
+    )  # fmt: skip
+    assert producer.flush(20) == 0
