@@ -2,18 +2,22 @@
 
 Field by field what Jaeger 1.62 answers for the same OTLP (its translator is
 `pkg/translator/jaeger` of opentelemetry-collector-contrib): kinds, status, scope and trace state become tags,
-links become `FOLLOWS_FROM` references.
+links become `FOLLOWS_FROM` references. Only its tag `internal.span.format` and its warnings about
+clocks are left out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flowtrail_collector.domain.spans import Attributes, AttributeValue, Resource, Span, SpanKind, SpanStatus
 
-_MAX_INT64 = 2**63
+# Beyond it, scripts lose digits; Jaeger writes such numbers as text, for they are often ids.
+_MAX_SAFE_INT = 2**53 - 1
+_EXPONENT_ZERO = re.compile(r"(\de[-+])0+(?=\d)")
 
 
 def short_id(trace_id: str) -> str:
@@ -101,8 +105,9 @@ def _tags(attributes: Attributes) -> Iterator[dict[str, Any]]:
     for name, value in attributes.items():
         if isinstance(value, bool):
             yield {"key": name, "type": "bool", "value": value}
-        elif isinstance(value, int) and -_MAX_INT64 <= value < _MAX_INT64:
-            yield {"key": name, "type": "int64", "value": value}
+        elif isinstance(value, int):
+            safe = abs(value) <= _MAX_SAFE_INT
+            yield {"key": name, "type": "int64", "value": value if safe else str(value)}
         elif isinstance(value, float):
             yield {"key": name, "type": "float64", "value": value}
         elif isinstance(value, str):
@@ -110,5 +115,20 @@ def _tags(attributes: Attributes) -> Iterator[dict[str, Any]]:
         elif value is None:
             yield {"key": name, "type": "string", "value": ""}
         else:
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            yield {"key": name, "type": "string", "value": text}
+            yield {"key": name, "type": "string", "value": _go_json(value)}
+
+
+def _go_json(value: AttributeValue) -> str:
+    """JSON as Go writes it, which is how Jaeger shows lists and maps."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_go_json, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_go_json(name)}:{_go_json(item)}' for name, item in sorted(value.items()))}}}"
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e21
+        return str(int(value)) if whole else _EXPONENT_ZERO.sub(r"\1", repr(value))
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        for char in "<>&\u2028\u2029":
+            text = text.replace(char, f"\\u{ord(char):04x}")
+    return text

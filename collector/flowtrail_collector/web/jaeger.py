@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -45,7 +46,19 @@ def jaeger_routes(spans: SpanReader, search: SpanSearch) -> list[BaseRoute]:
         "/api/traces/{trace_id}": api.trace,
         "/api/dependencies": api.dependencies,
     }
-    return [Route(path, page, methods=["GET"]) for path, page in pages.items()]
+    return [Route(path, _in_its_words(page), methods=["GET"]) for path, page in pages.items()]
+
+
+def _in_its_words(page: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Refusals look like Jaeger's, because that is where Grafana and Jaeger's own page look for the reason."""
+
+    def answered(request: Request) -> Response:
+        try:
+            return page(request)
+        except ApiError as error:
+            return _refusal(error.status, error.message)
+
+    return answered
 
 
 class _JaegerApi:
@@ -109,7 +122,7 @@ def _refusal(status: int, message: str) -> Response:
 
 
 def _kind_name(number: int) -> str:
-    return "" if number == SpanKind.UNSPECIFIED else SpanKind(number).name.lower()
+    return SpanKind(number).name.lower()
 
 
 def _full_id(text: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flowtrail_collector.adapters.sql import Connection, Database
 from flowtrail_collector.adapters.sqlite.span_rows import COLUMNS, read_resources, to_span
-from flowtrail_collector.domain.spans import Span
+from flowtrail_collector.domain.spans import Span, SpanStatus
 from flowtrail_collector.ports.spans import ServiceCall, SpanOperation, TraceQuery
 
 _MAX_NAMES = 10_000
@@ -86,6 +86,17 @@ def _newest_first(
     return heapq.merge(*cursors, key=lambda row: -row[start_ns])
 
 
+# What Jaeger shows as tags without their being attributes.
+_OWN_TAGS: dict[str, Callable[[Span], str]] = {
+    "span.kind": lambda span: span.kind.name.lower(),
+    "otel.status_code": lambda span: span.status.name if span.status is not SpanStatus.UNSET else "",
+    "otel.status_description": lambda span: span.status_message,
+    "otel.scope.name": lambda span: span.scope,
+    "otel.scope.version": lambda span: span.scope_version,
+    "w3c.tracestate": lambda span: span.trace_state,
+}
+
+
 def _fits(span: Span, query: TraceQuery) -> bool:
     took_ns = span.end_ns - span.start_ns
     if query.operation is not None and span.name != query.operation:
@@ -100,8 +111,8 @@ def _fits(span: Span, query: TraceQuery) -> bool:
 def _has_tag(span: Span, name: str, value: str) -> bool:
     if name == "error":
         return (span.status.name == "ERROR") == (value == "true")
-    if name == "span.kind":
-        return span.kind.name.lower() == value
+    if name in _OWN_TAGS:
+        return _OWN_TAGS[name](span) == value
     for attributes in (
         span.attributes,
         span.resource.attributes,
