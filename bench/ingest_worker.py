@@ -1,6 +1,6 @@
 """One measured run of the ingest benchmark in a process of its own; prints one line of JSON.
 
-python -m bench.ingest_worker bare|ours SERVERS TOPIC EVENTS STORE FLOWS
+python -m bench.ingest_worker bare|ours|member SERVERS TOPIC EVENTS STORE FLOWS [PARTITIONS]
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
+from flowtrail_collector.adapters.postgres.database import PostgresDatabase
+from flowtrail_collector.adapters.postgres.store import PostgresStore
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.connection import read_connection
@@ -74,9 +76,40 @@ def ours(servers: str, topic: str, events: int, store_path: str, flow_file: str)
     return {"seconds": took, "settled_seconds": settled, "store_bytes_per_event": size / events}
 
 
+def member(servers: str, topic: str, url: str, flow_file: str, partitions: int) -> dict[str, float]:
+    """One worker of a group, on PostgreSQL: says when it has its partitions, ends when its input does."""
+    database = PostgresDatabase(url)
+    store = PostgresStore(database)
+    flows = load_flows(flow_file)
+    tail = KafkaTail(
+        read_connection(servers),
+        Ingest(store, flows),
+        store,
+        topics=topic,
+        dead_letter_topics="none",
+        group=f"bench-{database.identity()}",
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=tail.run, args=(stop,))
+    thread.start()
+    while tail.partitions != partitions:
+        time.sleep(0.01)
+    print("ready", flush=True)
+    sys.stdin.read()
+    stop.set()
+    thread.join()
+    database.close()
+    return {}
+
+
 def main(kind: str, servers: str, topic: str, events: str, *rest: str) -> None:
     """Run one measurement."""
-    result = bare(servers, topic, int(events)) if kind == "bare" else ours(servers, topic, int(events), *rest)
+    if kind == "bare":
+        result = bare(servers, topic, int(events))
+    elif kind == "ours":
+        result = ours(servers, topic, int(events), *rest)
+    else:
+        result = member(servers, topic, rest[0], rest[1], int(rest[2]))
     usage = resource.getrusage(resource.RUSAGE_SELF)
     result["cpu_seconds"] = usage.ru_utime + usage.ru_stime
     result["rss_mb"] = usage.ru_maxrss / 1024
