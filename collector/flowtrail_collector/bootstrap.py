@@ -48,7 +48,7 @@ from flowtrail_collector.sweep import Sweeper
 from flowtrail_collector.topology import TopologyKeeper
 from flowtrail_collector.trail_finder import FlowTypes, TrailFinder
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.console import Console, Links, error_page
+from flowtrail_collector.web.console import Console, DeadLetterPages, Links, error_page
 from flowtrail_collector.web.dead_letters import dead_letter_routes
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.jaeger import jaeger_routes
@@ -57,6 +57,7 @@ from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.otlp import otlp_routes
 from flowtrail_collector.web.redrives import redrive_routes
 from flowtrail_collector.web.sagas import saga_routes
+from flowtrail_collector.web.security import Access, FormTokens
 from flowtrail_collector.web.server import WebServer, listen, url_of
 from flowtrail_collector.web.topology import topology_routes
 from flowtrail_collector.web.trails import trail_routes
@@ -163,6 +164,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         figures,
     ]
     status = _status(config, database, queue)
+    access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     routes = [
         *metrics_routes(Exposition(sources, on_error=on_error)),
         *health_routes(supervisor.problems, status),
@@ -174,6 +176,13 @@ def build_collector(config: CollectorConfig) -> Collector:
         *lag_routes(lag.view),
         *topology_routes(topology.edges),
         *jaeger_routes(spans, SqliteSpanSearch(database)),
+        *DeadLetterPages(
+            reads,
+            desk,
+            FormTokens(config.web.write_token),
+            writable=access.is_writable,
+            problem=lambda: redriver.problem,
+        ).routes(),
         *Console(
             finder,
             reads,
@@ -189,9 +198,9 @@ def build_collector(config: CollectorConfig) -> Collector:
     ]
     app = build_app(
         routes,
-        token=config.web.token,
-        write_token=config.web.write_token,
-        local=is_loopback(config.web.address[0]),
+        token=access.token,
+        write_token=access.write_token,
+        local=access.local,
         on_error=on_error,
         error_page=error_page,
     )

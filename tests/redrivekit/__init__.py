@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from flowtrail._record import Record
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_store import ADD_LETTER, letter_row
 from flowtrail_collector.domain.dead_letters import DeadLetter, read_dead_letter
-from flowtrail_collector.domain.redrive import Place
+from flowtrail_collector.domain.redrive import Letter, Place
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.ports.redrive import Ack, Outgoing
 from flowtrail_collector.ports.store import DeadLetterRecord
@@ -46,6 +47,25 @@ def states(database: Database) -> dict[Place, str]:
     with database.read() as connection:
         rows = connection.execute("SELECT topic, partition, position, state FROM dead_letters").fetchall()
     return {(topic, partition, position): state for topic, partition, position, state in rows}
+
+
+class NoRedrives:
+    """A `RedriveStore` with nothing in it but whatever dead letter is asked for."""
+
+    def groups(self, selection: Any, now_ms: int) -> list[Any]:
+        return []
+
+    def jobs(self, limit: int) -> list[Any]:
+        return []
+
+    def writes(self, limit: int) -> list[Any]:
+        return []
+
+    def letter(self, place: Place) -> Letter:
+        return Letter(*place)
+
+    def audit(self, limit: int, *, place: Place) -> list[Any]:
+        return []
 
 
 class FakeKafka:

@@ -62,6 +62,11 @@ class Access:
     write_token: str | None = None
     local: bool = False
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether anybody can write."""
+        return self.write_token is not None or (self.local and self.token is None)
+
     def may_read(self, given: bytes | None) -> bool:
         """Whether these credentials let read."""
         return self.token is None or _is_one_of(given, self.token, self.write_token)

@@ -12,10 +12,13 @@ from starlette.testclient import TestClient
 from flowtrail_collector.domain.topology import Edge, EdgeKey
 from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep, assemble
 from flowtrail_collector.ports.views import DeadLetterRow, SagaRow
+from flowtrail_collector.redrive import RedriveDesk
 from flowtrail_collector.trail_finder import TrailFinder
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.console import Console, Links, error_page, trail_document
+from flowtrail_collector.web.console import Console, DeadLetterPages, Links, error_page, trail_document
+from flowtrail_collector.web.security import FormTokens
 from flowtrail_collector.web.trail_json import trail_json
+from redrivekit import FakeKafka, NoRedrives
 from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
 
@@ -96,7 +99,10 @@ def client_of(reads, lag, problems, links=None):
         group_lag=lambda group: 7,
         links=links,
     )
-    app = build_app(console.routes(), token=None, on_error=lambda part, error: None, error_page=error_page)
+    desk = RedriveDesk(NoRedrives(), FakeKafka())
+    letters = DeadLetterPages(reads, desk, FormTokens(), writable=True)
+    routes = [*letters.routes(), *console.routes()]
+    app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
     return TestClient(app, headers=BROWSER)
 
 

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.domain.topology import EdgeKey
-from flowtrail_collector.domain.trails_reason import GroupLag
+from flowtrail_collector.domain.stuck import GroupProgressOf
 from flowtrail_collector.edge_rates import EdgeRate
 from flowtrail_collector.ports.views import DeadLetterFilter, SagaFilter, Views
 from flowtrail_collector.trail_finder import TrailFinder
@@ -21,7 +21,7 @@ from flowtrail_collector.web._json import MAX_ID_LENGTH, ApiError
 from flowtrail_collector.web.console._live import Live
 from flowtrail_collector.web.console._map import flow_map
 from flowtrail_collector.web.console._render import STATIC_FILES, render, static_text, trail_values
-from flowtrail_collector.web.dead_letters import STATES, dead_letter_json, dead_letter_query
+from flowtrail_collector.web.dead_letters import dead_letter_json
 from flowtrail_collector.web.sagas import OUTCOMES, saga_query, saga_row_json
 from flowtrail_collector.web.topology import Edges
 from flowtrail_collector.web.trail_json import found_json
@@ -84,7 +84,7 @@ class Console:
         lag: Lag figures.
         problems: What keeps which part of the collector from working.
         edges: Who feeds whom.
-        group_lag: How many messages a consumer group is behind.
+        progress_of: How a consumer group is.
         links: Where else a trace can be looked at.
         rates: What went over the edges lately.
         status: Figures about the collector, by name.
@@ -99,7 +99,7 @@ class Console:
         problems: Callable[[], Mapping[str, str]],
         *,
         edges: Edges,
-        group_lag: GroupLag,
+        progress_of: GroupProgressOf,
         links: Links | None = None,
         rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
         status: Callable[[], Mapping[str, Any]] = dict,
@@ -110,7 +110,7 @@ class Console:
         self._lag = lag
         self._problems = problems
         self._edges = edges
-        self._group_lag = group_lag
+        self._progress_of = progress_of
         self._links = links or Links()
         self._rates = rates
         self._status = status
@@ -127,7 +127,6 @@ class Console:
             "/lag": self._lag_page,
             "/collector": self._health,
             "/live": self._live.stream,
-            "/dead-letters": self._dead_letters,
         }
         routes: list[BaseRoute] = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
         return [*routes, Route("/static/{name}", _static, methods=["GET"])]
@@ -141,7 +140,7 @@ class Console:
             request,
             flows=self._views.list_flows(),
             outcomes=OUTCOMES,
-            stuck=[saga_row_json(row, self._group_lag) for row in stuck],
+            stuck=[saga_row_json(row, self._progress_of) for row in stuck],
             letters=[dead_letter_json(row) for row in letters],
             groups=lag["groups"][:_OVERVIEW_ROWS],
             problems=self._problems(),
@@ -179,7 +178,7 @@ class Console:
     def _sagas(self, request: Request) -> Response:
         query = saga_query(request)
         query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
-        rows = [saga_row_json(row, self._group_lag) for row in self._views.list_sagas(query)]
+        rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
         return _page(
             "sagas.html",
             request,
@@ -187,19 +186,6 @@ class Console:
             query=query,
             flows=self._views.list_flows(),
             outcomes=OUTCOMES,
-            **_paging(request, query.offset, query.limit - 1, len(rows)),
-        )
-
-    def _dead_letters(self, request: Request) -> Response:
-        query = dead_letter_query(request)
-        query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
-        rows = [dead_letter_json(row) for row in self._views.list_dead_letters(query)]
-        return _page(
-            "dead_letters.html",
-            request,
-            letters=rows[: query.limit - 1],
-            query=query,
-            states=STATES,
             **_paging(request, query.offset, query.limit - 1, len(rows)),
         )
 

@@ -1,0 +1,208 @@
+"""The console's dead letter desk, as a browser without scripts sees it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from html.parser import HTMLParser
+
+import pytest
+from starlette.testclient import TestClient
+
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
+from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
+from flowtrail_collector.domain.dead_letters import DeadLetter
+from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.redrive import RedriveDesk, Redriver
+from flowtrail_collector.web.app import build_app
+from flowtrail_collector.web.console import DeadLetterPages, error_page
+from flowtrail_collector.web.security import FormTokens
+from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
+
+EVIL = "<script>alert(1)</script>'\"&"
+WRITE = "w" * 24
+ORIGIN = {"origin": "http://127.0.0.1", "accept": "text/html"}
+
+
+class Form(HTMLParser):
+    """The form of a page whose method is POST."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.action, self.fields, self.links, self.tags = None, {}, [], []
+        self._inside = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.append(tag)
+        if tag == "form":
+            self._inside = values.get("method") == "post"
+            self.action = values["action"] if self._inside else self.action
+        elif tag == "input" and self._inside and values.get("type") != "checkbox":
+            self.fields[values["name"]] = values.get("value") or ""
+        elif tag == "a":
+            self.links.append(values["href"])
+
+    def handle_endtag(self, tag):
+        self._inside = self._inside and tag != "form"
+
+
+class Site:
+    def __init__(self, database, *, writable=True):
+        self.database = database
+        self.store, self.kafka = SqlRedrive(database), FakeKafka(orders=1)
+        keep(database, [self.kafka.bury(n, [*own_headers(), (EVIL, EVIL.encode())]) for n in range(3)])
+        evil = DeadLetter("flowtrail", EVIL, group=EVIL, error_type=EVIL, error_message=EVIL)
+        keep(database, [dead(0, topic="evil.dlq", letter=evil, order=EVIL)])
+        reads = SqliteTrailReads(database, Flows())
+        desk = RedriveDesk(self.store, self.kafka)
+        pages = DeadLetterPages(reads, desk, FormTokens(), writable=writable)
+        app = build_app(
+            pages.routes(), token=None, local=True, on_error=lambda part, error: None, error_page=error_page
+        )
+        self.client = TestClient(app, base_url="http://127.0.0.1", headers=ORIGIN, follow_redirects=False)
+
+    def get(self, address, status=200):
+        response = self.client.get(address)
+        assert response.status_code == status, response.text
+        return response.text
+
+    def send(self, form, status=303, **changes):
+        response = self.client.post(form.action, data={**form.fields, **changes})
+        assert response.status_code == status, response.text
+        return response
+
+
+@pytest.fixture
+def site(tmp_path):
+    database = Database(tmp_path / "store.sqlite")
+    yield Site(database)
+    database.close()
+
+
+def test_from_the_list_to_the_end_of_a_redrive(site):
+    page = Form(site.get("/dead-letters?group=billing&state=pending"))
+    (ask,) = [link for link in page.links if link.startswith("/dead-letters/redrive")]
+    text = site.get(ask)
+    assert "Redrive 3 dead letters?" in text
+    assert "Would go to" in text
+    form = Form(text)
+    address = site.send(form, rate="").headers["location"]
+    running = site.client.get(address)
+    assert running.headers["refresh"] == "1"
+    assert "0 of 3" in running.text
+    Redriver(site.store, site.kafka)._do(site.store.next_job(), threading.Event())
+    done = site.client.get(address)
+    assert "refresh" not in done.headers
+    assert "3 of 3" in done.text
+    assert len(site.kafka.published) == 3
+    assert "group=billing" in site.get("/redrives")
+    one = site.get(f"/dead-letters/{DLQ}/0/0")
+    assert "orders/0@0" in one
+    assert "Redrive…" not in one
+
+
+def test_one_dead_letter_is_sent_back_alone(site):
+    page = Form(site.get(f"/dead-letters/{DLQ}/0/1"))
+    (ask,) = [link for link in page.links if link.startswith("/dead-letters/redrive")]
+    site.send(Form(site.get(ask)))
+    assert site.store.next_job().total == 1
+
+
+def test_dismissed_with_a_reason(site):
+    form = Form(site.get("/dead-letters/dismiss?group=billing"))
+    site.send(form, 400)
+    assert site.send(form, note="settled by hand").headers["location"] == "/dead-letters?state=dismissed"
+    assert list(states(site.database).values()).count("dismissed") == 3
+    assert "settled by hand" in site.get("/redrives")
+
+
+def test_everything_wants_a_confirmation(site):
+    form = Form(site.get("/dead-letters/redrive"))
+    assert "every dead letter" in site.send(form, 400).text
+    site.send(form, all="yes")
+    assert site.store.next_job().total == 4
+
+
+def test_cancelled(site):
+    address = site.send(Form(site.get("/dead-letters/redrive?group=billing"))).headers["location"]
+    assert site.send(Form(site.get(address))).headers["location"] == address
+    assert "cancelled" in site.get(address)
+
+
+def test_a_form_without_its_token_does_nothing(site):
+    form = Form(site.get("/dead-letters/redrive?group=billing"))
+    for token in ("", "0" * 64):
+        assert "too old" in site.send(form, 403, form_token=token).text
+    site.client.cookies.clear()
+    site.send(form, 403)
+    assert site.store.jobs(1) == []
+
+
+def test_a_form_from_another_site_does_nothing(site):
+    form = Form(site.get("/dead-letters/redrive?group=billing"))
+    for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
+        response = site.client.post(form.action, data=form.fields, headers=headers)
+        assert response.status_code == 403
+    assert site.store.jobs(1) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status"),
+    [
+        (b"a=1", "text/plain", 415),
+        (b"a=" + b"x" * 70_000, "application/x-www-form-urlencoded", 413),
+        (b"&".join([b"a=1"] * 100), "application/x-www-form-urlencoded", 400),
+        (b"\xff", "application/x-www-form-urlencoded", 400),
+    ],
+)
+def test_strange_forms(site, content, content_type, status):
+    response = site.client.post(
+        "/dead-letters/redrive", content=content, headers={"content-type": content_type}
+    )
+    assert response.status_code == status
+
+
+PAGES = [
+    "/dead-letters",
+    f"/dead-letters/{DLQ}/0/0",
+    "/dead-letters/evil.dlq/0/0",
+    "/dead-letters/redrive",
+    "/dead-letters/dismiss",
+    "/redrives",
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_everything_from_outside_is_escaped(site, page):
+    site.send(Form(site.get("/dead-letters/dismiss?topic=evil.dlq")), note=EVIL)
+    text = site.get(page)
+    form = Form(text)
+    assert "<script>alert" not in text
+    assert form.tags.count("script") <= 1  # live.js on the list
+    assert not re.search(r"\son\w+=", text)
+
+
+def test_kafka_away_is_said_in_words(site):
+    site.kafka.down = True
+    assert "no broker" in site.get("/dead-letters/redrive?group=billing", 503)
+    assert "no broker" in site.get(f"/dead-letters/{DLQ}/0/0")
+
+
+def test_nothing_there(site):
+    site.get("/dead-letters/none/0/0", 404)
+    site.get("/dead-letters/none/x/0", 404)
+    site.get("/redrives/none", 404)
+    assert "None matches" in site.get("/dead-letters/redrive?group=nobody")
+
+
+def test_where_nobody_may_write_the_forms_say_so(tmp_path):
+    database = Database(tmp_path / "store.sqlite")
+    site = Site(database, writable=False)
+    text = site.get("/dead-letters/redrive?group=billing")
+    assert "--write-token-file" in text
+    assert Form(text).action is None
+    assert "set-cookie" not in site.client.get("/dead-letters").headers
+    database.close()
