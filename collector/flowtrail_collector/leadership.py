@@ -10,13 +10,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.metrics.exposition import MetricSource, RenderedSource
+from flowtrail_collector.metrics.deflate import Piece
+from flowtrail_collector.metrics.exposition import CompressedSource, MetricSource, RenderedSource
 from flowtrail_collector.ports.lease import Lease
 from flowtrail_collector.supervisor import Part
 
@@ -137,8 +138,19 @@ class _LeadersText:
         return self._source.text(openmetrics) if self._leading() else b""
 
 
+class _LeadersPieces(_LeadersText):
+    def __init__(self, source: CompressedSource, leading: Callable[[], bool]) -> None:
+        super().__init__(source, leading)
+        self._compressed = source
+
+    def pieces(self, openmetrics: bool) -> Sequence[Piece]:
+        return self._compressed.pieces(openmetrics) if self._leading() else ()
+
+
 def leader_only(source: Any, leading: Callable[[], bool]) -> MetricSource | RenderedSource:
     """A source that shows its families only while this worker leads: a sum over workers is never double."""
+    if callable(getattr(source, "pieces", None)):
+        return _LeadersPieces(source, leading)
     if callable(getattr(source, "text", None)):
         return _LeadersText(source, leading)
     return _LeadersFamilies(source, leading)

@@ -1,7 +1,7 @@
 """One `/metrics` answer out of many sources.
 
 Small families are built as prometheus_client `Metric` objects at each scrape. Families with tens of thousands
-of series (lag) are rendered by whoever collects them, once per collection, and only joined here.
+of series (lag) are rendered and compressed by whoever collects them, once per collection, and only joined here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as _openmetrics_format
 from prometheus_client.registry import Collector
 
+from flowtrail_collector.metrics.deflate import Piece, gzip_stream, piece_of
+
 CONTENT_TYPE_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_TYPE_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _EOF = b"# EOF\n"
+_CHUNK_BYTES = 1 << 18
 
 
 class MetricSource(Protocol):
@@ -43,6 +46,14 @@ class RenderedSource(Protocol):
         ...
 
 
+class CompressedSource(RenderedSource, Protocol):
+    """Metric families that are kept as compressed text, because they are many; then `text` isn't asked for."""
+
+    def pieces(self, openmetrics: bool) -> Sequence[Piece]:
+        """What `text` says, in pieces that end with a line."""
+        ...
+
+
 ErrorHook = Callable[[str, Exception], None]
 
 
@@ -50,7 +61,7 @@ class Exposition:
     """Joins sources into one scrape; a source that fails is left out and reported, the others still show.
 
     Args:
-        sources: `MetricSource`s and `RenderedSource`s, in the order they appear.
+        sources: Where the families come from, in the order they appear.
         on_error: Called with a source's class name and its exception.
     """
 
@@ -66,18 +77,58 @@ class Exposition:
         Args:
             openmetrics: OpenMetrics 1.0 (ends with `# EOF`, keeps exemplars) instead of Prometheus text.
         """
-        parts = list(self._parts(openmetrics))
-        if openmetrics:
-            parts.append(_EOF)
-        return b"".join(parts)
+        return b"".join(self.page(openmetrics=openmetrics).chunks())
 
-    def _parts(self, openmetrics: bool) -> Iterator[bytes]:
+    def page(self, *, openmetrics: bool = False) -> Page:
+        """The exposition as it is now, for whoever sends it part by part.
+
+        Args:
+            openmetrics: as in `render`.
+        """
+        parts: list[bytes | Piece] = []
         for source in self._sources:
             try:
-                yield _render(source, openmetrics)
+                parts += _parts(source, openmetrics)
             except Exception as error:  # noqa: BLE001 - one broken family must not blank the scrape
                 if self._on_error is not None:
                     self._on_error(type(source).__name__, error)
+        if openmetrics:
+            parts.append(_EOF)
+        return Page(parts)
+
+
+class Page:
+    """One exposition, most of it perhaps compressed: text of 40 MB is never there as a whole.
+
+    Args:
+        parts: text, or compressed text; each ends with a line.
+    """
+
+    def __init__(self, parts: Sequence[bytes | Piece]) -> None:
+        self._parts = parts
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text."""
+        return sum(len(part) if isinstance(part, bytes) else part.size for part in self._parts)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The text in parts of about a quarter of a megabyte that end with a line."""
+        batch: list[bytes] = []
+        size = 0
+        for part in self._parts:
+            batch.append(part if isinstance(part, bytes) else part.content())
+            size += len(batch[-1])
+            if size >= _CHUNK_BYTES:
+                yield b"".join(batch)
+                batch, size = [], 0
+        if batch:
+            yield b"".join(batch)
+
+    def gzipped(self) -> bytes:
+        """The text as one gzip member; what is compressed already is not compressed again."""
+        pieces = (piece_of(part) if isinstance(part, bytes) else part for part in self._parts)
+        return b"".join(gzip_stream(pieces))
 
 
 class _Once:
@@ -90,23 +141,13 @@ class _Once:
         return self._families
 
 
-def _render(source: MetricSource | RenderedSource, openmetrics: bool) -> bytes:
-    text = getattr(source, "text", None)
-    if callable(text):
-        return cast("RenderedSource", source).text(openmetrics)
+def _parts(source: MetricSource | RenderedSource, openmetrics: bool) -> Sequence[bytes | Piece]:
+    if callable(getattr(source, "pieces", None)):
+        return cast("CompressedSource", source).pieces(openmetrics)
+    if callable(getattr(source, "text", None)):
+        return [cast("RenderedSource", source).text(openmetrics)]
     once = cast("Collector", _Once(list(cast("MetricSource", source).families())))
     if not openmetrics:
-        return _text_format.generate_latest(once)
+        return [_text_format.generate_latest(once)]
     text_with_end: bytes = _openmetrics_format.generate_latest(once)  # type: ignore[no-untyped-call]
-    return text_with_end.removesuffix(_EOF)
-
-
-def wants_openmetrics(accept: str | None) -> bool:
-    """Whether an `Accept` header asks for OpenMetrics (as Prometheus does) before plain text."""
-    for item in (accept or "").split(","):
-        media_type = item.split(";")[0].strip().lower()
-        if media_type == "application/openmetrics-text":
-            return True
-        if media_type == "text/plain":
-            return False
-    return False
+    return [text_with_end.removesuffix(_EOF)]

@@ -18,7 +18,7 @@ Granularity = Literal["partition", "topic", "group"]
 
 
 class LagPage:
-    """The lag part of `/metrics`, a `RenderedSource`.
+    """The lag part of `/metrics`, a `CompressedSource`.
 
     `publish` is called by the poller's thread, everything else by any.
 
