@@ -149,13 +149,11 @@ def build_collector(config: CollectorConfig) -> Collector:
     supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)
     reads = SqliteTrailReads(database, flows)
 
-    def group_lag(group: str) -> int | None:
-        reading = lag.view.reading(group)
-        return None if reading is None else reading.sum_lag
-
-    finder = TrailFinder(reads, spans, FlowTypes(flows.compensating, flows.types), group_lag=group_lag)
+    finder = TrailFinder(
+        reads, spans, FlowTypes(flows.compensating, flows.types), progress_of=lag.view.progress
+    )
     sources: list[MetricSource | RenderedSource] = [
-        leader_only(SagaMetrics(store, flows), leading),
+        leader_only(SagaMetrics(store, flows, lag.view.progress), leading),
         leader_only(DeadLetterMetrics(store, tail.dead_letter_depths), leading),
         leader_only(RedriveMetrics(redrives), leading),
         leader_only(lag.metrics, leading),
@@ -170,7 +168,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *health_routes(supervisor.problems, status),
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
         *trail_routes(finder),
-        *saga_routes(reads, group_lag),
+        *saga_routes(reads, lag.view.progress),
         *redrive_routes(desk, lambda: redriver.problem),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
@@ -189,7 +187,7 @@ def build_collector(config: CollectorConfig) -> Collector:
             lag.view,
             supervisor.problems,
             edges=topology.edges,
-            group_lag=group_lag,
+            progress_of=lag.view.progress,
             links=Links(config.web.trace_link, config.web.grafana_link),
             rates=rates.rates,
             status=status,

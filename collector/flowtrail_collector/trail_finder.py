@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from flowtrail_collector.domain import spans as names
 from flowtrail_collector.domain.spans import Span
+from flowtrail_collector.domain.stuck import GroupProgressOf
 from flowtrail_collector.domain.trails import Trail, TrailEvent, TrailInputs, TrailSaga, assemble
-from flowtrail_collector.domain.trails_reason import GroupLag
 from flowtrail_collector.ports.spans import SpanReader
 from flowtrail_collector.ports.trails import TrailReader
 
@@ -69,7 +69,7 @@ class TrailFinder:
         reader: Events, dead letters and sagas.
         spans: Spans.
         types: What the flow file says about event types.
-        group_lag: How many messages a consumer group is behind; None if that isn't known.
+        progress_of: How a consumer group is, to tell why a saga doesn't move.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -79,13 +79,13 @@ class TrailFinder:
         spans: SpanReader,
         types: FlowTypes | None = None,
         *,
-        group_lag: GroupLag = lambda group: None,
+        progress_of: GroupProgressOf = lambda group: None,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._spans = spans
         self._types = types or FlowTypes()
-        self._group_lag = group_lag
+        self._progress_of = progress_of
         self._time_seconds = time_seconds
 
     def find(self, wanted: str) -> Found | None:
@@ -171,7 +171,7 @@ class TrailFinder:
             flow_types=self._types.all,
         )
         now_ms = int(self._time_seconds() * 1000)
-        trail = assemble(inputs, now_ms=now_ms, group_lag=self._group_lag)
+        trail = assemble(inputs, now_ms=now_ms, progress_of=self._progress_of)
         cut = [
             f"only the first {limit} {what} are shown"
             for count, limit, what in ((len(events), MAX_EVENTS, "events"), (len(spans), MAX_SPANS, "spans"))

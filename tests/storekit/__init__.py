@@ -183,6 +183,25 @@ class StoreContract:
             ("b", "open", 1),
         }
 
+    def test_late_steps_and_what_was_given_up(self, store):
+        letter = LETTER._replace(correlation_id="2")
+        with store.unit() as unit:
+            unit.save_sagas(
+                [
+                    SagaRecord("a", "1", started_ms=1, waiting=("x", "y"), breached=("x",)),
+                    SagaRecord("a", "2", started_ms=1, waiting=("x",), breached=("x", "w")),
+                    SagaRecord("a", "3", started_ms=1, waiting=("y",), breached=("x",)),
+                    SagaRecord("a", "4", started_ms=1, waiting=("y",)),
+                    SagaRecord("a", "5", started_ms=1, outcome=Outcome.FAILED, breached=("x",)),
+                ]
+            )
+            unit.add_dead_letters(
+                [letter, letter._replace(offset=99), letter._replace(offset=100, state="dismissed")]
+            )
+        figures = store.saga_figures()
+        assert sorted(figures.late_steps) == [("a", "x", 2)]
+        assert sorted(figures.late_given_up) == [("a", "x", "billing", 1)]
+
     def test_dead_letters_are_kept_once(self, store):
         later = LETTER._replace(offset=6, timestamp_ms=9_000)
         unknown = LETTER._replace(partition=1, letter=DeadLetter(), timestamp_ms=None)

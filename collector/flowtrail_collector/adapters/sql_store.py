@@ -22,6 +22,14 @@ _OPEN = """SELECT flow, waiting, count(*), count(started_ms),
  count(CASE WHEN breached != '' THEN started_ms END), count(CASE WHEN flags & 2 != 0 THEN 1 END),
  min(CASE WHEN started_ms IS NOT NULL THEN waiting_since_ms END)
  FROM sagas WHERE outcome = 'open' GROUP BY flow, waiting"""
+_LATE = """SELECT flow, waiting, breached, count(*) FROM sagas
+ WHERE outcome = 'open' AND breached != '' AND waiting != '' AND started_ms IS NOT NULL
+ GROUP BY flow, waiting, breached"""
+_LATE_GIVEN_UP = """SELECT DISTINCT sagas.flow, sagas.waiting, sagas.breached,
+ coalesce(dead_letters.consumer_group, ''), sagas.key
+ FROM dead_letters JOIN sagas ON sagas.key = dead_letters.correlation_id
+ WHERE dead_letters.state = 'pending' AND sagas.outcome = 'open' AND sagas.breached != ''
+ AND sagas.waiting != '' AND sagas.started_ms IS NOT NULL"""
 _REMEMBER_TOPIC = "INSERT INTO topics VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET id = excluded.id"
 
 
@@ -66,6 +74,12 @@ class SqlStore:
         with self._database.read() as connection:
             counts = _counters(connection, "saga_")
             rows = connection.execute(_OPEN).fetchall()
+            late: Counter[tuple[str, str]] = Counter()
+            for flow, waiting, breached, number in connection.execute(_LATE).fetchall():
+                late.update({(flow, step): number for step in _still_late(waiting, breached)})
+            given_up: Counter[tuple[str, str, str]] = Counter()
+            for flow, waiting, breached, group, _ in connection.execute(_LATE_GIVEN_UP).fetchall():
+                given_up.update((flow, step, group) for step in _still_late(waiting, breached))
         steps: dict[tuple[str, str], tuple[int, int | None]] = {}
         kinds: Counter[tuple[str, str]] = Counter()
         for flow, names, total, started, stuck, not_undone, since in rows:
@@ -85,6 +99,8 @@ class SqlStore:
             counts,
             [(flow, step, count, since) for (flow, step), (count, since) in steps.items()],
             [(flow, kind, count) for (flow, kind), count in kinds.items()],
+            [(*key, count) for key, count in late.items()],
+            [(*key, count) for key, count in given_up.items()],
         )
 
     def counters(self, prefix: str) -> Counts:
@@ -135,3 +151,9 @@ def letter_row(record: DeadLetterRecord) -> tuple[object, ...]:
         letter.error_message,
         letter.failed_ms,
     )
+
+
+def _still_late(waiting: str, breached: str) -> list[str]:
+    """The steps whose deadline was missed and that are not done yet."""
+    missed = set(breached.split(","))
+    return [step for step in waiting.split(",") if step in missed]

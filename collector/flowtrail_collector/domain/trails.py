@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from flowtrail_collector.domain import spans as names
 from flowtrail_collector.domain.spans import Span
+from flowtrail_collector.domain.stuck import GroupProgressOf, stuck_reason
 from flowtrail_collector.domain.trails_build import Draft, build_drafts
 from flowtrail_collector.domain.trails_model import (
     PUBLISHING_KINDS,
@@ -29,7 +30,6 @@ from flowtrail_collector.domain.trails_model import (
     TrailStep,
 )
 from flowtrail_collector.domain.trails_order import causal_order
-from flowtrail_collector.domain.trails_reason import GroupLag, stuck_reason
 
 __all__ = [
     "PUBLISHING_KINDS",
@@ -51,11 +51,16 @@ __all__ = [
 _SKEW_TOLERANCE_NS = 2_000_000
 
 
-def _unknown_lag(group: str) -> int | None:
+def _unknown_progress(group: str) -> None:
     return None
 
 
-def assemble(inputs: TrailInputs, *, now_ms: int, group_lag: GroupLag = _unknown_lag) -> Trail:
+def _lag(group: str | None, progress_of: GroupProgressOf) -> int | None:
+    progress = progress_of(group) if group else None
+    return None if progress is None else progress.lag
+
+
+def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf = _unknown_progress) -> Trail:
     """Assemble a trail.
 
     The result depends on the content of the inputs only, not on the order within them.
@@ -63,7 +68,7 @@ def assemble(inputs: TrailInputs, *, now_ms: int, group_lag: GroupLag = _unknown
     Args:
         inputs: What is known of one flow.
         now_ms: The present, milliseconds since the epoch, to tell which missing steps are overdue.
-        group_lag: Lag of a consumer group, to tell why a saga doesn't move.
+        progress_of: How a consumer group is, to tell why a saga doesn't move.
     """
     correlation_ids = _ranked(sorted(event.correlation_id or "" for event in inputs.events))
     spans = _own_spans(inputs.spans, set(correlation_ids))
@@ -75,13 +80,13 @@ def assemble(inputs: TrailInputs, *, now_ms: int, group_lag: GroupLag = _unknown
     entries = _placed(drafts, order)
     pending = tuple(sorted((item for item in inputs.dead_letters if item.state == "pending"), key=_place))
     sagas = tuple(
-        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), group_lag, now_ms=now_ms))
+        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), progress_of, now_ms=now_ms))
         for saga in sorted(inputs.sagas, key=lambda saga: (saga.started_ms or 0, saga.flow, saga.key))
     )
     return Trail(
         entries=entries,
         sagas=sagas,
-        missing=tuple(_missing(sagas, now_ms, group_lag)),
+        missing=tuple(_missing(sagas, now_ms, progress_of)),
         subjects=_ranked(entry.subject for entry in entries if entry.kind in PUBLISHING_KINDS),
         correlation_ids=correlation_ids or _ranked(entry.correlation_id for entry in entries),
         trace_ids=tuple(dict.fromkeys(entry.trace_id for entry in entries if entry.trace_id)),
@@ -153,7 +158,7 @@ def _place(letter: TrailDeadLetter) -> tuple[str, int, int]:
     return letter.topic, letter.partition, letter.offset
 
 
-def _missing(sagas: Iterable[TrailSaga], now_ms: int, group_lag: GroupLag) -> Iterable[MissingStep]:
+def _missing(sagas: Iterable[TrailSaga], now_ms: int, progress_of: GroupProgressOf) -> Iterable[MissingStep]:
     for saga in sagas:
         if saga.outcome not in ("open", "timed_out", "stuck"):
             continue
@@ -167,7 +172,7 @@ def _missing(sagas: Iterable[TrailSaga], now_ms: int, group_lag: GroupLag) -> It
                     step.by,
                     step.deadline_ms,
                     overdue or saga.outcome == "timed_out",
-                    group_lag(step.by) if step.by else None,
+                    _lag(step.by, progress_of),
                 )
 
 

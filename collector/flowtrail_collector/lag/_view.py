@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowtrail_collector.domain.lag import GroupReading, Status, TopicReading, status_of
+from flowtrail_collector.domain.stuck import GroupProgress
 from flowtrail_collector.ports.lag import Failure
 
 __all__ = ["LagView"]
@@ -36,6 +37,14 @@ class LagView:
     def reading(self, group: str) -> GroupReading | None:
         """One group's reading, None if it isn't known."""
         return self._state[0].get(group)
+
+    def progress(self, group: str) -> GroupProgress | None:
+        """How a group is, for whoever waits for it; None if it isn't known."""
+        reading = self.reading(group)
+        if reading is None:
+            return None
+        status = None if reading.status is None else reading.status.name.lower()
+        return GroupProgress(reading.sum_lag, reading.max_seconds, reading.members, status)
 
     def pair_lag(self, group: str, topic: str, partition: int) -> int | None:
         """A group's lag at one partition; None if it isn't known."""

@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import (
 
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome
+from flowtrail_collector.domain.stuck import GroupProgressOf, Reason, reason_of
 from flowtrail_collector.ports.store import SagaFigures, Store
 from flowtrail_collector.saga_state import DURATION_BUCKETS_SECONDS
 
@@ -47,12 +48,21 @@ class SagaMetrics:
     Args:
         store: Where counters and instances are.
         flows: Their series are there from the start, at 0.
+        progress_of: How a consumer group is, to tell why instances are stuck.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
-    def __init__(self, store: Store, flows: Flows, *, time_seconds: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        flows: Flows,
+        progress_of: GroupProgressOf = lambda group: None,
+        *,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._flows = flows
+        self._progress_of = progress_of
         self._time_seconds = time_seconds
 
     def families(self) -> Iterable[Metric]:
@@ -67,6 +77,7 @@ class SagaMetrics:
         yield self._ended(figures.counts, flows)
         yield self._breaches(figures.counts)
         yield from self._open(figures, flows)
+        yield self._stuck(figures)
         yield _histogram("saga_duration_seconds", "From start to end.", ["flow", "outcome"], figures.counts)
         yield _histogram(
             "saga_step_duration_seconds", "From a step's turn to its end.", ["flow", "step"], figures.counts
@@ -91,6 +102,29 @@ class SagaMetrics:
             for step in flow.steps:
                 labels = (flow.name, step.name)
                 family.add_metric(labels, counts.get(("saga_deadline_breaches", labels), 0))
+        return family
+
+    def _stuck(self, figures: SagaFigures) -> Metric:
+        family = GaugeMetricFamily(
+            "flowtrail_saga_stuck",
+            "Open instances that wait for a step past its deadline, by why.",
+            labels=["flow", "step", "reason"],
+        )
+        late = {(flow, step): count for flow, step, count in figures.late_steps}
+        for flow in self._flows.by_name.values():
+            for step in flow.steps:
+                total = late.get((flow.name, step.name), 0)
+                given_up = sum(
+                    count
+                    for of_flow, of_step, group, count in figures.late_given_up
+                    if (of_flow, of_step) == (flow.name, step.name) and (step.by is None or group == step.by)
+                )
+                found = dict.fromkeys(Reason, 0)
+                found[Reason.DEAD_LETTER] = min(given_up, total)
+                otherwise = reason_of(self._progress_of(step.by) if step.by else None)
+                found[otherwise] = total - found[Reason.DEAD_LETTER]
+                for reason, count in found.items():
+                    family.add_metric([flow.name, step.name, reason.value], count)
         return family
 
     def _open(self, figures: SagaFigures, flows: Iterable[str]) -> Iterator[Metric]:

@@ -137,11 +137,16 @@ class SagaFigures:
         counts: Counters whose name begins with `saga_`.
         open_steps: (flow, step, open instances, since when the oldest waits in ms), of started instances.
         open_by_flow: (flow, `open` | `partial` | `stuck` | `uncompensated`, instances).
+        late_steps: (flow, step, instances that wait for it past its deadline).
+        late_given_up: (flow, step, consumer group or empty, how many of those have a pending dead letter of
+            that group).
     """
 
     counts: Mapping[tuple[str, tuple[str, ...]], float]
     open_steps: Sequence[tuple[str, str, int, int | None]]
     open_by_flow: Sequence[tuple[str, str, int]]
+    late_steps: Sequence[tuple[str, str, int]] = ()
+    late_given_up: Sequence[tuple[str, str, str, int]] = ()
 
 
 class Unit(Protocol):

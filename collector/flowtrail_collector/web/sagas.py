@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.domain.trails_reason import GroupLag, stuck_reason
+from flowtrail_collector.domain.stuck import GroupProgressOf, diagnose, stuck_reason
 from flowtrail_collector.ports.views import SagaFilter, SagaRow, Views
 from flowtrail_collector.web._json import ApiError, bool_param, int_param, json_response, text_param
 from flowtrail_collector.web.trail_json import saga_json
@@ -39,17 +39,17 @@ def saga_query(request: Request) -> SagaFilter:
     )
 
 
-def saga_routes(views: Views, group_lag: GroupLag = lambda group: None) -> list[BaseRoute]:
+def saga_routes(views: Views, progress_of: GroupProgressOf = lambda group: None) -> list[BaseRoute]:
     """The routes that list sagas and flows.
 
     Args:
         views: Where the lists come from.
-        group_lag: How many messages a consumer group is behind; None if that isn't known.
+        progress_of: How a consumer group is, to tell why a saga doesn't move.
     """
 
     def sagas(request: Request) -> Response:
         query = saga_query(request)
-        rows = [saga_row_json(row, group_lag) for row in views.list_sagas(query)]
+        rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]
         return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
 
     def flows(request: Request) -> Response:
@@ -61,9 +61,15 @@ def saga_routes(views: Views, group_lag: GroupLag = lambda group: None) -> list[
     ]
 
 
-def saga_row_json(row: SagaRow, group_lag: GroupLag) -> dict[str, Any]:
+def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
     """A saga of a list; a stuck one says why."""
     now_ms = int(time.time() * 1000)
-    reason = stuck_reason(row.saga, row.dead_letters, group_lag, now_ms=now_ms) if row.stuck else None
+    reason = stuck_reason(row.saga, row.dead_letters, progress_of, now_ms=now_ms) if row.stuck else None
+    late = diagnose(row.saga, row.dead_letters, progress_of, now_ms=now_ms) if row.stuck else ()
     saga = saga_json(replace(row.saga, reason=reason))
-    return {**saga, "stuck": row.stuck, "correlation_id": row.correlation_id}
+    return {
+        **saga,
+        "stuck": row.stuck,
+        "stuck_at": [{"step": item.step, "by": item.by, "reason": item.reason.value} for item in late],
+        "correlation_id": row.correlation_id,
+    }

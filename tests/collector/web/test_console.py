@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
+from flowtrail_collector.domain.stuck import GroupProgress
 from flowtrail_collector.domain.topology import Edge, EdgeKey
 from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep, assemble
 from flowtrail_collector.ports.views import DeadLetterRow, SagaRow
@@ -87,7 +88,7 @@ class Lag:
 
 
 def client_of(reads, lag, problems, links=None):
-    finder = TrailFinder(reads, FakeSpans(), group_lag=lambda group: 7)
+    finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
     edge = Edge(1, 0.5)
 
     console = Console(
@@ -96,7 +97,7 @@ def client_of(reads, lag, problems, links=None):
         lag,
         lambda: problems,
         edges=lambda: {EdgeKey(lag.name, lag.name, lag.name): edge} if lag.name else {},
-        group_lag=lambda group: 7,
+        progress_of=lambda group: GroupProgress(7),
         links=links,
     )
     desk = RedriveDesk(NoRedrives(), FakeKafka())

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.domain.topology import EdgeKey
 from flowtrail_collector.domain.stuck import GroupProgressOf
+from flowtrail_collector.domain.topology import EdgeKey
 from flowtrail_collector.edge_rates import EdgeRate
 from flowtrail_collector.ports.views import DeadLetterFilter, SagaFilter, Views
 from flowtrail_collector.trail_finder import TrailFinder

@@ -1,0 +1,96 @@
+"""Why a saga doesn't move, in one sentence and one word."""
+
+import pytest
+
+from flowtrail_collector.domain.stuck import GroupProgress, Reason, diagnose, reason_of, stuck_reason
+from flowtrail_collector.domain.trails_model import TrailDeadLetter, TrailSaga, TrailStep
+
+NOW = 100_000
+CHARGE = TrailStep("charge", "open", ("PaymentCompleted",), "billing", NOW - 1)
+SAGA = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("reserve", "done"), CHARGE))
+
+
+def letter(group: str | None = "billing", **values) -> TrailDeadLetter:
+    return TrailDeadLetter(
+        "inventory.billing.dlq", 0, 7, "e-1", "StockReserved", "inventory", group,
+        **({"attempts": 4, "error_type": "ValueError", "error_message": "no such card"} | values),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("progress", "reason", "sentence"),
+    [
+        (
+            GroupProgress(12, 40.2, 0, "stopped"),
+            Reason.STOPPED,
+            "charge waits for billing, which has no members and is 12 messages (40 s) behind",
+        ),
+        (GroupProgress(0, 0.0, 0, "ok"), Reason.STOPPED, "charge waits for billing, which has no members"),
+        (
+            GroupProgress(1, 95.0, 2, "stalled"),
+            Reason.STALLED,
+            "charge waits for billing, which commits nothing and is 1 message (95 s) behind",
+        ),
+        (
+            GroupProgress(300, None, 2, "behind"),
+            Reason.BEHIND,
+            "charge waits for billing, which is 300 messages behind",
+        ),
+        (
+            GroupProgress(3, 1.0, 2, "ok"),
+            Reason.BEHIND,
+            "charge waits for billing, which is 3 messages (1 s) behind",
+        ),
+        (
+            GroupProgress(0, 0.0, 2, "ok"),
+            Reason.SILENT,
+            "charge waits for billing, which has read everything and has not answered",
+        ),
+        (GroupProgress(), Reason.UNKNOWN, "charge waits for billing"),
+        (None, Reason.UNKNOWN, "charge waits for billing"),
+    ],
+)
+def test_by_the_group_that_should_act(progress: GroupProgress | None, reason: Reason, sentence: str) -> None:
+    assert stuck_reason(SAGA, [], lambda group: progress, now_ms=NOW) == sentence
+    (found,) = diagnose(SAGA, [], lambda group: progress, now_ms=NOW)
+    assert (found.step, found.by, found.reason) == ("charge", "billing", reason)
+    assert reason_of(progress) is reason
+
+
+def test_what_the_group_gave_up_comes_before_how_it_is() -> None:
+    said = stuck_reason(SAGA, [letter()], lambda group: GroupProgress(0, 0, 1, "ok"), now_ms=NOW)
+    assert said == (
+        "charge waits for billing, which gave up StockReserved after 4 attempts (ValueError: no such card)"
+    )
+    (found,) = diagnose(SAGA, [letter()], lambda group: None, now_ms=NOW)
+    assert found.reason is Reason.DEAD_LETTER
+
+
+def test_what_another_group_gave_up_is_said_but_is_not_the_reason() -> None:
+    progress = GroupProgress(0, 0.0, 1, "ok")
+    said = stuck_reason(SAGA, [letter("customers")], lambda group: progress, now_ms=NOW)
+    assert said is not None
+    assert said.startswith("charge waits for billing, which has read everything")
+    assert said.endswith("; customers gave up StockReserved after 4 attempts (ValueError: no such card)")
+    (found,) = diagnose(SAGA, [letter("customers")], lambda group: progress, now_ms=NOW)
+    assert found.reason is Reason.SILENT
+
+
+def test_a_step_of_nobody() -> None:
+    saga = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("confirm", "open", (), None, NOW - 1),))
+    assert stuck_reason(saga, [], lambda group: None, now_ms=NOW) == "confirm is late"
+    given_up = stuck_reason(saga, [letter(attempts=1)], lambda group: None, now_ms=NOW)
+    assert given_up == "confirm is late: billing gave up StockReserved (ValueError: no such card)"
+
+
+def test_nothing_is_late() -> None:
+    early = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("charge", "open", (), "billing", NOW),))
+    assert stuck_reason(early, [], lambda group: None, now_ms=NOW) is None
+    ended = TrailSaga("orders", "o-1", "completed", 0, 5, steps=(CHARGE,))
+    assert stuck_reason(ended, [letter()], lambda group: None, now_ms=NOW) is None
+
+
+def test_an_error_of_any_length_stays_a_sentence() -> None:
+    said = stuck_reason(SAGA, [letter(error_message="x" * 10_000)] * 50, lambda group: None, now_ms=NOW)
+    assert said is not None
+    assert len(said) < 400
