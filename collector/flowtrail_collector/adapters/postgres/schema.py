@@ -27,6 +27,12 @@ CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until TIMESTAM
 CREATE TABLE identity (id TEXT NOT NULL PRIMARY KEY);
 INSERT INTO identity VALUES (substr(md5(random()::text || clock_timestamp()::text), 1, 8))
 """,
+    # What changes most is looked after before a fifth of it has changed: plans and free space stay good.
+    """
+ALTER TABLE events SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE sagas SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE counters SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000)
+""",
 )
 
 

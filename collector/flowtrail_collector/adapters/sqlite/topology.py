@@ -22,10 +22,9 @@ _MAX_PENDING = 5_000
 _EFFECTS = """
 SELECT rowid, source, causation_id, event_id, timestamp_ms FROM events
 WHERE rowid > ? AND rowid <= ? AND causation_id IS NOT NULL AND NOT dead_letter ORDER BY rowid"""
-_CAUSE = """
-SELECT source, topic, timestamp_ms FROM events
-WHERE event_id = ? AND NOT dead_letter ORDER BY rowid LIMIT 1"""
-_REPEATED = "SELECT 1 FROM events WHERE event_id = ? AND rowid < ? AND NOT dead_letter LIMIT 1"
+_FIRST = """
+SELECT event_id, rowid, source, topic, timestamp_ms FROM events WHERE NOT dead_letter AND event_id IN """
+_IDS_PER_STATEMENT = 500
 _PENDING = """
 SELECT e.rowid, e.source, e.causation_id, e.event_id, e.timestamp_ms FROM edge_pending p
 JOIN events e ON e.rowid = p.event_row LIMIT ?"""
@@ -35,6 +34,7 @@ VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET even
  latency_seconds = excluded.latency_seconds, buckets = excluded.buckets"""
 
 Effect = tuple[int, str | None, str, str, int | None]
+FirstRow = tuple[int, str | None, str, int | None]
 
 
 class SqliteTopology:
@@ -78,17 +78,34 @@ class SqliteTopology:
 
     def _reactions(self, connection: Connection, effects: list[Effect]) -> Iterator[Reaction]:
         now_ms = self._time_seconds() * 1000
-        waiting = 0
+        waiting: list[tuple[int]] = []
+        first = _first_rows(connection, {id_ for effect in effects for id_ in (effect[2], effect[3])})
         for row, source, causation_id, event_id, timestamp_ms in effects:
-            if connection.execute(_REPEATED, (event_id, row)).fetchone():
-                continue
-            cause = connection.execute(_CAUSE, (causation_id,)).fetchone()
+            own = first.get(event_id)
+            if own is not None and own[0] < row:
+                continue  # a second copy
+            cause = first.get(causation_id)
             if cause is not None:
-                latency_ms = (timestamp_ms or 0) - (cause[2] or timestamp_ms or 0)
-                yield Reaction(cause[0], cause[1], source, latency_ms / 1000)
-            elif now_ms - (timestamp_ms or 0) < _PATIENCE_MS and waiting < _MAX_PENDING:
-                waiting += 1
-                connection.execute("INSERT OR IGNORE INTO edge_pending VALUES (?)", (row,))
+                _, cause_source, cause_topic, caused_ms = cause
+                latency_ms = (timestamp_ms or 0) - (caused_ms or timestamp_ms or 0)
+                yield Reaction(cause_source, cause_topic, source, latency_ms / 1000)
+            elif now_ms - (timestamp_ms or 0) < _PATIENCE_MS and len(waiting) < _MAX_PENDING:
+                waiting.append((row,))
+        if waiting:
+            connection.executemany("INSERT OR IGNORE INTO edge_pending VALUES (?)", waiting)
+
+
+def _first_rows(connection: Connection, ids: set[str]) -> dict[str, FirstRow]:
+    """The row of each event that was read first, dead letters aside."""
+    found: dict[str, FirstRow] = {}
+    wanted = list(ids)
+    for start in range(0, len(wanted), _IDS_PER_STATEMENT):
+        part = wanted[start : start + _IDS_PER_STATEMENT]
+        for event_id, *row in connection.execute(f"{_FIRST}({','.join('?' * len(part))})", part):
+            known = found.get(event_id)
+            if known is None or row[0] < known[0]:
+                found[event_id] = (row[0], row[1], row[2], row[3])
+    return found
 
 
 def _position(connection: Connection) -> int:
