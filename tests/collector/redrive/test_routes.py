@@ -20,6 +20,7 @@ from flowtrail_collector.domain.redrive import (
     route,
 )
 from flowtrail_collector.domain.redrive_survey import Group, survey
+from redrivekit.conventions import FIXTURES
 
 KNOWN = {"orders": 3, "elsewhere": 1, "__consumer_offsets": 50, "orders.dlq": 1}
 LETTER = Letter("orders.dlq", 0, 5, convention="flowtrail", source_topic="orders", source_partition=2)
@@ -100,6 +101,14 @@ def test_the_original_headers_come_back_in_their_order_and_nothing_else(conventi
     added = [(name, b"1") for sources in convention.fields.values() for name, _ in sources]
     back = returned_headers([*ORIGINAL[:2], *added, *ORIGINAL[2:]], convention.name, 2)
     assert back == [*ORIGINAL, ("dlq.replays", b"2")]
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_what_each_project_wrote_goes_again(name):
+    headers, read = FIXTURES[name]
+    back = returned_headers([*ORIGINAL, *headers], read.convention, 1)
+    kept = [header for header in headers if header[0].startswith("ce_")]
+    assert back == [*ORIGINAL, *kept, ("dlq.replays", b"1")]
 
 
 def test_an_earlier_death_by_other_hands_is_kept():
