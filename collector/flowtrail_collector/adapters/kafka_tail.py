@@ -80,7 +80,8 @@ class KafkaTail:
         self._time_seconds = time_seconds
         self._problem: str | None = "hasn't reached Kafka yet"
         self._troubled: bool | None = None  # not known yet
-        self._assignment: Assignment = Everything() if group is None else Membership(group, self._begin_anew)
+        self._group = group
+        self._assignment: Assignment = Everything()
         self._consumer: Any = None  # both while it runs
         self._offsets: Any = None
         self._assigned: set[Place] = set()
@@ -113,6 +114,7 @@ class KafkaTail:
         """Read until told to stop."""
         self._begin_anew()
         self._missing = set()
+        self._assignment = Everything() if self._group is None else Membership(self._group, self._begin_anew)
         self._consumer = Consumer(self._settings())
         self._offsets = OffsetReader(self._connection)
         try:
@@ -159,7 +161,7 @@ class KafkaTail:
                     self._discover()
                     next_discovery = time.monotonic() + _DISCOVERY_SECONDS
                 self._read()
-                if now >= next_ends and self._assigned:
+                if now >= next_ends and (self._assigned or self._letters):
                     self._look_at_ends()
                     next_ends = time.monotonic() + _ENDS_SECONDS
             except FencedError as error:

@@ -20,7 +20,7 @@ from sagakit.load import FLOWS, WAIT_SECONDS, Services, counted
 
 pytestmark = pytest.mark.servers
 
-KILLS = 6
+KILLS = 20 if os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0") else 6
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from sagakit import Core, Happening, core
 
 pytestmark = pytest.mark.slow
 WAIT_SECONDS = 40.0
+# A process that reads everything, and a worker that reads what its group gives it.
+ALONE_OR_IN_A_GROUP = pytest.mark.parametrize("group", [None, "workers"])
 
 
 @contextlib.contextmanager
@@ -146,12 +148,13 @@ def test_a_killed_kafka_loses_nothing(kafka_server, topic, made):
         until(lambda: tail.problem is None)
 
 
-def test_a_topic_made_anew_is_read_from_its_beginning(broker, topic, made):
-    name = topic("orders")
+@ALONE_OR_IN_A_GROUP
+def test_a_topic_made_anew_is_read_from_its_beginning(broker, topic, made, group):
+    name, group = topic("orders"), group and topic(group)
     create(broker, name)
     publish(broker, name, *placed(*range(5)))
     admin = AdminClient({"bootstrap.servers": broker})
-    with following(made, broker, name):
+    with following(made, broker, name, group=group):
         until(lambda: started(made) == 5)
         admin.delete_topics([name])[name].result(WAIT_SECONDS)
         recreate(broker, name)
@@ -186,23 +189,25 @@ def test_a_topic_made_anew_while_the_collector_was_down(broker, topic, made):
         until(lambda: started(made) == 7, "the new topic's events")
 
 
-def test_records_that_retention_took_are_skipped_with_a_warning(kafka, topic, made, caplog):
-    name = topic("orders")
+@ALONE_OR_IN_A_GROUP
+def test_records_that_retention_took_are_skipped_with_a_warning(kafka, topic, made, caplog, group):
+    name, group = topic("orders"), group and topic(group)
     create(kafka, name)
     publish(kafka, name, *placed(1))
-    with following(made, kafka, name):
+    with following(made, kafka, name, group=group):
         until(lambda: started(made) == 1)
     publish(kafka, name, *placed(2, 3, 4))
     admin = AdminClient({"bootstrap.servers": kafka})
     for deleted in admin.delete_records([TopicPartition(name, 0, 3)]).values():
         deleted.result(WAIT_SECONDS)
-    with following(made, kafka, name):
+    with following(made, kafka, name, group=group):
         until(lambda: started(made) == 2, "the one that is left")
     assert "offset 1 is gone, reading on from 3" in caplog.text
 
 
-def test_stopping_and_starting_again_many_times_reads_everything_once(devbroker, topic, made):
-    name = topic("orders")
+@ALONE_OR_IN_A_GROUP
+def test_stopping_and_starting_again_many_times_reads_everything_once(devbroker, topic, made, group):
+    name, group = topic("orders"), group and topic(group)
     create(devbroker, name, 3)
     stop = threading.Event()
     published = []
@@ -216,11 +221,11 @@ def test_stopping_and_starting_again_many_times_reads_everything_once(devbroker,
     writer = threading.Thread(target=write)
     writer.start()
     for _ in range(5):
-        with following(made, devbroker, name):
+        with following(made, devbroker, name, group=group):
             seen = started(made)
             until(lambda seen=seen: started(made) > seen)
     stop.set()
     writer.join()
-    with following(made, devbroker, name):
+    with following(made, devbroker, name, group=group):
         until(lambda: started(made) == len(published))
     assert ("duplicate_events", "orders") not in made.counters()
