@@ -133,7 +133,7 @@ def measure_peer(
         ours.ask("collect")
         ours.ask("explore")
         with peer.running(bootstrap, folder) as running:
-            first = running.until(pairs, 95)
+            first = running.until(pairs, 95, between=lambda: cluster.commit(groups))
             if first is None:
                 print(f"{peer.name}: not all pairs within 95 s", flush=True)
                 return {}
@@ -148,12 +148,10 @@ def measure_peer(
         return {}
     finally:
         ours.close()
-    return {
-        "first": first,
-        "scrape": statistics.median(theirs),
-        "ratio": statistics.median(mine) / statistics.median(theirs),
-        "rss": rss,
-    }
+    found = {"first": first, "scrape": statistics.median(theirs), "rss": rss}
+    if not peer.background:
+        found["ratio"] = statistics.median(mine) / statistics.median(theirs)
+    return found
 
 
 def growth_exponent(found: dict[str, dict[str, float]]) -> float:
@@ -200,7 +198,9 @@ def figures_of(found: dict[str, dict[str, float]], peers: dict[str, dict[str, fl
     for name, f in peers.items():
         if f:
             key = name.replace("-", "_")
-            figures[f"cycle_ratio_to_{key}"] = f["ratio"]
+            if "ratio" in f:
+                figures[f"cycle_ratio_to_{key}"] = f["ratio"]
+            figures[f"{key}_first_complete_seconds"] = f["first"]
             figures[f"{key}_scrape_seconds"] = f["scrape"]
             figures[f"{key}_rss_mb"] = f["rss"]
     return {name: round(value, 4) for name, value in figures.items()}

@@ -1,8 +1,9 @@
 """Other lag exporters, run beside ours when somebody has put them on PATH. None is installed from here.
 
 Their settings are their own defaults, except for the address and whatever makes them look at every group. A
-scrape of KMinion and kafka_exporter reads the cluster, so it is their collection; klag-exporter collects in
-the background, so the time until all groups are there is taken.
+scrape of KMinion and kafka_exporter reads the cluster, so it is their collection; klag-exporter and Burrow
+collect in the background, so the time until all groups are there is taken. Of those Burrow learns of commits
+as they are written.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from servers import free_port
@@ -32,8 +33,9 @@ class Peer:
         name: its program.
         command: makes the command line from bootstrap servers, port and a folder for its files.
         path: what is asked for on that port.
-        ready: a line that begins with this shows a complete answer; counted against the pairs.
+        lag_line: a line that begins with this shows a complete answer; counted against the pairs.
         environ: makes variables of its environment from the same.
+        background: it collects in the background, so that a scrape isn't a collection.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Peer:
     lag_line: str
     path: str = "/metrics"
     environ: Callable[[str, int, Path], dict[str, str]] = field(default=lambda _b, _p, _f: {})
+    background: bool = False
 
     @contextlib.contextmanager
     def running(self, bootstrap: str, folder: Path) -> Iterator[RunningPeer]:
@@ -85,13 +88,21 @@ class RunningPeer:
         took = time.perf_counter() - began
         return took, body.count(b"\n" + self.peer.lag_line.encode())
 
-    def until(self, pairs: int, timeout_seconds: float) -> float | None:
-        """Seconds until a scrape shows so many pairs; None if that takes too long."""
+    def until(self, pairs: int, timeout_seconds: float, between: Callable[[], None]) -> float | None:
+        """Seconds until a scrape shows so many pairs; None if that takes too long.
+
+        Args:
+            pairs: how many.
+            timeout_seconds: how long is too long.
+            between: called between two scrapes of a peer that collects in the background.
+        """
         began = time.perf_counter()
         while time.perf_counter() - began < timeout_seconds and self.process.poll() is None:
             with contextlib.suppress(OSError):
                 if self.scrape()[1] >= pairs:
                     return time.perf_counter() - began
+            if self.peer.background:
+                between()
             time.sleep(0.5)
         return None
 
@@ -124,6 +135,19 @@ def _klag_command(bootstrap: str, port: int, folder: Path) -> list[str]:
     return ["klag-exporter", "--config", str(settings)]
 
 
+def _burrow_command(bootstrap: str, port: int, folder: Path) -> list[str]:
+    home = folder / "burrow"
+    home.mkdir(exist_ok=True)
+    client = f'class-name="kafka"\nservers=["{bootstrap}"]\nclient-profile="bench"\n'
+    (home / "burrow.toml").write_text(
+        f'[general]\npidfile="{home}/pid"\n\n[client-profile.bench]\nkafka-version="2.0.0"\n\n'
+        f"[cluster.bench]\n{client}topic-refresh=30\noffset-refresh=10\n\n"
+        f'[consumer.bench]\ncluster="bench"\n{client}\n'
+        f'[httpserver.default]\naddress="127.0.0.1:{port}"\n'
+    )
+    return ["burrow", "--config-dir", str(home)]
+
+
 _PEERS = (
     Peer(
         "kminion",
@@ -138,7 +162,8 @@ _PEERS = (
         ],
         "kafka_consumergroup_lag{",
     ),
-    Peer("klag-exporter", _klag_command, "kafka_consumergroup_group_lag{"),
+    Peer("klag-exporter", _klag_command, "kafka_consumergroup_group_lag{", background=True),
+    Peer("burrow", _burrow_command, "burrow_kafka_consumer_partition_lag{", background=True),
 )  # fmt: skip
 
 
@@ -156,4 +181,4 @@ def _with_program(peer: Peer, program: str) -> Peer:
     def command(bootstrap: str, port: int, folder: Path) -> list[str]:
         return [program, *peer.command(bootstrap, port, folder)[1:]]
 
-    return Peer(peer.name, command, peer.lag_line, peer.path, peer.environ)
+    return replace(peer, command=command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
 from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
 from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
+from flowtrail_collector.adapters.otlp_metrics import OtlpMetricsPush, headers_of
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_retention import SqlPruner
 from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
@@ -146,7 +148,6 @@ def build_collector(config: CollectorConfig) -> Collector:
     ]
     rates = EdgeRates(topology.edges)
     parts: list[Part] = [queue, tail, *for_all, lag, rates]
-    supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)
     reads = SqliteTrailReads(database, flows)
 
     finder = TrailFinder(
@@ -161,10 +162,13 @@ def build_collector(config: CollectorConfig) -> Collector:
         SpanMetrics(queue),
         figures,
     ]
+    exposition = Exposition(sources, on_error=on_error)
+    parts += _metrics_push(config, exposition)
+    supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)
     status = _status(config, database, queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     routes = [
-        *metrics_routes(Exposition(sources, on_error=on_error)),
+        *metrics_routes(exposition),
         *health_routes(supervisor.problems, status),
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
         *trail_routes(finder),
@@ -261,7 +265,29 @@ def _start(text: str) -> Any:
 
 
 def _lag_settings(config: CollectorConfig) -> LagSettings:
-    return LagSettings(interval_seconds=config.lag_interval_seconds, compat=config.compat)
+    return LagSettings(
+        interval_seconds=config.lag_interval_seconds,
+        compat=config.compat,
+        groups=config.lag.groups,
+        topics=config.lag.topics,
+        read_committed=config.lag.read_committed,
+        granularity=config.lag.granularity,
+        window_seconds=config.lag.window_seconds,
+        probes=config.lag.probes,
+    )
+
+
+def _metrics_push(config: CollectorConfig, exposition: Exposition) -> list[Part]:
+    if not config.lag.otlp_endpoint:
+        return []
+    return [
+        OtlpMetricsPush(
+            config.lag.otlp_endpoint,
+            lambda: exposition.page().chunks(),
+            interval_seconds=config.lag.otlp_interval_seconds,
+            headers=headers_of(os.environ),
+        )
+    ]
 
 
 def _status(config: CollectorConfig, database: Database, queue: SpanQueue) -> Callable[[], dict[str, Any]]:

@@ -11,6 +11,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowtrail_collector.config_lag import LagConfig
 from flowtrail_collector.errors import ConfigurationError
 
 DEFAULT_LISTEN = "127.0.0.1:8090"
@@ -269,6 +270,7 @@ class CollectorConfig:
         sweep_interval_seconds: Pause between two looks for steps past their deadline.
         compat: Other exporters' metric names to export as well (`kafka_exporter`).
         retention: How long what is kept.
+        lag: What of lag is watched, and how it is told.
     """
 
     kafka: KafkaConfig
@@ -280,6 +282,7 @@ class CollectorConfig:
     sweep_interval_seconds: float = 1.0
     compat: tuple[str, ...] = ()
     retention: RetentionConfig = field(default_factory=RetentionConfig)
+    lag: LagConfig = field(default_factory=LagConfig)
 
     def validate(self) -> None:
         """Check every section.
@@ -291,6 +294,7 @@ class CollectorConfig:
         self.web.validate()
         self.spans.validate()
         self.retention.validate()
+        self.lag.validate()
         if self.flows is not None and not self.flows.is_file():
             raise ConfigurationError(f"--flows {self.flows}: no such file")
         for name in ("lag_interval_seconds", "sweep_interval_seconds"):

@@ -29,10 +29,11 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     Sum,
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.util.re import parse_env_headers
 from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["OtlpMetricsPush"]
+__all__ = ["OtlpMetricsPush", "headers_of"]
 
 logger = logging.getLogger("flowtrail_collector.otlp_metrics")
 
@@ -194,6 +195,12 @@ class OtlpMetricsPush:
                 explicit_bounds=bounds,
                 bucket_counts=counts,
             )
+
+
+def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """The headers that OpenTelemetry's standard variables ask for: those of metrics, else those of all."""
+    text = environ.get("OTEL_EXPORTER_OTLP_METRICS_HEADERS") or environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+    return dict(parse_env_headers(text, liberal=True))
 
 
 _CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE

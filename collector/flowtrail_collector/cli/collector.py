@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from flowtrail_collector.cli._errors import EXIT_OK
+from flowtrail_collector.cli._lag_options import lag_config, lag_options
 from flowtrail_collector.config import (
     DEFAULT_DEAD_LETTER_TOPICS,
     DEFAULT_LISTEN,
@@ -174,6 +175,7 @@ _OPTIONS = (
         show_default=True,
         help="Pause between two lag collections.",
     ),
+    *lag_options(_DURATION),
     click.option(
         "--sweep-interval",
         envvar="FLOWTRAIL_SWEEP_INTERVAL",
@@ -297,6 +299,7 @@ def _config(options: dict[str, Any]) -> CollectorConfig:
         lag_interval_seconds=options["lag_interval"],
         sweep_interval_seconds=options["sweep_interval"],
         compat=options["compat"],
+        lag=lag_config(options),
         retention=RetentionConfig(
             options["event_retention"], options["saga_retention"], options["store_max_size"]
         ),

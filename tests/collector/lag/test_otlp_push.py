@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from flowtrail_collector.adapters.otlp_metrics import OtlpMetricsPush
+from flowtrail_collector.adapters.otlp_metrics import OtlpMetricsPush, headers_of
 
 PAGE = [
     b"# HELP lag Records behind.\n# TYPE lag gauge\n",
@@ -68,6 +68,17 @@ def test_a_whole_address_is_taken_as_it_is() -> None:
     receiver = Receiver()
     push_to(receiver, PAGE, "https://x/otlp/v1/metrics").push()
     assert str(receiver.requests[0].url) == "https://x/otlp/v1/metrics"
+
+
+def test_headers_come_from_the_standard_variables() -> None:
+    both = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20all",
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "authorization=Bearer%20metrics,x-tenant=shop",
+    }
+    assert headers_of(both) == {"authorization": "Bearer metrics", "x-tenant": "shop"}
+    del both["OTEL_EXPORTER_OTLP_METRICS_HEADERS"]
+    assert headers_of(both) == {"authorization": "Bearer all"}
+    assert headers_of({}) == {}
 
 
 def test_a_big_page_goes_in_several_requests() -> None:

@@ -1,0 +1,107 @@
+"""What is set on the command line arrives where lag is collected and told."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from flowtrail_collector.bootstrap import build_collector
+from flowtrail_collector.cli._app import cli
+from flowtrail_collector.config import CollectorConfig, KafkaConfig
+from flowtrail_collector.config_lag import LagConfig
+from flowtrail_collector.errors import ConfigurationError
+
+NOWHERE = "127.0.0.1:1"
+
+
+def test_options_and_variables_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[CollectorConfig] = []
+    monkeypatch.setattr(
+        "flowtrail_collector.bootstrap.run_collector", lambda config, on_ready: seen.append(config)
+    )
+    arguments = [
+        "collector", "run", "--bootstrap-servers", NOWHERE, "--store", str(tmp_path / "x.sqlite"),
+        "--lag-groups", "^billing", "--lag-topics", "orders", "--lag-granularity", "topic",
+        "--lag-read-committed", "ledger$", "--lag-probes", "0", "--compat", "kafka_exporter",
+        "--otlp-metrics-endpoint", "http://otel:4318",
+    ]  # fmt: skip
+    variables = {"FLOWTRAIL_LAG_WINDOW": "5m", "FLOWTRAIL_OTLP_METRICS_INTERVAL": "10s"}
+    CliRunner().invoke(cli, arguments, env=variables, catch_exceptions=False)
+    (config,) = seen
+    assert config.compat == ("kafka_exporter",)
+    assert config.lag == LagConfig(
+        groups="^billing", topics="orders", granularity="topic", window_seconds=300.0,
+        read_committed="ledger$", probes=0, otlp_endpoint="http://otel:4318", otlp_interval_seconds=10.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lag", "message"),
+    [
+        (LagConfig(groups="("), "--lag-groups is not a regular expression"),
+        (LagConfig(read_committed="["), "--lag-read-committed is not a regular expression"),
+        (LagConfig(window_seconds=0), "--lag-window must be greater than 0"),
+        (LagConfig(probes=-1), "--lag-probes must be 0 or more"),
+        (LagConfig(otlp_endpoint="otel:4318"), "takes an address such as http://localhost:4318"),
+    ],
+)
+def test_what_cannot_be_used_is_said_with_the_options_name(lag: LagConfig, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        CollectorConfig(KafkaConfig(NOWHERE), lag=lag).validate()
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[tuple[str | None, ExportMetricsServiceRequest]]]]:
+    got: list[tuple[str | None, ExportMetricsServiceRequest]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = gzip.decompress(self.rfile.read(int(self.headers["content-length"])))
+            got.append((self.headers["x-tenant"], ExportMetricsServiceRequest.FromString(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", got
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_a_collector_pushes_what_it_shows(
+    receiver: tuple[str, list[tuple[str | None, ExportMetricsServiceRequest]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, got = receiver
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=shop")
+    collector = build_collector(
+        CollectorConfig(
+            KafkaConfig(NOWHERE),
+            store=tmp_path / "store.sqlite",
+            lag=LagConfig(otlp_endpoint=url, otlp_interval_seconds=0.1),
+        )
+    )
+    collector.supervisor.start()
+    try:
+        deadline = threading.Event()
+        for _ in range(100):
+            if got:
+                break
+            deadline.wait(0.1)
+    finally:
+        collector.close()
+    tenant, request = got[0]
+    assert tenant == "shop"
+    names = {metric.name for metric in request.resource_metrics[0].scope_metrics[0].metrics}
+    assert any(name.startswith("flowtrail_collector_") for name in names)
