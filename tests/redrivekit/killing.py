@@ -179,6 +179,15 @@ class KilledRedrive:
             expected = (n % PARTITIONS, b"order-%d" % n, PAYLOAD % n, [*_event(n), ("dlq.replays", b"1")])
             if (message.partition(), message.key(), message.value(), message.headers()) != expected:
                 changed.append(n)
+                if len(changed) <= 5:
+                    found = (
+                        message.partition(),
+                        message.offset(),
+                        message.key(),
+                        message.value(),
+                        message.headers(),
+                    )
+                    print("changed:", found, "instead of", expected, file=sys.stderr)
         return arrived, changed
 
     def _death(self, n: int) -> list[tuple[str, bytes]]:

@@ -1,0 +1,71 @@
+"""docs/dead-letters.md says what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from flowtrail_collector.cli.dlq import dlq
+from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
+from flowtrail_collector.metrics.redrive import RedriveMetrics
+from flowtrail_collector.ports.redrive import DEFAULT_REPLAY_LIMIT
+from flowtrail_collector.redrive import BATCH
+from flowtrail_collector.web.dead_letters import STATES
+from flowtrail_collector.web.redrives import redrive_routes
+from redrivekit import NoRedrives
+
+PAGE = (Path(__file__).parents[3] / "docs" / "dead-letters.md").read_text()
+OPTIONS = {
+    name
+    for command in dlq.commands.values()
+    for option in command.params
+    if isinstance(option, click.Option)
+    for name in option.opts
+}
+
+
+def test_every_option_named_exists():
+    named = set(re.findall(r"(--[a-z][a-z-]+)", PAGE)) - {"--dead-letter-topics"}
+    assert named <= OPTIONS
+
+
+@pytest.mark.parametrize("command", ["redrive", "dismiss"])
+def test_every_option_of_what_changes_something_is_named(command):
+    common = {"--url", "--token", "--json"}
+    for option in dlq.commands[command].params:
+        assert option.opts[0] in common or option.opts[0] in PAGE or option.opts[0] in ("-h",)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state(state):
+    assert f"| `{state}` |" in PAGE
+
+
+def test_figures():
+    assert f"at most {BATCH} is published" in PAGE
+    assert f"(default {DEFAULT_REPLAY_LIMIT})" in PAGE
+
+
+def test_every_metric():
+    class Store(NoRedrives):
+        def redriven_counts(self):
+            return {}
+
+        def pending_dead_letters(self):
+            return []
+
+        def counters(self, prefix):
+            return {}
+
+    families = [*RedriveMetrics(Store()).families(), *DeadLetterMetrics(Store()).families()]
+    for family in families:
+        assert f"`{family.name}{'_total' if family.type == 'counter' else ''}`" in PAGE
+
+
+def test_every_route():
+    for route in redrive_routes(None):
+        path = re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), route.path)
+        assert path in PAGE, path
