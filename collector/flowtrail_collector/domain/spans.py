@@ -151,4 +151,13 @@ class Span:
 
     def lookup_values(self) -> set[str]:
         """Correlation id, message id and subject: what this span can be found by."""
-        return {value for name in LOOKUP_ATTRIBUTES if (value := self.text(name))}
+        found = set()
+        for name in LOOKUP_ATTRIBUTES:
+            value = self.attributes.get(name)
+            # Nearly all are texts, and every span that is received passes here.
+            if type(value) is str:
+                if value:
+                    found.add(value)
+            elif value is not None and (text := self.text(name)):
+                found.add(text)
+        return found

@@ -99,4 +99,8 @@ DROP INDEX sagas_by_outcome;
 CREATE INDEX sagas_by_outcome ON sagas
   (outcome, flow, waiting, waiting_since_ms, started_ms, breached, flags)
 """,
+    # The instances that need attention, however many others there are.
+    """
+CREATE INDEX sagas_breached ON sagas (updated_ms) WHERE outcome = 'open' AND breached != ''
+""",
 )

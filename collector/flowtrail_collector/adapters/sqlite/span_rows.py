@@ -21,9 +21,13 @@ COLUMNS = "trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_
 """What `to_span` takes, in this order."""
 
 
+# `json.dumps` makes such an encoder anew at every call.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def to_json(data: Any) -> str:
     """Compact JSON."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(data)
 
 
 def id_bytes(text: str, size: int) -> bytes | None:
@@ -58,14 +62,14 @@ def _detail(span: Span) -> str:
         detail["e"] = [[event.name, event.time_ns, event.attributes] for event in span.events]
     if span.links:
         detail["l"] = [[link.trace_id, link.span_id, link.attributes] for link in span.links]
-    for name, text in (
-        ("s", span.scope),
-        ("v", span.scope_version),
-        ("m", span.status_message),
-        ("t", span.trace_state),
-    ):
-        if text:
-            detail[name] = text
+    if span.scope:
+        detail["s"] = span.scope
+    if span.scope_version:
+        detail["v"] = span.scope_version
+    if span.status_message:
+        detail["m"] = span.status_message
+    if span.trace_state:
+        detail["t"] = span.trace_state
     return to_json(detail)
 
 

@@ -123,11 +123,11 @@ class SqliteSpans:
         return [to_span(row, resources) for row in rows]
 
     def _new_ids(self, spans: Sequence[Span]) -> list[tuple[str, bytes]]:
-        pairs = {
-            (value[:_MAX_VALUE_LENGTH], bytes.fromhex(span.trace_id))
-            for span in spans
-            for value in span.lookup_values()
-        }
+        pairs = set()
+        for span in spans:
+            trace_id = bytes.fromhex(span.trace_id)
+            for value in span.lookup_values():
+                pairs.add((value[:_MAX_VALUE_LENGTH], trace_id))
         return sorted(pairs - self._known_ids.keys())
 
     def _remember(self, ids: Iterable[tuple[str, bytes]]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sqlite.redrive_letters import where_of
+from flowtrail_collector.adapters.sqlite.saga_lists import SlowAnswer, listed
 from flowtrail_collector.adapters.sqlite.sagas import read_sagas
 from flowtrail_collector.domain.flows import Flow, Flows
 from flowtrail_collector.domain.redrive import Selection
@@ -29,10 +29,6 @@ _EVENT = (
     "SELECT event_id, type, topic, partition, position, source, subject, correlation_id, causation_id,"
     " time_ms, timestamp_ms, trace_id, span_id, dead_letter FROM events WHERE "
 )
-_ATTENTION_FIRST = (
-    " ORDER BY outcome = 'open' AND (breached != '' OR next_deadline_ms < ?) DESC, outcome = 'open' DESC,"
-    " updated_ms DESC"
-)
 _IN_TIME = " ORDER BY coalesce(timestamp_ms, time_ms, 0), topic, partition, position LIMIT ?"
 _DEAD_LETTER = (
     "SELECT topic, partition, position, event_id, type, source_topic, consumer_group, attempts, error_type,"
@@ -48,15 +44,14 @@ class SqliteTrailReads:
     Args:
         database: The collector's database.
         flows: The flows of the flow file.
-        time_seconds: Wall clock, seconds since the epoch.
     """
 
-    def __init__(
-        self, database: Database, flows: Flows, *, time_seconds: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, database: Database, flows: Flows) -> None:
         self._database = database
         self._flows = flows
-        self._time_seconds = time_seconds
+        self._counts = SlowAnswer(
+            lambda: self._rows("SELECT flow, outcome, count(*) FROM sagas GROUP BY flow, outcome", [])
+        )
 
     def events_by_id(self, event_id: str, limit: int) -> list[TrailEvent]:
         """See `TrailReader.events_by_id`."""
@@ -87,20 +82,20 @@ class SqliteTrailReads:
     def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[TrailSaga]:
         """See `TrailReader.sagas`."""
         keys, names = correlation_ids[:_MAX_IDS], subjects[:_MAX_IDS]
-        where = f"key IN ({_marks(keys)}) OR subject IN ({_marks(names)})"
+        # With an empty list among them, the whole table would be looked through.
+        parts = [f"{name} IN ({_marks(ids)})" for name, ids in (("key", keys), ("subject", names)) if ids]
+        if not parts:
+            return []
+        where = " OR ".join(parts)
         with self._database.read() as connection:
             records = read_sagas(connection, where, (*keys, *names), limit)
         return [self._saga(record) for record in records]
 
     def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """See `Views.list_sagas`."""
-        now_ms = int(self._time_seconds() * 1000)
-        where, values = _saga_filter(query, now_ms)
         with self._database.read() as connection:
-            records = read_sagas(
-                connection, where + _ATTENTION_FIRST, (*values, now_ms), query.limit + query.offset
-            )
-        rows = [self._saga_row(record, now_ms) for record in records[query.offset :]]
+            records = listed(connection, query)
+        rows = [self._saga_row(record) for record in records[query.offset :]]
         letters = self._pending_letters([row.correlation_id or "" for row in rows if row.stuck])
         return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
 
@@ -128,9 +123,7 @@ class SqliteTrailReads:
     def list_flows(self) -> list[FlowRow]:
         """See `Views.list_flows`."""
         counted: dict[str, Counter[str]] = defaultdict(Counter)
-        for flow, outcome, number in self._rows(
-            "SELECT flow, outcome, count(*) FROM sagas GROUP BY flow, outcome", []
-        ):
+        for flow, outcome, number in self._counts():
             counted[flow][outcome] = number
         return [_flow(flow, dict(counted[flow.name])) for flow in self._flows.by_name.values()]
 
@@ -166,35 +159,13 @@ class SqliteTrailReads:
             steps=_steps(flow, record) if flow is not None else (),
         )
 
-    def _saga_row(self, record: SagaRecord, now_ms: int) -> SagaRow:
-        saga = self._saga(record)
-        late = any(
-            step.state == "open" and step.deadline_ms is not None and step.deadline_ms < now_ms
-            for step in saga.steps
-        )
-        stuck = saga.outcome == "open" and (bool(record.breached) or late)
-        return SagaRow(saga, stuck=stuck, correlation_id=record.key)
+    def _saga_row(self, record: SagaRecord) -> SagaRow:
+        stuck = bool(record.late) and not record.partial
+        return SagaRow(self._saga(record), stuck=stuck, correlation_id=record.key)
 
 
 def _marks(values: Sequence[Any]) -> str:
     return ",".join("?" * len(values))
-
-
-def _saga_filter(query: SagaFilter, now_ms: int) -> tuple[str, list[Any]]:
-    parts: list[str] = ["1 = 1"]
-    values: list[Any] = []
-    for column, value in (("flow", query.flow), ("outcome", query.outcome)):
-        if value is not None:
-            parts.append(f"{column} = ?")
-            values.append(value)
-    if query.step is not None:
-        # `waiting` joins the names of open steps by commas.
-        parts.append("outcome = 'open' AND instr(',' || waiting || ',', ',' || ? || ',') > 0")
-        values.append(query.step)
-    if query.stuck:
-        parts.append("outcome = 'open' AND (breached != '' OR next_deadline_ms < ?)")
-        values.append(now_ms)
-    return " AND ".join(parts), values
 
 
 def _steps(flow: Flow, record: SagaRecord) -> tuple[TrailStep, ...]:
@@ -205,6 +176,7 @@ def _steps(flow: Flow, record: SagaRecord) -> tuple[TrailStep, ...]:
             expects=(*item.step.done, *item.step.failed),
             by=item.step.by,
             deadline_ms=item.deadline_ms,
+            late=item.step.name in record.late,
         )
         for item in assess(flow, record.events).steps
     )
