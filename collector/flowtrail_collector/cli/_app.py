@@ -9,7 +9,6 @@ from io import TextIOWrapper
 
 import click
 
-from flowtrail._version import __version__
 from flowtrail_collector.cli._errors import EXIT_USAGE
 from flowtrail_collector.errors import CollectorError
 
@@ -45,7 +44,7 @@ class _LazyGroup(click.Group):
     epilog="Exit codes: 0 fine, 1 something was found or not found, 2 usage or configuration, "
     "3 Kafka or the collector can't be reached.",
 )
-@click.version_option(__version__, message="flowtrail %(version)s")
+@click.version_option(package_name="flowtrail", message="flowtrail %(version)s")  # reads it when asked
 def cli() -> None:
     """What happened to this order, where is it stuck, and who is behind."""
 
