@@ -80,7 +80,8 @@ class KilledRedrive:
 
     def bury(self, count: int, replays: int = 0, first: int = 0) -> None:
         """Put dead letters into the dead letter topic, as a consumer would."""
-        producer = Producer({"bootstrap.servers": self.bootstrap_servers, "linger.ms": 20})
+        settings = {"bootstrap.servers": self.bootstrap_servers, "linger.ms": 20, "enable.idempotence": True}
+        producer = Producer(settings)
         for n in range(first, first + count):
             headers = [*_event(n), *self._death(n), ("dlq.replays", b"%d" % replays)]
             while True:
@@ -194,7 +195,8 @@ class KilledRedrive:
         return [
             ("dlq.topic", self.source.encode()),
             ("dlq.partition", b"%d" % (n % PARTITIONS)),
-            ("dlq.offset", b"%d" % n),
+            # Where no copy will ever stand, just as none stands where an original does.
+            ("dlq.offset", b"%d" % (1_000_000_000 + n)),
             ("dlq.group", b"billing"),
             ("dlq.attempts", b"4"),
             ("dlq.error.type", b"ValueError"),
