@@ -29,7 +29,7 @@ class Shop:
     Args:
         bootstrap_servers: The broker.
         folder: Where databases and logs go.
-        flows: The flow file.
+        charge_within: The deadline of the step `charge`, where it isn't the demo's own.
         collector_options: Further options of `flowtrail collector run`.
     """
 
@@ -37,14 +37,15 @@ class Shop:
         self,
         bootstrap_servers: str,
         folder: Path,
-        flows: Path = FLOWS,
+        charge_within: str = "60s",
         collector_options: Sequence[str] = (),
     ) -> None:
-        self._flows, self._collector_options = flows, collector_options
+        self._collector_options = collector_options
         self.metrics_ports = {name: free_port() for name in SERVICES}
         self.bootstrap_servers = bootstrap_servers
         self.namespace = f"t{uuid.uuid4().hex[:8]}"
         self._folder = folder
+        self._flows = self._write_flows(charge_within)
         self._orders_port, self._collector_port = free_port(), free_port()
         self.orders_url = f"http://127.0.0.1:{self._orders_port}"
         self.collector_url = f"http://127.0.0.1:{self._collector_port}"
@@ -120,6 +121,16 @@ class Shop:
             "open": int(self.metric("flowtrail_saga_open_instances")),
             **ended,
         }
+
+    def _write_flows(self, charge_within: str) -> Path:
+        """The demo's flow file; `by` names consumer groups, and those carry the namespace."""
+        text = FLOWS.read_text(encoding="utf-8")
+        assert "within: 60s" in text
+        text = text.replace("within: 60s", f"within: {charge_within}")
+        text = re.sub(r"\bby: (\w+)", lambda found: f"by: {self.topic(found[1])}", text)
+        path = self._folder / "flows.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
 
     def _collector(self) -> ManagedProcess:
         topics = f"{self.namespace}\\.({'|'.join(TOPICS)})"

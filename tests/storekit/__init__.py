@@ -190,7 +190,9 @@ class StoreContract:
                 [
                     SagaRecord("a", "1", started_ms=1, waiting=("x", "y"), breached=("x",)),
                     SagaRecord("a", "2", started_ms=1, waiting=("x",), breached=("x", "w")),
-                    SagaRecord("a", "3", started_ms=1, waiting=("y",), breached=("x",)),
+                    SagaRecord(
+                        "a", "3", started_ms=1, waiting=("y",), breached=("x",)
+                    ),  # late, and done since
                     SagaRecord("a", "4", started_ms=1, waiting=("y",)),
                     SagaRecord("a", "5", started_ms=1, outcome=Outcome.FAILED, breached=("x",)),
                 ]

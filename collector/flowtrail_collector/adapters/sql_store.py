@@ -19,17 +19,17 @@ ADD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({_LETTER_COLUMNS}) VALUES ({'
 """Takes the values of `letter_row`."""
 # The index `sagas_by_outcome` has all of it, in this order.
 _OPEN = """SELECT flow, waiting, count(*), count(started_ms),
- count(CASE WHEN breached != '' THEN started_ms END), count(CASE WHEN flags & 2 != 0 THEN 1 END),
+ count(CASE WHEN flags & 8 != 0 THEN started_ms END), count(CASE WHEN flags & 2 != 0 THEN 1 END),
  min(CASE WHEN started_ms IS NOT NULL THEN waiting_since_ms END)
  FROM sagas WHERE outcome = 'open' GROUP BY flow, waiting"""
 _LATE = """SELECT flow, waiting, breached, count(*) FROM sagas
- WHERE outcome = 'open' AND breached != '' AND waiting != '' AND started_ms IS NOT NULL
+ WHERE outcome = 'open' AND flags & 8 != 0 AND started_ms IS NOT NULL
  GROUP BY flow, waiting, breached"""
 _LATE_GIVEN_UP = """SELECT DISTINCT sagas.flow, sagas.waiting, sagas.breached,
  coalesce(dead_letters.consumer_group, ''), sagas.key
  FROM dead_letters JOIN sagas ON sagas.key = dead_letters.correlation_id
- WHERE dead_letters.state = 'pending' AND sagas.outcome = 'open' AND sagas.breached != ''
- AND sagas.waiting != '' AND sagas.started_ms IS NOT NULL"""
+ WHERE dead_letters.state = 'pending' AND sagas.outcome = 'open' AND sagas.flags & 8 != 0
+ AND sagas.started_ms IS NOT NULL"""
 _REMEMBER_TOPIC = "INSERT INTO topics VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET id = excluded.id"
 
 

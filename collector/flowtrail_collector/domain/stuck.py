@@ -74,7 +74,7 @@ def reason_of(progress: GroupProgress | None) -> Reason:
 
 
 def diagnose(
-    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf, *, now_ms: int
+    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
 ) -> tuple[Diagnosis, ...]:
     """Each late step of an open saga, and why it is late.
 
@@ -82,18 +82,13 @@ def diagnose(
         saga: The instance.
         letters: Pending dead letters of its flow.
         progress_of: How a consumer group is.
-        now_ms: The present, milliseconds since the epoch.
     """
     given_up = list(letters)
-    return tuple(
-        _diagnose_step(step, given_up, progress_of)
-        for step in saga.steps
-        if step.state == "open" and step.deadline_ms is not None and step.deadline_ms < now_ms
-    )
+    return tuple(_diagnose_step(step, given_up, progress_of) for step in saga.steps if step.late)
 
 
 def stuck_reason(
-    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf, *, now_ms: int
+    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
 ) -> str | None:
     """What keeps an open saga, in one sentence.
 
@@ -101,7 +96,6 @@ def stuck_reason(
         saga: The instance.
         letters: Pending dead letters of its flow.
         progress_of: How a consumer group is.
-        now_ms: The present, milliseconds since the epoch.
 
     Returns:
         None where nothing is late and nothing was given up.
@@ -109,7 +103,7 @@ def stuck_reason(
     if saga.outcome not in ("open", "timed_out"):
         return None
     given_up = list(letters)
-    late = diagnose(saga, given_up, progress_of, now_ms=now_ms)
+    late = diagnose(saga, given_up, progress_of)
     said = {item.by for item in late if item.reason is Reason.DEAD_LETTER}
     others = [letter for letter in given_up if letter.group not in said or letter.group is None]
     if late and any(item.by is None and item.reason is Reason.DEAD_LETTER for item in late):

@@ -80,7 +80,7 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
     entries = _placed(drafts, order)
     pending = tuple(sorted((item for item in inputs.dead_letters if item.state == "pending"), key=_place))
     sagas = tuple(
-        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), progress_of, now_ms=now_ms))
+        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), progress_of))
         for saga in sorted(inputs.sagas, key=lambda saga: (saga.started_ms or 0, saga.flow, saga.key))
     )
     return Trail(

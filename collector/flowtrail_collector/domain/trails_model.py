@@ -92,6 +92,7 @@ class TrailStep:
         expects: Event types that would end it.
         by: The group that should move it, if the flow file says.
         deadline_ms: By when, None if the flow file doesn't say or it can't be known yet.
+        late: Its deadline has passed, and everything written until then has been read.
     """
 
     name: str
@@ -99,6 +100,7 @@ class TrailStep:
     expects: tuple[str, ...] = ()
     by: str | None = None
     deadline_ms: int | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

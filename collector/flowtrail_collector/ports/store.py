@@ -103,6 +103,13 @@ class SagaRecord:
     events: SagaEvents = field(default_factory=dict)
 
     @property
+    def late(self) -> tuple[str, ...]:
+        """Steps that it waits for past their deadline."""
+        if self.outcome is not Outcome.OPEN:
+            return ()
+        return tuple(step for step in self.waiting if step in self.breached)
+
+    @property
     def partial(self) -> bool:
         """Whether its start has not been seen."""
         return self.started_ms is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -63,9 +62,8 @@ def saga_routes(views: Views, progress_of: GroupProgressOf = lambda group: None)
 
 def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
     """A saga of a list; a stuck one says why."""
-    now_ms = int(time.time() * 1000)
-    reason = stuck_reason(row.saga, row.dead_letters, progress_of, now_ms=now_ms) if row.stuck else None
-    late = diagnose(row.saga, row.dead_letters, progress_of, now_ms=now_ms) if row.stuck else ()
+    reason = stuck_reason(row.saga, row.dead_letters, progress_of) if row.stuck else None
+    late = diagnose(row.saga, row.dead_letters, progress_of) if row.stuck else ()
     saga = saga_json(replace(row.saga, reason=reason))
     return {
         **saga,

@@ -6,7 +6,7 @@ from flowtrail_collector.domain.stuck import GroupProgress, Reason, diagnose, re
 from flowtrail_collector.domain.trails_model import TrailDeadLetter, TrailSaga, TrailStep
 
 NOW = 100_000
-CHARGE = TrailStep("charge", "open", ("PaymentCompleted",), "billing", NOW - 1)
+CHARGE = TrailStep("charge", "open", ("PaymentCompleted",), "billing", NOW - 1, late=True)
 SAGA = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("reserve", "done"), CHARGE))
 
 
@@ -51,46 +51,48 @@ def letter(group: str | None = "billing", **values) -> TrailDeadLetter:
     ],
 )
 def test_by_the_group_that_should_act(progress: GroupProgress | None, reason: Reason, sentence: str) -> None:
-    assert stuck_reason(SAGA, [], lambda group: progress, now_ms=NOW) == sentence
-    (found,) = diagnose(SAGA, [], lambda group: progress, now_ms=NOW)
+    assert stuck_reason(SAGA, [], lambda group: progress) == sentence
+    (found,) = diagnose(SAGA, [], lambda group: progress)
     assert (found.step, found.by, found.reason) == ("charge", "billing", reason)
     assert reason_of(progress) is reason
 
 
 def test_what_the_group_gave_up_comes_before_how_it_is() -> None:
-    said = stuck_reason(SAGA, [letter()], lambda group: GroupProgress(0, 0, 1, "ok"), now_ms=NOW)
+    said = stuck_reason(SAGA, [letter()], lambda group: GroupProgress(0, 0, 1, "ok"))
     assert said == (
         "charge waits for billing, which gave up StockReserved after 4 attempts (ValueError: no such card)"
     )
-    (found,) = diagnose(SAGA, [letter()], lambda group: None, now_ms=NOW)
+    (found,) = diagnose(SAGA, [letter()], lambda group: None)
     assert found.reason is Reason.DEAD_LETTER
 
 
 def test_what_another_group_gave_up_is_said_but_is_not_the_reason() -> None:
     progress = GroupProgress(0, 0.0, 1, "ok")
-    said = stuck_reason(SAGA, [letter("customers")], lambda group: progress, now_ms=NOW)
+    said = stuck_reason(SAGA, [letter("customers")], lambda group: progress)
     assert said is not None
     assert said.startswith("charge waits for billing, which has read everything")
     assert said.endswith("; customers gave up StockReserved after 4 attempts (ValueError: no such card)")
-    (found,) = diagnose(SAGA, [letter("customers")], lambda group: progress, now_ms=NOW)
+    (found,) = diagnose(SAGA, [letter("customers")], lambda group: progress)
     assert found.reason is Reason.SILENT
 
 
 def test_a_step_of_nobody() -> None:
-    saga = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("confirm", "open", (), None, NOW - 1),))
-    assert stuck_reason(saga, [], lambda group: None, now_ms=NOW) == "confirm is late"
-    given_up = stuck_reason(saga, [letter(attempts=1)], lambda group: None, now_ms=NOW)
+    saga = TrailSaga(
+        "orders", "o-1", "open", 0, steps=(TrailStep("confirm", "open", (), None, NOW - 1, late=True),)
+    )
+    assert stuck_reason(saga, [], lambda group: None) == "confirm is late"
+    given_up = stuck_reason(saga, [letter(attempts=1)], lambda group: None)
     assert given_up == "confirm is late: billing gave up StockReserved (ValueError: no such card)"
 
 
 def test_nothing_is_late() -> None:
     early = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("charge", "open", (), "billing", NOW),))
-    assert stuck_reason(early, [], lambda group: None, now_ms=NOW) is None
+    assert stuck_reason(early, [], lambda group: None) is None
     ended = TrailSaga("orders", "o-1", "completed", 0, 5, steps=(CHARGE,))
-    assert stuck_reason(ended, [letter()], lambda group: None, now_ms=NOW) is None
+    assert stuck_reason(ended, [letter()], lambda group: None) is None
 
 
 def test_an_error_of_any_length_stays_a_sentence() -> None:
-    said = stuck_reason(SAGA, [letter(error_message="x" * 10_000)] * 50, lambda group: None, now_ms=NOW)
+    said = stuck_reason(SAGA, [letter(error_message="x" * 10_000)] * 50, lambda group: None)
     assert said is not None
     assert len(said) < 400

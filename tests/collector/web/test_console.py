@@ -50,7 +50,7 @@ class EvilReads(FakeReads):
         return []
 
     def sagas(self, correlation_ids, subjects, limit):
-        step = TrailStep(EVIL, "open", (EVIL,), EVIL, 1)
+        step = TrailStep(EVIL, "open", (EVIL,), EVIL, 1, late=True)
         return [TrailSaga(EVIL, EVIL, "open", 1000, steps=(step,))]
 
     def dead_letters(self, event_ids, limit):

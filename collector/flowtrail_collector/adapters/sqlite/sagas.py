@@ -22,7 +22,8 @@ _CHANGING = ("subject", "outcome", "started_ms", "ended_ms", "updated_ms", "wait
 _OVER = "ON CONFLICT (flow, key) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in _CHANGING
 )
-_CONFLICT, _NOT_UNDONE, _COMPLETED_LATE = 1, 2, 4
+# `_LATE` is there for queries; it follows from the rest.
+_CONFLICT, _NOT_UNDONE, _COMPLETED_LATE, _LATE = 1, 2, 4, 8
 _EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
 _BATCH = 400  # bound parameters per statement stay below SQLite's smallest limit
 
@@ -55,6 +56,8 @@ def read_sagas(connection: Connection, where: str, values: Sequence[object], lim
 
 def to_row(saga: SagaRecord) -> tuple[object, ...]:
     flags = _CONFLICT * saga.conflict | _NOT_UNDONE * saga.not_undone | _COMPLETED_LATE * saga.completed_late
+    if saga.breached and saga.late:
+        flags |= _LATE
     return (
         saga.flow,
         saga.key,
