@@ -91,6 +91,7 @@ class KafkaTail:
         self._letters: set[Place] = set()
         self._depths: dict[Place, int] = {}
         self._ids: dict[str, str] = {}
+        self._kinds: dict[str, tuple[bool, bool]] = {}
         self._missing: set[str] = set()
 
     @property
@@ -334,10 +335,17 @@ class KafkaTail:
             timestamp_ms if kind and timestamp_ms >= 0 else None,
             message.key(),
             message.headers(),  # type: ignore[arg-type]  # a list of pairs of text and bytes at run time
-            bool(self._dead_letter_topics.fullmatch(topic)),
-            bool(_RETRY_TOPICS.fullmatch(topic)),
+            *self._kind(topic),
             message.value,
         )
+
+    def _kind(self, topic: str) -> tuple[bool, bool]:
+        """Whether a topic holds dead letters, and whether it holds copies to be tried again."""
+        kind = self._kinds.get(topic)
+        if kind is None:
+            dead = self._dead_letter_topics.fullmatch(topic) is not None
+            kind = self._kinds[topic] = dead, _RETRY_TOPICS.fullmatch(topic) is not None
+        return kind
 
     def _read_until(self, place: Place, record: Incoming, now_ms: int) -> int:
         # A timestamp from the future says nothing about how far we have read.
