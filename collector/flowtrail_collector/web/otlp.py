@@ -32,7 +32,8 @@ _JSON = "application/json"
 # Decoding more than this would hold up the other requests of the event loop.
 _SMALL_BODY_BYTES = 32 * 1024
 _STORE_TIMEOUT_SECONDS = 15.0
-_RETRY = {"retry-after": "1"}
+# The SDK tries six times within ten seconds: so it gets over more than eight seconds of overload.
+_RETRY = {"retry-after": "2"}
 # What gRPC calls these (google.rpc.Code); OTLP puts the number into the answer.
 _CODES = {400: 3, 413: 3, 415: 3, 429: 8, 503: 14}
 

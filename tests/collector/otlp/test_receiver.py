@@ -256,7 +256,7 @@ def test_a_full_queue_says_come_back(client, store, queue):
     store.gate.clear()
     first = queue.put(decoded_spans(90))
     response = client.post("/v1/traces", content=request_of(20).SerializeToString(), headers=PROTOBUF)
-    assert (response.status_code, response.headers["retry-after"]) == (429, "1")
+    assert (response.status_code, response.headers["retry-after"]) == (429, "2")
     assert queue.refused_spans == 20
     store.gate.set()
     first.result(5)
@@ -267,7 +267,7 @@ def test_a_full_queue_says_come_back(client, store, queue):
 def test_a_failing_store_says_come_back_and_recovers(client, store, queue):
     store.failure = OSError("disk full")
     response = client.post("/v1/traces", content=request_of().SerializeToString(), headers=PROTOBUF)
-    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
     assert b"disk full" not in response.content
     assert "disk full" in queue.problem
     store.failure = None
