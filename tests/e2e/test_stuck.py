@@ -53,7 +53,7 @@ def test_a_stuck_order_is_found_with_who_holds_it_up_and_is_free_again(shop_with
     assert shop.metric("flowtrail_saga_stuck", reason="stopped", **stuck) == 1
     assert shop.metric("flowtrail_saga_stuck", **stuck) == 1
     assert shop.metric("flowtrail_saga_stuck_instances") == 1
-    trail = shop.api(f"/api/v1/trails/{order}")
+    trail = shop.api(f"/api/v1/trails/{order}")["trail"]
     assert any(step["step"] == "charge" and step["overdue"] for step in trail["missing"])
 
     shop.services["billing"].start()
