@@ -118,9 +118,8 @@ class KafkaServer:
         settings = folder / "server.properties"
         lines = (f"{name}={value}\n" for name, value in {**self._properties(folder), **self._extra}.items())
         settings.write_text("".join(lines))
-        command = [self._java, *_JAVA_OPTIONS, f"-Dkafka.logs.dir={folder}", "-cp", self._classpath]
         formatted = subprocess.run(
-            [*command, "kafka.tools.StorageTool", "format", "--standalone",
+            [*self._command(folder), "kafka.tools.StorageTool", "format", "--standalone",
              "-t", _cluster_id(), "-c", str(settings)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -130,13 +129,19 @@ class KafkaServer:
         )  # fmt: skip
         if formatted.returncode != 0:
             raise ServerFailedError(f"Kafka can't format {folder}: {formatted.stdout}{formatted.stderr}")
+        return self._process_in(folder)
+
+    def _process_in(self, folder: Path) -> ManagedProcess:
         return ManagedProcess(
             "kafka",
-            [*command, "kafka.Kafka", str(settings)],
+            [*self._command(folder), "kafka.Kafka", str(folder / "server.properties")],
             ready=lambda: _answers(self.port),
             output=folder / "kafka.log",
             timeout_seconds=90,
         )
+
+    def _command(self, folder: Path) -> list[str]:
+        return [self._java, *_JAVA_OPTIONS, f"-Dkafka.logs.dir={folder}", "-cp", self._classpath]
 
     def _properties(self, folder: Path) -> dict[str, str]:
         controller = free_port()

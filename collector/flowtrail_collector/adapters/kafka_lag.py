@@ -40,6 +40,8 @@ logger = logging.getLogger("flowtrail_collector.lag")
 
 # Longer than any cycle waits: an answer that comes late is still taken, instead of asking again and again.
 _REQUEST_SECONDS = 60.0
+# Listing asks every broker, and waits for one that is gone: groups that are new must not wait as long.
+_LISTING_SECONDS = 15.0
 # Enough to keep broker and client busy; the answers of all groups at once would take tens of megabytes.
 _IN_FLIGHT = 64
 _COORDINATOR_PATIENCE_SECONDS = 0.25
@@ -70,9 +72,11 @@ class KafkaLagSource:
 
     def groups(self, deadline: float) -> GroupList:
         """List all groups."""
+        late = self._listing is not None
         if self._listing is None:
-            self._listing = self._admin.list_consumer_groups(request_timeout=_REQUEST_SECONDS)
-        if not wait((self._listing,), _left(deadline)).done:
+            self._listing = self._admin.list_consumer_groups(request_timeout=_LISTING_SECONDS)
+        # What was late before is looked at and not waited for: the rest of the collection needs the time.
+        if not wait((self._listing,), 0 if late else _left(deadline)).done:
             return GroupList([], [Failure("cluster", "groups", "listing groups takes too long")])
         listing, self._listing = self._listing, None
         error = listing.exception()
@@ -114,12 +118,14 @@ class KafkaLagSource:
         waiting = deque(groups)
         active: deque[str] = deque()
         parked: list[str] = []
+        # Who didn't answer the last time isn't waited for again.
+        late = set(self._committing)
         while waiting or active:
             while waiting and len(active) < _IN_FLIGHT:
                 active.append(waiting.popleft())
                 self._ask_commits(active[-1])
             group = active.popleft()
-            patience = min(_left(deadline), _COORDINATOR_PATIENCE_SECONDS)
+            patience = 0 if group in late else min(_left(deadline), _COORDINATOR_PATIENCE_SECONDS)
             if self._is_there(group, patience):
                 yield group, self._committed(group)
                 continue
@@ -128,7 +134,7 @@ class KafkaLagSource:
             parked += [name for name in active if not self._committing[name].done()]
             active = deque(name for name in active if self._committing[name].done())
         for group in parked:
-            if self._is_there(group, _left(deadline)):
+            if self._is_there(group, 0 if group in late else _left(deadline)):
                 yield group, self._committed(group)
             else:
                 yield group, Failure("group", group, "its coordinator takes too long")

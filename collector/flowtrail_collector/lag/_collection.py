@@ -20,6 +20,10 @@ __all__ = ["LagCollection"]
 
 T = TypeVar("T")
 _DESCRIBED_AT_ONCE = 100
+# What a collection waits for one after the other, as shares of its patience: whoever is slow leaves time for
+# those who come after it.
+_LISTING_SHARE, _COMMITS_SHARE = 0.25, 0.75
+_COORDINATORS = "__consumer_offsets"
 
 
 class LagCollection:
@@ -64,14 +68,15 @@ class LagCollection:
         Raises:
             ServiceUnreachableError: no broker answered at all.
         """
-        deadline = time.monotonic() + self._settings.patience_seconds
+        began, patience = time.monotonic(), self._settings.patience_seconds
+        deadline = began + patience
         failures, self._slow_failures = self._slow_failures, []
-        listed = self._source.groups(deadline)
+        listed = self._source.groups(began + _LISTING_SHARE * patience)
         failures += listed.failures
-        self._read_topics(deadline, failures)
+        all_there = self._read_topics(deadline, failures)
         now = self._present()
-        self.groups.update(listed.groups, now, complete=not listed.failures)
-        self._read_commits(deadline, failures)
+        self.groups.update(listed.groups, now, complete=all_there and not listed.failures)
+        self._read_commits(began + _COMMITS_SHARE * patience, failures)
         self._take_timestamps()
         # Only now: a commit that is newer than the end offset it is held against makes lag negative.
         self._read_ends(deadline, failures)
@@ -118,7 +123,12 @@ class LagCollection:
         self._now = max(self._now, self._clock())
         return self._now
 
-    def _read_topics(self, deadline: float, failures: list[Failure]) -> None:
+    def _read_topics(self, deadline: float, failures: list[Failure]) -> bool:
+        """Read partitions and leaders.
+
+        Returns:
+            Whether every group has a coordinator: those that lack one aren't listed, and haven't gone.
+        """
         topics = self._source.topics(deadline)
         failures += [failure for failure in topics.failures if self._is_wanted(failure.name)]
         leaders = {name: numbers for name, numbers in topics.leaders.items() if self._is_wanted(name)}
@@ -128,6 +138,7 @@ class LagCollection:
                 leaders.setdefault(failure.name, self.topics.leaders[failure.name])
         self.topics = Topics(leaders)
         self.table.set_topics({name: list(numbers) for name, numbers in leaders.items()}, self._present())
+        return -1 not in topics.leaders.get(_COORDINATORS, {}).values()
 
     def _is_wanted(self, topic: str) -> bool:
         if self._wanted is not None:
@@ -196,7 +207,7 @@ class LagCollection:
                 for pair, (offset, _) in answer.offsets.items():
                     if (i := self.table.index.get(pair)) is not None:
                         self.table.earliest[i] = offset
-        groups = self.groups.with_commits()
+        groups = [name for name in self.groups.with_commits() if self._answers(name)]
         described, self._members_turn = _turn(groups, self._members_turn, share)
         unknown = [record.info.name for record in self.groups if record.fresh and record.members is None]
         described = list(dict.fromkeys(described + unknown[:_DESCRIBED_AT_ONCE]))
@@ -204,6 +215,10 @@ class LagCollection:
             record = self.groups.get(name)
             if record is not None:
                 record.members = members
+
+    def _answers(self, group: str) -> bool:
+        record = self.groups.get(group)
+        return record is not None and record.fresh
 
     def _measure(self, now: float) -> list[GroupReading]:
         keep = self._settings.keep_failing_seconds

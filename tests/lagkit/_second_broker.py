@@ -1,0 +1,48 @@
+"""A second broker beside a `KafkaServer`, so that one of two can go away."""
+
+from pathlib import Path
+
+from servers import KafkaServer, ManagedProcess
+
+
+class SecondBroker(KafkaServer):
+    """Node 2 of another server's cluster; that one has to be running.
+
+    Args:
+        folder: where its files go.
+        first: the server that holds the controller.
+    """
+
+    def __init__(self, folder: Path, first: KafkaServer) -> None:
+        super().__init__(folder)
+        self._first = first
+
+    def _properties(self, folder: Path) -> dict[str, str]:
+        theirs = _read(self._settings_of_first())
+        address = f"PLAINTEXT://127.0.0.1:{self.port}"
+        return {
+            **super()._properties(folder),
+            "process.roles": "broker",
+            "node.id": "2",
+            "controller.quorum.bootstrap.servers": theirs["controller.quorum.bootstrap.servers"],
+            "listeners": address,
+            "advertised.listeners": address,
+        }
+
+    def _prepare(self, folder: Path) -> ManagedProcess:
+        data = folder / "data"
+        data.mkdir(parents=True)
+        cluster = _read(self._settings_of_first().parent / "data" / "meta.properties")["cluster.id"]
+        # What formatting would write; Kafka's tool takes a JVM of its own for it.
+        (data / "meta.properties").write_text(f"version=1\ncluster.id={cluster}\nnode.id=2\n")
+        settings = folder / "server.properties"
+        settings.write_text("".join(f"{k}={v}\n" for k, v in self._properties(folder).items()))
+        return self._process_in(folder)
+
+    def _settings_of_first(self) -> Path:
+        return max(self._first._folder.glob("try-*/server.properties"))
+
+
+def _read(properties: Path) -> dict[str, str]:
+    lines = [line for line in properties.read_text().splitlines() if "=" in line and line[0] != "#"]
+    return dict(line.split("=", 1) for line in lines)
