@@ -1,0 +1,43 @@
+"""docs/lag.md names every lag metric, status and setting."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flowtrail_collector.cli._lag_options import lag_options
+from flowtrail_collector.domain.lag import Status
+from flowtrail_collector.metrics.lag import CycleFigures, LagPage
+from lagkit import SimulatedCluster, Watch
+
+DOCS = (Path(__file__).parents[3] / "docs" / "lag.md").read_text(encoding="utf-8")
+FIGURES = CycleFigures(1_700_000_000.0, 0.25, 3, 2, 4, {"group": 1}, {"group": 0})
+
+
+def exported() -> list[str]:
+    cluster = SimulatedCluster()
+    cluster.topic("orders")
+    cluster.produce("orders", count=5)
+    cluster.commit("billing", "orders", 0, 2)
+    watch = Watch(cluster)
+    watch.run(10)
+    page = LagPage(compat=["kafka_exporter"])
+    page.publish(list(watch.readings.values()), watch.collection.table, FIGURES)
+    return re.findall(r"^# TYPE (\S+)", page.text(openmetrics=False).decode(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", exported())
+def test_every_metric_is_documented(name: str) -> None:
+    compat_sum = name in ("kafka_consumergroup_lag_sum", "kafka_consumergroup_current_offset_sum")
+    assert f"`{name}`" in DOCS or (compat_sum and "their `_sum`s" in DOCS)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_is_documented(status: Status) -> None:
+    assert f"| {status.value} | `{status.name.lower()}` |" in DOCS
+
+
+def test_every_option_is_documented() -> None:
+    for option in lag_options(duration=None):  # type: ignore[arg-type]
+        (parameter,) = option(lambda: None).__click_params__
+        assert parameter.opts[0] in DOCS
