@@ -143,6 +143,24 @@ class StoreContract:
         assert {topic for topic, _ in store.positions()} == {"a", "c"}
         assert store.topic_ids() == {"a": "1", "b": "2", "c": "1"}
 
+    def test_pending_dead_letters_go_with_their_topic(self, store):
+        store.remember_topic_ids({LETTER.topic: "1"})
+        with store.unit() as unit:
+            unit.add_dead_letters([LETTER])
+        store.forget_topics({LETTER.topic: "1"})
+        assert store.pending_dead_letters() == []
+
+    def test_dead_letters_of_a_topic_made_anew_dont_hide_the_new_ones(self, store):
+        topic = LETTER.topic
+        store.remember_topic_ids({topic: "1"})
+        with store.unit() as unit:
+            unit.add_dead_letters([LETTER])
+        store.remember_topic_ids({topic: "2"})
+        assert store.pending_dead_letters() == []
+        with store.unit() as unit:
+            unit.add_dead_letters([LETTER._replace(timestamp_ms=9_000)])
+        assert [row[-1] for row in store.pending_dead_letters()] == [9_000]
+
     def test_all_or_nothing(self, store):
         def fill(unit):
             unit.advance([Advance("orders", 0, None, 10, 1_000)])

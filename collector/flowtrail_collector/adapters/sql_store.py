@@ -55,6 +55,8 @@ class SqlStore:
             gone = [(topic,) for topic, identity in ids.items() if known.get(topic) == identity]
             for table in ("positions", "topics"):
                 connection.executemany(f"DELETE FROM {table} WHERE topic = ?", gone)  # noqa: S608 - our own names
+            # They went with their topic. Should it be read anew after all, the pending ones are so again.
+            connection.executemany("DELETE FROM dead_letters WHERE topic = ? AND state = 'pending'", gone)
 
     def topic_ids(self) -> dict[str, str]:
         """See `Store.topic_ids`."""
@@ -63,10 +65,12 @@ class SqlStore:
     def remember_topic_ids(self, ids: Mapping[str, str]) -> None:
         """See `Store.remember_topic_ids`."""
         with self._database.transaction() as connection:
-            connection.executemany(
-                "DELETE FROM positions WHERE topic = ? AND topic IN (SELECT topic FROM topics WHERE id != ?)",
-                list(ids.items()),
-            )
+            for table in ("positions", "dead_letters"):
+                # Other records stand at the same offsets now: what was known of the old ones would hide them.
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE topic = ? AND topic IN (SELECT topic FROM topics WHERE id != ?)",  # noqa: S608
+                    list(ids.items()),
+                )
             connection.executemany(_REMEMBER_TOPIC, list(ids.items()))
 
     def saga_figures(self) -> SagaFigures:
