@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
 from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
 from flowtrail_collector.adapters.otlp_metrics import OtlpMetricsPush, headers_of
+from flowtrail_collector.adapters.otlp_saga_traces import OtlpSagaTraces
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_retention import SqlPruner
 from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
@@ -39,10 +40,12 @@ from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
 from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
 from flowtrail_collector.metrics.redrive import RedriveMetrics
+from flowtrail_collector.metrics.saga_exemplars import SagaExemplars
 from flowtrail_collector.metrics.sagas import SagaMetrics
 from flowtrail_collector.metrics.spans import SpanMetrics
 from flowtrail_collector.metrics.topology import TopologyMetrics
 from flowtrail_collector.otlp import SpanQueue
+from flowtrail_collector.ports.store import SagaRecord
 from flowtrail_collector.redrive import RedriveDesk, Redriver
 from flowtrail_collector.retention import RetentionKeeper
 from flowtrail_collector.supervisor import Part, Supervisor
@@ -127,7 +130,16 @@ def build_collector(config: CollectorConfig) -> Collector:
         keep_at_most=config.spans.max_spans,
     )
     topology = SqliteTopology(database)
-    sweeper = Sweeper(store, flows, interval_seconds=config.sweep_interval_seconds)
+    reads = SqliteTrailReads(database, flows)
+    exemplars = SagaExemplars(reads.events_by_correlation)
+    saga_traces = _saga_traces(config, flows, reads)
+
+    def on_ended(sagas: Sequence[SagaRecord]) -> None:
+        exemplars.ended(sagas)
+        for part in saga_traces:
+            part.ended(sagas)
+
+    sweeper = Sweeper(store, flows, interval_seconds=config.sweep_interval_seconds, on_ended=on_ended)
 
     def on_error(part: str, error: Exception) -> None:
         figures.count_error(part)
@@ -147,14 +159,12 @@ def build_collector(config: CollectorConfig) -> Collector:
         while_leading(part, leading) for part in (sweeper, TopologyKeeper(topology), retention, redriver)
     ]
     rates = EdgeRates(topology.edges)
-    parts: list[Part] = [queue, tail, *for_all, lag, rates]
-    reads = SqliteTrailReads(database, flows)
-
+    parts: list[Part] = [queue, tail, *for_all, lag, rates, *saga_traces]
     finder = TrailFinder(
         reads, spans, FlowTypes(flows.compensating, flows.types), progress_of=lag.view.progress
     )
     sources: list[MetricSource | RenderedSource] = [
-        leader_only(SagaMetrics(store, flows, lag.view.progress), leading),
+        leader_only(SagaMetrics(store, flows, lag.view.progress, exemplar_of=exemplars.of), leading),
         leader_only(DeadLetterMetrics(store, tail.dead_letter_depths), leading),
         leader_only(RedriveMetrics(redrives), leading),
         leader_only(lag.metrics, leading),
@@ -275,6 +285,15 @@ def _lag_settings(config: CollectorConfig) -> LagSettings:
         window_seconds=config.lag.window_seconds,
         probes=config.lag.probes,
     )
+
+
+def _saga_traces(config: CollectorConfig, flows: Flows, reads: SqliteTrailReads) -> list[OtlpSagaTraces]:
+    if not config.spans.saga_traces_endpoint:
+        return []
+    headers = headers_of(os.environ, "TRACES")
+    return [
+        OtlpSagaTraces(config.spans.saga_traces_endpoint, flows, reads.events_by_correlation, headers=headers)
+    ]
 
 
 def _metrics_push(config: CollectorConfig, exposition: Exposition) -> list[Part]:

@@ -211,12 +211,14 @@ class SpanConfig:
         queue_spans: Spans that may wait for the store; beyond them requests are told to come back (429).
         retention_seconds: How long spans are kept.
         max_spans: How many spans are kept; the oldest go first.
+        saga_traces_endpoint: OTLP/HTTP receiver that every ended saga is sent to as a trace; empty for none.
     """
 
     max_body_bytes: int = 16 * 1024 * 1024
     queue_spans: int = 50_000
     retention_seconds: float = 7 * 86400.0
     max_spans: int = 20_000_000
+    saga_traces_endpoint: str = ""
 
     def validate(self) -> None:
         """Check the section.

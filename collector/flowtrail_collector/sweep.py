@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.domain.sagas import Outcome
 from flowtrail_collector.ports.store import SagaRecord, Store
 from flowtrail_collector.saga_state import CountKey, settle
 
@@ -26,15 +28,24 @@ class Sweeper:
         store: Where state is kept.
         flows: What to follow.
         interval_seconds: Time between two sweeps.
+        on_ended: Told of the instances that have ended, once that is stored.
     """
 
     name = "sweep"
     problem: str | None = None
 
-    def __init__(self, store: Store, flows: Flows, *, interval_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        flows: Flows,
+        *,
+        interval_seconds: float = 1.0,
+        on_ended: Callable[[Sequence[SagaRecord]], None] = lambda sagas: None,
+    ) -> None:
         self._store = store
         self._flows = flows
         self._interval_seconds = interval_seconds
+        self._on_ended = on_ended
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop."""
@@ -62,12 +73,15 @@ class Sweeper:
         counts: Counter[CountKey] = Counter()
         with self._store.unit() as unit:
             due = unit.due_sagas(until_ms, _PER_TRANSACTION)
+            were_open = [saga for saga in due if saga.outcome is Outcome.OPEN]
             for saga in due:
                 self._settle(saga, until_ms, counts)
             if due:
                 unit.save_sagas(due)
             if counts:
                 unit.count(counts)
+        if ended := [saga for saga in were_open if saga.outcome is not Outcome.OPEN]:
+            self._on_ended(ended)
         return len(due)
 
     def _settle(self, saga: SagaRecord, until_ms: int, counts: Counter[CountKey]) -> None:

@@ -197,9 +197,11 @@ class OtlpMetricsPush:
             )
 
 
-def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """The headers that OpenTelemetry's standard variables ask for: those of metrics, else those of all."""
-    text = environ.get("OTEL_EXPORTER_OTLP_METRICS_HEADERS") or environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+def headers_of(environ: Mapping[str, str], signal: str = "METRICS") -> dict[str, str]:
+    """The headers that OpenTelemetry's standard variables ask for: those of a signal, else those of all."""
+    text = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_HEADERS") or environ.get(
+        "OTEL_EXPORTER_OTLP_HEADERS", ""
+    )
     return dict(parse_env_headers(text, liberal=True))
 
 

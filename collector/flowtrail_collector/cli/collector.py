@@ -167,6 +167,13 @@ _OPTIONS = (
         help="A dashboard that trails link to; {from}, {to}, {trace_id} and {id} are filled in.",
     ),
     click.option(
+        "--saga-traces-endpoint",
+        envvar="FLOWTRAIL_SAGA_TRACES_ENDPOINT",
+        show_envvar=True,
+        default="",
+        help="OTLP/HTTP receiver (Jaeger, say) that every ended saga is sent to as a trace of its own.",
+    ),
+    click.option(
         "--lag-interval",
         envvar="FLOWTRAIL_LAG_INTERVAL",
         show_envvar=True,
@@ -295,7 +302,10 @@ def _config(options: dict[str, Any]) -> CollectorConfig:
         flows=options["flows"],
         store=options["store"],
         web=_web(options),
-        spans=SpanConfig(retention_seconds=options["span_retention"]),
+        spans=SpanConfig(
+            retention_seconds=options["span_retention"],
+            saga_traces_endpoint=options["saga_traces_endpoint"],
+        ),
         lag_interval_seconds=options["lag_interval"],
         sweep_interval_seconds=options["sweep_interval"],
         compat=options["compat"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -12,6 +13,7 @@ from prometheus_client.metrics_core import (
     HistogramMetricFamily,
     Metric,
 )
+from prometheus_client.samples import Exemplar
 
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome
@@ -39,6 +41,8 @@ _OPEN_KINDS = {
         "Cancelled instances with a step not undone yet.",
     ),
 }
+ExemplarOf = Callable[[tuple[str, ...], str], Exemplar | None]
+"""The exemplar of a bucket, by label values and upper bound."""
 Counts = Mapping[tuple[str, tuple[str, ...]], float]
 
 
@@ -49,6 +53,7 @@ class SagaMetrics:
         store: Where counters and instances are.
         flows: Their series are there from the start, at 0.
         progress_of: How a consumer group is, to tell why instances are stuck.
+        exemplar_of: A trace for each bucket of the instances' durations (in OpenMetrics).
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -58,11 +63,13 @@ class SagaMetrics:
         flows: Flows,
         progress_of: GroupProgressOf = lambda group: None,
         *,
+        exemplar_of: ExemplarOf = lambda labels, bound: None,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._flows = flows
         self._progress_of = progress_of
+        self._exemplar_of = exemplar_of
         self._time_seconds = time_seconds
 
     def families(self) -> Iterable[Metric]:
@@ -78,7 +85,13 @@ class SagaMetrics:
         yield self._breaches(figures.counts)
         yield from self._open(figures, flows)
         yield self._stuck(figures)
-        yield _histogram("saga_duration_seconds", "From start to end.", ["flow", "outcome"], figures.counts)
+        yield _histogram(
+            "saga_duration_seconds",
+            "From start to end.",
+            ["flow", "outcome"],
+            figures.counts,
+            self._exemplar_of,
+        )
         yield _histogram(
             "saga_step_duration_seconds", "From a step's turn to its end.", ["flow", "step"], figures.counts
         )
@@ -155,7 +168,13 @@ class SagaMetrics:
         yield oldest
 
 
-def _histogram(name: str, text: str, labels: list[str], counts: Counts) -> Metric:
+def _histogram(
+    name: str,
+    text: str,
+    labels: list[str],
+    counts: Counts,
+    exemplar_of: ExemplarOf = lambda labels, bound: None,
+) -> Metric:
     family = HistogramMetricFamily(f"flowtrail_{name}", text, labels=labels)
     buckets: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
     for (counter, values), value in counts.items():
@@ -163,9 +182,10 @@ def _histogram(name: str, text: str, labels: list[str], counts: Counts) -> Metri
             buckets[values[:-1]][values[-1]] = value
     for values, found in sorted(buckets.items()):
         total = 0.0
-        cumulative: list[tuple[str, float]] = []
+        cumulative: list[Any] = []
         for bound in (*map(str, DURATION_BUCKETS_SECONDS), "+Inf"):
             total += found.get(bound, 0)
-            cumulative.append((bound, total))
+            exemplar = exemplar_of(values, bound)
+            cumulative.append((bound, total) if exemplar is None else (bound, total, exemplar))
         family.add_metric(values, cumulative, counts.get((f"{name}_sum", values), 0))
     return family

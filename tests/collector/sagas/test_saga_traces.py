@@ -1,0 +1,126 @@
+"""Ended sagas as OTLP traces, and as exemplars."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from flowtrail_collector.adapters.otlp_saga_traces import OtlpSagaTraces
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
+from flowtrail_collector.event_reader import Incoming
+from flowtrail_collector.flowfile import load_flows
+from flowtrail_collector.ingest import Ingest
+from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.metrics.saga_exemplars import SagaExemplars
+from flowtrail_collector.metrics.sagas import SagaMetrics
+from flowtrail_collector.otlp import from_protobuf
+from flowtrail_collector.ports.store import Advance
+from flowtrail_collector.sweep import Sweeper
+from trailkit.site import FLOWS
+
+START_MS = 1_700_000_000_000
+
+
+def event(offset, event_type, cause=None, order="order-1"):
+    texts = {
+        "ce_id": f"{order}-{event_type}",
+        "ce_type": event_type,
+        "ce_source": "/x",
+        "ce_subject": order,
+        "ce_correlationid": f"flow-{order}",
+        **({"ce_causationid": f"{order}-{cause}"} if cause else {}),
+        "traceparent": f"00-{'a' * 31}{offset}-{'b' * 15}{offset}-01",
+    }
+    headers = [(name, text.encode()) for name, text in texts.items()]
+    return Incoming("t", 0, offset, START_MS + offset * 100, None, headers)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Ends two sagas, one completed and one that never went on; gives what has to be known of it."""
+    database = Database(tmp_path / "store.sqlite")
+    flows, store = load_flows(FLOWS), SqliteStore(database)
+    reads = SqliteTrailReads(database, flows)
+    sent, answers = [], []
+
+    def receive(request):
+        status = answers.pop(0) if answers else 200
+        if status == 200:
+            sent.extend(from_protobuf(request.content).spans)
+            ExportTraceServiceRequest.FromString(request.content)
+        return httpx.Response(status)
+
+    traces = OtlpSagaTraces(
+        "http://jaeger", flows, reads.events_by_correlation, transport=httpx.MockTransport(receive)
+    )
+    exemplars = SagaExemplars(reads.events_by_correlation)
+    ended = []
+
+    def on_ended(sagas):
+        ended.extend(sagas)
+        exemplars.ended(sagas)
+        traces.ended(sagas)
+
+    records = [
+        event(0, "OrderPlaced"),
+        event(1, "StockReserved", "OrderPlaced"),
+        event(2, "PaymentCompleted", "StockReserved"),
+        event(3, "OrderConfirmed", "PaymentCompleted"),
+        event(4, "OrderShipped", "OrderConfirmed"),
+        event(5, "OrderPlaced", order="order-2"),
+    ]
+    Ingest(store, flows).apply(records, [Advance("t", 0, None, 6, START_MS + 3 * 86_400_000)])
+    Sweeper(store, flows, on_ended=on_ended).sweep()
+    yield traces, sent, answers, ended, SagaMetrics(store, flows, exemplar_of=exemplars.of)
+    database.close()
+
+
+def test_an_ended_saga_is_a_trace_with_a_span_per_step(parts):
+    traces, sent, _, ended, _ = parts
+    assert sorted(saga.outcome.value for saga in ended) == ["completed", "timed_out"]
+    assert traces.send()
+    by_trace = {}
+    for span in sent:
+        by_trace.setdefault(span.trace_id, []).append(span)
+    assert len(by_trace) == 2
+    completed = next(spans for spans in by_trace.values() if len(spans) == 5)
+    (root,) = [span for span in completed if span.parent_span_id is None]
+    assert (root.name, root.attributes["flowtrail.outcome"]) == ("order-fulfilment", "completed")
+    assert (root.end_ns - root.start_ns) == 400_000_000
+    steps = {span.name: span for span in completed if span.parent_span_id == root.span_id}
+    assert list(steps) == ["reserve-stock", "charge", "confirm", "ship"]
+    assert steps["charge"].links[0].span_id == "b" * 15 + "2"
+    assert {span.attributes["flowtrail.outcome"] for span in steps.values()} == {"done"}
+
+
+def test_a_step_that_never_ended_is_an_error(parts):
+    traces, sent, _, _, _ = parts
+    traces.send()
+    late = [span for span in sent if span.name == "reserve-stock" and span.status.name == "ERROR"]
+    assert [span.status_message for span in late] == ["never ended"]
+    assert [item.name for item in late[0].events] == ["deadline missed"]
+
+
+def test_a_receiver_that_is_away_gets_them_later_and_the_same(parts):
+    traces, sent, answers, ended, _ = parts
+    answers.append(503)
+    assert not traces.send()
+    assert sent == []
+    assert traces.send()
+    first = {(span.trace_id, span.span_id) for span in sent}
+    traces.ended(ended)
+    traces.send()
+    assert {(span.trace_id, span.span_id) for span in sent} == first
+    assert traces.problem is None
+
+
+def test_durations_carry_a_trace_in_openmetrics(parts):
+    *_, metrics = parts
+    page = b"".join(Exposition([metrics], on_error=lambda part, error: None).page(openmetrics=True).chunks())
+    lines = [line for line in page.decode().splitlines() if "trace_id" in line]
+    assert any('outcome="completed"' in line and f'trace_id="{"a" * 31}4"' in line for line in lines)
+    text = b"".join(Exposition([metrics], on_error=lambda part, error: None).page().chunks())
+    assert b"trace_id" not in text
