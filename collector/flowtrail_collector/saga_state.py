@@ -51,11 +51,19 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
         known_ms = watermark_ms - SETTLE_MS  # earlier than this, nothing new will show
         outcome, ended_ms = _end(flow, saga.started_ms, progress)
         if ended_ms is not None and ended_ms < known_ms:
-            _count_breaches(flow, saga, progress, ended_ms, counts)
-            _finish(flow, saga, progress, outcome, ended_ms, counts)
+            then = _as_of(flow, saga, progress, ended_ms)
+            _count_breaches(flow, saga, then, ended_ms, counts)
+            _finish(flow, saga, then, outcome, ended_ms, counts)
         else:
-            _count_breaches(flow, saga, progress, known_ms, counts)
+            _count_breaches(flow, saga, _as_of(flow, saga, progress, known_ms), known_ms, counts)
     _look_again(flow, saga, progress)
+
+
+def _as_of(flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int) -> Progress:
+    """How an instance stood at a moment: what came later may, or may not, have been read yet."""
+    if all(mark[0] <= until_ms for mark in saga.events.values()):
+        return progress
+    return assess(flow, {unique: mark for unique, mark in saga.events.items() if mark[0] <= until_ms})
 
 
 def _end(flow: Flow, started_ms: int, progress: Progress) -> tuple[Outcome, int | None]:
