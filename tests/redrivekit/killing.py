@@ -55,9 +55,10 @@ class KilledRedrive:
     Args:
         bootstrap_servers: The broker.
         folder: For the store and the log.
+        store: Another store than a file in the folder.
     """
 
-    def __init__(self, bootstrap_servers: str, folder: Path) -> None:
+    def __init__(self, bootstrap_servers: str, folder: Path, store: str | None = None) -> None:
         self.bootstrap_servers = bootstrap_servers
         stem = f"redrive-{uuid.uuid4().hex[:8]}"
         self.source, self.dlq = f"{stem}.orders", f"{stem}.orders.billing.dlq"
@@ -66,7 +67,7 @@ class KilledRedrive:
             "collector",
             [
                 sys.executable, "-m", "flowtrail_collector", "collector", "run",
-                "--bootstrap-servers", bootstrap_servers, "--store", str(folder / "store.sqlite"),
+                "--bootstrap-servers", bootstrap_servers, "--store", store or str(folder / "store.sqlite"),
                 "--listen", self.url.removeprefix("http://"), "--topics", f"{stem}\\.nothing-else",
                 "--dead-letter-topics", f"{stem}\\..*\\.dlq", "--log-level", "info",
             ],

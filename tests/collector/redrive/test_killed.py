@@ -37,6 +37,20 @@ def test_everything_arrives_and_of_each_kill_at_most_a_batch_twice(killed):
     assert killed.pending() == 0
 
 
+@pytest.mark.skipif(not FULL, reason="FLOWTRAIL_FULL runs it on PostgreSQL as well")
+def test_the_same_on_postgresql(kafka, postgres, tmp_path):
+    killed = KilledRedrive(kafka, tmp_path, postgres)
+    killed.collector.start()
+    try:
+        killed.bury(20_000)
+        outcome = killed.run(20_000, KILLS)
+        assert outcome.arrived.keys() == set(range(20_000))
+        assert outcome.arrived.total() - 20_000 <= KILLS * BATCH
+        assert outcome.job["redriven"] == 20_000
+    finally:
+        killed.collector.kill()
+
+
 def test_one_that_keeps_failing_ends_in_quarantine(killed):
     for replays in range(4):
         # a consumer gives it up again each time, with the count of replays that it brought along
