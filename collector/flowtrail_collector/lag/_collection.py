@@ -207,18 +207,19 @@ class LagCollection:
                 for pair, (offset, _) in answer.offsets.items():
                     if (i := self.table.index.get(pair)) is not None:
                         self.table.earliest[i] = offset
-        groups = [name for name in self.groups.with_commits() if self._answers(name)]
+        groups = [name for name in self.groups.with_commits() if self._can_be_described(name)]
         described, self._members_turn = _turn(groups, self._members_turn, share)
-        unknown = [record.info.name for record in self.groups if record.fresh and record.members is None]
+        unknown = [name for name in groups if (record := self.groups.get(name)) and record.members is None]
         described = list(dict.fromkeys(described + unknown[:_DESCRIBED_AT_ONCE]))
         for name, members in self._source.members(described, deadline).items():
             record = self.groups.get(name)
             if record is not None:
                 record.members = members
 
-    def _answers(self, group: str) -> bool:
+    def _can_be_described(self, group: str) -> bool:
+        # Asked about a streams group as if it were a consumer group, brokers say that it has no members.
         record = self.groups.get(group)
-        return record is not None and record.fresh
+        return record is not None and record.fresh and record.info.type != "streams"
 
     def _measure(self, now: float) -> list[GroupReading]:
         keep = self._settings.keep_failing_seconds

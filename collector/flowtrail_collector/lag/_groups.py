@@ -12,8 +12,8 @@ from flowtrail_collector.ports.lag import Failure, GroupInfo, MemberInfo
 
 __all__ = ["GroupRecord", "GroupRegistry"]
 
-# Share and streams groups keep their progress elsewhere: they are listed, their lag isn't known here.
-_WITH_COMMITS = ("classic", "consumer")
+# Share groups keep their progress elsewhere: they are listed, their lag isn't known here.
+_WITH_COMMITS = ("classic", "consumer", "streams")
 
 
 @dataclass(slots=True)

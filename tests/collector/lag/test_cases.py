@@ -267,16 +267,28 @@ def test_a_member_without_commits_is_shown_without_lag(cluster: SimulatedCluster
     assert (watch.readings["billing"].uncommitted, watch.readings["billing"].members) == (1, 1)
 
 
-@pytest.mark.parametrize("kind", ["share", "streams"])
-def test_groups_that_keep_progress_elsewhere_are_listed_without_lag(
-    cluster: SimulatedCluster, kind: str
+def test_a_streams_group_commits_as_others_do_and_its_members_are_not_known(
+    cluster: SimulatedCluster,
+) -> None:
+    cluster.produce("orders", count=5)
+    cluster.commit("totals", "orders", 0, 2)
+    cluster.consumers["totals"].type = "streams"
+    watch = Watch(cluster)
+    watch.collect()
+    reading = watch.collect()["totals"]
+
+    assert (reading.type, reading.sum_lag, reading.members) == ("streams", 3, None)
+
+
+def test_a_share_group_keeps_its_progress_elsewhere_and_is_listed_without_lag(
+    cluster: SimulatedCluster,
 ) -> None:
     cluster.commit("pool", "orders", 0, 0)
-    cluster.consumers["pool"].type = kind
+    cluster.consumers["pool"].type = "share"
     watch = Watch(cluster)
     reading = watch.collect()["pool"]
 
-    assert (reading.type, reading.state) == (kind, "stable")
+    assert (reading.type, reading.state) == ("share", "stable")
     assert (reading.sum_lag, reading.max_seconds, list(reading.pairs), reading.status) == (
         None,
         None,

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -16,7 +17,14 @@ from kafka import KafkaConsumer
 from kafka import TopicPartition as Place
 from kafka.admin import KafkaAdminClient, NewTopic
 from kio.schema.share_group_heartbeat.v1.request import ShareGroupHeartbeatRequest
+from kio.schema.streams_group_heartbeat.v0.request import (
+    StreamsGroupHeartbeatRequest,
+    Subtopology,
+    Topology,
+)
+from kio.schema.types import GroupId, TopicName
 from kio.serial import entity_writer
+from kio.static.primitive import i32, i32Timedelta
 
 from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
 from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
@@ -242,7 +250,13 @@ def test_a_compacted_topic_and_one_cut_by_retention(
 def test_every_type_of_group_is_listed(
     kafka_server: Callable[..., KafkaServer], made: Callable[[str], Cluster]
 ) -> None:
-    kafka = kafka_server()
+    kafka = kafka_server(
+        {
+            "group.coordinator.rebalance.protocols": "classic,consumer,share,streams",
+            "unstable.api.versions.enable": "true",
+            "unstable.feature.versions.enable": "true",
+        }
+    )
     cluster = made(kafka.bootstrap_servers)
     cluster.topic("orders", 2)
     cluster.produce("orders", 5)
@@ -257,8 +271,11 @@ def test_every_type_of_group_is_listed(
         members.append(consumer)
     wait_until(lambda: [c.poll(0.1) or len(c.assignment()) for c in members] == [2, 2])
     members[0].commit(offsets=[TopicPartition("orders", 0, 5)], asynchronous=False)
-    cluster.admin.update_features({"share.version": (1, 1)})
+    cluster.admin.update_features({"share.version": (1, 1), "streams.version": (1, 1)})
     join_share_group(kafka.bootstrap_servers, "pool", "orders")
+    join_streams_group(kafka.bootstrap_servers, "totals", "orders", "member")
+    join_streams_group(kafka.bootstrap_servers, "totals", "orders", "member", leave=True)
+    cluster.commit("totals", "orders", 1)
     with watched(kafka.bootstrap_servers) as it:
         wait_until(lambda: "pool" in {r.group for r in it.poller.collect()})
         it.settle()  # members are read after a collection, for the next one
@@ -268,7 +285,10 @@ def test_every_type_of_group_is_listed(
             "classic": ("classic", "stable", 1, 1),
             "consumer": ("consumer", "stable", 1, 2),
             "pool": ("share", "stable", None, None),
+            "totals": ("streams", "empty", None, None),
         }
+        # A streams group commits as others do, a share group doesn't.
+        assert it.pairs("totals")[Place("orders", 0)][0] == 4
         pool = it.poller.view.reading("pool")
         assert pool is not None
         assert (pool.sum_lag, pool.status) == (None, None)
@@ -280,26 +300,50 @@ def test_every_type_of_group_is_listed(
 def join_share_group(bootstrap: str, group: str, topic: str) -> None:
     """One heartbeat of the share group protocol (KIP-932), which no Python client speaks."""
     request = ShareGroupHeartbeatRequest(
-        group_id=group,  # type: ignore[arg-type]
+        group_id=GroupId(group),
         member_id=str(uuid.uuid4()),
-        member_epoch=0,  # type: ignore[arg-type]
-        subscribed_topic_names=(topic,),  # type: ignore[arg-type]
+        member_epoch=i32(0),
+        subscribed_topic_names=(TopicName(topic),),
     )
+    heartbeat(bootstrap, ShareGroupHeartbeatRequest, request, 76, 1)
+
+
+def join_streams_group(bootstrap: str, group: str, topic: str, member: str, *, leave: bool = False) -> None:
+    """One heartbeat of the streams group protocol (KIP-1071), which no Python client speaks."""
+    reads = Subtopology(
+        subtopology_id="0", source_topics=(TopicName(topic),), state_changelog_topics=(),
+        repartition_source_topics=(), copartition_groups=(),
+    )  # fmt: skip
+    none = None if leave else ()
+    request = StreamsGroupHeartbeatRequest(
+        group_id=GroupId(group), member_id=member, member_epoch=i32(-1 if leave else 0),
+        endpoint_information_epoch=i32(0), process_id=None if leave else member,
+        rebalance_timeout=i32Timedelta.parse(timedelta(seconds=-0.001 if leave else 10)),
+        topology=None if leave else Topology(epoch=i32(0), subtopologies=(reads,)),
+        active_tasks=none, standby_tasks=none, warmup_tasks=none, client_tags=none,
+        task_offsets=None, task_end_offsets=None,
+    )  # fmt: skip
+    heartbeat(bootstrap, StreamsGroupHeartbeatRequest, request, 88, 0)
+
+
+def heartbeat(bootstrap: str, kind: type, request: object, key: int, version: int) -> None:
     body = io.BytesIO()
-    entity_writer(ShareGroupHeartbeatRequest)(body, request)
-    message = struct.pack(">hhih", 76, 1, 1, 4) + b"test\0" + body.getvalue()
+    entity_writer(kind)(body, request)
+    message = struct.pack(">hhih", key, version, 1, 4) + b"test\0" + body.getvalue()
     host, port = bootstrap.split(":")
     deadline = time.monotonic() + 20
+    code = 0
     while time.monotonic() < deadline:
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(struct.pack(">i", len(message)) + message)
             size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
             answer = connection.recv(size, socket.MSG_WAITALL)
         # Correlation id, tagged fields, throttle time, then the error code.
-        if struct.unpack(">h", answer[9:11])[0] == 0:
+        code = struct.unpack(">h", answer[9:11])[0]
+        if code == 0:
             return
         time.sleep(0.2)  # the feature isn't switched on everywhere yet
-    raise AssertionError("the broker lets nobody into a share group")
+    raise AssertionError(f"the broker lets nobody into the group: error {code}")
 
 
 @pytest.mark.slow
