@@ -55,9 +55,14 @@ class Workers:
         )
 
     def metrics(self):
-        """Sums over all workers, by sample name and labels; None while one doesn't answer."""
+        """Sums over all workers, by sample name and labels; None while one doesn't answer.
+
+        One that has ended is started again, as whatever runs a service does: it ends when the store or its
+        address can't be had in time, which a busy machine may bring about.
+        """
         total = {}
-        for port in self.ports:
+        for port, process in zip(self.ports, self.processes, strict=True):
+            process.start()
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
                     text = answer.read().decode()
@@ -151,6 +156,7 @@ def test_counts_equal_ground_truth(kafka_server, postgres, topic, tmp_path):
             # One of them leads; a killed leader's lease may have to expire first, a busy machine lets one lapse.
             seen = []
             wait_for(lambda: agree(seen, workers.metrics(), expected), 60)
+            assert seen, [process.last_output() for process in workers.processes]
             assert seen[-1] == (1, 3 * PARTITIONS, expected)
             assert counted(store) == expected
         finally:

@@ -57,7 +57,7 @@ def connect(url: str) -> psycopg.Connection[Any]:
         url,
         autocommit=True,
         application_name=_APPLICATION,
-        connect_timeout=5,
+        connect_timeout=10,
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,
