@@ -11,6 +11,7 @@ from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome
+from flowtrail_collector.domain.stuck import Reason
 from flowtrail_collector.metrics.sagas import SagaMetrics
 
 PAGE = ROOT / "docs" / "flows.md"
@@ -40,6 +41,10 @@ def test_every_key_is_explained():
 
 def test_every_outcome_is_explained():
     assert named("How it ends") == {outcome.value for outcome in Outcome} - {"open"}
+
+
+def test_every_reason_is_explained():
+    assert named("Why is it stuck?") == {reason.value for reason in Reason}
 
 
 def test_every_metric_is_explained_and_no_other(tmp_path):
