@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -236,6 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", default=",".join(SIZES), help="comma-separated, of " + ", ".join(SIZES))
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(arguments)
+    # So that what was started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found: dict[str, dict[str, float]] = {}
     others: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-lag-") as folder:
