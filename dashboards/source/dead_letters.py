@@ -134,5 +134,24 @@ DEAD_LETTERS = Dashboard(
             "short",
             size=(8, 8),
         ),
+        Row("Dealt with"),
+        lines(
+            "Sent again, put aside, dismissed",
+            "Dead letters dealt with in this time range: redriven to where they came from, quarantined after too"
+            " many redrives, or dismissed.",
+            [
+                Query(Q.REDRIVEN, "{{group}} {{source_topic}}: redriven"),
+                Query(Q.QUARANTINED, "{{group}} {{source_topic}}: quarantined"),
+                Query(Q.DISMISSED, "{{group}} {{source_topic}}: dismissed"),
+            ],
+            "short",
+            links=[_LETTERS],
+        ),
+        lines(
+            "Redrives under way",
+            "Dead letters that redrives under way have still to move.",
+            [Query(Q.REMAINING, "left")],
+            "short",
+        ),
     ),
 )

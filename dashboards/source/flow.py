@@ -171,6 +171,16 @@ FLOW = Dashboard(
             size=(8, 8),
         ),
         bars(
+            "Stuck, by reason",
+            "Open flows past the deadline of a step by what holds them: a dead letter, a group that has stopped,"
+            " stands still or is behind, one that read the event and answered nothing, or nobody knows.",
+            Query(Q.STUCK_BY_REASON, "{{flow}}: {{reason}}"),
+            "short",
+            ANY_IS_BAD,
+            links=[_STUCK_LINK],
+            size=(8, 8),
+        ),
+        bars(
             "Deadlines missed, by step",
             "Flows that missed the deadline of a step in this time range.",
             Query(Q.BREACHES, "{{flow}}: {{step}}"),
@@ -195,7 +205,7 @@ FLOW = Dashboard(
                 Query(Q.CONFLICTS, "{{flow}}: completed and cancelled"),
             ],
             "short",
-            size=(8, 8),
+            size=(24, 8),
         ),
     ),
 )

@@ -173,5 +173,20 @@ OVERVIEW = Dashboard(
             steps((1, YELLOW), (10, RED)),
             links=[to_dashboard("Dead letters", "flowtrail-dead-letters", "group", GROUP_LABEL)],
         ),
+        Row("Who feeds whom"),
+        lines(
+            "Events between services",
+            "Events with which a service reacted to another's, per second; the twenty busiest edges.",
+            [Query(Q.EDGES, "{{source}} to {{target}} by {{topic}}")],
+            "cps",
+            links=[to_console("The map of services in the console", "/map")],
+        ),
+        lines(
+            "Reaction time, 95%",
+            "From an event to the reaction's; the twenty slowest edges.",
+            [Query(Q.EDGE_P95, "{{source}} to {{target}} by {{topic}}")],
+            "s",
+            links=[to_console("The map of services in the console", "/map")],
+        ),
     ),
 )

@@ -94,6 +94,9 @@ class Overview:
         f"sum by (source_topic, group) ({latest('topic, source_topic, group', 'flowtrail_dlq_pending')})"
         " or vector(0)"
     )
+    _EDGE = "source, topic, target"
+    EDGES = f"topk(20, {per_second(_EDGE, 'flowtrail_edge_events_total')})"
+    EDGE_P95 = f"topk(20, {quantile(0.95, _EDGE, 'flowtrail_edge_latency_seconds')})"
 
 
 class Flow:
@@ -131,6 +134,7 @@ class Flow:
         f"[{RATE}])) > 0)"
     )
     STUCK_OVER_TIME = latest("flow", "flowtrail_saga_stuck_instances", FLOW)
+    STUCK_BY_REASON = f"sum by (flow, reason) ({latest('flow, step, reason', 'flowtrail_saga_stuck', FLOW)})"
     UNCOMPENSATED = latest("flow", "flowtrail_saga_uncompensated_instances", FLOW)
     PARTIAL = latest("flow", "flowtrail_saga_partial_instances", FLOW)
     BREACHES = in_range("flow, step", "flowtrail_saga_deadline_breaches_total", FLOW)
@@ -203,6 +207,10 @@ class DeadLetters:
         f"sum by (error_type) ({per_second(_KEYS + ', error_type', _ARRIVALS, *_WHERE)}) or vector(0)"
     )
     RETAINED_BY_TOPIC = f"{latest('topic', 'flowtrail_dlq_messages')} or vector(0)"
+    REDRIVEN = f"sum by (group, source_topic) ({in_range(_KEYS, 'flowtrail_dlq_redriven_total', *_WHERE)}) or vector(0)"
+    QUARANTINED = f"sum by (group, source_topic) ({in_range(_KEYS, 'flowtrail_dlq_quarantined_total', *_WHERE)}) or vector(0)"
+    DISMISSED = f"sum by (group, source_topic) ({in_range(_KEYS, 'flowtrail_dlq_dismissed_total', *_WHERE)}) or vector(0)"
+    REMAINING = f"max({select('flowtrail_redrive_remaining')})"
     TABLE_PENDING = latest(_KEYS, "flowtrail_dlq_pending", *_WHERE)
     TABLE_OLDEST = latest(_KEYS, "flowtrail_dlq_oldest_seconds", *_WHERE)
 
