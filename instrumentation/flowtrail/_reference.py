@@ -1,6 +1,6 @@
-"""The reference tables of the docs, made of the definitions that the code itself uses.
+"""The reference page of the library, made of the definitions that the code itself uses.
 
-python -m flowtrail._reference headers|metrics|settings
+python -m flowtrail._reference > docs/reference.md
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
-from flowtrail._telemetry import METRICS
+from flowtrail._telemetry import METRICS, attributes
 from flowtrail._telemetry.settings import SETTINGS
 
 
@@ -39,13 +39,57 @@ def settings_table() -> str:
     return _table(("variable", "default", "meaning"), rows)
 
 
+def spans_table() -> str:
+    """Spans, as Markdown."""
+    return _table(("span", "kind", "from, to"), SPANS)
+
+
+def attributes_table() -> str:
+    """Span attributes, as Markdown."""
+    names = sorted(
+        value
+        for name, value in vars(attributes).items()
+        if name.isupper() and isinstance(value, str) and "." in value
+    )
+    return _table(("attribute",), [(f"`{name}`",) for name in names])
+
+
+SPANS = (
+    ("`send TOPIC`", "PRODUCER", "the call, to the broker's acknowledgement"),
+    (
+        "`process TOPIC`",
+        "CONSUMER",
+        "around the handler of one message, or of a batch, with a link per message",
+    ),
+    ("`poll TOPIC`", "CLIENT", "one poll that brought messages"),
+    ("`commit TOPIC`", "CLIENT", "one commit of offsets"),
+)
+
+
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [titles, ["---"] * len(titles), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-TABLES = {"headers": headers_table, "metrics": metrics_table, "settings": settings_table}
+TABLES = {
+    "Headers": headers_table,
+    "Spans": spans_table,
+    "Span attributes": attributes_table,
+    "Metrics": metrics_table,
+    "Environment": settings_table,
+}
+_INTRODUCTION = """# Reference of the library
+
+Made by `python -m flowtrail._reference` of what the code itself uses. Names are OpenTelemetry's and CloudEvents' \
+where those have one.
+"""
+
+
+def page() -> str:
+    """The whole page, as Markdown."""
+    sections = (f"## {title}\n\n{table()}" for title, table in TABLES.items())
+    return "\n".join([_INTRODUCTION, *sections])
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(TABLES[name]() for name in sys.argv[1:] or TABLES))
+    sys.stdout.write(page())

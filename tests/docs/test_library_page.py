@@ -1,4 +1,4 @@
-"""Every Python block of the library's page runs as it stands."""
+"""Every Python block of the library's pages runs as it stands."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ import pytest
 
 from docs.blocks import ROOT, UNTIL_READY, Block, blocks_of
 
-BLOCKS = [block for block in blocks_of(ROOT / "docs" / "library.md") if block.language == "python"]
+PAGES = ("library", "how-to")
+BLOCKS = [
+    pytest.param(block, id=f"{page} line {block.line}")
+    for page in PAGES
+    for block in blocks_of(ROOT / "docs" / f"{page}.md")
+    if block.language == "python"
+]
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line}")
+@pytest.mark.parametrize("block", BLOCKS)
 def test_block_runs(block: Block, devbroker: str, tmp_path: Path) -> None:
-    script = tmp_path / "block.py"
+    script = tmp_path / (block.file or "block.py")
     script.write_text(UNTIL_READY + block.text.replace("localhost:9092", devbroker), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    is_test = script.name.startswith("test_")
+    command = [sys.executable, *(["-m", "pytest", "-q"] if is_test else []), str(script)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_there_are_blocks() -> None:
-    assert len(BLOCKS) >= 4
+    assert len(BLOCKS) >= 10

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import flowtrail
 from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
-from flowtrail._reference import TABLES, headers_table, metrics_table, settings_table
+from flowtrail._reference import TABLES, headers_table, metrics_table, page, settings_table
 from flowtrail._telemetry import METRICS
 from flowtrail._telemetry.settings import SETTINGS
 
@@ -31,3 +31,8 @@ def test_every_variable_that_telemetry_reads_is_declared() -> None:
     }
     internal = {"OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"}  # only turns a shortcut off
     assert read - internal == {setting.name for setting in SETTINGS}
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    written = Path(__file__).parents[3] / "docs" / "reference.md"
+    assert written.read_text(encoding="utf-8") == page(), "python -m flowtrail._reference > docs/reference.md"
