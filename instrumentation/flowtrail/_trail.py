@@ -22,6 +22,7 @@ from flowtrail._codec import Codec, JsonCodec
 from flowtrail._event import Event
 from flowtrail._headers import CORRELATION_ALIASES, Envelope
 from flowtrail._ids import UUID7_IDS, Ids
+from flowtrail._process import as_record
 from flowtrail._record import Header, RecordLike
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
@@ -361,7 +362,7 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        return own_loop.process(self.telemetry, record, group, self._decode, seconds)
+        return own_loop.process(self.telemetry, record, group, self._decode_of([record]), seconds)
 
     def process_batch(
         self, records: Sequence[RecordLike], *, group: str | None = None
@@ -375,12 +376,23 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        return own_loop.process_batch(self.telemetry, records, group, self._decode, seconds)
+        decode = self._decode_of(records)
+        return own_loop.process_batch(self.telemetry, records, group, decode, seconds)
 
-    def _decode(self, envelope: Envelope, value: Any) -> Any:
-        # A client with a deserializer hands over data, not bytes.
-        data = self.codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
-        return Guard(self.contracts, self.telemetry).reading("", envelope.type, envelope.dataschema, data)
+    def _decode_of(self, records: Sequence[RecordLike]) -> Callable[[Envelope, Any], Any]:
+        # Iterating the list that a wrapped consumer polled would open each record's own handling.
+        plain = list.__iter__(records) if isinstance(records, list) else iter(records)
+        topics = {as_record(record).topic for record in plain} if self.contracts is not None else set()
+        # A violation in a batch of several topics is counted without one.
+        topic = topics.pop() if len(topics) == 1 else ""
+        guard = Guard(self.contracts, self.telemetry)
+
+        def decode(envelope: Envelope, value: Any) -> Any:
+            # A client with a deserializer hands over data, not bytes.
+            data = self.codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
+            return guard.reading(topic, envelope.type, envelope.dataschema, data)
+
+        return decode
 
     # -- running
 
@@ -446,6 +458,11 @@ class Trail:
         return self.telemetry.flush(timeout_seconds) and published
 
     def close(self) -> None:
-        """Stop what runs, publish what is under way, flush telemetry; safe to call again."""
+        """Stop what runs, publish what is under way, flush telemetry, close the contracts' connections.
+
+        Safe to call again.
+        """
         self._halt()
         self.telemetry.close()
+        if self.contracts is not None:
+            self.contracts.close()

@@ -2,12 +2,17 @@
 
     FlowtrailError
     |-- ConfigurationError          settings that contradict each other, or are missing
-    |   `-- MissingExtraError       an optional dependency isn't installed; names the pip install line
+    |   |-- MissingExtraError       an optional dependency isn't installed; names the pip install line
+    |   `-- SchemaError             a contract's own schema can't be used (flowtrail.contracts)
     |-- PublishError                the broker did not take an event; .topic, .event_id, .retriable
     |-- CodecError
     |   |-- EncodeError             data could not be turned into bytes
     |   `-- DecodeError             bytes could not be turned into data; .content_type
     |-- ContractError               data breaks its contract; .type, .version, .violations
+    |   `-- ContractNotFoundError   the event's type has no such version (flowtrail.contracts)
+    |-- RegistryUnavailableError    the schema registry doesn't answer (flowtrail.contracts)
+    |-- ClientError                 a Kafka client is of no use any more (flowtrail.clients)
+    |   `-- CommitRefusedError      the group has moved on
     `-- HandlerError                work that the library ran for a handler failed
         |-- RetriesExhaustedError   .attempts, .last_error
         `-- DeadLetterError         the dead letter could not be published; .topic

@@ -37,6 +37,10 @@ class Counters:
         """An event of this contract version was published or consumed."""
         self.metrics[definitions.SCHEMA_VERSIONS].series(type, version or "", side).add()
 
+    def count_deprecation(self, type: str, version: str, field: str, side: str) -> None:
+        """An event uses a deprecated field, or (field empty) a deprecated version."""
+        self.metrics[definitions.DEPRECATIONS].series(type, version, field, side).add()
+
     def count_dropped_header(self, reason: str, amount: int = 1) -> None:
         """Headers had to be ignored."""
         self.metrics[definitions.DROPPED_HEADERS].series(reason).add(amount)

@@ -94,6 +94,10 @@ SCHEMA_VERSIONS = Metric(
     "flowtrail.schema_versions", "counter", "{message}", ("type", "version", "side"),
     "Events by contract version: which versions are still in use.",
 )  # fmt: skip
+DEPRECATIONS = Metric(
+    "flowtrail.deprecations", "counter", "{message}", ("type", "version", "field", "side"),
+    "Events that use what their contract calls deprecated; no field means the whole version.",
+)  # fmt: skip
 DROPPED_HEADERS = Metric(
     "flowtrail.dropped_headers", "counter", "{header}", ("reason",),
     "Headers of ours that were unusable or too long and therefore ignored.",
@@ -109,5 +113,6 @@ INTERNAL_ERRORS = Metric(
 
 METRICS = (
     SENT, CONSUMED, OPERATION_DURATION, PROCESS_DURATION, QUEUE_DURATION, CLOCK_SKEW, RETRIES, DEAD_LETTERS,
-    DUPLICATES, CONTRACT_VIOLATIONS, SCHEMA_VERSIONS, DROPPED_HEADERS, DROPPED_SPANS, INTERNAL_ERRORS,
+    DUPLICATES, CONTRACT_VIOLATIONS, SCHEMA_VERSIONS, DEPRECATIONS, DROPPED_HEADERS, DROPPED_SPANS,
+    INTERNAL_ERRORS,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +67,7 @@ class Contracts:
         self._compiled: dict[tuple[str, int], Compiled] = {}
         self._deprecated: dict[tuple[str, int], tuple[tuple[str, ...], ...]] = {}
         self._compatible: dict[tuple[str, int, int], bool] = {}
+        self._types: set[str] = set()
         self._noted: set[Deprecation] = set()
 
     @classmethod
@@ -130,7 +131,7 @@ class Contracts:
         broken = contract.violations_writing(data)
         if broken:
             raise ContractError(type, str(number), broken)
-        self._note(type, number, contract, data, "publish")
+        self._note(type, number, data, "publish")
 
     def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]:
         """Bring data to the version that handlers want: defaults filled in, upcast, unknown fields kept.
@@ -158,7 +159,7 @@ class Contracts:
             if contract is None:
                 return data, str(version)
         data = self._accepted(type, number, contract, data)
-        self._note(type, number, contract, data, "consume")
+        self._note(type, number, data, "consume")
         while (step := self._step(type, number)) is not None:
             number, upcast = step
             contract = self._contract(type, number)
@@ -167,6 +168,29 @@ class Contracts:
             if contract is not None:
                 data = self._accepted(type, number, contract, data)
         return data, str(number)
+
+    def named(self, type: str, version: str | int) -> tuple[str, str]:
+        """Type and version as far as a contract that was read has them, else `other`: labels with a bound."""
+        number = _number(version)
+        if number is not None and (type, number) in self._compiled:
+            return type, str(number)
+        return (type if type in self._types else "other"), "other"
+
+    def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]:
+        """What data uses that its contract, once read, calls deprecated: fields; None is the whole version."""
+        number = _number(version)
+        contract = None if number is None else self._compiled.get((type, number))
+        if contract is None or number is None:
+            return ()
+        whole: list[str | None] = [None] if contract.schema.get("deprecated") is True else []
+        # A default fills every absent field in for readers, so only what is published tells of use.
+        fields = self._deprecated[type, number] if side == "publish" else ()
+        return whole + [".".join(path) for path in fields if holds(data, path)]
+
+    def close(self) -> None:
+        """Close the source's connections; what was fetched keeps working. Safe to call again."""
+        if isinstance(self.source, RegistrySource):
+            self.source.close()
 
     def _accepted(self, type: str, version: int, contract: Compiled, data: Any) -> Any:
         broken = contract.violations_reading(data)
@@ -204,6 +228,7 @@ class Contracts:
             found = Compiled(f"{type}/{version}", schema)
             self._deprecated[type, version] = tuple(deprecated_fields(schema))
             self._compiled[type, version] = found
+            self._types.add(type)
         return found
 
     def _refuse_unknown(self, type: str, version: str | int | None, number: int | None) -> None:
@@ -214,13 +239,9 @@ class Contracts:
         said = "the event names no version" if version is None else f"there is no version {version}"
         raise ContractNotFoundError(type, None if number is None else str(number), [f"{said}; {has}"])
 
-    def _note(self, type: str, version: int, contract: Compiled, data: Any, side: str) -> None:
-        if contract.schema.get("deprecated") is True:
-            self._deprecation(Deprecation(type, version, None, side))
-        for path in self._deprecated[type, version]:
-            # A default fills every absent field in for readers, so only what is published tells of use.
-            if side == "publish" and holds(data, path):
-                self._deprecation(Deprecation(type, version, ".".join(path), side))
+    def _note(self, type: str, version: int, data: Any, side: str) -> None:
+        for field in self.deprecated(type, version, data, side):
+            self._deprecation(Deprecation(type, version, field, side))
 
     def _deprecation(self, deprecation: Deprecation) -> None:
         if deprecation not in self._noted and len(self._noted) < _MAX_NOTED:

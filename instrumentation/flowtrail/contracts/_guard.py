@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from flowtrail.errors import ContractError, DecodeError
@@ -10,18 +11,21 @@ from flowtrail.errors import ContractError, DecodeError
 class _Checks(Protocol):
     def validate_publish(self, type: str, version: str | int | None, data: Any) -> None: ...
     def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]: ...
+    def named(self, type: str, version: str | int) -> tuple[str, str]: ...
+    def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]: ...
 
 
 class _Counts(Protocol):
     def count_contract_violation(self, topic: str, type: str | None, side: str) -> None: ...
     def count_schema_version(self, type: str, version: str | None, side: str) -> None: ...
+    def count_deprecation(self, type: str, version: str, field: str, side: str) -> None: ...
 
 
 class Guard:
     """Contracts with their metrics.
 
     Args:
-        contracts: `Contracts`, or anything with its two methods; None checks nothing and counts nothing.
+        contracts: `Contracts`, or anything with its methods; None checks nothing and counts nothing.
         telemetry: Counts.
     """
 
@@ -47,6 +51,7 @@ class Guard:
             raise
         if version is not None:
             self._telemetry.count_schema_version(type, str(version), "publish")
+            self._count_deprecated(type, version, data, "publish")
 
     def reading(self, topic: str, type: str | None, dataschema: str | None, data: Any) -> Any:
         """Data was decoded; hands back what the handler gets.
@@ -64,9 +69,16 @@ class Guard:
             self._telemetry.count_contract_violation(topic, type, "consume")
             raise DecodeError(str(error)) from error
         if now is not None and version is not None:
-            # A version that nobody knows comes from a record, and a label needs a bound.
-            self._telemetry.count_schema_version(type, version if version.isdecimal() else "other", "consume")
+            # Both come from a record, and labels need a bound.
+            named = self._contracts.named(type, version)
+            self._telemetry.count_schema_version(*named, "consume")
+            self._count_deprecated(*named, data, "consume")
         return result
+
+    def _count_deprecated(self, type: str, version: str | int, data: Any, side: str) -> None:
+        if self._contracts is not None:
+            for field in self._contracts.deprecated(type, version, data, side):
+                self._telemetry.count_deprecation(type, str(version), field or "", side)
 
 
 def version_in(type: str, dataschema: str | None) -> str | None:

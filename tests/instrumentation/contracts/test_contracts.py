@@ -14,18 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowtrail import Event, MissingExtraError, Trail
+from flowtrail._record import Record
 from flowtrail.contracts import (
     ContractNotFoundError,
     Contracts,
     FolderSource,
+    RegistryUnavailableError,
     SchemaError,
     compare,
     compare_sources,
 )
 from flowtrail.contracts._schema import with_defaults
 from flowtrail.contracts._validator import Compiled, checker
-from flowtrail.errors import ConfigurationError, ContractError
+from flowtrail.errors import ConfigurationError, ContractError, DecodeError
 from flowtrail.testing import Harness
+from flowtrail_collector.cli import main
 
 V1: dict[str, Any] = {
     "type": "object",
@@ -416,4 +419,133 @@ def test_a_trail_checks_both_sides_and_counts(contracts: Contracts) -> None:
             trail.publish("orders", {"total": 1}, type="OrderPlaced", version=1)
         trail.publish("orders", {"order_id": "7", "total": 1}, type="OrderPlaced", version=1)
         harness.run()
+        violations, versions = "flowtrail_contract_violations_total", "flowtrail_schema_versions_total"
+        order = {"type": "OrderPlaced"}
+        assert harness.metric(violations, messaging_destination_name="orders", side="publish", **order) == 1
+        assert harness.metric(violations) == 1
+        assert harness.metric(versions, version="1", side="publish", **order) == 1
+        assert harness.metric(versions, version="1", side="consume", **order) == 1
     assert seen == [{"order_id": "7", "total_cents": 100, "currency": "EUR"}]
+
+
+def test_uses_of_something_deprecated_are_a_metric_and_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = {**V1, "deprecated": True}
+    trail = Trail("billing", contracts=Contracts.from_folder(write(tmp_path, OrderPlaced=[V1], Old=[old])))
+
+    @trail.consumer("orders")
+    def handle(event: Event[Any]) -> None: ...
+
+    data = {"order_id": "7", "total": 1}
+    with caplog.at_level(logging.WARNING, "flowtrail.contracts"), Harness(trail) as harness:
+        for _ in range(3):
+            harness.deliver("orders", {**data, "note": "x"}, type="OrderPlaced", version=1)
+            harness.deliver("orders", data, type="Old", version=1)
+        name = "flowtrail_deprecations_total"
+        note = {"type": "OrderPlaced", "version": "1", "field": "note"}
+        assert harness.metric(name, side="publish", **note) == 3
+        assert harness.metric(name, side="consume", **note) == 0
+        assert harness.metric(name, type="Old", version="1", field="", side="publish") == 3
+        assert harness.metric(name, type="Old", version="1", field="", side="consume") == 3
+    assert sum("field note" in record.getMessage() for record in caplog.records) == 1
+    assert sum("the whole version" in record.getMessage() for record in caplog.records) == 2, "once a side"
+
+
+def test_labels_from_records_have_a_bound(contracts: Contracts) -> None:
+    trail = Trail("billing", contracts=contracts)
+    foreign = [("OrderPlaced", str(number)) for number in range(3, 40)]
+    foreign += [(f"Type{number}", "1") for number in range(40)]
+    foreign += [
+        ("OrderPlaced", "01"),
+        ("OrderPlaced", "\u0661"),
+        ("OrderPlaced", "x"),
+        ("OrderPlaced", "9" * 40),
+    ]
+
+    @trail.consumer("orders")
+    def handle(event: Event[Any]) -> None: ...
+
+    with Harness(trail) as harness:
+        for type, version in foreign:
+            headers = [("ce_id", b"1"), ("ce_type", type.encode()), ("ce_source", b"/x")]
+            headers.append(("ce_dataschema", f"{type}/{version}".encode()))
+            harness.deliver_raw("orders", b'{"order_id": "7", "total": 1, "total_cents": 1}', headers=headers)
+        registry = harness._capture.registry
+        found = {
+            (sample.labels["type"], sample.labels["version"])
+            for family in registry.collect()
+            for sample in family.samples
+            if sample.name == "flowtrail_schema_versions_total"
+        }
+    assert found <= {("OrderPlaced", "1"), ("OrderPlaced", "other"), ("other", "other")}
+    assert len(found) == 3
+
+
+def test_a_violation_in_ones_own_loop_names_the_topic(contracts: Contracts) -> None:
+    trail = Trail("billing", contracts=contracts)
+    headers = [("ce_id", b"1"), ("ce_type", b"OrderPlaced"), ("ce_dataschema", b"OrderPlaced/1")]
+    record = Record("orders", 0, 7, value=b"{}", headers=headers)
+    with Harness(trail) as harness:
+        with pytest.raises(DecodeError), trail.process(record, group="billing"):
+            pass
+        with trail.process_batch([record], group="billing") as batch:
+            for member in batch:
+                with pytest.raises(DecodeError), member:
+                    pass
+        violations = "flowtrail_contract_violations_total"
+        assert harness.metric(violations, messaging_destination_name="orders", side="consume") == 2
+
+
+def test_a_closed_trail_closes_its_registry() -> None:
+    contracts = Contracts.from_registry("http://127.0.0.1:1")
+    trail = Trail("billing", contracts=contracts)
+    trail.close()
+    trail.close()
+    with pytest.raises(RegistryUnavailableError, match="closed"):
+        contracts.read("OrderPlaced", 1, {})
+
+
+# -- the command
+
+
+@pytest.mark.parametrize("form", ["text", "json", "files"])
+def test_the_command_names_field_rule_and_versions(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write(tmp_path / "old", OrderPlaced=[V1])
+    new = write(tmp_path / "new", OrderPlaced=[V1, V2])
+    places = [old, new]
+    if form == "files":
+        places = [new / "OrderPlaced" / "1.json", new / "OrderPlaced" / "2.json"]
+    options = ["--json"] if form == "json" else []
+    changed = write(tmp_path / "changed", OrderPlaced=[_with(b={"type": "integer"})])
+    if form != "files":
+        assert main(["contracts", "check", str(old), str(new), *options]) == 0, "a new version may differ"
+        capsys.readouterr()
+        places = [old, changed]
+    assert main(["contracts", "check", *map(str, places), *options]) == 1
+    out = capsys.readouterr().out
+    if form == "json":
+        answer = json.loads(out)
+        assert answer["compatible"] is False
+        broken = {
+            (found["type"], found["old_version"], found["new_version"], found["field"], found["rule"])
+            for found in answer["findings"]
+        }
+        assert ("OrderPlaced", 1, 1, "order_id", "required-field-removed") in broken
+    elif form == "text":
+        assert "breaks: OrderPlaced 1 -> 1: order_id: required-field-removed" in out
+    else:
+        assert "breaks: OrderPlaced 1 -> 2: total: required-field-removed" in out
+
+
+def test_the_commands_other_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = str(write(tmp_path / "good", A=[_with()]))
+    bad = str(write(tmp_path / "bad", A=[{"type": "objekt"}]))
+    assert main(["contracts", "check", good, good]) == 0
+    assert capsys.readouterr().out == "compatible\n"
+    assert main(["contracts", "check", good, bad]) == 2
+    assert "no JSON Schema" in capsys.readouterr().err
+    assert main(["contracts", "check", good, "http://127.0.0.1:1"]) == 3
+    assert "http://127.0.0.1:1" in capsys.readouterr().err
