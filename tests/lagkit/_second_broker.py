@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lagkit._proxy import SlowProxy
 from servers import KafkaServer, ManagedProcess
 
 
@@ -11,22 +12,24 @@ class SecondBroker(KafkaServer):
     Args:
         folder: where its files go.
         first: the server that holds the controller.
+        proxy: clients are told to come through it.
     """
 
-    def __init__(self, folder: Path, first: KafkaServer) -> None:
+    def __init__(self, folder: Path, first: KafkaServer, proxy: SlowProxy) -> None:
         super().__init__(folder)
         self._first = first
+        self._proxy = proxy
 
     def _properties(self, folder: Path) -> dict[str, str]:
         theirs = _read(self._settings_of_first())
-        address = f"PLAINTEXT://127.0.0.1:{self.port}"
+        self._proxy.target = self.port
         return {
             **super()._properties(folder),
             "process.roles": "broker",
             "node.id": "2",
             "controller.quorum.bootstrap.servers": theirs["controller.quorum.bootstrap.servers"],
-            "listeners": address,
-            "advertised.listeners": address,
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._proxy.port}",
         }
 
     def _prepare(self, folder: Path) -> ManagedProcess:

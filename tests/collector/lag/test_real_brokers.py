@@ -17,7 +17,7 @@ from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
 from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
 from flowtrail_collector.connection import read_connection
 from flowtrail_collector.lag import LagPoller, LagSettings
-from lagkit import SecondBroker
+from lagkit import SecondBroker, SlowProxy
 from servers import KafkaServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -80,13 +80,23 @@ def running(poller: LagPoller) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def test_one_of_two_brokers_goes_away_and_comes_back(
-    kafka_server: Callable[..., KafkaServer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def proxy() -> Iterator[SlowProxy]:
+    proxy = SlowProxy()
+    yield proxy
+    proxy.close()
+
+
+def test_one_of_two_brokers_is_slow_then_goes_away_and_comes_back(
+    kafka_server: Callable[..., KafkaServer],
+    tmp_path: Path,
+    proxy: SlowProxy,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     first = kafka_server()
     bootstrap = first.bootstrap_servers
-    second = SecondBroker(tmp_path / "second", first)
+    second = SecondBroker(tmp_path / "second", first, proxy)
     second.start()
     try:
         fill(bootstrap)
@@ -104,6 +114,15 @@ def test_one_of_two_brokers_goes_away_and_comes_back(
         lag = poller.view.pair_lag
         with running(poller):
             until(lambda: all(lag(group, topic, 0) == 6 for group in at for topic in ("here", "away")))
+            proxy.delay = 30
+            until(lambda: poller.view.overview()["failures"])
+            commit(bootstrap, mine[0], here=5)
+            until(lambda: lag(mine[0], "here", 0) == 5)
+            proxy.delay = 0
+            until(lambda: not poller.view.overview()["failures"])
+            until(lambda: all(lag(group, "away", 0) == 6 for group in at))
+            caplog.clear()
+
             second.kill()
             killed = time.monotonic()
             # Groups whose coordinator is gone keep their last figures for a while, and are told of.
