@@ -20,6 +20,7 @@ import os
 import platform
 import random
 import re
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -40,12 +41,14 @@ from bench.ingest import FLOWS, SOURCES, TYPES
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
 from flowtrail_collector.domain import spans as names
 from flowtrail_collector.domain.spans import Resource, Span, SpanKind
 from flowtrail_collector.event_reader import Incoming
 from flowtrail_collector.flowfile import load_flows
 from flowtrail_collector.ingest import Ingest
 from flowtrail_collector.ports.store import Advance
+from flowtrail_collector.sweep import Sweeper
 from servers import KafkaServer
 
 OUT = Path("build/bench/trail.json")
@@ -97,7 +100,9 @@ def headers_of(number: int, step: int, run: str = "") -> list[tuple[str, bytes]]
 def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
     """Orders of five events each; one in fifty waits for its payment; the first `traced` have spans too."""
     database = Database(path)
-    ingest = Ingest(SqliteStore(database), load_flows(flow_file))
+    flows = load_flows(flow_file)
+    store = SqliteStore(database)
+    ingest = Ingest(store, flows)
     start_ms = int(time.time() * 1000) - orders * 10
     offset = 0
     for first in range(0, orders, _CHUNK_ORDERS):
@@ -120,6 +125,11 @@ def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
                 for span in spans_of(number, start_ms)
             ]
         )
+    # As a collector that has been running all the time would have left it.
+    Sweeper(store, flows).sweep()
+    topology = SqliteTopology(database)
+    while topology.learn():
+        pass
     database.close()
 
 
@@ -232,12 +242,19 @@ def in_process(target: Any, *arguments: Any) -> tuple[Any, Any]:
     return process, queue
 
 
-def measure_reads(folder: Path, servers: str, orders: int, traced: int, seconds: float) -> dict[str, Any]:
+def measure_reads(
+    folder: Path, servers: str, orders: int, traced: int, seconds: float, filled: Path | None
+) -> dict[str, Any]:
     """Latencies, with a pause between questions and without."""
     flow_file, store = folder / "flows.yaml", folder / "store.sqlite"
     flow_file.write_text(FLOWS)
     began = time.perf_counter()
-    fill(store, flow_file, orders, traced)
+    if filled is not None and filled.exists():
+        shutil.copy(filled, store)
+    else:
+        fill(store, flow_file, orders, traced)
+        if filled is not None:
+            shutil.copy(store, filled)
     print(
         f"{orders} orders stored in {time.perf_counter() - began:.0f} s, {store.stat().st_size / 1e6:.0f} MB"
     )
@@ -363,6 +380,7 @@ def main() -> None:
     )
     parser.add_argument("--orders", type=int, default=200_000)
     parser.add_argument("--traced", type=int, default=20_000, help="orders that have spans too")
+    parser.add_argument("--filled", type=Path, help="the store's copy, written once and taken from then on")
     parser.add_argument("--seconds", type=float, default=40)
     options = parser.parse_args()
     began = time.strftime("%Y-%m-%dT%H:%M:%S")
@@ -376,7 +394,9 @@ def main() -> None:
             servers = server.bootstrap_servers
         try:
             spans = measure_spans(folder, servers, options.seconds / 2)
-            reads = measure_reads(folder, servers, options.orders, options.traced, options.seconds)
+            reads = measure_reads(
+                folder, servers, options.orders, options.traced, options.seconds, options.filled
+            )
         finally:
             if server is not None:
                 server.kill()
