@@ -74,8 +74,12 @@ class LoopThread:
                 self.loop.close()
 
     def call(self, coroutine: Coroutine[Any, Any, T], timeout_seconds: float = _CALL_SECONDS) -> T:
-        """Run a coroutine there and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_seconds)
+        """Run a coroutine there and wait for it; one that takes longer is cancelled."""
+        running = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return running.result(timeout_seconds)
+        finally:
+            running.cancel()
 
 
 class AiokafkaClient:
@@ -143,7 +147,8 @@ class AiokafkaClient:
         # when the metadata gets old.
         with contextlib.suppress(Exception):
             waits = [kafka_consumer._client._wait_on_metadata(topic) for topic in topics]
-            await asyncio.wait_for(asyncio.gather(*waits), _METADATA_SECONDS)
+            async with asyncio.timeout(_METADATA_SECONDS):
+                await asyncio.gather(*waits)
         kafka_consumer.subscribe(list(topics), listener=consumer.listener())
         return consumer
 
@@ -157,7 +162,9 @@ class AiokafkaClient:
 
     async def _start(self, client: Any) -> None:
         try:
-            await asyncio.wait_for(client.start(), _CONNECT_SECONDS)
+            # Unlike `wait_for` in Python 3.11, this never swallows a cancellation from outside.
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await client.start()
         except BaseException:
             await client.stop()
             raise
