@@ -94,9 +94,18 @@ class Ground:
         finally:
             consumer.close()
 
+    def members(self, group: str) -> set[str]:
+        """Ids of a group's members."""
+        admin = AdminClient(self._settings)  # its futures never end once it is gone
+        found = admin.describe_consumer_groups([group])[group].result(20)
+        return {member.member_id for member in found.members}
+
     def caught_up(self, group: str, topic: str) -> bool:
-        """Whether a group has committed everything."""
-        return self.committed(group, topic) == self.ends(topic)
+        """Whether a group has committed everything; not as long as a broker that starts can't say."""
+        try:
+            return self.committed(group, topic) == self.ends(topic)
+        except confluent_kafka.KafkaException:
+            return False
 
     def read(self, topic: str) -> list[Any]:
         """Every record up to the present end, as confluent-kafka messages."""

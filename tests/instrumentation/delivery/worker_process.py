@@ -1,6 +1,6 @@
 """A service that is killed: `worker_process.py BROKER DATABASE INPUT`.
 
-Group `direct` publishes from the handler; group `inbox` notes an effect exactly once, and publishes through
+Group `INPUT-by-hand` publishes from the handler; group `INPUT-inbox` notes an effect exactly once, and publishes through
 an outbox.
 """
 
@@ -25,7 +25,7 @@ def main(broker: str, database: str, topic: str) -> None:
 
     trail = flowtrail.Trail("worker", broker, client_settings=SETTINGS)
     outbox = trail.outbox(connect)
-    inbox = flowtrail.Inbox("inbox")
+    inbox = flowtrail.Inbox(f"{topic}-inbox")
     setup = connect()
     with setup:
         outbox.create_table(setup)
@@ -33,14 +33,14 @@ def main(broker: str, database: str, topic: str) -> None:
         setup.execute("CREATE TABLE IF NOT EXISTS effects (event_id TEXT)")
     setup.close()
 
-    @trail.consumer(topic, group="direct")
+    @trail.consumer(topic, group=f"{topic}-by-hand")
     def direct(event: flowtrail.Event[Any]) -> None:
         time.sleep(0.001)
         trail.publish(f"{topic}-direct", {"number": event.data["number"]}, type="Done", subject=event.subject)
 
     connections: list[sqlite3.Connection] = []
 
-    @trail.consumer(topic, group="inbox")
+    @trail.consumer(topic, group=f"{topic}-inbox")
     def once(event: flowtrail.Event[Any]) -> None:
         if not connections:
             connections.append(connect())
