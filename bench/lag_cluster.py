@@ -25,10 +25,11 @@ class LagCluster:
     """
 
     def __init__(self, bootstrap: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
+                "log_level": 0,
                 "linger.ms": 100,
                 "queue.buffering.max.messages": 1_000_000,
                 "sticky.partitioning.linger.ms": 0,
