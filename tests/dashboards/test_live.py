@@ -113,7 +113,7 @@ def _ended(shop: Shop) -> int:
     return sum(found[outcome] for outcome in ("completed", "compensated", "failed"))
 
 
-def send_poison(shop: Shop) -> None:
+def send_poison(shop: Shop, number: int = 1) -> None:
     """An event whose payload nobody can read."""
     producer = Producer({"bootstrap.servers": shop.bootstrap_servers})
     producer.produce(
@@ -121,7 +121,7 @@ def send_poison(shop: Shop) -> None:
         key=b"poison",
         value=b"\xff\xfe{not json",
         headers=[
-            ("ce_specversion", b"1.0"), ("ce_id", b"poison-1"), ("ce_type", b"PaymentCompleted"),
+            ("ce_specversion", b"1.0"), ("ce_id", f"poison-{number}".encode()), ("ce_type", b"PaymentCompleted"),
             ("ce_source", b"/billing"), ("ce_subject", b"poison"),
         ],
     )  # fmt: skip
