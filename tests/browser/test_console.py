@@ -120,7 +120,9 @@ def test_a_click_on_a_trace_id_goes_to_the_tool_that_is_configured(open_page):
     assert page.locator("dl.ids a").first.get_attribute("href").startswith("https://jaeger.example/trace/")
 
 
-@pytest.mark.parametrize(("name", "path"), [("overview", "/"), ("trail", "/trails/order-1004"), ("map", "/map")])
+@pytest.mark.parametrize(
+    ("name", "path"), [("overview", "/"), ("trail", "/trails/order-1004"), ("map", "/map")]
+)
 def test_pictures_of_the_documentation(open_page, tmp_path, name, path):
     """With `FLOWTRAIL_DOCS_IMAGES` set, they are drawn anew into docs/images."""
     folder = DOCS_IMAGES if os.environ.get("FLOWTRAIL_DOCS_IMAGES") else tmp_path
