@@ -9,7 +9,7 @@ from typing import Any
 
 from flowtrail._record import Record
 from flowtrail._wrap import leave_alone
-from flowtrail.clients._kafka_python_join import keep_finished_join
+from flowtrail.clients._kafka_python_defects import keep_finished_join, release_parked
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -199,6 +199,7 @@ class _Consumer:
         }
 
     def poll(self, timeout_seconds: float, max_records: int) -> list[Record]:
+        release_parked(self._consumer)
         try:
             polled = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
         except self._kafka.errors.KafkaError as error:

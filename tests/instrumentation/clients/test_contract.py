@@ -161,6 +161,27 @@ class Contract:
         records = setup.member().take(500)
         assert [record.value for record in records] == [b"%d" % number for number in range(500)]
 
+    def test_what_was_left_in_a_paused_partition_comes_when_it_is_resumed(self, setup: Setup) -> None:
+        busy = setup.send(60)[0].partition
+        keys = (b"%d" % number for number in range(100))
+        quiet_key = next(key for key in keys if setup.send(key=key)[0].partition != busy)
+        setup.send(5, key=quiet_key)
+        member = setup.member()
+        offsets: dict[int, list[int]] = {}
+        deadline = time.monotonic() + WAIT_SECONDS
+        # As a member does that has enough to do for now: what it got is paused, the others are asked.
+        while len(offsets.get(busy, ())) < 60:
+            assert time.monotonic() < deadline, {number: len(found) for number, found in offsets.items()}
+            paused: set[Partition] = set()
+            for _ in range(3):
+                records = member.consumer.poll(0.1, 10)
+                for record in records:
+                    offsets.setdefault(record.partition, []).append(record.offset)
+                paused |= {Partition(record.topic, record.partition) for record in records}
+                member.consumer.pause(paused)
+            member.consumer.resume(paused)
+        assert all(found == list(range(len(found))) for found in offsets.values())
+
     def test_a_message_that_is_too_large_fails_for_good(self, setup: Setup) -> None:
         producer = setup.producer()
         ends: list[Any] = []

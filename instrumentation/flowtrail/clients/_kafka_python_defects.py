@@ -1,9 +1,13 @@
-"""A join that ends between two polls is kept.
+"""Two defects of kafka-python 3.0 that can stop a consumer for good, worked around.
 
-kafka-python 3.0 joins its group in the background, and looks at the result in `poll`. If the join has ended
+A join that ends between two polls is thrown away. kafka-python joins its group in the background, and looks at the result in `poll`. If the join has ended
 while the program was elsewhere, `BaseCoordinator.join_group_async` takes the finished task for an old one and
 joins anew, which starts the next rebalance for everybody. A group whose members are away from `poll` for a
 part of the time can go on like that without end.
+
+What was fetched of a partition that is paused then is parked. It goes on only when nothing is in line, and
+`Fetcher.fetched_records` takes the used up records of another partition for something in line: as long as no
+other partition gets anything new, a resumed one stays parked, and is not fetched from either.
 """
 
 from __future__ import annotations
@@ -36,3 +40,15 @@ def _ending_soon(manager: Any, future: Any, value: Any) -> Any:
     """The future, which has that value in the next turn of the loop: the coordinator finds it under way."""
     manager.call_soon(lambda: future.success(value))
     return future
+
+
+def release_parked(consumer: Any) -> None:
+    """Make room for what is parked, before a poll: used up records leave the line.
+
+    Args:
+        consumer: A `KafkaConsumer`; one whose insides look different is left as it is.
+    """
+    fetcher = getattr(consumer, "_fetcher", None)
+    in_line = getattr(fetcher, "_next_partition_records", None)
+    if in_line is not None and not in_line:
+        fetcher._next_partition_records = None  # type: ignore[union-attr]
