@@ -25,9 +25,9 @@ def console_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium."""
+    """Headless Chromium; ended with its module, because Playwright keeps an event loop running meanwhile."""
     try:
         program = chromium()
     except UnavailableError as error:
