@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,10 @@ def test_a_stuck_order_is_found_with_who_holds_it_up_and_is_free_again(shop_with
     assert shop.metric("flowtrail_saga_ended_total", outcome="timed_out") == 0
 
 
+@pytest.mark.skipif(
+    os.environ.get("FLOWTRAIL_FULL", "") in ("", "0"),
+    reason="takes real time; FLOWTRAIL_FULL=1 runs it (tests/collector/sagas has it on simulated time)",
+)
 def test_a_collector_away_for_longer_than_a_deadline_declares_nothing_late(shop_with: MakeShop) -> None:
     shop = shop_with("15s")
     shop.services["billing"].stop()

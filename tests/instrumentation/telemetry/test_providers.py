@@ -216,7 +216,7 @@ def test_threads_lose_no_count() -> None:
     lab = Lab()
 
     def work() -> None:
-        for _ in range(2000):
+        for _ in range(300):  # more than a route keeps back before it counts
             lab.telemetry.sending("orders").done()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -226,8 +226,8 @@ def test_threads_lose_no_count() -> None:
         generate_latest(lab.registry)
     for thread in threads:
         thread.join()
-    assert lab.value("messaging_client_sent_messages_total") == 8000
-    assert lab.value("messaging_client_operation_duration_seconds_count") == 8000
+    assert lab.value("messaging_client_sent_messages_total") == 1200
+    assert lab.value("messaging_client_operation_duration_seconds_count") == 1200
 
 
 def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
