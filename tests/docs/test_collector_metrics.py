@@ -1,0 +1,33 @@
+"""docs/collector.md has every metric that no other page has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from docs.blocks import ROOT
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.metrics.collector import CollectorMetrics
+from flowtrail_collector.metrics.spans import SpanMetrics
+from flowtrail_collector.metrics.topology import TopologyMetrics
+from flowtrail_collector.otlp import SpanQueue
+
+
+def test_every_metric_is_explained_and_no_other(tmp_path: Path) -> None:
+    database = Database(tmp_path / "store.sqlite")
+    sources = (
+        CollectorMetrics(SqliteStore(database), partitions=lambda: 1),
+        SpanMetrics(SpanQueue(SqliteSpans(database))),
+        TopologyMetrics(dict),
+    )
+    suffix = {"counter": "_total", "info": "_info"}
+    exported = {
+        family.name + suffix.get(family.type, "") for source in sources for family in source.families()
+    }
+    database.close()
+    page = (ROOT / "docs" / "collector.md").read_text(encoding="utf-8")
+    table = page.split("## Metrics\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == exported
