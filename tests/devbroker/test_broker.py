@@ -35,7 +35,12 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
             DevBroker(port=broker.port).start()
 
 
+def _threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "devbroker"}
+
+
 def test_stopping_frees_the_port_and_the_thread() -> None:
+    before = _threads()
     broker = DevBroker()
     broker.start()
     port = broker.port
@@ -46,7 +51,7 @@ def test_stopping_frees_the_port_and_the_thread() -> None:
     broker.stop()
     broker.stop()
     client.close()
-    assert not any(thread.name == "devbroker" for thread in threading.enumerate())
+    assert _threads() == before
     with DevBroker(port=port) as again:
         assert again.port == port
     with pytest.raises(RuntimeError, match="not running"):
@@ -143,6 +148,7 @@ def test_an_absurd_array_length_ends_the_connection(devbroker: str, version: int
 
 
 def test_a_client_that_hangs_up_while_it_waits_leaves_nothing_behind() -> None:
+    before = _threads()
     with DevBroker() as broker:
         for _ in range(20):
             client = RawClient(broker.bootstrap_servers)
@@ -150,7 +156,7 @@ def test_a_client_that_hangs_up_while_it_waits_leaves_nothing_behind() -> None:
             client.call(Api.METADATA, 4, topics=[{"name": "t"}], allow_auto_topic_creation=True)
             client.send(Api.FETCH, 4, max_wait=60_000, min_bytes=1, topics=topics)
             client.close()
-    assert not any(thread.name == "devbroker" for thread in threading.enumerate())
+    assert _threads() == before
 
 
 # -- the command ----------------------------------------------------------------------------------

@@ -168,5 +168,6 @@ def test_nothing_malformed_breaks_it(app, caplog):
     tracemalloc.stop()
     print(f"{REQUESTS} requests, answers {statuses}, {grown / 1e6:.2f} MB more than after the first third")
     assert {200, 400, 404, 405, 415} <= statuses.keys()
-    assert grown < 3_000_000
+    # Other fixtures' collectors live in this process, too. A leak of requests would be some 5 kB each.
+    assert grown < 10_000_000
     assert not [record for record in caplog.records if record.exc_info and "failed" in record.message]
