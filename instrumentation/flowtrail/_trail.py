@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
@@ -20,23 +20,23 @@ from flowtrail._batch import Batch
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail._codec import Codec, JsonCodec
 from flowtrail._event import Event
-from flowtrail._headers import CORRELATION_ALIASES, Envelope
+from flowtrail._headers import CORRELATION_ALIASES
 from flowtrail._ids import UUID7_IDS, Ids
-from flowtrail._process import as_record
 from flowtrail._record import Header, RecordLike
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.handlers import Handler, Plan, model_of, names
 from flowtrail._runtime.invoke import Invoker
+from flowtrail._runtime.lifecycle import Lifecycle
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publisher import Publication, Publisher
-from flowtrail._runtime.runner import Background, Runner, StopSignals
+from flowtrail._runtime.runner import StopSignals
 from flowtrail._runtime.running import Running
 from flowtrail._runtime.services import Services
-from flowtrail._runtime.workers import GroupWorker
 from flowtrail._telemetry import Telemetry
+from flowtrail._telemetry.processing import Decode
 from flowtrail.clients import Client, choose_client
-from flowtrail.contracts import Contracts, Guard
+from flowtrail.contracts import Contracts
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError, PublishError
 from flowtrail.outbox import Outbox
@@ -114,10 +114,8 @@ class Trail:
         self._plans: dict[str, Plan] = {}
         self._outboxes: list[Outbox] = []
         self._services_made: Services | None = None
-        self._lock = threading.RLock()
-        self._stop = threading.Event()
-        self._runner: Runner | None = None
-        self._workers: list[GroupWorker] = []
+        self._lock = threading.Lock()
+        self._lifecycle = Lifecycle(self.timing.shutdown_timeout_seconds)
 
     @property
     def service(self) -> str:
@@ -362,7 +360,7 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        return own_loop.process(self.telemetry, record, group, self._decode_of([record]), seconds)
+        return own_loop.process(self.telemetry, record, group, self._decode([record]), seconds)
 
     def process_batch(
         self, records: Sequence[RecordLike], *, group: str | None = None
@@ -376,23 +374,10 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        decode = self._decode_of(records)
-        return own_loop.process_batch(self.telemetry, records, group, decode, seconds)
+        return own_loop.process_batch(self.telemetry, records, group, self._decode(records), seconds)
 
-    def _decode_of(self, records: Sequence[RecordLike]) -> Callable[[Envelope, Any], Any]:
-        # Iterating the list that a wrapped consumer polled would open each record's own handling.
-        plain = list.__iter__(records) if isinstance(records, list) else iter(records)
-        topics = {as_record(record).topic for record in plain} if self.contracts is not None else set()
-        # A violation in a batch of several topics is counted without one.
-        topic = topics.pop() if len(topics) == 1 else ""
-        guard = Guard(self.contracts, self.telemetry)
-
-        def decode(envelope: Envelope, value: Any) -> Any:
-            # A client with a deserializer hands over data, not bytes.
-            data = self.codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
-            return guard.reading(topic, envelope.type, envelope.dataschema, data)
-
-        return decode
+    def _decode(self, records: Sequence[RecordLike]) -> Decode:
+        return own_loop.decoder(self.telemetry, self.codec, self.contracts, records)
 
     # -- running
 
@@ -406,8 +391,8 @@ class Trail:
             ConfigurationError: There is nothing to run, or this isn't the main thread.
         """
         with StopSignals() as signals:
-            self._start()
-            signals.wait(self._stop)
+            stop = self._start()
+            signals.wait(stop)
             self.close()
 
     def running(self) -> Running:
@@ -415,41 +400,22 @@ class Trail:
 
         In `async with`, coroutine handlers run on the loop of that block.
         """
-        return Running(self._start, self._halt, self._use_loop)
+        return Running(self._start, self._stop, self._use_loop)
 
     def _use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._services.invoker.use(loop)
 
     def ready(self, timeout_seconds: float = 0.0) -> bool:
         """Whether every consumer has joined its group, waiting for it if asked to."""
-        workers = list(self._workers)
-        return bool(workers) and all(worker.joined.wait(timeout_seconds) for worker in workers)
+        return self._lifecycle.ready(timeout_seconds)
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._runner is not None:
-                raise ConfigurationError("this trail is running already")
-            if not self._plans and not self._outboxes:
-                raise ConfigurationError("nothing to run: no consumer is decorated, and there is no outbox")
-            services = self._services
-            stop = self._stop = threading.Event()
-            self._workers = [
-                GroupWorker(plan, services.publisher.client, services, number, stop)
-                for plan in self._plans.values()
-                for number in range(plan.concurrency)
-            ]
-            relays = [outbox.relay(services.publisher, stop) for outbox in self._outboxes]
-            self._runner = Runner(cast(list[Background], [*self._workers, *relays]), stop)
-            self._runner.start()
+    def _start(self) -> threading.Event:
+        if not self._plans and not self._outboxes:
+            raise ConfigurationError("nothing to run: no consumer is decorated, and there is no outbox")
+        return self._lifecycle.start(self._services, self._plans.values(), self._outboxes)
 
-    def _halt(self) -> None:
-        with self._lock:
-            runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.stop(self.timing.shutdown_timeout_seconds)
-        if self._services_made is not None:
-            self._services.invoker.close()
-            self._services.publisher.close(self.timing.shutdown_timeout_seconds)
+    def _stop(self) -> None:
+        self._lifecycle.stop(self._services_made)
         self.telemetry.flush()
 
     def flush(self, timeout_seconds: float = 30.0) -> bool:
@@ -462,7 +428,7 @@ class Trail:
 
         Safe to call again.
         """
-        self._halt()
+        self._stop()
         self.telemetry.close()
         if self.contracts is not None:
             self.contracts.close()

@@ -11,10 +11,14 @@ from opentelemetry.context import Context
 
 from flowtrail import _process
 from flowtrail._batch import Batch, BatchMember
+from flowtrail._codec import Codec
 from flowtrail._event import Event
+from flowtrail._headers import Envelope
+from flowtrail._record import RecordLike
 from flowtrail._runtime.scope import SCOPE_KEY, Scope
 from flowtrail._telemetry import Telemetry
 from flowtrail._telemetry.processing import Decode
+from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import PublishError
 
 
@@ -44,6 +48,25 @@ def process_batch(
         for member in members:
             if not member.entered:
                 member.close()
+
+
+def decoder(
+    telemetry: Telemetry, codec: Codec, contracts: Contracts | None, records: Sequence[RecordLike]
+) -> Decode:
+    """Makes data of the records' values, and holds it to its contract."""
+    # Iterating the list that a wrapped consumer polled would open each record's own handling.
+    plain = list.__iter__(records) if isinstance(records, list) else iter(records)
+    topics = {_process.as_record(record).topic for record in plain} if contracts is not None else set()
+    # A violation in a batch of several topics is counted without one.
+    topic = topics.pop() if len(topics) == 1 else ""
+    guard = Guard(contracts, telemetry)
+
+    def decode(envelope: Envelope, value: Any) -> Any:
+        # A client with a deserializer hands over data, not bytes.
+        data = codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
+        return guard.reading(topic, envelope.type, envelope.dataschema, data)
+
+    return decode
 
 
 @contextmanager

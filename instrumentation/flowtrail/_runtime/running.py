@@ -17,7 +17,7 @@ class Running:
 
     def __init__(
         self,
-        start: Callable[[], None],
+        start: Callable[[], object],
         stop: Callable[[], None],
         use_loop: Callable[[asyncio.AbstractEventLoop], None],
     ) -> None:

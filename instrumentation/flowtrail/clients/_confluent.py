@@ -21,12 +21,14 @@ from flowtrail.clients._port import (
     Partition,
     ProducerClient,
     RebalanceListener,
+    no_headers,
     split_settings,
 )
 from flowtrail.errors import MissingExtraError
 
 _CONNECT_SECONDS = 5.0
 _BUFFER_SECONDS = 60.0
+_FATAL_SECONDS = 1.0
 
 # The library's own messages go to logging instead of stderr.
 _log = logging.getLogger("flowtrail.confluent")
@@ -72,7 +74,7 @@ class ConfluentClient:
         producer = self._confluent.Producer(self._producer)
         leave_alone(producer)
         self._reach(producer)
-        return _Producer(self._confluent, producer)
+        return _Producer(self._confluent, producer, self.address)
 
     def open_consumer(
         self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
@@ -123,9 +125,12 @@ def _reason(error: BaseException) -> str:
 
 
 class _Producer:
-    def __init__(self, confluent: Any, producer: Any) -> None:
+    def __init__(self, confluent: Any, producer: Any, address: str) -> None:
         self._confluent = confluent
         self._producer = producer
+        self._address = address
+        self._fatal: Exception | None = None
+        self._fatal_known = threading.Event()
         self._closed = threading.Event()
         # Delivery reports arrive only while somebody polls.
         self._poller = threading.Thread(target=self._poll, name="flowtrail-confluent-poll", daemon=True)
@@ -133,12 +138,25 @@ class _Producer:
 
     def _poll(self) -> None:
         while not self._closed.is_set():
-            self._producer.poll(0.1)
+            try:
+                self._producer.poll(0.1)
+            except self._confluent.KafkaException as error:  # fatal: nothing can be published any more
+                self._fatal = self._failure(error)
+                self._fatal_known.set()
+                self._closed.wait(0.1)
+
+    def _failure(self, error: Any) -> Any:
+        code = error.args[0].code()
+        if code == self._confluent.KafkaError._UNSUPPORTED_FEATURE:
+            return no_headers(self._address)
+        if code == self._confluent.KafkaError._FATAL and self._fatal is not None:
+            return self._fatal
+        return error
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         def report(error: Any, sent: Any) -> None:
             if error is not None:
-                on_delivery(None, self._confluent.KafkaException(error))
+                on_delivery(None, self._failure(self._confluent.KafkaException(error)))
             else:
                 on_delivery(Delivered(sent.partition(), sent.offset()), None)
 
@@ -156,6 +174,11 @@ class _Producer:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
+            except self._confluent.KafkaException as error:
+                # librdkafka tells why only when it is polled.
+                if error.args[0].code() == self._confluent.KafkaError._FATAL:
+                    self._fatal_known.wait(_FATAL_SECONDS)
+                raise self._failure(error) from error
             else:
                 return
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from flowtrail._record import Record
 from flowtrail._wrap import leave_alone
+from flowtrail._wrap.kafka_python import takes_headers
 from flowtrail.clients._kafka_python_defects import keep_finished_join, release_parked
 from flowtrail.clients._port import (
     ClientError,
@@ -20,6 +21,7 @@ from flowtrail.clients._port import (
     Partition,
     ProducerClient,
     RebalanceListener,
+    no_headers,
     split_settings,
 )
 from flowtrail.errors import ConfigurationError, MissingExtraError
@@ -75,7 +77,11 @@ class KafkaPythonClient:
 
     def open_producer(self) -> ProducerClient:
         """Connect a producer; see `Client.open_producer`."""
-        return _Producer(self._open(self._kafka.KafkaProducer, self._producer))
+        producer = self._open(self._kafka.KafkaProducer, self._producer)
+        if not takes_headers(producer):
+            producer.close()
+            raise no_headers(self.address)
+        return _Producer(producer)
 
     def open_consumer(
         self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from flowtrail._record import Header, Record
-from flowtrail.errors import FlowtrailError
+from flowtrail.errors import ConfigurationError, FlowtrailError
 
 
 class Partition(NamedTuple):
@@ -51,6 +51,14 @@ class ClientError(FlowtrailError):
 
 class CommitRefusedError(ClientError):
     """The group has moved on: the offsets belong to somebody else now."""
+
+
+def no_headers(address: str) -> ConfigurationError:
+    """What to say of brokers whose message format has no room for headers (Apache Kafka before 0.11)."""
+    return ConfigurationError(
+        f"the Kafka at {address} is older than 0.11 and takes no headers, which events need: upgrade it, or "
+        "trace your own producer without headers through wrap_producer"
+    )
 
 
 class RebalanceListener(Protocol):
