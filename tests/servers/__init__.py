@@ -1,6 +1,7 @@
 """The real servers that tests run against, one module each, started on loopback and free ports."""
 
 from servers._kafka import KafkaServer
+from servers._kafka_old import OldKafkaServer
 from servers._postgres import PostgresServer
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._prometheus import PrometheusServer
@@ -9,6 +10,7 @@ from servers._tools import UnavailableError, servers_required
 __all__ = [
     "KafkaServer",
     "ManagedProcess",
+    "OldKafkaServer",
     "PostgresServer",
     "PrometheusServer",
     "ServerFailedError",

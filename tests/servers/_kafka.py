@@ -2,7 +2,6 @@
 
 import base64
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -10,8 +9,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from servers._jars import fetch_jars
 from servers._process import ManagedProcess, ServerFailedError, free_port
-from servers._tools import UnavailableError, cache_lock, tool
+from servers._tools import tool
 
 VERSION = "4.1.0"
 _POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -26,26 +26,7 @@ def install() -> Path:
     Raises:
         UnavailableError: Maven isn't there, or failed.
     """
-    with cache_lock(f"kafka-{VERSION}") as folder:
-        libs = folder / "libs"
-        if libs.is_dir():
-            return libs
-        part = folder / "libs.part"
-        shutil.rmtree(part, ignore_errors=True)
-        maven = subprocess.run(
-            [tool("mvn"), "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies",
-             "-DincludeScope=runtime", f"-DoutputDirectory={part}"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )  # fmt: skip
-        if maven.returncode != 0:
-            reason = (maven.stdout + maven.stderr).strip().splitlines() or ["no output"]
-            raise UnavailableError(f"Maven can't fetch Kafka's jars: {reason[0]}")
-        part.rename(libs)
-        return libs
+    return fetch_jars(f"kafka-{VERSION}", _POM)
 
 
 class KafkaServer:

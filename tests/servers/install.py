@@ -2,11 +2,12 @@
 
 import sys
 
-from servers import _apicurio, _chromium, _jaeger, _kafka
+from servers import _apicurio, _chromium, _jaeger, _kafka, _kafka_old
 from servers._tools import UnavailableError
 
 _INSTALLERS = {
     "Apache Kafka": _kafka.install,
+    "Apache Kafka 0.10": _kafka_old.install,
     "Apicurio Registry": _apicurio.install,
     "axe-core": _chromium.install,
     "Jaeger": _jaeger.install,
