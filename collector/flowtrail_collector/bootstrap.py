@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from flowtrail._version import __version__
@@ -77,6 +78,8 @@ class Collector:
     app: ASGIApp
     supervisor: Supervisor
     database: Database
+    routes: Sequence[BaseRoute]
+    exposition: Exposition
 
     def close(self) -> None:
         """Stop the parts, then close the store."""
@@ -177,7 +180,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)
     status = _status(config, database, queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
-    routes = [
+    routes: list[BaseRoute] = [
         *metrics_routes(exposition),
         *health_routes(supervisor.problems, status),
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
@@ -216,7 +219,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         on_error=on_error,
         error_page=error_page,
     )
-    return Collector(app, supervisor, database)
+    return Collector(app, supervisor, database, routes, exposition)
 
 
 def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -> None:

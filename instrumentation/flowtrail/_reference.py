@@ -6,9 +6,11 @@ python -m flowtrail._reference > docs/reference.md
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from flowtrail import _dead_letter
 from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
+from flowtrail._runtime import retry_topics
 from flowtrail._telemetry import METRICS, attributes
 from flowtrail._telemetry.settings import SETTINGS
 
@@ -20,6 +22,9 @@ def headers_table() -> str:
     table = _table(("header", "longest value, bytes", "meaning"), rows)
     return (
         f"{table}\nRead as a correlation id where `ce_correlationid` is missing, in this order: {aliases}.\n"
+        f"\nA dead letter has these as well:\n\n{_table(('header', 'meaning'), _coded(DEAD_LETTER_HEADERS))}"
+        f"\nA record in a retry topic has these as well, until it is handled or given up:\n\n"
+        f"{_table(('header', 'meaning'), _coded(RETRY_HEADERS))}"
     )
 
 
@@ -64,6 +69,33 @@ SPANS = (
     ("`poll TOPIC`", "CLIENT", "one poll that brought messages"),
     ("`commit TOPIC`", "CLIENT", "one commit of offsets"),
 )
+
+
+DEAD_LETTER_HEADERS = {
+    _dead_letter.TOPIC: "topic where the record was consumed",
+    _dead_letter.PARTITION: "its partition there",
+    _dead_letter.OFFSET: "its offset there",
+    _dead_letter.TIMESTAMP: "its own timestamp, milliseconds since the epoch",
+    _dead_letter.GROUP: "consumer group that gave it up",
+    _dead_letter.ATTEMPTS: "how often the handler ran",
+    _dead_letter.ERROR_TYPE: "class of the last error",
+    _dead_letter.ERROR_MESSAGE: f"its message, at most {_dead_letter.MAX_MESSAGE_CHARACTERS} characters",
+    _dead_letter.ERROR_STACKTRACE: f"its stack trace, the last {_dead_letter.MAX_STACKTRACE_CHARACTERS} characters",
+    _dead_letter.FAILED_AT: "when it was given up, RFC 3339",
+    _dead_letter.REPLAYS: "how often it has been sent back to its topic before",
+}
+RETRY_HEADERS = {
+    retry_topics.TOPIC: "topic where the record was consumed first",
+    retry_topics.PARTITION: "its partition there",
+    retry_topics.OFFSET: "its offset there",
+    retry_topics.TIMESTAMP: "its own timestamp, milliseconds since the epoch",
+    retry_topics.ATTEMPTS: "how often the handler ran",
+    retry_topics.DUE: "when the next attempt is due, milliseconds since the epoch",
+}
+
+
+def _coded(meanings: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"`{name}`", meaning) for name, meaning in meanings.items()]
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

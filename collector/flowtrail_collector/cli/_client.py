@@ -129,14 +129,15 @@ def collector_options(command: F) -> F:
 
     decorated: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(with_client)
     decorated = click.option(
-        "--token", envvar="FLOWTRAIL_TOKEN", help="Access token of the collector. [env: FLOWTRAIL_TOKEN]"
+        "--token", envvar="FLOWTRAIL_TOKEN", show_envvar=True, help="Access token of the collector."
     )(decorated)
     decorated = click.option(
         "--url",
         envvar="FLOWTRAIL_COLLECTOR_URL",
         default=DEFAULT_COLLECTOR_URL,
+        show_envvar=True,
         show_default=True,
-        help="Where the collector listens. [env: FLOWTRAIL_COLLECTOR_URL]",
+        help="Where the collector listens.",
     )(decorated)
     result: F = decorated
     return result

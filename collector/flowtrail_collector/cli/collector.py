@@ -256,6 +256,7 @@ def collector() -> None:
     type=click.Choice(("debug", "info", "warning", "error")),
     default="warning",
     show_default=True,
+    help="What the log says, at least.",
 )
 def run(log_level: str, **options: Any) -> int:
     """Collect until SIGTERM or SIGINT.

@@ -47,7 +47,8 @@ def dlq() -> None:
 @dlq.command("list")
 @_filters
 @click.option("--state", type=click.Choice(_STATES), help="Only those in this state.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
+              help="At most so many.")  # fmt: skip
 @collector_options
 def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filters: str | None) -> int:
     """List dead letters, newest first."""
@@ -184,7 +185,8 @@ def dismiss(
 
 
 @dlq.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True,
+              help="At most so many.")  # fmt: skip
 @collector_options
 def jobs(client: CollectorClient, as_json: bool, limit: int) -> int:
     """List redrives, the newest first."""
@@ -223,7 +225,8 @@ def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
 
 @dlq.command()
 @click.option("--job", "job_id", help="Only what this redrive moved.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
+              help="At most so many.")  # fmt: skip
 @collector_options
 def audit(client: CollectorClient, as_json: bool, job_id: str | None, limit: int) -> int:
     """Who asked for what, and where each dead letter went."""

@@ -20,7 +20,8 @@ _STYLES = {"completed": "green", "compensated": "yellow", "failed": "red", "time
 @click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only those that ended so, or are open.")
 @click.option("--step", help="Only those open at this step.")
 @click.option("--stuck", is_flag=True, help="Only those past the deadline of a step.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
+              help="At most so many.")  # fmt: skip
 @collector_options
 def sagas(
     client: CollectorClient,

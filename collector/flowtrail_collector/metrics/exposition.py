@@ -79,6 +79,12 @@ class Exposition:
         """
         return b"".join(self.page(openmetrics=openmetrics).chunks())
 
+    def families(self) -> Iterator[Metric]:
+        """The families of the sources that aren't rendered already."""
+        for source in self._sources:
+            if not callable(getattr(source, "text", None)):
+                yield from cast("MetricSource", source).families()
+
     def page(self, *, openmetrics: bool = False) -> Page:
         """The exposition as it is now, for whoever sends it part by part.
 

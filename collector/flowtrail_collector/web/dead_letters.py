@@ -47,6 +47,10 @@ def dead_letter_routes(views: Views) -> list[BaseRoute]:
     """The route that lists dead letters."""
 
     def dead_letters(request: Request) -> Response:
+        """Dead letters, the newest first.
+
+        Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
+        """
         query = dead_letter_query(request)
         rows = [dead_letter_json(row) for row in views.list_dead_letters(query)]
         return json_response({"dead_letters": rows, "limit": query.limit, "offset": query.offset})

@@ -23,15 +23,18 @@ def health_routes(
     """
 
     def healthz(request: Request) -> Response:
+        """200 while the process works; needs no token."""
         return PlainTextResponse("ok\n")
 
     def readyz(request: Request) -> Response:
+        """200 once the store is open and Kafka was reached, else 503 and why."""
         found = problems()
         if not found:
             return PlainTextResponse("ready\n")
         return PlainTextResponse("".join(f"{part}: {line}\n" for part, line in found.items()), 503)
 
     def api_status(request: Request) -> Response:
+        """Version, problems, figures about spans and store."""
         found = problems()
         return json_response({"ready": not found, "problems": dict(found), **status()})
 

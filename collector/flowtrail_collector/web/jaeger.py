@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from starlette.requests import Request
@@ -52,6 +53,7 @@ def jaeger_routes(spans: SpanReader, search: SpanSearch) -> list[BaseRoute]:
 def _in_its_words(page: Callable[[Request], Response]) -> Callable[[Request], Response]:
     """Refusals look like Jaeger's, because that is where Grafana and Jaeger's own page look for the reason."""
 
+    @wraps(page)
     def answered(request: Request) -> Response:
         try:
             return page(request)
@@ -67,13 +69,19 @@ class _JaegerApi:
         self._search = search
 
     def services(self, request: Request) -> Response:
+        """Names of the services."""
         return _answer(self._search.services())
 
     def service_operations(self, request: Request) -> Response:
+        """Names of the operations of a service."""
         operations = self._search.operations(request.path_params["service"])
         return _answer(list(dict.fromkeys(item.name for item in operations)))
 
     def operations(self, request: Request) -> Response:
+        """The same with their kinds.
+
+        Query: service, spanKind.
+        """
         service = text_param(request, "service")
         if service is None:
             return _refusal(400, "parameter 'service' is required")
@@ -85,6 +93,10 @@ class _JaegerApi:
         return _answer([item for item in found if kind in ("", item["spanKind"])])
 
     def traces(self, request: Request) -> Response:
+        """Traces by id, or by what is in them; a search looks at the newest 50,000 spans of a service.
+
+        Query: traceID, service, operation, tag, tags, start, end, minDuration, maxDuration, limit.
+        """
         wanted = request.query_params.getlist("traceID")
         if wanted:
             ids = [_full_id(text) for text in wanted[:_MAX_TRACES]]
@@ -96,10 +108,15 @@ class _JaegerApi:
         return _answer([trace for trace_id in ids if (trace := self._trace(trace_id))])
 
     def trace(self, request: Request) -> Response:
+        """One trace."""
         trace = self._trace(_full_id(request.path_params["trace_id"]))
         return _answer([trace]) if trace else _refusal(404, "trace not found")
 
     def dependencies(self, request: Request) -> Response:
+        """Calls between services.
+
+        Query: endTs, lookback.
+        """
         end_ms = int_param(request, "endTs", int(time.time() * 1000), _LATEST_US // 1000)
         lookback_ms = int_param(request, "lookback", _DAY_MS, _LATEST_US // 1000)
         calls = self._search.calls(max(0, end_ms - lookback_ms) * 1_000_000, end_ms * 1_000_000)

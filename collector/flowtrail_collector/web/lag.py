@@ -20,6 +20,10 @@ def lag_routes(view: LagView) -> list[BaseRoute]:
     """
 
     def lag(request: Request) -> Response:
+        """All groups, those that need attention first; one of them with its partitions.
+
+        Query: group.
+        """
         if view.collected_at is None:
             raise ApiError(503, "lag has not been collected yet")
         group = text_param(request, "group")

@@ -55,6 +55,7 @@ class _Receiver:
     max_body_bytes: int
 
     async def receive(self, request: Request) -> Response:
+        """OTLP/HTTP receiver: protobuf or JSON; plain, gzip or deflate."""
         media_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
         if media_type not in (_PROTOBUF, _JSON):
             return _error(_JSON, 415, f"content-type may be {_PROTOBUF} or {_JSON}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -40,16 +41,25 @@ def redrive_routes(desk: RedriveDesk, problem: Problem = lambda: None) -> list[B
     """
 
     def show(request: Request) -> Response:
+        """Everything about one dead letter: headers, key, what was done with it; never its payload."""
         dossier = desk.show(place_of(request))
         if dossier is None:
             raise ApiError(404, "no such dead letter")
         return json_response(dossier_json(dossier))
 
     def find(request: Request) -> Response:
+        """The dead letters of an event, a flow or an order.
+
+        Query: id, limit.
+        """
         letters = desk.find(_wanted(request), int_param(request, "limit", 20, MAX_LIMIT))
         return json_response({"dead_letters": [letter_json(letter) for letter in letters]})
 
     def redrive(request: Request, values: Mapping[str, Any]) -> Response:
+        """Starts a redrive (202); with `dry_run` only counts what it would do.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
+        """
         order = order_of(values, actor_of(request, _by(values)))
         if values.get("dry_run") is True:
             return json_response(desk.survey(order))
@@ -58,6 +68,10 @@ def redrive_routes(desk: RedriveDesk, problem: Problem = lambda: None) -> list[B
         return json_response(job_json(desk.start(order, remote_of(request)), problem()), 202)
 
     def dismiss(request: Request, values: Mapping[str, Any]) -> Response:
+        """Marks dead letters as dealt with; with `dry_run` only counts them.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, dry_run, by.
+        """
         selection = selection_of(values)
         if values.get("dry_run") is True:
             return json_response({"matching": desk.count(selection)})
@@ -68,16 +82,25 @@ def redrive_routes(desk: RedriveDesk, problem: Problem = lambda: None) -> list[B
         return json_response({"dismissed": dismissed})
 
     def jobs(request: Request) -> Response:
+        """Redrives, the newest first.
+
+        Query: limit.
+        """
         found = desk.jobs(int_param(request, "limit", 20, MAX_LIMIT))
         return json_response({"redrives": [job_json(job, problem()) for job in found]})
 
     def job(request: Request) -> Response:
+        """How far a redrive is."""
         found = desk.job(request.path_params["id"][:64])
         if found is None:
             raise ApiError(404, "no such redrive")
         return json_response(job_json(found, problem()))
 
     def cancel(request: Request, values: Mapping[str, Any]) -> Response:
+        """Ends a redrive after the batch under way.
+
+        Body: by.
+        """
         actor = actor_of(request, _by(values))
         found = desk.cancel(request.path_params["id"][:64], actor, remote_of(request))
         if found is None:
@@ -85,6 +108,10 @@ def redrive_routes(desk: RedriveDesk, problem: Problem = lambda: None) -> list[B
         return json_response(job_json(found, problem()))
 
     def audit(request: Request) -> Response:
+        """What was asked for by whom, and where each dead letter went.
+
+        Query: redrive, limit.
+        """
         limit = int_param(request, "limit", 50, MAX_LIMIT)
         lines = desk.audit(limit, text_param(request, "redrive"))
         return json_response(
@@ -233,6 +260,7 @@ def checked(call: Callable[[], Response]) -> Response:
 def _posted(
     handle: Callable[[Request, Mapping[str, Any]], Response],
 ) -> Callable[[Request], Awaitable[Response]]:
+    @wraps(handle)
     async def endpoint(request: Request) -> Response:
         values = await _body(request)
         return await run_in_threadpool(checked, lambda: handle(request, values))

@@ -47,11 +47,16 @@ def saga_routes(views: Views, progress_of: GroupProgressOf = lambda group: None)
     """
 
     def sagas(request: Request) -> Response:
+        """Saga instances, those that need attention first; a stuck one says why.
+
+        Query: flow, outcome, step, stuck, limit, offset.
+        """
         query = saga_query(request)
         rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]
         return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
 
     def flows(request: Request) -> Response:
+        """The flow file as understood, with instances by outcome."""
         return json_response({"flows": [asdict(flow) for flow in views.list_flows()]})
 
     return [

@@ -19,6 +19,7 @@ def topology_routes(edges: Edges) -> list[BaseRoute]:
     """The route that lists edges."""
 
     def topology(request: Request) -> Response:
+        """Who feeds whom, learned from causation ids."""
         return json_response({"edges": edges_json(edges)})
 
     return [Route("/api/v1/topology", topology, methods=["GET"])]

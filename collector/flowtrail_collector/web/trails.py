@@ -15,6 +15,7 @@ def trail_routes(finder: TrailFinder) -> list[BaseRoute]:
     """The route that finds a trail by order, event, correlation or trace id."""
 
     def trail(request: Request) -> Response:
+        """The trail of an order, event, correlation or trace id; of an id with several flows, which ones."""
         wanted = request.path_params["id"]
         if len(wanted) > MAX_ID_LENGTH:
             raise ApiError(400, f"an id has at most {MAX_ID_LENGTH} characters")

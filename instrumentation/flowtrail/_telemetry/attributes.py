@@ -25,6 +25,7 @@ EVENT_SUBJECT = "cloudevents.event_subject"
 CAUSATION_ID = "flowtrail.causation_id"
 ATTEMPT = "flowtrail.attempt"
 OUTCOME = "flowtrail.outcome"
+BATCH_FAILED = "flowtrail.batch.failed"
 
 KAFKA = "kafka"
 

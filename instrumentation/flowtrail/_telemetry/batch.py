@@ -161,7 +161,7 @@ class ProcessingBatch:
         try:
             if self._span is not None:
                 if self.failed:
-                    self._span.set_attribute("flowtrail.batch.failed", self.failed)
+                    self._span.set_attribute(attributes.BATCH_FAILED, self.failed)
                 end_with(self._span, error)
             seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
             error_type = "" if error is None else error_type_of(error)

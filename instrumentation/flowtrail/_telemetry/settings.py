@@ -1,4 +1,4 @@
-"""Environment variables that telemetry reads, declared once for the reference in the docs."""
+"""Environment variables that the library reads, declared once for the reference in the docs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ class Setting(NamedTuple):
 
 
 SETTINGS = (
+    Setting(
+        "FLOWTRAIL_BOOTSTRAP_SERVERS", "`KAFKA_BOOTSTRAP_SERVERS`", "brokers of a `Trail` that names none"
+    ),
+    Setting("KAFKA_BOOTSTRAP_SERVERS", "`localhost:9092`", "the same, where that is set already"),
+    Setting("FLOWTRAIL_CLIENT", "`kafka-python`", "client of a `Trail` that names none"),
     Setting("FLOWTRAIL_SERVICE", "`OTEL_SERVICE_NAME`, else the program's name", "name of the service"),
     Setting(
         "FLOWTRAIL_OTLP_ENDPOINTS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -89,6 +90,10 @@ class DeadLetterPages:
         ]
 
     def _list(self, request: Request) -> Response:
+        """Dead letters.
+
+        Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
+        """
         query = dead_letter_query(request)
         query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
         rows = [dead_letter_json(row) for row in self._views.list_dead_letters(query)]
@@ -108,6 +113,7 @@ class DeadLetterPages:
         )
 
     def _one(self, request: Request) -> Response:
+        """One dead letter."""
         dossier = self._desk.show(place_of(request))
         if dossier is None:
             raise ApiError(404, "No such dead letter is known here.")
@@ -122,6 +128,10 @@ class DeadLetterPages:
         )  # fmt: skip
 
     def _ask_redrive(self, request: Request) -> Response:
+        """What a redrive would do, and the form that starts it.
+
+        Query: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit.
+        """
         order = order_of(request.query_params, "")
         counted = self._desk.survey(order)
         histograms = [(title, _bars(counted[name])) for name, title in _TITLES.items() if counted[name]]
@@ -136,6 +146,10 @@ class DeadLetterPages:
         )
 
     def _ask_dismiss(self, request: Request) -> Response:
+        """How many would be dismissed, and the form that does it.
+
+        Query: topic, partition, offset, source, group, error, id, flow, since, until, state.
+        """
         selection = selection_of(request.query_params)
         return self._page(
             request,
@@ -146,29 +160,43 @@ class DeadLetterPages:
         )
 
     def _redrive(self, request: Request, values: Values) -> Response:
+        """Starts a redrive.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
+        """
         order = order_of(values, actor_of(request, "the console"))
         _check_everything(order.selection.is_everything, values)
         job = self._desk.start(order, remote_of(request))
         return RedirectResponse(f"/redrives/{job.id}", 303)
 
     def _dismiss(self, request: Request, values: Values) -> Response:
+        """Dismisses.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, form_token.
+        """
         selection = selection_of(values)
         _check_everything(selection.is_everything, values)
         self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
         return RedirectResponse("/dead-letters?state=dismissed", 303)
 
     def _cancel(self, request: Request, values: Values) -> Response:
+        """Ends a redrive after the batch under way.
+
+        Body: form_token.
+        """
         job_id = request.path_params["id"][:64]
         if self._desk.cancel(job_id, actor_of(request, "the console"), remote_of(request)) is None:
             raise ApiError(404, "No such redrive.")
         return RedirectResponse(f"/redrives/{job_id}", 303)
 
     def _redrives(self, request: Request) -> Response:
+        """Redrives and the audit of writes."""
         jobs = [job_json(job, self._problem()) for job in self._desk.jobs(_PAGE_ROWS)]
         writes = [write_json(line) for line in self._desk.writes(_PAGE_ROWS)]
         return self._page(request, "redrives.html", jobs=jobs, writes=writes)
 
     def _job(self, request: Request) -> Response:
+        """How far a redrive is."""
         job = self._desk.job(request.path_params["id"][:64])
         if job is None:
             raise ApiError(404, "No such redrive.")
@@ -187,6 +215,7 @@ class DeadLetterPages:
         return response
 
     def _posted(self, act: Callable[[Request, Values], Response]) -> Callable[[Request], Awaitable[Response]]:
+        @wraps(act)
         async def endpoint(request: Request) -> Response:
             values = await _form(request)
             if not self._forms.is_valid(request, values.get("form_token")):
@@ -197,7 +226,11 @@ class DeadLetterPages:
 
 
 def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    return lambda request: checked(lambda: page(request))
+    @wraps(page)
+    def answered(request: Request) -> Response:
+        return checked(lambda: page(request))
+
+    return answered
 
 
 async def _form(request: Request) -> dict[str, str]:

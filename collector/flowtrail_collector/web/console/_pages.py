@@ -132,6 +132,7 @@ class Console:
         return [*routes, Route("/static/{name}", _static, methods=["GET"])]
 
     def _overview(self, request: Request) -> Response:
+        """Overview: flows, what is stuck, dead letters, who is behind."""
         stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
         letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_OVERVIEW_ROWS))
         lag = self._lag.overview()
@@ -147,12 +148,17 @@ class Console:
         )
 
     def _search(self, request: Request) -> Response:
+        """Leads to the trail of an id.
+
+        Query: q.
+        """
         wanted = (request.query_params.get("q") or "").strip()
         if not wanted:
             return RedirectResponse("/", 303)
         return RedirectResponse(f"/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
 
     def _trail(self, request: Request) -> Response:
+        """The trail of an id."""
         wanted = request.path_params["id"]
         found = self._finder.find(wanted) if 0 < len(wanted) <= MAX_ID_LENGTH else None
         if found is None:
@@ -176,6 +182,10 @@ class Console:
         )
 
     def _sagas(self, request: Request) -> Response:
+        """Saga instances.
+
+        Query: flow, outcome, step, stuck, limit, offset.
+        """
         query = saga_query(request)
         query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
         rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
@@ -190,14 +200,17 @@ class Console:
         )
 
     def _map(self, request: Request) -> Response:
+        """The flow map: who feeds whom."""
         letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_MAP_LETTERS))
         drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
         return _page("map.html", request, map=drawn)
 
     def _lag_page(self, request: Request) -> Response:
+        """Consumer groups."""
         return _page("lag.html", request, **self._lag.overview())
 
     def _health(self, request: Request) -> Response:
+        """How the collector itself is."""
         facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
         return _page("health.html", request, problems=self._problems(), facts=facts)
 
@@ -247,6 +260,7 @@ def _paging(request: Request, offset: int, limit: int, found: int) -> dict[str, 
 
 
 def _static(request: Request) -> Response:
+    """What the pages load: style sheet, scripts, picture."""
     name = request.path_params["name"]
     if name not in STATIC_FILES:
         raise ApiError(404, "no such file")

@@ -1,0 +1,5 @@
+import sys
+
+from flowtrail_collector._reference import page
+
+sys.stdout.write(page())

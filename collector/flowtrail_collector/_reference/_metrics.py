@@ -1,0 +1,104 @@
+"""Every metric that the collector exports: its own families, and lag's as they are rendered."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from flowtrail_collector._reference._api import assembled
+from flowtrail_collector._reference._markdown import code, table
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.domain.lag import GroupReading, PartitionTable, Status, TopicSlice, TopicSums
+from flowtrail_collector.metrics.collector import CollectorMetrics
+from flowtrail_collector.metrics.lag import CycleFigures, LagPage
+
+__all__ = ["Family", "families", "metrics_section"]
+
+_SUFFIXES = {"counter": "_total", "info": "_info"}
+_GROUPS: dict[str, str | tuple[str, ...]] = {
+    "Flows": "flowtrail_saga",
+    "Dead letters": ("flowtrail_dlq", "flowtrail_redrive"),
+    "Consumer lag": ("kafka_consumergroup_group_", "kafka_partition_", "flowtrail_group_"),
+    "Consumer lag under kafka_exporter's names (`--compat kafka_exporter`)": "kafka_",
+    "The flow map": "flowtrail_edge",
+    "The collector itself": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric.
+
+    Attributes:
+        name: As it is written in queries.
+        kind: `counter`, `gauge`, `histogram`, `info`.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+def families() -> list[Family]:
+    """All metrics, in the order in which they are exported."""
+    found = {family.name: family for family in _families()}
+    return list(found.values())
+
+
+def metrics_section() -> str:
+    """All metrics, as Markdown."""
+    left, parts = families(), []
+    for title, prefixes in _GROUPS.items():
+        group = [family for family in left if family.name.startswith(prefixes)]
+        left = [family for family in left if family not in group]
+        rows = [(code(family.name), family.kind, code(*family.labels), family.meaning) for family in group]
+        parts.append(f"### {title}\n\n" + table(("metric", "type", "labels", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def _families() -> Iterator[Family]:
+    with assembled() as collector:
+        yield from map(_family, collector.exposition.families())
+    # One of several workers shows two more about itself.
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "store.sqlite")
+        figures = CollectorMetrics(SqliteStore(database), taken=dict, partitions=lambda: 1)
+        yield from map(_family, figures.families())
+        database.close()
+    yield from map(_family, text_string_to_metric_families(_lag_text()))
+
+
+def _family(metric: Metric) -> Family:
+    suffix = _SUFFIXES.get(metric.type, "")
+    labels = getattr(metric, "_labelnames", None) or ()
+    if not labels:
+        labels = dict.fromkeys(label for sample in metric.samples for label in sample.labels)
+    return Family(metric.name + suffix, metric.type, tuple(labels), metric.documentation)
+
+
+def _lag_text() -> str:
+    """What one group that reads one partition makes, so that every family has a line."""
+    table_ = PartitionTable()
+    table_.set_topics({"orders": [0]}, 0.0)
+    table_.ends[0], table_.earliest[0] = 2, 0
+    reading = GroupReading(
+        "billing", "classic", "stable", 0.0,
+        pairs=[("orders", 0)], slices=[TopicSlice("orders", 0, 1)], commits=[1], lags=[1], seconds=[1.0],
+        statuses=bytes([Status.OK]),
+        topics=TopicSums(
+            statuses=[Status.OK], sum_lags=[1], max_seconds=[1.0], catch_up_seconds=[1.0], margins=[1], lost=[0],
+            consumed_per_second=[1.0], produced_per_second=[1.0],
+        ),
+        status=Status.OK, sum_lag=1, max_lag=1, max_seconds=1.0, orphans=0, members=1, uncommitted=0,
+    )  # fmt: skip
+    page = LagPage(compat=("kafka_exporter",), clock=lambda: 0.0)
+    figures = CycleFigures(0.0, 0.0, 1, 1, 1, errors={"group": 0}, failing={"group": 0})
+    page.publish([reading], table_, figures)
+    return page.text(openmetrics=False).decode()
