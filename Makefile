@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick check format dashboards lock servers clean
+.PHONY: help env demo test test-quick check format dashboards docs lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -30,6 +30,9 @@ format: env ## put the code into its canonical layout
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
+docs: env ## build the site of docs/ into build/site; a warning is an error
+	@$(PY) -m mkdocs build --quiet --strict
+
 dashboards: env ## write dashboards/grafana/*.json anew from their source
 	@$(PY) -m dashboards.source
 
@@ -40,10 +43,12 @@ servers: env ## fetch the real servers that the tests start (Kafka from Maven Ce
 	@PYTHONPATH=tests $(PY) -m servers.install
 
 lock: ## compile the lock files anew (needs uv)
-	@uv pip compile pyproject.toml --all-extras --group dev --group demo --universal --python-version 3.11 \
+	@uv pip compile pyproject.toml --all-extras --group dev --group demo --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
 	@uv pip compile pyproject.toml --extra kafka-python --extra collector --group demo -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/demo.txt
+	@uv pip compile pyproject.toml --extra kafka-python --extra collector --extra postgres -c requirements/dev.txt \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o deploy/requirements.txt
 
 clean: ## remove what building and testing left
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
