@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -49,8 +48,10 @@ def first_column(text: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
-def constants(folder: Path) -> Iterator[str]:
+@cache
+def constants(folder: Path) -> list[str]:
     """Every string constant of a package, but for docstrings and what only makes the reference."""
+    found = []
     for path in sorted(folder.rglob("*.py")):
         if "_reference" in str(path) or path.name == "settings.py":
             continue
@@ -62,9 +63,12 @@ def constants(folder: Path) -> Iterator[str]:
             and node.body
             and isinstance(node.body[0], ast.Expr)
         }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-                yield node.value
+        found += [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+        ]
+    return found
 
 
 def test_the_collectors_page_is_what_the_code_says() -> None:

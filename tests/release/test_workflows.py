@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from check_jsonschema.builtin_schemas import get_builtin_schema
 
 from dashkit.files import REPOSITORY, load_yaml
 
@@ -17,9 +17,10 @@ WORKFLOWS = sorted(FOLDER.glob("*.yml"))
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 
 
-def _checked(schema: str, *files: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, files)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def _complaints(schema: str, workflow: dict[str, Any]) -> list[str]:
+    """What a schema that check-jsonschema brings along says against a workflow."""
+    found = jsonschema.Draft7Validator(get_builtin_schema(schema)).iter_errors(workflow)
+    return [f"{'/'.join(map(str, error.path))}: {error.message}" for error in found]
 
 
 def _steps() -> list[tuple[str, dict[str, Any]]]:
@@ -31,16 +32,18 @@ def _steps() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_the_schema_of_workflows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+def test_the_schema_of_workflows(schema: str) -> None:
     assert len(WORKFLOWS) == 2
-    for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
-        done = _checked(schema, *WORKFLOWS)
-        assert done.returncode == 0, done.stdout + done.stderr
-    broken = tmp_path / "test.yml"
-    broken.write_text(
-        WORKFLOWS[-1].read_text(encoding="utf-8").replace("runs-on:", "run-on:"), encoding="utf-8"
-    )
-    assert _checked("vendor.github-workflows", broken).returncode == 1
+    for path in WORKFLOWS:
+        assert _complaints(schema, load_yaml(path)) == []
+
+
+def test_the_schema_sees_a_mistake() -> None:
+    workflow = load_yaml(WORKFLOWS[0])
+    job = next(iter(workflow["jobs"].values()))
+    job["run-on"] = job.pop("runs-on")
+    assert _complaints("vendor.github-workflows", workflow) != []
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
