@@ -8,11 +8,11 @@ with the offsets they advanced, so their records are simply read again.
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flowtrail_collector.adapters.sqlite.fair_lock import FairLock
 from flowtrail_collector.adapters.sqlite.schema import migrate
 from flowtrail_collector.errors import StoreError
 
@@ -34,7 +34,7 @@ class Database:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
+        self._lock = FairLock()
         self._idle_readers: list[sqlite3.Connection] = []
         self._closed = False
         try:
