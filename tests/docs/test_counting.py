@@ -10,6 +10,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -21,6 +22,8 @@ from flowtrail._headers import CORRELATION_ALIASES
 from flowtrail_collector._reference._api import assembled, endpoints
 from flowtrail_collector._reference._commands import commands, options, variables_of
 from flowtrail_collector._reference._variables import PREFIXES
+from flowtrail_collector.adapters.otlp_metrics import headers_of
+from flowtrail_collector.connection import read_connection
 
 LIBRARY, COLLECTOR = ROOT / "instrumentation" / "flowtrail", ROOT / "collector" / "flowtrail_collector"
 REFERENCES = (ROOT / "docs" / "reference.md", ROOT / "docs" / "reference-collector.md")
@@ -139,12 +142,27 @@ def test_every_variable_is_in_the_reference_and_no_other(folder: Path, page: int
     read = {name for text in constants(folder) for name in re.findall(VARIABLE, text)}
     internal = {"OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"}  # only turns a shortcut off
     beginnings = {"FLOWTRAIL_KAFKA", "OTEL_EXPORTER_OTLP"}
+    built = {name for name in _asked_for() if name not in read} if page else set()
     named = {name for name in read if not name.startswith(tuple(PREFIXES))} - internal - beginnings
     shown = first_column(section(REFERENCES[page], "Environment"))
-    assert named <= shown
-    built = {"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
+    assert named | built <= shown
     clicked = {name for pair in commands() for option in options(*pair) for name in variables_of(option)}
     assert shown - named <= OF_OTHERS | built | clicked
+
+
+def _asked_for() -> set[str]:
+    """Variables whose names are put together, seen when they are looked up."""
+
+    class Spy(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            asked.add(name)
+            return default
+
+    asked: set[str] = set()
+    read_connection("localhost:9092", environ=Spy())
+    headers_of(Spy())
+    headers_of(Spy(), "TRACES")
+    return asked
 
 
 # --- commands and flags

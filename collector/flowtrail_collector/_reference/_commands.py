@@ -30,7 +30,7 @@ def options(context: click.Context, command: click.Command) -> list[click.Option
     return [
         parameter
         for parameter in command.get_params(context)
-        if isinstance(parameter, click.Option) and parameter.name != "help"
+        if isinstance(parameter, click.Option) and "--help" not in parameter.opts
     ]
 
 

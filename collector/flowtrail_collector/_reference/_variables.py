@@ -13,6 +13,7 @@ OTHERS = {
     "FLOWTRAIL_WRITE_TOKEN": "the token that whatever changes something must carry; for `collector run` in place of"
     " `--write-token-file`, for commands what they send",
     "FLOWTRAIL_CA_FILE": "further authorities (PEM) that commands trust when they ask a collector over HTTPS",
+    "FLOWTRAIL_KAFKA_PROPERTIES": "a `.properties` file with client settings, where `--consumer-config` names none",
     "OTEL_EXPORTER_OTLP_HEADERS": "headers, `name=value,...`, of what the collector sends over OTLP",
     "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "the same for metrics, in its place",
     "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "the same for saga traces, in its place",
