@@ -49,7 +49,9 @@ def lag_options(duration: click.ParamType[float]) -> tuple[Any, ...]:
             show_default=True,
             help="Records looked at per collection to learn when they were written; 0: none is ever read.",
         ),
-        _option("--otlp-metrics-endpoint", default="", help="OTLP/HTTP receiver that metrics are pushed to."),
+        _option(
+            "--otlp-metrics-endpoint", default="", help="OTLP/HTTP receiver that all metrics are pushed to."
+        ),
         _option(
             "--otlp-metrics-interval",
             type=duration,

@@ -74,7 +74,11 @@ _OPTIONS = (
         help="A .properties file with further client settings (TLS, SASL).",
     ),
     click.option(
-        "--flows", envvar="FLOWTRAIL_FLOWS", show_envvar=True, type=_PATH, help="The flow file (YAML)."
+        "--flows",
+        envvar="FLOWTRAIL_FLOWS",
+        show_envvar=True,
+        type=_PATH,
+        help="The flow file (YAML); without it there are trails, lag and dead letters, but no sagas.",
     ),
     click.option(
         "--store",
@@ -83,7 +87,7 @@ _OPTIONS = (
         default="flowtrail.sqlite",
         show_default=True,
         callback=lambda ctx, param, value: _store(ctx, value),
-        help="SQLite file that keeps everything, or the URL of a PostgreSQL database.",
+        help="SQLite file that keeps everything, whose folder must exist; or postgresql://user@host/database.",
     ),
     click.option(
         "--listen",
@@ -107,7 +111,7 @@ _OPTIONS = (
         show_envvar=True,
         default=DEFAULT_DEAD_LETTER_TOPICS,
         show_default=True,
-        help="Topics that hold dead letters (regular expression for the whole name).",
+        help="Topics that hold dead letters, looked at first (regular expression for the whole name).",
     ),
     click.option(
         "--start",
@@ -164,14 +168,15 @@ _OPTIONS = (
         envvar="FLOWTRAIL_GRAFANA_LINK",
         show_envvar=True,
         default="",
-        help="A dashboard that trails link to; {from}, {to}, {trace_id} and {id} are filled in.",
+        help="A dashboard that trails link to; {from}, {to} (milliseconds), {trace_id} and {id} are filled in.",
     ),
     click.option(
         "--saga-traces-endpoint",
         envvar="FLOWTRAIL_SAGA_TRACES_ENDPOINT",
         show_envvar=True,
         default="",
-        help="OTLP/HTTP receiver (Jaeger, say) that every ended saga is sent to as a trace of its own.",
+        help="OTLP/HTTP receiver (Jaeger, say) that every ended saga is sent to as a trace of its own:"
+        " a span per step with its outcome, linked to the real spans.",
     ),
     click.option(
         "--lag-interval",
@@ -208,7 +213,7 @@ _OPTIONS = (
         type=_DURATION,
         default="7d",
         show_default=True,
-        help="How long events are kept.",
+        help="How long events are kept, by their records' timestamps.",
     ),
     click.option(
         "--saga-retention",
@@ -217,7 +222,7 @@ _OPTIONS = (
         type=_DURATION,
         default="30d",
         show_default=True,
-        help="How long sagas are kept once they have ended.",
+        help="How long sagas are kept once they have ended, or if they never started.",
     ),
     click.option(
         "--store-max-size",
