@@ -14,8 +14,8 @@ demo: ## run the five services, a broker and the collector; end with one order's
 	@requirements/install demo
 	@exec $(PY) -m orderflow demo $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
 
-test: env ## run every test; those that need a server start it, or skip with the reason
-	@$(PY) -m pytest
+test: env ## run every test in two processes; those that need a server start it, or skip with the reason
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 test-quick: env ## run the tests that need no server (under a minute)
 	@$(PY) -m pytest -m "not servers and not slow"

@@ -20,7 +20,9 @@ def test_an_order_is_found_from_its_number_in_two_interactions(open_page, what):
     number = ORDERS[what][0]
     page = open_page()
     page.goto("/")
-    page.keyboard.type(number)  # the search box has the focus already
+    # The search box takes the focus with the first frame, which comes later than the page's own event.
+    page.wait_for_function("document.activeElement.matches('input[type=search]')")
+    page.keyboard.type(number)
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/trails/{number}")
     assert page.locator("h1").inner_text() == number
