@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick check format dashboards docs lock servers clean
+.PHONY: help env demo test test-quick check format dashboards docs reference lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -32,6 +32,11 @@ format: env ## put the code into its canonical layout
 
 docs: env ## build the site of docs/ into build/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+
+reference: env ## write the generated pages of docs/ anew
+	@$(PY) -m flowtrail._reference > docs/reference.md
+	@$(PY) -m flowtrail._reference_python > docs/reference-python.md
+	@$(PY) -m flowtrail_collector._reference > docs/reference-collector.md
 
 dashboards: env ## write dashboards/grafana/*.json anew from their source
 	@$(PY) -m dashboards.source

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import click
 import pytest
 from starlette.routing import Route
 
+import flowtrail
 import flowtrail_collector._reference as collector_reference
 from docs.blocks import ROOT
+from flowtrail import _reference_python as reference_python
 from flowtrail._headers import CORRELATION_ALIASES
 from flowtrail_collector._reference._api import assembled, endpoints
 from flowtrail_collector._reference._commands import commands, options, variables_of
@@ -79,6 +82,26 @@ def test_the_collectors_page_is_what_the_code_says() -> None:
     assert text_of(REFERENCES[1]) == page, (
         "python -m flowtrail_collector._reference > docs/reference-collector.md"
     )
+
+
+# --- Python
+
+
+def test_the_python_page_is_what_the_code_says() -> None:
+    page = (ROOT / "docs" / "reference-python.md").read_text(encoding="utf-8")
+    assert page == reference_python.page(), "python -m flowtrail._reference_python > docs/reference-python.md"
+
+
+def test_every_public_name_is_in_the_reference_and_says_what_it_is() -> None:
+    page = reference_python.page()
+    named = set(re.findall(r"^(?:### )?`(\w+)`", page, re.MULTILINE))
+    for module_name in reference_python.MODULES:
+        module = import_module(module_name)
+        for name in reference_python.public_names(module_name):
+            assert name in named, f"{module_name}.{name}"
+            assert getattr(module, name).__doc__, f"{module_name}.{name}"
+    others = {"__version__", "errors"}
+    assert set(flowtrail.__all__) - others <= named
 
 
 # --- metrics
