@@ -150,6 +150,14 @@ def test_every_header_is_in_the_reference_and_no_other() -> None:
     assert all(f"`{alias}`" in section(REFERENCES[0], "Headers") for alias in CORRELATION_ALIASES)
 
 
+def test_the_wire_format_names_every_header() -> None:
+    page = text_of(ROOT / "docs" / "wire.md")
+    inner = {name for name in first_column(section(REFERENCES[0], "Headers")) if name.startswith("retry.")}
+    assert {f"`{name}`" for name in first_column(section(REFERENCES[0], "Headers")) - inner} <= set(
+        re.findall(r"`[\w.-]+`", page)
+    )
+
+
 # --- variables
 
 
@@ -273,6 +281,8 @@ def test_pages_name_only_what_there_is(page: Path) -> None:
     metrics = {re.sub(SAMPLE, "", name) for name in documented_metrics()}
     named = set(re.findall(rf"`({METRIC})[`{{]", text)) - _NO_METRICS
     assert {name for name in named if re.sub(SAMPLE, "", name) not in metrics} == set()
+    headers = first_column(section(REFERENCES[0], "Headers"))
+    assert set(re.findall(r"`(ce_[a-z]+|dlq\.[a-z_.]+[a-z]|retry\.[a-z]+)`", text)) <= headers
     paths = {_shape(request.split(" ")[1]) for request in documented_requests()}
     asked = {_shape(path) for path in re.findall(r"(?<![\w.])(/api/v1/[\w/{}-]+)", text)}
     assert asked <= paths
