@@ -1,7 +1,9 @@
 """How far waits are from the truth, over half an hour of each kind of traffic."""
 
 import random
+import re
 from collections.abc import Callable
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -69,3 +71,14 @@ def test_mean_error_is_under_a_second(kind: str, probing: bool) -> None:
 
     print(f"{kind}: mean {fmean(errors):.3f} s, worst {max(errors):.3f} s")
     assert fmean(errors) < 0.5
+    mean, worst = documented(kind)
+    assert mean[0] - 0.005 <= fmean(errors) <= mean[-1] + 0.005
+    assert worst[0] - 0.05 <= max(errors) <= worst[-1] + 0.05
+
+
+def documented(kind: str) -> tuple[list[float], list[float]]:
+    """The figures of one kind of traffic in docs/explanation/lag-seconds.md: mean and worst, or their ranges."""
+    page = (Path(__file__).parents[3] / "docs" / "explanation" / "lag-seconds.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith(f"| {kind}"))
+    mean, worst = ([float(number) for number in re.findall(r"[\d.]+", cell)] for cell in row.split("|")[2:4])
+    return mean, worst
