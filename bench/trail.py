@@ -114,7 +114,7 @@ def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
                     Incoming("filled", 0, offset + len(records), moment, b"k", headers_of(number, step))
                 )
         following = offset + len(records)
-        ingest.apply(records, [Advance("filled", 0, offset or None, following, start_ms)])
+        ingest.apply(records, [Advance("filled", 0, offset or None, following, int(time.time() * 1000))])
         offset = following
     spans = SqliteSpans(database)
     for first in range(0, traced, 1_000):

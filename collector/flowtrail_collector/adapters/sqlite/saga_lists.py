@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from flowtrail_collector.adapters.sql import Connection
@@ -18,44 +18,61 @@ T = TypeVar("T")
 # So many rows are sorted sooner than found by walking through all instances in the order of their changes.
 _FEW = 2_000
 _NEWEST = " ORDER BY updated_ms DESC"
-# The first two are what the partial index of such instances is about.
-_STUCK = "outcome = 'open' AND breached != '' AND (flags & 8) != 0 AND started_ms IS NOT NULL"
+# The first two are what the partial index of such instances is about; `outcome` would lead SQLite to another one.
+_STUCK = "ended_ms IS NULL AND breached != '' AND outcome || '' = 'open' AND (flags & 8) != 0 AND started_ms IS NOT NULL"
 _NOT_STUCK = "(breached = '' OR (flags & 8) = 0 OR started_ms IS NULL)"
 
 
 def listed(connection: Connection, query: SagaFilter) -> list[SagaRecord]:
-    """Instances of a filter up to the end of its page: those that are stuck, those open, then the rest."""
-    wanted = query.limit + query.offset
-    found: list[SagaRecord] = []
-    if query.outcome in (None, "open"):
-        more, values = _conditions(query)
-        found += read_sagas(connection, _STUCK + more + _NEWEST, values, wanted)
-        if not query.stuck and len(found) < wanted:
-            found += _newest(connection, query, "open", _NOT_STUCK, wanted - len(found))
-    if query.stuck or query.step is not None or query.outcome == "open":
-        return found
-    if len(found) < wanted:
-        found += _newest(connection, query, query.outcome, "outcome != 'open'", wanted - len(found))
-    return found
-
-
-def _newest(
-    connection: Connection,
-    query: SagaFilter,
-    outcome: str | None,
-    condition: str,
-    limit: int,
-) -> list[SagaRecord]:
+    """A page of the instances of a filter: those that are stuck, those open, then the rest."""
+    page = _Page(connection, query.offset, query.limit)
     more, values = _conditions(query)
-    where = condition + more
-    if outcome is not None:
-        few = "SELECT count(*) FROM (SELECT 1 FROM sagas WHERE outcome = ? LIMIT ?) few"
-        is_few = connection.execute(few, (outcome, _FEW + 1)).fetchone()[0] <= _FEW
-        # An expression instead of the column keeps SQLite from the index of outcomes, and a sort of all of them.
-        column = "outcome" if is_few else "outcome || ''"
-        where = f"{column} = ? AND {where}"
-        values = [outcome, *values]
-    return read_sagas(connection, where + _NEWEST, values, limit)
+    if query.outcome in (None, "open"):
+        page.take(_STUCK + more, values)
+        if not query.stuck:
+            page.take(*_walked(connection, "open", _NOT_STUCK + more, values))
+    if query.stuck or query.step is not None or query.outcome == "open":
+        return page.found
+    rest = "outcome != 'open'" + more
+    page.take(
+        *((rest, values) if query.outcome is None else _walked(connection, query.outcome, rest, values))
+    )
+    return page.found
+
+
+class _Page:
+    """The part of several lists, one behind the other, that lies between an offset and a limit."""
+
+    def __init__(self, connection: Connection, offset: int, limit: int) -> None:
+        self._connection = connection
+        self._offset = offset
+        self._room = limit
+        self.found: list[SagaRecord] = []
+
+    def take(self, where: str, values: Sequence[object]) -> None:
+        """The next list, newest first."""
+        if self._room <= 0:
+            return
+        taken = read_sagas(self._connection, where + _NEWEST, values, self._room, self._offset)
+        if taken:
+            self._offset = 0
+        elif self._offset:
+            count = f"SELECT count(*) FROM (SELECT 1 FROM sagas WHERE {where} LIMIT ?) passed"  # noqa: S608
+            passed = self._connection.execute(count, (*values, self._offset)).fetchone()[0]
+            self._offset -= passed
+        self._room -= len(taken)
+        self.found += taken
+
+
+def _walked(
+    connection: Connection, outcome: str, where: str, values: Sequence[object]
+) -> tuple[str, list[object]]:
+    """A condition with an outcome, put so that its instances are found in the quicker of two ways."""
+    few = "SELECT count(*) FROM (SELECT 1 FROM sagas WHERE outcome = ? LIMIT ?) few"
+    is_few = connection.execute(few, (outcome, _FEW + 1)).fetchone()[0] <= _FEW
+    # An expression instead of the column keeps SQLite from the index of outcomes, and a sort of all of them.
+    column = "outcome" if is_few else "outcome || ''"
+    return f"{column} = ? AND {where}", [outcome, *values]
 
 
 def _conditions(query: SagaFilter) -> tuple[str, list[object]]:
@@ -79,7 +96,7 @@ class SlowAnswer(Generic[T]):
         quick_seconds: What takes no longer is asked anew each time.
     """
 
-    def __init__(self, ask: Callable[[], T], *, quick_seconds: float = 0.02) -> None:
+    def __init__(self, ask: Callable[[], T], *, quick_seconds: float = 0.003) -> None:
         self._ask = ask
         self._quick_seconds = quick_seconds
         self._known: tuple[T, float, float] | None = None

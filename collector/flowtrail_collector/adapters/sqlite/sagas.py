@@ -48,10 +48,12 @@ def save(connection: sqlite3.Connection, sagas: Iterable[SagaRecord]) -> None:
     insert_rows(connection, f"INSERT INTO sagas ({COLUMNS})", [to_row(saga) for saga in sagas], _OVER)
 
 
-def read_sagas(connection: Connection, where: str, values: Sequence[object], limit: int) -> list[SagaRecord]:
+def read_sagas(
+    connection: Connection, where: str, values: Sequence[object], limit: int, offset: int = 0
+) -> list[SagaRecord]:
     """Instances for a condition of the caller's own making (never a user's text)."""
-    rows = connection.execute(f"SELECT {COLUMNS} FROM sagas WHERE {where} LIMIT ?", (*values, limit))  # noqa: S608
-    return [to_record(row) for row in rows]
+    statement = f"SELECT {COLUMNS} FROM sagas WHERE {where} LIMIT ? OFFSET ?"  # noqa: S608
+    return [to_record(row) for row in connection.execute(statement, (*values, limit, offset)).fetchall()]
 
 
 def to_row(saga: SagaRecord) -> tuple[object, ...]:

@@ -103,4 +103,9 @@ CREATE INDEX sagas_by_outcome ON sagas
     """
 CREATE INDEX sagas_breached ON sagas (updated_ms) WHERE outcome = 'open' AND breached != ''
 """,
+    # The same put so that SQLite prefers it to the index of outcomes, and a sort of all that are open.
+    """
+DROP INDEX sagas_breached;
+CREATE INDEX sagas_breached ON sagas (updated_ms) WHERE ended_ms IS NULL AND breached != ''
+""",
 )

@@ -95,7 +95,7 @@ class SqliteTrailReads:
         """See `Views.list_sagas`."""
         with self._database.read() as connection:
             records = listed(connection, query)
-        rows = [self._saga_row(record) for record in records[query.offset :]]
+        rows = [self._saga_row(record) for record in records]
         letters = self._pending_letters([row.correlation_id or "" for row in rows if row.stuck])
         return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
 
