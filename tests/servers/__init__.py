@@ -2,6 +2,7 @@
 
 from servers._kafka import KafkaServer
 from servers._kafka_old import OldKafkaServer
+from servers._languages import language_command
 from servers._postgres import PostgresServer
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._prometheus import PrometheusServer
@@ -16,5 +17,6 @@ __all__ = [
     "ServerFailedError",
     "UnavailableError",
     "free_port",
+    "language_command",
     "servers_required",
 ]

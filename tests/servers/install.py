@@ -2,7 +2,7 @@
 
 import sys
 
-from servers import _apicurio, _chromium, _jaeger, _kafka, _kafka_old
+from servers import _apicurio, _chromium, _jaeger, _kafka, _kafka_old, _languages
 from servers._tools import UnavailableError
 
 _INSTALLERS = {
@@ -11,6 +11,7 @@ _INSTALLERS = {
     "Apicurio Registry": _apicurio.install,
     "axe-core": _chromium.install,
     "Jaeger": _jaeger.install,
+    "services in Java, Go and Node": _languages.install,
 }
 
 
