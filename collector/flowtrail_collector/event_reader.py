@@ -113,17 +113,18 @@ def read_plain_event(record: Incoming) -> EventRow | None:
 def read_event(record: Incoming, envelope: Envelope) -> EventRow:
     """The row of an event; its envelope has a type."""
     trace_id, span_id = _trace_context(envelope.traceparent)
-    place = f"{record.topic}-{record.partition}-{record.offset}"
+    # No id: the place is at least the same whenever the record is read, and the library names it so, too.
+    own = envelope.id or f"{record.topic}/{record.partition}/{record.offset}"
     return EventRow(
         record.topic,
         record.partition,
         record.offset,
-        envelope.id or place,  # no id: the place is at least the same whenever the record is read
+        own,
         envelope.type or "",
         envelope.source,
         envelope.subject,
         envelope.sequence if envelope.sequence is None or abs(envelope.sequence) <= _MAX_INT else None,
-        envelope.correlation_id,
+        envelope.correlation_id or own,  # what it leads to carries its id as the flow's
         envelope.causation_id,
         _event_time(envelope.time_text, record.timestamp_ms),
         record.timestamp_ms,

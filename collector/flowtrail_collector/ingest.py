@@ -181,6 +181,6 @@ def _letter_of(record: Incoming, envelope: Envelope) -> DeadLetterRecord:
         envelope.id,
         envelope.type,
         envelope.subject,
-        envelope.correlation_id,
+        envelope.correlation_id or envelope.id,
         read_dead_letter(record.headers),
     )

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowtrail._event import record_id
+from flowtrail._record import Record
 from flowtrail_collector.arrival_labels import MAX_VALUES
 from flowtrail_collector.domain.dead_letters import DeadLetter
 from flowtrail_collector.errors import FencedError
@@ -124,9 +126,20 @@ def test_an_event_time_a_day_ahead_is_not_believed(made):
     assert rows(made, "time_ms") == [(1_000,)] * 3
 
 
-def test_without_an_id_the_place_is_the_id(made):
+def test_without_an_id_the_place_is_the_id_as_in_the_library(made):
     take(made, incoming([("ce_type", b"OrderPlaced")], 5))
-    assert rows(made, "event_id") == [("orders-0-5",)]
+    assert rows(made, "event_id") == [("orders/0/5",)]
+    assert record_id(Record("orders", 0, 5, None, None, None, ())) == "orders/0/5"
+
+
+def test_an_event_without_a_correlation_id_starts_a_flow_under_its_own_id(made):
+    without = [header for header in PLACED if header[0] != "ce_correlationid"]
+    (own,) = (value for name, value in without if name == "ce_id")
+    take(made, incoming(without))
+    reserved = {"ce_id": b"r", "ce_type": b"StockReserved", "ce_source": b"/inventory", "ce_correlationid": own}
+    take(made, incoming(list(reserved.items()), 1), expected=1)
+    assert rows(made, "correlation_id") == [(own.decode(),)] * 2
+    assert made.kinds() == {"open": 1}
 
 
 @pytest.mark.parametrize("traceparent", [b"", b"00-x-y-01", b"00-" + b"0" * 32 + b"-" + b"1" * 16 + b"-01"])
