@@ -37,6 +37,7 @@ reference: env ## write the generated pages of docs/ anew
 	@$(PY) -m flowtrail._reference > docs/reference.md
 	@$(PY) -m flowtrail._reference_python > docs/reference-python.md
 	@$(PY) -m flowtrail_collector._reference > docs/reference-collector.md
+	@PYTHONPATH=tests $(PY) -m docs.api_examples > docs/api.md
 
 dashboards: env ## write dashboards/grafana/*.json anew from their source
 	@$(PY) -m dashboards.source

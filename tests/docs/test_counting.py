@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 import flowtrail
 import flowtrail_collector._reference as collector_reference
+from docs import api_examples
 from docs.blocks import ROOT
 from flowtrail import _reference_python as reference_python
 from flowtrail._headers import CORRELATION_ALIASES
@@ -271,6 +272,11 @@ def test_every_path_says_what_it_answers_and_takes() -> None:
     assert said == read
 
 
+def test_the_examples_are_what_the_collector_answers() -> None:
+    page = text_of(ROOT / "docs" / "api.md")
+    assert page == api_examples.page(), "PYTHONPATH=tests python -m docs.api_examples > docs/api.md"
+
+
 # --- other pages
 
 
@@ -306,4 +312,4 @@ def _known_variables() -> set[str]:
 
 def _shape(path: str) -> str:
     """A path with what is filled in left out: `{id}` in the reference, `ID` elsewhere."""
-    return re.sub(r"\{[^}]*\}|\b[A-Z]{2,}\b", "*", path).rstrip("/")
+    return re.sub(r"\{[^}]*\}|\b[A-Z]{2,}(?:-\d+)?\b|\b[0-9a-f]{8}\b", "*", path).rstrip("/")

@@ -18,7 +18,7 @@ from flowtrail_collector.domain.lag import GroupReading, PartitionTable, Status,
 from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.lag import CycleFigures, LagPage
 
-__all__ = ["Family", "families", "metrics_section"]
+__all__ = ["Family", "example_reading", "families", "metrics_section"]
 
 _SUFFIXES = {"counter": "_total", "info": "_info"}
 _GROUPS: dict[str, str | tuple[str, ...]] = {
@@ -83,13 +83,10 @@ def _family(metric: Metric) -> Family:
     return Family(metric.name + suffix, metric.type, tuple(labels), metric.documentation)
 
 
-def _lag_text() -> str:
-    """What one group that reads one partition makes, so that every family has a line."""
-    table_ = PartitionTable()
-    table_.set_topics({"orders": [0]}, 0.0)
-    table_.ends[0], table_.earliest[0] = 2, 0
-    reading = GroupReading(
-        "billing", "classic", "stable", 0.0,
+def example_reading(read_at: float = 0.0) -> GroupReading:
+    """A group that has read one record of two."""
+    return GroupReading(
+        "billing", "classic", "stable", read_at,
         pairs=[("orders", 0)], slices=[TopicSlice("orders", 0, 1)], commits=[1], lags=[1], seconds=[1.0],
         statuses=bytes([Status.OK]),
         topics=TopicSums(
@@ -98,7 +95,14 @@ def _lag_text() -> str:
         ),
         status=Status.OK, sum_lag=1, max_lag=1, max_seconds=1.0, orphans=0, members=1, uncommitted=0,
     )  # fmt: skip
+
+
+def _lag_text() -> str:
+    """What one group that reads one partition makes, so that every family has a line."""
+    table_ = PartitionTable()
+    table_.set_topics({"orders": [0]}, 0.0)
+    table_.ends[0], table_.earliest[0] = 2, 0
     page = LagPage(compat=("kafka_exporter",), clock=lambda: 0.0)
     figures = CycleFigures(0.0, 0.0, 1, 1, 1, errors={"group": 0}, failing={"group": 0})
-    page.publish([reading], table_, figures)
+    page.publish([example_reading()], table_, figures)
     return page.text(openmetrics=False).decode()
