@@ -20,7 +20,13 @@ from flowtrail_collector.trail_finder import TrailFinder
 from flowtrail_collector.web._json import MAX_ID_LENGTH, ApiError
 from flowtrail_collector.web.console._live import Live
 from flowtrail_collector.web.console._map import flow_map
-from flowtrail_collector.web.console._render import STATIC_FILES, render, static_text, trail_values
+from flowtrail_collector.web.console._render import (
+    STATIC_FILES,
+    load_templates,
+    render,
+    static_text,
+    trail_values,
+)
 from flowtrail_collector.web.dead_letters import dead_letter_json
 from flowtrail_collector.web.sagas import OUTCOMES, saga_query, saga_row_json
 from flowtrail_collector.web.topology import Edges
@@ -115,6 +121,7 @@ class Console:
         self._rates = rates
         self._status = status
         self._live = Live(pulse)
+        load_templates()
 
     def routes(self) -> list[BaseRoute]:
         """The pages and what they load."""

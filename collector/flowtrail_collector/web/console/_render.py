@@ -10,7 +10,8 @@ from typing import Any
 import jinja2
 
 from flowtrail._version import __version__
-from flowtrail_collector.web.console._trail_rows import AXIS_UNITS, breaks, ticks, trail_rows, trail_scale
+from flowtrail_collector.trail_axis import trail_scale
+from flowtrail_collector.web.console._trail_rows import AXIS_UNITS, breaks, missing_rows, ticks, trail_rows
 from flowtrail_collector.wording import age, format_seconds
 
 STATIC_FILES = {
@@ -38,6 +39,13 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+def load_templates() -> None:
+    """Compile all templates, so that nobody's first page waits for it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def render(template: str, **values: Any) -> str:
     """One page as HTML."""
     return _environment().get_template(template).render(**values)
@@ -49,6 +57,7 @@ def trail_values(trail: dict[str, Any]) -> dict[str, Any]:
     return {
         "trail": trail,
         "rows": trail_rows(trail),
+        "missing_rows": missing_rows(trail),
         "ticks": ticks(scale),
         "breaks": breaks(scale),
         "axis_units": AXIS_UNITS,
