@@ -68,7 +68,10 @@ class _Builder:
     def _add(self, entry: TrailEntry) -> Draft:
         draft = self._drafts[entry.id] = Draft(entry)
         if entry.trace_id and entry.span_id and entry.kind is not EntryKind.QUEUE:
-            self._entry_of[entry.trace_id, entry.span_id] = entry.id
+            own = entry.trace_id, entry.span_id
+            # A service without tracing hands on the span it was given, which isn't its event's.
+            if entry.seen_as != "event" or own not in self._spans:
+                self._entry_of[own] = entry.id
         return draft
 
     def _add_publications(self, message: Message) -> None:
