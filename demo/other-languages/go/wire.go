@@ -11,7 +11,7 @@ import (
 
 // caused makes an event that the consumed one led to: same flow, same subject, same trace.
 func caused(record *kgo.Record, cause map[string]string, topic, kind string, data []byte) *kgo.Record {
-	id := cmp.Or(cause["ce_id"], fmt.Sprintf("%s-%d-%d", record.Topic, record.Partition, record.Offset))
+	id := cmp.Or(cause["ce_id"], fmt.Sprintf("%s/%d/%d", record.Topic, record.Partition, record.Offset))
 	event := &kgo.Record{Topic: topic, Key: []byte(cause["ce_subject"]), Value: data}
 	set(event, map[string]string{
 		"ce_specversion": "1.0",

@@ -17,7 +17,7 @@ function answer(topic, partition, message) {
     const paid = JSON.parse(message.value);
     if (!event.ce_subject) throw new Error("no ce_subject");
     const data = { order_id: event.ce_subject, total_cents: paid.total_cents };
-    return caused(event, `${topic}-${partition}-${message.offset}`, `${prefix}orders`, "OrderConfirmed", data);
+    return caused(event, `${topic}/${partition}/${message.offset}`, `${prefix}orders`, "OrderConfirmed", data);
   } catch (error) {
     return deadLetter(topic, partition, message, error);
   }

@@ -63,7 +63,7 @@ public final class Inventory {
     /** An event that the consumed one led to: same flow, same subject, same trace. */
     static ProducerRecord<byte[], byte[]> caused(ConsumerRecord<byte[], byte[]> record,
             Map<String, String> cause, String topic, String type, byte[] data) {
-        String place = record.topic() + "-" + record.partition() + "-" + record.offset();
+        String place = record.topic() + "/" + record.partition() + "/" + record.offset();
         String causeId = cause.getOrDefault("ce_id", place);
         Map<String, String> headers = new HashMap<>();
         headers.put("ce_specversion", "1.0");
