@@ -22,10 +22,12 @@ class TimeScale:
     Attributes:
         total_seconds: Its length.
         gaps: Idle stretches as (start, end), in order, that are drawn short.
+        shares: How much of the axis each of them takes.
     """
 
     total_seconds: float
     gaps: tuple[tuple[float, float], ...] = ()
+    shares: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, total_seconds: float, busy: Iterable[tuple[float, float]]) -> TimeScale:
@@ -45,7 +47,8 @@ class TimeScale:
             end = max(end, stop)
         # Where there are only moments, the time between them is all there is to see.
         least = max(total_seconds * _LONG_SHARE, _LONG_TIMES_BUSY * busy_seconds)
-        return cls(total_seconds, tuple(gap for gap in idle if busy_seconds and gap[1] - gap[0] > least))
+        gaps = tuple(gap for gap in idle if busy_seconds and gap[1] - gap[0] > least)
+        return cls(total_seconds, gaps, (_SQUASHED_SHARE,) * len(gaps))
 
     def place(self, seconds: float) -> float:
         """Where a moment is drawn, 0 to 1."""
@@ -53,16 +56,16 @@ class TimeScale:
         if self.total_seconds < _SHORTEST_SECONDS:
             return 0.0
         squashed_seconds = sum(end - start for start, end in self.gaps)
-        rest_share = 1.0 - _SQUASHED_SHARE * len(self.gaps)
+        rest_share = 1.0 - sum(self.shares)
         # What isn't squashed may be too short for the sum to show it.
         drawn_seconds = max(self.total_seconds - squashed_seconds, self.total_seconds * 1e-12)
         per_second = rest_share / drawn_seconds
         place, at = 0.0, 0.0
-        for start, end in self.gaps:
+        for (start, end), share in zip(self.gaps, self.shares, strict=True):
             if seconds <= start:
                 break
             place += (start - at) * per_second
-            place += _SQUASHED_SHARE * min(1.0, (seconds - start) / (end - start))
+            place += share * min(1.0, (seconds - start) / (end - start))
             at = end
         return min(1.0, place + max(0.0, seconds - at) * per_second)
 

@@ -211,9 +211,12 @@ def poisoned(**changes) -> TrailInputs:
     open_steps = (
         TrailStep("reserve-stock", "done"),
         TrailStep(
-            "charge", "open", ("PaymentCompleted", "PaymentFailed"), "billing", story.start_ms + 60_052
+            "charge", "open", ("PaymentCompleted", "PaymentFailed"), "billing", story.start_ms + 60_052,
+            since_ms=story.start_ms + 52,
         ),
-    )
+        TrailStep("ship", "waiting", ("OrderShipped",), "fulfillment"),
+        TrailStep("thank", "waiting", ("NoteSent",), "customers", optional=True),
+    )  # fmt: skip
     return story.inputs(
         TrailSaga("order-fulfilment", story.subject, "open", story.start_ms + 9, steps=open_steps)
     )

@@ -18,6 +18,9 @@ class Glyphs:
     work: str = "█"
     wait: str = "░"
     moment: str = "▏"
+    waited: str = "┄"
+    overdue: str = "▓"
+    ahead: str = "·"
     symbols: tuple[tuple[str, str], ...] = (
         ("command", "▶"),
         ("publish", "●"),
@@ -40,6 +43,9 @@ ASCII_GLYPHS = Glyphs(
     work="#",
     wait=".",
     moment="|",
+    waited="-",
+    overdue="!",
+    ahead=".",
     symbols=(
         ("command", ">"),
         ("publish", "*"),
@@ -96,7 +102,7 @@ class Timeline:
         if total <= 0:
             return [(0, "0")]
         if self.scale.gaps:
-            moments = [start for start, _ in self.scale.stretches()]
+            moments = [float(f"{start:.3g}") for start, _ in self.scale.stretches()]
         else:
             step = _round_step(total / max(1, self.cells // _TICK_EVERY_CELLS))
             moments = [number * step for number in range(int(total / step) + 1)]

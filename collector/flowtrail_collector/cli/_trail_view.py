@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flowtrail_collector.cli._output import format_seconds, printable
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
-from flowtrail_collector.time_scale import TimeScale, busy_stretch
+from flowtrail_collector.trail_axis import Wait, trail_scale, waits
 
 _PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _OUTCOME_STYLES = {
@@ -49,12 +49,12 @@ class TrailView:
         self._glyphs = Glyphs() if console.encoding.lower().startswith("utf") else ASCII_GLYPHS
         self._symbols = dict(self._glyphs.symbols)
         width = min(console.width, _WIDEST)
-        widest = max((cell_len(name) for name in data["services"]), default=1)
+        names = [*data["services"], *(wait.step["by"] or "?" for wait in waits(data))]
+        widest = max(map(cell_len, names), default=1)
         self._service_cells = min(_SERVICE_CELLS, max(len(_SERVICE), widest))
         rest = width - self._service_cells - 2 * _FIGURE_CELLS - 4
         self._what_cells = max(16, min(44, int(rest * 0.45)))
-        scale = TimeScale.of(data["duration_seconds"], map(busy_stretch, data["entries"]))
-        self._timeline = Timeline(scale, max(_LEAST_AXIS_CELLS, rest - self._what_cells))
+        self._timeline = Timeline(trail_scale(data), max(_LEAST_AXIS_CELLS, rest - self._what_cells))
         self._queues = {item["id"]: item for item in data["entries"] if item["kind"] == "queue"}
         self._styles = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(data["services"])}
 
@@ -69,8 +69,8 @@ class TrailView:
             if row["kind"] != "queue":
                 self._print_row(row, show_service=row["service"] != service)
                 service = row["service"]
-        for line in self._missing():
-            self._console.print(line, soft_wrap=True)
+        for wait in waits(self._data):
+            self._print_missing(wait)
         if self._data["notes"]:
             self._console.print()
         for note in self._data["notes"]:
@@ -163,6 +163,10 @@ class TrailView:
             tail = f" {self._glyphs.arrow} {printable(row['topic'])}{place}"
         text = Text(head, style="red" if row.get("error") else _KIND_STYLES.get(kind, ""))
         text.append(tail, style="dim")
+        return self._fitted(text)
+
+    def _fitted(self, text: Text) -> Text:
+        """In the width of the WHAT column."""
         if text.cell_len > self._what_cells:
             text.truncate(self._what_cells - 1, overflow="crop")
             text.append(self._glyphs.more)
@@ -184,22 +188,48 @@ class TrailView:
         text.append(" " * (self._timeline.cells - at))
         return text
 
-    def _missing(self) -> Iterator[Text]:
-        for step in self._data["missing"]:
-            line = Text()
-            line.append(self._cell(step["by"] or "?", self._service_cells), style="bold yellow")
-            line.append(
-                f" {self._symbols['missing']} missing: {printable(step['step'])}", style="bold yellow"
-            )
-            line.append(f", expects {printable(' or '.join(step['expects']))}")
-            if step["lag_messages"]:
-                line.append(f", {step['lag_messages']} messages behind", style="yellow")
-            if step["deadline"]:
-                due = datetime.fromisoformat(step["deadline"])
-                seconds = (due - self._now).total_seconds()
-                word = f"{'overdue' if seconds < 0 else 'due in'} {format_seconds(abs(seconds))}"
-                line.append(f", {word} ({_clock(step['deadline'])})", style="red" if seconds < 0 else "")
-            yield line
+    def _print_missing(self, wait: Wait) -> None:
+        style = "bold yellow" if wait.start is not None else "dim"
+        line = Text()
+        line.append(self._cell(wait.step["by"] or "?", self._service_cells), style=style)
+        line.append(" ")
+        line.append_text(
+            self._fitted(Text(f"{self._symbols['missing']} {printable(wait.title)}", style=style))
+        )
+        line.append(" ")
+        line.append_text(self._missing_bar(wait))
+        waited = "" if wait.start is None or wait.until is None else format_seconds(wait.until - wait.start)
+        line.append(waited.rjust(_FIGURE_CELLS), style="dim")
+        self._console.print(line, no_wrap=True, overflow="crop")
+        self._console.print(self._missing_facts(wait.step), soft_wrap=True)
+
+    def _missing_bar(self, wait: Wait) -> Text:
+        looks = {
+            "waited": (self._glyphs.waited, "yellow"),
+            "overdue": (self._glyphs.overdue, "red"),
+            "ahead": (self._glyphs.ahead, "dim"),
+        }
+        text = Text()
+        for piece in wait.pieces():
+            glyph, style = looks[piece.kind]
+            for first, cells, _ in self._timeline.bar(None, piece.start, piece.end):
+                # A piece of less than a cell may share its cell with the one before it.
+                at = max(first, text.cell_len)
+                text.pad_right(at - text.cell_len)
+                text.append(glyph * (first + cells - at), style=style)
+        text.pad_right(self._timeline.cells - text.cell_len)
+        return text
+
+    def _missing_facts(self, step: dict[str, Any]) -> Text:
+        indent = " " * (self._service_cells + 1)
+        line = Text(f"{indent}{self._glyphs.corner} expects {printable(' or '.join(step['expects']))}")
+        if step["lag_messages"]:
+            line.append(f", {step['lag_messages']} messages behind", style="yellow")
+        if step["deadline"]:
+            seconds = (datetime.fromisoformat(step["deadline"]) - self._now).total_seconds()
+            word = f"{'overdue' if seconds < 0 else 'due in'} {format_seconds(abs(seconds))}"
+            line.append(f", {word} ({_clock(step['deadline'])})", style="red" if seconds < 0 else "")
+        return line
 
     def _cell(self, text: str, cells: int) -> str:
         clean = printable(text)

@@ -64,7 +64,7 @@ def _follow(client: CollectorClient, wanted: str, shown: dict[str, Any]) -> None
     while not (shown["sagas"] and all(saga["ended"] for saga in shown["sagas"])):
         time.sleep(_FOLLOW_SECONDS)
         trail = client.get(f"/api/v1/trails/{quote(wanted, safe='')}").get("trail")
-        if trail and (len(trail["entries"]), trail["sagas"]) != (len(shown["entries"]), shown["sagas"]):
+        if trail and _news(trail) != _news(shown):
             out = console()
             if out.is_terminal:
                 out.clear()
@@ -72,6 +72,15 @@ def _follow(client: CollectorClient, wanted: str, shown: dict[str, Any]) -> None
                 out.print()
             TrailView(out, trail).print()
             shown = trail
+
+
+def _news(trail: dict[str, Any]) -> object:
+    """What a trail is drawn again for: not for the time that goes by, only when it makes something late."""
+    return (
+        len(trail["entries"]),
+        trail["sagas"],
+        [(item["step"], item["overdue"]) for item in trail["missing"]],
+    )
 
 
 def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:

@@ -87,6 +87,7 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
         entries=entries,
         sagas=sagas,
         missing=tuple(_missing(sagas, now_ms, progress_of)),
+        later=tuple(_later(sagas)),
         subjects=_ranked(entry.subject for entry in entries if entry.kind in PUBLISHING_KINDS),
         correlation_ids=correlation_ids or _ranked(entry.correlation_id for entry in entries),
         trace_ids=tuple(dict.fromkeys(entry.trace_id for entry in entries if entry.trace_id)),
@@ -162,6 +163,7 @@ def _missing(sagas: Iterable[TrailSaga], now_ms: int, progress_of: GroupProgress
     for saga in sagas:
         if saga.outcome not in ("open", "timed_out", "stuck"):
             continue
+        until_ms = now_ms if saga.ended_ms is None else saga.ended_ms
         for step in saga.steps:
             if step.state == "open":
                 overdue = step.deadline_ms is not None and now_ms > step.deadline_ms
@@ -173,7 +175,24 @@ def _missing(sagas: Iterable[TrailSaga], now_ms: int, progress_of: GroupProgress
                     step.deadline_ms,
                     overdue or saga.outcome == "timed_out",
                     _lag(step.by, progress_of),
+                    step.since_ms,
+                    until_ms,
                 )
+            elif step.undo:
+                # Who takes a step back is usually who did it, but no flow file says so: nobody is named.
+                yield MissingStep(
+                    saga.flow, step.name, step.undo, None, None, saga.outcome == "timed_out", None,
+                    step.since_ms, until_ms, undo=True,
+                )  # fmt: skip
+
+
+def _later(sagas: Iterable[TrailSaga]) -> Iterable[MissingStep]:
+    for saga in sagas:
+        # Where no step is open any more, the saga was cancelled or only its end is missing.
+        if saga.outcome == "open" and any(step.state == "open" for step in saga.steps):
+            for step in saga.steps:
+                if step.state == "waiting" and not step.optional:
+                    yield MissingStep(saga.flow, step.name, step.expects, step.by, step.deadline_ms, False)
 
 
 def _seen_as(events: tuple[TrailEvent, ...], spans: tuple[Span, ...]) -> str:

@@ -93,6 +93,9 @@ class TrailStep:
         by: The group that should move it, if the flow file says.
         deadline_ms: By when, None if the flow file doesn't say or it can't be known yet.
         late: Its deadline has passed, and everything written until then has been read.
+        since_ms: When its turn came, or, if it should be undone, when the saga was cancelled.
+        optional: The saga goes on without it.
+        undo: Event types that would take it back, where the saga was cancelled and that hasn't happened yet.
     """
 
     name: str
@@ -101,6 +104,9 @@ class TrailStep:
     by: str | None = None
     deadline_ms: int | None = None
     late: bool = False
+    since_ms: int | None = None
+    optional: bool = False
+    undo: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,20 @@ class TrailEntry:
 
 @dataclass(frozen=True, slots=True)
 class MissingStep:
-    """A step that hasn't happened though its saga isn't over, or ended without it."""
+    """A step that hasn't happened though its saga isn't over, or ended without it.
+
+    Attributes:
+        flow: The saga's flow.
+        step: The step.
+        expects: Event types that would end it.
+        by: The group that should move it, if the flow file says.
+        deadline_ms: By when, None if there is no limit or it can't be known yet.
+        overdue: That moment has passed.
+        lag_messages: How far the group is behind, None if that isn't known.
+        since_ms: Since when it is waited for, None if its turn hasn't come.
+        until_ms: Until when it was waited for: the present, or the end of its saga.
+        undo: It isn't the step that is missing but its taking back.
+    """
 
     flow: str
     step: str
@@ -196,6 +215,9 @@ class MissingStep:
     deadline_ms: int | None
     overdue: bool
     lag_messages: int | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +249,7 @@ class Trail:
         entries: In causal order: nothing comes before what led to it, whatever the clocks say.
         sagas: The saga instances it belongs to.
         missing: What was expected and hasn't come.
+        later: Steps of open sagas whose turn hasn't come.
         subjects: Aggregate ids, most frequent first.
         correlation_ids: Flow ids.
         trace_ids: Traces.
@@ -248,3 +271,4 @@ class Trail:
     start_ns: int = 0
     end_ns: int = 0
     notes: tuple[str, ...] = field(default=())
+    later: tuple[MissingStep, ...] = ()

@@ -47,7 +47,8 @@ def trail_json(trail: Trail) -> dict[str, Any]:
         "end": iso_time(trail.end_ns),
         "duration_seconds": _seconds(trail.end_ns - trail.start_ns),
         "sagas": [saga_json(saga) for saga in trail.sagas],
-        "missing": [_missing_json(step) for step in trail.missing],
+        "missing": [_missing_json(step, trail.start_ns) for step in trail.missing],
+        "later": [_missing_json(step, trail.start_ns) for step in trail.later],
         "notes": list(trail.notes),
         "entries": [_entry_json(entry, trail.start_ns) for entry in trail.entries],
     }
@@ -104,7 +105,10 @@ def _entry_json(entry: TrailEntry, start_ns: int) -> dict[str, Any]:
     return result
 
 
-def _missing_json(step: MissingStep) -> dict[str, Any]:
+def _missing_json(step: MissingStep, start_ns: int) -> dict[str, Any]:
+    def offset(moment_ms: int | None) -> float | None:
+        return None if moment_ms is None else _seconds(moment_ms * 1_000_000 - start_ns)
+
     return {
         "flow": step.flow,
         "step": step.step,
@@ -113,6 +117,10 @@ def _missing_json(step: MissingStep) -> dict[str, Any]:
         "deadline": iso_time_ms(step.deadline_ms),
         "overdue": step.overdue,
         "lag_messages": step.lag_messages,
+        "undo": step.undo,
+        "since_offset_seconds": offset(step.since_ms),
+        "deadline_offset_seconds": offset(step.deadline_ms),
+        "until_offset_seconds": offset(step.until_ms),
     }
 
 

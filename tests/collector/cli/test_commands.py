@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -18,7 +19,7 @@ from flowtrail_collector.cli import main
 from flowtrail_collector.cli._output import age, format_seconds, printable
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import TrailView
-from flowtrail_collector.domain.trails import assemble
+from flowtrail_collector.domain.trails import TrailEvent, TrailStep, assemble
 from flowtrail_collector.time_scale import TimeScale
 from flowtrail_collector.trail_finder import TrailFinder
 from flowtrail_collector.web.app import build_app
@@ -179,13 +180,13 @@ def test_without_the_extra_the_command_names_it():
     assert "Traceback" not in result.stderr
 
 
-def drawn(inputs, width=110, encoding="utf-8", **options):
-    trail = trail_json(assemble(inputs, now_ms=orders.START_MS + 100_000))
+def drawn(inputs, width=110, encoding="utf-8", now_ms=100_000, **options):
+    trail = trail_json(assemble(inputs, now_ms=orders.START_MS + now_ms))
     with open(os.devnull, "w", encoding=encoding) as sink:
         console = Console(
             file=sink, width=width, record=True, highlight=False, markup=False, emoji=False, **options
         )
-        TrailView(console, trail, now=datetime.fromtimestamp(orders.START_MS / 1000 + 100, UTC)).print()
+        TrailView(console, trail, now=datetime.fromtimestamp((orders.START_MS + now_ms) / 1000, UTC)).print()
         return console.export_text(styles=bool(options))
 
 
@@ -193,7 +194,7 @@ def drawn(inputs, width=110, encoding="utf-8", **options):
 @pytest.mark.parametrize("story", [orders.completed, orders.declined, orders.poisoned])
 def test_rows_keep_to_the_width(story, width):
     text = drawn(story(), width)
-    rows = [row for row in text[text.index("SERVICE") :].splitlines() if "missing:" not in row]
+    rows = [row for row in text[text.index("SERVICE") :].splitlines() if "expects" not in row]
     assert max(map(len, rows)) <= max(width, 64)
 
 
@@ -209,7 +210,18 @@ def test_the_drawing_shows_queue_work_retries_and_errors():
 def test_the_drawing_shows_what_is_missing_and_since_when():
     text = drawn(orders.poisoned(), width=140)
     assert "✖ dead letter StockReserved" in text
-    assert "○ missing: charge, expects PaymentCompleted or PaymentFailed, overdue 39.9s" in text
+    assert re.search(r"billing +○ missing: charge +┄+▓+ +1m 40s\n", text)
+    assert "└ expects PaymentCompleted or PaymentFailed, overdue 39.9s" in text
+    assert re.search(r"fulfillment +○ later: ship *\n +└ expects OrderShipped\n", text)
+    assert "thank" not in text
+
+
+def test_before_its_deadline_a_missing_step_shows_the_time_it_still_has():
+    text = drawn(orders.poisoned(), width=140, now_ms=30_000)
+    assert re.search(r"missing: charge +┄+·+ +29.9s\n", text)
+    assert "due in 30.1s" in text
+    (row,) = re.findall(r"dead letter StockReserved.*", text)
+    assert row.index("█") > 75, "the 60 s after it leave the story most of the axis"
 
 
 def test_a_terminal_without_unicode_gets_ascii():
@@ -292,6 +304,51 @@ def test_following_ends_with_the_saga(run, monkeypatch):
     with served(app) as url:
         code, out, _ = run("trace", "ord-1", "--url", url, "--follow")
     assert (code, out.count("SERVICE")) == (0, 2)
+
+
+EARLY = TrailEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "c-1", None, 1000, 1000)
+
+
+def test_following_draws_what_comes_and_what_becomes_late_not_the_time_that_goes_by(run, monkeypatch):
+    moments = iter(["quiet", "late", "quiet", "more", "end"])
+    shown = []
+
+    class Growing(FakeReads):
+        deadline_ms, events, ended = 4 * 10**12, (EARLY,), None
+
+        def sagas(self, correlation_ids, subjects, limit):
+            step = TrailStep(
+                "charge", "open", ("PaymentCompleted",), "billing", self.deadline_ms, since_ms=1000
+            )
+            return [orders.TrailSaga("fulfilment", "ord-1", "open", 1000, self.ended, steps=(step,))]
+
+        def events_by_subject(self, subject, limit):
+            return list(self.events)
+
+        def events_by_correlation(self, correlation_ids, limit):
+            return list(self.events)
+
+    reads = Growing()
+
+    def wait(seconds):
+        moment = next(moments)
+        shown.append(moment)
+        if moment == "late":
+            reads.deadline_ms = 2000
+        elif moment == "more":
+            reads.events = (EARLY, replace(EARLY, event_id="e2", offset=1))
+        elif moment == "end":
+            reads.ended = 5000
+
+    monkeypatch.setattr("flowtrail_collector.cli.trace.time.sleep", wait)
+    app = build_app(trail_routes(TrailFinder(reads, FakeSpans())), token=None, on_error=lambda *args: None)
+    with served(app) as url:
+        code, out, _ = run("trace", "ord-1", "--url", url, "--follow")
+    assert (code, shown) == (0, ["quiet", "late", "quiet", "more", "end"])
+    first, late, more, _ = out.split("SERVICE")[1:]
+    assert ("due in" in first, "overdue" in first) == (True, False)
+    assert "overdue" in late
+    assert more.count("●") == late.count("●") + 1
 
 
 def test_a_long_silence_is_drawn_short():

@@ -14,6 +14,8 @@ from flowtrail_collector.domain.trails import (
     EntryKind,
     TrailEvent,
     TrailInputs,
+    TrailSaga,
+    TrailStep,
     assemble,
     causal_order,
 )
@@ -93,6 +95,26 @@ def test_a_dead_letter_names_group_error_and_state_and_what_is_missing():
     (missing,) = trail.missing
     assert (missing.step, missing.by, missing.overdue) == ("charge", "billing", True)
     assert not assemble(orders.poisoned(), now_ms=orders.START_MS).missing[0].overdue
+
+
+def test_what_is_missing_has_its_time_and_what_comes_later_is_told_apart():
+    trail = assemble(orders.poisoned(), now_ms=NOW_MS)
+    (missing,) = trail.missing
+    assert (missing.since_ms, missing.until_ms) == (orders.START_MS + 52, NOW_MS)
+    assert [(step.step, step.by, step.overdue) for step in trail.later] == [("ship", "fulfillment", False)]
+
+
+def test_of_a_cancelled_order_what_was_not_undone_is_missing():
+    steps = (
+        TrailStep("reserve", "done", ("StockReserved",), since_ms=2000, undo=("StockReleased",)),
+        TrailStep("ship", "waiting", ("OrderShipped",)),
+    )
+    saga = TrailSaga("orders", "o-1", "open", 1000, steps=steps)
+    trail = assemble(TrailInputs(sagas=(saga,)), now_ms=9000)
+    (missing,) = trail.missing
+    assert (missing.step, missing.undo, missing.expects) == ("reserve", True, ("StockReleased",))
+    assert (missing.since_ms, missing.until_ms, missing.overdue) == (2000, 9000, False)
+    assert trail.later == (), "after a cancellation nothing else is expected"
 
 
 def test_a_redriven_dead_letter_is_handled_again():

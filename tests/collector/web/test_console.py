@@ -240,6 +240,22 @@ def test_a_trail_as_a_document_needs_nothing_else(story):
     assert max(bars) <= 1000.01
 
 
+def test_what_is_missing_is_a_row_on_the_axis():
+    trail = trail_json(assemble(orders.poisoned(), now_ms=orders.START_MS + 100_000))
+    page = Page(trail_document(trail, "ord-1"))
+    bars = {
+        a["class"]: (float(a["x"]), float(a["x"]) + float(a["width"]))
+        for tag, a in page.tags
+        if tag == "rect"
+    }
+    assert bars["waited"][1] == pytest.approx(bars["overdue"][0])
+    assert bars["overdue"][1] == pytest.approx(1000)
+    rows = [a["class"] for tag, a in page.tags if tag == "tr" and "missing" in a.get("class", "")]
+    assert rows == ["missing first failed", "missing first later"]
+    labels = {a["aria-label"] for tag, a in page.tags if "aria-label" in a}
+    assert "waited for since 43ms, due after 1m 00s, overdue" in labels
+
+
 def test_traces_are_linked_where_a_link_is_set():
     reads = FakeReads()
     reads.events_by_correlation = lambda ids, limit: [

@@ -169,6 +169,7 @@ def _marks(values: Sequence[Any]) -> str:
 
 
 def _steps(flow: Flow, record: SagaRecord) -> tuple[TrailStep, ...]:
+    progress = assess(flow, record.events)
     return tuple(
         TrailStep(
             name=item.step.name,
@@ -177,8 +178,11 @@ def _steps(flow: Flow, record: SagaRecord) -> tuple[TrailStep, ...]:
             by=item.step.by,
             deadline_ms=item.deadline_ms,
             late=item.step.name in record.late,
+            since_ms=progress.cancelled_ms if item.step.name in progress.not_undone else item.since_ms,
+            optional=item.step.optional,
+            undo=item.step.undone if item.step.name in progress.not_undone else (),
         )
-        for item in assess(flow, record.events).steps
+        for item in progress.steps
     )
 
 

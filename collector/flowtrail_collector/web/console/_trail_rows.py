@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flowtrail_collector.time_scale import TimeScale, busy_stretch
+from flowtrail_collector.time_scale import TimeScale
+from flowtrail_collector.trail_axis import Wait, trail_scale, waits
 from flowtrail_collector.wording import format_seconds
 
 # Bars are drawn in this many units across, whatever the width on the screen.
@@ -13,6 +14,8 @@ AXIS_UNITS = 1000
 _LEAST_UNITS = 4
 _COLOURS = 8
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# Two labels closer than this would run into each other.
+_LEAST_BETWEEN_LABELS = 180
 # What an entry in JSON may lack, so that the template can ask for it.
 _OPTIONAL: dict[str, Any] = dict.fromkeys(
     ("error", "attempt", "duplicate", "state", "topic", "partition", "offset", "group", "span_id")
@@ -80,15 +83,35 @@ def trail_rows(trail: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def trail_scale(trail: dict[str, Any]) -> TimeScale:
-    """The axis of a trail."""
-    return TimeScale.of(trail["duration_seconds"], map(busy_stretch, trail["entries"]))
+@dataclass(frozen=True, slots=True)
+class MissingRow:
+    """What hasn't happened yet, with its bar: (x, width, `waited`, `overdue` or `ahead`) in axis units."""
+
+    wait: Wait
+    segments: tuple[tuple[float, float, str], ...]
+    waited_seconds: float | None
+
+
+def missing_rows(trail: dict[str, Any]) -> list[MissingRow]:
+    """Rows for missing steps, and then for those whose turn hasn't come."""
+    scale = trail_scale(trail)
+    return [_missing_row(wait, scale) for wait in waits(trail)]
+
+
+def _missing_row(wait: Wait, scale: TimeScale) -> MissingRow:
+    segments = []
+    for piece in wait.pieces():
+        start = min(_units(piece.start, scale), AXIS_UNITS - _LEAST_UNITS)
+        width = max(_LEAST_UNITS, _units(piece.end, scale) - start)
+        segments.append((round(start, 2), round(width, 2), piece.kind))
+    waited = None if wait.start is None or wait.until is None else wait.until - wait.start
+    return MissingRow(wait, tuple(segments), waited)
 
 
 def ticks(scale: TimeScale) -> list[tuple[float, str]]:
     """Positions in axis units with their time; even, or where it goes on after a gap."""
     if scale.gaps:
-        moments = [*(start for start, _ in scale.stretches()), scale.total_seconds]
+        moments = sorted({*(start for start, _ in scale.stretches()), scale.total_seconds})
     else:
         moments = [part * scale.total_seconds for part in _TICKS]
     labels: list[str] = []
@@ -97,7 +120,12 @@ def ticks(scale: TimeScale) -> list[tuple[float, str]]:
         # After a long gap two moments may read the same: then how much later the second is.
         same = number > 0 and label == format_seconds(moments[number - 1])
         labels.append(f"+{format_seconds(moment - moments[number - 1])}" if same else label)
-    return [(round(_units(moment, scale), 2), label) for moment, label in zip(moments, labels, strict=True)]
+    places = [round(_units(moment, scale), 2) for moment in moments]
+    for number in range(len(places) - 2, 0, -1):
+        following = next(at for at in range(number + 1, len(places)) if labels[at])
+        if min(places[number], places[following] - places[number]) < _LEAST_BETWEEN_LABELS:
+            labels[number] = ""
+    return list(zip(places, labels, strict=True))
 
 
 def breaks(scale: TimeScale) -> list[tuple[float, float]]:
