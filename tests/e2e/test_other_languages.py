@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 import threading
 import urllib.parse
@@ -17,23 +19,14 @@ from kafka.admin import NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
 import flowtrail
+from docs.blocks import ROOT, blocks_of
 from e2e.shop import answers, causal_chain, get_json, trace_id
 from servers import ManagedProcess, UnavailableError, free_port, language_command, servers_required
 from servers._process import wait_for
 
 pytestmark = pytest.mark.servers
 
-FLOWS = """
-flows:
-  order:
-    starts: OrderPlaced
-    steps:
-      reserve: {done: StockReserved, by: PREFIXinventory, within: 60s}
-      charge: {done: PaymentCompleted, by: PREFIXbilling, within: 60s}
-      confirm: {done: OrderConfirmed, by: PREFIXorders, within: 60s}
-    completes: OrderConfirmed
-    within: 1h
-"""
+PAGE = {block.file: block.text for block in blocks_of(ROOT / "docs" / "other-languages.md") if block.file}
 CHAIN = {
     "OrderPlaced": None,
     "StockReserved": "OrderPlaced",
@@ -129,7 +122,8 @@ class World:
 
     def _collector(self) -> ManagedProcess:
         flows = self._folder / "flows.yaml"
-        flows.write_text(FLOWS.replace("PREFIX", self.prefix), encoding="utf-8")
+        text = re.sub(r"\bby: (\w+)", lambda found: f"by: {self.topic(found[1])}", PAGE["flows.yaml"])
+        flows.write_text(text, encoding="utf-8")
         pattern = self.prefix.replace(".", "\\.")
         command = [
             sys.executable, "-m", "flowtrail_collector", "collector", "run",
@@ -262,6 +256,30 @@ def test_a_duplicate_is_one_in_every_language(world: World, place: Callable[[], 
     again = {entry["event_type"] for entry in world.trail(order)["entries"] if entry.get("duplicate")}
     assert again == set(CHAIN)
     assert len([saga for saga in world.trail(order)["sagas"] if not saga["partial"]]) == 1
+
+
+def test_the_order_of_the_page_goes_through(world: World, tmp_path: Path) -> None:
+    script = tmp_path / "place.py"
+    text = PAGE["place.py"].replace("localhost:9092", world.servers)
+    script.write_text(text.replace('"orders"', f'"{world.topic("orders")}"'), encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert wait_for(lambda: len(world.records("ORD-1")) == len(CHAIN), SECONDS), world.output()
+
+
+def test_the_fewest_headers_will_do(world: World) -> None:
+    """What docs/wire.md says of missing ones: place for id, id for correlation id."""
+    topic = world.topic("orders")
+    headers = [("ce_type", b"OrderPlaced"), ("ce_subject", b"bare-1")]
+    sent = world.send(topic, b'{"quantity": 2}', headers, key="bare-1")
+    assert wait_for(lambda: len(world.records("bare-1")) == len(CHAIN), SECONDS), world.output()
+    first = f"{topic}/{sent.partition}/{sent.offset}"
+    wire = {header["ce_type"]: header for header in map(headers_of, world.records("bare-1"))}
+    assert wire.pop("OrderPlaced").keys() == {"ce_type", "ce_subject"}
+    assert wire["StockReserved"]["ce_causationid"] == first
+    assert {header["ce_correlationid"] for header in wire.values()} == {first}
+    assert wait_for(lambda: world.saga("bare-1").get("outcome") == "completed", SECONDS), world.output()
+    assert not world.saga("bare-1")["partial"]
 
 
 @pytest.mark.parametrize("language", SERVICES)
