@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import threading
 import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,8 @@ class World:
         names = [*READS.values(), *letters]
         admin.create_topics([NewTopic(self.topic(name), PARTITIONS, 1) for name in names])
         admin.close()
-        starting = [threading.Thread(target=process.start) for process in self.processes]
-        for thread in starting:
-            thread.start()
-        for thread in starting:
-            thread.join()
-        assert all(process.running for process in self.processes), self.output()
+        with ThreadPoolExecutor(len(self.processes)) as pool:
+            list(pool.map(ManagedProcess.start, self.processes))
 
     def stop(self) -> None:
         for process in self.processes:

@@ -136,7 +136,12 @@ def test_an_event_without_a_correlation_id_starts_a_flow_under_its_own_id(made):
     without = [header for header in PLACED if header[0] != "ce_correlationid"]
     (own,) = (value for name, value in without if name == "ce_id")
     take(made, incoming(without))
-    reserved = {"ce_id": b"r", "ce_type": b"StockReserved", "ce_source": b"/inventory", "ce_correlationid": own}
+    reserved = {
+        "ce_id": b"r",
+        "ce_type": b"StockReserved",
+        "ce_source": b"/inventory",
+        "ce_correlationid": own,
+    }
     take(made, incoming(list(reserved.items()), 1), expected=1)
     assert rows(made, "correlation_id") == [(own.decode(),)] * 2
     assert made.kinds() == {"open": 1}
