@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -19,12 +21,16 @@ from kafka.admin import NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
 import flowtrail
+from devbroker import DevBroker
 from docs.blocks import ROOT, blocks_of
 from e2e.shop import answers, causal_chain, get_json, trace_id
 from servers import ManagedProcess, UnavailableError, free_port, language_command, servers_required
 from servers._process import wait_for
 
 pytestmark = pytest.mark.servers
+FULL = pytest.mark.skipif(
+    os.environ.get("FLOWTRAIL_FULL", "") in ("", "0"), reason="the same once more; FLOWTRAIL_FULL=1 runs it"
+)
 
 PAGE = {block.file: block.text for block in blocks_of(ROOT / "docs" / "other-languages.md") if block.file}
 CHAIN = {
@@ -140,10 +146,20 @@ class World:
         return ManagedProcess(language, command, ready=lambda: True, output=log, env=environment, cwd=folder)
 
 
+@pytest.fixture(scope="module", params=["kafka", pytest.param("devbroker", marks=FULL)])
+def servers(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A real Kafka, and the embedded broker."""
+    if request.param == "kafka":
+        yield request.getfixturevalue("kafka")
+        return
+    with DevBroker() as broker:
+        yield broker.bootstrap_servers
+
+
 @pytest.fixture(scope="module")
-def world(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     try:
-        running = World(kafka, tmp_path_factory.mktemp("languages"))
+        running = World(servers, tmp_path_factory.mktemp("languages"))
     except UnavailableError as error:
         if servers_required():
             pytest.fail(f"FLOWTRAIL_REQUIRE_SERVERS is set, and {error}", pytrace=False)
@@ -234,6 +250,47 @@ def test_the_trail_shows_all_of_it(world: World, order: str) -> None:
         "PaymentCompleted": "billing",
         "OrderConfirmed": "orders",
     }
+
+
+def test_a_span_as_the_contract_wants_it_is_the_handling_of_its_event(world: World, order: str) -> None:
+    record = next(item for item in world.records(order) if headers_of(item)["ce_type"] == "StockReserved")
+    _, trace, parent, _ = headers_of(record)["traceparent"].split("-")
+    attributes = {
+        "messaging.system": "kafka",
+        "messaging.destination.name": record.topic,
+        "messaging.destination.partition.id": str(record.partition),
+        "messaging.kafka.offset": record.offset,
+        "messaging.consumer.group.name": world.topic("billing"),
+    }
+    span = {
+        "traceId": trace, "spanId": uuid.uuid4().hex[:16], "parentSpanId": parent, "kind": 5,
+        "name": f"process {record.topic}", "attributes": otlp(attributes),
+        "startTimeUnixNano": str(record.timestamp * 1_000_000),
+        "endTimeUnixNano": str((record.timestamp + 1) * 1_000_000),
+    }  # fmt: skip
+    resource = {"attributes": otlp({"service.name": "billing"})}
+    body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
+    request = urllib.request.Request(
+        f"{world.url}/v1/traces", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+    entries = {
+        entry["span_id"]: entry for entry in world.trail(order)["entries"] if entry["kind"] == "process"
+    }
+    handled = entries[span["spanId"]]
+    assert (handled["service"], handled["event_type"]) == ("billing", "StockReserved")
+    (paid,) = (item for item in world.trail(order)["entries"] if item.get("event_type") == "PaymentCompleted")
+    assert paid["parent"] == handled["id"]
+
+
+def otlp(values: dict[str, str | int]) -> list[dict[str, Any]]:
+    """Attributes as OTLP's JSON has them."""
+    return [
+        {"key": key, "value": {"intValue": value} if isinstance(value, int) else {"stringValue": value}}
+        for key, value in values.items()
+    ]
 
 
 def test_a_duplicate_is_one_in_every_language(world: World, place: Callable[[], str]) -> None:
