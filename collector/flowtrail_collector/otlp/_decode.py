@@ -16,7 +16,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from flowtrail_collector.domain.spans import (
@@ -39,6 +39,7 @@ _MAX_DEPTH = 4
 # What SQLite's 64-bit integers hold; the year 2262.
 _MAX_TIME_NS = 2**63 - 1
 _KINDS = {kind.value: kind for kind in SpanKind}
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _STATUSES = {status.value: status for status in SpanStatus}
 
 
@@ -126,13 +127,14 @@ def _decoded(request: ExportTraceServiceRequest) -> Decoded:
         resource = _resource(_attributes(resource_spans.resource.attributes))
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope
+            names = scope.name[:MAX_NAME_LENGTH], scope.version[:MAX_NAME_LENGTH]
             for message in scope_spans.spans:
                 problem = _problem(message)
                 if problem:
                     rejected += 1
                     reason = reason or problem
                 else:
-                    spans.append(_span(message, resource, scope))
+                    spans.append(_span(message, resource, *names))
     return Decoded(spans, rejected, reason)
 
 
@@ -143,35 +145,41 @@ def _resource(attributes: dict[str, AttributeValue]) -> Resource:
 
 
 def _problem(message: trace_pb2.Span) -> str:
-    if len(message.trace_id) != 16 or not any(message.trace_id):
+    trace_id, span_id = message.trace_id, message.span_id
+    if len(trace_id) != 16 or trace_id == _NO_TRACE:
         return "trace_id is not 16 bytes, at least one of them not 0"
-    if len(message.span_id) != 8 or not any(message.span_id):
+    if len(span_id) != 8 or span_id == _NO_SPAN:
         return "span_id is not 8 bytes, at least one of them not 0"
     if not 0 < message.start_time_unix_nano <= _MAX_TIME_NS or message.end_time_unix_nano > _MAX_TIME_NS:
         return "start_time_unix_nano or end_time_unix_nano is not a time"
     return ""
 
 
-def _span(message: trace_pb2.Span, resource: Resource, scope: InstrumentationScope) -> Span:
+def _span(message: trace_pb2.Span, resource: Resource, scope: str, scope_version: str) -> Span:
     parent = message.parent_span_id
-    return Span(
-        trace_id=message.trace_id.hex(),
-        span_id=message.span_id.hex(),
-        parent_span_id=parent.hex() if len(parent) == 8 and any(parent) else None,
-        resource=resource,
-        name=message.name[:MAX_NAME_LENGTH],
-        kind=_KINDS.get(message.kind, SpanKind.UNSPECIFIED),
-        start_ns=message.start_time_unix_nano,
-        end_ns=max(message.start_time_unix_nano, message.end_time_unix_nano),
-        status=_STATUSES.get(message.status.code, SpanStatus.UNSET),
-        status_message=message.status.message[:MAX_TEXT_LENGTH],
+    start_ns = message.start_time_unix_nano
+    span = Span(
+        message.trace_id.hex(),
+        message.span_id.hex(),
+        parent.hex() if len(parent) == 8 and parent != _NO_SPAN else None,
+        resource,
+        message.name[:MAX_NAME_LENGTH],
+        _KINDS.get(message.kind, SpanKind.UNSPECIFIED),
+        start_ns,
+        max(start_ns, message.end_time_unix_nano),
         attributes=_attributes(message.attributes),
-        events=tuple(_event(event) for event in message.events[:MAX_EVENTS]) if message.events else (),
-        links=_links(message.links[:MAX_LINKS]) if message.links else (),
-        scope=scope.name[:MAX_NAME_LENGTH],
-        scope_version=scope.version[:MAX_NAME_LENGTH],
+        scope=scope,
+        scope_version=scope_version,
         trace_state=message.trace_state[:MAX_TEXT_LENGTH],
     )
+    if message.HasField("status"):
+        span.status = _STATUSES.get(message.status.code, SpanStatus.UNSET)
+        span.status_message = message.status.message[:MAX_TEXT_LENGTH]
+    if message.events:
+        span.events = tuple(_event(event) for event in message.events[:MAX_EVENTS])
+    if message.links:
+        span.links = _links(message.links[:MAX_LINKS])
+    return span
 
 
 def _event(message: trace_pb2.Span.Event) -> SpanEvent:
@@ -192,11 +200,15 @@ def _attributes(pairs: Iterable[KeyValue], depth: int = 0) -> dict[str, Attribut
     for pair in pairs:
         if len(result) >= MAX_ATTRIBUTES:
             break
-        # Texts are nearly all there is, and this is the hottest line of the receiver.
-        value = pair.value
-        result[pair.key[:MAX_NAME_LENGTH]] = (
-            value.string_value[:MAX_TEXT_LENGTH] if value.HasField("string_value") else _value(value, depth)
-        )
+        # Texts are nearly all there is, and this is the hottest part of the receiver: each access costs.
+        key, value = pair.key, pair.value
+        text = value.string_value
+        if len(key) > MAX_NAME_LENGTH:
+            key = key[:MAX_NAME_LENGTH]
+        if not text:
+            result[key] = _value(value, depth)
+        else:
+            result[key] = text if len(text) <= MAX_TEXT_LENGTH else text[:MAX_TEXT_LENGTH]
     return result
 
 

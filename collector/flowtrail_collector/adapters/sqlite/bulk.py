@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
+
+from flowtrail_collector.adapters.sql import Connection
 
 __all__ = ["insert_rows"]
 
 _ROWS = 500  # times 17 columns stays below SQLite's 32,766 parameters
 
 
-def insert_rows(
-    connection: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = ""
-) -> None:
+def insert_rows(connection: Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = "") -> None:
     """Insert rows of one width.
 
     Args:

@@ -47,10 +47,10 @@ def to_row(span: Span, resource_id: int, received_s: int) -> tuple[object, ...]:
         bytes.fromhex(span.parent_span_id) if span.parent_span_id else None,
         resource_id,
         span.name,
-        int(span.kind),
+        span.kind,
         span.start_ns,
         span.end_ns,
-        int(span.status),
+        span.status,
         received_s,
         _detail(span),
     )

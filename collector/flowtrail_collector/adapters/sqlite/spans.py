@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from flowtrail_collector.adapters.sql import Connection, Database
+from flowtrail_collector.adapters.sqlite.bulk import insert_rows
 from flowtrail_collector.adapters.sqlite.span_rows import (
     COLUMNS,
     id_bytes,
@@ -24,11 +25,11 @@ from flowtrail_collector.adapters.sqlite.span_rows import (
 )
 from flowtrail_collector.domain.spans import Resource, Span
 
-_INSERT_SPAN = """
-INSERT OR IGNORE INTO spans
-  (trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, received_s, detail)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_INSERT_ID = "INSERT OR IGNORE INTO span_ids (value, trace_id, received_s) VALUES (?, ?, ?)"
+_INSERT_SPANS = (
+    "INSERT OR IGNORE INTO spans (trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status,"
+    " received_s, detail)"
+)
+_INSERT_IDS = "INSERT OR IGNORE INTO span_ids (value, trace_id, received_s)"
 _SELECT_SPANS = f"SELECT {COLUMNS} FROM spans WHERE trace_id IN "  # noqa: S608 - our own columns
 _INSERT_OPERATION = "INSERT OR IGNORE INTO span_operations (service, name, kind) VALUES (?, ?, ?)"
 _MAX_VALUE_LENGTH = 512
@@ -63,15 +64,13 @@ class SqliteSpans:
         with self._database.transaction() as connection:
             resources = self._resource_rows(connection, spans)
             before = connection.total_changes
-            connection.executemany(
-                _INSERT_SPAN,
-                [
-                    to_row(span, resource_id, received_s)
-                    for span, resource_id in zip(spans, resources, strict=True)
-                ],
-            )
+            rows = [
+                to_row(span, resource_id, received_s)
+                for span, resource_id in zip(spans, resources, strict=True)
+            ]
+            insert_rows(connection, _INSERT_SPANS, rows)
             new = connection.total_changes - before
-            connection.executemany(_INSERT_ID, [(value, trace_id, received_s) for value, trace_id in ids])
+            insert_rows(connection, _INSERT_IDS, [(value, trace_id, received_s) for value, trace_id in ids])
             connection.executemany(_INSERT_OPERATION, sorted(operations))
         # Only now: had the transaction failed, the cache would hide ids that aren't in the table.
         self._remember(ids)
