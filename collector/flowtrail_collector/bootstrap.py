@@ -22,6 +22,7 @@ from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
 from flowtrail_collector.adapters.kafka_tail import KafkaTail
 from flowtrail_collector.adapters.otlp_metrics import OtlpMetricsPush, headers_of
 from flowtrail_collector.adapters.otlp_saga_traces import OtlpSagaTraces
+from flowtrail_collector.adapters.schema_registry import SchemaRegistry
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_retention import SqlPruner
 from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
@@ -34,14 +35,16 @@ from flowtrail_collector.config import CollectorConfig, is_loopback, parse_durat
 from flowtrail_collector.connection import KafkaConnection, check_reachable, read_connection
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.edge_rates import EdgeRates
-from flowtrail_collector.errors import CollectorError, StoreError
+from flowtrail_collector.errors import CollectorError, ConfigurationError, StoreError
 from flowtrail_collector.flowfile import load_flows
 from flowtrail_collector.ingest import Ingest
 from flowtrail_collector.lag import LagPoller, LagSettings, TimestampLog
 from flowtrail_collector.leadership import Leadership, leader_only, while_leading
+from flowtrail_collector.mapper import Mapper
 from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
 from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
+from flowtrail_collector.metrics.mapping import MappingMetrics
 from flowtrail_collector.metrics.redrive import RedriveMetrics
 from flowtrail_collector.metrics.saga_exemplars import SagaExemplars
 from flowtrail_collector.metrics.sagas import SagaMetrics
@@ -105,7 +108,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     flows = load_flows(config.flows) if config.flows is not None else Flows()
     opened = open_store(config.store)
     database, store = opened.database, opened.store
-    ingest = Ingest(store, flows)
+    ingest = Ingest(store, flows, mapper=_mapper(config, flows))
     leadership = Leadership(opened.lease) if opened.lease is not None else None
     leading = leadership.leading if leadership is not None else lambda: True
     timestamps = TimestampLog()
@@ -175,6 +178,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         leader_only(SagaMetrics(store, flows, lag.view.progress, exemplar_of=exemplars.of), leading),
         leader_only(DeadLetterMetrics(store, tail.dead_letter_depths), leading),
         leader_only(RedriveMetrics(redrives), leading),
+        leader_only(MappingMetrics(store, flows.mapping), leading),
         leader_only(lag.metrics, leading),
         leader_only(TopologyMetrics(topology.edges), leading),
         SpanMetrics(queue),
@@ -275,7 +279,7 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
         What was checked, the problem or None, and the exit code that goes with it.
     """
     checks: list[tuple[str, Callable[[], object]]] = [
-        ("flows", lambda: load_flows(config.flows) if config.flows is not None else None),
+        ("flows", lambda: _mapper(config, load_flows(config.flows)) if config.flows is not None else None),
         ("store", lambda: check_store(config.store)),
         ("listen", lambda: listen(*config.web.address).close()),
         ("kafka", lambda: check_reachable(_connection(config))),
@@ -291,6 +295,14 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
 
 def _connection(config: CollectorConfig) -> KafkaConnection:
     return read_connection(config.kafka.bootstrap_servers, properties_file=config.kafka.consumer_config)
+
+
+def _mapper(config: CollectorConfig, flows: Flows) -> Mapper:
+    if config.schema_registry:
+        return Mapper(flows.mapping, SchemaRegistry(config.schema_registry).schema)
+    if flows.mapping.asks_registry:
+        raise ConfigurationError(f"{config.flows} maps by schema: say with --schema-registry where to ask")
+    return Mapper(flows.mapping)
 
 
 def _start(text: str) -> Any:

@@ -273,6 +273,7 @@ class CollectorConfig:
         compat: Other exporters' metric names to export as well (`kafka_exporter`).
         retention: How long what is kept.
         lag: What of lag is watched, and how it is told.
+        schema_registry: Base URL of the registry that mappings by schema ask; empty for none.
     """
 
     kafka: KafkaConfig
@@ -285,6 +286,7 @@ class CollectorConfig:
     compat: tuple[str, ...] = ()
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     lag: LagConfig = field(default_factory=LagConfig)
+    schema_registry: str = ""
 
     def validate(self) -> None:
         """Check every section.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from flowtrail_collector.domain.flows import Flow, Flows, Step
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.mapping_file import read_mapping
 
 __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
@@ -85,13 +87,16 @@ class _Reader:
         self._file = file
 
     def flows(self, document: Any) -> Flows:
-        if not isinstance(document, CommentedMap) or "flows" not in document:
+        if not isinstance(document, CommentedMap) or not {"flows", "mapping"} & set(document):
             raise FlowFileError(self._file, 1, 1, "expected a mapping with the key 'flows'")
-        self._known_keys(document, ("flows",), "the file")
+        self._known_keys(document, ("flows", "mapping"), "the file")
+        mapping = read_mapping(document, self._wrong, self._known_keys)
+        if "flows" not in document:
+            return Flows(mapping=mapping)
         flows = document["flows"]
         if not isinstance(flows, CommentedMap) or not flows:
             self._wrong(document, "flows", "'flows' must map names to flows, and name at least one")
-        return Flows.of(self._flow(flows, name) for name in flows)
+        return replace(Flows.of(self._flow(flows, name) for name in flows), mapping=mapping)
 
     def _flow(self, flows: CommentedMap, name: Any) -> Flow:
         body = self._named_mapping(flows, name, "flow")

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from flowtrail._headers import Envelope
 from flowtrail_collector.arrival_labels import ArrivalLabels
-from flowtrail_collector.domain.dead_letters import read_dead_letter
+from flowtrail_collector.domain.dead_letters import DeadLetter, read_dead_letter
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome, add_event, id_hash
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.event_reader import Incoming, read_envelope, read_event, read_plain_event
+from flowtrail_collector.mapper import Mapper
 from flowtrail_collector.ports.store import (
     Advance,
     DeadLetterRecord,
@@ -46,9 +47,18 @@ class Ingest:
         store: Where state is kept.
         flows: What to follow.
         time_seconds: Wall clock, seconds since the epoch.
+        mapper: Fills in what headers don't say; by default from the flow file, without a schema registry.
     """
 
-    def __init__(self, store: Store, flows: Flows, *, time_seconds: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        flows: Flows,
+        *,
+        time_seconds: Callable[[], float] = time.time,
+        mapper: Mapper | None = None,
+    ) -> None:
+        self._mapper = mapper or Mapper(flows.mapping)
         self._store = store
         self._flows = flows
         self._time_seconds = time_seconds
@@ -112,10 +122,14 @@ class Ingest:
 
     def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
         envelope = read_envelope(record)
+        found = read_dead_letter(record.headers) if record.dead_letter else None
+        wrong = self._mapper.fill(record, envelope, found)
+        if wrong is not None:
+            batch.counts["mapping_problems", (wrong.mapping, wrong.problem.value)] += 1
         kind = "dead_letter" if record.dead_letter else "event" if envelope.type else "unknown"
         batch.counts["collector_records", (kind,)] += 1
-        if record.dead_letter:
-            letter = _letter_of(record, envelope)
+        if found is not None:
+            letter = _letter_of(record, envelope, found)
             batch.letters.append(letter)
             batch.counts["dlq_arrivals", self._arrival_labels.of(letter)] += 1
         return read_event(record, envelope) if envelope.type else None
@@ -172,7 +186,7 @@ def _add_to_saga(
     saga.subject = saga.subject or event.subject
 
 
-def _letter_of(record: Incoming, envelope: Envelope) -> DeadLetterRecord:
+def _letter_of(record: Incoming, envelope: Envelope, letter: DeadLetter) -> DeadLetterRecord:
     return DeadLetterRecord(
         record.topic,
         record.partition,
@@ -182,5 +196,5 @@ def _letter_of(record: Incoming, envelope: Envelope) -> DeadLetterRecord:
         envelope.type,
         envelope.subject,
         envelope.correlation_id or envelope.id,
-        read_dead_letter(record.headers),
+        letter,
     )

@@ -81,6 +81,14 @@ _OPTIONS = (
         help="The flow file (YAML); without it there are trails, lag and dead letters, but no sagas.",
     ),
     click.option(
+        "--schema-registry",
+        envvar="FLOWTRAIL_SCHEMA_REGISTRY",
+        show_envvar=True,
+        default="",
+        help="Confluent-compatible registry that a mapping by schema asks, such as http://localhost:8081;"
+        " one with a password in it belongs in the variable.",
+    ),
+    click.option(
         "--store",
         envvar="FLOWTRAIL_STORE",
         show_envvar=True,
@@ -306,6 +314,7 @@ def _config(options: dict[str, Any]) -> CollectorConfig:
             start=options["start"],
         ),
         flows=options["flows"],
+        schema_registry=options["schema_registry"],
         store=options["store"],
         web=_web(options),
         spans=SpanConfig(

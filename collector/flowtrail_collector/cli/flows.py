@@ -30,12 +30,15 @@ def check(file: Path, as_json: bool) -> int:
 
     found = load_flows(file)
     if as_json:
-        print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()]})
+        mapped = [{"topics": item.name, "fields": list(item.sources)} for item in found.mapping.all]
+        print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()], "mapping": mapped})
         return EXIT_OK
     out = console()
     for flow in found.by_name.values():
         for line in _lines(flow):
             out.print(line, soft_wrap=True)
+    for mapping in found.mapping.all:
+        out.print(f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", soft_wrap=True)
     number = len(found.by_name)
     out.print(f"{file}: {number} {'flow' if number == 1 else 'flows'}, ok")
     return EXIT_OK

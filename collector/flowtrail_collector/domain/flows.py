@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from flowtrail_collector.domain.mapping import TopicMappings
+
 __all__ = ["Flow", "Flows", "Step"]
 
 
@@ -75,9 +77,15 @@ class Flow:
 
 @dataclass(frozen=True)
 class Flows:
-    """All flows of a collector, by name."""
+    """All flows of a collector, by name.
+
+    Attributes:
+        by_name: The flows.
+        mapping: What to do with topics whose producers write no headers.
+    """
 
     by_name: Mapping[str, Flow] = field(default_factory=dict)
+    mapping: TopicMappings = field(default_factory=TopicMappings)
 
     @classmethod
     def of(cls, flows: Iterable[Flow]) -> Flows:
