@@ -11,6 +11,7 @@ from flowtrail_collector.errors import StoreConflictError, StoreError
 from flowtrail_collector.ports.store import SagaKey, SagaRecord
 from servers import free_port
 from storekit import EVENT, StoreContract
+from storekit.reads import ReadsContract
 
 pytestmark = pytest.mark.servers
 
@@ -34,6 +35,12 @@ def database(postgres):
     database = PostgresDatabase(postgres)
     yield database
     database.close()
+
+
+class TestPostgresReads(ReadsContract):
+    @pytest.fixture
+    def store(self, database):
+        return PostgresStore(database)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.errors import StoreError
 from storekit import StoreContract
+from storekit.reads import ReadsContract
 
 
 class TestSqliteStore(StoreContract):
@@ -25,6 +26,18 @@ class TestSqliteStore(StoreContract):
         yield open_store
         for database in databases:
             database.close()
+
+
+class TestSqliteReads(ReadsContract):
+    @pytest.fixture
+    def database(self, tmp_path):
+        database = Database(tmp_path / "reads.sqlite")
+        yield database
+        database.close()
+
+    @pytest.fixture
+    def store(self, database):
+        return SqliteStore(database)
 
 
 def test_a_newer_schema_is_refused(tmp_path):

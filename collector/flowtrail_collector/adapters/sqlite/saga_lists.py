@@ -17,7 +17,8 @@ __all__ = ["SlowAnswer", "listed"]
 T = TypeVar("T")
 # So many rows are sorted sooner than found by walking through all instances in the order of their changes.
 _FEW = 2_000
-_NEWEST = " ORDER BY updated_ms DESC"
+# Those that changed in the same millisecond need an order too, or pages would repeat some and leave others out.
+_NEWEST = " ORDER BY updated_ms DESC, flow, key"
 # The first two are what the partial index of such instances is about; `outcome` would lead SQLite to another one.
 _STUCK = "ended_ms IS NULL AND breached != '' AND outcome || '' = 'open' AND (flags & 8) != 0 AND started_ms IS NOT NULL"
 _NOT_STUCK = "(breached = '' OR (flags & 8) = 0 OR started_ms IS NULL)"

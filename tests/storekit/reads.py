@@ -1,0 +1,145 @@
+"""What lists and trails read, whatever the store: a subclass has a fixture `database`, opened anew."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from flowtrail_collector.adapters.sql import Database
+from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
+from flowtrail_collector.domain.dead_letters import DeadLetter
+from flowtrail_collector.domain.flows import Flow, Flows, Step
+from flowtrail_collector.domain.sagas import Outcome
+from flowtrail_collector.ports.store import DeadLetterRecord, SagaRecord
+from flowtrail_collector.ports.views import DeadLetterFilter, SagaFilter
+from storekit import EVENT
+
+FLOWS = Flows.of(
+    [
+        Flow("a", ("Placed",), (Step("x", ("X",)), Step("xy", ("XY",), after=("x",))), ("Shipped",)),
+        Flow("b", ("Placed",), (Step("x", ("X",)),), ("Shipped",)),
+    ]
+)
+SAGAS = 400
+
+
+def some_sagas(dice):
+    """Instances of all kinds, many of them changed within the same millisecond."""
+    records = []
+    for number in range(SAGAS):
+        outcome = dice.choice([Outcome.OPEN, Outcome.OPEN, *Outcome])
+        waiting = dice.choice([(), ("x",), ("xy",), ("x", "xy")]) if outcome is Outcome.OPEN else ()
+        records.append(
+            SagaRecord(
+                dice.choice("ab"),
+                f"f{number}",
+                subject=dice.choice([None, f"o{number}", "shared"]),
+                outcome=outcome,
+                started_ms=dice.choice([None, 5, 5, 5]),
+                ended_ms=None if outcome is Outcome.OPEN else 9,
+                updated_ms=dice.randrange(60),
+                waiting=waiting,
+                breached=dice.choice([(), (), ("x",), ("xy",)]),
+            )
+        )
+    return records
+
+
+def rank(saga):
+    """Where an instance stands in a list: the stuck, the open, the rest; then the newest first."""
+    stuck = bool(saga.late) and not saga.partial
+    return (0 if stuck else 1 if saga.outcome is Outcome.OPEN else 2, -saga.updated_ms, saga.flow, saga.key)
+
+
+def expected(records, query):
+    """The keys a list should have, by the definition of `SagaFilter`."""
+    kept = [
+        saga
+        for saga in records
+        if (query.flow is None or saga.flow == query.flow)
+        and (query.outcome is None or saga.outcome == query.outcome)
+        and (query.step is None or (query.step in saga.waiting and saga.outcome is Outcome.OPEN))
+        and (not query.stuck or rank(saga)[0] == 0)
+    ]
+    return [(saga.flow, saga.key) for saga in sorted(kept, key=rank)]
+
+
+class ReadsContract:
+    """See the module."""
+
+    @pytest.fixture
+    def reads(self, database: Database):
+        return SqliteTrailReads(database, FLOWS)
+
+    @pytest.fixture
+    def records(self, store):
+        records = some_sagas(random.Random(7))
+        with store.unit() as unit:
+            unit.save_sagas(records)
+        return records
+
+    def test_sagas_page_by_page(self, reads, records):
+        for flow, outcome, more in itertools.product(
+            [None, "a", "unknown"],
+            [None, "open", "completed", "timed_out"],
+            [{}, {"step": "x"}, {"stuck": True}, {"step": "xy", "stuck": True}],
+        ):
+            found, page = [], [None] * 37
+            while len(page) == 37:
+                query = SagaFilter(flow, outcome, limit=37, offset=len(found), **more)
+                page = reads.list_sagas(query)
+                found += [(row.saga.flow, row.correlation_id) for row in page]
+            assert found == expected(records, query), query
+            assert reads.list_sagas(SagaFilter(flow, outcome, offset=len(found), **more)) == []
+
+    def test_flows_with_their_numbers(self, reads, records):
+        found = {
+            (row.name, outcome): number
+            for row in reads.list_flows()
+            for outcome, number in row.instances.items()
+        }
+        assert sum(found.values()) == SAGAS
+        assert found["a", "open"] == sum(
+            saga.flow == "a" and saga.outcome is Outcome.OPEN for saga in records
+        )
+
+    def test_instances_of_an_order(self, reads, records):
+        by_key = reads.sagas(["f1", "f2", "unknown"], [], 10)
+        assert sorted(saga.correlation_id for saga in by_key) == ["f1", "f2"]
+        shared = [saga.key for saga in records if saga.subject == "shared"]
+        assert sorted(saga.correlation_id for saga in reads.sagas([], ["shared"], 1000)) == sorted(shared)
+        assert reads.sagas([], [], 10) == []
+
+    def test_a_stuck_instance_brings_its_dead_letters(self, store, reads):
+        letter = DeadLetterRecord(
+            "q.dlq", 0, 5, 7_000, "e1", "X", "o1", "f1", DeadLetter("own", "q", group="g", error_type="E")
+        )
+        with store.unit() as unit:
+            unit.save_sagas([SagaRecord("a", "f1", started_ms=1, waiting=("x",), breached=("x",))])
+            unit.add_dead_letters(
+                [letter, letter._replace(offset=6, correlation_id="f2", timestamp_ms=8_000)]
+            )
+        (row,) = reads.list_sagas(SagaFilter())
+        assert (row.stuck, [item.offset for item in row.dead_letters]) == (True, [5])
+        assert [item.offset for item in reads.dead_letters(["e1"], 10)] == [5, 6]
+        listed = [row.letter.offset for row in reads.list_dead_letters(DeadLetterFilter(group="g"))]
+        assert listed == [6, 5]
+        assert [row.letter.offset for row in reads.list_dead_letters(DeadLetterFilter(flow="a"))] == [5]
+
+    def test_events_by_every_id(self, store, reads):
+        later = EVENT._replace(event_id="e2", offset=2, timestamp_ms=9, subject="o2", dead_letter=True)
+        with store.unit() as unit:
+            unit.add_events([later, EVENT])
+        assert [event.event_id for event in reads.events_by_correlation(["f1", "?"], 10)] == ["e1", "e2"]
+        assert [event.event_id for event in reads.events_by_trace("t", 1)] == ["e1"]
+        assert [event.event_id for event in reads.events_by_subject("o2", 10)] == ["e2"]
+        (event,) = reads.events_by_id("e1", 10)
+        assert (event.type, event.subject, event.timestamp_ms, event.dead_letter) == (
+            "OrderPlaced",
+            "o1",
+            2,
+            False,
+        )
+        assert reads.events_by_correlation([], 10) == []
