@@ -43,10 +43,10 @@ from flowtrail_collector.leadership import Leadership, leader_only, while_leadin
 from flowtrail_collector.mapper import Mapper
 from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
+from flowtrail_collector.metrics.exemplars import EdgeExemplars, SagaExemplars
 from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
 from flowtrail_collector.metrics.mapping import MappingMetrics
 from flowtrail_collector.metrics.redrive import RedriveMetrics
-from flowtrail_collector.metrics.saga_exemplars import SagaExemplars
 from flowtrail_collector.metrics.sagas import SagaMetrics
 from flowtrail_collector.metrics.spans import SpanMetrics
 from flowtrail_collector.metrics.topology import TopologyMetrics
@@ -140,9 +140,10 @@ def build_collector(config: CollectorConfig) -> Collector:
         retention_seconds=config.spans.retention_seconds,
         keep_at_most=config.spans.max_spans,
     )
-    topology = SqliteTopology(database)
+    edge_exemplars = EdgeExemplars()
+    topology = SqliteTopology(database, on_reactions=edge_exemplars.reacted)
     reads = SqliteTrailReads(database, flows)
-    exemplars = SagaExemplars(reads.events_by_correlation)
+    exemplars = SagaExemplars(flows, reads.events_by_correlation)
     saga_traces = _saga_traces(config, flows, reads)
 
     def on_ended(sagas: Sequence[SagaRecord]) -> None:
@@ -174,13 +175,16 @@ def build_collector(config: CollectorConfig) -> Collector:
     finder = TrailFinder(
         reads, spans, FlowTypes(flows.compensating, flows.types), progress_of=lag.view.progress
     )
+    saga_metrics = SagaMetrics(
+        store, flows, lag.view.progress, exemplar_of=exemplars.of, step_exemplar_of=exemplars.of_step
+    )
     sources: list[MetricSource | RenderedSource] = [
-        leader_only(SagaMetrics(store, flows, lag.view.progress, exemplar_of=exemplars.of), leading),
+        leader_only(saga_metrics, leading),
         leader_only(DeadLetterMetrics(store, tail.dead_letter_depths), leading),
         leader_only(RedriveMetrics(redrives), leading),
         leader_only(MappingMetrics(store, flows.mapping), leading),
         leader_only(lag.metrics, leading),
-        leader_only(TopologyMetrics(topology.edges), leading),
+        leader_only(TopologyMetrics(topology.edges, exemplar_of=edge_exemplars.of), leading),
         SpanMetrics(queue),
         figures,
     ]

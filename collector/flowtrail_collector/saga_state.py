@@ -9,12 +9,15 @@ counter comes out the same in whatever order, and in whatever portions, the even
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from flowtrail_collector.domain.flows import Flow
 from flowtrail_collector.domain.sagas import SETTLE_MS, Outcome, Progress, StepProgress, StepState, assess
 from flowtrail_collector.ports.store import SagaRecord
 
 __all__ = ["DURATION_BUCKETS_SECONDS", "CountKey", "bring_up_to_date", "settle"]
+
+_NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
 
 CountKey = tuple[str, tuple[str, ...]]
 """(metric name without prefix and `_total`, label values)."""
@@ -96,15 +99,20 @@ def _finish(
         _count_late_completion(flow, saga, counts)
         return
     _observe("saga_duration_seconds", labels, ended_ms - (saga.started_ms or 0), counts)
+    for item, took_ms in step_durations(progress, ended_ms):
+        _observe("saga_step_duration_seconds", (flow.name, item.step.name), took_ms, counts)
+
+
+def step_durations(progress: Progress, ended_ms: int) -> Iterator[tuple[StepProgress, int]]:
+    """The steps that an ended instance's histogram of steps counts, with how many milliseconds each took."""
     for item in progress.steps:
         if _took_part(item, ended_ms):
-            took_ms = (item.until_ms or 0) - (item.since_ms or 0)
-            _observe("saga_step_duration_seconds", (flow.name, item.step.name), took_ms, counts)
+            yield item, max(0, (item.until_ms or 0) - (item.since_ms or 0))
 
 
 def _took_part(item: StepProgress, ended_ms: int) -> bool:
     """Whether a step had its turn and was done before the end; what came later may not be known yet."""
-    if item.since_ms is None or item.until_ms is None or item.state is StepState.FAILED:
+    if item.since_ms is None or item.until_ms is None or item.state in _NOT_DONE:
         return False
     return item.until_ms <= ended_ms and item.since_ms <= ended_ms
 
@@ -123,12 +131,20 @@ def _count_breaches(
     if progress.cancelled_ms is not None:
         until_ms = min(until_ms, progress.cancelled_ms)  # from then on nobody has to do anything but undo
     for item in progress.steps:
-        if item.deadline_ms is None or item.deadline_ms >= until_ms or item.step.optional:
-            continue
-        missed = item.until_ms is None or item.until_ms > item.deadline_ms
-        if missed and item.step.name not in saga.breached:
+        if item.step.name not in saga.breached and _missed(item, until_ms):
             saga.breached = (*saga.breached, item.step.name)
             counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
+
+
+def _missed(item: StepProgress, until_ms: int) -> bool:
+    """Whether a deadline before `until_ms` was missed: the step's own, or that of the cancellation it calls for."""
+    if item.step.optional:
+        return False
+    if item.state is StepState.FAILED and item.due_ms is not None and item.due_ms < until_ms:
+        return True
+    if item.deadline_ms is None or item.deadline_ms >= until_ms:
+        return False
+    return item.until_ms is None or item.until_ms > item.deadline_ms
 
 
 def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
@@ -137,17 +153,16 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
         saga.next_deadline_ms = saga.waiting_since_ms = None
         saga.waiting = ()
         return
-    open_steps = [item for item in progress.steps if item.state is StepState.OPEN]
+    open_steps = [item for item in progress.steps if item.waits]
     saga.waiting = tuple(item.step.name for item in open_steps)
-    saga.waiting_since_ms = min((i.since_ms for i in open_steps if i.since_ms is not None), default=None)
+    moments = [item.waits_since_ms for item in open_steps if item.waits_since_ms is not None]
+    saga.waiting_since_ms = min(moments, default=None)
     if saga.started_ms is None:
         # A partial instance has nothing to wait for: its deadlines count from a start that was never seen.
         saga.next_deadline_ms = None
         return
     moments = [
-        item.deadline_ms
-        for item in open_steps
-        if item.deadline_ms is not None and item.step.name not in saga.breached
+        item.due_ms for item in open_steps if item.due_ms is not None and item.step.name not in saga.breached
     ]
     _, ended_ms = _end(flow, saga.started_ms, progress)
     if ended_ms is not None:

@@ -66,17 +66,25 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """An event together with its cause."""
+    """An event together with its cause; `trace_id` is the trace in which it was published, if it says so."""
 
     cause_source: str | None
     cause_topic: str
     effect_source: str | None
     latency_seconds: float
+    trace_id: str | None = None
 
 
 def service_of(source: str | None) -> str:
     """The service in a CloudEvents source: the last part of `/billing` or `https://shop.example/billing`."""
     return (source or "").rstrip("/").rpartition("/")[2] or "unknown"
+
+
+def edge_of(reaction: Reaction) -> EdgeKey:
+    """The edge that a reaction went over."""
+    return EdgeKey(
+        service_of(reaction.cause_source), reaction.cause_topic, service_of(reaction.effect_source)
+    )
 
 
 def count_reactions(
@@ -94,9 +102,7 @@ def count_reactions(
     """
     changed = set()
     for reaction in reactions:
-        key = EdgeKey(
-            service_of(reaction.cause_source), reaction.cause_topic, service_of(reaction.effect_source)
-        )
+        key = edge_of(reaction)
         if key not in edges and len(edges) >= max_edges:
             key = EdgeKey(OTHER, OTHER, OTHER)
         edges.setdefault(key, Edge()).add(reaction.latency_seconds)

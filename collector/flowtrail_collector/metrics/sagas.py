@@ -13,11 +13,11 @@ from prometheus_client.metrics_core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.samples import Exemplar
 
 from flowtrail_collector.domain.flows import Flows
 from flowtrail_collector.domain.sagas import Outcome
 from flowtrail_collector.domain.stuck import GroupProgressOf, Reason, reason_of
+from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
 from flowtrail_collector.ports.store import SagaFigures, Store
 from flowtrail_collector.saga_state import DURATION_BUCKETS_SECONDS
 
@@ -41,8 +41,6 @@ _OPEN_KINDS = {
         "Cancelled instances with a step not undone yet.",
     ),
 }
-ExemplarOf = Callable[[tuple[str, ...], str], Exemplar | None]
-"""The exemplar of a bucket, by label values and upper bound."""
 Counts = Mapping[tuple[str, tuple[str, ...]], float]
 
 
@@ -54,6 +52,7 @@ class SagaMetrics:
         flows: Their series are there from the start, at 0.
         progress_of: How a consumer group is, to tell why instances are stuck.
         exemplar_of: A trace for each bucket of the instances' durations (in OpenMetrics).
+        step_exemplar_of: The same for their steps'.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -63,13 +62,15 @@ class SagaMetrics:
         flows: Flows,
         progress_of: GroupProgressOf = lambda group: None,
         *,
-        exemplar_of: ExemplarOf = lambda labels, bound: None,
+        exemplar_of: ExemplarOf = no_exemplar,
+        step_exemplar_of: ExemplarOf = no_exemplar,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._flows = flows
         self._progress_of = progress_of
         self._exemplar_of = exemplar_of
+        self._step_exemplar_of = step_exemplar_of
         self._time_seconds = time_seconds
 
     def families(self) -> Iterable[Metric]:
@@ -93,7 +94,11 @@ class SagaMetrics:
             self._exemplar_of,
         )
         yield _histogram(
-            "saga_step_duration_seconds", "From a step's turn to its end.", ["flow", "step"], figures.counts
+            "saga_step_duration_seconds",
+            "From a step's turn to its end.",
+            ["flow", "step"],
+            figures.counts,
+            self._step_exemplar_of,
         )
 
     def _ended(self, counts: Counts, flows: Iterable[str]) -> Metric:
@@ -173,7 +178,7 @@ def _histogram(
     text: str,
     labels: list[str],
     counts: Counts,
-    exemplar_of: ExemplarOf = lambda labels, bound: None,
+    exemplar_of: ExemplarOf,
 ) -> Metric:
     family = HistogramMetricFamily(f"flowtrail_{name}", text, labels=labels)
     buckets: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
 from flowtrail_collector.domain.topology import LATENCY_BUCKETS_SECONDS, Edge, EdgeKey
+from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
 
 _LABELS = ["source", "topic", "target"]
 
@@ -18,10 +20,14 @@ class TopologyMetrics:
 
     Args:
         edges: Reads all edges.
+        exemplar_of: A trace for each bucket of their latencies (in OpenMetrics).
     """
 
-    def __init__(self, edges: Callable[[], Mapping[EdgeKey, Edge]]) -> None:
+    def __init__(
+        self, edges: Callable[[], Mapping[EdgeKey, Edge]], *, exemplar_of: ExemplarOf = no_exemplar
+    ) -> None:
         self._edges = edges
+        self._exemplar_of = exemplar_of
 
     def families(self) -> Iterable[Metric]:
         """See `MetricSource.families`."""
@@ -35,9 +41,12 @@ class TopologyMetrics:
         )
         bounds = [*map(floatToGoString, LATENCY_BUCKETS_SECONDS), "+Inf"]
         for key, edge in sorted(self._edges().items()):
-            labels = [key.source, key.topic, key.target]
+            labels = (key.source, key.topic, key.target)
             events.add_metric(labels, edge.events)
-            counts = zip(bounds, accumulate(edge.buckets), strict=True)
-            latency.add_metric(labels, [(bound, count) for bound, count in counts], edge.latency_seconds)
+            buckets: list[Any] = []
+            for bound, count in zip(bounds, accumulate(edge.buckets), strict=True):
+                exemplar = self._exemplar_of(labels, bound)
+                buckets.append((bound, count) if exemplar is None else (bound, count, exemplar))
+            latency.add_metric(labels, buckets, edge.latency_seconds)
         yield events
         yield latency

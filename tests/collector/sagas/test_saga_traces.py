@@ -10,14 +10,16 @@ from flowtrail_collector.adapters.otlp_saga_traces import OtlpSagaTraces
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
+from flowtrail_collector.domain.sagas import Outcome
+from flowtrail_collector.domain.trails_model import TrailEvent
 from flowtrail_collector.event_reader import Incoming
 from flowtrail_collector.flowfile import load_flows
 from flowtrail_collector.ingest import Ingest
+from flowtrail_collector.metrics.exemplars import SagaExemplars
 from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.metrics.saga_exemplars import SagaExemplars
 from flowtrail_collector.metrics.sagas import SagaMetrics
 from flowtrail_collector.otlp import from_protobuf
-from flowtrail_collector.ports.store import Advance
+from flowtrail_collector.ports.store import Advance, SagaRecord
 from flowtrail_collector.sweep import Sweeper
 from trailkit.site import FLOWS
 
@@ -56,7 +58,7 @@ def parts(tmp_path):
     traces = OtlpSagaTraces(
         "http://jaeger", flows, reads.events_by_correlation, transport=httpx.MockTransport(receive)
     )
-    exemplars = SagaExemplars(reads.events_by_correlation)
+    exemplars = SagaExemplars(flows, reads.events_by_correlation)
     ended = []
 
     def on_ended(sagas):
@@ -74,7 +76,8 @@ def parts(tmp_path):
     ]
     Ingest(store, flows).apply(records, [Advance("t", 0, None, 6, START_MS + 3 * 86_400_000)])
     Sweeper(store, flows, on_ended=on_ended).sweep()
-    yield traces, sent, answers, ended, SagaMetrics(store, flows, exemplar_of=exemplars.of)
+    metrics = SagaMetrics(store, flows, exemplar_of=exemplars.of, step_exemplar_of=exemplars.of_step)
+    yield traces, sent, answers, ended, metrics
     database.close()
 
 
@@ -122,5 +125,28 @@ def test_durations_carry_a_trace_in_openmetrics(parts):
     page = b"".join(Exposition([metrics], on_error=lambda part, error: None).page(openmetrics=True).chunks())
     lines = [line for line in page.decode().splitlines() if "trace_id" in line]
     assert any('outcome="completed"' in line and f'trace_id="{"a" * 31}4"' in line for line in lines)
+    # A step leads to the trace of the event that ended it.
+    assert any('step="charge"' in line and f'trace_id="{"a" * 31}2"' in line for line in lines)
+    assert not any("timed_out" in line for line in lines)
     text = b"".join(Exposition([metrics], on_error=lambda part, error: None).page().chunks())
     assert b"trace_id" not in text
+
+
+def test_finding_traces_costs_little_however_many_end():
+    flow = load_flows(FLOWS)
+    asked, now = [], [1000.0]
+
+    def events(keys, limit):
+        asked.append(keys)
+        return [TrailEvent("e", "OrderShipped", "t", 0, 0, trace_id="c" * 32)]
+
+    exemplars = SagaExemplars(flow, events, clock=lambda: now[0])
+    name = next(iter(flow.by_name))
+    saga = SagaRecord(name, "k", outcome=Outcome.COMPLETED, started_ms=0, ended_ms=3_000)
+    for _ in range(100):
+        exemplars.ended([saga] * 100)
+        now[0] += 0.01
+    assert len(asked) == 1
+    now[0] += 60
+    exemplars.ended([saga])
+    assert len(asked) == 2

@@ -16,6 +16,8 @@ from flowtrail_collector.domain.topology import (
     count_reactions,
     service_of,
 )
+from flowtrail_collector.metrics.exemplars import EdgeExemplars
+from flowtrail_collector.metrics.exposition import Exposition
 from flowtrail_collector.metrics.topology import TopologyMetrics
 
 NOW_MS = 1_700_000_000_000
@@ -136,3 +138,20 @@ def test_metrics():
 )
 def test_services_of_sources(source, service):
     assert service_of(source) == service
+
+
+def test_latencies_carry_a_trace_in_openmetrics(database):
+    exemplars = EdgeExemplars()
+    topology = SqliteTopology(database, on_reactions=exemplars.reacted, time_seconds=lambda: NOW_MS / 1000)
+    write(database, ORDERS, STOCK, PAID)
+    with database.transaction() as connection:
+        connection.execute("UPDATE events SET trace_id = ? WHERE event_id = 'e2'", ("d" * 32,))
+    learn(topology)
+    page = Exposition(
+        [TopologyMetrics(topology.edges, exemplar_of=exemplars.of)], on_error=lambda part, error: None
+    ).page(openmetrics=True)
+    (line,) = [line for line in b"".join(page.chunks()).decode().splitlines() if "trace_id" in line]
+    assert line.startswith("flowtrail_edge_latency_seconds_bucket{")
+    assert 'le="0.05"' in line
+    assert 'target="inventory"' in line
+    assert f'# {{trace_id="{"d" * 32}"}} 0.04 ' in line

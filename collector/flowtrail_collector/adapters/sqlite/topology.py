@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from flowtrail_collector.adapters.sql import Connection, Database
 from flowtrail_collector.domain.topology import Edge, EdgeKey, Reaction, count_reactions
@@ -20,20 +20,20 @@ _PATIENCE_MS = 600_000
 _MAX_PENDING = 5_000
 
 _EFFECTS = """
-SELECT rowid, source, causation_id, event_id, timestamp_ms FROM events
+SELECT rowid, source, causation_id, event_id, timestamp_ms, trace_id FROM events
 WHERE rowid > ? AND rowid <= ? AND causation_id IS NOT NULL AND NOT dead_letter ORDER BY rowid"""
 _FIRST = """
 SELECT event_id, rowid, source, topic, timestamp_ms FROM events WHERE NOT dead_letter AND event_id IN """
 _IDS_PER_STATEMENT = 500
 _PENDING = """
-SELECT e.rowid, e.source, e.causation_id, e.event_id, e.timestamp_ms FROM edge_pending p
+SELECT e.rowid, e.source, e.causation_id, e.event_id, e.timestamp_ms, e.trace_id FROM edge_pending p
 JOIN events e ON e.rowid = p.event_row LIMIT ?"""
 _SAVE = """
 INSERT INTO edges (source, topic, target, events, latency_seconds, buckets)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET events = excluded.events,
  latency_seconds = excluded.latency_seconds, buckets = excluded.buckets"""
 
-Effect = tuple[int, str | None, str, str, int | None]
+Effect = tuple[int, str | None, str, str, int | None, str | None]
 FirstRow = tuple[int, str | None, str, int | None]
 
 
@@ -42,11 +42,19 @@ class SqliteTopology:
 
     Args:
         database: The collector's database.
+        on_reactions: Told what was counted.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
-    def __init__(self, database: Database, *, time_seconds: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        on_reactions: Callable[[Sequence[Reaction]], None] = lambda reactions: None,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
+        self._on_reactions = on_reactions
         self._time_seconds = time_seconds
 
     def learn(self) -> int:
@@ -69,6 +77,7 @@ class SqliteTopology:
             changed = count_reactions(edges, reactions, max_edges=_MAX_EDGES)
             connection.executemany(_SAVE, [_row(key, edges[key]) for key in sorted(changed)])
             connection.execute("UPDATE edge_position SET event_row = ?", (max(start, end),))
+        self._on_reactions(reactions)
         return max(0, end - start)
 
     def edges(self) -> dict[EdgeKey, Edge]:
@@ -80,7 +89,7 @@ class SqliteTopology:
         now_ms = self._time_seconds() * 1000
         waiting: list[tuple[int]] = []
         first = _first_rows(connection, {id_ for effect in effects for id_ in (effect[2], effect[3])})
-        for row, source, causation_id, event_id, timestamp_ms in effects:
+        for row, source, causation_id, event_id, timestamp_ms, trace_id in effects:
             own = first.get(event_id)
             if own is not None and own[0] < row:
                 continue  # a second copy
@@ -88,7 +97,7 @@ class SqliteTopology:
             if cause is not None:
                 _, cause_source, cause_topic, caused_ms = cause
                 latency_ms = (timestamp_ms or 0) - (caused_ms or timestamp_ms or 0)
-                yield Reaction(cause_source, cause_topic, source, latency_ms / 1000)
+                yield Reaction(cause_source, cause_topic, source, latency_ms / 1000, trace_id)
             elif now_ms - (timestamp_ms or 0) < _PATIENCE_MS and len(waiting) < _MAX_PENDING:
                 waiting.append((row,))
         if waiting:
