@@ -10,8 +10,10 @@ from flowtrail_collector import flowfile
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.domain.mapping import Problem, TopicMappings
 from flowtrail_collector.domain.sagas import Outcome
 from flowtrail_collector.domain.stuck import Reason
+from flowtrail_collector.metrics.mapping import MappingMetrics
 from flowtrail_collector.metrics.sagas import SagaMetrics
 
 PAGE = ROOT / "docs" / "flows.md"
@@ -28,10 +30,23 @@ def named(title):
 
 
 def test_the_example_is_read():
-    (block,) = [block for block in blocks_of(PAGE) if block.language == "yaml"]
+    block = next(block for block in blocks_of(PAGE) if block.language == "yaml")
     flow = flowfile.parse_flows(block.text).by_name["order-fulfilment"]
     assert [step.name for step in flow.steps] == ["reserve-stock", "charge", "confirm", "ship"]
     assert flow.within_ms == 2 * 86_400_000
+
+
+def test_every_example_is_read():
+    for block in blocks_of(PAGE):
+        if block.language == "yaml":
+            flowfile.parse_flows(block.text)
+
+
+def test_every_source_and_problem_of_a_mapping_is_explained():
+    words = named("Services without flowtrail")
+    assert {problem.value for problem in Problem} <= words
+    for source in re.findall(r"`(\{[^`]+\})`", section("Services without flowtrail").split("| a list")[0]):
+        flowfile.parse_flows(f"mapping: {{t: {{type: {source}}}}}")
 
 
 def test_every_key_is_explained():
@@ -49,7 +64,8 @@ def test_every_reason_is_explained():
 
 def test_every_metric_is_explained_and_no_other(tmp_path):
     database = Database(tmp_path / "store.sqlite")
-    families = SagaMetrics(SqliteStore(database), Flows()).families()
+    store = SqliteStore(database)
+    families = [*SagaMetrics(store, Flows()).families(), *MappingMetrics(store, TopicMappings()).families()]
     suffix = {"counter": "_total"}
     assert named("Metrics") == {family.name + suffix.get(family.type, "") for family in families}
     database.close()

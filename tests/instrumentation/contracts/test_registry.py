@@ -10,6 +10,9 @@ import pytest
 
 from flowtrail.contracts import Contracts, RegistrySource, RegistryUnavailableError, compare
 from flowtrail.errors import ContractError
+from flowtrail_collector.adapters.schema_registry import SchemaRegistry
+from flowtrail_collector.domain.mapping import FIELDS, SchemaProblemError, Subject
+from flowtrail_collector.flowfile import parse_flows
 from servers import free_port
 from servers._apicurio import ApicurioServer
 
@@ -107,3 +110,21 @@ def test_a_registry_that_was_never_there() -> None:
     with pytest.raises(RegistryUnavailableError) as caught:
         contracts.read("OrderPlaced", 1, json.loads("{}"))
     assert "secret" not in str(caught.value)
+
+
+def test_the_collector_names_events_by_their_schema_id(registry: str, connect: Connect) -> None:
+    """Here because a registry takes ten seconds to start."""
+    type, source = _type(), connect(registry)
+    source.register(type, {**V1, "title": f"shop.{type}"})
+    number = source._client.get_latest_version(type).schema_id
+    payload = number.to_bytes(5, "big") + json.dumps({"order_id": "o-7"}).encode()
+    text = "mapping: {t: {type: {schema: %s}, correlation: {field: $.order_id}}}"
+    lookup = SchemaRegistry(registry)
+    for kind in ("name", "subject"):
+        mapping = parse_flows(text % kind).mapping.of("t")
+        assert mapping is not None
+        values = mapping.values(Subject("t", None, None, lambda: payload), FIELDS, lookup.schema)
+        assert (values.found, values.problem) == ({"type": type, "correlation": "o-7"}, None)
+    with pytest.raises(SchemaProblemError, match="unknown_schema"):
+        lookup.schema(2**31 - 1)
+    lookup.close()
