@@ -183,8 +183,8 @@ OVERVIEW = Dashboard(
         ),
         lines(
             "Reaction time, 95%",
-            "From an event to the reaction's; the twenty slowest edges.",
-            [Query(Q.EDGE_P95, "{{source}} to {{target}} by {{topic}}")],
+            "From an event to the reaction's; the twenty slowest edges. Points are exemplars: each leads to a trace.",
+            [Query(Q.EDGE_P95, "{{source}} to {{target}} by {{topic}}", exemplar=True)],
             "s",
             links=[to_console("The map of services in the console", "/map")],
         ),

@@ -96,7 +96,7 @@ def test_exemplars_are_asked_for_where_there_are_histograms() -> None:
         for target in panel["targets"]
         if target.get("exemplar")
     }
-    assert asked == {"flowtrail-flow", "flowtrail-services"}
+    assert asked == {"flowtrail-flow", "flowtrail-overview", "flowtrail-services"}
 
 
 def _urls(part: Any) -> list[str]:
