@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import sys
 import threading
 import time
 
+import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,6 +21,7 @@ from flowtrail_collector.supervisor import Supervisor
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.otlp import otlp_routes
 from flowtrail_collector.web.server import WebServer, listen
+from servers import ManagedProcess, free_port
 
 SPANS = 1_500
 
@@ -64,10 +68,10 @@ def receiver(path, port=0, max_spans=50_000):
 
 
 @contextlib.contextmanager
-def service(port, name):
+def service(port, name, timeout_seconds=10):
     """A tracer whose spans are exported in small batches."""
     provider = TracerProvider(resource=Resource({"service.name": name}), shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(f"http://127.0.0.1:{port}/v1/traces")
+    exporter = OTLPSpanExporter(f"http://127.0.0.1:{port}/v1/traces", timeout=timeout_seconds)
     provider.add_span_processor(
         BatchSpanProcessor(
             exporter, max_queue_size=100_000, schedule_delay_millis=20, max_export_batch_size=100
@@ -117,4 +121,34 @@ def test_a_receiver_that_is_restarted_loses_nothing(tmp_path):
             tracer.start_span(f"a-{number}").end()
         with receiver(path, port):
             stack.close()  # exports the rest
+    assert stored(path) == expected("a")
+
+
+def listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@pytest.mark.slow
+def test_a_collector_that_is_killed_while_it_receives_loses_nothing(tmp_path):
+    path, port = tmp_path / "spans.sqlite", free_port()
+    # There is no Kafka: spans are taken all the same.
+    command = [
+        sys.executable, "-m", "flowtrail_collector", "collector", "run", "--bootstrap-servers", "127.0.0.1:1",
+        "--store", str(path), "--listen", f"127.0.0.1:{port}",
+    ]  # fmt: skip
+    process = ManagedProcess("collector", command, ready=lambda: listens(port), output=tmp_path / "log")
+    process.start()
+    try:
+        with service(port, "a", timeout_seconds=60) as tracer:
+            for number in range(SPANS):
+                tracer.start_span(f"a-{number}").end()
+                time.sleep(0.0005)
+                if number == SPANS // 3:
+                    # Some batches are answered, one is under way, the rest are still to come.
+                    process.kill()
+                    threading.Timer(0.3, process.start).start()
+    finally:
+        process.stop()
     assert stored(path) == expected("a")
