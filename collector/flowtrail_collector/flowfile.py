@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,14 +13,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from flowtrail_collector.domain.flows import Flow, Flows, Step
+from flowtrail_collector.domain.flows import Correlate, Flow, Flows, Step
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.mapping_file import read_mapping
 
 __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
-_FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within")
-_STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional")
+_FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
+_STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of")
+_MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -112,6 +113,7 @@ class _Reader:
             completes=self._types(body, "completes"),
             cancels=self._types(body, "cancels"),
             within_ms=self._duration(body, "within"),
+            correlate=self._correlate(body),
         )
         self._check_ends(body, flow)
         return flow
@@ -135,11 +137,46 @@ class _Reader:
         if not isinstance(steps, CommentedMap):
             self._wrong(body, "steps", f"'steps' of flow '{flow}' must map names to steps")
         previous: tuple[str, ...] = ()
+        known: dict[str, Step] = {}
         for name in steps:
-            step = self._step(steps, name, previous)
-            yield step
-            if not step.optional:
+            step = known[name] = self._step(steps, name, previous)
+            if step.instead_of is not None:
+                step = known[name] = self._alternative(steps, step, known)
+            elif not step.optional:
                 previous = (step.name,)
+            yield step
+
+    def _alternative(self, steps: CommentedMap, step: Step, known: Mapping[str, Step]) -> Step:
+        """A step that may be done instead of another: it has its turn when that one has."""
+        body = steps[step.name]
+        for key in ("after", "optional"):
+            if key in body:
+                self._wrong(
+                    body, key, f"step '{step.name}' stands instead of '{step.instead_of}' and has its '{key}'"
+                )
+        other = known.get(step.instead_of or "")
+        if other is None or other is step:
+            earlier = [name for name in known if name != step.name]
+            self._wrong(
+                body,
+                "instead_of",
+                f"step '{step.instead_of}' doesn't stand before step '{step.name}'"
+                + _hint(step.instead_of or "", earlier),
+            )
+        first = other.instead_of or other.name
+        return replace(step, instead_of=first, after=other.after, optional=other.optional)
+
+    def _correlate(self, body: CommentedMap) -> Correlate:
+        value = body.get("correlate", Correlate.CORRELATION.value)
+        if not isinstance(value, str) or value not in list(Correlate):
+            self._wrong(body, "correlate", f"'correlate' must be one of {', '.join(Correlate)}")
+        return Correlate(value)
+
+    def _times(self, body: CommentedMap) -> int:
+        value = body.get("times", 1)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_TIMES:
+            self._wrong(body, "times", f"'times' must be a whole number from 1 to {_MAX_TIMES}")
+        return int(value)
 
     def _step(self, steps: CommentedMap, name: Any, previous: tuple[str, ...]) -> Step:
         body = self._named_mapping(steps, name, "step")
@@ -152,6 +189,9 @@ class _Reader:
         optional = body.get("optional", False)
         if not isinstance(optional, bool):
             self._wrong(body, "optional", "'optional' must be true or false")
+        instead_of = body.get("instead_of")
+        if instead_of is not None and not isinstance(instead_of, str):
+            self._wrong(body, "instead_of", "'instead_of' must be the name of a step")
         return Step(
             name=name,
             done=self._types(body, "done"),
@@ -161,6 +201,8 @@ class _Reader:
             within_ms=self._duration(body, "within"),
             after=self._after(steps, body, name) if "after" in body else previous,
             optional=optional,
+            times=self._times(body),
+            instead_of=instead_of,
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flowtrail._headers import Envelope
 from flowtrail_collector.arrival_labels import ArrivalLabels
 from flowtrail_collector.domain.dead_letters import DeadLetter, read_dead_letter
-from flowtrail_collector.domain.flows import Flows
+from flowtrail_collector.domain.flows import Correlate, Flows
 from flowtrail_collector.domain.sagas import Outcome, add_event, id_hash
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.event_reader import Incoming, read_envelope, read_event, read_plain_event
@@ -116,9 +116,11 @@ class Ingest:
             batch.plain += 1
         batch.events.append(event)
         # A copy that waits to be tried again, or that was given up, is no second event.
-        if event.correlation_id and not record.dead_letter and not record.retry:
+        if not record.dead_letter and not record.retry:
             for flow in self._flows.by_type.get(event.type, ()):
-                batch.moving.append((SagaKey(flow.name, event.correlation_id), event))
+                key = _common(flow.correlate, event)
+                if key:
+                    batch.moving.append((SagaKey(flow.name, key), event))
 
     def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
         envelope = read_envelope(record)
@@ -148,6 +150,13 @@ class Ingest:
         for (flow, _), saga in sagas.items():
             bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())
+
+
+def _common(correlate: Correlate, event: EventRow) -> str | None:
+    """What an event has in common with the others of its instance."""
+    if correlate is Correlate.CORRELATION:
+        return event.correlation_id
+    return event.subject if correlate is Correlate.SUBJECT else event.key
 
 
 class _Hashes(dict[str, int]):

@@ -71,6 +71,10 @@ def _step(step: Step) -> str:
         parts.append(f"undone by {_any(step.undone)}")
     if step.after:
         parts.append(f"after {printable(', '.join(step.after))}")
+    if step.times > 1:
+        parts.append(f"{step.times} times")
+    if step.instead_of:
+        parts.append(f"instead of {printable(step.instead_of)}")
     if step.optional:
         parts.append("optional")
     return "; ".join(parts)
@@ -90,10 +94,13 @@ def _flow_json(flow: Flow) -> dict[str, object]:
                 "within_seconds": None if step.within_ms is None else step.within_ms / 1000,
                 "after": step.after,
                 "optional": step.optional,
+                "times": step.times,
+                "instead_of": step.instead_of,
             }
             for step in flow.steps
         ],
         "completes": flow.completes,
         "cancels": flow.cancels,
         "within_seconds": None if flow.within_ms is None else flow.within_ms / 1000,
+        "correlate": flow.correlate.value,
     }

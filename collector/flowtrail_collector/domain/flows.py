@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 
 from flowtrail_collector.domain.mapping import TopicMappings
 
-__all__ = ["Flow", "Flows", "Step"]
+__all__ = ["Correlate", "Flow", "Flows", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,11 @@ class Step:
         undone: Types that take it back.
         by: The consumer group that should do it, None if the flow file doesn't say.
         within_ms: How long it may take once its turn has come, None for no limit.
-        after: Steps that must be done before its turn comes; empty: its turn comes with the start.
+        after: Steps that must be done before its turn comes; empty: its turn comes with the start. An optional
+            one among them is passed as soon as its own turn comes.
         optional: A flow may end without it, and nobody waits for it.
+        times: How many events of `done` it takes.
+        instead_of: The step that needn't be done if this one is, and the other way round.
     """
 
     name: str
@@ -34,6 +38,18 @@ class Step:
     within_ms: int | None = None
     after: tuple[str, ...] = ()
     optional: bool = False
+    times: int = 1
+    instead_of: str | None = None
+
+
+class Correlate(StrEnum):
+    """What the events of one instance have in common."""
+
+    CORRELATION = "correlation"
+    """The correlation id."""
+    SUBJECT = "subject"
+    KEY = "key"
+    """The record's key."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,7 @@ class Flow:
         completes: Types that end it well.
         cancels: Types that end it otherwise; empty: a failed step does.
         within_ms: After how long an open instance ends as timed out, None for never.
+        correlate: What the events of an instance have in common.
     """
 
     name: str
@@ -55,6 +72,7 @@ class Flow:
     completes: tuple[str, ...]
     cancels: tuple[str, ...] = ()
     within_ms: int | None = None
+    correlate: Correlate = Correlate.CORRELATION
 
     @cached_property
     def types(self) -> frozenset[str]:
@@ -63,6 +81,13 @@ class Flow:
         for step in self.steps:
             named += [step.done, step.failed, step.undone]
         return frozenset(name for names in named for name in names)
+
+    @cached_property
+    def alternatives(self) -> Mapping[str, tuple[Step, ...]]:
+        """For each step of which there are alternatives: all of them, itself included."""
+        first = {step.name: step.instead_of or step.name for step in self.steps}
+        groups = {name: tuple(s for s in self.steps if first[s.name] == name) for name in first.values()}
+        return {name: groups[chosen] for name, chosen in first.items() if len(groups[chosen]) > 1}
 
     @cached_property
     def ending(self) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def _diagnose_step(
     step: TrailStep, letters: Sequence[TrailDeadLetter], progress_of: GroupProgressOf
 ) -> Diagnosis:
     theirs = next((letter for letter in letters if step.by is None or letter.group == step.by), None)
-    who = f"{step.name} waits for {step.by}" if step.by else f"{step.name} is late"
+    who = _who(step)
     if theirs is not None:
         text = f"{who}, which {_gave_up(theirs)}" if step.by else f"{who}: {_given_up(theirs)}"
         return Diagnosis(step.name, step.by, Reason.DEAD_LETTER, text)
@@ -124,6 +124,12 @@ def _diagnose_step(
     if progress is None or reason is Reason.UNKNOWN:
         return Diagnosis(step.name, step.by, reason, who)
     return Diagnosis(step.name, step.by, reason, f"{who}, which {_doing(reason, progress)}")
+
+
+def _who(step: TrailStep) -> str:
+    if step.uncancelled:
+        return f"{step.name} failed, and {' or '.join(step.expects)} has not followed"
+    return f"{step.name} waits for {step.by}" if step.by else f"{step.name} is late"
 
 
 def _doing(reason: Reason, progress: GroupProgress) -> str:

@@ -165,7 +165,7 @@ def _missing(sagas: Iterable[TrailSaga], now_ms: int, progress_of: GroupProgress
             continue
         until_ms = now_ms if saga.ended_ms is None else saga.ended_ms
         for step in saga.steps:
-            if step.state == "open":
+            if step.state == "open" or step.uncancelled:
                 overdue = step.deadline_ms is not None and now_ms > step.deadline_ms
                 yield MissingStep(
                     saga.flow,

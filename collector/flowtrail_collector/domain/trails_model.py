@@ -88,7 +88,8 @@ class TrailStep:
 
     Attributes:
         name: As in the flow file.
-        state: `done`, `failed`, `undone`, `open` (its turn has come), or `waiting` (it hasn't).
+        state: `done`, `failed`, `undone`, `skipped` (another was done instead), `open` (its turn has come), or
+            `waiting` (it hasn't).
         expects: Event types that would end it.
         by: The group that should move it, if the flow file says.
         deadline_ms: By when, None if the flow file doesn't say or it can't be known yet.
@@ -96,6 +97,7 @@ class TrailStep:
         since_ms: When its turn came, or, if it should be undone, when the saga was cancelled.
         optional: The saga goes on without it.
         undo: Event types that would take it back, where the saga was cancelled and that hasn't happened yet.
+        uncancelled: It failed, and the cancellation that should follow hasn't come: that is what it expects.
     """
 
     name: str
@@ -107,6 +109,7 @@ class TrailStep:
     since_ms: int | None = None
     optional: bool = False
     undo: tuple[str, ...] = ()
+    uncancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,3 +168,94 @@ def test_hashes_are_64_bits_and_never_0():
     assert id_hash("a") == id_hash("a") != id_hash("b")
     assert -(2**63) <= id_hash("\ud800") < 2**63
     assert id_hash("") != 0
+
+
+PARCELS = parse_flows("""\
+flows:
+  parcels:
+    starts: Placed
+    steps:
+      reserve: {done: Reserved, failed: OutOfStock, within: 2s, undone: Released}
+      courier: {done: ParcelShipped, failed: ParcelLost, undone: ParcelReturned, times: 2, within: 5s}
+      locker: {done: ParcelStored, failed: LockerFull, instead_of: courier, within: 3s}
+      survey: {done: Surveyed, optional: true, after: courier}
+      invoice: {done: Invoiced, after: [locker, survey], within: 2s}
+    completes: Invoiced
+    cancels: Cancelled
+""").by_name["parcels"]
+
+
+def parcels(*happened):
+    return assess(PARCELS, events(("Placed", 0), ("Reserved", 100), *happened))
+
+
+def test_a_step_that_takes_several_events_is_done_with_the_last():
+    progress = parcels(("ParcelShipped", 300))
+    assert progress.waiting_for == ("courier", "locker")
+    progress = parcels(("ParcelShipped", 300), ("ParcelShipped", 200), ("ParcelShipped", 900))
+    assert states(progress)["courier"] is StepState.DONE
+    assert progress.steps[1].until_ms == 300, "the second of three"
+
+
+def test_what_happened_once_of_several_times_has_to_be_undone():
+    progress = parcels(("ParcelShipped", 300), ("Cancelled", 400), ("Released", 500))
+    assert (progress.outcome, progress.not_undone) == (Outcome.OPEN, ("courier",))
+    progress = parcels(("ParcelShipped", 300), ("Cancelled", 400), ("Released", 500), ("ParcelReturned", 600))
+    assert (progress.outcome, progress.ended_ms) == (Outcome.COMPENSATED, 600)
+
+
+def test_of_alternatives_one_is_enough():
+    progress = parcels()
+    assert progress.waiting_for == ("courier", "locker")
+    assert [item.deadline_ms for item in progress.steps[1:3]] == [5_100, 5_100], "late only when all are"
+    progress = parcels(("ParcelStored", 700))
+    assert states(progress) == {
+        "reserve": StepState.DONE,
+        "courier": StepState.SKIPPED,
+        "locker": StepState.DONE,
+        "survey": StepState.WAITING,
+        "invoice": StepState.OPEN,
+    }
+    assert progress.waiting_for == ("invoice",)
+    assert progress.steps[4].since_ms == 700
+
+
+def test_one_alternative_that_fails_leaves_the_others():
+    progress = parcels(("LockerFull", 200))
+    assert progress.waiting_for == ("courier",)
+    assert states(progress)["locker"] is StepState.FAILED
+    progress = parcels(("LockerFull", 200), ("ParcelLost", 900))
+    assert progress.waiting_for == ("courier", "locker"), "now for the cancellation"
+    assert [item.due_ms for item in progress.steps[1:3]] == [900 + 5_000, 900 + 3_000]
+
+
+def test_an_optional_step_is_passed_whether_it_comes_or_not():
+    assert parcels(("ParcelStored", 700)).steps[4].since_ms == 700
+    assert parcels(("ParcelStored", 700), ("Surveyed", 900)).steps[4].since_ms == 700
+
+
+def test_a_failed_step_waits_for_the_cancellation_that_should_follow():
+    progress = assess(PARCELS, events(("Placed", 0), ("OutOfStock", 300)))
+    assert (progress.outcome, progress.waiting_for) == (Outcome.OPEN, ("reserve",))
+    assert (progress.steps[0].waits_since_ms, progress.steps[0].due_ms) == (300, 2_300)
+    progress = assess(PARCELS, events(("Placed", 0), ("OutOfStock", 300), ("Cancelled", 400)))
+    assert (progress.outcome, progress.waiting_for) == (Outcome.FAILED, ())
+
+
+def test_a_step_is_known_to_have_been_done_by_its_taking_back():
+    progress = assess(PARCELS, events(("Placed", 0), ("Released", 400)))
+    assert progress.steps[1].since_ms == 400, "so it was the next one's turn"
+
+
+@given(
+    st.dictionaries(
+        st.integers(1, 14),
+        st.tuples(st.integers(0, 20_000), st.sampled_from(sorted(PARCELS.types)), st.integers(-5, 5)),
+    )
+)
+def test_an_end_of_such_a_flow_once_settled_is_not_changed_either(happened):
+    final = assess(PARCELS, happened)
+    for until_ms in range(0, 22_000, 500):
+        progress = assess(PARCELS, {event: mark for event, mark in happened.items() if mark[0] <= until_ms})
+        if progress.ended_ms is not None and progress.ended_ms + SETTLE_MS <= until_ms:
+            assert (progress.outcome, progress.ended_ms) == (final.outcome, final.ended_ms)

@@ -21,18 +21,40 @@ OTHERS = """\
       wrap: {done: Wrapped, optional: true, within: 1s}
     completes: [OrderShipped, OrderPickedUp]
     within: 12s
+  parcels:
+    starts: OrderPlaced
+    steps:
+      reserve: {done: StockReserved, failed: StockReservationFailed, within: 2s, undone: StockReleased}
+      courier: {done: ParcelShipped, failed: ParcelLost, undone: ParcelReturned, times: 2, within: 5s}
+      locker: {done: ParcelStored, failed: LockerFull, instead_of: courier, within: 3s}
+      survey: {done: Surveyed, optional: true, after: courier, within: 1s}
+      invoice: {done: Invoiced, failed: InvoiceFailed, after: [locker, survey], within: 2s}
+    completes: Invoiced
+    cancels: OrderCancelled
+    correlate: subject
+    within: 14s
 """
 FLOWS = parse_flows(ORDERS + OTHERS)
 END_MS = 100_000
-HAPPENINGS = st.lists(
-    st.builds(
-        Happening,
-        type=st.sampled_from(sorted(FLOWS.types)),
-        at_ms=st.integers(1, 20_000),
-        id=st.sampled_from([f"e{n}" for n in range(12)]),
-        flow=st.sampled_from(["f1", "f2"]),
-    ),
-    max_size=16,
+
+
+def happenings(types):
+    return st.lists(
+        st.builds(
+            Happening,
+            type=st.sampled_from(sorted(types)),
+            at_ms=st.integers(1, 20_000),
+            id=st.sampled_from([f"e{n}" for n in range(12)]),
+            flow=st.sampled_from(["f1", "f2"]),
+            subject=st.sampled_from(["order-1", "order-2", None]),
+        ),
+        max_size=16,
+    )
+
+
+HAPPENINGS = st.one_of(
+    happenings(FLOWS.by_name["orders"].types | FLOWS.by_name["mail"].types),
+    happenings(FLOWS.by_name["parcels"].types),
 )
 QUICK, THOROUGH = (
     settings(

@@ -96,3 +96,12 @@ def test_an_error_of_any_length_stays_a_sentence() -> None:
     said = stuck_reason(SAGA, [letter(error_message="x" * 10_000)] * 50, lambda group: None)
     assert said is not None
     assert len(said) < 400
+
+
+def test_a_failed_step_whose_cancellation_did_not_follow() -> None:
+    failed = TrailStep("charge", "failed", ("OrderCancelled",), None, NOW - 1, late=True, uncancelled=True)
+    saga = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("reserve", "done"), failed))
+    said = stuck_reason(saga, [], lambda group: GroupProgress(0, 0, 1, "ok"))
+    assert said == "charge failed, and OrderCancelled has not followed"
+    (found,) = diagnose(saga, [], lambda group: None)
+    assert (found.step, found.by, found.reason) == ("charge", None, Reason.UNKNOWN)

@@ -11,9 +11,9 @@ from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sqlite.redrive_letters import where_of
 from flowtrail_collector.adapters.sqlite.saga_lists import SlowAnswer, listed
 from flowtrail_collector.adapters.sqlite.sagas import read_sagas
-from flowtrail_collector.domain.flows import Flow, Flows
+from flowtrail_collector.domain.flows import Correlate, Flow, Flows
 from flowtrail_collector.domain.redrive import Selection
-from flowtrail_collector.domain.sagas import assess
+from flowtrail_collector.domain.sagas import Progress, StepProgress, StepState, assess
 from flowtrail_collector.domain.trails_model import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep
 from flowtrail_collector.ports.store import SagaRecord
 from flowtrail_collector.ports.views import (
@@ -154,35 +154,45 @@ class SqliteTrailReads:
             started_ms=record.started_ms,
             ended_ms=record.ended_ms,
             partial=record.partial,
-            correlation_id=record.key,
+            correlation_id=_correlation_of(flow, record),
             # An instance of a flow that has left the flow file is still listed, only without steps.
             steps=_steps(flow, record) if flow is not None else (),
         )
 
     def _saga_row(self, record: SagaRecord) -> SagaRow:
         stuck = bool(record.late) and not record.partial
-        return SagaRow(self._saga(record), stuck=stuck, correlation_id=record.key)
+        saga = self._saga(record)
+        return SagaRow(saga, stuck=stuck, correlation_id=saga.correlation_id)
 
 
 def _marks(values: Sequence[Any]) -> str:
     return ",".join("?" * len(values))
 
 
+def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
+    """An instance's correlation id, where that is what its events have in common."""
+    return record.key if flow is None or flow.correlate is Correlate.CORRELATION else None
+
+
 def _steps(flow: Flow, record: SagaRecord) -> tuple[TrailStep, ...]:
     progress = assess(flow, record.events)
-    return tuple(
-        TrailStep(
-            name=item.step.name,
-            state=item.state.value,
-            expects=(*item.step.done, *item.step.failed),
-            by=item.step.by,
-            deadline_ms=item.deadline_ms,
-            late=item.step.name in record.late,
-            since_ms=progress.cancelled_ms if item.step.name in progress.not_undone else item.since_ms,
-            optional=item.step.optional,
-            undo=item.step.undone if item.step.name in progress.not_undone else (),
-        )
-        for item in progress.steps
+    return tuple(_step(flow, record, progress, item) for item in progress.steps)
+
+
+def _step(flow: Flow, record: SagaRecord, progress: Progress, item: StepProgress) -> TrailStep:
+    step = item.step
+    uncancelled = item.waits and item.state is StepState.FAILED
+    return TrailStep(
+        name=step.name,
+        state=item.state.value,
+        expects=flow.cancels if uncancelled else (*step.done, *step.failed),
+        by=None if uncancelled else step.by,
+        deadline_ms=item.due_ms if uncancelled else item.deadline_ms,
+        late=step.name in record.late,
+        since_ms=progress.cancelled_ms if step.name in progress.not_undone else item.waits_since_ms,
+        optional=step.optional,
+        undo=step.undone if step.name in progress.not_undone else (),
+        uncancelled=uncancelled,
     )
 
 
