@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowtrail_collector.domain.sagas import SETTLE_MS
 from flowtrail_collector.flowfile import parse_flows
 from sagakit import ORDERS, Core, Happening, core
 
@@ -329,3 +330,56 @@ def test_more_instances_than_one_statement_or_sweep_takes(tmp_path, size):
         made.read([Happening("OrderShipped", 2_000, flow=f"f{n}") for n in range(size)])
         made.pass_time(END_MS)
         assert made.ended() == {"completed": size}
+
+
+@pytest.mark.parametrize("every_ms", [250, 1_000, 5_000])
+def test_a_stuck_order_is_found_by_the_second_sweep_behind_its_deadline(tmp_path, every_ms):
+    """Clocks may disagree by a second: the sweep that comes within it waits for the next."""
+    with core(tmp_path) as made:
+        made.read(story(("OrderPlaced", 1_000), ("StockReserved", 2_000)))
+        deadline_ms, sweeps, now_ms = 2_000 + 6_000, 0, 2_000
+        while "stuck" not in made.kinds():
+            now_ms += every_ms
+            made.pass_time(now_ms)
+            # Sweeps within the second that is left for clocks to disagree can't know.
+            sweeps += now_ms > deadline_ms + SETTLE_MS
+            assert sweeps <= 2
+        assert now_ms > deadline_ms
+        assert [tuple(item) for item in made.store.saga_figures().late_steps] == [("orders", "charge", 1)]
+
+
+def test_a_failed_step_whose_cancellation_does_not_follow_is_stuck_at_it(tmp_path):
+    with core(tmp_path) as made:
+        made.read(story(("OrderPlaced", 1_000), ("StockReserved", 2_000), ("PaymentFailed", 3_000)))
+        made.pass_time(3_000 + 6_000)
+        assert made.kinds() == {"open": 1}
+        made.pass_time(3_000 + 6_000 + SETTLE_MS + 2)
+        assert made.kinds() == {"open": 1, "stuck": 1}
+        assert [tuple(item) for item in made.store.saga_figures().late_steps] == [("orders", "charge", 1)]
+        made.read(story(("OrderCancelled", 11_000), ("StockReleased", 11_500)))
+        made.pass_time(END_MS)
+        assert made.kinds() == {}
+        assert made.ended() == {"compensated": 1}
+
+
+def test_a_flow_by_subject_is_one_instance_over_several_correlations(tmp_path):
+    returns = """\
+flows:
+  returns:
+    starts: ReturnRequested
+    steps:
+      refund: {done: Refunded, within: 5s}
+    completes: Refunded
+    correlate: subject
+"""
+    with core(tmp_path, returns) as made:
+        made.read(
+            [
+                Happening("ReturnRequested", 1_000, flow="web-1", subject="order-7"),
+                Happening("Refunded", 2_000, flow="bank-9", subject="order-7"),
+                Happening("Refunded", 2_000, flow="bank-9", id="other", subject=None),
+            ]
+        )
+        made.pass_time(END_MS)
+        assert made.ended() == {"completed": 1}
+        assert made.kinds() == {}
