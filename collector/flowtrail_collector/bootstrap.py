@@ -25,6 +25,7 @@ from flowtrail_collector.adapters.otlp_saga_traces import OtlpSagaTraces
 from flowtrail_collector.adapters.schema_registry import SchemaRegistry
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_retention import SqlPruner
+from flowtrail_collector.adapters.sqlite.learning_reads import SqlInstances
 from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
 from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
@@ -64,6 +65,7 @@ from flowtrail_collector.web.dead_letters import dead_letter_routes
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.jaeger import jaeger_routes
 from flowtrail_collector.web.lag import lag_routes
+from flowtrail_collector.web.learning import learning_routes
 from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.otlp import otlp_routes
 from flowtrail_collector.web.redrives import redrive_routes
@@ -143,7 +145,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     edge_exemplars = EdgeExemplars()
     topology = SqliteTopology(database, on_reactions=edge_exemplars.reacted)
     reads = SqliteTrailReads(database, flows)
-    exemplars = SagaExemplars(flows, reads.events_by_correlation)
+    exemplars = SagaExemplars(flows, reads.events_of_instances)
     saga_traces = _saga_traces(config, flows, reads)
 
     def on_ended(sagas: Sequence[SagaRecord]) -> None:
@@ -173,7 +175,10 @@ def build_collector(config: CollectorConfig) -> Collector:
     rates = EdgeRates(topology.edges)
     parts: list[Part] = [queue, tail, *for_all, lag, rates, *saga_traces]
     finder = TrailFinder(
-        reads, spans, FlowTypes(flows.compensating, flows.types), progress_of=lag.view.progress
+        reads,
+        spans,
+        FlowTypes(flows.compensating, flows.types, flows.by_other_ids),
+        progress_of=lag.view.progress,
     )
     saga_metrics = SagaMetrics(
         store, flows, lag.view.progress, exemplar_of=exemplars.of, step_exemplar_of=exemplars.of_step
@@ -199,6 +204,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
         *trail_routes(finder),
         *saga_routes(reads, lag.view.progress),
+        *learning_routes(SqlInstances(database), lambda: _group_names(lag)),
         *redrive_routes(desk, lambda: redriver.problem),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
@@ -301,6 +307,12 @@ def _connection(config: CollectorConfig) -> KafkaConnection:
     return read_connection(config.kafka.bootstrap_servers, properties_file=config.kafka.consumer_config)
 
 
+def _group_names(lag: LagPoller) -> list[str] | None:
+    if lag.view.collected_at is None:
+        return None
+    return [reading.group for reading in lag.view.readings]
+
+
 def _mapper(config: CollectorConfig, flows: Flows) -> Mapper:
     if config.schema_registry:
         return Mapper(flows.mapping, SchemaRegistry(config.schema_registry).schema)
@@ -331,7 +343,7 @@ def _saga_traces(config: CollectorConfig, flows: Flows, reads: SqliteTrailReads)
         return []
     headers = headers_of(os.environ, "TRACES")
     return [
-        OtlpSagaTraces(config.spans.saga_traces_endpoint, flows, reads.events_by_correlation, headers=headers)
+        OtlpSagaTraces(config.spans.saga_traces_endpoint, flows, reads.events_of_instances, headers=headers)
     ]
 
 

@@ -29,10 +29,12 @@ class FlowTypes:
     Attributes:
         compensating: Types that take back a step or cancel a flow.
         all: Types that any flow names.
+        by_other_ids: There are flows whose instances aren't told apart by correlation id.
     """
 
     compensating: frozenset[str] = frozenset()
     all: frozenset[str] = frozenset()
+    by_other_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +182,19 @@ class TrailFinder:
         return replace(trail, notes=(*trail.notes, *cut))
 
     def _own_sagas(self, flows: Sequence[str], subjects: Sequence[str]) -> list[TrailSaga]:
-        """By flow; by subject only where no flow is known, for other orders may share it."""
-        return self._reader.sagas(flows, [] if flows else subjects, MAX_MATCHES)
+        """By correlation; by subject only what has no correlation, for other orders may share a subject."""
+        if not flows:
+            return self._reader.sagas([], subjects, MAX_MATCHES)
+        found = list(self._reader.sagas(flows, [], MAX_MATCHES))
+        if self._types.by_other_ids:
+            by_subject = self._reader.sagas([], subjects, MAX_MATCHES)
+            known = {(saga.flow, saga.key) for saga in found}
+            found += [
+                saga
+                for saga in by_subject
+                if saga.correlation_id is None and (saga.flow, saga.key) not in known
+            ]
+        return found
 
 
 def _matched_by_span(wanted: str, spans: Sequence[Span]) -> str:

@@ -118,6 +118,11 @@ class Flows:
         return cls({flow.name: flow for flow in flows})
 
     @cached_property
+    def by_other_ids(self) -> bool:
+        """Whether instances of any flow have something else in common than their correlation id."""
+        return any(flow.correlate is not Correlate.CORRELATION for flow in self.by_name.values())
+
+    @cached_property
     def by_type(self) -> Mapping[str, tuple[Flow, ...]]:
         """The flows that an event type moves."""
         moved: dict[str, tuple[Flow, ...]] = {}

@@ -66,6 +66,13 @@ class SqliteTrailReads:
         ids = correlation_ids[:_MAX_IDS]
         return self._events(f"correlation_id IN ({_marks(ids)})", ids, limit) if ids else []
 
+    def events_of_instances(self, keys: Sequence[str], limit: int) -> list[TrailEvent]:
+        """Events of saga instances by their keys: correlation ids, or subjects where the flow says so."""
+        found = self.events_by_correlation(keys, limit)
+        if found or not self._flows.by_other_ids:
+            return found
+        return self._events(f"subject IN ({_marks(keys[:_MAX_IDS])})", keys[:_MAX_IDS], limit)
+
     def events_by_trace(self, trace_id: str, limit: int) -> list[TrailEvent]:
         """See `TrailReader.events_by_trace`."""
         return self._events("trace_id = ?", [trace_id], limit)

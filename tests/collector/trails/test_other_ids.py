@@ -1,0 +1,56 @@
+"""Flows whose events come from several correlations are one trail with one saga."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowtrail_collector.adapters.sqlite.database import Database
+from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
+from flowtrail_collector.event_reader import Incoming
+from flowtrail_collector.flowfile import parse_flows
+from flowtrail_collector.ingest import Ingest
+from flowtrail_collector.ports.store import Advance
+from flowtrail_collector.trail_finder import FlowTypes, TrailFinder
+from trailkit.fakes import FakeSpans
+
+FLOWS = """
+flows:
+  returns:
+    correlate: subject
+    starts: OrderShipped
+    completes: MoneyPaidBack
+    steps:
+      receive: {done: ParcelReceived}
+      pay-back: {done: MoneyPaidBack, after: receive}
+"""
+
+
+def event(offset, kind, correlation, order="o-1"):
+    texts = {"ce_id": f"e{offset}", "ce_type": kind, "ce_source": "/x", "ce_subject": order}
+    if correlation:
+        texts["ce_correlationid"] = correlation
+    return Incoming("t", 0, offset, 1_000 + offset, None, [(k, v.encode()) for k, v in texts.items()])
+
+
+@pytest.mark.parametrize("correlations", [("c1", "c2"), ("c1", "c1"), (None, None)])
+def test_the_trail_of_such_an_order_has_its_saga(tmp_path, correlations):
+    database = Database(tmp_path / "store.sqlite")
+    flows, store = parse_flows(FLOWS), SqliteStore(database)
+    records = [
+        event(0, "OrderShipped", correlations[0]),
+        event(1, "ParcelReceived", correlations[1]),
+        event(2, "OrderShipped", "c3", "o-2"),
+    ]
+    Ingest(store, flows).apply(records, [Advance("t", 0, None, 3, 2_000)])
+    reads = SqliteTrailReads(database, flows)
+    types = FlowTypes(flows.compensating, flows.types, flows.by_other_ids)
+    finder = TrailFinder(reads, FakeSpans(), types)
+    wanted = ["o-1", "e0", *{name for name in correlations if name}]
+    for name in wanted:
+        trail = finder.find(name).trail
+        assert [(saga.flow, saga.key) for saga in trail.sagas] == [("returns", "o-1")], name
+        assert [step.step for step in trail.missing] == ["pay-back"]
+    assert len(finder.find("o-1").trail.entries) == 2
+    assert [item.event_id for item in reads.events_of_instances(["o-1"], 10)] == ["e0", "e1"]
+    database.close()
