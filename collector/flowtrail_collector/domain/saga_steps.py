@@ -85,10 +85,13 @@ class Steps:
         self._first = first
         self._started = started
         self._ended = ended
-        # By its taking back, too, a step is known to have been done; whichever shows first.
-        self._done = {
-            step.name: _least(_done(step, events, first), earliest(first, step.undone)) for step in flow.steps
-        }
+        self._alternatives = flow.alternatives
+        done: dict[str, int | None] = {}
+        for step in flow.steps:
+            moment = earliest(first, step.done) if step.times == 1 else _last_of_several(step, events)
+            # By its taking back, too, a step is known to have been done; whichever shows first.
+            done[step.name] = _least(moment, earliest(first, step.undone)) if step.undone else moment
+        self._done = done
         self._turns: dict[str, int | None] = {}
 
     def all(self) -> tuple[StepProgress, ...]:
@@ -115,26 +118,28 @@ class Steps:
 
     def _done_by_any(self, step: Step) -> int | None:
         """When the step or one of its alternatives was done."""
-        group = self._flow.alternatives.get(step.name)
+        group = self._alternatives.get(step.name)
         if group is None:
             return self._done[step.name]
         return min((at for other in group if (at := self._done[other.name]) is not None), default=None)
 
     def _step(self, step: Step) -> StepProgress:
         since = self._turns[step.name]
-        deadline = self._deadline(step, since)
+        deadline = None if since is None else self._deadline(step, since)
         done = self._done[step.name]
         if done is not None:
             undone = earliest(self._first, step.undone) if step.undone else None
-            begun = _least(earliest(self._first, step.done), undone)
-            state = StepState.DONE if undone is None else StepState.UNDONE
-            return StepProgress(step, state, since, done, deadline, undone, begun)
+            if undone is not None:
+                return StepProgress(step, StepState.UNDONE, since, done, deadline, undone, done)
+            begun = done if step.times == 1 else earliest(self._first, step.done)
+            return StepProgress(step, StepState.DONE, since, done, deadline, None, begun)
         begun = earliest(self._first, step.done) if step.times > 1 else None
         instead = self._done_by_any(step)
         failed = earliest(self._first, step.failed) if step.failed else None
         if failed is not None:
-            due = None if instead is not None else self._cancelled_by(step, since)
-            waits = due is not None and not self._ended
+            called_for = self._calls_for_cancellation(step, since) if instead is None else None
+            due = None if called_for is None or step.within_ms is None else called_for + step.within_ms
+            waits = called_for is not None and not self._ended
             return StepProgress(step, StepState.FAILED, since, failed, deadline, None, begun, waits, due)
         if instead is not None:
             return StepProgress(step, StepState.SKIPPED, since, instead, deadline, None, begun)
@@ -142,32 +147,25 @@ class Steps:
         state = StepState.OPEN if waits else StepState.WAITING
         return StepProgress(step, state, since, None, deadline, None, begun, waits, deadline)
 
-    def _deadline(self, step: Step, since: int | None) -> int | None:
+    def _deadline(self, step: Step, since: int) -> int | None:
         """By when it should be done. Of alternatives, none is late before all are: nobody knows which it will be."""
-        if since is None:
-            return None
-        group = self._flow.alternatives.get(step.name)
+        group = self._alternatives.get(step.name)
         if group is None:
             return None if step.within_ms is None else since + step.within_ms
         spans = [other.within_ms for other in group]
         return None if None in spans else since + max(span for span in spans if span is not None)
 
-    def _cancelled_by(self, step: Step, since: int | None) -> int | None:
-        """By when the cancellation should follow that a failed step calls for; it has the step's own time."""
-        if not self._flow.cancels or since is None or step.within_ms is None or step.optional:
+    def _calls_for_cancellation(self, step: Step, since: int | None) -> int | None:
+        """Since when the cancellation should follow that a failed step calls for; None if it doesn't."""
+        if not self._flow.cancels or since is None or step.optional:
             return None
-        failed = [
-            earliest(self._first, other.failed) for other in self._flow.alternatives.get(step.name, (step,))
-        ]
+        failed = [earliest(self._first, other.failed) for other in self._alternatives.get(step.name, (step,))]
         if None in failed:
             return None  # another one may still be done instead
-        return max(since, *(moment for moment in failed if moment is not None)) + step.within_ms
+        return max(since, *(moment for moment in failed if moment is not None))
 
 
-def _done(step: Step, events: Mapping[int, Mark], first: Mapping[str, int]) -> int | None:
-    """When the step was done: with its last event, where it takes several."""
-    if step.times == 1:
-        return earliest(first, step.done)
+def _last_of_several(step: Step, events: Mapping[int, Mark]) -> int | None:
     moments = sorted(time_ms for time_ms, kind, _ in events.values() if kind in step.done)
     return moments[step.times - 1] if len(moments) >= step.times else None
 
