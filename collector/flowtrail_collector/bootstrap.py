@@ -25,6 +25,7 @@ from flowtrail_collector.adapters.otlp_saga_traces import OtlpSagaTraces
 from flowtrail_collector.adapters.schema_registry import SchemaRegistry
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_retention import SqlPruner
+from flowtrail_collector.adapters.sqlite.learning_reads import SqlInstances
 from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
 from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
@@ -64,6 +65,7 @@ from flowtrail_collector.web.dead_letters import dead_letter_routes
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.jaeger import jaeger_routes
 from flowtrail_collector.web.lag import lag_routes
+from flowtrail_collector.web.learning import learning_routes
 from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.otlp import otlp_routes
 from flowtrail_collector.web.redrives import redrive_routes
@@ -202,6 +204,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *otlp_routes(queue, max_body_bytes=config.spans.max_body_bytes),
         *trail_routes(finder),
         *saga_routes(reads, lag.view.progress),
+        *learning_routes(SqlInstances(database), lambda: _group_names(lag)),
         *redrive_routes(desk, lambda: redriver.problem),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
@@ -302,6 +305,12 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
 
 def _connection(config: CollectorConfig) -> KafkaConnection:
     return read_connection(config.kafka.bootstrap_servers, properties_file=config.kafka.consumer_config)
+
+
+def _group_names(lag: LagPoller) -> list[str] | None:
+    if lag.view.collected_at is None:
+        return None
+    return [reading.group for reading in lag.view.readings]
 
 
 def _mapper(config: CollectorConfig, flows: Flows) -> Mapper:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from flowtrail_collector.cli._errors import EXIT_OK
+from flowtrail_collector.cli._client import CollectorClient, collector_options
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._output import console, print_json, printable
+from flowtrail_collector.config import parse_duration
 from flowtrail_collector.domain.flows import Flow, Step
 from flowtrail_collector.wording import format_span
 
@@ -42,6 +44,43 @@ def check(file: Path, as_json: bool) -> int:
     number = len(found.by_name)
     out.print(f"{file}: {number} {'flow' if number == 1 else 'flows'}, ok")
     return EXIT_OK
+
+
+@flows.command()
+@click.option("--instances", type=click.IntRange(1, 5000), default=1000, show_default=True,
+              help="Look at so many at most, spread over the newest events.")  # fmt: skip
+@click.option("--since", help="Only at those with an event since so long ago: 2h, 7d.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write the draft there instead of printing it; a file that is there stays.")  # fmt: skip
+@collector_options
+def learn(
+    client: CollectorClient, as_json: bool, instances: int, since: str | None, output: Path | None
+) -> int:
+    """Draft a flow file from the events a collector has seen.
+
+    Every line is a guess; its comment says what it rests on. Exit code 1: no flow could be made out.
+    2: the output can't be written. 3: the collector can't be reached.
+    """
+    window = None if since is None else max(int(parse_duration(since)), 1)
+    found = client.get("/api/v1/flows/learn", {"instances": instances, "window_seconds": window})
+    if output is not None:
+        _write(output, found["yaml"])
+    if as_json:
+        print_json(found)
+    elif output is None:
+        # Through click, not the console: a flow file is not to be wrapped or coloured.
+        click.echo("\n".join(printable(line) for line in found["yaml"].splitlines()))
+    return EXIT_OK if found["flows"] else EXIT_FINDINGS
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Failure(f"--output {path}: there is a file already", EXIT_USAGE) from None
+    except OSError as error:
+        raise Failure(f"--output {path}: {error.strerror}", EXIT_USAGE) from None
 
 
 def _lines(flow: Flow) -> Iterator[str]:
