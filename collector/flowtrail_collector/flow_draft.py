@@ -31,7 +31,7 @@ def _head(learned: Learned) -> Iterator[str]:
 
 def _foot(learned: Learned) -> Iterator[str]:
     if learned.partial:
-        yield f"# Left out: {learned.partial} instances that were seen from the middle on only."
+        yield f"# Left out: {learned.partial} {_counted('instance', learned.partial)} seen from the middle on only."
     for kind, count in learned.too_few[:_MAX_COMMENT]:
         yield f"# Left out: {count} {_counted('instance', count)} that started with {printable(kind)}: too few that completed, or nothing followed."
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +58,12 @@ class SchemaRegistry:
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError
             self._http = httpx.Client(
-                base_url=url.rstrip("/"), timeout=_TIMEOUT_SECONDS, transport=transport, trust_env=False
+                base_url=url.rstrip("/"),
+                timeout=_TIMEOUT_SECONDS,
+                transport=transport,
+                trust_env=False,
+                verify=ssl.create_default_context(),  # the system's authorities, not certifi's
+                limits=httpx.Limits(max_keepalive_connections=0),  # each id is asked for once
             )
         except (httpx.InvalidURL, ValueError):  # what they say would show the password
             raise ConfigurationError(
@@ -102,7 +108,7 @@ class SchemaRegistry:
                 if schema is None:
                     return None
                 versions = self._get(f"/schemas/ids/{number}/versions")
-            except (httpx.HTTPError, ValueError):
+            except (httpx.HTTPError, ValueError, RecursionError):
                 continue
             self._pause_seconds = _PAUSE_SECONDS
             return Schema(_record_name(schema), _subjects(versions))
@@ -112,6 +118,7 @@ class SchemaRegistry:
 
     def _get(self, path: str) -> Any:
         """The decoded answer, None for "not found"; raises for any other than success."""
+        until = self._monotonic_seconds() + _TIMEOUT_SECONDS  # httpx's limit is that of each read
         with self._http.stream("GET", quote(path)) as response:
             if response.status_code == 404:
                 return None
@@ -119,8 +126,8 @@ class SchemaRegistry:
             body = b""
             for part in response.iter_bytes():
                 body += part
-                if len(body) > _MAX_BYTES:
-                    raise ValueError("too large")
+                if len(body) > _MAX_BYTES or self._monotonic_seconds() > until:
+                    raise ValueError("too large or too slow")
         return json.loads(body)
 
 

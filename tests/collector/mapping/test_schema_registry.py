@@ -109,6 +109,38 @@ def test_a_registry_that_is_away_is_left_alone_for_longer_and_longer(registry):
     assert registry.lookup.schema(2).name == "PaymentCompleted"
 
 
+def slowly(registry):
+    registry.now += 0.3
+    yield b" "
+
+
+ANSWERS = {
+    "an error": lambda registry: httpx.Response(500),
+    "a redirect": lambda registry: httpx.Response(302, headers={"location": "http://elsewhere"}),
+    "no JSON": lambda registry: httpx.Response(200, content=b"<html>"),
+    "deep JSON": lambda registry: httpx.Response(200, content=b"[" * 100_000),
+    "too much": lambda registry: httpx.Response(200, content=b" " * 5_000_000),
+    "drop by drop": lambda registry: httpx.Response(
+        200, content=(c for _ in range(9) for c in slowly(registry))
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_nonsense_counts_as_being_away(answer):
+    registry = Registry()
+    lookup = SchemaRegistry(
+        "http://registry",
+        transport=httpx.MockTransport(lambda request: ANSWERS[answer](registry)),
+        monotonic_seconds=lambda: registry.now,
+    )
+    with pytest.raises(SchemaProblemError) as caught:
+        lookup.schema(1)
+    assert caught.value.problem is Problem.REGISTRY
+    lookup.close()
+    registry.lookup.close()
+
+
 @pytest.mark.parametrize("url", ["registry:8081", "ftp://registry", "http://", "http://user:secret@[x"])
 def test_a_wrong_address_is_said_without_its_password(url):
     with pytest.raises(ConfigurationError) as caught:

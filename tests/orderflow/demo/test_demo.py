@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from kafka.admin import KafkaAdminClient
 
+from flowtrail_collector.flowfile import load_flows, parse_flows
 from orderflow.runner.system import COLLECTOR_PORT
 from shopkit import wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
 _REFUSED = "127.0.0.1:9"
+FLOWS = Path(__file__).parents[3] / "demo" / "orderflow" / "flows.yaml"
 
 
 def command(*arguments: str) -> list[str]:
@@ -152,10 +154,18 @@ def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
         env={**environment(tmp_path), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
+    collector = read_until(process, "export FLOWTRAIL_COLLECTOR_URL=").strip().partition("=")[2]
     orders = re.search(r"http\S+", read_until(process, "POST orders"))
     assert orders is not None
     with urllib.request.urlopen(orders[0] + "/ORD-000001", timeout=10) as answer:
         assert json.load(answer)["order_id"] == "ORD-000001"
+    with urllib.request.urlopen(f"{collector}/api/v1/flows/learn", timeout=10) as answer:
+        learned = parse_flows(json.load(answer)["yaml"]).by_name["order-placed"]
+    written = load_flows(FLOWS).by_name["order-fulfilment"]
+    assert [(s.done, s.by) for s in learned.steps] == [(s.done, s.by) for s in written.steps]
+    assert (learned.starts, learned.completes, learned.cancels) == (
+        written.starts, written.completes, written.cancels
+    )  # fmt: skip
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
