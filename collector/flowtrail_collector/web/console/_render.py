@@ -29,6 +29,8 @@ def _environment() -> jinja2.Environment:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_visible,
+        # Else each use of each template asks the file system, and gives up the interpreter's lock for it.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
