@@ -22,7 +22,9 @@ from flowtrail_collector.domain.mapping import (
     schema_id,
 )
 from flowtrail_collector.flowfile import FlowFileError, parse_flows
-from flowtrail_collector.ingest import Incoming
+from flowtrail_collector.ingest import Incoming, Ingest
+from flowtrail_collector.mapper import Mapper
+from flowtrail_collector.metrics.mapping import MappingMetrics
 from flowtrail_collector.ports.store import Advance
 from sagakit import core
 
@@ -271,3 +273,24 @@ def test_the_payload_is_left_alone_where_nothing_is_mapped(tmp_path):
         ]
         made.ingest.apply(rows, [Advance("elsewhere", 0, None, 2, 0)])
         assert made.ingest.taken() == {"event": 1, "unknown": 1}
+
+
+def test_a_registry_that_is_away_stops_nothing(tmp_path):
+    def away(number):
+        raise SchemaProblemError(Problem.REGISTRY)
+
+    text = FLOWS + "mapping: {payments: {type: {schema: name}, correlation: {from: key}}}\n"
+    with core(tmp_path, text) as made:
+        ingest = Ingest(made.store, made.flows, mapper=Mapper(made.flows.mapping, away))
+        rows = [
+            Incoming("payments", 0, n, 1, b"o1", None, False, False, lambda: framed(7, {})) for n in range(3)
+        ]
+        ingest.apply(rows, [Advance("payments", 0, None, 3, 0)])
+        assert ingest.taken() == {"unknown": 3}
+        assert made.store.positions()["payments", 0].next_offset == 3
+        assert dict(made.store.counters("mapping_problems")) == {
+            ("mapping_problems", ("payments", "registry")): 3
+        }
+        (family,) = MappingMetrics(made.store, made.flows.mapping).families()
+        shown = {sample.labels["reason"]: sample.value for sample in family.samples}
+        assert shown == {problem.value: 3 if problem is Problem.REGISTRY else 0 for problem in Problem}
