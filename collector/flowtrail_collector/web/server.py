@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowtrail_collector.errors import ListenError
@@ -128,6 +129,11 @@ class WebServer:
 
 class _QuietServer(uvicorn.Server):
     """Leaves signals to `WebServer`: uvicorn would raise them again at the end, and kill the clean stop."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Also get ready what is loaded at its first use: nobody's first page waits for it."""
+        await run_in_threadpool(lambda: None)
+        await super().startup(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
