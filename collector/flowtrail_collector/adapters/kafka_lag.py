@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,8 @@ logger = logging.getLogger("flowtrail_collector.lag")
 _REQUEST_SECONDS = 60.0
 # Listing asks every broker, and waits for one that is gone: groups that are new must not wait as long.
 _LISTING_SECONDS = 15.0
+# A client of librdkafka 2.16 whose coordinator went away may wait for it for ever after it came back.
+_RENEW_SECONDS = 20.0
 # Enough to keep broker and client busy; the answers of all groups at once would take tens of megabytes.
 _IN_FLIGHT = 64
 _COORDINATOR_PATIENCE_SECONDS = 0.25
@@ -56,16 +59,24 @@ class KafkaLagSource:
 
     Args:
         connection: how the cluster is reached.
+        renew_seconds: after how long without an answer of a coordinator it is asked by a new client.
     """
 
-    def __init__(self, connection: KafkaConnection) -> None:
+    def __init__(self, connection: KafkaConnection, *, renew_seconds: float = _RENEW_SECONDS) -> None:
         self._where = connection.bootstrap_servers
-        settings = connection.client_settings(client_id="flowtrail-lag")
+        self._renew_seconds = renew_seconds
         # librdkafka would write to standard error; what matters is told as failures.
-        self._admin = AdminClient({**settings, "log_level": 0, "topic.metadata.refresh.interval.ms": 60000})
+        self._settings = {
+            **connection.client_settings(client_id="flowtrail-lag"),
+            "log_level": 0,
+            "topic.metadata.refresh.interval.ms": 60000,
+        }
+        self._admin = AdminClient(self._settings)
+        self._renewed_at = 0.0
         self._others = OtherGroups(connection)
         self._listing: Future[Any] | None = None
         self._committing: dict[str, Future[Any]] = {}
+        self._asked_at: dict[str, float] = {}
         self._asking: dict[tuple[int, Spec], tuple[float, Mapping[TopicPartition, Future[Any]]]] = {}
         self._partitions: dict[int, list[TopicPartition]] = {}
         self._partitions_of: Topics | None = None
@@ -138,12 +149,31 @@ class KafkaLagSource:
                 yield group, self._committed(group)
             else:
                 yield group, Failure("group", group, "its coordinator takes too long")
+        self._renew_if_stuck(parked)
+
+    def _renew_if_stuck(self, parked: Iterable[str]) -> None:
+        """Begin with a new client where the old one hasn't had an answer for long, although the cluster answers."""
+        now = time.monotonic()
+        waiting = [now - self._asked_at[name] for name in parked if name in self._committing]
+        if (
+            max(waiting, default=0.0) < self._renew_seconds
+            or now - self._renewed_at < 2 * self._renew_seconds
+        ):
+            return
+        logger.info("some groups' commits didn't come for %.0f s: connecting anew", max(waiting))
+        old, self._admin, self._renewed_at = [self._admin], AdminClient(self._settings), now
+        self._listing = None
+        self._committing.clear()
+        self._asking.clear()
+        # Its end waits for what it still has to do.
+        threading.Thread(target=old.clear, name="flowtrail-lag-client", daemon=True).start()
 
     def _ask_commits(self, group: str) -> None:
         # An answer to an earlier collection's question, come late, is still older than the end offsets that
         # will be read now: it is taken.
         if group not in self._committing:
             request = ConsumerGroupTopicPartitions(group)
+            self._asked_at[group] = time.monotonic()
             self._committing.update(
                 self._admin.list_consumer_group_offsets([request], request_timeout=_REQUEST_SECONDS)
             )
@@ -157,6 +187,7 @@ class KafkaLagSource:
 
     def _committed(self, group: str) -> Sequence[CommittedOffset] | Failure:
         future = self._committing.pop(group)
+        del self._asked_at[group]
         error = future.exception()
         if error is not None:
             return Failure("group", group, reason_of(error))
