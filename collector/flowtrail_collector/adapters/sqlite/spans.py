@@ -122,12 +122,18 @@ class SqliteSpans:
         return [to_span(row, resources) for row in rows]
 
     def _new_ids(self, spans: Sequence[Span]) -> list[tuple[str, bytes]]:
-        pairs = set()
+        known = self._known_ids
+        # In order of arrival: siblings stand together, and so do their rows.
+        found: dict[tuple[str, bytes], None] = {}
+        text, trace_id = "", b""
         for span in spans:
-            trace_id = bytes.fromhex(span.trace_id)
+            if span.trace_id != text:
+                text, trace_id = span.trace_id, bytes.fromhex(span.trace_id)
             for value in span.lookup_values():
-                pairs.add((value[:_MAX_VALUE_LENGTH], trace_id))
-        return sorted(pairs - self._known_ids.keys())
+                pair = (value[:_MAX_VALUE_LENGTH], trace_id)
+                if pair not in known:
+                    found[pair] = None
+        return list(found)
 
     def _remember(self, ids: Iterable[tuple[str, bytes]]) -> None:
         self._known_ids.update(dict.fromkeys(ids))
