@@ -10,9 +10,10 @@ import asyncio
 import json
 from dataclasses import dataclass
 
+import anyio
+import anyio.to_thread
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -45,7 +46,7 @@ def otlp_routes(queue: SpanQueue, *, max_body_bytes: int) -> list[BaseRoute]:
         queue: Takes the spans to the store.
         max_body_bytes: Largest body, as sent and decompressed.
     """
-    receiver = _Receiver(queue, max_body_bytes)
+    receiver = _Receiver(queue, max_body_bytes, anyio.CapacityLimiter(1))
     return [Route("/v1/traces", receiver.receive, methods=["POST"])]
 
 
@@ -53,6 +54,7 @@ def otlp_routes(queue: SpanQueue, *, max_body_bytes: int) -> list[BaseRoute]:
 class _Receiver:
     queue: SpanQueue
     max_body_bytes: int
+    decoding: anyio.CapacityLimiter
 
     async def receive(self, request: Request) -> Response:
         """OTLP/HTTP receiver: protobuf or JSON; plain, gzip or deflate."""
@@ -86,7 +88,8 @@ class _Receiver:
 
         if len(body) <= _SMALL_BODY_BYTES and encoding is None:
             return work()
-        return await run_in_threadpool(work)
+        # More at once would take the interpreter's lock from each other and from the store.
+        return await anyio.to_thread.run_sync(work, limiter=self.decoding)
 
     async def _body(self, request: Request) -> bytes:
         chunks: list[bytes] = []

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from flowtrail_collector.adapters.sql import Connection
 from flowtrail_collector.domain.spans import (
     Attributes,
@@ -21,13 +23,9 @@ COLUMNS = "trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_
 """What `to_span` takes, in this order."""
 
 
-# `json.dumps` makes such an encoder anew at every call.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
 def to_json(data: Any) -> str:
     """Compact JSON."""
-    return _ENCODER.encode(data)
+    return orjson.dumps(data).decode()
 
 
 def id_bytes(text: str, size: int) -> bytes | None:
