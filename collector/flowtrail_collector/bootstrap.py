@@ -181,7 +181,12 @@ def build_collector(config: CollectorConfig) -> Collector:
         progress_of=lag.view.progress,
     )
     saga_metrics = SagaMetrics(
-        store, flows, lag.view.progress, exemplar_of=exemplars.of, step_exemplar_of=exemplars.of_step
+        store,
+        flows,
+        lag.view.progress,
+        owner_of=reads.owner_of,
+        exemplar_of=exemplars.of,
+        step_exemplar_of=exemplars.of_step,
     )
     sources: list[MetricSource | RenderedSource] = [
         leader_only(saga_metrics, leading),

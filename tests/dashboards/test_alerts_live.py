@@ -10,7 +10,7 @@
 | records removed before a group read them | MessagesLost |
 | the collector is killed | CollectorAbsent |
 
-The others are seen firing in promtool's tests only.
+The others: `test_alerts_faults.py`.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from flowtrail_collector.domain.stuck import GroupProgressOf, Reason, reason_of
 from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
 from flowtrail_collector.ports.store import SagaFigures, Store
 from flowtrail_collector.saga_state import DURATION_BUCKETS_SECONDS
+from flowtrail_collector.step_owners import OwnerOf, as_written
 
 __all__ = ["SagaMetrics"]
 
@@ -51,6 +52,7 @@ class SagaMetrics:
         store: Where counters and instances are.
         flows: Their series are there from the start, at 0.
         progress_of: How a consumer group is, to tell why instances are stuck.
+        owner_of: Who should do a step.
         exemplar_of: A trace for each bucket of the instances' durations (in OpenMetrics).
         step_exemplar_of: The same for their steps'.
         time_seconds: Wall clock, seconds since the epoch.
@@ -62,6 +64,7 @@ class SagaMetrics:
         flows: Flows,
         progress_of: GroupProgressOf = lambda group: None,
         *,
+        owner_of: OwnerOf = as_written,
         exemplar_of: ExemplarOf = no_exemplar,
         step_exemplar_of: ExemplarOf = no_exemplar,
         time_seconds: Callable[[], float] = time.time,
@@ -69,6 +72,7 @@ class SagaMetrics:
         self._store = store
         self._flows = flows
         self._progress_of = progress_of
+        self._owner_of = owner_of
         self._exemplar_of = exemplar_of
         self._step_exemplar_of = step_exemplar_of
         self._time_seconds = time_seconds
@@ -131,15 +135,16 @@ class SagaMetrics:
         late = {(flow, step): count for flow, step, count in figures.late_steps}
         for flow in self._flows.by_name.values():
             for step in flow.steps:
+                by = self._owner_of(step)
                 total = late.get((flow.name, step.name), 0)
                 given_up = sum(
                     count
                     for of_flow, of_step, group, count in figures.late_given_up
-                    if (of_flow, of_step) == (flow.name, step.name) and (step.by is None or group == step.by)
+                    if (of_flow, of_step) == (flow.name, step.name) and (by is None or group == by)
                 )
                 found = dict.fromkeys(Reason, 0)
                 found[Reason.DEAD_LETTER] = min(given_up, total)
-                otherwise = reason_of(self._progress_of(step.by) if step.by else None)
+                otherwise = reason_of(self._progress_of(by) if by else None)
                 found[otherwise] = total - found[Reason.DEAD_LETTER]
                 for reason, count in found.items():
                     family.add_metric([flow.name, step.name, reason.value], count)

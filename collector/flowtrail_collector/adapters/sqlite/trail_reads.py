@@ -24,6 +24,7 @@ from flowtrail_collector.ports.views import (
     SagaFilter,
     SagaRow,
 )
+from flowtrail_collector.step_owners import OwnerOf, StepOwners
 
 _EVENT = (
     "SELECT event_id, type, topic, partition, position, source, subject, correlation_id, causation_id,"
@@ -36,6 +37,8 @@ _DEAD_LETTER = (
 )
 # What SQLite binds in one statement is limited; an order has far fewer ids than this.
 _MAX_IDS = 500
+# Enough for every type that is published at all, found within hundredths of a second.
+_RECENT_EVENTS = 20_000
 
 
 class SqliteTrailReads:
@@ -44,11 +47,15 @@ class SqliteTrailReads:
     Args:
         database: The collector's database.
         flows: The flows of the flow file.
+
+    Attributes:
+        owner_of: Who should do a step, by the flow file or by who published lately.
     """
 
     def __init__(self, database: Database, flows: Flows) -> None:
         self._database = database
         self._flows = flows
+        self.owner_of = StepOwners(flows, self._publishers)
         self._counts = SlowAnswer(
             lambda: self._rows("SELECT flow, outcome, count(*) FROM sagas GROUP BY flow, outcome", [])
         )
@@ -143,6 +150,11 @@ class SqliteTrailReads:
                 found[row[-1]].append(_letter(row).letter)
         return found
 
+    def _publishers(self) -> list[tuple[str, str, int]]:
+        recent = "SELECT type, source FROM events WHERE source IS NOT NULL ORDER BY rowid DESC LIMIT ?"
+        statement = f"SELECT type, source, count(*) FROM ({recent}) recent GROUP BY type, source"  # noqa: S608
+        return [(row[0], row[1], row[2]) for row in self._rows(statement, [_RECENT_EVENTS])]
+
     def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:
             rows: list[tuple[Any, ...]] = connection.execute(statement, tuple(values)).fetchall()
@@ -163,7 +175,7 @@ class SqliteTrailReads:
             partial=record.partial,
             correlation_id=_correlation_of(flow, record),
             # An instance of a flow that has left the flow file is still listed, only without steps.
-            steps=_steps(flow, record) if flow is not None else (),
+            steps=_steps(flow, record, self.owner_of) if flow is not None else (),
         )
 
     def _saga_row(self, record: SagaRecord) -> SagaRow:
@@ -181,19 +193,21 @@ def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
     return record.key if flow is None or flow.correlate is Correlate.CORRELATION else None
 
 
-def _steps(flow: Flow, record: SagaRecord) -> tuple[TrailStep, ...]:
+def _steps(flow: Flow, record: SagaRecord, owner_of: OwnerOf) -> tuple[TrailStep, ...]:
     progress = assess(flow, record.events)
-    return tuple(_step(flow, record, progress, item) for item in progress.steps)
+    return tuple(_step(flow, record, progress, item, owner_of) for item in progress.steps)
 
 
-def _step(flow: Flow, record: SagaRecord, progress: Progress, item: StepProgress) -> TrailStep:
+def _step(
+    flow: Flow, record: SagaRecord, progress: Progress, item: StepProgress, owner_of: OwnerOf
+) -> TrailStep:
     step = item.step
     uncancelled = item.waits and item.state is StepState.FAILED
     return TrailStep(
         name=step.name,
         state=item.state.value,
         expects=flow.cancels if uncancelled else (*step.done, *step.failed),
-        by=None if uncancelled else step.by,
+        by=None if uncancelled else owner_of(step),
         deadline_ms=item.due_ms if uncancelled else item.deadline_ms,
         late=step.name in record.late,
         since_ms=progress.cancelled_ms if step.name in progress.not_undone else item.waits_since_ms,
