@@ -18,9 +18,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of the console."""
+    """Base URL of the console; ended with its module, because it logs what other tests would take for theirs."""
     with site(tmp_path_factory.mktemp("site")) as url:
         yield url
 
