@@ -21,6 +21,7 @@ from orderflow.runner.broker import Broker, create_topics
 from orderflow.seeds import PRICES_CENTS
 
 _WAIT_SECONDS = 40.0
+_READ_SECONDS = 13.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,17 @@ class Shop:
 
     def records(self, enough: Callable[[list[Seen]], bool], topics: tuple[str, ...] = TOPICS) -> list[Seen]:
         """Everything on the topics, read until there is enough of it."""
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while True:
+            # A kafka-python consumer may now and then not find its partitions; the next one does.
+            seen = self._read(enough, topics, min(deadline, time.monotonic() + _READ_SECONDS))
+            if enough(seen):
+                return seen
+            assert time.monotonic() < deadline, [(item.type, item.subject) for item in seen]
+
+    def _read(
+        self, enough: Callable[[list[Seen]], bool], topics: tuple[str, ...], until: float
+    ) -> list[Seen]:
         consumer = KafkaConsumer(
             *(self.broker.topic(name) for name in topics),
             bootstrap_servers=self.broker.bootstrap_servers,
@@ -105,10 +117,8 @@ class Shop:
             group_id=None,
         )
         seen: list[Seen] = []
-        deadline = time.monotonic() + _WAIT_SECONDS
         try:
-            while not enough(seen):
-                assert time.monotonic() < deadline, [(item.type, item.subject) for item in seen]
+            while not enough(seen) and time.monotonic() < until:
                 for batch in consumer.poll(timeout_ms=100).values():
                     seen += [Seen(r.topic, r.partition, r.key, r.value, list(r.headers)) for r in batch]
         finally:

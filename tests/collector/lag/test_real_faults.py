@@ -65,7 +65,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "flowtrail_collector.lag"]
 
 
-def test_a_broker_that_is_stopped_and_comes_back(
+def test_a_broker_that_is_killed_and_comes_back(
     kafka_server: Callable[..., KafkaServer], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -79,7 +79,7 @@ def test_a_broker_that_is_stopped_and_comes_back(
     try:
         until(lambda: poller.view.pair_lag("billing", "orders", 0) == 6)
         assert poller.problem is None
-        kafka.stop()
+        kafka.kill()
         until(lambda: poller.problem is not None)
         assert "no Kafka broker answers" in str(poller.problem)
         # The last figures stay, and their age tells that they are old.
