@@ -77,7 +77,7 @@ from flowtrail_collector.web.trails import trail_routes
 
 logger = logging.getLogger("flowtrail_collector")
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
 _GARBAGE_THRESHOLDS = (50_000, 20, 20)
 
 
