@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from starlette.types import ASGIApp
 
+from flowtrail_collector.bootstrap import build_collector
+from flowtrail_collector.config import CollectorConfig
 from flowtrail_collector.web.server import WebServer, listen, url_of
 
 
@@ -26,3 +28,15 @@ def served(app: ASGIApp) -> Iterator[str]:
         server.stop()
         thread.join(10)
         listener.close()
+
+
+@contextlib.contextmanager
+def collecting(config: CollectorConfig) -> Iterator[str]:
+    """A whole collector in threads of this process; gives its URL."""
+    collector = build_collector(config)
+    collector.supervisor.start()
+    try:
+        with served(collector.app) as url:
+            yield url
+    finally:
+        collector.close()

@@ -163,8 +163,7 @@ class KafkaLagSource:
         logger.info("some groups' commits didn't come for %.0f s: connecting anew", max(waiting))
         old, self._admin, self._renewed_at = [self._admin], AdminClient(self._settings), now
         self._listing = None
-        self._committing.clear()
-        self._asking.clear()
+        self._drop_questions()
         # Its end waits for what it still has to do.
         threading.Thread(target=old.clear, name="flowtrail-lag-client", daemon=True).start()
 
@@ -238,7 +237,11 @@ class KafkaLagSource:
     def close(self) -> None:
         """Let go of the client; requests under way are dropped."""
         self._others.close()
+        self._drop_questions()
+
+    def _drop_questions(self) -> None:
         self._committing.clear()
+        self._asked_at.clear()
         self._asking.clear()
 
     def _by_leader(self, topics: Topics) -> dict[int, list[TopicPartition]]:

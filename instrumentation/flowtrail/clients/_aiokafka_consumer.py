@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from flowtrail._record import Record
 from flowtrail.clients._loop_thread import CALL_SECONDS, LoopThread
-from flowtrail.clients._port import ClientError, CommitRefusedError, Partition, RebalanceListener
+from flowtrail.clients._port import ClientError, CommitRefusedError, Partition, RebalanceListener, records_of
 
 T = TypeVar("T")
 
@@ -108,14 +108,7 @@ class AiokafkaConsumer:
             raise ClientError(str(error)) from error
         if epoch != self._epoch:
             return []  # fetched for an assignment that is over; what is still ours is fetched again
-        return [
-            Record(
-                record.topic, record.partition, record.offset, record.timestamp, record.key, record.value,
-                record.headers,
-            )
-            for records in polled.values()
-            for record in records
-        ]  # fmt: skip
+        return records_of(polled)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         errors = self._aiokafka.errors

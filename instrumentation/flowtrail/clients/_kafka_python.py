@@ -22,6 +22,7 @@ from flowtrail.clients._port import (
     ProducerClient,
     RebalanceListener,
     no_headers,
+    records_of,
     split_settings,
 )
 from flowtrail.errors import ConfigurationError, MissingExtraError
@@ -213,14 +214,7 @@ class _Consumer:
                 return []
             raise ClientError(str(error)) from error
         self._watch()
-        return [
-            Record(
-                record.topic, record.partition, record.offset, record.timestamp, record.key, record.value,
-                record.headers,
-            )
-            for records in polled.values()
-            for record in records
-        ]  # fmt: skip
+        return records_of(polled)
 
     def _watch(self) -> None:
         """Give up on a join that hangs: heartbeats stop during a join, so nothing else would notice."""

@@ -179,6 +179,18 @@ class Client(Protocol):
         ...
 
 
+def records_of(polled: Mapping[Any, Sequence[Any]]) -> list[Record]:
+    """Records of kafka-python or aiokafka, which call their fields the same, by partition."""
+    return [
+        Record(
+            record.topic, record.partition, record.offset, record.timestamp, record.key, record.value,
+            record.headers,
+        )
+        for records in polled.values()
+        for record in records
+    ]  # fmt: skip
+
+
 def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings for producer and consumer: common ones, then those under `producer` and `consumer`."""
     common = {name: value for name, value in settings.items() if name not in ("producer", "consumer")}

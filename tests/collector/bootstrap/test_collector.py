@@ -22,10 +22,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import flowtrail
-from flowtrail_collector.bootstrap import build_collector
 from flowtrail_collector.cli import main
 from flowtrail_collector.config import CollectorConfig, KafkaConfig
-from trailkit.web import served
+from trailkit.web import collecting
 
 FLOWS = """\
 flows:
@@ -44,18 +43,6 @@ def flows_file(tmp_path):
     path = tmp_path / "flows.yaml"
     path.write_text(FLOWS)
     return path
-
-
-@contextlib.contextmanager
-def collecting(config):
-    """A collector in threads of this process; gives its URL."""
-    collector = build_collector(config)
-    collector.supervisor.start()
-    try:
-        with served(collector.app) as url:
-            yield url
-    finally:
-        collector.close()
 
 
 def get(url):

@@ -10,9 +10,8 @@ import urllib.request
 import pytest
 from kafka import KafkaProducer
 
-from flowtrail_collector.bootstrap import build_collector
 from flowtrail_collector.config import CollectorConfig, KafkaConfig
-from trailkit.web import served
+from trailkit.web import collecting
 
 FLOWS = """\
 flows:
@@ -38,18 +37,6 @@ mapping:
     correlation: {{field: "$.parcels[0].order"}}
     source: /warehouse
 """
-
-
-@contextlib.contextmanager
-def collecting(config):
-    """A collector in threads of this process; gives its URL."""
-    collector = build_collector(config)
-    collector.supervisor.start()
-    try:
-        with served(collector.app) as url:
-            yield url
-    finally:
-        collector.close()
 
 
 def read(url):
