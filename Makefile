@@ -34,19 +34,19 @@ docs: env ## build the site of docs/ into build/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 reference: env ## write the generated pages of docs/ anew
-	@$(PY) -m flowtrail._reference > docs/reference.md
-	@$(PY) -m flowtrail._reference_python > docs/reference-python.md
-	@$(PY) -m flowtrail_collector._reference > docs/reference-collector.md
-	@PYTHONPATH=tests $(PY) -m docs.api_examples > docs/api.md
+	@$(PY) -m tools.docs.library > docs/reference.md
+	@$(PY) -m tools.docs.python_api > docs/reference-python.md
+	@$(PY) -m tools.docs.collector > docs/reference-collector.md
+	@$(PY) -m tools.docs.api_examples > docs/api.md
 
 dashboards: env ## write dashboards/grafana/*.json anew from their source
 	@$(PY) -m dashboards.source
 
 bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/bench/NAME.json
-	@PYTHONPATH=tests:. $(PY) -m bench.$*
+	@PYTHONPATH=tests/kits:tests:. $(PY) -m bench.$*
 
 servers: env ## fetch the real servers that the tests start (Kafka from Maven Central)
-	@PYTHONPATH=tests $(PY) -m servers.install
+	@PYTHONPATH=tests/kits $(PY) -m servers.install
 
 lock: ## compile the lock files anew (needs uv)
 	@uv pip compile pyproject.toml --all-extras --group dev --group demo --group docs --universal --python-version 3.11 \

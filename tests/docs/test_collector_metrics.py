@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from docs.blocks import ROOT
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
@@ -13,6 +12,7 @@ from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.spans import SpanMetrics
 from flowtrail_collector.metrics.topology import TopologyMetrics
 from flowtrail_collector.otlp import SpanQueue
+from tools.docs.blocks import ROOT
 
 
 def test_every_metric_is_explained_and_no_other(tmp_path: Path) -> None:

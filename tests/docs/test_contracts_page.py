@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs.blocks import ROOT, blocks_of
 from flowtrail_collector.cli._app import run
+from tools.docs.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "contracts.md"
 

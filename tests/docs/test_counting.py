@@ -18,16 +18,16 @@ import pytest
 from starlette.routing import Route
 
 import flowtrail
-import flowtrail_collector._reference as collector_reference
-from docs import api_examples
-from docs.blocks import ROOT
-from flowtrail import _reference_python as reference_python
+import tools.docs.collector as collector_reference
 from flowtrail._headers import CORRELATION_ALIASES
-from flowtrail_collector._reference._api import assembled, endpoints
-from flowtrail_collector._reference._commands import commands, options, variables_of
-from flowtrail_collector._reference._variables import PREFIXES
 from flowtrail_collector.adapters.otlp_metrics import headers_of
 from flowtrail_collector.connection import read_connection
+from tools.docs import api_examples
+from tools.docs import python_api as reference_python
+from tools.docs.blocks import ROOT
+from tools.docs.collector._api import assembled, endpoints
+from tools.docs.collector._commands import commands, options, variables_of
+from tools.docs.collector._variables import PREFIXES
 
 LIBRARY, COLLECTOR = ROOT / "instrumentation" / "flowtrail", ROOT / "collector" / "flowtrail_collector"
 REFERENCES = (ROOT / "docs" / "reference.md", ROOT / "docs" / "reference-collector.md")
@@ -60,7 +60,7 @@ def constants(folder: Path) -> list[str]:
     """Every string constant of a package, but for docstrings and what only makes the reference."""
     found = []
     for path in sorted(folder.rglob("*.py")):
-        if "_reference" in str(path) or path.name == "settings.py":
+        if path.name == "settings.py":
             continue
         tree = ast.parse(text_of(path))
         docstrings = {
@@ -80,9 +80,7 @@ def constants(folder: Path) -> list[str]:
 
 def test_the_collectors_page_is_what_the_code_says() -> None:
     page = collector_reference.page()
-    assert text_of(REFERENCES[1]) == page, (
-        "python -m flowtrail_collector._reference > docs/reference-collector.md"
-    )
+    assert text_of(REFERENCES[1]) == page, "python -m tools.docs.collector > docs/reference-collector.md"
 
 
 # --- Python
@@ -90,7 +88,7 @@ def test_the_collectors_page_is_what_the_code_says() -> None:
 
 def test_the_python_page_is_what_the_code_says() -> None:
     page = (ROOT / "docs" / "reference-python.md").read_text(encoding="utf-8")
-    assert page == reference_python.page(), "python -m flowtrail._reference_python > docs/reference-python.md"
+    assert page == reference_python.page(), "python -m tools.docs.python_api > docs/reference-python.md"
 
 
 def test_every_public_name_is_in_the_reference_and_says_what_it_is() -> None:
@@ -274,7 +272,7 @@ def test_every_path_says_what_it_answers_and_takes() -> None:
 
 def test_the_examples_are_what_the_collector_answers() -> None:
     page = text_of(ROOT / "docs" / "api.md")
-    assert page == api_examples.page(), "PYTHONPATH=tests python -m docs.api_examples > docs/api.md"
+    assert page == api_examples.page(), "python -m tools.docs.api_examples > docs/api.md"
 
 
 # --- other pages

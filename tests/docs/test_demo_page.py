@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from docs.blocks import ROOT
 from docs.test_shell_blocks import calls
 from orderflow.__main__ import _parser
+from tools.docs.blocks import ROOT
 
 TEXT = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "demo" / "orderflow").rglob("*.py"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from docs.blocks import ROOT, blocks_of
 from flowtrail_collector import flowfile
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
@@ -15,6 +14,7 @@ from flowtrail_collector.domain.sagas import Outcome
 from flowtrail_collector.domain.stuck import Reason
 from flowtrail_collector.metrics.mapping import MappingMetrics
 from flowtrail_collector.metrics.sagas import SagaMetrics
+from tools.docs.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "flows.md"
 

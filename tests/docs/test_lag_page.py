@@ -8,8 +8,8 @@ from pathlib import Path
 
 import certifi
 
-from docs.blocks import ROOT, blocks_of
 from flowtrail_collector.connection import read_connection
+from tools.docs.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "lag.md"
 

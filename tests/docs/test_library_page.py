@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.blocks import ROOT, UNTIL_READY, Block, blocks_of
+from tools.docs.blocks import ROOT, UNTIL_READY, Block, blocks_of
 
 PAGES = ("library", "how-to")
 BLOCKS = [

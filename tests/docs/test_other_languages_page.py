@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from docs.blocks import ROOT, blocks_of
+from tools.docs.blocks import ROOT, blocks_of
 
 FOLDER = ROOT / "demo" / "other-languages"
 SOURCES = [path for path in sorted(FOLDER.rglob("*")) if path.suffix in (".java", ".go", ".js")]

@@ -14,8 +14,8 @@ import click
 import pytest
 
 from dashkit.files import REPOSITORY, load_yaml
-from docs.blocks import ROOT, blocks_of
-from flowtrail_collector._reference._commands import commands
+from tools.docs.blocks import ROOT, blocks_of
+from tools.docs.collector._commands import commands
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMPOSE = load_yaml(REPOSITORY / "compose.yaml")

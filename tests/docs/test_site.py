@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from docs.blocks import ROOT
+from tools.docs.blocks import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What a browser fetches by itself; `a` is only followed when somebody clicks.

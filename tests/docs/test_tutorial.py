@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from docs.blocks import ROOT, blocks_of
 from e2e.shop import answers, get_json
 from servers import ManagedProcess, free_port
 from servers._process import wait_for
+from tools.docs.blocks import ROOT, blocks_of
 
 BLOCKS = [block for block in blocks_of(ROOT / "docs" / "tutorial.md") if block.file]
 VERSIONS = {

@@ -22,10 +22,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import flowtrail
 from devbroker import DevBroker
-from docs.blocks import ROOT, blocks_of
 from e2e.shop import answers, causal_chain, get_json, trace_id
 from servers import ManagedProcess, UnavailableError, free_port, language_command, servers_required
 from servers._process import wait_for
+from tools.docs.blocks import ROOT, blocks_of
 
 pytestmark = pytest.mark.servers
 FULL = pytest.mark.skipif(

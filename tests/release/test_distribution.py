@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.blocks import ROOT
+from tools.docs.blocks import ROOT
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 

@@ -91,7 +91,7 @@ starter.start()
 starter.join()
 {end}
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "kits")}
     ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False, timeout=60)
     assert ended.returncode in (0, -signal.SIGKILL)
     assert pid.exists()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import flowtrail
 from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
-from flowtrail._reference import TABLES, headers_table, metrics_table, page, settings_table
 from flowtrail._telemetry import METRICS
 from flowtrail._telemetry.settings import SETTINGS
+from tools.docs.library import TABLES, headers_table, metrics_table, page, settings_table
 
 
 def test_every_definition_is_in_its_table() -> None:
@@ -34,4 +34,4 @@ def test_every_variable_that_is_read_is_declared() -> None:
 
 def test_the_page_is_what_the_code_says() -> None:
     written = Path(__file__).parents[3] / "docs" / "reference.md"
-    assert written.read_text(encoding="utf-8") == page(), "python -m flowtrail._reference > docs/reference.md"
+    assert written.read_text(encoding="utf-8") == page(), "python -m tools.docs.library > docs/reference.md"

@@ -1,6 +1,6 @@
 """docs/api.md: what the API answers, asked of a collector that has read three orders.
 
-PYTHONPATH=tests python -m docs.api_examples > docs/api.md
+python -m tools.docs.api_examples > docs/api.md
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from docs.blocks import ROOT, blocks_of
-from flowtrail_collector._reference._metrics import example_reading
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
 from flowtrail_collector.bootstrap import build_collector
@@ -31,6 +29,8 @@ from flowtrail_collector.ports.store import Advance
 from flowtrail_collector.sweep import Sweeper
 from flowtrail_collector.web.lag import lag_routes
 from flowtrail_collector.web.redrives import job_json
+from tools.docs.blocks import ROOT, blocks_of
+from tools.docs.collector._metrics import example_reading
 
 START_MS = 1_769_854_800_000  # 2026-01-31T10:20:00Z
 _INTRODUCTION = """# The API by example

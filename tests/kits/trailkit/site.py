@@ -25,8 +25,8 @@ from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, Trail
 from trailkit import orders
 from trailkit.web import served
 
-FLOWS = Path(__file__).parents[2] / "demo" / "orderflow" / "flows.yaml"
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+FLOWS = Path(__file__).parents[3] / "demo" / "orderflow" / "flows.yaml"
+SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 GROUPS = {
     "inventory": ("orders", 0),
     "billing": ("inventory", 4),

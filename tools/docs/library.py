@@ -1,6 +1,6 @@
 """The reference page of the library, made of the definitions that the code itself uses.
 
-python -m flowtrail._reference > docs/reference.md
+python -m tools.docs.library > docs/reference.md
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ TABLES = {
 }
 _INTRODUCTION = """# Reference of the library
 
-Made by `python -m flowtrail._reference` of what the code itself uses. Names are OpenTelemetry's and CloudEvents' \
+Made by `python -m tools.docs.library` of what the code itself uses. Names are OpenTelemetry's and CloudEvents' \
 where those have one.
 """
 

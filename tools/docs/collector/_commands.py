@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from flowtrail_collector._reference._markdown import code, table
 from flowtrail_collector.cli._app import cli
+from tools.docs.collector._markdown import code, table
 
 __all__ = ["commands", "commands_section", "options", "variables_of"]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from flowtrail_collector._reference._api import assembled
-from flowtrail_collector._reference._markdown import code, table
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.domain.lag import GroupReading, PartitionTable, Status, TopicSlice, TopicSums
 from flowtrail_collector.metrics.collector import CollectorMetrics
 from flowtrail_collector.metrics.lag import CycleFigures, LagPage
+from tools.docs.collector._api import assembled
+from tools.docs.collector._markdown import code, table
 
 __all__ = ["Family", "example_reading", "families", "metrics_section"]
 

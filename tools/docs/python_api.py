@@ -1,6 +1,6 @@
 """The reference page of the library's Python interface, made of signatures and docstrings.
 
-python -m flowtrail._reference_python > docs/reference-python.md
+python -m tools.docs.python_api > docs/reference-python.md
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MODULES = {
 _SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Yields")
 _INTRODUCTION = """# Reference of the Python interface
 
-Made by `python -m flowtrail._reference_python` of signatures and docstrings. What isn't here isn't public, and may \
+Made by `python -m tools.docs.python_api` of signatures and docstrings. What isn't here isn't public, and may \
 change at any time. How things are used together is in [the library](library.md).
 """
 # A default longer than this says less than its docstring.

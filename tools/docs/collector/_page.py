@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowtrail_collector._reference._api import api_section
-from flowtrail_collector._reference._commands import commands_section
-from flowtrail_collector._reference._metrics import metrics_section
-from flowtrail_collector._reference._variables import variables_section
+from tools.docs.collector._api import api_section
+from tools.docs.collector._commands import commands_section
+from tools.docs.collector._metrics import metrics_section
+from tools.docs.collector._variables import variables_section
 
 __all__ = ["SECTIONS", "page"]
 
 _INTRODUCTION = """# Reference of the collector
 
-Made by `python -m flowtrail_collector._reference` of what the code itself uses. [The collector](collector.md) \
+Made by `python -m tools.docs.collector` of what the code itself uses. [The collector](collector.md) \
 explains how things belong together; what a service uses is in the [reference of the library](reference.md).
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 GRAFANA = REPOSITORY / "dashboards" / "grafana"
 RULES = REPOSITORY / "dashboards" / "prometheus"
 RULE_FILES = tuple(sorted(RULES.glob("*.yml")))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowtrail_collector._reference._commands import commands, options, variables_of
-from flowtrail_collector._reference._markdown import code, table
+from tools.docs.collector._commands import commands, options, variables_of
+from tools.docs.collector._markdown import code, table
 
 __all__ = ["OTHERS", "PREFIXES", "variables", "variables_section"]
 

@@ -1,0 +1,1 @@
+"""Tools for developing; not part of any distribution."""

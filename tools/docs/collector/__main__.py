@@ -1,0 +1,5 @@
+import sys
+
+from tools.docs.collector import page
+
+sys.stdout.write(page())
