@@ -17,13 +17,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.domain.sagas import id_hash
-from flowtrail_collector.flowfile import load_flows
-from flowtrail_collector.metrics.sagas import SagaMetrics
-from flowtrail_collector.ports.store import Advance, SagaRecord
-from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.ingest.ports import Advance, SagaRecord
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.flow_file import load_flows
+from flowtrail_collector.sagas.metrics import SagaMetrics
+from flowtrail_collector.sagas.model.assessment import id_hash
+from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.store.sqlite.database import Database
 
 _CHUNK = 20_000
 _DUE = 10_000

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from flowtrail_collector.adapters.kafka_tail import KafkaTail
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
-from flowtrail_collector.adapters.postgres.store import PostgresStore
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.connection import read_connection
-from flowtrail_collector.flowfile import load_flows
-from flowtrail_collector.ingest import Ingest
-from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.tail import KafkaTail
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.flow_file import load_flows
+from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.store.postgres.database import PostgresDatabase
+from flowtrail_collector.store.sqlite.database import Database
 
 
 def bare(servers: str, topic: str, events: int) -> dict[str, float]:

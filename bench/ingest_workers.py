@@ -9,8 +9,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
-from flowtrail_collector.adapters.postgres.store import PostgresStore
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.store.postgres.database import PostgresDatabase
 from servers import PostgresServer
 from servers._postgres import drop_database, new_database
 

@@ -47,12 +47,12 @@ def ours(bootstrap: str) -> dict[str, Command]:
     import uvicorn
     from starlette.applications import Starlette
 
-    from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
-    from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
-    from flowtrail_collector.connection import read_connection
+    from flowtrail_collector.brokers.kafka.connection import read_connection
+    from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
+    from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
     from flowtrail_collector.lag import LagPoller, LagSettings
+    from flowtrail_collector.lag.web import lag_routes
     from flowtrail_collector.metrics.exposition import Exposition
-    from flowtrail_collector.web.lag import lag_routes
     from flowtrail_collector.web.metrics import metrics_routes
 
     connection = read_connection(bootstrap)

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from flowtrail_collector.redrive import BATCH
+from flowtrail_collector.dead_letters.redriver import BATCH
 from redrivekit.killing import KilledRedrive
 from servers import KafkaServer
 

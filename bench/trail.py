@@ -38,17 +38,17 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bench.ingest import FLOWS, SOURCES, TYPES
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
-from flowtrail_collector.domain import spans as names
-from flowtrail_collector.domain.spans import Resource, Span, SpanKind
-from flowtrail_collector.event_reader import Incoming
-from flowtrail_collector.flowfile import load_flows
-from flowtrail_collector.ingest import Ingest
-from flowtrail_collector.ports.store import Advance
-from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.flow_file import load_flows
+from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans.model import Resource, Span, SpanKind
+from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.topology.sql import SqliteTopology
 from servers import KafkaServer
 
 OUT = Path("build/bench/trail.json")

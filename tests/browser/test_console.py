@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowtrail_collector.web.console import trail_document
+from flowtrail_collector.console import trail_document
 from trailkit.site import ORDERS
 
 DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
-from flowtrail_collector.adapters.sql import Database
-from flowtrail_collector.adapters.sqlite.database import Database as SqliteDatabase
+from flowtrail_collector.store.postgres.database import PostgresDatabase
+from flowtrail_collector.store.sql import Database
+from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])

@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from dashkit.files import REPOSITORY
-from flowtrail_collector.flowfile import load_flows
+from flowtrail_collector.sagas.flow_file import load_flows
 
 FOLDER = REPOSITORY / "deploy" / "kubernetes"
 

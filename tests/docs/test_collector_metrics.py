@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.metrics.collector import CollectorMetrics
-from flowtrail_collector.metrics.spans import SpanMetrics
-from flowtrail_collector.metrics.topology import TopologyMetrics
-from flowtrail_collector.otlp import SpanQueue
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.runtime.metrics import CollectorMetrics
+from flowtrail_collector.spans.metrics import SpanMetrics
+from flowtrail_collector.spans.queue import SpanQueue
+from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.topology.metrics import TopologyMetrics
 from tools.docs.blocks import ROOT
 
 

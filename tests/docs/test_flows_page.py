@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from flowtrail_collector import flowfile
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.domain.flows import Flows
-from flowtrail_collector.domain.mapping import Problem, TopicMappings
-from flowtrail_collector.domain.sagas import Outcome
-from flowtrail_collector.domain.stuck import Reason
-from flowtrail_collector.metrics.mapping import MappingMetrics
-from flowtrail_collector.metrics.sagas import SagaMetrics
+from flowtrail_collector.events.mapping import Problem, TopicMappings
+from flowtrail_collector.events.metrics import MappingMetrics
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas import flow_file as flowfile
+from flowtrail_collector.sagas.metrics import SagaMetrics
+from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.stuck import Reason
+from flowtrail_collector.store.sqlite.database import Database
 from tools.docs.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "flows.md"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import certifi
 
-from flowtrail_collector.connection import read_connection
+from flowtrail_collector.brokers.kafka.connection import read_connection
 from tools.docs.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "lag.md"

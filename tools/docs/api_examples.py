@@ -16,19 +16,19 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
-from flowtrail_collector.bootstrap import build_collector
-from flowtrail_collector.config import CollectorConfig, KafkaConfig
-from flowtrail_collector.domain.redrive import Selection
-from flowtrail_collector.flowfile import load_flows
-from flowtrail_collector.ingest import Incoming, Ingest
+from flowtrail_collector.app import build_collector
+from flowtrail_collector.dead_letters.model.redrive import Selection
+from flowtrail_collector.dead_letters.ports import Job, JobState, Order
+from flowtrail_collector.dead_letters.redrive_web import job_json
+from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.ingest.service import Incoming, Ingest
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.lag import LagView
-from flowtrail_collector.ports.redrive import Job, JobState, Order
-from flowtrail_collector.ports.store import Advance
-from flowtrail_collector.sweep import Sweeper
-from flowtrail_collector.web.lag import lag_routes
-from flowtrail_collector.web.redrives import job_json
+from flowtrail_collector.lag.web import lag_routes
+from flowtrail_collector.sagas.flow_file import load_flows
+from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig
+from flowtrail_collector.topology.sql import SqliteTopology
 from tools.docs.blocks import ROOT, blocks_of
 from tools.docs.collector._metrics import example_reading
 

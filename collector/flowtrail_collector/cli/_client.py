@@ -12,7 +12,7 @@ import click
 import httpx
 
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_UNREACHABLE, EXIT_USAGE, Failure
-from flowtrail_collector.config import DEFAULT_COLLECTOR_URL
+from flowtrail_collector.settings import DEFAULT_COLLECTOR_URL
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TIMEOUT_SECONDS = 30.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flowtrail_collector.config_lag import LagConfig
+from flowtrail_collector.settings_lag import LagConfig
 
 __all__ = ["lag_config", "lag_options"]
 

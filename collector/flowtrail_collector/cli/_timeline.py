@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from flowtrail_collector.time_scale import TimeScale
+from flowtrail_collector.trails.time_scale import TimeScale
 from flowtrail_collector.wording import format_span
 
 _TICK_EVERY_CELLS = 10

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flowtrail_collector.cli._output import format_seconds, printable
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
-from flowtrail_collector.trail_axis import Wait, trail_scale, waits
+from flowtrail_collector.trails.axis import Wait, trail_scale, waits
 
 _PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _OUTCOME_STYLES = {

@@ -13,7 +13,8 @@ import click
 
 from flowtrail_collector.cli._errors import EXIT_OK
 from flowtrail_collector.cli._lag_options import lag_config, lag_options
-from flowtrail_collector.config import (
+from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.settings import (
     DEFAULT_DEAD_LETTER_TOPICS,
     DEFAULT_LISTEN,
     DEFAULT_TOPICS,
@@ -26,7 +27,6 @@ from flowtrail_collector.config import (
     parse_size,
     parse_store,
 )
-from flowtrail_collector.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
@@ -277,7 +277,7 @@ def run(log_level: str, **options: Any) -> int:
     Prints one line with its URL once it listens. An unreachable broker doesn't end it: /readyz says so, and
     it goes on trying. Exit code 2: settings, flow file, store or address can't be used.
     """
-    from flowtrail_collector.bootstrap import run_collector
+    from flowtrail_collector.app import run_collector
 
     config = _config(options)
     logging.basicConfig(
@@ -294,7 +294,7 @@ def check(**options: Any) -> int:
 
     Exit code 2: settings, flow file, store or address can't be used. 3: Kafka can't be reached.
     """
-    from flowtrail_collector.bootstrap import check_collector
+    from flowtrail_collector.app import check_collector
 
     code = EXIT_OK
     for name, problem, exit_code in check_collector(_config(options)):

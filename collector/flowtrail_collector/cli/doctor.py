@@ -61,7 +61,7 @@ def _installed() -> Iterator[Check]:
 def _kafka(bootstrap_servers: str | None, consumer_config: Path | None) -> Iterator[Check]:
     if not bootstrap_servers:
         return
-    from flowtrail_collector.connection import check_reachable, read_connection
+    from flowtrail_collector.brokers.kafka.connection import check_reachable, read_connection
 
     try:
         check_reachable(read_connection(bootstrap_servers, properties_file=consumer_config))

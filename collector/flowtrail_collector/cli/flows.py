@@ -10,8 +10,8 @@ import click
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._output import console, print_json, printable
-from flowtrail_collector.config import parse_duration
-from flowtrail_collector.domain.flows import Flow, Step
+from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.settings import parse_duration
 from flowtrail_collector.wording import format_span
 
 
@@ -28,7 +28,7 @@ def check(file: Path, as_json: bool) -> int:
 
     Exit code 2: it can't be used; the message names line and column.
     """
-    from flowtrail_collector.flowfile import load_flows
+    from flowtrail_collector.sagas.flow_file import load_flows
 
     found = load_flows(file)
     if as_json:

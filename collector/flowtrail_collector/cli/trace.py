@@ -50,7 +50,7 @@ def trace(client: CollectorClient, as_json: bool, id: str, html_file: Path | Non
 
 
 def _write_html(path: Path, trail: dict[str, Any], wanted: str) -> None:
-    from flowtrail_collector.web.console import trail_document
+    from flowtrail_collector.console import trail_document
 
     try:
         path.write_text(trail_document(trail, wanted), encoding="utf-8", errors="replace")

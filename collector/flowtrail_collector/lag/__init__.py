@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.lag._collection import LagCollection
-from flowtrail_collector.lag._poller import LagPoller
-from flowtrail_collector.lag._settings import LagSettings
-from flowtrail_collector.lag._timestamps import TimestampLog
-from flowtrail_collector.lag._view import LagView
+from flowtrail_collector.lag.collection import LagCollection
+from flowtrail_collector.lag.poller import LagPoller
+from flowtrail_collector.lag.settings import LagSettings
+from flowtrail_collector.lag.timestamps import TimestampLog
+from flowtrail_collector.lag.view import LagView
 
 __all__ = ["LagCollection", "LagPoller", "LagSettings", "LagView", "TimestampLog"]

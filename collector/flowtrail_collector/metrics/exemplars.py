@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from flowtrail_collector.domain.flows import Flow, Flows
-from flowtrail_collector.domain.sagas import Outcome, assess
-from flowtrail_collector.domain.topology import LATENCY_BUCKETS_SECONDS, Reaction, edge_of
-from flowtrail_collector.domain.trails_model import TrailEvent
-from flowtrail_collector.ports.store import SagaRecord
-from flowtrail_collector.saga_state import DURATION_BUCKETS_SECONDS, step_durations
+from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.sagas.model.assessment import Outcome, assess
+from flowtrail_collector.sagas.model.flows import Flow, Flows
+from flowtrail_collector.sagas.state import DURATION_BUCKETS_SECONDS, step_durations
+from flowtrail_collector.topology.model import LATENCY_BUCKETS_SECONDS, Reaction, edge_of
+from flowtrail_collector.trails.model import TrailEvent
 
 __all__ = ["EdgeExemplars", "ExemplarOf", "SagaExemplars", "no_exemplar"]
 

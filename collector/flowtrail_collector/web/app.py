@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail_collector.web._json import ApiError, json_response
+from flowtrail_collector.web.json import ApiError, json_response
 from flowtrail_collector.web.security import Access, Guard
 
 _MESSAGES = {404: "no such page", 405: "this method isn't allowed here"}

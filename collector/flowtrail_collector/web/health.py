@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.web._json import json_response
+from flowtrail_collector.web.json import json_response
 
 
 def health_routes(

@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import flowtrail
 from flowtrail_collector.cli import main
-from flowtrail_collector.config import CollectorConfig, KafkaConfig
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from trailkit.web import collecting
 
 FLOWS = """\

@@ -19,15 +19,15 @@ from flowtrail_collector.cli import main
 from flowtrail_collector.cli._output import age, format_seconds, printable
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import TrailView
-from flowtrail_collector.domain.trails import TrailEvent, TrailStep, assemble
-from flowtrail_collector.time_scale import TimeScale
-from flowtrail_collector.trail_finder import TrailFinder
+from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.sagas.web import saga_routes
+from flowtrail_collector.trails.assembly import TrailEvent, TrailStep, assemble
+from flowtrail_collector.trails.finder import TrailFinder
+from flowtrail_collector.trails.json import trail_json
+from flowtrail_collector.trails.time_scale import TimeScale
+from flowtrail_collector.trails.web import trail_routes
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.dead_letters import dead_letter_routes
 from flowtrail_collector.web.health import health_routes
-from flowtrail_collector.web.sagas import saga_routes
-from flowtrail_collector.web.trail_json import trail_json
-from flowtrail_collector.web.trails import trail_routes
 from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
 from trailkit.web import served

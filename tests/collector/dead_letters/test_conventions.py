@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.dead_letters import CONVENTIONS, DeadLetter, read_dead_letter
+from flowtrail_collector.dead_letters.model.headers import CONVENTIONS, DeadLetter, read_dead_letter
 from redrivekit.conventions import FIXTURES, SPRING_DLT
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.flowfile import FlowFileError, load_flows, parse_flows
+from flowtrail_collector.sagas.flow_file import FlowFileError, load_flows, parse_flows
 
 FLOW = """\
 flows:

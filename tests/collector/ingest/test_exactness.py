@@ -14,8 +14,8 @@ import time
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.store.sqlite.database import Database
 from sagakit.load import FLOWS, WAIT_SECONDS, Services, counted
 
 pytestmark = pytest.mark.servers

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from flowtrail._event import record_id
 from flowtrail._record import Record
-from flowtrail_collector.arrival_labels import MAX_VALUES
-from flowtrail_collector.domain.dead_letters import DeadLetter
+from flowtrail_collector.dead_letters.arrival_labels import MAX_VALUES
+from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
+from flowtrail_collector.dead_letters.model.headers import DeadLetter
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.ingest import Incoming
-from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
-from flowtrail_collector.ports.store import Advance, DeadLetterRecord
+from flowtrail_collector.ingest.ports import Advance, DeadLetterRecord
+from flowtrail_collector.ingest.service import Incoming
 from sagakit import NOW_MS, Happening, core
 
 PLACED = Happening("OrderPlaced", 1_000).headers

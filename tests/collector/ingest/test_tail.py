@@ -13,9 +13,9 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from devbroker import DevBroker
-from flowtrail_collector.adapters.kafka_tail import KafkaTail
-from flowtrail_collector.connection import read_connection
-from flowtrail_collector.supervisor import Supervisor
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.tail import KafkaTail
+from flowtrail_collector.runtime.supervisor import Supervisor
 from sagakit import Core, Happening, core
 
 pytestmark = pytest.mark.slow

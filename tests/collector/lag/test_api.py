@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from flowtrail_collector.cli.lag import lag
 from flowtrail_collector.lag import LagView
-from flowtrail_collector.ports.lag import Failure
+from flowtrail_collector.lag.ports import Failure
+from flowtrail_collector.lag.web import lag_routes
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.lag import lag_routes
 from lagkit import SimulatedCluster, Watch
 from trailkit.web import served
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector._properties import parse_properties
-from flowtrail_collector.connection import (
+from flowtrail_collector.brokers.kafka.connection import (
     ConnectionSettingsError,
     _token_from_file,
     check_reachable,
     read_connection,
 )
+from flowtrail_collector.brokers.kafka.properties import parse_properties
 from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
 
 JAVA = """
@@ -143,7 +143,7 @@ def test_a_missing_file_is_one_line() -> None:
 
 
 def test_pem_stores_of_java_become_librdkafkas() -> None:
-    from flowtrail_collector._java_settings import from_java
+    from flowtrail_collector.brokers.kafka.java_settings import from_java
 
     native, _ = from_java(
         {

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flowtrail_collector.cli._lag_options import lag_options
-from flowtrail_collector.domain.lag import Status
-from flowtrail_collector.metrics.lag import CycleFigures, LagPage
+from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
+from flowtrail_collector.lag.model import Status
 from lagkit import SimulatedCluster, Watch
 
 DOCS = (Path(__file__).parents[3] / "docs" / "lag.md").read_text(encoding="utf-8")

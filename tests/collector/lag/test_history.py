@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.lag import NOTHING_TO_READ, PartitionHistory
+from flowtrail_collector.lag.model import NOTHING_TO_READ, PartitionHistory
 
 NOW = 1_700_000_000.0
 

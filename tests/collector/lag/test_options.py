@@ -10,20 +10,18 @@ import pytest
 from click.testing import CliRunner
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from flowtrail_collector.bootstrap import build_collector
+from flowtrail_collector.app import build_collector
 from flowtrail_collector.cli._app import cli
-from flowtrail_collector.config import CollectorConfig, KafkaConfig
-from flowtrail_collector.config_lag import LagConfig
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig
+from flowtrail_collector.settings_lag import LagConfig
 
 NOWHERE = "127.0.0.1:1"
 
 
 def test_options_and_variables_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[CollectorConfig] = []
-    monkeypatch.setattr(
-        "flowtrail_collector.bootstrap.run_collector", lambda config, on_ready: seen.append(config)
-    )
+    monkeypatch.setattr("flowtrail_collector.app.run_collector", lambda config, on_ready: seen.append(config))
     arguments = [
         "collector", "run", "--bootstrap-servers", NOWHERE, "--store", str(tmp_path / "x.sqlite"),
         "--lag-groups", "^billing", "--lag-topics", "orders", "--lag-granularity", "topic",

@@ -13,10 +13,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as prometheus_families
 
-from flowtrail_collector.domain.lag import UNKNOWN_STATUS
+from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
+from flowtrail_collector.lag.metrics.lines import LineTemplate
+from flowtrail_collector.lag.model import UNKNOWN_STATUS
 from flowtrail_collector.metrics.deflate import Deflater, gzip_stream
-from flowtrail_collector.metrics.lag import CycleFigures, LagPage
-from flowtrail_collector.metrics.lag_lines import LineTemplate
 from lagkit import SimulatedCluster, Watch
 
 FIGURES = CycleFigures(1_700_000_000.0, 0.25, 3, 2, 4, {"group": 1}, {"group": 0, "broker": 1})

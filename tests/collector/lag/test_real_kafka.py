@@ -26,9 +26,9 @@ from kio.schema.types import GroupId, TopicName
 from kio.serial import entity_writer
 from kio.static.primitive import i32, i32Timedelta
 
-from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
-from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
-from flowtrail_collector.connection import read_connection
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
+from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
 from flowtrail_collector.lag import LagPoller, LagSettings
 from servers import KafkaServer
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
-from flowtrail_collector.adapters.postgres.store import PostgresStore
-from flowtrail_collector.adapters.sqlite import learning_reads
-from flowtrail_collector.adapters.sqlite.learning_reads import SqlInstances
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.cli import main
-from flowtrail_collector.domain.flows import Flows
-from flowtrail_collector.flowfile import load_flows
-from flowtrail_collector.ingest import Incoming, Ingest
-from flowtrail_collector.ports.store import Advance
+from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.ingest.service import Incoming, Ingest
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.flow_file import load_flows
+from flowtrail_collector.sagas.learning import sql as learning_reads
+from flowtrail_collector.sagas.learning.sql import SqlInstances
+from flowtrail_collector.sagas.learning.web import learning_routes
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.store.postgres.database import PostgresDatabase
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.learning import learning_routes
 from orderkit import DEMO_GROUPS, instances
 from trailkit.web import served
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.histories import Seen
-from flowtrail_collector.domain.learning import learn, readable_ms
-from flowtrail_collector.flow_draft import draft_text
-from flowtrail_collector.flowfile import load_flows, parse_flows
+from flowtrail_collector.sagas.flow_file import load_flows, parse_flows
+from flowtrail_collector.sagas.learning.draft import draft_text
+from flowtrail_collector.sagas.learning.histories import Seen
+from flowtrail_collector.sagas.learning.model import learn, readable_ms
 from orderkit import DEMO_GROUPS, instances, outcome
 
 DEMO = load_flows(Path(__file__).parents[3] / "demo" / "orderflow" / "flows.yaml").by_name["order-fulfilment"]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.mapping import (
+from flowtrail_collector.events.mapper import Mapper
+from flowtrail_collector.events.mapping import (
     FIELDS,
     MAX_PAYLOAD_BYTES,
     Problem,
@@ -21,11 +22,10 @@ from flowtrail_collector.domain.mapping import (
     parse_path,
     schema_id,
 )
-from flowtrail_collector.flowfile import FlowFileError, parse_flows
-from flowtrail_collector.ingest import Incoming, Ingest
-from flowtrail_collector.mapper import Mapper
-from flowtrail_collector.metrics.mapping import MappingMetrics
-from flowtrail_collector.ports.store import Advance
+from flowtrail_collector.events.metrics import MappingMetrics
+from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.ingest.service import Incoming, Ingest
+from flowtrail_collector.sagas.flow_file import FlowFileError, parse_flows
 from sagakit import core
 
 ORDERS = """\

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 from kafka import KafkaProducer
 
-from flowtrail_collector.config import CollectorConfig, KafkaConfig
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from trailkit.web import collecting
 
 FLOWS = """\

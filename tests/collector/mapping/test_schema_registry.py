@@ -7,11 +7,11 @@ import json
 import httpx
 import pytest
 
-from flowtrail_collector.adapters.schema_registry import SchemaRegistry
-from flowtrail_collector.bootstrap import build_collector
-from flowtrail_collector.config import CollectorConfig, KafkaConfig
-from flowtrail_collector.domain.mapping import Problem, Schema, SchemaProblemError
+from flowtrail_collector.app import build_collector
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.events.mapping import Problem, Schema, SchemaProblemError
+from flowtrail_collector.events.registry import SchemaRegistry
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 
 PROTO = 'syntax = "proto3"; package shop;\nmessage OrderSent { string id = 1; }\nmessage Other {}'
 SCHEMAS = {

@@ -14,12 +14,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.otlp import SpanQueue
-from flowtrail_collector.supervisor import Supervisor
+from flowtrail_collector.runtime.supervisor import Supervisor
+from flowtrail_collector.spans.queue import SpanQueue
+from flowtrail_collector.spans.receiver import otlp_routes
+from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.otlp import otlp_routes
 from flowtrail_collector.web.server import WebServer, listen
 from servers import ManagedProcess, free_port
 

@@ -23,10 +23,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from starlette.testclient import TestClient
 
-from flowtrail_collector.domain.spans import SpanKind
-from flowtrail_collector.otlp import SpanQueue
+from flowtrail_collector.spans.model import SpanKind
+from flowtrail_collector.spans.queue import SpanQueue
+from flowtrail_collector.spans.receiver import otlp_routes
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.otlp import otlp_routes
 
 MAX_BODY_BYTES = 200_000
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -299,7 +299,7 @@ def test_a_stopping_queue_writes_what_it_took_and_takes_no_more(store):
 
 
 def decoded_spans(count):
-    from flowtrail_collector.otlp import from_protobuf
+    from flowtrail_collector.spans.decoding import from_protobuf
 
     return from_protobuf(request_of(count).SerializeToString()).spans
 

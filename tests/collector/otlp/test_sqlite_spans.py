@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.domain.spans import Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 from flowtrail_collector.errors import StoreError
+from flowtrail_collector.spans.model import Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
+from flowtrail_collector.spans.sql.store import SqliteSpans
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = Span(

@@ -8,15 +8,16 @@ import threading
 
 import pytest
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
-from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
 from flowtrail_collector.cli import main
-from flowtrail_collector.domain.flows import Flows
-from flowtrail_collector.redrive import RedriveDesk, Redriver
+from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.redrive_web import redrive_routes
+from flowtrail_collector.dead_letters.redriver import Redriver
+from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.trails.sql import SqliteTrailReads
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.dead_letters import dead_letter_routes
-from flowtrail_collector.web.redrives import redrive_routes
 from redrivekit import DLQ, FakeKafka, keep, own_headers, states
 from trailkit.web import served
 

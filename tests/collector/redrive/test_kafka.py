@@ -6,10 +6,10 @@ import pytest
 from confluent_kafka import Producer
 from kafka import KafkaProducer
 
-from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
-from flowtrail_collector.connection import read_connection
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
+from flowtrail_collector.dead_letters.ports import Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
-from flowtrail_collector.ports.redrive import Outgoing
 
 
 @pytest.fixture

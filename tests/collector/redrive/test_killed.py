@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from flowtrail_collector.redrive import BATCH
+from flowtrail_collector.dead_letters.redriver import BATCH
 from redrivekit.killing import LETTERS, KilledRedrive
 from servers._process import wait_for
 

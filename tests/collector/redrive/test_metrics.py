@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
-from flowtrail_collector.domain.redrive import Action, Selection
+from flowtrail_collector.dead_letters.model.redrive import Action, Selection
+from flowtrail_collector.dead_letters.ports import Moved, Order
+from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
+from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.metrics.redrive import RedriveMetrics
-from flowtrail_collector.ports.redrive import Moved, Order
+from flowtrail_collector.store.sqlite.database import Database
 from redrivekit import DLQ, dead, keep
 
 NAMES = ("topic", "source_topic", "group")
@@ -53,7 +53,7 @@ def test_what_became_of_dead_letters(store):
 
 
 def test_series_are_bounded(store, monkeypatch):
-    monkeypatch.setattr("flowtrail_collector.metrics.redrive._MAX_SERIES", 2)
+    monkeypatch.setattr("flowtrail_collector.dead_letters.redrive_metrics._MAX_SERIES", 2)
     counts = {(DLQ, f"topic-{n}", "group", "redriven"): n for n in range(1, 6)}
     monkeypatch.setattr(store, "redriven_counts", lambda: counts)
     found = {key: value for key, value in samples(store).items() if key[0].endswith("redriven_total")}

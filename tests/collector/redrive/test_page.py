@@ -9,12 +9,12 @@ import click
 import pytest
 
 from flowtrail_collector.cli.dlq import dlq
-from flowtrail_collector.metrics.dead_letters import DeadLetterMetrics
-from flowtrail_collector.metrics.redrive import RedriveMetrics
-from flowtrail_collector.ports.redrive import DEFAULT_REPLAY_LIMIT
-from flowtrail_collector.redrive import BATCH
-from flowtrail_collector.web.dead_letters import STATES
-from flowtrail_collector.web.redrives import redrive_routes
+from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
+from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT
+from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
+from flowtrail_collector.dead_letters.redrive_web import redrive_routes
+from flowtrail_collector.dead_letters.redriver import BATCH
+from flowtrail_collector.dead_letters.web import STATES
 from redrivekit import NoRedrives
 
 PAGE = (Path(__file__).parents[3] / "docs" / "dead-letters.md").read_text()

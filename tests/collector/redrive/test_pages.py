@@ -9,14 +9,15 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
-from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
-from flowtrail_collector.domain.dead_letters import DeadLetter
-from flowtrail_collector.domain.flows import Flows
-from flowtrail_collector.redrive import RedriveDesk, Redriver
+from flowtrail_collector.console import DeadLetterPages, error_page
+from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.headers import DeadLetter
+from flowtrail_collector.dead_letters.redriver import Redriver
+from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.trails.sql import SqliteTrailReads
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.console import DeadLetterPages, error_page
 from flowtrail_collector.web.security import FormTokens
 from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
 

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowtrail._record import Record
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
-from flowtrail_collector.domain.dead_letters import DeadLetter
-from flowtrail_collector.domain.redrive import Refusal, Selection
+from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.headers import DeadLetter
+from flowtrail_collector.dead_letters.model.redrive import Refusal, Selection
+from flowtrail_collector.dead_letters.ports import JobState, Order
+from flowtrail_collector.dead_letters.redriver import Redriver
+from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.errors import ConfigurationError, FencedError, ServiceUnreachableError
-from flowtrail_collector.ports.redrive import JobState, Order
-from flowtrail_collector.redrive import RedriveDesk, Redriver
+from flowtrail_collector.store.sqlite.database import Database
 from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.dead_letters import CONVENTIONS, read_dead_letter
-from flowtrail_collector.domain.redrive import (
+from flowtrail_collector.dead_letters.model.headers import CONVENTIONS, read_dead_letter
+from flowtrail_collector.dead_letters.model.redrive import (
     Action,
     Letter,
     Refusal,
@@ -19,7 +19,7 @@ from flowtrail_collector.domain.redrive import (
     returned_headers,
     route,
 )
-from flowtrail_collector.domain.redrive_survey import Group, survey
+from flowtrail_collector.dead_letters.model.survey import Group, survey
 from redrivekit.conventions import FIXTURES
 
 KNOWN = {"orders": 3, "elsewhere": 1, "__consumer_offsets": 50, "orders.dlq": 1}

@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
-from flowtrail_collector.domain.dead_letters import DeadLetter
-from flowtrail_collector.domain.redrive import Action, Selection
-from flowtrail_collector.domain.redrive_survey import Group
-from flowtrail_collector.ports.redrive import JobState, Moved, Order, WriteLine
+from flowtrail_collector.dead_letters.model.headers import DeadLetter
+from flowtrail_collector.dead_letters.model.redrive import Action, Selection
+from flowtrail_collector.dead_letters.model.survey import Group
+from flowtrail_collector.dead_letters.ports import JobState, Moved, Order, WriteLine
+from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from redrivekit import DLQ, MINUTE_MS, OWN, dead, keep, states
 
 OTHER = DeadLetter("spring-kafka", "payments", 1, 9, group="inventory", error_type="KeyError", replays=2)
@@ -124,7 +124,7 @@ def test_found_by_any_id(store):
 
 
 def test_dismissed_in_pieces(store, sql_database, monkeypatch):
-    monkeypatch.setattr("flowtrail_collector.adapters.sqlite.redrive._DISMISS_BATCH", 2)
+    monkeypatch.setattr("flowtrail_collector.dead_letters.sql.jobs._DISMISS_BATCH", 2)
     assert store.dismiss(Selection(topic=DLQ), "me", "note", NOW_MS) == 3
     assert Counter(states(sql_database).values()) == {"dismissed": 3, "pending": 1}
     assert len(store.audit(10)) == 3

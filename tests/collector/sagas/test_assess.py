@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.sagas import SETTLE_MS, Outcome, StepState, add_event, assess, id_hash, merge
-from flowtrail_collector.flowfile import parse_flows
+from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.model.assessment import (
+    SETTLE_MS,
+    Outcome,
+    StepState,
+    add_event,
+    assess,
+    id_hash,
+    merge,
+)
 from sagakit import ORDERS
 
 FLOW = parse_flows(ORDERS).by_name["orders"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.sagas import SETTLE_MS
-from flowtrail_collector.flowfile import parse_flows
+from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.model.assessment import SETTLE_MS
 from sagakit import ORDERS, Core, Happening, core
 
 OTHERS = """\

@@ -6,21 +6,21 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from flowtrail_collector.adapters.otlp_saga_traces import OtlpSagaTraces
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
-from flowtrail_collector.domain.sagas import Outcome
-from flowtrail_collector.domain.trails_model import TrailEvent
-from flowtrail_collector.event_reader import Incoming
-from flowtrail_collector.flowfile import load_flows
-from flowtrail_collector.ingest import Ingest
+from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.ingest.ports import Advance, SagaRecord
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.metrics.exemplars import SagaExemplars
 from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.metrics.sagas import SagaMetrics
-from flowtrail_collector.otlp import from_protobuf
-from flowtrail_collector.ports.store import Advance, SagaRecord
-from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.sagas.flow_file import load_flows
+from flowtrail_collector.sagas.metrics import SagaMetrics
+from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.sagas.traces import OtlpSagaTraces
+from flowtrail_collector.spans.decoding import from_protobuf
+from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.trails.model import TrailEvent
+from flowtrail_collector.trails.sql import SqliteTrailReads
 from trailkit.site import FLOWS
 
 START_MS = 1_700_000_000_000

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
-from flowtrail_collector.flowfile import parse_flows
-from flowtrail_collector.ports.views import SagaFilter
-from flowtrail_collector.step_owners import StepOwners
+from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.owners import StepOwners
+from flowtrail_collector.sagas.views import SagaFilter
+from flowtrail_collector.trails.sql import SqliteTrailReads
 from sagakit import Core, Happening, core
 
 FLOW = """\

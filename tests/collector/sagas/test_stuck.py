@@ -2,8 +2,8 @@
 
 import pytest
 
-from flowtrail_collector.domain.stuck import GroupProgress, Reason, diagnose, reason_of, stuck_reason
-from flowtrail_collector.domain.trails_model import TrailDeadLetter, TrailSaga, TrailStep
+from flowtrail_collector.sagas.stuck import GroupProgress, Reason, diagnose, reason_of, stuck_reason
+from flowtrail_collector.trails.model import TrailDeadLetter, TrailSaga, TrailStep
 
 NOW = 100_000
 CHARGE = TrailStep("charge", "open", ("PaymentCompleted",), "billing", NOW - 1, late=True)

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from flowtrail_collector.cli import main
-from flowtrail_collector.config import CollectorConfig, KafkaConfig, WebConfig
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig, WebConfig
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.server import WebServer, listen, url_of
 

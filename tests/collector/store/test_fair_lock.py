@@ -3,7 +3,7 @@
 import threading
 import time
 
-from flowtrail_collector.adapters.sqlite.fair_lock import FairLock
+from flowtrail_collector.store.sqlite.fair_lock import FairLock
 
 
 def test_it_is_handed_on_in_the_order_of_asking() -> None:

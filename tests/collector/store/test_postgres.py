@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase, describe
-from flowtrail_collector.adapters.postgres.dialect import ddl, statement
-from flowtrail_collector.adapters.postgres.store import PostgresStore
 from flowtrail_collector.errors import StoreConflictError, StoreError
-from flowtrail_collector.ports.store import SagaKey, SagaRecord
+from flowtrail_collector.ingest.ports import SagaKey, SagaRecord
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.store.postgres.database import PostgresDatabase, describe
+from flowtrail_collector.store.postgres.dialect import ddl, statement
 from servers import free_port
 from storekit import EVENT, StoreContract
 from storekit.reads import ReadsContract

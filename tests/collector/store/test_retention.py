@@ -6,16 +6,16 @@ import threading
 
 import pytest
 
-from flowtrail_collector.adapters.postgres.store import PostgresStore
-from flowtrail_collector.adapters.sql_retention import SqlPruner
-from flowtrail_collector.adapters.sqlite.database import Database as SqliteDatabase
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
-from flowtrail_collector.domain.sagas import Outcome
-from flowtrail_collector.domain.spans import Resource, Span, SpanKind, SpanStatus
-from flowtrail_collector.ports.store import SagaRecord
-from flowtrail_collector.retention import RetentionKeeper
+from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.runtime.retention import RetentionKeeper
+from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
+from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.store.pruner import SqlPruner
+from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
+from flowtrail_collector.topology.sql import SqliteTopology
 from storekit import EVENT
 
 NOW = 1_700_000_000

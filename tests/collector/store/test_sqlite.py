@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
 from flowtrail_collector.errors import StoreError
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.store.sqlite.database import Database
 from storekit import StoreContract
 from storekit.reads import ReadsContract
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.domain.spans import Resource, Span, SpanKind
-from flowtrail_collector.domain.trails import (
+from flowtrail_collector.spans.model import Resource, Span, SpanKind
+from flowtrail_collector.trails.assembly import (
     EntryKind,
     TrailEvent,
     TrailInputs,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
-from flowtrail_collector.event_reader import Incoming
-from flowtrail_collector.flowfile import parse_flows
-from flowtrail_collector.ingest import Ingest
-from flowtrail_collector.ports.store import Advance
-from flowtrail_collector.trail_finder import FlowTypes, TrailFinder
+from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.trails.finder import FlowTypes, TrailFinder
+from flowtrail_collector.trails.sql import SqliteTrailReads
 from trailkit.fakes import FakeSpans
 
 FLOWS = """

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.topology import SqliteTopology
-from flowtrail_collector.domain.topology import (
+from flowtrail_collector.metrics.exemplars import EdgeExemplars
+from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.topology.metrics import TopologyMetrics
+from flowtrail_collector.topology.model import (
     LATENCY_BUCKETS_SECONDS,
     Edge,
     EdgeKey,
@@ -16,9 +18,7 @@ from flowtrail_collector.domain.topology import (
     count_reactions,
     service_of,
 )
-from flowtrail_collector.metrics.exemplars import EdgeExemplars
-from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.metrics.topology import TopologyMetrics
+from flowtrail_collector.topology.sql import SqliteTopology
 
 NOW_MS = 1_700_000_000_000
 _INSERT = (

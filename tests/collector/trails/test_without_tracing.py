@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from flowtrail_collector.domain import spans as names
-from flowtrail_collector.domain.trails import EntryKind, assemble
+from flowtrail_collector.spans import model as names
+from flowtrail_collector.trails.assembly import EntryKind, assemble
 from trailkit import orders
 
 NOW_MS = orders.START_MS + 100_000

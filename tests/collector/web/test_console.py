@@ -9,16 +9,16 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
-from flowtrail_collector.domain.stuck import GroupProgress
-from flowtrail_collector.domain.topology import Edge, EdgeKey
-from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep, assemble
-from flowtrail_collector.ports.views import DeadLetterRow, SagaRow
-from flowtrail_collector.redrive import RedriveDesk
-from flowtrail_collector.trail_finder import TrailFinder
+from flowtrail_collector.console import Console, DeadLetterPages, Links, error_page, trail_document
+from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.sagas.stuck import GroupProgress
+from flowtrail_collector.sagas.views import DeadLetterRow, SagaRow
+from flowtrail_collector.topology.model import Edge, EdgeKey
+from flowtrail_collector.trails.assembly import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep, assemble
+from flowtrail_collector.trails.finder import TrailFinder
+from flowtrail_collector.trails.json import trail_json
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.console import Console, DeadLetterPages, Links, error_page, trail_document
 from flowtrail_collector.web.security import FormTokens
-from flowtrail_collector.web.trail_json import trail_json
 from redrivekit import FakeKafka, NoRedrives
 from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans

@@ -17,8 +17,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from flowtrail_collector.bootstrap import build_collector
-from flowtrail_collector.config import CollectorConfig, KafkaConfig
+from flowtrail_collector.app import build_collector
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from trailkit.site import FLOWS
 
 REQUESTS = 100_000 if os.environ.get("FLOWTRAIL_FULL") else 3_000

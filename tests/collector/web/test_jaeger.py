@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.domain.spans import SpanEvent, SpanLink, SpanStatus
+from flowtrail_collector.spans.jaeger import jaeger_routes
+from flowtrail_collector.spans.model import SpanEvent, SpanLink, SpanStatus
+from flowtrail_collector.spans.sql.search import SqliteSpanSearch
+from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.jaeger import jaeger_routes
 from trailkit import orders
 
 START_US = orders.START_MS * 1000

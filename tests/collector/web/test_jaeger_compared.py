@@ -14,14 +14,14 @@ from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.span_search import SqliteSpanSearch
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.otlp import SpanQueue
-from flowtrail_collector.supervisor import Supervisor
+from flowtrail_collector.runtime.supervisor import Supervisor
+from flowtrail_collector.spans.jaeger import jaeger_routes
+from flowtrail_collector.spans.queue import SpanQueue
+from flowtrail_collector.spans.receiver import otlp_routes
+from flowtrail_collector.spans.sql.search import SqliteSpanSearch
+from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.jaeger import jaeger_routes
-from flowtrail_collector.web.otlp import otlp_routes
 from servers import UnavailableError, servers_required
 from servers._jaeger import JaegerServer
 from servers._process import wait_for

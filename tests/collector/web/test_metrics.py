@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from flowtrail_collector.leadership import leader_only
 from flowtrail_collector.metrics.deflate import piece_of
 from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.runtime.leadership import leader_only
 from flowtrail_collector.web.metrics import accepts_gzip, metrics_routes, wants_openmetrics
 
 PARSERS = {"text/plain": parse_text, "application/openmetrics-text": parse_openmetrics}

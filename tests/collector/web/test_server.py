@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from flowtrail_collector.config import (
+from flowtrail_collector.errors import ConfigurationError, ListenError
+from flowtrail_collector.runtime.supervisor import Supervisor
+from flowtrail_collector.settings import (
     CollectorConfig,
     KafkaConfig,
     SpanConfig,
@@ -17,8 +19,6 @@ from flowtrail_collector.config import (
     parse_duration,
     parse_listen,
 )
-from flowtrail_collector.errors import ConfigurationError, ListenError
-from flowtrail_collector.supervisor import Supervisor
 from flowtrail_collector.web.server import listen, url_of
 
 

@@ -16,15 +16,15 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from flowtrail_collector.domain.trails import TrailSaga
+from flowtrail_collector.dead_letters.web import dead_letter_routes
 from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.trail_finder import TrailFinder
+from flowtrail_collector.sagas.web import saga_routes
+from flowtrail_collector.trails.assembly import TrailSaga
+from flowtrail_collector.trails.finder import TrailFinder
+from flowtrail_collector.trails.web import trail_routes
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.dead_letters import dead_letter_routes
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.metrics import metrics_routes
-from flowtrail_collector.web.sagas import saga_routes
-from flowtrail_collector.web.trails import trail_routes
 from trailkit.fakes import FakeReads, FakeSpans
 
 TOKEN = "a-token-of-some-length"

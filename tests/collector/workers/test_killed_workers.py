@@ -15,8 +15,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
-from flowtrail_collector.adapters.postgres.store import PostgresStore
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.store.postgres.database import PostgresDatabase
 from sagakit.load import FLOWS, WAIT_SECONDS, Services, counted
 from servers import ManagedProcess, free_port
 from servers._process import wait_for

@@ -8,11 +8,11 @@ import time
 import pytest
 from prometheus_client.metrics_core import GaugeMetricFamily
 
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
-from flowtrail_collector.adapters.postgres.lease import PostgresLease
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.leadership import Leadership, leader_only, while_leading
 from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.runtime.leadership import Leadership, leader_only, while_leading
+from flowtrail_collector.store.postgres.database import PostgresDatabase
+from flowtrail_collector.store.postgres.lease import PostgresLease
 from servers._process import wait_for
 
 

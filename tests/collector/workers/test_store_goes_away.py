@@ -10,14 +10,14 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from flowtrail_collector.adapters.kafka_tail import KafkaTail
-from flowtrail_collector.adapters.postgres.database import PostgresDatabase
-from flowtrail_collector.adapters.postgres.store import PostgresStore
-from flowtrail_collector.connection import read_connection
-from flowtrail_collector.domain.flows import Flows
-from flowtrail_collector.flowfile import parse_flows
-from flowtrail_collector.ingest import Ingest
-from flowtrail_collector.supervisor import Supervisor
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.tail import KafkaTail
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.runtime.supervisor import Supervisor
+from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.store.postgres.database import PostgresDatabase
 from sagakit import ORDERS, Happening, core
 from servers import PostgresServer, UnavailableError, servers_required
 from servers._process import wait_for

@@ -10,9 +10,9 @@ import pytest
 
 from flowtrail.contracts import Contracts, RegistrySource, RegistryUnavailableError, compare
 from flowtrail.errors import ContractError
-from flowtrail_collector.adapters.schema_registry import SchemaRegistry
-from flowtrail_collector.domain.mapping import FIELDS, SchemaProblemError, Subject
-from flowtrail_collector.flowfile import parse_flows
+from flowtrail_collector.events.mapping import FIELDS, SchemaProblemError, Subject
+from flowtrail_collector.events.registry import SchemaRegistry
+from flowtrail_collector.sagas.flow_file import parse_flows
 from servers import free_port
 from servers._apicurio import ApicurioServer
 

@@ -5,7 +5,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flowtrail_collector.ports.lag import (
+from flowtrail_collector.lag.ports import (
     Failure,
     FirstRecord,
     GroupInfo,

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from flowtrail_collector.domain.lag import GroupReading
 from flowtrail_collector.lag import LagCollection, LagSettings, TimestampLog
+from flowtrail_collector.lag.model import GroupReading
 from lagkit._cluster import SimulatedCluster
 
 

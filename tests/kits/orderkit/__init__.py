@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flowtrail_collector.domain.histories import Seen
+from flowtrail_collector.sagas.learning.histories import Seen
 
 DEMO_GROUPS = ("orders", "inventory", "billing", "fulfillment", "customers")
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowtrail._record import Record
-from flowtrail_collector.adapters.sql import Database
-from flowtrail_collector.adapters.sql_store import ADD_LETTER, letter_row
-from flowtrail_collector.domain.dead_letters import DeadLetter, read_dead_letter
-from flowtrail_collector.domain.redrive import Letter, Place
+from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
+from flowtrail_collector.dead_letters.model.redrive import Letter, Place
+from flowtrail_collector.dead_letters.ports import Ack, Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
-from flowtrail_collector.ports.redrive import Ack, Outgoing
-from flowtrail_collector.ports.store import DeadLetterRecord
+from flowtrail_collector.ingest.ports import DeadLetterRecord
+from flowtrail_collector.ingest.sql.store import ADD_LETTER, letter_row
+from flowtrail_collector.store.sql import Database
 
 DLQ = "orders.billing.dlq"
 OWN = DeadLetter("flowtrail", "orders", 0, 7, group="billing", error_type="ValueError")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from flowtrail_collector.domain.dead_letters import DeadLetter
+from flowtrail_collector.dead_letters.model.headers import DeadLetter
 
 STAMP_MS = 1_700_000_000_123
 INT32 = struct.Struct(">i").pack

@@ -17,8 +17,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
-from flowtrail_collector.connection import read_connection
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
 from servers import ManagedProcess, free_port
 from servers._process import wait_for
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.domain.flows import Flows
-from flowtrail_collector.flowfile import parse_flows
-from flowtrail_collector.ingest import Incoming, Ingest
-from flowtrail_collector.ports.store import Advance
-from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.ingest.service import Incoming, Ingest
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.store.sqlite.database import Database
 
 NOW_MS = 2_000_000_000_000
 """What the test's clock says unless it is moved: later than every record."""

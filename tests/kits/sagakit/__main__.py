@@ -7,14 +7,14 @@ import sys
 import threading
 from pathlib import Path
 
-from flowtrail_collector.adapters.kafka_tail import KafkaTail
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.connection import read_connection
-from flowtrail_collector.flowfile import load_flows
-from flowtrail_collector.ingest import Ingest
-from flowtrail_collector.supervisor import Supervisor
-from flowtrail_collector.sweep import Sweeper
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.tail import KafkaTail
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.runtime.supervisor import Supervisor
+from flowtrail_collector.sagas.flow_file import load_flows
+from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.store.sqlite.database import Database
 
 
 def main(servers: str, path: str, flow_file: str, topics: str) -> None:

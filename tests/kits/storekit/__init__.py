@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrail_collector.domain.dead_letters import DeadLetter
-from flowtrail_collector.domain.sagas import Outcome
+from flowtrail_collector.dead_letters.model.headers import DeadLetter
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.ports.store import Advance, DeadLetterRecord, EventRow, Position, SagaKey, SagaRecord
+from flowtrail_collector.ingest.ports import (
+    Advance,
+    DeadLetterRecord,
+    EventRow,
+    Position,
+    SagaKey,
+    SagaRecord,
+)
+from flowtrail_collector.sagas.model.assessment import Outcome
 
 LONG = 2**63 - 1
 EVENT = EventRow(

@@ -7,13 +7,13 @@ import random
 
 import pytest
 
-from flowtrail_collector.adapters.sql import Database
-from flowtrail_collector.adapters.sqlite.trail_reads import SqliteTrailReads
-from flowtrail_collector.domain.dead_letters import DeadLetter
-from flowtrail_collector.domain.flows import Flow, Flows, Step
-from flowtrail_collector.domain.sagas import Outcome
-from flowtrail_collector.ports.store import DeadLetterRecord, SagaRecord
-from flowtrail_collector.ports.views import DeadLetterFilter, SagaFilter
+from flowtrail_collector.dead_letters.model.headers import DeadLetter
+from flowtrail_collector.ingest.ports import DeadLetterRecord, SagaRecord
+from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
+from flowtrail_collector.sagas.views import DeadLetterFilter, SagaFilter
+from flowtrail_collector.store.sql import Database
+from flowtrail_collector.trails.sql import SqliteTrailReads
 from storekit import EVENT
 
 FLOWS = Flows.of(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailSaga
-from flowtrail_collector.ports.views import DeadLetterRow, FlowRow, SagaRow
+from flowtrail_collector.sagas.views import DeadLetterRow, FlowRow, SagaRow
+from flowtrail_collector.trails.assembly import TrailDeadLetter, TrailEvent, TrailSaga
 
 EVENTS = [
     TrailEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", None, 1000, 1000),

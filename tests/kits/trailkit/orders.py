@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flowtrail_collector.domain import spans as names
-from flowtrail_collector.domain.spans import Resource, Span, SpanEvent, SpanKind, SpanStatus
-from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailInputs, TrailSaga, TrailStep
+from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans.model import Resource, Span, SpanEvent, SpanKind, SpanStatus
+from flowtrail_collector.trails.assembly import TrailDeadLetter, TrailEvent, TrailInputs, TrailSaga, TrailStep
 
 START_MS = 1_700_000_000_000
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -17,11 +17,11 @@ from pathlib import Path
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from devbroker import DevBroker
-from flowtrail_collector.adapters.sqlite.spans import SqliteSpans
-from flowtrail_collector.bootstrap import build_collector
-from flowtrail_collector.config import CollectorConfig, KafkaConfig, WebConfig
-from flowtrail_collector.domain import spans as names
-from flowtrail_collector.domain.trails import TrailDeadLetter, TrailEvent, TrailInputs
+from flowtrail_collector.app import build_collector
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig, WebConfig
+from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.trails.assembly import TrailDeadLetter, TrailEvent, TrailInputs
 from trailkit import orders
 from trailkit.web import served
 

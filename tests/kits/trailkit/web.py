@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from starlette.types import ASGIApp
 
-from flowtrail_collector.bootstrap import build_collector
-from flowtrail_collector.config import CollectorConfig
+from flowtrail_collector.app import build_collector
+from flowtrail_collector.settings import CollectorConfig
 from flowtrail_collector.web.server import WebServer, listen, url_of
 
 

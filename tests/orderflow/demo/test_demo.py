@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from flowtrail_collector.flowfile import load_flows, parse_flows
+from flowtrail_collector.sagas.flow_file import load_flows, parse_flows
 from orderflow.runner.system import COLLECTOR_PORT
 from shopkit import wait_for
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.bootstrap import Collector, build_collector
-from flowtrail_collector.config import CollectorConfig, KafkaConfig
+from flowtrail_collector.app import Collector, build_collector
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from tools.docs.collector._markdown import code, table
 
 __all__ = ["Endpoint", "api_section", "assembled", "endpoints"]

@@ -10,11 +10,11 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from flowtrail_collector.adapters.sqlite.database import Database
-from flowtrail_collector.adapters.sqlite.store import SqliteStore
-from flowtrail_collector.domain.lag import GroupReading, PartitionTable, Status, TopicSlice, TopicSums
-from flowtrail_collector.metrics.collector import CollectorMetrics
-from flowtrail_collector.metrics.lag import CycleFigures, LagPage
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
+from flowtrail_collector.lag.model import GroupReading, PartitionTable, Status, TopicSlice, TopicSums
+from flowtrail_collector.runtime.metrics import CollectorMetrics
+from flowtrail_collector.store.sqlite.database import Database
 from tools.docs.collector._api import assembled
 from tools.docs.collector._markdown import code, table
 

@@ -1,1 +1,0 @@
-"""Kafka and databases behind the ports."""

@@ -1,1 +1,0 @@
-"""Adapters to PostgreSQL, and to databases that speak its protocol."""

@@ -1,0 +1,1 @@
+"""What a broker does for the collector: one folder per broker, behind the ports of the slices."""

@@ -1,0 +1,1 @@
+"""Kafka: connection, tail, positions, lag, and moving dead letters."""

@@ -1,0 +1,116 @@
+"""Share and streams groups, which confluent-kafka leaves out of its listing.
+
+librdkafka lists only groups whose protocol type is "consumer". The others are asked for through kafka-python,
+where that is installed (extra `kafka-python`); without it they are not listed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flowtrail_collector.brokers.kafka.connection import KafkaConnection
+from flowtrail_collector.lag.ports import GroupInfo
+
+__all__ = ["OtherGroups"]
+
+logger = logging.getLogger("flowtrail_collector.lag")
+
+_TYPES = ("share", "streams")
+_EVERY_SECONDS = 60.0
+_TIMEOUT_MS = 5_000
+_SETTINGS = {
+    "security.protocol": "security_protocol",
+    "sasl.mechanisms": "sasl_mechanism",
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+    "ssl.ca.location": "ssl_cafile",
+    "ssl.certificate.location": "ssl_certfile",
+    "ssl.key.location": "ssl_keyfile",
+    "ssl.key.password": "ssl_password",
+}
+# What kafka-python has no setting for: a connection without it would be another connection.
+_UNTRANSLATABLE = ("ssl.ca.pem", "ssl.certificate.pem", "ssl.key.pem", "ssl.keystore.location")
+
+
+class OtherGroups:
+    """Lists share and streams groups now and then, in a thread, so that no collection waits for it.
+
+    Args:
+        connection: how the cluster is reached.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, connection: KafkaConnection, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = _translated(connection)
+        self._clock = clock
+        self._thread: threading.Thread | None = None
+        self._asked_at = float("-inf")
+        self._known: list[GroupInfo] = []
+
+    def groups(self) -> Sequence[GroupInfo]:
+        """Those listed last; begins a new listing when a minute has passed."""
+        listing = self._thread is not None and self._thread.is_alive()
+        due = self._clock() - self._asked_at >= _EVERY_SECONDS
+        if due and not listing and self._settings is not None:
+            self._asked_at = self._clock()
+            # A daemon: a cluster that doesn't answer must not hold up the end of the program.
+            self._thread = threading.Thread(target=self._list, name="flowtrail-groups", daemon=True)
+            self._thread.start()
+        return self._known
+
+    def close(self) -> None:
+        """Wait a moment for a listing under way."""
+        if self._thread is not None:
+            self._thread.join(2)
+
+    def _list(self) -> None:
+        if self._settings is None:
+            return
+        try:
+            self._known = _listed(self._settings)
+        except ImportError:
+            self._settings = None
+            logger.info("share and streams groups are not listed: that takes `pip install kafka-python`")
+        except Exception as error:  # noqa: BLE001 - an extra: the cluster's failures are told where lag is read
+            logger.debug("share and streams groups are not listed: %s", error)
+
+
+def _translated(connection: KafkaConnection) -> Mapping[str, Any] | None:
+    settings = connection.settings
+    if any(name in settings for name in _UNTRANSLATABLE) or settings.get("sasl.mechanisms") == "OAUTHBEARER":
+        return None
+    found: dict[str, Any] = {new: settings[old] for old, new in _SETTINGS.items() if old in settings}
+    found["bootstrap_servers"] = [server.strip() for server in connection.bootstrap_servers.split(",")]
+    found["ssl_check_hostname"] = settings.get("ssl.endpoint.identification.algorithm") != "none"
+    if "security_protocol" in found:
+        found["security_protocol"] = found["security_protocol"].upper()
+    return found
+
+
+def _listed(settings: Mapping[str, Any]) -> list[GroupInfo]:
+    from kafka.admin import KafkaAdminClient
+
+    # At DEBUG it logs its settings, the password among them; and each failed connection at ERROR, which is
+    # told where lag is read.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    client = KafkaAdminClient(
+        **settings, client_id="flowtrail-lag-groups", bootstrap_timeout_ms=_TIMEOUT_MS,
+        request_timeout_ms=_TIMEOUT_MS,
+    )  # fmt: skip
+    try:
+        return [
+            GroupInfo(str(group["group_id"]), group["group_type"], _state(group.get("group_state")))
+            for group in client.list_groups()
+            if group.get("group_type") in _TYPES
+        ]
+    finally:
+        client.close()
+
+
+def _state(state: str | None) -> str:
+    known = {"Stable": "stable", "Empty": "empty", "Dead": "dead", "Reconciling": "completing_rebalance"}
+    return known.get(state or "", "unknown")

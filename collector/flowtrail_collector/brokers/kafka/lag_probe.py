@@ -1,0 +1,117 @@
+"""Looks at single records through a confluent-kafka consumer that joins no group and commits nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from flowtrail_collector.brokers.kafka.connection import KafkaConnection
+from flowtrail_collector.brokers.kafka.lag_source import reason_of
+from flowtrail_collector.lag.ports import Failure, FirstRecord
+
+__all__ = ["KafkaRecordProber"]
+
+_BATCH = 500
+
+
+class KafkaRecordProber:
+    """A `RecordProber`.
+
+    Args:
+        connection: how the cluster is reached.
+    """
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
+        self._consumer: Consumer | None = None
+
+    def first_records(
+        self, places: Sequence[tuple[str, int, int]], deadline: float
+    ) -> tuple[Mapping[tuple[str, int, int], FirstRecord], Sequence[Failure]]:
+        """Look at the first record at or after each (topic, partition, offset)."""
+        found: dict[tuple[str, int, int], FirstRecord] = {}
+        failures: dict[str, Failure] = {}
+        # A consumer holds one position per partition: several offsets of one take several rounds.
+        rounds: list[dict[tuple[str, int], int]] = []
+        for topic, partition, offset in places:
+            free = next((turn for turn in rounds if (topic, partition) not in turn), None)
+            if free is None:
+                rounds.append(free := {})
+            free[topic, partition] = offset
+        try:
+            for turn in rounds:
+                self._look(turn, deadline, found, failures)
+        except KafkaException as error:
+            self.close()
+            return found, [Failure("cluster", "probe", reason_of(error))]
+        return found, list(failures.values())
+
+    def close(self) -> None:
+        """Close the consumer."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _look(
+        self,
+        turn: Mapping[tuple[str, int], int],
+        deadline: float,
+        found: dict[tuple[str, int, int], FirstRecord],
+        failures: dict[str, Failure],
+    ) -> None:
+        consumer = self._consumer = self._consumer or self._connect()
+        waiting = dict(turn)
+        consumer.assign([TopicPartition(topic, n, offset) for (topic, n), offset in turn.items()])
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            for message in consumer.consume(_BATCH, timeout=min(left, 0.2)):
+                where = (message.topic() or "", message.partition() or 0)
+                offset = waiting.get(where)
+                if offset is None:
+                    continue
+                record = _record(message, offset, failures)
+                if record is not None:
+                    found[*where, offset] = record
+                del waiting[where]
+        consumer.unassign()
+
+    def _connect(self) -> Consumer:
+        return Consumer(
+            {
+                **self._connection.client_settings(client_id="flowtrail-lag-probe"),
+                # Required by the library; nothing is ever committed or joined under it.
+                "group.id": "flowtrail-lag-probe",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
+                # The broker sends at least one batch whatever the limit: the least that can be asked for.
+                "fetch.message.max.bytes": 1,
+                "queued.max.messages.kbytes": 1024,
+                "log_level": 0,
+            }
+        )
+
+
+def _record(message: Message, offset: int, failures: dict[str, Failure]) -> FirstRecord | None:
+    error = message.error()
+    at = message.offset()
+    if error is None:
+        kind, timestamp_ms = message.timestamp()
+        known = kind != TIMESTAMP_NOT_AVAILABLE and timestamp_ms > 0
+        return FirstRecord(
+            at if at is not None else offset, timestamp_ms / 1000 if known else None, exists=True
+        )
+    if error.code() == KafkaError._PARTITION_EOF:
+        return FirstRecord(max(offset, at or 0), None, exists=False)
+    topic = message.topic() or ""
+    failures[topic] = Failure("topic", topic, f"records can't be looked at: {error.str()}")
+    return None

@@ -1,0 +1,268 @@
+"""Reads single dead letters and publishes their copies, through confluent-kafka."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+    admin,
+)
+
+from flowtrail._record import Record
+from flowtrail_collector.brokers.kafka.connection import KafkaConnection
+from flowtrail_collector.brokers.kafka.lag_source import reason_of
+from flowtrail_collector.dead_letters.model.redrive import Place
+from flowtrail_collector.dead_letters.ports import Ack, Outgoing
+from flowtrail_collector.errors import ServiceUnreachableError
+
+__all__ = ["KafkaRedrive"]
+
+_METADATA_SECONDS = 3.0
+_CREATE_SECONDS = 10.0
+_PUBLISH_SECONDS = 30
+_BATCH = 500
+# Records in between are read and dropped; beyond this many, a new fetch is cheaper.
+_MAX_GAP = 1_000
+_BY_KEY = -1
+_GONE = frozenset({
+    KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART,
+})  # fmt: skip
+_FINAL = frozenset({
+    KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.INVALID_TIMESTAMP, *_GONE,
+})  # fmt: skip
+Partition = tuple[str, int]
+
+
+class KafkaRedrive:
+    """`RedriveKafka` on a real cluster. One thread at a time.
+
+    Args:
+        connection: Which cluster.
+    """
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
+        self._consumer: Consumer | None = None
+        self._producer: Producer | None = None
+        self._admin: Any = None
+        self._seen: dict[str, int] = {}
+
+    def partitions(self, topics: Iterable[str]) -> Mapping[str, int]:
+        """See `RedriveKafka.partitions`."""
+        wanted = set(topics)
+        try:
+            # All of them: asking for one by name would make it where brokers make topics by themselves.
+            metadata = self._admin_client().list_topics(timeout=_METADATA_SECONDS)
+        except KafkaException as error:
+            raise self._unreachable(error) from None
+        return {
+            name: len(topic.partitions)
+            for name, topic in metadata.topics.items()
+            if name in wanted and topic.error is None and topic.partitions
+        }
+
+    def make_topic(self, topic: str, partitions: int) -> None:
+        """See `RedriveKafka.make_topic`. Nothing in it expires."""
+        new: Any = admin.NewTopic  # type: ignore[attr-defined]
+        wanted = new(topic, num_partitions=partitions, config={"retention.ms": "-1"})
+        future = self._admin_client().create_topics([wanted], operation_timeout=_CREATE_SECONDS)[topic]
+        try:
+            future.result(_CREATE_SECONDS + 1)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise ServiceUnreachableError(f"topic {topic} can't be made: {reason_of(error)}") from None
+        except TimeoutError:
+            raise ServiceUnreachableError(f"topic {topic} can't be made: no answer") from None
+
+    def read(self, places: Sequence[Place], timeout_seconds: float) -> Mapping[Place, Record]:
+        """See `RedriveKafka.read`."""
+        found: dict[Place, Record] = {}
+        unknown = {topic for topic, _, _ in places} - self._seen.keys()
+        if unknown:
+            # The client would wait half a minute for a topic that isn't there.
+            self._seen.update(self.partitions(unknown))
+        for turn in _turns([place for place in places if place[1] < self._seen.get(place[0], 0)]):
+            self._read_turn(turn, timeout_seconds, found)
+        return found
+
+    def publish(self, records: Sequence[Outgoing]) -> list[Ack]:
+        """See `RedriveKafka.publish`."""
+        if self._producer is None:
+            self._producer = Producer(self._producer_settings())
+        acks = [Ack(problem="not acknowledged in time")] * len(records)
+        for n, record in enumerate(records):
+            self._send(self._producer, n, record, acks)
+        if self._producer.flush(_PUBLISH_SECONDS + 5):
+            # Whatever is still on its way must not arrive after we have gone on without it.
+            self._producer.purge()
+            self._producer.flush(1)
+            self._producer = None
+        return acks
+
+    def close(self) -> None:
+        """See `RedriveKafka.close`."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+        self._producer = None
+        self._admin = None
+        self._seen = {}
+
+    def _send(self, producer: Producer, n: int, record: Outgoing, acks: list[Ack]) -> None:
+        def settle(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                acks[n] = Ack(message.partition() or 0, message.offset() or 0)
+            else:
+                acks[n] = Ack(problem=error.str(), final=error.code() in _FINAL)
+
+        while True:
+            try:
+                producer.produce(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    partition=_BY_KEY if record.partition is None else record.partition,
+                    on_delivery=settle,
+                )
+            except BufferError:
+                producer.poll(0.1)
+            except KafkaException as error:
+                acks[n] = Ack(problem=reason_of(error), final=error.args[0].code() in _FINAL)
+                return
+            else:
+                producer.poll(0)
+                return
+
+    def _producer_settings(self) -> dict[str, Any]:
+        return {
+            **self._connection.client_settings(client_id="flowtrail-redrive"),
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "delivery.timeout.ms": _PUBLISH_SECONDS * 1000,
+            # As the Java client and kafka-python do it: a key comes back to where it was.
+            "partitioner": "murmur2_random",
+            "log_level": 2,
+        }
+
+    def _read_turn(
+        self, turn: Mapping[Partition, list[int]], timeout_seconds: float, found: dict[Place, Record]
+    ) -> None:
+        if self._consumer is None:
+            self._consumer = Consumer(self._consumer_settings())
+        waiting = {partition: offsets[::-1] for partition, offsets in turn.items()}
+        deadline = time.monotonic() + timeout_seconds
+        problem = "no answer"
+        try:
+            self._consumer.assign([TopicPartition(*place, min(offsets)) for place, offsets in turn.items()])
+            while waiting:
+                messages = self._consumer.consume(_BATCH, 0.2)
+                for message in messages:
+                    problem = _take(message, waiting, found) or problem
+                if messages:
+                    deadline = time.monotonic() + timeout_seconds
+                elif time.monotonic() > deadline:
+                    raise ServiceUnreachableError(f"dead letters can't be read: {problem}")
+            self._consumer.unassign()
+        except KafkaException as error:
+            self.close()
+            raise self._unreachable(error) from None
+        except ServiceUnreachableError:
+            self.close()
+            raise
+
+    def _consumer_settings(self) -> dict[str, Any]:
+        return {
+            **self._connection.consumer_settings(client_id="flowtrail-redrive"),
+            "group.id": "flowtrail-redrive",  # required by the client; never joined, never committed to
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 16_384,
+            "log_level": 2,
+        }
+
+    def _admin_client(self) -> Any:
+        if self._admin is None:
+            settings = self._connection.client_settings(client_id="flowtrail-redrive")
+            self._admin = admin.AdminClient({**settings, "log_level": 2})
+        return self._admin
+
+    def _unreachable(self, error: KafkaException) -> ServiceUnreachableError:
+        return ServiceUnreachableError(
+            f"no Kafka broker answers at {self._connection.bootstrap_servers}: {reason_of(error)}"
+        )
+
+
+def _turns(places: Sequence[Place]) -> list[dict[Partition, list[int]]]:
+    """Runs of offsets that one fetch after another can cover, each partition at most once per turn."""
+    offsets: dict[Partition, list[int]] = defaultdict(list)
+    for topic, partition, offset in sorted(set(places)):
+        offsets[topic, partition].append(offset)
+    turns: list[dict[Partition, list[int]]] = []
+    for place, wanted in offsets.items():
+        runs = [[wanted[0]]]
+        for offset in wanted[1:]:
+            if offset - runs[-1][-1] > _MAX_GAP:
+                runs.append([])
+            runs[-1].append(offset)
+        for n, run in enumerate(runs):
+            if n == len(turns):
+                turns.append({})
+            turns[n][place] = run
+    return turns
+
+
+def _take(message: Message, waiting: dict[Partition, list[int]], found: dict[Place, Record]) -> str | None:
+    """Note what a message says about the places waited for; gives a problem that may pass.
+
+    Args:
+        message: A record, or an error.
+        waiting: Offsets that are still to come, the next one last.
+        found: Where records go.
+    """
+    partition = (message.topic() or "", message.partition() or 0)
+    error, offset = message.error(), message.offset()
+    wanted = waiting.get(partition)
+    if error is not None and error.code() != KafkaError._PARTITION_EOF and error.code() not in _GONE:
+        return error.str()
+    if wanted is None:
+        return None
+    # The client jumps to the beginning when it was sent behind the end: then nothing of it is there.
+    if error is not None or offset is None or offset < wanted[-1] - _MAX_GAP:
+        del waiting[partition]
+        return None
+    while wanted and wanted[-1] <= offset:
+        if wanted.pop() == offset:
+            found[*partition, offset] = _record(message, partition, offset)
+    if not wanted:
+        del waiting[partition]
+    return None
+
+
+def _record(message: Message, partition: Partition, offset: int) -> Record:
+    kind, timestamp_ms = message.timestamp()
+    known = kind != TIMESTAMP_NOT_AVAILABLE and timestamp_ms >= 0
+    headers: Any = message.headers() or ()
+    return Record(
+        *partition,
+        offset,
+        timestamp_ms if known else None,
+        message.key(),
+        message.value(),
+        list(headers),
+    )

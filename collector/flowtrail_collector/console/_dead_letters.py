@@ -1,0 +1,266 @@
+"""The console's dead letter desk: list, look, send back, dismiss; forms and links only, no script needed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from flowtrail_collector.console._render import render
+from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.query import FIELDS, order_of, query_of, selection_of
+from flowtrail_collector.dead_letters.redrive_web import (
+    audit_json,
+    checked,
+    dossier_json,
+    job_json,
+    note_of,
+    place_of,
+    write_json,
+)
+from flowtrail_collector.dead_letters.web import STATES, dead_letter_json, dead_letter_query
+from flowtrail_collector.sagas.views import Views
+from flowtrail_collector.web.json import ApiError
+from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
+
+__all__ = ["DeadLetterPages"]
+
+_PAGE_ROWS = 50
+_MAX_FORM_BYTES = 65_536
+_REFRESH_SECONDS = 1
+_TITLES = {
+    "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
+    "by_target": "Would go to", "refused": "Would stay",
+}  # fmt: skip
+_NO_FORM = "this form is too old, or not from this page: go back, reload it, and send it again"
+Values = Mapping[str, str]
+
+
+class DeadLetterPages:
+    """Pages about dead letters and redrives.
+
+    Args:
+        views: Lists dead letters.
+        desk: Sends them back.
+        forms: Makes and checks the forms' tokens.
+        writable: Somebody can write here; otherwise the forms say why not.
+        problem: Why redrives don't get on at present.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        desk: RedriveDesk,
+        forms: FormTokens,
+        *,
+        writable: bool,
+        problem: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._views = views
+        self._desk = desk
+        self._forms = forms
+        self._writable = writable
+        self._problem = problem
+
+    def routes(self) -> list[BaseRoute]:
+        """The pages, and where their forms go."""
+        asks = {"/dead-letters/redrive": self._ask_redrive, "/dead-letters/dismiss": self._ask_dismiss}
+        acts = {
+            "/dead-letters/redrive": self._redrive,
+            "/dead-letters/dismiss": self._dismiss,
+            "/redrives/{id}/cancel": self._cancel,
+        }
+        pages = {
+            "/dead-letters": self._list,
+            **asks,
+            "/dead-letters/{topic}/{partition}/{offset}": self._one,
+            "/redrives": self._redrives,
+            "/redrives/{id}": self._job,
+        }
+        return [
+            *(Route(path, _answering(page), methods=["GET"]) for path, page in pages.items()),
+            *(Route(path, self._posted(act), methods=["POST"]) for path, act in acts.items()),
+        ]
+
+    def _list(self, request: Request) -> Response:
+        """Dead letters.
+
+        Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
+        """
+        query = dead_letter_query(request)
+        query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
+        rows = [dead_letter_json(row) for row in self._views.list_dead_letters(query)]
+        shown = query.limit - 1
+        values = _filters(request.query_params)
+        return self._page(
+            request,
+            "dead_letters.html",
+            live=True,
+            letters=rows[:shown],
+            values=values,
+            states=STATES,
+            narrowed=urlencode({**values, "state": values.get("state") or "pending"}),
+            can_move=values.get("state", "pending") in ("pending", "quarantined"),
+            previous_page=_turned(values, max(0, query.offset - shown)) if query.offset else None,
+            next_page=_turned(values, query.offset + shown) if len(rows) > shown else None,
+        )
+
+    def _one(self, request: Request) -> Response:
+        """One dead letter."""
+        dossier = self._desk.show(place_of(request))
+        if dossier is None:
+            raise ApiError(404, "No such dead letter is known here.")
+        data = dossier_json(dossier)
+        letter = data["dead_letter"]
+        place = {"topic": letter["topic"], "partition": letter["partition"], "offset": letter["offset"]}
+        narrowed = urlencode({**place, "state": letter["state"]})
+        can_move = letter["state"] in ("pending", "quarantined")
+        return self._page(
+            request, "dead_letter.html", letter=letter, record=data["record"], problem=data["problem"],
+            history=data["history"], narrowed=narrowed, can_move=can_move,
+        )  # fmt: skip
+
+    def _ask_redrive(self, request: Request) -> Response:
+        """What a redrive would do, and the form that starts it.
+
+        Query: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit.
+        """
+        order = order_of(request.query_params, "")
+        counted = self._desk.survey(order)
+        histograms = [(title, _bars(counted[name])) for name, title in _TITLES.items() if counted[name]]
+        return self._page(
+            request,
+            "redrive.html",
+            total=counted["total"],
+            histograms=histograms,
+            selection=query_of(order.selection),
+            everything=order.selection.is_everything,
+            order=order,
+        )
+
+    def _ask_dismiss(self, request: Request) -> Response:
+        """How many would be dismissed, and the form that does it.
+
+        Query: topic, partition, offset, source, group, error, id, flow, since, until, state.
+        """
+        selection = selection_of(request.query_params)
+        return self._page(
+            request,
+            "dismiss.html",
+            total=self._desk.count(selection),
+            selection=query_of(selection),
+            everything=selection.is_everything,
+        )
+
+    def _redrive(self, request: Request, values: Values) -> Response:
+        """Starts a redrive.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
+        """
+        order = order_of(values, actor_of(request, "the console"))
+        _check_everything(order.selection.is_everything, values)
+        job = self._desk.start(order, remote_of(request))
+        return RedirectResponse(f"/redrives/{job.id}", 303)
+
+    def _dismiss(self, request: Request, values: Values) -> Response:
+        """Dismisses.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, form_token.
+        """
+        selection = selection_of(values)
+        _check_everything(selection.is_everything, values)
+        self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
+        return RedirectResponse("/dead-letters?state=dismissed", 303)
+
+    def _cancel(self, request: Request, values: Values) -> Response:
+        """Ends a redrive after the batch under way.
+
+        Body: form_token.
+        """
+        job_id = request.path_params["id"][:64]
+        if self._desk.cancel(job_id, actor_of(request, "the console"), remote_of(request)) is None:
+            raise ApiError(404, "No such redrive.")
+        return RedirectResponse(f"/redrives/{job_id}", 303)
+
+    def _redrives(self, request: Request) -> Response:
+        """Redrives and the audit of writes."""
+        jobs = [job_json(job, self._problem()) for job in self._desk.jobs(_PAGE_ROWS)]
+        writes = [write_json(line) for line in self._desk.writes(_PAGE_ROWS)]
+        return self._page(request, "redrives.html", jobs=jobs, writes=writes)
+
+    def _job(self, request: Request) -> Response:
+        """How far a redrive is."""
+        job = self._desk.job(request.path_params["id"][:64])
+        if job is None:
+            raise ApiError(404, "No such redrive.")
+        moved = [audit_json(line) for line in self._desk.audit(_PAGE_ROWS, job.id)]
+        response = self._page(request, "redrive_job.html", job=job_json(job, self._problem()), moved=moved)
+        if job.state.value == "running":
+            response.headers["refresh"] = str(_REFRESH_SECONDS)
+        return response
+
+    def _page(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+        cookie, token = self._forms.issue(request)
+        values = {"live": False, "wanted": "", "writable": self._writable, "form_token": token, **values}
+        response = HTMLResponse(render(template, path=request.url.path, **values))
+        if self._writable:
+            self._forms.keep(request, response, cookie)
+        return response
+
+    def _posted(self, act: Callable[[Request, Values], Response]) -> Callable[[Request], Awaitable[Response]]:
+        @wraps(act)
+        async def endpoint(request: Request) -> Response:
+            values = await _form(request)
+            if not self._forms.is_valid(request, values.get("form_token")):
+                raise ApiError(403, _NO_FORM)
+            return await run_in_threadpool(checked, lambda: act(request, values))
+
+        return endpoint
+
+
+def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    @wraps(page)
+    def answered(request: Request) -> Response:
+        return checked(lambda: page(request))
+
+    return answered
+
+
+async def _form(request: Request) -> dict[str, str]:
+    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise ApiError(415, "this takes a form")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            raise ApiError(413, "the form is too large")
+    try:
+        return dict(parse_qsl(body.decode(), max_num_fields=50))
+    except (ValueError, UnicodeDecodeError):
+        raise ApiError(400, "that isn't a form of this page") from None
+
+
+def _check_everything(everything: bool, values: Values) -> None:
+    if everything and not values.get("all"):
+        raise ApiError(400, "That would be every dead letter: confirm it in the form, or narrow it.")
+
+
+def _filters(values: Values) -> dict[str, str]:
+    """The filters of a list; `offset` is where its page begins."""
+    return {name: values[name] for name in FIELDS if name not in ("offset", "partition") and values.get(name)}
+
+
+def _turned(values: Values, offset: int) -> str:
+    return "?" + urlencode({**values, "offset": offset})
+
+
+def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    most = max(row["count"] for row in rows)
+    return [{**row, "most": most} for row in rows]

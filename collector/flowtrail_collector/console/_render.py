@@ -1,0 +1,98 @@
+"""Templates: everything is escaped unless it is ours."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from flowtrail._version import __version__
+from flowtrail_collector.console._trail_rows import AXIS_UNITS, breaks, missing_rows, ticks, trail_rows
+from flowtrail_collector.trails.axis import trail_scale
+from flowtrail_collector.wording import age, format_seconds
+
+STATIC_FILES = {
+    "console.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "live.js": "text/javascript; charset=utf-8",
+}
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("flowtrail_collector.console"),
+        # Not by file name: whatever is added later is escaped too.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_visible,
+        # Else each use of each template asks the file system, and gives up the interpreter's lock for it.
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
+    environment.filters["age"] = age
+    environment.filters["clock"] = _clock
+    environment.globals["version"] = __version__
+    return environment
+
+
+def load_templates() -> None:
+    """Compile all templates, so that nobody's first page waits for it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
+def render(template: str, **values: Any) -> str:
+    """One page as HTML."""
+    return _environment().get_template(template).render(**values)
+
+
+def trail_values(trail: dict[str, Any]) -> dict[str, Any]:
+    """What the trail templates draw."""
+    scale = trail_scale(trail)
+    return {
+        "trail": trail,
+        "rows": trail_rows(trail),
+        "missing_rows": missing_rows(trail),
+        "ticks": ticks(scale),
+        "breaks": breaks(scale),
+        "axis_units": AXIS_UNITS,
+    }
+
+
+def trail_document(trail: dict[str, Any], wanted: str) -> str:
+    """A trail as one self-contained HTML document, to attach to a ticket.
+
+    Args:
+        trail: As the API answers it.
+        wanted: The id it was asked for by.
+    """
+    return render("document.html", wanted=wanted, css=static_text("console.css"), **trail_values(trail))
+
+
+@cache
+def static_text(name: str) -> str:
+    """A static file's content; `name` is one of `STATIC_FILES`."""
+    return (files("flowtrail_collector.console") / "static" / name).read_text(encoding="utf-8")
+
+
+def _visible(value: Any) -> Any:
+    """Control characters from outside become visible; what the templates themselves mark as HTML stays."""
+    if type(value) is not str or value.isprintable():
+        return value
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in value
+    )
+
+
+def _clock(text: str | None) -> str:
+    if not text:
+        return ""
+    moment = datetime.fromisoformat(text)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"

@@ -1,0 +1,152 @@
+"""A trail's rows with their bars, from the API's JSON to what the template draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flowtrail_collector.trails.axis import Wait, trail_scale, waits
+from flowtrail_collector.trails.time_scale import TimeScale
+from flowtrail_collector.wording import format_seconds
+
+# Bars are drawn in this many units across, whatever the width on the screen.
+AXIS_UNITS = 1000
+_LEAST_UNITS = 4
+_COLOURS = 8
+_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# Two labels closer than this would run into each other.
+_LEAST_BETWEEN_LABELS = 180
+# What an entry in JSON may lack, so that the template can ask for it.
+_OPTIONAL: dict[str, Any] = dict.fromkeys(
+    ("error", "attempt", "duplicate", "state", "topic", "partition", "offset", "group", "span_id")
+)
+
+SYMBOLS = {
+    "command": ("▶", "request"),
+    "publish": ("●", "published"),
+    "compensation": ("↺", "compensation published"),
+    "notification": ("◇", "notification published"),
+    "process": ("■", "processed"),
+    "retry": ("↻", "retried"),
+    "dead_letter": ("✖", "dead letter"),
+    "redrive": ("↷", "redriven"),
+    "operation": ("·", "operation"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a bar, in axis units."""
+
+    x: float
+    width: float
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry, with the queue wait before it."""
+
+    entry: dict[str, Any]
+    queue_seconds: float | None
+    segments: tuple[Segment, ...]
+    colour: int
+    symbol: str
+    meaning: str
+    new_service: bool
+
+
+def trail_rows(trail: dict[str, Any]) -> list[Row]:
+    """All rows of a trail, in its order; queue waits belong to the row of whoever was waited for."""
+    queues = {entry["id"]: entry for entry in trail["entries"] if entry["kind"] == "queue"}
+    colours = {name: index % _COLOURS for index, name in enumerate(trail["services"])}
+    scale = trail_scale(trail)
+    rows = []
+    service = None
+    for entry in trail["entries"]:
+        if entry["kind"] == "queue":
+            continue
+        queue = queues.get(entry["parent"] or "")
+        symbol, meaning = SYMBOLS.get(entry["kind"], ("?", entry["kind"]))
+        rows.append(
+            Row(
+                entry=_OPTIONAL | entry,
+                queue_seconds=queue["duration_seconds"] if queue else None,
+                segments=_segments(entry, queue, scale),
+                colour=colours.get(entry["service"], 0),
+                symbol=symbol,
+                meaning=meaning,
+                new_service=entry["service"] != service,
+            )
+        )
+        service = entry["service"]
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRow:
+    """What hasn't happened yet, with its bar: (x, width, `waited`, `overdue` or `ahead`) in axis units."""
+
+    wait: Wait
+    segments: tuple[tuple[float, float, str], ...]
+    waited_seconds: float | None
+
+
+def missing_rows(trail: dict[str, Any]) -> list[MissingRow]:
+    """Rows for missing steps, and then for those whose turn hasn't come."""
+    scale = trail_scale(trail)
+    return [_missing_row(wait, scale) for wait in waits(trail)]
+
+
+def _missing_row(wait: Wait, scale: TimeScale) -> MissingRow:
+    segments = []
+    for piece in wait.pieces():
+        start = min(_units(piece.start, scale), AXIS_UNITS - _LEAST_UNITS)
+        width = max(_LEAST_UNITS, _units(piece.end, scale) - start)
+        segments.append((round(start, 2), round(width, 2), piece.kind))
+    waited = None if wait.start is None or wait.until is None else wait.until - wait.start
+    return MissingRow(wait, tuple(segments), waited)
+
+
+def ticks(scale: TimeScale) -> list[tuple[float, str]]:
+    """Positions in axis units with their time; even, or where it goes on after a gap."""
+    if scale.gaps:
+        moments = sorted({*(start for start, _ in scale.stretches()), scale.total_seconds})
+    else:
+        moments = [part * scale.total_seconds for part in _TICKS]
+    labels: list[str] = []
+    for number, moment in enumerate(moments):
+        label = format_seconds(moment)
+        # After a long gap two moments may read the same: then how much later the second is.
+        same = number > 0 and label == format_seconds(moments[number - 1])
+        labels.append(f"+{format_seconds(moment - moments[number - 1])}" if same else label)
+    places = [round(_units(moment, scale), 2) for moment in moments]
+    for number in range(len(places) - 2, 0, -1):
+        following = next(at for at in range(number + 1, len(places)) if labels[at])
+        if min(places[number], places[following] - places[number]) < _LEAST_BETWEEN_LABELS:
+            labels[number] = ""
+    return list(zip(places, labels, strict=True))
+
+
+def breaks(scale: TimeScale) -> list[tuple[float, float]]:
+    """Squashed stretches in axis units, as (start, width)."""
+    ends = [(_units(start, scale), _units(end, scale)) for start, end in scale.gaps]
+    return [(round(start, 2), round(end - start, 2)) for start, end in ends]
+
+
+def _segments(entry: dict[str, Any], queue: dict[str, Any] | None, scale: TimeScale) -> tuple[Segment, ...]:
+    start = _units(entry["offset_seconds"], scale)
+    end = _units(entry["offset_seconds"] + entry["duration_seconds"], scale)
+    width = max(_LEAST_UNITS, end - start)
+    # What is a moment at the very end is still drawn within the axis.
+    start = min(start, AXIS_UNITS - width)
+    segments = [Segment(round(start, 2), round(width, 2), waiting=False)]
+    if queue is not None:
+        waiting = _units(queue["offset_seconds"], scale)
+        if waiting < start:
+            segments.insert(0, Segment(round(waiting, 2), round(start - waiting, 2), waiting=True))
+    return tuple(segments)
+
+
+def _units(seconds: float, scale: TimeScale) -> float:
+    return scale.place(seconds) * AXIS_UNITS

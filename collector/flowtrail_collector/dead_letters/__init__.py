@@ -1,0 +1,1 @@
+"""What was given up: reading, listing, dismissing and redriving dead letters."""

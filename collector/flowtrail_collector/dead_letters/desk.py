@@ -1,0 +1,199 @@
+"""What people ask of the dead letter desk: look, count, send back, dismiss."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowtrail._record import Record
+from flowtrail_collector.dead_letters.model.redrive import PENDING, Letter, Place, Selection, is_topic_name
+from flowtrail_collector.dead_letters.model.survey import survey
+from flowtrail_collector.dead_letters.ports import (
+    AuditLine,
+    Job,
+    JobState,
+    Order,
+    RedriveKafka,
+    RedriveStore,
+    WriteLine,
+)
+from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
+
+__all__ = ["Dossier", "RedriveDesk"]
+
+audit_logger = logging.getLogger("flowtrail_collector.audit")
+
+_READ_SECONDS = 5.0
+_MAX_HISTORY = 100
+_MAX_REPLAY_LIMIT = 1_000
+_MAX_RATE = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything about one dead letter.
+
+    Attributes:
+        letter: What is stored of it.
+        record: The record as it stands in Kafka, None if it can't be read.
+        problem: Why not.
+        history: What was done with it, the newest first.
+    """
+
+    letter: Letter
+    record: Record | None
+    problem: str | None
+    history: Sequence[AuditLine]
+
+
+class RedriveDesk:
+    """Use cases over the store and Kafka; any thread.
+
+    Args:
+        store: Where dead letters, jobs and audit are.
+        kafka: For the desk alone: the redriver has its own.
+        on_job: Called when there is a new job.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: RedriveStore,
+        kafka: RedriveKafka,
+        *,
+        on_job: Callable[[], None] = lambda: None,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._kafka = kafka
+        self._kafka_lock = threading.Lock()
+        self._on_job = on_job
+        self._time_seconds = time_seconds
+
+    def show(self, place: Place) -> Dossier | None:
+        """One dead letter with its record; None if it isn't known."""
+        letter = self._store.letter(place)
+        if letter is None:
+            return None
+        record, problem = None, None
+        try:
+            with self._kafka_lock:
+                record = self._kafka.read([place], _READ_SECONDS).get(place)
+        except ServiceUnreachableError as error:
+            problem = str(error)
+        if record is None and problem is None:
+            problem = "the record is no longer in the dead letter topic"
+        if record is not None and record.timestamp_ms != letter.timestamp_ms:
+            record, problem = None, "another record stands there now: the topic was made anew"
+        return Dossier(letter, record, problem, self._store.audit(_MAX_HISTORY, place=place))
+
+    def find(self, wanted: str, limit: int = 20) -> list[Letter]:
+        """The dead letters of an event, a flow or an aggregate by its id, the newest first."""
+        return self._store.find(wanted, limit)
+
+    def survey(self, order: Order) -> dict[str, Any]:
+        """What a redrive would do, see `domain.redrive_survey.survey`.
+
+        Raises:
+            ConfigurationError: It makes no sense.
+            ServiceUnreachableError: No broker answers.
+        """
+        _check(order)
+        groups = self._store.groups(order.selection, self._now_ms())
+        wanted = {group.source_topic for group in groups if group.source_topic is not None}
+        with self._kafka_lock:
+            known = self._kafka.partitions(wanted if order.to is None else {order.to})
+        return survey(
+            groups,
+            to=order.to,
+            replay_limit=order.replay_limit,
+            known=known,
+            state=order.selection.state or PENDING,
+        )
+
+    def start(self, order: Order, remote: str = "") -> Job:
+        """Begin a redrive.
+
+        Raises:
+            ConfigurationError: It makes no sense.
+        """
+        _check(order)
+        job = self._store.add_job(order, self._now_ms())
+        self._note(order.actor, remote, "redrive", f"{job.id}: {job.total} of {described(order)}")
+        self._on_job()
+        return job
+
+    def cancel(self, job_id: str, actor: str, remote: str = "") -> Job | None:
+        """End a redrive before its time; None if there is no such job."""
+        job = self._store.job(job_id)
+        if job is None:
+            return None
+        self._note(actor, remote, "cancel", job_id)
+        return self._store.end_job(job_id, JobState.CANCELLED, self._now_ms())
+
+    def dismiss(self, selection: Selection, actor: str, note: str, remote: str = "") -> int:
+        """Mark dead letters as dealt with; gives their number."""
+        dismissed = self._store.dismiss(selection, actor, note, self._now_ms())
+        wanted = described(Order(selection))
+        self._note(actor, remote, "dismiss", f"{dismissed} of {wanted}: {note}")
+        return dismissed
+
+    def count(self, selection: Selection) -> int:
+        """How many dead letters a selection names."""
+        return sum(group.letters for group in self._store.groups(selection, self._now_ms()))
+
+    def job(self, job_id: str) -> Job | None:
+        """One redrive."""
+        return self._store.job(job_id)
+
+    def jobs(self, limit: int) -> list[Job]:
+        """Redrives, the newest first."""
+        return self._store.jobs(limit)
+
+    def audit(self, limit: int, job_id: str | None = None) -> list[AuditLine]:
+        """What was done with dead letters, the newest first."""
+        return self._store.audit(limit, job=job_id)
+
+    def writes(self, limit: int) -> list[WriteLine]:
+        """Who asked for what, the newest first."""
+        return self._store.writes(limit)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._kafka_lock:
+            self._kafka.close()
+
+    def _note(self, actor: str, remote: str, action: str, detail: str) -> None:
+        audit_logger.info("%s by %s from %s: %s", action, actor, remote, detail)
+        self._store.note_write(WriteLine(self._now_ms(), actor, remote, action, detail))
+
+    def _now_ms(self) -> int:
+        return int(self._time_seconds() * 1000)
+
+
+def described(order: Order) -> str:
+    """What was asked for, in one line."""
+    selection = order.selection
+    wanted = {
+        "topic": selection.topic, "partition": selection.partition, "offset": selection.offset,
+        "source": selection.source_topic, "group": selection.group, "error": selection.error_type,
+        "id": selection.id, "flow": selection.flow, "since_ms": selection.since_ms,
+        "until_ms": selection.until_ms, "to": order.to, "rate": order.rate or None,
+    }  # fmt: skip
+    parts = [f"{name}={value}" for name, value in wanted.items() if value is not None]
+    return " ".join([selection.state or "any", *parts])
+
+
+def _check(order: Order) -> None:
+    if order.to is not None and not is_topic_name(order.to):
+        raise ConfigurationError(f"{order.to!r} is no name of a topic that could be written to")
+    if not 0 <= order.replay_limit <= _MAX_REPLAY_LIMIT:
+        raise ConfigurationError(f"the replay limit is between 0 and {_MAX_REPLAY_LIMIT}")
+    if not 0 <= order.rate <= _MAX_RATE:
+        raise ConfigurationError("the rate is in dead letters a second, 0 for no limit")
+    if order.selection.state not in ("pending", "quarantined"):
+        raise ConfigurationError("only what is pending or quarantined can be sent back")

@@ -1,0 +1,260 @@
+"""What redriving needs of the store and of Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from flowtrail._record import Header, Record
+from flowtrail_collector.dead_letters.model.redrive import Action, Letter, Place, Selection
+from flowtrail_collector.dead_letters.model.survey import Group
+
+DEFAULT_REPLAY_LIMIT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody asked for.
+
+    Attributes:
+        selection: Which of the pending dead letters.
+        to: A topic to send them to instead of their own, or None.
+        rate: At most so many a second; 0 for no limit.
+        replay_limit: What has been sent back so often goes to quarantine.
+        actor: Who asked, for the audit.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    to: str | None = None
+    rate: float = 0.0
+    replay_limit: int = DEFAULT_REPLAY_LIMIT
+    actor: str = ""
+
+
+class JobState(StrEnum):
+    """How a redrive job stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A redrive as the store knows it. Times are milliseconds since the epoch.
+
+    Attributes:
+        id: Its name.
+        order: What was asked for.
+        state: How it stands.
+        total: Dead letters that matched when it was asked for.
+        redriven: Sent back to a topic.
+        quarantined: Sent to a quarantine topic.
+        refused: Left where they are.
+        created_ms: When it was asked for.
+        updated_ms: When it last got on.
+        ended_ms: When it ended, None while it runs.
+        cursor: The last place dealt with, None at the beginning.
+        refusals: Of the refused, how many for which reason.
+        bounds: The last place of each partition that belongs to it, so that what fails again meanwhile isn't
+            sent round in circles.
+        revision: How often it got on; whoever moves it on says from which.
+    """
+
+    @property
+    def left(self) -> int:
+        """How many are still to be dealt with, as far as that is known."""
+        return max(0, self.total - self.redriven - self.quarantined - self.refused)
+
+    id: str
+    order: Order
+    state: JobState
+    total: int
+    redriven: int
+    quarantined: int
+    refused: int
+    created_ms: int
+    updated_ms: int
+    ended_ms: int | None = None
+    cursor: Place | None = None
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    bounds: Sequence[Place] = ()
+    revision: int = 0
+
+
+class Moved(NamedTuple):
+    """A dead letter whose copy the broker has acknowledged at `target_offset`."""
+
+    letter: Letter
+    action: Action
+    target_topic: str
+    target_partition: int
+    target_offset: int
+    replays: int
+
+
+class AuditLine(NamedTuple):
+    """One line of the audit: what was done with which dead letter, when and for whom."""
+
+    at_ms: int
+    job: str | None
+    actor: str
+    action: str
+    topic: str
+    partition: int
+    offset: int
+    event_id: str | None
+    target_topic: str | None
+    target_partition: int | None
+    target_offset: int | None
+    replays: int | None
+    note: str
+
+
+class WriteLine(NamedTuple):
+    """One line of the audit of writes: who asked for what, and what came of it."""
+
+    at_ms: int
+    actor: str
+    remote: str
+    action: str
+    detail: str
+
+
+class RedriveStore(Protocol):
+    """Dead letters, jobs and audit in the store."""
+
+    def groups(self, selection: Selection, now_ms: int) -> list[Group]:
+        """The pending dead letters of a selection, counted by what is alike."""
+        ...
+
+    def letter(self, place: Place) -> Letter | None:
+        """One dead letter."""
+        ...
+
+    def find(self, wanted: str, limit: int) -> list[Letter]:
+        """The dead letters of an event, a flow or an aggregate by its id, the newest first."""
+        ...
+
+    def add_job(self, order: Order, now_ms: int) -> Job:
+        """Begin a job over the pending dead letters that match now, and none that come later."""
+        ...
+
+    def job(self, job_id: str) -> Job | None:
+        """One job."""
+        ...
+
+    def jobs(self, limit: int) -> list[Job]:
+        """Jobs, the newest first."""
+        ...
+
+    def next_job(self) -> Job | None:
+        """The oldest job that isn't over."""
+        ...
+
+    def next_letters(self, job: Job, limit: int) -> list[Letter]:
+        """What comes after the job's cursor, in the order of the dead letter topics."""
+        ...
+
+    def settle(
+        self,
+        job: Job,
+        moved: Sequence[Moved],
+        refusals: Mapping[str, int],
+        cursor: Place | None,
+        now_ms: int,
+    ) -> Job:
+        """Write down, in one transaction, what became of a batch: states, audit, counters, progress.
+
+        Raises:
+            FencedError: Somebody else has moved the job on; nothing was written.
+        """
+        ...
+
+    def end_job(self, job_id: str, state: JobState, now_ms: int) -> Job | None:
+        """End a job that runs; one that is over stays as it is."""
+        ...
+
+    def dismiss(self, selection: Selection, actor: str, note: str, now_ms: int) -> int:
+        """Mark dead letters as dealt with; gives their number."""
+        ...
+
+    def note_write(self, line: WriteLine) -> None:
+        """Add a line to the audit of writes."""
+        ...
+
+    def writes(self, limit: int) -> list[WriteLine]:
+        """Lines of the audit of writes, the newest first."""
+        ...
+
+    def audit(self, limit: int, *, job: str | None = None, place: Place | None = None) -> list[AuditLine]:
+        """Lines of the audit, the newest first."""
+        ...
+
+    def redriven_counts(self) -> Mapping[tuple[str, str, str, str], int]:
+        """Dead letters dealt with by (topic, source topic, group, action)."""
+        ...
+
+
+class Outgoing(NamedTuple):
+    """A record to publish; `partition` None leaves it to the key."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+
+class Ack(NamedTuple):
+    """What became of an `Outgoing`: written at `offset`, or why not.
+
+    `final` means that trying again is of no use.
+    """
+
+    partition: int = -1
+    offset: int = -1
+    problem: str | None = None
+    final: bool = False
+
+
+class RedriveKafka(Protocol):
+    """Reads single records and publishes copies."""
+
+    def partitions(self, topics: Iterable[str]) -> Mapping[str, int]:
+        """The number of partitions of those topics that exist.
+
+        Raises:
+            ServiceUnreachableError: No broker answers.
+        """
+        ...
+
+    def make_topic(self, topic: str, partitions: int) -> None:
+        """Make a topic if it isn't there.
+
+        Raises:
+            ServiceUnreachableError: It can't be made; says why.
+        """
+        ...
+
+    def read(self, places: Sequence[Place], timeout_seconds: float) -> Mapping[Place, Record]:
+        """The records at these places, without those that are gone.
+
+        Args:
+            places: Where.
+            timeout_seconds: How long nothing may come before it counts as unreachable.
+
+        Raises:
+            ServiceUnreachableError: No broker answers.
+        """
+        ...
+
+    def publish(self, records: Sequence[Outgoing]) -> list[Ack]:
+        """Publish and wait: one `Ack` for each record."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connections; they come back with the next call."""
+        ...

@@ -1,0 +1,133 @@
+"""Which dead letters somebody asks for: the same names in queries, JSON bodies, forms and on the command line."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from flowtrail_collector.dead_letters.model.redrive import PENDING, Selection
+from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, Order
+from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.settings import parse_duration
+from flowtrail_collector.trails.json import iso_time_ms
+from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError
+
+__all__ = ["FIELDS", "order_of", "query_of", "selection_of"]
+
+FIELDS = (
+    "topic", "partition", "offset", "source", "group", "error", "id", "flow", "since", "until", "state",
+)  # fmt: skip
+_MAX_INT = 2**63 - 1
+Values = Mapping[str, Any]
+
+
+def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
+    """The selection that these values make.
+
+    Args:
+        values: Texts, or JSON values; empty ones count as absent. `since` and `until` are RFC 3339, or so
+            long ago (`2h`).
+        state: Where none is named.
+
+    Raises:
+        ApiError: 400, one of them makes no sense.
+    """
+    return Selection(
+        topic=_text(values, "topic"),
+        partition=_whole(values, "partition"),
+        offset=_whole(values, "offset"),
+        source_topic=_text(values, "source"),
+        group=_text(values, "group"),
+        error_type=_text(values, "error"),
+        id=_text(values, "id"),
+        flow=_text(values, "flow"),
+        since_ms=_moment_ms(values, "since"),
+        until_ms=_moment_ms(values, "until"),
+        state=_text(values, "state") or state,
+    )
+
+
+def order_of(values: Values, actor: str) -> Order:
+    """The redrive that these values ask for.
+
+    Raises:
+        ApiError: 400, one of them makes no sense.
+    """
+    limit = _whole(values, "replay_limit")
+    return Order(
+        selection_of(values),
+        to=_text(values, "to"),
+        rate=_number(values, "rate"),
+        replay_limit=DEFAULT_REPLAY_LIMIT if limit is None else limit,
+        actor=actor,
+    )
+
+
+def query_of(selection: Selection) -> dict[str, str]:
+    """A selection as the values it is made of."""
+    values = {
+        "topic": selection.topic, "partition": selection.partition, "offset": selection.offset,
+        "source": selection.source_topic, "group": selection.group, "error": selection.error_type,
+        "id": selection.id, "flow": selection.flow, "since": iso_time_ms(selection.since_ms),
+        "until": iso_time_ms(selection.until_ms), "state": selection.state,
+    }  # fmt: skip
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _text(values: Values, name: str) -> str | None:
+    value = values.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ApiError(400, f"{name} takes a text")
+    if len(value) > MAX_ID_LENGTH:
+        raise ApiError(400, f"{name} is too long")
+    if "\0" in value:
+        raise ApiError(400, f"{name} can't contain that")
+    return value
+
+
+def _whole(values: Values, name: str) -> int | None:
+    value = values.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 18:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INT:
+        raise ApiError(400, f"{name} takes a whole number, 0 or more")
+    return value
+
+
+def _number(values: Values, name: str) -> float:
+    value = values.get(name)
+    if value is None or value == "":
+        return 0.0
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise ApiError(400, f"{name} takes a number, 0 or more")
+    return number
+
+
+def _moment_ms(values: Values, name: str, now: Callable[[], float] = time.time) -> int | None:
+    text = _text(values, name)
+    if text is None:
+        return None
+    try:
+        return max(0, int((now() - parse_duration(text)) * 1000))
+    except (ConfigurationError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ApiError(400, f"{name} needs its offset from UTC, such as 2026-01-31T12:00:00Z")
+        return max(0, int(moment.timestamp() * 1000))
+    except (ValueError, OverflowError):
+        raise ApiError(
+            400, f"{name} takes a moment such as 2026-01-31T12:00:00Z, or so long ago: 2h"
+        ) from None

@@ -1,0 +1,255 @@
+"""Moves the dead letters of running jobs, batch by batch.
+
+A batch is read again from Kafka, published, and only when the brokers have acknowledged the copies is it written
+down that they were moved. Killed in between, the batch is published once more: every dead letter arrives at
+least once, and of each kill at most one batch arrives twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flowtrail._record import Record
+from flowtrail_collector.dead_letters.model.redrive import (
+    Action,
+    Letter,
+    Place,
+    Refusal,
+    Route,
+    original_place,
+    quarantined_headers,
+    replays_of,
+    returned_headers,
+    route,
+)
+from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, Outgoing, RedriveKafka, RedriveStore
+from flowtrail_collector.errors import FencedError, ServiceUnreachableError
+
+__all__ = ["BATCH", "Redriver"]
+
+logger = logging.getLogger("flowtrail_collector")
+audit_logger = logging.getLogger("flowtrail_collector.audit")
+
+BATCH = 500
+"""At most so many dead letters are on their way at a time; as many may arrive twice when it is killed."""
+
+_IDLE_SECONDS = 1.0
+_READ_SECONDS = 15.0
+Fate = Route | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A dead letter with its copy."""
+
+    letter: Letter
+    route: Route
+    outgoing: Outgoing
+
+
+class Redriver:
+    """A `Part` that does the jobs one after another, the oldest first.
+
+    Args:
+        store: Where jobs and dead letters are.
+        kafka: Where records are read and published.
+        batch: How many dead letters are on their way at a time.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    name = "redrive"
+
+    def __init__(
+        self,
+        store: RedriveStore,
+        kafka: RedriveKafka,
+        *,
+        batch: int = BATCH,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._kafka = kafka
+        self._batch = batch
+        self._time_seconds = time_seconds
+        self._wake = threading.Event()
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why a job doesn't get on, None when all is well."""
+        return self._problem
+
+    def wake(self) -> None:
+        """There is a job."""
+        self._wake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Do jobs until told to stop."""
+        try:
+            while not stop.is_set():
+                job = self._store.next_job()
+                if job is None:
+                    self._problem = None
+                    self._wake.wait(_IDLE_SECONDS)
+                    self._wake.clear()
+                else:
+                    self._do(job, stop)
+        except ServiceUnreachableError as error:
+            self._problem = str(error)
+            raise
+        except FencedError as error:
+            logger.info("%s", error)  # another worker does it
+        finally:
+            self._kafka.close()
+
+    def _do(self, job: Job, stop: threading.Event) -> None:
+        topics = _Topics(self._kafka)
+        while not stop.is_set():
+            began = time.monotonic()
+            rate = job.order.rate
+            letters = self._store.next_letters(job, max(1, min(self._batch, int(rate) or self._batch)))
+            if not letters:
+                self._store.end_job(job.id, JobState.DONE, self._now_ms())
+                logger.info(
+                    "redrive %s: %d redriven, %d quarantined, %d refused",
+                    job.id, job.redriven, job.quarantined, job.refused,
+                )  # fmt: skip
+                return
+            before = job.redriven + job.quarantined
+            job = self._move(job, letters, topics)
+            self._problem = None
+            now = self._store.job(job.id)
+            if now is None or now.state is not JobState.RUNNING:
+                return
+            moved = job.redriven + job.quarantined - before
+            if rate > 0:
+                stop.wait(max(0.0, moved / rate - (time.monotonic() - began)))
+
+    def _move(self, job: Job, letters: Sequence[Letter], topics: _Topics) -> Job:
+        """Publish one batch and write down what became of it."""
+        refused: dict[Place, Refusal] = {}
+        sending = self._prepare(job, letters, topics, refused)
+        acks = self._kafka.publish([item.outgoing for item in sending]) if sending else []
+        moved: list[Moved] = []
+        failed: dict[Place, str] = {}
+        for item, ack in zip(sending, acks, strict=True):
+            if ack.problem is None:
+                way = item.route
+                moved.append(
+                    Moved(item.letter, way.action, way.topic, ack.partition, ack.offset, way.replays)
+                )
+            elif ack.final:
+                refused[item.letter.place] = Refusal.NOT_TAKEN
+            else:
+                failed[item.letter.place] = ack.problem
+        cursor, over = _past(job.cursor, letters, failed)
+        refusals = Counter(reason.value for place, reason in refused.items() if place in over)
+        job = self._store.settle(job, moved, refusals, cursor, self._now_ms())
+        _log(job, moved)
+        if failed:
+            raise ServiceUnreachableError(f"redrive {job.id}: {next(iter(failed.values()))}")
+        return job
+
+    def _prepare(
+        self, job: Job, letters: Sequence[Letter], topics: _Topics, refused: dict[Place, Refusal]
+    ) -> list[_Sending]:
+        topics.look_at(job, letters)
+        sending: list[_Sending] = []
+        records = self._read(letters)
+        for letter in letters:
+            record = records.get(letter.place)
+            fate = self._fate(job, letter, record, topics.known)
+            if isinstance(fate, Refusal) or record is None:
+                refused[letter.place] = fate if isinstance(fate, Refusal) else Refusal.GONE
+                continue
+            if fate.action is Action.QUARANTINED:
+                topics.ensure(fate.topic)
+            sending.append(_Sending(letter, fate, _copy(letter, record, fate, topics.known)))
+        return sending
+
+    def _read(self, letters: Sequence[Letter]) -> dict[Place, Record]:
+        """The records by the dead letters' places; of share groups the originals, where there are any."""
+        originals = {letter.place: place for letter in letters if (place := original_place(letter))}
+        places = [*(letter.place for letter in letters), *originals.values()]
+        records = dict(self._kafka.read(places, _READ_SECONDS))
+        for letter in letters:
+            record = records.get(letter.place)
+            if record is not None and record.timestamp_ms != letter.timestamp_ms:
+                del records[letter.place]  # a topic made anew: another record stands there now
+        for place, original in originals.items():
+            if place in records and original in records:
+                records[place] = records[original]
+        return records
+
+    def _fate(self, job: Job, letter: Letter, record: Record | None, known: Mapping[str, int]) -> Fate:
+        if record is None:
+            return Refusal.GONE
+        if letter.convention == "share-group" and record.value is None and record.topic == letter.topic:
+            return Refusal.NO_COPY
+        order = job.order
+        replays = max(letter.replays or 0, replays_of(record.headers))
+        return route(letter, to=order.to, replay_limit=order.replay_limit, known=known, replays=replays)
+
+    def _now_ms(self) -> int:
+        return int(self._time_seconds() * 1000)
+
+
+class _Topics:
+    """Partitions of the topics that a job has to do with, asked for once a batch."""
+
+    def __init__(self, kafka: RedriveKafka) -> None:
+        self._kafka = kafka
+        self.known: dict[str, int] = {}
+
+    def look_at(self, job: Job, letters: Sequence[Letter]) -> None:
+        """Ask for the targets that aren't known yet."""
+        wanted = {letter.source_topic for letter in letters if letter.source_topic is not None}
+        if job.order.to is not None:
+            wanted = {job.order.to}
+        if not wanted <= self.known.keys():
+            self.known.update(self._kafka.partitions(wanted))
+
+    def ensure(self, topic: str) -> None:
+        """Make a quarantine topic if it isn't there."""
+        if topic not in self.known:
+            self.known.update(self._kafka.partitions([topic]))
+        if topic not in self.known:
+            self._kafka.make_topic(topic, 1)
+            self.known[topic] = 1
+
+
+def _log(job: Job, moved: Sequence[Moved]) -> None:
+    for letter, action, *target, replays in moved:
+        audit_logger.info(
+            "%s %s/%d@%d to %s/%d@%d, replay %d, event %s, by %s, redrive %s",
+            action.value, *letter.place, *target, replays, letter.event_id, job.order.actor, job.id,
+        )  # fmt: skip
+
+
+def _copy(letter: Letter, record: Record, way: Route, known: Mapping[str, int]) -> Outgoing:
+    if way.action is Action.QUARANTINED:
+        headers = quarantined_headers(record.headers, way.replays)
+    else:
+        headers = returned_headers(record.headers, letter.convention, way.replays)
+    partition = way.partition
+    if partition is not None and not 0 <= partition < known.get(way.topic, 0):
+        partition = None
+    return Outgoing(way.topic, partition, record.key, record.value, headers)
+
+
+def _past(
+    cursor: Place | None, letters: Sequence[Letter], failed: Mapping[Place, str]
+) -> tuple[Place | None, set[Place]]:
+    """How far the job has got: up to the first that has to be tried again; and the places up to there."""
+    over: set[Place] = set()
+    for letter in letters:
+        if letter.place in failed:
+            break
+        over.add(letter.place)
+        cursor = letter.place
+    return cursor, over

@@ -1,0 +1,1 @@
+"""Dead letters and redrive jobs in the store."""

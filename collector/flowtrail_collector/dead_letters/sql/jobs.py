@@ -1,0 +1,287 @@
+"""Redrives on the collector's database: which letters, how far, and what was done for whom."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from flowtrail_collector.dead_letters.model.redrive import Action, Letter, Place, Selection
+from flowtrail_collector.dead_letters.model.survey import AGES, Group
+from flowtrail_collector.dead_letters.ports import AuditLine, Job, JobState, Moved, Order, WriteLine
+from flowtrail_collector.dead_letters.sql.letters import after_cursor, letters, replays_of, where_of
+from flowtrail_collector.errors import FencedError
+from flowtrail_collector.store.sql import Connection, Database
+
+__all__ = ["SqlRedrive"]
+
+_JOB_COLUMNS = """id, request, bounds, state, total, redriven, quarantined, refused, refusals, cursor_topic,
+ cursor_partition, cursor_position, revision, created_ms, updated_ms, ended_ms"""
+_AUDIT_COLUMNS = """at_ms, job, actor, action, topic, partition, position, event_id, target_topic,
+ target_partition, target_offset, replays, note"""
+_ADD_AUDIT = f"INSERT INTO redrive_audit ({_AUDIT_COLUMNS}) VALUES ({','.join('?' * 13)})"  # noqa: S608
+_COUNT = """INSERT INTO redrive_counts VALUES (?, ?, ?, ?, ?)
+ ON CONFLICT (topic, source_topic, consumer_group, action)
+ DO UPDATE SET value = redrive_counts.value + excluded.value"""
+_MOVE_ON = """UPDATE redrive_jobs SET redriven = ?, quarantined = ?, refused = ?, refusals = ?,
+ cursor_topic = ?, cursor_partition = ?, cursor_position = ?, revision = revision + 1, updated_ms = ?
+ WHERE id = ? AND revision = ?"""
+_MAX_GROUPS = 10_000
+_DISMISS_BATCH = 1_000
+
+
+class SqlRedrive:
+    """`RedriveStore` on SQLite or PostgreSQL.
+
+    Args:
+        database: The collector's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def groups(self, selection: Selection, now_ms: int) -> list[Group]:
+        """See `RedriveStore.groups`."""
+        where, values = where_of(selection)
+        ages = " ".join(f"WHEN ? - timestamp_ms < {bound} THEN {n}" for n, (_, bound) in enumerate(AGES[:-1]))
+        inner = f"""SELECT topic, convention, source_topic, error_type, coalesce(replays, 0) AS own,
+ {replays_of("dead_letters")} AS known, CASE {ages} ELSE {len(AGES) - 1} END AS age
+ FROM dead_letters WHERE {where}"""  # noqa: S608
+        rows = self._rows(
+            f"SELECT topic, convention, source_topic, error_type, own, known, age, count(*) FROM ({inner})"  # noqa: S608
+            " AS letters GROUP BY topic, convention, source_topic, error_type, own, known, age"
+            " ORDER BY 8 DESC LIMIT ?",
+            [*[now_ms] * (len(AGES) - 1), *values, _MAX_GROUPS],
+        )
+        return [
+            Group(topic, convention, source, error, max(own, known), age, count)
+            for topic, convention, source, error, own, known, age, count in rows
+        ]
+
+    def letter(self, place: Place) -> Letter | None:
+        """See `RedriveStore.letter`."""
+        with self._database.read() as connection:
+            found = letters(connection, "topic = ? AND partition = ? AND position = ?", place, 1)
+        return found[0] if found else None
+
+    def find(self, wanted: str, limit: int) -> list[Letter]:
+        """See `RedriveStore.find`."""
+        where = "event_id = ? OR correlation_id = ? OR subject = ?"
+        with self._database.read() as connection:
+            return letters(connection, where, [wanted] * 3, limit, newest=True)
+
+    def add_job(self, order: Order, now_ms: int) -> Job:
+        """See `RedriveStore.add_job`."""
+        where, values = where_of(order.selection)
+        created = datetime.fromtimestamp(now_ms / 1000, UTC)
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT topic, partition, max(position), count(*) FROM dead_letters WHERE {where}"  # noqa: S608
+                " GROUP BY topic, partition ORDER BY topic, partition",
+                values,
+            ).fetchall()
+            bounds = [(topic, partition, last) for topic, partition, last, _ in rows]
+            job = Job(
+                id=f"{created:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+                order=order,
+                state=JobState.RUNNING,
+                total=sum(row[3] for row in rows),
+                redriven=0,
+                quarantined=0,
+                refused=0,
+                created_ms=now_ms,
+                updated_ms=now_ms,
+                bounds=bounds,
+            )
+            connection.execute(
+                "INSERT INTO redrive_jobs (id, request, bounds, state, total, created_ms, updated_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.id,
+                    json.dumps(asdict(order)),
+                    json.dumps(bounds),
+                    job.state.value,
+                    job.total,
+                    now_ms,
+                    now_ms,
+                ),
+            )
+        return job
+
+    def job(self, job_id: str) -> Job | None:
+        """See `RedriveStore.job`."""
+        rows = self._rows(f"SELECT {_JOB_COLUMNS} FROM redrive_jobs WHERE id = ?", [job_id])  # noqa: S608
+        return _job(rows[0]) if rows else None
+
+    def jobs(self, limit: int) -> list[Job]:
+        """See `RedriveStore.jobs`."""
+        rows = self._rows(
+            f"SELECT {_JOB_COLUMNS} FROM redrive_jobs ORDER BY created_ms DESC, id DESC LIMIT ?",  # noqa: S608
+            [limit],
+        )
+        return [_job(row) for row in rows]
+
+    def next_job(self) -> Job | None:
+        """See `RedriveStore.next_job`."""
+        rows = self._rows(
+            f"SELECT {_JOB_COLUMNS} FROM redrive_jobs WHERE state = 'running'"  # noqa: S608
+            " ORDER BY created_ms, id LIMIT 1",
+            [],
+        )
+        return _job(rows[0]) if rows else None
+
+    def next_letters(self, job: Job, limit: int) -> list[Letter]:
+        """See `RedriveStore.next_letters`."""
+        found: list[Letter] = []
+        where, values = where_of(job.order.selection)
+        with self._database.read() as connection:
+            for topic, partition, first, last in after_cursor(job):
+                found += letters(
+                    connection,
+                    f"topic = ? AND partition = ? AND position >= ? AND position <= ? AND {where}",
+                    [topic, partition, first, last, *values],
+                    limit - len(found),
+                )
+                if len(found) >= limit:
+                    break
+        return found
+
+    def settle(
+        self,
+        job: Job,
+        moved: Sequence[Moved],
+        refusals: Mapping[str, int],
+        cursor: Place | None,
+        now_ms: int,
+    ) -> Job:
+        """See `RedriveStore.settle`."""
+        actions = Counter(item.action for item in moved)
+        after = replace(
+            job,
+            redriven=job.redriven + actions[Action.REDRIVEN],
+            quarantined=job.quarantined + actions[Action.QUARANTINED],
+            refused=job.refused + sum(refusals.values()),
+            refusals=dict(Counter(job.refusals) + Counter(refusals)),
+            cursor=cursor,
+            revision=job.revision + 1,
+            updated_ms=now_ms,
+        )
+        with self._database.transaction() as connection:
+            progress = (after.redriven, after.quarantined, after.refused, json.dumps(after.refusals))
+            values = (*progress, *(cursor or (None, None, None)), now_ms, job.id, job.revision)
+            if connection.execute(_MOVE_ON, values).rowcount != 1:
+                raise FencedError(f"redrive {job.id} was moved on by another worker")
+            lines = [
+                (now_ms, job.id, job.order.actor, item.action.value, *item.letter.place, item.letter.event_id,
+                 item.target_topic, item.target_partition, item.target_offset, item.replays, "")
+                for item in moved
+            ]  # fmt: skip
+            _write_down(connection, [(item.letter, item.action) for item in moved], lines)
+        return after
+
+    def end_job(self, job_id: str, state: JobState, now_ms: int) -> Job | None:
+        """See `RedriveStore.end_job`."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE redrive_jobs SET state = ?, ended_ms = ?, updated_ms = ?"
+                " WHERE id = ? AND state = 'running'",
+                (state.value, now_ms, now_ms, job_id),
+            )
+        return self.job(job_id)
+
+    def dismiss(self, selection: Selection, actor: str, note: str, now_ms: int) -> int:
+        """See `RedriveStore.dismiss`."""
+        where, values = where_of(selection)
+        dismissed = 0
+        while True:
+            # In pieces: the ingest writes to the same database, and shouldn't wait for long.
+            with self._database.transaction() as connection:
+                found = letters(connection, where, values, _DISMISS_BATCH)
+                lines = [
+                    (now_ms, None, actor, Action.DISMISSED.value, *letter.place, letter.event_id,
+                     None, None, None, letter.replays, note)
+                    for letter in found
+                ]  # fmt: skip
+                _write_down(connection, [(letter, Action.DISMISSED) for letter in found], lines)
+            dismissed += len(found)
+            if len(found) < _DISMISS_BATCH:
+                return dismissed
+
+    def note_write(self, line: WriteLine) -> None:
+        """See `RedriveStore.note_write`."""
+        with self._database.transaction() as connection:
+            connection.execute("INSERT INTO write_audit VALUES (?, ?, ?, ?, ?)", line)
+
+    def writes(self, limit: int) -> list[WriteLine]:
+        """See `RedriveStore.writes`."""
+        rows = self._rows(
+            "SELECT at_ms, actor, remote, action, detail FROM write_audit ORDER BY rowid DESC LIMIT ?",
+            [limit],
+        )
+        return [WriteLine(*row) for row in rows]
+
+    def audit(self, limit: int, *, job: str | None = None, place: Place | None = None) -> list[AuditLine]:
+        """See `RedriveStore.audit`."""
+        where, values = ["1 = 1"], list[Any]()
+        if job is not None:
+            where.append("job = ?")
+            values.append(job)
+        if place is not None:
+            where.append("topic = ? AND partition = ? AND position = ?")
+            values += place
+        rows = self._rows(
+            f"SELECT {_AUDIT_COLUMNS} FROM redrive_audit WHERE {' AND '.join(where)}"  # noqa: S608
+            " ORDER BY rowid DESC LIMIT ?",
+            [*values, limit],
+        )
+        return [AuditLine(*row) for row in rows]
+
+    def redriven_counts(self) -> Mapping[tuple[str, str, str, str], int]:
+        """See `RedriveStore.redriven_counts`."""
+        rows = self._rows("SELECT topic, source_topic, consumer_group, action, value FROM redrive_counts", [])
+        return {(topic, source, group, action): value for topic, source, group, action, value in rows}
+
+    def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with self._database.read() as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+def _write_down(
+    connection: Connection, done: Sequence[tuple[Letter, Action]], lines: Sequence[tuple[Any, ...]]
+) -> None:
+    """States, audit and counters of dead letters that were dealt with, in the caller's transaction."""
+    connection.executemany(
+        "UPDATE dead_letters SET state = ? WHERE topic = ? AND partition = ? AND position = ?",
+        [(action.value, *letter.place) for letter, action in done],
+    )
+    connection.executemany(_ADD_AUDIT, lines)
+    counted = Counter(
+        (letter.topic, letter.source_topic or "", letter.group or "", action.value) for letter, action in done
+    )
+    connection.executemany(_COUNT, [(*labels, count) for labels, count in sorted(counted.items())])
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    (job_id, request, bounds, state, total, redriven, quarantined, refused, refusals, topic, partition,
+     position, revision, created_ms, updated_ms, ended_ms) = row  # fmt: skip
+    asked = json.loads(request)
+    return Job(
+        id=job_id,
+        order=Order(**{**asked, "selection": Selection(**asked["selection"])}),
+        state=JobState(state),
+        total=total,
+        redriven=redriven,
+        quarantined=quarantined,
+        refused=refused,
+        created_ms=created_ms,
+        updated_ms=updated_ms,
+        ended_ms=ended_ms,
+        cursor=None if topic is None else (topic, partition, position),
+        refusals=json.loads(refusals),
+        bounds=[(name, number, last) for name, number, last in json.loads(bounds)],
+        revision=revision,
+    )

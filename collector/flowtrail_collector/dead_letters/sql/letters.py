@@ -1,0 +1,89 @@
+"""Reading dead letters that a selection names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flowtrail_collector.dead_letters.model.redrive import Letter, Selection
+from flowtrail_collector.dead_letters.ports import Job
+from flowtrail_collector.store.sql import Connection
+
+__all__ = ["after_cursor", "letters", "replays_of", "where_of"]
+
+_COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
+ convention, source_topic, source_partition, source_offset, consumer_group, attempts, replays, error_type,
+ error_message, failed_ms"""
+_OWN_COLUMNS = 19
+
+
+def replays_of(table: str) -> str:
+    """SQL: how often the record was sent back, going by the audit.
+
+    The dead letter's source is then the place a redrive wrote to: that holds also for frameworks that lose
+    the header which counts.
+    """
+    return f"""coalesce((SELECT max(a.replays) FROM redrive_audit a WHERE a.target_topic = {table}.source_topic
+ AND a.target_partition = {table}.source_partition AND a.target_offset = {table}.source_offset), 0)"""  # noqa: S608
+
+
+def where_of(selection: Selection) -> tuple[str, list[Any]]:
+    """A selection as a condition on `dead_letters`, and its values."""
+    equal = {
+        "state": selection.state,
+        "topic": selection.topic,
+        "partition": selection.partition,
+        "position": selection.offset,
+        "source_topic": selection.source_topic,
+        "consumer_group": selection.group,
+        "error_type": selection.error_type,
+    }
+    used = {column: value for column, value in equal.items() if value is not None}
+    parts, values = [f"{column} = ?" for column in used], list[Any](used.values())
+    if selection.id is not None:
+        parts.append("(event_id = ? OR correlation_id = ? OR subject = ?)")
+        values += [selection.id] * 3
+    if selection.flow is not None:
+        parts.append("correlation_id IN (SELECT key FROM sagas WHERE flow = ?)")
+        values.append(selection.flow)
+    if selection.since_ms is not None:
+        parts.append("timestamp_ms >= ?")
+        values.append(selection.since_ms)
+    if selection.until_ms is not None:
+        parts.append("timestamp_ms < ?")
+        values.append(selection.until_ms)
+    return " AND ".join(parts) or "1 = 1", values
+
+
+def letters(
+    connection: Connection, where: str, values: Sequence[Any], limit: int, *, newest: bool = False
+) -> list[Letter]:
+    """Dead letters in the order of their topics, or the newest first."""
+    order = "timestamp_ms DESC, position DESC" if newest else "topic, partition, position"
+    rows = connection.execute(
+        f"SELECT {_COLUMNS}, {replays_of('dead_letters')} FROM dead_letters WHERE {where}"  # noqa: S608
+        f" ORDER BY {order} LIMIT ?",
+        [*values, limit],
+    )
+    return [letter_of(row) for row in rows]
+
+
+def letter_of(row: Sequence[Any]) -> Letter:
+    """A dead letter; the last column is what `replays_of` found."""
+    letter = Letter(*row[:_OWN_COLUMNS])
+    known = row[_OWN_COLUMNS]
+    return letter if known <= (letter.replays or 0) else replace(letter, replays=known)
+
+
+def after_cursor(job: Job) -> Iterator[tuple[str, int, int, int]]:
+    """Topic, partition, first and last position of what a job has still before it."""
+    for topic, partition, last in job.bounds:
+        first = 0
+        if job.cursor is not None:
+            if (topic, partition) < job.cursor[:2]:
+                continue
+            if (topic, partition) == job.cursor[:2]:
+                first = job.cursor[2] + 1
+        if first <= last:
+            yield topic, partition, first, last

@@ -1,0 +1,137 @@
+"""Reads the `mapping` of a flow file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, Protocol
+
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from flowtrail_collector.events.mapping import (
+    FIELDS,
+    Constant,
+    FromField,
+    FromHeader,
+    FromKey,
+    FromSchema,
+    FromTopic,
+    Source,
+    TopicMapping,
+    TopicMappings,
+    parse_path,
+)
+
+__all__ = ["read_mapping"]
+
+_FROM = {"topic": FromTopic(), "key": FromKey()}
+_SCHEMA = {"name": FromSchema(), "subject": FromSchema(subject=True)}
+_PLACES = ("value", "from", "header", "field", "schema")
+_SOURCE_KEYS = (*_PLACES, "names")
+_MAX_NAME = 249  # of a topic
+_MAX_SOURCES = 8
+
+
+class _Wrong(Protocol):
+    def __call__(self, parent: CommentedMap | CommentedSeq, key: Any, message: str) -> NoReturn: ...
+
+
+def read_mapping(
+    document: CommentedMap, wrong: _Wrong, known_keys: Callable[[CommentedMap, Sequence[str], str], None]
+) -> TopicMappings:
+    """The mappings of a file, none if it has no key `mapping`.
+
+    Args:
+        document: The whole file.
+        wrong: Raises, naming the place of a key.
+        known_keys: Checks the keys of a mapping.
+    """
+    if "mapping" not in document:
+        return TopicMappings()
+    return _Reader(wrong, known_keys).mappings(document)
+
+
+class _Reader:
+    def __init__(self, wrong: _Wrong, known_keys: Callable[[CommentedMap, Sequence[str], str], None]) -> None:
+        self._wrong = wrong
+        self._known_keys = known_keys
+
+    def mappings(self, document: CommentedMap) -> TopicMappings:
+        topics = document["mapping"]
+        if not isinstance(topics, CommentedMap) or not topics:
+            self._wrong(document, "mapping", "'mapping' must map topics, and name at least one")
+        return TopicMappings(tuple(self._topic(topics, name) for name in topics))
+
+    def _topic(self, topics: CommentedMap, name: Any) -> TopicMapping:
+        if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
+            self._wrong(topics, name, "a mapping is named by a topic; '*' in it stands for any characters")
+        body = topics[name]
+        if not isinstance(body, CommentedMap) or not body:
+            self._wrong(topics, name, f"the mapping of '{name}' must say where {', '.join(FIELDS)} come from")
+        self._known_keys(body, tuple(FIELDS), f"the mapping of '{name}'")
+        return TopicMapping(name, {field: self._sources(body, field) for field in body})
+
+    def _sources(self, body: CommentedMap, name: str) -> tuple[Source, ...]:
+        value = body[name]
+        if not isinstance(value, CommentedSeq):
+            return (self._source(body, name, name),)
+        if not 0 < len(value) <= _MAX_SOURCES:
+            self._wrong(body, name, f"'{name}' takes up to {_MAX_SOURCES} sources, at least one")
+        return tuple(self._source(value, number, name) for number in range(len(value)))
+
+    def _source(self, parent: CommentedMap | CommentedSeq, key: Any, name: str) -> Source:
+        value = parent[key]
+        if isinstance(value, str) and value.strip():
+            return Source(self._constant(parent, key, value, name))
+        if not isinstance(value, CommentedMap):
+            self._wrong(parent, key, f"'{name}' takes a text, or one of {', '.join(_PLACES)}")
+        self._known_keys(value, _SOURCE_KEYS, f"'{name}'")
+        places = [place for place in _PLACES if place in value]
+        if len(places) != 1:
+            self._wrong(parent, key, f"'{name}' takes exactly one of {', '.join(_PLACES)}")
+        return Source(self._place(value, places[0], name), self._names(value))
+
+    def _place(
+        self, body: CommentedMap, place: str, name: str
+    ) -> Constant | FromTopic | FromKey | FromHeader | FromField | FromSchema:
+        text = body[place]
+        if not isinstance(text, str) or not text.strip():
+            self._wrong(body, place, f"'{place}' takes a text")
+        if place == "value":
+            return self._constant(body, place, text, name)
+        if place == "header":
+            return FromHeader(str(text))
+        if place == "field":
+            try:
+                return FromField(parse_path(text))
+            except ValueError:
+                self._wrong(
+                    body, place, "'field' takes a path such as $.order.id, $.lines[0].sku or $['odd name']"
+                )
+        known: Any = _FROM if place == "from" else _SCHEMA
+        if text not in known:
+            self._wrong(body, place, f"'{place}' takes {' or '.join(known)}")
+        found: FromTopic | FromKey | FromSchema = known[text]
+        return found
+
+    def _constant(self, parent: CommentedMap | CommentedSeq, key: Any, text: str, name: str) -> Constant:
+        if not text.isprintable() or len(text.encode("utf-8", "replace")) > FIELDS[name]:
+            self._wrong(parent, key, f"'{name}' has at most {FIELDS[name]} bytes, all printable")
+        if name in ("id", "correlation"):
+            self._wrong(parent, key, f"'{name}' can't be the same for all events of a topic")
+        return Constant(str(text))
+
+    def _names(self, body: CommentedMap) -> dict[str, str]:
+        if "names" not in body:
+            return {}
+        names = body["names"]
+        if not isinstance(names, CommentedMap) or not names:
+            self._wrong(body, "names", "'names' maps what is found to what it means")
+        for key, value in names.items():
+            if not isinstance(value, str) or isinstance(key, CommentedMap | CommentedSeq):
+                self._wrong(names, key, "'names' maps texts to texts")
+        return {_scalar(key): str(value) for key, value in names.items()}
+
+
+def _scalar(key: Any) -> str:
+    """A key as JSON writes it: `true` and `7` are no texts in YAML."""
+    return str(key).lower() if isinstance(key, bool) else str(key)

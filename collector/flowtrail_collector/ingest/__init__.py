@@ -1,0 +1,1 @@
+"""From records to state: what a batch of records changes, in one transaction."""

@@ -1,0 +1,209 @@
+"""From records to state: one batch, one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flowtrail._headers import Envelope
+from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
+from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
+from flowtrail_collector.errors import StoreConflictError
+from flowtrail_collector.events.mapper import Mapper
+from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
+from flowtrail_collector.ingest.ports import (
+    Advance,
+    DeadLetterRecord,
+    EventRow,
+    SagaKey,
+    SagaRecord,
+    Store,
+    Unit,
+)
+from flowtrail_collector.sagas.model.assessment import Outcome, add_event, id_hash
+from flowtrail_collector.sagas.model.flows import Correlate, Flows
+from flowtrail_collector.sagas.state import CountKey, bring_up_to_date
+
+__all__ = ["Incoming", "Ingest"]
+
+_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class _Batch:
+    events: list[EventRow] = field(default_factory=list)
+    moving: list[tuple[SagaKey, EventRow]] = field(default_factory=list)
+    letters: list[DeadLetterRecord] = field(default_factory=list)
+    counts: Counter[CountKey] = field(default_factory=Counter)
+    plain: int = 0
+
+
+class Ingest:
+    """Applies batches of records to the store.
+
+    Args:
+        store: Where state is kept.
+        flows: What to follow.
+        time_seconds: Wall clock, seconds since the epoch.
+        mapper: Fills in what headers don't say; by default from the flow file, without a schema registry.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        flows: Flows,
+        *,
+        time_seconds: Callable[[], float] = time.time,
+        mapper: Mapper | None = None,
+    ) -> None:
+        self._mapper = mapper or Mapper(flows.mapping)
+        self._store = store
+        self._flows = flows
+        self._time_seconds = time_seconds
+        self._arrival_labels = ArrivalLabels(store)
+        self._taken: Counter[str] = Counter()
+
+    def taken(self) -> Mapping[str, int]:
+        """Records taken in by this process, by kind: `event`, `dead_letter`, `unknown`."""
+        return dict(self._taken)
+
+    def apply(self, records: Iterable[Incoming], advances: Sequence[Advance]) -> None:
+        """Take in records and move the positions past them; all of it happens, or nothing.
+
+        Raises:
+            FencedError: Somebody else has moved one of the positions.
+            StoreConflictError: Other workers were in the way again and again.
+            StoreError: The store refused.
+        """
+        batch = _Batch()
+        for record in records:
+            self._read(record, batch)
+        if batch.plain:
+            batch.counts["collector_records", ("event",)] += batch.plain
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._write(batch, advances)
+                break
+            except StoreConflictError:  # another worker moved the same instances: now they can be seen
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        for (name, labels), count in batch.counts.items():
+            if name == "collector_records":
+                self._taken[labels[0]] += count
+
+    def _write(self, batch: _Batch, advances: Sequence[Advance]) -> None:
+        counts = batch.counts.copy()
+        with self._store.unit() as unit:
+            unit.advance(advances)
+            if batch.events:
+                unit.add_events(batch.events)
+            if batch.moving:
+                self._move_sagas(unit, batch.moving, counts)
+            if batch.letters:
+                unit.add_dead_letters(batch.letters)
+            if counts:
+                unit.count(counts)
+
+    def _read(self, record: Incoming, batch: _Batch) -> None:
+        event = None if record.dead_letter else read_plain_event(record)
+        if event is None:
+            event = self._read_carefully(record, batch)
+            if event is None:
+                return
+        else:
+            batch.plain += 1
+        batch.events.append(event)
+        # A copy that waits to be tried again, or that was given up, is no second event.
+        if not record.dead_letter and not record.retry:
+            for flow in self._flows.by_type.get(event.type, ()):
+                key = _common(flow.correlate, event)
+                if key:
+                    batch.moving.append((SagaKey(flow.name, key), event))
+
+    def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
+        envelope = read_envelope(record)
+        found = read_dead_letter(record.headers) if record.dead_letter else None
+        wrong = self._mapper.fill(record, envelope, found)
+        if wrong is not None:
+            batch.counts["mapping_problems", (wrong.mapping, wrong.problem.value)] += 1
+        kind = "dead_letter" if record.dead_letter else "event" if envelope.type else "unknown"
+        batch.counts["collector_records", (kind,)] += 1
+        if found is not None:
+            letter = _letter_of(record, envelope, found)
+            batch.letters.append(letter)
+            batch.counts["dlq_arrivals", self._arrival_labels.of(letter)] += 1
+        return read_event(record, envelope) if envelope.type else None
+
+    def _move_sagas(
+        self, unit: Unit, moving: Sequence[tuple[SagaKey, EventRow]], counts: Counter[CountKey]
+    ) -> None:
+        now_ms = int(self._time_seconds() * 1000)
+        sagas = unit.load_sagas(dict.fromkeys(key for key, _ in moving))
+        hashes = _Hashes()
+        for key, event in moving:
+            saga = sagas.get(key)
+            if saga is None:
+                saga = sagas[key] = SagaRecord(*key)
+            _add_to_saga(saga, event, hashes, counts, now_ms)
+        for (flow, _), saga in sagas.items():
+            bring_up_to_date(self._flows.by_name[flow], saga, counts)
+        unit.save_sagas(sagas.values())
+
+
+def _common(correlate: Correlate, event: EventRow) -> str | None:
+    """What an event has in common with the others of its instance."""
+    if correlate is Correlate.CORRELATION:
+        return event.correlation_id
+    return event.subject if correlate is Correlate.SUBJECT else event.key
+
+
+class _Hashes(dict[str, int]):
+    """Hashes of a batch's ids: most causes are events of the same batch."""
+
+    def __missing__(self, text: str) -> int:
+        value = self[text] = id_hash(text)
+        return value
+
+
+def _add_to_saga(
+    saga: SagaRecord, event: EventRow, hashes: _Hashes, counts: Counter[CountKey], now_ms: int
+) -> None:
+    flow = saga.flow
+    own = hashes[event.event_id]
+    cause = hashes[event.causation_id] if event.causation_id else 0
+    # A timestamp from the future would keep the instance open until then.
+    moment = min(event.timestamp_ms or now_ms, now_ms)
+    # Source and id are unique together (CloudEvents 1.0). If a producer gets that wrong, the type keeps two
+    # different events from taking each other's place, which would make the order of reading count.
+    unique = own ^ hashes[f"{event.source}\0{event.type}"]
+    events = saga.events
+    effect_known = False
+    for mark in events.values():
+        if mark[2] == own:
+            effect_known = True
+            break
+    if not add_event(events, unique, (moment, event.type, cause)):
+        counts["saga_duplicate_events", (flow,)] += 1
+        return
+    if effect_known:
+        counts["saga_out_of_order_events", (flow,)] += 1
+    if saga.outcome is not Outcome.OPEN and saga.ended_ms is not None and moment > saga.ended_ms:
+        counts["saga_late_events", (flow,)] += 1
+    saga.updated_ms = max(saga.updated_ms, moment)
+    saga.subject = saga.subject or event.subject
+
+
+def _letter_of(record: Incoming, envelope: Envelope, letter: DeadLetter) -> DeadLetterRecord:
+    return DeadLetterRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+        envelope.id,
+        envelope.type,
+        envelope.subject,
+        envelope.correlation_id or envelope.id,
+        letter,
+    )

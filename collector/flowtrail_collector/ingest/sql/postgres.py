@@ -1,0 +1,138 @@
+"""The store's port on PostgreSQL, for one worker or many.
+
+A unit is one transaction at READ COMMITTED. What makes it exact: a position only moves from the value this
+worker began with; instances are locked before they are read; events and positions commit together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from flowtrail_collector.errors import FencedError
+from flowtrail_collector.ingest.ports import Advance, Counts, DeadLetterRecord, EventRow, SagaKey, SagaRecord
+from flowtrail_collector.ingest.sql import copying as _copy
+from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
+from flowtrail_collector.sagas.sql import postgres as sagas
+from flowtrail_collector.store.postgres.arrays import numbers, texts
+from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
+
+__all__ = ["PostgresStore"]
+
+_COPY_EVENTS = """COPY events (topic, partition, position, event_id, type, source, subject, sequence,
+ correlation_id, causation_id, time_ms, timestamp_ms, trace_id, span_id, dataschema, key, dead_letter)
+ FROM STDIN"""
+# One of 64 shares per connection: workers that counted in the same rows would wait for each other's commits.
+_COUNT = """INSERT INTO counters (name, labels, value, shard)
+ SELECT name, labels, value, mod(pg_backend_pid(), 64)
+ FROM unnest(%s::text[], %s::text[], %s::float8[]) AS n (name, labels, value) ORDER BY name, labels
+ ON CONFLICT (name, labels, shard) DO UPDATE SET value = counters.value + excluded.value"""
+_ADVANCE = """UPDATE positions p SET next_offset = n.next_offset, watermark_ms = n.watermark_ms
+ FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+ AS n (topic, partition, expected, next_offset, watermark_ms)
+ WHERE p.topic = n.topic AND p.partition = n.partition AND p.next_offset = n.expected"""
+_BEGIN_PARTITION = "INSERT INTO positions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_STANDS_AT = "SELECT next_offset FROM positions WHERE topic = ? AND partition = ?"
+
+
+class PostgresUnit:
+    """A unit of work within one transaction."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+        self._looked_for: set[SagaKey] = set()
+        self._locked: set[SagaKey] = set()
+
+    def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+        """See `Unit.load_sagas`."""
+        wanted = list(keys)
+        found = sagas.load(self._connection.raw, wanted)
+        self._looked_for.update(wanted)
+        self._locked.update(found)
+        return found
+
+    def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
+        """See `Unit.due_sagas`."""
+        found = sagas.due(self._connection.raw, until_ms, limit)
+        self._locked.update(SagaKey(saga.flow, saga.key) for saga in found)
+        return found
+
+    def save_sagas(self, records: Iterable[SagaRecord]) -> None:
+        """See `Unit.save_sagas`.
+
+        Raises:
+            StoreConflictError: Another worker began one of the instances that `load_sagas` didn't find.
+        """
+        new, there, unknown = [], [], []
+        for saga in records:
+            key = SagaKey(saga.flow, saga.key)
+            if key in self._locked:
+                there.append(saga)
+            elif key in self._looked_for:
+                new.append(saga)
+                self._locked.add(key)
+            else:
+                unknown.append(saga)
+        if there:
+            sagas.replace(self._connection.raw, there, locked=True)
+        if new:
+            sagas.insert(self._connection.raw, new)
+        if unknown:
+            sagas.replace(self._connection.raw, unknown, locked=False)
+
+    def add_events(self, events: Iterable[EventRow]) -> None:
+        """See `Unit.add_events`."""
+        # Told to wait by whoever asks for the newest row (`PostgresDatabase.newest_event_row`).
+        self._connection.execute(f"SELECT pg_advisory_xact_lock_shared({EVENTS_LOCK})")
+        with self._connection.raw.cursor() as cursor, cursor.copy(_COPY_EVENTS) as copy:
+            copy.write(_copy.block(list(events)))
+
+    def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
+        """See `Unit.add_dead_letters`."""
+        ordered = sorted(letters, key=lambda record: record[:3])
+        self._connection.executemany(ADD_LETTER, [letter_row(record) for record in ordered])
+
+    def count(self, increments: Counts) -> None:
+        """See `Unit.count`. The rows stay locked until the end of the unit, so it comes last."""
+        names = [name for name, _ in increments]
+        labels = [json.dumps(values) for _, values in increments]
+        values = numbers([float(value) for value in increments.values()])
+        self._connection.raw.execute(_COUNT, (texts(names), texts(labels), values))
+
+    def advance(self, advances: Iterable[Advance]) -> None:
+        """See `Unit.advance`."""
+        ordered = sorted(advances, key=lambda advance: advance[:2])
+        begun = [advance for advance in ordered if advance.expected is None]
+        for topic, partition, _, next_offset, watermark_ms in begun:
+            values = (topic, partition, next_offset, watermark_ms)
+            if self._connection.execute(_BEGIN_PARTITION, values).rowcount != 1:
+                self._fenced(ordered)
+        moved = [advance for advance in ordered if advance.expected is not None]
+        if moved:
+            topics, *rest = zip(*moved, strict=True)
+            columns = (texts(topics), *map(numbers, rest))
+            if self._connection.raw.execute(_ADVANCE, columns).rowcount != len(moved):
+                self._fenced(moved)
+
+    def _fenced(self, advances: Sequence[Advance]) -> None:
+        for topic, partition, expected, *_ in advances:
+            row = self._connection.execute(_STANDS_AT, (topic, partition)).fetchone()
+            stored = row[0] if row else None
+            if stored != expected:
+                raise FencedError(f"{topic}-{partition} stands at {stored}, not at {expected}")
+        raise FencedError("a position was moved by another worker")
+
+
+class PostgresStore(SqlStore):
+    """`Store` on PostgreSQL."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__(database)
+        self._postgres = database
+
+    @contextmanager
+    def unit(self) -> Iterator[PostgresUnit]:
+        """See `Store.unit`."""
+        with self._postgres.unit() as connection:
+            yield PostgresUnit(connection)

@@ -1,0 +1,82 @@
+"""The store's port on SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from flowtrail_collector.errors import FencedError
+from flowtrail_collector.ingest.ports import Advance, Counts, DeadLetterRecord, EventRow, SagaKey, SagaRecord
+from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
+from flowtrail_collector.sagas.sql import rows as sagas
+from flowtrail_collector.store.sqlite.bulk import insert_rows
+from flowtrail_collector.store.sqlite.database import Database
+
+__all__ = ["SqliteStore"]
+
+_COUNT = """INSERT INTO counters (name, labels, value) VALUES (?, ?, ?)
+ ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value"""
+
+
+class SqliteUnit:
+    """A unit of work within one SQLite transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+        """See `Unit.load_sagas`."""
+        return sagas.load(self._connection, keys)
+
+    def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
+        """See `Unit.due_sagas`."""
+        where = "next_deadline_ms <= ? ORDER BY next_deadline_ms"
+        return sagas.read_sagas(self._connection, where, (until_ms,), limit)
+
+    def save_sagas(self, records: Iterable[SagaRecord]) -> None:
+        """See `Unit.save_sagas`."""
+        sagas.save(self._connection, records)
+
+    def add_events(self, events: Iterable[EventRow]) -> None:
+        """See `Unit.add_events`."""
+        insert_rows(self._connection, "INSERT INTO events", list(events))
+
+    def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
+        """See `Unit.add_dead_letters`."""
+        self._connection.executemany(ADD_LETTER, [letter_row(record) for record in letters])
+
+    def count(self, increments: Counts) -> None:
+        """See `Unit.count`."""
+        self._connection.executemany(
+            _COUNT, [(name, json.dumps(labels), value) for (name, labels), value in increments.items()]
+        )
+
+    def advance(self, advances: Iterable[Advance]) -> None:
+        """See `Unit.advance`."""
+        for topic, partition, expected, next_offset, watermark_ms in advances:
+            row = self._connection.execute(
+                "SELECT next_offset FROM positions WHERE topic = ? AND partition = ?", (topic, partition)
+            ).fetchone()
+            stored = row[0] if row else None
+            if stored != expected:
+                raise FencedError(f"{topic}-{partition} stands at {stored}, not at {expected}")
+            self._connection.execute(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
+                (topic, partition, next_offset, watermark_ms),
+            )
+
+
+class SqliteStore(SqlStore):
+    """`Store` on one SQLite file."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._file = database
+
+    @contextmanager
+    def unit(self) -> Iterator[SqliteUnit]:
+        """See `Store.unit`."""
+        with self._file.transaction() as connection:
+            yield SqliteUnit(connection)

@@ -1,0 +1,158 @@
+"""Widens what is known about arrival times, between two collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowtrail_collector.lag.failures import FailureLog
+from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
+from flowtrail_collector.lag.model import PartitionTable
+from flowtrail_collector.lag.ports import LagSource, RecordProber, Spec, Topics
+from flowtrail_collector.lag.settings import LagSettings
+
+__all__ = ["Explorer", "Prober"]
+
+# How long ago records are asked for in partitions met with records in them. Between two of these points
+# arrivals are interpolated, so a wait is known to within its own order of magnitude at once, and exactly as
+# soon as its record has been looked at.
+_HOUR, _DAY = 3600.0, 86400.0
+_AGES_SECONDS = (
+    30.0,
+    120.0,
+    600.0,
+    1800.0,
+    _HOUR,
+    4 * _HOUR,
+    12 * _HOUR,
+    _DAY,
+    3 * _DAY,
+    7 * _DAY,
+    30 * _DAY,
+)
+_FIRST_RECORD = 0.001
+_RETRY_SECONDS = 600.0
+_EXAMINED_AT_ONCE = 5000
+
+
+class Explorer:
+    """Asks Kafka's time index where records of certain ages stand, in partitions whose past isn't known.
+
+    Args:
+        source: where offsets come from.
+        table: what is known.
+    """
+
+    def __init__(self, source: LagSource, table: PartitionTable) -> None:
+        self._source = source
+        self._table = table
+        self._steps: Iterator[Spec] | None = None
+        self._names: list[tuple[str, int]] = []
+
+    def step(self, topics: Topics, now: float, deadline: float) -> bool:
+        """Ask one question about all of them.
+
+        Returns:
+            Whether there is more to ask.
+        """
+        if self._steps is None:
+            if not self._table.unexplored:
+                return False
+            self._names = sorted(self._table.unexplored)
+            self._table.unexplored.clear()
+            specs: list[Spec] = ["newest", _FIRST_RECORD, *(now - age for age in _AGES_SECONDS)]
+            self._steps = iter(specs)
+        spec = next(self._steps, None)
+        if spec is None:
+            self._steps = None
+            return bool(self._table.unexplored)
+        for answer in self._source.offsets(topics, spec, deadline, self._names):
+            for (topic, partition), (offset, timestamp) in answer.offsets.items():
+                if timestamp is not None:
+                    self._table.learn(topic, partition, offset, timestamp, now)
+        return True
+
+
+class Prober:
+    """Looks at the record a group waits at, where it matters and isn't known well.
+
+    Args:
+        prober: reads the records.
+        table: what is known.
+        settings: how many may be looked at.
+    """
+
+    def __init__(self, prober: RecordProber, table: PartitionTable, settings: LagSettings) -> None:
+        self._prober = prober
+        self._table = table
+        self._settings = settings
+        self._begin = 0
+        self._failed_at: dict[str, float] = {}
+        self._log = FailureLog()
+
+    def probe(self, groups: GroupRegistry, now: float, deadline: float) -> int:
+        """Look at as many records as the settings allow.
+
+        Returns:
+            How many places were looked at.
+        """
+        places = self._places(list(groups), now)
+        if not places:
+            return 0
+        found, failures = self._prober.first_records(list(places), deadline)
+        for (topic, partition, offset), record in found.items():
+            i = self._table.index.get((topic, partition))
+            if i is None:
+                continue
+            if record.offset > offset:
+                self._table.learn_gap(i, offset, record.offset)
+            if record.exists and record.timestamp is not None:
+                self._table.learn(topic, partition, record.offset, record.timestamp, now)
+        for failure in failures:
+            self._failed_at[failure.name] = now
+        self._log.update(failures)
+        return len(places)
+
+    def close(self) -> None:
+        """Release connections."""
+        self._prober.close()
+
+    def _places(self, records: list[GroupRecord], now: float) -> dict[tuple[str, int, int], None]:
+        places: dict[tuple[str, int, int], None] = {}
+        examined = 0
+        # Each time another group goes first, so that the budget reaches all of them.
+        self._begin = (self._begin + 1) % max(1, len(records))
+        for record in records[self._begin :] + records[: self._begin]:
+            if examined > _EXAMINED_AT_ONCE or len(places) >= self._settings.probes:
+                break
+            examined += len(record.columns.commits)
+            for place in self._doubtful(record, now):
+                places[place] = None
+                if len(places) >= self._settings.probes:
+                    break
+        return places
+
+    def _doubtful(self, record: GroupRecord, now: float) -> Iterator[tuple[str, int, int]]:
+        columns, table, settings = record.columns, self._table, self._settings
+        ends = columns.pick(table.stable_ends if record.read_committed else table.ends)
+        for i, lag in enumerate(columns.lags):
+            end = ends[i]
+            if not lag or end is None or i >= len(columns.seconds):
+                continue
+            topic, partition = columns.pairs[i]
+            if now - self._failed_at.get(topic, 0.0) < _RETRY_SECONDS:
+                continue
+            position = columns.positions[i]
+            start = max(columns.commits[i], table.earliest[position] or 0)
+            known = table.histories[position].arrival(start, end)
+            if known is not None:
+                arrived, width = known
+                waited = now - arrived
+                # An alarm must not rest on an estimate: it may be a transaction's marker that "waits".
+                alarming = (
+                    waited > settings.window_seconds / 2
+                    and now - columns.moved_at[i] > settings.window_seconds / 2
+                )
+                vague = width > max(1.5 * settings.sample_seconds, 0.05 * waited)
+                if width == 0.0 or not (vague or alarming):
+                    continue
+            yield topic, partition, start

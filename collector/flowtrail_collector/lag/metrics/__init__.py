@@ -1,0 +1,1 @@
+"""Lag in the Prometheus text format."""

@@ -1,0 +1,71 @@
+"""The same figures under kafka_exporter's names, so that its dashboards and alerts go on working.
+
+Source of names, labels and help texts: https://github.com/danielqsj/kafka_exporter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from flowtrail_collector.lag.metrics.lines import LineBook, column, escape, head
+from flowtrail_collector.lag.model import GroupReading, PartitionTable
+from flowtrail_collector.metrics.deflate import Piece
+
+__all__ = ["compat_families", "compat_pair_label", "compat_topic_label"]
+
+
+def compat_pair_label(group: str, topic: str, partition: int) -> str:
+    """Labels of a partition's line."""
+    return f'consumergroup="{group}",partition="{partition}",topic="{topic}"'
+
+
+def compat_topic_label(group: str, topic: str) -> str:
+    """Labels of a topic's line."""
+    return f'consumergroup="{group}",topic="{topic}"'
+
+
+def compat_families(
+    readings: Sequence[GroupReading], table: PartitionTable, book: LineBook, granularity: str
+) -> Iterator[Piece]:
+    """kafka_exporter's families, as fine as the granularity allows."""
+    if granularity == "partition":
+        yield from _pairs(readings, book)
+        yield from (book.text(text) for text in _partitions(table))
+    if granularity != "group":
+        yield from _topics(readings, book)
+    names = [f'consumergroup="{escape(reading.group)}"' for reading in readings]
+    name, about = "kafka_consumergroup_members", "Amount of members in a consumer group"
+    yield book.text(column(name, about, names, [reading.members for reading in readings]))
+
+
+def _pairs(readings: Sequence[GroupReading], book: LineBook) -> Iterator[Piece]:
+    name = "kafka_consumergroup_current_offset"
+    yield book.text(head(name, "Current Offset of a ConsumerGroup at Topic/Partition"))
+    yield from (book.pairs(reading, name, reading.commits) for reading in readings)
+    name = "kafka_consumergroup_lag"
+    yield book.text(head(name, "Current Approximate Lag of a ConsumerGroup at Topic/Partition"))
+    yield from (book.pairs(reading, name, reading.lags) for reading in readings)
+
+
+def _partitions(table: PartitionTable) -> Iterator[bytes]:
+    topics: dict[str, int] = {}
+    for topic, _ in table.names:
+        topics[topic] = topics.get(topic, 0) + 1
+    names = [f'topic="{escape(topic)}"' for topic in topics]
+    yield column("kafka_topic_partitions", "Number of partitions for this Topic", names, topics.values())
+    labels = [f'partition="{number}",topic="{escape(topic)}"' for topic, number in table.names]
+    name = "kafka_topic_partition_current_offset"
+    yield column(name, "Current Offset of a Broker at Topic/Partition", labels, table.ends)
+    name = "kafka_topic_partition_oldest_offset"
+    yield column(name, "Oldest Offset of a Broker at Topic/Partition", labels, table.earliest)
+
+
+def _topics(readings: Sequence[GroupReading], book: LineBook) -> Iterator[Piece]:
+    name = "kafka_consumergroup_lag_sum"
+    yield book.text(head(name, "Current Approximate Lag of a ConsumerGroup at Topic for all partitions"))
+    yield from (book.topics(reading, name, reading.topics.sum_lags) for reading in readings)
+    name = "kafka_consumergroup_current_offset_sum"
+    yield book.text(head(name, "Current Offset of a ConsumerGroup at Topic for all partitions"))
+    for reading in readings:
+        offsets = [sum(reading.commits[part.start : part.stop]) for part in reading.slices]
+        yield book.topics(reading, name, offsets)

@@ -1,0 +1,96 @@
+"""Lag metrics: rendered once per collection by the poller, only put together by a scrape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from flowtrail_collector.lag.metrics import compat as lag_compat
+from flowtrail_collector.lag.metrics import families as lag_families
+from flowtrail_collector.lag.metrics.about import CycleFigures, about
+from flowtrail_collector.lag.metrics.lines import LineBook, head
+from flowtrail_collector.lag.model import GroupReading, PartitionTable
+from flowtrail_collector.metrics.deflate import Deflater, Piece, piece_of
+
+__all__ = ["CycleFigures", "Granularity", "LagPage"]
+
+Granularity = Literal["partition", "topic", "group"]
+
+
+class LagPage:
+    """The lag part of `/metrics`, a `CompressedSource`.
+
+    `publish` is called by the poller's thread, everything else by any.
+
+    Args:
+        granularity: `partition` shows all; `topic` and `group` leave the finer series out.
+        compat: other exporters' names to show as well (`kafka_exporter`).
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        granularity: Granularity = "partition",
+        compat: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._granularity = granularity
+        self._clock = clock
+        self._deflater = Deflater()
+        fine = granularity == "partition"
+        self._book = LineBook(
+            self._deflater, lag_families.pair_label, lag_families.topic_label, with_pairs=fine
+        )
+        self._compat_book = None
+        if "kafka_exporter" in compat:
+            self._compat_book = LineBook(
+                self._deflater, lag_compat.compat_pair_label, lag_compat.compat_topic_label, with_pairs=fine
+            )
+        # One reference, replaced as a whole: a scrape sees one collection, never a mixture.
+        self._page: tuple[list[Piece], list[Piece], CycleFigures] | None = None
+
+    def publish(self, readings: Sequence[GroupReading], table: PartitionTable, figures: CycleFigures) -> None:
+        """Render a collection."""
+        self._book.prepare(readings)
+        body = list(self._body(readings, table))
+        by_topic = self._granularity != "group"
+        lost = list(lag_families.lost_lines(readings, self._book, by_topic=by_topic))
+        self._deflater.finish()
+        self._page = (lost, [piece for piece in body if piece.size], figures)
+
+    def note(self, figures: CycleFigures) -> None:
+        """Say how collecting goes while the last collection's figures stay."""
+        if self._page is not None:
+            self._page = (*self._page[:2], figures)
+
+    def pieces(self, openmetrics: bool) -> list[Piece]:
+        """The page in compressed pieces, for one gzip stream."""
+        page = self._page
+        if page is None:
+            return []
+        lost, body, figures = page
+        name = "flowtrail_group_messages_lost" + ("" if openmetrics else "_total")
+        lost_head = head(name, "Records that retention removed before the group read them.", "counter")
+        return [piece_of(about(figures, self._clock(), openmetrics=openmetrics) + lost_head), *lost, *body]
+
+    def chunks(self, openmetrics: bool) -> Iterator[bytes]:
+        """The page in parts; each is made when it is asked for."""
+        return (piece.content() for piece in self.pieces(openmetrics))
+
+    def text(self, openmetrics: bool) -> bytes:
+        """The page in one piece."""
+        return b"".join(self.chunks(openmetrics))
+
+    def _body(self, readings: Sequence[GroupReading], table: PartitionTable) -> Iterator[Piece]:
+        book = self._book
+        if self._granularity == "partition":
+            yield from lag_families.pair_families(readings, book)
+            yield from (book.text(text) for text in lag_families.partition_families(table))
+        if self._granularity != "group":
+            yield from lag_families.topic_families(readings, book)
+        yield from (book.text(text) for text in lag_families.group_families(readings))
+        if self._compat_book is not None:
+            self._compat_book.prepare(readings)
+            yield from lag_compat.compat_families(readings, table, self._compat_book, self._granularity)

@@ -1,0 +1,38 @@
+"""Consumer lag as arithmetic: offsets in, records behind, seconds waited and a judgement out."""
+
+from __future__ import annotations
+
+from flowtrail_collector.lag.model._group import CommittedOffset, GroupColumns, TopicSlice, Waits
+from flowtrail_collector.lag.model._history import NOTHING_TO_READ, PartitionHistory
+from flowtrail_collector.lag.model._partitions import PartitionTable
+from flowtrail_collector.lag.model._reading import (
+    GroupJudge,
+    GroupReading,
+    TopicReading,
+    TopicSums,
+    max_known,
+    sum_known,
+)
+from flowtrail_collector.lag.model._status import UNKNOWN_STATUS, Status, status_of, worst
+from flowtrail_collector.lag.model._trend import Trends
+
+__all__ = [
+    "NOTHING_TO_READ",
+    "UNKNOWN_STATUS",
+    "CommittedOffset",
+    "GroupColumns",
+    "GroupJudge",
+    "GroupReading",
+    "PartitionHistory",
+    "PartitionTable",
+    "Status",
+    "TopicReading",
+    "TopicSlice",
+    "TopicSums",
+    "Trends",
+    "Waits",
+    "max_known",
+    "status_of",
+    "sum_known",
+    "worst",
+]

@@ -1,0 +1,293 @@
+"""One group's lag, kept as columns: a hundred thousand pairs must cost microseconds each, not objects."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import gt, itemgetter, ne, sub
+from sys import intern
+from typing import Any, Protocol
+
+from flowtrail_collector.lag.model._partitions import PartitionTable
+from flowtrail_collector.lag.model._status import UNKNOWN_STATUS, Status
+
+__all__ = ["CommittedOffset", "GroupColumns", "TopicSlice", "Waits"]
+
+_TO_ESTIMATE = 0.0
+# Estimating again would find nothing new until the partition's revision changes.
+_UNKNOWN = -1.0
+_NEVER = 0.0
+
+
+class CommittedOffset(Protocol):
+    """One committed offset as a client library hands it over."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSlice:
+    """Where a topic's partitions stand in a group's columns: [start, stop)."""
+
+    topic: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long each entry of a group's columns had waited at one time; -1 where that wasn't known."""
+
+    at: float
+    layout: int
+    seconds: array[float]
+
+
+class GroupColumns:
+    """Commits, lag, seconds and movement of one group, one entry per committed partition.
+
+    Columns are parallel, ordered by topic and partition; an entry that isn't known is None. `layout` rises
+    whenever the order or number of entries changes.
+
+    Attributes:
+        pairs: (topic, partition) of each entry.
+        slices: the topics among them.
+        commits: committed offsets.
+        lags: records (offsets) between commit and end.
+        seconds: how long the oldest unread record has waited.
+        positions: index of each entry in the `PartitionTable`.
+        orphans: committed partitions whose topic does not exist (any more).
+        lost: offsets removed by retention before they were read, counted since the start, by topic.
+    """
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[str, int]] = []
+        self.slices: list[TopicSlice] = []
+        self.positions: tuple[int, ...] = ()
+        self.commits: tuple[int, ...] = ()
+        self.lags: Sequence[int | None] = ()
+        self.seconds: list[float | None] = []
+        self.layout = 0
+        self.orphans = 0
+        self.lost: dict[str, int] = {}
+        # When the record each entry waits at arrived, seconds since the epoch, or one of the two below.
+        self.arrived: list[float] = []
+        self.moved_at: list[float] = []
+        self.rewound_at: list[float] = []
+        self._reported_loss: dict[int, int] = {}
+        self._beyond_since: dict[int, float] = {}
+        self._generation = -1
+        self._response: tuple[list[str], list[int]] = ([], [])
+        self._arrange: Callable[[Sequence[Any]], tuple[Any, ...]] = _picker(())
+        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = _picker(())
+        self._revisions: tuple[int, ...] = ()
+
+    def take(self, offsets: Sequence[CommittedOffset], table: PartitionTable, now: float) -> None:
+        """Take in the group's committed offsets, read just now.
+
+        Args:
+            offsets: all of them, in any order; negative ones mean "nothing committed".
+            table: the partitions that exist.
+            now: when they were read, seconds since the epoch.
+        """
+        topics = [offset.topic for offset in offsets]
+        partitions = [offset.partition for offset in offsets]
+        values = [offset.offset for offset in offsets]
+        if values and min(values) < 0:
+            kept = [i for i, value in enumerate(values) if value >= 0]
+            topics, partitions = [topics[i] for i in kept], [partitions[i] for i in kept]
+            values = [values[i] for i in kept]
+        # Comparing the order with the last one is ten times cheaper than looking every pair up again.
+        if self._generation != table.generation or (topics, partitions) != self._response:
+            self._lay_out(topics, partitions, table, now)
+        before, self.commits = self.commits, self._arrange(values)
+        if before != self.commits:
+            self._note_moves(before, now)
+
+    def measure(self, table: PartitionTable, now: float, *, read_committed: bool, patience: float) -> None:
+        """Work out lag and seconds from the commits and the end offsets read after them.
+
+        Args:
+            table: with the end offsets of this cycle.
+            now: when those were read, seconds since the epoch.
+            read_committed: the group reads only up to the last stable offset.
+            patience: how long a commit past the end counts as a lagging replica rather than as lost ground,
+                in seconds.
+        """
+        ends = self.pick(table.stable_ends if read_committed else table.ends)
+        commits = self.commits
+        if None in ends:
+            self.lags = [None if end is None else end - at for end, at in zip(ends, commits, strict=True)]
+            lowest = min((lag for lag in self.lags if lag is not None), default=0)
+        else:
+            lags = list(map(sub, ends, commits))
+            self.lags = lags
+            lowest = min(lags, default=0)
+        if lowest < 0 or self._beyond_since:
+            self._settle_beyond(now, patience)
+        revisions = self.pick(table.revisions)
+        if revisions != self._revisions:
+            self._reconsider(revisions)
+        self._estimate_arrivals(table, ends)
+        arrived = self.arrived
+        self.seconds = [
+            (now - at if at < now else 0.0) if at > 0.0 else (0.0 if lag == 0 else None)
+            for at, lag in zip(arrived, self.lags, strict=True)
+        ]
+
+    def statuses(self, now: float, window: float, *, has_members: bool, earlier: Waits | None) -> bytes:
+        """Judge every entry.
+
+        Args:
+            now: seconds since the epoch.
+            window: the span that behaviour is judged over, seconds.
+            has_members: whether anyone is in the group.
+            earlier: how long each entry had waited about a window ago, None if not known yet.
+
+        Returns:
+            One `Status` value per entry, `UNKNOWN_STATUS` where the end offset isn't known.
+        """
+        found = bytearray(len(self.commits))
+        for i in [i for i, at in enumerate(self.rewound_at) if at]:
+            if now - self.rewound_at[i] < window:
+                found[i] = Status.REWOUND
+            else:
+                self.rewound_at[i] = _NEVER
+        idle = Status.STALLED if has_members else Status.STOPPED
+        moved_at, lags, seconds = self.moved_at, self.lags, self.seconds
+        for i in [i for i, waited in enumerate(seconds) if waited is None or waited >= window]:
+            if not lags[i]:
+                continue
+            if now - moved_at[i] >= window:
+                found[i] = idle
+            elif found[i] == Status.OK and earlier is not None and _falls_behind(seconds[i], earlier, i, now):
+                # (After a rewind old records wait again; that says nothing about the pace.)
+                found[i] = Status.BEHIND
+        for i in self._reported_loss:
+            found[i] = Status.LOSING
+        if None in lags:
+            for i in [i for i, lag in enumerate(lags) if lag is None]:
+                found[i] = Status.BEYOND if i in self._beyond_since else UNKNOWN_STATUS
+        return bytes(found)
+
+    def count_losses(self, earliest: Sequence[int | None]) -> None:
+        """Count what retention removed before it was read.
+
+        Args:
+            earliest: earliest offset of each entry, as last read.
+        """
+        still: dict[int, int] = {}
+        for i, (start, at) in enumerate(zip(earliest, self.commits, strict=True)):
+            if start is not None and start > at and self.lags[i]:
+                missing = start - at
+                topic = self.pairs[i][0]
+                self.lost[topic] = self.lost.get(topic, 0) + missing - self._reported_loss.get(i, 0)
+                still[i] = missing
+        self._reported_loss = still
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether a loss was there when losses were last counted."""
+        return bool(self._reported_loss)
+
+    def _lay_out(self, topics: list[str], partitions: list[int], table: PartitionTable, now: float) -> None:
+        pairs = list(zip(map(intern, topics), partitions, strict=True))
+        known = [i for i, pair in enumerate(pairs) if pair in table.index]
+        known.sort(key=pairs.__getitem__)
+        kept = {pair: i for i, pair in enumerate(self.pairs)}
+        came_from = [kept.get(pairs[i], -1) for i in known]
+        carry = _carrier(came_from)
+        self.commits = tuple(carry(self.commits, -1))
+        self.arrived = carry(self.arrived, _TO_ESTIMATE)
+        self.moved_at = carry(self.moved_at, now)
+        self.rewound_at = carry(self.rewound_at, _NEVER)
+        place = {old: new for new, old in enumerate(came_from) if old >= 0}
+        self._reported_loss = {place[i]: n for i, n in self._reported_loss.items() if i in place}
+        self._beyond_since = {place[i]: at for i, at in self._beyond_since.items() if i in place}
+        self.orphans = len(pairs) - len(known)
+        self.pairs = [pairs[i] for i in known]
+        self.positions = tuple(table.index[pair] for pair in self.pairs)
+        self.slices = _slices(self.pairs)
+        self._response = ([pair[0] for pair in pairs], partitions)
+        self._arrange, self.pick = _picker(known), _picker(self.positions)
+        self._revisions = ()
+        self._generation = table.generation
+        self.layout += 1
+
+    def _note_moves(self, before: tuple[int, ...], now: float) -> None:
+        moved = list(map(ne, before, self.commits))
+        self.moved_at = [now if did else at for did, at in zip(moved, self.moved_at, strict=True)]
+        self.arrived = [_TO_ESTIMATE if did else at for did, at in zip(moved, self.arrived, strict=True)]
+        if any(map(gt, before, self.commits)):
+            for i, (was, at) in enumerate(zip(before, self.commits, strict=True)):
+                if at < was:
+                    self.rewound_at[i] = now
+
+    def _settle_beyond(self, now: float, patience: float) -> None:
+        """A commit past the end is a replica that is briefly behind (lag 0) until it lasts (not known)."""
+        lags = list(self.lags)
+        since: dict[int, float] = {}
+        for i, lag in enumerate(lags):
+            if lag is not None and lag < 0:
+                since[i] = self._beyond_since.get(i, now)
+                lags[i] = 0 if now - since[i] < patience else None
+        self.lags, self._beyond_since = lags, since
+
+    def _reconsider(self, revisions: tuple[int, ...]) -> None:
+        if len(revisions) != len(self._revisions):
+            self.arrived = [_TO_ESTIMATE] * len(revisions)
+        else:
+            for i, (was, revision) in enumerate(zip(self._revisions, revisions, strict=True)):
+                if was != revision:
+                    self.arrived[i] = _TO_ESTIMATE
+        self._revisions = revisions
+
+    def _estimate_arrivals(self, table: PartitionTable, ends: tuple[int | None, ...]) -> None:
+        arrived, lags, commits = self.arrived, self.lags, self.commits
+        positions, histories, earliest = self.positions, table.histories, table.earliest
+        for i, at in enumerate(arrived):
+            if at != _TO_ESTIMATE or not lags[i]:
+                continue
+            position, commit = positions[i], commits[i]
+            # What retention removed waits no longer: the oldest record left is the one that counts.
+            start = earliest[position]
+            if start is None or start < commit:
+                start = commit
+            known = histories[position].arrival(start, ends[i] or 0)
+            arrived[i] = _UNKNOWN if known is None else known[0]
+
+
+def _falls_behind(waited: float | None, earlier: Waits, i: int, now: float) -> bool:
+    """Whether the wait has grown by more than a tenth of the time that passed.
+
+    A group that stands still gains a second per second, one that keeps pace gains none, whatever the traffic:
+    so a burst that is being worked off, or lag that only wavers, is no alarm.
+    """
+    before = earlier.seconds[i]
+    return waited is not None and before >= 0.0 and waited - before > 0.1 * (now - earlier.at)
+
+
+def _picker(positions: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """A function that picks these positions of a column, in C where it can."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda column: tuple(column[i] for i in positions)
+
+
+def _carrier(came_from: Sequence[int]) -> Callable[[Sequence[Any], Any], list[Any]]:
+    return lambda column, new: [column[i] if i >= 0 else new for i in came_from]
+
+
+def _slices(pairs: Sequence[tuple[str, int]]) -> list[TopicSlice]:
+    slices, start = [], 0
+    for i in range(1, len(pairs) + 1):
+        if i == len(pairs) or pairs[i][0] != pairs[start][0]:
+            slices.append(TopicSlice(pairs[start][0], start, i))
+            start = i
+    return slices

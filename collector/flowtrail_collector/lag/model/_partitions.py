@@ -1,0 +1,90 @@
+"""Offsets of all partitions, as columns that groups pick from by position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flowtrail_collector.lag.model._history import PartitionHistory
+
+__all__ = ["PartitionTable"]
+
+
+class PartitionTable:
+    """Every partition of the cluster that is looked at.
+
+    Columns are parallel lists in order of (topic, partition); what is not known is None. `generation` rises
+    when positions change, `revisions[i]` when knowledge about arrival times in partition i changed in a way
+    that can alter an estimate already made.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[tuple[str, int]] = []
+        self.index: dict[tuple[str, int], int] = {}
+        self.ends: list[int | None] = []
+        self.stable_ends: list[int | None] = []
+        self.earliest: list[int | None] = []
+        self.histories: list[PartitionHistory] = []
+        self.revisions: list[int] = []
+        self.generation = 0
+        # Partitions whose past isn't known: seen for the first time with records in them, or cut short.
+        self.unexplored: set[tuple[str, int]] = set()
+        self._known_at: float | None = None
+
+    def set_topics(self, topics: Mapping[str, Sequence[int]], now: float) -> bool:
+        """Take over the present partitions of the present topics; keep what is known about those that stay.
+
+        Args:
+            topics: partition numbers by topic.
+            now: seconds since the epoch.
+
+        Returns:
+            Whether positions changed.
+        """
+        names = sorted((topic, partition) for topic, partitions in topics.items() for partition in partitions)
+        before, self._known_at = self._known_at, now
+        if names == self.names:
+            return False
+        old = self.index
+        position = [old.get(name, -1) for name in names]
+        self.ends = [self.ends[i] if i >= 0 else None for i in position]
+        self.stable_ends = [self.stable_ends[i] if i >= 0 else None for i in position]
+        self.earliest = [self.earliest[i] if i >= 0 else None for i in position]
+        self.revisions = [self.revisions[i] if i >= 0 else 0 for i in position]
+        self.histories = [self.histories[i] if i >= 0 else PartitionHistory() for i in position]
+        if before is not None:
+            for i, came_from in enumerate(position):
+                if came_from < 0:
+                    self.histories[i].begin(0, before)
+        else:
+            self.unexplored.update(names)
+        self.unexplored.intersection_update(names)
+        self.names = names
+        self.index = {name: i for i, name in enumerate(names)}
+        self.generation += 1
+        return True
+
+    def set_end(self, i: int, end: int | None, asked_at: float = 0.0, answered_at: float = 0.0) -> None:
+        """Take in the high watermark of partition `i`; None when it could not be read."""
+        self.ends[i] = end
+        if end is None:
+            return
+        history = self.histories[i]
+        outgrown = history.outgrows_gap(end)
+        if not history.observe(end, asked_at, answered_at):
+            self.earliest[i] = None
+            self.unexplored.add(self.names[i])
+            self.revisions[i] += 1
+        elif outgrown:
+            self.revisions[i] += 1
+
+    def learn(self, topic: str, partition: int, offset: int, timestamp: float, now: float) -> None:
+        """Take in the real timestamp (seconds since the epoch) of one record."""
+        i = self.index.get((topic, partition))
+        if i is not None:
+            self.histories[i].learn(offset, timestamp, now)
+            self.revisions[i] += 1
+
+    def learn_gap(self, i: int, start: int, end: int) -> None:
+        """Take in that partition `i` holds no record with an offset in [start, end)."""
+        self.histories[i].learn_gap(start, end)
+        self.revisions[i] += 1

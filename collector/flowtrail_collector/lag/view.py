@@ -1,0 +1,174 @@
+"""The read side of lag, for the API: plain data of the last collection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flowtrail_collector.lag.model import GroupReading, Status, TopicReading, status_of
+from flowtrail_collector.lag.ports import Failure
+from flowtrail_collector.sagas.stuck import GroupProgress
+
+__all__ = ["LagView"]
+
+
+class LagView:
+    """The last collection's readings; replaced as a whole, so any thread may read."""
+
+    def __init__(self) -> None:
+        self._state: tuple[dict[str, GroupReading], float, Sequence[Failure]] = ({}, 0.0, ())
+
+    def publish(self, readings: Sequence[GroupReading], at: float, failures: Sequence[Failure]) -> None:
+        """Take over a collection."""
+        self._state = ({reading.group: reading for reading in readings}, at, tuple(failures))
+
+    @property
+    def collected_at(self) -> float | None:
+        """When the figures were collected, seconds since the epoch; None before the first time."""
+        return self._state[1] or None
+
+    @property
+    def readings(self) -> list[GroupReading]:
+        """All groups' readings."""
+        return list(self._state[0].values())
+
+    def reading(self, group: str) -> GroupReading | None:
+        """One group's reading, None if it isn't known."""
+        return self._state[0].get(group)
+
+    def progress(self, group: str) -> GroupProgress | None:
+        """How a group is, for whoever waits for it; None if it isn't known."""
+        reading = self.reading(group)
+        if reading is None:
+            return None
+        status = None if reading.status is None else reading.status.name.lower()
+        return GroupProgress(reading.sum_lag, reading.max_seconds, reading.members, status)
+
+    def pair_lag(self, group: str, topic: str, partition: int) -> int | None:
+        """A group's lag at one partition; None if it isn't known."""
+        reading = self.reading(group)
+        if reading is None:
+            return None
+        for part in reading.slices:
+            if part.topic == topic:
+                for i in range(part.start, part.stop):
+                    if reading.pairs[i][1] == partition:
+                        return reading.lags[i]
+        return None
+
+    def overview(self) -> dict[str, Any]:
+        """All groups, those that need attention first."""
+        readings, at, failures = self._state
+        worst_first = sorted(readings.values(), key=_urgency)
+        return {
+            "collected_at": _iso(at) if at else None,
+            "groups": [_group(reading) for reading in worst_first],
+            "failures": [{"scope": f.scope, "name": f.name, "reason": f.reason} for f in failures],
+        }
+
+    def detail(self, group: str) -> dict[str, Any] | None:
+        """One group with its topics and partitions; None if it isn't known."""
+        readings, at, failures = self._state
+        reading = readings.get(group)
+        if reading is None:
+            return None
+        return {
+            "collected_at": _iso(at),
+            "groups": [{**_group(reading), "partitions": _partitions(reading)}],
+            "failures": [
+                {"scope": f.scope, "name": f.name, "reason": f.reason}
+                for f in failures
+                if f.scope != "group" or f.name == group
+            ],
+        }
+
+
+def _urgency(reading: GroupReading) -> tuple[int, float, int, str]:
+    return (-(reading.status or 0), -(reading.max_seconds or 0.0), -(reading.sum_lag or 0), reading.group)
+
+
+def _group(reading: GroupReading) -> dict[str, Any]:
+    topics = list(reading.topic_readings())
+    return {
+        "group": reading.group,
+        "type": reading.type,
+        "state": reading.state,
+        "status": _status(reading.status),
+        "members": reading.members,
+        "lag": reading.sum_lag,
+        "max_lag": reading.max_lag,
+        "lag_seconds": _rounded(reading.max_seconds),
+        "catch_up_seconds": _slowest(topics),
+        "catching_up": _catching_up(topics),
+        "messages_lost": sum(topic.lost for topic in topics),
+        "uncommitted_partitions": reading.uncommitted,
+        "orphaned_commits": reading.orphans,
+        "read_at": _iso(reading.read_at),
+        "topics": [_topic(topic) for topic in topics],
+    }
+
+
+def _topic(topic: TopicReading) -> dict[str, Any]:
+    return {
+        "topic": topic.topic,
+        "partitions": topic.partitions,
+        "status": _status(topic.status),
+        "lag": topic.sum_lag,
+        "lag_seconds": _rounded(topic.max_seconds),
+        "catch_up_seconds": _finite(topic.catch_up_seconds),
+        "consumed_per_second": _rounded(topic.consumed_per_second),
+        "produced_per_second": _rounded(topic.produced_per_second),
+        "retention_margin": topic.margin,
+        "messages_lost": topic.lost,
+    }
+
+
+def _partitions(reading: GroupReading) -> list[dict[str, Any]]:
+    columns = zip(
+        reading.pairs, reading.commits, reading.lags, reading.seconds, reading.statuses, strict=True
+    )
+    return [
+        {
+            "topic": topic,
+            "partition": partition,
+            "offset": commit,
+            "end": None if lag is None else commit + lag,
+            "lag": lag,
+            "lag_seconds": _rounded(waited),
+            "status": _status(status_of(status)),
+        }
+        for (topic, partition), commit, lag, waited, status in columns
+    ]
+
+
+def _slowest(topics: Sequence[TopicReading]) -> float | None:
+    times = [topic.catch_up_seconds for topic in topics]
+    if not times or any(seconds is None for seconds in times):
+        return None
+    return _finite(max(seconds for seconds in times if seconds is not None))
+
+
+def _catching_up(topics: Sequence[TopicReading]) -> bool | None:
+    """Whether all lag will be worked off at present rates; None if that isn't known yet."""
+    times = [topic.catch_up_seconds for topic in topics]
+    if any(seconds == math.inf for seconds in times):
+        return False
+    return None if None in times or not times else True
+
+
+def _status(status: Status | None) -> str | None:
+    return None if status is None else status.name.lower()
+
+
+def _finite(seconds: float | None) -> float | None:
+    return None if seconds is None or math.isinf(seconds) else round(seconds, 1)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,1 +1,0 @@
-"""What the services need from outside, as Protocols."""

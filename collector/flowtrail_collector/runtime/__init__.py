@@ -1,0 +1,1 @@
+"""What keeps running: threads, leadership, retention, and figures about the collector itself."""

@@ -1,0 +1,156 @@
+"""One of several workers looks after what concerns them all: sweeps, topology, retention, their metrics.
+
+Nothing depends on there being one leader at most: what it does is exact even if two do it for a moment. The
+lease only keeps the work, and the series in `/metrics`, from being there twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from prometheus_client.metrics_core import Metric
+
+from flowtrail_collector.errors import StoreError
+from flowtrail_collector.metrics.deflate import Piece
+from flowtrail_collector.metrics.exposition import CompressedSource, MetricSource, RenderedSource
+from flowtrail_collector.runtime.lease import Lease
+from flowtrail_collector.runtime.supervisor import Part
+
+__all__ = ["Leadership", "leader_only", "while_leading"]
+
+logger = logging.getLogger("flowtrail_collector")
+
+_LEASE_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
+
+
+class Leadership:
+    """A `Part` that takes the lease when it is free, and keeps it.
+
+    Args:
+        lease: What the workers compete for.
+        seconds: For how long it is taken; renewed three times as often.
+    """
+
+    name = "lease"
+
+    def __init__(self, lease: Lease, *, seconds: float = _LEASE_SECONDS) -> None:
+        self._lease = lease
+        self._seconds = seconds
+        self._until = 0.0
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it isn't known who leads."""
+        return self._problem
+
+    def leading(self) -> bool:
+        """Whether this worker leads."""
+        return time.monotonic() < self._until
+
+    def run(self, stop: threading.Event) -> None:
+        """Compete until `stop` is set, then let go."""
+        while not stop.is_set():
+            self._try()
+            stop.wait(self._seconds / 3)
+        if self.leading():
+            self._until = 0.0
+            with contextlib.suppress(StoreError):  # then it expires
+                self._lease.give_up()
+
+    def _try(self) -> None:
+        led = self.leading()
+        asked = time.monotonic()  # the store counts from a later moment
+        try:
+            if self._lease.hold(self._seconds):
+                self._until = asked + self._seconds
+            else:
+                self._until = 0.0
+            self._problem = None
+        except StoreError as error:
+            self._problem = str(error)
+        if self.leading() != led:
+            logger.info("this worker %s", "leads" if not led else "doesn't lead any more")
+
+
+class _WhileLeading(threading.Event):
+    """Set when there is nothing more to do: at the end, or while another worker leads."""
+
+    def __init__(self, stop: threading.Event, leading: Callable[[], bool]) -> None:
+        super().__init__()
+        self._stop = stop
+        self._leading = leading
+
+    def is_set(self) -> bool:
+        return self._stop.is_set() or not self._leading()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        until = time.monotonic() + (timeout if timeout is not None else float("inf"))
+        while not self.is_set() and (left := until - time.monotonic()) > 0:
+            self._stop.wait(min(left, _LOOK_SECONDS))
+        return self.is_set()
+
+
+class _LeadersPart:
+    def __init__(self, part: Part, leading: Callable[[], bool]) -> None:
+        self._part = part
+        self._leading = leading
+        self.name = part.name
+
+    @property
+    def problem(self) -> str | None:
+        return self._part.problem if self._leading() else None
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            if self._leading():
+                self._part.run(_WhileLeading(stop, self._leading))
+            else:
+                stop.wait(_LOOK_SECONDS)
+
+
+def while_leading(part: Part, leading: Callable[[], bool]) -> Part:
+    """A part that works only while this worker leads."""
+    return _LeadersPart(part, leading)
+
+
+class _LeadersFamilies:
+    def __init__(self, source: MetricSource, leading: Callable[[], bool]) -> None:
+        self._source = source
+        self._leading = leading
+
+    def families(self) -> Iterable[Metric]:
+        return self._source.families() if self._leading() else ()
+
+
+class _LeadersText:
+    def __init__(self, source: RenderedSource, leading: Callable[[], bool]) -> None:
+        self._source = source
+        self._leading = leading
+
+    def text(self, openmetrics: bool) -> bytes:
+        return self._source.text(openmetrics) if self._leading() else b""
+
+
+class _LeadersPieces(_LeadersText):
+    def __init__(self, source: CompressedSource, leading: Callable[[], bool]) -> None:
+        super().__init__(source, leading)
+        self._compressed = source
+
+    def pieces(self, openmetrics: bool) -> Sequence[Piece]:
+        return self._compressed.pieces(openmetrics) if self._leading() else ()
+
+
+def leader_only(source: Any, leading: Callable[[], bool]) -> MetricSource | RenderedSource:
+    """A source that shows its families only while this worker leads: a sum over workers is never double."""
+    if callable(getattr(source, "pieces", None)):
+        return _LeadersPieces(source, leading)
+    if callable(getattr(source, "text", None)):
+        return _LeadersText(source, leading)
+    return _LeadersFamilies(source, leading)

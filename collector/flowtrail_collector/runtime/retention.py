@@ -1,0 +1,103 @@
+"""Keeps the store from growing for ever: by age, and by size."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from flowtrail_collector.runtime.pruner import Pruner
+from flowtrail_collector.spans.ports import SpanWriter
+
+__all__ = ["RetentionKeeper"]
+
+logger = logging.getLogger("flowtrail_collector")
+
+_PIECE = 5_000
+_EVERY_SECONDS = 60.0
+# Too big: everything older than this share of the oldest event's age goes, again and again until it fits.
+_SHRINK = 0.95
+_ALWAYS_KEPT_SECONDS = 60.0
+
+
+class RetentionKeeper:
+    """A `Part` named `retention`.
+
+    Args:
+        pruner: Deletes events and sagas.
+        spans: Deletes spans. By age they are looked after by their own queue.
+        events_seconds: How long events are kept, by their records' timestamps.
+        sagas_seconds: How long instances are kept after their newest event, once they have ended.
+        max_bytes: Space beyond which the oldest events, ended sagas and spans go; None for no bound.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    name = "retention"
+    problem: str | None = None
+
+    def __init__(
+        self,
+        pruner: Pruner,
+        spans: SpanWriter,
+        *,
+        events_seconds: float,
+        sagas_seconds: float,
+        max_bytes: int | None = None,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._pruner = pruner
+        self._spans = spans
+        self._events_seconds = events_seconds
+        self._sagas_seconds = sagas_seconds
+        self._max_bytes = max_bytes
+        self._time_seconds = time_seconds
+
+    def run(self, stop: threading.Event) -> None:
+        """Look once a minute until `stop` is set."""
+        while not stop.is_set():
+            self.prune(stop)
+            stop.wait(_EVERY_SECONDS)
+
+    def prune(self, stop: threading.Event | None = None) -> int:
+        """Forget what is due.
+
+        Returns:
+            How many events and instances went.
+        """
+        stop = stop or threading.Event()
+        now_ms = int(self._time_seconds() * 1000)
+        gone = self._prune(
+            now_ms - int(self._events_seconds * 1000), now_ms - int(self._sagas_seconds * 1000), stop
+        )
+        return gone + self._shrink(now_ms, stop)
+
+    def _prune(self, events_before_ms: int, sagas_before_ms: int, stop: threading.Event) -> int:
+        total = 0
+        for prune, before_ms in (
+            (self._pruner.prune_events, events_before_ms),
+            (self._pruner.prune_sagas, sagas_before_ms),
+        ):
+            gone = _PIECE
+            while gone >= _PIECE and not stop.is_set():
+                gone = prune(before_ms, _PIECE)
+                total += gone
+        return total
+
+    def _shrink(self, now_ms: int, stop: threading.Event) -> int:
+        total = 0
+        while (
+            self._max_bytes is not None and not stop.is_set() and self._pruner.used_bytes() > self._max_bytes
+        ):
+            oldest_ms = self._pruner.oldest_event_ms()
+            age_seconds = 0.0 if oldest_ms is None else (now_ms - oldest_ms) / 1000 * _SHRINK
+            if age_seconds <= _ALWAYS_KEPT_SECONDS:
+                logger.warning("the store is larger than it should be, and nothing in it is old")
+                break
+            before_ms = now_ms - int(age_seconds * 1000)
+            gone = self._prune(before_ms, before_ms, stop)
+            gone += self._spans.prune(older_than_seconds=age_seconds, keep_at_most=2**62)
+            total += gone
+            if not gone:
+                break
+        return total

@@ -1,0 +1,1 @@
+"""Drafting a flow file from observed events."""

@@ -1,0 +1,127 @@
+"""Writes what was learned as a flow file whose comments say what each guess rests on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from flowtrail_collector.sagas.learning.model import FEW, Learned, LearnedFlow, StepEvidence
+from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.wording import format_seconds, printable
+
+__all__ = ["draft_text"]
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+_UNITS = (("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
+_MAX_COMMENT = 200
+
+
+def draft_text(learned: Learned) -> str:
+    """The flow file as text; if there are no flows, only comments that say why."""
+    return "\n".join([*_head(learned), *_flows(learned), *_foot(learned)]) + "\n"
+
+
+def _head(learned: Learned) -> Iterator[str]:
+    yield "# Drafted from traffic by `flowtrail flows learn`. Every line is a guess; the comment says what it rests on."
+    if not learned.flows:
+        yield "# No flow could be made out."
+
+
+def _foot(learned: Learned) -> Iterator[str]:
+    if learned.partial:
+        yield f"# Left out: {learned.partial} {_counted('instance', learned.partial)} seen from the middle on only."
+    for kind, count in learned.too_few[:_MAX_COMMENT]:
+        yield f"# Left out: {count} {_counted('instance', count)} that started with {printable(kind)}: too few that completed, or nothing followed."
+
+
+def _flows(learned: Learned) -> Iterator[str]:
+    if learned.flows:
+        yield "flows:"
+    for drafted in learned.flows:
+        yield from _flow(drafted)
+
+
+def _flow(drafted: LearnedFlow) -> Iterator[str]:
+    flow = drafted.flow
+    others = drafted.instances - drafted.completed - drafted.broken_off
+    yield f"  # {drafted.instances} instances: {drafted.completed} completed, {drafted.broken_off} ended otherwise, {others} neither."
+    yield f"  {_text(flow.name)}:"
+    yield f"    starts: {_types(flow.starts)}  # most instances with it begin with it"
+    yield from _steps(drafted)
+    yield f"    completes: {_types(flow.completes)}  # nothing of the flow follows; of such types the most frequent that doesn't sound like a failure"
+    if flow.cancels:
+        yield f"    cancels: {_types(flow.cancels)}  # in most instances that ended otherwise, and hardly in others"
+    elif drafted.broken_off:
+        yield "    # No type cancels: a failed step ends the flow."
+    else:
+        yield "    # No instance ended otherwise: nothing could be learned about failures."
+    if flow.within_ms is not None:
+        yield f"    within: {_span(flow.within_ms)}  # twice of what 99 % took at most: {_seconds(drafted.p99_ms)} ({_samples(drafted.completed)})"
+    for kind, count, why in drafted.left_out:
+        yield f"    # Left out: {printable(kind)} ({count} {_counted('instance', count)}): {why}."
+
+
+def _steps(drafted: LearnedFlow) -> Iterator[str]:
+    yield "    steps:"
+    plain: tuple[str, ...] | None = ()
+    for step in drafted.flow.steps:
+        yield from _step(step, drafted.evidence[step.name], drafted.flow, plain)
+        # What an optional step leaves to the next one is better said than known.
+        plain = None if step.optional else (step.name,)
+
+
+def _step(step: Step, found: StepEvidence, flow: Flow, plain: tuple[str, ...] | None) -> Iterator[str]:
+    yield f"      {_text(step.name)}:"
+    often = f"in {100 * found.share:.4g} % of the completed instances"
+    repeated = f", up to {found.repeats} times" if found.repeats > len(step.done) else ""
+    yield f"        done: {_types(step.done)}  # {often}{repeated}"
+    if step.optional:
+        yield "        optional: true"
+    if step.after != plain:
+        why = "follows from causation ids" if found.caused else "always later"
+        yield f"        after: {_types(step.after) if step.after else 'start'}  # {why}"
+    if step.failed:
+        yield f"        failed: {_types(step.failed)}  # of the same service, when it was its turn and it wasn't done"
+    if step.undone:
+        yield f"        undone: {_types(step.undone)}  # of the same service, after it was done, only where it didn't complete"
+    if step.by is not None:
+        seen = "groups are not known"
+        if found.group_seen is not None:
+            seen = (
+                "a group of that name is known"
+                if found.group_seen
+                else "no group of that name is known: check"
+            )
+        yield f"        by: {_text(step.by)}  # from the event's source; {seen}"
+    if step.within_ms is not None:
+        yield f"        within: {_span(step.within_ms)}  # 99 % took at most {_seconds(found.p99_ms)} ({_samples(found.samples)})"
+
+
+def _types(types: Sequence[str]) -> str:
+    return _text(types[0]) if len(types) == 1 else f"[{', '.join(_text(kind) for kind in types)}]"
+
+
+def _text(text: str) -> str:
+    if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
+        return text
+    return json.dumps(printable(text), ensure_ascii=False)
+
+
+def _span(span_ms: int) -> str:
+    unit, size = next(item for item in _UNITS if span_ms % item[1] == 0)
+    return f"{span_ms // size}{unit}"
+
+
+def _seconds(span_ms: int) -> str:
+    return format_seconds(span_ms / 1000)
+
+
+def _samples(count: int) -> str:
+    few = ", too few to rely on" if count < FEW else ""
+    return f"{count} {_counted('sample', count)}{few}"
+
+
+def _counted(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

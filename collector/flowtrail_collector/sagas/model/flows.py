@@ -1,0 +1,142 @@
+"""What a flow is: the events that start it, its steps, and the events that end it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from flowtrail_collector.events.mapping import TopicMappings
+
+__all__ = ["Correlate", "Flow", "Flows", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a flow. Every tuple of event types reads as "any of these".
+
+    Attributes:
+        name: As in the flow file.
+        done: Types that say it was done.
+        failed: Types that say it could not be done.
+        undone: Types that take it back.
+        by: The consumer group that should do it, None if the flow file doesn't say.
+        within_ms: How long it may take once its turn has come, None for no limit.
+        after: Steps that must be done before its turn comes; empty: its turn comes with the start. An optional
+            one among them is passed as soon as its own turn comes.
+        optional: A flow may end without it, and nobody waits for it.
+        times: How many events of `done` it takes.
+        instead_of: The step that needn't be done if this one is, and the other way round.
+    """
+
+    name: str
+    done: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+    by: str | None = None
+    within_ms: int | None = None
+    after: tuple[str, ...] = ()
+    optional: bool = False
+    times: int = 1
+    instead_of: str | None = None
+
+
+class Correlate(StrEnum):
+    """What the events of one instance have in common."""
+
+    CORRELATION = "correlation"
+    """The correlation id."""
+    SUBJECT = "subject"
+    KEY = "key"
+    """The record's key."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A choreographed flow.
+
+    Attributes:
+        name: As in the flow file; a label of its metrics.
+        starts: Types that start it.
+        steps: In the order of the file.
+        completes: Types that end it well.
+        cancels: Types that end it otherwise; empty: a failed step does.
+        within_ms: After how long an open instance ends as timed out, None for never.
+        correlate: What the events of an instance have in common.
+    """
+
+    name: str
+    starts: tuple[str, ...]
+    steps: tuple[Step, ...]
+    completes: tuple[str, ...]
+    cancels: tuple[str, ...] = ()
+    within_ms: int | None = None
+    correlate: Correlate = Correlate.CORRELATION
+
+    @cached_property
+    def types(self) -> frozenset[str]:
+        """Every event type the flow names."""
+        named = [self.starts, self.completes, self.cancels]
+        for step in self.steps:
+            named += [step.done, step.failed, step.undone]
+        return frozenset(name for names in named for name in names)
+
+    @cached_property
+    def alternatives(self) -> Mapping[str, tuple[Step, ...]]:
+        """For each step of which there are alternatives: all of them, itself included."""
+        first = {step.name: step.instead_of or step.name for step in self.steps}
+        groups = {name: tuple(s for s in self.steps if first[s.name] == name) for name in first.values()}
+        return {name: groups[chosen] for name, chosen in first.items() if len(groups[chosen]) > 1}
+
+    @cached_property
+    def ending(self) -> tuple[str, ...]:
+        """Types that end the flow otherwise than well."""
+        return self.cancels or tuple(name for step in self.steps for name in step.failed)
+
+    @cached_property
+    def compensating(self) -> frozenset[str]:
+        """Types that take something back: undone steps and cancellation."""
+        return frozenset(self.cancels) | {name for step in self.steps for name in step.undone}
+
+
+@dataclass(frozen=True)
+class Flows:
+    """All flows of a collector, by name.
+
+    Attributes:
+        by_name: The flows.
+        mapping: What to do with topics whose producers write no headers.
+    """
+
+    by_name: Mapping[str, Flow] = field(default_factory=dict)
+    mapping: TopicMappings = field(default_factory=TopicMappings)
+
+    @classmethod
+    def of(cls, flows: Iterable[Flow]) -> Flows:
+        """Gather flows; of two with the same name the later one counts."""
+        return cls({flow.name: flow for flow in flows})
+
+    @cached_property
+    def by_other_ids(self) -> bool:
+        """Whether instances of any flow have something else in common than their correlation id."""
+        return any(flow.correlate is not Correlate.CORRELATION for flow in self.by_name.values())
+
+    @cached_property
+    def by_type(self) -> Mapping[str, tuple[Flow, ...]]:
+        """The flows that an event type moves."""
+        moved: dict[str, tuple[Flow, ...]] = {}
+        for flow in self.by_name.values():
+            for name in flow.types:
+                moved[name] = (*moved.get(name, ()), flow)
+        return moved
+
+    @property
+    def compensating(self) -> frozenset[str]:
+        """Types that take something back in any flow."""
+        return frozenset().union(*(flow.compensating for flow in self.by_name.values()))
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Every type that any flow names."""
+        return frozenset(self.by_type)

@@ -1,0 +1,187 @@
+"""How the steps of a saga instance stand, by its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from flowtrail_collector.sagas.model.flows import Flow, Step
+
+__all__ = ["Mark", "StepProgress", "StepState", "Steps", "earliest"]
+
+Mark = tuple[int, str, int]
+"""(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0).
+
+The record's timestamp rather than the event's own time: it says when others could know of it. An event that
+lay in an outbox for an hour was an hour late for everybody else."""
+
+
+class StepState(StrEnum):
+    """How a step stands."""
+
+    WAITING = "waiting"
+    """Its turn hasn't come."""
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+    SKIPPED = "skipped"
+    """Another one was done instead of it."""
+
+
+class StepProgress(NamedTuple):
+    """How one step of an instance stands. Times are milliseconds since the epoch.
+
+    Attributes:
+        step: What the flow file says of it.
+        state: How it stands.
+        since_ms: When its turn came.
+        until_ms: When it was done or failed, or another one was done instead of it.
+        deadline_ms: By when it should be done; None if there is no limit or its turn hasn't come.
+        undone_ms: When it was taken back.
+        begun_ms: When the first of its events showed that say it was done.
+        waits: Whether the instance waits for it: to be done, or, if it failed, for the cancellation to follow.
+        due_ms: By when what it waits for should have happened.
+    """
+
+    step: Step
+    state: StepState
+    since_ms: int | None = None
+    until_ms: int | None = None
+    deadline_ms: int | None = None
+    undone_ms: int | None = None
+    begun_ms: int | None = None
+    waits: bool = False
+    due_ms: int | None = None
+
+    @property
+    def waits_since_ms(self) -> int | None:
+        """Since when there is something to wait for."""
+        return self.until_ms if self.state is StepState.FAILED else self.since_ms
+
+
+class Steps:
+    """How the steps of one instance stand.
+
+    Args:
+        flow: What is said of them.
+        events: The instance's events.
+        first: When each type was first seen.
+        started: When the instance started.
+        ended: Whether an end was seen, so that nobody waits any more.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        events: Mapping[int, Mark],
+        first: Mapping[str, int],
+        started: int | None,
+        *,
+        ended: bool,
+    ) -> None:
+        self._flow = flow
+        self._first = first
+        self._started = started
+        self._ended = ended
+        self._alternatives = flow.alternatives
+        done: dict[str, int | None] = {}
+        for step in flow.steps:
+            moment = earliest(first, step.done) if step.times == 1 else _last_of_several(step, events)
+            # By its taking back, too, a step is known to have been done; whichever shows first.
+            done[step.name] = _least(moment, earliest(first, step.undone)) if step.undone else moment
+        self._done = done
+        self._turns: dict[str, int | None] = {}
+
+    def all(self) -> tuple[StepProgress, ...]:
+        """In the order of the flow, which has no step before those that it comes after."""
+        passed: dict[str, int | None] = {}
+        for step in self._flow.steps:
+            turn = self._turns[step.name] = self._turn(step, passed)
+            # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
+            passed[step.name] = turn if step.optional else self._done_by_any(step)
+        return tuple([self._step(step) for step in self._flow.steps])
+
+    def _turn(self, step: Step, passed: Mapping[str, int | None]) -> int | None:
+        """When the step's turn came: with the start, or when the last of the steps before it was done."""
+        if not step.after:
+            return self._started
+        latest: int | None = None
+        for name in step.after:
+            moment = passed[name]
+            if moment is None:
+                return None
+            if latest is None or moment > latest:
+                latest = moment
+        return latest
+
+    def _done_by_any(self, step: Step) -> int | None:
+        """When the step or one of its alternatives was done."""
+        group = self._alternatives.get(step.name)
+        if group is None:
+            return self._done[step.name]
+        return min((at for other in group if (at := self._done[other.name]) is not None), default=None)
+
+    def _step(self, step: Step) -> StepProgress:
+        since = self._turns[step.name]
+        deadline = None if since is None else self._deadline(step, since)
+        done = self._done[step.name]
+        if done is not None:
+            undone = earliest(self._first, step.undone) if step.undone else None
+            if undone is not None:
+                return StepProgress(step, StepState.UNDONE, since, done, deadline, undone, done)
+            begun = done if step.times == 1 else earliest(self._first, step.done)
+            return StepProgress(step, StepState.DONE, since, done, deadline, None, begun)
+        begun = earliest(self._first, step.done) if step.times > 1 else None
+        instead = self._done_by_any(step)
+        failed = earliest(self._first, step.failed) if step.failed else None
+        if failed is not None:
+            called_for = self._calls_for_cancellation(step, since) if instead is None else None
+            due = None if called_for is None or step.within_ms is None else called_for + step.within_ms
+            waits = called_for is not None and not self._ended
+            return StepProgress(step, StepState.FAILED, since, failed, deadline, None, begun, waits, due)
+        if instead is not None:
+            return StepProgress(step, StepState.SKIPPED, since, instead, deadline, None, begun)
+        waits = since is not None and not self._ended and not step.optional
+        state = StepState.OPEN if waits else StepState.WAITING
+        return StepProgress(step, state, since, None, deadline, None, begun, waits, deadline)
+
+    def _deadline(self, step: Step, since: int) -> int | None:
+        """By when it should be done. Of alternatives, none is late before all are: nobody knows which it will be."""
+        group = self._alternatives.get(step.name)
+        if group is None:
+            return None if step.within_ms is None else since + step.within_ms
+        spans = [other.within_ms for other in group]
+        return None if None in spans else since + max(span for span in spans if span is not None)
+
+    def _calls_for_cancellation(self, step: Step, since: int | None) -> int | None:
+        """Since when the cancellation should follow that a failed step calls for; None if it doesn't."""
+        if not self._flow.cancels or since is None or step.optional:
+            return None
+        failed = [earliest(self._first, other.failed) for other in self._alternatives.get(step.name, (step,))]
+        if None in failed:
+            return None  # another one may still be done instead
+        return max(since, *(moment for moment in failed if moment is not None))
+
+
+def _last_of_several(step: Step, events: Mapping[int, Mark]) -> int | None:
+    moments = sorted(time_ms for time_ms, kind, _ in events.values() if kind in step.done)
+    return moments[step.times - 1] if len(moments) >= step.times else None
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
+
+
+def earliest(first: Mapping[str, int], types: tuple[str, ...]) -> int | None:
+    if len(types) == 1:  # nearly always; this is called for every step of every event
+        return first.get(types[0])
+    earliest = None
+    for kind in types:
+        moment = first.get(kind)
+        if moment is not None and (earliest is None or moment < earliest):
+            earliest = moment
+    return earliest

@@ -1,0 +1,77 @@
+"""Saga instances in PostgreSQL, whole batches at once.
+
+Instances are locked in the order of their keys, so that workers never wait for each other in a circle. Those
+that aren't there yet can't be locked: whoever inserts second notices, and tries its batch again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowtrail_collector.errors import StoreConflictError
+from flowtrail_collector.ingest.ports import SagaKey, SagaRecord
+from flowtrail_collector.sagas.sql.rows import COLUMNS, to_record, to_row
+from flowtrail_collector.store.postgres.arrays import binaries, numbers, texts
+
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["due", "insert", "load", "replace"]
+
+_NAMES = [name.strip() for name in COLUMNS.split(",")]
+_QUALIFIED = ", ".join(f"s.{name}" for name in _NAMES)
+_KEY, _REST = _NAMES[:2], _NAMES[2:]
+_NUMBERS = {"started_ms", "ended_ms", "updated_ms", "waiting_since_ms", "next_deadline_ms", "flags"}
+_ARRAYS = ", ".join(
+    f"%s::{'bytea' if name == 'events' else 'bigint' if name in _NUMBERS else 'text'}[]" for name in _NAMES
+)
+_LOAD = f"""SELECT {_QUALIFIED} FROM sagas s
+ JOIN unnest(%s::text[], %s::text[]) AS wanted (flow, key) ON s.flow = wanted.flow AND s.key = wanted.key
+ ORDER BY s.flow, s.key FOR UPDATE OF s"""  # noqa: S608 - our own columns
+_DUE = f"""SELECT {_QUALIFIED} FROM sagas s WHERE next_deadline_ms <= %s ORDER BY next_deadline_ms LIMIT %s
+ FOR UPDATE SKIP LOCKED"""  # noqa: S608
+_INSERT = f"""INSERT INTO sagas ({COLUMNS}) SELECT * FROM unnest({_ARRAYS}) AS n ({COLUMNS})
+ ORDER BY flow, key ON CONFLICT (flow, key) DO """  # noqa: S608
+_REPLACE = f"{_INSERT} UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _REST)}"
+_UPDATE = f"""UPDATE sagas s SET {", ".join(f"{name} = n.{name}" for name in _REST)}
+ FROM unnest({_ARRAYS}) AS n ({COLUMNS}) WHERE s.flow = n.flow AND s.key = n.key"""  # noqa: S608
+
+
+def load(connection: psycopg.Connection[Any], keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+    """The instances that exist among `keys`, locked until the end of the transaction."""
+    wanted = list(keys)
+    cursor = connection.cursor(binary=True)
+    cursor.execute(_LOAD, (texts([key.flow for key in wanted]), texts([key.key for key in wanted])))
+    return {SagaKey(row[0], row[1]): to_record(row) for row in cursor}
+
+
+def due(connection: psycopg.Connection[Any], until_ms: int, limit: int) -> list[SagaRecord]:
+    """Instances whose deadline has come, locked; those another worker holds are left to the next sweep."""
+    cursor = connection.cursor(binary=True)
+    cursor.execute(_DUE, (until_ms, limit))
+    return [to_record(row) for row in cursor]
+
+
+def insert(connection: psycopg.Connection[Any], sagas: Sequence[SagaRecord]) -> None:
+    """Write instances that weren't there.
+
+    Raises:
+        StoreConflictError: Another worker wrote one of them meanwhile.
+    """
+    cursor = connection.execute(_INSERT + "NOTHING", _columns(sagas))
+    if cursor.rowcount != len(sagas):
+        raise StoreConflictError("another worker began the same instance")
+
+
+def replace(connection: psycopg.Connection[Any], sagas: Sequence[SagaRecord], *, locked: bool) -> None:
+    """Write instances over what is there; `locked` ones are known to be there."""
+    connection.execute(_UPDATE if locked else _REPLACE, _columns(sagas))
+
+
+def _columns(sagas: Iterable[SagaRecord]) -> list[str]:
+    columns = list(zip(*[to_row(saga) for saga in sagas], strict=True))
+    return [
+        binaries(values) if name == "events" else numbers(values) if name in _NUMBERS else texts(values)
+        for name, values in zip(_NAMES, columns, strict=True)
+    ]

@@ -1,0 +1,120 @@
+"""Saga instances in SQLite: columns for what is asked for, one blob for the events."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flowtrail_collector.ingest.ports import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
+from flowtrail_collector.store.sql import Connection
+from flowtrail_collector.store.sqlite.bulk import insert_rows
+
+__all__ = ["COLUMNS", "load", "read_sagas", "save", "to_record", "to_row"]
+
+COLUMNS = """flow, key, subject, outcome, started_ms, ended_ms, updated_ms, waiting, waiting_since_ms,
+ next_deadline_ms, breached, flags, events"""
+_CHANGING = ("subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting", "waiting_since_ms",
+             "next_deadline_ms", "breached", "flags", "events")  # fmt: skip
+# Not INSERT OR REPLACE: a row that keeps its place stays beside its neighbours in time.
+_OVER = "ON CONFLICT (flow, key) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in _CHANGING
+)
+# `_LATE` is there for queries; it follows from the rest.
+_CONFLICT, _NOT_UNDONE, _COMPLETED_LATE, _LATE = 1, 2, 4, 8
+_EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
+_BATCH = 400  # bound parameters per statement stay below SQLite's smallest limit
+
+
+def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+    """The instances that exist among `keys`."""
+    by_flow: dict[str, list[str]] = {}
+    for flow, key in keys:
+        by_flow.setdefault(flow, []).append(key)
+    found = {}
+    for flow, wanted in by_flow.items():
+        for start in range(0, len(wanted), _BATCH):
+            part = wanted[start : start + _BATCH]
+            where = f"flow = ? AND key IN ({','.join('?' * len(part))})"
+            for record in read_sagas(connection, where, (flow, *part), len(part)):
+                found[SagaKey(record.flow, record.key)] = record
+    return found
+
+
+def save(connection: sqlite3.Connection, sagas: Iterable[SagaRecord]) -> None:
+    """Write instances whole."""
+    insert_rows(connection, f"INSERT INTO sagas ({COLUMNS})", [to_row(saga) for saga in sagas], _OVER)
+
+
+def read_sagas(
+    connection: Connection, where: str, values: Sequence[object], limit: int, offset: int = 0
+) -> list[SagaRecord]:
+    """Instances for a condition of the caller's own making (never a user's text)."""
+    statement = f"SELECT {COLUMNS} FROM sagas WHERE {where} LIMIT ? OFFSET ?"  # noqa: S608
+    return [to_record(row) for row in connection.execute(statement, (*values, limit, offset)).fetchall()]
+
+
+def to_row(saga: SagaRecord) -> tuple[object, ...]:
+    flags = _CONFLICT * saga.conflict | _NOT_UNDONE * saga.not_undone | _COMPLETED_LATE * saga.completed_late
+    if saga.breached and saga.late:
+        flags |= _LATE
+    return (
+        saga.flow,
+        saga.key,
+        saga.subject,
+        saga.outcome.value,
+        saga.started_ms,
+        saga.ended_ms,
+        saga.updated_ms,
+        ",".join(saga.waiting),
+        saga.waiting_since_ms,
+        saga.next_deadline_ms,
+        ",".join(saga.breached),
+        flags,
+        _pack(saga.events),
+    )
+
+
+def to_record(row: tuple[Any, ...]) -> SagaRecord:
+    return SagaRecord(
+        flow=row[0],
+        key=row[1],
+        subject=row[2],
+        outcome=Outcome(row[3]),
+        started_ms=row[4],
+        ended_ms=row[5],
+        updated_ms=row[6],
+        waiting=_names(row[7]),
+        waiting_since_ms=row[8],
+        next_deadline_ms=row[9],
+        breached=_names(row[10]),
+        conflict=bool(row[11] & _CONFLICT),
+        not_undone=bool(row[11] & _NOT_UNDONE),
+        completed_late=bool(row[11] & _COMPLETED_LATE),
+        events=_unpack(row[12]),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
+
+
+def _pack(events: SagaEvents) -> bytes:
+    parts = []
+    for event, (time_ms, kind, cause) in events.items():
+        name = kind.encode()
+        parts.append(_EVENT.pack(event, time_ms, cause, len(name)) + name)
+    return b"".join(parts)
+
+
+def _unpack(blob: bytes) -> SagaEvents:
+    events: dict[int, Mark] = {}
+    place = 0
+    while place < len(blob):
+        event, time_ms, cause, length = _EVENT.unpack_from(blob, place)
+        place += _EVENT.size
+        events[event] = (time_ms, blob[place : place + length].decode(), cause)
+        place += length
+    return events

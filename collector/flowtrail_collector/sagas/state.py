@@ -1,0 +1,186 @@
+"""Bringing a kept instance up to date with its events, and counting what changed.
+
+The events alone decide how an instance stands; what has been counted once stays counted. Whatever depends on
+what has *not* been read (an end that no earlier end precedes, a missed deadline) is declared only when the
+watermark has passed it: an event of another topic, read a moment later, may still show otherwise. So every
+counter comes out the same in whatever order, and in whatever portions, the events were read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.sagas.model.assessment import (
+    SETTLE_MS,
+    Outcome,
+    Progress,
+    StepProgress,
+    StepState,
+    assess,
+)
+from flowtrail_collector.sagas.model.flows import Flow
+
+__all__ = ["DURATION_BUCKETS_SECONDS", "CountKey", "bring_up_to_date", "settle"]
+
+_NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
+
+CountKey = tuple[str, tuple[str, ...]]
+"""(metric name without prefix and `_total`, label values)."""
+
+DURATION_BUCKETS_SECONDS = (
+    0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800,
+)  # fmt: skip
+
+
+def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
+    """Let an instance say what its events say; count what no other event can take back."""
+    progress = assess(flow, saga.events)
+    if saga.started_ms is None and progress.started_ms is not None:
+        counts["saga_started", (flow.name,)] += 1
+    saga.started_ms = progress.started_ms
+    if progress.conflict and not saga.conflict:
+        saga.conflict = True
+        counts["saga_conflicts", (flow.name,)] += 1
+    saga.not_undone = bool(progress.not_undone)
+    if saga.outcome is Outcome.TIMED_OUT:
+        _count_late_completion(flow, saga, counts)
+    _look_again(flow, saga, progress)
+    return progress
+
+
+def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[CountKey]) -> None:
+    """Declare what time has decided: ends, missed deadlines, time-outs.
+
+    Args:
+        watermark_ms: Everything written until then has been read.
+    """
+    progress = bring_up_to_date(flow, saga, counts)
+    if saga.outcome is Outcome.OPEN and saga.started_ms is not None:
+        known_ms = watermark_ms - SETTLE_MS  # earlier than this, nothing new will show
+        outcome, ended_ms = _end(flow, saga.started_ms, progress)
+        if ended_ms is not None and ended_ms < known_ms:
+            then = _as_of(flow, saga, progress, ended_ms)
+            _count_breaches(flow, saga, then, ended_ms, counts)
+            _finish(flow, saga, then, outcome, ended_ms, counts)
+        else:
+            _count_breaches(flow, saga, _as_of(flow, saga, progress, known_ms), known_ms, counts)
+    _look_again(flow, saga, progress)
+
+
+def _as_of(flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int) -> Progress:
+    """How an instance stood at a moment: what came later may, or may not, have been read yet."""
+    if all(mark[0] <= until_ms for mark in saga.events.values()):
+        return progress
+    return assess(flow, {unique: mark for unique, mark in saga.events.items() if mark[0] <= until_ms})
+
+
+def _end(flow: Flow, started_ms: int, progress: Progress) -> tuple[Outcome, int | None]:
+    """How and when an instance ends: as its events say, unless its own time was over by then."""
+    if flow.within_ms is not None:
+        over_ms = started_ms + flow.within_ms
+        if progress.ended_ms is None or progress.ended_ms > over_ms:
+            return Outcome.TIMED_OUT, over_ms
+    return progress.outcome, progress.ended_ms
+
+
+def _finish(
+    flow: Flow,
+    saga: SagaRecord,
+    progress: Progress,
+    outcome: Outcome,
+    ended_ms: int,
+    counts: Counter[CountKey],
+) -> None:
+    saga.outcome, saga.ended_ms = outcome, ended_ms
+    labels = (flow.name, outcome.value)
+    counts["saga_ended", labels] += 1
+    late = sum(mark[0] > ended_ms for mark in saga.events.values())
+    if late:
+        counts["saga_late_events", (flow.name,)] += late
+    if outcome is Outcome.TIMED_OUT:
+        if progress.cancelled_ms is not None and progress.cancelled_ms <= ended_ms:
+            # Had everything been undone in time, it would have ended by its events.
+            counts["saga_incomplete_compensations", (flow.name,)] += 1
+        _count_late_completion(flow, saga, counts)
+        return
+    _observe("saga_duration_seconds", labels, ended_ms - (saga.started_ms or 0), counts)
+    for item, took_ms in step_durations(progress, ended_ms):
+        _observe("saga_step_duration_seconds", (flow.name, item.step.name), took_ms, counts)
+
+
+def step_durations(progress: Progress, ended_ms: int) -> Iterator[tuple[StepProgress, int]]:
+    """The steps that an ended instance's histogram of steps counts, with how many milliseconds each took."""
+    for item in progress.steps:
+        if _took_part(item, ended_ms):
+            yield item, max(0, (item.until_ms or 0) - (item.since_ms or 0))
+
+
+def _took_part(item: StepProgress, ended_ms: int) -> bool:
+    """Whether a step had its turn and was done before the end; what came later may not be known yet."""
+    if item.since_ms is None or item.until_ms is None or item.state in _NOT_DONE:
+        return False
+    return item.until_ms <= ended_ms and item.since_ms <= ended_ms
+
+
+def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> None:
+    """A timed out instance that completed at all did so too late."""
+    if not saga.completed_late and any(mark[1] in flow.completes for mark in saga.events.values()):
+        saga.completed_late = True
+        counts["saga_late_completions", (flow.name,)] += 1
+
+
+def _count_breaches(
+    flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int, counts: Counter[CountKey]
+) -> None:
+    """Count the steps that were not done by their deadline, of the deadlines before `until_ms`."""
+    if progress.cancelled_ms is not None:
+        until_ms = min(until_ms, progress.cancelled_ms)  # from then on nobody has to do anything but undo
+    for item in progress.steps:
+        if item.step.name not in saga.breached and _missed(item, until_ms):
+            saga.breached = (*saga.breached, item.step.name)
+            counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
+
+
+def _missed(item: StepProgress, until_ms: int) -> bool:
+    """Whether a deadline before `until_ms` was missed: the step's own, or that of the cancellation it calls for."""
+    if item.step.optional:
+        return False
+    if item.state is StepState.FAILED and item.due_ms is not None and item.due_ms < until_ms:
+        return True
+    if item.deadline_ms is None or item.deadline_ms >= until_ms:
+        return False
+    return item.until_ms is None or item.until_ms > item.deadline_ms
+
+
+def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
+    """Note what an open instance waits for, and when the sweep should look at it next."""
+    if saga.outcome is not Outcome.OPEN:
+        saga.next_deadline_ms = saga.waiting_since_ms = None
+        saga.waiting = ()
+        return
+    open_steps = [item for item in progress.steps if item.waits]
+    saga.waiting = tuple(item.step.name for item in open_steps)
+    moments = [item.waits_since_ms for item in open_steps if item.waits_since_ms is not None]
+    saga.waiting_since_ms = min(moments, default=None)
+    if saga.started_ms is None:
+        # A partial instance has nothing to wait for: its deadlines count from a start that was never seen.
+        saga.next_deadline_ms = None
+        return
+    moments = [
+        item.due_ms for item in open_steps if item.due_ms is not None and item.step.name not in saga.breached
+    ]
+    _, ended_ms = _end(flow, saga.started_ms, progress)
+    if ended_ms is not None:
+        moments.append(ended_ms)
+    saga.next_deadline_ms = min(moments) + SETTLE_MS + 1 if moments else None
+
+
+def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:
+    """One observation of a histogram, kept as counters: its buckets (not cumulative), `_sum`, `_count`."""
+    seconds = max(took_ms, 0) / 1000
+    bound = next((str(bound) for bound in DURATION_BUCKETS_SECONDS if seconds <= bound), "+Inf")
+    counts[f"{name}_bucket", (*labels, bound)] += 1
+    counts[f"{name}_count", labels] += 1
+    counts[f"{name}_sum", labels] += seconds  # type: ignore[assignment]

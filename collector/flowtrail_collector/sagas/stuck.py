@@ -1,0 +1,160 @@
+"""Why a saga doesn't move: the step, who should move it, how they are, and what they gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from flowtrail_collector.trails.model import TrailDeadLetter, TrailSaga, TrailStep
+
+__all__ = ["Diagnosis", "GroupProgress", "GroupProgressOf", "Reason", "diagnose", "reason_of", "stuck_reason"]
+
+_MAX_ERROR = 200
+_MAX_LETTERS = 3
+
+
+class Reason(StrEnum):
+    """Why a step is late, by what there is to do about it."""
+
+    DEAD_LETTER = "dead_letter"
+    """A message of this instance was given up: look at it, then redrive it."""
+    STOPPED = "stopped"
+    """The group that should act has no members: start it."""
+    STALLED = "stalled"
+    """It has members, and commits nothing although records wait: its handler hangs, or fails for ever."""
+    BEHIND = "behind"
+    """It works, and has records to read before it can get to this one: wait, or give it more members."""
+    SILENT = "silent"
+    """It has read everything, and did not answer: its handler swallowed the event, or its answer was lost."""
+    UNKNOWN = "unknown"
+    """Nobody is named for the step, or that group's progress isn't known."""
+
+
+class GroupProgress(NamedTuple):
+    """How a consumer group is; None where something isn't known.
+
+    Attributes:
+        lag: Records that it has not read.
+        seconds: For how long the oldest of them has waited.
+        members: Who is in it.
+        status: Name of its lag status: `ok`, `behind`, `stalled`, `stopped`, ...
+    """
+
+    lag: int | None = None
+    seconds: float | None = None
+    members: int | None = None
+    status: str | None = None
+
+
+GroupProgressOf = Callable[[str], GroupProgress | None]
+"""How a consumer group is; None if there is no such group."""
+
+
+class Diagnosis(NamedTuple):
+    """Why one step of an instance is late."""
+
+    step: str
+    by: str | None
+    reason: Reason
+    text: str
+
+
+def reason_of(progress: GroupProgress | None) -> Reason:
+    """Why a step is late whose group gave up nothing."""
+    if progress is None or (progress.lag is None and progress.status is None and progress.members is None):
+        return Reason.UNKNOWN
+    if progress.members == 0 or progress.status == "stopped":
+        return Reason.STOPPED
+    if progress.status == "stalled":
+        return Reason.STALLED
+    if progress.lag is None:
+        return Reason.UNKNOWN
+    return Reason.BEHIND if progress.lag else Reason.SILENT
+
+
+def diagnose(
+    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
+) -> tuple[Diagnosis, ...]:
+    """Each late step of an open saga, and why it is late.
+
+    Args:
+        saga: The instance.
+        letters: Pending dead letters of its flow.
+        progress_of: How a consumer group is.
+    """
+    given_up = list(letters)
+    return tuple(_diagnose_step(step, given_up, progress_of) for step in saga.steps if step.late)
+
+
+def stuck_reason(
+    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
+) -> str | None:
+    """What keeps an open saga, in one sentence.
+
+    Args:
+        saga: The instance.
+        letters: Pending dead letters of its flow.
+        progress_of: How a consumer group is.
+
+    Returns:
+        None where nothing is late and nothing was given up.
+    """
+    if saga.outcome not in ("open", "timed_out"):
+        return None
+    given_up = list(letters)
+    late = diagnose(saga, given_up, progress_of)
+    said = {item.by for item in late if item.reason is Reason.DEAD_LETTER}
+    others = [letter for letter in given_up if letter.group not in said or letter.group is None]
+    if late and any(item.by is None and item.reason is Reason.DEAD_LETTER for item in late):
+        others = []
+    return "; ".join([*(item.text for item in late), *map(_given_up, others[:_MAX_LETTERS])]) or None
+
+
+def _diagnose_step(
+    step: TrailStep, letters: Sequence[TrailDeadLetter], progress_of: GroupProgressOf
+) -> Diagnosis:
+    theirs = next((letter for letter in letters if step.by is None or letter.group == step.by), None)
+    who = _who(step)
+    if theirs is not None:
+        text = f"{who}, which {_gave_up(theirs)}" if step.by else f"{who}: {_given_up(theirs)}"
+        return Diagnosis(step.name, step.by, Reason.DEAD_LETTER, text)
+    progress = progress_of(step.by) if step.by else None
+    reason = reason_of(progress)
+    if progress is None or reason is Reason.UNKNOWN:
+        return Diagnosis(step.name, step.by, reason, who)
+    return Diagnosis(step.name, step.by, reason, f"{who}, which {_doing(reason, progress)}")
+
+
+def _who(step: TrailStep) -> str:
+    if step.uncancelled:
+        return f"{step.name} failed, and {' or '.join(step.expects)} has not followed"
+    return f"{step.name} waits for {step.by}" if step.by else f"{step.name} is late"
+
+
+def _doing(reason: Reason, progress: GroupProgress) -> str:
+    behind = _behind(progress)
+    if reason is Reason.STOPPED:
+        return "has no members" + (f" and is {behind} behind" if behind else "")
+    if reason is Reason.STALLED:
+        return "commits nothing" + (f" and is {behind} behind" if behind else "")
+    if reason is Reason.BEHIND:
+        return f"is {behind} behind"
+    return "has read everything and has not answered"
+
+
+def _behind(progress: GroupProgress) -> str:
+    if not progress.lag:
+        return ""
+    messages = f"{progress.lag} message{'' if progress.lag == 1 else 's'}"
+    return f"{messages} ({progress.seconds:.0f} s)" if progress.seconds else messages
+
+
+def _gave_up(letter: TrailDeadLetter) -> str:
+    error = ": ".join(part for part in (letter.error_type, letter.error_message) if part)
+    tries = f" after {letter.attempts} attempts" if letter.attempts and letter.attempts > 1 else ""
+    return f"gave up {letter.event_type or 'an event'}{tries}" + (f" ({error[:_MAX_ERROR]})" if error else "")
+
+
+def _given_up(letter: TrailDeadLetter) -> str:
+    return f"{letter.group or 'a consumer'} {_gave_up(letter)}"

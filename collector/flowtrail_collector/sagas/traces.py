@@ -1,0 +1,215 @@
+"""Ended sagas as OTLP traces of their own: whole orders in Jaeger, even for services without tracing.
+
+One trace per instance: a span for the whole, beneath it one per step with its outcome, linked to the span of
+the event that ended the step where that event tells one. Ids follow from flow and key, so an instance that is
+sent twice is the same trace twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import httpx
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
+
+from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.sagas.model.assessment import Outcome, StepProgress, StepState, assess
+from flowtrail_collector.sagas.model.flows import Flow, Flows
+from flowtrail_collector.trails.model import TrailEvent
+
+__all__ = ["OtlpSagaTraces", "saga_spans"]
+
+logger = logging.getLogger("flowtrail_collector.saga_traces")
+
+_SERVICE = "flowtrail-sagas"
+_PER_REQUEST = 100
+_MAX_WAITING = 20_000
+_RETRY_SECONDS = 5.0
+_TIMEOUT_SECONDS = 10.0
+_MILLION = 1_000_000
+Events = Callable[[Sequence[str], int], list[TrailEvent]]
+
+
+class OtlpSagaTraces:
+    """A `Part` that sends each ended instance as a trace.
+
+    Args:
+        endpoint: Base URL of an OTLP/HTTP receiver, or the whole address ending in `/v1/traces`.
+        flows: The flows of the flow file.
+        events: Finds the events of correlation ids, at most so many.
+        headers: Sent along (authorisation); never logged.
+        transport: Another httpx transport, for tests.
+    """
+
+    name = "saga traces"
+
+    def __init__(
+        self,
+        endpoint: str,
+        flows: Flows,
+        events: Events,
+        *,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        address = endpoint.rstrip("/")
+        self._endpoint = address if address.endswith("/v1/traces") else f"{address}/v1/traces"
+        self._flows = flows
+        self._events = events
+        self._waiting: deque[SagaRecord] = deque(maxlen=_MAX_WAITING)
+        self._told: str | None = None
+        self._client = httpx.Client(
+            headers={"content-type": "application/x-protobuf", **(headers or {})},
+            timeout=_TIMEOUT_SECONDS,
+            transport=transport,
+        )
+
+    @property
+    def problem(self) -> str | None:
+        """Always None: a receiver that is away must not make the collector unready."""
+        return None
+
+    def ended(self, sagas: Iterable[SagaRecord]) -> None:
+        """Take instances that have just ended; while the receiver is away, the last 20,000 wait."""
+        self._waiting.extend(sagas)
+
+    def run(self, stop: threading.Event) -> None:
+        """Send until `stop` is set."""
+        while not stop.is_set():
+            if not self._waiting:
+                stop.wait(0.5)
+            elif not self.send():
+                stop.wait(_RETRY_SECONDS)
+        self.send()
+
+    def send(self) -> bool:
+        """Send some of those that wait.
+
+        Returns:
+            Whether the receiver took them; else they go on waiting.
+        """
+        batch = [self._waiting.popleft() for _ in range(min(_PER_REQUEST, len(self._waiting)))]
+        request = self._request(batch)
+        if request is None:
+            return True
+        try:
+            self._client.post(self._endpoint, content=request.SerializeToString()).raise_for_status()
+        except httpx.HTTPError as error:
+            if self._told is None:
+                self._told = str(error) or type(error).__name__
+                logger.warning("saga traces can't be sent: %s", self._told)
+            # At the front again, as far as there is room: what is oldest goes first.
+            for saga in reversed(batch[: _MAX_WAITING - len(self._waiting)]):
+                self._waiting.appendleft(saga)
+            return False
+        self._told = None
+        return True
+
+    def _request(self, sagas: Sequence[SagaRecord]) -> ExportTraceServiceRequest | None:
+        request = ExportTraceServiceRequest()
+        part = request.resource_spans.add()
+        part.resource.attributes.add(key="service.name").value.string_value = _SERVICE
+        scope = part.scope_spans.add()
+        scope.scope.name = "flowtrail_collector"
+        for saga in sagas:
+            flow = self._flows.by_name.get(saga.flow)
+            if flow is not None and saga.started_ms is not None:
+                saga_spans(scope, flow, saga, self._events([saga.key], 200))
+        return request if scope.spans else None
+
+
+def saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequence[TrailEvent]) -> None:
+    """Add the spans of one instance.
+
+    Args:
+        scope: Where they go.
+        flow: Its flow.
+        saga: The instance; it has started.
+        events: Its events, to link to the spans that published them.
+    """
+    trace_id = _digest(saga, "")[:16]
+    started_ms = saga.started_ms or 0
+    ended_ms = saga.ended_ms or saga.updated_ms
+    root = _span(scope, trace_id, _digest(saga, "root")[:8], flow.name, started_ms, ended_ms)
+    _attributes(
+        root,
+        {
+            "flowtrail.flow": flow.name,
+            "flowtrail.outcome": saga.outcome.value,
+            "messaging.message.conversation_id": saga.key,
+            "cloudevents.event_subject": saga.subject or "",
+        },
+    )
+    if saga.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
+        root.status.code, root.status.message = Status.STATUS_CODE_ERROR, saga.outcome.value
+    _link(root, next((event for event in events if event.type in flow.starts), None))
+    for progress in assess(flow, saga.events).steps:
+        if progress.state is not StepState.WAITING and progress.since_ms is not None:
+            _step_span(scope, root, saga, progress, events, ended_ms)
+
+
+def _step_span(
+    scope: ScopeSpans,
+    root: Span,
+    saga: SagaRecord,
+    progress: StepProgress,
+    events: Sequence[TrailEvent],
+    ended_ms: int,
+) -> None:
+    step = progress.step
+    since_ms = progress.since_ms or 0
+    until_ms = progress.until_ms if progress.until_ms is not None else max(ended_ms, since_ms)
+    span = _span(scope, root.trace_id, _digest(saga, "step " + step.name)[:8], step.name, since_ms, until_ms)
+    span.parent_span_id = root.span_id
+    _attributes(
+        span,
+        {
+            "flowtrail.flow": saga.flow,
+            "flowtrail.step": step.name,
+            "flowtrail.outcome": progress.state.value,
+            "messaging.consumer.group.name": step.by or "",
+        },
+    )
+    if progress.state is StepState.FAILED:
+        span.status.code = Status.STATUS_CODE_ERROR
+    elif progress.state is StepState.OPEN:
+        span.status.code, span.status.message = Status.STATUS_CODE_ERROR, "never ended"
+    if step.name in saga.breached:
+        span.events.add(name="deadline missed", time_unix_nano=(progress.deadline_ms or until_ms) * _MILLION)
+    if progress.undone_ms is not None:
+        span.events.add(name="undone", time_unix_nano=progress.undone_ms * _MILLION)
+    _link(span, next((event for event in events if event.type in (*step.done, *step.failed)), None))
+    _link(span, next((event for event in events if event.type in step.undone), None))
+
+
+def _span(scope: ScopeSpans, trace_id: bytes, span_id: bytes, name: str, start_ms: int, end_ms: int) -> Span:
+    return scope.spans.add(
+        trace_id=trace_id,
+        span_id=span_id,
+        name=name,
+        kind=Span.SPAN_KIND_INTERNAL,
+        start_time_unix_nano=max(1, start_ms * _MILLION),
+        end_time_unix_nano=max(1, start_ms * _MILLION, end_ms * _MILLION),
+    )
+
+
+def _attributes(span: Span, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        if text:
+            span.attributes.add(key=name).value.string_value = text
+
+
+def _link(span: Span, event: TrailEvent | None) -> None:
+    if event is not None and event.trace_id and event.span_id:
+        link = span.links.add(trace_id=bytes.fromhex(event.trace_id), span_id=bytes.fromhex(event.span_id))
+        link.attributes.add(key="messaging.message.id").value.string_value = event.event_id
+
+
+def _digest(saga: SagaRecord, part: str) -> bytes:
+    text = "\0".join((saga.flow, saga.key, part))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,78 @@
+"""`/api/v1/sagas` and `/api/v1/flows`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from flowtrail_collector.sagas.stuck import GroupProgressOf, diagnose, stuck_reason
+from flowtrail_collector.sagas.views import SagaFilter, SagaRow, Views
+from flowtrail_collector.trails.json import saga_json
+from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
+
+OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out")
+MAX_LIMIT = 1_000
+MAX_OFFSET = 100_000
+
+
+def saga_query(request: Request) -> SagaFilter:
+    """The filters of a request.
+
+    Raises:
+        ApiError: 400, one of them makes no sense.
+    """
+    outcome = text_param(request, "outcome")
+    if outcome is not None and outcome not in OUTCOMES:
+        raise ApiError(400, f"outcome is one of {', '.join(OUTCOMES)}")
+    return SagaFilter(
+        flow=text_param(request, "flow"),
+        outcome=outcome,
+        step=text_param(request, "step"),
+        stuck=bool_param(request, "stuck"),
+        limit=int_param(request, "limit", 50, MAX_LIMIT),
+        offset=int_param(request, "offset", 0, MAX_OFFSET),
+    )
+
+
+def saga_routes(views: Views, progress_of: GroupProgressOf = lambda group: None) -> list[BaseRoute]:
+    """The routes that list sagas and flows.
+
+    Args:
+        views: Where the lists come from.
+        progress_of: How a consumer group is, to tell why a saga doesn't move.
+    """
+
+    def sagas(request: Request) -> Response:
+        """Saga instances, those that need attention first; a stuck one says why.
+
+        Query: flow, outcome, step, stuck, limit, offset.
+        """
+        query = saga_query(request)
+        rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]
+        return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
+
+    def flows(request: Request) -> Response:
+        """The flow file as understood, with instances by outcome."""
+        return json_response({"flows": [asdict(flow) for flow in views.list_flows()]})
+
+    return [
+        Route("/api/v1/sagas", sagas, methods=["GET"]),
+        Route("/api/v1/flows", flows, methods=["GET"]),
+    ]
+
+
+def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
+    """A saga of a list; a stuck one says why."""
+    reason = stuck_reason(row.saga, row.dead_letters, progress_of) if row.stuck else None
+    late = diagnose(row.saga, row.dead_letters, progress_of) if row.stuck else ()
+    saga = saga_json(replace(row.saga, reason=reason))
+    return {
+        **saga,
+        "stuck": row.stuck,
+        "stuck_at": [{"step": item.step, "by": item.by, "reason": item.reason.value} for item in late],
+        "correlation_id": row.correlation_id,
+    }

@@ -1,0 +1,1 @@
+"""OpenTelemetry spans: receiving, keeping, finding, and Jaeger's API."""

@@ -1,0 +1,1 @@
+"""Databases: connections, transactions, schema. What is kept in them is in the `sql` of each slice."""

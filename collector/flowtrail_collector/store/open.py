@@ -1,0 +1,81 @@
+"""Opens whichever store a setting names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowtrail_collector.errors import StoreError
+from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.runtime.lease import Lease
+from flowtrail_collector.store.postgres.database import PostgresDatabase, check_connection, describe
+from flowtrail_collector.store.postgres.lease import PostgresLease
+from flowtrail_collector.store.sql import Database
+from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
+
+__all__ = ["OpenedStore", "check_store", "open_store", "store_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedStore:
+    """A store, and what comes with it.
+
+    Attributes:
+        name: What may be shown: path or address, never a password.
+        database: For everything beside the store's port.
+        store: The port.
+        lease: Which worker leads; None where there is only one.
+        group: Consumer group of the workers on this store; None where there is only one.
+    """
+
+    name: str
+    database: Database
+    store: Store
+    lease: Lease | None = None
+    group: str | None = None
+
+
+def open_store(location: Path | str) -> OpenedStore:
+    """Open a SQLite file, or a PostgreSQL database by its URL.
+
+    Raises:
+        ConfigurationError: A driver isn't installed.
+        StoreError: It can't be opened or written.
+    """
+    if isinstance(location, Path):
+        check_store(location)
+        file = SqliteDatabase(location)
+        return OpenedStore(str(location), file, SqliteStore(file))
+    database = PostgresDatabase(location)
+    # Workers on one database are one group, and those on another are not, without anybody having to say so.
+    group = f"flowtrail-collector-{database.identity()}"
+    return OpenedStore(database.name, database, PostgresStore(database), PostgresLease(database), group)
+
+
+def check_store(location: Path | str) -> None:
+    """Check that a store could be opened, and change nothing.
+
+    Raises:
+        ConfigurationError: A driver isn't installed.
+        StoreError: It couldn't.
+    """
+    if isinstance(location, str):
+        return check_connection(location)
+    folder = location.parent
+    if not folder.is_dir():
+        raise StoreError(f"store {location}: the folder {folder} doesn't exist")
+    if location.exists() and not location.is_file():
+        raise StoreError(f"store {location}: not a file")
+    # SQLite writes a log beside the file, so the folder has to be writable too.
+    for place in (folder, location) if location.exists() else (folder,):
+        if not os.access(place, os.W_OK):
+            raise StoreError(f"store {location}: {place} can't be written")
+    return None
+
+
+def store_name(location: Path | str) -> str:
+    """A store's location as it may be shown."""
+    return str(location) if isinstance(location, Path) else describe(location)

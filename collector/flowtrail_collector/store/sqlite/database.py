@@ -1,0 +1,133 @@
+"""The collector's SQLite file: one writer at a time, any number of readers.
+
+WAL lets readers go on while a transaction writes. `synchronous=NORMAL` is enough for exactness under a killed
+process: a transaction is there whole or not at all. After a power cut the last ones may be gone, together
+with the offsets they advanced, so their records are simply read again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowtrail_collector.errors import StoreError
+from flowtrail_collector.store.schema.migrations import migrate
+from flowtrail_collector.store.sqlite.fair_lock import FairLock
+
+__all__ = ["Database"]
+
+_BUSY_TIMEOUT_MS = 10_000
+_MAX_IDLE_READERS = 8
+
+
+class Database:
+    """Connections to one SQLite file.
+
+    Args:
+        path: The file; made if it isn't there.
+
+    Raises:
+        StoreError: It can't be opened or written, or a newer version wrote it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = FairLock()
+        self._idle_readers: list[sqlite3.Connection] = []
+        self._closed = False
+        try:
+            self._writer = self._connect()
+        except sqlite3.Error as error:
+            raise StoreError(f"store {self.path}: {error}") from None
+        try:
+            migrate(self._writer)
+        except BaseException as error:
+            self._writer.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"store {self.path}: {error}") from None
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A writing transaction: committed at the end of the block, rolled back if it raises.
+
+        Raises:
+            StoreError: SQLite refused; nothing was changed.
+        """
+        with self._lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise StoreError(f"store {self.path}: {error}") from error
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading; all it reads within the block is as of one moment.
+
+        Raises:
+            StoreError: SQLite refused.
+        """
+        connection = None
+        try:
+            connection = self._idle_readers.pop() if self._idle_readers else self._connect(read_only=True)
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+            self._give_back(connection)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"store {self.path}: {error}") from error
+            raise
+
+    def newest_event_row(self) -> int:
+        """See `sql.Database.newest_event_row`."""
+        with self.read() as connection:
+            return int(connection.execute("SELECT max(rowid) FROM events").fetchone()[0] or 0)
+
+    def size_bytes(self) -> int:
+        """Size of the file and its write-ahead log."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def used_bytes(self) -> int:
+        """See `sql.Database.used_bytes`."""
+        with self.read() as connection:
+            names = ("page_count", "freelist_count", "page_size")
+            pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        return int((pages - free) * size)
+
+    def close(self) -> None:
+        """Close every connection; open blocks must have ended."""
+        with self._lock:
+            self._closed = True
+            while self._idle_readers:
+                self._idle_readers.pop().close()
+            self._writer.close()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed or len(self._idle_readers) >= _MAX_IDLE_READERS:
+            connection.close()
+        else:
+            self._idle_readers.append(connection)
+
+    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        # check_same_thread off: the lock, not the thread, guards the writer; close() runs in another thread.
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA cache_size = -32768")
+        return connection

@@ -1,0 +1,1 @@
+"""One order end to end, on one time axis."""

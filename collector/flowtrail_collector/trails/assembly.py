@@ -1,0 +1,217 @@
+"""One order end to end: events, spans, dead letters and saga state assembled into one trail.
+
+An order's story is told by several witnesses who know different parts and whose clocks disagree. Records say
+what was published, and, through causation ids, why; spans say who handled what for how long; dead letters say
+what was given up; the saga says what should have happened. `assemble` merges them: one entry per thing that
+happened, causes before effects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from flowtrail_collector.sagas.stuck import GroupProgressOf, stuck_reason
+from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans.model import Span
+from flowtrail_collector.trails.building import Draft, build_drafts
+from flowtrail_collector.trails.model import (
+    PUBLISHING_KINDS,
+    EntryKind,
+    MissingStep,
+    Trail,
+    TrailDeadLetter,
+    TrailEntry,
+    TrailError,
+    TrailEvent,
+    TrailInputs,
+    TrailSaga,
+    TrailStep,
+)
+from flowtrail_collector.trails.order import causal_order
+
+__all__ = [
+    "PUBLISHING_KINDS",
+    "EntryKind",
+    "MissingStep",
+    "Trail",
+    "TrailDeadLetter",
+    "TrailEntry",
+    "TrailError",
+    "TrailEvent",
+    "TrailInputs",
+    "TrailSaga",
+    "TrailStep",
+    "assemble",
+    "causal_order",
+]
+
+# Record timestamps have milliseconds, spans nanoseconds: less than this is rounding, not skew.
+_SKEW_TOLERANCE_NS = 2_000_000
+
+
+def _unknown_progress(group: str) -> None:
+    return None
+
+
+def _lag(group: str | None, progress_of: GroupProgressOf) -> int | None:
+    progress = progress_of(group) if group else None
+    return None if progress is None else progress.lag
+
+
+def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf = _unknown_progress) -> Trail:
+    """Assemble a trail.
+
+    The result depends on the content of the inputs only, not on the order within them.
+
+    Args:
+        inputs: What is known of one flow.
+        now_ms: The present, milliseconds since the epoch, to tell which missing steps are overdue.
+        progress_of: How a consumer group is, to tell why a saga doesn't move.
+    """
+    correlation_ids = _ranked(sorted(event.correlation_id or "" for event in inputs.events))
+    spans = _own_spans(inputs.spans, set(correlation_ids))
+    drafts = build_drafts(replace(inputs, spans=spans))
+    order = causal_order(
+        {key: draft.entry.start_ns for key, draft in drafts.items()},
+        {key: draft.causes for key, draft in drafts.items()},
+    )
+    entries = _placed(drafts, order)
+    pending = tuple(sorted((item for item in inputs.dead_letters if item.state == "pending"), key=_place))
+    sagas = tuple(
+        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), progress_of))
+        for saga in sorted(inputs.sagas, key=lambda saga: (saga.started_ms or 0, saga.flow, saga.key))
+    )
+    return Trail(
+        entries=entries,
+        sagas=sagas,
+        missing=tuple(_missing(sagas, now_ms, progress_of)),
+        later=tuple(_later(sagas)),
+        subjects=_ranked(entry.subject for entry in entries if entry.kind in PUBLISHING_KINDS),
+        correlation_ids=correlation_ids or _ranked(entry.correlation_id for entry in entries),
+        trace_ids=tuple(dict.fromkeys(entry.trace_id for entry in entries if entry.trace_id)),
+        services=tuple(dict.fromkeys(entry.service for entry in entries)),
+        seen_as=_seen_as(inputs.events, spans),
+        start_ns=min((entry.start_ns for entry in entries), default=0),
+        end_ns=max((entry.end_ns for entry in entries), default=0),
+        notes=tuple(_notes(entries)),
+    )
+
+
+def _ranked(values: Iterable[str | None]) -> tuple[str, ...]:
+    """Most frequent first, among equals in the order given."""
+    return tuple(value for value, _ in Counter(value for value in values if value).most_common())
+
+
+def _own_spans(spans: tuple[Span, ...], correlation_ids: set[str]) -> tuple[Span, ...]:
+    """Without what a shared trace (a batch, a long-lived parent) says about other flows."""
+    if not correlation_ids:
+        return spans
+    by_key = {(span.trace_id, span.span_id): span for span in spans}
+    verdicts: dict[tuple[str, str], bool] = {}
+
+    def is_own(span: Span) -> bool:
+        path: list[tuple[str, str]] = []
+        current: Span | None = span
+        verdict = True
+        while current is not None:
+            key = (current.trace_id, current.span_id)
+            if key in path:
+                break
+            path.append(key)
+            conversation = current.text(names.CONVERSATION_ID)
+            if key in verdicts:
+                verdict = verdicts[key]
+                break
+            if conversation is not None:
+                verdict = conversation in correlation_ids
+                break
+            current = by_key.get((current.trace_id, current.parent_span_id or ""))
+        verdicts.update(dict.fromkeys(path, verdict))
+        return verdict
+
+    return tuple(span for span in spans if is_own(span))
+
+
+def _placed(drafts: dict[str, Draft], order: list[str]) -> tuple[TrailEntry, ...]:
+    depths: dict[str, int] = {}
+    placed: list[TrailEntry] = []
+    for key in order:
+        draft = drafts[key]
+        # A parent that comes later sits on a circle of forged ids: the entry counts as a root.
+        parent = draft.parent if draft.parent in depths else None
+        depths[key] = depths[parent] + 1 if parent is not None else 0
+        entry = draft.entry
+        early_ns = drafts[parent].entry.start_ns - entry.start_ns if parent is not None else 0
+        placed.append(
+            replace(
+                entry,
+                parent=parent,
+                depth=depths[key],
+                skewed=entry.skewed or early_ns > _SKEW_TOLERANCE_NS,
+            )
+        )
+    return tuple(placed)
+
+
+def _place(letter: TrailDeadLetter) -> tuple[str, int, int]:
+    return letter.topic, letter.partition, letter.offset
+
+
+def _missing(sagas: Iterable[TrailSaga], now_ms: int, progress_of: GroupProgressOf) -> Iterable[MissingStep]:
+    for saga in sagas:
+        if saga.outcome not in ("open", "timed_out", "stuck"):
+            continue
+        until_ms = now_ms if saga.ended_ms is None else saga.ended_ms
+        for step in saga.steps:
+            if step.state == "open" or step.uncancelled:
+                overdue = step.deadline_ms is not None and now_ms > step.deadline_ms
+                yield MissingStep(
+                    saga.flow,
+                    step.name,
+                    step.expects,
+                    step.by,
+                    step.deadline_ms,
+                    overdue or saga.outcome == "timed_out",
+                    _lag(step.by, progress_of),
+                    step.since_ms,
+                    until_ms,
+                )
+            elif step.undo:
+                # Who takes a step back is usually who did it, but no flow file says so: nobody is named.
+                yield MissingStep(
+                    saga.flow, step.name, step.undo, None, None, saga.outcome == "timed_out", None,
+                    step.since_ms, until_ms, undo=True,
+                )  # fmt: skip
+
+
+def _later(sagas: Iterable[TrailSaga]) -> Iterable[MissingStep]:
+    for saga in sagas:
+        # Where no step is open any more, the saga was cancelled or only its end is missing.
+        if saga.outcome == "open" and any(step.state == "open" for step in saga.steps):
+            for step in saga.steps:
+                if step.state == "waiting" and not step.optional:
+                    yield MissingStep(saga.flow, step.name, step.expects, step.by, step.deadline_ms, False)
+
+
+def _seen_as(events: tuple[TrailEvent, ...], spans: tuple[Span, ...]) -> str:
+    if events and spans:
+        return "events and spans"
+    return "spans" if spans else "events"
+
+
+def _notes(entries: tuple[TrailEntry, ...]) -> Iterable[str]:
+    starts = {entry.id: entry for entry in entries}
+    pairs: dict[tuple[str, str], int] = {}
+    for entry in entries:
+        parent = starts.get(entry.parent or "")
+        if entry.skewed and parent is not None and parent.service != entry.service:
+            early_ns = parent.start_ns - entry.start_ns
+            pair = (entry.service, parent.service)
+            pairs[pair] = max(pairs.get(pair, 0), early_ns)
+    for (service, other), early_ns in sorted(pairs.items()):
+        yield (
+            f"the clocks of {service} and {other} disagree by at least {early_ns / 1e6:.0f} ms; "
+            "the order shown follows cause and effect"
+        )

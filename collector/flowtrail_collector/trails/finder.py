@@ -1,0 +1,208 @@
+"""From any id to a trail: order id, event id, correlation id or trace id."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from flowtrail_collector.sagas.stuck import GroupProgressOf
+from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans.model import Span
+from flowtrail_collector.spans.ports import SpanReader
+from flowtrail_collector.trails.assembly import Trail, TrailEvent, TrailInputs, TrailSaga, assemble
+from flowtrail_collector.trails.ports import TrailReader
+
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
+MAX_EVENTS = 2_000
+MAX_SPANS = 5_000
+MAX_TRACES = 100
+MAX_MATCHES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTypes:
+    """What the flow file says about event types.
+
+    Attributes:
+        compensating: Types that take back a step or cancel a flow.
+        all: Types that any flow names.
+        by_other_ids: There are flows whose instances aren't told apart by correlation id.
+    """
+
+    compensating: frozenset[str] = frozenset()
+    all: frozenset[str] = frozenset()
+    by_other_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrailMatch:
+    """One of several flows that an id leads to."""
+
+    correlation_id: str
+    subjects: tuple[str, ...]
+    flows: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    started_ms: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an id led to.
+
+    Attributes:
+        matched_by: `order id`, `event id`, `correlation id` or `trace id`.
+        trail: The trail, None if there are several.
+        matches: The several flows, newest first; empty if there is one.
+    """
+
+    matched_by: str
+    trail: Trail | None = None
+    matches: tuple[TrailMatch, ...] = ()
+
+
+class TrailFinder:
+    """Looks an id up everywhere and assembles what belongs together.
+
+    Args:
+        reader: Events, dead letters and sagas.
+        spans: Spans.
+        types: What the flow file says about event types.
+        progress_of: How a consumer group is, to tell why a saga doesn't move.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        reader: TrailReader,
+        spans: SpanReader,
+        types: FlowTypes | None = None,
+        *,
+        progress_of: GroupProgressOf = lambda group: None,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._reader = reader
+        self._spans = spans
+        self._types = types or FlowTypes()
+        self._progress_of = progress_of
+        self._time_seconds = time_seconds
+
+    def find(self, wanted: str) -> Found | None:
+        """The trail an id leads to, several to choose from, or None if nobody knows the id."""
+        matched_by, events = self._events(wanted)
+        flows = list(dict.fromkeys(event.correlation_id for event in events if event.correlation_id))
+        if matched_by == "order id" and len(flows) > 1 and not self._is_one_order(wanted):
+            return Found(matched_by, matches=self._matches(flows))
+        if flows:
+            events = self._merged(events, self._reader.events_by_correlation(flows, MAX_EVENTS))
+        spans = self._all_spans(wanted, events, flows)
+        if not events and not spans:
+            return None
+        if not events:
+            matched_by = _matched_by_span(wanted, spans)
+        return Found(matched_by, trail=self._assembled(events, spans, flows))
+
+    def _events(self, wanted: str) -> tuple[str, list[TrailEvent]]:
+        """Events the id names directly; most people hold an order id, so that goes first."""
+        by_subject = self._reader.events_by_subject(wanted, MAX_EVENTS)
+        if by_subject:
+            return "order id", by_subject
+        by_correlation = self._reader.events_by_correlation([wanted], MAX_EVENTS)
+        if by_correlation:
+            return "correlation id", by_correlation
+        by_id = self._reader.events_by_id(wanted, MAX_EVENTS)
+        if by_id:
+            return "event id", by_id
+        if _TRACE_ID.fullmatch(wanted):
+            return "trace id", self._reader.events_by_trace(wanted.lower(), MAX_EVENTS)
+        return "order id", []
+
+    def _is_one_order(self, subject: str) -> bool:
+        """Whether flows that share a subject are one order's: just one of them started a saga for it.
+
+        A second command (cancel, say) may begin a correlation of its own; it has no start event, so its saga
+        is partial.
+        """
+        sagas = self._reader.sagas([], [subject], MAX_MATCHES)
+        return len({(saga.flow, saga.correlation_id) for saga in sagas if not saga.partial}) == 1
+
+    def _matches(self, flows: Sequence[str]) -> tuple[TrailMatch, ...]:
+        chosen = list(flows)[-MAX_MATCHES:]
+        by_flow: dict[str, list[TrailEvent]] = defaultdict(list)
+        for event in self._reader.events_by_correlation(chosen, MAX_EVENTS):
+            by_flow[event.correlation_id or ""].append(event)
+        found = [self._match(flow, by_flow[flow]) for flow in chosen]
+        return tuple(sorted(found, key=lambda match: (-match.started_ms, match.correlation_id)))
+
+    def _match(self, flow: str, events: Sequence[TrailEvent]) -> TrailMatch:
+        subjects = tuple(dict.fromkeys(event.subject for event in events if event.subject))
+        sagas = self._own_sagas([flow], subjects)
+        return TrailMatch(
+            correlation_id=flow,
+            subjects=subjects,
+            flows=tuple(dict.fromkeys(saga.flow for saga in sagas)),
+            outcomes=tuple(saga.outcome for saga in sagas),
+            started_ms=min((event.timestamp_ms or event.time_ms or 0 for event in events), default=0),
+            events=len(events),
+        )
+
+    def _merged(self, events: Iterable[TrailEvent], more: Iterable[TrailEvent]) -> list[TrailEvent]:
+        by_place = {(item.topic, item.partition, item.offset): item for item in (*events, *more)}
+        return list(by_place.values())[:MAX_EVENTS]
+
+    def _all_spans(self, wanted: str, events: Sequence[TrailEvent], flows: Sequence[str]) -> list[Span]:
+        traces = dict.fromkeys(event.trace_id for event in events if event.trace_id)
+        for value in (wanted, *flows):
+            traces.update(dict.fromkeys(self._spans.trace_ids(value, MAX_TRACES)))
+        if _TRACE_ID.fullmatch(wanted):
+            traces[wanted.lower()] = None
+        return self._spans.spans(list(traces)[:MAX_TRACES], MAX_SPANS)
+
+    def _assembled(self, events: list[TrailEvent], spans: list[Span], flows: list[str]) -> Trail:
+        event_ids = list(dict.fromkeys(event.event_id for event in events))
+        subjects = list(dict.fromkeys(event.subject for event in events if event.subject))
+        inputs = TrailInputs(
+            events=tuple(events),
+            spans=tuple(spans),
+            dead_letters=tuple(self._reader.dead_letters(event_ids, MAX_EVENTS)),
+            sagas=tuple(self._own_sagas(flows, subjects)),
+            compensating_types=self._types.compensating,
+            flow_types=self._types.all,
+        )
+        now_ms = int(self._time_seconds() * 1000)
+        trail = assemble(inputs, now_ms=now_ms, progress_of=self._progress_of)
+        cut = [
+            f"only the first {limit} {what} are shown"
+            for count, limit, what in ((len(events), MAX_EVENTS, "events"), (len(spans), MAX_SPANS, "spans"))
+            if count >= limit
+        ]
+        return replace(trail, notes=(*trail.notes, *cut))
+
+    def _own_sagas(self, flows: Sequence[str], subjects: Sequence[str]) -> list[TrailSaga]:
+        """By correlation; by subject only what has no correlation, for other orders may share a subject."""
+        if not flows:
+            return self._reader.sagas([], subjects, MAX_MATCHES)
+        found = list(self._reader.sagas(flows, [], MAX_MATCHES))
+        if self._types.by_other_ids:
+            by_subject = self._reader.sagas([], subjects, MAX_MATCHES)
+            known = {(saga.flow, saga.key) for saga in found}
+            found += [
+                saga
+                for saga in by_subject
+                if saga.correlation_id is None and (saga.flow, saga.key) not in known
+            ]
+        return found
+
+
+def _matched_by_span(wanted: str, spans: Sequence[Span]) -> str:
+    for span in spans:
+        if wanted.lower() == span.trace_id:
+            return "trace id"
+        if wanted == span.text(names.CONVERSATION_ID):
+            return "correlation id"
+        if wanted in (span.text(names.MESSAGE_ID), span.text(names.EVENT_ID)):
+            return "event id"
+    return "order id"

@@ -1,0 +1,139 @@
+"""Trails as JSON: the shape that the API answers with, and that the command line and the console draw."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flowtrail_collector.trails.assembly import MissingStep, Trail, TrailEntry, TrailSaga
+from flowtrail_collector.trails.finder import Found, TrailMatch
+
+
+def iso_time(time_ns: int) -> str:
+    """Nanoseconds since the epoch as RFC 3339 in UTC, with microseconds."""
+    # Integer arithmetic: a float of nanoseconds since the epoch is only good to a quarter of a microsecond.
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    try:
+        base = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return str(time_ns)
+    return f"{base:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
+
+
+def iso_time_ms(time_ms: int | None) -> str | None:
+    """Milliseconds since the epoch as RFC 3339; None stays None."""
+    return None if time_ms is None else iso_time(time_ms * 1_000_000)
+
+
+def found_json(found: Found) -> dict[str, Any]:
+    """What an id led to: `{"matched_by", "trail"}` or `{"matched_by", "matches"}`."""
+    result: dict[str, Any] = {"matched_by": found.matched_by}
+    if found.trail is not None:
+        result["trail"] = trail_json(found.trail)
+    else:
+        result["matches"] = [_match_json(match) for match in found.matches]
+    return result
+
+
+def trail_json(trail: Trail) -> dict[str, Any]:
+    """A trail; times are RFC 3339, spans of time seconds, `offset_seconds` counts from the trail's start."""
+    return {
+        "subjects": list(trail.subjects),
+        "correlation_ids": list(trail.correlation_ids),
+        "trace_ids": list(trail.trace_ids),
+        "services": list(trail.services),
+        "seen_as": trail.seen_as,
+        "start": iso_time(trail.start_ns),
+        "end": iso_time(trail.end_ns),
+        "duration_seconds": _seconds(trail.end_ns - trail.start_ns),
+        "sagas": [saga_json(saga) for saga in trail.sagas],
+        "missing": [_missing_json(step, trail.start_ns) for step in trail.missing],
+        "later": [_missing_json(step, trail.start_ns) for step in trail.later],
+        "notes": list(trail.notes),
+        "entries": [_entry_json(entry, trail.start_ns) for entry in trail.entries],
+    }
+
+
+def saga_json(saga: TrailSaga) -> dict[str, Any]:
+    """A saga instance with its steps."""
+    return {
+        "flow": saga.flow,
+        "key": saga.key,
+        "outcome": saga.outcome,
+        "started": iso_time_ms(saga.started_ms),
+        "ended": iso_time_ms(saga.ended_ms),
+        "partial": saga.partial,
+        "reason": saga.reason,
+        "steps": [
+            {
+                "name": step.name,
+                "state": step.state,
+                "expects": list(step.expects),
+                "by": step.by,
+                "deadline": iso_time_ms(step.deadline_ms),
+            }
+            for step in saga.steps
+        ],
+    }
+
+
+def _entry_json(entry: TrailEntry, start_ns: int) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "id": entry.id,
+        "kind": entry.kind.value,
+        "service": entry.service,
+        "name": entry.name,
+        "start": iso_time(entry.start_ns),
+        "offset_seconds": _seconds(entry.start_ns - start_ns),
+        "duration_seconds": _seconds(entry.end_ns - entry.start_ns),
+        "parent": entry.parent,
+        "depth": entry.depth,
+        "seen_as": entry.seen_as,
+    }
+    for name in (
+        "topic", "partition", "offset", "event_id", "event_type", "subject", "correlation_id", "causation_id",
+        "trace_id", "span_id", "group", "attempt", "state",
+    ):  # fmt: skip
+        value = getattr(entry, name)
+        if value is not None:
+            result[name] = value
+    if entry.error is not None:
+        result["error"] = {"type": entry.error.type, "message": entry.error.message}
+    for name in ("duplicate", "skewed"):
+        if getattr(entry, name):
+            result[name] = True
+    return result
+
+
+def _missing_json(step: MissingStep, start_ns: int) -> dict[str, Any]:
+    def offset(moment_ms: int | None) -> float | None:
+        return None if moment_ms is None else _seconds(moment_ms * 1_000_000 - start_ns)
+
+    return {
+        "flow": step.flow,
+        "step": step.step,
+        "expects": list(step.expects),
+        "by": step.by,
+        "deadline": iso_time_ms(step.deadline_ms),
+        "overdue": step.overdue,
+        "lag_messages": step.lag_messages,
+        "undo": step.undo,
+        "since_offset_seconds": offset(step.since_ms),
+        "deadline_offset_seconds": offset(step.deadline_ms),
+        "until_offset_seconds": offset(step.until_ms),
+    }
+
+
+def _match_json(match: TrailMatch) -> dict[str, Any]:
+    return {
+        "correlation_id": match.correlation_id,
+        "subjects": list(match.subjects),
+        "flows": list(match.flows),
+        "outcomes": list(match.outcomes),
+        "started": iso_time_ms(match.started_ms),
+        "events": match.events,
+    }
+
+
+def _seconds(span_ns: int) -> float:
+    return round(span_ns / 1e9, 6)

@@ -1,0 +1,36 @@
+"""What the trail finder reads, whatever store it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from flowtrail_collector.trails.model import TrailDeadLetter, TrailEvent, TrailSaga
+
+
+class TrailReader(Protocol):
+    """Events, dead letters and sagas by id. Every answer has a limit; an unknown id gives an empty list."""
+
+    def events_by_id(self, event_id: str, limit: int) -> list[TrailEvent]:
+        """Records that carry this event id."""
+        ...
+
+    def events_by_subject(self, subject: str, limit: int) -> list[TrailEvent]:
+        """Records with this subject, oldest first."""
+        ...
+
+    def events_by_correlation(self, correlation_ids: Sequence[str], limit: int) -> list[TrailEvent]:
+        """Records of these flows, oldest first."""
+        ...
+
+    def events_by_trace(self, trace_id: str, limit: int) -> list[TrailEvent]:
+        """Records published within this trace, oldest first."""
+        ...
+
+    def dead_letters(self, event_ids: Sequence[str], limit: int) -> list[TrailDeadLetter]:
+        """What the dead letters of these events say."""
+        ...
+
+    def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[TrailSaga]:
+        """Saga instances of these flows or aggregates."""
+        ...

@@ -1,9 +1,0 @@
-"""The console: server-rendered pages, no script needed, nothing loaded from elsewhere."""
-
-from __future__ import annotations
-
-from flowtrail_collector.web.console._dead_letters import DeadLetterPages
-from flowtrail_collector.web.console._pages import Console, Links, error_page
-from flowtrail_collector.web.console._render import trail_document
-
-__all__ = ["Console", "DeadLetterPages", "Links", "error_page", "trail_document"]
