@@ -33,7 +33,6 @@ from flowtrail_collector.errors import CollectorError, ConfigurationError, Store
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.metrics import MappingMetrics
 from flowtrail_collector.events.registry import SchemaRegistry
-from flowtrail_collector.ingest.ports import SagaRecord
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.lag import LagPoller, LagSettings, TimestampLog
 from flowtrail_collector.lag.web import lag_routes
@@ -49,6 +48,7 @@ from flowtrail_collector.sagas.learning.sql import SqlInstances
 from flowtrail_collector.sagas.learning.web import learning_routes
 from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.sagas.traces import OtlpSagaTraces
 from flowtrail_collector.sagas.web import saga_routes

@@ -26,7 +26,7 @@ from flowtrail_collector.dead_letters.redrive_web import (
     write_json,
 )
 from flowtrail_collector.dead_letters.web import STATES, dead_letter_json, dead_letter_query
-from flowtrail_collector.sagas.views import Views
+from flowtrail_collector.sagas.ports import Views
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 

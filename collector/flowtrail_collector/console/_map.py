@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flowtrail_collector.sagas.views import DeadLetterRow
+from flowtrail_collector.dead_letters.model.record import DeadLetterRow
 from flowtrail_collector.topology.model import Edge, EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.wording import format_seconds

@@ -21,9 +21,11 @@ from flowtrail_collector.console._render import (
     static_text,
     trail_values,
 )
+from flowtrail_collector.dead_letters.model.record import DeadLetterFilter
 from flowtrail_collector.dead_letters.web import dead_letter_json
-from flowtrail_collector.sagas.stuck import GroupProgressOf
-from flowtrail_collector.sagas.views import DeadLetterFilter, SagaFilter, Views
+from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.ports import Views
 from flowtrail_collector.sagas.web import OUTCOMES, saga_query, saga_row_json
 from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.ingest.ports import DeadLetterRecord, Store
+from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.ingest.ports import Store
 
 __all__ = ["MAX_VALUES", "OTHER", "ArrivalLabels"]
 

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRow
 from flowtrail_collector.dead_letters.model.redrive import Letter
 from flowtrail_collector.dead_letters.query import selection_of
-from flowtrail_collector.sagas.views import DeadLetterFilter, DeadLetterRow, Views
+from flowtrail_collector.sagas.ports import Views
 from flowtrail_collector.trails.json import iso_time_ms
 from flowtrail_collector.web.json import ApiError, int_param, json_response
 

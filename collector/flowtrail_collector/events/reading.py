@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flowtrail._headers import Envelope, read_headers
 from flowtrail._headers.structured import is_structured, read_structured
-from flowtrail_collector.ingest.ports import EventRow
+from flowtrail_collector.events.model import EventRow
 
 __all__ = ["Incoming", "read_envelope", "read_event", "read_plain_event"]
 

@@ -10,23 +10,19 @@ from dataclasses import dataclass, field
 from flowtrail._headers import Envelope
 from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
+from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.events.mapper import Mapper
+from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
-from flowtrail_collector.ingest.ports import (
-    Advance,
-    DeadLetterRecord,
-    EventRow,
-    SagaKey,
-    SagaRecord,
-    Store,
-    Unit,
-)
+from flowtrail_collector.ingest.ports import Advance, Store, Unit
+from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome, add_event, id_hash
 from flowtrail_collector.sagas.model.flows import Correlate, Flows
-from flowtrail_collector.sagas.state import CountKey, bring_up_to_date
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.state import bring_up_to_date
 
-__all__ = ["Incoming", "Ingest"]
+__all__ = ["Ingest"]
 
 _ATTEMPTS = 5
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowtrail_collector.lag.model import GroupReading, Status, TopicReading, status_of
+from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.lag.ports import Failure
-from flowtrail_collector.sagas.stuck import GroupProgress
 
 __all__ = ["LagView"]
 

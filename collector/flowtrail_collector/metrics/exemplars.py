@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.assessment import Outcome, assess
 from flowtrail_collector.sagas.model.flows import Flow, Flows
+from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.state import DURATION_BUCKETS_SECONDS, step_durations
 from flowtrail_collector.topology.model import LATENCY_BUCKETS_SECONDS, Reaction, edge_of
-from flowtrail_collector.trails.model import TrailEvent
 
 __all__ = ["EdgeExemplars", "ExemplarOf", "SagaExemplars", "no_exemplar"]
 
@@ -70,7 +70,7 @@ class SagaExemplars:
     def __init__(
         self,
         flows: Flows,
-        events: Callable[[Sequence[str], int], list[TrailEvent]],
+        events: Callable[[Sequence[str], int], list[StoredEvent]],
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:

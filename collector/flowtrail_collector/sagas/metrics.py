@@ -14,13 +14,15 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
-from flowtrail_collector.ingest.ports import SagaFigures, Store
+from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.owners import OwnerOf, as_written
+from flowtrail_collector.sagas.ports import SagaFigures
 from flowtrail_collector.sagas.state import DURATION_BUCKETS_SECONDS
-from flowtrail_collector.sagas.stuck import GroupProgressOf, Reason, reason_of
+from flowtrail_collector.sagas.stuck import Reason, reason_of
 
 __all__ = ["SagaMetrics"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import (
     SETTLE_MS,
     Outcome,
@@ -21,13 +21,12 @@ from flowtrail_collector.sagas.model.assessment import (
     assess,
 )
 from flowtrail_collector.sagas.model.flows import Flow
+from flowtrail_collector.sagas.model.instance import SagaRecord
 
-__all__ = ["DURATION_BUCKETS_SECONDS", "CountKey", "bring_up_to_date", "settle"]
+__all__ = ["DURATION_BUCKETS_SECONDS", "bring_up_to_date", "settle"]
 
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
 
-CountKey = tuple[str, tuple[str, ...]]
-"""(metric name without prefix and `_total`, label values)."""
 
 DURATION_BUCKETS_SECONDS = (
     0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800,

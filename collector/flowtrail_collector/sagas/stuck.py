@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from flowtrail_collector.trails.model import TrailDeadLetter, TrailSaga, TrailStep
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.lag.model.progress import GroupProgress, GroupProgressOf
+from flowtrail_collector.sagas.model.view import SagaView, StepView
 
-__all__ = ["Diagnosis", "GroupProgress", "GroupProgressOf", "Reason", "diagnose", "reason_of", "stuck_reason"]
+__all__ = ["Diagnosis", "Reason", "diagnose", "reason_of", "stuck_reason"]
 
 _MAX_ERROR = 200
 _MAX_LETTERS = 3
@@ -29,26 +31,6 @@ class Reason(StrEnum):
     """It has read everything, and did not answer: its handler swallowed the event, or its answer was lost."""
     UNKNOWN = "unknown"
     """Nobody is named for the step, or that group's progress isn't known."""
-
-
-class GroupProgress(NamedTuple):
-    """How a consumer group is; None where something isn't known.
-
-    Attributes:
-        lag: Records that it has not read.
-        seconds: For how long the oldest of them has waited.
-        members: Who is in it.
-        status: Name of its lag status: `ok`, `behind`, `stalled`, `stopped`, ...
-    """
-
-    lag: int | None = None
-    seconds: float | None = None
-    members: int | None = None
-    status: str | None = None
-
-
-GroupProgressOf = Callable[[str], GroupProgress | None]
-"""How a consumer group is; None if there is no such group."""
 
 
 class Diagnosis(NamedTuple):
@@ -74,7 +56,7 @@ def reason_of(progress: GroupProgress | None) -> Reason:
 
 
 def diagnose(
-    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
+    saga: SagaView, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
 ) -> tuple[Diagnosis, ...]:
     """Each late step of an open saga, and why it is late.
 
@@ -88,7 +70,7 @@ def diagnose(
 
 
 def stuck_reason(
-    saga: TrailSaga, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
+    saga: SagaView, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
 ) -> str | None:
     """What keeps an open saga, in one sentence.
 
@@ -112,7 +94,7 @@ def stuck_reason(
 
 
 def _diagnose_step(
-    step: TrailStep, letters: Sequence[TrailDeadLetter], progress_of: GroupProgressOf
+    step: StepView, letters: Sequence[TrailDeadLetter], progress_of: GroupProgressOf
 ) -> Diagnosis:
     theirs = next((letter for letter in letters if step.by is None or letter.group == step.by), None)
     who = _who(step)
@@ -126,7 +108,7 @@ def _diagnose_step(
     return Diagnosis(step.name, step.by, reason, f"{who}, which {_doing(reason, progress)}")
 
 
-def _who(step: TrailStep) -> str:
+def _who(step: StepView) -> str:
     if step.uncancelled:
         return f"{step.name} failed, and {' or '.join(step.expects)} has not followed"
     return f"{step.name} waits for {step.by}" if step.by else f"{step.name} is late"

@@ -6,10 +6,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from flowtrail_collector.ingest.ports import SagaRecord, Store
+from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.sagas.state import CountKey, settle
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.state import settle
 
 __all__ = ["Sweeper", "watermark_ms"]
 

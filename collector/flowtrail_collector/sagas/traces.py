@@ -17,10 +17,10 @@ import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
-from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.assessment import Outcome, StepProgress, StepState, assess
 from flowtrail_collector.sagas.model.flows import Flow, Flows
-from flowtrail_collector.trails.model import TrailEvent
+from flowtrail_collector.sagas.model.instance import SagaRecord
 
 __all__ = ["OtlpSagaTraces", "saga_spans"]
 
@@ -32,7 +32,7 @@ _MAX_WAITING = 20_000
 _RETRY_SECONDS = 5.0
 _TIMEOUT_SECONDS = 10.0
 _MILLION = 1_000_000
-Events = Callable[[Sequence[str], int], list[TrailEvent]]
+Events = Callable[[Sequence[str], int], list[StoredEvent]]
 
 
 class OtlpSagaTraces:
@@ -123,7 +123,7 @@ class OtlpSagaTraces:
         return request if scope.spans else None
 
 
-def saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequence[TrailEvent]) -> None:
+def saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequence[StoredEvent]) -> None:
     """Add the spans of one instance.
 
     Args:
@@ -158,7 +158,7 @@ def _step_span(
     root: Span,
     saga: SagaRecord,
     progress: StepProgress,
-    events: Sequence[TrailEvent],
+    events: Sequence[StoredEvent],
     ended_ms: int,
 ) -> None:
     step = progress.step
@@ -204,7 +204,7 @@ def _attributes(span: Span, texts: Mapping[str, str]) -> None:
             span.attributes.add(key=name).value.string_value = text
 
 
-def _link(span: Span, event: TrailEvent | None) -> None:
+def _link(span: Span, event: StoredEvent | None) -> None:
     if event is not None and event.trace_id and event.span_id:
         link = span.links.add(trace_id=bytes.fromhex(event.trace_id), span_id=bytes.fromhex(event.span_id))
         link.attributes.add(key="messaging.message.id").value.string_value = event.event_id

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.sagas.stuck import GroupProgressOf, diagnose, stuck_reason
-from flowtrail_collector.sagas.views import SagaFilter, SagaRow, Views
+from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.sagas.model.view import SagaFilter, SagaRow
+from flowtrail_collector.sagas.ports import Views
+from flowtrail_collector.sagas.stuck import diagnose, stuck_reason
 from flowtrail_collector.trails.json import saga_json
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
 

@@ -12,40 +12,24 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from flowtrail_collector.sagas.stuck import GroupProgressOf, stuck_reason
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.sagas.model.view import SagaView
+from flowtrail_collector.sagas.stuck import stuck_reason
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.trails.building import Draft, build_drafts
 from flowtrail_collector.trails.model import (
     PUBLISHING_KINDS,
-    EntryKind,
     MissingStep,
     Trail,
-    TrailDeadLetter,
     TrailEntry,
-    TrailError,
-    TrailEvent,
     TrailInputs,
-    TrailSaga,
-    TrailStep,
 )
 from flowtrail_collector.trails.order import causal_order
 
-__all__ = [
-    "PUBLISHING_KINDS",
-    "EntryKind",
-    "MissingStep",
-    "Trail",
-    "TrailDeadLetter",
-    "TrailEntry",
-    "TrailError",
-    "TrailEvent",
-    "TrailInputs",
-    "TrailSaga",
-    "TrailStep",
-    "assemble",
-    "causal_order",
-]
+__all__ = ["assemble"]
 
 # Record timestamps have milliseconds, spans nanoseconds: less than this is rounding, not skew.
 _SKEW_TOLERANCE_NS = 2_000_000
@@ -159,7 +143,7 @@ def _place(letter: TrailDeadLetter) -> tuple[str, int, int]:
     return letter.topic, letter.partition, letter.offset
 
 
-def _missing(sagas: Iterable[TrailSaga], now_ms: int, progress_of: GroupProgressOf) -> Iterable[MissingStep]:
+def _missing(sagas: Iterable[SagaView], now_ms: int, progress_of: GroupProgressOf) -> Iterable[MissingStep]:
     for saga in sagas:
         if saga.outcome not in ("open", "timed_out", "stuck"):
             continue
@@ -186,7 +170,7 @@ def _missing(sagas: Iterable[TrailSaga], now_ms: int, progress_of: GroupProgress
                 )  # fmt: skip
 
 
-def _later(sagas: Iterable[TrailSaga]) -> Iterable[MissingStep]:
+def _later(sagas: Iterable[SagaView]) -> Iterable[MissingStep]:
     for saga in sagas:
         # Where no step is open any more, the saga was cancelled or only its end is missing.
         if saga.outcome == "open" and any(step.state == "open" for step in saga.steps):
@@ -195,7 +179,7 @@ def _later(sagas: Iterable[TrailSaga]) -> Iterable[MissingStep]:
                     yield MissingStep(saga.flow, step.name, step.expects, step.by, step.deadline_ms, False)
 
 
-def _seen_as(events: tuple[TrailEvent, ...], spans: tuple[Span, ...]) -> str:
+def _seen_as(events: tuple[StoredEvent, ...], spans: tuple[Span, ...]) -> str:
     if events and spans:
         return "events and spans"
     return "spans" if spans else "events"

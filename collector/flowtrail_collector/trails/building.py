@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.model import Span, SpanKind, SpanStatus
 from flowtrail_collector.trails.messages import (
@@ -15,7 +16,7 @@ from flowtrail_collector.trails.messages import (
     is_send,
     span_key_text,
 )
-from flowtrail_collector.trails.model import EntryKind, TrailDeadLetter, TrailEntry, TrailError, TrailInputs
+from flowtrail_collector.trails.model import EntryKind, TrailEntry, TrailError, TrailInputs
 
 _NESTED = (EntryKind.PUBLISH, EntryKind.COMPENSATION, EntryKind.NOTIFICATION)
 

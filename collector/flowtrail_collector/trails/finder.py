@@ -8,11 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from flowtrail_collector.sagas.stuck import GroupProgressOf
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.spans.ports import SpanReader
-from flowtrail_collector.trails.assembly import Trail, TrailEvent, TrailInputs, TrailSaga, assemble
+from flowtrail_collector.trails.assembly import assemble
+from flowtrail_collector.trails.model import Trail, TrailInputs
 from flowtrail_collector.trails.ports import TrailReader
 
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
@@ -105,7 +108,7 @@ class TrailFinder:
             matched_by = _matched_by_span(wanted, spans)
         return Found(matched_by, trail=self._assembled(events, spans, flows))
 
-    def _events(self, wanted: str) -> tuple[str, list[TrailEvent]]:
+    def _events(self, wanted: str) -> tuple[str, list[StoredEvent]]:
         """Events the id names directly; most people hold an order id, so that goes first."""
         by_subject = self._reader.events_by_subject(wanted, MAX_EVENTS)
         if by_subject:
@@ -131,13 +134,13 @@ class TrailFinder:
 
     def _matches(self, flows: Sequence[str]) -> tuple[TrailMatch, ...]:
         chosen = list(flows)[-MAX_MATCHES:]
-        by_flow: dict[str, list[TrailEvent]] = defaultdict(list)
+        by_flow: dict[str, list[StoredEvent]] = defaultdict(list)
         for event in self._reader.events_by_correlation(chosen, MAX_EVENTS):
             by_flow[event.correlation_id or ""].append(event)
         found = [self._match(flow, by_flow[flow]) for flow in chosen]
         return tuple(sorted(found, key=lambda match: (-match.started_ms, match.correlation_id)))
 
-    def _match(self, flow: str, events: Sequence[TrailEvent]) -> TrailMatch:
+    def _match(self, flow: str, events: Sequence[StoredEvent]) -> TrailMatch:
         subjects = tuple(dict.fromkeys(event.subject for event in events if event.subject))
         sagas = self._own_sagas([flow], subjects)
         return TrailMatch(
@@ -149,11 +152,11 @@ class TrailFinder:
             events=len(events),
         )
 
-    def _merged(self, events: Iterable[TrailEvent], more: Iterable[TrailEvent]) -> list[TrailEvent]:
+    def _merged(self, events: Iterable[StoredEvent], more: Iterable[StoredEvent]) -> list[StoredEvent]:
         by_place = {(item.topic, item.partition, item.offset): item for item in (*events, *more)}
         return list(by_place.values())[:MAX_EVENTS]
 
-    def _all_spans(self, wanted: str, events: Sequence[TrailEvent], flows: Sequence[str]) -> list[Span]:
+    def _all_spans(self, wanted: str, events: Sequence[StoredEvent], flows: Sequence[str]) -> list[Span]:
         traces = dict.fromkeys(event.trace_id for event in events if event.trace_id)
         for value in (wanted, *flows):
             traces.update(dict.fromkeys(self._spans.trace_ids(value, MAX_TRACES)))
@@ -161,7 +164,7 @@ class TrailFinder:
             traces[wanted.lower()] = None
         return self._spans.spans(list(traces)[:MAX_TRACES], MAX_SPANS)
 
-    def _assembled(self, events: list[TrailEvent], spans: list[Span], flows: list[str]) -> Trail:
+    def _assembled(self, events: list[StoredEvent], spans: list[Span], flows: list[str]) -> Trail:
         event_ids = list(dict.fromkeys(event.event_id for event in events))
         subjects = list(dict.fromkeys(event.subject for event in events if event.subject))
         inputs = TrailInputs(
@@ -181,7 +184,7 @@ class TrailFinder:
         ]
         return replace(trail, notes=(*trail.notes, *cut))
 
-    def _own_sagas(self, flows: Sequence[str], subjects: Sequence[str]) -> list[TrailSaga]:
+    def _own_sagas(self, flows: Sequence[str], subjects: Sequence[str]) -> list[SagaView]:
         """By correlation; by subject only what has no correlation, for other orders may share a subject."""
         if not flows:
             return self._reader.sagas([], subjects, MAX_MATCHES)

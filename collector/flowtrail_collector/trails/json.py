@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flowtrail_collector.trails.assembly import MissingStep, Trail, TrailEntry, TrailSaga
+from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.trails.finder import Found, TrailMatch
+from flowtrail_collector.trails.model import MissingStep, Trail, TrailEntry
 
 
 def iso_time(time_ns: int) -> str:
@@ -54,7 +55,7 @@ def trail_json(trail: Trail) -> dict[str, Any]:
     }
 
 
-def saga_json(saga: TrailSaga) -> dict[str, Any]:
+def saga_json(saga: SagaView) -> dict[str, Any]:
     """A saga instance with its steps."""
     return {
         "flow": saga.flow,

@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.model import Span, SpanKind
-from flowtrail_collector.trails.model import TrailDeadLetter, TrailEvent, TrailInputs
+from flowtrail_collector.trails.model import TrailInputs
 
 _DEAD_LETTER_TOPIC = re.compile(r"(?i)(^|[._-])(dlq|dlt|dead[._-]?letters?)$")
 _MILLION = 1_000_000
@@ -23,7 +25,7 @@ class Publication:
     """One appearance of an event in a topic: the record, the send span, or both."""
 
     topic: str
-    record: TrailEvent | None = None
+    record: StoredEvent | None = None
     span: Span | None = None
     dead_letter: TrailDeadLetter | None = None
     is_dead_letter: bool = False
@@ -69,7 +71,7 @@ class Message:
     handlings: dict[str, list[Span]] = field(default_factory=dict)
 
     @property
-    def record(self) -> TrailEvent | None:
+    def record(self) -> StoredEvent | None:
         """The first record known."""
         return next((item.record for item in self.publications if item.record is not None), None)
 
@@ -115,7 +117,7 @@ class _Collector:
         }
 
     def messages(self) -> dict[str, Message]:
-        records: dict[tuple[str, str], list[TrailEvent]] = defaultdict(list)
+        records: dict[tuple[str, str], list[StoredEvent]] = defaultdict(list)
         sends: dict[tuple[str, str], list[Span]] = defaultdict(list)
         found: dict[str, Message] = {}
         for record in self._records.values():
@@ -161,7 +163,7 @@ class _Collector:
         candidates = [self._sent_as[key] for key in senders if key in self._sent_as]
         return candidates[0] if len(set(candidates)) == 1 else span_key_text(span)
 
-    def _paired(self, topic: str, records: list[TrailEvent], sends: list[Span]) -> list[Publication]:
+    def _paired(self, topic: str, records: list[StoredEvent], sends: list[Span]) -> list[Publication]:
         """Records and send spans of one event in one topic, brought together by place, else in order."""
         records = sorted(records, key=lambda item: (_record_ns(item), item.partition, item.offset))
         by_place = {_place(span): span for span in sends}
@@ -196,7 +198,7 @@ def _place(span: Span) -> Place:
     return topic, -1 if partition is None else partition, -1 if offset is None else offset
 
 
-def _record_ns(record: TrailEvent | None) -> int:
+def _record_ns(record: StoredEvent | None) -> int:
     if record is None:
         return 0
     time_ms = record.timestamp_ms if record.timestamp_ms is not None else record.time_ms

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.spans.model import Span
 
 
@@ -42,89 +45,6 @@ PUBLISHING_KINDS = frozenset(
         EntryKind.REDRIVE,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TrailEvent:
-    """An event as read from its topic. Times are milliseconds since the epoch, UTC."""
-
-    event_id: str
-    type: str
-    topic: str
-    partition: int
-    offset: int
-    source: str | None = None
-    subject: str | None = None
-    correlation_id: str | None = None
-    causation_id: str | None = None
-    time_ms: int | None = None
-    timestamp_ms: int | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-    dead_letter: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TrailDeadLetter:
-    """A dead letter: its own place, and what its headers say about the original."""
-
-    topic: str
-    partition: int
-    offset: int
-    event_id: str | None = None
-    event_type: str | None = None
-    source_topic: str | None = None
-    group: str | None = None
-    attempts: int | None = None
-    error_type: str | None = None
-    error_message: str | None = None
-    failed_ms: int | None = None
-    state: str = "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class TrailStep:
-    """A step of a saga.
-
-    Attributes:
-        name: As in the flow file.
-        state: `done`, `failed`, `undone`, `skipped` (another was done instead), `open` (its turn has come), or
-            `waiting` (it hasn't).
-        expects: Event types that would end it.
-        by: The group that should move it, if the flow file says.
-        deadline_ms: By when, None if the flow file doesn't say or it can't be known yet.
-        late: Its deadline has passed, and everything written until then has been read.
-        since_ms: When its turn came, or, if it should be undone, when the saga was cancelled.
-        optional: The saga goes on without it.
-        undo: Event types that would take it back, where the saga was cancelled and that hasn't happened yet.
-        uncancelled: It failed, and the cancellation that should follow hasn't come: that is what it expects.
-    """
-
-    name: str
-    state: str
-    expects: tuple[str, ...] = ()
-    by: str | None = None
-    deadline_ms: int | None = None
-    late: bool = False
-    since_ms: int | None = None
-    optional: bool = False
-    undo: tuple[str, ...] = ()
-    uncancelled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TrailSaga:
-    """A saga instance. `outcome` is `open` until it ended; `reason` says why it doesn't move."""
-
-    flow: str
-    key: str
-    outcome: str = "open"
-    started_ms: int | None = None
-    ended_ms: int | None = None
-    partial: bool = False
-    steps: tuple[TrailStep, ...] = ()
-    reason: str | None = None
-    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +156,10 @@ class TrailInputs:
         flow_types: Event types that move a saga, as the flow file says.
     """
 
-    events: tuple[TrailEvent, ...] = ()
+    events: tuple[StoredEvent, ...] = ()
     spans: tuple[Span, ...] = ()
     dead_letters: tuple[TrailDeadLetter, ...] = ()
-    sagas: tuple[TrailSaga, ...] = ()
+    sagas: tuple[SagaView, ...] = ()
     compensating_types: frozenset[str] = frozenset()
     flow_types: frozenset[str] = frozenset()
 
@@ -264,7 +184,7 @@ class Trail:
     """
 
     entries: tuple[TrailEntry, ...]
-    sagas: tuple[TrailSaga, ...] = ()
+    sagas: tuple[SagaView, ...] = ()
     missing: tuple[MissingStep, ...] = ()
     subjects: tuple[str, ...] = ()
     correlation_ids: tuple[str, ...] = ()

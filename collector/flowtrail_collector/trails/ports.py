@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from flowtrail_collector.trails.model import TrailDeadLetter, TrailEvent, TrailSaga
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.sagas.model.view import SagaView
 
 
 class TrailReader(Protocol):
     """Events, dead letters and sagas by id. Every answer has a limit; an unknown id gives an empty list."""
 
-    def events_by_id(self, event_id: str, limit: int) -> list[TrailEvent]:
+    def events_by_id(self, event_id: str, limit: int) -> list[StoredEvent]:
         """Records that carry this event id."""
         ...
 
-    def events_by_subject(self, subject: str, limit: int) -> list[TrailEvent]:
+    def events_by_subject(self, subject: str, limit: int) -> list[StoredEvent]:
         """Records with this subject, oldest first."""
         ...
 
-    def events_by_correlation(self, correlation_ids: Sequence[str], limit: int) -> list[TrailEvent]:
+    def events_by_correlation(self, correlation_ids: Sequence[str], limit: int) -> list[StoredEvent]:
         """Records of these flows, oldest first."""
         ...
 
-    def events_by_trace(self, trace_id: str, limit: int) -> list[TrailEvent]:
+    def events_by_trace(self, trace_id: str, limit: int) -> list[StoredEvent]:
         """Records published within this trace, oldest first."""
         ...
 
@@ -31,6 +33,6 @@ class TrailReader(Protocol):
         """What the dead letters of these events say."""
         ...
 
-    def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[TrailSaga]:
+    def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[SagaView]:
         """Saga instances of these flows or aggregates."""
         ...

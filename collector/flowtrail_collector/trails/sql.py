@@ -7,24 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRow, TrailDeadLetter
 from flowtrail_collector.dead_letters.model.redrive import Selection
 from flowtrail_collector.dead_letters.sql.letters import where_of
-from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.assessment import Progress, StepProgress, StepState, assess
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, Flows
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.view import FlowRow, FlowStepRow, SagaFilter, SagaRow, SagaView, StepView
 from flowtrail_collector.sagas.owners import OwnerOf, StepOwners
 from flowtrail_collector.sagas.sql.lists import SlowAnswer, listed
 from flowtrail_collector.sagas.sql.rows import read_sagas
-from flowtrail_collector.sagas.views import (
-    DeadLetterFilter,
-    DeadLetterRow,
-    FlowRow,
-    FlowStepRow,
-    SagaFilter,
-    SagaRow,
-)
 from flowtrail_collector.store.sql import Database
-from flowtrail_collector.trails.model import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep
 
 _EVENT = (
     "SELECT event_id, type, topic, partition, position, source, subject, correlation_id, causation_id,"
@@ -60,27 +54,27 @@ class SqliteTrailReads:
             lambda: self._rows("SELECT flow, outcome, count(*) FROM sagas GROUP BY flow, outcome", [])
         )
 
-    def events_by_id(self, event_id: str, limit: int) -> list[TrailEvent]:
+    def events_by_id(self, event_id: str, limit: int) -> list[StoredEvent]:
         """See `TrailReader.events_by_id`."""
         return self._events("event_id = ?", [event_id], limit)
 
-    def events_by_subject(self, subject: str, limit: int) -> list[TrailEvent]:
+    def events_by_subject(self, subject: str, limit: int) -> list[StoredEvent]:
         """See `TrailReader.events_by_subject`."""
         return self._events("subject = ?", [subject], limit)
 
-    def events_by_correlation(self, correlation_ids: Sequence[str], limit: int) -> list[TrailEvent]:
+    def events_by_correlation(self, correlation_ids: Sequence[str], limit: int) -> list[StoredEvent]:
         """See `TrailReader.events_by_correlation`."""
         ids = correlation_ids[:_MAX_IDS]
         return self._events(f"correlation_id IN ({_marks(ids)})", ids, limit) if ids else []
 
-    def events_of_instances(self, keys: Sequence[str], limit: int) -> list[TrailEvent]:
+    def events_of_instances(self, keys: Sequence[str], limit: int) -> list[StoredEvent]:
         """Events of saga instances by their keys: correlation ids, or subjects where the flow says so."""
         found = self.events_by_correlation(keys, limit)
         if found or not self._flows.by_other_ids:
             return found
         return self._events(f"subject IN ({_marks(keys[:_MAX_IDS])})", keys[:_MAX_IDS], limit)
 
-    def events_by_trace(self, trace_id: str, limit: int) -> list[TrailEvent]:
+    def events_by_trace(self, trace_id: str, limit: int) -> list[StoredEvent]:
         """See `TrailReader.events_by_trace`."""
         return self._events("trace_id = ?", [trace_id], limit)
 
@@ -93,7 +87,7 @@ class SqliteTrailReads:
             found += [_letter(row).letter for row in self._rows(_DEAD_LETTER + where, [*ids, limit])]
         return found[:limit]
 
-    def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[TrailSaga]:
+    def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[SagaView]:
         """See `TrailReader.sagas`."""
         keys, names = correlation_ids[:_MAX_IDS], subjects[:_MAX_IDS]
         # With an empty list among them, the whole table would be looked through.
@@ -160,13 +154,13 @@ class SqliteTrailReads:
             rows: list[tuple[Any, ...]] = connection.execute(statement, tuple(values)).fetchall()
         return rows
 
-    def _events(self, where: str, values: Sequence[Any], limit: int) -> list[TrailEvent]:
+    def _events(self, where: str, values: Sequence[Any], limit: int) -> list[StoredEvent]:
         rows = self._rows(_EVENT + where + _IN_TIME, [*values, limit])
-        return [TrailEvent(*row) for row in rows]
+        return [StoredEvent(*row) for row in rows]
 
-    def _saga(self, record: SagaRecord) -> TrailSaga:
+    def _saga(self, record: SagaRecord) -> SagaView:
         flow = self._flows.by_name.get(record.flow)
-        return TrailSaga(
+        return SagaView(
             flow=record.flow,
             key=record.subject or record.key,
             outcome=record.outcome.value,
@@ -193,17 +187,17 @@ def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
     return record.key if flow is None or flow.correlate is Correlate.CORRELATION else None
 
 
-def _steps(flow: Flow, record: SagaRecord, owner_of: OwnerOf) -> tuple[TrailStep, ...]:
+def _steps(flow: Flow, record: SagaRecord, owner_of: OwnerOf) -> tuple[StepView, ...]:
     progress = assess(flow, record.events)
     return tuple(_step(flow, record, progress, item, owner_of) for item in progress.steps)
 
 
 def _step(
     flow: Flow, record: SagaRecord, progress: Progress, item: StepProgress, owner_of: OwnerOf
-) -> TrailStep:
+) -> StepView:
     step = item.step
     uncancelled = item.waits and item.state is StepState.FAILED
-    return TrailStep(
+    return StepView(
         name=step.name,
         state=item.state.value,
         expects=flow.cancels if uncancelled else (*step.done, *step.failed),

@@ -20,8 +20,10 @@ from flowtrail_collector.cli._output import age, format_seconds, printable
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import TrailView
 from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.sagas.model.view import StepView
 from flowtrail_collector.sagas.web import saga_routes
-from flowtrail_collector.trails.assembly import TrailEvent, TrailStep, assemble
+from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import trail_json
 from flowtrail_collector.trails.time_scale import TimeScale
@@ -292,7 +294,7 @@ def test_following_ends_with_the_saga(run, monkeypatch):
         ended = None
 
         def sagas(self, correlation_ids, subjects, limit):
-            return [orders.TrailSaga("fulfilment", "ord-1", "open", 1000, self.ended)]
+            return [orders.SagaView("fulfilment", "ord-1", "open", 1000, self.ended)]
 
     reads = Growing()
 
@@ -306,7 +308,7 @@ def test_following_ends_with_the_saga(run, monkeypatch):
     assert (code, out.count("SERVICE")) == (0, 2)
 
 
-EARLY = TrailEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "c-1", None, 1000, 1000)
+EARLY = StoredEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "c-1", None, 1000, 1000)
 
 
 def test_following_draws_what_comes_and_what_becomes_late_not_the_time_that_goes_by(run, monkeypatch):
@@ -317,10 +319,10 @@ def test_following_draws_what_comes_and_what_becomes_late_not_the_time_that_goes
         deadline_ms, events, ended = 4 * 10**12, (EARLY,), None
 
         def sagas(self, correlation_ids, subjects, limit):
-            step = TrailStep(
+            step = StepView(
                 "charge", "open", ("PaymentCompleted",), "billing", self.deadline_ms, since_ms=1000
             )
-            return [orders.TrailSaga("fulfilment", "ord-1", "open", 1000, self.ended, steps=(step,))]
+            return [orders.SagaView("fulfilment", "ord-1", "open", 1000, self.ended, steps=(step,))]
 
         def events_by_subject(self, subject, limit):
             return list(self.events)

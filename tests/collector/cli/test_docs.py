@@ -8,7 +8,7 @@ import click
 import pytest
 
 from flowtrail_collector.cli._app import cli
-from flowtrail_collector.trails.assembly import EntryKind
+from flowtrail_collector.trails.model import EntryKind
 
 DOCS = (Path(__file__).parents[3] / "docs" / "collector.md").read_text(encoding="utf-8")
 

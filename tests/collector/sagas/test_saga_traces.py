@@ -6,8 +6,9 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.ingest.ports import Advance, SagaRecord
+from flowtrail_collector.ingest.ports import Advance
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.metrics.exemplars import SagaExemplars
@@ -15,11 +16,11 @@ from flowtrail_collector.metrics.exposition import Exposition
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.sagas.traces import OtlpSagaTraces
 from flowtrail_collector.spans.decoding import from_protobuf
 from flowtrail_collector.store.sqlite.database import Database
-from flowtrail_collector.trails.model import TrailEvent
 from flowtrail_collector.trails.sql import SqliteTrailReads
 from trailkit.site import FLOWS
 
@@ -138,7 +139,7 @@ def test_finding_traces_costs_little_however_many_end():
 
     def events(keys, limit):
         asked.append(keys)
-        return [TrailEvent("e", "OrderShipped", "t", 0, 0, trace_id="c" * 32)]
+        return [StoredEvent("e", "OrderShipped", "t", 0, 0, trace_id="c" * 32)]
 
     exemplars = SagaExemplars(flow, events, clock=lambda: now[0])
     name = next(iter(flow.by_name))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.model.view import SagaFilter
 from flowtrail_collector.sagas.owners import StepOwners
-from flowtrail_collector.sagas.views import SagaFilter
 from flowtrail_collector.trails.sql import SqliteTrailReads
 from sagakit import Core, Happening, core
 

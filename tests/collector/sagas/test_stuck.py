@@ -2,12 +2,14 @@
 
 import pytest
 
-from flowtrail_collector.sagas.stuck import GroupProgress, Reason, diagnose, reason_of, stuck_reason
-from flowtrail_collector.trails.model import TrailDeadLetter, TrailSaga, TrailStep
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.lag.model.progress import GroupProgress
+from flowtrail_collector.sagas.model.view import SagaView, StepView
+from flowtrail_collector.sagas.stuck import Reason, diagnose, reason_of, stuck_reason
 
 NOW = 100_000
-CHARGE = TrailStep("charge", "open", ("PaymentCompleted",), "billing", NOW - 1, late=True)
-SAGA = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("reserve", "done"), CHARGE))
+CHARGE = StepView("charge", "open", ("PaymentCompleted",), "billing", NOW - 1, late=True)
+SAGA = SagaView("orders", "o-1", "open", 0, steps=(StepView("reserve", "done"), CHARGE))
 
 
 def letter(group: str | None = "billing", **values) -> TrailDeadLetter:
@@ -77,8 +79,8 @@ def test_what_another_group_gave_up_is_said_but_is_not_the_reason() -> None:
 
 
 def test_a_step_of_nobody() -> None:
-    saga = TrailSaga(
-        "orders", "o-1", "open", 0, steps=(TrailStep("confirm", "open", (), None, NOW - 1, late=True),)
+    saga = SagaView(
+        "orders", "o-1", "open", 0, steps=(StepView("confirm", "open", (), None, NOW - 1, late=True),)
     )
     assert stuck_reason(saga, [], lambda group: None) == "confirm is late"
     given_up = stuck_reason(saga, [letter(attempts=1)], lambda group: None)
@@ -86,9 +88,9 @@ def test_a_step_of_nobody() -> None:
 
 
 def test_nothing_is_late() -> None:
-    early = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("charge", "open", (), "billing", NOW),))
+    early = SagaView("orders", "o-1", "open", 0, steps=(StepView("charge", "open", (), "billing", NOW),))
     assert stuck_reason(early, [], lambda group: None) is None
-    ended = TrailSaga("orders", "o-1", "completed", 0, 5, steps=(CHARGE,))
+    ended = SagaView("orders", "o-1", "completed", 0, 5, steps=(CHARGE,))
     assert stuck_reason(ended, [letter()], lambda group: None) is None
 
 
@@ -99,8 +101,8 @@ def test_an_error_of_any_length_stays_a_sentence() -> None:
 
 
 def test_a_failed_step_whose_cancellation_did_not_follow() -> None:
-    failed = TrailStep("charge", "failed", ("OrderCancelled",), None, NOW - 1, late=True, uncancelled=True)
-    saga = TrailSaga("orders", "o-1", "open", 0, steps=(TrailStep("reserve", "done"), failed))
+    failed = StepView("charge", "failed", ("OrderCancelled",), None, NOW - 1, late=True, uncancelled=True)
+    saga = SagaView("orders", "o-1", "open", 0, steps=(StepView("reserve", "done"), failed))
     said = stuck_reason(saga, [], lambda group: GroupProgress(0, 0, 1, "ok"))
     assert said == "charge failed, and OrderCancelled has not followed"
     (found,) = diagnose(saga, [], lambda group: None)

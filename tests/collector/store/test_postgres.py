@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flowtrail_collector.errors import StoreConflictError, StoreError
-from flowtrail_collector.ingest.ports import SagaKey, SagaRecord
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.store.postgres.database import PostgresDatabase, describe
 from flowtrail_collector.store.postgres.dialect import ddl, statement
 from servers import free_port

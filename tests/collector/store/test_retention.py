@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from flowtrail_collector.ingest.ports import SagaRecord
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.runtime.retention import RetentionKeeper
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
 from flowtrail_collector.spans.sql.store import SqliteSpans
 from flowtrail_collector.store.pruner import SqlPruner

@@ -9,16 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
-from flowtrail_collector.trails.assembly import (
-    EntryKind,
-    TrailEvent,
-    TrailInputs,
-    TrailSaga,
-    TrailStep,
-    assemble,
-    causal_order,
-)
+from flowtrail_collector.trails.assembly import assemble
+from flowtrail_collector.trails.model import EntryKind, TrailInputs
+from flowtrail_collector.trails.order import causal_order
 from trailkit import orders
 
 NOW_MS = orders.START_MS + 100_000
@@ -106,10 +102,10 @@ def test_what_is_missing_has_its_time_and_what_comes_later_is_told_apart():
 
 def test_of_a_cancelled_order_what_was_not_undone_is_missing():
     steps = (
-        TrailStep("reserve", "done", ("StockReserved",), since_ms=2000, undo=("StockReleased",)),
-        TrailStep("ship", "waiting", ("OrderShipped",)),
+        StepView("reserve", "done", ("StockReserved",), since_ms=2000, undo=("StockReleased",)),
+        StepView("ship", "waiting", ("OrderShipped",)),
     )
-    saga = TrailSaga("orders", "o-1", "open", 1000, steps=steps)
+    saga = SagaView("orders", "o-1", "open", 1000, steps=steps)
     trail = assemble(TrailInputs(sagas=(saga,)), now_ms=9000)
     (missing,) = trail.missing
     assert (missing.step, missing.undo, missing.expects) == ("reserve", True, ("StockReleased",))
@@ -264,7 +260,7 @@ def assert_causal(trail):
 texts = st.sampled_from(["a", "b", "c", "d", ""])
 ids = st.sampled_from(["0" * 15 + digit for digit in "1234"])
 wild_events = st.builds(
-    TrailEvent,
+    StoredEvent,
     event_id=texts,
     type=texts,
     topic=texts,

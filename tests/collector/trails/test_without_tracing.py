@@ -6,7 +6,8 @@ import random
 from dataclasses import replace
 
 from flowtrail_collector.spans import model as names
-from flowtrail_collector.trails.assembly import EntryKind, assemble
+from flowtrail_collector.trails.assembly import assemble
+from flowtrail_collector.trails.model import EntryKind
 from trailkit import orders
 
 NOW_MS = orders.START_MS + 100_000

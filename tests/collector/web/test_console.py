@@ -11,10 +11,12 @@ from starlette.testclient import TestClient
 
 from flowtrail_collector.console import Console, DeadLetterPages, Links, error_page, trail_document
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.sagas.stuck import GroupProgress
-from flowtrail_collector.sagas.views import DeadLetterRow, SagaRow
+from flowtrail_collector.dead_letters.model.record import DeadLetterRow, TrailDeadLetter
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.lag.model.progress import GroupProgress
+from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
 from flowtrail_collector.topology.model import Edge, EdgeKey
-from flowtrail_collector.trails.assembly import TrailDeadLetter, TrailEvent, TrailSaga, TrailStep, assemble
+from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import trail_json
 from flowtrail_collector.web.app import build_app
@@ -44,14 +46,14 @@ class EvilReads(FakeReads):
     def events_by_subject(self, subject, limit):
         if subject != EVIL:
             return []
-        return [TrailEvent(EVIL, EVIL, EVIL, 0, 0, f"/{EVIL}", EVIL, EVIL, EVIL, 1000, 1000)]
+        return [StoredEvent(EVIL, EVIL, EVIL, 0, 0, f"/{EVIL}", EVIL, EVIL, EVIL, 1000, 1000)]
 
     def events_by_correlation(self, correlation_ids, limit):
         return []
 
     def sagas(self, correlation_ids, subjects, limit):
-        step = TrailStep(EVIL, "open", (EVIL,), EVIL, 1, late=True)
-        return [TrailSaga(EVIL, EVIL, "open", 1000, steps=(step,))]
+        step = StepView(EVIL, "open", (EVIL,), EVIL, 1, late=True)
+        return [SagaView(EVIL, EVIL, "open", 1000, steps=(step,))]
 
     def dead_letters(self, event_ids, limit):
         return [TrailDeadLetter(EVIL, 0, 0, EVIL, EVIL, EVIL, EVIL, 1, EVIL, EVIL)]
@@ -259,7 +261,7 @@ def test_what_is_missing_is_a_row_on_the_axis():
 def test_traces_are_linked_where_a_link_is_set():
     reads = FakeReads()
     reads.events_by_correlation = lambda ids, limit: [
-        TrailEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", trace_id="a" * 32)
+        StoredEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", trace_id="a" * 32)
     ]
     client = client_of(reads, Lag(), {}, Links("https://jaeger.example/trace/{trace_id}"))
     assert f'href="https://jaeger.example/trace/{"a" * 32}"' in client.get("/trails/ord-1").text

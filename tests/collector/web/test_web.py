@@ -18,8 +18,8 @@ from starlette.testclient import TestClient
 
 from flowtrail_collector.dead_letters.web import dead_letter_routes
 from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.sagas.web import saga_routes
-from flowtrail_collector.trails.assembly import TrailSaga
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.web import trail_routes
 from flowtrail_collector.web.app import build_app
@@ -271,8 +271,8 @@ def test_the_same_order_in_two_flows_is_one_trail():
     class OneOrder(FakeReads):
         def sagas(self, correlation_ids, subjects, limit):
             return [
-                TrailSaga("fulfilment", "cust-1", started_ms=1, correlation_id="flow-1"),
-                TrailSaga("fulfilment", "cust-1", partial=True, correlation_id="flow-2"),
+                SagaView("fulfilment", "cust-1", started_ms=1, correlation_id="flow-1"),
+                SagaView("fulfilment", "cust-1", partial=True, correlation_id="flow-2"),
             ]
 
     found = TrailFinder(OneOrder(), FakeSpans()).find("cust-1")

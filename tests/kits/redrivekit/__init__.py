@@ -8,10 +8,10 @@ from typing import Any
 
 from flowtrail._record import Record
 from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
+from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.dead_letters.model.redrive import Letter, Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
-from flowtrail_collector.ingest.ports import DeadLetterRecord
 from flowtrail_collector.ingest.sql.store import ADD_LETTER, letter_row
 from flowtrail_collector.store.sql import Database
 

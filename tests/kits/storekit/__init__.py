@@ -5,16 +5,12 @@ from __future__ import annotations
 import pytest
 
 from flowtrail_collector.dead_letters.model.headers import DeadLetter
+from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.ingest.ports import (
-    Advance,
-    DeadLetterRecord,
-    EventRow,
-    Position,
-    SagaKey,
-    SagaRecord,
-)
+from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.ingest.ports import Advance, Position
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 
 LONG = 2**63 - 1
 EVENT = EventRow(

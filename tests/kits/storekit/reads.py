@@ -8,10 +8,11 @@ import random
 import pytest
 
 from flowtrail_collector.dead_letters.model.headers import DeadLetter
-from flowtrail_collector.ingest.ports import DeadLetterRecord, SagaRecord
+from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRecord
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
-from flowtrail_collector.sagas.views import DeadLetterFilter, SagaFilter
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.view import SagaFilter
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.trails.sql import SqliteTrailReads
 from storekit import EVENT

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.sagas.views import DeadLetterRow, FlowRow, SagaRow
-from flowtrail_collector.trails.assembly import TrailDeadLetter, TrailEvent, TrailSaga
+from flowtrail_collector.dead_letters.model.record import DeadLetterRow, TrailDeadLetter
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.sagas.model.view import FlowRow, SagaRow, SagaView
 
 EVENTS = [
-    TrailEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", None, 1000, 1000),
-    TrailEvent("e2", "StockReserved", "inventory", 0, 0, "/inventory", "ord-1", "flow-1", "e1", 1010, 1010),
-    TrailEvent("e3", "OrderPlaced", "orders", 0, 1, "/orders", "ord/2 <b>", "flow-2", None, 2000, 2000),
-    TrailEvent("e4", "CustomerSeen", "customers", 0, 0, "/customers", "cust-1", "flow-1", "e1", 1020, 1020),
-    TrailEvent("e5", "CustomerSeen", "customers", 0, 1, "/customers", "cust-1", "flow-2", "e3", 2020, 2020),
+    StoredEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", None, 1000, 1000),
+    StoredEvent("e2", "StockReserved", "inventory", 0, 0, "/inventory", "ord-1", "flow-1", "e1", 1010, 1010),
+    StoredEvent("e3", "OrderPlaced", "orders", 0, 1, "/orders", "ord/2 <b>", "flow-2", None, 2000, 2000),
+    StoredEvent("e4", "CustomerSeen", "customers", 0, 0, "/customers", "cust-1", "flow-1", "e1", 1020, 1020),
+    StoredEvent("e5", "CustomerSeen", "customers", 0, 1, "/customers", "cust-1", "flow-2", "e3", 2020, 2020),
 ]
 
 
@@ -40,7 +41,7 @@ class FakeReads:
 
     def sagas(self, correlation_ids, subjects, limit):
         return [
-            TrailSaga("fulfilment", event.subject, started_ms=event.time_ms)
+            SagaView("fulfilment", event.subject, started_ms=event.time_ms)
             for event in EVENTS
             if event.type == "OrderPlaced"
             and (event.correlation_id in correlation_ids or event.subject in subjects)
@@ -48,7 +49,7 @@ class FakeReads:
 
     def list_sagas(self, query):
         self.queries.append(query)
-        return [SagaRow(TrailSaga("fulfilment", "ord-1", "open", 1000), stuck=True, correlation_id="flow-1")]
+        return [SagaRow(SagaView("fulfilment", "ord-1", "open", 1000), stuck=True, correlation_id="flow-1")]
 
     def list_dead_letters(self, query):
         self.queries.append(query)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.model import Resource, Span, SpanEvent, SpanKind, SpanStatus
-from flowtrail_collector.trails.assembly import TrailDeadLetter, TrailEvent, TrailInputs, TrailSaga, TrailStep
+from flowtrail_collector.trails.model import TrailInputs
 
 START_MS = 1_700_000_000_000
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -23,7 +26,7 @@ class Story:
     subject: str = ORDER
     skew_ms: dict[str, float] = field(default_factory=dict)
     start_ms: int = START_MS
-    events: list[TrailEvent] = field(default_factory=list)
+    events: list[StoredEvent] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     dead_letters: list[TrailDeadLetter] = field(default_factory=list)
     _number: int = 0
@@ -82,7 +85,7 @@ class Story:
         }
         span = self.span(service, f"send {topic}", SpanKind.PRODUCER, at_ms, took_ms, parent, **attributes)
         self.events.append(
-            TrailEvent(
+            StoredEvent(
                 event_id=event_id,
                 type=event_type,
                 topic=topic,
@@ -122,7 +125,7 @@ class Story:
             **{names.GROUP: service, names.OPERATION_TYPE: "process", names.ATTEMPT: attempt},
         )
 
-    def inputs(self, *sagas: TrailSaga, **changes) -> TrailInputs:
+    def inputs(self, *sagas: SagaView, **changes) -> TrailInputs:
         return TrailInputs(
             events=tuple(self.events),
             spans=tuple(self.spans),
@@ -151,9 +154,9 @@ def completed(**changes) -> TrailInputs:
     shipped = story.send("fulfillment", "shipments", "OrderShipped", 360, ship, story.id("OrderConfirmed"))
     tell = story.process("customers", shipped, 380, 5)
     story.send("customers", "customers", "CustomerNotified", 383, tell, story.id("OrderShipped"))
-    steps = tuple(TrailStep(name, "done") for name in ("reserve-stock", "charge", "confirm", "ship"))
+    steps = tuple(StepView(name, "done") for name in ("reserve-stock", "charge", "confirm", "ship"))
     return story.inputs(
-        TrailSaga(
+        SagaView(
             "order-fulfilment",
             story.subject,
             "completed",
@@ -178,7 +181,7 @@ def declined(**changes) -> TrailInputs:
     cancel = story.process("orders", failed, 128, 9)
     story.send("orders", "orders", "OrderCancelled", 133, cancel, story.id("PaymentFailed"))
     return story.inputs(
-        TrailSaga("order-fulfilment", story.subject, "compensated", story.start_ms + 9, story.start_ms + 135)
+        SagaView("order-fulfilment", story.subject, "compensated", story.start_ms + 9, story.start_ms + 135)
     )
 
 
@@ -209,16 +212,16 @@ def poisoned(**changes) -> TrailInputs:
         )
     )
     open_steps = (
-        TrailStep("reserve-stock", "done"),
-        TrailStep(
+        StepView("reserve-stock", "done"),
+        StepView(
             "charge", "open", ("PaymentCompleted", "PaymentFailed"), "billing", story.start_ms + 60_052,
             since_ms=story.start_ms + 52,
         ),
-        TrailStep("ship", "waiting", ("OrderShipped",), "fulfillment"),
-        TrailStep("thank", "waiting", ("NoteSent",), "customers", optional=True),
+        StepView("ship", "waiting", ("OrderShipped",), "fulfillment"),
+        StepView("thank", "waiting", ("NoteSent",), "customers", optional=True),
     )  # fmt: skip
     return story.inputs(
-        TrailSaga("order-fulfilment", story.subject, "open", story.start_ms + 9, steps=open_steps)
+        SagaView("order-fulfilment", story.subject, "open", story.start_ms + 9, steps=open_steps)
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowtrail_collector.ingest.ports import EventRow
+from flowtrail_collector.events.model import EventRow
 
 __all__ = ["block"]
 

@@ -10,10 +10,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.ingest.ports import Advance, Counts, DeadLetterRecord, EventRow, SagaKey, SagaRecord
+from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.ingest.ports import Advance
 from flowtrail_collector.ingest.sql import copying as _copy
 from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
+from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import postgres as sagas
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase

@@ -7,9 +7,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.ingest.ports import Advance, Counts, DeadLetterRecord, EventRow, SagaKey, SagaRecord
+from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.ingest.ports import Advance
 from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
+from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
 from flowtrail_collector.store.sqlite.bulk import insert_rows
 from flowtrail_collector.store.sqlite.database import Database

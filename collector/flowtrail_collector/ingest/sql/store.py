@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowtrail_collector.ingest.ports import Counts, DeadLetterRecord, Position, SagaFigures
+from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.ingest.ports import Position
+from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.ports import SagaFigures
 from flowtrail_collector.store.sql import Connection, Database
 
 __all__ = ["ADD_LETTER", "SqlStore", "letter_row"]

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from flowtrail_collector.ingest.ports import SagaRecord
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.view import SagaFilter
 from flowtrail_collector.sagas.sql.rows import read_sagas
-from flowtrail_collector.sagas.views import SagaFilter
 from flowtrail_collector.store.sql import Connection
 
 __all__ = ["SlowAnswer", "listed"]

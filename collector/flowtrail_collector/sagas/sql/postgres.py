@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowtrail_collector.errors import StoreConflictError
-from flowtrail_collector.ingest.ports import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql.rows import COLUMNS, to_record, to_row
 from flowtrail_collector.store.postgres.arrays import binaries, numbers, texts
 

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from flowtrail_collector.ingest.ports import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.store.sql import Connection
 from flowtrail_collector.store.sqlite.bulk import insert_rows
 

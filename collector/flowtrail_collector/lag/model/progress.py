@@ -1,0 +1,26 @@
+"""How a consumer group is, for those who wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class GroupProgress(NamedTuple):
+    """How a consumer group is; None where something isn't known.
+
+    Attributes:
+        lag: Records that it has not read.
+        seconds: For how long the oldest of them has waited.
+        members: Who is in it.
+        status: Name of its lag status: `ok`, `behind`, `stalled`, `stopped`, ...
+    """
+
+    lag: int | None = None
+    seconds: float | None = None
+    members: int | None = None
+    status: str | None = None
+
+
+GroupProgressOf = Callable[[str], GroupProgress | None]
+"""How a consumer group is; None if there is no such group."""
