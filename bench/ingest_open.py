@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.events.model import Advance
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.metrics import SagaMetrics

@@ -34,15 +34,16 @@ from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.metrics import MappingMetrics
 from flowtrail_collector.events.registry import SchemaRegistry
 from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.lag import LagPoller, LagSettings, TimestampLog
 from flowtrail_collector.lag.web import lag_routes
-from flowtrail_collector.metrics.exemplars import EdgeExemplars, SagaExemplars
-from flowtrail_collector.metrics.exposition import Exposition, MetricSource, RenderedSource
+from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.push import OtlpMetricsPush, headers_of
-from flowtrail_collector.runtime.leadership import Leadership, leader_only, while_leading
+from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics
 from flowtrail_collector.runtime.retention import RetentionKeeper
 from flowtrail_collector.runtime.supervisor import Part, Supervisor
+from flowtrail_collector.sagas.exemplars import SagaExemplars
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.learning.sql import SqlInstances
 from flowtrail_collector.sagas.learning.web import learning_routes
@@ -62,6 +63,7 @@ from flowtrail_collector.spans.sql.store import SqliteSpans
 from flowtrail_collector.store.open import check_store, open_store
 from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sql import Database
+from flowtrail_collector.topology.exemplars import EdgeExemplars
 from flowtrail_collector.topology.keeper import TopologyKeeper
 from flowtrail_collector.topology.metrics import TopologyMetrics
 from flowtrail_collector.topology.rates import EdgeRates
@@ -110,7 +112,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     connection = _connection(config)
     flows = load_flows(config.flows) if config.flows is not None else Flows()
     opened = open_store(config.store)
-    database, store = opened.database, opened.store
+    database, store = opened.database, store_on(opened.database)
     ingest = Ingest(store, flows, mapper=_mapper(config, flows))
     leadership = Leadership(opened.lease) if opened.lease is not None else None
     leading = leadership.leading if leadership is not None else lambda: True
@@ -189,16 +191,17 @@ def build_collector(config: CollectorConfig) -> Collector:
         exemplar_of=exemplars.of,
         step_exemplar_of=exemplars.of_step,
     )
-    sources: list[MetricSource | RenderedSource] = [
-        leader_only(saga_metrics, leading),
-        leader_only(DeadLetterMetrics(store, tail.dead_letter_depths), leading),
-        leader_only(RedriveMetrics(redrives), leading),
-        leader_only(MappingMetrics(store, flows.mapping), leading),
-        leader_only(lag.metrics, leading),
-        leader_only(TopologyMetrics(topology.edges, exemplar_of=edge_exemplars.of), leading),
-        SpanMetrics(queue),
-        figures,
+    of_all: list[MetricSource] = [
+        saga_metrics,
+        DeadLetterMetrics(store, tail.dead_letter_depths),
+        RedriveMetrics(redrives),
+        MappingMetrics(store, flows.mapping),
+        lag.metrics,
+        TopologyMetrics(topology.edges, exemplar_of=edge_exemplars.of),
     ]
+    if leadership is not None:
+        of_all = [LeaderOnly(source, leading) for source in of_all]
+    sources: list[MetricSource] = [*of_all, SpanMetrics(queue), figures]
     exposition = Exposition(sources, on_error=on_error)
     parts += _metrics_push(config, exposition)
     supervisor = Supervisor([leadership, *parts] if leadership else parts, on_error=on_error)

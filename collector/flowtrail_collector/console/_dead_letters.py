@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._render import render
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.query import FIELDS, order_of, query_of, selection_of
 from flowtrail_collector.dead_letters.redrive_web import (
     audit_json,
@@ -26,7 +27,6 @@ from flowtrail_collector.dead_letters.redrive_web import (
     write_json,
 )
 from flowtrail_collector.dead_letters.web import STATES, dead_letter_json, dead_letter_query
-from flowtrail_collector.sagas.ports import Views
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 
@@ -56,7 +56,7 @@ class DeadLetterPages:
 
     def __init__(
         self,
-        views: Views,
+        views: DeadLetterLists,
         desk: RedriveDesk,
         forms: FormTokens,
         *,

@@ -22,10 +22,11 @@ from flowtrail_collector.console._render import (
     trail_values,
 )
 from flowtrail_collector.dead_letters.model.record import DeadLetterFilter
+from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web import dead_letter_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaFilter
-from flowtrail_collector.sagas.ports import Views
+from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.web import OUTCOMES, saga_query, saga_row_json
 from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
@@ -81,6 +82,10 @@ class Links:
         for name, value in values.items():
             address = address.replace(f"{{{name}}}", quote(value, safe=""))
         return address
+
+
+class Views(SagaLists, DeadLetterLists, Protocol):
+    """What the pages list."""
 
 
 class Console:

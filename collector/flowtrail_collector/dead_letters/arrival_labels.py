@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
-from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.metrics.counts import Counters
 
 __all__ = ["MAX_VALUES", "OTHER", "ArrivalLabels"]
 
@@ -21,7 +21,7 @@ class ArrivalLabels:
         store: Its counters tell what was let through before.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Counters) -> None:
         self._store = store
         self._known: tuple[set[str], ...] | None = None
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from flowtrail_collector.dead_letters.arrival_labels import OTHER
-from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.dead_letters.ports import DeadLetterFigures
+from flowtrail_collector.metrics.exposition import Families
 
 __all__ = ["DeadLetterMetrics"]
 
@@ -19,7 +20,7 @@ _MAX_PENDING_SERIES = 1_000
 Pending = tuple[str, str, str, int, int | None]
 
 
-class DeadLetterMetrics:
+class DeadLetterMetrics(Families):
     """A `MetricSource` over the store.
 
     Args:
@@ -30,7 +31,7 @@ class DeadLetterMetrics:
 
     def __init__(
         self,
-        store: Store,
+        store: DeadLetterFigures,
         depths: Callable[[], Mapping[str, int]] | None = None,
         *,
         time_seconds: Callable[[], float] = time.time,

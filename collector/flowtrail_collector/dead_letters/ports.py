@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from flowtrail._record import Header, Record
+from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRow
 from flowtrail_collector.dead_letters.model.redrive import Action, Letter, Place, Selection
 from flowtrail_collector.dead_letters.model.survey import Group
+from flowtrail_collector.metrics.counts import Counters
 
 DEFAULT_REPLAY_LIMIT = 3
 
@@ -121,6 +123,22 @@ class WriteLine(NamedTuple):
     remote: str
     action: str
     detail: str
+
+
+class DeadLetterFigures(Counters, Protocol):
+    """What the metrics of dead letters show."""
+
+    def pending_dead_letters(self) -> list[tuple[str, str, str, int, int | None]]:
+        """(dead letter topic, source topic, group, pending, timestamp of the oldest in ms)."""
+        ...
+
+
+class DeadLetterLists(Protocol):
+    """What lists of dead letters are made of."""
+
+    def list_dead_letters(self, query: DeadLetterFilter) -> list[DeadLetterRow]:
+        """Dead letters, newest first."""
+        ...
 
 
 class RedriveStore(Protocol):

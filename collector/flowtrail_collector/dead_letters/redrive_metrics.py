@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from flowtrail_collector.dead_letters.arrival_labels import OTHER
 from flowtrail_collector.dead_letters.ports import JobState, RedriveStore
+from flowtrail_collector.metrics.exposition import Families
 
 __all__ = ["RedriveMetrics"]
 
@@ -22,7 +23,7 @@ _MAX_SERIES = 1_000
 _MAX_JOBS = 100
 
 
-class RedriveMetrics:
+class RedriveMetrics(Families):
     """A `MetricSource` over the store.
 
     Args:

@@ -10,10 +10,9 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRow
 from flowtrail_collector.dead_letters.model.redrive import Letter
+from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.query import selection_of
-from flowtrail_collector.sagas.ports import Views
-from flowtrail_collector.trails.json import iso_time_ms
-from flowtrail_collector.web.json import ApiError, int_param, json_response
+from flowtrail_collector.web.json import ApiError, int_param, iso_time_ms, json_response
 
 STATES = ("pending", "redriven", "quarantined", "dismissed")
 MAX_LIMIT = 1_000
@@ -44,7 +43,7 @@ def dead_letter_query(request: Request) -> DeadLetterFilter:
     )
 
 
-def dead_letter_routes(views: Views) -> list[BaseRoute]:
+def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
     """The route that lists dead letters."""
 
     def dead_letters(request: Request) -> Response:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowtrail._headers import Envelope
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
 from flowtrail_collector.events.mapping import Problem, SchemaOf, Subject, TopicMappings
+from flowtrail_collector.events.model import Origin
 from flowtrail_collector.events.reading import Incoming
 
 __all__ = ["Mapper", "MappingProblem"]
@@ -47,7 +47,7 @@ class Mapper:
         self._schema_of = schema_of
 
     def fill(
-        self, record: Incoming, envelope: Envelope, letter: DeadLetter | None = None
+        self, record: Incoming, envelope: Envelope, origin: Origin | None = None
     ) -> MappingProblem | None:
         """Fill in what the headers left open; what they say stays.
 
@@ -56,12 +56,12 @@ class Mapper:
         Args:
             record: The record.
             envelope: What its headers say; changed.
-            letter: What they say of a dead letter.
+            origin: Where the record stood that a dead letter is a copy of, as far as its headers say.
 
         Returns:
             What was wrong, if anything was.
         """
-        topic = letter.topic if letter is not None and letter.topic else record.topic
+        topic = origin.topic if origin is not None else record.topic
         mapping = self._mappings.of(topic)
         if mapping is None:
             return None
@@ -73,13 +73,13 @@ class Mapper:
         )
         for field, value in values.found.items():
             setattr(envelope, _ATTRIBUTES[field], value)
-        if letter is not None and letter.topic and envelope.id is None:
-            envelope.id = _place(letter)
+        if origin is not None and envelope.id is None:
+            envelope.id = _place(origin)
         return None if values.problem is None else MappingProblem(mapping.name, values.problem)
 
 
-def _place(letter: DeadLetter) -> str | None:
+def _place(origin: Origin) -> str | None:
     """The id of the event that a dead letter is a copy of, if that has no other."""
-    if letter.partition is None or letter.offset is None:
+    if origin.partition is None or origin.offset is None:
         return None
-    return f"{letter.topic}/{letter.partition}/{letter.offset}"
+    return f"{origin.topic}/{origin.partition}/{origin.offset}"

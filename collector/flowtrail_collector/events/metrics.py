@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
 from flowtrail_collector.events.mapping import Problem, TopicMappings
-from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.metrics.counts import Counters
+from flowtrail_collector.metrics.exposition import Families
 
 __all__ = ["MappingMetrics"]
 
 
-class MappingMetrics:
+class MappingMetrics(Families):
     """A `MetricSource` about the mappings of the flow file; every series is there from the beginning.
 
     Args:
@@ -20,7 +21,7 @@ class MappingMetrics:
         mappings: Of the flow file: what is no longer in there isn't shown.
     """
 
-    def __init__(self, store: Store, mappings: TopicMappings) -> None:
+    def __init__(self, store: Counters, mappings: TopicMappings) -> None:
         self._store = store
         self._mappings = mappings
 

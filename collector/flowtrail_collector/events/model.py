@@ -46,3 +46,32 @@ class StoredEvent:
     trace_id: str | None = None
     span_id: str | None = None
     dead_letter: bool = False
+
+
+class Position(NamedTuple):
+    """How far a partition has been read: the next offset, and the time up to which everything was seen."""
+
+    next_offset: int
+    watermark_ms: int
+
+
+class Advance(NamedTuple):
+    """A step forward in one partition.
+
+    Attributes:
+        expected: Next offset this worker believes is stored; None if it believes nothing is.
+    """
+
+    topic: str
+    partition: int
+    expected: int | None
+    next_offset: int
+    watermark_ms: int
+
+
+class Origin(NamedTuple):
+    """Where the record stood that a dead letter is a copy of, as far as its headers say."""
+
+    topic: str
+    partition: int | None
+    offset: int | None

@@ -4,52 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
-from flowtrail_collector.events.model import EventRow
-from flowtrail_collector.metrics.counts import Counts
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.ports import SagaFigures
+from flowtrail_collector.dead_letters.ports import DeadLetterFigures
+from flowtrail_collector.events.model import Advance, EventRow, Position
+from flowtrail_collector.sagas.ports import SagaStore, SagaUnit
 
-__all__ = ["Advance", "Position", "Store", "Unit"]
-
-
-class Position(NamedTuple):
-    """How far a partition has been read: the next offset, and the time up to which everything was seen."""
-
-    next_offset: int
-    watermark_ms: int
+__all__ = ["Store", "Unit"]
 
 
-class Advance(NamedTuple):
-    """A step forward in one partition.
-
-    Attributes:
-        expected: Next offset this worker believes is stored; None if it believes nothing is.
-    """
-
-    topic: str
-    partition: int
-    expected: int | None
-    next_offset: int
-    watermark_ms: int
-
-
-class Unit(Protocol):
+class Unit(SagaUnit, Protocol):
     """What can be done within one transaction."""
-
-    def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
-        """The instances that exist among `keys`."""
-        ...
-
-    def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
-        """Instances whose `next_deadline_ms` has come."""
-        ...
-
-    def save_sagas(self, sagas: Iterable[SagaRecord]) -> None:
-        """Write instances whole."""
-        ...
 
     def add_events(self, events: Iterable[EventRow]) -> None:
         """Keep events."""
@@ -57,10 +23,6 @@ class Unit(Protocol):
 
     def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
         """Keep dead letters; one that is there already stays as it is."""
-        ...
-
-    def count(self, increments: Counts) -> None:
-        """Add to counters."""
         ...
 
     def advance(self, advances: Iterable[Advance]) -> None:
@@ -72,7 +34,7 @@ class Unit(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(SagaStore, DeadLetterFigures, Protocol):
     """Reads, and units of work."""
 
     def unit(self) -> AbstractContextManager[Unit]:
@@ -97,18 +59,6 @@ class Store(Protocol):
 
     def remember_topic_ids(self, ids: Mapping[str, str]) -> None:
         """Note the ids of topics; the positions of one that had another id before are dropped with it."""
-        ...
-
-    def saga_figures(self) -> SagaFigures:
-        """Counters and open instances, consistent with each other."""
-        ...
-
-    def counters(self, prefix: str) -> Counts:
-        """The counters whose name begins with `prefix`."""
-        ...
-
-    def pending_dead_letters(self) -> list[tuple[str, str, str, int, int | None]]:
-        """(dead letter topic, source topic, group, pending, timestamp of the oldest in ms)."""
         ...
 
     def size_bytes(self) -> int:

@@ -13,9 +13,9 @@ from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.events.mapper import Mapper
-from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.events.model import Advance, EventRow, Origin
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
-from flowtrail_collector.ingest.ports import Advance, Store, Unit
+from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome, add_event, id_hash
 from flowtrail_collector.sagas.model.flows import Correlate, Flows
@@ -121,7 +121,8 @@ class Ingest:
     def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
         envelope = read_envelope(record)
         found = read_dead_letter(record.headers) if record.dead_letter else None
-        wrong = self._mapper.fill(record, envelope, found)
+        origin = Origin(found.topic, found.partition, found.offset) if found and found.topic else None
+        wrong = self._mapper.fill(record, envelope, origin)
         if wrong is not None:
             batch.counts["mapping_problems", (wrong.mapping, wrong.problem.value)] += 1
         kind = "dead_letter" if record.dead_letter else "event" if envelope.type else "unknown"

@@ -1,12 +1,21 @@
-"""Names of counters that the store keeps."""
+"""Counters that the store keeps, so that they survive restarts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
-Counts = Mapping[tuple[str, tuple[str, ...]], float]
-"""Increments by (metric name without `_total`, label values)."""
-
+__all__ = ["CountKey", "Counters", "Counts"]
 
 CountKey = tuple[str, tuple[str, ...]]
 """(metric name without prefix and `_total`, label values)."""
+Counts = Mapping[CountKey, float]
+"""Values, or increments, of counters."""
+
+
+class Counters(Protocol):
+    """Reads counters."""
+
+    def counters(self, prefix: str) -> Counts:
+        """The counters whose name begins with `prefix`."""
+        ...

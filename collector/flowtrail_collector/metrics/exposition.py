@@ -6,6 +6,7 @@ of series (lag) are rendered and compressed by whoever collects them, once per c
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, cast
 
@@ -22,23 +23,19 @@ _EOF = b"# EOF\n"
 _CHUNK_BYTES = 1 << 18
 
 
-class MetricSource(Protocol):
-    """Metric families built anew at every scrape.
+Part = bytes | Piece
+"""Text of the exposition, each line ended with a newline; plain, or compressed where it is much."""
 
-    `families` is called from the web thread while others write: it must be thread-safe, quick, and read only
-    what is there (no Kafka call). A family name belongs to one source only.
+
+class MetricSource(Protocol):
+    """Metric families, written anew at every scrape.
+
+    It is called from the web thread while others write: it must be thread-safe, quick, and read only what is
+    there (no Kafka call). A family name belongs to one source only.
     """
 
-    def families(self) -> Iterable[Metric]:
-        """The families of this source with their present samples."""
-        ...
-
-
-class RenderedSource(Protocol):
-    """Metric families that are already text."""
-
-    def text(self, openmetrics: bool) -> bytes:
-        """The families, each line ended with a newline, without the closing `# EOF`.
+    def parts(self, openmetrics: bool) -> Sequence[Part]:
+        """The families of this source with their present samples, without the closing `# EOF`.
 
         Args:
             openmetrics: OpenMetrics 1.0 if true, else the Prometheus text format 0.0.4.
@@ -46,12 +43,37 @@ class RenderedSource(Protocol):
         ...
 
 
-class CompressedSource(RenderedSource, Protocol):
-    """Metric families that are kept as compressed text, because they are many; then `text` isn't asked for."""
+class Families(ABC):
+    """A `MetricSource` whose families prometheus_client writes."""
 
-    def pieces(self, openmetrics: bool) -> Sequence[Piece]:
-        """What `text` says, in pieces that end with a line."""
-        ...
+    @abstractmethod
+    def families(self) -> Iterable[Metric]:
+        """The families with their present samples."""
+
+    def parts(self, openmetrics: bool) -> Sequence[Part]:
+        """See `MetricSource.parts`."""
+        once = cast("Collector", _Once(list(self.families())))
+        if not openmetrics:
+            return [_text_format.generate_latest(once)]
+        text_with_end: bytes = _openmetrics_format.generate_latest(once)  # type: ignore[no-untyped-call]
+        return [text_with_end.removesuffix(_EOF)]
+
+
+class LeaderOnly:
+    """A `MetricSource` that shows only while this worker leads: a sum over workers is never double.
+
+    Args:
+        source: What it shows.
+        leading: Whether this worker leads.
+    """
+
+    def __init__(self, source: MetricSource, leading: Callable[[], bool]) -> None:
+        self._source = source
+        self._leading = leading
+
+    def parts(self, openmetrics: bool) -> Sequence[Part]:
+        """See `MetricSource.parts`."""
+        return self._source.parts(openmetrics) if self._leading() else ()
 
 
 ErrorHook = Callable[[str, Exception], None]
@@ -65,10 +87,8 @@ class Exposition:
         on_error: Called with a source's class name and its exception.
     """
 
-    def __init__(
-        self, sources: Sequence[MetricSource | RenderedSource], *, on_error: ErrorHook | None = None
-    ) -> None:
-        self._sources = tuple(sources)
+    def __init__(self, sources: Sequence[MetricSource], *, on_error: ErrorHook | None = None) -> None:
+        self.sources = tuple(sources)
         self._on_error = on_error
 
     def render(self, *, openmetrics: bool = False) -> bytes:
@@ -79,22 +99,16 @@ class Exposition:
         """
         return b"".join(self.page(openmetrics=openmetrics).chunks())
 
-    def families(self) -> Iterator[Metric]:
-        """The families of the sources that aren't rendered already."""
-        for source in self._sources:
-            if not callable(getattr(source, "text", None)):
-                yield from cast("MetricSource", source).families()
-
     def page(self, *, openmetrics: bool = False) -> Page:
         """The exposition as it is now, for whoever sends it part by part.
 
         Args:
             openmetrics: as in `render`.
         """
-        parts: list[bytes | Piece] = []
-        for source in self._sources:
+        parts: list[Part] = []
+        for source in self.sources:
             try:
-                parts += _parts(source, openmetrics)
+                parts += source.parts(openmetrics)
             except Exception as error:  # noqa: BLE001 - one broken family must not blank the scrape
                 if self._on_error is not None:
                     self._on_error(type(source).__name__, error)
@@ -110,7 +124,7 @@ class Page:
         parts: text, or compressed text; each ends with a line.
     """
 
-    def __init__(self, parts: Sequence[bytes | Piece]) -> None:
+    def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
 
     @property
@@ -145,15 +159,3 @@ class _Once:
 
     def collect(self) -> list[Metric]:
         return self._families
-
-
-def _parts(source: MetricSource | RenderedSource, openmetrics: bool) -> Sequence[bytes | Piece]:
-    if callable(getattr(source, "pieces", None)):
-        return cast("CompressedSource", source).pieces(openmetrics)
-    if callable(getattr(source, "text", None)):
-        return [cast("RenderedSource", source).text(openmetrics)]
-    once = cast("Collector", _Once(list(cast("MetricSource", source).families())))
-    if not openmetrics:
-        return [_text_format.generate_latest(once)]
-    text_with_end: bytes = _openmetrics_format.generate_latest(once)  # type: ignore[no-untyped-call]
-    return [text_with_end.removesuffix(_EOF)]

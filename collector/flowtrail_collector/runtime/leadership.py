@@ -10,18 +10,13 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
-
-from prometheus_client.metrics_core import Metric
+from collections.abc import Callable
 
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.metrics.deflate import Piece
-from flowtrail_collector.metrics.exposition import CompressedSource, MetricSource, RenderedSource
 from flowtrail_collector.runtime.lease import Lease
 from flowtrail_collector.runtime.supervisor import Part
 
-__all__ = ["Leadership", "leader_only", "while_leading"]
+__all__ = ["Leadership", "while_leading"]
 
 logger = logging.getLogger("flowtrail_collector")
 
@@ -118,39 +113,3 @@ class _LeadersPart:
 def while_leading(part: Part, leading: Callable[[], bool]) -> Part:
     """A part that works only while this worker leads."""
     return _LeadersPart(part, leading)
-
-
-class _LeadersFamilies:
-    def __init__(self, source: MetricSource, leading: Callable[[], bool]) -> None:
-        self._source = source
-        self._leading = leading
-
-    def families(self) -> Iterable[Metric]:
-        return self._source.families() if self._leading() else ()
-
-
-class _LeadersText:
-    def __init__(self, source: RenderedSource, leading: Callable[[], bool]) -> None:
-        self._source = source
-        self._leading = leading
-
-    def text(self, openmetrics: bool) -> bytes:
-        return self._source.text(openmetrics) if self._leading() else b""
-
-
-class _LeadersPieces(_LeadersText):
-    def __init__(self, source: CompressedSource, leading: Callable[[], bool]) -> None:
-        super().__init__(source, leading)
-        self._compressed = source
-
-    def pieces(self, openmetrics: bool) -> Sequence[Piece]:
-        return self._compressed.pieces(openmetrics) if self._leading() else ()
-
-
-def leader_only(source: Any, leading: Callable[[], bool]) -> MetricSource | RenderedSource:
-    """A source that shows its families only while this worker leads: a sum over workers is never double."""
-    if callable(getattr(source, "pieces", None)):
-        return _LeadersPieces(source, leading)
-    if callable(getattr(source, "text", None)):
-        return _LeadersText(source, leading)
-    return _LeadersFamilies(source, leading)

@@ -6,19 +6,32 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from flowtrail._version import __version__
-from flowtrail_collector.ingest.ports import Store
-from flowtrail_collector.sagas.sweep import watermark_ms
+from flowtrail_collector.metrics.counts import Counters
+from flowtrail_collector.metrics.exposition import Families
 
 __all__ = ["CollectorMetrics"]
 
 _RECORD_KINDS = ("event", "dead_letter", "unknown")
 
 
-class CollectorMetrics:
+class StoreFigures(Counters, Protocol):
+    """What the store tells about itself."""
+
+    def watermark_ms(self) -> int | None:
+        """The time up to which every partition has been read, in ms since the epoch; None if there are none."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Size of the store on disk."""
+        ...
+
+
+class CollectorMetrics(Families):
     """A `MetricSource` about the collector.
 
     Args:
@@ -31,7 +44,7 @@ class CollectorMetrics:
 
     def __init__(
         self,
-        store: Store,
+        store: StoreFigures,
         *,
         taken: Callable[[], Mapping[str, int]] | None = None,
         partitions: Callable[[], int] | None = None,
@@ -84,7 +97,7 @@ class CollectorMetrics:
         return {labels[0]: count for (_, labels), count in self._store.counters("collector_records").items()}
 
     def _of_all(self) -> Iterable[Metric]:
-        watermark = watermark_ms(self._store)
+        watermark = self._store.watermark_ms()
         behind = GaugeMetricFamily(
             "flowtrail_collector_watermark_age_seconds", "Everything older than this has been read."
         )

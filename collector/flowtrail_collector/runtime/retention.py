@@ -6,11 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-from flowtrail_collector.runtime.pruner import Pruner
-from flowtrail_collector.spans.ports import SpanWriter
-
-__all__ = ["RetentionKeeper"]
+__all__ = ["Pruner", "RetentionKeeper", "SpanPruner"]
 
 logger = logging.getLogger("flowtrail_collector")
 
@@ -19,6 +17,40 @@ _EVERY_SECONDS = 60.0
 # Too big: everything older than this share of the oldest event's age goes, again and again until it fits.
 _SHRINK = 0.95
 _ALWAYS_KEPT_SECONDS = 60.0
+
+
+class Pruner(Protocol):
+    """Removes the oldest of what is kept, a bounded piece at a time so that others get their turn."""
+
+    def prune_events(self, before_ms: int, limit: int) -> int:
+        """Forget events recorded before a time, in the order they were read.
+
+        One that still waits to be looked through for edges stays, and so do those read after it.
+
+        Returns:
+            How many went; `limit` means there may be more.
+        """
+        ...
+
+    def prune_sagas(self, before_ms: int, limit: int) -> int:
+        """Forget instances whose newest event is older: those that ended, and those that never started."""
+        ...
+
+    def oldest_event_ms(self) -> int | None:
+        """When the event read first was recorded, None if there is none."""
+        ...
+
+    def used_bytes(self) -> int:
+        """Space that what is kept takes up, without what lies free in files. May be an estimate."""
+        ...
+
+
+class SpanPruner(Protocol):
+    """Removes the oldest spans."""
+
+    def prune(self, *, older_than_seconds: float, keep_at_most: int) -> int:
+        """Forget spans that were received longer ago, and those beyond a number; how many went."""
+        ...
 
 
 class RetentionKeeper:
@@ -39,7 +71,7 @@ class RetentionKeeper:
     def __init__(
         self,
         pruner: Pruner,
-        spans: SpanWriter,
+        spans: SpanPruner,
         *,
         events_seconds: float,
         sagas_seconds: float,

@@ -14,13 +14,13 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
-from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
+from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.owners import OwnerOf, as_written
-from flowtrail_collector.sagas.ports import SagaFigures
+from flowtrail_collector.sagas.ports import SagaFigures, SagaStore
 from flowtrail_collector.sagas.state import DURATION_BUCKETS_SECONDS
 from flowtrail_collector.sagas.stuck import Reason, reason_of
 
@@ -47,7 +47,7 @@ _OPEN_KINDS = {
 Counts = Mapping[tuple[str, tuple[str, ...]], float]
 
 
-class SagaMetrics:
+class SagaMetrics(Families):
     """A `MetricSource` over the store.
 
     Args:
@@ -62,7 +62,7 @@ class SagaMetrics:
 
     def __init__(
         self,
-        store: Store,
+        store: SagaStore,
         flows: Flows,
         progress_of: GroupProgressOf = lambda group: None,
         *,

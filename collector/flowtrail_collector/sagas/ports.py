@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRow
+from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
 
 
@@ -30,15 +32,51 @@ class SagaFigures:
     late_given_up: Sequence[tuple[str, str, str, int]] = ()
 
 
-class Views(Protocol):
-    """What the lists are made of."""
+class SagaUnit(Protocol):
+    """What can be done with instances within one transaction."""
+
+    def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+        """The instances that exist among `keys`."""
+        ...
+
+    def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
+        """Instances whose `next_deadline_ms` has come."""
+        ...
+
+    def save_sagas(self, sagas: Iterable[SagaRecord]) -> None:
+        """Write instances whole."""
+        ...
+
+    def count(self, increments: Counts) -> None:
+        """Add to counters."""
+        ...
+
+
+class SagaStore(Protocol):
+    """Reads, and units of work."""
+
+    def unit(self) -> AbstractContextManager[SagaUnit]:
+        """A transaction: everything done with the unit happens, or nothing.
+
+        Raises:
+            StoreError: Nothing happened.
+        """
+        ...
+
+    def watermark_ms(self) -> int | None:
+        """The time up to which every partition has been read, in ms since the epoch; None if there are none."""
+        ...
+
+    def saga_figures(self) -> SagaFigures:
+        """Counters and open instances, consistent with each other."""
+        ...
+
+
+class SagaLists(Protocol):
+    """What lists of instances are made of."""
 
     def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """Saga instances, those that need attention first, then the newest."""
-        ...
-
-    def list_dead_letters(self, query: DeadLetterFilter) -> list[DeadLetterRow]:
-        """Dead letters, newest first."""
         ...
 
     def list_flows(self) -> list[FlowRow]:

@@ -6,21 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.ports import SagaStore
 from flowtrail_collector.sagas.state import settle
 
-__all__ = ["Sweeper", "watermark_ms"]
+__all__ = ["Sweeper"]
 
 _PER_TRANSACTION = 1_000  # the tail waits meanwhile
-
-
-def watermark_ms(store: Store) -> int | None:
-    """The time up to which every partition has been read, in ms since the epoch; None if there are none."""
-    return min((position.watermark_ms for position in store.positions().values()), default=None)
 
 
 class Sweeper:
@@ -38,7 +33,7 @@ class Sweeper:
 
     def __init__(
         self,
-        store: Store,
+        store: SagaStore,
         flows: Flows,
         *,
         interval_seconds: float = 1.0,
@@ -60,7 +55,7 @@ class Sweeper:
         Returns:
             How many instances were looked at.
         """
-        until_ms = watermark_ms(self._store)
+        until_ms = self._store.watermark_ms()
         if not until_ms:
             return 0
         looked_at = 0

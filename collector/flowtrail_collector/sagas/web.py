@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.sagas.model.view import SagaFilter, SagaRow
-from flowtrail_collector.sagas.ports import Views
+from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.stuck import diagnose, stuck_reason
-from flowtrail_collector.trails.json import saga_json
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
 
 OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out")
@@ -40,7 +40,7 @@ def saga_query(request: Request) -> SagaFilter:
     )
 
 
-def saga_routes(views: Views, progress_of: GroupProgressOf = lambda group: None) -> list[BaseRoute]:
+def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: None) -> list[BaseRoute]:
     """The routes that list sagas and flows.
 
     Args:

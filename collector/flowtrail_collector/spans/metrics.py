@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.spans.queue import SpanQueue
 
 
-class SpanMetrics:
+class SpanMetrics(Families):
     """A `MetricSource`: how many spans came, waited, were turned away.
 
     Args:
@@ -20,7 +21,7 @@ class SpanMetrics:
         self._queue = queue
 
     def families(self) -> Iterable[Metric]:
-        """See `MetricSource.families`."""
+        """See `Families.families`."""
         queue = self._queue
         counters = (
             ("received", "Spans stored.", queue.received_spans),

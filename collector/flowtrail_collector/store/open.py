@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.ingest.ports import Store
-from flowtrail_collector.ingest.sql.postgres import PostgresStore
-from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.runtime.lease import Lease
-from flowtrail_collector.store.postgres.database import PostgresDatabase, check_connection, describe
+from flowtrail_collector.store.postgres.database import PostgresDatabase, check_connection
 from flowtrail_collector.store.postgres.lease import PostgresLease
-from flowtrail_collector.store.sql import Database
 from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
 
-__all__ = ["OpenedStore", "check_store", "open_store", "store_name"]
+__all__ = ["OpenedStore", "check_store", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +21,13 @@ class OpenedStore:
 
     Attributes:
         name: What may be shown: path or address, never a password.
-        database: For everything beside the store's port.
-        store: The port.
+        database: Where everything is kept.
         lease: Which worker leads; None where there is only one.
         group: Consumer group of the workers on this store; None where there is only one.
     """
 
     name: str
-    database: Database
-    store: Store
+    database: SqliteDatabase | PostgresDatabase
     lease: Lease | None = None
     group: str | None = None
 
@@ -48,11 +42,11 @@ def open_store(location: Path | str) -> OpenedStore:
     if isinstance(location, Path):
         check_store(location)
         file = SqliteDatabase(location)
-        return OpenedStore(str(location), file, SqliteStore(file))
+        return OpenedStore(str(location), file)
     database = PostgresDatabase(location)
     # Workers on one database are one group, and those on another are not, without anybody having to say so.
     group = f"flowtrail-collector-{database.identity()}"
-    return OpenedStore(database.name, database, PostgresStore(database), PostgresLease(database), group)
+    return OpenedStore(database.name, database, PostgresLease(database), group)
 
 
 def check_store(location: Path | str) -> None:
@@ -74,8 +68,3 @@ def check_store(location: Path | str) -> None:
         if not os.access(place, os.W_OK):
             raise StoreError(f"store {location}: {place} can't be written")
     return None
-
-
-def store_name(location: Path | str) -> str:
-    """A store's location as it may be shown."""
-    return str(location) if isinstance(location, Path) else describe(location)

@@ -10,12 +10,13 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from prometheus_client.utils import floatToGoString
 
 from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
+from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.topology.model import LATENCY_BUCKETS_SECONDS, Edge, EdgeKey
 
 _LABELS = ["source", "topic", "target"]
 
 
-class TopologyMetrics:
+class TopologyMetrics(Families):
     """A `MetricSource` over the edges.
 
     Args:
@@ -30,7 +31,7 @@ class TopologyMetrics:
         self._exemplar_of = exemplar_of
 
     def families(self) -> Iterable[Metric]:
-        """See `MetricSource.families`."""
+        """See `Families.families`."""
         events = CounterMetricFamily(
             "flowtrail_edge_events", "Events with which a service reacted to another's.", labels=_LABELS
         )

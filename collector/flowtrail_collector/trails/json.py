@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from flowtrail_collector.sagas.model.view import SagaView
+from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.trails.finder import Found, TrailMatch
 from flowtrail_collector.trails.model import MissingStep, Trail, TrailEntry
-
-
-def iso_time(time_ns: int) -> str:
-    """Nanoseconds since the epoch as RFC 3339 in UTC, with microseconds."""
-    # Integer arithmetic: a float of nanoseconds since the epoch is only good to a quarter of a microsecond.
-    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
-    try:
-        base = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return str(time_ns)
-    return f"{base:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
-
-
-def iso_time_ms(time_ms: int | None) -> str | None:
-    """Milliseconds since the epoch as RFC 3339; None stays None."""
-    return None if time_ms is None else iso_time(time_ms * 1_000_000)
+from flowtrail_collector.web.json import iso_time, iso_time_ms
 
 
 def found_json(found: Found) -> dict[str, Any]:
@@ -52,29 +36,6 @@ def trail_json(trail: Trail) -> dict[str, Any]:
         "later": [_missing_json(step, trail.start_ns) for step in trail.later],
         "notes": list(trail.notes),
         "entries": [_entry_json(entry, trail.start_ns) for entry in trail.entries],
-    }
-
-
-def saga_json(saga: SagaView) -> dict[str, Any]:
-    """A saga instance with its steps."""
-    return {
-        "flow": saga.flow,
-        "key": saga.key,
-        "outcome": saga.outcome,
-        "started": iso_time_ms(saga.started_ms),
-        "ended": iso_time_ms(saga.ended_ms),
-        "partial": saga.partial,
-        "reason": saga.reason,
-        "steps": [
-            {
-                "name": step.name,
-                "state": step.state,
-                "expects": list(step.expects),
-                "by": step.by,
-                "deadline": iso_time_ms(step.deadline_ms),
-            }
-            for step in saga.steps
-        ],
     }
 
 

@@ -15,8 +15,8 @@ from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
 from flowtrail_collector.dead_letters.model.headers import DeadLetter
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import FencedError
+from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.ingest.ports import Advance
 from sagakit import NOW_MS, Happening, core
 
 PLACED = Happening("OrderPlaced", 1_000).headers

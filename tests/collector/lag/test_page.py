@@ -160,7 +160,7 @@ def test_kafka_exporters_names_on_request() -> None:
 
 def test_gzip_is_one_member_with_the_same_content() -> None:
     page, _ = page_of(cluster_with_two_groups())
-    packed = b"".join(gzip_stream(page.pieces(False)))
+    packed = b"".join(gzip_stream(page.parts(False)))
     assert gzip.decompress(packed) == page.text(False)
     one_member = zlib.decompressobj(zlib.MAX_WBITS | 16)
     assert one_member.decompress(packed) == page.text(False)

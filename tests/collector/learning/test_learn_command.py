@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flowtrail_collector.cli import main
+from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.ingest.ports import Advance
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore

@@ -23,8 +23,8 @@ from flowtrail_collector.events.mapping import (
     schema_id,
 )
 from flowtrail_collector.events.metrics import MappingMetrics
+from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.ingest.ports import Advance
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.sagas.flow_file import FlowFileError, parse_flows
 from sagakit import core

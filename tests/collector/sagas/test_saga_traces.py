@@ -6,13 +6,12 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.events.model import Advance, StoredEvent
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.ingest.ports import Advance
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
-from flowtrail_collector.metrics.exemplars import SagaExemplars
 from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.sagas.exemplars import SagaExemplars
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.assessment import Outcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.ingest.ports import Advance
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows

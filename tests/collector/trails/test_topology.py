@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.metrics.exemplars import EdgeExemplars
 from flowtrail_collector.metrics.exposition import Exposition
 from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.topology.exemplars import EdgeExemplars
 from flowtrail_collector.topology.metrics import TopologyMetrics
 from flowtrail_collector.topology.model import (
     LATENCY_BUCKETS_SECONDS,

@@ -12,14 +12,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from flowtrail_collector.metrics.deflate import piece_of
-from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.runtime.leadership import leader_only
+from flowtrail_collector.metrics.exposition import Exposition, Families, LeaderOnly
 from flowtrail_collector.web.metrics import accepts_gzip, metrics_routes, wants_openmetrics
 
 PARSERS = {"text/plain": parse_text, "application/openmetrics-text": parse_openmetrics}
 
 
-class Few:
+class Few(Families):
     def families(self):
         return [CounterMetricFamily("things", "Things.", value=3)]
 
@@ -27,13 +26,13 @@ class Few:
 class Many:
     """As many series as a big cluster has."""
 
-    def pieces(self, openmetrics):
+    def parts(self, openmetrics):
         lines = ["".join(f'many{{group="{g}",part="{p}"}} {p}\n' for p in range(500)) for g in range(60)]
         return [piece_of(text.encode()) for text in ("# TYPE many gauge\n", *lines)]
 
 
 class Broken:
-    def pieces(self, openmetrics):
+    def parts(self, openmetrics):
         raise RuntimeError("no pieces")
 
 
@@ -67,7 +66,7 @@ def test_no_part_of_a_big_page_is_big():
 
 def test_what_another_worker_shows_is_left_out():
     leads = [True]
-    exposition = Exposition([leader_only(Many(), lambda: leads[0])])
+    exposition = Exposition([LeaderOnly(Many(), lambda: leads[0])])
     assert exposition.page().size > 500_000
     leads[0] = False
     assert exposition.render() == b""

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from flowtrail_collector.dead_letters.web import dead_letter_routes
-from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.metrics.exposition import Exposition, Families
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.sagas.web import saga_routes
 from flowtrail_collector.trails.finder import TrailFinder
@@ -30,23 +30,23 @@ from trailkit.fakes import FakeReads, FakeSpans
 TOKEN = "a-token-of-some-length"
 
 
-class Families:
+class Things(Families):
     def families(self):
         counter = CounterMetricFamily("flowtrail_things", "Things.", labels=["name"])
         counter.add_metric(['<script>"\n'], 3)
         yield counter
 
 
-class Broken:
+class Broken(Families):
     def families(self):
         yield GaugeMetricFamily("flowtrail_half", "Half.", value=1)
         raise RuntimeError("no")
 
 
 class Rendered:
-    def text(self, openmetrics):
+    def parts(self, openmetrics):
         kind = b"unknown" if openmetrics else b"untyped"
-        return b"# TYPE kafka_lag " + kind + b"\nkafka_lag 5.0\n" + b"kafka_more 1.0\n" * 200
+        return [b"# TYPE kafka_lag " + kind + b"\nkafka_lag 5.0\n" + b"kafka_more 1.0\n" * 200]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def make_client(reads, problems, errors):
             raise RuntimeError("secret detail")
 
         routes = [
-            *metrics_routes(Exposition([Families(), Broken(), Rendered()], on_error=on_error)),
+            *metrics_routes(Exposition([Things(), Broken(), Rendered()], on_error=on_error)),
             *health_routes(lambda: problems, lambda: {"version": "1"}),
             *trail_routes(TrailFinder(reads, FakeSpans(), time_seconds=lambda: 3.0)),
             *saga_routes(reads),

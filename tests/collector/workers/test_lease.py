@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.metrics_core import GaugeMetricFamily
 
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.runtime.leadership import Leadership, leader_only, while_leading
+from flowtrail_collector.metrics.exposition import Exposition, Families, LeaderOnly
+from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from flowtrail_collector.store.postgres.lease import PostgresLease
 from servers._process import wait_for
@@ -125,21 +125,19 @@ def test_a_part_works_only_while_leading():
     assert not thread.is_alive()
 
 
-class Families:
+class Gauge(Families):
     def families(self):
         return [GaugeMetricFamily("a", "A.", value=1)]
 
 
 class Text:
-    def text(self, openmetrics):
-        return b"b 2\n"
+    def parts(self, openmetrics):
+        return [b"b 2\n"]
 
 
 def test_the_leaders_families_are_not_there_elsewhere():
     leads = [True]
-    exposition = Exposition(
-        [leader_only(Families(), lambda: leads[0]), leader_only(Text(), lambda: leads[0])]
-    )
+    exposition = Exposition([LeaderOnly(Gauge(), lambda: leads[0]), LeaderOnly(Text(), lambda: leads[0])])
     assert b"a 1.0" in exposition.render()
     assert b"b 2" in exposition.render()
     leads[0] = False

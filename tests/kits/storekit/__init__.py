@@ -7,8 +7,7 @@ import pytest
 from flowtrail_collector.dead_letters.model.headers import DeadLetter
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.events.model import EventRow
-from flowtrail_collector.ingest.ports import Advance, Position
+from flowtrail_collector.events.model import Advance, EventRow, Position
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 

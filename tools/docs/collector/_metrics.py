@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
 from flowtrail_collector.lag.model import GroupReading, PartitionTable, Status, TopicSlice, TopicSums
+from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.runtime.metrics import CollectorMetrics
 from flowtrail_collector.store.sqlite.database import Database
 from tools.docs.collector._api import assembled
@@ -65,7 +66,9 @@ def metrics_section() -> str:
 
 def _families() -> Iterator[Family]:
     with assembled() as collector:
-        yield from map(_family, collector.exposition.families())
+        for source in collector.exposition.sources:
+            if isinstance(source, Families):
+                yield from map(_family, source.families())
     # One of several workers shows two more about itself.
     with tempfile.TemporaryDirectory() as folder:
         database = Database(Path(folder) / "store.sqlite")

@@ -20,8 +20,9 @@ from flowtrail_collector.brokers.kafka.assignment import Assignment, Everything,
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.offsets import EARLIEST, LATEST, OffsetReader
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
+from flowtrail_collector.events.model import Advance, Position
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.ingest.ports import Advance, Position, Store
+from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.lag.ports import RecordTimestamps
 

@@ -1,1 +1,16 @@
 """The unit of work on SQL."""
+
+from __future__ import annotations
+
+from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.ingest.sql.postgres import PostgresStore
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.store.postgres.database import PostgresDatabase
+from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
+
+__all__ = ["store_on"]
+
+
+def store_on(database: SqliteDatabase | PostgresDatabase) -> Store:
+    """The store's port on an opened database."""
+    return PostgresStore(database) if isinstance(database, PostgresDatabase) else SqliteStore(database)

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.events.model import EventRow
-from flowtrail_collector.ingest.ports import Advance
+from flowtrail_collector.events.model import Advance, EventRow
 from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord

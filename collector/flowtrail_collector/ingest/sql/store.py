@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
-from flowtrail_collector.ingest.ports import Position
+from flowtrail_collector.events.model import Position
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.ports import SagaFigures
 from flowtrail_collector.store.sql import Connection, Database
@@ -50,6 +50,11 @@ class SqlStore:
         """See `Store.positions`."""
         rows = self._rows("SELECT topic, partition, next_offset, watermark_ms FROM positions")
         return {(topic, partition): Position(*rest) for topic, partition, *rest in rows}
+
+    def watermark_ms(self) -> int | None:
+        """See `SagaStore.watermark_ms`."""
+        ((least,),) = self._rows("SELECT min(watermark_ms) FROM positions")
+        return None if least is None else int(least)
 
     def forget_topics(self, ids: Mapping[str, str | None]) -> None:
         """See `Store.forget_topics`."""

@@ -19,7 +19,7 @@ Granularity = Literal["partition", "topic", "group"]
 
 
 class LagPage:
-    """The lag part of `/metrics`, a `CompressedSource`.
+    """The lag part of `/metrics`, a `MetricSource`.
 
     `publish` is called by the poller's thread, everything else by any.
 
@@ -65,8 +65,8 @@ class LagPage:
         if self._page is not None:
             self._page = (*self._page[:2], figures)
 
-    def pieces(self, openmetrics: bool) -> list[Piece]:
-        """The page in compressed pieces, for one gzip stream."""
+    def parts(self, openmetrics: bool) -> list[Piece]:
+        """See `MetricSource.parts`."""
         page = self._page
         if page is None:
             return []
@@ -75,13 +75,9 @@ class LagPage:
         lost_head = head(name, "Records that retention removed before the group read them.", "counter")
         return [piece_of(about(figures, self._clock(), openmetrics=openmetrics) + lost_head), *lost, *body]
 
-    def chunks(self, openmetrics: bool) -> Iterator[bytes]:
-        """The page in parts; each is made when it is asked for."""
-        return (piece.content() for piece in self.pieces(openmetrics))
-
     def text(self, openmetrics: bool) -> bytes:
         """The page in one piece."""
-        return b"".join(self.chunks(openmetrics))
+        return b"".join(piece.content() for piece in self.parts(openmetrics))
 
     def _body(self, readings: Sequence[GroupReading], table: PartitionTable) -> Iterator[Piece]:
         book = self._book

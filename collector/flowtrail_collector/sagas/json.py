@@ -1,0 +1,31 @@
+"""Instances as JSON: the shape that the API answers with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowtrail_collector.sagas.model.view import SagaView
+from flowtrail_collector.web.json import iso_time_ms
+
+
+def saga_json(saga: SagaView) -> dict[str, Any]:
+    """A saga instance with its steps."""
+    return {
+        "flow": saga.flow,
+        "key": saga.key,
+        "outcome": saga.outcome,
+        "started": iso_time_ms(saga.started_ms),
+        "ended": iso_time_ms(saga.ended_ms),
+        "partial": saga.partial,
+        "reason": saga.reason,
+        "steps": [
+            {
+                "name": step.name,
+                "state": step.state,
+                "expects": list(step.expects),
+                "by": step.by,
+                "deadline": iso_time_ms(step.deadline_ms),
+            }
+            for step in saga.steps
+        ],
+    }
