@@ -46,9 +46,9 @@ from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import Database
-from flowtrail_collector.topology.sql import SqliteTopology
+from flowtrail_collector.topology.sql import SqlTopology
 from servers import KafkaServer
 
 OUT = Path("build/bench/trail.json")
@@ -116,7 +116,7 @@ def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
         following = offset + len(records)
         ingest.apply(records, [Advance("filled", 0, offset or None, following, int(time.time() * 1000))])
         offset = following
-    spans = SqliteSpans(database)
+    spans = SqlSpans(database)
     for first in range(0, traced, 1_000):
         spans.add(
             [
@@ -127,7 +127,7 @@ def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
         )
     # As a collector that has been running all the time would have left it.
     Sweeper(store, flows).sweep()
-    topology = SqliteTopology(database)
+    topology = SqlTopology(database)
     while topology.learn():
         pass
     database.close()

@@ -58,8 +58,8 @@ from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.metrics import SpanMetrics
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
-from flowtrail_collector.spans.sql.search import SqliteSpanSearch
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.search import SqlSpanSearch
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.open import check_store, open_store
 from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sql import Database
@@ -67,10 +67,10 @@ from flowtrail_collector.topology.exemplars import EdgeExemplars
 from flowtrail_collector.topology.keeper import TopologyKeeper
 from flowtrail_collector.topology.metrics import TopologyMetrics
 from flowtrail_collector.topology.rates import EdgeRates
-from flowtrail_collector.topology.sql import SqliteTopology
+from flowtrail_collector.topology.sql import SqlTopology
 from flowtrail_collector.topology.web import topology_routes
 from flowtrail_collector.trails.finder import FlowTypes, TrailFinder
-from flowtrail_collector.trails.sql import SqliteTrailReads
+from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.trails.web import trail_routes
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.health import health_routes
@@ -138,7 +138,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         prober=KafkaRecordProber(connection),
         timestamps=timestamps,
     )
-    spans = SqliteSpans(database)
+    spans = SqlSpans(database)
     queue = SpanQueue(
         spans,
         max_spans=config.spans.queue_spans,
@@ -146,8 +146,8 @@ def build_collector(config: CollectorConfig) -> Collector:
         keep_at_most=config.spans.max_spans,
     )
     edge_exemplars = EdgeExemplars()
-    topology = SqliteTopology(database, on_reactions=edge_exemplars.reacted)
-    reads = SqliteTrailReads(database, flows)
+    topology = SqlTopology(database, on_reactions=edge_exemplars.reacted)
+    reads = TrailReads(database, flows)
     exemplars = SagaExemplars(flows, reads.events_of_instances)
     saga_traces = _saga_traces(config, flows, reads)
 
@@ -218,7 +218,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
         *topology_routes(topology.edges),
-        *jaeger_routes(spans, SqliteSpanSearch(database)),
+        *jaeger_routes(spans, SqlSpanSearch(database)),
         *DeadLetterPages(
             reads,
             desk,
@@ -347,7 +347,7 @@ def _lag_settings(config: CollectorConfig) -> LagSettings:
     )
 
 
-def _saga_traces(config: CollectorConfig, flows: Flows, reads: SqliteTrailReads) -> list[OtlpSagaTraces]:
+def _saga_traces(config: CollectorConfig, flows: Flows, reads: TrailReads) -> list[OtlpSagaTraces]:
     if not config.spans.saga_traces_endpoint:
         return []
     headers = headers_of(os.environ, "TRACES")

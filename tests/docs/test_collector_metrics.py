@@ -9,7 +9,7 @@ from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.runtime.metrics import CollectorMetrics
 from flowtrail_collector.spans.metrics import SpanMetrics
 from flowtrail_collector.spans.queue import SpanQueue
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.topology.metrics import TopologyMetrics
 from tools.docs.blocks import ROOT
@@ -19,7 +19,7 @@ def test_every_metric_is_explained_and_no_other(tmp_path: Path) -> None:
     database = Database(tmp_path / "store.sqlite")
     sources = (
         CollectorMetrics(SqliteStore(database), partitions=lambda: 1),
-        SpanMetrics(SpanQueue(SqliteSpans(database))),
+        SpanMetrics(SpanQueue(SqlSpans(database))),
         TopologyMetrics(dict),
     )
     suffix = {"counter": "_total", "info": "_info"}

@@ -29,7 +29,7 @@ from flowtrail_collector.lag.web import lag_routes
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
-from flowtrail_collector.topology.sql import SqliteTopology
+from flowtrail_collector.topology.sql import SqlTopology
 from tools.docs.blocks import ROOT, blocks_of
 from tools.docs.collector._metrics import example_reading
 
@@ -121,7 +121,7 @@ def _read(database: Any, flows_file: Path) -> None:
         records, [Advance("orders", 0, None, 10, until), Advance("inventory.billing.dlq", 0, None, 1, until)]
     )
     Sweeper(store, flows).sweep()
-    while SqliteTopology(database).learn():
+    while SqlTopology(database).learn():
         pass
 
 

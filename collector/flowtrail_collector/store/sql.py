@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-__all__ = ["Connection", "Cursor", "Database"]
+__all__ = ["MAX_IDS", "Connection", "Cursor", "Database", "Reads", "marks"]
 
 
 class Cursor(Protocol):
@@ -93,3 +93,28 @@ class Database(Protocol):
     def close(self) -> None:
         """Close every connection; open blocks must have ended."""
         ...
+
+
+MAX_IDS = 500
+"""Ids in one statement: what SQLite binds is limited, and an order has far fewer."""
+
+
+def marks(values: Sequence[Any]) -> str:
+    """As many `?` as there are values."""
+    return ",".join("?" * len(values))
+
+
+class Reads:
+    """What reads a database.
+
+    Args:
+        database: The collector's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._database.read() as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(statement, tuple(values)).fetchall()
+        return rows

@@ -37,7 +37,7 @@ Effect = tuple[int, str | None, str, str, int | None, str | None]
 FirstRow = tuple[int, str | None, str, int | None]
 
 
-class SqliteTopology:
+class SqlTopology:
     """Learns and reads edges.
 
     Args:

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.server import WebServer, listen
@@ -46,7 +46,7 @@ class SlowSpans:
 def receiver(path, port=0, max_spans=50_000):
     """A receiver on a store of its own; gives port, queue and store."""
     database = Database(path)
-    store = SlowSpans(SqliteSpans(database))
+    store = SlowSpans(SqlSpans(database))
     queue = SpanQueue(store, max_spans=max_spans)
     supervisor = Supervisor([queue], on_error=lambda part, error: None)
     listener = listen("127.0.0.1", port)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.spans.model import Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.store import SqlSpans
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = Span(
@@ -62,7 +62,7 @@ def database(sql_database):
 
 @pytest.fixture
 def spans(database, clock):
-    return SqliteSpans(database, time_seconds=clock)
+    return SqlSpans(database, time_seconds=clock)
 
 
 def span_of(number, **changes):
@@ -105,7 +105,7 @@ def test_a_failed_transaction_keeps_nothing_and_is_not_remembered(spans):
 
 def test_another_writer_finds_the_same_resources(spans, database):
     spans.add([SPAN])
-    SqliteSpans(database).add([replace(SPAN, span_id="d" * 16)])
+    SqlSpans(database).add([replace(SPAN, span_id="d" * 16)])
     with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM span_resources").fetchone() == (1,)
         assert connection.execute("SELECT * FROM span_operations").fetchall() == [

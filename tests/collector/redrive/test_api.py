@@ -15,7 +15,7 @@ from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.dead_letters.web import dead_letter_routes
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import Database
-from flowtrail_collector.trails.sql import SqliteTrailReads
+from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, FakeKafka, keep, own_headers
 
@@ -28,7 +28,7 @@ class Site:
         headers = [*own_headers(), ("<script>", b"\x00\x00\x00\x03"), ("null", None)]
         keep(database, [self.kafka.bury(n, headers) for n in range(3)])
         desk = RedriveDesk(self.store, self.kafka)
-        routes = [*redrive_routes(desk), *dead_letter_routes(SqliteTrailReads(database, Flows()))]
+        routes = [*redrive_routes(desk), *dead_letter_routes(TrailReads(database, Flows()))]
         app = build_app(routes, token=None, local=True, on_error=lambda part, error: None)
         self.client = TestClient(app, base_url="http://127.0.0.1")
 

@@ -16,7 +16,7 @@ from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.dead_letters.web import dead_letter_routes
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import Database
-from flowtrail_collector.trails.sql import SqliteTrailReads
+from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, FakeKafka, keep, own_headers, states
 from trailkit.web import served
@@ -34,7 +34,7 @@ class Desk:
         keep(database, [self.kafka.bury(n, headers) for n in range(3)])
         self.redriver = Redriver(self.store, self.kafka)
         desk = RedriveDesk(self.store, self.kafka, on_job=self.redriver.wake)
-        reads = SqliteTrailReads(database, Flows())
+        reads = TrailReads(database, Flows())
         self.app = build_app(
             [*redrive_routes(desk), *dead_letter_routes(reads)],
             token=None, write_token=write_token, local=True, on_error=lambda part, error: None,

@@ -16,7 +16,7 @@ from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import Database
-from flowtrail_collector.trails.sql import SqliteTrailReads
+from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.security import FormTokens
 from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
@@ -57,7 +57,7 @@ class Site:
         keep(database, [self.kafka.bury(n, [*own_headers(), (EVIL, EVIL.encode())]) for n in range(3)])
         evil = DeadLetter("flowtrail", EVIL, group=EVIL, error_type=EVIL, error_message=EVIL)
         keep(database, [dead(0, topic="evil.dlq", letter=evil, order=EVIL)])
-        reads = SqliteTrailReads(database, Flows())
+        reads = TrailReads(database, Flows())
         desk = RedriveDesk(self.store, self.kafka)
         pages = DeadLetterPages(reads, desk, FormTokens(), writable=writable)
         app = build_app(

@@ -20,7 +20,7 @@ from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.sagas.traces import OtlpSagaTraces
 from flowtrail_collector.spans.decoding import from_protobuf
 from flowtrail_collector.store.sqlite.database import Database
-from flowtrail_collector.trails.sql import SqliteTrailReads
+from flowtrail_collector.trails.sql import TrailReads
 from trailkit.site import FLOWS
 
 START_MS = 1_700_000_000_000
@@ -45,7 +45,7 @@ def parts(tmp_path):
     """Ends two sagas, one completed and one that never went on; gives what has to be known of it."""
     database = Database(tmp_path / "store.sqlite")
     flows, store = load_flows(FLOWS), SqliteStore(database)
-    reads = SqliteTrailReads(database, flows)
+    reads = TrailReads(database, flows)
     sent, answers = [], []
 
     def receive(request):

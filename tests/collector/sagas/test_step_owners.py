@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.view import SagaFilter
 from flowtrail_collector.sagas.owners import StepOwners
-from flowtrail_collector.trails.sql import SqliteTrailReads
+from flowtrail_collector.trails.sql import TrailReads
 from sagakit import Core, Happening, core
 
 FLOW = """\
@@ -55,7 +55,7 @@ def read_and_wait(made: Core) -> None:
 def test_a_stuck_step_names_who_did_it_for_others(tmp_path):
     with core(tmp_path, FLOW) as made:
         read_and_wait(made)
-        reads = SqliteTrailReads(made.database, made.flows)
+        reads = TrailReads(made.database, made.flows)
         late = {
             row.correlation_id: [(step.name, step.by) for step in row.saga.steps if step.late]
             for row in reads.list_sagas(SagaFilter(stuck=True))

@@ -12,10 +12,10 @@ from flowtrail_collector.runtime.retention import RetentionKeeper
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
-from flowtrail_collector.topology.sql import SqliteTopology
+from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
 
 NOW = 1_700_000_000
@@ -38,7 +38,7 @@ def fill(database, store, ages_hours, *, looked_through=True, padding=""):
             for number, age in enumerate(ages_hours)
         )
     if looked_through:
-        topology = SqliteTopology(database)
+        topology = SqlTopology(database)
         while topology.learn():
             pass
 
@@ -49,7 +49,7 @@ def kept(database):
 
 
 def keeper(database, **settings):
-    spans = SqliteSpans(database, time_seconds=lambda: NOW)
+    spans = SqlSpans(database, time_seconds=lambda: NOW)
     settings = {"events_seconds": 3_600.0 * 2, "sagas_seconds": 3_600.0 * 2, **settings}
     return RetentionKeeper(SqlPruner(database), spans, **settings, time_seconds=lambda: NOW)
 
@@ -96,7 +96,7 @@ def test_instances_that_ended_or_never_began_go(sql_database, store):
 
 def test_too_big_a_store_loses_its_oldest(sql_database, store):
     fill(sql_database, store, [100 - number / 50 for number in range(5_000)], padding="x" * 200)
-    spans = SqliteSpans(sql_database, time_seconds=lambda: NOW - 99 * 3_600)
+    spans = SqlSpans(sql_database, time_seconds=lambda: NOW - 99 * 3_600)
     spans.add([Span("a" * 32, "b" * 16, None, Resource("s"), "n", SpanKind.CLIENT, 1, 2, SpanStatus.UNSET)])
     if not isinstance(sql_database, SqliteDatabase):
         analyze(sql_database)

@@ -18,7 +18,7 @@ from flowtrail_collector.topology.model import (
     count_reactions,
     service_of,
 )
-from flowtrail_collector.topology.sql import SqliteTopology
+from flowtrail_collector.topology.sql import SqlTopology
 
 NOW_MS = 1_700_000_000_000
 _INSERT = (
@@ -35,7 +35,7 @@ def database(sql_database):
 
 @pytest.fixture
 def topology(database):
-    return SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000)
+    return SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)
 
 
 def write(database, *events):
@@ -73,7 +73,7 @@ def test_a_cause_that_is_read_later_counts(database, topology):
 
 
 def test_an_old_effect_doesnt_wait_for_ever(database):
-    late = SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000 + 3600)
+    late = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000 + 3600)
     write(database, STOCK)
     assert learn(late) == {}
     assert late.learn() == 0
@@ -96,8 +96,8 @@ def test_any_order_in_any_portions_gives_the_same_edges(tmp_path_factory, order,
             write(database, *order[at : at + cut])
             at += cut
             # A new object each time: nothing is remembered outside the store.
-            SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000).learn()
-        assert learn(SqliteTopology(database, time_seconds=lambda: NOW_MS / 1000)) == EDGES
+            SqlTopology(database, time_seconds=lambda: NOW_MS / 1000).learn()
+        assert learn(SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)) == EDGES
     finally:
         database.close()
 
@@ -142,7 +142,7 @@ def test_services_of_sources(source, service):
 
 def test_latencies_carry_a_trace_in_openmetrics(database):
     exemplars = EdgeExemplars()
-    topology = SqliteTopology(database, on_reactions=exemplars.reacted, time_seconds=lambda: NOW_MS / 1000)
+    topology = SqlTopology(database, on_reactions=exemplars.reacted, time_seconds=lambda: NOW_MS / 1000)
     write(database, ORDERS, STOCK, PAID)
     with database.transaction() as connection:
         connection.execute("UPDATE events SET trace_id = ? WHERE event_id = 'e2'", ("d" * 32,))

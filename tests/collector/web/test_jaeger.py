@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.model import SpanEvent, SpanLink, SpanStatus
-from flowtrail_collector.spans.sql.search import SqliteSpanSearch
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.search import SqlSpanSearch
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.web.app import build_app
 from trailkit import orders
@@ -25,7 +25,7 @@ SHORT = "00000000000000000000000000000abc"
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     database = Database(tmp_path_factory.mktemp("jaeger") / "store.sqlite")
-    spans = SqliteSpans(database)
+    spans = SqlSpans(database)
     spans.add(orders.completed().spans)
     rich = replace(
         orders.completed().spans[0],
@@ -42,7 +42,7 @@ def client(tmp_path_factory):
         trace_state="a=b",
     )
     spans.add([rich])
-    routes = jaeger_routes(spans, SqliteSpanSearch(database))
+    routes = jaeger_routes(spans, SqlSpanSearch(database))
     with TestClient(build_app(routes, token=None, on_error=lambda part, error: None)) as client:
         yield client
     database.close()

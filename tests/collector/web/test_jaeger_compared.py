@@ -18,8 +18,8 @@ from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
-from flowtrail_collector.spans.sql.search import SqliteSpanSearch
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.search import SqlSpanSearch
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.web.app import build_app
 from servers import UnavailableError, servers_required
@@ -49,11 +49,11 @@ def jaeger(tmp_path_factory):
 @pytest.fixture(scope="module")
 def collector_url(tmp_path_factory):
     database = Database(tmp_path_factory.mktemp("collector") / "store.sqlite")
-    spans = SqliteSpans(database)
+    spans = SqlSpans(database)
     queue = SpanQueue(spans)
     routes = [
         *otlp_routes(queue, max_body_bytes=2**24),
-        *jaeger_routes(spans, SqliteSpanSearch(database)),
+        *jaeger_routes(spans, SqlSpanSearch(database)),
     ]
     supervisor = Supervisor([queue], on_error=lambda part, error: None)
     supervisor.start()

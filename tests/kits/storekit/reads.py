@@ -14,7 +14,7 @@ from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.view import SagaFilter
 from flowtrail_collector.store.sql import Database
-from flowtrail_collector.trails.sql import SqliteTrailReads
+from flowtrail_collector.trails.sql import TrailReads
 from storekit import EVENT
 
 FLOWS = Flows.of(
@@ -72,7 +72,7 @@ class ReadsContract:
 
     @pytest.fixture
     def reads(self, database: Database):
-        return SqliteTrailReads(database, FLOWS)
+        return TrailReads(database, FLOWS)
 
     @pytest.fixture
     def records(self, store):

@@ -22,7 +22,7 @@ from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, WebConfig
 from flowtrail_collector.spans import model as names
-from flowtrail_collector.spans.sql.store import SqliteSpans
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.trails.model import TrailInputs
 from trailkit import orders
 from trailkit.web import served
@@ -62,7 +62,7 @@ def site(folder: Path, *, token: str | None = None) -> Iterator[str]:
         )
         collector = build_collector(config)
         try:
-            spans = SqliteSpans(collector.database)
+            spans = SqlSpans(collector.database)
             last: dict[str, int] = {}
             for inputs in _stories():
                 spans.add(_published(broker.bootstrap_servers, inputs, last).spans)

@@ -28,7 +28,7 @@ WHERE child.start_ns BETWEEN ? AND ? AND caller.service != callee.service
 GROUP BY caller.service, callee.service ORDER BY caller.service, callee.service"""
 
 
-class SqliteSpanSearch:
+class SqlSpanSearch:
     """`SpanSearch` on the collector's database.
 
     Args:

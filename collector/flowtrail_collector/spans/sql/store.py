@@ -31,7 +31,7 @@ _MAX_OPERATIONS = 10_000
 _CACHED_IDS = 50_000
 
 
-class SqliteSpans:
+class SqlSpans:
     """`SpanWriter` and `SpanReader` on the collector's database.
 
     Args:
