@@ -35,7 +35,7 @@ from flowtrail_collector.events.metrics import MappingMetrics
 from flowtrail_collector.events.registry import SchemaRegistry
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
-from flowtrail_collector.lag import LagPoller, LagSettings, TimestampLog
+from flowtrail_collector.lag import LagPoller, TimestampLog
 from flowtrail_collector.lag.web import lag_routes
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.push import OtlpMetricsPush, headers_of
@@ -53,7 +53,7 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.sagas.traces import OtlpSagaTraces
 from flowtrail_collector.sagas.web import saga_routes
-from flowtrail_collector.settings import CollectorConfig, is_loopback, parse_duration
+from flowtrail_collector.settings import CollectorConfig, is_loopback
 from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.metrics import SpanMetrics
 from flowtrail_collector.spans.queue import SpanQueue
@@ -72,6 +72,7 @@ from flowtrail_collector.topology.web import topology_routes
 from flowtrail_collector.trails.finder import FlowTypes, TrailFinder
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.trails.web import trail_routes
+from flowtrail_collector.units import parse_duration
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.metrics import metrics_routes
@@ -134,7 +135,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     )
     lag = LagPoller(
         KafkaLagSource(connection),
-        _lag_settings(config),
+        config.lag,
         prober=KafkaRecordProber(connection),
         timestamps=timestamps,
     )
@@ -334,19 +335,6 @@ def _start(text: str) -> Any:
     return text if text in ("earliest", "latest") else parse_duration(text)
 
 
-def _lag_settings(config: CollectorConfig) -> LagSettings:
-    return LagSettings(
-        interval_seconds=config.lag_interval_seconds,
-        compat=config.compat,
-        groups=config.lag.groups,
-        topics=config.lag.topics,
-        read_committed=config.lag.read_committed,
-        granularity=config.lag.granularity,
-        window_seconds=config.lag.window_seconds,
-        probes=config.lag.probes,
-    )
-
-
 def _saga_traces(config: CollectorConfig, flows: Flows, reads: TrailReads) -> list[OtlpSagaTraces]:
     if not config.spans.saga_traces_endpoint:
         return []
@@ -357,13 +345,13 @@ def _saga_traces(config: CollectorConfig, flows: Flows, reads: TrailReads) -> li
 
 
 def _metrics_push(config: CollectorConfig, exposition: Exposition) -> list[Part]:
-    if not config.lag.otlp_endpoint:
+    if not config.push.endpoint:
         return []
     return [
         OtlpMetricsPush(
-            config.lag.otlp_endpoint,
+            config.push.endpoint,
             lambda: exposition.page().chunks(),
-            interval_seconds=config.lag.otlp_interval_seconds,
+            interval_seconds=config.push.interval_seconds,
             headers=headers_of(os.environ),
         )
     ]

@@ -38,6 +38,12 @@ def format_span(seconds: float) -> str:
     return format_seconds(seconds).replace(" 00s", "").replace(" 00m", "").replace(" 00h", "")
 
 
+def clock(moment: str) -> str:
+    """An RFC 3339 moment in UTC as people read it, with milliseconds."""
+    found = datetime.fromisoformat(moment)
+    return f"{found:%Y-%m-%d %H:%M:%S}.{found.microsecond // 1000:03d} UTC"
+
+
 def age(moment: str | None, *, now: datetime | None = None) -> str:
     """How long ago an RFC 3339 moment was (`3m 20s ago`) or how far off it is (`in 2h 05m`)."""
     if moment is None:

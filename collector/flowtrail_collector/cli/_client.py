@@ -6,16 +6,32 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 import httpx
 
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_UNREACHABLE, EXIT_USAGE, Failure
-from flowtrail_collector.settings import DEFAULT_COLLECTOR_URL
+from flowtrail_collector.cli._options import json_option, stacked
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TIMEOUT_SECONDS = 30.0
+_COLLECTOR = stacked(
+    (
+        click.option(
+            "--url",
+            envvar="FLOWTRAIL_COLLECTOR_URL",
+            default="http://127.0.0.1:8090",
+            show_envvar=True,
+            show_default=True,
+            help="Where the collector listens.",
+        ),
+        click.option(
+            "--token", envvar="FLOWTRAIL_TOKEN", show_envvar=True, help="Access token of the collector."
+        ),
+        json_option,
+    )
+)
 
 
 class CollectorClient:
@@ -94,7 +110,7 @@ class CollectorClient:
             body = response.json()
         except ValueError:
             raise Failure(
-                f"{self.url} is not a flowtrail collector (HTTP {response.status_code})", 3
+                f"{self.url} is not a flowtrail collector (HTTP {response.status_code})", EXIT_UNREACHABLE
             ) from None
         if response.is_success:
             return body
@@ -127,17 +143,4 @@ def collector_options(command: F) -> F:
         click.get_current_context().call_on_close(client.close)
         return command(*args, client=client, **kwargs)
 
-    decorated: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(with_client)
-    decorated = click.option(
-        "--token", envvar="FLOWTRAIL_TOKEN", show_envvar=True, help="Access token of the collector."
-    )(decorated)
-    decorated = click.option(
-        "--url",
-        envvar="FLOWTRAIL_COLLECTOR_URL",
-        default=DEFAULT_COLLECTOR_URL,
-        show_envvar=True,
-        show_default=True,
-        help="Where the collector listens.",
-    )(decorated)
-    result: F = decorated
-    return result
+    return cast("F", _COLLECTOR(with_client))

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, Failure
-from flowtrail_collector.cli._output import age, console, printable
+from flowtrail_collector.cli._output import console, plain_table
+from flowtrail_collector.wording import age, printable
 
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60.0
@@ -86,11 +86,9 @@ def print_jobs(jobs: list[dict[str, Any]]) -> None:
     if not jobs:
         out.print("no redrives")
         return
-    table = Table(box=None, pad_edge=False)
     numbers = ("TOTAL", "REDRIVEN", "QUARANTINED", "REFUSED", "LEFT")
-    for name in ("ID", "BEGAN", "BY", "STATE", *numbers):
-        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    table = plain_table("ID", "BEGAN", "BY", "STATE", *numbers, numbers=numbers)
     for job in jobs:
-        counts = [str(job[name]) for name in ("total", "redriven", "quarantined", "refused", "left")]
+        counts = [str(job[name.lower()]) for name in numbers]
         table.add_row(job["id"], age(job["created"]), printable(job["by"]), job["state"], *counts)
     out.print(table)

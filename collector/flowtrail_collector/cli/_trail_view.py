@@ -10,9 +10,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from flowtrail_collector.cli._output import format_seconds, printable
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
 from flowtrail_collector.trails.axis import Wait, trail_scale, waits
+from flowtrail_collector.wording import clock, format_seconds, printable
 
 _PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _OUTCOME_STYLES = {
@@ -94,7 +94,7 @@ class TrailView:
         kinds = [row["kind"] for row in data["entries"]]
         events = len({row["event_id"] for row in data["entries"] if row.get("event_id")})
         facts = [
-            _clock(data["start"]),
+            clock(data["start"]),
             _counted(len(data["services"]), "service"),
             _counted(events, "event"),
             *(_counted(kinds.count(kind), word) for kind, word in _COUNTED_KINDS if kinds.count(kind)),
@@ -228,7 +228,7 @@ class TrailView:
         if step["deadline"]:
             seconds = (datetime.fromisoformat(step["deadline"]) - self._now).total_seconds()
             word = f"{'overdue' if seconds < 0 else 'due in'} {format_seconds(abs(seconds))}"
-            line.append(f", {word} ({_clock(step['deadline'])})", style="red" if seconds < 0 else "")
+            line.append(f", {word} ({clock(step['deadline'])})", style="red" if seconds < 0 else "")
         return line
 
     def _cell(self, text: str, cells: int) -> str:
@@ -254,8 +254,3 @@ def _counted(number: int, word: str) -> str:
 def _some(values: list[str], limit: int) -> str:
     shown = ", ".join(printable(value) for value in values[:limit])
     return shown + (f" and {len(values) - limit} more" if len(values) > limit else "")
-
-
-def _clock(text: str) -> str:
-    moment = datetime.fromisoformat(text)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"

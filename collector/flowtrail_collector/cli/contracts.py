@@ -11,7 +11,9 @@ import click
 from flowtrail.contracts import Finding, FolderSource, RegistrySource, RegistryUnavailableError, Source
 from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
-from flowtrail_collector.cli._output import print_json, printable
+from flowtrail_collector.cli._options import json_option
+from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.wording import printable
 
 _URL = re.compile(r"https?://")
 
@@ -24,7 +26,7 @@ def contracts() -> None:
 @contracts.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def check(old: str, new: str, as_json: bool) -> int:
     """Check what changed between two states of the contracts, OLD and NEW.
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.table import Table
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
+from flowtrail_collector.cli._dead_letters_view import print_audit, print_dead_letters, print_dossier
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
-from flowtrail_collector.cli._output import age, console, print_json, printable
+from flowtrail_collector.cli._options import limit_option, stacked
+from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.cli._redrive_view import follow, print_job, print_jobs, print_survey
 
 _STATES = ("pending", "redriven", "quarantined", "dismissed")
 _LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
-F = TypeVar("F", bound=Callable[..., Any])
-
 _FILTERS = (
     click.option("--topic", help="Only this dead letter topic."),
     click.option("--source", help="Only those that came from this topic."),
@@ -31,12 +29,18 @@ _FILTERS = (
     click.option("--since", help="Only those that arrived since then: 2h ago, or 2026-01-31T12:00:00Z."),
     click.option("--until", help="Only those that arrived before then."),
 )
-
-
-def _filters(command: F) -> F:
-    for option in reversed(_FILTERS):
-        command = option(command)
-    return command
+_filters = stacked(_FILTERS)
+_selection = stacked(
+    (
+        *_FILTERS,
+        click.option("--place", metavar="TOPIC/PARTITION@OFFSET", help="Only this one."),
+        click.option("--quarantined", is_flag=True,
+                     help="Those in quarantine instead of those that are pending."),
+        click.option("--all", "everything", is_flag=True,
+                     help="Every one of them: needed where nothing else narrows it."),
+    )
+)  # fmt: skip
+_yes = click.option("--yes", is_flag=True, help="Don't ask.")
 
 
 @click.group()
@@ -47,8 +51,7 @@ def dlq() -> None:
 @dlq.command("list")
 @_filters
 @click.option("--state", type=click.Choice(_STATES), help="Only those in this state.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
-              help="At most so many.")  # fmt: skip
+@limit_option(50)
 @collector_options
 def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filters: str | None) -> int:
     """List dead letters, newest first."""
@@ -56,7 +59,7 @@ def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filt
     if as_json:
         print_json(data)
     else:
-        _print_dead_letters(data["dead_letters"], limit)
+        print_dead_letters(data["dead_letters"], limit)
     return EXIT_OK
 
 
@@ -79,17 +82,12 @@ def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
     if as_json:
         print_json({**data, "others": others})
     else:
-        _print_dossier(data, others)
+        print_dossier(data, [_place_of(other) for other in others])
     return EXIT_OK
 
 
 @dlq.command()
-@_filters
-@click.option("--place", metavar="TOPIC/PARTITION@OFFSET", help="Only this one.")
-@click.option("--quarantined", is_flag=True, help="Those in quarantine instead of those that are pending.")
-@click.option(
-    "--all", "everything", is_flag=True, help="Every one of them: needed where nothing else narrows it."
-)
+@_selection
 @click.option("--to", help="Send them to this topic instead of their own.")
 @click.option(
     "--rate", type=click.FloatRange(min=0), default=0.0, help="At most so many a second; 0: no limit."
@@ -102,7 +100,7 @@ def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
     help="What was sent back so often goes to quarantine.",
 )
 @click.option("--dry-run", is_flag=True, help="Count what would happen, and do nothing.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@_yes
 @click.option("--detach", is_flag=True, help="Don't wait for the end; `dlq watch ID` does.")
 @collector_options
 def redrive(
@@ -123,22 +121,16 @@ def redrive(
 
     Exit code 1: some were refused or went to quarantine, or none matched.
     """
-    body = {**_body(asked, place), "all": everything, "state": "quarantined" if quarantined else "pending"}
+    body = _body(asked, place, everything, quarantined)
     if not dry_run:
         _check_narrowed(asked, place, everything)
     counted = client.post(f"{_LETTERS}/redrive", {**body, "dry_run": True})
-    if dry_run:
-        if as_json:
-            print_json(counted)
-        else:
-            print_survey(counted)
-        return EXIT_OK if counted["total"] else EXIT_FINDINGS
     if not as_json:
         print_survey(counted)
-    if not counted["total"]:
+    if dry_run or not counted["total"]:
         if as_json:
             print_json(counted)
-        return EXIT_FINDINGS
+        return EXIT_OK if counted["total"] else EXIT_FINDINGS
     _confirm(f"Redrive {counted['total']} dead letters?", yes)
     job = client.post(f"{_LETTERS}/redrive", body)
     if not detach:
@@ -147,14 +139,9 @@ def redrive(
 
 
 @dlq.command()
-@_filters
-@click.option("--place", metavar="TOPIC/PARTITION@OFFSET", help="Only this one.")
-@click.option("--quarantined", is_flag=True, help="Those in quarantine instead of those that are pending.")
-@click.option(
-    "--all", "everything", is_flag=True, help="Every one of them: needed where nothing else narrows it."
-)
+@_selection
 @click.option("--note", required=True, help="Why: it stands in the audit.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@_yes
 @collector_options
 def dismiss(
     client: CollectorClient,
@@ -170,8 +157,7 @@ def dismiss(
 
     Exit code 1: none matched.
     """
-    body = {**_body(asked, place), "all": everything, "note": note}
-    body["state"] = "quarantined" if quarantined else "pending"
+    body = {**_body(asked, place, everything, quarantined), "note": note}
     _check_narrowed(asked, place, everything)
     matching = client.post(f"{_LETTERS}/dismiss", {**body, "dry_run": True})["matching"]
     if matching:
@@ -185,8 +171,7 @@ def dismiss(
 
 
 @dlq.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True,
-              help="At most so many.")  # fmt: skip
+@limit_option(20)
 @collector_options
 def jobs(client: CollectorClient, as_json: bool, limit: int) -> int:
     """List redrives, the newest first."""
@@ -225,35 +210,16 @@ def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
 
 @dlq.command()
 @click.option("--job", "job_id", help="Only what this redrive moved.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
-              help="At most so many.")  # fmt: skip
+@limit_option(50)
 @collector_options
 def audit(client: CollectorClient, as_json: bool, job_id: str | None, limit: int) -> int:
     """Who asked for what, and where each dead letter went."""
     data = client.get(f"{_LETTERS}/audit", {"redrive": job_id, "limit": limit})
     if as_json:
         print_json(data)
-        return EXIT_OK
-    out = console()
-    if job_id is None:
-        for line in data["writes"]:
-            out.print(
-                printable(
-                    f"{line['at']}  {line['by']} from {line['from']}: {line['action']} {line['detail']}"
-                )
-            )
-    for line in data["moved"]:
-        out.print(_moved(line))
+    else:
+        print_audit(data, writes=job_id is None)
     return EXIT_OK
-
-
-def _moved(line: dict[str, Any]) -> str:
-    where = f"{line['topic']}/{line['partition']}@{line['offset']}"
-    to = ""
-    if line["target_topic"] is not None:
-        to = f" to {line['target_topic']}/{line['target_partition']}@{line['target_offset']}"
-    note = f": {line['note']}" if line["note"] else ""
-    return printable(f"{line['at']}  {where} {line['action']}{to} by {line['by']}{note}")
 
 
 def _finish(job: dict[str, Any], as_json: bool, detached: bool) -> int:
@@ -267,7 +233,7 @@ def _finish(job: dict[str, Any], as_json: bool, detached: bool) -> int:
     return EXIT_OK if clean else EXIT_FINDINGS
 
 
-def _body(asked: dict[str, Any], place: str | None) -> dict[str, Any]:
+def _body(asked: dict[str, Any], place: str | None, everything: bool, quarantined: bool) -> dict[str, Any]:
     body = {name: value for name, value in asked.items() if value is not None}
     if place is not None:
         parts = _place(place)
@@ -275,7 +241,8 @@ def _body(asked: dict[str, Any], place: str | None) -> dict[str, Any]:
             raise Failure(f"--place takes TOPIC/PARTITION@OFFSET, not {place!r}", EXIT_USAGE)
         topic, partition, offset = parts.split("/")
         body.update(topic=topic, partition=int(partition), offset=int(offset))
-    return {**body, "by": _user()}
+    state = "quarantined" if quarantined else "pending"
+    return {**body, "by": _user(), "all": everything, "state": state}
 
 
 def _check_narrowed(asked: dict[str, Any], place: str | None, everything: bool) -> None:
@@ -311,67 +278,3 @@ def _confirm(question: str, yes: bool) -> None:
         raise Failure("nobody is there to confirm: pass --yes", EXIT_USAGE)
     if not click.confirm(question, err=True):
         raise Failure("nothing was done", EXIT_USAGE)
-
-
-def _print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
-    out, letter, record = console(), data["dead_letter"], data["record"]
-    error = ": ".join(part for part in (letter["error_type"], letter["error_message"]) if part)
-    came = "unknown" if letter["source_topic"] is None else letter["source_topic"]
-    if letter["source_partition"] is not None:
-        came += f"/{letter['source_partition']}@{letter['source_offset']}"
-    facts = {
-        "where": f"{letter['topic']}/{letter['partition']}@{letter['offset']}",
-        "state": letter["state"],
-        "error": error or "unknown",
-        "group": letter["group"] or "unknown",
-        "came from": came,
-        "failed": letter["failed"],
-        "attempts": letter["attempts"],
-        "replays": letter["replays"],
-        "event": f"{letter['event_type'] or 'unknown'} {letter['event_id'] or ''}",
-        "order": letter["subject"],
-        "flow": letter["correlation_id"],
-        "headers by": letter["convention"],
-    }
-    for name, value in facts.items():
-        if value is not None:
-            out.print(f"{name:<11}{printable(str(value))}")
-    if record is None:
-        out.print(f"{'record':<11}{printable(data['problem'] or '')}")
-    else:
-        size = "null" if record["value_bytes"] is None else f"{record['value_bytes']} bytes"
-        out.print(f"{'key':<11}{printable(str(record['key']))}\n{'value':<11}{size} (not shown)\nheaders")
-        for header in record["headers"]:
-            value = "null" if header["value"] is None else header["value"]
-            out.print(f"  {printable(header['name'])}: {printable(value[:500])}")
-    for line in data["history"]:
-        out.print(_moved(line))
-    if others:
-        out.print("others: " + printable(", ".join(_place_of(other) for other in others)))
-
-
-def _print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
-    out = console()
-    if not letters:
-        out.print("no dead letters match")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in ("FAILED", "GROUP", "EVENT", "SUBJECT", "ERROR", "TRIES", "STATE", "WHERE"):
-        table.add_column(name, justify="right" if name == "TRIES" else "left", overflow="fold")
-    for letter in letters:
-        error = ": ".join(part for part in (letter["error_type"], letter["error_message"]) if part)
-        attempts = letter["attempts"]
-        table.add_row(
-            age(letter["failed"]),
-            printable(letter["group"] or "?"),
-            printable(letter["event_type"] or "?"),
-            printable(letter["subject"] or ""),
-            printable(error[:120]),
-            "" if attempts is None else str(attempts),
-            letter["state"],
-            printable(f"{letter['topic']}/{letter['partition']}@{letter['offset']}"),
-            style="red" if letter["state"] == "pending" else "dim",
-        )
-    out.print(table)
-    if len(letters) == limit:
-        out.print(f"the newest {limit}; --limit shows more", style="dim")

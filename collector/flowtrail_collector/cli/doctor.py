@@ -12,8 +12,9 @@ import click
 from flowtrail._version import __version__
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
-from flowtrail_collector.cli._output import console, print_json, printable
+from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.errors import CollectorError
+from flowtrail_collector.wording import printable
 
 _PACKAGES = (
     ("kafka-python", "kafka-python"),

@@ -9,10 +9,11 @@ import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
-from flowtrail_collector.cli._output import console, print_json, printable
+from flowtrail_collector.cli._options import json_option
+from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.settings import parse_duration
-from flowtrail_collector.wording import format_span
+from flowtrail_collector.units import parse_duration
+from flowtrail_collector.wording import format_span, printable
 
 
 @click.group()
@@ -22,7 +23,7 @@ def flows() -> None:
 
 @flows.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def check(file: Path, as_json: bool) -> int:
     """Check a flow file and show how it is understood.
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
-from flowtrail_collector.cli._output import console, format_seconds, print_json, printable
+from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.wording import format_seconds, printable
 
 _STYLES = {
     "ok": "green",

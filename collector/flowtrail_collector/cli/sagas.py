@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.table import Table
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
-from flowtrail_collector.cli._output import age, console, print_json, printable
+from flowtrail_collector.cli._options import limit_option
+from flowtrail_collector.cli._output import console, plain_table, print_json
+from flowtrail_collector.wording import age, printable
 
 _OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out")
 _STYLES = {"completed": "green", "compensated": "yellow", "failed": "red", "timed_out": "red", "open": "blue"}
@@ -20,8 +21,7 @@ _STYLES = {"completed": "green", "compensated": "yellow", "failed": "red", "time
 @click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only those that ended so, or are open.")
 @click.option("--step", help="Only those open at this step.")
 @click.option("--stuck", is_flag=True, help="Only those past the deadline of a step.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
-              help="At most so many.")  # fmt: skip
+@limit_option(50)
 @collector_options
 def sagas(
     client: CollectorClient,
@@ -50,9 +50,7 @@ def _print_sagas(sagas: list[dict[str, Any]], limit: int) -> None:
     if not sagas:
         out.print("no sagas match")
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("FLOW", "KEY", "OUTCOME", "STARTED", "WAITS FOR", "BY", "DEADLINE"):
-        table.add_column(name, overflow="fold")
+    table = plain_table("FLOW", "KEY", "OUTCOME", "STARTED", "WAITS FOR", "BY", "DEADLINE")
     for saga in sagas:
         waiting = [step for step in saga["steps"] if step["state"] == "open"] if not saga["ended"] else []
         deadlines = [step["deadline"] for step in waiting if step["deadline"]]

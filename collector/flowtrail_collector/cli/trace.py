@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.table import Table
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
-from flowtrail_collector.cli._output import console, print_json, printable
+from flowtrail_collector.cli._output import console, plain_table, print_json
 from flowtrail_collector.cli._trail_view import TrailView
+from flowtrail_collector.wording import printable
 
 _FOLLOW_SECONDS = 1.0
 
@@ -86,9 +86,8 @@ def _news(trail: dict[str, Any]) -> object:
 def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:
     out = console()
     out.print(f"{printable(wanted)} belongs to {len(matches)} flows; name one by its correlation id:")
-    table = Table(box=None, pad_edge=False)
-    for name in ("CORRELATION ID", "STARTED", "FLOW", "OUTCOME", "EVENTS", "SUBJECTS"):
-        table.add_column(name, justify="right" if name == "EVENTS" else "left", overflow="fold")
+    columns = ("CORRELATION ID", "STARTED", "FLOW", "OUTCOME", "EVENTS", "SUBJECTS")
+    table = plain_table(*columns, numbers=("EVENTS",))
     for match in matches:
         table.add_row(
             printable(match["correlation_id"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,7 +11,7 @@ import jinja2
 from flowtrail._version import __version__
 from flowtrail_collector.console._trail_rows import AXIS_UNITS, breaks, missing_rows, ticks, trail_rows
 from flowtrail_collector.trails.axis import trail_scale
-from flowtrail_collector.wording import age, format_seconds
+from flowtrail_collector.wording import age, clock, format_seconds
 
 STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
@@ -36,7 +35,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
     environment.filters["age"] = age
-    environment.filters["clock"] = _clock
+    environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     return environment
 
@@ -89,10 +88,3 @@ def _visible(value: Any) -> Any:
     return "".join(
         char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in value
     )
-
-
-def _clock(text: str | None) -> str:
-    if not text:
-        return ""
-    moment = datetime.fromisoformat(text)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"

@@ -11,8 +11,8 @@ from typing import Any
 from flowtrail_collector.dead_letters.model.redrive import PENDING, Selection
 from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, Order
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.settings import parse_duration
-from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, iso_time_ms
+from flowtrail_collector.units import iso_time_ms, parse_duration
+from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError
 
 __all__ = ["FIELDS", "order_of", "query_of", "selection_of"]
 

@@ -19,7 +19,8 @@ from flowtrail_collector.dead_letters.ports import AuditLine, Job, WriteLine
 from flowtrail_collector.dead_letters.query import order_of, query_of, selection_of
 from flowtrail_collector.dead_letters.web import letter_json
 from flowtrail_collector.errors import CollectorError, ConfigurationError
-from flowtrail_collector.web.json import ApiError, int_param, iso_time_ms, json_response, text_param
+from flowtrail_collector.units import iso_time_ms
+from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 from flowtrail_collector.web.security import actor_of, remote_of
 
 __all__ = ["audit_json", "dossier_json", "job_json", "place_of", "redrive_routes"]

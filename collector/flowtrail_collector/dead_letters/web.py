@@ -12,7 +12,8 @@ from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, Dead
 from flowtrail_collector.dead_letters.model.redrive import Letter
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.query import selection_of
-from flowtrail_collector.web.json import ApiError, int_param, iso_time_ms, json_response
+from flowtrail_collector.units import iso_time_ms
+from flowtrail_collector.web.json import ApiError, int_param, json_response
 
 STATES = ("pending", "redriven", "quarantined", "dismissed")
 MAX_LIMIT = 1_000

@@ -13,8 +13,8 @@ from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
 from flowtrail_collector.lag.knowledge import Explorer, Prober
 from flowtrail_collector.lag.model import GroupReading, PartitionTable, Status, max_known, sum_known, worst
 from flowtrail_collector.lag.ports import Failure, LagSource, RecordProber, Topics
-from flowtrail_collector.lag.settings import LagSettings
 from flowtrail_collector.lag.timestamps import TimestampLog
+from flowtrail_collector.settings import LagSettings
 
 __all__ = ["LagCollection"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flowtrail_collector.lag.model import GroupColumns, GroupJudge, GroupReading
 from flowtrail_collector.lag.ports import Failure, GroupInfo, MemberInfo
-from flowtrail_collector.lag.settings import LagSettings
+from flowtrail_collector.settings import LagSettings
 
 __all__ = ["GroupRecord", "GroupRegistry"]
 

@@ -8,7 +8,7 @@ from flowtrail_collector.lag.failures import FailureLog
 from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
 from flowtrail_collector.lag.model import PartitionTable
 from flowtrail_collector.lag.ports import LagSource, RecordProber, Spec, Topics
-from flowtrail_collector.lag.settings import LagSettings
+from flowtrail_collector.settings import LagSettings
 
 __all__ = ["Explorer", "Prober"]
 

@@ -12,9 +12,9 @@ from flowtrail_collector.lag.collection import LagCollection
 from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
 from flowtrail_collector.lag.model import GroupReading
 from flowtrail_collector.lag.ports import Failure, LagSource, RecordProber
-from flowtrail_collector.lag.settings import LagSettings
 from flowtrail_collector.lag.timestamps import TimestampLog
 from flowtrail_collector.lag.view import LagView
+from flowtrail_collector.settings import LagSettings
 
 __all__ = ["LagPoller"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from flowtrail_collector.lag.model import GroupReading, Status, TopicReading, status_of
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.lag.ports import Failure
+from flowtrail_collector.units import iso_time_seconds
 
 __all__ = ["LagView"]
 
@@ -63,7 +63,7 @@ class LagView:
         readings, at, failures = self._state
         worst_first = sorted(readings.values(), key=_urgency)
         return {
-            "collected_at": _iso(at) if at else None,
+            "collected_at": iso_time_seconds(at) if at else None,
             "groups": [_group(reading) for reading in worst_first],
             "failures": [{"scope": f.scope, "name": f.name, "reason": f.reason} for f in failures],
         }
@@ -75,7 +75,7 @@ class LagView:
         if reading is None:
             return None
         return {
-            "collected_at": _iso(at),
+            "collected_at": iso_time_seconds(at),
             "groups": [{**_group(reading), "partitions": _partitions(reading)}],
             "failures": [
                 {"scope": f.scope, "name": f.name, "reason": f.reason}
@@ -105,7 +105,7 @@ def _group(reading: GroupReading) -> dict[str, Any]:
         "messages_lost": sum(topic.lost for topic in topics),
         "uncommitted_partitions": reading.uncommitted,
         "orphaned_commits": reading.orphans,
-        "read_at": _iso(reading.read_at),
+        "read_at": iso_time_seconds(reading.read_at),
         "topics": [_topic(topic) for topic in topics],
     }
 
@@ -168,7 +168,3 @@ def _finite(seconds: float | None) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

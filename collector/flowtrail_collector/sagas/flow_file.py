@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.mapping_file import read_mapping
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, Flows, Step
+from flowtrail_collector.units import convert_span
 
 __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
@@ -23,7 +24,6 @@ _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of")
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
 _MAX_BYTES = 1_000_000
 START = "start"
@@ -240,7 +240,7 @@ class _Reader:
         match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
         if match is None or float(match[1]) == 0:
             self._wrong(body, key, f"'{key}' must be a duration such as 500ms, 30s, 5m, 2h or 1d")
-        return int(float(match[1]) * _UNITS_MS[match[2]])
+        return int(convert_span(match[1], match[2], to="ms"))
 
     def _named_mapping(self, parent: CommentedMap, name: Any, what: str) -> CommentedMap:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name == START:

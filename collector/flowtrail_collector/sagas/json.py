@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowtrail_collector.sagas.model.view import SagaView
-from flowtrail_collector.web.json import iso_time_ms
+from flowtrail_collector.units import iso_time_ms
 
 
 def saga_json(saga: SagaView) -> dict[str, Any]:

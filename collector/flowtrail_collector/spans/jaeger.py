@@ -20,12 +20,12 @@ from starlette.routing import BaseRoute, Route
 from flowtrail_collector.spans.jaeger_json import trace_json
 from flowtrail_collector.spans.model import SpanKind
 from flowtrail_collector.spans.ports import SpanReader, SpanSearch, TraceQuery
+from flowtrail_collector.units import convert_span
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 
 _MAX_TRACES = 1_500
 _MAX_SPANS = 20_000
 _DAY_MS = 86_400_000
-_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h)")
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}")
 _LATEST_US = 2**63 // 1000
@@ -188,4 +188,4 @@ def _duration(request: Request, name: str) -> int | None:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ApiError(400, f"{name} takes a duration such as 1.2s, 100ms, 500us")
-    return int(float(match.group(1)) * _UNITS[match.group(2)])
+    return int(convert_span(match[1], match[2], to="ns"))

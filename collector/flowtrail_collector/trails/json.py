@@ -7,7 +7,7 @@ from typing import Any
 from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.trails.finder import Found, TrailMatch
 from flowtrail_collector.trails.model import MissingStep, Trail, TrailEntry
-from flowtrail_collector.web.json import iso_time, iso_time_ms
+from flowtrail_collector.units import iso_time, iso_time_ms
 
 
 def found_json(found: Found) -> dict[str, Any]:

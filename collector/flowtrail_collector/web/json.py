@@ -1,9 +1,8 @@
-"""JSON answers, times in them, and checked query parameters; every error is `{"error": "one line"}`."""
+"""JSON answers, and checked query parameters; every error is `{"error": "one line"}`."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -73,19 +72,3 @@ def bool_param(request: Request, name: str) -> bool:
     if text in ("", "0", "false", "no"):
         return False
     raise ApiError(400, f"{name} takes true or false")
-
-
-def iso_time(time_ns: int) -> str:
-    """Nanoseconds since the epoch as RFC 3339 in UTC, with microseconds."""
-    # Integer arithmetic: a float of nanoseconds since the epoch is only good to a quarter of a microsecond.
-    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
-    try:
-        base = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return str(time_ns)
-    return f"{base:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
-
-
-def iso_time_ms(time_ms: int | None) -> str | None:
-    """Milliseconds since the epoch as RFC 3339; None stays None."""
-    return None if time_ms is None else iso_time(time_ms * 1_000_000)

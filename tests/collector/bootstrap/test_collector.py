@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import flowtrail
 from flowtrail_collector.cli import main
-from flowtrail_collector.settings import CollectorConfig, KafkaConfig
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings
 from trailkit.web import collecting
 
 FLOWS = """\
@@ -106,7 +106,7 @@ def test_orders_end_to_end(devbroker, tmp_path, store, flows_file, capsys, monke
         KafkaConfig(devbroker),
         flows=flows_file,
         store=store,
-        lag_interval_seconds=0.5,
+        lag=LagSettings(interval_seconds=0.5),
         sweep_interval_seconds=0.2,
     )
     with collecting(config) as url, services(devbroker, url) as orders:

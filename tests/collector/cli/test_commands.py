@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from flowtrail_collector.cli import main
-from flowtrail_collector.cli._output import age, format_seconds, printable
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import TrailView
 from flowtrail_collector.dead_letters.web import dead_letter_routes
@@ -30,6 +29,7 @@ from flowtrail_collector.trails.time_scale import TimeScale
 from flowtrail_collector.trails.web import trail_routes
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.health import health_routes
+from flowtrail_collector.wording import age, format_seconds, printable
 from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
 from trailkit.web import served

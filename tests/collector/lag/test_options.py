@@ -3,6 +3,7 @@
 import gzip
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.cli._app import cli
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.settings import CollectorConfig, KafkaConfig
-from flowtrail_collector.settings_lag import LagConfig
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, PushConfig
 
 NOWHERE = "127.0.0.1:1"
 
@@ -31,26 +31,29 @@ def test_options_and_variables_become_settings(tmp_path: Path, monkeypatch: pyte
     variables = {"FLOWTRAIL_LAG_WINDOW": "5m", "FLOWTRAIL_OTLP_METRICS_INTERVAL": "10s"}
     CliRunner().invoke(cli, arguments, env=variables, catch_exceptions=False)
     (config,) = seen
-    assert config.compat == ("kafka_exporter",)
-    assert config.lag == LagConfig(
+    assert config.lag == LagSettings(
         groups="^billing", topics="orders", granularity="topic", window_seconds=300.0,
-        read_committed="ledger$", probes=0, otlp_endpoint="http://otel:4318", otlp_interval_seconds=10.0,
+        read_committed="ledger$", probes=0, compat=("kafka_exporter",),
     )  # fmt: skip
+    assert config.push == PushConfig("http://otel:4318", 10.0)
 
 
 @pytest.mark.parametrize(
-    ("lag", "message"),
+    ("section", "message"),
     [
-        (LagConfig(groups="("), "--lag-groups is not a regular expression"),
-        (LagConfig(read_committed="["), "--lag-read-committed is not a regular expression"),
-        (LagConfig(window_seconds=0), "--lag-window must be greater than 0"),
-        (LagConfig(probes=-1), "--lag-probes must be 0 or more"),
-        (LagConfig(otlp_endpoint="otel:4318"), "takes an address such as http://localhost:4318"),
+        (LagSettings(groups="("), "--lag-groups is not a regular expression"),
+        (LagSettings(read_committed="["), "--lag-read-committed is not a regular expression"),
+        (LagSettings(window_seconds=0), "--lag-window must be greater than 0"),
+        (LagSettings(probes=-1), "--lag-probes must be 0 or more"),
+        (PushConfig("otel:4318"), "takes an address such as http://localhost:4318"),
     ],
 )
-def test_what_cannot_be_used_is_said_with_the_options_name(lag: LagConfig, message: str) -> None:
+def test_what_cannot_be_used_is_said_with_the_options_name(
+    section: LagSettings | PushConfig, message: str
+) -> None:
+    name = "lag" if isinstance(section, LagSettings) else "push"
     with pytest.raises(ConfigurationError, match=message):
-        CollectorConfig(KafkaConfig(NOWHERE), lag=lag).validate()
+        replace(CollectorConfig(KafkaConfig(NOWHERE)), **{name: section}).validate()
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_a_collector_pushes_what_it_shows(
         CollectorConfig(
             KafkaConfig(NOWHERE),
             store=tmp_path / "store.sqlite",
-            lag=LagConfig(otlp_endpoint=url, otlp_interval_seconds=0.1),
+            push=PushConfig(url, interval_seconds=0.1),
         )
     )
     collector.supervisor.start()

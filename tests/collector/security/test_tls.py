@@ -81,7 +81,7 @@ def config(**values):
 
 
 def test_a_pair_that_fits(certificate):
-    config(tls=certificate).validate()
+    config(tls_cert=certificate[0], tls_key=certificate[1]).validate()
 
 
 def test_a_pair_that_doesnt(certificate, tmp_path):
@@ -89,7 +89,7 @@ def test_a_pair_that_doesnt(certificate, tmp_path):
     garbage.write_text("no certificate")
     for pair in ((garbage, certificate[1]), (certificate[0], garbage), (tmp_path / "none", garbage)):
         with pytest.raises(ConfigurationError, match="--tls-cert"):
-            config(tls=pair).validate()
+            config(tls_cert=pair[0], tls_key=pair[1]).validate()
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.settings import (
     CollectorConfig,
     KafkaConfig,
+    LagSettings,
     SpanConfig,
     WebConfig,
-    parse_duration,
     parse_listen,
 )
+from flowtrail_collector.units import parse_duration
 from flowtrail_collector.web.server import listen, url_of
 
 
@@ -85,8 +86,8 @@ GOOD = KafkaConfig("localhost:9092")
         (CollectorConfig(GOOD, web=WebConfig("example.com:1")), "token"),
         (CollectorConfig(GOOD, web=WebConfig(token="short")), "too short"),
         (CollectorConfig(GOOD, spans=SpanConfig(max_spans=0)), "max_spans"),
-        (CollectorConfig(GOOD, lag_interval_seconds=0), "lag_interval_seconds"),
-        (CollectorConfig(GOOD, compat=("burrow",)), "kafka_exporter"),
+        (CollectorConfig(GOOD, lag=LagSettings(interval_seconds=0)), "lag_interval_seconds"),
+        (CollectorConfig(GOOD, lag=LagSettings(compat=("burrow",))), "kafka_exporter"),
     ],
 )
 def test_wrong_settings_are_named(config, words):

@@ -20,7 +20,7 @@ from devbroker import DevBroker
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
 from flowtrail_collector.events.model import StoredEvent
-from flowtrail_collector.settings import CollectorConfig, KafkaConfig, WebConfig
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, WebConfig
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.trails.model import TrailInputs
@@ -57,7 +57,7 @@ def site(folder: Path, *, token: str | None = None) -> Iterator[str]:
             flows=FLOWS,
             store=folder / "site.sqlite",
             web=WebConfig("127.0.0.1:0", token=token, trace_link="https://jaeger.example/trace/{trace_id}"),
-            lag_interval_seconds=0.3,
+            lag=LagSettings(interval_seconds=0.3),
             sweep_interval_seconds=0.2,
         )
         collector = build_collector(config)

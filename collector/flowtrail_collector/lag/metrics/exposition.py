@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 from flowtrail_collector.lag.metrics import compat as lag_compat
 from flowtrail_collector.lag.metrics import families as lag_families
@@ -12,10 +11,9 @@ from flowtrail_collector.lag.metrics.about import CycleFigures, about
 from flowtrail_collector.lag.metrics.lines import LineBook, head
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.metrics.deflate import Deflater, Piece, piece_of
+from flowtrail_collector.settings import Granularity
 
-__all__ = ["CycleFigures", "Granularity", "LagPage"]
-
-Granularity = Literal["partition", "topic", "group"]
+__all__ = ["CycleFigures", "LagPage"]
 
 
 class LagPage:

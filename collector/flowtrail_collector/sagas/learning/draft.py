@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 
 from flowtrail_collector.sagas.learning.model import FEW, Learned, LearnedFlow, StepEvidence
 from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.units import exact_span
 from flowtrail_collector.wording import format_seconds, printable
 
 __all__ = ["draft_text"]
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
-_UNITS = (("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 _MAX_COMMENT = 200
 
 
@@ -58,7 +58,7 @@ def _flow(drafted: LearnedFlow) -> Iterator[str]:
     else:
         yield "    # No instance ended otherwise: nothing could be learned about failures."
     if flow.within_ms is not None:
-        yield f"    within: {_span(flow.within_ms)}  # twice of what 99 % took at most: {_seconds(drafted.p99_ms)} ({_samples(drafted.completed)})"
+        yield f"    within: {exact_span(flow.within_ms)}  # twice of what 99 % took at most: {_seconds(drafted.p99_ms)} ({_samples(drafted.completed)})"
     for kind, count, why in drafted.left_out:
         yield f"    # Left out: {printable(kind)} ({count} {_counted('instance', count)}): {why}."
 
@@ -96,7 +96,7 @@ def _step(step: Step, found: StepEvidence, flow: Flow, plain: tuple[str, ...] | 
             )
         yield f"        by: {_text(step.by)}  # from the event's source; {seen}"
     if step.within_ms is not None:
-        yield f"        within: {_span(step.within_ms)}  # 99 % took at most {_seconds(found.p99_ms)} ({_samples(found.samples)})"
+        yield f"        within: {exact_span(step.within_ms)}  # 99 % took at most {_seconds(found.p99_ms)} ({_samples(found.samples)})"
 
 
 def _types(types: Sequence[str]) -> str:
@@ -107,11 +107,6 @@ def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
         return text
     return json.dumps(printable(text), ensure_ascii=False)
-
-
-def _span(span_ms: int) -> str:
-    unit, size = next(item for item in _UNITS if span_ms % item[1] == 0)
-    return f"{span_ms // size}{unit}"
 
 
 def _seconds(span_ms: int) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.lag.metrics.exposition import Granularity
+from flowtrail_collector.settings.checks import check_pattern
 
-__all__ = ["LagSettings"]
+Granularity = Literal["partition", "topic", "group"]
 
 # Names that tools make up for one run: kafka-console-consumer, and anything with a UUID at its end.
 _EPHEMERAL = r"^(console-consumer-\d+|.*[-_.][0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})$"
@@ -17,16 +16,16 @@ _EPHEMERAL = r"^(console-consumer-\d+|.*[-_.][0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9
 
 @dataclass(frozen=True, slots=True)
 class LagSettings:
-    """Settings of the lag poller.
+    """What of lag is watched, how often, and how it is told.
 
     Attributes:
         interval_seconds: from the start of one collection to the start of the next.
-        groups: pattern of the groups looked at; None for all.
-        topics: pattern of the topics looked at; None for all but Kafka's own.
+        groups: pattern of the groups looked at, found anywhere in the name; None for all.
+        topics: the same for topics; None for all but Kafka's own.
         read_committed: pattern of groups that read only committed transactions: their lag ends at the last
             stable offset. Kafka doesn't tell a group's isolation level, so it must be told here.
         granularity: `partition`, `topic` or `group`: how fine the exported series are.
-        compat: other exporters' metric names to export as well.
+        compat: other exporters' metric names to export as well (`kafka_exporter`).
         window_seconds: the span a group's behaviour is judged over.
         slow_seconds: how often what changes slowly is read (earliest offsets, members).
         ephemeral: pattern of groups that live for one run of a tool.
@@ -46,7 +45,7 @@ class LagSettings:
     topics: str | None = None
     read_committed: str | None = None
     granularity: Granularity = "partition"
-    compat: Sequence[str] = ()
+    compat: tuple[str, ...] = ()
     window_seconds: float = 120.0
     slow_seconds: float = 60.0
     ephemeral: str = _EPHEMERAL
@@ -58,31 +57,23 @@ class LagSettings:
     sample_seconds: float = 1.0
 
     def validate(self) -> None:
-        """Check the settings.
+        """Check the section.
 
         Raises:
-            ConfigurationError: the first thing found wrong, with what would be right.
+            ConfigurationError: Says which setting is wrong and what it takes.
         """
-        for name in ("interval_seconds", "window_seconds", "slow_seconds", "sample_seconds"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"lag {name} must be greater than 0")
+        check_pattern(self.groups, "--lag-groups")
+        check_pattern(self.topics, "--lag-topics")
+        check_pattern(self.read_committed, "--lag-read-committed")
+        if self.window_seconds <= 0:
+            raise ConfigurationError("--lag-window must be greater than 0")
         if self.probes < 0:
-            raise ConfigurationError("lag probes must be 0 or more")
-        if self.granularity not in ("partition", "topic", "group"):
-            raise ConfigurationError(
-                f"lag granularity takes partition, topic or group, not {self.granularity!r}"
-            )
+            raise ConfigurationError("--lag-probes must be 0 or more")
+        if self.interval_seconds <= 0:
+            raise ConfigurationError("lag_interval_seconds must be greater than 0")
         for name in self.compat:
             if name != "kafka_exporter":
                 raise ConfigurationError(f"--compat takes kafka_exporter, not {name!r}")
-        for name in ("groups", "topics", "read_committed", "ephemeral"):
-            text = getattr(self, name)
-            try:
-                re.compile(text or "")
-            except re.error as error:
-                raise ConfigurationError(
-                    f"lag {name} is not a regular expression: {text!r}: {error}"
-                ) from error
 
     @property
     def patience_seconds(self) -> float:

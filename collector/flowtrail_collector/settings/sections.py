@@ -1,69 +1,18 @@
-"""Settings of `flowtrail collector run`: sections with defaults, each of which checks itself.
-
-Command line first, then `FLOWTRAIL_*` variables, then these defaults; click merges them (`cli.collector`).
-"""
+"""The sections of the collector's settings, each of which checks itself."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.settings_lag import LagConfig
+from flowtrail_collector.settings.checks import check_pattern, check_positive, is_http
+from flowtrail_collector.settings.lag import LagSettings
+from flowtrail_collector.units import parse_duration
 
-DEFAULT_LISTEN = "127.0.0.1:8090"
-DEFAULT_COLLECTOR_URL = "http://127.0.0.1:8090"
-# Topics that begin with an underscore are Kafka's own or a tool's.
-DEFAULT_TOPICS = r"[^_].*"
-DEFAULT_DEAD_LETTER_TOPICS = r"(?i)(.*[._-])?(dlq|dlt|dead[._-]?letters?)"
-
-_SPAN_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-
-
-def parse_duration(text: str) -> float:
-    """A time span such as `90s`, `5m`, `2h`, `1d`, `1h30m`, in seconds.
-
-    Raises:
-        ConfigurationError: Not a time span.
-    """
-    compact = text.strip().replace(" ", "")
-    matches = list(_SPAN.finditer(compact))
-    if not matches or "".join(match.group(0) for match in matches) != compact:
-        raise ConfigurationError(f"{text!r} is not a time span; write for example 90s, 5m, 2h or 1d")
-    return sum(float(match.group(1)) * _SPAN_UNITS[match.group(2)] for match in matches)
-
-
-def parse_size(text: str) -> int:
-    """A size such as `500MB` or `20GB` (powers of 1000), in bytes.
-
-    Raises:
-        ConfigurationError: Not a size.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
-    if match is None:
-        raise ConfigurationError(f"{text!r} is not a size; write for example 500MB or 20GB")
-    return int(float(match.group(1)) * 1000 ** " KMGT".index(match.group(2) or " "))
-
-
-def parse_store(text: str) -> Path | str:
-    """A SQLite file's path, or a PostgreSQL URL as it is."""
-    return text if text.startswith(("postgresql://", "postgres://")) else Path(text)
-
-
-def parse_pattern(text: str, name: str) -> re.Pattern[str]:
-    """A regular expression from a setting.
-
-    Raises:
-        ConfigurationError: Not a regular expression; names the setting.
-    """
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ConfigurationError(f"{name} is not a regular expression: {text!r}: {error}") from error
+_LISTEN = "127.0.0.1:8090"
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -75,8 +24,13 @@ def parse_listen(text: str) -> tuple[str, int]:
     host, _, port_text = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
     if not port_text.isdecimal() or int(port_text) > 65535:
-        raise ConfigurationError(f"--listen takes HOST:PORT, for example {DEFAULT_LISTEN}, not {text!r}")
+        raise ConfigurationError(f"--listen takes HOST:PORT, for example {_LISTEN}, not {text!r}")
     return host, int(port_text)
+
+
+def parse_store(text: str) -> Path | str:
+    """A SQLite file's path, or a PostgreSQL URL as it is."""
+    return text if text.startswith(("postgresql://", "postgres://")) else Path(text)
 
 
 def _check_tls(certificate: Path, key: Path) -> None:
@@ -112,8 +66,8 @@ class KafkaConfig:
 
     bootstrap_servers: str
     consumer_config: Path | None = None
-    topics: str = DEFAULT_TOPICS
-    dead_letter_topics: str = DEFAULT_DEAD_LETTER_TOPICS
+    topics: str = r"[^_].*"  # one that begins with an underscore is Kafka's own or a tool's
+    dead_letter_topics: str = r"(?i)(.*[._-])?(dlq|dlt|dead[._-]?letters?)"
     start: str = "earliest"
 
     def validate(self) -> None:
@@ -132,8 +86,8 @@ class KafkaConfig:
                 raise ConfigurationError(
                     f"--bootstrap-servers takes host:port[,host:port...], not {server.strip()!r}"
                 )
-        parse_pattern(self.topics, "--topics")
-        parse_pattern(self.dead_letter_topics, "--dead-letter-topics")
+        check_pattern(self.topics, "--topics")
+        check_pattern(self.dead_letter_topics, "--dead-letter-topics")
         if self.start not in ("earliest", "latest"):
             try:
                 parse_duration(self.start)
@@ -154,23 +108,30 @@ class WebConfig:
         token: Bearer token every request must carry, None for no check.
         write_token: Token that whatever changes something must carry; None: see `web.security.Access`.
         insecure: Allow a non-loopback address without a token.
-        tls: Certificate chain and private key (PEM), None to serve plain HTTP.
+        tls_cert: Certificate chain (PEM), None to serve plain HTTP.
+        tls_key: Its private key (PEM).
         trace_link: Address of a trace in another tool, with `{trace_id}` in it; empty for none.
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
     """
 
-    listen: str = DEFAULT_LISTEN
+    listen: str = _LISTEN
     token: str | None = None
     insecure: bool = False
     trace_link: str = ""
     grafana_link: str = ""
     write_token: str | None = None
-    tls: tuple[Path, Path] | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of `listen`."""
         return parse_listen(self.listen)
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """Certificate chain and private key, None to serve plain HTTP."""
+        return None if self.tls_cert is None or self.tls_key is None else (self.tls_cert, self.tls_key)
 
     def validate(self) -> None:
         """Check the section.
@@ -179,14 +140,14 @@ class WebConfig:
             ConfigurationError: Says which setting is wrong and what it takes.
         """
         host, _ = self.address
-        if self.trace_link and not (
-            self.trace_link.startswith(("http://", "https://")) and "{trace_id}" in self.trace_link
-        ):
+        if (self.tls_cert is None) is not (self.tls_key is None):
+            raise ConfigurationError("--tls-cert and --tls-key go together")
+        if self.trace_link and not (is_http(self.trace_link) and "{trace_id}" in self.trace_link):
             raise ConfigurationError(
                 "--trace-link takes an address with {trace_id} in it, such as"
                 f" http://localhost:16686/trace/{{trace_id}}, not {self.trace_link!r}"
             )
-        if self.grafana_link and not self.grafana_link.startswith(("http://", "https://")):
+        if self.grafana_link and not is_http(self.grafana_link):
             raise ConfigurationError(f"--grafana-link takes an address, not {self.grafana_link!r}")
         for token in (self.token, self.write_token):
             if token is not None and len(token) < 16:
@@ -226,9 +187,7 @@ class SpanConfig:
         Raises:
             ConfigurationError: Says which setting is wrong and what it takes.
         """
-        for name in ("max_body_bytes", "queue_spans", "retention_seconds", "max_spans"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name} must be greater than 0, not {getattr(self, name)}")
+        check_positive(self, ("max_body_bytes", "queue_spans", "retention_seconds", "max_spans"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +210,36 @@ class RetentionConfig:
         Raises:
             ConfigurationError: Says which setting is wrong and what it takes.
         """
-        for name in ("events_seconds", "sagas_seconds"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name} must be greater than 0, not {getattr(self, name)}")
+        check_positive(self, ("events_seconds", "sagas_seconds"))
         if self.max_bytes is not None and self.max_bytes < 1_000_000:
             raise ConfigurationError("--store-max-size: a store needs a megabyte at least, such as 20GB")
+
+
+@dataclass(frozen=True, slots=True)
+class PushConfig:
+    """Metrics that are pushed.
+
+    Attributes:
+        endpoint: OTLP/HTTP receiver that all metrics are pushed to; empty for none.
+        interval_seconds: Pause between two pushes.
+    """
+
+    endpoint: str = ""
+    interval_seconds: float = 30.0
+
+    def validate(self) -> None:
+        """Check the section.
+
+        Raises:
+            ConfigurationError: Says which setting is wrong and what it takes.
+        """
+        if self.interval_seconds <= 0:
+            raise ConfigurationError("--otlp-metrics-interval must be greater than 0")
+        if self.endpoint and not is_http(self.endpoint):
+            raise ConfigurationError(
+                "--otlp-metrics-endpoint takes an address such as http://localhost:4318,"
+                f" not {self.endpoint!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +252,10 @@ class CollectorConfig:
         store: SQLite file, whose folder must exist; or the URL of a PostgreSQL database.
         web: The one web address.
         spans: Limits of the OTLP receiver.
-        lag_interval_seconds: Pause between two lag collections.
         sweep_interval_seconds: Pause between two looks for steps past their deadline.
-        compat: Other exporters' metric names to export as well (`kafka_exporter`).
         retention: How long what is kept.
         lag: What of lag is watched, and how it is told.
+        push: Metrics that are pushed.
         schema_registry: Base URL of the registry that mappings by schema ask; empty for none.
     """
 
@@ -281,11 +264,10 @@ class CollectorConfig:
     store: Path | str = Path("flowtrail.sqlite")
     web: WebConfig = field(default_factory=WebConfig)
     spans: SpanConfig = field(default_factory=SpanConfig)
-    lag_interval_seconds: float = 5.0
     sweep_interval_seconds: float = 1.0
-    compat: tuple[str, ...] = ()
     retention: RetentionConfig = field(default_factory=RetentionConfig)
-    lag: LagConfig = field(default_factory=LagConfig)
+    lag: LagSettings = field(default_factory=LagSettings)
+    push: PushConfig = field(default_factory=PushConfig)
     schema_registry: str = ""
 
     def validate(self) -> None:
@@ -294,16 +276,9 @@ class CollectorConfig:
         Raises:
             ConfigurationError: The first thing found wrong.
         """
-        self.kafka.validate()
-        self.web.validate()
-        self.spans.validate()
-        self.retention.validate()
-        self.lag.validate()
+        for section in (self.kafka, self.web, self.spans, self.retention, self.lag, self.push):
+            section.validate()
         if self.flows is not None and not self.flows.is_file():
             raise ConfigurationError(f"--flows {self.flows}: no such file")
-        for name in ("lag_interval_seconds", "sweep_interval_seconds"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name} must be greater than 0")
-        for name in self.compat:
-            if name != "kafka_exporter":
-                raise ConfigurationError(f"--compat takes kafka_exporter, not {name!r}")
+        if self.sweep_interval_seconds <= 0:
+            raise ConfigurationError("sweep_interval_seconds must be greater than 0")

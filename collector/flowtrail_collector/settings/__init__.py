@@ -1,0 +1,26 @@
+"""Settings of `flowtrail collector run`: sections with defaults that check themselves, and the table of options.
+
+Command line first, then `FLOWTRAIL_*` variables, then the sections' defaults; click merges them.
+"""
+
+from __future__ import annotations
+
+from flowtrail_collector.settings.lag import Granularity, LagSettings
+from flowtrail_collector.settings.sections import (
+    CollectorConfig,
+    KafkaConfig,
+    PushConfig,
+    RetentionConfig,
+    SpanConfig,
+    WebConfig,
+    is_loopback,
+    parse_listen,
+    parse_store,
+)
+from flowtrail_collector.settings.table import SETTINGS, Kind, Setting, collector_config
+
+__all__ = [
+    "SETTINGS", "CollectorConfig", "Granularity", "KafkaConfig", "Kind", "LagSettings", "PushConfig",
+    "RetentionConfig", "Setting", "SpanConfig", "WebConfig", "collector_config", "is_loopback", "parse_listen",
+    "parse_store",
+]  # fmt: skip

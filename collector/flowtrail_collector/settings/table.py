@@ -1,0 +1,189 @@
+"""The options of `flowtrail collector run`, each said once: the command line and its reference are made of this.
+
+Defaults stand in the sections; a test holds every field that is named here to exist.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, get_args
+
+from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.settings.lag import Granularity, LagSettings
+from flowtrail_collector.settings.sections import (
+    CollectorConfig,
+    KafkaConfig,
+    PushConfig,
+    RetentionConfig,
+    SpanConfig,
+    WebConfig,
+)
+from flowtrail_collector.wording import format_span
+
+_SECTIONS: dict[str, type[Any]] = {
+    "": CollectorConfig, "kafka": KafkaConfig, "web": WebConfig, "spans": SpanConfig,
+    "retention": RetentionConfig, "lag": LagSettings, "push": PushConfig,
+}  # fmt: skip
+
+
+class Kind(Enum):
+    """What a setting takes."""
+
+    TEXT = auto()
+    PATH = auto()
+    STORE = auto()  # a file, or the URL of a database that may hold a password
+    TOKEN_FILE = auto()  # a file with a token; the variable without `_FILE` holds the token itself
+    FLAG = auto()
+    CHOICE = auto()
+    COUNT = auto()
+    DURATION = auto()
+    SIZE = auto()
+    NAMES = auto()  # may be given several times
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option, its variable, and the field that it fills.
+
+    Attributes:
+        option: Name on the command line, without the two dashes.
+        field: `section.attribute` in `CollectorConfig`; without a section, its own.
+        help: One line for whoever sets it.
+        kind: What it takes.
+        choices: What there is to choose from, for `CHOICE`.
+        also: Further variables, looked at after its own.
+    """
+
+    option: str
+    field: str
+    help: str
+    kind: Kind = Kind.TEXT
+    choices: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def parameter(self) -> str:
+        """The option as Python's and click's name."""
+        return self.option.replace("-", "_")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Environment variables that set it, the first counts before the others."""
+        return (f"FLOWTRAIL_{self.parameter.upper()}", *self.also)
+
+    @property
+    def default(self) -> Any:
+        """The field's default, spans of time and paths as one would write them; None for none."""
+        section, _, name = self.field.rpartition(".")
+        (found,) = (field.default for field in fields(_SECTIONS[section]) if field.name == name)
+        if found is None or found is MISSING:
+            return None if found is None else ""
+        if self.kind is Kind.DURATION:
+            return format_span(found)
+        return str(found) if isinstance(found, Path) else found
+
+
+SETTINGS = (
+    Setting("bootstrap-servers", "kafka.bootstrap_servers", "Brokers, host:port[,host:port...].",
+            also=("KAFKA_BOOTSTRAP_SERVERS",)),
+    Setting("consumer-config", "kafka.consumer_config",
+            "A .properties file with further client settings (TLS, SASL).", Kind.PATH),
+    Setting("flows", "flows",
+            "The flow file (YAML); without it there are trails, lag and dead letters, but no sagas.", Kind.PATH),
+    Setting("schema-registry", "schema_registry",
+            "Confluent-compatible registry that a mapping by schema asks, such as http://localhost:8081;"
+            " one with a password in it belongs in the variable."),
+    Setting("store", "store",
+            "SQLite file that keeps everything, whose folder must exist; or postgresql://user@host/database.",
+            Kind.STORE),
+    Setting("listen", "web.listen",
+            "HOST:PORT of metrics, API, OTLP receiver and console; port 0 takes a free one."),
+    Setting("topics", "kafka.topics",
+            "Topics whose events are followed (regular expression for the whole name)."),
+    Setting("dead-letter-topics", "kafka.dead_letter_topics",
+            "Topics that hold dead letters, looked at first (regular expression for the whole name)."),
+    Setting("start", "kafka.start",
+            "Where to begin in a partition never read before: earliest, latest, or so long ago (2h)."),
+    Setting("token-file", "web.token",
+            "File with the access token that requests must carry; FLOWTRAIL_TOKEN holds it directly.",
+            Kind.TOKEN_FILE),
+    Setting("write-token-file", "web.write_token",
+            "File with the token that redriving and dismissing needs; FLOWTRAIL_WRITE_TOKEN holds it directly.",
+            Kind.TOKEN_FILE),
+    Setting("tls-cert", "web.tls_cert", "Certificate chain (PEM): serve HTTPS.", Kind.PATH),
+    Setting("tls-key", "web.tls_key", "Its private key (PEM).", Kind.PATH),
+    Setting("insecure", "web.insecure", "Listen beyond this machine without a token.", Kind.FLAG),
+    Setting("trace-link", "web.trace_link",
+            "Where the console's trace ids lead, e.g. http://localhost:16686/trace/{trace_id}."),
+    Setting("grafana-link", "web.grafana_link",
+            "A dashboard that trails link to; {from}, {to} (milliseconds), {trace_id} and {id} are filled in."),
+    Setting("saga-traces-endpoint", "spans.saga_traces_endpoint",
+            "OTLP/HTTP receiver (Jaeger, say) that every ended saga is sent to as a trace of its own:"
+            " a span per step with its outcome, linked to the real spans."),
+    Setting("lag-interval", "lag.interval_seconds", "Pause between two lag collections.", Kind.DURATION),
+    Setting("lag-groups", "lag.groups",
+            "Groups looked at (regular expression, found anywhere); default all."),
+    Setting("lag-topics", "lag.topics",
+            "Topics looked at (regular expression, found anywhere); default all but Kafka's own."),
+    Setting("lag-granularity", "lag.granularity",
+            "How fine the exported lag is; topic and group keep big clusters' series few.",
+            Kind.CHOICE, choices=get_args(Granularity)),
+    Setting("lag-window", "lag.window_seconds", "The span a group's behaviour is judged over.", Kind.DURATION),
+    Setting("lag-read-committed", "lag.read_committed",
+            "Groups that read only committed transactions (regular expression, found anywhere)."),
+    Setting("lag-probes", "lag.probes",
+            "Records looked at per collection to learn when they were written; 0: none is ever read.",
+            Kind.COUNT),
+    Setting("otlp-metrics-endpoint", "push.endpoint", "OTLP/HTTP receiver that all metrics are pushed to."),
+    Setting("otlp-metrics-interval", "push.interval_seconds", "Pause between two pushes.", Kind.DURATION),
+    Setting("sweep-interval", "sweep_interval_seconds",
+            "Pause between two looks for steps past their deadline.", Kind.DURATION),
+    Setting("span-retention", "spans.retention_seconds", "How long spans are kept.", Kind.DURATION),
+    Setting("event-retention", "retention.events_seconds",
+            "How long events are kept, by their records' timestamps.", Kind.DURATION),
+    Setting("saga-retention", "retention.sagas_seconds",
+            "How long sagas are kept once they have ended, or if they never started.", Kind.DURATION),
+    Setting("store-max-size", "retention.max_bytes",
+            "Size beyond which the oldest events, ended sagas and spans go, such as 20GB.", Kind.SIZE),
+    Setting("compat", "lag.compat",
+            "Also export lag under the names of another exporter: kafka_exporter.", Kind.NAMES),
+)  # fmt: skip
+
+
+def collector_config(values: Mapping[str, Any]) -> CollectorConfig:
+    """The validated settings.
+
+    Args:
+        values: By `Setting.parameter`, spans of time in seconds, sizes in bytes, paths as such.
+
+    Raises:
+        ConfigurationError: The first thing found wrong.
+    """
+    sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+    for setting in SETTINGS:
+        section, _, name = setting.field.rpartition(".")
+        value = values[setting.parameter]
+        if setting.kind is Kind.TOKEN_FILE:
+            value = _token(setting, value)
+        sections[section][name] = value
+    own = sections.pop("")
+    config = CollectorConfig(**own, **{name: _SECTIONS[name](**given) for name, given in sections.items()})
+    config.validate()
+    return config
+
+
+def _token(setting: Setting, path: Path | None) -> str | None:
+    # Not a --token option: command lines are visible to everybody on the machine.
+    if path is None:
+        return os.environ.get(setting.variables[0].removesuffix("_FILE"), "").strip() or None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--{setting.option} {path} can't be read: {error}") from error
+    if not token:
+        raise ConfigurationError(f"--{setting.option} {path} is empty")
+    return token
