@@ -5,9 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
-def printable(text: str) -> str:
-    """Text from outside without control characters, so that no terminal obeys it."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+def printable(text: str, keep: str = "") -> str:
+    """Text from outside without control characters, so that no terminal obeys it; those in `keep` stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things: `1 retry`, `2 retries`."""
+    plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return f"{number} {word if number == 1 else plural}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -12,17 +12,8 @@ import click
 from flowtrail_collector.cli._errors import EXIT_USAGE
 from flowtrail_collector.errors import CollectorError
 
-# Name on the command line -> module and attribute that hold the click command.
-_COMMANDS = {
-    "trace": "flowtrail_collector.cli.trace:trace",
-    "sagas": "flowtrail_collector.cli.sagas:sagas",
-    "lag": "flowtrail_collector.cli.lag:lag",
-    "dlq": "flowtrail_collector.cli.dlq:dlq",
-    "flows": "flowtrail_collector.cli.flows:flows",
-    "contracts": "flowtrail_collector.cli.contracts:contracts",
-    "collector": "flowtrail_collector.cli.collector:collector",
-    "doctor": "flowtrail_collector.cli.doctor:doctor",
-}
+# Each is a click command in the module of its name.
+_COMMANDS = ("trace", "sagas", "lag", "dlq", "flows", "contracts", "collector", "doctor")
 
 
 class _LazyGroup(click.Group):
@@ -30,11 +21,10 @@ class _LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        target = _COMMANDS.get(cmd_name)
-        if target is None:
+        if cmd_name not in _COMMANDS:
             return None
-        module, _, attribute = target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        module = import_module(f"flowtrail_collector.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
 from flowtrail_collector.trails.axis import Wait, trail_scale, waits
-from flowtrail_collector.wording import clock, format_seconds, printable
+from flowtrail_collector.wording import clock, counted, format_seconds, printable
 
 _PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _OUTCOME_STYLES = {
@@ -95,9 +95,9 @@ class TrailView:
         events = len({row["event_id"] for row in data["entries"] if row.get("event_id")})
         facts = [
             clock(data["start"]),
-            _counted(len(data["services"]), "service"),
-            _counted(events, "event"),
-            *(_counted(kinds.count(kind), word) for kind, word in _COUNTED_KINDS if kinds.count(kind)),
+            counted(len(data["services"]), "service"),
+            counted(events, "event"),
+            *(counted(kinds.count(kind), word) for kind, word in _COUNTED_KINDS if kinds.count(kind)),
             f"seen as {data['seen_as']}",
         ]
         yield Text(dot.join(facts), style="dim")
@@ -244,11 +244,6 @@ _COUNTED_KINDS = (
     ("compensation", "compensation"),
     ("redrive", "redrive"),
 )
-
-
-def _counted(number: int, word: str) -> str:
-    plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
-    return f"{number} {word if number == 1 else plural}"
 
 
 def _some(values: list[str], limit: int) -> str:

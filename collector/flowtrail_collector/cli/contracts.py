@@ -13,7 +13,7 @@ from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import print_json
-from flowtrail_collector.wording import printable
+from flowtrail_collector.wording import counted, printable
 
 _URL = re.compile(r"https?://")
 
@@ -47,10 +47,7 @@ def check(old: str, new: str, as_json: bool) -> int:
     else:
         for finding in found:
             click.echo(f"{'breaks' if finding.breaking else 'new version'}: {printable(str(finding))}")
-        number = len(breaking)
-        click.echo(
-            f"{number} breaking {'change' if number == 1 else 'changes'}" if breaking else "compatible"
-        )
+        click.echo(counted(len(breaking), "breaking change") if breaking else "compatible")
     return EXIT_FINDINGS if breaking else EXIT_OK
 
 

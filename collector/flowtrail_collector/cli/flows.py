@@ -13,7 +13,7 @@ from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.units import parse_duration
-from flowtrail_collector.wording import format_span, printable
+from flowtrail_collector.wording import counted, format_span, printable
 
 
 @click.group()
@@ -42,8 +42,7 @@ def check(file: Path, as_json: bool) -> int:
             out.print(line, soft_wrap=True)
     for mapping in found.mapping.all:
         out.print(f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", soft_wrap=True)
-    number = len(found.by_name)
-    out.print(f"{file}: {number} {'flow' if number == 1 else 'flows'}, ok")
+    out.print(f"{file}: {counted(len(found.by_name), 'flow')}, ok")
     return EXIT_OK
 
 
@@ -126,21 +125,18 @@ def _flow_json(flow: Flow) -> dict[str, object]:
         "starts": flow.starts,
         "steps": [
             {
-                "name": step.name,
-                "done": step.done,
-                "failed": step.failed,
-                "undone": step.undone,
-                "by": step.by,
-                "within_seconds": None if step.within_ms is None else step.within_ms / 1000,
-                "after": step.after,
-                "optional": step.optional,
-                "times": step.times,
-                "instead_of": step.instead_of,
+                **{name: getattr(step, name) for name in ("name", "done", "failed", "undone", "by")},
+                "within_seconds": _seconds(step.within_ms),
+                **{name: getattr(step, name) for name in ("after", "optional", "times", "instead_of")},
             }
             for step in flow.steps
         ],
         "completes": flow.completes,
         "cancels": flow.cancels,
-        "within_seconds": None if flow.within_ms is None else flow.within_ms / 1000,
+        "within_seconds": _seconds(flow.within_ms),
         "correlate": flow.correlate.value,
     }
+
+
+def _seconds(span_ms: int | None) -> float | None:
+    return None if span_ms is None else span_ms / 1000

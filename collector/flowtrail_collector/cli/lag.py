@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import click
@@ -45,13 +46,10 @@ def lag(client: CollectorClient, as_json: bool, group: str | None, watch: bool, 
 
     Groups that need attention come first.
     """
-    if as_json and not watch:
+    if watch:
+        _watch(client, group, interval, as_json)
+    elif as_json:
         print_json(_read(client, group))
-        return
-    if as_json:
-        _watch_json(client, group, interval)
-    elif watch:
-        _watch(client, group, interval)
     else:
         console().print(_page(_read(client, group), group))
 
@@ -61,25 +59,17 @@ def _read(client: CollectorClient, group: str | None) -> dict[str, Any]:
     return data
 
 
-def _watch(client: CollectorClient, group: str | None, interval: float) -> None:
-    out = console()
+def _watch(client: CollectorClient, group: str | None, interval: float, as_json: bool) -> None:
     # The alternate screen would hide the last table when the user leaves: it should stay.
-    with Live(console=out, auto_refresh=False, screen=False) as live:
-        try:
-            while True:
-                live.update(_page(_read(client, group), group), refresh=True)
-                time.sleep(interval)
-        except KeyboardInterrupt:
-            return
-
-
-def _watch_json(client: CollectorClient, group: str | None, interval: float) -> None:
-    try:
+    shown = nullcontext() if as_json else Live(console=console(), auto_refresh=False, screen=False)
+    with suppress(KeyboardInterrupt), shown as live:
         while True:
-            print_json(_read(client, group))
+            data = _read(client, group)
+            if live is None:
+                print_json(data)
+            else:
+                live.update(_page(data, group), refresh=True)
             time.sleep(interval)
-    except KeyboardInterrupt:
-        return
 
 
 def _page(data: dict[str, Any], group: str | None) -> RenderableType:

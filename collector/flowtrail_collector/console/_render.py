@@ -11,7 +11,7 @@ import jinja2
 from flowtrail._version import __version__
 from flowtrail_collector.console._trail_rows import AXIS_UNITS, breaks, missing_rows, ticks, trail_rows
 from flowtrail_collector.trails.axis import trail_scale
-from flowtrail_collector.wording import age, clock, format_seconds
+from flowtrail_collector.wording import age, clock, format_seconds, printable
 
 STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
@@ -83,8 +83,4 @@ def static_text(name: str) -> str:
 
 def _visible(value: Any) -> Any:
     """Control characters from outside become visible; what the templates themselves mark as HTML stays."""
-    if type(value) is not str or value.isprintable():
-        return value
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in value
-    )
+    return printable(value, keep="\n\t") if type(value) is str else value

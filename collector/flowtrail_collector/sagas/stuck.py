@@ -9,6 +9,7 @@ from typing import NamedTuple
 from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
 from flowtrail_collector.lag.model.progress import GroupProgress, GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView, StepView
+from flowtrail_collector.wording import counted
 
 __all__ = ["Diagnosis", "Reason", "diagnose", "reason_of", "stuck_reason"]
 
@@ -128,7 +129,7 @@ def _doing(reason: Reason, progress: GroupProgress) -> str:
 def _behind(progress: GroupProgress) -> str:
     if not progress.lag:
         return ""
-    messages = f"{progress.lag} message{'' if progress.lag == 1 else 's'}"
+    messages = counted(progress.lag, "message")
     return f"{messages} ({progress.seconds:.0f} s)" if progress.seconds else messages
 
 

@@ -1,34 +1,47 @@
-"""Checks that several sections make."""
+"""What the sections of settings have in common: they check themselves, and how."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
 
 from flowtrail_collector.errors import ConfigurationError
 
 
+class Section(ABC):
+    """Settings that belong together."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def validate(self) -> None:
+        """Check the section.
+
+        Raises:
+            ConfigurationError: Says which setting is wrong and what it takes.
+        """
+
+    def check_positive(self, *names: str) -> None:
+        """Check that attributes are greater than 0.
+
+        Raises:
+            ConfigurationError: One isn't; names it.
+        """
+        for name in names:
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name} must be greater than 0, not {getattr(self, name)}")
+
+
 def check_pattern(text: str | None, name: str) -> None:
-    """A regular expression, or None.
+    """Check that a text is a regular expression, or None.
 
     Raises:
-        ConfigurationError: It can't be used; names the setting.
+        ConfigurationError: It isn't; names the setting.
     """
     try:
         re.compile(text or "")
     except re.error as error:
         raise ConfigurationError(f"{name} is not a regular expression: {text!r}: {error}") from error
-
-
-def check_positive(section: object, names: Iterable[str]) -> None:
-    """Attributes that must be greater than 0.
-
-    Raises:
-        ConfigurationError: One isn't; names it.
-    """
-    for name in names:
-        if getattr(section, name) <= 0:
-            raise ConfigurationError(f"{name} must be greater than 0, not {getattr(section, name)}")
 
 
 def is_http(text: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.settings.checks import check_pattern
+from flowtrail_collector.settings.checks import Section, check_pattern
 
 Granularity = Literal["partition", "topic", "group"]
 
@@ -15,7 +15,7 @@ _EPHEMERAL = r"^(console-consumer-\d+|.*[-_.][0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9
 
 
 @dataclass(frozen=True, slots=True)
-class LagSettings:
+class LagSettings(Section):
     """What of lag is watched, how often, and how it is told.
 
     Attributes:
@@ -57,11 +57,6 @@ class LagSettings:
     sample_seconds: float = 1.0
 
     def validate(self) -> None:
-        """Check the section.
-
-        Raises:
-            ConfigurationError: Says which setting is wrong and what it takes.
-        """
         check_pattern(self.groups, "--lag-groups")
         check_pattern(self.topics, "--lag-topics")
         check_pattern(self.read_committed, "--lag-read-committed")

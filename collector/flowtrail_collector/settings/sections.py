@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.settings.checks import check_pattern, check_positive, is_http
+from flowtrail_collector.settings.checks import Section, check_pattern, is_http
 from flowtrail_collector.settings.lag import LagSettings
 from flowtrail_collector.units import parse_duration
 
@@ -53,7 +53,7 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class KafkaConfig:
+class KafkaConfig(Section):
     """How Kafka is reached and what is read there.
 
     Attributes:
@@ -71,11 +71,6 @@ class KafkaConfig:
     start: str = "earliest"
 
     def validate(self) -> None:
-        """Check the section.
-
-        Raises:
-            ConfigurationError: Says which setting is wrong and what it takes.
-        """
         if not self.bootstrap_servers.strip():
             raise ConfigurationError(
                 "no broker given: use --bootstrap-servers host:port, or set FLOWTRAIL_BOOTSTRAP_SERVERS"
@@ -100,7 +95,7 @@ class KafkaConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class WebConfig:
+class WebConfig(Section):
     """The one address for metrics, API, OTLP receiver and console.
 
     Attributes:
@@ -134,11 +129,6 @@ class WebConfig:
         return None if self.tls_cert is None or self.tls_key is None else (self.tls_cert, self.tls_key)
 
     def validate(self) -> None:
-        """Check the section.
-
-        Raises:
-            ConfigurationError: Says which setting is wrong and what it takes.
-        """
         host, _ = self.address
         if (self.tls_cert is None) is not (self.tls_key is None):
             raise ConfigurationError("--tls-cert and --tls-key go together")
@@ -164,7 +154,7 @@ class WebConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class SpanConfig:
+class SpanConfig(Section):
     """Limits of the OTLP receiver.
 
     Attributes:
@@ -182,16 +172,11 @@ class SpanConfig:
     saga_traces_endpoint: str = ""
 
     def validate(self) -> None:
-        """Check the section.
-
-        Raises:
-            ConfigurationError: Says which setting is wrong and what it takes.
-        """
-        check_positive(self, ("max_body_bytes", "queue_spans", "retention_seconds", "max_spans"))
+        self.check_positive("max_body_bytes", "queue_spans", "retention_seconds", "max_spans")
 
 
 @dataclass(frozen=True, slots=True)
-class RetentionConfig:
+class RetentionConfig(Section):
     """How long what is kept.
 
     Attributes:
@@ -205,18 +190,13 @@ class RetentionConfig:
     max_bytes: int | None = None
 
     def validate(self) -> None:
-        """Check the section.
-
-        Raises:
-            ConfigurationError: Says which setting is wrong and what it takes.
-        """
-        check_positive(self, ("events_seconds", "sagas_seconds"))
+        self.check_positive("events_seconds", "sagas_seconds")
         if self.max_bytes is not None and self.max_bytes < 1_000_000:
             raise ConfigurationError("--store-max-size: a store needs a megabyte at least, such as 20GB")
 
 
 @dataclass(frozen=True, slots=True)
-class PushConfig:
+class PushConfig(Section):
     """Metrics that are pushed.
 
     Attributes:
@@ -228,11 +208,6 @@ class PushConfig:
     interval_seconds: float = 30.0
 
     def validate(self) -> None:
-        """Check the section.
-
-        Raises:
-            ConfigurationError: Says which setting is wrong and what it takes.
-        """
         if self.interval_seconds <= 0:
             raise ConfigurationError("--otlp-metrics-interval must be greater than 0")
         if self.endpoint and not is_http(self.endpoint):
@@ -243,7 +218,7 @@ class PushConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectorConfig:
+class CollectorConfig(Section):
     """Everything `flowtrail collector run` needs.
 
     Attributes:
@@ -271,11 +246,6 @@ class CollectorConfig:
     schema_registry: str = ""
 
     def validate(self) -> None:
-        """Check every section.
-
-        Raises:
-            ConfigurationError: The first thing found wrong.
-        """
         for section in (self.kafka, self.web, self.spans, self.retention, self.lag, self.push):
             section.validate()
         if self.flows is not None and not self.flows.is_file():

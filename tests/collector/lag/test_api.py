@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -103,6 +104,26 @@ def test_one_groups_table_shows_topics_and_partitions(url: str) -> None:
 
 def test_json_is_the_apis(url: str) -> None:
     assert json.loads(shown(url, "--json")) == httpx.get(f"{url}/api/v1/lag").json()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_watching_shows_anew_until_interrupted(
+    url: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("flowtrail_collector.cli.lag.time", SimpleNamespace(sleep=sleep))
+    text = shown(url, "--watch", "--interval", "7", *arguments)
+    assert pauses == [7.0] * 3
+    if arguments:
+        assert text.count('"collected_at"') == 3
+    else:
+        assert ["billing", "stopped", "990"] in [line.split()[:3] for line in text.splitlines()]
 
 
 def test_a_pairs_lag_by_name(view: LagView) -> None:

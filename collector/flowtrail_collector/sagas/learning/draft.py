@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from flowtrail_collector.sagas.learning.model import FEW, Learned, LearnedFlow, StepEvidence
 from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.units import exact_span
-from flowtrail_collector.wording import format_seconds, printable
+from flowtrail_collector.wording import counted, format_seconds, printable
 
 __all__ = ["draft_text"]
 
@@ -31,9 +31,9 @@ def _head(learned: Learned) -> Iterator[str]:
 
 def _foot(learned: Learned) -> Iterator[str]:
     if learned.partial:
-        yield f"# Left out: {learned.partial} {_counted('instance', learned.partial)} seen from the middle on only."
+        yield f"# Left out: {counted(learned.partial, 'instance')} seen from the middle on only."
     for kind, count in learned.too_few[:_MAX_COMMENT]:
-        yield f"# Left out: {count} {_counted('instance', count)} that started with {printable(kind)}: too few that completed, or nothing followed."
+        yield f"# Left out: {counted(count, 'instance')} that started with {printable(kind)}: too few that completed, or nothing followed."
 
 
 def _flows(learned: Learned) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _flow(drafted: LearnedFlow) -> Iterator[str]:
     if flow.within_ms is not None:
         yield f"    within: {exact_span(flow.within_ms)}  # twice of what 99 % took at most: {_seconds(drafted.p99_ms)} ({_samples(drafted.completed)})"
     for kind, count, why in drafted.left_out:
-        yield f"    # Left out: {printable(kind)} ({count} {_counted('instance', count)}): {why}."
+        yield f"    # Left out: {printable(kind)} ({counted(count, 'instance')}): {why}."
 
 
 def _steps(drafted: LearnedFlow) -> Iterator[str]:
@@ -115,8 +115,4 @@ def _seconds(span_ms: int) -> str:
 
 def _samples(count: int) -> str:
     few = ", too few to rely on" if count < FEW else ""
-    return f"{count} {_counted('sample', count)}{few}"
-
-
-def _counted(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
+    return f"{counted(count, 'sample')}{few}"
