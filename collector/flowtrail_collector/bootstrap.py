@@ -15,7 +15,7 @@ from typing import Any
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail._version import __version__
+from flowtrail import __version__
 from flowtrail_collector.adapters.kafka_lag import KafkaLagSource
 from flowtrail_collector.adapters.kafka_lag_probe import KafkaRecordProber
 from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive

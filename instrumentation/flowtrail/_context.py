@@ -16,11 +16,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from flowtrail._event import Event
-from flowtrail._headers import names
-from flowtrail._headers.read import read_headers
-from flowtrail._headers.tracecontext import context_from_envelope, trace_headers
-from flowtrail._headers.write import write_headers
-from flowtrail._record import Header
+from flowtrail.wire import Header, names, read_headers
+from flowtrail.wire.tracecontext import context_from_envelope, trace_headers
+from flowtrail.wire.write import write_headers
 
 FLOW_KEY = otel_context.create_key("flowtrail-flow")
 

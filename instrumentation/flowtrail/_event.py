@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from flowtrail._headers import Envelope
-    from flowtrail._record import Header, RecordLike
+    from flowtrail.wire import Envelope, Header, RecordLike
 
 D = TypeVar("D")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from flowtrail._context import current_flow
 from flowtrail._event import Event
-from flowtrail._record import Record, RecordLike
 from flowtrail._telemetry import Processing, ProcessingBatch, Telemetry
 from flowtrail._telemetry.processing import Decode
+from flowtrail.wire import RecordLike, as_record
 
 
 @contextmanager
@@ -59,23 +59,6 @@ def process_batch(
     plain = [as_record(record) for record in list.__iter__(records)] if isinstance(records, list) else None
     handled = plain if plain is not None else [as_record(record) for record in records]
     return telemetry.processing_batch(handled, group=group, decode=decode)
-
-
-def as_record(record: Any) -> RecordLike:
-    """The record of any client as one with attributes: confluent-kafka's messages have methods."""
-    if not callable(record.topic):
-        known: RecordLike = record
-        return known
-    kind, stamp = record.timestamp()
-    return Record(
-        record.topic(),
-        record.partition(),
-        record.offset(),
-        stamp if kind and stamp >= 0 else None,
-        record.key(),
-        record.value(),
-        record.headers() or (),
-    )
 
 
 def _same(one: RecordLike, other: RecordLike) -> bool:

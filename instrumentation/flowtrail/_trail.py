@@ -20,9 +20,7 @@ from flowtrail._batch import Batch
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail._codec import Codec, JsonCodec
 from flowtrail._event import Event
-from flowtrail._headers import CORRELATION_ALIASES
 from flowtrail._ids import UUID7_IDS, Ids
-from flowtrail._record import Header, RecordLike
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.handlers import Handler, Plan, model_of, names
@@ -42,6 +40,7 @@ from flowtrail.errors import ConfigurationError, PublishError
 from flowtrail.outbox import Outbox
 from flowtrail.outbox._outbox import check_connect
 from flowtrail.outbox._sql import Connection
+from flowtrail.wire import CORRELATION_ALIASES, Header, RecordLike
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -18,7 +18,7 @@ from confluent_kafka import (
     admin,
 )
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.adapters.kafka_lag import reason_of
 from flowtrail_collector.connection import KafkaConnection
 from flowtrail_collector.domain.redrive import Place

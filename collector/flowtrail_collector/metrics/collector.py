@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from flowtrail._version import __version__
+from flowtrail import __version__
 from flowtrail_collector.ports.store import Store
 from flowtrail_collector.sweep import watermark_ms
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail._record import Header
+from flowtrail.wire import Header
 from flowtrail_collector.domain.redrive import Place
 from flowtrail_collector.errors import CollectorError, ConfigurationError
 from flowtrail_collector.ports.redrive import AuditLine, Job, WriteLine

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from flowtrail._dead_letter import dead_letter_headers, dead_letter_topic
 from flowtrail._retry import Retry
 from flowtrail._runtime.handlers import Handler
 from flowtrail._runtime.partition import Entry, PartitionWork
-from flowtrail._runtime.retry_topics import retry_headers, retry_topic
 from flowtrail._runtime.scope import Scope
 from flowtrail._runtime.services import Services
+from flowtrail.wire.dead_letters import dead_letter_headers, dead_letter_topic
+from flowtrail.wire.retry_topics import retry_headers, retry_topic
 
 _log = logging.getLogger("flowtrail")
 

@@ -13,13 +13,12 @@ from flowtrail import _process
 from flowtrail._batch import Batch, BatchMember
 from flowtrail._codec import Codec
 from flowtrail._event import Event
-from flowtrail._headers import Envelope
-from flowtrail._record import RecordLike
 from flowtrail._runtime.scope import SCOPE_KEY, Scope
 from flowtrail._telemetry import Telemetry
 from flowtrail._telemetry.processing import Decode
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import PublishError
+from flowtrail.wire import Envelope, RecordLike, as_record
 
 
 @contextmanager
@@ -56,7 +55,7 @@ def decoder(
     """Makes data of the records' values, and holds it to its contract."""
     # Iterating the list that a wrapped consumer polled would open each record's own handling.
     plain = list.__iter__(records) if isinstance(records, list) else iter(records)
-    topics = {_process.as_record(record).topic for record in plain} if contracts is not None else set()
+    topics = {as_record(record).topic for record in plain} if contracts is not None else set()
     # A violation in a batch of several topics is counted without one.
     topic = topics.pop() if len(topics) == 1 else ""
     guard = Guard(contracts, telemetry)

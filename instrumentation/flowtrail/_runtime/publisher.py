@@ -12,12 +12,12 @@ from typing import Any
 
 from flowtrail._codec import Codec
 from flowtrail._context import FlowContext
-from flowtrail._record import Header
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import Sending, Telemetry
 from flowtrail.clients import Client, ClientError, Delivered, Message, ProducerClient
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError, PublishError
+from flowtrail.wire import Header
 
 
 class Publication(Future[Delivered]):

@@ -13,13 +13,13 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanKind
 
 from flowtrail._context import FLOW_KEY
 from flowtrail._event import Event
-from flowtrail._headers.tracecontext import span_context_of
-from flowtrail._record import RecordLike
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.operations import end_with
 from flowtrail._telemetry.processing import Decode, Processing, Shape
 from flowtrail._telemetry.spans import SPAN_KEY, as_span_context, parent_in
+from flowtrail.wire import RecordLike
+from flowtrail.wire.tracecontext import span_context_of
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry

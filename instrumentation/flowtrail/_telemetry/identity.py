@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from flowtrail._headers import Envelope, names
-from flowtrail._headers.write import clean_text
-from flowtrail._record import Header
+from flowtrail.wire import Envelope, Header, names
+from flowtrail.wire.write import clean_text
 
 if TYPE_CHECKING:
     from flowtrail._ids import Ids

@@ -12,14 +12,13 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, 
 
 from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._event import Event, build_event, record_id
-from flowtrail._headers import Envelope
-from flowtrail._headers.tracecontext import UnsampledSpan, span_context_of, unsampled_span_of, with_baggage
-from flowtrail._record import RecordLike
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.logs import CONSUME, report
 from flowtrail._telemetry.routes import ProcessRoute
 from flowtrail._telemetry.spans import SPAN_KEY, TraceContext, as_span_context, parent_in
+from flowtrail.wire import Envelope, RecordLike
+from flowtrail.wire.tracecontext import UnsampledSpan, span_context_of, unsampled_span_of, with_baggage
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry

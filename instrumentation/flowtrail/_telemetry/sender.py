@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowtrail._context import FLOW_KEY, get_current
-from flowtrail._headers import names
-from flowtrail._record import Header
 from flowtrail._telemetry.identity import identify
 from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.sending import Sending
 from flowtrail._telemetry.spans import SPAN_KEY
+from flowtrail.wire import Header, names
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import Span, Status, StatusCode
 
-from flowtrail._record import Header
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.logs import PUBLISH, report
 from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.spans import MessageSpan, TraceContext
+from flowtrail.wire import Header
 
 if TYPE_CHECKING:
     from flowtrail._telemetry.telemetry import Telemetry

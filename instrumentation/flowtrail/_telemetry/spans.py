@@ -41,7 +41,7 @@ from opentelemetry.trace import (
     Tracer,
 )
 
-from flowtrail._headers.tracecontext import Unrecorded
+from flowtrail.wire.tracecontext import Unrecorded
 
 SPAN_KEY: str = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 """The key under which OpenTelemetry keeps the current span in its context."""

@@ -16,12 +16,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail._context import FLOW_KEY, FlowContext
-from flowtrail._headers import CORRELATION_ALIASES, Envelope, names, read_headers
-from flowtrail._headers.structured import is_structured, read_structured
-from flowtrail._headers.tracecontext import format_traceparent, span_context_of, trace_headers
-from flowtrail._headers.write import as_pairs, name_of
 from flowtrail._ids import UUID7_IDS, Ids
-from flowtrail._record import Header, RecordLike
 from flowtrail._telemetry.batch import ProcessingBatch
 from flowtrail._telemetry.counters import Counters
 from flowtrail._telemetry.identity import (
@@ -46,6 +41,18 @@ from flowtrail._telemetry.routes import ProcessRoute, SendRoute
 from flowtrail._telemetry.sending import Sending
 from flowtrail._telemetry.spans import SPAN_KEY, NoStarter, parent_in, starter_for
 from flowtrail._version import __version__
+from flowtrail.wire import (
+    CORRELATION_ALIASES,
+    Envelope,
+    Header,
+    RecordLike,
+    is_structured,
+    names,
+    read_headers,
+    read_structured,
+)
+from flowtrail.wire.tracecontext import format_traceparent, span_context_of, trace_headers
+from flowtrail.wire.write import as_pairs, name_of
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 _MAX_ROUTES = 2000

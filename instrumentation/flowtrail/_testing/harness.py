@@ -15,7 +15,6 @@ from flowtrail import _retry
 from flowtrail._clock import FakeClock
 from flowtrail._event import Event, build_event
 from flowtrail._ids import SeededIds
-from flowtrail._record import Header, Record
 from flowtrail._runtime.group import GroupMember
 from flowtrail._runtime.invoke import Invoker
 from flowtrail._runtime.publisher import Publisher
@@ -24,6 +23,7 @@ from flowtrail._telemetry import Telemetry
 from flowtrail._testing.capture import Capture
 from flowtrail._testing.memory import MemoryBroker, MemoryClient
 from flowtrail.errors import DecodeError, FlowtrailError
+from flowtrail.wire import Header, Record
 
 if TYPE_CHECKING:
     from types import TracebackType

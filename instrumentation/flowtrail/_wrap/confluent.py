@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowtrail._process import as_record
 from flowtrail._telemetry import Sender, Sending, Telemetry
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._wrap.proxy import Proxy, keep
 from flowtrail._wrap.scope import Receiver
+from flowtrail.wire import record_of
 
 
 class _Delivery:
@@ -134,7 +134,7 @@ def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named:
     receiver.take_back()
     message = call(*arguments, **named)
     if message is not None and message.error() is None:
-        receiver.hand_over(as_record(message))
+        receiver.hand_over(record_of(message))
     return message
 
 
@@ -146,7 +146,7 @@ def consume(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **nam
         for message in messages:
             if message.error() is None:
                 operation.received(message.topic())
-    return receiver.batch(messages, lambda message: as_record(message) if message.error() is None else None)
+    return receiver.batch(messages, lambda message: record_of(message) if message.error() is None else None)
 
 
 def commit(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -20,9 +20,9 @@ from flowtrail._context import FLOW_KEY, get_current
 from flowtrail._telemetry.processing import Processing
 
 if TYPE_CHECKING:
-    from flowtrail._record import RecordLike
     from flowtrail._telemetry import Telemetry
     from flowtrail._telemetry.routes import ProcessRoute
+    from flowtrail.wire import RecordLike
 
 T = TypeVar("T")
 

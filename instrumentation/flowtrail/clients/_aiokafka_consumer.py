@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from flowtrail._record import Record
 from flowtrail.clients._loop_thread import CALL_SECONDS, LoopThread
-from flowtrail.clients._port import ClientError, CommitRefusedError, Partition, RebalanceListener, records_of
+from flowtrail.clients._port import ClientError, CommitRefusedError, Partition, RebalanceListener
+from flowtrail.wire import Record, records_of
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flowtrail._record import Record
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._port import (
     ClientError,
@@ -25,6 +24,7 @@ from flowtrail.clients._port import (
     split_settings,
 )
 from flowtrail.errors import MissingExtraError
+from flowtrail.wire import Record, record_of
 
 _CONNECT_SECONDS = 5.0
 _BUFFER_SECONDS = 60.0
@@ -222,7 +222,7 @@ class _Consumer:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(_record(message))
+                records.append(record_of(message))
             elif error.fatal():
                 raise ClientError(error.str())
             else:
@@ -269,16 +269,3 @@ class _Consumer:
 
 def _named(partitions: Any) -> list[Partition]:
     return [Partition(found.topic, found.partition) for found in partitions]
-
-
-def _record(message: Any) -> Record:
-    kind, stamp = message.timestamp()
-    return Record(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        stamp if kind else None,
-        message.key(),
-        message.value(),
-        message.headers() or (),
-    )

@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flowtrail._record import Record
 from flowtrail._wrap import leave_alone
 from flowtrail._wrap.kafka_python import takes_headers
 from flowtrail.clients._kafka_python_defects import keep_finished_join, release_parked
@@ -22,10 +21,10 @@ from flowtrail.clients._port import (
     ProducerClient,
     RebalanceListener,
     no_headers,
-    records_of,
     split_settings,
 )
 from flowtrail.errors import ConfigurationError, MissingExtraError
+from flowtrail.wire import Record, records_of
 
 _STALLED_SECONDS = 30.0
 """A join may take as long as the slowest member; one that takes longer than this is started afresh."""

@@ -10,14 +10,13 @@ from typing import Any
 
 from flowtrail._codec import Codec
 from flowtrail._context import inject
-from flowtrail._headers import names
-from flowtrail._record import Header
 from flowtrail._runtime.publisher import Publisher, dataschema, encode_key
 from flowtrail._telemetry import Telemetry
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError
 from flowtrail.outbox._relay import Relay
 from flowtrail.outbox._sql import Connection, dialect_of, table_name
+from flowtrail.wire import Header, names
 
 
 class Outbox:

@@ -12,11 +12,11 @@ from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 from flowtrail._context import extract
-from flowtrail._headers import names
 from flowtrail._retry import Retry
 from flowtrail._runtime.publisher import Publication, Publisher
 from flowtrail.outbox._lease import Lease
 from flowtrail.outbox._sql import Connection, as_bytes, dialect_of
+from flowtrail.wire import names
 
 _log = logging.getLogger("flowtrail")
 

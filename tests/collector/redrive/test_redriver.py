@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.adapters.sqlite.database import Database
 from flowtrail_collector.adapters.sqlite.redrive import SqlRedrive
 from flowtrail_collector.domain.dead_letters import DeadLetter

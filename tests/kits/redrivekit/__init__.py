@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.adapters.sql import Database
 from flowtrail_collector.adapters.sql_store import ADD_LETTER, letter_row
 from flowtrail_collector.domain.dead_letters import DeadLetter, read_dead_letter

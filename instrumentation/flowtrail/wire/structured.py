@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flowtrail._headers import names
-from flowtrail._headers.envelope import Envelope
-from flowtrail._headers.read import read_headers
+from flowtrail.wire import names
+from flowtrail.wire.envelope import Envelope
+from flowtrail.wire.read import read_headers
 
 _HEADER_OF = {
     "id": names.ID,

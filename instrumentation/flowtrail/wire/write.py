@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flowtrail._record import Header
+from flowtrail.wire.record import Header
 
 
 def write_headers(headers: Any, ours: list[Header]) -> list[Header]:

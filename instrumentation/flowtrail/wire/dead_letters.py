@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from flowtrail._record import Header, Record
+from flowtrail.wire.record import Header, Record
 
 TOPIC = "dlq.topic"
 PARTITION = "dlq.partition"
