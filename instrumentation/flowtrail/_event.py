@@ -71,7 +71,6 @@ def build_event(
     *,
     attempt: int = 1,
     decode: Callable[[Envelope, Any], Any] | None = None,
-    shape: Callable[[Any], Any] | None = None,
 ) -> Event[Any]:
     """Put an event together from a record and its parsed headers.
 
@@ -81,14 +80,13 @@ def build_event(
         attempt: Which try this is, from 1.
         decode: Called with the envelope and the value to make the data; without it the data is the value.
             Not called for tombstones, nor in structured mode, where the data came with the envelope.
-        shape: Called in structured mode with that data, to make the handler's model of it.
 
     Raises:
-        Exception: Whatever `decode` or `shape` raises.
+        Exception: Whatever `decode` raises.
     """
     value = getattr(record, "value", None)
     if envelope.structured:
-        data = envelope.data if shape is None else shape(envelope.data)
+        data = envelope.data
     elif decode is None or value is None:
         data = value
     else:

@@ -31,8 +31,7 @@ from flowtrail._runtime.publisher import Publication, Publisher
 from flowtrail._runtime.runner import StopSignals
 from flowtrail._runtime.running import Running
 from flowtrail._runtime.services import Services
-from flowtrail._telemetry import Telemetry
-from flowtrail._telemetry.processing import Decode
+from flowtrail._telemetry import Decode, Telemetry
 from flowtrail.clients import Client, choose_client
 from flowtrail.contracts import Contracts
 from flowtrail.dedupe import Dedupe
@@ -359,7 +358,9 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        return own_loop.process(self.telemetry, record, group, self._decode([record]), seconds)
+        return own_loop.process(
+            self.telemetry, record, group=group, decode=self._decode([record]), timeout_seconds=seconds
+        )
 
     def process_batch(
         self, records: Sequence[RecordLike], *, group: str | None = None
@@ -373,7 +374,9 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        return own_loop.process_batch(self.telemetry, records, group, self._decode(records), seconds)
+        return own_loop.process_batch(
+            self.telemetry, records, group=group, decode=self._decode(records), timeout_seconds=seconds
+        )
 
     def _decode(self, records: Sequence[RecordLike]) -> Decode:
         return own_loop.decoder(self.telemetry, self.codec, self.contracts, records)

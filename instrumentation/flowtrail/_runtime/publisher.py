@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time as _time
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any
 from flowtrail._codec import Codec
 from flowtrail._context import FlowContext
 from flowtrail._runtime.scope import Scope, current_scope
-from flowtrail._telemetry import Sending, Telemetry
+from flowtrail._telemetry import OutgoingMessage, Telemetry
 from flowtrail.clients import Client, ClientError, Delivered, Message, ProducerClient
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError, PublishError
@@ -92,7 +91,7 @@ class Publisher:
         self.guard.publishing(topic, type, version, data)
         value = None if data is None else self.codec.encode(data)
         raw_key = encode_key(key if key is not None else subject)
-        sending = self.telemetry.sending(
+        outgoing = self.telemetry.sending(
             topic,
             type=type,
             subject=subject,
@@ -108,7 +107,7 @@ class Publisher:
             headers=headers,
             context=context,
         )
-        return self._send(sending, raw_key, value, current_scope())
+        return self._send(outgoing, raw_key, value, current_scope())
 
     def forward(
         self,
@@ -119,7 +118,7 @@ class Publisher:
         scope: Scope | None = None,
     ) -> Publication:
         """Pass a consumed record on (retry topic, dead letter): bytes and event headers stay as they are."""
-        sending = self.telemetry.sending(
+        outgoing = self.telemetry.sending(
             topic,
             key=key,
             value_size=None if value is None else len(value),
@@ -127,35 +126,35 @@ class Publisher:
             headers=headers,
             forward=True,
         )
-        return self._send(sending, key, value, scope)
+        return self._send(outgoing, key, value, scope)
 
-    def relay(self, sending: Sending, key: bytes | None, value: bytes | None) -> Publication:
+    def relay(self, outgoing: OutgoingMessage, key: bytes | None, value: bytes | None) -> Publication:
         """Send what was encoded before (outbox); no handler waits for it."""
-        return self._send(sending, key, value, None)
+        return self._send(outgoing, key, value, None)
 
     def _send(
-        self, sending: Sending, key: bytes | None, value: bytes | None, scope: Scope | None
+        self, outgoing: OutgoingMessage, key: bytes | None, value: bytes | None, scope: Scope | None
     ) -> Publication:
-        publication = Publication(sending.topic, sending.event_id or "")
+        publication = Publication(outgoing.topic, outgoing.event_id or "")
         publication.in_handler = scope is not None and scope.begin()
         if not publication.in_handler:
             scope = None
 
         def on_delivery(delivered: Delivered | None, error: Exception | None) -> None:
             if error is None and delivered is not None:
-                sending.done(delivered.partition, delivered.offset)
+                outgoing.done(delivered.partition, delivered.offset)
                 publication.set_result(delivered)
                 if scope is not None:
                     scope.end()
                 return
             failure = self._failure(publication, error)
-            sending.fail(error or failure)
+            outgoing.fail(error or failure)
             publication.set_exception(failure)
             if scope is not None:
                 scope.end(failure, retriable=publication.retriable)
 
         try:
-            self.producer().send(Message(sending.topic, key, value, sending.headers), on_delivery)
+            self.producer().send(Message(outgoing.topic, key, value, outgoing.headers), on_delivery)
         except Exception as error:  # noqa: BLE001 - reported like a failed delivery
             on_delivery(None, error)
         return publication
@@ -228,8 +227,3 @@ def encode_key(key: str | bytes | None) -> bytes | None:
 def dataschema(type: str | None, version: str | int | None) -> str | None:
     """`Type/Version`, None without a version."""
     return None if version is None or type is None else f"{type}/{version}"
-
-
-def remaining(deadline: float) -> float:
-    """Seconds until a `time.monotonic()` deadline, not below 0."""
-    return max(0.0, deadline - _time.monotonic())

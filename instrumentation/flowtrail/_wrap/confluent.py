@@ -5,33 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowtrail._telemetry import Sender, Sending, Telemetry
+from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver
+from flowtrail._wrap.scope import Receiver, ReceivingProxy
 from flowtrail.wire import record_of
 
 
 class _Delivery:
     """The delivery callback: reports the outcome, then calls the program's own."""
 
-    __slots__ = ("_sending", "_theirs")
+    __slots__ = ("_outgoing", "_theirs")
 
-    def __init__(self, sending: Sending, theirs: Callable[..., Any] | None) -> None:
-        self._sending = sending
+    def __init__(self, outgoing: OutgoingMessage, theirs: Callable[..., Any] | None) -> None:
+        self._outgoing = outgoing
         self._theirs = theirs
 
     def __call__(self, error: Any, message: Any) -> None:
         if error is not None:
-            self._sending.fail(error_type_of(error))
+            self._outgoing.fail(error_type_of(error))
         else:
-            self._sending.done(message.partition(), message.offset())
+            self._outgoing.done(message.partition(), message.offset())
         if self._theirs is not None:
             self._theirs(error, message)
 
 
 def produce(
-    sender: Sender,
+    tracer: MessageTracer,
     call: Callable[..., Any],
     theirs: Callable[..., Any] | None,
     topic: str,
@@ -47,7 +47,7 @@ def produce(
     """`Producer.produce` with telemetry.
 
     Args:
-        sender: Starts the publication.
+        tracer: Traces the message.
         call: The real `produce`.
         theirs: The delivery callback of the producer's configuration, which one per message replaces.
         topic: See confluent-kafka; likewise the rest.
@@ -65,15 +65,15 @@ def produce(
     if timestamp is not None:
         named["timestamp"] = timestamp
     try:
-        sending = sender.start(topic, value, key, headers)
+        outgoing = tracer.start(topic, value, key, headers)
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        sender.telemetry.internal_error("send", failure)
+        tracer.telemetry.internal_error("send", failure)
         return call(topic, value, key, on_delivery=on_delivery or callback, headers=headers, **named)
-    delivery = _Delivery(sending, on_delivery or callback or theirs)
+    delivery = _Delivery(outgoing, on_delivery or callback or theirs)
     try:
-        return call(topic, value, key, on_delivery=delivery, headers=sending.headers, **named)
+        return call(topic, value, key, on_delivery=delivery, headers=outgoing.headers, **named)
     except BaseException as error:
-        sending.fail(error)
+        outgoing.fail(error)
         raise
 
 
@@ -85,27 +85,19 @@ class TracedProducer(Proxy):
     ) -> None:
         super().__init__(producer)
         settings = configuration or {}
-        keep(self, "_sender", Sender(telemetry, settings.get("client.id")))
+        keep(self, "_tracer", MessageTracer(telemetry, settings.get("client.id")))
         keep(self, "_theirs", settings.get("on_delivery"))
 
     def produce(self, topic: str, *arguments: Any, **named: Any) -> Any:
         """See `Producer.produce`."""
-        return produce(
-            self._sender,
-            self.__wrapped__.produce,
-            self._theirs,
-            topic,
-            *arguments,
-            **named,
-        )
+        return produce(self._tracer, self.__wrapped__.produce, self._theirs, topic, *arguments, **named)
 
 
-class TracedConsumer(Proxy):
+class TracedConsumer(ReceivingProxy):
     """A `Consumer` whose messages are being handled between two calls."""
 
     def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
-        super().__init__(consumer)
-        keep(self, "_receiver", Receiver(telemetry, group, None))
+        super().__init__(consumer, Receiver(telemetry, group, None))
 
     def poll(self, *arguments: Any, **named: Any) -> Any:
         """See `Consumer.poll`."""
@@ -118,15 +110,6 @@ class TracedConsumer(Proxy):
     def commit(self, *arguments: Any, **named: Any) -> Any:
         """See `Consumer.commit`."""
         return commit(self._receiver, self.__wrapped__.commit, *arguments, **named)
-
-    def close(self) -> Any:
-        """See `Consumer.close`."""
-        self._receiver.take_back()
-        return self.__wrapped__.close()
-
-    def __exit__(self, *exception: Any) -> Any:
-        self._receiver.take_back(exception[1] if len(exception) > 1 else None)
-        return super().__exit__(*exception)
 
 
 def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._aiokafka_consumer import AiokafkaConsumer
 from flowtrail.clients._aiokafka_producer import AiokafkaProducer
@@ -19,18 +20,10 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
-from flowtrail.errors import ConfigurationError, MissingExtraError
+from flowtrail.errors import ConfigurationError
 
 _CONNECT_SECONDS = 10.0
 _METADATA_SECONDS = 5.0
-
-
-def _library() -> Any:
-    try:
-        import aiokafka
-    except ImportError as error:
-        raise MissingExtraError("aiokafka", "aiokafka") from error
-    return aiokafka
 
 
 class AiokafkaClient:
@@ -47,7 +40,7 @@ class AiokafkaClient:
     name = "aiokafka"
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
-        self._aiokafka = _library()
+        self._aiokafka = load("aiokafka", "aiokafka", "aiokafka")
         self.address = bootstrap_servers
         producer, consumer = split_settings(settings or {})
         base = {"bootstrap_servers": bootstrap_servers}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._port import (
     ClientError,
@@ -23,7 +24,6 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
-from flowtrail.errors import MissingExtraError
 from flowtrail.wire import Record, record_of
 
 _CONNECT_SECONDS = 5.0
@@ -32,14 +32,6 @@ _FATAL_SECONDS = 1.0
 
 # The library's own messages go to logging instead of stderr.
 _log = logging.getLogger("flowtrail.confluent")
-
-
-def _library() -> Any:
-    try:
-        import confluent_kafka
-    except ImportError as error:
-        raise MissingExtraError("confluent-kafka", "confluent") from error
-    return confluent_kafka
 
 
 class ConfluentClient:
@@ -57,7 +49,7 @@ class ConfluentClient:
     name = "confluent"
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
-        self._confluent = _library()
+        self._confluent = load("confluent_kafka", "confluent-kafka", "confluent")
         self.address = bootstrap_servers
         producer, consumer = split_settings(settings or {})
         base = {"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 2000, "logger": _log}

@@ -182,7 +182,7 @@ class Relay:
         headers = [
             (name, None if text is None else text.encode("latin-1")) for name, text in event["headers"]
         ]
-        sending = self._publisher.telemetry.sending(
+        outgoing = self._publisher.telemetry.sending(
             row.topic,
             type=event["type"],
             subject=event["subject"],
@@ -197,7 +197,7 @@ class Relay:
             headers=[header for header in headers if header[0] not in _FLOW_HEADERS],
             context=extract(headers, baggage_keys=self._publisher.telemetry.baggage_keys),
         )
-        return self._publisher.relay(sending, row.key, row.value)
+        return self._publisher.relay(outgoing, row.key, row.value)
 
     def _note_failure(self, row: _Row, publication: Publication) -> None:
         tries = self._refused.get(row.stream, (0, 0.0))[0] + 1

@@ -63,7 +63,7 @@ def dead_letter_headers(
         TIMESTAMP: None if record.timestamp_ms is None else str(record.timestamp_ms),
         GROUP: group,
         ATTEMPTS: str(attempts),
-        ERROR_TYPE: _type_name(error),
+        ERROR_TYPE: type_name(error),
         ERROR_MESSAGE: str(error)[:MAX_MESSAGE_CHARACTERS],
         ERROR_STACKTRACE: _stacktrace(error) if stacktrace else None,
         FAILED_AT: failed_at,
@@ -80,7 +80,8 @@ def without_dead_letter(headers: Iterable[Header]) -> list[Header]:
     return [header for header in headers if header[0] not in _OURS]
 
 
-def _type_name(error: BaseException) -> str:
+def type_name(error: BaseException) -> str:
+    """The qualified name of an exception's class; builtins without their module."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
