@@ -24,13 +24,11 @@ from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.handlers import Handler, Plan, model_of, names
-from flowtrail._runtime.invoke import Invoker
-from flowtrail._runtime.lifecycle import Lifecycle
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publisher import Publication, Publisher
-from flowtrail._runtime.runner import StopSignals
-from flowtrail._runtime.running import Running
+from flowtrail._runtime.running import Lifecycle, Running, StopSignals
 from flowtrail._runtime.services import Services
+from flowtrail._sql import Connection
 from flowtrail._telemetry import Decode, Telemetry
 from flowtrail.clients import Client, choose_client
 from flowtrail.contracts import Contracts
@@ -38,7 +36,6 @@ from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError, PublishError
 from flowtrail.outbox import Outbox
 from flowtrail.outbox._outbox import check_connect
-from flowtrail.outbox._sql import Connection
 from flowtrail.wire import CORRELATION_ALIASES, Header, RecordLike
 
 P = ParamSpec("P")
@@ -129,9 +126,7 @@ class Trail:
                         self._chosen_client, self._bootstrap_servers, self._client_settings
                     )
                     publisher = Publisher(self.telemetry, client, self.codec, self.contracts)
-                    self._services_made = Services(
-                        self.telemetry, publisher, self.codec, Invoker(), self.timing
-                    )
+                    self._services_made = Services(self.telemetry, publisher, self.timing)
         return self._services_made
 
     def _swap(self, telemetry: Telemetry, services: Services | None) -> tuple[Telemetry, Services | None]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+from flowtrail._settings import SETTINGS
 from flowtrail._telemetry import METRICS, attributes
-from flowtrail._telemetry.settings import SETTINGS
 from flowtrail.wire import CORRELATION_ALIASES, WIRE_HEADERS, dead_letters, retry_topics
 
 

@@ -91,7 +91,7 @@ class Attempts:
         return True
 
     def _decoder(self, handler: Handler, topic: str) -> Callable[[Envelope, Any], Any]:
-        codec, model = self._services.codec, handler.model
+        codec, model = self._services.publisher.codec, handler.model
         guard = self._services.publisher.guard
 
         def decode(envelope: Envelope, value: Any) -> Any:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 
+from flowtrail._clock import remaining
 from flowtrail._runtime.attempts import Attempts
 from flowtrail._runtime.handlers import Plan
 from flowtrail._runtime.partition import Failures, PartitionWork
@@ -142,11 +143,6 @@ class GroupMember:
         waiting = [work.due_ns for work in self._works.values() if work.due_ns > now and work.queue]
         return min(waiting, default=None)
 
-    @property
-    def busy(self) -> bool:
-        """Whether records are queued or in flight."""
-        return any(work.queue or work.in_flight for work in self._works.values())
-
     def _poll_seconds(self) -> float:
         now = self._now_ns()
         longest = self._timing.poll_interval_seconds
@@ -233,7 +229,7 @@ class GroupMember:
         for partition in partitions:
             work = self._works.get(partition)
             for entry in work.in_flight if work is not None else ():
-                if entry.scope is not None and not entry.scope.wait(max(0.0, deadline - time.monotonic())):
+                if entry.scope is not None and not entry.scope.wait(remaining(deadline)):
                     return
 
     def _commit(self, *, force: bool) -> None:

@@ -10,7 +10,7 @@ from flowtrail._runtime.handlers import Plan
 from flowtrail._runtime.partition import Failures
 from flowtrail._runtime.publisher import unreachable
 from flowtrail._runtime.services import Services
-from flowtrail.clients import Client, ClientError, Partition
+from flowtrail.clients import ClientError, Partition
 
 _log = logging.getLogger("flowtrail")
 
@@ -23,17 +23,14 @@ class GroupWorker:
 
     Args:
         plan: The group's handlers.
-        client: Opens consumers.
         services: What is shared.
         number: Which of the process's members of this group, from 0.
         stop: Set when the trail stops.
     """
 
-    def __init__(
-        self, plan: Plan, client: Client, services: Services, number: int, stop: threading.Event
-    ) -> None:
+    def __init__(self, plan: Plan, services: Services, number: int, stop: threading.Event) -> None:
         self._plan = plan
-        self._client = client
+        self._client = services.publisher.client
         self._services = services
         self._stop = stop
         self._memory: dict[Partition, dict[int, Failures]] = {}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
 
 from flowtrail._context import Flow
 from flowtrail._ids import Ids
 from flowtrail.wire import Envelope, Header, names
-from flowtrail.wire.write import clean_text
+from flowtrail.wire.write import clean_text, time_text
 
 TRACE_NAMES = frozenset({names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE})
 OUR_NAMES = frozenset(names.MAX_BYTES)
@@ -44,7 +44,7 @@ class EventHeaders:
             (names.ID, event_id),
             (names.TYPE, _text(names.TYPE, self.type)),
             (names.SOURCE, _text(names.SOURCE, self.source)),
-            (names.TIME, _time_text(self.time, now_ns)),
+            (names.TIME, time_text(self.time, now_ns)),
         ]
         if self.subject is not None:
             ours.append((names.SUBJECT, _text(names.SUBJECT, self.subject)))
@@ -139,14 +139,3 @@ def _flow_text(value: str) -> bytes:
 
 def _text(name: str, value: str) -> bytes:
     return clean_text(value, names.MAX_BYTES[name])
-
-
-def _time_text(time: datetime | str | None, now_ns: int) -> bytes:
-    if isinstance(time, str):
-        return _text(names.TIME, time)
-    if time is None:
-        seconds, rest = divmod(now_ns, 1_000_000_000)
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z".encode()
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()

@@ -85,23 +85,18 @@ class Telemetry(Reporter):
         )
 
     def like(
-        self,
-        *,
-        tracer_provider: TracerProvider | None = None,
-        registry: CollectorRegistry | None = None,
-        clock: Clock | None = None,
-        ids: Ids | None = None,
+        self, *, tracer_provider: TracerProvider, registry: CollectorRegistry, clock: Clock, ids: Ids
     ) -> Telemetry:
         """Another telemetry with the same settings, but for what is given; for tests."""
         return Telemetry(
             self.service,
-            tracer_provider=tracer_provider or self._provider,
+            tracer_provider=tracer_provider,
             registry=registry,
             links_only=self.links_only,
             baggage_keys=self.baggage_keys,
             correlation_aliases=self.correlation_aliases,
-            clock=clock or self.clock,
-            ids=ids or self.ids,
+            clock=clock,
+            ids=ids,
         )
 
     # -- publishing

@@ -16,14 +16,13 @@ from flowtrail._clock import FakeClock
 from flowtrail._event import Event, build_event
 from flowtrail._ids import SeededIds
 from flowtrail._runtime.group import GroupMember
-from flowtrail._runtime.invoke import Invoker
 from flowtrail._runtime.publisher import Publisher
 from flowtrail._runtime.services import Services
 from flowtrail._telemetry import Telemetry
 from flowtrail._testing.capture import Capture
 from flowtrail._testing.memory import MemoryBroker, MemoryClient
 from flowtrail.errors import DecodeError, FlowtrailError
-from flowtrail.wire import Header, Record
+from flowtrail.wire import Header, Record, dead_letters
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,12 +63,7 @@ class Harness:
         _retry.seed(self._seed)
         self._capture.start()
         trail = self._trail
-        usual = trail.telemetry
-        telemetry = Telemetry(
-            usual.service,
-            links_only=usual.links_only,
-            baggage_keys=usual.baggage_keys,
-            correlation_aliases=usual.correlation_aliases,
+        telemetry = trail.telemetry.like(
             tracer_provider=self._capture.tracer_provider,
             registry=self._capture.registry,
             clock=self.clock,
@@ -77,7 +71,7 @@ class Harness:
         )
         client = MemoryClient(self.broker, blocking=False)
         publisher = Publisher(telemetry, client, trail.codec, trail.contracts)
-        services = Services(telemetry, publisher, trail.codec, Invoker(), trail.timing)
+        services = Services(telemetry, publisher, trail.timing)
         self._services = services
         self._restore = trail._swap(telemetry, services)
         for plan in trail._plans.values():
@@ -181,7 +175,7 @@ class Harness:
         return [
             self._event(record)
             for record in self.broker.records(topic)
-            if any(name == "dlq.topic" for name, _ in record.headers)
+            if any(name == dead_letters.TOPIC for name, _ in record.headers)
         ]
 
     def committed(self, group: str, topic: str) -> int | None:
@@ -204,7 +198,7 @@ class Harness:
 
     def _event(self, record: Record) -> Event[Any]:
         telemetry: Telemetry = self._services.telemetry
-        codec = self._services.codec
+        codec = self._services.publisher.codec
         envelope = telemetry.read(record)
         try:
             return build_event(

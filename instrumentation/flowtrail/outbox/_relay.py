@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from flowtrail._context import extract
 from flowtrail._retry import Retry
 from flowtrail._runtime.publisher import Publication, Publisher
+from flowtrail._sql import Connection, dialect_of, fetch
 from flowtrail.outbox._lease import Lease
-from flowtrail.outbox._sql import Connection, as_bytes, dialect_of
 from flowtrail.wire import names
 
 _log = logging.getLogger("flowtrail")
@@ -141,20 +141,17 @@ class Relay:
         return published
 
     def _rows_after(self, connection: Connection, position: int) -> list[_Row]:
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(
-                dialect_of(connection).sql(
-                    "SELECT position, event_id, topic, record_key, record_value, event"  # noqa: S608
-                    f" FROM {self._table} WHERE position > ? ORDER BY position LIMIT {_BATCH}"
-                ),
-                (position,),
-            )
-            found = [
-                _Row(at, event_id, topic, as_bytes(key), as_bytes(value), json.loads(event))
-                for at, event_id, topic, key, value, event in cursor.fetchall()
-            ]
+        rows = fetch(
+            connection,
+            "SELECT position, event_id, topic, record_key, record_value, event"  # noqa: S608
+            f" FROM {self._table} WHERE position > ? ORDER BY position LIMIT {_BATCH}",
+            (position,),
+        )
         connection.commit()  # a read transaction held open would stop PostgreSQL's vacuum
-        return found
+        return [
+            _Row(at, event_id, topic, _as_bytes(key), _as_bytes(value), json.loads(event))
+            for at, event_id, topic, key, value, event in rows
+        ]
 
     def _publish(self, connection: Connection, rows: list[_Row]) -> int:
         now = time.monotonic()
@@ -219,3 +216,8 @@ class Relay:
 _FLOW_HEADERS = frozenset({
     names.CORRELATION_ID, names.CAUSATION_ID, names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE,
 })  # fmt: skip
+
+
+def _as_bytes(value: Any) -> bytes | None:
+    """What a driver hands back for a column of bytes."""
+    return None if value is None else bytes(value)
