@@ -119,15 +119,9 @@ def record_id(record: RecordLike) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-def timestamp_ms_of(record: Any) -> int | None:
-    """A record's timestamp in milliseconds since the epoch."""
-    stamp = getattr(record, "timestamp", None)
-    return stamp if type(stamp) is int and stamp >= 0 else None
-
-
 def _timestamp(record: RecordLike) -> datetime | None:
-    stamp = timestamp_ms_of(record)
-    if stamp is None:
+    stamp = getattr(record, "timestamp", None)
+    if type(stamp) is not int or stamp < 0:
         return None
     try:
         return datetime.fromtimestamp(stamp / 1000, UTC)

@@ -35,7 +35,6 @@ from flowtrail.contracts import Contracts
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError, PublishError
 from flowtrail.outbox import Outbox
-from flowtrail.outbox._outbox import check_connect
 from flowtrail.wire import CORRELATION_ALIASES, Header, RecordLike
 
 P = ParamSpec("P")
@@ -317,7 +316,6 @@ class Trail:
         Raises:
             ConfigurationError: `connect` can't be called, or the table's name isn't an identifier.
         """
-        check_connect(connect)
         outbox = Outbox(
             lambda: self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds,
             contracts=self.contracts,

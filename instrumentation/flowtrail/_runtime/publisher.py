@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -183,10 +184,8 @@ class Publisher:
             return producer
         with self._lock:
             if self._producer is None:
-                try:
+                with reaching(self.client):
                     self._producer = self.client.open_producer()
-                except ClientError as error:
-                    raise ClientError(unreachable(self.client, error)) from error
             return self._producer
 
     def flush(self, timeout_seconds: float) -> bool:
@@ -202,13 +201,21 @@ class Publisher:
             producer.close(timeout_seconds)
 
 
-def unreachable(client: Client, error: BaseException) -> str:
-    """One line about a broker that can't be reached, with what to do."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return (
-        f"no Kafka broker reachable at {client.address} ({reason}): "
-        "start one, or set bootstrap_servers or KAFKA_BOOTSTRAP_SERVERS to where it is"
-    )
+@contextmanager
+def reaching(client: Client) -> Iterator[None]:
+    """A block that connects; its failure says in one line where to, and what to do.
+
+    Raises:
+        ClientError: No broker could be reached.
+    """
+    try:
+        yield
+    except ClientError as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ClientError(
+            f"no Kafka broker reachable at {client.address} ({reason}): "
+            "start one, or set bootstrap_servers or KAFKA_BOOTSTRAP_SERVERS to where it is"
+        ) from error
 
 
 def encode_key(key: str | bytes | None) -> bytes | None:

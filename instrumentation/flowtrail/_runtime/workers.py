@@ -8,7 +8,7 @@ import threading
 from flowtrail._runtime.group import GroupMember
 from flowtrail._runtime.handlers import Plan
 from flowtrail._runtime.partition import Failures
-from flowtrail._runtime.publisher import unreachable
+from flowtrail._runtime.publisher import reaching
 from flowtrail._runtime.services import Services
 from flowtrail.clients import ClientError, Partition
 
@@ -30,7 +30,6 @@ class GroupWorker:
 
     def __init__(self, plan: Plan, services: Services, number: int, stop: threading.Event) -> None:
         self._plan = plan
-        self._client = services.publisher.client
         self._services = services
         self._stop = stop
         self._memory: dict[Partition, dict[int, Failures]] = {}
@@ -83,12 +82,9 @@ class GroupWorker:
 
     def _connect_and_work(self) -> None:
         member = GroupMember(self._plan, self._services, self._stop, self._memory, self.joined)
-        try:
-            consumer = self._client.open_consumer(
-                self._plan.topics, self._plan.group, member, start=self._plan.start
-            )
-        except ClientError as error:
-            raise ClientError(unreachable(self._client, error)) from error
+        client, plan = self._services.publisher.client, self._plan
+        with reaching(client):
+            consumer = client.open_consumer(plan.topics, plan.group, member, start=plan.start)
         try:
             member.run(consumer, self._connected)
         finally:

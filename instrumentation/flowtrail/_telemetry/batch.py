@@ -44,7 +44,6 @@ class ProcessingBatch:
 
     Attributes:
         items: One per record, in their order.
-        failed: How many of them failed so far.
     """
 
     def __init__(self, reporter: Reporter, items: list[BatchItem], group: str | None) -> None:
@@ -59,9 +58,6 @@ class ProcessingBatch:
     def failed(self) -> int:
         """Messages that failed so far."""
         return sum(1 for item in self.items if item.outcome == "error")
-
-    def __len__(self) -> int:
-        return len(self.items)
 
     def __iter__(self) -> Iterator[BatchItem]:
         return iter(self.items)

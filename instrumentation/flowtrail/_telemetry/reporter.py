@@ -35,13 +35,12 @@ class Reporter(Counters):
     def __init__(
         self,
         service: str,
-        *,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
         registry: CollectorRegistry | None,
+        clock: Clock,
         links_only: bool,
         baggage_keys: Iterable[str],
-        clock: Clock,
     ) -> None:
         self.clock = clock
         self.time_ns = clock.time_ns

@@ -75,13 +75,7 @@ class Telemetry(Reporter):
         self.ids = ids
         self.correlation_aliases = tuple(correlation_aliases)
         super().__init__(
-            self.service,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            registry=registry,
-            links_only=links_only,
-            baggage_keys=baggage_keys,
-            clock=clock,
+            self.service, tracer_provider, meter_provider, registry, clock, links_only, baggage_keys
         )
 
     def like(

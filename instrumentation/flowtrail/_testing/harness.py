@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -142,10 +141,8 @@ class Harness:
             FlowtrailError: The handlers cause one another's events without end.
         """
         for _ in range(MAX_ROUNDS):
-            worked = [member.step() for member in self._members] + [
-                self._relay(relay) for relay in self._relays
-            ]
-            if any(worked):
+            worked = [member.step() for member in self._members]
+            if any([*worked, *(relay.relay_now() for relay in self._relays)]):
                 continue
             due = [at for member in self._members if (at := member.next_due_ns) is not None]
             if not due:
@@ -156,12 +153,6 @@ class Harness:
         raise FlowtrailError(
             f"not done after {MAX_ROUNDS} rounds: do the handlers cause one another's events?"
         )
-
-    def _relay(self, relay: Any) -> bool:
-        with closing(relay.connect()) as connection:
-            published = relay.relay_once(connection)
-            relay.release(connection)
-            return bool(published)
 
     # -- what came of it
 

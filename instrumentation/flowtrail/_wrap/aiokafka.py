@@ -66,13 +66,7 @@ async def send(
         tracer: Traces the message.
         call: The real `send`.
         client: The producer.
-        topic: See aiokafka; likewise the rest.
-        value: Payload.
-        key: Key.
-        partition: Partition.
-        timestamp_ms: Milliseconds.
-        headers: Pairs.
-        named: Whatever newer versions take.
+        topic: See aiokafka; likewise the rest. `named` is whatever newer versions take.
     """
     try:
         outgoing = tracer.start(topic, value, key, headers)

@@ -50,15 +50,8 @@ def produce(
         tracer: Traces the message.
         call: The real `produce`.
         theirs: The delivery callback of the producer's configuration, which one per message replaces.
-        topic: See confluent-kafka; likewise the rest.
-        value: Payload.
-        key: Key.
-        partition: Partition; left to the partitioner if None.
+        topic: See confluent-kafka; likewise the rest. `named` is whatever newer versions take.
         callback: Old name of `on_delivery`.
-        on_delivery: Called with (error, message).
-        timestamp: Milliseconds.
-        headers: A list of pairs or a mapping.
-        named: Whatever newer versions take.
     """
     if partition is not None:
         named["partition"] = partition

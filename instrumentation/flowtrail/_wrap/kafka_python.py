@@ -54,13 +54,7 @@ def send(
         tracer: Traces the message.
         call: The real `send`.
         headers_possible: See `takes_headers`.
-        topic: See kafka-python; likewise the rest.
-        value: Payload.
-        key: Key.
-        headers: Pairs.
-        partition: Partition.
-        timestamp_ms: Milliseconds.
-        named: Whatever newer versions take.
+        topic: See kafka-python; likewise the rest. `named` is whatever newer versions take.
     """
     try:
         outgoing = tracer.start(topic, value, key, headers)

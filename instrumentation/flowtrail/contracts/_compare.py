@@ -169,9 +169,7 @@ class _Comparison:
         if not (isinstance(schema, Mapping) and schema.get("deprecated") is True):
             yield Change(field, "removed-without-deprecation", "mark it deprecated: true first")
             return
-        after = schema.get(REMOVE_AFTER)
-        if isinstance(after, str) and self.today is not None and not _passed(after, self.today):
-            yield Change(field, "deprecation-period-not-over", f"{REMOVE_AFTER} is {_short(after)}")
+        yield from too_early(schema, field, self.today)
         if any(isinstance(old.get(keyword), Mapping) for keyword in (*_OPEN, "patternProperties")):
             yield Change(
                 field, "removed-in-open-object", "its old values would meet the rule for other fields"
@@ -244,6 +242,13 @@ def _expanded(root: Schema, value: Any, inside: tuple[str, ...] = ()) -> Any:
 
 def _dialect(value: Any) -> Any:
     return "https://json-schema.org/draft/2020-12/schema" if value is None else str(value).rstrip("#")
+
+
+def too_early(schema: Schema, field: str, today: date | None) -> Iterator[Change]:
+    """That something deprecated is removed before its period is over, if it is."""
+    after = schema.get(REMOVE_AFTER)
+    if isinstance(after, str) and today is not None and not _passed(after, today):
+        yield Change(field, "deprecation-period-not-over", f"{REMOVE_AFTER} is {_short(after)}")
 
 
 def _passed(day: str, today: date) -> bool:

@@ -35,6 +35,9 @@ class Outbox:
         table: Where events wait; `<table>_lease` is the relay's lease.
         poll_seconds: How often the relay looks for events that another process added.
         contracts: What data has to keep to, checked when it is added.
+
+    Raises:
+        ConfigurationError: `connect` can't be called or is a connection, or the table's name is no identifier.
     """
 
     def __init__(
@@ -47,6 +50,11 @@ class Outbox:
         poll_seconds: float = 0.1,
         contracts: Contracts | None = None,
     ) -> None:
+        if not callable(connect) or hasattr(connect, "cursor"):  # a sqlite3 connection can be called, too
+            raise ConfigurationError(
+                "outbox(connect) takes a function that opens a connection: the relay needs one of its own, e.g. "
+                "lambda: sqlite3.connect('service.db')"
+            )
         self._telemetry = telemetry
         self._codec = codec
         self._contracts = contracts
@@ -129,16 +137,3 @@ class Outbox:
     def relay(self, publisher: Publisher, stop: threading.Event) -> Relay:
         """The relay of this outbox; a running trail has one."""
         return Relay(self._connect, self._table, publisher, stop, self._added, self._poll_seconds)
-
-
-def check_connect(connect: Any) -> None:
-    """Refuse a connection where something that opens one is needed.
-
-    Raises:
-        ConfigurationError: It can't be called, or is a connection.
-    """
-    if not callable(connect) or hasattr(connect, "cursor"):  # a sqlite3 connection can be called, too
-        raise ConfigurationError(
-            "outbox(connect) takes a function that opens a connection: the relay needs one of its own, e.g. "
-            "lambda: sqlite3.connect('service.db')"
-        )

@@ -114,15 +114,18 @@ class Relay:
             else:
                 self._added.wait(self._poll_seconds)
         with suppress(Exception):
-            self._lease.release(connection)
-
-    def connect(self) -> Connection:
-        """A connection of the relay's own."""
-        return self._connect()
+            self.release(connection)
 
     def release(self, connection: Connection) -> None:
         """Let another process relay at once."""
         self._lease.release(connection)
+
+    def relay_now(self) -> int:
+        """`relay_once` on a connection of its own, for tests without a thread."""
+        with closing(self._connect()) as connection:
+            published = self.relay_once(connection)
+            self.release(connection)
+            return published
 
     def relay_once(self, connection: Connection) -> int:
         """Publish everything that waits, once.
