@@ -8,10 +8,10 @@ from collections.abc import Collection, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from flowtrail._extras import load
+from flowtrail._loop_thread import LoopThread
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._aiokafka_consumer import AiokafkaConsumer
 from flowtrail.clients._aiokafka_producer import AiokafkaProducer
-from flowtrail.clients._loop_thread import LoopThread
 from flowtrail.clients._port import (
     ClientError,
     ConsumerClient,
@@ -48,7 +48,7 @@ class AiokafkaClient:
         base = {"bootstrap_servers": bootstrap_servers}
         self._producer = {**base, "enable_idempotence": True, **producer}
         self._consumer = {**base, "metadata_max_age_ms": 30_000, **consumer}
-        self._thread = LoopThread()
+        self._thread = LoopThread("flowtrail-aiokafka")
 
     def open_producer(self) -> ProducerClient:
         """Connect a producer; see `Client.open_producer`."""

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from flowtrail._clock import remaining
-from flowtrail.clients._loop_thread import CALL_SECONDS, LoopThread
+from flowtrail._loop_thread import CALL_SECONDS, LoopThread
 from flowtrail.clients._port import ClientError, CommitRefusedError, Partition, RebalanceListener
 from flowtrail.wire import Record, records_of
 

@@ -130,7 +130,7 @@ class _Comparison:
         for name in sorted({*before, *after, *needed_before, *needed_after}):
             field = f"{path}.{name}" if path else name
             if name in after and name not in before:
-                yield from self._added(old, name, field, after[name], name in needed_after, watchers)
+                yield from self._added(old, field, after[name], name in needed_after, watchers)
             elif name in before and name not in after:
                 yield from self._removed(old, before[name], field, name in needed_before)
             else:
@@ -142,7 +142,7 @@ class _Comparison:
                     yield Change(field, "became-optional", "readers of the old contract need it")
 
     def _added(
-        self, old: Schema, name: str, field: str, schema: Any, required: bool, watchers: tuple[str, ...]
+        self, old: Schema, field: str, schema: Any, required: bool, watchers: tuple[str, ...]
     ) -> Iterator[Change]:
         if required:
             yield Change(field, "new-field-must-be-optional", "old data doesn't have it")

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
-from flowtrail.contracts._source import Schema
+from flowtrail.contracts._source import RegistryUnavailableError, Schema, SchemaError
 from flowtrail.contracts._validator import check_schema
 from flowtrail.errors import ContractError, MissingExtraError
 

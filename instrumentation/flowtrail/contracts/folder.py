@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts._source import Schema
+from flowtrail.contracts._source import Schema, SchemaError
 from flowtrail.contracts._validator import check_schema
 
 

@@ -6,7 +6,7 @@ that imports the names before `instrument()` keeps the originals; `opentelemetry
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -14,6 +14,9 @@ from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import confluent as traced
 from flowtrail._wrap.scope import Receiver
 from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches, close
+
+_Around = Mapping[str, Callable[[Any], Any]]
+"""By method, what makes its replacement of it."""
 
 
 class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
@@ -24,34 +27,24 @@ class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
     def _patch(self, patches: Patches) -> None:
         import confluent_kafka
 
-        patches.replace(confluent_kafka, "Producer", lambda base: self._subclass(base, ("produce",)))
-        patches.replace(
-            confluent_kafka,
-            "Consumer",
-            lambda base: self._subclass(base, ("poll", "consume", "commit", "close")),
-        )
-        # These are Python classes on top of the originals.
-        producer = getattr(confluent_kafka, "SerializingProducer", None)
-        if producer is not None:
-            patches.replace(producer, "__init__", self._init)
-            patches.replace(producer, "produce", self._produce)
-        consumer = getattr(confluent_kafka, "DeserializingConsumer", None)
-        if consumer is not None:
-            patches.replace(consumer, "__init__", self._init)
-            patches.replace(consumer, "poll", self.received(traced.poll))
-            patches.replace(consumer, "consume", self.received(traced.consume))
-            patches.replace(consumer, "close", self.received(close))
-
-    def _subclass(self, base: type[Any], methods: tuple[str, ...]) -> type[Any]:
-        around = {
-            "produce": self._produce,
+        producing: _Around = {"__init__": self._init, "produce": self._produce}
+        receiving: _Around = {
+            "__init__": self._init,
             "poll": self.received(traced.poll),
             "consume": self.received(traced.consume),
-            "commit": self.received(traced.commit),
             "close": self.received(close),
         }
-        body: dict[str, Any] = {name: around[name](getattr(base, name)) for name in methods}
-        body["__init__"] = self._init(base.__init__)
+        committing: _Around = {**receiving, "commit": self.received(traced.commit)}
+        patches.replace(confluent_kafka, "Producer", lambda base: self._subclass(base, producing))
+        patches.replace(confluent_kafka, "Consumer", lambda base: self._subclass(base, committing))
+        # These are Python classes on top of the originals.
+        for name, around in (("SerializingProducer", producing), ("DeserializingConsumer", receiving)):
+            kind = getattr(confluent_kafka, name, None)
+            for method, make in around.items() if kind is not None else ():
+                patches.replace(kind, method, make)
+
+    def _subclass(self, base: type[Any], around: _Around) -> type[Any]:
+        body: dict[str, Any] = {name: make(getattr(base, name)) for name, make in around.items()}
         body["__module__"] = base.__module__
         body["__doc__"] = base.__doc__
 

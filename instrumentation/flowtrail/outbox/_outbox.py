@@ -35,9 +35,6 @@ class Outbox:
         table: Where events wait; `<table>_lease` is the relay's lease.
         poll_seconds: How often the relay looks for events that another process added.
         contracts: What data has to keep to, checked when it is added.
-
-    Raises:
-        ConfigurationError: `connect` can't be called or is a connection, or the table's name is no identifier.
     """
 
     def __init__(
