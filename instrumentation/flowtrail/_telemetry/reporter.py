@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
@@ -22,6 +23,9 @@ from flowtrail._version import __version__
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 _MAX_ROUTES = 2000
+
+K = TypeVar("K", bound=tuple[Any, ...])
+R = TypeVar("R", SendRoute, ProcessRoute)
 
 
 class Reporter:
@@ -77,25 +81,21 @@ class Reporter:
 
     def send_route(self, topic: str, client_id: str | None) -> SendRoute:
         """What is the same for all messages to a topic."""
-        route = self._send_routes.get((topic, client_id))
-        if route is not None:
-            return route
-        self._look_for_provider()
-        if len(self._send_routes) >= _MAX_ROUTES:
-            self._send_routes.clear()
-        route = self._send_routes[topic, client_id] = SendRoute(self.metrics, topic, client_id)
-        return route
+        key = topic, client_id
+        route = self._send_routes.get(key)
+        return route if route is not None else self._keep(self._send_routes, key, SendRoute)
 
     def process_route(self, topic: str, group: str | None, client_id: str | None = None) -> ProcessRoute:
         """What is the same for all messages of a topic in a group."""
-        route = self._process_routes.get((topic, group, client_id))
-        if route is not None:
-            return route
+        key = topic, group, client_id
+        route = self._process_routes.get(key)
+        return route if route is not None else self._keep(self._process_routes, key, ProcessRoute)
+
+    def _keep(self, routes: dict[K, R], key: K, make: Callable[..., R]) -> R:
         self._look_for_provider()
-        if len(self._process_routes) >= _MAX_ROUTES:
-            self._process_routes.clear()
-        route = ProcessRoute(self.metrics, topic, group, client_id)
-        self._process_routes[topic, group, client_id] = route
+        if len(routes) >= _MAX_ROUTES:
+            routes.clear()
+        route = routes[key] = make(self.metrics, *key)
         return route
 
     # -- counting
@@ -124,9 +124,9 @@ class Reporter:
         """An event uses a deprecated field, or (field empty) a deprecated version."""
         self.metrics[definitions.DEPRECATIONS].series(type, version, field, side).add()
 
-    def count_dropped_header(self, reason: str, amount: int = 1) -> None:
-        """Headers had to be ignored."""
-        self.metrics[definitions.DROPPED_HEADERS].series(reason).add(amount)
+    def count_dropped_header(self, reason: str) -> None:
+        """A header had to be ignored."""
+        self.metrics[definitions.DROPPED_HEADERS].series(reason).add()
 
     def _count_dropped_spans(self, reason: str, amount: int) -> None:
         self.metrics[definitions.DROPPED_SPANS].series(reason).add(amount)

@@ -12,22 +12,18 @@ from flowtrail._wrap.scope import Receiver, ReceivingProxy
 from flowtrail.wire import record_of
 
 
-class _Delivery:
+def _reporting(outgoing: OutgoingMessage, theirs: Callable[..., Any] | None) -> Callable[[Any, Any], None]:
     """The delivery callback: reports the outcome, then calls the program's own."""
 
-    __slots__ = ("_outgoing", "_theirs")
-
-    def __init__(self, outgoing: OutgoingMessage, theirs: Callable[..., Any] | None) -> None:
-        self._outgoing = outgoing
-        self._theirs = theirs
-
-    def __call__(self, error: Any, message: Any) -> None:
+    def delivered(error: Any, message: Any) -> None:
         if error is not None:
-            self._outgoing.fail(error_type_of(error))
+            outgoing.fail(error_type_of(error))
         else:
-            self._outgoing.done(message.partition(), message.offset())
-        if self._theirs is not None:
-            self._theirs(error, message)
+            outgoing.done(message.partition(), message.offset())
+        if theirs is not None:
+            theirs(error, message)
+
+    return delivered
 
 
 def produce(
@@ -62,7 +58,7 @@ def produce(
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
         tracer.telemetry.internal_error("send", failure)
         return call(topic, value, key, on_delivery=on_delivery or callback, headers=headers, **named)
-    delivery = _Delivery(outgoing, on_delivery or callback or theirs)
+    delivery = _reporting(outgoing, on_delivery or callback or theirs)
     try:
         return call(topic, value, key, on_delivery=delivery, headers=outgoing.headers, **named)
     except BaseException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -63,6 +64,21 @@ def check_schema(name: str, schema: Any) -> None:
         raise SchemaError(f"{name}: no JSON Schema at {where}: {error.message[:200]}") from None
     except SchemaError as error:
         raise SchemaError(f"{name}: {error}") from None
+
+
+def parsed(name: str, text: str) -> Schema:
+    """The contract in a text.
+
+    Raises:
+        MissingExtraError: jsonschema isn't installed.
+        SchemaError: It is no JSON Schema, or refers to another document.
+    """
+    try:
+        schema = json.loads(text)
+    except ValueError as error:
+        raise SchemaError(f"{name}: {error}") from None
+    check_schema(name, schema)
+    return dict(schema)
 
 
 def checker(schema: Schema) -> Check:

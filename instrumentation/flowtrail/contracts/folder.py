@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from flowtrail.contracts._source import Schema, SchemaError
-from flowtrail.contracts._validator import check_schema
+from flowtrail.contracts._validator import parsed
 
 
 class FolderSource:
@@ -65,8 +64,7 @@ def read_file(file: Path) -> Schema:
         SchemaError: It can't be read, or is no JSON Schema.
     """
     try:
-        schema = json.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise SchemaError(f"{file}: {error}") from None
-    check_schema(str(file), schema)
-    return dict(schema)
+    return parsed(str(file), text)

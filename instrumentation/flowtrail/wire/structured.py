@@ -13,15 +13,7 @@ from flowtrail.wire.envelope import Envelope
 from flowtrail.wire.read import read_headers
 
 _HEADER_OF = {
-    "id": names.ID,
-    "type": names.TYPE,
-    "source": names.SOURCE,
-    "time": names.TIME,
-    "subject": names.SUBJECT,
-    "sequence": names.SEQUENCE,
-    "correlationid": names.CORRELATION_ID,
-    "causationid": names.CAUSATION_ID,
-    "dataschema": names.DATASCHEMA,
+    **{name.removeprefix("ce_"): name for name in names.MAX_BYTES if name.startswith("ce_")},
     "datacontenttype": names.CONTENT_TYPE,
     "traceparent": names.TRACEPARENT,
     "tracestate": names.TRACESTATE,
