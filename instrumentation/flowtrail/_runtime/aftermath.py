@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flowtrail._retry import Retry
+from flowtrail._retry import BACKOFF
 from flowtrail._runtime.handlers import Handler
 from flowtrail._runtime.partition import Entry, PartitionWork
 from flowtrail._runtime.scope import Scope
@@ -14,9 +14,6 @@ from flowtrail.wire.dead_letters import dead_letter_headers, dead_letter_topic
 from flowtrail.wire.retry_topics import retry_headers, retry_topic
 
 _log = logging.getLogger("flowtrail")
-
-_RESEND = Retry(attempts=2**31, initial_seconds=0.5, max_seconds=30)
-"""How long to wait before publishing again what the broker didn't take."""
 
 
 class Aftermath:
@@ -112,7 +109,7 @@ class Aftermath:
                 failures.given_up = scope.error
                 return
         failures.resends += 1
-        self._wait(work, _RESEND.wait_seconds(failures.resends))
+        self._wait(work, BACKOFF.wait_seconds(failures.resends))
 
     def give_up(self, work: PartitionWork, entry: Entry, error: BaseException, attempts: int) -> None:
         """Send the record to the dead letters, or drop it with a line in the log."""

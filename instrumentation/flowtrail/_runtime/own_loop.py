@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry.context import Context
 
 from flowtrail._batch import Batch, BatchMember
 from flowtrail._codec import Codec
 from flowtrail._context import current_flow
 from flowtrail._event import Event
-from flowtrail._runtime.scope import SCOPE_KEY, Scope
+from flowtrail._runtime.scope import Scope, enter_scope
 from flowtrail._telemetry import Decode, Processing, Telemetry
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import PublishError
@@ -118,7 +117,7 @@ def decoder(
 @contextmanager
 def _waiting(timeout_seconds: float) -> Iterator[None]:
     scope = Scope()
-    token = otel_context.attach(Context({**otel_context.get_current(), SCOPE_KEY: scope}))
+    token = enter_scope(scope)
     try:
         yield
     finally:

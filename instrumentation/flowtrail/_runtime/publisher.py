@@ -143,7 +143,7 @@ class Publisher:
 
         def on_delivery(delivered: Delivered | None, error: Exception | None) -> None:
             if error is None and delivered is not None:
-                outgoing.done(delivered.partition, delivered.offset)
+                outgoing.acked(delivered)
                 publication.set_result(delivered)
                 if scope is not None:
                     scope.end()

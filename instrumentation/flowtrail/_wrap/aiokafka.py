@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver, TaskReceiver, topics_of
+from flowtrail._wrap.scope import Receiver, TaskReceiver, text_or_none, topics_of
 
 _FIRST_WITH_HEADERS = (0, 11)
 
@@ -16,14 +16,12 @@ _FIRST_WITH_HEADERS = (0, 11)
 def client_id_of(client: Any) -> str | None:
     """The client's id as configured."""
     inner = getattr(client, "client", None) or getattr(client, "_client", None)
-    value = getattr(inner, "_client_id", None)
-    return value if isinstance(value, str) else None
+    return text_or_none(getattr(inner, "_client_id", None))
 
 
 def group_of(client: Any) -> str | None:
     """The consumer's group as configured."""
-    value = getattr(client, "_group_id", None)
-    return value if isinstance(value, str) else None
+    return text_or_none(getattr(client, "_group_id", None))
 
 
 def takes_headers(client: Any) -> bool:

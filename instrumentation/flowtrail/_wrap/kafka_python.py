@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail._telemetry import MessageTracer, Telemetry
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver, ReceivingProxy, topics_of
+from flowtrail._wrap.scope import Receiver, ReceivingProxy, text_or_none, topics_of
 
 _FIRST_WITH_HEADERS = (0, 11)
 
@@ -20,14 +20,12 @@ def _setting(client: Any, name: str) -> Any:
 
 def client_id_of(client: Any) -> str | None:
     """The client's id as configured."""
-    value = _setting(client, "client_id")
-    return value if isinstance(value, str) else None
+    return text_or_none(_setting(client, "client_id"))
 
 
 def group_of(client: Any) -> str | None:
     """The consumer's group as configured."""
-    value = _setting(client, "group_id")
-    return value if isinstance(value, str) else None
+    return text_or_none(_setting(client, "group_id"))
 
 
 def takes_headers(client: Any) -> bool:

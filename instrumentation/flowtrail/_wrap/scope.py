@@ -205,3 +205,8 @@ def topics_of(arguments: tuple[Any, ...], named: dict[str, Any]) -> set[str]:
     """Topics that a call of kafka-python's or aiokafka's `commit` is about, as far as it names them."""
     offsets = arguments[0] if arguments else named.get("offsets")
     return {partition.topic for partition in offsets} if isinstance(offsets, dict) else set()
+
+
+def text_or_none(value: Any) -> str | None:
+    """A setting of a client if it is text."""
+    return value if isinstance(value, str) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 from flowtrail._telemetry import MessageTracer, Telemetry
@@ -16,17 +17,7 @@ try:
 except ImportError as _error:
     raise MissingExtraError("opentelemetry-instrumentation", "zero-code") from _error
 
-_TELEMETRY_SETTINGS = (
-    "service",
-    "tracer_provider",
-    "meter_provider",
-    "registry",
-    "links_only",
-    "baggage_keys",
-    "correlation_aliases",
-    "clock",
-    "ids",
-)
+_SETTINGS = tuple(signature(Telemetry).parameters)
 
 
 class Patches:
@@ -67,7 +58,7 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return self.requires
 
     def _instrument(self, **settings: Any) -> None:
-        known = {name: settings[name] for name in _TELEMETRY_SETTINGS if settings.get(name) is not None}
+        known = {name: settings[name] for name in _SETTINGS if settings.get(name) is not None}
         self.telemetry = Telemetry(**known)
         self._patches = Patches()
         self._patch(self._patches)

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import confluent as traced
-from flowtrail._wrap.scope import Receiver
+from flowtrail._wrap.scope import Receiver, text_or_none
 from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches, close
 
 _Around = Mapping[str, Callable[[Any], Any]]
@@ -85,5 +85,4 @@ class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
 
 
 def _client_id_of(client: Any) -> str | None:
-    value = getattr(client, "_flowtrail_settings", {}).get("client.id")
-    return value if isinstance(value, str) else None
+    return text_or_none(getattr(client, "_flowtrail_settings", {}).get("client.id"))

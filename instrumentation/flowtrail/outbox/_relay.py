@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 from flowtrail._context import extract
-from flowtrail._retry import Retry
+from flowtrail._retry import BACKOFF
 from flowtrail._runtime.publisher import Publication, Publisher
 from flowtrail._sql import Connection, dialect_of, fetch
 from flowtrail.outbox._lease import Lease
@@ -25,7 +25,6 @@ _ACK_SECONDS = 60.0
 # An event is added before its transaction commits: look again soon, a few times.
 _SOON_SECONDS = 0.01
 _SOON_TIMES = 5
-_BACKOFF = Retry(attempts=2**31, initial_seconds=0.5, max_seconds=30)
 
 
 class _Row(NamedTuple):
@@ -94,7 +93,7 @@ class Relay:
                     self._relay_until_stopped(connection)
             except Exception as error:  # noqa: BLE001 - the database may come back
                 failures += 1
-                wait_seconds = _BACKOFF.wait_seconds(failures)
+                wait_seconds = BACKOFF.wait_seconds(failures)
                 _log.error("outbox %s: %s: %s; trying again in %.1f s",
                            self._table, type(error).__name__, error, wait_seconds)  # fmt: skip
                 self._stop.wait(wait_seconds)
@@ -201,7 +200,7 @@ class Relay:
 
     def _note_failure(self, row: _Row, publication: Publication) -> None:
         tries = self._refused.get(row.stream, (0, 0.0))[0] + 1
-        wait_seconds = _BACKOFF.wait_seconds(tries)
+        wait_seconds = BACKOFF.wait_seconds(tries)
         self._refused[row.stream] = (tries, time.monotonic() + wait_seconds)
         reason = publication.exception() if publication.done() else "not acknowledged in time"
         _log.error("outbox %s: %s; it and those behind it are tried again in %.1f s",
