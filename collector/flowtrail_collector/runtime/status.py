@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from flowtrail._version import __version__
+from flowtrail import __version__
 from flowtrail_collector.errors import StoreError
 
 __all__ = ["SpanCounts", "status_of"]

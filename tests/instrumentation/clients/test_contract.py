@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from flowtrail._record import Record
 from flowtrail.clients import (
     Client,
     ClientError,
@@ -20,6 +19,7 @@ from flowtrail.clients import (
 )
 from flowtrail.errors import ConfigurationError, MissingExtraError
 from flowtrail.testing import MemoryBroker, MemoryClient
+from flowtrail.wire import Record
 
 ADAPTERS = ["kafka-python", "confluent", "aiokafka"]
 WAIT_SECONDS = 30.0

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,21 @@ def test_id_time_flow_and_trace_are_those_of_add(desk: Desk) -> None:
     assert headers["mine"] == b"\xff\x00"
     assert headers["ce_time"].startswith(time.strftime("%Y-%m-%dT%H:%M", time.gmtime(added / 1e9)).encode())  # type: ignore[union-attr]
     assert headers["traceparent"].split(b"-")[1] == b"%032x" % span.get_span_context().trace_id  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        datetime(2026, 5, 1, 10, 0),
+        datetime(2026, 5, 1, 12, 0, tzinfo=timezone(timedelta(hours=2))),
+        "2026-05-01T10:00:00.000000Z",
+    ],
+)
+def test_a_given_time_is_written_as_when_publishing(desk: Desk, time: datetime | str) -> None:
+    desk.add(time=time)
+    desk.connection.commit()
+    desk.relay().relay_once(desk.connection)
+    assert dict(desk.broker.records("orders")[0].headers)["ce_time"] == b"2026-05-01T10:00:00.000000Z"
 
 
 def test_a_refused_event_holds_up_its_aggregate_and_no_other(desk: Desk) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from flowtrail._headers import names
-from flowtrail._headers.envelope import Envelope
+from flowtrail.wire import names
+from flowtrail.wire.envelope import Envelope
 
 _FIELDS = {
     names.ID: "id",

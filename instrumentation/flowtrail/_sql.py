@@ -1,9 +1,11 @@
-"""The little that differs between databases: parameter marks and column types."""
+"""Statements for any database: the little that differs is parameter marks and column types."""
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, NamedTuple, Protocol
 
 from flowtrail.errors import ConfigurationError
@@ -21,10 +23,6 @@ class Connection(Protocol):
 
     def commit(self) -> Any:
         """End the transaction."""
-        ...
-
-    def rollback(self) -> Any:
-        """Undo the transaction."""
         ...
 
     def close(self) -> Any:
@@ -83,6 +81,15 @@ def table_name(name: str) -> str:
     return name
 
 
-def as_bytes(value: Any) -> bytes | None:
-    """What a driver hands back for a column of bytes."""
-    return None if value is None else bytes(value)
+def execute(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> int:
+    """Execute a statement with `?` marks; hands back how many rows it concerned."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(dialect_of(connection).sql(statement), parameters)
+        return int(cursor.rowcount)
+
+
+def fetch(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    """The rows of a query with `?` marks."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(dialect_of(connection).sql(statement), parameters)
+        return list(cursor.fetchall())

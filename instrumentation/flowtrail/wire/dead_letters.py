@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
-from flowtrail._record import Header, Record
+from flowtrail.wire.record import Header, Record
+from flowtrail.wire.write import time_text
 
 TOPIC = "dlq.topic"
 PARTITION = "dlq.partition"
@@ -55,7 +55,6 @@ def dead_letter_headers(
         failed_at_ns: Now, nanoseconds since the epoch.
         stacktrace: False leaves it out, for a broker that finds the record too large.
     """
-    failed_at = datetime.fromtimestamp(failed_at_ns / 1e9, UTC).isoformat().replace("+00:00", "Z")
     ours = {
         TOPIC: record.topic,
         PARTITION: str(record.partition),
@@ -63,10 +62,10 @@ def dead_letter_headers(
         TIMESTAMP: None if record.timestamp_ms is None else str(record.timestamp_ms),
         GROUP: group,
         ATTEMPTS: str(attempts),
-        ERROR_TYPE: _type_name(error),
+        ERROR_TYPE: type_name(error),
         ERROR_MESSAGE: str(error)[:MAX_MESSAGE_CHARACTERS],
         ERROR_STACKTRACE: _stacktrace(error) if stacktrace else None,
-        FAILED_AT: failed_at,
+        FAILED_AT: time_text(None, failed_at_ns).decode(),
     }
     headers = without_dead_letter(record.headers)
     headers += [(name, text.encode("utf-8", "replace")) for name, text in ours.items() if text is not None]
@@ -80,7 +79,8 @@ def without_dead_letter(headers: Iterable[Header]) -> list[Header]:
     return [header for header in headers if header[0] not in _OURS]
 
 
-def _type_name(error: BaseException) -> str:
+def type_name(error: BaseException) -> str:
+    """The qualified name of an exception's class; builtins without their module."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 

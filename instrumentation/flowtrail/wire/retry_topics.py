@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from flowtrail._record import Header, Record
+from flowtrail.wire.record import Header, Record
 
 TOPIC = "retry.topic"
 PARTITION = "retry.partition"

@@ -1,21 +1,21 @@
-"""One publication: from the call to the broker's acknowledgement."""
+"""One message on its way out: from the call to the broker's acknowledgement."""
 
 from __future__ import annotations
 
 from logging import ERROR, INFO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind
 
-from flowtrail._record import Header
 from flowtrail._telemetry import attributes
-from flowtrail._telemetry.errors import error_type_of
+from flowtrail._telemetry.errors import error_type_of, mark_failed
 from flowtrail._telemetry.logs import PUBLISH, report
+from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import SendRoute
-from flowtrail._telemetry.spans import MessageSpan, TraceContext
-
-if TYPE_CHECKING:
-    from flowtrail._telemetry.telemetry import Telemetry
+from flowtrail._telemetry.spans import MessageSpan, TraceContext, parent_in
+from flowtrail.wire import Envelope, Header, names
+from flowtrail.wire.tracecontext import format_traceparent, span_context_of, trace_headers
 
 
 class _Place(NamedTuple):
@@ -23,8 +23,8 @@ class _Place(NamedTuple):
     offset: int | None
 
 
-class Sending:
-    """A publication under way; `Telemetry.sending` makes it.
+class OutgoingMessage:
+    """A message under way to the broker; `Telemetry.sending` and `MessageTracer.start` make it.
 
     Attributes:
         headers: What to hand to the client; a list of its own.
@@ -42,17 +42,32 @@ class Sending:
     """
 
     __slots__ = (
-        "_key", "_over", "_place", "_started_ns", "_telemetry", "_tombstone", "causation_id",
-        "correlation_id", "error_type", "event_id", "headers", "route", "seconds", "span", "subject",
-        "trace_context", "type", "value_size",
+        "_key",
+        "_over",
+        "_place",
+        "_reporter",
+        "_started_ns",
+        "_tombstone",
+        "causation_id",
+        "correlation_id",
+        "error_type",
+        "event_id",
+        "headers",
+        "route",
+        "seconds",
+        "span",
+        "subject",
+        "trace_context",
+        "type",
+        "value_size",
     )  # fmt: skip
 
     headers: list[Header]
     event_id: str
     correlation_id: str
 
-    def __init__(self, telemetry: Telemetry, route: SendRoute, key: object, tombstone: bool) -> None:
-        self._telemetry = telemetry
+    def __init__(self, reporter: Reporter, route: SendRoute, key: object, tombstone: bool) -> None:
+        self._reporter = reporter
         self.route = route
         self._key = key
         self._tombstone = tombstone
@@ -66,12 +81,32 @@ class Sending:
         self.value_size: int | None = None
         self.error_type = ""
         self.seconds = 0.0
-        self._started_ns = telemetry.monotonic_ns()
+        self._started_ns = reporter.monotonic_ns()
 
     @property
     def topic(self) -> str:
         """Where it goes."""
         return self.route.topic
+
+    def trace(self, current: Context, ours: list[Header], carried: Envelope | None = None) -> None:
+        """Start its span below the one in a context, else below the one it carries; adds the span's headers."""
+        reporter = self._reporter
+        try:
+            parent = parent_in(current)
+            if parent is None and carried is not None:
+                parent = span_context_of(carried)
+            self.span, wire = reporter.starter.begin(
+                self.route.span_name, SpanKind.PRODUCER, current, parent, self.attributes
+            )
+            self.trace_context = wire
+            if reporter.baggage_keys:
+                ours.extend(trace_headers(wire, current, reporter.baggage_keys))
+            elif wire is not None:
+                ours.append((names.TRACEPARENT, format_traceparent(wire)))
+                if wire.trace_state:
+                    ours.append((names.TRACESTATE, wire.trace_state.to_header().encode()))
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            reporter.internal_error("sending", failure)
 
     def attributes(self) -> dict[str, Any]:
         """The send span's attributes at its start."""
@@ -104,9 +139,9 @@ class Sending:
             return
         self._over = True
         self._place = metadata
-        telemetry = self._telemetry
+        reporter = self._reporter
         try:
-            seconds = self.seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+            seconds = self.seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
             if self.span is not None:
                 self._end_span(self.span, None, "")
             route = self.route
@@ -114,26 +149,26 @@ class Sending:
             if len(route.pending) >= route.many:
                 route.settle()
             if PUBLISH.isEnabledFor(INFO):
-                report(PUBLISH, INFO, telemetry.time_ns(), self)
+                report(PUBLISH, INFO, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
-            telemetry.internal_error("sending", failure)
+            reporter.internal_error("sending", failure)
 
     def fail(self, error: BaseException | str) -> None:
         """It failed; from any thread, only the first call counts, never raises."""
         if self._over:
             return
         self._over = True
-        telemetry = self._telemetry
+        reporter = self._reporter
         try:
-            self.seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+            self.seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
             kind = self.error_type = error_type_of(error)
             if self.span is not None:
                 self._end_span(self.span, error, kind)
             self.route.record_failure(self.seconds, kind)
             if PUBLISH.isEnabledFor(ERROR):
-                report(PUBLISH, ERROR, telemetry.time_ns(), self)
+                report(PUBLISH, ERROR, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
-            telemetry.internal_error("sending", failure)
+            reporter.internal_error("sending", failure)
 
     def _end_span(self, span: Span, error: BaseException | str | None, kind: str) -> None:
         partition = getattr(self._place, "partition", None)
@@ -150,10 +185,7 @@ class Sending:
         if offset is not None and offset >= 0:
             put(attributes.KAFKA_OFFSET, offset)
         if error is not None:
-            put(attributes.ERROR_TYPE, kind)
-            if isinstance(error, BaseException):
-                span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
+            mark_failed(span, error, kind)
         span.end()
 
     def log_fields(self) -> dict[str, Any]:

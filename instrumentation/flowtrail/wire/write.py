@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from flowtrail._record import Header
+from flowtrail.wire import names
+from flowtrail.wire.record import Header
 
 
 def write_headers(headers: Any, ours: list[Header]) -> list[Header]:
@@ -50,3 +52,20 @@ def clean_text(value: object, max_bytes: int) -> bytes:
         text = "".join(character if character.isprintable() else "?" for character in text)
     data = text.encode("utf-8", "replace")
     return data if len(data) <= max_bytes else data[:max_bytes].decode("utf-8", "ignore").encode()
+
+
+def time_text(time: datetime | str | None, now_ns: int) -> bytes:
+    """A moment as the wire format has it, RFC 3339 in UTC with microseconds.
+
+    Args:
+        time: The moment; one without a time zone is in UTC already, text is taken as it is, None is now.
+        now_ns: Now, nanoseconds since the epoch.
+    """
+    if isinstance(time, str):
+        return clean_text(time, names.MAX_BYTES[names.TIME])
+    if time is None:
+        seconds, rest = divmod(now_ns, 1_000_000_000)
+        moment = datetime.fromtimestamp(seconds, UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z".encode()
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()

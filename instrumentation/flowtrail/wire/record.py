@@ -1,15 +1,13 @@
-"""The one shape in which every client adapter hands over a consumed record."""
+"""The one shape that the consumed records of every client are brought into."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Header = tuple[str, bytes | None]
 """One record header as Kafka carries it: a name and bytes, or a name and null."""
-
-Headers = Sequence[Header]
 
 
 class RecordLike(Protocol):
@@ -43,9 +41,43 @@ class Record:
     timestamp_ms: int | None = None
     key: bytes | None = None
     value: bytes | None = None
-    headers: Headers = ()
+    headers: Sequence[Header] = ()
 
     @property
     def timestamp(self) -> int | None:
         """`timestamp_ms` under the name that kafka-python and aiokafka give it."""
         return self.timestamp_ms
+
+
+def as_record(record: Any) -> RecordLike:
+    """The record of any client as one with attributes: confluent-kafka's messages have methods."""
+    if not callable(record.topic):
+        known: RecordLike = record
+        return known
+    return record_of(record)
+
+
+def record_of(message: Any) -> Record:
+    """The record in a message of confluent-kafka."""
+    kind, stamp = message.timestamp()
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        stamp if kind and stamp >= 0 else None,
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
+
+
+def records_of(polled: Mapping[Any, Sequence[Any]]) -> list[Record]:
+    """Records of kafka-python or aiokafka, which call their fields the same, by partition."""
+    return [
+        Record(
+            record.topic, record.partition, record.offset, record.timestamp, record.key, record.value,
+            record.headers,
+        )
+        for records in polled.values()
+        for record in records
+    ]  # fmt: skip

@@ -15,9 +15,9 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
-from flowtrail._headers import names
-from flowtrail._headers.envelope import Envelope
-from flowtrail._record import Header
+from flowtrail.wire import names
+from flowtrail.wire.envelope import Envelope
+from flowtrail.wire.record import Header
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?").fullmatch
 _UNSAMPLED = re.compile(r"(00)-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f][02468ace])()").fullmatch

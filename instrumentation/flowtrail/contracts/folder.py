@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts._source import Schema
-from flowtrail.contracts._validator import check_schema
+from flowtrail.contracts._source import Schema, SchemaError
+from flowtrail.contracts._validator import parsed
 
 
 class FolderSource:
@@ -23,7 +21,16 @@ class FolderSource:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._schemas = read_folder(Path(path))
+        folder = Path(path)
+        if not folder.is_dir():
+            raise SchemaError(f"{folder}: no such folder of contracts")
+        self._schemas: dict[str, dict[int, Schema]] = {}
+        for file in sorted(folder.glob("*/*.json")):
+            if file.name.startswith(".") or file.parent.name.startswith("."):
+                continue
+            self._schemas.setdefault(file.parent.name, {})[version_of(file)] = read_file(file)
+        if not self._schemas:
+            raise SchemaError(f"{folder}: holds no contracts (TYPE/VERSION.json)")
 
     def types(self) -> Sequence[str]:
         """All types, sorted."""
@@ -36,24 +43,6 @@ class FolderSource:
     def schema(self, type: str, version: int) -> Schema | None:
         """The schema, None if there is none."""
         return self._schemas.get(type, {}).get(version)
-
-
-def read_folder(path: Path) -> Mapping[str, Mapping[int, Schema]]:
-    """Read and check all contracts of a folder.
-
-    Raises:
-        SchemaError: The folder isn't there, or a file is no contract.
-    """
-    if not path.is_dir():
-        raise SchemaError(f"{path}: no such folder of contracts")
-    found: dict[str, dict[int, Schema]] = {}
-    for file in sorted(path.glob("*/*.json")):
-        if file.name.startswith(".") or file.parent.name.startswith("."):
-            continue
-        found.setdefault(file.parent.name, {})[version_of(file)] = read_file(file)
-    if not found:
-        raise SchemaError(f"{path}: holds no contracts (TYPE/VERSION.json)")
-    return found
 
 
 def version_of(file: Path) -> int:
@@ -75,8 +64,7 @@ def read_file(file: Path) -> Schema:
         SchemaError: It can't be read, or is no JSON Schema.
     """
     try:
-        schema = json.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise SchemaError(f"{file}: {error}") from None
-    check_schema(str(file), schema)
-    return dict(schema)
+    return parsed(str(file), text)

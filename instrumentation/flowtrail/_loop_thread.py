@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for clients that need one."""
+"""An event loop in a thread of its own, for coroutines that have none to run on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ CALL_SECONDS = 30.0
 
 
 class LoopThread:
-    """An event loop in a thread, as long as somebody uses it."""
+    """An event loop in a thread, as long as somebody uses it.
 
-    def __init__(self) -> None:
+    Args:
+        name: The thread's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._lock = threading.Lock()
         self._users = 0
         self._thread: threading.Thread | None = None
@@ -27,9 +32,7 @@ class LoopThread:
             self._users += 1
             if self._users == 1:
                 self.loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self.loop.run_forever, name="flowtrail-aiokafka", daemon=True
-                )
+                self._thread = threading.Thread(target=self.loop.run_forever, name=self._name, daemon=True)
                 self._thread.start()
 
     def release(self) -> None:

@@ -1,25 +1,22 @@
-"""The shortest way to a publication that is no event: what wrapped and patched producers send."""
+"""The shortest way to a message that is no event: what wrapped and patched producers send."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowtrail._context import FLOW_KEY, get_current
-from flowtrail._headers import names
-from flowtrail._record import Header
 from flowtrail._telemetry.identity import identify
+from flowtrail._telemetry.outgoing import OutgoingMessage
 from flowtrail._telemetry.routes import SendRoute
-from flowtrail._telemetry.sending import Sending
 from flowtrail._telemetry.spans import SPAN_KEY
-
-if TYPE_CHECKING:
-    from flowtrail._telemetry.telemetry import Telemetry
+from flowtrail._telemetry.telemetry import Telemetry
+from flowtrail.wire import Header, names
 
 _ID, _CORRELATION_ID = names.ID, names.CORRELATION_ID
 
 
-class Sender:
-    """Starts the publications of one producer.
+class MessageTracer:
+    """Traces the messages of one producer.
 
     Args:
         telemetry: Where to report.
@@ -32,7 +29,7 @@ class Sender:
         self._new_id = telemetry.ids.new_id
         self._routes: dict[str, SendRoute] = {}
 
-    def start(self, topic: str, value: Any, key: Any, headers: Any) -> Sending:
+    def start(self, topic: str, value: Any, key: Any, headers: Any) -> OutgoingMessage:
         """Like `Telemetry.sending` without a type; short for messages without headers of their own."""
         telemetry = self.telemetry
         if headers or telemetry.baggage_keys:
@@ -42,20 +39,20 @@ class Sender:
         route = self._routes.get(topic)
         if route is None:
             route = self._route(topic)
-        sending = Sending(telemetry, route, key, value is None)
+        message = OutgoingMessage(telemetry, route, key, value is None)
         current = get_current()
         flow: Any = current.get(FLOW_KEY)
         ours: list[Header]
         if flow is None:
-            event_id = sending.event_id = sending.correlation_id = self._new_id()
+            event_id = message.event_id = message.correlation_id = self._new_id()
             id_header = event_id.encode()
             ours = [(_ID, id_header), (_CORRELATION_ID, id_header)]
         else:
-            ours = identify(sending, flow, None, telemetry.ids)
+            ours = identify(message, flow, None, telemetry.ids)
         if telemetry.tracing or SPAN_KEY in current:
-            telemetry.trace_sending(sending, current, ours, None)
-        sending.headers = ours
-        return sending
+            message.trace(current, ours)
+        message.headers = ours
+        return message
 
     def _route(self, topic: str) -> SendRoute:
         if len(self._routes) > 1000:  # topics made of ids, by mistake

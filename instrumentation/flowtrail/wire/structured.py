@@ -8,20 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flowtrail._headers import names
-from flowtrail._headers.envelope import Envelope
-from flowtrail._headers.read import read_headers
+from flowtrail.wire import names
+from flowtrail.wire.envelope import Envelope
+from flowtrail.wire.read import read_headers
 
 _HEADER_OF = {
-    "id": names.ID,
-    "type": names.TYPE,
-    "source": names.SOURCE,
-    "time": names.TIME,
-    "subject": names.SUBJECT,
-    "sequence": names.SEQUENCE,
-    "correlationid": names.CORRELATION_ID,
-    "causationid": names.CAUSATION_ID,
-    "dataschema": names.DATASCHEMA,
+    **{name.removeprefix("ce_"): name for name in names.MAX_BYTES if name.startswith("ce_")},
     "datacontenttype": names.CONTENT_TYPE,
     "traceparent": names.TRACEPARENT,
     "tracestate": names.TRACESTATE,
