@@ -7,13 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from harness import Fetching, Limits, Outcome, Reports
+from harness._fetching import MARK
+from harness._outcome import OPTION
 from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
 from servers._postgres import drop_database, new_database
 
 _NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(OPTION, type=Path, help="a file to write what failed to, as JSON")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARK)
+    for plugin in (Fetching(config), Limits(), Reports()):
+        config.pluginmanager.register(plugin)
+    if (path := config.getoption(OPTION)) is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Outcome(path))
     # kafka-python reads its message definitions through a function that Python 3.11 and 3.12 deprecate.
     config.addinivalue_line("filterwarnings", "ignore:(read_text|open_text) is deprecated:DeprecationWarning")
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from servers import UnavailableError, servers_required
-from servers._chromium import chromium, install
+from servers._chromium import AXE, chromium
 from trailkit.site import site
 
 
@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 def axe() -> str:
     """axe-core's script."""
     try:
-        return install().read_text(encoding="utf-8")
+        return AXE.get().read_text(encoding="utf-8")
     except UnavailableError as error:
         if servers_required():
             pytest.fail(f"FLOWTRAIL_REQUIRE_SERVERS is set, and {error}", pytrace=False)

@@ -25,7 +25,12 @@ from servers import _jaeger as jaeger
 from servers._process import wait_for
 from servers._tools import tool
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.fetches("kafka", "jaeger"),
+]
 
 SERVICES: dict[str, dict[str, Any]] = load_yaml(REPOSITORY / "compose.yaml")["services"]
 SHOP = ("orders", "inventory", "billing", "fulfillment", "customers")
@@ -135,7 +140,7 @@ def _parts(running: ExitStack, folder: Path) -> dict[str, str]:
     try:
         kafka = KafkaServer(folder / "kafka", _kafka_properties())
         postgres = PostgresServer(folder)
-        program = jaeger.install()
+        program = jaeger.PROGRAM.get()
         tool("java")
     except UnavailableError as error:
         if servers_required():

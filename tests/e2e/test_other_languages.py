@@ -27,7 +27,7 @@ from servers import ManagedProcess, UnavailableError, free_port, language_comman
 from servers._process import wait_for
 from tools.docs.blocks import ROOT, blocks_of
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("java", "go", "node")]
 FULL = pytest.mark.skipif(
     os.environ.get("FLOWTRAIL_FULL", "") in ("", "0"), reason="the same once more; FLOWTRAIL_FULL=1 runs it"
 )

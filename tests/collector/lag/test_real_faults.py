@@ -26,7 +26,7 @@ from flowtrail_collector.lag import LagPoller, LagSettings
 from lagkit import SlowProxy
 from servers import KafkaServer, UnavailableError, free_port, servers_required
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("kafka")]
 
 PASSWORD = "a-secret-of-the-watcher"
 

@@ -30,7 +30,7 @@ from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
 from servers import KafkaServer, UnavailableError, free_port, servers_required
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("kafka")]
 
 PASSWORD = "a-secret-of-the-watcher"
 _MODULES = "org.apache.kafka.common.security"

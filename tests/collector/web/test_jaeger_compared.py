@@ -27,7 +27,7 @@ from servers._jaeger import JaegerServer
 from servers._process import wait_for
 from trailkit.web import served
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("jaeger")]
 
 SERVICES = ("orders", "inventory", "billing", "fulfillment")
 TRACES = 40

@@ -15,7 +15,7 @@ from flowtrail.errors import PublishError
 from instrumentation.support import Lab
 from servers import OldKafkaServer, UnavailableError, servers_required
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.fetches("kafka-0.10")]
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,16 @@
 
 import base64
 import os
-import socket
-import struct
 import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from servers._jars import fetch_jars
+from servers._coordinators import coordinators_answer
+from servers._jars import jars
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._tools import tool
+from waiting import scaled
 
 VERSION = "4.1.0"
 _POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -20,13 +20,7 @@ _JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSer
 _START_ATTEMPTS = 3
 
 
-def install() -> Path:
-    """Fetch the jars unless they are cached, and hand back their folder.
-
-    Raises:
-        UnavailableError: Maven isn't there, or failed.
-    """
-    return fetch_jars(f"kafka-{VERSION}", _POM)
+JARS = jars(f"Apache Kafka {VERSION}", f"kafka-{VERSION}", _POM)
 
 
 class KafkaServer:
@@ -40,11 +34,13 @@ class KafkaServer:
         UnavailableError: Java or the jars can't be had.
     """
 
+    node_id = 1
+
     def __init__(self, folder: Path, properties: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._extra = dict(properties or {})
         self._java = tool("java")
-        self._classpath = f"{install()}{os.sep}*"
+        self._classpath = f"{JARS.get()}{os.sep}*"
         self._process: ManagedProcess | None = None
         self.port = 0
 
@@ -58,7 +54,7 @@ class KafkaServer:
         return self._process is not None and self._process.running
 
     def start(self) -> None:
-        """Start it and wait until it answers; the first start picks the ports and formats the folder.
+        """Start it and wait until its coordinators answer; the first start picks the ports and formats the folder.
 
         Raises:
             ServerFailedError: it doesn't come up.
@@ -105,7 +101,7 @@ class KafkaServer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=scaled(120),
             check=False,
         )  # fmt: skip
         if formatted.returncode != 0:
@@ -116,7 +112,7 @@ class KafkaServer:
         return ManagedProcess(
             "kafka",
             [*self._command(folder), "kafka.Kafka", str(folder / "server.properties")],
-            ready=lambda: _answers(self.port),
+            ready=lambda: coordinators_answer(self.port, self.node_id),
             output=folder / "kafka.log",
             timeout_seconds=90,
         )
@@ -128,7 +124,7 @@ class KafkaServer:
         controller = free_port()
         return {
             "process.roles": "broker,controller",
-            "node.id": "1",
+            "node.id": str(self.node_id),
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
@@ -161,15 +157,3 @@ class KafkaServer:
 def _cluster_id() -> str:
     # The first bits are set to "F": a leading "-" would read as an option on the command line.
     return base64.urlsafe_b64encode(b"\x14" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-
-
-def _answers(port: int) -> bool:
-    """Whether the broker answers an ApiVersions (key 18, version 0) request without an error."""
-    request = struct.pack(">hhih", 18, 0, 1, -1)
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            answer = connection.recv(10)
-    except OSError:
-        return False
-    return len(answer) == 10 and struct.unpack(">iih", answer)[1:] == (1, 0)

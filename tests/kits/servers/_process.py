@@ -6,10 +6,11 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from waiting import scaled, wait_for
 
 # Runs the server as its child and waits for it. Its standard input is a pipe whose other end only the
 # test process holds, so the kernel closes it however that process ends, and the server goes with it.
@@ -22,7 +23,6 @@ trap 'kill -TERM $server 2>/dev/null' TERM
 ( trap '' TERM; cat <&3 >/dev/null; kill -KILL $server 2>/dev/null ) &
 while kill -0 $server 2>/dev/null; do wait $server; done
 """
-_POLL_SECONDS = 0.02
 _running: "weakref.WeakSet[ManagedProcess]" = weakref.WeakSet()
 
 
@@ -38,16 +38,6 @@ def free_port() -> int:
     return port
 
 
-def wait_for(condition: Callable[[], bool], timeout_seconds: float) -> bool:
-    """Poll until the condition holds; False when the time is over first."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True
-
-
 class ManagedProcess:
     """A server in a process group of its own: started, awaited until ready, stopped or killed.
 
@@ -58,7 +48,7 @@ class ManagedProcess:
         output: the file that receives standard output and error (appended to).
         env: variables added to this process's environment.
         cwd: the working folder.
-        timeout_seconds: how long becoming ready may take.
+        timeout_seconds: how long becoming ready may take on a quiet machine.
     """
 
     def __init__(
@@ -120,7 +110,7 @@ class ManagedProcess:
         if self.running:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_seconds)
+                self._process.wait(scaled(timeout_seconds))
         self.kill()
 
     def kill(self) -> None:
