@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import Fetching, Limits, Outcome, Reports
-from harness._fetching import MARK
-from harness._outcome import OPTION
+from harness.fetching import MARK, Fetching
+from harness.limits import Limits
+from harness.outcome import OPTION, Outcome
+from harness.reports import Reports
 from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
 from servers._postgres import drop_database, new_database
 
