@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.fetching import MARK, Fetching
+from harness.fetching import MARK, Fetching, needs
 from harness.limits import Limits
 from harness.outcome import OPTION, Outcome
 from harness.reports import Reports
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _NEED_SERVERS.intersection(getattr(item, "fixturenames", ())):
+        if _NEED_SERVERS.intersection(getattr(item, "fixturenames", ())) or needs(item):
             item.add_marker(pytest.mark.servers)
 
 

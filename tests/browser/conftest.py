@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from servers import UnavailableError, servers_required
 from servers._chromium import AXE, chromium
 from trailkit.site import site
+from waiting import scaled
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,7 +76,7 @@ def open_page(browser: Browser, console_url: str) -> Iterator[Callable[..., Page
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, base_url=console_url, **options
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(scaled(20) * 1000)
         contexts.append(context)
         page = context.new_page()
         watch(page)

@@ -24,6 +24,7 @@ from servers import KafkaServer, ManagedProcess, PostgresServer, UnavailableErro
 from servers import _jaeger as jaeger
 from servers._process import wait_for
 from servers._tools import tool
+from waiting import scaled
 
 pytestmark = [
     pytest.mark.servers,
@@ -113,7 +114,7 @@ class Stack:
 
     def once(self, name: str) -> int:
         environment = {**os.environ, **self.environment(name)}
-        return subprocess.run(self.command(name), env=environment, timeout=90, check=False).returncode
+        return subprocess.run(self.command(name), env=environment, timeout=scaled(90), check=False).returncode
 
 
 def test_the_stack_runs(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def _completed(urls: list[str]) -> float:
 
 def _get(url: str) -> bytes:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=scaled(10)) as answer:
             return bytes(answer.read())
     except OSError:
         return b""

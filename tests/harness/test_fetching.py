@@ -11,6 +11,8 @@ from harness.fetching import needs
 from servers import DOWNLOADS, UnavailableError, _download
 from servers._download import Download, FetchedInATestError
 
+pytestmark = pytest.mark.slow
+
 KITS = Path(__file__).parents[1] / "kits"
 # A run with one thing to fetch, which takes a while and counts how often it happens.
 CONFTEST = """
@@ -77,7 +79,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "PYTHONPATH": str(KITS), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(KITS),
+        "PYTEST_ADDOPTS": "",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-p", "xdist", *options]
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -92,7 +99,9 @@ def test_it_is_fetched_once_and_ahead(folder: Path, options: tuple[str, ...]) ->
     output, _ = start(folder, *options).communicate()
     assert "8 passed" in output
     assert fetched(folder) == 1
-    assert output.index("fetching a thing ...") < output.index("a thing is there after") < output.index("....")
+    assert (
+        output.index("fetching a thing ...") < output.index("a thing is there after") < output.index("....")
+    )
     assert "another" not in output
     output, _ = start(folder, *options).communicate()
     assert ("fetching" not in output, fetched(folder)) == (True, 1)
@@ -122,7 +131,9 @@ def test_what_cannot_be_had_is_said_once_and_skips(folder: Path, options: tuple[
 
 
 def test_a_test_that_did_not_declare_it_fails_even_if_it_is_there(folder: Path) -> None:
-    (folder / "test_two.py").write_text("from conftest import THING\n\ndef test_secretly():\n    THING.get()\n")
+    (folder / "test_two.py").write_text(
+        "from conftest import THING\n\ndef test_secretly():\n    THING.get()\n"
+    )
     output, _ = start(folder, "test_one.py", "test_two.py").communicate()
     assert "1 failed, 4 passed" in output
     assert "a thing is not declared: name it in pytest.mark.fetches" in output
@@ -147,14 +158,10 @@ def test_half_of_it_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         missing.get()
 
 
-def test_quick_tests_need_nothing(request: pytest.FixtureRequest) -> None:
-    quick = [
-        item
-        for item in request.session.items
-        if not item.get_closest_marker("servers") and not item.get_closest_marker("slow")
-    ]
-    assert [item.nodeid for item in quick if needs(item)] == []
-    assert {name for item in request.session.items for name in needs(item)} <= DOWNLOADS.keys()
+def test_what_tests_declare_is_known_and_makes_them_need_servers(request: pytest.FixtureRequest) -> None:
+    declaring = [item for item in request.session.items if needs(item)]
+    assert {name for item in declaring for name in needs(item)} <= DOWNLOADS.keys()
+    assert [item.nodeid for item in declaring if not item.get_closest_marker("servers")] == []
 
 
 def test_in_this_run_too_it_has_to_be_declared() -> None:

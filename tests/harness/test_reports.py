@@ -54,7 +54,12 @@ def run(folder: Path, text: str, conftest: str = CONFTEST) -> "subprocess.Comple
     (folder / "test_it.py").write_text(text)
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder],
-        env={**os.environ, "PYTHONPATH": str(KITS), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(KITS),
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -71,7 +76,9 @@ def test_a_test_that_fails_in_a_browser(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", ["RecursionError", "SystemError", "ValueError"])
 def test_a_failure_that_cannot_be_shown(tmp_path: Path, error: str) -> None:
-    conftest = CONFTEST + f"""
+    conftest = (
+        CONFTEST
+        + f"""
 import pytest
 
 def pytest_collection_modifyitems(items):
@@ -79,6 +86,7 @@ def pytest_collection_modifyitems(items):
         raise {error}("while it is shown")
     items[0].repr_failure = fails
 """
+    )
     done = run(
         tmp_path, "def test_that_fails():\n    assert 1 == 2\n\ndef test_another():\n    pass\n", conftest
     )

@@ -10,6 +10,8 @@ import pytest
 
 from harness.second_try import MOST, main
 
+pytestmark = pytest.mark.slow
+
 KITS = Path(__file__).parents[1] / "kits"
 CONFTEST = """
 from pathlib import Path
@@ -31,7 +33,12 @@ def tried(folder: Path, test: str, *options: str, conftest: str = "") -> int:
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "xdist", *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(KITS), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(KITS),
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         check=False,
     )

@@ -10,6 +10,7 @@ from flowtrail_collector.adapters.kafka_redrive import KafkaRedrive
 from flowtrail_collector.connection import read_connection
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.ports.redrive import Outgoing
+from waiting import scaled
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def filled(adapter, broker, topic):
         for n in range(count):
             headers = [("n", b"%d" % n), ("null", None), ("n", b"again")]
             producer.produce(name, partition=partition, key=b"k", value=b"%d" % n, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
     return name
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -73,7 +74,7 @@ def test_killed_again_and_again_under_load(kafka: str, topic: Callable[..., str]
             )
             wait_for(lambda: nothing_pending(database), "the outbox")
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(scaled(30)) == 0
         check(ground, name, database, snapshots)
 
 

@@ -11,7 +11,7 @@ DOWNLOADS: Mapping[str, Download] = {
     "apicurio": _apicurio.REGISTRY,
     "axe": _chromium.AXE,
     "jaeger": _jaeger.PROGRAM,
-    **{language: download for language, download in _languages.LANGUAGES.items()},
+    **_languages.LANGUAGES,
 }
 # Tests that use one of these, also as a parameter's value, need the download; others carry the mark `fetches`.
 FETCHED_BY_FIXTURE: Mapping[str, str] = {

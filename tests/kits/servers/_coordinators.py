@@ -24,7 +24,9 @@ def coordinators_answer(port: int, node_id: int) -> bool:
 
     try:
         with RawClient(f"127.0.0.1:{port}", timeout_seconds=5) as client:
-            return _speaks(client) and _groups_answer(client, node_id) and _transactions_answer(client, node_id)
+            return (
+                _speaks(client) and _groups_answer(client, node_id) and _transactions_answer(client, node_id)
+            )
     except (OSError, EOFError):
         return False
 

@@ -7,9 +7,9 @@ import uuid
 import pytest
 
 from orderflow.recommendations import often_bought_with
-from shopkit import wait_for
 from shopkit.shop import Seen, Shop
 from shopkit.sink import sink
+from waiting import wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
