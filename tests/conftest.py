@@ -43,9 +43,11 @@ def _unavailable(error: UnavailableError) -> None:
     pytest.skip(str(error))
 
 
-def _kafka_server(folder: Path, properties: dict[str, str] | None = None) -> KafkaServer:
+def _kafka_server(
+    folder: Path, properties: dict[str, str] | None = None, *, alone: bool = True
+) -> KafkaServer:
     try:
-        server = KafkaServer(folder, properties)
+        server = KafkaServer(folder, properties, alone=alone)
     except UnavailableError as error:
         _unavailable(error)
         raise
@@ -66,11 +68,11 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def kafka_server(tmp_path: Path) -> Iterator[Callable[..., KafkaServer]]:
-    """Starts real Kafkas that the test may stop, kill and restart: `kafka_server(properties=None)`."""
+    """Starts real Kafkas that the test may stop, kill and restart: `kafka_server(properties=None, *, alone=True)`."""
     servers: list[KafkaServer] = []
 
-    def start(properties: dict[str, str] | None = None) -> KafkaServer:
-        servers.append(_kafka_server(tmp_path / f"kafka-{len(servers)}", properties))
+    def start(properties: dict[str, str] | None = None, *, alone: bool = True) -> KafkaServer:
+        servers.append(_kafka_server(tmp_path / f"kafka-{len(servers)}", properties, alone=alone))
         return servers[-1]
 
     yield start

@@ -87,7 +87,7 @@ def test_one_of_two_brokers_is_slow_then_goes_away_and_comes_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    first = kafka_server()
+    first = kafka_server(alone=False)
     bootstrap = first.bootstrap_servers
     second = SecondBroker(tmp_path / "second", first, proxy)
     second.start()

@@ -36,7 +36,7 @@ class SlowSpans:
         self.free.set()
 
     def add(self, spans):
-        self.free.wait(20)
+        self.free.wait(scaled(20))
         return self.spans.add(spans)
 
     def prune(self, **limits):

@@ -46,7 +46,7 @@ class FakeSpanStore:
         self.gate.set()
 
     def add(self, spans):
-        self.gate.wait(10)
+        self.gate.wait(scaled(10))
         self.calls += 1
         if self.failure:
             raise self.failure

@@ -139,7 +139,7 @@ def test_a_failing_part_is_counted_and_tried_again_and_harms_no_other():
 def test_a_part_that_doesnt_stop_is_named():
     class Stubborn(Part):
         def run(self, stop):
-            self.works.wait(10)
+            self.works.wait(scaled(10))
 
     part = Stubborn("stubborn")
     supervisor = Supervisor([part], on_error=lambda part, error: None)

@@ -36,7 +36,7 @@ class Workers:
     def __init__(self, servers, url, topics, folder):
         (folder / "flows.yaml").write_text(FLOWS)
         # The least a broker lets a member have: a test should not wait longer for a dead one to be missed.
-        (folder / "client.properties").write_text("session.timeout.ms=6000\n")
+        (folder / "client.properties").write_text(f"session.timeout.ms={int(scaled(6) * 1000)}\n")
         self.ports = [free_port() for _ in range(WORKERS)]
         self.processes = [
             self._process(servers, url, topics, folder, number, port)

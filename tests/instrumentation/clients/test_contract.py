@@ -24,10 +24,11 @@ from waiting import Deadline, scaled
 
 ADAPTERS = ["kafka-python", "confluent", "aiokafka"]
 WAIT_SECONDS = 30.0
+SESSION_MS = int(scaled(6) * 1000)
 SESSION = {
-    "kafka-python": {"consumer": {"session_timeout_ms": 6000, "heartbeat_interval_ms": 500}},
-    "confluent": {"consumer": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}},
-    "aiokafka": {"consumer": {"session_timeout_ms": 6000, "heartbeat_interval_ms": 500}},
+    "kafka-python": {"consumer": {"session_timeout_ms": SESSION_MS, "heartbeat_interval_ms": 500}},
+    "confluent": {"consumer": {"session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": 500}},
+    "aiokafka": {"consumer": {"session_timeout_ms": SESSION_MS, "heartbeat_interval_ms": 500}},
 }
 
 

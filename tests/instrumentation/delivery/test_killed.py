@@ -51,7 +51,8 @@ def snapshot(ground: Ground, topic: str) -> Snapshot:
 def test_killed_again_and_again_under_load(kafka: str, topic: Callable[..., str], tmp_path: Path) -> None:
     name = topic("in")
     database = tmp_path / "worker.db"
-    command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), kafka, str(database), name]
+    script = str(Path(__file__).with_name("worker_process.py"))
+    command = [sys.executable, script, kafka, str(database), name, str(int(scaled(1) * 1000))]
     randomly = random.Random(4)
     with ground_of(kafka) as ground:
         ground.create(name, f"{name}-direct", f"{name}-outbox")

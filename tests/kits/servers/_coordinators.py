@@ -15,17 +15,19 @@ _GROUPS, _TRANSACTIONS = 0, 1
 _KEYS = tuple(f"ready-{number}" for number in range(8))
 
 
-def coordinators_answer(port: int, node_id: int) -> bool:
-    """Whether every group and transaction that this broker coordinates would be answered.
+def is_ready(port: int, node_id: int, *, coordinators: bool) -> bool:
+    """Whether the broker serves clients, and every group and transaction that it coordinates.
 
-    Asking also makes Kafka create the internal topics, which the first consumer would wait for otherwise.
+    Asking for coordinators also makes Kafka create the internal topics, which the first consumer would wait for otherwise.
     """
     from servers.raw import RawClient  # it takes long to import, and most tests need no Kafka
 
     try:
         with RawClient(f"127.0.0.1:{port}", timeout_seconds=5) as client:
-            return (
-                _speaks(client) and _groups_answer(client, node_id) and _transactions_answer(client, node_id)
+            if not _speaks(client) or not _is_member(client, node_id):
+                return False
+            return not coordinators or (
+                _groups_answer(client, node_id) and _transactions_answer(client, node_id)
             )
     except (OSError, EOFError):
         return False
@@ -34,6 +36,14 @@ def coordinators_answer(port: int, node_id: int) -> bool:
 def _speaks(client: RawClient) -> bool:
     client.send_frame(struct.pack(">hhih", _API_VERSIONS, 0, 1, -1))
     return client.receive_frame()[:6] == struct.pack(">ih", 1, _NONE)
+
+
+def _is_member(client: RawClient, node_id: int) -> bool:
+    """Whether the cluster has let it in: only then topics are put on it."""
+    from devbroker.schema import Api
+
+    metadata = client.call(Api.METADATA, 9, topics=[], allow_auto_topic_creation=False)
+    return node_id in [broker.node_id for broker in metadata.brokers]
 
 
 def _groups_answer(client: RawClient, node_id: int) -> bool:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from servers._coordinators import coordinators_answer
+from servers._coordinators import is_ready
 from servers._jars import jars
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._tools import tool
@@ -29,6 +29,8 @@ class KafkaServer:
     Args:
         folder: where data, configuration and output go.
         properties: settings added to (or replacing) those of `server.properties`.
+        alone: wait for its coordinators too; not before the other brokers of its cluster are there, because the
+            internal topics, which come with the first question for a coordinator, should lie on all of them.
 
     Raises:
         UnavailableError: Java or the jars can't be had.
@@ -36,9 +38,12 @@ class KafkaServer:
 
     node_id = 1
 
-    def __init__(self, folder: Path, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, properties: Mapping[str, str] | None = None, *, alone: bool = True
+    ) -> None:
         self._folder = folder
         self._extra = dict(properties or {})
+        self._alone = alone
         self._java = tool("java")
         self._classpath = f"{JARS.get()}{os.sep}*"
         self._process: ManagedProcess | None = None
@@ -112,7 +117,7 @@ class KafkaServer:
         return ManagedProcess(
             "kafka",
             [*self._command(folder), "kafka.Kafka", str(folder / "server.properties")],
-            ready=lambda: coordinators_answer(self.port, self.node_id),
+            ready=lambda: is_ready(self.port, self.node_id, coordinators=self._alone),
             output=folder / "kafka.log",
             timeout_seconds=90,
         )
@@ -131,7 +136,7 @@ class KafkaServer:
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(folder / "data"),
             # After kill -9 the same broker is let in again only when its old session is over.
-            "broker.session.timeout.ms": "3000",
+            "broker.session.timeout.ms": str(int(min(scaled(3), 9) * 1000)),
             "broker.heartbeat.interval.ms": "500",
             "num.partitions": "3",
             "auto.create.topics.enable": "true",
