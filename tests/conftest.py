@@ -9,6 +9,7 @@ import pytest
 
 from harness.fetching import MARK, Fetching, needs
 from harness.limits import Limits
+from harness.logs import Logs
 from harness.outcome import OPTION, Outcome
 from harness.reports import Reports
 from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
@@ -23,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
-    for plugin in (Fetching(config), Limits(), Reports()):
+    for plugin in (Fetching(config), Limits(), Logs(), Reports()):
         config.pluginmanager.register(plugin)
     if (path := config.getoption(OPTION)) is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Outcome(path))

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -23,6 +24,9 @@ trap 'kill -TERM $server 2>/dev/null' TERM
 ( trap '' TERM; cat <&3 >/dev/null; kill -KILL $server 2>/dev/null ) &
 while kill -0 $server 2>/dev/null; do wait $server; done
 """
+# Below where Linux takes the ports of connections from (ip_local_port_range).
+_PORTS = (10_000, 32_000)
+_draw = random.SystemRandom()
 _running: "weakref.WeakSet[ManagedProcess]" = weakref.WeakSet()
 
 
@@ -31,11 +35,16 @@ class ServerFailedError(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that nobody listens on at this moment.
+
+    Not one of those that the kernel gives to outgoing connections, which would be taken while a server is away;
+    and at random, so that other runs of tests at the same time draw others.
+    """
+    while True:
+        port = _draw.randrange(*_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ManagedProcess:
