@@ -57,8 +57,19 @@ def _groups_answer(client: RawClient, node_id: int) -> bool:
 
 
 def _transactions_answer(client: RawClient, node_id: int) -> bool:
+    from devbroker.schema import Api
+
     mine = _coordinated(client, _TRANSACTIONS, node_id)
-    if mine is None:
+    # Ids of producers come from the controller in blocks; without the first one every answer is "loading".
+    producer = client.call(
+        Api.INIT_PRODUCER_ID,
+        3,
+        transactional_id=None,
+        transaction_timeout=0,
+        producer_id=-1,
+        producer_epoch=-1,
+    )
+    if mine is None or producer.error_code != _NONE:
         return False
     return all(_describe_transaction(client, key) in (_NONE, _TRANSACTIONAL_ID_NOT_FOUND) for key in mine)
 
