@@ -15,6 +15,7 @@ from flowtrail_collector.cli._app import cli
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from flowtrail_collector.settings_lag import LagConfig
+from waiting import scaled
 
 NOWHERE = "127.0.0.1:1"
 
@@ -73,7 +74,7 @@ def receiver() -> Iterator[tuple[str, list[tuple[str | None, ExportMetricsServic
     yield f"http://127.0.0.1:{server.server_port}", got
     server.shutdown()
     server.server_close()
-    thread.join(5)
+    thread.join(scaled(5))
 
 
 def test_a_collector_pushes_what_it_shows(

@@ -18,6 +18,7 @@ import flowtrail
 from flowtrail._runtime.publisher import Publisher
 from flowtrail.clients import KafkaPythonClient, Partition
 from flowtrail.testing import Capture, FakeClock, MemoryBroker, MemoryClient
+from waiting import Deadline, scaled
 
 Connect = Callable[[], sqlite3.Connection]
 
@@ -114,9 +115,9 @@ def test_a_refused_event_holds_up_its_aggregate_and_no_other(desk: Desk) -> None
     relay = desk.relay()
     assert relay.relay_once(desk.connection) == 1
     assert desk.outbox.pending(desk.connection) == 2
-    deadline = time.monotonic() + 10
+    deadline = Deadline(10)
     while desk.outbox.pending(desk.connection):
-        assert time.monotonic() < deadline
+        assert not deadline.passed
         relay.relay_once(desk.connection)
         time.sleep(0.02)
     ids = desk.ids()
@@ -160,9 +161,9 @@ def read_all(broker: str, topic: str, count: Callable[[], int]) -> list[Any]:
 
     consumer = KafkaPythonClient(broker).open_consumer([topic], "reader", Listener(), start="earliest")
     records: list[Any] = []
-    deadline = time.monotonic() + 30
+    deadline = Deadline(30)
     quiet_until = 0.0
-    while time.monotonic() < deadline:
+    while not deadline.passed:
         polled = consumer.poll(0.1, 500)
         records += polled
         if polled:
@@ -189,9 +190,9 @@ def test_killed_again_and_again(broker: str, tmp_path: Path) -> None:
             assert process.stdout.readline() == "running\n"
             time.sleep(randomly.uniform(0.1, 0.6))
             process.kill()
-    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.endswith(
-        "done\n"
-    )
+    assert subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=scaled(60)
+    ).stdout.endswith("done\n")
     with closing(sqlite3.connect(database)) as connection:
         added = dict(connection.execute("SELECT event_id, number FROM state").fetchall())
     assert len(added) == count
