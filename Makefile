@@ -15,7 +15,7 @@ demo: ## run the five services, a broker and the collector; end with one order's
 	@exec $(PY) -m orderflow demo $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
 
 test: env ## run every test in two processes; those that need a server start it, or skip with the reason
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-quick: env ## run the tests that need no server (under a minute)
 	@$(PY) -m pytest -m "not servers and not slow"
@@ -45,7 +45,7 @@ dashboards: env ## write dashboards/grafana/*.json anew from their source
 bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/bench/NAME.json
 	@PYTHONPATH=tests/kits:tests:. $(PY) -m bench.$*
 
-servers: env ## fetch the real servers that the tests start (Kafka from Maven Central)
+servers: env ## fetch ahead what the tests fetch before their first one (Kafka from Maven Central, Jaeger, ...)
 	@PYTHONPATH=tests/kits $(PY) -m servers.install
 
 lock: ## compile the lock files anew (needs uv)

@@ -31,11 +31,12 @@ from bench.instrumentation import (
     set_logging,
 )
 from flowtrail._context import FLOW_KEY, attach, get_current
-from flowtrail._telemetry import Sender, Telemetry
+from flowtrail._telemetry import MessageTracer as Sender
+from flowtrail._telemetry import OutgoingMessage as Sending
+from flowtrail._telemetry import Telemetry
 from flowtrail._telemetry.identity import identify
 from flowtrail._telemetry.logs import CONSUME, PUBLISH, report
 from flowtrail._telemetry.processing import Processing
-from flowtrail._telemetry.sending import Sending
 
 Step = Callable[[], Any]
 

@@ -29,9 +29,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import CollectorRegistry
 
 from bench.instrumentation import _ACKNOWLEDGED, Discard, Drop, fake_clients, set_logging
-from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import wrap_consumer, wrap_producer
+from flowtrail.wire import CORRELATION_ALIASES, WIRE_HEADERS
 
 OUT = Path("build/bench/instrumentation_soak.json")
 NAMES = [header.name for header in WIRE_HEADERS] + list(CORRELATION_ALIASES[:4]) + ["x", "", "é"]

@@ -7,20 +7,34 @@ from pathlib import Path
 
 import pytest
 
+from harness.fetching import MARK, Fetching, needs
+from harness.limits import Limits
+from harness.logs import Logs
+from harness.outcome import OPTION, Outcome
+from harness.reports import Reports
 from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
 from servers._postgres import drop_database, new_database
 
 _NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(OPTION, type=Path, help="a file to write what failed to, as JSON")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARK)
+    for plugin in (Fetching(config), Limits(), Logs(), Reports()):
+        config.pluginmanager.register(plugin)
+    if (path := config.getoption(OPTION)) is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Outcome(path))
     # kafka-python reads its message definitions through a function that Python 3.11 and 3.12 deprecate.
     config.addinivalue_line("filterwarnings", "ignore:(read_text|open_text) is deprecated:DeprecationWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _NEED_SERVERS.intersection(getattr(item, "fixturenames", ())):
+        if _NEED_SERVERS.intersection(getattr(item, "fixturenames", ())) or needs(item):
             item.add_marker(pytest.mark.servers)
 
 
@@ -30,9 +44,11 @@ def _unavailable(error: UnavailableError) -> None:
     pytest.skip(str(error))
 
 
-def _kafka_server(folder: Path, properties: dict[str, str] | None = None) -> KafkaServer:
+def _kafka_server(
+    folder: Path, properties: dict[str, str] | None = None, *, alone: bool = True
+) -> KafkaServer:
     try:
-        server = KafkaServer(folder, properties)
+        server = KafkaServer(folder, properties, alone=alone)
     except UnavailableError as error:
         _unavailable(error)
         raise
@@ -53,11 +69,11 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def kafka_server(tmp_path: Path) -> Iterator[Callable[..., KafkaServer]]:
-    """Starts real Kafkas that the test may stop, kill and restart: `kafka_server(properties=None)`."""
+    """Starts real Kafkas that the test may stop, kill and restart: `kafka_server(properties=None, *, alone=True)`."""
     servers: list[KafkaServer] = []
 
-    def start(properties: dict[str, str] | None = None) -> KafkaServer:
-        servers.append(_kafka_server(tmp_path / f"kafka-{len(servers)}", properties))
+    def start(properties: dict[str, str] | None = None, *, alone: bool = True) -> KafkaServer:
+        servers.append(_kafka_server(tmp_path / f"kafka-{len(servers)}", properties, alone=alone))
         return servers[-1]
 
     yield start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from flowtrail._event import Event
 from flowtrail._telemetry import Processing
@@ -94,6 +94,3 @@ class Batch(Generic[D]):
     def events(self) -> list[Event[D]]:
         """All events, for handlers that treat them as one."""
         return [member.event for member in self._members]
-
-
-AnyBatch = Batch[Any]

@@ -52,3 +52,13 @@ class FakeClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+
+def now_ms() -> int:
+    """The machine's wall clock, milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def remaining(deadline: float) -> float:
+    """Seconds until a moment of `time.monotonic()`, not below 0."""
+    return max(0.0, deadline - time.monotonic())

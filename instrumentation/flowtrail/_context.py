@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
 from flowtrail._event import Event
-from flowtrail._headers import names
-from flowtrail._headers.read import read_headers
-from flowtrail._headers.tracecontext import context_from_envelope, trace_headers
-from flowtrail._headers.write import write_headers
-from flowtrail._record import Header
+from flowtrail.wire import Header, names, read_headers
+from flowtrail.wire.tracecontext import context_from_envelope, trace_headers
+from flowtrail.wire.write import write_headers
 
 FLOW_KEY = otel_context.create_key("flowtrail-flow")
 
@@ -40,30 +38,29 @@ def _context_functions() -> tuple[Callable[[], Context], Callable[[Context], Any
 get_current, attach = _context_functions()
 
 
-class Flow:
-    """Correlation and causation for whatever is published next.
+class Flow(Protocol):
+    """Correlation and causation for whatever is published next: that of the message being handled, or carried.
 
     Attributes:
         correlation_id: Id of the flow, None if there is none yet.
         causation_id: Id of the event that causes what is published, None at the start of a flow.
+        event: The event being handled, None outside a handler.
     """
 
-    __slots__ = ("_event", "causation_id", "correlation_id")
-
-    def __init__(
-        self,
-        correlation_id: str | None,
-        causation_id: str | None,
-        event: Callable[[], Event[Any] | None] | None = None,
-    ) -> None:
-        self.correlation_id = correlation_id
-        self.causation_id = causation_id
-        self._event = event
-
     @property
-    def event(self) -> Event[Any] | None:
-        """The event being handled, None outside a handler."""
-        return self._event() if self._event is not None else None
+    def correlation_id(self) -> str | None: ...
+    @property
+    def causation_id(self) -> str | None: ...
+    @property
+    def event(self) -> Event[Any] | None: ...
+
+
+class _CarriedFlow(NamedTuple):
+    """The flow that headers carry; nobody handles an event in it."""
+
+    correlation_id: str | None
+    causation_id: str | None
+    event: None = None
 
 
 class FlowContext:
@@ -81,19 +78,19 @@ class FlowContext:
     @property
     def flow(self) -> Flow | None:
         """The flow in it, if any."""
-        return self.context.get(FLOW_KEY)  # type: ignore[return-value]
+        return flow_in(self.context)
 
     @property
     def correlation_id(self) -> str | None:
         """Id of the flow."""
         flow = self.flow
-        return flow.correlation_id if flow else None
+        return flow.correlation_id if flow is not None else None
 
     @property
     def causation_id(self) -> str | None:
         """Id of the event that causes what is published in this context."""
         flow = self.flow
-        return flow.causation_id if flow else None
+        return flow.causation_id if flow is not None else None
 
 
 def capture() -> FlowContext:
@@ -111,9 +108,14 @@ def restore(captured: FlowContext) -> Iterator[None]:
         otel_context.detach(token)
 
 
+def flow_in(context: Context) -> Flow | None:
+    """The flow in an OpenTelemetry context, None if there is none."""
+    return context.get(FLOW_KEY)  # type: ignore[return-value]
+
+
 def current_flow() -> Flow | None:
     """The flow of the running code, None outside one."""
-    return get_current().get(FLOW_KEY)  # type: ignore[return-value]
+    return flow_in(get_current())
 
 
 def current_event() -> Event[Any] | None:
@@ -136,7 +138,7 @@ def inject(headers: Iterable[Header] | None = None, *, baggage_keys: Iterable[st
     context = otel_context.get_current()
     span_context = trace.get_current_span(context).get_span_context()
     ours = trace_headers(span_context, context, frozenset(baggage_keys))
-    flow: Flow | None = context.get(FLOW_KEY)  # type: ignore[assignment]
+    flow = flow_in(context)
     if flow is not None:
         if flow.correlation_id:
             ours.append((names.CORRELATION_ID, flow.correlation_id.encode()))
@@ -157,5 +159,5 @@ def extract(headers: Any, *, baggage_keys: Iterable[str] = ()) -> FlowContext:
     pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
     envelope = read_headers(pairs)
     context = context_from_envelope(Context(), envelope, baggage_keys)
-    flow = Flow(envelope.correlation_id, envelope.causation_id)
+    flow = _CarriedFlow(envelope.correlation_id, envelope.causation_id)
     return FlowContext(Context({**context, FLOW_KEY: flow}))

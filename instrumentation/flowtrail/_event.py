@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from flowtrail._headers import Envelope
-    from flowtrail._record import Header, RecordLike
+    from flowtrail.wire import Envelope, Header, RecordLike
 
 D = TypeVar("D")
 
@@ -72,7 +71,6 @@ def build_event(
     *,
     attempt: int = 1,
     decode: Callable[[Envelope, Any], Any] | None = None,
-    shape: Callable[[Any], Any] | None = None,
 ) -> Event[Any]:
     """Put an event together from a record and its parsed headers.
 
@@ -82,14 +80,13 @@ def build_event(
         attempt: Which try this is, from 1.
         decode: Called with the envelope and the value to make the data; without it the data is the value.
             Not called for tombstones, nor in structured mode, where the data came with the envelope.
-        shape: Called in structured mode with that data, to make the handler's model of it.
 
     Raises:
-        Exception: Whatever `decode` or `shape` raises.
+        Exception: Whatever `decode` raises.
     """
     value = getattr(record, "value", None)
     if envelope.structured:
-        data = envelope.data if shape is None else shape(envelope.data)
+        data = envelope.data
     elif decode is None or value is None:
         data = value
     else:
@@ -122,15 +119,9 @@ def record_id(record: RecordLike) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-def timestamp_ms_of(record: Any) -> int | None:
-    """A record's timestamp in milliseconds since the epoch."""
-    stamp = getattr(record, "timestamp", None)
-    return stamp if type(stamp) is int and stamp >= 0 else None
-
-
 def _timestamp(record: RecordLike) -> datetime | None:
-    stamp = timestamp_ms_of(record)
-    if stamp is None:
+    stamp = getattr(record, "timestamp", None)
+    if type(stamp) is not int or stamp < 0:
         return None
     try:
         return datetime.fromtimestamp(stamp / 1000, UTC)

@@ -41,10 +41,6 @@ class Uuid7Ids:
         self._block = -1
         self._random = ""
 
-    def _draw(self) -> str:
-        spelled = format_uuid7(0, int.from_bytes(os.urandom(10), "big") >> 6)
-        return spelled[15:32]
-
     def new_id(self) -> str:
         """A fresh UUIDv7 in its usual spelling."""
         now_ms = time_ns() // 1_000_000
@@ -54,7 +50,8 @@ class Uuid7Ids:
             self._stamp = now_ms, stamp
         number = self._counter()
         if number >> 16 != self._block:
-            self._random, self._block = self._draw(), number >> 16
+            drawn = format_uuid7(0, int.from_bytes(os.urandom(10), "big") >> 6)
+            self._random, self._block = drawn[15:32], number >> 16
         return f"{stamp}{self._random}{number & 0xFFFF:04x}"
 
 

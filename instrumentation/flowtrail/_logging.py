@@ -9,12 +9,12 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from flowtrail._context import FLOW_KEY, Flow
+from flowtrail._context import flow_in
 
 
 def _ids() -> dict[str, str | None]:
     context = otel_context.get_current()
-    flow: Flow | None = context.get(FLOW_KEY)  # type: ignore[assignment]
+    flow = flow_in(context)
     span_context = trace.get_current_span(context).get_span_context()
     valid = span_context.is_valid
     return {

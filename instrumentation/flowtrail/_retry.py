@@ -83,3 +83,7 @@ class Retry:
         if attempt >= self.max_attempts or isinstance(error, self.never_on):
             return False
         return isinstance(error, self.retry_on)
+
+
+BACKOFF = Retry(attempts=2**31, initial_seconds=0.5, max_seconds=30)
+"""How long to wait before trying again what a broker or a database didn't take."""

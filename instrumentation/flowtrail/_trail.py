@@ -20,28 +20,22 @@ from flowtrail._batch import Batch
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail._codec import Codec, JsonCodec
 from flowtrail._event import Event
-from flowtrail._headers import CORRELATION_ALIASES
 from flowtrail._ids import UUID7_IDS, Ids
-from flowtrail._record import Header, RecordLike
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.handlers import Handler, Plan, model_of, names
-from flowtrail._runtime.invoke import Invoker
-from flowtrail._runtime.lifecycle import Lifecycle
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publisher import Publication, Publisher
-from flowtrail._runtime.runner import StopSignals
-from flowtrail._runtime.running import Running
+from flowtrail._runtime.running import Lifecycle, Running, StopSignals
 from flowtrail._runtime.services import Services
-from flowtrail._telemetry import Telemetry
-from flowtrail._telemetry.processing import Decode
+from flowtrail._sql import Connection
+from flowtrail._telemetry import Decode, Telemetry
 from flowtrail.clients import Client, choose_client
 from flowtrail.contracts import Contracts
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError, PublishError
 from flowtrail.outbox import Outbox
-from flowtrail.outbox._outbox import check_connect
-from flowtrail.outbox._sql import Connection
+from flowtrail.wire import CORRELATION_ALIASES, Header, RecordLike
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,9 +125,7 @@ class Trail:
                         self._chosen_client, self._bootstrap_servers, self._client_settings
                     )
                     publisher = Publisher(self.telemetry, client, self.codec, self.contracts)
-                    self._services_made = Services(
-                        self.telemetry, publisher, self.codec, Invoker(), self.timing
-                    )
+                    self._services_made = Services(self.telemetry, publisher, self.timing)
         return self._services_made
 
     def _swap(self, telemetry: Telemetry, services: Services | None) -> tuple[Telemetry, Services | None]:
@@ -324,7 +316,6 @@ class Trail:
         Raises:
             ConfigurationError: `connect` can't be called, or the table's name isn't an identifier.
         """
-        check_connect(connect)
         outbox = Outbox(
             lambda: self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds,
             contracts=self.contracts,
@@ -360,7 +351,9 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        return own_loop.process(self.telemetry, record, group, self._decode([record]), seconds)
+        return own_loop.process(
+            self.telemetry, record, group=group, decode=self._decode([record]), timeout_seconds=seconds
+        )
 
     def process_batch(
         self, records: Sequence[RecordLike], *, group: str | None = None
@@ -374,7 +367,9 @@ class Trail:
             PublishError: A publication failed, or wasn't acknowledged in time.
         """
         seconds = self.timing.publish_timeout_seconds
-        return own_loop.process_batch(self.telemetry, records, group, self._decode(records), seconds)
+        return own_loop.process_batch(
+            self.telemetry, records, group=group, decode=self._decode(records), timeout_seconds=seconds
+        )
 
     def _decode(self, records: Sequence[RecordLike]) -> Decode:
         return own_loop.decoder(self.telemetry, self.codec, self.contracts, records)

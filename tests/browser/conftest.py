@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from servers import UnavailableError, servers_required
-from servers._chromium import chromium, install
+from servers._chromium import AXE, chromium
 from trailkit.site import site
+from waiting import scaled
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,7 +46,7 @@ def browser() -> Iterator[Browser]:
 def axe() -> str:
     """axe-core's script."""
     try:
-        return install().read_text(encoding="utf-8")
+        return AXE.get().read_text(encoding="utf-8")
     except UnavailableError as error:
         if servers_required():
             pytest.fail(f"FLOWTRAIL_REQUIRE_SERVERS is set, and {error}", pytrace=False)
@@ -75,7 +76,7 @@ def open_page(browser: Browser, console_url: str) -> Iterator[Callable[..., Page
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, base_url=console_url, **options
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(scaled(20) * 1000)
         contexts.append(context)
         page = context.new_page()
         watch(page)

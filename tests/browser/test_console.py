@@ -11,6 +11,7 @@ import pytest
 
 from flowtrail_collector.console import trail_document
 from trailkit.site import ORDERS
+from waiting import scaled
 
 DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -76,7 +77,7 @@ def test_a_page_follows_what_happens_and_can_be_paused(open_page, console_url):
     request = urllib.request.Request(
         console_url + "/v1/traces", body.encode(), {"content-type": "application/json"}
     )
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=scaled(10)).close()
     page.wait_for_function(
         "before => document.querySelector('dl.ids').innerText.match(/Spans stored\\s+[1-9]/)", arg=before
     )
@@ -105,7 +106,7 @@ def test_the_map_marks_what_is_unhealthy(open_page):
 
 
 def test_a_page_of_its_own_to_attach_to_a_ticket(open_page, console_url, tmp_path):
-    with urllib.request.urlopen(f"{console_url}/api/v1/trails/order-1004", timeout=10) as answer:
+    with urllib.request.urlopen(f"{console_url}/api/v1/trails/order-1004", timeout=scaled(10)) as answer:
         trail = json.load(answer)["trail"]
     file = tmp_path / "trail.html"
     file.write_text(trail_document(trail, "order-1004"), encoding="utf-8")

@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from trailkit.site import SCREENSHOTS
+from waiting import scaled
 
 # One of each kind of page is enough.
 _KINDS = (
@@ -43,7 +44,7 @@ def paths(console_url):
     waiting = list(known)
     while waiting:
         path = waiting.pop()
-        with urllib.request.urlopen(console_url + path, timeout=10) as answer:
+        with urllib.request.urlopen(console_url + path, timeout=scaled(10)) as answer:
             links = _Links(answer.read().decode()).found
         for link in links:
             parts = urlsplit(urljoin(console_url + path, link))

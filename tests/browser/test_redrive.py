@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 
 from trailkit.site import site
+from waiting import scaled
 
 WIDTHS = (320, 1280)
 PAGES = (
@@ -32,7 +33,7 @@ def own_page(browser, own_url):
 
     def opened(**options):
         context = browser.new_context(base_url=own_url, **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(scaled(20) * 1000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))

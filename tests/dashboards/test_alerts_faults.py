@@ -34,6 +34,7 @@ from dashkit.shortened import shortened_rules
 from e2e.shop import answers
 from servers import KafkaServer, ManagedProcess, PrometheusServer, free_port
 from servers._process import wait_for
+from waiting import scaled
 
 pytestmark = [
     pytest.mark.servers,
@@ -125,7 +126,7 @@ def busy(*works: Callable[[], None]) -> Iterator[None]:
     finally:
         closing.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(scaled(30))
 
 
 def writer(bootstrap: str, topic: str, size: int, each_second: int) -> Callable[[], None]:
@@ -167,12 +168,12 @@ def fill(bootstrap: str, topic: str, count: int, size: int) -> None:
     for _ in range(count):
         producer.produce(topic, os.urandom(size))
         producer.poll(0)
-    assert producer.flush(60) == 0
+    assert producer.flush(scaled(60)) == 0
 
 
 def leave_group_at_the_end(bootstrap: str, topic: str, group: str) -> None:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[1]
+    end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=scaled(10))[1]
     consumer.commit(offsets=[TopicPartition(topic, 0, end)], asynchronous=False)
     consumer.close()
 
@@ -192,7 +193,7 @@ def flood(port: int) -> Callable[[], None]:
     body = spans_request()
 
     def send(_: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=scaled(60))
         with contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("POST", "/v1/traces", body, {"content-type": "application/x-protobuf"})
             connection.getresponse().read()
@@ -214,7 +215,7 @@ def test_alerts_fire_and_end(kafka_server: Callable[..., KafkaServer], tmp_path:
     topics = [NewTopic("work", 1, 1), NewTopic("kept", 1, 1, config=kept), NewTopic("lossy", 1, 1)]
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for made in admin.create_topics(topics).values():
-        made.result(30)
+        made.result(scaled(30))
     fill(bootstrap, "work", 500, 100)
     fill(bootstrap, "kept", 2_000, 10_000)
     leave_group_at_the_end(bootstrap, "kept", "reads-late")

@@ -31,6 +31,7 @@ from dashkit.shortened import shortened_rules
 from e2e.shop import SERVICES, Shop
 from servers import PrometheusServer
 from servers._process import wait_for
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -83,7 +84,7 @@ def test_alerts_fire_when_the_demo_breaks(kafka: str, tmp_path: Path) -> None:
         closing.set()
         for thread in (customers, poison):
             if thread.ident is not None:
-                thread.join(10)
+                thread.join(scaled(10))
         prometheus.kill()
         shop.stop()
 
@@ -98,11 +99,13 @@ def _break(shop: Shop) -> None:
     )
     admin = AdminClient({"bootstrap.servers": shop.bootstrap_servers})
     partitions = (
-        admin.list_topics(shop.topic("inventory"), timeout=10).topics[shop.topic("inventory")].partitions
+        admin.list_topics(shop.topic("inventory"), timeout=scaled(10))
+        .topics[shop.topic("inventory")]
+        .partitions
     )
     removed = admin.delete_records([TopicPartition(shop.topic("inventory"), n, -1) for n in partitions])
     for future in removed.values():
-        future.result(20)
+        future.result(scaled(20))
     shop.services["billing"].kill()
 
 
@@ -128,7 +131,7 @@ def _commit(shop: Shop, group: str, topic: str, offset: int) -> None:
     settings = {"bootstrap.servers": shop.bootstrap_servers, "group.id": shop.topic(group)}
     consumer = Consumer(settings)
     try:
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = consumer.list_topics(topic, timeout=scaled(10)).topics[topic].partitions
         consumer.commit(offsets=[TopicPartition(topic, n, offset) for n in partitions], asynchronous=False)
     finally:
         consumer.close()
@@ -154,4 +157,4 @@ def _cancel_half_done(shop: Shop) -> None:
             value=b"{}",
             headers=[(name, text.encode()) for name, text in headers.items()],
         )
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0

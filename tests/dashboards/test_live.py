@@ -21,6 +21,7 @@ from dashkit.grafana import ALL, as_regex, fill_in, intervals, label_values_quer
 from e2e.shop import DECLINED_CUSTOMER, SCARCE_SKU, SERVICES, Shop
 from servers import PrometheusServer
 from servers._process import wait_for
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -96,7 +97,7 @@ def shop_in_business(kafka: str, folder: Path) -> Iterator[tuple[Shop, Prometheu
     finally:
         closing.set()
         if customers.ident is not None:
-            customers.join(10)
+            customers.join(scaled(10))
         prometheus.kill()
         shop.stop()
 
@@ -125,4 +126,4 @@ def send_poison(shop: Shop, number: int = 1) -> None:
             ("ce_source", b"/billing"), ("ce_subject", b"poison"),
         ],
     )  # fmt: skip
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0

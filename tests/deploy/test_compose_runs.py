@@ -24,8 +24,14 @@ from servers import KafkaServer, ManagedProcess, PostgresServer, UnavailableErro
 from servers import _jaeger as jaeger
 from servers._process import wait_for
 from servers._tools import tool
+from waiting import scaled
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.fetches("kafka", "jaeger"),
+]
 
 SERVICES: dict[str, dict[str, Any]] = load_yaml(REPOSITORY / "compose.yaml")["services"]
 SHOP = ("orders", "inventory", "billing", "fulfillment", "customers")
@@ -108,7 +114,7 @@ class Stack:
 
     def once(self, name: str) -> int:
         environment = {**os.environ, **self.environment(name)}
-        return subprocess.run(self.command(name), env=environment, timeout=90, check=False).returncode
+        return subprocess.run(self.command(name), env=environment, timeout=scaled(90), check=False).returncode
 
 
 def test_the_stack_runs(tmp_path: Path) -> None:
@@ -135,7 +141,7 @@ def _parts(running: ExitStack, folder: Path) -> dict[str, str]:
     try:
         kafka = KafkaServer(folder / "kafka", _kafka_properties())
         postgres = PostgresServer(folder)
-        program = jaeger.install()
+        program = jaeger.PROGRAM.get()
         tool("java")
     except UnavailableError as error:
         if servers_required():
@@ -206,7 +212,7 @@ def _completed(urls: list[str]) -> float:
 
 def _get(url: str) -> bytes:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=scaled(10)) as answer:
             return bytes(answer.read())
     except OSError:
         return b""

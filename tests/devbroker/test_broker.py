@@ -20,6 +20,7 @@ from devbroker.schema import VERSIONS, Api
 from servers import free_port
 from servers.clients import Confluent, KafkaPython, Message, consume
 from servers.raw import RawClient, batch
+from waiting import scaled
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", ""])
@@ -129,7 +130,7 @@ def test_garbage_ends_connections_only(devbroker: str) -> None:
         header = struct.pack(">hhih", api, chance.randint(*VERSIONS[api]), 1, -1)
         frame = chance.choice([chance.randbytes(20), header + body, header + b"\0" + body])
         size = chance.choice([len(frame), len(frame) + 5])
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=scaled(10)) as connection:
             connection.sendall(struct.pack(">i", size) + frame)
             connection.shutdown(socket.SHUT_WR)
     with RawClient(devbroker) as client:
@@ -173,7 +174,7 @@ def test_the_command_announces_itself_and_stops_cleanly(stop: signal.Signals) ->
         with RawClient(f"127.0.0.1:{port}") as client:
             client.call(Api.METADATA, 4, topics=[{"name": "t"}], allow_auto_topic_creation=True)
             process.send_signal(stop)
-            assert process.wait(10) == 0
+            assert process.wait(scaled(10)) == 0
         assert process.communicate()[1] == ""
     finally:
         process.kill()
@@ -195,7 +196,7 @@ def test_the_command_refuses_in_one_line(arguments: list[str], message: str) -> 
     with DevBroker() as taken:
         arguments = [str(taken.port) if argument == "IN_USE" else argument for argument in arguments]
         process = _command(*arguments)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=scaled(20))
     assert process.returncode == 2
     assert output == ""
     assert message in errors.splitlines()[-1]
@@ -211,7 +212,7 @@ def test_the_command_traces_requests() -> None:
         with RawClient(servers) as client:
             client.call(Api.METADATA, 4, topics=[{"name": "traced"}], allow_auto_topic_creation=True)
         process.terminate()
-        assert "raw metadata v4" in process.communicate(timeout=10)[1]
+        assert "raw metadata v4" in process.communicate(timeout=scaled(10))[1]
     finally:
         process.kill()
         process.communicate()

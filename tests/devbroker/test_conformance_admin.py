@@ -1,7 +1,6 @@
 """What admin clients ask for, on devbroker and on a real Kafka."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from confluent_kafka.admin import (
 )
 
 from servers.clients import WAIT_SECONDS, Confluent, KafkaPython, Message, consume
+from waiting import Deadline, scaled, until
 
 # Each statement runs with every client: half a second each, because clients connect and groups form.
 pytestmark = pytest.mark.slow
@@ -42,19 +42,11 @@ def python(broker: str) -> Iterator[kafka.admin.KafkaAdminClient]:
 
 def _result(futures: dict[Any, Any]) -> Any:
     (future,) = futures.values()
-    return future.result(WAIT_SECONDS)
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    """A real Kafka answers before every part of it knows of a change."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return future.result(scaled(WAIT_SECONDS))
 
 
 def _partitions(admin: AdminClient, topic: str) -> int:
-    found = admin.list_topics(timeout=WAIT_SECONDS).topics.get(topic)
+    found = admin.list_topics(timeout=scaled(WAIT_SECONDS)).topics.get(topic)
     return 0 if found is None else len(found.partitions)
 
 
@@ -67,20 +59,20 @@ class TestTopics:
     def test_confluent(self, confluent: AdminClient, topic: Callable[..., str]) -> None:
         name = topic()
         _result(confluent.create_topics([NewTopic(name, 2, 1)]))
-        _until(lambda: _partitions(confluent, name) == 2)
+        until(lambda: _partitions(confluent, name) == 2)
         _result(confluent.create_partitions([NewPartitions(name, 5)]))
-        _until(lambda: _partitions(confluent, name) == 5)
+        until(lambda: _partitions(confluent, name) == 5)
         _result(confluent.delete_topics([name]))
-        _until(lambda: _partitions(confluent, name) == 0)
+        until(lambda: _partitions(confluent, name) == 0)
 
     def test_kafka_python(self, python: kafka.admin.KafkaAdminClient, topic: Callable[..., str]) -> None:
         name = topic()
         python.create_topics([kafka.admin.NewTopic(name, 2, 1)])
-        _until(lambda: name in python.list_topics())
+        until(lambda: name in python.list_topics())
         python.create_partitions({name: kafka.admin.NewPartitions(4)})
-        _until(lambda: len(python.describe_topics([name])[0]["partitions"]) == 4)
+        until(lambda: len(python.describe_topics([name])[0]["partitions"]) == 4)
         python.delete_topics([name])
-        _until(lambda: name not in python.list_topics())
+        until(lambda: name not in python.list_topics())
 
     def test_aiokafka(self, broker: str, topic: Callable[..., str]) -> None:
         name = topic()
@@ -90,14 +82,14 @@ class TestTopics:
             await admin.start()
             try:
                 await admin.create_topics([AioNewTopic(name, 2, 1)])
-                deadline = time.monotonic() + WAIT_SECONDS
+                deadline = Deadline(WAIT_SECONDS)
                 while name not in await admin.list_topics():
-                    assert time.monotonic() < deadline
+                    assert not deadline.passed
                 (described,) = await admin.describe_topics([name])
                 assert len(described["partitions"]) == 2
                 await admin.delete_topics([name])
                 while name in await admin.list_topics():
-                    assert time.monotonic() < deadline
+                    assert not deadline.passed
             finally:
                 await admin.close()
 
@@ -125,7 +117,7 @@ class TestTopics:
     ) -> None:
         name = topic()
         _result(confluent.create_topics([NewTopic(name)]))
-        _until(lambda: _partitions(confluent, name) == 3)
+        until(lambda: _partitions(confluent, name) == 3)
         attempts = [
             (confluent.create_topics, NewTopic(name, 1, 1), "TOPIC_ALREADY_EXISTS"),
             (confluent.create_partitions, NewPartitions(name, 3), "INVALID_PARTITIONS"),
@@ -147,13 +139,13 @@ class TestTopics:
     ) -> None:
         name = topic()
         assert _partitions(confluent, name) == 0  # listing all asks for none
-        confluent.list_topics(name, timeout=WAIT_SECONDS)
-        _until(lambda: _partitions(confluent, name) == 3)
+        confluent.list_topics(name, timeout=scaled(WAIT_SECONDS))
+        until(lambda: _partitions(confluent, name) == 3)
 
     def test_settings(self, confluent: AdminClient, topic: Callable[..., str]) -> None:
         name = topic()
         _result(confluent.create_topics([NewTopic(name, 1, 1, config={"retention.bytes": "12345"})]))
-        _until(lambda: _partitions(confluent, name) == 1)
+        until(lambda: _partitions(confluent, name) == 1)
         entries = _result(confluent.describe_configs([ConfigResource(ResourceType.TOPIC, name)]))
         assert entries["retention.bytes"].value == "12345"
         assert not entries["retention.bytes"].is_default
@@ -162,11 +154,11 @@ class TestTopics:
 
 
 def test_the_cluster(confluent: AdminClient, broker: str) -> None:
-    described = confluent.describe_cluster().result(WAIT_SECONDS)
+    described = confluent.describe_cluster().result(scaled(WAIT_SECONDS))
     (node,) = described.nodes
     assert f"{node.host}:{node.port}" == broker
     assert described.controller.id == node.id
-    assert described.cluster_id == confluent.list_topics(timeout=WAIT_SECONDS).cluster_id
+    assert described.cluster_id == confluent.list_topics(timeout=scaled(WAIT_SECONDS)).cluster_id
 
 
 class TestOffsets:
@@ -190,7 +182,7 @@ class TestOffsets:
     ) -> None:
         name = topic()
         _result(confluent.create_topics([NewTopic(name, 1, 1)]))
-        _until(lambda: _partitions(confluent, name) == 1)
+        until(lambda: _partitions(confluent, name) == 1)
         found = _result(confluent.list_offsets({TopicPartition(name, 0): OffsetSpec.max_timestamp()}))
         assert (found.offset, found.timestamp) == (-1, -1)
 
@@ -221,7 +213,9 @@ class TestGroups:
         with Confluent().member(broker, name, group) as member:
             consume(member, 2)
             member.commit()
-            listed = confluent.list_consumer_groups(states={ConsumerGroupState.STABLE}).result(WAIT_SECONDS)
+            listed = confluent.list_consumer_groups(states={ConsumerGroupState.STABLE}).result(
+                scaled(WAIT_SECONDS)
+            )
             assert group in {entry.group_id for entry in listed.valid}
             described = _result(confluent.describe_consumer_groups([group]))
             assert described.state is ConsumerGroupState.STABLE
@@ -231,7 +225,7 @@ class TestGroups:
             assert only.host == "/127.0.0.1"
             assigned = {(place.topic, place.partition) for place in only.assignment.topic_partitions}
             assert assigned == {(name, 0), (name, 1), (name, 2)}
-        _until(lambda: not _result(confluent.describe_consumer_groups([group])).members)
+        until(lambda: not _result(confluent.describe_consumer_groups([group])).members)
         assert _result(confluent.describe_consumer_groups([group])).state is ConsumerGroupState.EMPTY
 
     def test_confluent_offsets(self, confluent: AdminClient, broker: str, topic: Callable[..., str]) -> None:
@@ -246,7 +240,7 @@ class TestGroups:
         found = _result(confluent.list_consumer_group_offsets([asked])).topic_partitions
         assert [place.offset for place in found] == [1]
         _result(confluent.delete_consumer_groups([group]))
-        listed = confluent.list_consumer_groups().result(WAIT_SECONDS)
+        listed = confluent.list_consumer_groups().result(scaled(WAIT_SECONDS))
         assert group not in {entry.group_id for entry in listed.valid}
 
     def test_groups_with_members_are_not_deleted(
@@ -280,4 +274,4 @@ class TestGroups:
         self._group_with_offsets(broker, name, group)
         _result(confluent.delete_topics([name]))
         everything = ConsumerGroupTopicPartitions(group)
-        _until(lambda: not _result(confluent.list_consumer_group_offsets([everything])).topic_partitions)
+        until(lambda: not _result(confluent.list_consumer_group_offsets([everything])).topic_partitions)

@@ -6,6 +6,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
 from servers import KafkaServer
+from waiting import scaled
 
 
 @pytest.mark.slow
@@ -14,7 +15,7 @@ def test_data_and_port_survive_stop_and_kill(kafka_server: Callable[..., KafkaSe
     address = server.bootstrap_servers
     for end in (server.stop, server.kill):
         producer = KafkaProducer(bootstrap_servers=address, acks="all")
-        producer.send("kept", b"value").get(timeout=30)
+        producer.send("kept", b"value").get(timeout=scaled(30))
         producer.close()
         end()
         assert not server.running

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flowtrail_collector.cli._app import run
 from tools.docs.blocks import ROOT, blocks_of
+from waiting import scaled
 
 PAGE = ROOT / "docs" / "contracts.md"
 
@@ -27,7 +28,9 @@ def test_the_program_runs_as_it_stands(tmp_path: Path) -> None:
     script = tmp_path / "block.py"
     script.write_text(f"{block.text}\nassert euros_to_cents\n", encoding="utf-8")
     command = [sys.executable, str(script)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=scaled(60), check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 import flowtrail
 import tools.docs.collector as collector_reference
-from flowtrail._headers import CORRELATION_ALIASES
+from flowtrail.wire import CORRELATION_ALIASES
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.metrics.push import headers_of
 from tools.docs import api_examples

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools.docs.blocks import ROOT, UNTIL_READY, Block, blocks_of
+from waiting import scaled
 
 PAGES = ("library", "how-to")
 BLOCKS = [
@@ -26,7 +27,9 @@ def test_block_runs(block: Block, devbroker: str, tmp_path: Path) -> None:
     script.write_text(UNTIL_READY + block.text.replace("localhost:9092", devbroker), encoding="utf-8")
     is_test = script.name.startswith("test_")
     command = [sys.executable, *(["-m", "pytest", "-q"] if is_test else []), str(script)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=scaled(90), check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
+from waiting import scaled
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -53,7 +55,7 @@ def test_the_first_example_runs_as_it_stands(devbroker: str, tmp_path: Path) -> 
             key=b"ORD-1",
             value=json.dumps({"total_cents": 1250}).encode(),
             headers=[(name, value.encode()) for name, value in reserved.items()],
-        ).get(timeout=10)
+        ).get(timeout=scaled(10))
         producer.close()
         consumer = KafkaConsumer(
             "payments", bootstrap_servers=devbroker, auto_offset_reset="earliest", consumer_timeout_ms=30_000
@@ -62,7 +64,7 @@ def test_the_first_example_runs_as_it_stands(devbroker: str, tmp_path: Path) -> 
         consumer.close()
     finally:
         service.send_signal(signal.SIGTERM)
-        code_on_exit = service.wait(timeout=20)
+        code_on_exit = service.wait(timeout=scaled(20))
     headers = dict(record.headers)
     assert json.loads(record.value) == {"order_id": "ORD-1", "amount_cents": 1250}
     assert headers["ce_type"] == b"PaymentCompleted"

@@ -15,6 +15,7 @@ from e2e.shop import answers, get_json
 from servers import ManagedProcess, free_port
 from servers._process import wait_for
 from tools.docs.blocks import ROOT, blocks_of
+from waiting import scaled
 
 BLOCKS = [block for block in blocks_of(ROOT / "docs" / "tutorial.md") if block.file]
 VERSIONS = {
@@ -58,7 +59,11 @@ def test_the_tutorial_ends_with_a_trail(devbroker: str, tmp_path: Path) -> None:
     try:
         collector.start()
         subprocess.run(
-            [sys.executable, "shop.py"], cwd=tmp_path, env={**os.environ, **env}, check=True, timeout=60
+            [sys.executable, "shop.py"],
+            cwd=tmp_path,
+            env={**os.environ, **env},
+            check=True,
+            timeout=scaled(60),
         )
         billing.start()
         assert wait_for(lambda: _is_whole(url), 60), (
@@ -67,7 +72,7 @@ def test_the_tutorial_ends_with_a_trail(devbroker: str, tmp_path: Path) -> None:
         )
         shown = subprocess.run(
             [sys.executable, "-m", "flowtrail_collector", "trace", "ORD-1", "--url", url],
-            capture_output=True, text=True, check=True, timeout=60,
+            capture_output=True, text=True, check=True, timeout=scaled(60),
         )  # fmt: skip
         assert "PaymentCompleted" in shown.stdout
         assert "completed" in shown.stdout

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from servers import ManagedProcess, free_port
 from servers._process import wait_for
+from waiting import scaled
 
 FLOWS = Path(__file__).parents[2] / "demo" / "orderflow" / "flows.yaml"
 SERVICES = ("orders", "inventory", "billing", "fulfillment", "customers")
@@ -82,7 +83,7 @@ class Shop:
             headers={"content-type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=scaled(10)) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -91,7 +92,7 @@ class Shop:
     def api(self, path: str) -> Any:
         """An answer of the collector's API; None for 404."""
         try:
-            with urllib.request.urlopen(self.collector_url + path, timeout=10) as answer:
+            with urllib.request.urlopen(self.collector_url + path, timeout=scaled(10)) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -101,7 +102,7 @@ class Shop:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples with these labels; 0 if there are none."""
-        with urllib.request.urlopen(f"{self.collector_url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.collector_url}/metrics", timeout=scaled(10)) as answer:
             families = text_string_to_metric_families(answer.read().decode())
         return sum(
             sample.value
@@ -176,7 +177,7 @@ class Shop:
 def get_json(url: str) -> Any:
     """What a GET answers; None for 404."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=scaled(10)) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -188,7 +189,7 @@ def get_json(url: str) -> Any:
 def answers(url: str) -> bool:
     """Whether a GET answers 200."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=scaled(2)) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -26,8 +26,9 @@ from e2e.shop import answers, causal_chain, get_json, trace_id
 from servers import ManagedProcess, UnavailableError, free_port, language_command, servers_required
 from servers._process import wait_for
 from tools.docs.blocks import ROOT, blocks_of
+from waiting import scaled
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("java", "go", "node")]
 FULL = pytest.mark.skipif(
     os.environ.get("FLOWTRAIL_FULL", "") in ("", "0"), reason="the same once more; FLOWTRAIL_FULL=1 runs it"
 )
@@ -92,7 +93,7 @@ class World:
         return found["trail"] if found else {"entries": []}
 
     def metric(self, name: str) -> float:
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=scaled(10)) as answer:
             families = text_string_to_metric_families(answer.read().decode())
         return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
@@ -118,7 +119,9 @@ class World:
     def send(self, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]], key: str) -> Any:
         """Publish a record as it stands; where it went."""
         producer = KafkaProducer(bootstrap_servers=self.servers)
-        sent = producer.send(topic, value=value, key=key.encode(), headers=list(headers)).get(timeout=30)
+        sent = producer.send(topic, value=value, key=key.encode(), headers=list(headers)).get(
+            timeout=scaled(30)
+        )
         producer.close()
         return sent
 
@@ -273,7 +276,7 @@ def test_a_span_as_the_contract_wants_it_is_the_handling_of_its_event(world: Wor
     request = urllib.request.Request(
         f"{world.url}/v1/traces", json.dumps(body).encode(), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=scaled(10)) as answer:
         assert answer.status == 200
 
     entries = {
@@ -315,7 +318,9 @@ def test_the_order_of_the_page_goes_through(world: World, tmp_path: Path) -> Non
     script = tmp_path / "place.py"
     text = PAGE["place.py"].replace("localhost:9092", world.servers)
     script.write_text(text.replace('"orders"', f'"{world.topic("orders")}"'), encoding="utf-8")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=scaled(60), check=False
+    )
     assert done.returncode == 0, done.stderr
     assert wait_for(lambda: len(world.records("ORD-1")) == len(CHAIN), SECONDS), world.output()
 

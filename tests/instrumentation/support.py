@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from flowtrail._clock import FakeClock
 from flowtrail._ids import SeededIds
-from flowtrail._record import Record
 from flowtrail._telemetry import Telemetry
+from flowtrail.wire import Record
 
 
 class Lab:

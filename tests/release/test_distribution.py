@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tools.docs.blocks import ROOT
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -28,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*command: str, cwd: Path | None = None) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, check=False, timeout=170, env=environment
+        command, cwd=cwd, capture_output=True, text=True, check=False, timeout=scaled(170), env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -11,6 +11,7 @@ import pytest
 
 from servers import ManagedProcess, ServerFailedError
 from servers._process import wait_for
+from waiting import scaled
 
 pytestmark = pytest.mark.servers
 
@@ -52,7 +53,7 @@ def test_stop_is_gentle_and_kill_is_not(tmp_path: Path) -> None:
     server.start()
     started = time.monotonic()
     server.stop()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < scaled(10)
     assert not _alive(int(pid.read_text()))
     assert "stopped" in server.last_output()
 
@@ -92,7 +93,7 @@ starter.join()
 {end}
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "kits")}
-    ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False, timeout=scaled(60))
     assert ended.returncode in (0, -signal.SIGKILL)
     assert pid.exists()
     assert wait_for(lambda: not _alive(int(pid.read_text())), 10)

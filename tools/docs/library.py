@@ -8,11 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from flowtrail import _dead_letter
-from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
-from flowtrail._runtime import retry_topics
+from flowtrail._settings import SETTINGS
 from flowtrail._telemetry import METRICS, attributes
-from flowtrail._telemetry.settings import SETTINGS
+from flowtrail.wire import CORRELATION_ALIASES, WIRE_HEADERS, dead_letters, retry_topics
 
 
 def headers_table() -> str:
@@ -72,17 +70,17 @@ SPANS = (
 
 
 DEAD_LETTER_HEADERS = {
-    _dead_letter.TOPIC: "topic where the record was consumed",
-    _dead_letter.PARTITION: "its partition there",
-    _dead_letter.OFFSET: "its offset there",
-    _dead_letter.TIMESTAMP: "its own timestamp, milliseconds since the epoch",
-    _dead_letter.GROUP: "consumer group that gave it up",
-    _dead_letter.ATTEMPTS: "how often the handler ran",
-    _dead_letter.ERROR_TYPE: "class of the last error",
-    _dead_letter.ERROR_MESSAGE: f"its message, at most {_dead_letter.MAX_MESSAGE_CHARACTERS} characters",
-    _dead_letter.ERROR_STACKTRACE: f"its stack trace, the last {_dead_letter.MAX_STACKTRACE_CHARACTERS} characters",
-    _dead_letter.FAILED_AT: "when it was given up, RFC 3339",
-    _dead_letter.REPLAYS: "how often it has been sent back to its topic before",
+    dead_letters.TOPIC: "topic where the record was consumed",
+    dead_letters.PARTITION: "its partition there",
+    dead_letters.OFFSET: "its offset there",
+    dead_letters.TIMESTAMP: "its own timestamp, milliseconds since the epoch",
+    dead_letters.GROUP: "consumer group that gave it up",
+    dead_letters.ATTEMPTS: "how often the handler ran",
+    dead_letters.ERROR_TYPE: "class of the last error",
+    dead_letters.ERROR_MESSAGE: f"its message, at most {dead_letters.MAX_MESSAGE_CHARACTERS} characters",
+    dead_letters.ERROR_STACKTRACE: f"its stack trace, the last {dead_letters.MAX_STACKTRACE_CHARACTERS} characters",
+    dead_letters.FAILED_AT: "when it was given up, RFC 3339",
+    dead_letters.REPLAYS: "how often it has been sent back to its topic before",
 }
 RETRY_HEADERS = {
     retry_topics.TOPIC: "topic where the record was consumed first",

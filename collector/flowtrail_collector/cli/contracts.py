@@ -53,7 +53,7 @@ def check(old: str, new: str, as_json: bool) -> int:
 
 def _compared(old: str, new: str) -> list[Finding]:
     from flowtrail.contracts import compare, compare_sources
-    from flowtrail.contracts._folder import read_file, version_of
+    from flowtrail.contracts.folder import read_file, version_of
 
     today = datetime.now(UTC).date()
     before, after = Path(old), Path(new)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from flowtrail._version import __version__
+from flowtrail import __version__
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._output import console, print_json

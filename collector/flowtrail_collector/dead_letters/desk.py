@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.model.redrive import PENDING, Letter, Place, Selection, is_topic_name
 from flowtrail_collector.dead_letters.model.survey import survey
 from flowtrail_collector.dead_letters.ports import (

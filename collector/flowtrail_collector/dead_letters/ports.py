@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from flowtrail._record import Header, Record
+from flowtrail.wire import Header, Record
 from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRow
 from flowtrail_collector.dead_letters.model.redrive import Action, Letter, Place, Selection
 from flowtrail_collector.dead_letters.model.survey import Group

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail._record import Header
+from flowtrail.wire import Header
 from flowtrail_collector.dead_letters.desk import Dossier, RedriveDesk
 from flowtrail_collector.dead_letters.model.redrive import Place
 from flowtrail_collector.dead_letters.ports import AuditLine, Job, WriteLine

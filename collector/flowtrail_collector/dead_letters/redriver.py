@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.model.redrive import (
     Action,
     Letter,

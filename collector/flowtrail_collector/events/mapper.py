@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowtrail._headers import Envelope
+from flowtrail.wire import Envelope
 from flowtrail_collector.events.mapping import Problem, SchemaOf, Subject, TopicMappings
 from flowtrail_collector.events.model import Origin
 from flowtrail_collector.events.reading import Incoming

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from flowtrail._headers import Envelope, read_headers
-from flowtrail._headers.structured import is_structured, read_structured
+from flowtrail.wire import Envelope, is_structured, read_headers, read_structured
 from flowtrail_collector.events.model import EventRow
 
 __all__ = ["Incoming", "read_envelope", "read_event", "read_plain_event"]

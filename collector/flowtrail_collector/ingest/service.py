@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flowtrail._headers import Envelope
+from flowtrail.wire import Envelope
 from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from flowtrail._version import __version__
+from flowtrail import __version__
 from flowtrail_collector.metrics.counts import Counters
 from flowtrail_collector.metrics.exposition import Families
 
@@ -59,8 +59,8 @@ class CollectorMetrics(Families):
         self._errors: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def count_error(self, part: str) -> None:
-        """One failure of a background part, or of a source of metrics."""
+    def failed(self, part: str, error: Exception) -> None:
+        """Count a failure of a background part, or of a source of metrics."""
         with self._lock:
             self._errors[part] += 1
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from flowtrail._dead_letter import dead_letter_headers, dead_letter_topic
-from flowtrail._retry import Retry
+from flowtrail._retry import BACKOFF
 from flowtrail._runtime.handlers import Handler
 from flowtrail._runtime.partition import Entry, PartitionWork
-from flowtrail._runtime.retry_topics import retry_headers, retry_topic
 from flowtrail._runtime.scope import Scope
 from flowtrail._runtime.services import Services
+from flowtrail.wire import Header
+from flowtrail.wire.dead_letters import dead_letter_headers, dead_letter_topic
+from flowtrail.wire.retry_topics import retry_headers, retry_topic
 
 _log = logging.getLogger("flowtrail")
-
-_RESEND = Retry(attempts=2**31, initial_seconds=0.5, max_seconds=30)
-"""How long to wait before publishing again what the broker didn't take."""
 
 
 class Aftermath:
@@ -89,17 +87,8 @@ class Aftermath:
         seen, attempt = entry.seen, entry.attempt
         due_ms = self._clock.time_ns() // 1_000_000 + int(handler.retry.wait_seconds(attempt) * 1000)
         self._telemetry.count_retry(seen.topic, self._group, "topic")
-        entry.dedupe_key = None
-        scope = entry.scope = Scope()
-        self._publisher.forward(
-            retry_topic(seen.topic, self._group, attempt),
-            seen.key,
-            seen.value,
-            retry_headers(seen, attempt, due_ms),
-            scope,
-        )
-        scope.close()
-        work.finish(entry)
+        topic = retry_topic(seen.topic, self._group, attempt)
+        self._pass_on(work, entry, topic, retry_headers(seen, attempt, due_ms))
 
     def publication_failed(self, work: PartitionWork, entry: Entry) -> None:
         """A publication of the oldest record in flight failed: it and those after it are handled again."""
@@ -120,7 +109,7 @@ class Aftermath:
                 failures.given_up = scope.error
                 return
         failures.resends += 1
-        self._wait(work, _RESEND.wait_seconds(failures.resends))
+        self._wait(work, BACKOFF.wait_seconds(failures.resends))
 
     def give_up(self, work: PartitionWork, entry: Entry, error: BaseException, attempts: int) -> None:
         """Send the record to the dead letters, or drop it with a line in the log."""
@@ -149,9 +138,13 @@ class Aftermath:
             failed_at_ns=self._clock.time_ns(),
             stacktrace=failures.resends == 0,
         )
+        self._pass_on(work, entry, dead_letter_topic(seen.topic, self._group, handler.dead_letter), headers)
+
+    def _pass_on(self, work: PartitionWork, entry: Entry, topic: str, headers: list[Header]) -> None:
+        """The record is finished once it stands in another topic."""
+        entry.dedupe_key = None
         scope = entry.scope = Scope()
-        topic = dead_letter_topic(seen.topic, self._group, handler.dead_letter)
-        self._publisher.forward(topic, seen.key, seen.value, headers, scope)
+        self._publisher.forward(topic, entry.seen.key, entry.seen.value, headers, scope)
         scope.close()
         work.finish(entry)
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from flowtrail._codec import as_model
 from flowtrail._event import Event
-from flowtrail._headers import Envelope
 from flowtrail._runtime.aftermath import Aftermath
 from flowtrail._runtime.batches import Batches
 from flowtrail._runtime.handlers import Handler, Plan, identity
 from flowtrail._runtime.partition import Entry, PartitionWork
-from flowtrail._runtime.retry_topics import returned
 from flowtrail._runtime.scope import Scope, enter_scope
 from flowtrail._runtime.services import Services
 from flowtrail._telemetry import Processing
 from flowtrail.contracts import RegistryUnavailableError
+from flowtrail.wire import Envelope
+from flowtrail.wire.retry_topics import returned
 
 
 class Attempts:
@@ -91,7 +91,7 @@ class Attempts:
         return True
 
     def _decoder(self, handler: Handler, topic: str) -> Callable[[Envelope, Any], Any]:
-        codec, model = self._services.codec, handler.model
+        codec, model = self._services.publisher.codec, handler.model
         guard = self._services.publisher.guard
 
         def decode(envelope: Envelope, value: Any) -> Any:

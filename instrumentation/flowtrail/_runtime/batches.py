@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from flowtrail._batch import Batch, BatchMember
-from flowtrail._headers import Envelope
 from flowtrail._runtime.aftermath import Aftermath
 from flowtrail._runtime.handlers import Handler, Plan, identity
 from flowtrail._runtime.partition import Entry, PartitionWork
 from flowtrail._runtime.scope import Scope, enter_scope
 from flowtrail._runtime.services import Services
 from flowtrail._telemetry import Processing
+from flowtrail.wire import Envelope
 
 Decode = Callable[[Envelope, Any], Any]
 

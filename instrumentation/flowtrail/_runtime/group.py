@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 
+from flowtrail._clock import remaining
 from flowtrail._runtime.attempts import Attempts
 from flowtrail._runtime.handlers import Plan
 from flowtrail._runtime.partition import Failures, PartitionWork
 from flowtrail._runtime.services import Services
 from flowtrail.clients import CommitRefusedError, ConsumerClient, Partition
+from flowtrail.wire import Record
 
 _log = logging.getLogger("flowtrail")
 
@@ -142,11 +144,6 @@ class GroupMember:
         waiting = [work.due_ns for work in self._works.values() if work.due_ns > now and work.queue]
         return min(waiting, default=None)
 
-    @property
-    def busy(self) -> bool:
-        """Whether records are queued or in flight."""
-        return any(work.queue or work.in_flight for work in self._works.values())
-
     def _poll_seconds(self) -> float:
         now = self._now_ns()
         longest = self._timing.poll_interval_seconds
@@ -167,12 +164,15 @@ class GroupMember:
         self._hold_back()
         with self._telemetry.polling(group=self._plan.group) as poll:
             records = self._consumer.poll(timeout_seconds, _MAX_POLL_RECORDS)
-            for record in records:
-                work = self._works.get(Partition(record.topic, record.partition))
-                if work is not None:  # else it was revoked while this very poll went on
-                    work.queue.append(record)
-                    poll.received(record.topic)
+            self._enqueue(records, poll.received)
         return bool(records)
+
+    def _enqueue(self, records: list[Record], received: Callable[[str], None] = lambda _topic: None) -> None:
+        for record in records:
+            work = self._works.get(Partition(record.topic, record.partition))
+            if work is not None:  # else it was revoked while this very poll went on
+                work.queue.append(record)
+                received(record.topic)
 
     def _hold_back(self, everything: bool = False) -> None:
         """Pause the partitions that have enough to do, resume the others."""
@@ -190,10 +190,7 @@ class GroupMember:
     def _keep_alive(self) -> None:
         """Poll without fetching, so that a long coroutine doesn't cost the membership."""
         self._hold_back(everything=True)
-        for record in self._consumer.poll(0.0, _MAX_POLL_RECORDS):
-            work = self._works.get(Partition(record.topic, record.partition))
-            if work is not None:
-                work.queue.append(record)
+        self._enqueue(self._consumer.poll(0.0, _MAX_POLL_RECORDS))
 
     # -- handling, acknowledgements, commits
 
@@ -233,7 +230,7 @@ class GroupMember:
         for partition in partitions:
             work = self._works.get(partition)
             for entry in work.in_flight if work is not None else ():
-                if entry.scope is not None and not entry.scope.wait(max(0.0, deadline - time.monotonic())):
+                if entry.scope is not None and not entry.scope.wait(remaining(deadline)):
                     return
 
     def _commit(self, *, force: bool) -> None:

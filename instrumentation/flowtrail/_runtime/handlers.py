@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flowtrail._event import Event, record_id
-from flowtrail._headers import Envelope
-from flowtrail._record import Record
 from flowtrail._retry import Retry
-from flowtrail._runtime.retry_topics import retry_topic
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError
+from flowtrail.wire import Envelope, Record
+from flowtrail.wire.retry_topics import retry_topic
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from flowtrail._loop_thread import LoopThread
 from flowtrail._runtime.handlers import Handler
 
 _LOOK_AROUND_SECONDS = 0.5
@@ -24,7 +25,8 @@ class Invoker:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._own = LoopThread("flowtrail-handlers")
+        self._owned = False
         self._lock = threading.Lock()
 
     def use(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -76,19 +78,13 @@ class Invoker:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="flowtrail-handlers", daemon=True
-                )
-                self._thread.start()
+                self._own.acquire()
+                self._loop, self._owned = self._own.loop, True
             return self._loop
 
     def close(self) -> None:
         """Stop the loop if it is ours."""
         with self._lock:
-            thread, loop, self._thread, self._loop = self._thread, self._loop, None, None
-        if thread is not None and loop is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+            owned, self._owned, self._loop = self._owned, False, None
+        if owned:
+            self._own.release()

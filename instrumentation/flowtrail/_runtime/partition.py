@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from flowtrail._record import Record
 from flowtrail._runtime.handlers import Handler
 from flowtrail._runtime.scope import Scope
 from flowtrail.clients import Partition
+from flowtrail.wire import Record
 
 
 @dataclass(slots=True)

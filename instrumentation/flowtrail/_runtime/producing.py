@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from flowtrail._runtime.publisher import Publication
 
@@ -67,14 +67,8 @@ def as_key(value: Any) -> str | bytes | None:
     return value if value is None or isinstance(value, str | bytes) else str(value)
 
 
-class Publish(Protocol):
-    """Publishes data for one call of a producer function."""
-
-    def __call__(
-        self, data: Any, subject: str | None, key: str | bytes | None, sequence: int | None
-    ) -> Publication:
-        """Hand the event to the client."""
-        ...
+Publish = Callable[[Any, str | None, str | bytes | None, int | None], Publication]
+"""Publishes data with its subject, key and sequence for one call of a producer function."""
 
 
 class Picks(NamedTuple):

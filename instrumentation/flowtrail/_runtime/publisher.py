@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time as _time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from flowtrail._codec import Codec
 from flowtrail._context import FlowContext
-from flowtrail._record import Header
 from flowtrail._runtime.scope import Scope, current_scope
-from flowtrail._telemetry import Sending, Telemetry
+from flowtrail._telemetry import OutgoingMessage, Telemetry
 from flowtrail.clients import Client, ClientError, Delivered, Message, ProducerClient
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError, PublishError
+from flowtrail.wire import Header
 
 
 class Publication(Future[Delivered]):
@@ -92,7 +92,7 @@ class Publisher:
         self.guard.publishing(topic, type, version, data)
         value = None if data is None else self.codec.encode(data)
         raw_key = encode_key(key if key is not None else subject)
-        sending = self.telemetry.sending(
+        outgoing = self.telemetry.sending(
             topic,
             type=type,
             subject=subject,
@@ -108,7 +108,7 @@ class Publisher:
             headers=headers,
             context=context,
         )
-        return self._send(sending, raw_key, value, current_scope())
+        return self._send(outgoing, raw_key, value, current_scope())
 
     def forward(
         self,
@@ -119,7 +119,7 @@ class Publisher:
         scope: Scope | None = None,
     ) -> Publication:
         """Pass a consumed record on (retry topic, dead letter): bytes and event headers stay as they are."""
-        sending = self.telemetry.sending(
+        outgoing = self.telemetry.sending(
             topic,
             key=key,
             value_size=None if value is None else len(value),
@@ -127,35 +127,35 @@ class Publisher:
             headers=headers,
             forward=True,
         )
-        return self._send(sending, key, value, scope)
+        return self._send(outgoing, key, value, scope)
 
-    def relay(self, sending: Sending, key: bytes | None, value: bytes | None) -> Publication:
+    def relay(self, outgoing: OutgoingMessage, key: bytes | None, value: bytes | None) -> Publication:
         """Send what was encoded before (outbox); no handler waits for it."""
-        return self._send(sending, key, value, None)
+        return self._send(outgoing, key, value, None)
 
     def _send(
-        self, sending: Sending, key: bytes | None, value: bytes | None, scope: Scope | None
+        self, outgoing: OutgoingMessage, key: bytes | None, value: bytes | None, scope: Scope | None
     ) -> Publication:
-        publication = Publication(sending.topic, sending.event_id or "")
+        publication = Publication(outgoing.topic, outgoing.event_id or "")
         publication.in_handler = scope is not None and scope.begin()
         if not publication.in_handler:
             scope = None
 
         def on_delivery(delivered: Delivered | None, error: Exception | None) -> None:
             if error is None and delivered is not None:
-                sending.done(delivered.partition, delivered.offset)
+                outgoing.acked(delivered)
                 publication.set_result(delivered)
                 if scope is not None:
                     scope.end()
                 return
             failure = self._failure(publication, error)
-            sending.fail(error or failure)
+            outgoing.fail(error or failure)
             publication.set_exception(failure)
             if scope is not None:
                 scope.end(failure, retriable=publication.retriable)
 
         try:
-            self.producer().send(Message(sending.topic, key, value, sending.headers), on_delivery)
+            self.producer().send(Message(outgoing.topic, key, value, outgoing.headers), on_delivery)
         except Exception as error:  # noqa: BLE001 - reported like a failed delivery
             on_delivery(None, error)
         return publication
@@ -184,10 +184,8 @@ class Publisher:
             return producer
         with self._lock:
             if self._producer is None:
-                try:
+                with reaching(self.client):
                     self._producer = self.client.open_producer()
-                except ClientError as error:
-                    raise ClientError(unreachable(self.client, error)) from error
             return self._producer
 
     def flush(self, timeout_seconds: float) -> bool:
@@ -203,13 +201,21 @@ class Publisher:
             producer.close(timeout_seconds)
 
 
-def unreachable(client: Client, error: BaseException) -> str:
-    """One line about a broker that can't be reached, with what to do."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return (
-        f"no Kafka broker reachable at {client.address} ({reason}): "
-        "start one, or set bootstrap_servers or KAFKA_BOOTSTRAP_SERVERS to where it is"
-    )
+@contextmanager
+def reaching(client: Client) -> Iterator[None]:
+    """A block that connects; its failure says in one line where to, and what to do.
+
+    Raises:
+        ClientError: No broker could be reached.
+    """
+    try:
+        yield
+    except ClientError as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ClientError(
+            f"no Kafka broker reachable at {client.address} ({reason}): "
+            "start one, or set bootstrap_servers or KAFKA_BOOTSTRAP_SERVERS to where it is"
+        ) from error
 
 
 def encode_key(key: str | bytes | None) -> bytes | None:
@@ -228,8 +234,3 @@ def encode_key(key: str | bytes | None) -> bytes | None:
 def dataschema(type: str | None, version: str | int | None) -> str | None:
     """`Type/Version`, None without a version."""
     return None if version is None or type is None else f"{type}/{version}"
-
-
-def remaining(deadline: float) -> float:
-    """Seconds until a `time.monotonic()` deadline, not below 0."""
-    return max(0.0, deadline - _time.monotonic())

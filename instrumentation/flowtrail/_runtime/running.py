@@ -1,13 +1,109 @@
-"""`with trail.running():` and `async with trail.running():`."""
+"""Running everything of a trail, until a block ends or a signal comes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
+from typing import Any, Protocol
+
+from flowtrail._clock import remaining
+from flowtrail._runtime.handlers import Plan
+from flowtrail._runtime.publisher import Publisher
+from flowtrail._runtime.services import Services
+from flowtrail._runtime.workers import GroupWorker
+from flowtrail.errors import ConfigurationError
+
+_log = logging.getLogger("flowtrail")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LOOK_AROUND_SECONDS = 0.5
+
+
+class Background(Protocol):
+    """Something that runs until the trail stops."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        ...
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for its end after the stop event was set; False if it takes longer."""
+        ...
+
+
+class Relayed(Protocol):
+    """Something whose events a running trail relays: an outbox."""
+
+    def relay(self, publisher: Publisher, stop: threading.Event) -> Background:
+        """Its relay."""
+        ...
+
+
+class Lifecycle:
+    """The members of a trail's groups and the relays of its outboxes; can be started again after a stop.
+
+    Args:
+        shutdown_timeout_seconds: For how long stopping waits for what is in hand, and then for publications.
+    """
+
+    def __init__(self, shutdown_timeout_seconds: float) -> None:
+        self._shutdown_timeout_seconds = shutdown_timeout_seconds
+        self._lock = threading.Lock()
+        self._stop: threading.Event | None = None
+        self._workers: list[GroupWorker] = []
+        self._parts: Sequence[Background] = ()
+
+    def start(
+        self, services: Services, plans: Iterable[Plan], outboxes: Iterable[Relayed]
+    ) -> threading.Event:
+        """Start everything; doesn't block. The event that it hands back is set when it is to end.
+
+        Raises:
+            ConfigurationError: It runs already.
+        """
+        with self._lock:
+            if self._stop is not None:
+                raise ConfigurationError("this trail is running already")
+            stop = self._stop = threading.Event()
+            self._workers = [
+                GroupWorker(plan, services, number, stop)
+                for plan in plans
+                for number in range(plan.concurrency)
+            ]
+            relays = [outbox.relay(services.publisher, stop) for outbox in outboxes]
+            self._parts = [*self._workers, *relays]
+            for part in self._parts:
+                part.start()
+            return stop
+
+    def ready(self, timeout_seconds: float) -> bool:
+        """Whether every consumer has joined its group, waiting for it if asked to."""
+        workers = list(self._workers)
+        return bool(workers) and all(worker.joined.wait(timeout_seconds) for worker in workers)
+
+    def stop(self, services: Services | None) -> None:
+        """Stop what runs, then close what it used, if it was made at all; blocks. Safe to call again."""
+        with self._lock:
+            stop, self._stop = self._stop, None
+        if stop is not None:
+            stop.set()
+            deadline = time.monotonic() + self._shutdown_timeout_seconds
+            ended = [part.join(remaining(deadline)) for part in self._parts]
+            if not all(ended):
+                _log.warning("flowtrail stopped with %d part(s) still busy", ended.count(False))
+        if services is not None:
+            services.close()
 
 
 class Running:
-    """Starts a trail on entering a block, and stops it on leaving; `Trail.running` makes it.
+    """Starts a trail on entering a `with` or `async with` block, and stops it on leaving.
 
     Args:
         start: Starts everything; doesn't block.
@@ -41,3 +137,47 @@ class Running:
     async def __aexit__(self, *_: object) -> None:
         """Stop without blocking the loop, on which handlers may still have to finish."""
         await asyncio.to_thread(self._stop)
+
+
+class StopSignals:
+    """SIGTERM and SIGINT end `wait`; the second one ends the process as if nobody had caught it.
+
+    The handler only writes a byte to a pipe: taking a lock there could deadlock with the code it interrupted.
+
+    Raises:
+        ConfigurationError: This isn't the main thread, which alone can catch signals.
+    """
+
+    def __init__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise ConfigurationError(
+                "run() catches signals and needs the main thread; elsewhere use 'with trail.running():'"
+            )
+        self._previous: dict[signal.Signals, Any] = {}
+        self._received = False
+        self._read_end, self._write_end = os.pipe()
+
+    def __enter__(self) -> StopSignals:
+        """Catch them."""
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._received:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self._received = True
+        os.write(self._write_end, b"!")
+
+    def wait(self, stop: threading.Event) -> None:
+        """Wait for a signal, or for somebody else to set the event."""
+        while not self._received and not stop.is_set():
+            select.select([self._read_end], [], [], _LOOK_AROUND_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        """Put back what was there before."""
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        os.close(self._read_end)
+        os.close(self._write_end)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextvars import Token
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-SCOPE_KEY = otel_context.create_key("flowtrail-publications")
+_KEY = otel_context.create_key("flowtrail-publications")
 
 
 class Scope:
@@ -65,10 +66,9 @@ class Scope:
 
 def current_scope() -> Scope | None:
     """The scope of the handler that is running, None outside one."""
-    return otel_context.get_current().get(SCOPE_KEY)  # type: ignore[return-value]
+    return otel_context.get_current().get(_KEY)  # type: ignore[return-value]
 
 
-def enter_scope(scope: Scope) -> None:
-    """Make a scope current; whoever restores the context before leaves it."""
-    current = otel_context.get_current()
-    otel_context.attach(Context({**current, SCOPE_KEY: scope}))
+def enter_scope(scope: Scope) -> Token[Context]:
+    """Make a scope current; whoever restores the context before leaves it, with the token or without."""
+    return otel_context.attach(Context({**otel_context.get_current(), _KEY: scope}))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from flowtrail._codec import Codec
 from flowtrail._runtime.invoke import Invoker
 from flowtrail._runtime.publisher import Publisher
 from flowtrail._settings import Timing
@@ -17,14 +16,17 @@ class Services:
 
     Attributes:
         telemetry: Spans, metrics, logs, clock.
-        publisher: Publishes retries and dead letters.
-        codec: Makes data of bytes.
-        invoker: Calls handlers.
+        publisher: Publishes retries and dead letters; knows the client, the codec and the contracts.
         timing: How long things may take.
+        invoker: Calls handlers.
     """
 
     telemetry: Telemetry
     publisher: Publisher
-    codec: Codec
-    invoker: Invoker
     timing: Timing
+    invoker: Invoker = field(default_factory=Invoker)
+
+    def close(self) -> None:
+        """Stop the handlers' loop, and wait for publications."""
+        self.invoker.close()
+        self.publisher.close(self.timing.shutdown_timeout_seconds)

@@ -8,9 +8,9 @@ import threading
 from flowtrail._runtime.group import GroupMember
 from flowtrail._runtime.handlers import Plan
 from flowtrail._runtime.partition import Failures
-from flowtrail._runtime.publisher import unreachable
+from flowtrail._runtime.publisher import reaching
 from flowtrail._runtime.services import Services
-from flowtrail.clients import Client, ClientError, Partition
+from flowtrail.clients import ClientError, Partition
 
 _log = logging.getLogger("flowtrail")
 
@@ -23,17 +23,13 @@ class GroupWorker:
 
     Args:
         plan: The group's handlers.
-        client: Opens consumers.
         services: What is shared.
         number: Which of the process's members of this group, from 0.
         stop: Set when the trail stops.
     """
 
-    def __init__(
-        self, plan: Plan, client: Client, services: Services, number: int, stop: threading.Event
-    ) -> None:
+    def __init__(self, plan: Plan, services: Services, number: int, stop: threading.Event) -> None:
         self._plan = plan
-        self._client = client
         self._services = services
         self._stop = stop
         self._memory: dict[Partition, dict[int, Failures]] = {}
@@ -86,12 +82,9 @@ class GroupWorker:
 
     def _connect_and_work(self) -> None:
         member = GroupMember(self._plan, self._services, self._stop, self._memory, self.joined)
-        try:
-            consumer = self._client.open_consumer(
-                self._plan.topics, self._plan.group, member, start=self._plan.start
-            )
-        except ClientError as error:
-            raise ClientError(unreachable(self._client, error)) from error
+        client, plan = self._services.publisher.client, self._plan
+        with reaching(client):
+            consumer = client.open_consumer(plan.topics, plan.group, member, start=plan.start)
         try:
             member.run(consumer, self._connected)
         finally:

@@ -2,20 +2,19 @@
 
 from flowtrail._telemetry.batch import BatchItem, ProcessingBatch
 from flowtrail._telemetry.definitions import METRICS, Metric
-from flowtrail._telemetry.operations import Operation
-from flowtrail._telemetry.processing import Processing
-from flowtrail._telemetry.sender import Sender
-from flowtrail._telemetry.sending import Sending
+from flowtrail._telemetry.message_tracer import MessageTracer
+from flowtrail._telemetry.outgoing import OutgoingMessage
+from flowtrail._telemetry.processing import Decode, Processing
 from flowtrail._telemetry.telemetry import Telemetry
 
 __all__ = [
     "METRICS",
     "BatchItem",
+    "Decode",
+    "MessageTracer",
     "Metric",
-    "Operation",
+    "OutgoingMessage",
     "Processing",
     "ProcessingBatch",
-    "Sender",
-    "Sending",
     "Telemetry",
 ]

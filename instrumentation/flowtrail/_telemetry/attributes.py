@@ -3,6 +3,8 @@
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/ and .../messaging/kafka/
 """
 
+from typing import Any
+
 SYSTEM = "messaging.system"
 OPERATION_NAME = "messaging.operation.name"
 OPERATION_TYPE = "messaging.operation.type"
@@ -20,16 +22,29 @@ KAFKA_TOMBSTONE = "messaging.kafka.message.tombstone"
 ERROR_TYPE = "error.type"
 
 EVENT_TYPE = "cloudevents.event_type"
-EVENT_SOURCE = "cloudevents.event_source"
 EVENT_SUBJECT = "cloudevents.event_subject"
 CAUSATION_ID = "flowtrail.causation_id"
 ATTEMPT = "flowtrail.attempt"
 OUTCOME = "flowtrail.outcome"
 BATCH_FAILED = "flowtrail.batch.failed"
 
-KAFKA = "kafka"
-
 _KEY_CHARACTERS = 256
+
+
+def common(
+    operation: str,
+    kind: str,
+    *,
+    topic: str | None = None,
+    group: str | None = None,
+    client_id: str | None = None,
+) -> dict[str, Any]:
+    """What every span of an operation says, as far as it is known; kind is OpenTelemetry's operation type."""
+    found: dict[str, Any] = {SYSTEM: "kafka", OPERATION_NAME: operation, OPERATION_TYPE: kind}
+    for name, value in ((DESTINATION, topic), (GROUP, group), (CLIENT_ID, client_id)):
+        if value:
+            found[name] = value
+    return found
 
 
 def key_text(key: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from flowtrail._telemetry.attributes import DESTINATION, ERROR_TYPE, GROUP, OPERATION_NAME, SYSTEM
+
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Seconds; the boundaries that OpenTelemetry's messaging conventions advise."""
 
@@ -42,52 +44,46 @@ class Metric(NamedTuple):
         return tuple(label.replace(".", "_") for label in self.labels)
 
 
-_SYSTEM = "messaging.system"
-_TOPIC = "messaging.destination.name"
-_GROUP = "messaging.consumer.group.name"
-_OPERATION = "messaging.operation.name"
-_ERROR = "error.type"
-
 SENT = Metric(
-    "messaging.client.sent.messages", "counter", "{message}", (_SYSTEM, _OPERATION, _TOPIC, _ERROR),
+    "messaging.client.sent.messages", "counter", "{message}", (SYSTEM, OPERATION_NAME, DESTINATION, ERROR_TYPE),
     "Messages that a producer tried to send; error.type is empty where the broker took them.",
 )  # fmt: skip
 CONSUMED = Metric(
     "messaging.client.consumed.messages", "counter", "{message}",
-    (_SYSTEM, _OPERATION, _TOPIC, _GROUP),
+    (SYSTEM, OPERATION_NAME, DESTINATION, GROUP),
     "Messages that were delivered to the application; a retried one counts once.",
 )  # fmt: skip
 OPERATION_DURATION = Metric(
-    "messaging.client.operation.duration", "histogram", "s", (_SYSTEM, _OPERATION, _TOPIC, _GROUP, _ERROR),
+    "messaging.client.operation.duration", "histogram", "s", (SYSTEM, OPERATION_NAME, DESTINATION, GROUP, ERROR_TYPE),
     "Duration of a send (until the broker acknowledged it), poll or commit.", DURATION_BUCKETS,
 )  # fmt: skip
 PROCESS_DURATION = Metric(
-    "messaging.process.duration", "histogram", "s", (_SYSTEM, _OPERATION, _TOPIC, _GROUP, _ERROR),
+    "messaging.process.duration", "histogram", "s", (SYSTEM, OPERATION_NAME, DESTINATION, GROUP, ERROR_TYPE),
     "Duration of the handling of one message, or of one batch.", DURATION_BUCKETS,
 )  # fmt: skip
 QUEUE_DURATION = Metric(
-    "flowtrail.queue.duration", "histogram", "s", (_TOPIC, _GROUP),
+    "flowtrail.queue.duration", "histogram", "s", (DESTINATION, GROUP),
     "Time from a record's timestamp to the start of its first handling; a negative one counts as 0.",
     QUEUE_BUCKETS,
 )  # fmt: skip
 CLOCK_SKEW = Metric(
-    "flowtrail.clock_skew", "counter", "{message}", (_TOPIC, _GROUP),
+    "flowtrail.clock_skew", "counter", "{message}", (DESTINATION, GROUP),
     "Messages whose record timestamp lay in the future when they were handled.",
 )  # fmt: skip
 RETRIES = Metric(
-    "flowtrail.retries", "counter", "{retry}", (_TOPIC, _GROUP, "mode"),
+    "flowtrail.retries", "counter", "{retry}", (DESTINATION, GROUP, "mode"),
     "Further attempts that were scheduled for a message; mode is `blocking` or `topic`.",
 )  # fmt: skip
 DEAD_LETTERS = Metric(
-    "flowtrail.dead_letters", "counter", "{message}", (_TOPIC, _GROUP, _ERROR),
+    "flowtrail.dead_letters", "counter", "{message}", (DESTINATION, GROUP, ERROR_TYPE),
     "Messages that were given up and published to a dead letter topic.",
 )  # fmt: skip
 DUPLICATES = Metric(
-    "flowtrail.duplicates", "counter", "{message}", (_TOPIC, _GROUP),
+    "flowtrail.duplicates", "counter", "{message}", (DESTINATION, GROUP),
     "Messages that deduplication recognised as already handled.",
 )  # fmt: skip
 CONTRACT_VIOLATIONS = Metric(
-    "flowtrail.contract_violations", "counter", "{message}", (_TOPIC, "type", "side"),
+    "flowtrail.contract_violations", "counter", "{message}", (DESTINATION, "type", "side"),
     "Events whose data broke their contract; side is `publish` or `consume`.",
 )  # fmt: skip
 SCHEMA_VERSIONS = Metric(

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from flowtrail._headers import Envelope, names
-from flowtrail._headers.write import clean_text
-from flowtrail._record import Header
-
-if TYPE_CHECKING:
-    from flowtrail._ids import Ids
-    from flowtrail._telemetry.sending import Sending
+from flowtrail._context import Flow
+from flowtrail._ids import Ids
+from flowtrail.wire import Envelope, Header, names
+from flowtrail.wire.write import clean_text, time_text
 
 TRACE_NAMES = frozenset({names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE})
 OUR_NAMES = frozenset(names.MAX_BYTES)
 
 
-class FlowLike(Protocol):
-    """The flow that a publication happens in."""
+class Identified(Protocol):
+    """A message that gets its ids here."""
 
-    @property
-    def correlation_id(self) -> str | None: ...
-    @property
-    def causation_id(self) -> str | None: ...
+    event_id: str
+    correlation_id: str
+    causation_id: str | None
+    type: str | None
+    subject: str | None
 
 
 @dataclass(slots=True)
@@ -46,7 +44,7 @@ class EventHeaders:
             (names.ID, event_id),
             (names.TYPE, _text(names.TYPE, self.type)),
             (names.SOURCE, _text(names.SOURCE, self.source)),
-            (names.TIME, _time_text(self.time, now_ns)),
+            (names.TIME, time_text(self.time, now_ns)),
         ]
         if self.subject is not None:
             ours.append((names.SUBJECT, _text(names.SUBJECT, self.subject)))
@@ -57,21 +55,21 @@ class EventHeaders:
         return ours
 
 
-def identify(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids) -> list[Header]:
+def identify(message: Identified, flow: Flow | None, id: str | None, ids: Ids) -> list[Header]:
     """Ids of a publication that brings no headers of ours: the flow's, or those of a new flow.
 
     Returns:
         The headers that say so.
     """
     if id is None:
-        event_id = sending.event_id = ids.new_id()
+        event_id = message.event_id = ids.new_id()
         id_header = event_id.encode()
     else:
-        event_id = sending.event_id = id
+        event_id = message.event_id = id
         id_header = _text(names.ID, id)
     if flow is not None:
-        correlation_id = sending.correlation_id = flow.correlation_id or event_id
-        causation_id = sending.causation_id = flow.causation_id
+        correlation_id = message.correlation_id = flow.correlation_id or event_id
+        causation_id = message.causation_id = flow.causation_id
         headers: list[Header] = [
             (names.ID, id_header),
             (names.CORRELATION_ID, _flow_text(correlation_id)),
@@ -80,15 +78,15 @@ def identify(sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids) 
             headers.append((names.CAUSATION_ID, _flow_text(causation_id)))
         return headers
     if id is None:
-        sending.correlation_id = event_id
+        message.correlation_id = event_id
         return [(names.ID, id_header), (names.CORRELATION_ID, id_header)]
     # A given id need not be unique beyond its source, so it can't name a flow.
-    sending.correlation_id = ids.new_id()
-    return [(names.ID, id_header), (names.CORRELATION_ID, sending.correlation_id.encode())]
+    message.correlation_id = ids.new_id()
+    return [(names.ID, id_header), (names.CORRELATION_ID, message.correlation_id.encode())]
 
 
 def identify_own(
-    sending: Sending, flow: FlowLike | None, id: str | None, ids: Ids, given: Envelope
+    message: Identified, flow: Flow | None, id: str | None, ids: Ids, given: Envelope
 ) -> list[Header]:
     """Ids of a publication whose caller brings headers of ours: the event is the caller's, the flow is not.
 
@@ -97,39 +95,39 @@ def identify_own(
     Returns:
         The headers that say so.
     """
-    event_id = sending.event_id = id or given.id or ids.new_id()
-    sending.type = sending.type or given.type
-    sending.subject = sending.subject or given.subject
+    event_id = message.event_id = id or given.id or ids.new_id()
+    message.type = message.type or given.type
+    message.subject = message.subject or given.subject
     if flow is not None and flow.correlation_id:
-        sending.correlation_id, sending.causation_id = flow.correlation_id, flow.causation_id
+        message.correlation_id, message.causation_id = flow.correlation_id, flow.causation_id
     else:
         fresh = event_id if id is None and given.id is None else None
-        sending.correlation_id = given.correlation_id or fresh or ids.new_id()
-        sending.causation_id = given.causation_id
+        message.correlation_id = given.correlation_id or fresh or ids.new_id()
+        message.causation_id = given.causation_id
     headers: list[Header] = [
         (names.ID, _text(names.ID, event_id)),
-        (names.CORRELATION_ID, _text(names.CORRELATION_ID, sending.correlation_id)),
+        (names.CORRELATION_ID, _text(names.CORRELATION_ID, message.correlation_id)),
     ]
-    if sending.causation_id is not None:
-        headers.append((names.CAUSATION_ID, _text(names.CAUSATION_ID, sending.causation_id)))
+    if message.causation_id is not None:
+        headers.append((names.CAUSATION_ID, _text(names.CAUSATION_ID, message.causation_id)))
     return headers
 
 
-def identify_forwarded(sending: Sending, flow: FlowLike | None, ids: Ids, given: Envelope) -> list[Header]:
+def identify_forwarded(message: Identified, flow: Flow | None, ids: Ids, given: Envelope) -> list[Header]:
     """Ids of a message that is passed on as it is (retry, dead letter, redrive).
 
     Returns:
         The ids that its headers lack: without them it would get another identity on another topic.
     """
     missing: list[Header] = []
-    sending.type, sending.subject, sending.causation_id = given.type, given.subject, given.causation_id
+    message.type, message.subject, message.causation_id = given.type, given.subject, given.causation_id
     event_id = given.id or (flow.causation_id if flow is not None else None) or ids.new_id()
     if given.id is None:
         missing.append((names.ID, _text(names.ID, event_id)))
     correlation_id = given.correlation_id or (flow.correlation_id if flow is not None else None) or event_id
     if given.correlation_id is None:
         missing.append((names.CORRELATION_ID, _text(names.CORRELATION_ID, correlation_id)))
-    sending.event_id, sending.correlation_id = event_id, correlation_id
+    message.event_id, message.correlation_id = event_id, correlation_id
     return missing
 
 
@@ -141,14 +139,3 @@ def _flow_text(value: str) -> bytes:
 
 def _text(name: str, value: str) -> bytes:
     return clean_text(value, names.MAX_BYTES[name])
-
-
-def _time_text(time: datetime | str | None, now_ns: int) -> bytes:
-    if isinstance(time, str):
-        return _text(names.TIME, time)
-    if time is None:
-        seconds, rest = divmod(now_ns, 1_000_000_000)
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z".encode()
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()

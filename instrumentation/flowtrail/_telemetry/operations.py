@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 
 from flowtrail._telemetry import attributes, definitions
-from flowtrail._telemetry.errors import error_type_of
+from flowtrail._telemetry.errors import end_with, error_type_of
+from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.spans import parent_in
-
-if TYPE_CHECKING:
-    from flowtrail._telemetry.telemetry import Telemetry
-
-
-def end_with(span: Span, error: BaseException | str | None) -> None:
-    """End a span, as failed if there is an error."""
-    if error is not None and span.is_recording():
-        span.set_attribute(attributes.ERROR_TYPE, error_type_of(error))
-        if isinstance(error, BaseException):
-            span.record_exception(error)
-        span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
-    span.end()
 
 
 class Operation:
@@ -33,7 +21,7 @@ class Operation:
     A poll that brought nothing leaves no span: an idle consumer polls all day.
 
     Args:
-        telemetry: Where to report.
+        reporter: Where to report.
         name: `poll` or `commit`.
         operation_type: OpenTelemetry's type for it: `receive` or `settle`.
         topics: Topics it is about, as far as known.
@@ -43,7 +31,7 @@ class Operation:
 
     def __init__(
         self,
-        telemetry: Telemetry,
+        reporter: Reporter,
         name: str,
         operation_type: str,
         topics: Iterable[str],
@@ -51,7 +39,7 @@ class Operation:
         *,
         keep_empty: bool,
     ) -> None:
-        self._telemetry = telemetry
+        self._reporter = reporter
         self._name = name
         self._type = operation_type
         self._topics = set(topics)
@@ -68,8 +56,8 @@ class Operation:
 
     def __enter__(self) -> Operation:
         """Note the time."""
-        self._started_ns = self._telemetry.monotonic_ns()
-        self._wall_ns = self._telemetry.time_ns()
+        self._started_ns = self._reporter.monotonic_ns()
+        self._wall_ns = self._reporter.time_ns()
         return self
 
     def __exit__(
@@ -78,20 +66,20 @@ class Operation:
         """Make the span, observe the duration; an exception goes on its way."""
         if error is None and not self._messages and not self._keep_empty:
             return
-        telemetry = self._telemetry
+        reporter = self._reporter
         try:
-            seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+            seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
             topic = next(iter(self._topics)) if len(self._topics) == 1 else ""
             error_type = "" if error is None else error_type_of(error)
-            family = telemetry.metrics[definitions.OPERATION_DURATION]
+            family = reporter.metrics[definitions.OPERATION_DURATION]
             family.series("kafka", self._name, topic, self._group or "", error_type).observe(seconds)
             self._make_span(topic, error)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
-            telemetry.internal_error(self._name, failure)
+            reporter.internal_error(self._name, failure)
 
     def _make_span(self, topic: str, error: BaseException | None) -> None:
         current = otel_context.get_current()
-        span, _ = self._telemetry.starter.begin(
+        span, _ = self._reporter.starter.begin(
             f"{self._name} {topic}" if topic else self._name,
             SpanKind.CLIENT,
             current,
@@ -103,15 +91,7 @@ class Operation:
             end_with(span, error)
 
     def _attributes(self, topic: str) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            attributes.SYSTEM: attributes.KAFKA,
-            attributes.OPERATION_NAME: self._name,
-            attributes.OPERATION_TYPE: self._type,
-        }
-        if topic:
-            found[attributes.DESTINATION] = topic
-        if self._group:
-            found[attributes.GROUP] = self._group
+        found = attributes.common(self._name, self._type, topic=topic, group=self._group)
         if self._messages:
             found[attributes.BATCH_COUNT] = self._messages
         return found

@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from logging import INFO, WARNING
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind
 
 from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._event import Event, build_event, record_id
-from flowtrail._headers import Envelope
-from flowtrail._headers.tracecontext import UnsampledSpan, span_context_of, unsampled_span_of, with_baggage
-from flowtrail._record import RecordLike
 from flowtrail._telemetry import attributes
-from flowtrail._telemetry.errors import error_type_of
+from flowtrail._telemetry.errors import error_type_of, mark_failed
 from flowtrail._telemetry.logs import CONSUME, report
+from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import ProcessRoute
 from flowtrail._telemetry.spans import SPAN_KEY, TraceContext, as_span_context, parent_in
-
-if TYPE_CHECKING:
-    from flowtrail._telemetry.telemetry import Telemetry
+from flowtrail.wire import Envelope, RecordLike
+from flowtrail.wire.tracecontext import UnsampledSpan, span_context_of, unsampled_span_of, with_baggage
 
 Decode = Callable[[Envelope, Any], Any]
-Shape = Callable[[Any], Any]
 
 
 class Processing:
@@ -48,27 +44,41 @@ class Processing:
     """
 
     __slots__ = (
-        "_decode", "_error", "_event", "_outer", "_route", "_shape", "_started_ns", "_telemetry",
-        "_unsampled", "_waited", "attempt", "causation_id", "correlation_id", "envelope", "event_id",
-        "outcome", "record", "seconds", "span", "trace_context",
+        "_decode",
+        "_error",
+        "_event",
+        "_outer",
+        "_reporter",
+        "_route",
+        "_started_ns",
+        "_unsampled",
+        "_waited",
+        "attempt",
+        "causation_id",
+        "correlation_id",
+        "envelope",
+        "event_id",
+        "outcome",
+        "record",
+        "seconds",
+        "span",
+        "trace_context",
     )  # fmt: skip
 
     _part_of_batch = False
 
     def __init__(
         self,
-        telemetry: Telemetry,
+        reporter: Reporter,
         route: ProcessRoute,
         record: RecordLike,
         envelope: Envelope,
         attempt: int = 1,
         decode: Decode | None = None,
-        shape: Shape | None = None,
     ) -> None:
-        self._telemetry = telemetry
+        self._reporter = reporter
         self._route = route
         self._decode = decode
-        self._shape = shape
         self._error: BaseException | None = None
         self._event: Event[Any] | None = None
         self._outer: Context | None = None
@@ -86,11 +96,6 @@ class Processing:
         self.correlation_id = envelope.correlation_id or event_id
 
     @property
-    def group(self) -> str | None:
-        """The consumer group, None if unknown."""
-        return self._route.group
-
-    @property
     def event(self) -> Event[Any]:
         """The event, decoded on first use.
 
@@ -98,9 +103,7 @@ class Processing:
             DecodeError: The payload isn't what it should be (or whatever else `decode` raises).
         """
         if self._event is None:
-            self._event = build_event(
-                self.record, self.envelope, attempt=self.attempt, decode=self._decode, shape=self._shape
-            )
+            self._event = build_event(self.record, self.envelope, attempt=self.attempt, decode=self._decode)
         return self._event
 
     def decoded(self, decode: Decode | None) -> Event[Any]:
@@ -119,26 +122,26 @@ class Processing:
 
     def __enter__(self) -> Processing:
         """Start the span and make it, the flow and the event current."""
-        telemetry = self._telemetry
-        self._started_ns = telemetry.monotonic_ns()
+        reporter = self._reporter
+        self._started_ns = reporter.monotonic_ns()
         outer = self._outer = get_current()
         try:
             if self.attempt == 1:
                 stamp = getattr(self.record, "timestamp", None)
                 if type(stamp) is int and stamp >= 0:
-                    self._waited = telemetry.time_ns() / 1e9 - stamp / 1e3
+                    self._waited = reporter.time_ns() / 1e9 - stamp / 1e3
             envelope = self.envelope
-            if telemetry.tracing or envelope.traceparent is not None or envelope.baggage is not None:
-                self._start(telemetry, outer)
+            if reporter.tracing or envelope.traceparent is not None or envelope.baggage is not None:
+                self._start(reporter, outer)
             else:
                 attach(Context({**outer, FLOW_KEY: self}))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
-            telemetry.internal_error("processing", failure)
+            reporter.internal_error("processing", failure)
         return self
 
-    def _start(self, telemetry: Telemetry, current: Context) -> None:
+    def _start(self, reporter: Reporter, current: Context) -> None:
         envelope = self.envelope
-        if telemetry.starter.drops_unsampled and envelope.baggage is None and not telemetry.links_only:
+        if reporter.starter.drops_unsampled and envelope.baggage is None and not reporter.links_only:
             unsampled = unsampled_span_of(envelope)
             if unsampled is not None:
                 self._unsampled = unsampled
@@ -149,14 +152,14 @@ class Processing:
         if envelope.traceparent is not None:
             remote = span_context_of(envelope)
             if remote is None:
-                telemetry.count_dropped_header("value")
-            elif telemetry.links_only:
+                reporter.count_dropped_header("value")
+            elif reporter.links_only:
                 links = (Link(remote),)
             else:
                 parent = remote
         if envelope.baggage is not None:
-            current = with_baggage(current, envelope, telemetry.baggage_keys)
-        span, own = telemetry.starter.begin(
+            current = with_baggage(current, envelope, reporter.baggage_keys)
+        span, own = reporter.starter.begin(
             self._route.span_name, SpanKind.CONSUMER, current, parent, self.attributes, links
         )
         self.span, self.trace_context = span, own
@@ -210,9 +213,9 @@ class Processing:
             # Not by token: a task other than the one that entered may leave.
             attach(outer)
         self._outer = None
-        telemetry = self._telemetry
+        reporter = self._reporter
         try:
-            seconds = self.seconds = (telemetry.monotonic_ns() - self._started_ns) / 1e9
+            seconds = self.seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
             if error is None:
                 error = self._error
             kind = "" if error is None else error_type_of(error)
@@ -231,15 +234,13 @@ class Processing:
                     route.settle()
             level = WARNING if kind else INFO
             if CONSUME.isEnabledFor(level):
-                report(CONSUME, level, telemetry.time_ns(), self)
+                report(CONSUME, level, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
-            telemetry.internal_error("processing", failure)
+            reporter.internal_error("processing", failure)
 
     def _end_span(self, span: Span, error: BaseException | None, kind: str) -> None:
         if error is not None and span.is_recording():
-            span.set_attribute(attributes.ERROR_TYPE, kind)
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
+            mark_failed(span, error, kind)
         if self.outcome not in ("ok", "error"):
             span.set_attribute(attributes.OUTCOME, self.outcome or "")
         span.end()

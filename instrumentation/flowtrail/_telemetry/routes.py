@@ -9,48 +9,55 @@ from flowtrail._telemetry import attributes, definitions
 from flowtrail._telemetry.instruments import MANY, Families, add_many, take_all
 
 
-class SendRoute:
-    """Publishing to one topic.
+class _Route:
+    """What both kinds of route have.
 
     Observations are kept in a deque, which needs no lock and costs a tenth of counting them, and counted in
     when there are many and before anybody reads.
 
     Attributes:
         topic: The topic.
-        span_name: `send T`.
+        span_name: `OPERATION TOPIC`.
         attributes: Span attributes that never change.
-        pending: Seconds that successful publications took.
+        pending: Observations that aren't counted yet.
         many: When to call `settle`.
     """
 
-    __slots__ = (
-        "__weakref__", "_duration", "_families", "_sent", "attributes", "many", "pending", "span_name",
-        "topic",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "_families", "attributes", "many", "pending", "span_name", "topic")
 
-    def __init__(self, families: Families, topic: str, client_id: str | None) -> None:
+    def __init__(
+        self, families: Families, operation: str, topic: str, group: str | None, client_id: str | None
+    ) -> None:
         self._families = families
         self.topic = topic
-        self.span_name = f"send {topic}"
-        self.attributes: dict[str, Any] = {
-            attributes.SYSTEM: attributes.KAFKA,
-            attributes.OPERATION_NAME: "send",
-            attributes.OPERATION_TYPE: "send",
-            attributes.DESTINATION: topic,
-        }
-        if client_id is not None:
-            self.attributes[attributes.CLIENT_ID] = client_id
-        self._duration = families[definitions.OPERATION_DURATION].series("kafka", "send", topic, "", "")
-        self._sent = families[definitions.SENT].series("kafka", "send", topic, "")
-        self.pending: deque[float] = deque()
+        self.span_name = f"{operation} {topic}"
+        self.attributes = attributes.common(
+            operation, operation, topic=topic, group=group, client_id=client_id
+        )
+        self.pending: deque[Any] = deque()
         self.many = 1 if families.through_otel else MANY
-        families.routes.add(self)
 
     def __del__(self) -> None:
         self.settle()
 
     def settle(self) -> None:
         """Count in what is pending; from any thread."""
+        raise NotImplementedError
+
+
+class SendRoute(_Route):
+    """Publishing to one topic; `pending` holds the seconds that successful publications took."""
+
+    __slots__ = ("_duration", "_sent")
+
+    def __init__(self, families: Families, topic: str, client_id: str | None) -> None:
+        super().__init__(families, "send", topic, None, client_id)
+        self._duration = families[definitions.OPERATION_DURATION].series("kafka", "send", topic, "", "")
+        self._sent = families[definitions.SENT].series("kafka", "send", topic, "")
+        families.routes.add(self)
+
+    def settle(self) -> None:
+        """See `_Route.settle`."""
         taken = take_all(self.pending)
         if taken:
             add_many(taken, self._duration, self._sent)
@@ -63,53 +70,30 @@ class SendRoute:
         duration.series("kafka", "send", self.topic, "", error_type).observe(seconds)
 
 
-class ProcessRoute:
-    """Handling the messages of one topic in one group; keeps observations like `SendRoute`.
+class ProcessRoute(_Route):
+    """Handling the messages of one topic in one group.
+
+    `pending` holds, of each first, successful handling, the seconds it took, and the seconds from the record's
+    timestamp to its start, None if unknown.
 
     Attributes:
-        topic: The topic.
         group: The group, None if unknown.
-        span_name: `process T`.
-        attributes: Span attributes that never change.
-        pending: Of each first, successful handling: the seconds it took, and the seconds from the record's
-            timestamp to its start, None if unknown.
-        many: When to call `settle`.
     """
 
-    __slots__ = (
-        "__weakref__", "_consumed", "_duration", "_families", "_queue", "_skew", "attributes", "group",
-        "many", "pending", "span_name", "topic",
-    )  # fmt: skip
+    __slots__ = ("_consumed", "_duration", "_queue", "_skew", "group")
 
     def __init__(self, families: Families, topic: str, group: str | None, client_id: str | None) -> None:
-        self._families = families
-        self.topic = topic
+        super().__init__(families, "process", topic, group, client_id)
         self.group = group
-        self.span_name = f"process {topic}"
-        self.attributes: dict[str, Any] = {
-            attributes.SYSTEM: attributes.KAFKA,
-            attributes.OPERATION_NAME: "process",
-            attributes.OPERATION_TYPE: "process",
-            attributes.DESTINATION: topic,
-        }
-        if group is not None:
-            self.attributes[attributes.GROUP] = group
-        if client_id is not None:
-            self.attributes[attributes.CLIENT_ID] = client_id
         named = group or ""
         self._consumed = families[definitions.CONSUMED].series("kafka", "process", topic, named)
         self._duration = families[definitions.PROCESS_DURATION].series("kafka", "process", topic, named, "")
         self._queue = families[definitions.QUEUE_DURATION].series(topic, named)
         self._skew = families[definitions.CLOCK_SKEW].series(topic, named)
-        self.pending: deque[tuple[float, float | None]] = deque()
-        self.many = 1 if families.through_otel else MANY
         families.routes.add(self)
 
-    def __del__(self) -> None:
-        self.settle()
-
     def settle(self) -> None:
-        """Count in what is pending; from any thread."""
+        """See `_Route.settle`."""
         taken = take_all(self.pending)
         if not taken:
             return

@@ -21,13 +21,6 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace import Tracer as SdkTracer
-from opentelemetry.sdk.trace.sampling import (
-    Decision,
-    ParentBased,
-    Sampler,
-    StaticSampler,
-    TraceIdRatioBased,
-)
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -41,7 +34,8 @@ from opentelemetry.trace import (
     Tracer,
 )
 
-from flowtrail._headers.tracecontext import Unrecorded
+from flowtrail._telemetry.samplers import Drops, decision_of, drops_unsampled
+from flowtrail.wire.tracecontext import Unrecorded
 
 SPAN_KEY: str = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
 """The key under which OpenTelemetry keeps the current span in its context."""
@@ -50,7 +44,6 @@ _RANDOM_TRACE_ID = 0x02  # W3C trace context, level 2
 _FLAGS = [TraceFlags(flags) for flags in range(256)]
 _ROOM_FOR_ATTRIBUTES = 32
 
-Drops = Callable[[SpanContext | None, int], bool]
 Attributes = Callable[[], dict[str, Any]]
 TraceContext = SpanContext | Unrecorded
 
@@ -127,7 +120,7 @@ class SdkStarter(Starter):
         super().__init__(tracer)
         self._sdk = tracer
         self._drops = drops
-        self.drops_unsampled = _drops_unsampled(tracer.sampler)
+        self.drops_unsampled = drops_unsampled(tracer.sampler)
         self._new_trace_id = tracer.id_generator.generate_trace_id
         self._new_span_id = tracer.id_generator.generate_span_id
         is_random = getattr(tracer.id_generator, "is_trace_id_random", None)
@@ -288,7 +281,7 @@ def starter_for(tracer: Tracer) -> Starter:
         return NoStarter(tracer)
     if type(tracer) is not SdkTracer or not _sdk_as_expected(tracer):
         return Starter(tracer)
-    drops = _decision_of(tracer.sampler)
+    drops = decision_of(tracer.sampler)
     return SdkStarter(tracer, drops) if drops is not None else Starter(tracer)
 
 
@@ -304,48 +297,3 @@ def _sdk_as_expected(tracer: SdkTracer) -> bool:
         return False
     room = limits.max_span_attributes
     return (room is None or room >= _ROOM_FOR_ATTRIBUTES) and limits.max_span_attribute_length is None
-
-
-def _decision_of(sampler: Sampler) -> Drops | None:
-    """A built-in sampler as a function that says whether it drops; None for any other sampler.
-
-    The rules are those of the OpenTelemetry specification, "Trace SDK", built-in samplers.
-    """
-    if type(sampler) is StaticSampler:
-        verdict = getattr(sampler, "_decision", None)
-        if verdict is Decision.DROP:
-            return lambda _parent, _trace_id: True
-        return (lambda _parent, _trace_id: False) if verdict is Decision.RECORD_AND_SAMPLE else None
-    if type(sampler) is TraceIdRatioBased:
-        bound, limit = sampler.bound, sampler.TRACE_ID_LIMIT
-        return lambda _parent, trace_id: trace_id & limit >= bound
-    if type(sampler) is ParentBased:
-        return _parent_based(sampler)
-    return None
-
-
-def _drops_unsampled(sampler: Sampler) -> bool:
-    if type(sampler) is ParentBased:
-        sampler = getattr(sampler, "_remote_parent_not_sampled", sampler)
-    return type(sampler) is StaticSampler and getattr(sampler, "_decision", None) is Decision.DROP
-
-
-def _parent_based(sampler: ParentBased) -> Drops | None:
-    parts = [
-        getattr(sampler, name, None)
-        for name in ("_root", "_local_parent_not_sampled", "_local_parent_sampled",
-                     "_remote_parent_not_sampled", "_remote_parent_sampled")
-    ]  # fmt: skip
-    decisions = [_decision_of(part) if part is not None else None for part in parts]
-    root, local_off, local_on, remote_off, remote_on = decisions
-    if root is None or local_off is None or local_on is None or remote_off is None or remote_on is None:
-        return None
-
-    def drops(parent: SpanContext | None, trace_id: int) -> bool:
-        if parent is None:
-            return root(None, trace_id)
-        if parent.trace_flags & TraceFlags.SAMPLED:
-            return (remote_on if parent.is_remote else local_on)(parent, trace_id)
-        return (remote_off if parent.is_remote else local_off)(parent, trace_id)
-
-    return drops

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +14,14 @@ from flowtrail import _retry
 from flowtrail._clock import FakeClock
 from flowtrail._event import Event, build_event
 from flowtrail._ids import SeededIds
-from flowtrail._record import Header, Record
 from flowtrail._runtime.group import GroupMember
-from flowtrail._runtime.invoke import Invoker
 from flowtrail._runtime.publisher import Publisher
 from flowtrail._runtime.services import Services
 from flowtrail._telemetry import Telemetry
 from flowtrail._testing.capture import Capture
 from flowtrail._testing.memory import MemoryBroker, MemoryClient
 from flowtrail.errors import DecodeError, FlowtrailError
+from flowtrail.wire import Header, Record, dead_letters
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,12 +62,7 @@ class Harness:
         _retry.seed(self._seed)
         self._capture.start()
         trail = self._trail
-        usual = trail.telemetry
-        telemetry = Telemetry(
-            usual.service,
-            links_only=usual.links_only,
-            baggage_keys=usual.baggage_keys,
-            correlation_aliases=usual.correlation_aliases,
+        telemetry = trail.telemetry.like(
             tracer_provider=self._capture.tracer_provider,
             registry=self._capture.registry,
             clock=self.clock,
@@ -77,7 +70,7 @@ class Harness:
         )
         client = MemoryClient(self.broker, blocking=False)
         publisher = Publisher(telemetry, client, trail.codec, trail.contracts)
-        services = Services(telemetry, publisher, trail.codec, Invoker(), trail.timing)
+        services = Services(telemetry, publisher, trail.timing)
         self._services = services
         self._restore = trail._swap(telemetry, services)
         for plan in trail._plans.values():
@@ -148,10 +141,8 @@ class Harness:
             FlowtrailError: The handlers cause one another's events without end.
         """
         for _ in range(MAX_ROUNDS):
-            worked = [member.step() for member in self._members] + [
-                self._relay(relay) for relay in self._relays
-            ]
-            if any(worked):
+            worked = [member.step() for member in self._members]
+            if any([*worked, *(relay.relay_now() for relay in self._relays)]):
                 continue
             due = [at for member in self._members if (at := member.next_due_ns) is not None]
             if not due:
@@ -162,12 +153,6 @@ class Harness:
         raise FlowtrailError(
             f"not done after {MAX_ROUNDS} rounds: do the handlers cause one another's events?"
         )
-
-    def _relay(self, relay: Any) -> bool:
-        with closing(relay.connect()) as connection:
-            published = relay.relay_once(connection)
-            relay.release(connection)
-            return bool(published)
 
     # -- what came of it
 
@@ -181,7 +166,7 @@ class Harness:
         return [
             self._event(record)
             for record in self.broker.records(topic)
-            if any(name == "dlq.topic" for name, _ in record.headers)
+            if any(name == dead_letters.TOPIC for name, _ in record.headers)
         ]
 
     def committed(self, group: str, topic: str) -> int | None:
@@ -204,7 +189,7 @@ class Harness:
 
     def _event(self, record: Record) -> Event[Any]:
         telemetry: Telemetry = self._services.telemetry
-        codec = self._services.codec
+        codec = self._services.publisher.codec
         envelope = telemetry.read(record)
         try:
             return build_event(

@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from flowtrail._clock import SYSTEM_CLOCK, Clock
-from flowtrail._record import Header, Record
 from flowtrail.clients import (
     ClientError,
     CommitRefusedError,
@@ -21,6 +20,7 @@ from flowtrail.clients import (
     ProducerClient,
     RebalanceListener,
 )
+from flowtrail.wire import Header, Record
 
 
 class BrokerError(Exception):

@@ -64,7 +64,6 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
 
 
 def _is_traced(client: object) -> bool:
-
     return issubclass(type(client), Proxy)
 
 

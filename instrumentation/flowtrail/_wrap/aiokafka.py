@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flowtrail._telemetry import Sender, Sending, Telemetry
+from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver, TaskReceiver
+from flowtrail._wrap.scope import Receiver, TaskReceiver, text_or_none, topics_of
 
 _FIRST_WITH_HEADERS = (0, 11)
 
@@ -16,14 +16,12 @@ _FIRST_WITH_HEADERS = (0, 11)
 def client_id_of(client: Any) -> str | None:
     """The client's id as configured."""
     inner = getattr(client, "client", None) or getattr(client, "_client", None)
-    value = getattr(inner, "_client_id", None)
-    return value if isinstance(value, str) else None
+    return text_or_none(getattr(inner, "_client_id", None))
 
 
 def group_of(client: Any) -> str | None:
     """The consumer's group as configured."""
-    value = getattr(client, "_group_id", None)
-    return value if isinstance(value, str) else None
+    return text_or_none(getattr(client, "_group_id", None))
 
 
 def takes_headers(client: Any) -> bool:
@@ -33,23 +31,23 @@ def takes_headers(client: Any) -> bool:
     return not isinstance(version, tuple) or version >= _FIRST_WITH_HEADERS
 
 
-def _finisher(sending: Sending) -> Callable[[asyncio.Future[Any]], None]:
+def _finisher(outgoing: OutgoingMessage) -> Callable[[asyncio.Future[Any]], None]:
     def finish(future: asyncio.Future[Any]) -> None:
         if future.cancelled():
             # aiokafka still sends the message: nobody waits for the answer any more.
-            sending.done()
+            outgoing.done()
             return
         error = future.exception()
         if error is None:
-            sending.acked(future.result())
+            outgoing.acked(future.result())
         else:
-            sending.fail(error)
+            outgoing.fail(error)
 
     return finish
 
 
 async def send(
-    sender: Sender,
+    tracer: MessageTracer,
     call: Callable[..., Awaitable[Any]],
     client: Any,
     topic: str,
@@ -63,32 +61,26 @@ async def send(
     """`AIOKafkaProducer.send` with telemetry: the span ends when the broker has answered.
 
     Args:
-        sender: Starts the publication.
+        tracer: Traces the message.
         call: The real `send`.
         client: The producer.
-        topic: See aiokafka; likewise the rest.
-        value: Payload.
-        key: Key.
-        partition: Partition.
-        timestamp_ms: Milliseconds.
-        headers: Pairs.
-        named: Whatever newer versions take.
+        topic: See aiokafka; likewise the rest. `named` is whatever newer versions take.
     """
     try:
-        sending = sender.start(topic, value, key, headers)
+        outgoing = tracer.start(topic, value, key, headers)
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        sender.telemetry.internal_error("send", failure)
+        tracer.telemetry.internal_error("send", failure)
         return await call(topic, value, key, partition, timestamp_ms, headers, **named)
-    ours = sending.headers if takes_headers(client) else headers
+    ours = outgoing.headers if takes_headers(client) else headers
     try:
         future = await call(topic, value, key, partition, timestamp_ms, ours, **named)
     except BaseException as error:
-        sending.fail(error)
+        outgoing.fail(error)
         raise
     if isinstance(future, asyncio.Future):
-        future.add_done_callback(_finisher(sending))
+        future.add_done_callback(_finisher(outgoing))
     else:
-        sending.done()
+        outgoing.done()
     return future
 
 
@@ -97,12 +89,12 @@ class TracedProducer(Proxy):
 
     def __init__(self, telemetry: Telemetry, producer: Any) -> None:
         super().__init__(producer)
-        keep(self, "_sender", Sender(telemetry, client_id_of(producer)))
+        keep(self, "_tracer", MessageTracer(telemetry, client_id_of(producer)))
 
     async def send(self, topic: str, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaProducer.send`."""
         client = self.__wrapped__
-        return await send(self._sender, client.send, client, topic, *arguments, **named)
+        return await send(self._tracer, client.send, client, topic, *arguments, **named)
 
     async def send_and_wait(self, topic: str, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaProducer.send_and_wait`."""
@@ -175,7 +167,5 @@ async def commit(
     receiver: Receiver, call: Callable[..., Awaitable[Any]], *arguments: Any, **named: Any
 ) -> Any:
     """`AIOKafkaConsumer.commit` with telemetry; `call` is the real one."""
-    offsets = arguments[0] if arguments else named.get("offsets")
-    topics = {partition.topic for partition in offsets} if isinstance(offsets, dict) else ()
-    with receiver.telemetry.committing(topics, group=receiver.group):
+    with receiver.telemetry.committing(topics_of(arguments, named), group=receiver.group):
         return await call(*arguments, **named)

@@ -5,33 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowtrail._process import as_record
-from flowtrail._telemetry import Sender, Sending, Telemetry
+from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver
+from flowtrail._wrap.scope import Receiver, ReceivingProxy
+from flowtrail.wire import record_of
 
 
-class _Delivery:
+def _reporting(outgoing: OutgoingMessage, theirs: Callable[..., Any] | None) -> Callable[[Any, Any], None]:
     """The delivery callback: reports the outcome, then calls the program's own."""
 
-    __slots__ = ("_sending", "_theirs")
-
-    def __init__(self, sending: Sending, theirs: Callable[..., Any] | None) -> None:
-        self._sending = sending
-        self._theirs = theirs
-
-    def __call__(self, error: Any, message: Any) -> None:
+    def delivered(error: Any, message: Any) -> None:
         if error is not None:
-            self._sending.fail(error_type_of(error))
+            outgoing.fail(error_type_of(error))
         else:
-            self._sending.done(message.partition(), message.offset())
-        if self._theirs is not None:
-            self._theirs(error, message)
+            outgoing.done(message.partition(), message.offset())
+        if theirs is not None:
+            theirs(error, message)
+
+    return delivered
 
 
 def produce(
-    sender: Sender,
+    tracer: MessageTracer,
     call: Callable[..., Any],
     theirs: Callable[..., Any] | None,
     topic: str,
@@ -47,33 +43,26 @@ def produce(
     """`Producer.produce` with telemetry.
 
     Args:
-        sender: Starts the publication.
+        tracer: Traces the message.
         call: The real `produce`.
         theirs: The delivery callback of the producer's configuration, which one per message replaces.
-        topic: See confluent-kafka; likewise the rest.
-        value: Payload.
-        key: Key.
-        partition: Partition; left to the partitioner if None.
+        topic: See confluent-kafka; likewise the rest. `named` is whatever newer versions take.
         callback: Old name of `on_delivery`.
-        on_delivery: Called with (error, message).
-        timestamp: Milliseconds.
-        headers: A list of pairs or a mapping.
-        named: Whatever newer versions take.
     """
     if partition is not None:
         named["partition"] = partition
     if timestamp is not None:
         named["timestamp"] = timestamp
     try:
-        sending = sender.start(topic, value, key, headers)
+        outgoing = tracer.start(topic, value, key, headers)
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        sender.telemetry.internal_error("send", failure)
+        tracer.telemetry.internal_error("send", failure)
         return call(topic, value, key, on_delivery=on_delivery or callback, headers=headers, **named)
-    delivery = _Delivery(sending, on_delivery or callback or theirs)
+    delivery = _reporting(outgoing, on_delivery or callback or theirs)
     try:
-        return call(topic, value, key, on_delivery=delivery, headers=sending.headers, **named)
+        return call(topic, value, key, on_delivery=delivery, headers=outgoing.headers, **named)
     except BaseException as error:
-        sending.fail(error)
+        outgoing.fail(error)
         raise
 
 
@@ -85,27 +74,19 @@ class TracedProducer(Proxy):
     ) -> None:
         super().__init__(producer)
         settings = configuration or {}
-        keep(self, "_sender", Sender(telemetry, settings.get("client.id")))
+        keep(self, "_tracer", MessageTracer(telemetry, settings.get("client.id")))
         keep(self, "_theirs", settings.get("on_delivery"))
 
     def produce(self, topic: str, *arguments: Any, **named: Any) -> Any:
         """See `Producer.produce`."""
-        return produce(
-            self._sender,
-            self.__wrapped__.produce,
-            self._theirs,
-            topic,
-            *arguments,
-            **named,
-        )
+        return produce(self._tracer, self.__wrapped__.produce, self._theirs, topic, *arguments, **named)
 
 
-class TracedConsumer(Proxy):
+class TracedConsumer(ReceivingProxy):
     """A `Consumer` whose messages are being handled between two calls."""
 
     def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
-        super().__init__(consumer)
-        keep(self, "_receiver", Receiver(telemetry, group, None))
+        super().__init__(consumer, Receiver(telemetry, group, None))
 
     def poll(self, *arguments: Any, **named: Any) -> Any:
         """See `Consumer.poll`."""
@@ -119,22 +100,13 @@ class TracedConsumer(Proxy):
         """See `Consumer.commit`."""
         return commit(self._receiver, self.__wrapped__.commit, *arguments, **named)
 
-    def close(self) -> Any:
-        """See `Consumer.close`."""
-        self._receiver.take_back()
-        return self.__wrapped__.close()
-
-    def __exit__(self, *exception: Any) -> Any:
-        self._receiver.take_back(exception[1] if len(exception) > 1 else None)
-        return super().__exit__(*exception)
-
 
 def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """`Consumer.poll` with telemetry; `call` is the real one."""
     receiver.take_back()
     message = call(*arguments, **named)
     if message is not None and message.error() is None:
-        receiver.hand_over(as_record(message))
+        receiver.hand_over(record_of(message))
     return message
 
 
@@ -146,7 +118,7 @@ def consume(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **nam
         for message in messages:
             if message.error() is None:
                 operation.received(message.topic())
-    return receiver.batch(messages, lambda message: as_record(message) if message.error() is None else None)
+    return receiver.batch(messages, lambda message: record_of(message) if message.error() is None else None)
 
 
 def commit(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

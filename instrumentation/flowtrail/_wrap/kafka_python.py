@@ -6,36 +6,36 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flowtrail._telemetry import Sender, Telemetry
+from flowtrail._telemetry import MessageTracer, Telemetry
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver
+from flowtrail._wrap.scope import Receiver, ReceivingProxy, text_or_none, topics_of
 
 _FIRST_WITH_HEADERS = (0, 11)
 
 
+def _setting(client: Any, name: str) -> Any:
+    config = getattr(client, "config", None)
+    return config.get(name) if isinstance(config, dict) else None
+
+
 def client_id_of(client: Any) -> str | None:
     """The client's id as configured."""
-    config = getattr(client, "config", None)
-    value = config.get("client_id") if isinstance(config, dict) else None
-    return value if isinstance(value, str) else None
+    return text_or_none(_setting(client, "client_id"))
 
 
 def group_of(client: Any) -> str | None:
     """The consumer's group as configured."""
-    config = getattr(client, "config", None)
-    value = config.get("group_id") if isinstance(config, dict) else None
-    return value if isinstance(value, str) else None
+    return text_or_none(_setting(client, "group_id"))
 
 
 def takes_headers(client: Any) -> bool:
     """Whether the broker's message format has room for headers (Apache Kafka 0.11, message format 2)."""
-    config = getattr(client, "config", None)
-    version = config.get("api_version") if isinstance(config, dict) else None
+    version = _setting(client, "api_version")
     return not isinstance(version, tuple) or version >= _FIRST_WITH_HEADERS
 
 
 def send(
-    sender: Sender,
+    tracer: MessageTracer,
     call: Callable[..., Any],
     headers_possible: bool,
     topic: str,
@@ -49,34 +49,28 @@ def send(
     """`KafkaProducer.send` with telemetry.
 
     Args:
-        sender: Starts the publication.
+        tracer: Traces the message.
         call: The real `send`.
         headers_possible: See `takes_headers`.
-        topic: See kafka-python; likewise the rest.
-        value: Payload.
-        key: Key.
-        headers: Pairs.
-        partition: Partition.
-        timestamp_ms: Milliseconds.
-        named: Whatever newer versions take.
+        topic: See kafka-python; likewise the rest. `named` is whatever newer versions take.
     """
     try:
-        sending = sender.start(topic, value, key, headers)
+        outgoing = tracer.start(topic, value, key, headers)
         if headers_possible:
-            headers = sending.headers
+            headers = outgoing.headers
     except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        sender.telemetry.internal_error("send", failure)
+        tracer.telemetry.internal_error("send", failure)
         return call(topic, value, key, headers, partition, timestamp_ms, **named)
     try:
         future = call(topic, value, key, headers, partition, timestamp_ms, **named)
     except BaseException as error:
-        sending.fail(error)
+        outgoing.fail(error)
         raise
     try:
-        future._add_cb_eb(sending.acked, sending.fail)
+        future._add_cb_eb(outgoing.acked, outgoing.fail)
     except AttributeError:  # before kafka-python 3
-        future.add_callback(sending.acked)
-        future.add_errback(sending.fail)
+        future.add_callback(outgoing.acked)
+        future.add_errback(outgoing.fail)
     return future
 
 
@@ -88,16 +82,15 @@ class TracedProducer(Proxy):
 
     def __init__(self, telemetry: Telemetry, producer: Any) -> None:
         super().__init__(producer)
-        sender = Sender(telemetry, client_id_of(producer))
-        keep(self, "send", partial(send, sender, producer.send, takes_headers(producer)))
+        tracer = MessageTracer(telemetry, client_id_of(producer))
+        keep(self, "send", partial(send, tracer, producer.send, takes_headers(producer)))
 
 
-class TracedConsumer(Proxy):
+class TracedConsumer(ReceivingProxy):
     """A `KafkaConsumer` whose records are being handled between two calls."""
 
     def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
-        super().__init__(consumer)
-        keep(self, "_receiver", Receiver(telemetry, group or group_of(consumer), client_id_of(consumer)))
+        super().__init__(consumer, Receiver(telemetry, group or group_of(consumer), client_id_of(consumer)))
 
     def __iter__(self) -> Any:
         return self
@@ -117,15 +110,6 @@ class TracedConsumer(Proxy):
         """See `KafkaConsumer.commit`."""
         return commit(self._receiver, self.__wrapped__.commit, *arguments, **named)
 
-    def close(self, *arguments: Any, **named: Any) -> Any:
-        """See `KafkaConsumer.close`."""
-        self._receiver.take_back()
-        return self.__wrapped__.close(*arguments, **named)
-
-    def __exit__(self, *exception: Any) -> Any:
-        self._receiver.take_back(exception[1] if len(exception) > 1 else None)
-        return super().__exit__(*exception)
-
 
 def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """`KafkaConsumer.poll` with telemetry; `call` is the real one."""
@@ -143,7 +127,5 @@ def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named:
 
 def commit(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """`KafkaConsumer.commit` with telemetry; `call` is the real one."""
-    offsets = arguments[0] if arguments else named.get("offsets")
-    topics = {partition.topic for partition in offsets} if isinstance(offsets, dict) else ()
-    with receiver.telemetry.committing(topics, group=receiver.group):
+    with receiver.telemetry.committing(topics_of(arguments, named), group=receiver.group):
         return call(*arguments, **named)

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from flowtrail._context import FLOW_KEY, get_current
-from flowtrail._telemetry.processing import Processing
+from flowtrail._telemetry import Processing
+from flowtrail._wrap.proxy import Proxy, keep
 
 if TYPE_CHECKING:
-    from flowtrail._record import RecordLike
     from flowtrail._telemetry import Telemetry
     from flowtrail._telemetry.routes import ProcessRoute
+    from flowtrail.wire import RecordLike
 
 T = TypeVar("T")
 
@@ -176,3 +177,36 @@ class TracedList(list[T]):
 
     def __reduce__(self) -> Any:
         return list, (list(super().__iter__()),)
+
+
+class ReceivingProxy(Proxy):
+    """A consumer that blocks, whose records are being handled between two calls.
+
+    Args:
+        consumer: The client's own.
+        receiver: Keeps the handling open.
+    """
+
+    def __init__(self, consumer: Any, receiver: Receiver) -> None:
+        super().__init__(consumer)
+        keep(self, "_receiver", receiver)
+
+    def close(self, *arguments: Any, **named: Any) -> Any:
+        """See the client's own `close`."""
+        self._receiver.take_back()
+        return self.__wrapped__.close(*arguments, **named)
+
+    def __exit__(self, *exception: Any) -> Any:
+        self._receiver.take_back(exception[1] if len(exception) > 1 else None)
+        return super().__exit__(*exception)
+
+
+def topics_of(arguments: tuple[Any, ...], named: dict[str, Any]) -> set[str]:
+    """Topics that a call of kafka-python's or aiokafka's `commit` is about, as far as it names them."""
+    offsets = arguments[0] if arguments else named.get("offsets")
+    return {partition.topic for partition in offsets} if isinstance(offsets, dict) else set()
+
+
+def text_or_none(value: Any) -> str | None:
+    """A setting of a client if it is text."""
+    return value if isinstance(value, str) else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Any, TypeVar
 
+from flowtrail._extras import load
+from flowtrail._loop_thread import LoopThread
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._aiokafka_consumer import AiokafkaConsumer
 from flowtrail.clients._aiokafka_producer import AiokafkaProducer
-from flowtrail.clients._loop_thread import LoopThread
 from flowtrail.clients._port import (
     ClientError,
     ConsumerClient,
@@ -19,18 +20,12 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
-from flowtrail.errors import ConfigurationError, MissingExtraError
+from flowtrail.errors import ConfigurationError
+
+T = TypeVar("T")
 
 _CONNECT_SECONDS = 10.0
 _METADATA_SECONDS = 5.0
-
-
-def _library() -> Any:
-    try:
-        import aiokafka
-    except ImportError as error:
-        raise MissingExtraError("aiokafka", "aiokafka") from error
-    return aiokafka
 
 
 class AiokafkaClient:
@@ -47,40 +42,27 @@ class AiokafkaClient:
     name = "aiokafka"
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
-        self._aiokafka = _library()
+        self._aiokafka = load("aiokafka", "aiokafka", "aiokafka")
         self.address = bootstrap_servers
         producer, consumer = split_settings(settings or {})
         base = {"bootstrap_servers": bootstrap_servers}
         self._producer = {**base, "enable_idempotence": True, **producer}
         self._consumer = {**base, "metadata_max_age_ms": 30_000, **consumer}
-        self._thread = LoopThread()
+        self._thread = LoopThread("flowtrail-aiokafka")
 
     def open_producer(self) -> ProducerClient:
         """Connect a producer; see `Client.open_producer`."""
-        self._thread.acquire()
-        try:
-            return self._thread.call(self._start_producer(), _CONNECT_SECONDS + 5)
-        except BaseException as error:
-            self._thread.release()
-            raise self._failure(error) from error
+        return self._open(self._start_producer())
 
     async def _start_producer(self) -> AiokafkaProducer:
-        producer = self._make(self._aiokafka.AIOKafkaProducer, self._producer)
-        await self._start(producer)
+        producer = await self._started(self._aiokafka.AIOKafkaProducer, self._producer)
         return AiokafkaProducer(self._thread, producer)
 
     def open_consumer(
         self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
-        self._thread.acquire()
-        try:
-            return self._thread.call(
-                self._start_consumer(topics, group, listener, start), _CONNECT_SECONDS + 5
-            )
-        except BaseException as error:
-            self._thread.release()
-            raise self._failure(error) from error
+        return self._open(self._start_consumer(topics, group, listener, start))
 
     async def _start_consumer(
         self, topics: Collection[str], group: str, listener: RebalanceListener, start: str
@@ -91,9 +73,8 @@ class AiokafkaClient:
             "auto_offset_reset": start,
             "enable_auto_commit": False,
         }
-        kafka_consumer = self._make(self._aiokafka.AIOKafkaConsumer, settings)
+        kafka_consumer = await self._started(self._aiokafka.AIOKafkaConsumer, settings)
         consumer = AiokafkaConsumer(self._aiokafka, self._thread, kafka_consumer, listener)
-        await self._start(kafka_consumer)
         # Topics that don't exist yet are created by being asked for; without that they would be found only
         # when the metadata gets old.
         with contextlib.suppress(Exception):
@@ -103,15 +84,20 @@ class AiokafkaClient:
         kafka_consumer.subscribe(list(topics), listener=consumer.listener())
         return consumer
 
-    def _make(self, kind: Any, settings: Mapping[str, Any]) -> Any:
+    def _open(self, starting: Coroutine[Any, Any, T]) -> T:
+        self._thread.acquire()
+        try:
+            return self._thread.call(starting, _CONNECT_SECONDS + 5)
+        except BaseException as error:
+            self._thread.release()
+            raise self._failure(error) from error
+
+    async def _started(self, kind: Any, settings: Mapping[str, Any]) -> Any:
         try:
             client = kind(**settings)
-            leave_alone(client)
-            return client
         except TypeError as error:
             raise ConfigurationError(f"aiokafka: {error}") from error
-
-    async def _start(self, client: Any) -> None:
+        leave_alone(client)
         try:
             # Unlike `wait_for` in Python 3.11, this never swallows a cancellation from outside.
             async with asyncio.timeout(_CONNECT_SECONDS):
@@ -119,6 +105,7 @@ class AiokafkaClient:
         except BaseException:
             await client.stop()
             raise
+        return client
 
     def _failure(self, error: BaseException) -> BaseException:
         if isinstance(error, self._aiokafka.errors.IncompatibleBrokerVersion):

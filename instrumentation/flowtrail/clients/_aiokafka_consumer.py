@@ -10,9 +10,10 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from flowtrail._record import Record
-from flowtrail.clients._loop_thread import CALL_SECONDS, LoopThread
-from flowtrail.clients._port import ClientError, CommitRefusedError, Partition, RebalanceListener, records_of
+from flowtrail._clock import remaining
+from flowtrail._loop_thread import CALL_SECONDS, LoopThread
+from flowtrail.clients._port import ClientError, CommitRefusedError, Partition, RebalanceListener
+from flowtrail.wire import Record, records_of
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ class AiokafkaConsumer:
         deadline = time.monotonic() + timeout_seconds
         while not until.done():
             try:
-                self._calls.get(timeout=max(0.0, deadline - time.monotonic()))()
+                self._calls.get(timeout=remaining(deadline))()
             except Empty:
                 return False
         return True

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from typing import Any
 
-from flowtrail.clients._loop_thread import LoopThread
+from flowtrail._loop_thread import LoopThread
 from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery
 
 

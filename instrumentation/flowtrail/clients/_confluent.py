@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flowtrail._record import Record
+from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._port import (
     ClientError,
@@ -24,7 +24,7 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
-from flowtrail.errors import MissingExtraError
+from flowtrail.wire import Record, record_of
 
 _CONNECT_SECONDS = 5.0
 _BUFFER_SECONDS = 60.0
@@ -32,14 +32,6 @@ _FATAL_SECONDS = 1.0
 
 # The library's own messages go to logging instead of stderr.
 _log = logging.getLogger("flowtrail.confluent")
-
-
-def _library() -> Any:
-    try:
-        import confluent_kafka
-    except ImportError as error:
-        raise MissingExtraError("confluent-kafka", "confluent") from error
-    return confluent_kafka
 
 
 class ConfluentClient:
@@ -57,7 +49,7 @@ class ConfluentClient:
     name = "confluent"
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
-        self._confluent = _library()
+        self._confluent = load("confluent_kafka", "confluent-kafka", "confluent")
         self.address = bootstrap_servers
         producer, consumer = split_settings(settings or {})
         base = {"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 2000, "logger": _log}
@@ -222,7 +214,7 @@ class _Consumer:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(_record(message))
+                records.append(record_of(message))
             elif error.fatal():
                 raise ClientError(error.str())
             else:
@@ -269,16 +261,3 @@ class _Consumer:
 
 def _named(partitions: Any) -> list[Partition]:
     return [Partition(found.topic, found.partition) for found in partitions]
-
-
-def _record(message: Any) -> Record:
-    kind, stamp = message.timestamp()
-    return Record(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        stamp if kind else None,
-        message.key(),
-        message.value(),
-        message.headers() or (),
-    )

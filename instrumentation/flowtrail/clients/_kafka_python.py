@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flowtrail._record import Record
+from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
 from flowtrail._wrap.kafka_python import takes_headers
 from flowtrail.clients._kafka_python_defects import keep_finished_join, release_parked
@@ -22,10 +22,10 @@ from flowtrail.clients._port import (
     ProducerClient,
     RebalanceListener,
     no_headers,
-    records_of,
     split_settings,
 )
-from flowtrail.errors import ConfigurationError, MissingExtraError
+from flowtrail.errors import ConfigurationError
+from flowtrail.wire import Record, records_of
 
 _STALLED_SECONDS = 30.0
 """A join may take as long as the slowest member; one that takes longer than this is started afresh."""
@@ -34,14 +34,6 @@ _METADATA_SECONDS = 5.0
 
 # Quieter and quicker than the library's own defaults: a broker that comes back is found within two seconds.
 _COMMON = {"metrics_enabled": False, "reconnect_backoff_max_ms": 2000, "bootstrap_timeout_ms": 5000}
-
-
-def _library() -> Any:
-    try:
-        import kafka
-    except ImportError as error:
-        raise MissingExtraError("kafka-python", "kafka-python") from error
-    return kafka
 
 
 class KafkaPythonClient:
@@ -60,7 +52,7 @@ class KafkaPythonClient:
     name = "kafka-python"
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
-        kafka = self._kafka = _library()
+        kafka = self._kafka = load("kafka", "kafka-python", "kafka-python")
         self.address = bootstrap_servers
         producer, consumer = split_settings(settings or {})
         known = {

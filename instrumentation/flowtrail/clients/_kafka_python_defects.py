@@ -1,9 +1,10 @@
 """Two defects of kafka-python 3.0 that can stop a consumer for good, worked around.
 
-A join that ends between two polls is thrown away. kafka-python joins its group in the background, and looks at the result in `poll`. If the join has ended
-while the program was elsewhere, `BaseCoordinator.join_group_async` takes the finished task for an old one and
-joins anew, which starts the next rebalance for everybody. A group whose members are away from `poll` for a
-part of the time can go on like that without end.
+A join that ends between two polls is thrown away. kafka-python joins its group in the background, and looks
+at the result in `poll`. If the join has ended while the program was elsewhere,
+`BaseCoordinator.join_group_async` takes the finished task for an old one and joins anew, which starts the next
+rebalance for everybody. A group whose members are away from `poll` for a part of the time can go on like that
+without end.
 
 What was fetched of a partition that is paused then is parked. It goes on only when nothing is in line, and
 `Fetcher.fetched_records` takes the used up records of another partition for something in line: as long as no

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from flowtrail._record import Header, Record
 from flowtrail.errors import ConfigurationError, FlowtrailError
+from flowtrail.wire import Header, Record
 
 
 class Partition(NamedTuple):
@@ -177,18 +177,6 @@ class Client(Protocol):
     def is_retriable(self, error: BaseException) -> bool:
         """Whether sending the same message again may work: broker away, timeout, leader moved."""
         ...
-
-
-def records_of(polled: Mapping[Any, Sequence[Any]]) -> list[Record]:
-    """Records of kafka-python or aiokafka, which call their fields the same, by partition."""
-    return [
-        Record(
-            record.topic, record.partition, record.offset, record.timestamp, record.key, record.value,
-            record.headers,
-        )
-        for records in polled.values()
-        for record in records
-    ]  # fmt: skip
 
 
 def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

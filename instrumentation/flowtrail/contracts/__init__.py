@@ -2,12 +2,11 @@
 
 from flowtrail.contracts._compare import Change, compare
 from flowtrail.contracts._contracts import Contracts, Deprecation
-from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
-from flowtrail.contracts._folder import FolderSource
 from flowtrail.contracts._guard import Guard
 from flowtrail.contracts._registry import RegistrySource
-from flowtrail.contracts._source import Source
+from flowtrail.contracts._source import ContractNotFoundError, RegistryUnavailableError, SchemaError, Source
 from flowtrail.contracts._tree import Finding, compare_sources
+from flowtrail.contracts.folder import FolderSource
 
 __all__ = [
     "Change",

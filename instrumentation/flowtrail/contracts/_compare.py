@@ -130,7 +130,7 @@ class _Comparison:
         for name in sorted({*before, *after, *needed_before, *needed_after}):
             field = f"{path}.{name}" if path else name
             if name in after and name not in before:
-                yield from self._added(old, name, field, after[name], name in needed_after, watchers)
+                yield from self._added(old, field, after[name], name in needed_after, watchers)
             elif name in before and name not in after:
                 yield from self._removed(old, before[name], field, name in needed_before)
             else:
@@ -142,7 +142,7 @@ class _Comparison:
                     yield Change(field, "became-optional", "readers of the old contract need it")
 
     def _added(
-        self, old: Schema, name: str, field: str, schema: Any, required: bool, watchers: tuple[str, ...]
+        self, old: Schema, field: str, schema: Any, required: bool, watchers: tuple[str, ...]
     ) -> Iterator[Change]:
         if required:
             yield Change(field, "new-field-must-be-optional", "old data doesn't have it")
@@ -169,9 +169,7 @@ class _Comparison:
         if not (isinstance(schema, Mapping) and schema.get("deprecated") is True):
             yield Change(field, "removed-without-deprecation", "mark it deprecated: true first")
             return
-        after = schema.get(REMOVE_AFTER)
-        if isinstance(after, str) and self.today is not None and not _passed(after, self.today):
-            yield Change(field, "deprecation-period-not-over", f"{REMOVE_AFTER} is {_short(after)}")
+        yield from too_early(schema, field, self.today)
         if any(isinstance(old.get(keyword), Mapping) for keyword in (*_OPEN, "patternProperties")):
             yield Change(
                 field, "removed-in-open-object", "its old values would meet the rule for other fields"
@@ -244,6 +242,13 @@ def _expanded(root: Schema, value: Any, inside: tuple[str, ...] = ()) -> Any:
 
 def _dialect(value: Any) -> Any:
     return "https://json-schema.org/draft/2020-12/schema" if value is None else str(value).rstrip("#")
+
+
+def too_early(schema: Schema, field: str, today: date | None) -> Iterator[Change]:
+    """That something deprecated is removed before its period is over, if it is."""
+    after = schema.get(REMOVE_AFTER)
+    if isinstance(after, str) and today is not None and not _passed(after, today):
+        yield Change(field, "deprecation-period-not-over", f"{REMOVE_AFTER} is {_short(after)}")
 
 
 def _passed(day: str, today: date) -> bool:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flowtrail.contracts._compare import compare
-from flowtrail.contracts._errors import ContractNotFoundError
-from flowtrail.contracts._folder import FolderSource
 from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._schema import deprecated_fields, holds, with_defaults
-from flowtrail.contracts._source import Source
+from flowtrail.contracts._source import ContractNotFoundError, Source
 from flowtrail.contracts._validator import Compiled
+from flowtrail.contracts.folder import FolderSource
 from flowtrail.errors import ConfigurationError, ContractError
 
 _LOG = logging.getLogger("flowtrail.contracts")

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
-from flowtrail.contracts._source import Schema
-from flowtrail.contracts._validator import check_schema
+from flowtrail.contracts._source import RegistryUnavailableError, Schema, SchemaError
+from flowtrail.contracts._validator import check_schema, parsed
 from flowtrail.errors import ContractError, MissingExtraError
 
 _T = TypeVar("_T")
@@ -172,12 +171,7 @@ class RegistrySource:
 def _parsed(name: str, registered: Any) -> Schema:
     if registered.schema_type != "JSON":
         raise SchemaError(f"{name}: the registry holds a schema of type {registered.schema_type}, not JSON")
-    try:
-        schema = json.loads(registered.schema_str)
-    except ValueError as error:
-        raise SchemaError(f"{name}: {error}") from None
-    check_schema(name, schema)
-    return dict(schema)
+    return parsed(name, registered.schema_str)
 
 
 def _brief(error: Exception) -> str:

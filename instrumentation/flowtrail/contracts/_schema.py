@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts._source import Schema
+from flowtrail.contracts._source import Schema, SchemaError
 
 # Keywords that apply further schemas to the same object.
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "$dynamicRef")

@@ -1,9 +1,11 @@
-"""The port for where contracts come from."""
+"""The port for where contracts come from, and what can go wrong there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
+
+from flowtrail.errors import ConfigurationError, ContractError, FlowtrailError
 
 # A boolean schema is allowed inside a contract, not as one.
 Schema: TypeAlias = Mapping[str, Any]
@@ -37,3 +39,15 @@ class Source(Protocol):
             RegistryUnavailableError: The source can't be reached and doesn't know it yet.
             SchemaError: What is there is no JSON Schema.
         """
+
+
+class ContractNotFoundError(ContractError):
+    """An event names a version that its type doesn't have, or none at all."""
+
+
+class SchemaError(ConfigurationError):
+    """A contract's own schema can't be used: no JSON, no JSON Schema, a reference to elsewhere."""
+
+
+class RegistryUnavailableError(FlowtrailError):
+    """The schema registry doesn't answer, and the schema asked for isn't cached. Trying again may help."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from flowtrail.contracts._compare import REMOVE_AFTER, Change, compare
+from flowtrail.contracts._compare import Change, compare, too_early
 from flowtrail.contracts._source import Schema, Source
 
 
@@ -72,6 +72,4 @@ def _version_removed(schema: Schema, today: date | None) -> Iterator[Change]:
     if schema.get("deprecated") is not True:
         yield Change("(root)", "version-removed-without-deprecation", "mark it deprecated: true first")
         return
-    after = schema.get(REMOVE_AFTER)
-    if isinstance(after, str) and today is not None and after >= today.isoformat():
-        yield Change("(root)", "deprecation-period-not-over", f"{REMOVE_AFTER} is {after[:60]}")
+    yield from too_early(schema, "(root)", today)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from flowtrail.contracts._errors import SchemaError
+from flowtrail._extras import load
 from flowtrail.contracts._schema import check_references, closed, has_defaults, tolerant
-from flowtrail.contracts._source import Schema
-from flowtrail.errors import MissingExtraError
+from flowtrail.contracts._source import Schema, SchemaError
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
@@ -52,7 +52,7 @@ def check_schema(name: str, schema: Any) -> None:
         MissingExtraError: jsonschema isn't installed.
         SchemaError: It isn't.
     """
-    library = _jsonschema()
+    library = load("jsonschema", "jsonschema", "contracts")
     if not isinstance(schema, dict):
         raise SchemaError(f"{name}: a contract is a JSON object")
     dialect = library.validators.validator_for(schema, default=library.Draft202012Validator)
@@ -66,9 +66,24 @@ def check_schema(name: str, schema: Any) -> None:
         raise SchemaError(f"{name}: {error}") from None
 
 
+def parsed(name: str, text: str) -> Schema:
+    """The contract in a text.
+
+    Raises:
+        MissingExtraError: jsonschema isn't installed.
+        SchemaError: It is no JSON Schema, or refers to another document.
+    """
+    try:
+        schema = json.loads(text)
+    except ValueError as error:
+        raise SchemaError(f"{name}: {error}") from None
+    check_schema(name, schema)
+    return dict(schema)
+
+
 def checker(schema: Schema) -> Check:
     """A function from data to the rules it breaks, as lines; at most 5."""
-    library = _jsonschema()
+    library = load("jsonschema", "jsonschema", "contracts")
     from referencing import Registry
 
     dialect = library.validators.validator_for(schema, default=library.Draft202012Validator)
@@ -101,11 +116,3 @@ def _line(error: Any) -> str:
 
 def _joined(field: str, name: str) -> str:
     return name if field == "(root)" else f"{field}.{name}"
-
-
-def _jsonschema() -> Any:
-    try:
-        import jsonschema
-    except ImportError:
-        raise MissingExtraError("jsonschema", "contracts") from None
-    return jsonschema

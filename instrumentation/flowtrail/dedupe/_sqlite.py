@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
+from flowtrail._clock import now_ms
 from flowtrail.dedupe._port import By, Identified, check_by, event_key
-from flowtrail.outbox._sql import table_name
+from flowtrail.dedupe._table import HandledEvents
 
 _BUSY_SECONDS = 30.0
 
@@ -34,7 +34,7 @@ class SqliteDedupe:
     ) -> None:
         check_by(by)
         self._by = by
-        self._table = table_name(table)
+        self._table = HandledEvents(table)
         self._keep_ms = int(keep_seconds * 1000)
         self._marked = 0
         self._lock = threading.Lock()
@@ -45,10 +45,7 @@ class SqliteDedupe:
         self._connection.execute("PRAGMA journal_mode=WAL")
         # A crash of the machine may lose the last marks, and then repeat those events.
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._table} (consumer TEXT NOT NULL, event_key TEXT NOT NULL,"
-            " handled_at_ms INTEGER NOT NULL, PRIMARY KEY (consumer, event_key)) WITHOUT ROWID"
-        )
+        self._connection.execute(self._table.create("INTEGER") + " WITHOUT ROWID")
 
     def key(self, event: Identified) -> str:
         """See `Dedupe.key`."""
@@ -56,23 +53,20 @@ class SqliteDedupe:
 
     def is_handled(self, consumer: str, key: str) -> bool:
         """See `Dedupe.is_handled`."""
-        statement = f"SELECT 1 FROM {self._table} WHERE consumer = ? AND event_key = ?"  # noqa: S608
+        statement = f"SELECT 1 FROM {self._table.name} WHERE consumer = ? AND event_key = ?"  # noqa: S608
         with self._lock, closing(self._connection.execute(statement, (consumer, key))) as cursor:
             return cursor.fetchone() is not None
 
     def mark_handled(self, consumer: str, key: str) -> None:
         """See `Dedupe.mark_handled`."""
-        now_ms = time.time_ns() // 1_000_000
+        handled_at_ms = now_ms()
         with self._lock:
-            self._connection.execute(
-                f"INSERT INTO {self._table} VALUES (?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
-                (consumer, key, now_ms),
-            )
+            self._connection.execute(self._table.insert, (consumer, key, handled_at_ms))
             self._marked += 1
             if self._marked % 10_000 == 0:
                 self._connection.execute(
-                    f"DELETE FROM {self._table} WHERE handled_at_ms < ?",  # noqa: S608
-                    (now_ms - self._keep_ms,),
+                    f"DELETE FROM {self._table.name} WHERE handled_at_ms < ?",  # noqa: S608
+                    (handled_at_ms - self._keep_ms,),
                 )
 
     def close(self) -> None:

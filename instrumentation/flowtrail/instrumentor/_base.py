@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import wraps
+from inspect import signature
 from typing import Any
 
-from flowtrail._telemetry import Sender, Telemetry
+from flowtrail._telemetry import MessageTracer, Telemetry
 from flowtrail._wrap.proxy import left_alone
+from flowtrail._wrap.scope import Receiver
 from flowtrail.errors import MissingExtraError
 
 try:
@@ -14,17 +17,7 @@ try:
 except ImportError as _error:
     raise MissingExtraError("opentelemetry-instrumentation", "zero-code") from _error
 
-_TELEMETRY_SETTINGS = (
-    "service",
-    "tracer_provider",
-    "meter_provider",
-    "registry",
-    "links_only",
-    "baggage_keys",
-    "correlation_aliases",
-    "clock",
-    "ids",
-)
+_SETTINGS = tuple(signature(Telemetry).parameters)
 
 
 class Patches:
@@ -65,7 +58,7 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return self.requires
 
     def _instrument(self, **settings: Any) -> None:
-        known = {name: settings[name] for name in _TELEMETRY_SETTINGS if settings.get(name) is not None}
+        known = {name: settings[name] for name in _SETTINGS if settings.get(name) is not None}
         self.telemetry = Telemetry(**known)
         self._patches = Patches()
         self._patch(self._patches)
@@ -76,15 +69,49 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if telemetry is not None:
             telemetry.close()
 
-    def sender_of(self, producer: Any, client_id_of: Callable[[Any], str | None]) -> Sender | None:
-        """The producer's own `Sender`; None if its messages are not to be traced."""
+    def tracer_of(self, producer: Any, client_id_of: Callable[[Any], str | None]) -> MessageTracer | None:
+        """The producer's own `MessageTracer`; None if its messages are not to be traced."""
         telemetry = self.telemetry
         if telemetry is None or left_alone(producer):
             return None
-        sender: Sender | None = getattr(producer, "_flowtrail_sender", None)
-        if sender is None or sender.telemetry is not telemetry:
-            sender = producer._flowtrail_sender = Sender(telemetry, client_id_of(producer))
-        return sender
+        tracer: MessageTracer | None = getattr(producer, "_flowtrail_tracer", None)
+        if tracer is None or tracer.telemetry is not telemetry:
+            tracer = producer._flowtrail_tracer = MessageTracer(telemetry, client_id_of(producer))
+        return tracer
+
+    def receiver_of(self, consumer: Any) -> Receiver | None:
+        """The consumer's own `Receiver`; None if its messages are not to be traced."""
+        telemetry = self.telemetry
+        if telemetry is None or left_alone(consumer):
+            return None
+        receiver: Receiver | None = getattr(consumer, "_flowtrail_receiver", None)
+        if receiver is None or receiver.telemetry is not telemetry:
+            receiver = consumer._flowtrail_receiver = self._new_receiver(telemetry, consumer)
+        return receiver
+
+    def received(self, around: Callable[..., Any]) -> Callable[[Any], Any]:
+        """How to replace a method that blocks: `around` is called with the receiver and the original."""
+
+        def make(original: Any) -> Any:
+            @wraps(original)
+            def call(consumer: Any, *arguments: Any, **named: Any) -> Any:
+                receiver = self.receiver_of(consumer)
+                if receiver is None:
+                    return original(consumer, *arguments, **named)
+                return around(receiver, original.__get__(consumer), *arguments, **named)
+
+            return call
+
+        return make
+
+    def _new_receiver(self, telemetry: Telemetry, consumer: Any) -> Receiver:
+        raise NotImplementedError
 
     def _patch(self, patches: Patches) -> None:
         raise NotImplementedError
+
+
+def close(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """The client's own `close`, at which the last record's handling is over."""
+    receiver.take_back()
+    return call(*arguments, **named)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import aiokafka as traced
-from flowtrail._wrap.proxy import left_alone
-from flowtrail._wrap.scope import TaskReceiver
+from flowtrail._wrap.scope import Receiver, TaskReceiver
 from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches
 
 
@@ -20,36 +21,31 @@ class AIOKafkaInstrumentor(FlowtrailInstrumentor):
         from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
         patches.replace(AIOKafkaProducer, "send", self._send)  # send_and_wait calls it
-        patches.replace(AIOKafkaConsumer, "getone", self._received(traced.getone))  # so does iteration
-        patches.replace(AIOKafkaConsumer, "getmany", self._received(traced.getmany))
-        patches.replace(AIOKafkaConsumer, "commit", self._received(traced.commit))
-        patches.replace(AIOKafkaConsumer, "stop", self._stop)
+        patches.replace(AIOKafkaConsumer, "getone", self.received(traced.getone))  # so does iteration
+        patches.replace(AIOKafkaConsumer, "getmany", self.received(traced.getmany))
+        patches.replace(AIOKafkaConsumer, "commit", self.received(traced.commit))
+        patches.replace(AIOKafkaConsumer, "stop", self.received(_stop))
 
     def _send(self, original: Any) -> Any:
         @wraps(original)
         async def send(producer: Any, topic: str, *arguments: Any, **named: Any) -> Any:
-            sender = self.sender_of(producer, traced.client_id_of)
-            if sender is None:
+            tracer = self.tracer_of(producer, traced.client_id_of)
+            if tracer is None:
                 return await original(producer, topic, *arguments, **named)
-            return await traced.send(sender, original.__get__(producer), producer, topic, *arguments, **named)
+            return await traced.send(tracer, original.__get__(producer), producer, topic, *arguments, **named)
 
         return send
 
-    def _receiver(self, consumer: Any) -> TaskReceiver | None:
-        telemetry = self.telemetry
-        if telemetry is None or left_alone(consumer):
-            return None
-        receiver: TaskReceiver | None = getattr(consumer, "_flowtrail_receiver", None)
-        if receiver is None or receiver.telemetry is not telemetry:
-            receiver = TaskReceiver(telemetry, traced.group_of(consumer), traced.client_id_of(consumer))
-            consumer._flowtrail_receiver = receiver
-        return receiver
+    def _new_receiver(self, telemetry: Telemetry, consumer: Any) -> TaskReceiver:
+        return TaskReceiver(telemetry, traced.group_of(consumer), traced.client_id_of(consumer))
 
-    def _received(self, around: Any) -> Any:
+    def received(self, around: Callable[..., Any]) -> Callable[[Any], Any]:
+        """See `FlowtrailInstrumentor.received`; what it makes stays a coroutine function."""
+
         def make(original: Any) -> Any:
             @wraps(original)
             async def call(consumer: Any, *arguments: Any, **named: Any) -> Any:
-                receiver = self._receiver(consumer)
+                receiver = self.receiver_of(consumer)
                 if receiver is None:
                     return await original(consumer, *arguments, **named)
                 return await around(receiver, original.__get__(consumer), *arguments, **named)
@@ -58,12 +54,7 @@ class AIOKafkaInstrumentor(FlowtrailInstrumentor):
 
         return make
 
-    def _stop(self, original: Any) -> Any:
-        @wraps(original)
-        async def stop(consumer: Any, *arguments: Any, **named: Any) -> Any:
-            receiver = self._receiver(consumer)
-            if receiver is not None:
-                receiver.take_back()
-            return await original(consumer, *arguments, **named)
 
-        return stop
+async def _stop(receiver: Receiver, call: Any, *arguments: Any, **named: Any) -> Any:
+    receiver.take_back()
+    return await call(*arguments, **named)

@@ -6,14 +6,17 @@ that imports the names before `instrument()` keeps the originals; `opentelemetry
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import confluent as traced
-from flowtrail._wrap.proxy import left_alone
-from flowtrail._wrap.scope import Receiver
-from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches
+from flowtrail._wrap.scope import Receiver, text_or_none
+from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches, close
+
+_Around = Mapping[str, Callable[[Any], Any]]
+"""By method, what makes its replacement of it."""
 
 
 class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
@@ -24,34 +27,24 @@ class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
     def _patch(self, patches: Patches) -> None:
         import confluent_kafka
 
-        patches.replace(confluent_kafka, "Producer", lambda base: self._subclass(base, ("produce",)))
-        patches.replace(
-            confluent_kafka,
-            "Consumer",
-            lambda base: self._subclass(base, ("poll", "consume", "commit", "close")),
-        )
-        # These are Python classes on top of the originals.
-        producer = getattr(confluent_kafka, "SerializingProducer", None)
-        if producer is not None:
-            patches.replace(producer, "__init__", self._init)
-            patches.replace(producer, "produce", self._produce)
-        consumer = getattr(confluent_kafka, "DeserializingConsumer", None)
-        if consumer is not None:
-            patches.replace(consumer, "__init__", self._init)
-            patches.replace(consumer, "poll", self._received(traced.poll))
-            patches.replace(consumer, "consume", self._received(traced.consume))
-            patches.replace(consumer, "close", self._close)
-
-    def _subclass(self, base: type[Any], methods: tuple[str, ...]) -> type[Any]:
-        around = {
-            "produce": self._produce,
-            "poll": self._received(traced.poll),
-            "consume": self._received(traced.consume),
-            "commit": self._received(traced.commit),
-            "close": self._close,
+        producing: _Around = {"__init__": self._init, "produce": self._produce}
+        receiving: _Around = {
+            "__init__": self._init,
+            "poll": self.received(traced.poll),
+            "consume": self.received(traced.consume),
+            "close": self.received(close),
         }
-        body: dict[str, Any] = {name: around[name](getattr(base, name)) for name in methods}
-        body["__init__"] = self._init(base.__init__)
+        committing: _Around = {**receiving, "commit": self.received(traced.commit)}
+        patches.replace(confluent_kafka, "Producer", lambda base: self._subclass(base, producing))
+        patches.replace(confluent_kafka, "Consumer", lambda base: self._subclass(base, committing))
+        # These are Python classes on top of the originals.
+        for name, around in (("SerializingProducer", producing), ("DeserializingConsumer", receiving)):
+            kind = getattr(confluent_kafka, name, None)
+            for method, make in around.items() if kind is not None else ():
+                patches.replace(kind, method, make)
+
+    def _subclass(self, base: type[Any], around: _Around) -> type[Any]:
+        body: dict[str, Any] = {name: make(getattr(base, name)) for name, make in around.items()}
         body["__module__"] = base.__module__
         body["__doc__"] = base.__doc__
 
@@ -78,49 +71,18 @@ class ConfluentKafkaInstrumentor(FlowtrailInstrumentor):
     def _produce(self, original: Any) -> Any:
         @wraps(original)
         def produce(producer: Any, topic: str, *arguments: Any, **named: Any) -> Any:
-            sender = self.sender_of(producer, _client_id_of)
-            if sender is None:
+            tracer = self.tracer_of(producer, _client_id_of)
+            if tracer is None:
                 return original(producer, topic, *arguments, **named)
             theirs = getattr(producer, "_flowtrail_settings", {}).get("on_delivery")
-            return traced.produce(sender, original.__get__(producer), theirs, topic, *arguments, **named)
+            return traced.produce(tracer, original.__get__(producer), theirs, topic, *arguments, **named)
 
         return produce
 
-    def _receiver(self, consumer: Any) -> Receiver | None:
-        telemetry = self.telemetry
-        if telemetry is None or left_alone(consumer):
-            return None
-        receiver: Receiver | None = getattr(consumer, "_flowtrail_receiver", None)
-        if receiver is None or receiver.telemetry is not telemetry:
-            settings = getattr(consumer, "_flowtrail_settings", {})
-            receiver = Receiver(telemetry, settings.get("group.id"), settings.get("client.id"))
-            consumer._flowtrail_receiver = receiver
-        return receiver
-
-    def _received(self, around: Any) -> Any:
-        def make(original: Any) -> Any:
-            @wraps(original)
-            def call(consumer: Any, *arguments: Any, **named: Any) -> Any:
-                receiver = self._receiver(consumer)
-                if receiver is None:
-                    return original(consumer, *arguments, **named)
-                return around(receiver, original.__get__(consumer), *arguments, **named)
-
-            return call
-
-        return make
-
-    def _close(self, original: Any) -> Any:
-        @wraps(original)
-        def close(consumer: Any, *arguments: Any, **named: Any) -> Any:
-            receiver = self._receiver(consumer)
-            if receiver is not None:
-                receiver.take_back()
-            return original(consumer, *arguments, **named)
-
-        return close
+    def _new_receiver(self, telemetry: Telemetry, consumer: Any) -> Receiver:
+        settings = getattr(consumer, "_flowtrail_settings", {})
+        return Receiver(telemetry, settings.get("group.id"), settings.get("client.id"))
 
 
 def _client_id_of(client: Any) -> str | None:
-    value = getattr(client, "_flowtrail_settings", {}).get("client.id")
-    return value if isinstance(value, str) else None
+    return text_or_none(getattr(client, "_flowtrail_settings", {}).get("client.id"))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import closing
-
+from flowtrail._clock import now_ms
+from flowtrail._sql import Connection, dialect_of, execute
 from flowtrail.dedupe._port import By, Identified, check_by, event_key
-from flowtrail.outbox._sql import Connection, dialect_of, table_name
+from flowtrail.dedupe._table import HandledEvents
 
 
 class Inbox:
@@ -24,17 +23,12 @@ class Inbox:
     def __init__(self, consumer: str, table: str = "flowtrail_inbox", *, by: By = "id") -> None:
         check_by(by)
         self._consumer = consumer
-        self._table = table_name(table)
+        self._table = HandledEvents(table)
         self._by = by
 
     def create_table(self, connection: Connection) -> None:
         """Create the table unless it is there; the caller commits."""
-        dialect = dialect_of(connection)
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {self._table} (consumer TEXT NOT NULL, event_key TEXT NOT NULL,"
-                f" handled_at_ms {dialect.integer} NOT NULL, PRIMARY KEY (consumer, event_key))"
-            )
+        execute(connection, self._table.create(dialect_of(connection).integer))
 
     def accept(self, connection: Connection, event: Identified) -> bool:
         """Note an event as handled, in the caller's transaction.
@@ -46,27 +40,14 @@ class Inbox:
         Returns:
             False if this consumer has handled the event already: there is nothing to do.
         """
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(
-                dialect_of(connection).sql(
-                    f"INSERT INTO {self._table} (consumer, event_key, handled_at_ms)"  # noqa: S608
-                    " VALUES (?, ?, ?) ON CONFLICT (consumer, event_key) DO NOTHING"
-                ),
-                (self._consumer, event_key(event, self._by), time.time_ns() // 1_000_000),
-            )
-            return bool(cursor.rowcount == 1)
+        key = event_key(event, self._by)
+        return execute(connection, self._table.insert, (self._consumer, key, now_ms())) == 1
 
     def forget(self, connection: Connection, *, older_than_seconds: float) -> int:
         """Delete what was handled longer ago; the caller commits. Returns how many rows that were.
 
         Keep more than the time for which a topic's records are retained, and redriven.
         """
-        before_ms = time.time_ns() // 1_000_000 - int(older_than_seconds * 1000)
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(
-                dialect_of(connection).sql(
-                    f"DELETE FROM {self._table} WHERE consumer = ? AND handled_at_ms < ?"  # noqa: S608
-                ),
-                (self._consumer, before_ms),
-            )
-            return int(cursor.rowcount)
+        before_ms = now_ms() - int(older_than_seconds * 1000)
+        statement = f"DELETE FROM {self._table.name} WHERE consumer = ? AND handled_at_ms < ?"  # noqa: S608
+        return execute(connection, statement, (self._consumer, before_ms))

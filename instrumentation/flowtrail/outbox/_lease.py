@@ -6,9 +6,9 @@ import os
 import socket
 import time
 import uuid
-from contextlib import closing
 
-from flowtrail.outbox._sql import Connection, dialect_of
+from flowtrail._clock import now_ms
+from flowtrail._sql import Connection, execute, fetch
 
 LEASE_SECONDS = 5.0
 
@@ -40,44 +40,32 @@ class Lease:
         started = time.monotonic()
         if started < self._until - LEASE_SECONDS / 2:
             return True
-        dialect = dialect_of(connection)
-        now_ms = time.time_ns() // 1_000_000
-        until_ms = now_ms + int(LEASE_SECONDS * 1000)
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(
-                dialect.sql(
-                    f"INSERT INTO {self._table} (name, owner, until_ms) VALUES (?, ?, 0)"  # noqa: S608
-                    " ON CONFLICT (name) DO NOTHING"
-                ),
-                (_NAME, self._owner),
-            )
-            cursor.execute(
-                dialect.sql(f"SELECT owner FROM {self._table} WHERE name = ?"),  # noqa: S608
-                (_NAME,),
-            )
-            holder = str(cursor.fetchone()[0])
-            expired_ms = now_ms if not _is_dead(holder) else until_ms + 1
-            cursor.execute(
-                dialect.sql(
-                    f"UPDATE {self._table} SET owner = ?, until_ms = ?"  # noqa: S608
-                    " WHERE name = ? AND owner = ? AND (owner = ? OR until_ms < ?)"
-                ),
-                (self._owner, until_ms, _NAME, holder, self._owner, expired_ms),
-            )
-            taken = bool(cursor.rowcount == 1)
+        now = now_ms()
+        until_ms = now + int(LEASE_SECONDS * 1000)
+        execute(
+            connection,
+            f"INSERT INTO {self._table} (name, owner, until_ms) VALUES (?, ?, 0)"  # noqa: S608
+            " ON CONFLICT (name) DO NOTHING",
+            (_NAME, self._owner),
+        )
+        rows = fetch(connection, f"SELECT owner FROM {self._table} WHERE name = ?", (_NAME,))  # noqa: S608
+        holder = str(rows[0][0])
+        expired_ms = now if not _is_dead(holder) else until_ms + 1
+        changed = execute(
+            connection,
+            f"UPDATE {self._table} SET owner = ?, until_ms = ?"  # noqa: S608
+            " WHERE name = ? AND owner = ? AND (owner = ? OR until_ms < ?)",
+            (self._owner, until_ms, _NAME, holder, self._owner, expired_ms),
+        )
+        taken = changed == 1
         connection.commit()
         self._until = started + LEASE_SECONDS if taken else 0.0
         return taken
 
     def release(self, connection: Connection) -> None:
         """Let the next one have it at once; commits."""
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(
-                dialect_of(connection).sql(
-                    f"UPDATE {self._table} SET until_ms = 0 WHERE name = ? AND owner = ?"  # noqa: S608
-                ),
-                (_NAME, self._owner),
-            )
+        statement = f"UPDATE {self._table} SET until_ms = 0 WHERE name = ? AND owner = ?"  # noqa: S608
+        execute(connection, statement, (_NAME, self._owner))
         connection.commit()
         self._until = 0.0
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flowtrail._codec import Codec
 from flowtrail._context import inject
-from flowtrail._headers import names
-from flowtrail._record import Header
 from flowtrail._runtime.publisher import Publisher, dataschema, encode_key
+from flowtrail._sql import Connection, dialect_of, execute, fetch, table_name
 from flowtrail._telemetry import Telemetry
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError
 from flowtrail.outbox._relay import Relay
-from flowtrail.outbox._sql import Connection, dialect_of, table_name
+from flowtrail.wire import Header, names
+from flowtrail.wire.write import time_text
 
 
 class Outbox:
@@ -47,6 +47,11 @@ class Outbox:
         poll_seconds: float = 0.1,
         contracts: Contracts | None = None,
     ) -> None:
+        if not callable(connect) or hasattr(connect, "cursor"):  # a sqlite3 connection can be called, too
+            raise ConfigurationError(
+                "outbox(connect) takes a function that opens a connection: the relay needs one of its own, e.g. "
+                "lambda: sqlite3.connect('service.db')"
+            )
         self._telemetry = telemetry
         self._codec = codec
         self._contracts = contracts
@@ -58,17 +63,17 @@ class Outbox:
     def create_table(self, connection: Connection) -> None:
         """Create the tables unless they are there; the caller commits."""
         dialect = dialect_of(connection)
-        cursor = connection.cursor()
-        cursor.execute(
+        execute(
+            connection,
             f"CREATE TABLE IF NOT EXISTS {self._table} (position {dialect.counter}, event_id TEXT NOT NULL,"
             f" topic TEXT NOT NULL, record_key {dialect.binary}, record_value {dialect.binary},"
-            f" event TEXT NOT NULL)"
+            f" event TEXT NOT NULL)",
         )
-        cursor.execute(
+        execute(
+            connection,
             f"CREATE TABLE IF NOT EXISTS {self._table}_lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL,"
-            f" until_ms {dialect.integer} NOT NULL)"
+            f" until_ms {dialect.integer} NOT NULL)",
         )
-        cursor.close()
 
     def add(
         self,
@@ -100,7 +105,6 @@ class Outbox:
         Guard(self._contracts, telemetry).publishing(topic, type, version, data)
         value = None if data is None else self._codec.encode(data)
         event_id = id or telemetry.ids.new_id()
-        moment = time or datetime.fromtimestamp(telemetry.clock.time_ns() / 1e9, UTC)
         carried = inject(headers, baggage_keys=telemetry.baggage_keys)
         if not any(name == names.CORRELATION_ID for name, _ in carried):
             # Outside a flow this event starts one. Fixed here, so that a repeated relay says the same.
@@ -109,44 +113,24 @@ class Outbox:
             "type": type,
             "subject": subject,
             "sequence": sequence,
-            "time": moment if isinstance(moment, str) else moment.isoformat(),
+            "time": time_text(time or None, telemetry.time_ns()).decode(),
             "dataschema": dataschema(type, version),
             "content_type": None if value is None else self._codec.content_type,
             "headers": [[name, None if raw is None else raw.decode("latin-1")] for name, raw in carried],
         }
-        cursor = connection.cursor()
-        cursor.execute(
-            dialect_of(connection).sql(
-                f"INSERT INTO {self._table} (event_id, topic, record_key, record_value, event)"  # noqa: S608
-                " VALUES (?, ?, ?, ?, ?)"
-            ),
+        execute(
+            connection,
+            f"INSERT INTO {self._table} (event_id, topic, record_key, record_value, event)"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?)",
             (event_id, topic, encode_key(key if key is not None else subject), value, json.dumps(event)),
         )
-        cursor.close()
         self._added.set()
         return event_id
 
     def pending(self, connection: Connection) -> int:
         """How many events wait to be published."""
-        cursor = connection.cursor()
-        cursor.execute(f"SELECT COUNT(*) FROM {self._table}")  # noqa: S608
-        count = int(cursor.fetchone()[0])
-        cursor.close()
-        return count
+        return int(fetch(connection, f"SELECT COUNT(*) FROM {self._table}")[0][0])  # noqa: S608
 
     def relay(self, publisher: Publisher, stop: threading.Event) -> Relay:
         """The relay of this outbox; a running trail has one."""
         return Relay(self._connect, self._table, publisher, stop, self._added, self._poll_seconds)
-
-
-def check_connect(connect: Any) -> None:
-    """Refuse a connection where something that opens one is needed.
-
-    Raises:
-        ConfigurationError: It can't be called, or is a connection.
-    """
-    if not callable(connect) or hasattr(connect, "cursor"):  # a sqlite3 connection can be called, too
-        raise ConfigurationError(
-            "outbox(connect) takes a function that opens a connection: the relay needs one of its own, e.g. "
-            "lambda: sqlite3.connect('service.db')"
-        )

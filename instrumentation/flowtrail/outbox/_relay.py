@@ -12,11 +12,11 @@ from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 from flowtrail._context import extract
-from flowtrail._headers import names
-from flowtrail._retry import Retry
+from flowtrail._retry import BACKOFF
 from flowtrail._runtime.publisher import Publication, Publisher
+from flowtrail._sql import Connection, dialect_of, fetch
 from flowtrail.outbox._lease import Lease
-from flowtrail.outbox._sql import Connection, as_bytes, dialect_of
+from flowtrail.wire import names
 
 _log = logging.getLogger("flowtrail")
 
@@ -25,7 +25,6 @@ _ACK_SECONDS = 60.0
 # An event is added before its transaction commits: look again soon, a few times.
 _SOON_SECONDS = 0.01
 _SOON_TIMES = 5
-_BACKOFF = Retry(attempts=2**31, initial_seconds=0.5, max_seconds=30)
 
 
 class _Row(NamedTuple):
@@ -94,7 +93,7 @@ class Relay:
                     self._relay_until_stopped(connection)
             except Exception as error:  # noqa: BLE001 - the database may come back
                 failures += 1
-                wait_seconds = _BACKOFF.wait_seconds(failures)
+                wait_seconds = BACKOFF.wait_seconds(failures)
                 _log.error("outbox %s: %s: %s; trying again in %.1f s",
                            self._table, type(error).__name__, error, wait_seconds)  # fmt: skip
                 self._stop.wait(wait_seconds)
@@ -114,15 +113,18 @@ class Relay:
             else:
                 self._added.wait(self._poll_seconds)
         with suppress(Exception):
-            self._lease.release(connection)
-
-    def connect(self) -> Connection:
-        """A connection of the relay's own."""
-        return self._connect()
+            self.release(connection)
 
     def release(self, connection: Connection) -> None:
         """Let another process relay at once."""
         self._lease.release(connection)
+
+    def relay_now(self) -> int:
+        """`relay_once` on a connection of its own, for tests without a thread."""
+        with closing(self._connect()) as connection:
+            published = self.relay_once(connection)
+            self.release(connection)
+            return published
 
     def relay_once(self, connection: Connection) -> int:
         """Publish everything that waits, once.
@@ -141,20 +143,17 @@ class Relay:
         return published
 
     def _rows_after(self, connection: Connection, position: int) -> list[_Row]:
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(
-                dialect_of(connection).sql(
-                    "SELECT position, event_id, topic, record_key, record_value, event"  # noqa: S608
-                    f" FROM {self._table} WHERE position > ? ORDER BY position LIMIT {_BATCH}"
-                ),
-                (position,),
-            )
-            found = [
-                _Row(at, event_id, topic, as_bytes(key), as_bytes(value), json.loads(event))
-                for at, event_id, topic, key, value, event in cursor.fetchall()
-            ]
+        rows = fetch(
+            connection,
+            "SELECT position, event_id, topic, record_key, record_value, event"  # noqa: S608
+            f" FROM {self._table} WHERE position > ? ORDER BY position LIMIT {_BATCH}",
+            (position,),
+        )
         connection.commit()  # a read transaction held open would stop PostgreSQL's vacuum
-        return found
+        return [
+            _Row(at, event_id, topic, _as_bytes(key), _as_bytes(value), json.loads(event))
+            for at, event_id, topic, key, value, event in rows
+        ]
 
     def _publish(self, connection: Connection, rows: list[_Row]) -> int:
         now = time.monotonic()
@@ -182,7 +181,7 @@ class Relay:
         headers = [
             (name, None if text is None else text.encode("latin-1")) for name, text in event["headers"]
         ]
-        sending = self._publisher.telemetry.sending(
+        outgoing = self._publisher.telemetry.sending(
             row.topic,
             type=event["type"],
             subject=event["subject"],
@@ -197,11 +196,11 @@ class Relay:
             headers=[header for header in headers if header[0] not in _FLOW_HEADERS],
             context=extract(headers, baggage_keys=self._publisher.telemetry.baggage_keys),
         )
-        return self._publisher.relay(sending, row.key, row.value)
+        return self._publisher.relay(outgoing, row.key, row.value)
 
     def _note_failure(self, row: _Row, publication: Publication) -> None:
         tries = self._refused.get(row.stream, (0, 0.0))[0] + 1
-        wait_seconds = _BACKOFF.wait_seconds(tries)
+        wait_seconds = BACKOFF.wait_seconds(tries)
         self._refused[row.stream] = (tries, time.monotonic() + wait_seconds)
         reason = publication.exception() if publication.done() else "not acknowledged in time"
         _log.error("outbox %s: %s; it and those behind it are tried again in %.1f s",
@@ -219,3 +218,8 @@ class Relay:
 _FLOW_HEADERS = frozenset({
     names.CORRELATION_ID, names.CAUSATION_ID, names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE,
 })  # fmt: skip
+
+
+def _as_bytes(value: Any) -> bytes | None:
+    """What a driver hands back for a column of bytes."""
+    return None if value is None else bytes(value)

@@ -22,9 +22,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import flowtrail
+import waiting
 from flowtrail_collector.cli import main
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings
 from trailkit.web import collecting
+from waiting import scaled
 
 FLOWS = """\
 flows:
@@ -46,19 +48,16 @@ def flows_file(tmp_path):
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=scaled(10)) as response:
         return json.loads(response.read())
 
 
 def until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while True:
+    def answered():
         with contextlib.suppress(urllib.error.URLError):
-            result = condition()
-            if result:
-                return result
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+            return condition()
+
+    return waiting.until(answered, timeout_seconds=seconds)
 
 
 @contextlib.contextmanager
@@ -137,8 +136,8 @@ def test_orders_end_to_end(devbroker, tmp_path, store, flows_file, capsys, monke
         poison = until(lambda: died(get(f"{url}/api/v1/trails/poison")["trail"]))
         assert [entry["kind"] for entry in poison["entries"]].count("retry") == 1
         assert poison["missing"][0]["step"] == "charge"
-        until(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5).status == 200)
-        with urllib.request.urlopen(f"{url}/metrics", timeout=5) as response:
+        until(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=scaled(5)).status == 200)
+        with urllib.request.urlopen(f"{url}/metrics", timeout=scaled(5)) as response:
             metrics = response.read().decode()
         assert 'flowtrail_saga_ended_total{flow="fulfilment",outcome="completed"} 1.0' in metrics
         assert re.search(r"flowtrail_dlq_pending{.*} 1.0", metrics)
@@ -187,16 +186,16 @@ def test_an_unreachable_broker_is_reported_and_a_signal_ends_it_cleanly(tmp_path
     arguments = ["--bootstrap-servers", brokers, "--store", str(tmp_path / "s.sqlite"), "--listen", ":0"]
     with program(*arguments) as process:
         url = process.stdout.readline().split()[-1]
-        assert urllib.request.urlopen(f"{url}/healthz", timeout=5).status == 200
+        assert urllib.request.urlopen(f"{url}/healthz", timeout=scaled(5)).status == 200
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{url}/readyz", timeout=5)
+            urllib.request.urlopen(f"{url}/readyz", timeout=scaled(5))
         assert refused.value.code == 503
         assert "tail:" in refused.value.read().decode()
         refused.value.close()
         began = time.monotonic()
         process.send_signal(number)
-        assert process.wait(15) == 0
-        assert time.monotonic() - began < 8
+        assert process.wait(scaled(15)) == 0
+        assert time.monotonic() - began < scaled(8)
         assert "Traceback" not in process.stderr.read()
     assert not list(tmp_path.glob("s.sqlite-wal"))
 

@@ -23,10 +23,11 @@ def test_every_convention_has_a_fixture():
 
 def test_the_library_writes_what_is_read_here():
     """Our own headers, from the code that writes them."""
-    from flowtrail import _dead_letter
+
+    from flowtrail.wire import dead_letters
 
     written = {
-        value for name, value in vars(_dead_letter).items() if name.isupper() and isinstance(value, str)
+        value for name, value in vars(dead_letters).items() if name.isupper() and isinstance(value, str)
     }
     own = next(convention for convention in CONVENTIONS if convention.name == "flowtrail")
     read = {header for sources in own.fields.values() for header, _ in sources}

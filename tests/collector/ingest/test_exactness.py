@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.store.sqlite.database import Database
 from sagakit.load import FLOWS, WAIT_SECONDS, Services, counted
+from waiting import Deadline, scaled
 
 pytestmark = pytest.mark.servers
 
@@ -54,7 +55,7 @@ def test_killed_at_random_moments(broker, topic, tmp_path):
     topics = [topic("orders"), topic("payments"), topic("orders") + ".dlq"]
     admin = AdminClient({"bootstrap.servers": broker})
     for made in admin.create_topics([NewTopic(name, 3, 1) for name in topics]).values():
-        made.result(WAIT_SECONDS)
+        made.result(scaled(WAIT_SECONDS))
     flow_file, store = tmp_path / "flows.yaml", tmp_path / "store.sqlite"
     flow_file.write_text(FLOWS)
     arguments = [broker, str(store), str(flow_file), "|".join(map(re.escape, topics))]
@@ -66,10 +67,10 @@ def test_killed_at_random_moments(broker, topic, tmp_path):
             process.send_signal(signal.SIGKILL)
     with collector(*arguments) as process:
         services.enough.set()
-        services.join(WAIT_SECONDS)
+        services.join(scaled(WAIT_SECONDS))
         expected = services.expected()
-        deadline = time.monotonic() + WAIT_SECONDS
-        while stored(store) != expected and time.monotonic() < deadline:
+        deadline = Deadline(WAIT_SECONDS)
+        while stored(store) != expected and not deadline.passed:
             time.sleep(0.1)
         assert stored(store) == expected
         time.sleep(0.5)  # and nothing is counted after that

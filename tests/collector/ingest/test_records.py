@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowtrail._event import record_id
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.arrival_labels import MAX_VALUES
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
 from flowtrail_collector.dead_letters.model.headers import DeadLetter

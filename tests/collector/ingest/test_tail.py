@@ -17,6 +17,7 @@ from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.tail import KafkaTail
 from flowtrail_collector.runtime.supervisor import Supervisor
 from sagakit import Core, Happening, core
+from waiting import Deadline, scaled, until
 
 pytestmark = pytest.mark.slow
 WAIT_SECONDS = 40.0
@@ -41,28 +42,21 @@ def following(made: Core, servers, topics, **settings):
     try:
         yield tail
     finally:
-        assert supervisor.stop(20) == []
+        assert supervisor.stop(scaled(20)) == []
         assert errors == []
-
-
-def until(condition, what="it"):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 def publish(servers, topic, *happenings, partition=0):
     producer = Producer({"bootstrap.servers": servers})
     for happening in happenings:
         producer.produce(topic, partition=partition, headers=happening.headers)
-    assert producer.flush(WAIT_SECONDS) == 0
+    assert producer.flush(scaled(WAIT_SECONDS)) == 0
 
 
 def create(servers, topic, partitions=1):
     admin = AdminClient({"bootstrap.servers": servers})  # kept until the answer is there
     (made,) = admin.create_topics([NewTopic(topic, partitions, 1)]).values()
-    made.result(WAIT_SECONDS)
+    made.result(scaled(WAIT_SECONDS))
 
 
 def placed(*numbers):
@@ -91,7 +85,7 @@ def test_topics_are_followed_as_they_appear(broker, topic, made):
         died = Happening("OrderPlaced", 0, flow="f1").headers
         producer = Producer({"bootstrap.servers": broker})
         producer.produce(f"{name}.dlq", headers=[*died, ("dlq.topic", name.encode())])
-        assert producer.flush(WAIT_SECONDS) == 0
+        assert producer.flush(scaled(WAIT_SECONDS)) == 0
         until(lambda: started(made) == 2)
         until(lambda: tail.dead_letter_depths() == {f"{name}.dlq": 1})
         assert ("duplicate_events", "orders") not in made.counters()
@@ -156,7 +150,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(broker, topic, made, group
     admin = AdminClient({"bootstrap.servers": broker})
     with following(made, broker, name, group=group):
         until(lambda: started(made) == 5)
-        admin.delete_topics([name])[name].result(WAIT_SECONDS)
+        admin.delete_topics([name])[name].result(scaled(WAIT_SECONDS))
         recreate(broker, name)
         publish(broker, name, *placed(5, 6))
         until(lambda: started(made) == 7, "the new topic's events")
@@ -166,12 +160,12 @@ def test_a_topic_made_anew_is_read_from_its_beginning(broker, topic, made, group
 
 def recreate(servers, name):
     """Deleting a topic takes the broker a moment."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = Deadline(WAIT_SECONDS)
     while True:
         try:
             return create(servers, name)
         except Exception:
-            assert time.monotonic() < deadline
+            assert not deadline.passed
             time.sleep(0.1)
 
 
@@ -182,7 +176,7 @@ def test_a_topic_made_anew_while_the_collector_was_down(broker, topic, made):
     with following(made, broker, name):
         until(lambda: started(made) == 5)
     admin = AdminClient({"bootstrap.servers": broker})
-    admin.delete_topics([name])[name].result(WAIT_SECONDS)
+    admin.delete_topics([name])[name].result(scaled(WAIT_SECONDS))
     recreate(broker, name)
     publish(broker, name, *placed(5, 6))
     with following(made, broker, name):
@@ -199,7 +193,7 @@ def test_records_that_retention_took_are_skipped_with_a_warning(kafka, topic, ma
     publish(kafka, name, *placed(2, 3, 4))
     admin = AdminClient({"bootstrap.servers": kafka})
     for deleted in admin.delete_records([TopicPartition(name, 0, 3)]).values():
-        deleted.result(WAIT_SECONDS)
+        deleted.result(scaled(WAIT_SECONDS))
     with following(made, kafka, name, group=group):
         until(lambda: started(made) == 2, "the one that is left")
     assert "offset 1 is gone, reading on from 3" in caplog.text

@@ -15,13 +15,14 @@ from flowtrail_collector.app import build_collector
 from flowtrail_collector.cli._app import cli
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, PushConfig
+from waiting import scaled
 
 NOWHERE = "127.0.0.1:1"
 
 
 def test_options_and_variables_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[CollectorConfig] = []
-    monkeypatch.setattr("flowtrail_collector.app.run_collector", lambda config, on_ready: seen.append(config))
+    monkeypatch.setattr("flowtrail_collector.run.run_collector", lambda config, on_ready: seen.append(config))
     arguments = [
         "collector", "run", "--bootstrap-servers", NOWHERE, "--store", str(tmp_path / "x.sqlite"),
         "--lag-groups", "^billing", "--lag-topics", "orders", "--lag-granularity", "topic",
@@ -76,7 +77,7 @@ def receiver() -> Iterator[tuple[str, list[tuple[str | None, ExportMetricsServic
     yield f"http://127.0.0.1:{server.server_port}", got
     server.shutdown()
     server.server_close()
-    thread.join(5)
+    thread.join(scaled(5))
 
 
 def test_a_collector_pushes_what_it_shows(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -19,17 +18,11 @@ from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
 from flowtrail_collector.lag import LagPoller, LagSettings
 from lagkit import SecondBroker, SlowProxy
 from servers import KafkaServer
+from waiting import scaled, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 HERE, AWAY = 1, 2
-
-
-def until(condition: Callable[[], Any], timeout_seconds: float = 40) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.05)
 
 
 def fill(bootstrap: str) -> None:
@@ -52,7 +45,7 @@ def write(bootstrap: str, topic: str, count: int) -> None:
     producer = Producer({"bootstrap.servers": bootstrap})
     for _ in range(count):
         producer.produce(topic, b"x", partition=0)
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
 
 
 def commit(bootstrap: str, group: str, **offsets: int) -> None:
@@ -64,7 +57,7 @@ def commit(bootstrap: str, group: str, **offsets: int) -> None:
 def coordinators(bootstrap: str) -> dict[str, int]:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     asked = admin.describe_consumer_groups([f"group-{number}" for number in range(6)])
-    return {name: future.result(20).coordinator.id for name, future in asked.items()}
+    return {name: future.result(scaled(20)).coordinator.id for name, future in asked.items()}
 
 
 @contextmanager
@@ -76,7 +69,7 @@ def running(poller: LagPoller) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(scaled(20))
     assert not thread.is_alive()
 
 
@@ -94,7 +87,7 @@ def test_one_of_two_brokers_is_slow_then_goes_away_and_comes_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    first = kafka_server()
+    first = kafka_server(alone=False)
     bootstrap = first.bootstrap_servers
     second = SecondBroker(tmp_path / "second", first, proxy)
     second.start()

@@ -25,8 +25,9 @@ from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
 from lagkit import SlowProxy
 from servers import KafkaServer, UnavailableError, free_port, servers_required
+from waiting import scaled, until
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("kafka")]
 
 PASSWORD = "a-secret-of-the-watcher"
 
@@ -35,12 +36,12 @@ def fill(bootstrap: str, *topics: str) -> None:
     """A topic each with ten records, four of them read by the group `billing`."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics([NewTopic(topic, 1, 1) for topic in topics]).values():
-        future.result(20)
+        future.result(scaled(20))
     producer = Producer({"bootstrap.servers": bootstrap})
     for topic in topics:
         for _ in range(10):
             producer.produce(topic, b"x", partition=0)
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "billing"})
     consumer.commit(offsets=[TopicPartition(topic, 0, 4) for topic in topics], asynchronous=False)
     consumer.close()
@@ -52,13 +53,6 @@ def poller_on(connection: KafkaConnection, *, renew_seconds: float = 20.0, **set
         LagSettings(**settings),  # type: ignore[arg-type]
         prober=KafkaRecordProber(connection),
     )
-
-
-def until(condition: Callable[[], bool], timeout_seconds: float = 40) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.05)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -94,10 +88,10 @@ def test_a_broker_that_is_killed_and_comes_back(
         until(lambda: poller.problem is None)
         until(lambda: poller.view.pair_lag("billing", "orders", 0) == 6)
         until(lambda: b'failing{scope="cluster"} 0' in poller.metrics.text(False))
-        until(lambda: b'failing{scope="group"} 0' in poller.metrics.text(False), 30)
+        until(lambda: b'failing{scope="group"} 0' in poller.metrics.text(False), timeout_seconds=30)
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(scaled(20))
     assert not thread.is_alive()
 
 
@@ -169,14 +163,14 @@ def test_a_broker_that_is_slow_and_then_silent(
         began = time.monotonic()
         poller.collect()
         assert poller.view.pair_lag("billing", "orders", 0) == 6
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < scaled(6)
 
         # Longer than a collection waits: it ends in time, and says so.
         slow.delay = 8
         for _ in range(2):
             began = time.monotonic()
             poller.collect()
-            assert time.monotonic() - began < 6
+            assert time.monotonic() - began < scaled(6)
         assert b'kafka_consumergroup_group_lag{group="billing",topic="orders"' in poller.metrics.text(False)
         assert told(caplog)
         assert len(told(caplog)) == len(set(told(caplog)))
@@ -240,4 +234,4 @@ def allow(bootstrap: str, kind: ResourceType, name: str) -> None:
     )
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_acls([acl]).values():
-        future.result(20)
+        future.result(scaled(20))

@@ -31,6 +31,7 @@ from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
 from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
 from flowtrail_collector.lag import LagPoller, LagSettings
 from servers import KafkaServer
+from waiting import Deadline, scaled, until
 
 pytestmark = pytest.mark.servers
 
@@ -59,7 +60,7 @@ class Cluster:
         for _ in range(count):
             stamp = {} if at is None else {"timestamp": round(at * 1000)}
             self.producer.produce(topic, b"x", key=key, partition=partition, on_delivery=_check, **stamp)
-        assert self.producer.flush(20) == 0
+        assert self.producer.flush(scaled(20)) == 0
 
     def commit(self, group: str, topic: str, offset: int, partition: int = 0) -> None:
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
@@ -133,13 +134,6 @@ def watched(bootstrap: str, **settings: object) -> Iterator[Watched]:
         it.poller.close()
 
 
-def wait_until(condition: Callable[[], bool], timeout_seconds: float = 30) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.05)
-
-
 def test_lag_equals_the_truth_in_every_case(
     kafka: str, topic: Callable[..., str], made: Callable[[str], Cluster]
 ) -> None:
@@ -174,13 +168,13 @@ def test_lag_equals_the_truth_in_every_case(
     writer.commit_transaction(30)
     cluster.commit(group["tx"], marked, 7)
     cluster.admin.delete_topics([gone, again])
-    wait_until(lambda: again not in {t["name"] for t in cluster.admin.describe_topics()})
+    until(lambda: again not in {t["name"] for t in cluster.admin.describe_topics()})
     cluster.topic(again)
     cluster.produce(again, 3)
     cluster.commit(group["tools"], again, 2)
     writer.begin_transaction()
     writer.produce(marked, b"x")
-    writer.flush(20)
+    writer.flush(scaled(20))
     cluster.commit(group["stable"], marked, 8)
 
     with watched(kafka, read_committed=f"^{group['stable']}$") as it:
@@ -197,7 +191,7 @@ def test_lag_equals_the_truth_in_every_case(
             unread = cluster.unread(place, 20 + 30 * partition)
             lag, waited = it.pairs(group["plain"])[place]
             assert lag == len(unread)
-            assert waited == pytest.approx(time.time() - unread[0], abs=5)
+            assert waited == pytest.approx(time.time() - unread[0], abs=scaled(5))
         assert it.pairs(group["done"])[Place(plain, 0)] == (0, 0.0)
         # Timestamps that lie in the future say nothing; those before them are all there is to go by.
         lag, waited = it.pairs(group["future"])[Place(skewed, 0)]
@@ -224,7 +218,7 @@ def test_a_compacted_topic_and_one_cut_by_retention(
         time.sleep(0.15)  # a segment has to be closed before it can be compacted
     cluster.commit("reader", "compacted", 5)
     place = Place("compacted", 0)
-    wait_until(lambda: len(cluster.unread(place, 0)) < 30, 60)
+    until(lambda: len(cluster.unread(place, 0)) < 30, timeout_seconds=60)
     cluster.topic("cut")
     cluster.produce("cut", 100, at=now - 300)
     cluster.produce("cut", 100, at=now - 30)
@@ -235,7 +229,7 @@ def test_a_compacted_topic_and_one_cut_by_retention(
         lag, waited = it.pairs("reader")[place]
         assert lag == 45
         assert len(unread) < 30
-        assert waited == pytest.approx(time.time() - unread[0], abs=2)
+        assert waited == pytest.approx(time.time() - unread[0], abs=scaled(2))
 
         cluster.admin.delete_records({Place("cut", 0): 120})
         it.settle()
@@ -244,7 +238,7 @@ def test_a_compacted_topic_and_one_cut_by_retention(
         assert dict(zip([p.topic for p in reading.slices], reading.topics.lost, strict=True))["cut"] == 110
         lag, waited = it.pairs("reader")[Place("cut", 0)]
         assert lag == 190
-        assert waited == pytest.approx(time.time() - (now - 30), abs=2)
+        assert waited == pytest.approx(time.time() - (now - 30), abs=scaled(2))
 
 
 def test_every_type_of_group_is_listed(
@@ -269,7 +263,7 @@ def test_every_type_of_group_is_listed(
         )  # fmt: skip
         consumer.subscribe(["orders"])
         members.append(consumer)
-    wait_until(lambda: [c.poll(0.1) or len(c.assignment()) for c in members] == [2, 2])
+    until(lambda: [c.poll(0.1) or len(c.assignment()) for c in members] == [2, 2])
     members[0].commit(offsets=[TopicPartition("orders", 0, 5)], asynchronous=False)
     cluster.admin.update_features({"share.version": (1, 1), "streams.version": (1, 1)})
     join_share_group(kafka.bootstrap_servers, "pool", "orders")
@@ -277,7 +271,7 @@ def test_every_type_of_group_is_listed(
     join_streams_group(kafka.bootstrap_servers, "totals", "orders", "member", leave=True)
     cluster.commit("totals", "orders", 1)
     with watched(kafka.bootstrap_servers) as it:
-        wait_until(lambda: "pool" in {r.group for r in it.poller.collect()})
+        until(lambda: "pool" in {r.group for r in it.poller.collect()})
         it.settle()  # members are read after a collection, for the next one
         found = {r.group: (r.type, r.state, r.members, r.uncommitted) for r in it.poller.view.readings}
         assert found == {
@@ -331,9 +325,9 @@ def heartbeat(bootstrap: str, kind: type, request: object, key: int, version: in
     entity_writer(kind)(body, request)
     message = struct.pack(">hhih", key, version, 1, 4) + b"test\0" + body.getvalue()
     host, port = bootstrap.split(":")
-    deadline = time.monotonic() + 20
+    deadline = Deadline(20)
     code = 0
-    while time.monotonic() < deadline:
+    while not deadline.passed:
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(struct.pack(">i", len(message)) + message)
             size = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))[0]
@@ -360,7 +354,7 @@ def test_never_negative_beside_clients_that_write_and_commit(
         while not stop.is_set():
             for partition in range(4):
                 cluster.producer.produce(name, b"x", partition=partition)
-            cluster.producer.flush(5)
+            cluster.producer.flush(scaled(5))
 
     def read() -> None:
         consumer = Consumer(
@@ -378,7 +372,7 @@ def test_never_negative_beside_clients_that_write_and_commit(
         thread.start()
     try:
         with watched(kafka, groups=f"^{group}$", probes=0) as it:
-            wait_until(lambda: len(it.poller.collect()) == 1 and bool(it.pairs(group)))
+            until(lambda: len(it.poller.collect()) == 1 and bool(it.pairs(group)))
             moved = set()
             for cycle in range(CYCLES):
                 if cycle % 1000 == 999:
@@ -390,7 +384,7 @@ def test_never_negative_beside_clients_that_write_and_commit(
     finally:
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(scaled(20))
     assert len(moved) > 20
 
 
@@ -417,7 +411,7 @@ def test_waits_are_right_to_the_second(
             for _ in range(count):
                 cluster.producer.produce(name, b"x")
                 written.append(time.time())
-            cluster.producer.flush(5)
+            cluster.producer.flush(scaled(5))
             done = int(len(written) * (0.5 if elapsed < 25 else 0.8))
             committer.commit(offsets=[TopicPartition(name, 0, done)], asynchronous=False)
             reading = it.poller.view.reading(group)
@@ -431,7 +425,7 @@ def test_waits_are_right_to_the_second(
                 errors.append(abs(waited - truth))
             time.sleep(0.1)
         stop.set()
-        thread.join(10)
+        thread.join(scaled(10))
     committer.close()
     assert len(errors) >= 10
     print(f"mean {sum(errors) / len(errors):.3f} s, worst {max(errors):.3f} s, {len(errors)} cycles")

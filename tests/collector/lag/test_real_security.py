@@ -29,8 +29,9 @@ from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
 from servers import KafkaServer, UnavailableError, free_port, servers_required
+from waiting import Deadline, scaled
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("kafka")]
 
 PASSWORD = "a-secret-of-the-watcher"
 _MODULES = "org.apache.kafka.common.security"
@@ -158,17 +159,17 @@ def fill(bootstrap: str) -> None:
     plain = {"bootstrap.servers": bootstrap}
     admin = AdminClient(plain)
     for future in admin.create_topics([NewTopic("orders", 1, 1)]).values():
-        future.result(20)
+        future.result(scaled(20))
     for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
         user = UserScramCredentialUpsertion(
             "watcher", ScramCredentialInfo(mechanism, 4096), PASSWORD.encode()
         )
         for future in admin.alter_user_scram_credentials([user]).values():
-            future.result(20)
+            future.result(scaled(20))
     producer = Producer(plain)
     for _ in range(10):
         producer.produce("orders", b"x", partition=0)
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
     consumer = Consumer({**plain, "group.id": "billing"})
     consumer.commit(offsets=[TopicPartition("orders", 0, 4)], asynchronous=False)
     consumer.close()
@@ -268,8 +269,8 @@ def lag_over(where: str, environ: Mapping[str, str] | None = None, **source: str
         KafkaLagSource(connection), LagSettings(timeout_seconds=20), prober=KafkaRecordProber(connection)
     )
     try:
-        deadline = time.monotonic() + 30
-        while not poller.collect() and time.monotonic() < deadline:
+        deadline = Deadline(30)
+        while not poller.collect() and not deadline.passed:
             time.sleep(0.2)
         poller.explore()
         poller.collect()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 import urllib.request
 
 import pytest
@@ -12,6 +11,7 @@ from kafka import KafkaProducer
 
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from trailkit.web import collecting
+from waiting import scaled, until
 
 FLOWS = """\
 flows:
@@ -40,16 +40,8 @@ mapping:
 
 
 def read(url):
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=scaled(10)) as response:
         return response.read().decode()
-
-
-def until(condition, what):
-    deadline = time.monotonic() + 40
-    while not (result := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return result
 
 
 @pytest.mark.slow

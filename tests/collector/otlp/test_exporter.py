@@ -22,6 +22,7 @@ from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.server import WebServer, listen
 from servers import ManagedProcess, free_port
+from waiting import Deadline, scaled
 
 SPANS = 1_500
 
@@ -35,7 +36,7 @@ class SlowSpans:
         self.free.set()
 
     def add(self, spans):
-        self.free.wait(20)
+        self.free.wait(scaled(20))
         return self.spans.add(spans)
 
     def prune(self, **limits):
@@ -56,12 +57,12 @@ def receiver(path, port=0, max_spans=50_000):
     thread = threading.Thread(target=server.run, kwargs={"on_ready": ready.set})
     supervisor.start()
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(scaled(10))
     try:
         yield listener.getsockname()[1], queue, store
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(scaled(20))
         supervisor.stop()
         database.close()
         listener.close()
@@ -102,8 +103,8 @@ def test_an_overloaded_receiver_loses_nothing(tmp_path):
             for number in range(SPANS):
                 for name, tracer in (("a", a), ("b", b), ("c", c)):
                     tracer.start_span(f"{name}-{number}").end()
-            deadline = time.monotonic() + 20
-            while not queue.refused_spans and time.monotonic() < deadline:
+            deadline = Deadline(20)
+            while not queue.refused_spans and not deadline.passed:
                 time.sleep(0.01)
             store.free.set()
         assert queue.refused_spans > 0

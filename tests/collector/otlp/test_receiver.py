@@ -27,6 +27,7 @@ from flowtrail_collector.spans.model import SpanKind
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
 from flowtrail_collector.web.app import build_app
+from waiting import scaled
 
 MAX_BODY_BYTES = 200_000
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -45,7 +46,7 @@ class FakeSpanStore:
         self.gate.set()
 
     def add(self, spans):
-        self.gate.wait(10)
+        self.gate.wait(scaled(10))
         self.calls += 1
         if self.failure:
             raise self.failure
@@ -70,7 +71,7 @@ def queue(store):
     yield queue
     store.gate.set()
     stop.set()
-    thread.join(5)
+    thread.join(scaled(5))
     assert not thread.is_alive()
 
 
@@ -235,6 +236,23 @@ def test_values_are_capped(client, store):
         (PROTOBUF | {"content-encoding": "gzip"}, gzip.compress(b"\0" * 10_000_000), 413),
         (PROTOBUF, b"\0" * (MAX_BODY_BYTES + 1), 413),
     ],
+    # A compressed body tells when it was made; names of tests don't change.
+    ids=[
+        "no-protobuf",
+        "cut-json",
+        "json-list",
+        "deep-json",
+        "number-for-spans",
+        "number-for-a-span",
+        "no-time",
+        "text",
+        "no-type",
+        "brotli",
+        "no-gzip",
+        "cut-gzip",
+        "gzip-bomb",
+        "too-large",
+    ],
 )
 def test_unusable_requests_get_a_clear_refusal(client, errors, headers, body, status):
     response = client.post("/v1/traces", content=body, headers=headers)
@@ -259,7 +277,7 @@ def test_a_full_queue_says_come_back(client, store, queue):
     assert (response.status_code, response.headers["retry-after"]) == (429, "2")
     assert queue.refused_spans == 20
     store.gate.set()
-    first.result(5)
+    first.result(scaled(5))
     assert client.post("/v1/traces", content=request_of(20).SerializeToString(), headers=PROTOBUF).is_success
     assert queue.pending_spans == 0
 
@@ -281,7 +299,7 @@ def test_requests_that_wait_are_committed_together_and_nothing_is_acknowledged_e
     assert not any(future.done() for future in futures)
     store.gate.set()
     for future in futures:
-        future.result(5)
+        future.result(scaled(5))
     assert len(store.spans) == 60
     assert store.calls <= 2
 
@@ -292,7 +310,7 @@ def test_a_stopping_queue_writes_what_it_took_and_takes_no_more(store):
     waiting = queue.put(decoded_spans(5))
     stop.set()
     queue.run(stop)
-    waiting.result(0)
+    waiting.result(scaled(0))
     assert len(store.spans) == 5
     with pytest.raises(Exception, match="wait for the store"):
         queue.put(decoded_spans(1))

@@ -10,6 +10,7 @@ from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
 from flowtrail_collector.dead_letters.ports import Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
+from waiting import scaled
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def filled(adapter, broker, topic):
         for n in range(count):
             headers = [("n", b"%d" % n), ("null", None), ("n", b"again")]
             producer.produce(name, partition=partition, key=b"k", value=b"%d" % n, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
     return name
 
 

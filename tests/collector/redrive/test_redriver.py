@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.headers import DeadLetter
 from flowtrail_collector.dead_letters.model.redrive import Refusal, Selection

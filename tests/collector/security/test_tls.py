@@ -20,6 +20,7 @@ from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, WebConfig
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.server import WebServer, listen, url_of
+from waiting import scaled
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_the_command_line_asks_over_https(certificate, capsys, monkeypatch):
     ready = threading.Event()
     thread = threading.Thread(target=server.run, kwargs={"on_ready": ready.set}, daemon=True)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(scaled(5))
     url = url_of(listener, tls=True)
     try:
         assert url.startswith("https://")
@@ -72,7 +73,7 @@ def test_the_command_line_asks_over_https(certificate, capsys, monkeypatch):
         assert main(["dlq", "list", "--url", url]) == 2
     finally:
         server.stop()
-        thread.join(10)
+        thread.join(scaled(10))
         listener.close()
 
 

@@ -45,7 +45,7 @@ def test_every_field_of_a_section_has_its_option() -> None:
 
 def test_run_without_options_has_the_sections_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[CollectorConfig] = []
-    monkeypatch.setattr("flowtrail_collector.app.run_collector", lambda config, on_ready: seen.append(config))
+    monkeypatch.setattr("flowtrail_collector.run.run_collector", lambda config, on_ready: seen.append(config))
     for setting in SETTINGS:
         for variable in (*setting.variables, setting.variables[0].removesuffix("_FILE")):
             monkeypatch.delenv(variable, raising=False)
@@ -57,7 +57,7 @@ def test_a_store_with_a_password_is_refused_on_the_command_line_and_taken_from_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[CollectorConfig] = []
-    monkeypatch.setattr("flowtrail_collector.app.run_collector", lambda config, on_ready: seen.append(config))
+    monkeypatch.setattr("flowtrail_collector.run.run_collector", lambda config, on_ready: seen.append(config))
     url = "postgresql://user:secret@host/database"
     arguments = ["collector", "run", "--bootstrap-servers", "a:1"]
     refused = CliRunner().invoke(cli, [*arguments, "--store", url])

@@ -26,8 +26,9 @@ from servers import UnavailableError, servers_required
 from servers._jaeger import JaegerServer
 from servers._process import wait_for
 from trailkit.web import served
+from waiting import scaled
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.fetches("jaeger")]
 
 SERVICES = ("orders", "inventory", "billing", "fulfillment")
 TRACES = 40
@@ -151,7 +152,7 @@ def both(jaeger, collector_url):
         post = urllib.request.Request(
             url, request.SerializeToString(), {"content-type": "application/x-protobuf"}
         )
-        with urllib.request.urlopen(post, timeout=30) as answer:
+        with urllib.request.urlopen(post, timeout=scaled(30)) as answer:
             assert answer.status == 200
     wait_for(
         lambda: len(asking(jaeger.query_url)("/api/traces?service=orders&limit=1500")[1]["data"]) > 5, 10
@@ -162,7 +163,7 @@ def both(jaeger, collector_url):
 def asking(url):
     def ask(path):
         try:
-            with urllib.request.urlopen(url + path, timeout=30) as answer:
+            with urllib.request.urlopen(url + path, timeout=scaled(30)) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)

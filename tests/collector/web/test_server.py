@@ -21,6 +21,7 @@ from flowtrail_collector.settings import (
 )
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.web.server import listen, url_of
+from waiting import Deadline, scaled
 
 
 def test_a_port_in_use_is_a_clear_error():
@@ -123,15 +124,15 @@ def test_a_failing_part_is_counted_and_tried_again_and_harms_no_other():
     errors = []
     supervisor = Supervisor([bad, good], on_error=lambda part, error: errors.append((part, str(error))))
     supervisor.start()
-    assert good.works.wait(5)
-    deadline = time.monotonic() + 5
-    while not errors and time.monotonic() < deadline:
+    assert good.works.wait(scaled(5))
+    deadline = Deadline(5)
+    while not errors and not deadline.passed:
         time.sleep(0.01)
     assert supervisor.problems() == {"bad": "RuntimeError: no luck"}
-    assert bad.works.wait(5)
+    assert bad.works.wait(scaled(5))
     good.problem = "waiting"
     assert supervisor.problems() == {"good": "waiting"}
-    assert supervisor.stop(5) == []
+    assert supervisor.stop(scaled(5)) == []
     assert errors == [("bad", "no luck")]
     assert good.runs == 1
 
@@ -139,7 +140,7 @@ def test_a_failing_part_is_counted_and_tried_again_and_harms_no_other():
 def test_a_part_that_doesnt_stop_is_named():
     class Stubborn(Part):
         def run(self, stop):
-            self.works.wait(10)
+            self.works.wait(scaled(10))
 
     part = Stubborn("stubborn")
     supervisor = Supervisor([part], on_error=lambda part, error: None)

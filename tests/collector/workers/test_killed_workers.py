@@ -20,6 +20,7 @@ from flowtrail_collector.store.postgres.database import PostgresDatabase
 from sagakit.load import FLOWS, WAIT_SECONDS, Services, counted
 from servers import ManagedProcess, free_port
 from servers._process import wait_for
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -35,7 +36,7 @@ class Workers:
     def __init__(self, servers, url, topics, folder):
         (folder / "flows.yaml").write_text(FLOWS)
         # The least a broker lets a member have: a test should not wait longer for a dead one to be missed.
-        (folder / "client.properties").write_text("session.timeout.ms=6000\n")
+        (folder / "client.properties").write_text(f"session.timeout.ms={int(scaled(6) * 1000)}\n")
         self.ports = [free_port() for _ in range(WORKERS)]
         self.processes = [
             self._process(servers, url, topics, folder, number, port)
@@ -64,7 +65,7 @@ class Workers:
         for port, process in zip(self.ports, self.processes, strict=True):
             process.start()
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=scaled(10)) as answer:
                     text = answer.read().decode()
             except OSError:
                 return None
@@ -128,7 +129,7 @@ def test_counts_equal_ground_truth(kafka_server, postgres, topic, tmp_path):
     topics = [topic("orders"), topic("payments"), topic("orders") + ".dlq"]
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     for made in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in topics]).values():
-        made.result(WAIT_SECONDS)
+        made.result(scaled(WAIT_SECONDS))
     services = Services(kafka.bootstrap_servers, topics, seed, pause_seconds=0.02)
     services.start()
     with running(Workers(kafka.bootstrap_servers, postgres, topics, tmp_path)) as workers:
@@ -145,7 +146,7 @@ def test_counts_equal_ground_truth(kafka_server, postgres, topic, tmp_path):
             if number % 7 == 1:
                 workers.freeze((victim + 1) % WORKERS, 7.0)
         services.enough.set()
-        services.join(120)
+        services.join(scaled(120))
         assert not services.is_alive()
         expected = services.expected()
         database = PostgresDatabase(postgres)

@@ -14,6 +14,7 @@ from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from flowtrail_collector.store.postgres.lease import PostgresLease
 from servers._process import wait_for
+from waiting import scaled
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_a_part_works_only_while_leading():
     leads[0] = True
     assert wait_for(lambda: part.busy, 5)
     stop.set()
-    thread.join(5)
+    thread.join(scaled(5))
     assert not thread.is_alive()
 
 

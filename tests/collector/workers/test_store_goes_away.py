@@ -21,6 +21,7 @@ from flowtrail_collector.store.postgres.database import PostgresDatabase
 from sagakit import ORDERS, Happening, core
 from servers import PostgresServer, UnavailableError, servers_required
 from servers._process import wait_for
+from waiting import scaled
 
 WAIT_SECONDS = 40
 
@@ -54,13 +55,13 @@ def following(servers, store, topic, flows: Flows, group=None):
     try:
         yield tail
     finally:
-        assert supervisor.stop(20) == []
+        assert supervisor.stop(scaled(20)) == []
     assert errors == []
 
 
 def create(servers, topic):
     admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(WAIT_SECONDS)
+    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(scaled(WAIT_SECONDS))
 
 
 def publish(servers, topic, numbers, size=0):
@@ -68,7 +69,7 @@ def publish(servers, topic, numbers, size=0):
     for number in numbers:
         headers = Happening("OrderPlaced", 0, flow=f"f{number}", subject=f"{number}-" + "x" * size).headers
         producer.produce(topic, partition=number % 2, headers=headers)
-    assert producer.flush(WAIT_SECONDS) == 0
+    assert producer.flush(scaled(WAIT_SECONDS)) == 0
 
 
 def started(store):

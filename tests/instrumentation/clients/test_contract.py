@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from flowtrail._record import Record
 from flowtrail.clients import (
     Client,
     ClientError,
@@ -20,13 +19,16 @@ from flowtrail.clients import (
 )
 from flowtrail.errors import ConfigurationError, MissingExtraError
 from flowtrail.testing import MemoryBroker, MemoryClient
+from flowtrail.wire import Record
+from waiting import Deadline, scaled
 
 ADAPTERS = ["kafka-python", "confluent", "aiokafka"]
 WAIT_SECONDS = 30.0
+SESSION_MS = int(scaled(6) * 1000)
 SESSION = {
-    "kafka-python": {"consumer": {"session_timeout_ms": 6000, "heartbeat_interval_ms": 500}},
-    "confluent": {"consumer": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}},
-    "aiokafka": {"consumer": {"session_timeout_ms": 6000, "heartbeat_interval_ms": 500}},
+    "kafka-python": {"consumer": {"session_timeout_ms": SESSION_MS, "heartbeat_interval_ms": 500}},
+    "confluent": {"consumer": {"session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": 500}},
+    "aiokafka": {"consumer": {"session_timeout_ms": SESSION_MS, "heartbeat_interval_ms": 500}},
 }
 
 
@@ -69,9 +71,9 @@ class Member:
     def until(self, condition: Callable[[list[Record]], bool], *others: "Member") -> list[Record]:
         """Poll (the others too) until the records fit."""
         records: list[Record] = []
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = Deadline(WAIT_SECONDS)
         while not condition(records):
-            assert time.monotonic() < deadline, f"have {len(records)} records, {self.owned.partitions}"
+            assert not deadline.passed, f"have {len(records)} records, {self.owned.partitions}"
             records += self.poll()
             for other in others:
                 other.poll()
@@ -108,7 +110,7 @@ class Setup:
         for number in range(count):
             values = {"key": b"k", "value": b"%d" % number, "headers": (), **fields}
             producer.send(Message(self.topic, **values), lambda *end: ends.append(end))
-        assert producer.flush(WAIT_SECONDS)
+        assert producer.flush(scaled(WAIT_SECONDS))
         delivered = [where for where, error in ends if where is not None and error is None]
         assert len(delivered) == count, ends
         return delivered
@@ -168,10 +170,10 @@ class Contract:
         setup.send(5, key=quiet_key)
         member = setup.member()
         offsets: dict[int, list[int]] = {}
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = Deadline(WAIT_SECONDS)
         # As a member does that has enough to do for now: what it got is paused, the others are asked.
         while len(offsets.get(busy, ())) < 60:
-            assert time.monotonic() < deadline, {number: len(found) for number, found in offsets.items()}
+            assert not deadline.passed, {number: len(found) for number, found in offsets.items()}
             paused: set[Partition] = set()
             for _ in range(3):
                 records = member.consumer.poll(0.1, 10)
@@ -188,7 +190,7 @@ class Contract:
         try:
             message = Message(setup.topic, b"k", b"x" * 3_000_000, ())
             producer.send(message, lambda where, error: ends.append(error))
-            assert producer.flush(WAIT_SECONDS)
+            assert producer.flush(scaled(WAIT_SECONDS))
         except Exception as error:
             ends.append(error)
         assert len(ends) == 1
@@ -208,8 +210,8 @@ class Contract:
         member = setup.member(start="latest")
         member.until(lambda _: len(member.owned.partitions) > 0)
         # A position at the end is found by the first fetch, which may still be on its way.
-        deadline = time.monotonic() + 1.5
-        while time.monotonic() < deadline:
+        looked_until = time.monotonic() + 1.5
+        while time.monotonic() < looked_until:
             assert member.poll() == []
         setup.send(1, value=b"new")
         assert [record.value for record in member.take(1)] == [b"new"]
@@ -220,8 +222,8 @@ class Contract:
         member.take(1)
         member.consumer.pause([partition, Partition("elsewhere", 0)])
         setup.send(1)
-        deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline:
+        looked_until = time.monotonic() + 1.0
+        while time.monotonic() < looked_until:
             assert member.poll() == []
         member.consumer.resume([partition, Partition("elsewhere", 0)])
         assert [record.offset for record in member.take(1)] == [1]
@@ -264,9 +266,9 @@ class Contract:
         def note(member: Member) -> None:
             seen.update((record.partition, record.offset) for record in member.poll())
 
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = Deadline(WAIT_SECONDS)
         while seen != offsets:
-            assert time.monotonic() < deadline, f"only {sorted(seen)} of {sorted(offsets)}"
+            assert not deadline.passed, f"only {sorted(seen)} of {sorted(offsets)}"
             note(second)
             note(first)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._port import Partition
+from waiting import Deadline
 
 
 class Owned:
@@ -27,19 +28,19 @@ def test_a_join_that_ends_between_two_polls_is_kept(devbroker: str, topic: Calla
     consumer = KafkaPythonClient(devbroker).open_consumer([topic("in")], "g", owned, start="earliest")
     try:
         coordinator = consumer._consumer._coordinator  # type: ignore[attr-defined]
-        deadline = time.monotonic() + 20
+        deadline = Deadline(20)
         # Polls too short for the join to end in one of them; the first one only gets a member id.
         joining = None
         while joining is None or joining.exception is not None:
-            assert time.monotonic() < deadline
+            assert not deadline.passed
             consumer.poll(0.0, 10)
             joining = coordinator._join_task
             while joining is not None and not joining.is_done:
-                assert time.monotonic() < deadline
+                assert not deadline.passed
                 time.sleep(0.01)
         generation = coordinator._generation.generation_id
         while not owned.partitions:
-            assert time.monotonic() < deadline
+            assert not deadline.passed
             consumer.poll(1.0, 10)
         assert coordinator._generation.generation_id == generation
     finally:

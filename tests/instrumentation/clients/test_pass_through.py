@@ -13,6 +13,7 @@ import pytest
 
 from flowtrail._wrap import wrap_consumer, wrap_producer
 from instrumentation.support import Lab
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -57,11 +58,11 @@ def test_kafka_python(kafka: str, topic: Callable[..., str]) -> None:
 def test_confluent(kafka: str, topic: Callable[..., str]) -> None:
     lab, name = Lab(), topic()
     producer = wrap_producer(lab.telemetry, confluent_kafka.Producer({"bootstrap.servers": kafka}))
-    assert producer.list_topics(timeout=10).brokers
+    assert producer.list_topics(timeout=scaled(10)).brokers
     for number in range(COUNT):
         producer.produce(name, str(number), partition=0)
     assert len(producer) == COUNT
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
     settings = {"bootstrap.servers": kafka, "group.id": name, "enable.auto.commit": False}
     consumer = wrap_consumer(lab.telemetry, confluent_kafka.Consumer(settings))
     place = confluent_kafka.TopicPartition(name, 0, 0)
@@ -76,9 +77,9 @@ def test_confluent(kafka: str, topic: Callable[..., str]) -> None:
     again = consumer.poll(20)
     assert again.value() == b"2"
     consumer.commit(message=again, asynchronous=False)
-    (committed,) = consumer.committed([place], timeout=10)
+    (committed,) = consumer.committed([place], timeout=scaled(10))
     assert committed.offset == 3
-    assert consumer.get_watermark_offsets(place, timeout=10) == (0, COUNT)
+    assert consumer.get_watermark_offsets(place, timeout=scaled(10)) == (0, COUNT)
     assert consumer.consumer_group_metadata() is not None
     consumer.close()
 

@@ -9,6 +9,7 @@ import pytest
 import flowtrail
 from flowtrail.instrumentor import AIOKafkaInstrumentor, ConfluentKafkaInstrumentor, KafkaPythonInstrumentor
 from instrumentation.support import Lab
+from waiting import scaled
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_message_has_two_spans_not_four(
 
     with trail.running():
         trail.publish(name, {}, type="Thing")
-        assert handled.wait(60)
+        assert handled.wait(scaled(60))
     trail.close()
     messages = [span.name for span in lab.spans if span.name in (f"send {name}", f"process {name}")]
     assert sorted(messages) == [f"process {name}", f"send {name}"]

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowtrail import Event, MissingExtraError, Trail
-from flowtrail._record import Record
 from flowtrail.contracts import (
     ContractNotFoundError,
     Contracts,
@@ -28,6 +27,7 @@ from flowtrail.contracts._schema import with_defaults
 from flowtrail.contracts._validator import Compiled, checker
 from flowtrail.errors import ConfigurationError, ContractError, DecodeError
 from flowtrail.testing import Harness
+from flowtrail.wire import Record
 from flowtrail_collector.cli import main
 
 V1: dict[str, Any] = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from waiting import Deadline, scaled, until
 
 WAIT_SECONDS = 60.0
 
@@ -20,10 +21,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = WAIT_SEC
     Raises:
         AssertionError: It isn't, in time.
     """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
-        time.sleep(0.05)
+    until(condition, what, seconds)
 
 
 class Ground:
@@ -41,7 +39,7 @@ class Ground:
         """Create topics."""
         admin = AdminClient(self._settings)
         for future in admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics]).values():
-            future.result(10)
+            future.result(scaled(10))
         for topic in topics:
             wait_for(lambda name=topic: self._has_leaders(name), f"leaders of {topic}", 20)  # type: ignore[misc]
 
@@ -64,21 +62,21 @@ class Ground:
                     ("ce_source", b"/ground"), ("ce_subject", b"k-%d" % (number % keys)),
                 ],
             )  # fmt: skip
-        assert producer.flush(30) == 0
+        assert producer.flush(scaled(30)) == 0
 
     def partitions(self, topic: str) -> list[int]:
         """Partition numbers."""
-        return sorted(self._consumer.list_topics(topic, timeout=20).topics[topic].partitions)
+        return sorted(self._consumer.list_topics(topic, timeout=scaled(20)).topics[topic].partitions)
 
     def topics(self) -> set[str]:
         """Names of all topics."""
-        return set(self._consumer.list_topics(timeout=20).topics)
+        return set(self._consumer.list_topics(timeout=scaled(20)).topics)
 
     def ends(self, topic: str) -> dict[int, int]:
         """End offset per partition."""
         return {
             number: self._consumer.get_watermark_offsets(
-                confluent_kafka.TopicPartition(topic, number), timeout=20
+                confluent_kafka.TopicPartition(topic, number), timeout=scaled(20)
             )[1]
             for number in self.partitions(topic)
         }
@@ -90,14 +88,17 @@ class Ground:
         )
         try:
             asked = [confluent_kafka.TopicPartition(topic, number) for number in self.partitions(topic)]
-            return {found.partition: max(found.offset, 0) for found in consumer.committed(asked, timeout=20)}
+            return {
+                found.partition: max(found.offset, 0)
+                for found in consumer.committed(asked, timeout=scaled(20))
+            }
         finally:
             consumer.close()
 
     def members(self, group: str) -> set[str]:
         """Ids of a group's members."""
         admin = AdminClient(self._settings)  # its futures never end once it is gone
-        found = admin.describe_consumer_groups([group])[group].result(20)
+        found = admin.describe_consumer_groups([group])[group].result(scaled(20))
         return {member.member_id for member in found.members}
 
     def caught_up(self, group: str, topic: str) -> bool:
@@ -113,9 +114,9 @@ class Ground:
         self._consumer.assign([confluent_kafka.TopicPartition(topic, number, 0) for number in ends])
         missing = {number for number, end in ends.items() if end > 0}
         messages = []
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = Deadline(WAIT_SECONDS)
         while missing:
-            assert time.monotonic() < deadline, f"could not read {topic}"
+            assert not deadline.passed, f"could not read {topic}"
             for message in self._consumer.consume(1000, 0.2):
                 if message.error() is None:
                     messages.append(message)

@@ -18,6 +18,7 @@ from flowtrail.clients import (
     choose_client,
 )
 from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(170)]
 
@@ -28,7 +29,7 @@ AWAY_SECONDS = 30 if FULL else 5
 
 def settings(adapter: str, *, max_poll_interval_ms: int = 300_000) -> dict[str, Any]:
     names = {
-        "session_timeout_ms": 3000,
+        "session_timeout_ms": int(scaled(3) * 1000),
         "heartbeat_interval_ms": 300,
         "max_poll_interval_ms": max_poll_interval_ms,
     }
@@ -139,11 +140,11 @@ def test_rebalances_in_the_middle_of_retries(
     ground.publish(name, range(160))
     steady = service()
     with steady.running():
-        assert steady.ready(30)
+        assert steady.ready(scaled(30))
         for _ in range(3):
             visitor = service()
             with visitor.running():
-                assert visitor.ready(30)
+                assert visitor.ready(scaled(30))
                 time.sleep(1.2)  # several waits pass while there are two members
         wait_for(lambda: ground.caught_up(name, name), "everything")
     bad = {f"in-{number}" for number in range(160) if number % 40 == 7}
@@ -173,7 +174,7 @@ def test_a_broker_away_in_the_middle_of_a_handler(
         number = event.data["number"]
         if number == 30:
             begun.set()
-            gone.wait(60)  # the broker goes while this handler runs
+            gone.wait(scaled(60))  # the broker goes while this handler runs
         trail.publish(f"{name}-out", {"number": number}, type="Done", subject=event.subject)
         handled.append(number)
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
+from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -50,7 +51,8 @@ def snapshot(ground: Ground, topic: str) -> Snapshot:
 def test_killed_again_and_again_under_load(kafka: str, topic: Callable[..., str], tmp_path: Path) -> None:
     name = topic("in")
     database = tmp_path / "worker.db"
-    command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), kafka, str(database), name]
+    script = str(Path(__file__).with_name("worker_process.py"))
+    command = [sys.executable, script, kafka, str(database), name, str(int(scaled(1) * 1000))]
     randomly = random.Random(4)
     with ground_of(kafka) as ground:
         ground.create(name, f"{name}-direct", f"{name}-outbox")
@@ -73,7 +75,7 @@ def test_killed_again_and_again_under_load(kafka: str, topic: Callable[..., str]
             )
             wait_for(lambda: nothing_pending(database), "the outbox")
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(scaled(30)) == 0
         check(ground, name, database, snapshots)
 
 

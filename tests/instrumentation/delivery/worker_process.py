@@ -1,4 +1,4 @@
-"""A service that is killed: `worker_process.py BROKER DATABASE INPUT`.
+"""A service that is killed: `worker_process.py BROKER DATABASE INPUT SESSION_MS`.
 
 Group `INPUT-by-hand` publishes from the handler; group `INPUT-inbox` notes an effect exactly once, and publishes through
 an outbox.
@@ -11,11 +11,8 @@ from typing import Any
 
 import flowtrail
 
-# A killed member is missed after a second: the next process needn't wait longer for its partitions.
-SETTINGS = {"consumer": {"session_timeout_ms": 1000, "heartbeat_interval_ms": 250}}
 
-
-def main(broker: str, database: str, topic: str) -> None:
+def main(broker: str, database: str, topic: str, session_ms: str) -> None:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(database, timeout=30)
         # What a process has written survives its death without a sync; only the machine's own would need one.
@@ -23,7 +20,9 @@ def main(broker: str, database: str, topic: str) -> None:
         connection.execute("PRAGMA synchronous=OFF")
         return connection
 
-    trail = flowtrail.Trail("worker", broker, client_settings=SETTINGS)
+    # A killed member is missed soon: the next process needn't wait longer for its partitions.
+    client_settings = {"consumer": {"session_timeout_ms": int(session_ms), "heartbeat_interval_ms": 250}}
+    trail = flowtrail.Trail("worker", broker, client_settings=client_settings)
     outbox = trail.outbox(connect)
     inbox = flowtrail.Inbox(f"{topic}-inbox")
     setup = connect()

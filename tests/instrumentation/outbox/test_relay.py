@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import flowtrail
 from flowtrail._runtime.publisher import Publisher
 from flowtrail.clients import KafkaPythonClient, Partition
 from flowtrail.testing import Capture, FakeClock, MemoryBroker, MemoryClient
+from waiting import Deadline, scaled
 
 Connect = Callable[[], sqlite3.Connection]
 
@@ -91,6 +93,21 @@ def test_id_time_flow_and_trace_are_those_of_add(desk: Desk) -> None:
     assert headers["traceparent"].split(b"-")[1] == b"%032x" % span.get_span_context().trace_id  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        datetime(2026, 5, 1, 10, 0),
+        datetime(2026, 5, 1, 12, 0, tzinfo=timezone(timedelta(hours=2))),
+        "2026-05-01T10:00:00.000000Z",
+    ],
+)
+def test_a_given_time_is_written_as_when_publishing(desk: Desk, time: datetime | str) -> None:
+    desk.add(time=time)
+    desk.connection.commit()
+    desk.relay().relay_once(desk.connection)
+    assert dict(desk.broker.records("orders")[0].headers)["ce_time"] == b"2026-05-01T10:00:00.000000Z"
+
+
 def test_a_refused_event_holds_up_its_aggregate_and_no_other(desk: Desk) -> None:
     bad, behind, other = desk.add("o-1"), desk.add("o-1"), desk.add("o-2")
     desk.connection.commit()
@@ -98,9 +115,9 @@ def test_a_refused_event_holds_up_its_aggregate_and_no_other(desk: Desk) -> None
     relay = desk.relay()
     assert relay.relay_once(desk.connection) == 1
     assert desk.outbox.pending(desk.connection) == 2
-    deadline = time.monotonic() + 10
+    deadline = Deadline(10)
     while desk.outbox.pending(desk.connection):
-        assert time.monotonic() < deadline
+        assert not deadline.passed
         relay.relay_once(desk.connection)
         time.sleep(0.02)
     ids = desk.ids()
@@ -144,9 +161,9 @@ def read_all(broker: str, topic: str, count: Callable[[], int]) -> list[Any]:
 
     consumer = KafkaPythonClient(broker).open_consumer([topic], "reader", Listener(), start="earliest")
     records: list[Any] = []
-    deadline = time.monotonic() + 30
+    deadline = Deadline(30)
     quiet_until = 0.0
-    while time.monotonic() < deadline:
+    while not deadline.passed:
         polled = consumer.poll(0.1, 500)
         records += polled
         if polled:
@@ -173,9 +190,9 @@ def test_killed_again_and_again(broker: str, tmp_path: Path) -> None:
             assert process.stdout.readline() == "running\n"
             time.sleep(randomly.uniform(0.1, 0.6))
             process.kill()
-    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.endswith(
-        "done\n"
-    )
+    assert subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=scaled(60)
+    ).stdout.endswith("done\n")
     with closing(sqlite3.connect(database)) as connection:
         added = dict(connection.execute("SELECT event_id, number FROM state").fetchall())
     assert len(added) == count

@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 
 import flowtrail
 from flowtrail._runtime.group import GroupMember
-from flowtrail._runtime.invoke import Invoker
 from flowtrail._runtime.publisher import Publisher
 from flowtrail._runtime.services import Services
 from flowtrail.testing import FakeClock, MemoryBroker, MemoryClient
@@ -28,7 +27,7 @@ class Desk:
         )
         publisher = Publisher(self.trail.telemetry, self.client, self.trail.codec)
         timing = flowtrail.Timing(commit_interval_seconds=0)
-        self.services = Services(self.trail.telemetry, publisher, self.trail.codec, Invoker(), timing)
+        self.services = Services(self.trail.telemetry, publisher, timing)
 
     def member(self) -> tuple[GroupMember, Any]:
         plan = self.trail._plans["billing"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import flowtrail
-from flowtrail._record import Record
 from flowtrail.testing import Harness
+from flowtrail.wire import Record
 
 
 def record(offset: int = 0, value: bytes = b"{}") -> Record:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 import flowtrail
-from flowtrail._record import Record
-from flowtrail._runtime.retry_topics import retry_headers, returned
 from flowtrail.testing import Harness
+from flowtrail.wire import Record
+from flowtrail.wire.retry_topics import retry_headers, returned
 
 Handled = list[tuple[str | None, int]]
 

@@ -10,7 +10,7 @@ from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode
 
 from flowtrail._codec import JsonCodec
 from flowtrail._context import capture, current_event, extract, inject, restore
-from flowtrail._process import process, process_batch
+from flowtrail._runtime.own_loop import process, process_batch
 from flowtrail.errors import DecodeError
 from instrumentation.support import Lab, header, record
 
@@ -205,10 +205,10 @@ def test_a_batch_has_one_span_links_and_each_messages_flow() -> None:
     published = []
     with process_batch(lab.telemetry, records, group="g") as batch:
         for item in batch:
-            with item as processing:
-                assert current_event() is processing.event
+            with item as event:
+                assert current_event() is event
                 published.append(lab.telemetry.sending("out", type="O"))
-                if processing.event.offset == 1:
+                if event.offset == 1:
                     item.fail(ValueError("this one"))
     span = lab.span("process orders")
     assert span.parent is None

@@ -30,6 +30,7 @@ from flowtrail._telemetry.providers import (
 )
 from flowtrail.errors import ConfigurationError
 from instrumentation.support import Lab, record
+from waiting import scaled
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +154,7 @@ print("found")
     assert (
         "found"
         in subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=scaled(60)
         ).stdout
     )
 

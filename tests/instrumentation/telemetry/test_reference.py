@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import flowtrail
-from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS
+from flowtrail._settings import SETTINGS
 from flowtrail._telemetry import METRICS
-from flowtrail._telemetry.settings import SETTINGS
+from flowtrail.wire import CORRELATION_ALIASES, WIRE_HEADERS
 from tools.docs.library import TABLES, headers_table, metrics_table, page, settings_table
 
 

@@ -14,8 +14,9 @@ from flowtrail._wrap import wrap_consumer, wrap_producer
 from flowtrail.errors import PublishError
 from instrumentation.support import Lab
 from servers import OldKafkaServer, UnavailableError, servers_required
+from waiting import scaled
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.fetches("kafka-0.10")]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_confluent_is_traced_without_headers(old_kafka: str, topic: Callable[...
     lab, name = Lab(), topic()
     producer = wrap_producer(lab.telemetry, confluent_kafka.Producer({"bootstrap.servers": old_kafka}))
     producer.produce(name, b"v", key=b"k")
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
     consumer = wrap_consumer(lab.telemetry,
         confluent_kafka.Consumer({
             "bootstrap.servers": old_kafka,

@@ -16,7 +16,7 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from flowtrail._context import capture, current_event, restore
-from flowtrail._process import process, process_batch
+from flowtrail._runtime.own_loop import process, process_batch
 from flowtrail._wrap import wrap_consumer, wrap_producer
 from instrumentation.fakes import (
     FakeAioConsumer,
@@ -454,7 +454,7 @@ def test_confluent_messages_are_records_too() -> None:
     with process(lab.telemetry, FakeMessage(FLOW, 3), group="g") as event:
         assert (event.id, event.correlation_id, event.offset, event.key) == ("e1", "flow", 3, b"k")
     with process_batch(lab.telemetry, [FakeMessage(FLOW, 4), FakeMessage(FLOW, 5)]) as batch:
-        assert [event.offset for event in batch.events()] == [4, 5]
+        assert [event.offset for event in batch.events] == [4, 5]
 
 
 def test_a_polled_list_as_a_batch_has_one_span() -> None:

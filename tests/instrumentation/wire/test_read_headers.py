@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowtrail._headers import CORRELATION_ALIASES, WIRE_HEADERS, read_headers
-from flowtrail._headers.structured import is_structured, read_structured
-from flowtrail._headers.tracecontext import span_context_of
+from flowtrail.wire import CORRELATION_ALIASES, WIRE_HEADERS, is_structured, read_headers, read_structured
+from flowtrail.wire.tracecontext import span_context_of
 
 NAMES = st.one_of(
     st.sampled_from([header.name for header in WIRE_HEADERS] + list(CORRELATION_ALIASES) + ["other"]),

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowtrail._headers import WIRE_HEADERS, read_headers, write_headers
-from flowtrail._headers.write import clean_text
+from flowtrail.wire import WIRE_HEADERS, read_headers, write_headers
+from flowtrail.wire.write import clean_text
 from instrumentation.support import Lab, record
 
 OUR_NAMES = [header.name for header in WIRE_HEADERS]

@@ -18,6 +18,7 @@ from flowtrail._wrap import leave_alone, wrap_producer
 from flowtrail.instrumentor import AIOKafkaInstrumentor, ConfluentKafkaInstrumentor, KafkaPythonInstrumentor
 from instrumentation.fakes import FakeConsumer, FakeProducer, kafka_record
 from instrumentation.support import Lab, header
+from waiting import scaled
 
 Topics = Callable[..., str]
 
@@ -91,7 +92,7 @@ def test_confluent(lab: Lab, broker: str, topic: Topics, way: str) -> None:
     )
     for _ in range(3):
         producer.produce(name, b"v", key=b"k")
-    assert producer.flush(20) == 0
+    assert producer.flush(scaled(20)) == 0
     assert reports == [None] * 3
     consumer = confluent_kafka.Consumer(
         {"bootstrap.servers": broker, "group.id": name, "auto.offset.reset": "earliest"}

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from waiting import scaled
+
 PROGRAMS = {
     "kafka-python": """
 from kafka import KafkaConsumer, KafkaProducer
@@ -95,7 +97,7 @@ def test_a_program_without_a_line_of_ours(
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

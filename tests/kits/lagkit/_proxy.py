@@ -7,6 +7,8 @@ import threading
 import time
 from collections import deque
 
+from waiting import scaled
+
 
 class SlowProxy:
     """Forwards a loopback port to another one; what comes back waits for `delay` seconds.
@@ -28,7 +30,7 @@ class SlowProxy:
         self._closing.set()
         self._listener.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(scaled(5))
 
     def _start(self, work: object, *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)  # type: ignore[arg-type]

@@ -15,6 +15,8 @@ class SecondBroker(KafkaServer):
         proxy: clients are told to come through it.
     """
 
+    node_id = 2
+
     def __init__(self, folder: Path, first: KafkaServer, proxy: SlowProxy) -> None:
         super().__init__(folder)
         self._first = first
@@ -26,7 +28,7 @@ class SecondBroker(KafkaServer):
         return {
             **super()._properties(folder),
             "process.roles": "broker",
-            "node.id": "2",
+            "node.id": str(self.node_id),
             "controller.quorum.bootstrap.servers": theirs["controller.quorum.bootstrap.servers"],
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._proxy.port}",

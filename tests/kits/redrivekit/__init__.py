@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.dead_letters.model.redrive import Letter, Place

@@ -21,6 +21,7 @@ from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
 from servers import ManagedProcess, free_port
 from servers._process import wait_for
+from waiting import Deadline, scaled
 
 PARTITIONS = 6
 LETTERS = "/api/v1/dead-letters"
@@ -98,7 +99,7 @@ class KilledRedrive:
                 except BufferError:
                     producer.poll(0.1)
             producer.poll(0)
-        assert producer.flush(60) == 0
+        assert producer.flush(scaled(60)) == 0
 
     def run(self, count: int, kills: int, *, rate: float = 0, seed: int = 7) -> Outcome:
         """Redrive everything, killed `kills` times at moments spread over it."""
@@ -130,12 +131,12 @@ class KilledRedrive:
         request = urllib.request.Request(
             self.url + path, json.dumps(body).encode(), {"content-type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=scaled(60)) as answer:
             return json.load(answer)
 
     def job(self, job_id: str) -> dict[str, Any]:
         """How a redrive stands."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/redrives/{job_id}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/redrives/{job_id}", timeout=scaled(60)) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -148,7 +149,7 @@ class KilledRedrive:
         }
         consumer = Consumer({**settings, "auto.offset.reset": "earliest"})
         try:
-            metadata = consumer.list_topics(topic, timeout=10).topics[topic]
+            metadata = consumer.list_topics(topic, timeout=scaled(10)).topics[topic]
             ends = {
                 n: consumer.get_watermark_offsets(TopicPartition(topic, n))[1] for n in metadata.partitions
             }
@@ -164,12 +165,12 @@ class KilledRedrive:
             consumer.close()
 
     def _wait_for(self, job_id: str, condition: Any, seconds: float = 600) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
+        deadline = Deadline(seconds)
         while True:
             job = self.job(job_id)
             if condition(job) or job["state"] != "running":
                 return job
-            assert time.monotonic() < deadline, (job, self.collector.last_output())
+            assert not deadline.passed, (job, self.collector.last_output())
             time.sleep(0.01)
 
     def _arrived(self) -> tuple[Counter[int], list[int]]:
@@ -206,7 +207,7 @@ class KilledRedrive:
 
     def _answers(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=2) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=scaled(2)) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False

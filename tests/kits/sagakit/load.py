@@ -9,6 +9,8 @@ from collections import Counter
 
 from confluent_kafka import Producer
 
+from waiting import scaled
+
 FLOWS = """\
 flows:
   orders:
@@ -60,7 +62,7 @@ class Services(threading.Thread):
                 self._write_some(pending)
         while pending:
             self._write_some(pending)
-        assert self._producer.flush(WAIT_SECONDS) == 0
+        assert self._producer.flush(scaled(WAIT_SECONDS)) == 0
 
     def expected(self):
         """What should be counted in the end."""

@@ -1,5 +1,6 @@
 """The real servers that tests run against, one module each, started on loopback and free ports."""
 
+from servers._catalogue import DOWNLOADS, FETCHED_BY_FIXTURE
 from servers._kafka import KafkaServer
 from servers._kafka_old import OldKafkaServer
 from servers._languages import language_command
@@ -9,6 +10,8 @@ from servers._prometheus import PrometheusServer
 from servers._tools import UnavailableError, servers_required
 
 __all__ = [
+    "DOWNLOADS",
+    "FETCHED_BY_FIXTURE",
     "KafkaServer",
     "ManagedProcess",
     "OldKafkaServer",

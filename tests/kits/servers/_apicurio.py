@@ -1,14 +1,13 @@
 """A real Apicurio Registry, which speaks Confluent's protocol; in memory, from Maven Central."""
 
 import json
-import shutil
-import subprocess
-import tarfile
 import urllib.request
 from pathlib import Path
 
+from servers._download import Download, run, unpack
 from servers._process import ManagedProcess, ServerFailedError, free_port
-from servers._tools import UnavailableError, cache_lock, tool
+from servers._tools import tool
+from waiting import scaled
 
 VERSION = "3.0.9"
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
@@ -18,39 +17,22 @@ _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
 _START_ATTEMPTS = 3
 
 
-def install() -> Path:
-    """Fetch the registry unless it is cached, and hand back the jar that runs it.
+def _fill(part: Path) -> None:
+    run(
+        ["mvn", "-q", "-B", f"{_PLUGIN}:copy", f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={part}"],
+        part,
+        "Maven can't fetch Apicurio Registry",
+    )
+    unpack(part)
 
-    Raises:
-        UnavailableError: Maven isn't there, or failed.
-    """
-    with cache_lock(f"apicurio-{VERSION}") as folder:
-        jar = folder / f"apicurio-registry-app-{VERSION}-runner.jar"
-        if jar.is_file():
-            return jar
-        part = folder.with_name(f"{folder.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        maven = subprocess.run(
-            [tool("mvn"), "-q", "-B", f"{_PLUGIN}:copy",
-             f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={part}"],
-            cwd=part,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )  # fmt: skip
-        archives = list(part.glob("*.tar.gz"))
-        if maven.returncode != 0 or not archives:
-            reason = (maven.stdout + maven.stderr).strip().splitlines() or ["no output"]
-            raise UnavailableError(f"Maven can't fetch Apicurio Registry: {reason[0]}")
-        with tarfile.open(archives[0]) as archive:
-            archive.extractall(part, filter="data")
-        archives[0].unlink()
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-        return jar
+
+REGISTRY = Download(
+    f"Apicurio Registry {VERSION}",
+    f"apicurio-{VERSION}",
+    f"apicurio-registry-app-{VERSION}-runner.jar",
+    ("mvn",),
+    _fill,
+)
 
 
 class ApicurioServer:
@@ -66,7 +48,7 @@ class ApicurioServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._java = tool("java")
-        self._jar = install()
+        self._jar = REGISTRY.get()
         self._process: ManagedProcess | None = None
         self.port = 0
 
@@ -112,7 +94,7 @@ class ApicurioServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/subjects", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/subjects", timeout=scaled(2)) as answer:
                 return isinstance(json.load(answer), list)
         except (OSError, ValueError):
             return False

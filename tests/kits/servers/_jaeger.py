@@ -1,18 +1,16 @@
 """A real Jaeger (all-in-one, OTLP in, query API out), built from its Go module."""
 
 import json
-import shutil
-import subprocess
 import urllib.request
 from pathlib import Path
 
+from servers._download import Download, run
 from servers._process import ManagedProcess, ServerFailedError, free_port
-from servers._tools import UnavailableError, cache_lock, tool
+from waiting import scaled
 
 _MODULE = "github.com/jaegertracing/jaeger/cmd/all-in-one"
 # Newer ones have replace directives that keep `go get` from resolving them.
 _VERSION = "1.62.0"
-_BUILD_SECONDS = 1_200
 _START_ATTEMPTS = 3
 # All of its addresses; each on loopback, and on a port of its own.
 _LISTEN = (
@@ -24,34 +22,17 @@ _LISTEN = (
 )  # fmt: skip
 
 
-def install() -> Path:
-    """Build it, unless it is there (minutes); the program's path.
+def _build(part: Path) -> None:
+    for step in (
+        ["mod", "init", "built"],
+        ["get", "-tool", f"{_MODULE}@v{_VERSION}"],
+        ["build", "-o", "all-in-one", _MODULE],
+    ):
+        run(["go", *step], part, f"go {step[0]} fails for Jaeger")
 
-    Raises:
-        UnavailableError: Go is missing, or its modules can't be had.
-    """
-    with cache_lock(f"jaeger-{_VERSION}") as folder:
-        program = folder / "all-in-one"
-        if program.is_file():
-            return program
-        part = folder.with_name(folder.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        go = tool("go")
-        for step in (
-            ["mod", "init", "built"],
-            ["get", "-tool", f"{_MODULE}@v{_VERSION}"],
-            ["build", "-o", "all-in-one", _MODULE],
-        ):
-            done = subprocess.run(
-                [go, *step], cwd=part, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
-            )
-            if done.returncode != 0:
-                reason = done.stderr.strip().splitlines() or ["no output"]
-                raise UnavailableError(f"go {step[0]} fails for Jaeger: {reason[-1]}")
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-        return program
+
+# Building it takes minutes.
+PROGRAM = Download(f"Jaeger {_VERSION}", f"jaeger-{_VERSION}", "all-in-one", ("go",), _build)
 
 
 class JaegerServer:
@@ -65,7 +46,7 @@ class JaegerServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._program = install()
+        self._program = PROGRAM.get()
         self._folder = folder
         self._ports: dict[str, int] = {}
         self._process: ManagedProcess | None = None
@@ -117,7 +98,7 @@ class JaegerServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.query_url}/api/services", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.query_url}/api/services", timeout=scaled(2)) as answer:
                 return "data" in json.load(answer)
         except (OSError, ValueError):
             return False

@@ -2,16 +2,16 @@
 
 import base64
 import os
-import socket
-import struct
 import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from servers._jars import fetch_jars
+from servers._coordinators import is_ready
+from servers._jars import jars
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._tools import tool
+from waiting import scaled
 
 VERSION = "4.1.0"
 _POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -20,13 +20,7 @@ _JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSer
 _START_ATTEMPTS = 3
 
 
-def install() -> Path:
-    """Fetch the jars unless they are cached, and hand back their folder.
-
-    Raises:
-        UnavailableError: Maven isn't there, or failed.
-    """
-    return fetch_jars(f"kafka-{VERSION}", _POM)
+JARS = jars(f"Apache Kafka {VERSION}", f"kafka-{VERSION}", _POM)
 
 
 class KafkaServer:
@@ -35,16 +29,23 @@ class KafkaServer:
     Args:
         folder: where data, configuration and output go.
         properties: settings added to (or replacing) those of `server.properties`.
+        alone: wait for its coordinators too; not before the other brokers of its cluster are there, because the
+            internal topics, which come with the first question for a coordinator, should lie on all of them.
 
     Raises:
         UnavailableError: Java or the jars can't be had.
     """
 
-    def __init__(self, folder: Path, properties: Mapping[str, str] | None = None) -> None:
+    node_id = 1
+
+    def __init__(
+        self, folder: Path, properties: Mapping[str, str] | None = None, *, alone: bool = True
+    ) -> None:
         self._folder = folder
         self._extra = dict(properties or {})
+        self._alone = alone
         self._java = tool("java")
-        self._classpath = f"{install()}{os.sep}*"
+        self._classpath = f"{JARS.get()}{os.sep}*"
         self._process: ManagedProcess | None = None
         self.port = 0
 
@@ -58,7 +59,7 @@ class KafkaServer:
         return self._process is not None and self._process.running
 
     def start(self) -> None:
-        """Start it and wait until it answers; the first start picks the ports and formats the folder.
+        """Start it and wait until its coordinators answer; the first start picks the ports and formats the folder.
 
         Raises:
             ServerFailedError: it doesn't come up.
@@ -105,7 +106,7 @@ class KafkaServer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=scaled(120),
             check=False,
         )  # fmt: skip
         if formatted.returncode != 0:
@@ -116,7 +117,7 @@ class KafkaServer:
         return ManagedProcess(
             "kafka",
             [*self._command(folder), "kafka.Kafka", str(folder / "server.properties")],
-            ready=lambda: _answers(self.port),
+            ready=lambda: is_ready(self.port, self.node_id, coordinators=self._alone),
             output=folder / "kafka.log",
             timeout_seconds=90,
         )
@@ -128,14 +129,14 @@ class KafkaServer:
         controller = free_port()
         return {
             "process.roles": "broker,controller",
-            "node.id": "1",
+            "node.id": str(self.node_id),
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(folder / "data"),
             # After kill -9 the same broker is let in again only when its old session is over.
-            "broker.session.timeout.ms": "3000",
+            "broker.session.timeout.ms": str(int(min(scaled(3), 9) * 1000)),
             "broker.heartbeat.interval.ms": "500",
             "num.partitions": "3",
             "auto.create.topics.enable": "true",
@@ -161,15 +162,3 @@ class KafkaServer:
 def _cluster_id() -> str:
     # The first bits are set to "F": a leading "-" would read as an option on the command line.
     return base64.urlsafe_b64encode(b"\x14" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-
-
-def _answers(port: int) -> bool:
-    """Whether the broker answers an ApiVersions (key 18, version 0) request without an error."""
-    request = struct.pack(">hhih", 18, 0, 1, -1)
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            answer = connection.recv(10)
-    except OSError:
-        return False
-    return len(answer) == 10 and struct.unpack(">iih", answer)[1:] == (1, 0)

@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from servers._jars import fetch_jars
+from servers._jars import jars
 from servers._process import ManagedProcess, free_port
 from servers._tools import tool
 
@@ -12,13 +12,7 @@ VERSION = "0.10.2.2"
 _POM = Path(__file__).parent / "kafka_0_10" / "pom.xml"
 
 
-def install() -> Path:
-    """Fetch the jars unless they are cached, and hand back their folder.
-
-    Raises:
-        UnavailableError: Maven isn't there, or failed.
-    """
-    return fetch_jars(f"kafka-{VERSION}", _POM)
+JARS = jars(f"Apache Kafka {VERSION}", f"kafka-{VERSION}", _POM)
 
 
 class OldKafkaServer:
@@ -43,7 +37,7 @@ class OldKafkaServer:
             "offsets.topic.num.partitions=1\noffsets.topic.replication.factor=1\n"
         )
         java = [tool("java"), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-                "-cp", f"{install()}{os.sep}*"]  # fmt: skip
+                "-cp", f"{JARS.get()}{os.sep}*"]  # fmt: skip
         self._processes = [
             ManagedProcess(
                 "zookeeper",

@@ -37,6 +37,7 @@ class PostgresServer:
         self._folder = folder
         self._durable = durable
         self._port = free_port()
+        self._started = False
         self._process: ManagedProcess | None = None
         if self._user:
             shutil.chown(self._data, self._user)
@@ -62,12 +63,12 @@ class PostgresServer:
             "shared_buffers": "256MB",
             "max_wal_size": "2GB",
         }
-        command = [
-            *self._as_user(), str(self._programs / "postgres"),
-            "-D", str(self._data / "data"), "-p", str(self._port),
-            *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
-        ]  # fmt: skip
         for attempt in range(_START_ATTEMPTS):
+            command = [
+                *self._as_user(), str(self._programs / "postgres"),
+                "-D", str(self._data / "data"), "-p", str(self._port),
+                *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+            ]  # fmt: skip
             self._process = ManagedProcess(
                 "postgres",
                 command,
@@ -77,11 +78,15 @@ class PostgresServer:
             )
             try:
                 self._process.start()
-            except ServerFailedError:
+            except ServerFailedError as error:
                 # After a kill its children may still be about to go.
                 if attempt == _START_ATTEMPTS - 1:
                     raise
+                # Somebody else may have taken the port before it was known to anyone.
+                if not self._started and "Address already in use" in str(error):
+                    self._port = free_port()
             else:
+                self._started = True
                 return
 
     def stop(self, mode: str = "fast") -> None:

@@ -3,13 +3,15 @@
 import atexit
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
-import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from waiting import scaled, wait_for
 
 # Runs the server as its child and waits for it. Its standard input is a pipe whose other end only the
 # test process holds, so the kernel closes it however that process ends, and the server goes with it.
@@ -22,7 +24,9 @@ trap 'kill -TERM $server 2>/dev/null' TERM
 ( trap '' TERM; cat <&3 >/dev/null; kill -KILL $server 2>/dev/null ) &
 while kill -0 $server 2>/dev/null; do wait $server; done
 """
-_POLL_SECONDS = 0.02
+# Below where Linux takes the ports of connections from (ip_local_port_range).
+_PORTS = (10_000, 32_000)
+_draw = random.SystemRandom()
 _running: "weakref.WeakSet[ManagedProcess]" = weakref.WeakSet()
 
 
@@ -31,21 +35,16 @@ class ServerFailedError(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that nobody listens on at this moment.
 
-
-def wait_for(condition: Callable[[], bool], timeout_seconds: float) -> bool:
-    """Poll until the condition holds; False when the time is over first."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True
+    Not one of those that the kernel gives to outgoing connections, which would be taken while a server is away;
+    and at random, so that other runs of tests at the same time draw others.
+    """
+    while True:
+        port = _draw.randrange(*_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ManagedProcess:
@@ -58,7 +57,7 @@ class ManagedProcess:
         output: the file that receives standard output and error (appended to).
         env: variables added to this process's environment.
         cwd: the working folder.
-        timeout_seconds: how long becoming ready may take.
+        timeout_seconds: how long becoming ready may take on a quiet machine.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class ManagedProcess:
         if self.running:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_seconds)
+                self._process.wait(scaled(timeout_seconds))
         self.kill()
 
     def kill(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._tools import tool
+from waiting import scaled
 
 _START_ATTEMPTS = 3
 
@@ -133,7 +134,7 @@ class PrometheusServer:
     def _get(self, path: str, values: Mapping[str, Any]) -> Any:
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(values)}"
         try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
+            with urllib.request.urlopen(url, timeout=scaled(30)) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             with error:
@@ -141,7 +142,7 @@ class PrometheusServer:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=scaled(2)) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

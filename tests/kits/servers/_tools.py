@@ -1,14 +1,7 @@
-"""Where the servers' files are kept, and how a missing tool is told."""
+"""What programs this machine has, and how a missing one is told."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-CACHE = REPOSITORY / "build" / "servers"
 
 
 class UnavailableError(Exception):
@@ -30,15 +23,3 @@ def tool(name: str) -> str:
     if path is None:
         raise UnavailableError(f"{name} is not installed")
     return path
-
-
-@contextmanager
-def cache_lock(name: str) -> Iterator[Path]:
-    """Hold the machine-wide lock of one cached server while it is fetched, and hand back its folder.
-
-    Several test runs may start at once; the second waits and then finds the folder filled.
-    """
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield CACHE / name

@@ -2,26 +2,18 @@
 
 import sys
 
-from servers import _apicurio, _chromium, _jaeger, _kafka, _kafka_old, _languages
+from servers._catalogue import DOWNLOADS
 from servers._tools import UnavailableError
-
-_INSTALLERS = {
-    "Apache Kafka": _kafka.install,
-    "Apache Kafka 0.10": _kafka_old.install,
-    "Apicurio Registry": _apicurio.install,
-    "axe-core": _chromium.install,
-    "Jaeger": _jaeger.install,
-    "services in Java, Go and Node": _languages.install,
-}
 
 
 def main() -> int:
+    """Fetch all; 1 if something can't be had."""
     failed = 0
-    for name, install in _INSTALLERS.items():
+    for download in DOWNLOADS.values():
         try:
-            print(f"{name}: {install()}")
+            print(f"{download.title}: {download.get()}", flush=True)
         except UnavailableError as error:
-            print(f"{name}: {error}", file=sys.stderr)
+            print(f"{download.title}: {error}", file=sys.stderr)
             failed = 1
     return failed
 

@@ -2,8 +2,6 @@
 
 import itertools
 import sqlite3
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +29,6 @@ def event(
         "timestamp": None, "headers": [],
     }  # fmt: skip
     return Event(**{**fields, **rest})
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Poll until the condition holds; False when the time is over first."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.03)
-    return True
 
 
 def rows(database: Path, sql: str) -> list[tuple[Any, ...]]:

@@ -1,6 +1,5 @@
 """The five services in this process, and what is on their topics, byte by byte."""
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from orderflow.platform import Service, Settings
 from orderflow.platform.settings import SERVICES, TOPICS
 from orderflow.runner.broker import Broker, create_topics
 from orderflow.seeds import PRICES_CENTS
+from waiting import Deadline, scaled
 
 _WAIT_SECONDS = 40.0
 _READ_SECONDS = 13.0
@@ -98,17 +98,16 @@ class Shop:
 
     def records(self, enough: Callable[[list[Seen]], bool], topics: tuple[str, ...] = TOPICS) -> list[Seen]:
         """Everything on the topics, read until there is enough of it."""
-        deadline = time.monotonic() + _WAIT_SECONDS
+        deadline = Deadline(_WAIT_SECONDS)
         while True:
             # A kafka-python consumer may now and then not find its partitions; the next one does.
-            seen = self._read(enough, topics, min(deadline, time.monotonic() + _READ_SECONDS))
+            seen = self._read(enough, topics)
             if enough(seen):
                 return seen
-            assert time.monotonic() < deadline, [(item.type, item.subject) for item in seen]
+            assert not deadline.passed, [(item.type, item.subject) for item in seen]
 
-    def _read(
-        self, enough: Callable[[list[Seen]], bool], topics: tuple[str, ...], until: float
-    ) -> list[Seen]:
+    def _read(self, enough: Callable[[list[Seen]], bool], topics: tuple[str, ...]) -> list[Seen]:
+        deadline = Deadline(_READ_SECONDS)
         consumer = KafkaConsumer(
             *(self.broker.topic(name) for name in topics),
             bootstrap_servers=self.broker.bootstrap_servers,
@@ -118,7 +117,7 @@ class Shop:
         )
         seen: list[Seen] = []
         try:
-            while not enough(seen) and time.monotonic() < until:
+            while not enough(seen) and not deadline.passed:
                 for batch in consumer.poll(timeout_ms=100).values():
                     seen += [Seen(r.topic, r.partition, r.key, r.value, list(r.headers)) for r in batch]
         finally:
@@ -134,7 +133,9 @@ class Shop:
         """Put a record on a topic, as it is."""
         producer = KafkaProducer(bootstrap_servers=self.broker.bootstrap_servers)
         try:
-            producer.send(self.broker.topic(topic), value=value, key=key, headers=headers).get(timeout=10)
+            producer.send(self.broker.topic(topic), value=value, key=key, headers=headers).get(
+                timeout=scaled(10)
+            )
         finally:
             producer.close()
 

@@ -26,6 +26,7 @@ from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.trails.model import TrailInputs
 from trailkit import orders
 from trailkit.web import served
+from waiting import Deadline, scaled
 
 FLOWS = Path(__file__).parents[3] / "demo" / "orderflow" / "flows.yaml"
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
@@ -115,7 +116,7 @@ def _published(servers: str, inputs: TrailInputs, last: dict[str, int]) -> Trail
             headers=_headers(event, letters.get(event.event_id) if event.dead_letter else None),
             on_delivery=stored,
         )
-        producer.flush(10)
+        producer.flush(scaled(10))
     spans = []
     for span in inputs.spans:
         place = (span.text(names.DESTINATION) or "", span.trace_id, span.span_id)
@@ -170,13 +171,16 @@ def _await(url: str) -> None:
         "/dead-letters": ["total_cents is negative"],
         "/readyz": ["ready"],
     }
-    deadline = time.monotonic() + 30
+    deadline = Deadline(30)
     for path, wanted in signs.items():
         while True:
             text = ""
-            with contextlib.suppress(OSError), urllib.request.urlopen(url + path, timeout=10) as answer:
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(url + path, timeout=scaled(10)) as answer,
+            ):
                 text = answer.read().decode()
             if all(word in text for word in wanted):
                 break
-            assert time.monotonic() < deadline, f"{path} never shows {wanted}"
+            assert not deadline.passed, f"{path} never shows {wanted}"
             time.sleep(0.05)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.settings import CollectorConfig
 from flowtrail_collector.web.server import WebServer, listen, url_of
+from waiting import scaled
 
 
 @contextlib.contextmanager
@@ -21,12 +22,12 @@ def served(app: ASGIApp) -> Iterator[str]:
     ready = threading.Event()
     thread = threading.Thread(target=server.run, kwargs={"on_ready": ready.set}, daemon=True)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(scaled(5))
     try:
         yield url_of(listener)
     finally:
         server.stop()
-        thread.join(10)
+        thread.join(scaled(10))
         listener.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from orderflow.platform.settings import TOPICS
-from shopkit import wait_for
+from waiting import scaled, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
@@ -33,7 +33,7 @@ def serving(folder, bootstrap_servers, *arguments):
         assert wait_for(lambda: "has joined group" in log.read_text(), 60), log.read_text()
         yield log.read_text()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(scaled(30)) == 0
     finally:
         process.kill()
         process.wait()
@@ -42,7 +42,7 @@ def serving(folder, bootstrap_servers, *arguments):
 def orderflow(bootstrap_servers, folder, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "orderflow", *arguments],
-        env=environment(bootstrap_servers, folder), capture_output=True, text=True, timeout=90, check=False,
+        env=environment(bootstrap_servers, folder), capture_output=True, text=True, timeout=scaled(90), check=False,
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def test_topics_then_orders_with_metrics_then_load(devbroker, tmp_path):
         assert (done.returncode, done.stdout, done.stderr) == (0, "7 orders placed\n", "")
 
         def sent():
-            with urllib.request.urlopen(metrics, timeout=10) as page:
+            with urllib.request.urlopen(metrics, timeout=scaled(10)) as page:
                 text = page.read().decode()
             return re.search(r"^messaging_client_sent_messages_total\{.*\} 7\.0$", text, re.MULTILINE)
 

@@ -16,7 +16,7 @@ from kafka.admin import KafkaAdminClient
 
 from flowtrail_collector.sagas.flow_file import load_flows, parse_flows
 from orderflow.runner.system import COLLECTOR_PORT
-from shopkit import wait_for
+from waiting import scaled, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
 _REFUSED = "127.0.0.1:9"
@@ -39,7 +39,7 @@ def run(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProc
         env=environment(folder, **extra),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=scaled(240),
         check=False,
     )
 
@@ -141,7 +141,7 @@ def test_ctrl_c_stops_everything_at_any_moment(tmp_path, moment):
     process = started(tmp_path)
     read_until(process, moment)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=scaled(60))
     assert process.returncode == 128 + signal.SIGINT
     assert errors == "\nstopped by SIGINT; nothing is left running\n"
     assert own_processes(tmp_path) == []
@@ -157,9 +157,9 @@ def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
     collector = read_until(process, "export FLOWTRAIL_COLLECTOR_URL=").strip().partition("=")[2]
     orders = re.search(r"http\S+", read_until(process, "POST orders"))
     assert orders is not None
-    with urllib.request.urlopen(orders[0] + "/ORD-000001", timeout=10) as answer:
+    with urllib.request.urlopen(orders[0] + "/ORD-000001", timeout=scaled(10)) as answer:
         assert json.load(answer)["order_id"] == "ORD-000001"
-    with urllib.request.urlopen(f"{collector}/api/v1/flows/learn", timeout=10) as answer:
+    with urllib.request.urlopen(f"{collector}/api/v1/flows/learn", timeout=scaled(10)) as answer:
         learned = parse_flows(json.load(answer)["yaml"]).by_name["order-placed"]
     written = load_flows(FLOWS).by_name["order-fulfilment"]
     assert [(s.done, s.by) for s in learned.steps] == [(s.done, s.by) for s in written.steps]
@@ -167,7 +167,7 @@ def test_keep_leaves_it_running_until_ctrl_c(tmp_path):
         written.starts, written.completes, written.cancels
     )  # fmt: skip
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=scaled(60))
     assert (process.returncode, errors) == (0, "")
     assert own_processes(tmp_path) == []
 
@@ -179,7 +179,7 @@ def test_kill_9_of_the_runner_ends_its_children_and_frees_the_ports(tmp_path):
     ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", line)]
     assert len(ports) == 3
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=scaled(10))
     assert wait_for(lambda: not own_processes(tmp_path), 20)
     # Another demo may have taken the collector's port meanwhile. A dying process closes its sockets last.
     assert all(wait_for(partial(free, port), 20) for port in ports if port != COLLECTOR_PORT)
@@ -193,7 +193,7 @@ def test_a_child_that_dies_is_named_with_its_last_words(tmp_path):
         if b"serve\0billing" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )  # fmt: skip
     os.kill(victim, signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=scaled(60))
     assert process.returncode == 1
     assert errors.startswith("orderflow: billing was killed by signal 9")
     assert own_processes(tmp_path) == []
@@ -229,7 +229,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
         done = subprocess.run(
             [sys.executable, "-m", "orderflow", "serve", "orders", "--port", str(port)],
             env=environment(tmp_path, KAFKA_BOOTSTRAP_SERVERS=_REFUSED, ORDERFLOW_FOLDER=str(tmp_path)),
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=scaled(60), check=False,
         )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr == f"orderflow: can't listen on 127.0.0.1:{port}: Address already in use\n"

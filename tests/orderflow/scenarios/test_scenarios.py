@@ -7,9 +7,9 @@ import uuid
 import pytest
 
 from orderflow.recommendations import often_bought_with
-from shopkit import wait_for
 from shopkit.shop import Seen, Shop
 from shopkit.sink import sink
+from waiting import scaled, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
@@ -143,7 +143,7 @@ def test_recommendations_come_later_and_read_from_the_start(shop):
     for order_id in orders:
         shop.trail(order_id, len(NORMAL))
     service = shop.start("recommendations")
-    assert service.trail.ready(30)
+    assert service.trail.ready(scaled(30))
     last = shop.order(lines=pair)["order_id"]
     shop.trail(last, len(NORMAL))
     shop.stop("recommendations")

@@ -18,7 +18,7 @@ from confluent_kafka import (
     admin,
 )
 
-from flowtrail._record import Record
+from flowtrail.wire import Record
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.lag_source import reason_of
 from flowtrail_collector.dead_letters.model.redrive import Place

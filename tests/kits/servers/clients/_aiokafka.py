@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import aiokafka
 
 from servers.clients._base import POLL_SECONDS, WAIT_SECONDS, Closing, Member, Message, Place, Received
+from waiting import scaled
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class AioKafka:
                     )
                     for message in messages
                 ]
-                placed = await asyncio.wait_for(asyncio.gather(*futures), WAIT_SECONDS)
+                placed = await asyncio.wait_for(asyncio.gather(*futures), scaled(WAIT_SECONDS))
             finally:
                 await producer.stop()
             return [(metadata.partition, metadata.offset) for metadata in placed]
@@ -111,7 +112,7 @@ class _AioKafkaMember(Closing):
         self._consumer = self._run(start())
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(scaled(WAIT_SECONDS))
 
     def poll(self) -> list[Received]:
         async def run() -> list[Received]:

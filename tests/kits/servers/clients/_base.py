@@ -1,10 +1,11 @@
 """What the three clients have in common."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
+
+from waiting import Deadline
 
 Headers = Sequence[tuple[str, bytes | None]]
 Place = tuple[int, int]
@@ -96,9 +97,9 @@ class Driver(Protocol):
 def consume(member: Member, count: int) -> list[Received]:
     """Poll until so many messages came."""
     received: list[Received] = []
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = Deadline(WAIT_SECONDS)
     while len(received) < count:
-        assert time.monotonic() < deadline, f"{len(received)} of {count} messages came"
+        assert not deadline.passed, f"{len(received)} of {count} messages came"
         received += member.poll()
     return received
 

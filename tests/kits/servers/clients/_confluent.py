@@ -7,6 +7,7 @@ from typing import Any
 import confluent_kafka
 
 from servers.clients._base import POLL_SECONDS, WAIT_SECONDS, Closing, Member, Message, Place, Received
+from waiting import scaled
 
 
 class Confluent:
@@ -56,7 +57,7 @@ class Confluent:
                 on_delivery=partial(delivered, number),
                 **optional,
             )
-        assert producer.flush(WAIT_SECONDS) == 0
+        assert producer.flush(scaled(WAIT_SECONDS)) == 0
         if errors:
             raise confluent_kafka.KafkaException(errors[0])
         return [placed[number] for number in range(len(messages))]
@@ -79,7 +80,7 @@ class Confluent:
         try:
             found = [
                 consumer.offsets_for_times(
-                    [confluent_kafka.TopicPartition(topic, 0, stamp)], timeout=WAIT_SECONDS
+                    [confluent_kafka.TopicPartition(topic, 0, stamp)], timeout=scaled(WAIT_SECONDS)
                 )[0]
                 for stamp in timestamps_ms
             ]
@@ -109,7 +110,7 @@ class _ConfluentMember(Closing):
         if group is not None:
             self._consumer.subscribe([topic])
             return
-        partitions = self._consumer.list_topics(topic, timeout=WAIT_SECONDS).topics[topic].partitions
+        partitions = self._consumer.list_topics(topic, timeout=scaled(WAIT_SECONDS)).topics[topic].partitions
         self._consumer.assign(
             [
                 confluent_kafka.TopicPartition(topic, index, confluent_kafka.OFFSET_BEGINNING)
@@ -142,7 +143,7 @@ class _ConfluentMember(Closing):
 
     def committed(self, partition: int) -> int | None:
         (found,) = self._consumer.committed(
-            [confluent_kafka.TopicPartition(self._topic, partition)], timeout=WAIT_SECONDS
+            [confluent_kafka.TopicPartition(self._topic, partition)], timeout=scaled(WAIT_SECONDS)
         )
         return None if found.offset < 0 else int(found.offset)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import kafka
 
 from servers.clients._base import POLL_SECONDS, WAIT_SECONDS, Closing, Member, Message, Place, Received
+from waiting import scaled
 
 _STUCK_SECONDS = 8.0
 
@@ -43,7 +44,7 @@ class KafkaPython:
                 )
                 for message in messages
             ]
-            placed = [future.get(timeout=WAIT_SECONDS) for future in futures]
+            placed = [future.get(timeout=scaled(WAIT_SECONDS)) for future in futures]
         finally:
             producer.close()
         return [(metadata.partition, metadata.offset) for metadata in placed]

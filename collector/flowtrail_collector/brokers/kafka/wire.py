@@ -1,0 +1,77 @@
+"""Puts together what Kafka does for the collector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flowtrail_collector.brokers.kafka.connection import KafkaConnection, check_reachable, read_connection
+from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
+from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
+from flowtrail_collector.brokers.kafka.tail import KafkaTail
+from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.lag.ports import RecordTimestamps
+from flowtrail_collector.settings import KafkaConfig
+from flowtrail_collector.units import parse_duration
+
+__all__ = ["Kafka", "wire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """One cluster, and what is read there.
+
+    Attributes:
+        config: What is read.
+        connection: How the cluster is reached.
+    """
+
+    config: KafkaConfig
+    connection: KafkaConnection
+
+    def check(self) -> None:
+        """Check that it can be reached.
+
+        Raises:
+            CollectorError: It can't; says why.
+        """
+        check_reachable(self.connection)
+
+    def tail(
+        self, ingest: Ingest, store: Store, timestamps: RecordTimestamps, group: str | None
+    ) -> KafkaTail:
+        """What reads events and dead letters; `group` is shared with the other workers, None if there are none."""
+        start: Any = self.config.start
+        return KafkaTail(
+            self.connection,
+            ingest,
+            store,
+            topics=self.config.topics,
+            dead_letter_topics=self.config.dead_letter_topics,
+            start=start if start in ("earliest", "latest") else parse_duration(start),
+            timestamps=timestamps,
+            group=group,
+        )
+
+    def lag_source(self) -> KafkaLagSource:
+        """What reads offsets."""
+        return KafkaLagSource(self.connection)
+
+    def prober(self) -> KafkaRecordProber:
+        """What looks at single records."""
+        return KafkaRecordProber(self.connection)
+
+    def mover(self) -> KafkaRedrive:
+        """What reads dead letters and publishes copies."""
+        return KafkaRedrive(self.connection)
+
+
+def wire(config: KafkaConfig) -> Kafka:
+    """What Kafka does for the collector; asks no broker yet.
+
+    Raises:
+        ConfigurationError: The client's settings can't be used.
+    """
+    return Kafka(config, read_connection(config.bootstrap_servers, properties_file=config.consumer_config))

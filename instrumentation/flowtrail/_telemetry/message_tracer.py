@@ -1,0 +1,61 @@
+"""The shortest way to a message that is no event: what wrapped and patched producers send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowtrail._context import FLOW_KEY, get_current
+from flowtrail._telemetry.identity import identify
+from flowtrail._telemetry.outgoing import OutgoingMessage
+from flowtrail._telemetry.routes import SendRoute
+from flowtrail._telemetry.spans import SPAN_KEY
+from flowtrail._telemetry.telemetry import Telemetry
+from flowtrail.wire import Header, names
+
+_ID, _CORRELATION_ID = names.ID, names.CORRELATION_ID
+
+
+class MessageTracer:
+    """Traces the messages of one producer.
+
+    Args:
+        telemetry: Where to report.
+        client_id: The client's own id.
+    """
+
+    def __init__(self, telemetry: Telemetry, client_id: str | None) -> None:
+        self.telemetry = telemetry
+        self._client_id = client_id
+        self._new_id = telemetry.ids.new_id
+        self._routes: dict[str, SendRoute] = {}
+
+    def start(self, topic: str, value: Any, key: Any, headers: Any) -> OutgoingMessage:
+        """Like `Telemetry.sending` without a type; short for messages without headers of their own."""
+        telemetry = self.telemetry
+        if headers or telemetry.baggage_keys:
+            return telemetry.sending(
+                topic, key=key, tombstone=value is None, headers=headers, client_id=self._client_id
+            )
+        route = self._routes.get(topic)
+        if route is None:
+            route = self._route(topic)
+        message = OutgoingMessage(telemetry, route, key, value is None)
+        current = get_current()
+        flow: Any = current.get(FLOW_KEY)
+        ours: list[Header]
+        if flow is None:
+            event_id = message.event_id = message.correlation_id = self._new_id()
+            id_header = event_id.encode()
+            ours = [(_ID, id_header), (_CORRELATION_ID, id_header)]
+        else:
+            ours = identify(message, flow, None, telemetry.ids)
+        if telemetry.tracing or SPAN_KEY in current:
+            message.trace(current, ours)
+        message.headers = ours
+        return message
+
+    def _route(self, topic: str) -> SendRoute:
+        if len(self._routes) > 1000:  # topics made of ids, by mistake
+            self._routes.clear()
+        route = self._routes[topic] = self.telemetry.send_route(topic, self._client_id)
+        return route

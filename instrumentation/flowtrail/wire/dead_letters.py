@@ -1,0 +1,90 @@
+"""What a dead letter says about how it died; the names are part of the wire format (docs/wire.md)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+from flowtrail.wire.record import Header, Record
+from flowtrail.wire.write import time_text
+
+TOPIC = "dlq.topic"
+PARTITION = "dlq.partition"
+OFFSET = "dlq.offset"
+TIMESTAMP = "dlq.timestamp"
+GROUP = "dlq.group"
+ATTEMPTS = "dlq.attempts"
+ERROR_TYPE = "dlq.error.type"
+ERROR_MESSAGE = "dlq.error.message"
+ERROR_STACKTRACE = "dlq.error.stacktrace"
+FAILED_AT = "dlq.failed_at"
+REPLAYS = "dlq.replays"
+
+MAX_MESSAGE_CHARACTERS = 1000
+MAX_STACKTRACE_CHARACTERS = 8000
+
+_OURS = frozenset({
+    TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP, ATTEMPTS, ERROR_TYPE, ERROR_MESSAGE, ERROR_STACKTRACE,
+    FAILED_AT,
+})  # fmt: skip
+
+
+def dead_letter_topic(topic: str, group: str, chosen: bool | str) -> str:
+    """Where the dead letters of a topic go in a group: the chosen topic, else `<topic>.<group>.dlq`."""
+    return chosen if isinstance(chosen, str) else f"{topic}.{group}.dlq"
+
+
+def dead_letter_headers(
+    record: Record,
+    *,
+    group: str,
+    attempts: int,
+    error: BaseException,
+    failed_at_ns: int,
+    stacktrace: bool = True,
+) -> list[Header]:
+    """The record's own headers as they were, and why it was given up beside them.
+
+    What an earlier death left is replaced; `dlq.replays` stays, it counts how often the record came back.
+
+    Args:
+        record: The record, with the coordinates at which it was first consumed.
+        group: The consumer group that gives up.
+        attempts: How often the handler ran, 0 if the record couldn't be decoded.
+        error: The last error.
+        failed_at_ns: Now, nanoseconds since the epoch.
+        stacktrace: False leaves it out, for a broker that finds the record too large.
+    """
+    ours = {
+        TOPIC: record.topic,
+        PARTITION: str(record.partition),
+        OFFSET: str(record.offset),
+        TIMESTAMP: None if record.timestamp_ms is None else str(record.timestamp_ms),
+        GROUP: group,
+        ATTEMPTS: str(attempts),
+        ERROR_TYPE: type_name(error),
+        ERROR_MESSAGE: str(error)[:MAX_MESSAGE_CHARACTERS],
+        ERROR_STACKTRACE: _stacktrace(error) if stacktrace else None,
+        FAILED_AT: time_text(None, failed_at_ns).decode(),
+    }
+    headers = without_dead_letter(record.headers)
+    headers += [(name, text.encode("utf-8", "replace")) for name, text in ours.items() if text is not None]
+    if not any(name == REPLAYS for name, _ in headers):
+        headers.append((REPLAYS, b"0"))
+    return headers
+
+
+def without_dead_letter(headers: Iterable[Header]) -> list[Header]:
+    """Headers without what an earlier death left, but with the count of replays."""
+    return [header for header in headers if header[0] not in _OURS]
+
+
+def type_name(error: BaseException) -> str:
+    """The qualified name of an exception's class; builtins without their module."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _stacktrace(error: BaseException) -> str:
+    # The end is where it happened; a long one loses its beginning.
+    return "".join(traceback.format_exception(error))[-MAX_STACKTRACE_CHARACTERS:]

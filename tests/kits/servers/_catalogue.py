@@ -1,0 +1,23 @@
+"""Everything that tests need from elsewhere, and which fixtures need it."""
+
+from collections.abc import Mapping
+
+from servers import _apicurio, _chromium, _jaeger, _kafka, _kafka_old, _languages
+from servers._download import Download
+
+DOWNLOADS: Mapping[str, Download] = {
+    "kafka": _kafka.JARS,
+    "kafka-0.10": _kafka_old.JARS,
+    "apicurio": _apicurio.REGISTRY,
+    "axe": _chromium.AXE,
+    "jaeger": _jaeger.PROGRAM,
+    **_languages.LANGUAGES,
+}
+# Tests that use one of these, also as a parameter's value, need the download; others carry the mark `fetches`.
+FETCHED_BY_FIXTURE: Mapping[str, str] = {
+    "kafka": "kafka",
+    "kafka_server": "kafka",
+    "registry": "apicurio",
+    "registry_server": "apicurio",
+    "axe": "axe",
+}
