@@ -1,6 +1,6 @@
 """The options of `flowtrail collector run`, each said once: the command line and its reference are made of this.
 
-Defaults stand in the sections; a test holds every field that is named here to exist.
+Defaults stand in the sections, beside the checks.
 """
 
 from __future__ import annotations
