@@ -21,7 +21,7 @@ import flowtrail
 import tools.docs.collector as collector_reference
 from flowtrail._headers import CORRELATION_ALIASES
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.metrics.push import headers_of
+from flowtrail_collector.metrics.otlp import headers_of
 from tools.docs import api_examples
 from tools.docs import python_api as reference_python
 from tools.docs.blocks import ROOT

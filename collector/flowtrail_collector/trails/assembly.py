@@ -17,7 +17,7 @@ from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.sagas.stuck import stuck_reason
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.trails.building import Draft, build_drafts
 from flowtrail_collector.trails.model import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind, SpanStatus
 from flowtrail_collector.trails.messages import (
     Message,

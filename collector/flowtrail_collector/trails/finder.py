@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.spans.ports import SpanReader
 from flowtrail_collector.trails.assembly import assemble
