@@ -44,3 +44,9 @@ def age(moment: str | None, *, now: datetime | None = None) -> str:
         return ""
     seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()
     return f"{format_seconds(seconds)} ago" if seconds >= 0 else f"in {format_seconds(-seconds)}"
+
+
+def clock(moment: str) -> str:
+    """An RFC 3339 moment in UTC, to the millisecond: `2024-05-06 07:08:09.010 UTC`."""
+    at = datetime.fromisoformat(moment)
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} UTC"

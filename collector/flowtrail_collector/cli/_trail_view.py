@@ -12,7 +12,8 @@ from rich.text import Text
 
 from flowtrail_collector.cli._output import format_seconds, printable
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
-from flowtrail_collector.trails.axis import Wait, trail_scale, waits
+from flowtrail_collector.trails.drawing import Row, Wait, rows_of, trail_scale, waits
+from flowtrail_collector.wording import clock
 
 _PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _OUTCOME_STYLES = {
@@ -47,7 +48,7 @@ class TrailView:
         self._data = data
         self._now = now or datetime.now(UTC)
         self._glyphs = Glyphs() if console.encoding.lower().startswith("utf") else ASCII_GLYPHS
-        self._symbols = dict(self._glyphs.symbols)
+        self._symbols = self._glyphs.symbols
         width = min(console.width, _WIDEST)
         names = [*data["services"], *(wait.step["by"] or "?" for wait in waits(data))]
         widest = max(map(cell_len, names), default=1)
@@ -55,7 +56,6 @@ class TrailView:
         rest = width - self._service_cells - 2 * _FIGURE_CELLS - 4
         self._what_cells = max(16, min(44, int(rest * 0.45)))
         self._timeline = Timeline(trail_scale(data), max(_LEAST_AXIS_CELLS, rest - self._what_cells))
-        self._queues = {item["id"]: item for item in data["entries"] if item["kind"] == "queue"}
         self._styles = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(data["services"])}
 
     def print(self) -> None:
@@ -64,11 +64,8 @@ class TrailView:
             self._console.print(line, soft_wrap=True)
         self._console.print()
         self._console.print(self._axis(), no_wrap=True, overflow="crop")
-        service = None
-        for row in self._data["entries"]:
-            if row["kind"] != "queue":
-                self._print_row(row, show_service=row["service"] != service)
-                service = row["service"]
+        for row in rows_of(self._data):
+            self._print_row(row)
         for wait in waits(self._data):
             self._print_missing(wait)
         if self._data["notes"]:
@@ -94,7 +91,7 @@ class TrailView:
         kinds = [row["kind"] for row in data["entries"]]
         events = len({row["event_id"] for row in data["entries"] if row.get("event_id")})
         facts = [
-            _clock(data["start"]),
+            clock(data["start"]),
             _counted(len(data["services"]), "service"),
             _counted(events, "event"),
             *(_counted(kinds.count(kind), word) for kind, word in _COUNTED_KINDS if kinds.count(kind)),
@@ -116,11 +113,11 @@ class TrailView:
         line.append("QUEUE".rjust(_FIGURE_CELLS) + "TIME".rjust(_FIGURE_CELLS))
         return line
 
-    def _print_row(self, row: dict[str, Any], *, show_service: bool) -> None:
-        queue = self._queue_of(row)
+    def _print_row(self, drawn: Row) -> None:
+        row, queue = drawn.entry, drawn.queue
         style = self._styles.get(row["service"], "white")
         line = Text()
-        line.append(self._cell(row["service"] if show_service else "", self._service_cells), style=style)
+        line.append(self._cell(row["service"] if drawn.new_service else "", self._service_cells), style=style)
         line.append(" ")
         line.append_text(self._what(row))
         line.append(" ")
@@ -141,9 +138,6 @@ class TrailView:
             no_wrap=True,
             overflow="crop",
         )
-
-    def _queue_of(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        return self._queues.get(row.get("parent") or "")
 
     def _what(self, row: dict[str, Any]) -> Text:
         kind = row["kind"]
@@ -198,7 +192,7 @@ class TrailView:
         )
         line.append(" ")
         line.append_text(self._missing_bar(wait))
-        waited = "" if wait.start is None or wait.until is None else format_seconds(wait.until - wait.start)
+        waited = "" if wait.seconds is None else format_seconds(wait.seconds)
         line.append(waited.rjust(_FIGURE_CELLS), style="dim")
         self._console.print(line, no_wrap=True, overflow="crop")
         self._console.print(self._missing_facts(wait.step), soft_wrap=True)
@@ -228,7 +222,7 @@ class TrailView:
         if step["deadline"]:
             seconds = (datetime.fromisoformat(step["deadline"]) - self._now).total_seconds()
             word = f"{'overdue' if seconds < 0 else 'due in'} {format_seconds(abs(seconds))}"
-            line.append(f", {word} ({_clock(step['deadline'])})", style="red" if seconds < 0 else "")
+            line.append(f", {word} ({clock(step['deadline'])})", style="red" if seconds < 0 else "")
         return line
 
     def _cell(self, text: str, cells: int) -> str:
@@ -254,8 +248,3 @@ def _counted(number: int, word: str) -> str:
 def _some(values: list[str], limit: int) -> str:
     shown = ", ".join(printable(value) for value in values[:limit])
     return shown + (f" and {len(values) - limit} more" if len(values) > limit else "")
-
-
-def _clock(text: str) -> str:
-    moment = datetime.fromisoformat(text)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import jinja2
 
 from flowtrail._version import __version__
-from flowtrail_collector.console._trail_rows import AXIS_UNITS, breaks, missing_rows, ticks, trail_rows
-from flowtrail_collector.trails.axis import trail_scale
-from flowtrail_collector.wording import age, format_seconds
+from flowtrail_collector.console._trail_rows import AXIS_UNITS, breaks, entry_rows, missing_rows, ticks
+from flowtrail_collector.trails.drawing import trail_scale
+from flowtrail_collector.wording import age, clock, format_seconds
 
 STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
@@ -36,7 +35,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
     environment.filters["age"] = age
-    environment.filters["clock"] = _clock
+    environment.filters["clock"] = lambda text: clock(text) if text else ""
     environment.globals["version"] = __version__
     return environment
 
@@ -58,7 +57,7 @@ def trail_values(trail: dict[str, Any]) -> dict[str, Any]:
     scale = trail_scale(trail)
     return {
         "trail": trail,
-        "rows": trail_rows(trail),
+        "rows": entry_rows(trail),
         "missing_rows": missing_rows(trail),
         "ticks": ticks(scale),
         "breaks": breaks(scale),
@@ -89,10 +88,3 @@ def _visible(value: Any) -> Any:
     return "".join(
         char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in value
     )
-
-
-def _clock(text: str | None) -> str:
-    if not text:
-        return ""
-    moment = datetime.fromisoformat(text)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"

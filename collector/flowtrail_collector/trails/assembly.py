@@ -19,7 +19,9 @@ from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.sagas.stuck import stuck_reason
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span
-from flowtrail_collector.trails.building import Draft, build_drafts
+from flowtrail_collector.trails.causal_order import causal_order
+from flowtrail_collector.trails.causes import link_causes
+from flowtrail_collector.trails.entries import Draft, Drafts
 from flowtrail_collector.trails.model import (
     PUBLISHING_KINDS,
     MissingStep,
@@ -27,7 +29,6 @@ from flowtrail_collector.trails.model import (
     TrailEntry,
     TrailInputs,
 )
-from flowtrail_collector.trails.order import causal_order
 
 __all__ = ["assemble"]
 
@@ -56,7 +57,9 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
     """
     correlation_ids = _ranked(sorted(event.correlation_id or "" for event in inputs.events))
     spans = _own_spans(inputs.spans, set(correlation_ids))
-    drafts = build_drafts(replace(inputs, spans=spans))
+    drafted = Drafts(replace(inputs, spans=spans))
+    link_causes(drafted)
+    drafts = drafted.by_id
     order = causal_order(
         {key: draft.entry.start_ns for key, draft in drafts.items()},
         {key: draft.causes for key, draft in drafts.items()},

@@ -39,6 +39,12 @@ class Publication:
         return f"{self.topic}/{record.partition}/{record.offset}" if record else self.topic
 
     @property
+    def event_type(self) -> str | None:
+        """What the record says, else the span."""
+        said = self.record.type if self.record else None
+        return said or (self.span.text(names.EVENT_TYPE) if self.span else None)
+
+    @property
     def start_ns(self) -> int:
         """When sending began."""
         return self.span.start_ns if self.span is not None else _record_ns(self.record)
