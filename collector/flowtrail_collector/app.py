@@ -70,7 +70,7 @@ from flowtrail_collector.topology.metrics import TopologyMetrics
 from flowtrail_collector.topology.rates import EdgeRates
 from flowtrail_collector.topology.sql import SqlTopology
 from flowtrail_collector.topology.web import topology_routes
-from flowtrail_collector.trails.finder import FlowTypes, TrailFinder
+from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.trails.web import trail_routes
 from flowtrail_collector.web.app import build_app
@@ -181,7 +181,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     finder = TrailFinder(
         reads,
         spans,
-        FlowTypes(flows.compensating, flows.types, flows.by_other_ids),
+        flows,
         progress_of=lag.view.progress,
     )
     saga_metrics = SagaMetrics(

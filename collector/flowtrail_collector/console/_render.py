@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from flowtrail._version import __version__
+from flowtrail import __version__
 from flowtrail_collector.console._trail_rows import AXIS_UNITS, breaks, entry_rows, missing_rows, ticks
 from flowtrail_collector.trails.drawing import trail_scale
 from flowtrail_collector.wording import age, clock, format_seconds

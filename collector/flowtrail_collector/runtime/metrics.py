@@ -10,7 +10,7 @@ from typing import Protocol
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from flowtrail._version import __version__
+from flowtrail import __version__
 from flowtrail_collector.metrics.counts import Counters
 from flowtrail_collector.metrics.exposition import Families
 
