@@ -114,7 +114,9 @@ def test_every_metric_of_the_collectors_code_is_in_the_reference_and_no_other() 
     rests = set(constants(COLLECTOR, "metrics"))
     named = {name for name in rests if re.fullmatch(METRIC, name)}
     with assembled() as collector:
-        exported = re.findall(r"^# TYPE (\w+)", collector.exposition.render().decode(), re.MULTILINE)
+        exported = re.findall(
+            r"^# TYPE (\w+)", b"".join(collector.exposition.page().chunks()).decode(), re.MULTILINE
+        )
     shown = first_column(section(REFERENCES[1], "Metrics"))
     plain = {re.sub(SAMPLE, "", name) for name in shown}
     beginnings = {name for name in named if any(other.startswith(f"{name.rstrip('_')}_") for other in shown)}

@@ -113,16 +113,13 @@ def _saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequenc
     trace_id = _digest(saga, "")[:16]
     started_ms = saga.started_ms or 0
     ended_ms = saga.ended_ms or saga.updated_ms
-    root = _span(scope, trace_id, _digest(saga, "root")[:8], flow.name, started_ms, ended_ms)
-    _attributes(
-        root,
-        {
-            "flowtrail.flow": flow.name,
-            names.OUTCOME: saga.outcome.value,
-            names.CONVERSATION_ID: saga.key,
-            names.EVENT_SUBJECT: saga.subject or "",
-        },
-    )
+    texts = {
+        "flowtrail.flow": flow.name,
+        names.OUTCOME: saga.outcome.value,
+        names.CONVERSATION_ID: saga.key,
+        names.EVENT_SUBJECT: saga.subject or "",
+    }
+    root = _span(scope, trace_id, _digest(saga, "root")[:8], flow.name, started_ms, ended_ms, texts)
     if saga.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
         root.status.code, root.status.message = Status.STATUS_CODE_ERROR, saga.outcome.value
     _link(root, next((event for event in events if event.type in flow.starts), None))
@@ -142,17 +139,15 @@ def _step_span(
     step = progress.step
     since_ms = progress.since_ms or 0
     until_ms = progress.until_ms if progress.until_ms is not None else max(ended_ms, since_ms)
-    span = _span(scope, root.trace_id, _digest(saga, "step " + step.name)[:8], step.name, since_ms, until_ms)
+    texts = {
+        "flowtrail.flow": saga.flow,
+        "flowtrail.step": step.name,
+        names.OUTCOME: progress.state.value,
+        names.GROUP: step.by or "",
+    }
+    span_id = _digest(saga, "step " + step.name)[:8]
+    span = _span(scope, root.trace_id, span_id, step.name, since_ms, until_ms, texts)
     span.parent_span_id = root.span_id
-    _attributes(
-        span,
-        {
-            "flowtrail.flow": saga.flow,
-            "flowtrail.step": step.name,
-            names.OUTCOME: progress.state.value,
-            names.GROUP: step.by or "",
-        },
-    )
     if progress.state is StepState.FAILED:
         span.status.code = Status.STATUS_CODE_ERROR
     elif progress.state is StepState.OPEN:
@@ -165,7 +160,15 @@ def _step_span(
     _link(span, next((event for event in events if event.type in step.undone), None))
 
 
-def _span(scope: ScopeSpans, trace_id: bytes, span_id: bytes, name: str, start_ms: int, end_ms: int) -> Span:
+def _span(
+    scope: ScopeSpans,
+    trace_id: bytes,
+    span_id: bytes,
+    name: str,
+    start_ms: int,
+    end_ms: int,
+    texts: Mapping[str, str],
+) -> Span:
     return scope.spans.add(
         trace_id=trace_id,
         span_id=span_id,
@@ -173,11 +176,8 @@ def _span(scope: ScopeSpans, trace_id: bytes, span_id: bytes, name: str, start_m
         kind=Span.SPAN_KIND_INTERNAL,
         start_time_unix_nano=max(1, start_ms * _MILLION),
         end_time_unix_nano=max(1, start_ms * _MILLION, end_ms * _MILLION),
+        attributes=attributes_of({name: text for name, text in texts.items() if text}),
     )
-
-
-def _attributes(span: Span, texts: Mapping[str, str]) -> None:
-    span.attributes.extend(attributes_of({name: text for name, text in texts.items() if text}))
 
 
 def _link(span: Span, event: StoredEvent | None) -> None:

@@ -36,16 +36,7 @@ __all__ = ["assemble"]
 _SKEW_TOLERANCE_NS = 2_000_000
 
 
-def _unknown_progress(group: str) -> None:
-    return None
-
-
-def _lag(group: str | None, progress_of: GroupProgressOf) -> int | None:
-    progress = progress_of(group) if group else None
-    return None if progress is None else progress.lag
-
-
-def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf = _unknown_progress) -> Trail:
+def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf = lambda group: None) -> Trail:
     """Assemble a trail.
 
     The result depends on the content of the inputs only, not on the order within them.
@@ -144,6 +135,11 @@ def _placed(drafts: dict[str, Draft], order: list[str]) -> tuple[TrailEntry, ...
 
 def _place(letter: TrailDeadLetter) -> tuple[str, int, int]:
     return letter.topic, letter.partition, letter.offset
+
+
+def _lag(group: str | None, progress_of: GroupProgressOf) -> int | None:
+    progress = progress_of(group) if group else None
+    return None if progress is None else progress.lag
 
 
 def _missing(sagas: Iterable[SagaView], now_ms: int, progress_of: GroupProgressOf) -> Iterable[MissingStep]:
