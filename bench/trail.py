@@ -44,7 +44,7 @@ from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import Database

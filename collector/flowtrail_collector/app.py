@@ -21,7 +21,8 @@ from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
-from flowtrail_collector.metrics.push import OtlpMetricsPush, headers_of
+from flowtrail_collector.metrics.otlp import headers_of
+from flowtrail_collector.metrics.push import OtlpMetricsPush
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics, StoreFigures
 from flowtrail_collector.runtime.retention import RetentionKeeper, SpanPruner

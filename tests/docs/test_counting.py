@@ -21,7 +21,7 @@ import flowtrail
 import tools.docs.collector as collector_reference
 from flowtrail.wire import CORRELATION_ALIASES
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.metrics.push import headers_of
+from flowtrail_collector.metrics.otlp import headers_of
 from tools.docs import api_examples
 from tools.docs import python_api as reference_python
 from tools.docs.blocks import ROOT
@@ -114,7 +114,9 @@ def test_every_metric_of_the_collectors_code_is_in_the_reference_and_no_other() 
     rests = set(constants(COLLECTOR, "metrics"))
     named = {name for name in rests if re.fullmatch(METRIC, name)}
     with assembled() as collector:
-        exported = re.findall(r"^# TYPE (\w+)", collector.exposition.render().decode(), re.MULTILINE)
+        exported = re.findall(
+            r"^# TYPE (\w+)", b"".join(collector.exposition.page().chunks()).decode(), re.MULTILINE
+        )
     shown = first_column(section(REFERENCES[1], "Metrics"))
     plain = {re.sub(SAMPLE, "", name) for name in shown}
     beginnings = {name for name in named if any(other.startswith(f"{name.rstrip('_')}_") for other in shown)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from flowtrail_collector.trails.time_scale import TimeScale
+from flowtrail_collector.trails.drawing import SYMBOLS, TimeScale
 from flowtrail_collector.wording import format_span
 
 _TICK_EVERY_CELLS = 10
@@ -21,18 +22,7 @@ class Glyphs:
     waited: str = "┄"
     overdue: str = "▓"
     ahead: str = "·"
-    symbols: tuple[tuple[str, str], ...] = (
-        ("command", "▶"),
-        ("publish", "●"),
-        ("compensation", "↺"),
-        ("notification", "◇"),
-        ("process", "■"),
-        ("retry", "↻"),
-        ("dead_letter", "✖"),
-        ("redrive", "↷"),
-        ("operation", "·"),
-        ("missing", "○"),
-    )
+    symbols: Mapping[str, str] = field(default_factory=lambda: SYMBOLS)
     arrow: str = "→"
     corner: str = "└"
     dot: str = " · "
@@ -46,18 +36,18 @@ ASCII_GLYPHS = Glyphs(
     waited="-",
     overdue="!",
     ahead=".",
-    symbols=(
-        ("command", ">"),
-        ("publish", "*"),
-        ("compensation", "<"),
-        ("notification", "!"),
-        ("process", "="),
-        ("retry", "~"),
-        ("dead_letter", "X"),
-        ("redrive", "^"),
-        ("operation", "-"),
-        ("missing", "o"),
-    ),
+    symbols={
+        "command": ">",
+        "publish": "*",
+        "compensation": "<",
+        "notification": "!",
+        "process": "=",
+        "retry": "~",
+        "dead_letter": "X",
+        "redrive": "^",
+        "operation": "-",
+        "missing": "o",
+    },
     arrow="->",
     corner="`-",
     dot=" - ",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
-from flowtrail_collector.trails.axis import Wait, trail_scale, waits
+from flowtrail_collector.trails.drawing import Row, Wait, rows_of, trail_scale, waits
 from flowtrail_collector.wording import clock, counted, format_seconds, printable
 
 _PALETTE = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
@@ -47,7 +47,7 @@ class TrailView:
         self._data = data
         self._now = now or datetime.now(UTC)
         self._glyphs = Glyphs() if console.encoding.lower().startswith("utf") else ASCII_GLYPHS
-        self._symbols = dict(self._glyphs.symbols)
+        self._symbols = self._glyphs.symbols
         width = min(console.width, _WIDEST)
         names = [*data["services"], *(wait.step["by"] or "?" for wait in waits(data))]
         widest = max(map(cell_len, names), default=1)
@@ -55,7 +55,6 @@ class TrailView:
         rest = width - self._service_cells - 2 * _FIGURE_CELLS - 4
         self._what_cells = max(16, min(44, int(rest * 0.45)))
         self._timeline = Timeline(trail_scale(data), max(_LEAST_AXIS_CELLS, rest - self._what_cells))
-        self._queues = {item["id"]: item for item in data["entries"] if item["kind"] == "queue"}
         self._styles = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(data["services"])}
 
     def print(self) -> None:
@@ -64,11 +63,8 @@ class TrailView:
             self._console.print(line, soft_wrap=True)
         self._console.print()
         self._console.print(self._axis(), no_wrap=True, overflow="crop")
-        service = None
-        for row in self._data["entries"]:
-            if row["kind"] != "queue":
-                self._print_row(row, show_service=row["service"] != service)
-                service = row["service"]
+        for row in rows_of(self._data):
+            self._print_row(row)
         for wait in waits(self._data):
             self._print_missing(wait)
         if self._data["notes"]:
@@ -116,11 +112,11 @@ class TrailView:
         line.append("QUEUE".rjust(_FIGURE_CELLS) + "TIME".rjust(_FIGURE_CELLS))
         return line
 
-    def _print_row(self, row: dict[str, Any], *, show_service: bool) -> None:
-        queue = self._queue_of(row)
+    def _print_row(self, drawn: Row) -> None:
+        row, queue = drawn.entry, drawn.queue
         style = self._styles.get(row["service"], "white")
         line = Text()
-        line.append(self._cell(row["service"] if show_service else "", self._service_cells), style=style)
+        line.append(self._cell(row["service"] if drawn.new_service else "", self._service_cells), style=style)
         line.append(" ")
         line.append_text(self._what(row))
         line.append(" ")
@@ -141,9 +137,6 @@ class TrailView:
             no_wrap=True,
             overflow="crop",
         )
-
-    def _queue_of(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        return self._queues.get(row.get("parent") or "")
 
     def _what(self, row: dict[str, Any]) -> Text:
         kind = row["kind"]
@@ -198,7 +191,7 @@ class TrailView:
         )
         line.append(" ")
         line.append_text(self._missing_bar(wait))
-        waited = "" if wait.start is None or wait.until is None else format_seconds(wait.until - wait.start)
+        waited = "" if wait.seconds is None else format_seconds(wait.seconds)
         line.append(waited.rjust(_FIGURE_CELLS), style="dim")
         self._console.print(line, no_wrap=True, overflow="crop")
         self._console.print(self._missing_facts(wait.step), soft_wrap=True)

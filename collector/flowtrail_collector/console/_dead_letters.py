@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.console._render import render
+from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.query import FIELDS, order_of, query_of, selection_of
@@ -32,7 +32,6 @@ from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 
 __all__ = ["DeadLetterPages"]
 
-_PAGE_ROWS = 50
 _MAX_FORM_BYTES = 65_536
 _REFRESH_SECONDS = 1
 _TITLES = {
@@ -95,7 +94,7 @@ class DeadLetterPages:
         Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
         """
         query = dead_letter_query(request)
-        query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
+        query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
         rows = [dead_letter_json(row) for row in self._views.list_dead_letters(query)]
         shown = query.limit - 1
         values = _filters(request.query_params)
@@ -108,8 +107,9 @@ class DeadLetterPages:
             states=STATES,
             narrowed=urlencode({**values, "state": values.get("state") or "pending"}),
             can_move=values.get("state", "pending") in ("pending", "quarantined"),
-            previous_page=_turned(values, max(0, query.offset - shown)) if query.offset else None,
-            next_page=_turned(values, query.offset + shown) if len(rows) > shown else None,
+            **paging(
+                lambda offset: "?" + urlencode({**values, "offset": offset}), query.offset, shown, len(rows)
+            ),
         )
 
     def _one(self, request: Request) -> Response:
@@ -191,8 +191,8 @@ class DeadLetterPages:
 
     def _redrives(self, request: Request) -> Response:
         """Redrives and the audit of writes."""
-        jobs = [job_json(job, self._problem()) for job in self._desk.jobs(_PAGE_ROWS)]
-        writes = [write_json(line) for line in self._desk.writes(_PAGE_ROWS)]
+        jobs = [job_json(job, self._problem()) for job in self._desk.jobs(PAGE_ROWS)]
+        writes = [write_json(line) for line in self._desk.writes(PAGE_ROWS)]
         return self._page(request, "redrives.html", jobs=jobs, writes=writes)
 
     def _job(self, request: Request) -> Response:
@@ -200,16 +200,16 @@ class DeadLetterPages:
         job = self._desk.job(request.path_params["id"][:64])
         if job is None:
             raise ApiError(404, "No such redrive.")
-        moved = [audit_json(line) for line in self._desk.audit(_PAGE_ROWS, job.id)]
+        moved = [audit_json(line) for line in self._desk.audit(PAGE_ROWS, job.id)]
         response = self._page(request, "redrive_job.html", job=job_json(job, self._problem()), moved=moved)
         if job.state.value == "running":
             response.headers["refresh"] = str(_REFRESH_SECONDS)
         return response
 
-    def _page(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+    def _page(self, request: Request, template: str, **values: Any) -> Response:
         cookie, token = self._forms.issue(request)
-        values = {"live": False, "wanted": "", "writable": self._writable, "form_token": token, **values}
-        response = HTMLResponse(render(template, path=request.url.path, **values))
+        values = {"live": False, "writable": self._writable, "form_token": token, **values}
+        response = html_page(template, request, **values)
         if self._writable:
             self._forms.keep(request, response, cookie)
         return response
@@ -255,10 +255,6 @@ def _check_everything(everything: bool, values: Values) -> None:
 def _filters(values: Values) -> dict[str, str]:
     """The filters of a list; `offset` is where its page begins."""
     return {name: values[name] for name in FIELDS if name not in ("offset", "partition") and values.get(name)}
-
-
-def _turned(values: Values, offset: int) -> str:
-    return "?" + urlencode({**values, "offset": offset})
 
 
 def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

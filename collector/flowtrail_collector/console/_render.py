@@ -9,8 +9,14 @@ from typing import Any
 import jinja2
 
 from flowtrail import __version__
-from flowtrail_collector.console._trail_rows import AXIS_UNITS, breaks, missing_rows, ticks, trail_rows
-from flowtrail_collector.trails.axis import trail_scale
+from flowtrail_collector.console._trail_rows import (
+    AXIS_UNITS,
+    breaks,
+    entry_rows,
+    missing_rows,
+    ticks,
+)
+from flowtrail_collector.trails.drawing import trail_scale
 from flowtrail_collector.wording import age, clock, format_seconds, printable
 
 STATIC_FILES = {
@@ -57,7 +63,7 @@ def trail_values(trail: dict[str, Any]) -> dict[str, Any]:
     scale = trail_scale(trail)
     return {
         "trail": trail,
-        "rows": trail_rows(trail),
+        "rows": entry_rows(trail),
         "missing_rows": missing_rows(trail),
         "ticks": ticks(scale),
         "breaks": breaks(scale),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flowtrail_collector.trails.axis import Wait, trail_scale, waits
-from flowtrail_collector.trails.time_scale import TimeScale
+from flowtrail_collector.trails.drawing import SYMBOLS, TimeScale, Wait, rows_of, trail_scale, waits
 from flowtrail_collector.wording import format_seconds
 
 # Bars are drawn in this many units across, whatever the width on the screen.
@@ -21,16 +20,16 @@ _OPTIONAL: dict[str, Any] = dict.fromkeys(
     ("error", "attempt", "duplicate", "state", "topic", "partition", "offset", "group", "span_id")
 )
 
-SYMBOLS = {
-    "command": ("▶", "request"),
-    "publish": ("●", "published"),
-    "compensation": ("↺", "compensation published"),
-    "notification": ("◇", "notification published"),
-    "process": ("■", "processed"),
-    "retry": ("↻", "retried"),
-    "dead_letter": ("✖", "dead letter"),
-    "redrive": ("↷", "redriven"),
-    "operation": ("·", "operation"),
+_MEANINGS = {
+    "command": "request",
+    "publish": "published",
+    "compensation": "compensation published",
+    "notification": "notification published",
+    "process": "processed",
+    "retry": "retried",
+    "dead_letter": "dead letter",
+    "redrive": "redriven",
+    "operation": "operation",
 }
 
 
@@ -44,7 +43,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EntryRow:
     """One entry, with the queue wait before it."""
 
     entry: dict[str, Any]
@@ -56,31 +55,22 @@ class Row:
     new_service: bool
 
 
-def trail_rows(trail: dict[str, Any]) -> list[Row]:
-    """All rows of a trail, in its order; queue waits belong to the row of whoever was waited for."""
-    queues = {entry["id"]: entry for entry in trail["entries"] if entry["kind"] == "queue"}
+def entry_rows(trail: dict[str, Any]) -> list[EntryRow]:
+    """Rows for what happened."""
     colours = {name: index % _COLOURS for index, name in enumerate(trail["services"])}
     scale = trail_scale(trail)
-    rows = []
-    service = None
-    for entry in trail["entries"]:
-        if entry["kind"] == "queue":
-            continue
-        queue = queues.get(entry["parent"] or "")
-        symbol, meaning = SYMBOLS.get(entry["kind"], ("?", entry["kind"]))
-        rows.append(
-            Row(
-                entry=_OPTIONAL | entry,
-                queue_seconds=queue["duration_seconds"] if queue else None,
-                segments=_segments(entry, queue, scale),
-                colour=colours.get(entry["service"], 0),
-                symbol=symbol,
-                meaning=meaning,
-                new_service=entry["service"] != service,
-            )
+    return [
+        EntryRow(
+            entry=_OPTIONAL | row.entry,
+            queue_seconds=row.queue["duration_seconds"] if row.queue else None,
+            segments=_segments(row.entry, row.queue, scale),
+            colour=colours.get(row.entry["service"], 0),
+            symbol=SYMBOLS.get(row.entry["kind"], "?"),
+            meaning=_MEANINGS.get(row.entry["kind"], row.entry["kind"]),
+            new_service=row.new_service,
         )
-        service = entry["service"]
-    return rows
+        for row in rows_of(trail)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,6 @@ class MissingRow:
 
     wait: Wait
     segments: tuple[tuple[float, float, str], ...]
-    waited_seconds: float | None
 
 
 def missing_rows(trail: dict[str, Any]) -> list[MissingRow]:
@@ -104,8 +93,7 @@ def _missing_row(wait: Wait, scale: TimeScale) -> MissingRow:
         start = min(_units(piece.start, scale), AXIS_UNITS - _LEAST_UNITS)
         width = max(_LEAST_UNITS, _units(piece.end, scale) - start)
         segments.append((round(start, 2), round(width, 2), piece.kind))
-    waited = None if wait.start is None or wait.until is None else wait.until - wait.start
-    return MissingRow(wait, tuple(segments), waited)
+    return MissingRow(wait, tuple(segments))
 
 
 def ticks(scale: TimeScale) -> list[tuple[float, str]]:

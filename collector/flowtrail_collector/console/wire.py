@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flowtrail_collector.console._console import Console, Views
 from flowtrail_collector.console._dead_letters import DeadLetterPages
-from flowtrail_collector.console._pages import Console, Links, Views
+from flowtrail_collector.console._links import Links
 from flowtrail_collector.dead_letters.wire import DeadLetters
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.runtime.slices import Wired

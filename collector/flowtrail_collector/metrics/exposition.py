@@ -91,19 +91,11 @@ class Exposition:
         self.sources = tuple(sources)
         self._on_error = on_error
 
-    def render(self, *, openmetrics: bool = False) -> bytes:
-        """The whole exposition.
-
-        Args:
-            openmetrics: OpenMetrics 1.0 (ends with `# EOF`, keeps exemplars) instead of Prometheus text.
-        """
-        return b"".join(self.page(openmetrics=openmetrics).chunks())
-
     def page(self, *, openmetrics: bool = False) -> Page:
         """The exposition as it is now, for whoever sends it part by part.
 
         Args:
-            openmetrics: as in `render`.
+            openmetrics: OpenMetrics 1.0 (ends with `# EOF`, keeps exemplars) instead of Prometheus text.
         """
         parts: list[Part] = []
         for source in self.sources:

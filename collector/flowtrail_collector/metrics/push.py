@@ -6,7 +6,6 @@ family, and sent in parts, so that there is one set of names and figures and nev
 
 from __future__ import annotations
 
-import gzip
 import logging
 import math
 import threading
@@ -16,7 +15,7 @@ from itertools import islice
 
 import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AggregationTemporality,
     Gauge,
@@ -29,17 +28,18 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     Sum,
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.util.re import parse_env_headers
 from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["OtlpMetricsPush", "headers_of"]
+from flowtrail_collector.metrics.otlp import SCOPE, OtlpSender, attributes_of
+
+__all__ = ["OtlpMetricsPush"]
 
 logger = logging.getLogger("flowtrail_collector.otlp_metrics")
 
 _POINTS_PER_REQUEST = 10_000
-_TIMEOUT_SECONDS = 10.0
 _SERVICE = "flowtrail-collector"
+_CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 
 
 class OtlpMetricsPush:
@@ -55,6 +55,8 @@ class OtlpMetricsPush:
     """
 
     name = "otlp-metrics"
+    # A receiver that is away must not make the collector unready.
+    problem: str | None = None
 
     def __init__(
         self,
@@ -66,23 +68,13 @@ class OtlpMetricsPush:
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        address = endpoint.rstrip("/")
-        self._endpoint = address if address.endswith("/v1/metrics") else f"{address}/v1/metrics"
+        self._sender = OtlpSender(
+            endpoint, "metrics", what="metrics", logger=logger, headers=headers, transport=transport
+        )
         self._render = render
         self._interval_seconds = interval_seconds
         self._clock = clock
         self._started_at = clock()
-        self._problem: str | None = None
-        self._client = httpx.Client(
-            headers={"content-type": "application/x-protobuf", "content-encoding": "gzip", **(headers or {})},
-            timeout=_TIMEOUT_SECONDS,
-            transport=transport,
-        )
-
-    @property
-    def problem(self) -> str | None:
-        """Always None: a receiver that is away must not make the collector unready."""
-        return None
 
     def run(self, stop: threading.Event) -> None:
         """Push until `stop` is set."""
@@ -90,29 +82,8 @@ class OtlpMetricsPush:
             self.push()
 
     def push(self) -> bool:
-        """Push everything once.
-
-        Returns:
-            Whether the receiver took it; the reason is logged once, until it works again.
-        """
-        try:
-            for request in self._requests():
-                body = gzip.compress(request.SerializeToString(), 1)
-                self._client.post(self._endpoint, content=body).raise_for_status()
-        except httpx.HTTPStatusError as error:
-            self._told(f"HTTP {error.response.status_code}")
-        except httpx.HTTPError as error:
-            self._told(str(error) or type(error).__name__)
-        else:
-            self._told(None)
-        return self._problem is None
-
-    def _told(self, problem: str | None) -> None:
-        if problem is not None and self._problem is None:
-            logger.warning("metrics can't be pushed to %s: %s", self._endpoint, problem)
-        elif problem is None and self._problem is not None:
-            logger.info("metrics are pushed to %s again", self._endpoint)
-        self._problem = problem
+        """Push everything once; see `OtlpSender.send`."""
+        return self._sender.send(self._requests())
 
     def _requests(self) -> Iterator[ExportMetricsServiceRequest]:
         """The page in requests of at most so many points: receivers cap the size of a request."""
@@ -162,7 +133,7 @@ class OtlpMetricsPush:
         while part := list(islice(samples, _POINTS_PER_REQUEST)):
             points = [
                 NumberDataPoint(
-                    attributes=_attributes(sample.labels),
+                    attributes=attributes_of(sample.labels),
                     time_unix_nano=now,
                     start_time_unix_nano=start,
                     as_double=sample.value,
@@ -187,7 +158,7 @@ class OtlpMetricsPush:
             up_to = [values[key] for key in sorted((k for k in values if not k.startswith("_")), key=float)]
             counts = [int(b - a) for a, b in zip([0.0, *up_to], up_to, strict=False)]
             yield HistogramDataPoint(
-                attributes=_attributes(dict(labels)),
+                attributes=attributes_of(dict(labels)),
                 time_unix_nano=now,
                 start_time_unix_nano=round(self._started_at * 1e9),
                 count=int(values.get("_count", up_to[-1] if up_to else 0)),
@@ -197,24 +168,9 @@ class OtlpMetricsPush:
             )
 
 
-def headers_of(environ: Mapping[str, str], signal: str = "METRICS") -> dict[str, str]:
-    """The headers that OpenTelemetry's standard variables ask for: those of a signal, else those of all."""
-    text = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_HEADERS") or environ.get(
-        "OTEL_EXPORTER_OTLP_HEADERS", ""
-    )
-    return dict(parse_env_headers(text, liberal=True))
-
-
-_CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
-
-
-def _attributes(labels: Mapping[str, str]) -> list[KeyValue]:
-    return [KeyValue(key=name, value=AnyValue(string_value=value)) for name, value in labels.items()]
-
-
 def _request(metrics: list[Metric]) -> ExportMetricsServiceRequest:
-    resource = Resource(attributes=_attributes({"service.name": _SERVICE}))
-    scope = ScopeMetrics(scope=InstrumentationScope(name="flowtrail_collector"), metrics=metrics)
+    resource = Resource(attributes=attributes_of({"service.name": _SERVICE}))
+    scope = ScopeMetrics(scope=InstrumentationScope(name=SCOPE), metrics=metrics)
     return ExportMetricsServiceRequest(
         resource_metrics=[ResourceMetrics(resource=resource, scope_metrics=[scope])]
     )

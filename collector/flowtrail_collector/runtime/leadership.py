@@ -11,17 +11,40 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.runtime.lease import Lease
 from flowtrail_collector.runtime.supervisor import Part
 
-__all__ = ["Leadership", "while_leading"]
+__all__ = ["Leadership", "Lease", "while_leading"]
 
 logger = logging.getLogger("flowtrail_collector")
 
 _LEASE_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
+
+
+class Lease(Protocol):
+    """A right that one of several workers has for a while."""
+
+    def hold(self, seconds: float) -> bool:
+        """Take the lease, or keep it, for so long from now.
+
+        Returns:
+            False if another worker has it.
+
+        Raises:
+            StoreError: Nobody can tell.
+        """
+        ...
+
+    def give_up(self) -> None:
+        """Let another worker take it at once.
+
+        Raises:
+            StoreError: It ends by itself.
+        """
+        ...
 
 
 class Leadership:
@@ -30,6 +53,9 @@ class Leadership:
     Args:
         lease: What the workers compete for.
         seconds: For how long it is taken; renewed three times as often.
+
+    Attributes:
+        problem: Why it isn't known who leads.
     """
 
     name = "lease"
@@ -38,12 +64,7 @@ class Leadership:
         self._lease = lease
         self._seconds = seconds
         self._until = 0.0
-        self._problem: str | None = None
-
-    @property
-    def problem(self) -> str | None:
-        """Why it isn't known who leads."""
-        return self._problem
+        self.problem: str | None = None
 
     def leading(self) -> bool:
         """Whether this worker leads."""
@@ -67,9 +88,9 @@ class Leadership:
                 self._until = asked + self._seconds
             else:
                 self._until = 0.0
-            self._problem = None
+            self.problem = None
         except StoreError as error:
-            self._problem = str(error)
+            self.problem = str(error)
         if self.leading() != led:
             logger.info("this worker %s", "leads" if not led else "doesn't lead any more")
 

@@ -104,6 +104,6 @@ class CollectorMetrics(Families):
         if watermark:
             behind.add_metric([], max(self._time_seconds() - watermark / 1000, 0))
         yield behind
-        size = GaugeMetricFamily("flowtrail_collector_store_bytes", "Size of the store on disk.")
-        size.add_metric([], self._store.size_bytes())
-        yield size
+        yield GaugeMetricFamily(
+            "flowtrail_collector_store_bytes", "Size of the store on disk.", self._store.size_bytes()
+        )

@@ -18,11 +18,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.metrics.otlp import SCOPE, OtlpSender, attributes_of
 from flowtrail_collector.sagas.model.assessment import Outcome, StepProgress, StepState, assess
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.spans import attributes as names
 
-__all__ = ["OtlpSagaTraces", "saga_spans"]
+__all__ = ["OtlpSagaTraces"]
 
 logger = logging.getLogger("flowtrail_collector.saga_traces")
 
@@ -30,7 +32,6 @@ _SERVICE = "flowtrail-sagas"
 _PER_REQUEST = 100
 _MAX_WAITING = 20_000
 _RETRY_SECONDS = 5.0
-_TIMEOUT_SECONDS = 10.0
 _MILLION = 1_000_000
 Events = Callable[[Sequence[str], int], list[StoredEvent]]
 
@@ -47,6 +48,8 @@ class OtlpSagaTraces:
     """
 
     name = "saga traces"
+    # A receiver that is away must not make the collector unready.
+    problem: str | None = None
 
     def __init__(
         self,
@@ -57,22 +60,12 @@ class OtlpSagaTraces:
         headers: Mapping[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        address = endpoint.rstrip("/")
-        self._endpoint = address if address.endswith("/v1/traces") else f"{address}/v1/traces"
+        self._sender = OtlpSender(
+            endpoint, "traces", what="saga traces", logger=logger, headers=headers, transport=transport
+        )
         self._flows = flows
         self._events = events
         self._waiting: deque[SagaRecord] = deque(maxlen=_MAX_WAITING)
-        self._told: str | None = None
-        self._client = httpx.Client(
-            headers={"content-type": "application/x-protobuf", **(headers or {})},
-            timeout=_TIMEOUT_SECONDS,
-            transport=transport,
-        )
-
-    @property
-    def problem(self) -> str | None:
-        """Always None: a receiver that is away must not make the collector unready."""
-        return None
 
     def ended(self, sagas: Iterable[SagaRecord]) -> None:
         """Take instances that have just ended; while the receiver is away, the last 20,000 wait."""
@@ -95,56 +88,38 @@ class OtlpSagaTraces:
         """
         batch = [self._waiting.popleft() for _ in range(min(_PER_REQUEST, len(self._waiting)))]
         request = self._request(batch)
-        if request is None:
+        if request is None or self._sender.send([request]):
             return True
-        try:
-            self._client.post(self._endpoint, content=request.SerializeToString()).raise_for_status()
-        except httpx.HTTPError as error:
-            if self._told is None:
-                self._told = str(error) or type(error).__name__
-                logger.warning("saga traces can't be sent: %s", self._told)
-            # At the front again, as far as there is room: what is oldest goes first.
-            for saga in reversed(batch[: _MAX_WAITING - len(self._waiting)]):
-                self._waiting.appendleft(saga)
-            return False
-        self._told = None
-        return True
+        # At the front again, as far as there is room: what is oldest goes first.
+        for saga in reversed(batch[: _MAX_WAITING - len(self._waiting)]):
+            self._waiting.appendleft(saga)
+        return False
 
     def _request(self, sagas: Sequence[SagaRecord]) -> ExportTraceServiceRequest | None:
         request = ExportTraceServiceRequest()
         part = request.resource_spans.add()
-        part.resource.attributes.add(key="service.name").value.string_value = _SERVICE
+        part.resource.attributes.extend(attributes_of({"service.name": _SERVICE}))
         scope = part.scope_spans.add()
-        scope.scope.name = "flowtrail_collector"
+        scope.scope.name = SCOPE
         for saga in sagas:
             flow = self._flows.by_name.get(saga.flow)
             if flow is not None and saga.started_ms is not None:
-                saga_spans(scope, flow, saga, self._events([saga.key], 200))
+                _saga_spans(scope, flow, saga, self._events([saga.key], 200))
         return request if scope.spans else None
 
 
-def saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequence[StoredEvent]) -> None:
-    """Add the spans of one instance.
-
-    Args:
-        scope: Where they go.
-        flow: Its flow.
-        saga: The instance; it has started.
-        events: Its events, to link to the spans that published them.
-    """
+def _saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequence[StoredEvent]) -> None:
+    """Add the spans of one instance that has started, linked to those that published its events."""
     trace_id = _digest(saga, "")[:16]
     started_ms = saga.started_ms or 0
     ended_ms = saga.ended_ms or saga.updated_ms
-    root = _span(scope, trace_id, _digest(saga, "root")[:8], flow.name, started_ms, ended_ms)
-    _attributes(
-        root,
-        {
-            "flowtrail.flow": flow.name,
-            "flowtrail.outcome": saga.outcome.value,
-            "messaging.message.conversation_id": saga.key,
-            "cloudevents.event_subject": saga.subject or "",
-        },
-    )
+    texts = {
+        "flowtrail.flow": flow.name,
+        names.OUTCOME: saga.outcome.value,
+        names.CONVERSATION_ID: saga.key,
+        names.EVENT_SUBJECT: saga.subject or "",
+    }
+    root = _span(scope, trace_id, _digest(saga, "root")[:8], flow.name, started_ms, ended_ms, texts)
     if saga.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
         root.status.code, root.status.message = Status.STATUS_CODE_ERROR, saga.outcome.value
     _link(root, next((event for event in events if event.type in flow.starts), None))
@@ -164,17 +139,15 @@ def _step_span(
     step = progress.step
     since_ms = progress.since_ms or 0
     until_ms = progress.until_ms if progress.until_ms is not None else max(ended_ms, since_ms)
-    span = _span(scope, root.trace_id, _digest(saga, "step " + step.name)[:8], step.name, since_ms, until_ms)
+    texts = {
+        "flowtrail.flow": saga.flow,
+        "flowtrail.step": step.name,
+        names.OUTCOME: progress.state.value,
+        names.GROUP: step.by or "",
+    }
+    span_id = _digest(saga, "step " + step.name)[:8]
+    span = _span(scope, root.trace_id, span_id, step.name, since_ms, until_ms, texts)
     span.parent_span_id = root.span_id
-    _attributes(
-        span,
-        {
-            "flowtrail.flow": saga.flow,
-            "flowtrail.step": step.name,
-            "flowtrail.outcome": progress.state.value,
-            "messaging.consumer.group.name": step.by or "",
-        },
-    )
     if progress.state is StepState.FAILED:
         span.status.code = Status.STATUS_CODE_ERROR
     elif progress.state is StepState.OPEN:
@@ -187,7 +160,15 @@ def _step_span(
     _link(span, next((event for event in events if event.type in step.undone), None))
 
 
-def _span(scope: ScopeSpans, trace_id: bytes, span_id: bytes, name: str, start_ms: int, end_ms: int) -> Span:
+def _span(
+    scope: ScopeSpans,
+    trace_id: bytes,
+    span_id: bytes,
+    name: str,
+    start_ms: int,
+    end_ms: int,
+    texts: Mapping[str, str],
+) -> Span:
     return scope.spans.add(
         trace_id=trace_id,
         span_id=span_id,
@@ -195,19 +176,14 @@ def _span(scope: ScopeSpans, trace_id: bytes, span_id: bytes, name: str, start_m
         kind=Span.SPAN_KIND_INTERNAL,
         start_time_unix_nano=max(1, start_ms * _MILLION),
         end_time_unix_nano=max(1, start_ms * _MILLION, end_ms * _MILLION),
+        attributes=attributes_of({name: text for name, text in texts.items() if text}),
     )
-
-
-def _attributes(span: Span, texts: Mapping[str, str]) -> None:
-    for name, text in texts.items():
-        if text:
-            span.attributes.add(key=name).value.string_value = text
 
 
 def _link(span: Span, event: StoredEvent | None) -> None:
     if event is not None and event.trace_id and event.span_id:
         link = span.links.add(trace_id=bytes.fromhex(event.trace_id), span_id=bytes.fromhex(event.span_id))
-        link.attributes.add(key="messaging.message.id").value.string_value = event.event_id
+        link.attributes.extend(attributes_of({names.MESSAGE_ID: event.event_id}))
 
 
 def _digest(saga: SagaRecord, part: str) -> bytes:

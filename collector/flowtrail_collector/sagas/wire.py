@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.wire import Lag
-from flowtrail_collector.metrics.push import headers_of
+from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.sagas.exemplars import SagaExemplars
 from flowtrail_collector.sagas.learning.sql import SqlInstances

@@ -1,4 +1,4 @@
-"""OTLP trace requests, protobuf or JSON, to spans.
+"""Bodies of OTLP trace requests, protobuf or JSON, compressed or not, to spans.
 
 https://opentelemetry.io/docs/specs/otlp/ : JSON is protobuf's JSON mapping, except that trace and span ids
 are hex, not base64. Whatever a sender writes is capped here; nothing further in has to.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from flowtrail_collector.spans.body import BodyError
 from flowtrail_collector.spans.model import (
     AttributeValue,
     Resource,
@@ -41,6 +41,22 @@ _MAX_TIME_NS = 2**63 - 1
 _KINDS = {kind.value: kind for kind in SpanKind}
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _STATUSES = {status.value: status for status in SpanStatus}
+# wbits of zlib.decompressobj: 16 + 15 expects a gzip wrapper, 15 a zlib one (HTTP calls that "deflate").
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+class BodyError(Exception):
+    """The body can't be used.
+
+    Args:
+        status: HTTP status that says so: 400 broken, 413 too large, 415 unknown encoding.
+        message: One line.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,35 @@ class Decoded:
     spans: list[Span]
     rejected: int = 0
     reason: str = ""
+
+
+def decompressed(body: bytes, encoding: str | None, max_bytes: int) -> bytes:
+    """The body as it was before `Content-Encoding`.
+
+    Args:
+        body: As received.
+        encoding: Value of the `Content-Encoding` header.
+        max_bytes: Most that may come out; a small body can hide a huge one.
+
+    Raises:
+        BodyError: Unknown encoding, broken or too large.
+    """
+    name = (encoding or "identity").strip().lower()
+    if name in ("identity", ""):
+        return body
+    bits = _WINDOW_BITS.get(name)
+    if bits is None:
+        raise BodyError(415, "content-encoding may be gzip or deflate")
+    unpacker = zlib.decompressobj(bits)
+    try:
+        result = unpacker.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        raise BodyError(400, f"the body is not {name}: {error}") from error
+    if len(result) > max_bytes:
+        raise BodyError(413, f"the body is larger than {max_bytes} bytes once decompressed")
+    if not unpacker.eof:
+        raise BodyError(400, f"the {name} body is cut off")
+    return result
 
 
 def from_protobuf(body: bytes) -> Decoded:

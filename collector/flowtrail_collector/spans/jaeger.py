@@ -87,7 +87,7 @@ class _JaegerApi:
             return _refusal(400, "parameter 'service' is required")
         kind = (text_param(request, "spanKind") or "").lower()
         found = [
-            {"name": item.name, "spanKind": _kind_name(item.kind)}
+            {"name": item.name, "spanKind": SpanKind(item.kind).name.lower()}
             for item in self._search.operations(service)
         ]
         return _answer([item for item in found if kind in ("", item["spanKind"])])
@@ -136,10 +136,6 @@ def _answer(data: list[Any]) -> Response:
 def _refusal(status: int, message: str) -> Response:
     error = {"code": status, "msg": message}
     return json_response({"data": None, "total": 0, "limit": 0, "offset": 0, "errors": [error]}, status)
-
-
-def _kind_name(number: int) -> str:
-    return SpanKind(number).name.lower()
 
 
 def _full_id(text: str) -> str:

@@ -6,32 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from flowtrail_collector.spans.attributes import LOOKED_UP
+
 AttributeValue = str | bool | int | float | list["AttributeValue"] | dict[str, "AttributeValue"] | None
 Attributes = Mapping[str, AttributeValue]
-
-# OpenTelemetry's messaging conventions (development status, schema 1.41), CloudEvents' and our own.
-MESSAGE_ID = "messaging.message.id"
-CONVERSATION_ID = "messaging.message.conversation_id"
-DESTINATION = "messaging.destination.name"
-PARTITION = "messaging.destination.partition.id"
-OFFSET = "messaging.kafka.offset"
-# The name before schema 1.37, which most instrumentation still writes.
-OLD_OFFSET = "messaging.kafka.message.offset"
-GROUP = "messaging.consumer.group.name"
-OLD_GROUP = "messaging.kafka.consumer.group"
-OPERATION_TYPE = "messaging.operation.type"
-OLD_OPERATION = "messaging.operation"
-OPERATION_NAME = "messaging.operation.name"
-EVENT_ID = "cloudevents.event_id"
-EVENT_TYPE = "cloudevents.event_type"
-EVENT_SUBJECT = "cloudevents.event_subject"
-CAUSATION_ID = "flowtrail.causation_id"
-ATTEMPT = "flowtrail.attempt"
-OUTCOME = "flowtrail.outcome"
-ERROR_TYPE = "error.type"
-
-# Attributes whose values a span is found by, beside its trace id.
-LOOKUP_ATTRIBUTES = (CONVERSATION_ID, MESSAGE_ID, EVENT_ID, EVENT_SUBJECT)
 
 
 class SpanKind(IntEnum):
@@ -153,7 +131,7 @@ class Span:
     def lookup_values(self) -> set[str]:
         """Correlation id, message id and subject: what this span can be found by."""
         found = set()
-        for name in LOOKUP_ATTRIBUTES:
+        for name in LOOKED_UP:
             value = self.attributes.get(name)
             # Nearly all are texts, and every span that is received passes here.
             if type(value) is str:

@@ -43,6 +43,13 @@ class SpanQueue:
         max_spans: How many may wait, those being written included.
         retention_seconds: Age beyond which stored spans are forgotten.
         keep_at_most: Number of stored spans beyond which the oldest are forgotten.
+
+    Attributes:
+        problem: Why spans can't be stored, None when they can.
+        pending_spans: How many wait for the store.
+        received_spans: How many were stored.
+        refused_spans: How many were turned away because too many waited.
+        rejected_spans: How many made no sense, as the receiver counts them.
     """
 
     name = "spans"
@@ -60,23 +67,13 @@ class SpanQueue:
         self._retention_seconds = retention_seconds
         self._keep_at_most = keep_at_most
         self._waiting: deque[_Waiting] = deque()
-        self._pending_spans = 0
         self._changed = threading.Condition()
         self._closed = False
-        self._problem: str | None = None
+        self.problem: str | None = None
+        self.pending_spans = 0
         self.received_spans = 0
         self.refused_spans = 0
         self.rejected_spans = 0
-
-    @property
-    def problem(self) -> str | None:
-        """Why spans can't be stored, None when they can."""
-        return self._problem
-
-    @property
-    def pending_spans(self) -> int:
-        """How many spans wait for the store."""
-        return self._pending_spans
 
     def put(self, spans: list[Span]) -> Future[None]:
         """Hand spans over.
@@ -96,10 +93,10 @@ class SpanQueue:
             return item.stored
         with self._changed:
             # A request bigger than the whole queue gets through when it's empty, else it never would.
-            if self._closed or (self._pending_spans and self._pending_spans + len(spans) > self._max_spans):
+            if self._closed or (self.pending_spans and self.pending_spans + len(spans) > self._max_spans):
                 self.refused_spans += len(spans)
-                raise QueueFullError(f"{self._pending_spans} spans wait for the store already")
-            self._pending_spans += len(spans)
+                raise QueueFullError(f"{self.pending_spans} spans wait for the store already")
+            self.pending_spans += len(spans)
             self._waiting.append(item)
             self._changed.notify()
         return item.stored
@@ -138,18 +135,18 @@ class SpanQueue:
         try:
             new = self._store.add(spans)
         except Exception as error:
-            self._problem = f"spans can't be stored: {error}"
+            self.problem = f"spans can't be stored: {error}"
             logger.exception("%d spans couldn't be stored", len(spans))
             failure = error
             self._settle(batch, lambda stored: stored.set_exception(failure))
         else:
-            self._problem = None
+            self.problem = None
             self.received_spans += new
             self._settle(batch, lambda stored: stored.set_result(None))
 
     def _settle(self, batch: list[_Waiting], settle: Callable[[Future[None]], None]) -> None:
         with self._changed:
-            self._pending_spans -= sum(len(item.spans) for item in batch)
+            self.pending_spans -= sum(len(item.spans) for item in batch)
         for item in batch:
             # A request whose client went away has cancelled its future.
             if item.stored.set_running_or_notify_cancel():

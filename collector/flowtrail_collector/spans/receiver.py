@@ -18,8 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.spans.body import BodyError, decompressed
-from flowtrail_collector.spans.decoding import Decoded, from_json, from_protobuf
+from flowtrail_collector.spans.decoding import BodyError, Decoded, decompressed, from_json, from_protobuf
 from flowtrail_collector.spans.queue import QueueFullError, SpanQueue
 
 _PROTOBUF = "application/x-protobuf"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.runtime.lease import Lease
+from flowtrail_collector.runtime.leadership import Lease
 from flowtrail_collector.store.postgres.database import PostgresDatabase, check_connection
 from flowtrail_collector.store.postgres.lease import PostgresLease
 from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase

@@ -12,22 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 LATENCY_BUCKETS_SECONDS = (
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-    300.0,
-    3600.0,
-)
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
+)  # fmt: skip
 """Upper bounds; what is slower falls into the last, unbounded one."""
 
 OTHER = "other"

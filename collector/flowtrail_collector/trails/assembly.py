@@ -17,9 +17,11 @@ from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.sagas.stuck import stuck_reason
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span
-from flowtrail_collector.trails.building import Draft, build_drafts
+from flowtrail_collector.trails.causal_order import causal_order
+from flowtrail_collector.trails.causes import link_causes
+from flowtrail_collector.trails.entries import Draft, Drafts
 from flowtrail_collector.trails.model import (
     PUBLISHING_KINDS,
     MissingStep,
@@ -27,7 +29,6 @@ from flowtrail_collector.trails.model import (
     TrailEntry,
     TrailInputs,
 )
-from flowtrail_collector.trails.order import causal_order
 
 __all__ = ["assemble"]
 
@@ -35,16 +36,7 @@ __all__ = ["assemble"]
 _SKEW_TOLERANCE_NS = 2_000_000
 
 
-def _unknown_progress(group: str) -> None:
-    return None
-
-
-def _lag(group: str | None, progress_of: GroupProgressOf) -> int | None:
-    progress = progress_of(group) if group else None
-    return None if progress is None else progress.lag
-
-
-def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf = _unknown_progress) -> Trail:
+def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf = lambda group: None) -> Trail:
     """Assemble a trail.
 
     The result depends on the content of the inputs only, not on the order within them.
@@ -56,7 +48,9 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
     """
     correlation_ids = _ranked(sorted(event.correlation_id or "" for event in inputs.events))
     spans = _own_spans(inputs.spans, set(correlation_ids))
-    drafts = build_drafts(replace(inputs, spans=spans))
+    drafted = Drafts(replace(inputs, spans=spans))
+    link_causes(drafted)
+    drafts = drafted.by_id
     order = causal_order(
         {key: draft.entry.start_ns for key, draft in drafts.items()},
         {key: draft.causes for key, draft in drafts.items()},
@@ -141,6 +135,11 @@ def _placed(drafts: dict[str, Draft], order: list[str]) -> tuple[TrailEntry, ...
 
 def _place(letter: TrailDeadLetter) -> tuple[str, int, int]:
     return letter.topic, letter.partition, letter.offset
+
+
+def _lag(group: str | None, progress_of: GroupProgressOf) -> int | None:
+    progress = progress_of(group) if group else None
+    return None if progress is None else progress.lag
 
 
 def _missing(sagas: Iterable[SagaView], now_ms: int, progress_of: GroupProgressOf) -> Iterable[MissingStep]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.view import SagaView
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.spans.ports import SpanReader
 from flowtrail_collector.trails.assembly import assemble
@@ -23,21 +24,6 @@ MAX_EVENTS = 2_000
 MAX_SPANS = 5_000
 MAX_TRACES = 100
 MAX_MATCHES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class FlowTypes:
-    """What the flow file says about event types.
-
-    Attributes:
-        compensating: Types that take back a step or cancel a flow.
-        all: Types that any flow names.
-        by_other_ids: There are flows whose instances aren't told apart by correlation id.
-    """
-
-    compensating: frozenset[str] = frozenset()
-    all: frozenset[str] = frozenset()
-    by_other_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +59,7 @@ class TrailFinder:
     Args:
         reader: Events, dead letters and sagas.
         spans: Spans.
-        types: What the flow file says about event types.
+        flows: The flows of the flow file.
         progress_of: How a consumer group is, to tell why a saga doesn't move.
         time_seconds: Wall clock, seconds since the epoch.
     """
@@ -82,14 +68,16 @@ class TrailFinder:
         self,
         reader: TrailReader,
         spans: SpanReader,
-        types: FlowTypes | None = None,
+        flows: Flows | None = None,
         *,
         progress_of: GroupProgressOf = lambda group: None,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._spans = spans
-        self._types = types or FlowTypes()
+        flows = flows or Flows()
+        self._compensating_types, self._flow_types = flows.compensating, flows.types
+        self._by_other_ids = flows.by_other_ids
         self._progress_of = progress_of
         self._time_seconds = time_seconds
 
@@ -172,8 +160,8 @@ class TrailFinder:
             spans=tuple(spans),
             dead_letters=tuple(self._reader.dead_letters(event_ids, MAX_EVENTS)),
             sagas=tuple(self._own_sagas(flows, subjects)),
-            compensating_types=self._types.compensating,
-            flow_types=self._types.all,
+            compensating_types=self._compensating_types,
+            flow_types=self._flow_types,
         )
         now_ms = int(self._time_seconds() * 1000)
         trail = assemble(inputs, now_ms=now_ms, progress_of=self._progress_of)
@@ -189,7 +177,7 @@ class TrailFinder:
         if not flows:
             return self._reader.sagas([], subjects, MAX_MATCHES)
         found = list(self._reader.sagas(flows, [], MAX_MATCHES))
-        if self._types.by_other_ids:
+        if self._by_other_ids:
             by_subject = self._reader.sagas([], subjects, MAX_MATCHES)
             known = {(saga.flow, saga.key) for saga in found}
             found += [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
 from flowtrail_collector.events.model import StoredEvent
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind
 from flowtrail_collector.trails.model import TrailInputs
 
@@ -37,6 +37,12 @@ class Publication:
             return span_key_text(self.span)
         record = self.record
         return f"{self.topic}/{record.partition}/{record.offset}" if record else self.topic
+
+    @property
+    def event_type(self) -> str | None:
+        """What the record says, else the span."""
+        said = self.record.type if self.record else None
+        return said or (self.span.text(names.EVENT_TYPE) if self.span else None)
 
     @property
     def start_ns(self) -> int:

@@ -8,7 +8,7 @@ from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.spans.ports import SpanReader
-from flowtrail_collector.trails.finder import FlowTypes, TrailFinder
+from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.ports import TrailReader
 from flowtrail_collector.trails.web import trail_routes
 
@@ -30,6 +30,5 @@ class Trails:
 
 def wire(reads: TrailReader, spans: SpanReader, flows: Flows, progress_of: GroupProgressOf) -> Trails:
     """Put them together."""
-    types = FlowTypes(flows.compensating, flows.types, flows.by_other_ids)
-    finder = TrailFinder(reads, spans, types, progress_of=progress_of)
+    finder = TrailFinder(reads, spans, flows, progress_of=progress_of)
     return Trails(finder, Wired(routes=trail_routes(finder)))

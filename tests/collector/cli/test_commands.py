@@ -23,9 +23,9 @@ from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import StepView
 from flowtrail_collector.sagas.web import saga_routes
 from flowtrail_collector.trails.assembly import assemble
+from flowtrail_collector.trails.drawing import TimeScale
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import trail_json
-from flowtrail_collector.trails.time_scale import TimeScale
 from flowtrail_collector.trails.web import trail_routes
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.health import health_routes

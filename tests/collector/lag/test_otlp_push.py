@@ -7,7 +7,8 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from flowtrail_collector.metrics.push import OtlpMetricsPush, headers_of
+from flowtrail_collector.metrics.otlp import headers_of
+from flowtrail_collector.metrics.push import OtlpMetricsPush
 
 PAGE = [
     b"# HELP lag Records behind.\n# TYPE lag gauge\n",

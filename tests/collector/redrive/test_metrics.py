@@ -25,7 +25,7 @@ def store(tmp_path):
 
 
 def samples(store):
-    text = Exposition([RedriveMetrics(store)]).render().decode()
+    text = b"".join(Exposition([RedriveMetrics(store)]).page().chunks()).decode()
     return {
         (sample.name, *(sample.labels.get(name) for name in NAMES if sample.labels)): sample.value
         for family in text_string_to_metric_families(text)

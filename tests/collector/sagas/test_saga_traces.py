@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -51,8 +53,10 @@ def parts(tmp_path):
     def receive(request):
         status = answers.pop(0) if answers else 200
         if status == 200:
-            sent.extend(from_protobuf(request.content).spans)
-            ExportTraceServiceRequest.FromString(request.content)
+            assert request.headers["content-encoding"] == "gzip"
+            body = gzip.decompress(request.content)
+            sent.extend(from_protobuf(body).spans)
+            ExportTraceServiceRequest.FromString(body)
         return httpx.Response(status)
 
     traces = OtlpSagaTraces(
@@ -107,7 +111,8 @@ def test_a_step_that_never_ended_is_an_error(parts):
     assert [item.name for item in late[0].events] == ["deadline missed"]
 
 
-def test_a_receiver_that_is_away_gets_them_later_and_the_same(parts):
+def test_a_receiver_that_is_away_gets_them_later_and_the_same(parts, caplog):
+    caplog.set_level("INFO")
     traces, sent, answers, ended, _ = parts
     answers.append(503)
     assert not traces.send()
@@ -118,6 +123,11 @@ def test_a_receiver_that_is_away_gets_them_later_and_the_same(parts):
     traces.send()
     assert {(span.trace_id, span.span_id) for span in sent} == first
     assert traces.problem is None
+    lines = [record.getMessage() for record in caplog.records if "saga_traces" in record.name]
+    assert lines == [
+        "saga traces can't be pushed to http://jaeger/v1/traces: HTTP 503",
+        "saga traces are pushed to http://jaeger/v1/traces again",
+    ]
 
 
 def test_durations_carry_a_trace_in_openmetrics(parts):

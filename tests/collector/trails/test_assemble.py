@@ -13,8 +13,8 @@ from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
 from flowtrail_collector.trails.assembly import assemble
+from flowtrail_collector.trails.causal_order import causal_order
 from flowtrail_collector.trails.model import EntryKind, TrailInputs
-from flowtrail_collector.trails.order import causal_order
 from trailkit import orders
 
 NOW_MS = orders.START_MS + 100_000

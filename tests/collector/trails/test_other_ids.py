@@ -10,7 +10,7 @@ from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.store.sqlite.database import Database
-from flowtrail_collector.trails.finder import FlowTypes, TrailFinder
+from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.sql import TrailReads
 from trailkit.fakes import FakeSpans
 
@@ -44,8 +44,7 @@ def test_the_trail_of_such_an_order_has_its_saga(tmp_path, correlations):
     ]
     Ingest(store, flows).apply(records, [Advance("t", 0, None, 3, 2_000)])
     reads = TrailReads(database, flows)
-    types = FlowTypes(flows.compensating, flows.types, flows.by_other_ids)
-    finder = TrailFinder(reads, FakeSpans(), types)
+    finder = TrailFinder(reads, FakeSpans(), flows)
     wanted = ["o-1", "e0", *{name for name in correlations if name}]
     for name in wanted:
         trail = finder.find(name).trail

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.model import EntryKind
 from trailkit import orders

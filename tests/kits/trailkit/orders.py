@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView, StepView
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Resource, Span, SpanEvent, SpanKind, SpanStatus
 from flowtrail_collector.trails.model import TrailInputs
 

@@ -21,7 +21,7 @@ from flowtrail_collector.app import build_collector
 from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, WebConfig
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.trails.model import TrailInputs
 from trailkit import orders

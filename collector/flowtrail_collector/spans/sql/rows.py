@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from flowtrail_collector.spans.model import (
-    Attributes,
     Resource,
     Span,
     SpanEvent,
@@ -79,12 +78,7 @@ def read_resources(connection: Connection, ids: Iterable[int]) -> dict[int, Reso
         f"SELECT id, service, attributes FROM span_resources WHERE id IN ({marks})",  # noqa: S608 - only marks
         wanted,
     )
-    return {row[0]: Resource(row[1], _attributes(row[2])) for row in rows}
-
-
-def _attributes(text: str) -> Attributes:
-    result: Attributes = json.loads(text)
-    return result
+    return {row[0]: Resource(row[1], json.loads(row[2])) for row in rows}
 
 
 def to_span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:

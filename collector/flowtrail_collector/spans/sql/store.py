@@ -42,7 +42,6 @@ class SqlSpans:
     def __init__(self, database: Database, *, time_seconds: Callable[[], float] = time.time) -> None:
         self._database = database
         self._time_seconds = time_seconds
-        self._resource_ids: dict[bytes, int] = {}
         self._operations: set[tuple[str, str, int]] = set()
         # Values lately written for a trace: most spans repeat their siblings' ids.
         self._known_ids: OrderedDict[tuple[str, bytes], None] = OrderedDict()

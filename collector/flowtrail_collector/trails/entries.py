@@ -1,11 +1,11 @@
-"""Entries of a trail, and which of them led to which."""
+"""The entries of a trail: what was published, who handled it, what else was done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind, SpanStatus
 from flowtrail_collector.trails.messages import (
     Message,
@@ -18,8 +18,6 @@ from flowtrail_collector.trails.messages import (
 )
 from flowtrail_collector.trails.model import EntryKind, TrailEntry, TrailError, TrailInputs
 
-_NESTED = (EntryKind.PUBLISH, EntryKind.COMPENSATION, EntryKind.NOTIFICATION)
-
 
 @dataclass(slots=True)
 class Draft:
@@ -30,43 +28,42 @@ class Draft:
     causes: set[str] = field(default_factory=set)
 
 
-def build_drafts(inputs: TrailInputs) -> dict[str, Draft]:
-    """All entries by id, with what led to them."""
-    return _Builder(inputs).build()
+class Drafts:
+    """The entries that tell what was published and what was done; who waited for what isn't known yet.
 
+    Args:
+        inputs: What is known of one flow.
 
-class _Builder:
+    Attributes:
+        by_id: The entries.
+        messages: The events they tell of, by id.
+        spans: The spans they were made from, by trace and span id.
+        entry_of: The id of the entry that stands for a span: for most its own, for plumbing none.
+    """
+
     def __init__(self, inputs: TrailInputs) -> None:
+        self.by_id: dict[str, Draft] = {}
+        self.messages = collect_messages(inputs)
+        self.spans = {(span.trace_id, span.span_id): span for span in inputs.spans}
+        self.entry_of: dict[tuple[str, str], str] = {}
         self._inputs = inputs
-        self._drafts: dict[str, Draft] = {}
-        self._messages = collect_messages(inputs)
-        self._spans = {(span.trace_id, span.span_id): span for span in inputs.spans}
-        # The entry that stands for a span: for most its own, for plumbing none.
-        self._entry_of: dict[tuple[str, str], str] = {}
         self._loose_dead_letters = _by_event(inputs.dead_letters)
-
-    def build(self) -> dict[str, Draft]:
-        for message in self._messages.values():
+        for message in self.messages.values():
             self._add_publications(message)
             for group, spans in message.handlings.items():
                 self._add_handlings(message, group, spans)
-        for span in self._inputs.spans:
+        for span in inputs.spans:
             if not (is_send(span) or is_handling(span) or is_plumbing(span)):
                 self._add_operation(span)
-        for message in self._messages.values():
-            self._link_publications(message)
-            self._link_handlings(message)
-        for draft in self._drafts.values():
-            self._link_span(draft)
-        return self._drafts
 
-    def _add(self, entry: TrailEntry) -> Draft:
-        draft = self._drafts[entry.id] = Draft(entry)
+    def add(self, entry: TrailEntry) -> Draft:
+        """Add an entry."""
+        draft = self.by_id[entry.id] = Draft(entry)
         if entry.trace_id and entry.span_id and entry.kind is not EntryKind.QUEUE:
             own = entry.trace_id, entry.span_id
             # A service without tracing hands on the span it was given, which isn't its event's.
-            if entry.seen_as != "event" or own not in self._spans:
-                self._entry_of[own] = entry.id
+            if entry.seen_as != "event" or own not in self.spans:
+                self.entry_of[own] = entry.id
         return draft
 
     def _add_publications(self, message: Message) -> None:
@@ -80,7 +77,7 @@ class _Builder:
             given_up = given_up or item.is_dead_letter
             entry = self._publication_entry(message, item, kind)
             again = not first and kind not in (EntryKind.DEAD_LETTER, EntryKind.REDRIVE, EntryKind.RETRY)
-            self._add(replace(entry, duplicate=again))
+            self.add(replace(entry, duplicate=again))
 
     def _publication_kind(
         self, item: Publication, home: str | None, first: bool, given_up: bool
@@ -91,7 +88,7 @@ class _Builder:
             return EntryKind.RETRY
         if not first and given_up:
             return EntryKind.REDRIVE
-        event_type = _event_type(item) or ""
+        event_type = item.event_type or ""
         if event_type in self._inputs.compensating_types:
             return EntryKind.COMPENSATION
         if event_type not in self._inputs.flow_types and "notif" in event_type.lower():
@@ -111,14 +108,14 @@ class _Builder:
             id=item.key,
             kind=kind,
             service=_publisher(item, kind, letter),
-            name=_event_type(item) or (known.type if known else None) or (span.name if span else "event"),
+            name=item.event_type or (known.type if known else None) or (span.name if span else "event"),
             start_ns=item.start_ns,
             end_ns=item.end_ns,
             topic=item.topic,
             partition=record.partition if record else _span_number(span, names.PARTITION),
             offset=record.offset if record else _span_number(span, names.OFFSET, names.OLD_OFFSET),
             event_id=message.event_id,
-            event_type=_event_type(item) or (known.type if known else None),
+            event_type=item.event_type or (known.type if known else None),
             subject=(known.subject if known else None) or _span_text(span, names.EVENT_SUBJECT),
             correlation_id=(known.correlation_id if known else None)
             or _span_text(span, names.CONVERSATION_ID),
@@ -140,7 +137,7 @@ class _Builder:
             again = number > 1 and not failed_before
             kind = EntryKind.RETRY if attempt > 1 and not again else EntryKind.PROCESS
             entry = self._span_entry(span, kind, message)
-            self._add(
+            self.add(
                 replace(
                     entry,
                     group=group,
@@ -153,7 +150,7 @@ class _Builder:
 
     def _add_operation(self, span: Span) -> None:
         kind = EntryKind.COMMAND if span.kind is SpanKind.SERVER else EntryKind.OPERATION
-        self._add(self._span_entry(span, kind, None))
+        self.add(self._span_entry(span, kind, None))
 
     def _span_entry(self, span: Span, kind: EntryKind, message: Message | None) -> TrailEntry:
         record = message.record if message else None
@@ -178,126 +175,10 @@ class _Builder:
             error=_span_error(span),
         )
 
-    def _link_publications(self, message: Message) -> None:
-        first: str | None = None
-        for item in message.publications:
-            draft = self._drafts[item.key]
-            kind = draft.entry.kind
-            if kind is EntryKind.DEAD_LETTER:
-                self._lead(draft, self._last_handling(message, draft.entry.group) or first)
-            elif kind is EntryKind.REDRIVE:
-                self._lead(draft, self._last_dead_letter(message, item))
-            elif kind is EntryKind.RETRY:
-                self._lead(draft, first)
-            else:
-                self._lead(draft, self._cause(draft.entry))
-            first = first or item.key
-
-    def _cause(self, entry: TrailEntry) -> str | None:
-        """The handling, by the same service, of the event that caused this one; else that event itself."""
-        cause = self._messages.get(entry.causation_id or "")
-        if cause is None or entry.causation_id == entry.event_id:
-            return None
-        own = [span for spans in cause.handlings.values() for span in spans if span.service == entry.service]
-        if own:
-            best = max(
-                own, key=lambda span: (span.status is not SpanStatus.ERROR, span.start_ns, span.span_id)
-            )
-            return span_key_text(best)
-        return next((item.key for item in cause.publications if not item.is_dead_letter), None)
-
-    def _last_handling(self, message: Message, group: str | None) -> str | None:
-        spans = message.handlings.get(group or "")
-        if spans is None and len(message.handlings) == 1:
-            spans = next(iter(message.handlings.values()))
-        failed = [span for span in spans or () if span.status is SpanStatus.ERROR]
-        return span_key_text(failed[-1]) if failed else None
-
-    def _last_dead_letter(self, message: Message, before: Publication) -> str | None:
-        earlier = message.publications[: message.publications.index(before)]
-        return next((item.key for item in reversed(earlier) if item.is_dead_letter), None)
-
-    def _link_handlings(self, message: Message) -> None:
-        for group, spans in message.handlings.items():
-            used: set[str] = set()
-            previous: str | None = None
-            for span in spans:
-                draft = self._drafts[span_key_text(span)]
-                source = self._source(message, group, span)
-                if source is not None and source.key not in used:
-                    used.add(source.key)
-                    self._add_queue(draft, source)
-                self._lead(draft, previous)
-                previous = draft.entry.id
-
-    def _source(self, message: Message, group: str, span: Span) -> Publication | None:
-        """The publication that this handling read: the last before it which isn't for somebody else."""
-        candidates = [item for item in message.publications if not item.is_dead_letter]
-        topic = span.text(names.DESTINATION)
-        candidates = [item for item in candidates if topic in (None, item.topic)] or candidates
-        earlier = [item for item in candidates if item.start_ns <= span.start_ns]
-        return earlier[-1] if earlier else (candidates[0] if candidates else None)
-
-    def _add_queue(self, handling: Draft, source: Publication) -> None:
-        entry = handling.entry
-        waited_ns = entry.start_ns - source.appended_ns
-        queue = replace(
-            entry,
-            id="queue:" + entry.id,
-            kind=EntryKind.QUEUE,
-            start_ns=min(source.appended_ns, entry.start_ns),
-            end_ns=entry.start_ns,
-            error=None,
-            duplicate=False,
-            # Both clocks may be right to the millisecond only: the record's timestamp is no finer.
-            skewed=waited_ns < -1_000_000,
-        )
-        self._add(queue).parent = source.key
-        self._drafts[queue.id].causes.add(source.key)
-        handling.parent = queue.id
-        handling.causes.add(queue.id)
-
-    def _lead(self, draft: Draft, cause: str | None) -> None:
-        if cause is None or cause == draft.entry.id:
-            return
-        draft.causes.add(cause)
-        draft.parent = draft.parent or cause
-
-    def _link_span(self, draft: Draft) -> None:
-        entry = draft.entry
-        span = self._spans.get((entry.trace_id or "", entry.span_id or ""))
-        if span is None or entry.kind is EntryKind.QUEUE:
-            return
-        ancestor = self._ancestor(span)
-        if ancestor is not None:
-            draft.causes.add(ancestor)
-            # An event was published inside what the span says; a handling hangs below its queue wait or the
-            # attempt before it, a dead letter below the last attempt.
-            if draft.parent is None or entry.kind in _NESTED:
-                draft.parent = ancestor
-        for link in span.links:
-            self._lead(draft, self._entry_of.get((link.trace_id, link.span_id)))
-
-    def _ancestor(self, span: Span) -> str | None:
-        seen = {span.span_id}
-        parent_id = span.parent_span_id
-        while parent_id is not None and parent_id not in seen:
-            seen.add(parent_id)
-            entry = self._entry_of.get((span.trace_id, parent_id))
-            if entry is not None:
-                return entry
-            parent = self._spans.get((span.trace_id, parent_id))
-            parent_id = parent.parent_span_id if parent else None
-        return None
-
 
 def _by_event(letters: tuple[TrailDeadLetter, ...]) -> dict[tuple[str, str], TrailDeadLetter]:
     ordered = sorted(letters, key=lambda item: (item.failed_ms or 0, item.partition, item.offset))
     return {(item.event_id or "", item.topic): item for item in ordered}
-
-
-def _event_type(item: Publication) -> str | None:
-    return (item.record.type if item.record else None) or _span_text(item.span, names.EVENT_TYPE)
 
 
 def _publisher(item: Publication, kind: EntryKind, letter: TrailDeadLetter | None) -> str:

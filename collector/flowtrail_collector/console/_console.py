@@ -1,0 +1,211 @@
+"""The console's pages about flows, trails, lag, and the collector itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._live import Live
+from flowtrail_collector.console._map import flow_map
+from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging, static_file
+from flowtrail_collector.console._render import load_templates, trail_values
+from flowtrail_collector.dead_letters.model.record import DeadLetterFilter
+from flowtrail_collector.dead_letters.ports import DeadLetterLists
+from flowtrail_collector.dead_letters.web import dead_letter_json
+from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.ports import SagaLists
+from flowtrail_collector.sagas.web import OUTCOMES, saga_query, saga_row_json
+from flowtrail_collector.topology.model import EdgeKey
+from flowtrail_collector.topology.rates import EdgeRate
+from flowtrail_collector.topology.web import Edges
+from flowtrail_collector.trails.finder import TrailFinder
+from flowtrail_collector.trails.json import found_json
+from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError
+from flowtrail_collector.wording import format_seconds
+
+_OVERVIEW_ROWS = 8
+_MAP_LETTERS = 500
+
+
+class LagOverview(Protocol):
+    """The lag figures that the console shows."""
+
+    def overview(self) -> dict[str, Any]:
+        """All groups, those that need attention first."""
+        ...
+
+
+class Views(SagaLists, DeadLetterLists, Protocol):
+    """What the pages list."""
+
+
+class Console:
+    """Pages over the same reads as the API.
+
+    Args:
+        finder: Finds trails.
+        views: Lists sagas, dead letters and flows.
+        lag: Lag figures.
+        problems: What keeps which part of the collector from working.
+        edges: Who feeds whom.
+        progress_of: How a consumer group is.
+        links: Where else a trace can be looked at.
+        rates: What went over the edges lately.
+        status: Figures about the collector, by name.
+        pulse: Differs when something has changed since it was asked last.
+    """
+
+    def __init__(
+        self,
+        finder: TrailFinder,
+        views: Views,
+        lag: LagOverview,
+        problems: Callable[[], Mapping[str, str]],
+        *,
+        edges: Edges,
+        progress_of: GroupProgressOf,
+        links: Links | None = None,
+        rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
+        status: Callable[[], Mapping[str, Any]] = dict,
+        pulse: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._finder = finder
+        self._views = views
+        self._lag = lag
+        self._problems = problems
+        self._edges = edges
+        self._progress_of = progress_of
+        self._links = links or Links()
+        self._rates = rates
+        self._status = status
+        self._live = Live(pulse)
+        load_templates()
+
+    def routes(self) -> list[BaseRoute]:
+        """The pages and what they load."""
+        pages = {
+            "/": self._overview,
+            "/search": self._search,
+            "/trails/{id:path}": self._trail,
+            "/sagas": self._sagas,
+            "/map": self._map,
+            "/lag": self._lag_page,
+            "/collector": self._health,
+            "/live": self._live.stream,
+        }
+        routes: list[BaseRoute] = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
+        return [*routes, Route("/static/{name}", static_file, methods=["GET"])]
+
+    def _overview(self, request: Request) -> Response:
+        """Overview: flows, what is stuck, dead letters, who is behind."""
+        stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
+        letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_OVERVIEW_ROWS))
+        lag = self._lag.overview()
+        return html_page(
+            "overview.html",
+            request,
+            flows=self._views.list_flows(),
+            outcomes=OUTCOMES,
+            stuck=[saga_row_json(row, self._progress_of) for row in stuck],
+            letters=[dead_letter_json(row) for row in letters],
+            groups=lag["groups"][:_OVERVIEW_ROWS],
+            problems=self._problems(),
+        )
+
+    def _search(self, request: Request) -> Response:
+        """Leads to the trail of an id.
+
+        Query: q.
+        """
+        wanted = (request.query_params.get("q") or "").strip()
+        if not wanted:
+            return RedirectResponse("/", 303)
+        return RedirectResponse(f"/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
+
+    def _trail(self, request: Request) -> Response:
+        """The trail of an id."""
+        wanted = request.path_params["id"]
+        found = self._finder.find(wanted) if 0 < len(wanted) <= MAX_ID_LENGTH else None
+        if found is None:
+            raise ApiError(
+                404,
+                f"Nothing is known of “{wanted[:80]}”. Any order id, event id, correlation id or trace id"
+                " works; an event shows up a moment after it was published.",
+            )
+        data = found_json(found)
+        if "matches" in data:
+            return html_page("matches.html", request, wanted=wanted, matches=data["matches"])
+        trace_links = {trace_id: self._links.of(trace_id) for trace_id in data["trail"]["trace_ids"]}
+        return html_page(
+            "trail.html",
+            request,
+            wanted=wanted,
+            matched_by=data["matched_by"],
+            trace_links=trace_links,
+            grafana=self._links.of_trail(wanted, data["trail"]),
+            **trail_values(data["trail"]),
+        )
+
+    def _sagas(self, request: Request) -> Response:
+        """Saga instances.
+
+        Query: flow, outcome, step, stuck, limit, offset.
+        """
+        query = saga_query(request)
+        query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
+        rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
+        return html_page(
+            "sagas.html",
+            request,
+            sagas=rows[: query.limit - 1],
+            query=query,
+            flows=self._views.list_flows(),
+            outcomes=OUTCOMES,
+            **paging(
+                lambda offset: "?" + str(request.url.include_query_params(offset=offset).query),
+                query.offset,
+                query.limit - 1,
+                len(rows),
+            ),
+        )
+
+    def _map(self, request: Request) -> Response:
+        """The flow map: who feeds whom."""
+        letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_MAP_LETTERS))
+        drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
+        return html_page("map.html", request, map=drawn)
+
+    def _lag_page(self, request: Request) -> Response:
+        """Consumer groups."""
+        return html_page("lag.html", request, **self._lag.overview())
+
+    def _health(self, request: Request) -> Response:
+        """How the collector itself is."""
+        facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
+        return html_page("health.html", request, problems=self._problems(), facts=facts)
+
+
+_FACTS = {
+    "version": "Version",
+    "uptime_seconds": "Running for",
+    "store_bytes": "Store",
+    "bootstrap_servers": "Kafka",
+    "spans_received": "Spans stored",
+    "spans_waiting": "Spans waiting for the store",
+    "spans_refused": "Spans told to come back",
+    "spans_rejected": "Spans that made no sense",
+}
+
+
+def _fact(name: str, value: Any) -> str:
+    if name.endswith("_seconds"):
+        return format_seconds(value)
+    return f"{value / 1e6:,.1f} MB" if name.endswith("_bytes") else str(value)
