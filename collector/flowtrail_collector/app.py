@@ -25,10 +25,10 @@ from flowtrail_collector.console import Console, DeadLetterPages, Links, error_p
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
-from flowtrail_collector.dead_letters.redrive_web import redrive_routes
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
-from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.dead_letters.web.desk import DeskRoutes
+from flowtrail_collector.dead_letters.web.letters import dead_letter_routes
 from flowtrail_collector.errors import CollectorError, ConfigurationError, StoreError
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.metrics import MappingMetrics
@@ -214,7 +214,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         *trail_routes(finder),
         *saga_routes(reads, lag.view.progress),
         *learning_routes(SqlInstances(database), lambda: _group_names(lag)),
-        *redrive_routes(desk, lambda: redriver.problem),
+        *DeskRoutes(desk, lambda: redriver.problem).routes(),
         *dead_letter_routes(reads),
         *lag_routes(lag.view),
         *topology_routes(topology.edges),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -15,18 +14,25 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._render import render
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, STATES, Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
-from flowtrail_collector.dead_letters.query import FIELDS, order_of, query_of, selection_of
-from flowtrail_collector.dead_letters.redrive_web import (
+from flowtrail_collector.dead_letters.web.json import (
     audit_json,
-    checked,
     dossier_json,
     job_json,
-    note_of,
-    place_of,
+    listed_json,
     write_json,
 )
-from flowtrail_collector.dead_letters.web import STATES, dead_letter_json, dead_letter_query
+from flowtrail_collector.dead_letters.web.posting import checked
+from flowtrail_collector.dead_letters.web.query import (
+    FIELDS,
+    list_query,
+    note_of,
+    order_of,
+    place_of,
+    query_of,
+    selection_of,
+)
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 
@@ -35,6 +41,7 @@ __all__ = ["DeadLetterPages"]
 _PAGE_ROWS = 50
 _MAX_FORM_BYTES = 65_536
 _REFRESH_SECONDS = 1
+_MOVABLE = (PENDING, QUARANTINED)
 _TITLES = {
     "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
     "by_target": "Would go to", "refused": "Would stay",
@@ -94,22 +101,21 @@ class DeadLetterPages:
 
         Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
         """
-        query = dead_letter_query(request)
-        query = replace(query, limit=min(query.limit, _PAGE_ROWS) + 1)
-        rows = [dead_letter_json(row) for row in self._views.list_dead_letters(query)]
-        shown = query.limit - 1
+        selection, limit, offset = list_query(request)
+        shown = min(limit, _PAGE_ROWS)
+        found = self._views.list_dead_letters(selection, shown + 1, offset)
         values = _filters(request.query_params)
         return self._page(
             request,
             "dead_letters.html",
             live=True,
-            letters=rows[:shown],
+            letters=[listed_json(letter) for letter in found[:shown]],
             values=values,
             states=STATES,
-            narrowed=urlencode({**values, "state": values.get("state") or "pending"}),
-            can_move=values.get("state", "pending") in ("pending", "quarantined"),
-            previous_page=_turned(values, max(0, query.offset - shown)) if query.offset else None,
-            next_page=_turned(values, query.offset + shown) if len(rows) > shown else None,
+            narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
+            can_move=values.get("state", PENDING) in _MOVABLE,
+            previous_page=_turned(values, max(0, offset - shown)) if offset else None,
+            next_page=_turned(values, offset + shown) if len(found) > shown else None,
         )
 
     def _one(self, request: Request) -> Response:
@@ -121,7 +127,7 @@ class DeadLetterPages:
         letter = data["dead_letter"]
         place = {"topic": letter["topic"], "partition": letter["partition"], "offset": letter["offset"]}
         narrowed = urlencode({**place, "state": letter["state"]})
-        can_move = letter["state"] in ("pending", "quarantined")
+        can_move = letter["state"] in _MOVABLE
         return self._page(
             request, "dead_letter.html", letter=letter, record=data["record"], problem=data["problem"],
             history=data["history"], narrowed=narrowed, can_move=can_move,
@@ -165,7 +171,7 @@ class DeadLetterPages:
         Body: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
         """
         order = order_of(values, actor_of(request, "the console"))
-        _check_everything(order.selection.is_everything, values)
+        _check_everything(order.selection, values)
         job = self._desk.start(order, remote_of(request))
         return RedirectResponse(f"/redrives/{job.id}", 303)
 
@@ -175,7 +181,7 @@ class DeadLetterPages:
         Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, form_token.
         """
         selection = selection_of(values)
-        _check_everything(selection.is_everything, values)
+        _check_everything(selection, values)
         self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
         return RedirectResponse("/dead-letters?state=dismissed", 303)
 
@@ -247,8 +253,8 @@ async def _form(request: Request) -> dict[str, str]:
         raise ApiError(400, "that isn't a form of this page") from None
 
 
-def _check_everything(everything: bool, values: Values) -> None:
-    if everything and not values.get("all"):
+def _check_everything(selection: Selection, values: Values) -> None:
+    if selection.is_everything and not values.get("all"):
         raise ApiError(400, "That would be every dead letter: confirm it in the form, or narrow it.")
 
 

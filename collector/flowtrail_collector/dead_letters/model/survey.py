@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
-from flowtrail_collector.dead_letters.model.redrive import PENDING, Letter, Route, route
+from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
+from flowtrail_collector.dead_letters.model.redrive import Route, route
 
 __all__ = ["AGES", "Group", "survey"]
 
@@ -55,7 +56,7 @@ def survey(
     targets: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     for group in groups:
-        letter = Letter(
+        letter = DeadLetter(
             group.topic,
             0,
             0,

@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.redrive import Action, Letter, Place, Selection
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
+from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import AGES, Group
 from flowtrail_collector.dead_letters.ports import AuditLine, Job, JobState, Moved, Order, WriteLine
 from flowtrail_collector.dead_letters.sql.letters import after_cursor, letters, replays_of, where_of
@@ -62,13 +63,13 @@ class SqlRedrive:
             for topic, convention, source, error, own, known, age, count in rows
         ]
 
-    def letter(self, place: Place) -> Letter | None:
+    def letter(self, place: Place) -> DeadLetter | None:
         """See `RedriveStore.letter`."""
         with self._database.read() as connection:
             found = letters(connection, "topic = ? AND partition = ? AND position = ?", place, 1)
         return found[0] if found else None
 
-    def find(self, wanted: str, limit: int) -> list[Letter]:
+    def find(self, wanted: str, limit: int) -> list[DeadLetter]:
         """See `RedriveStore.find`."""
         where = "event_id = ? OR correlation_id = ? OR subject = ?"
         with self._database.read() as connection:
@@ -134,9 +135,9 @@ class SqlRedrive:
         )
         return _job(rows[0]) if rows else None
 
-    def next_letters(self, job: Job, limit: int) -> list[Letter]:
+    def next_letters(self, job: Job, limit: int) -> list[DeadLetter]:
         """See `RedriveStore.next_letters`."""
-        found: list[Letter] = []
+        found: list[DeadLetter] = []
         where, values = where_of(job.order.selection)
         with self._database.read() as connection:
             for topic, partition, first, last in after_cursor(job):
@@ -251,7 +252,7 @@ class SqlRedrive:
 
 
 def _write_down(
-    connection: Connection, done: Sequence[tuple[Letter, Action]], lines: Sequence[tuple[Any, ...]]
+    connection: Connection, done: Sequence[tuple[DeadLetter, Action]], lines: Sequence[tuple[Any, ...]]
 ) -> None:
     """States, audit and counters of dead letters that were dealt with, in the caller's transaction."""
     connection.executemany(

@@ -1,21 +1,23 @@
-"""Reading dead letters that a selection names."""
+"""Dead letters as rows: the one list of columns, in the order of `DeadLetter`'s fields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.redrive import Letter, Selection
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
 from flowtrail_collector.dead_letters.ports import Job
 from flowtrail_collector.store.sql import Connection
 
-__all__ = ["after_cursor", "letters", "replays_of", "where_of"]
+__all__ = ["ADD_LETTER", "COLUMNS", "after_cursor", "letters", "replays_of", "where_of"]
 
-_COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
- convention, source_topic, source_partition, source_offset, consumer_group, attempts, replays, error_type,
- error_message, failed_ms"""
-_OWN_COLUMNS = 19
+COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
+ convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
+ replays, error_type, error_message, failed_ms"""
+ADD_LETTER = (
+    f"INSERT OR IGNORE INTO dead_letters ({COLUMNS}) VALUES ({','.join('?' * len(DeadLetter._fields))})"  # noqa: S608
+)
+"""Takes a `DeadLetter`; one that is there already stays as it is."""
 
 
 def replays_of(table: str) -> str:
@@ -58,22 +60,19 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
 
 def letters(
     connection: Connection, where: str, values: Sequence[Any], limit: int, *, newest: bool = False
-) -> list[Letter]:
-    """Dead letters in the order of their topics, or the newest first."""
+) -> list[DeadLetter]:
+    """Dead letters in the order of their topics, or the newest first; their replays go by the audit too."""
     order = "timestamp_ms DESC, position DESC" if newest else "topic, partition, position"
     rows = connection.execute(
-        f"SELECT {_COLUMNS}, {replays_of('dead_letters')} FROM dead_letters WHERE {where}"  # noqa: S608
+        f"SELECT {COLUMNS}, {replays_of('dead_letters')} FROM dead_letters WHERE {where}"  # noqa: S608
         f" ORDER BY {order} LIMIT ?",
         [*values, limit],
     )
-    return [letter_of(row) for row in rows]
+    return [_with_replays(DeadLetter(*row), known) for *row, known in rows]
 
 
-def letter_of(row: Sequence[Any]) -> Letter:
-    """A dead letter; the last column is what `replays_of` found."""
-    letter = Letter(*row[:_OWN_COLUMNS])
-    known = row[_OWN_COLUMNS]
-    return letter if known <= (letter.replays or 0) else replace(letter, replays=known)
+def _with_replays(letter: DeadLetter, known: int) -> DeadLetter:
+    return letter if known <= (letter.replays or 0) else letter._replace(replays=known)
 
 
 def after_cursor(job: Job) -> Iterator[tuple[str, int, int, int]]:
