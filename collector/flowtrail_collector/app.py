@@ -27,8 +27,7 @@ from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
-from flowtrail_collector.dead_letters.web.desk import DeskRoutes
-from flowtrail_collector.dead_letters.web.letters import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import DeskRoutes, dead_letter_routes
 from flowtrail_collector.errors import CollectorError, ConfigurationError, StoreError
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.metrics import MappingMetrics

@@ -23,7 +23,7 @@ from flowtrail_collector.dead_letters.web.json import (
     listed_json,
     write_json,
 )
-from flowtrail_collector.dead_letters.web.posting import checked
+from flowtrail_collector.dead_letters.web.posting import body_of, checked
 from flowtrail_collector.dead_letters.web.query import (
     FIELDS,
     list_query,
@@ -39,7 +39,6 @@ from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 __all__ = ["DeadLetterPages"]
 
 _PAGE_ROWS = 50
-_MAX_FORM_BYTES = 65_536
 _REFRESH_SECONDS = 1
 _MOVABLE = (PENDING, QUARANTINED)
 _TITLES = {
@@ -242,11 +241,7 @@ def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Respo
 async def _form(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise ApiError(415, "this takes a form")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            raise ApiError(413, "the form is too large")
+    body = await body_of(request, "the form is too large")
     try:
         return dict(parse_qsl(body.decode(), max_num_fields=50))
     except (ValueError, UnicodeDecodeError):

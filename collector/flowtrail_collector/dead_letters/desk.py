@@ -178,15 +178,9 @@ class RedriveDesk:
 
 def described(order: Order) -> str:
     """What was asked for, in one line."""
-    selection = order.selection
-    wanted = {
-        "topic": selection.topic, "partition": selection.partition, "offset": selection.offset,
-        "source": selection.source_topic, "group": selection.group, "error": selection.error_type,
-        "id": selection.id, "flow": selection.flow, "since_ms": selection.since_ms,
-        "until_ms": selection.until_ms, "to": order.to, "rate": order.rate or None,
-    }  # fmt: skip
+    wanted = {**order.selection.named, "to": order.to, "rate": order.rate or None}
     parts = [f"{name}={value}" for name, value in wanted.items() if value is not None]
-    return " ".join([selection.state or "any", *parts])
+    return " ".join([order.selection.state or "any", *parts])
 
 
 def _check(order: Order) -> None:

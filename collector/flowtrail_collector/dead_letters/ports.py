@@ -65,25 +65,25 @@ class Job:
         revision: How often it got on; whoever moves it on says from which.
     """
 
-    @property
-    def left(self) -> int:
-        """How many are still to be dealt with, as far as that is known."""
-        return max(0, self.total - self.redriven - self.quarantined - self.refused)
-
     id: str
     order: Order
     state: JobState
     total: int
-    redriven: int
-    quarantined: int
-    refused: int
     created_ms: int
     updated_ms: int
+    redriven: int = 0
+    quarantined: int = 0
+    refused: int = 0
     ended_ms: int | None = None
     cursor: Place | None = None
     refusals: Mapping[str, int] = field(default_factory=dict)
     bounds: Sequence[Place] = ()
     revision: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many are still to be dealt with, as far as that is known."""
+        return max(0, self.total - self.redriven - self.quarantined - self.refused)
 
 
 class Moved(NamedTuple):

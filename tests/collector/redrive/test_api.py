@@ -11,8 +11,7 @@ from starlette.testclient import TestClient
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
-from flowtrail_collector.dead_letters.web.desk import DeskRoutes
-from flowtrail_collector.dead_letters.web.letters import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import DeskRoutes, dead_letter_routes
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.trails.sql import TrailReads

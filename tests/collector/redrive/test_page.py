@@ -14,7 +14,7 @@ from flowtrail_collector.dead_letters.model.letter import STATES
 from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
 from flowtrail_collector.dead_letters.redriver import BATCH
-from flowtrail_collector.dead_letters.web.desk import DeskRoutes
+from flowtrail_collector.dead_letters.web.routes import DeskRoutes
 from redrivekit import NoRedrives
 
 PAGE = (Path(__file__).parents[3] / "docs" / "dead-letters.md").read_text()

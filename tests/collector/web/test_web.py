@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from flowtrail_collector.dead_letters.web.letters import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.metrics.exposition import Exposition, Families
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.sagas.web import saga_routes

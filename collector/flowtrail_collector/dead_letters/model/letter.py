@@ -89,6 +89,16 @@ class Selection:
     state: str | None = PENDING
 
     @property
+    def named(self) -> dict[str, str | int]:
+        """What narrows it, by the names that people use; without the state."""
+        values = {
+            "topic": self.topic, "partition": self.partition, "offset": self.offset, "source": self.source_topic,
+            "group": self.group, "error": self.error_type, "id": self.id, "flow": self.flow,
+            "since_ms": self.since_ms, "until_ms": self.until_ms,
+        }  # fmt: skip
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
     def is_everything(self) -> bool:
         """Whether nothing narrows it."""
-        return self == Selection(state=self.state)
+        return not self.named

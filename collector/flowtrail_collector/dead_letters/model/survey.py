@@ -50,21 +50,13 @@ def survey(
         `total`, and under `by_error`, `by_source_topic`, `by_age`, `by_target`, `refused` lists of
         `{"name", "count"}`, the most frequent first (ages: the youngest first).
     """
-    errors: Counter[str] = Counter()
-    sources: Counter[str] = Counter()
-    ages: Counter[int] = Counter()
-    targets: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
+    errors, sources, targets, refused = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    ages = Counter[int]()
     for group in groups:
         letter = DeadLetter(
-            group.topic,
-            0,
-            0,
-            convention=group.convention,
-            source_topic=group.source_topic,
+            group.topic, 0, 0, state=state, convention=group.convention, source_topic=group.source_topic,
             replays=group.replays,
-            state=state,
-        )
+        )  # fmt: skip
         fate = route(letter, to=to, replay_limit=replay_limit, known=known)
         if isinstance(fate, Route):
             targets[fate.topic] += group.letters

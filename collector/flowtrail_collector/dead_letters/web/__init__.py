@@ -1,1 +1,1 @@
-"""The API of dead letters: `letters` lists them, `desk` shows, dismisses and redrives; `json` is what they look like."""
+"""The API of dead letters: list, show, dismiss, redrive."""

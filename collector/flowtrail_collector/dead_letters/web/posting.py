@@ -14,7 +14,7 @@ from starlette.responses import Response
 from flowtrail_collector.errors import CollectorError, ConfigurationError
 from flowtrail_collector.web.json import ApiError
 
-__all__ = ["checked", "posted"]
+__all__ = ["body_of", "checked", "posted"]
 
 _MAX_BODY_BYTES = 65_536
 
@@ -40,21 +40,31 @@ def posted(
 
     @wraps(handle)
     async def endpoint(request: Request) -> Response:
-        values = await _body(request)
+        values = await _values(request)
         return await run_in_threadpool(checked, lambda: handle(request, values))
 
     return endpoint
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
-    # No form of another site can send this type without being asked first (CORS), and nobody gets a yes.
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise ApiError(415, "send JSON: Content-Type: application/json")
+async def body_of(request: Request, too_large: str) -> bytes:
+    """The body of a request.
+
+    Raises:
+        ApiError: 413, it is larger than anything that is asked here.
+    """
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_BODY_BYTES:
-            raise ApiError(413, "the request is too large")
+            raise ApiError(413, too_large)
+    return body
+
+
+async def _values(request: Request) -> Mapping[str, Any]:
+    # No form of another site can send this type without being asked first (CORS), and nobody gets a yes.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "send JSON: Content-Type: application/json")
+    body = await body_of(request, "the request is too large")
     try:
         values = json.loads(body or b"{}")
     except (ValueError, RecursionError):

@@ -87,13 +87,11 @@ def order_of(values: Values, actor: str) -> Order:
 
 def query_of(selection: Selection) -> dict[str, str]:
     """A selection as the values it is made of."""
-    values = {
-        "topic": selection.topic, "partition": selection.partition, "offset": selection.offset,
-        "source": selection.source_topic, "group": selection.group, "error": selection.error_type,
-        "id": selection.id, "flow": selection.flow, "since": iso_time_ms(selection.since_ms),
-        "until": iso_time_ms(selection.until_ms), "state": selection.state,
-    }  # fmt: skip
-    return {name: str(value) for name, value in values.items() if value is not None}
+    values = {**selection.named, "state": selection.state}
+    for name in ("since", "until"):
+        moment = values.pop(f"{name}_ms", None)
+        values[name] = None if moment is None else iso_time_ms(int(moment))
+    return {name: str(values[name]) for name in FIELDS if values.get(name) is not None}
 
 
 def place_of(request: Request) -> Place:

@@ -1,4 +1,4 @@
-"""`/api/v1/dead-letters/...` and `/api/v1/redrives`: show and find dead letters, dismiss and redrive them."""
+"""`/api/v1/dead-letters` and `/api/v1/redrives`: list, find and show dead letters, dismiss and redrive them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,39 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import (
     audit_json,
     dossier_json,
     job_json,
     letter_json,
+    listed_json,
     write_json,
 )
 from flowtrail_collector.dead_letters.web.posting import posted
-from flowtrail_collector.dead_letters.web.query import note_of, order_of, place_of, selection_of
+from flowtrail_collector.dead_letters.web.query import list_query, note_of, order_of, place_of, selection_of
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 from flowtrail_collector.web.security import actor_of, remote_of
 
-__all__ = ["DeskRoutes"]
+__all__ = ["DeskRoutes", "dead_letter_routes"]
 
 _MAX_LIMIT = 1_000
 _LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
+
+
+def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
+    """The route that lists dead letters."""
+
+    def dead_letters(request: Request) -> Response:
+        """Dead letters, the newest first.
+
+        Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
+        """
+        selection, limit, offset = list_query(request)
+        found = [listed_json(letter) for letter in views.list_dead_letters(selection, limit, offset)]
+        return json_response({"dead_letters": found, "limit": limit, "offset": offset})
+
+    return [Route(_LETTERS, dead_letters, methods=["GET"])]
 
 
 class DeskRoutes:
