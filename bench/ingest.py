@@ -13,16 +13,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import os
-import platform
 import random
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench import ingest_workers
-from servers import KafkaServer, PostgresServer, UnavailableError
+from bench.results import kafka_in, now_text, show, write
+from servers import PostgresServer, UnavailableError
 
 OUT = Path("build/bench/ingest.json")
 TARGETS: dict[str, list[Any]] = {
@@ -67,7 +65,7 @@ def event_id(number: int) -> str:
 
 
 def fill(servers: str, topic: str, events: int) -> None:
-    """Write the orders' events, those of many orders under way at once."""
+    """Write the orders' events."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
     producer = Producer(
@@ -81,9 +79,23 @@ def fill(servers: str, topic: str, events: int) -> None:
     payload = json.dumps(
         {"customer": "c-1234", "lines": [{"sku": f"sku-{n}", "quantity": n} for n in range(6)]}
     )
+    for number, (subject, headers) in enumerate(events_of_orders(events), 1):
+        while True:
+            try:
+                producer.produce(topic, payload, subject, headers=headers)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        if number % 1_000 == 0:
+            producer.poll(0)
+    assert producer.flush(60) == 0
+
+
+def events_of_orders(events: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Subject and headers of each event; those of many orders are under way at once."""
     under_way: list[list[Any]] = []
-    orders = written = 0
-    while written < events:
+    orders = 0
+    for written in range(events):
         if len(under_way) < CONCURRENT and orders < events // 5:
             orders += 1
             under_way.append(
@@ -92,32 +104,25 @@ def fill(servers: str, topic: str, events: int) -> None:
         order = random.choice(under_way)
         subject, flow, trace, cause, step = order
         identity = event_id(written)
-        headers = {
-            "ce_specversion": "1.0",
-            "ce_id": identity,
-            "ce_type": TYPES[step],
-            "ce_source": SOURCES[step],
-            "ce_time": "2026-11-23T10:00:00.000000Z",
-            "ce_subject": subject,
-            "ce_correlationid": flow,
-            **({"ce_causationid": cause} if cause else {}),
-            "ce_dataschema": f"{TYPES[step]}/1",
-            "content-type": "application/json",
-            "traceparent": f"00-{trace}-{random.getrandbits(64):016x}-01",
-        }
-        while True:
-            try:
-                producer.produce(topic, payload, subject, headers=headers)
-                break
-            except BufferError:
-                producer.poll(0.1)
+        yield (
+            subject,
+            {
+                "ce_specversion": "1.0",
+                "ce_id": identity,
+                "ce_type": TYPES[step],
+                "ce_source": SOURCES[step],
+                "ce_time": "2026-11-23T10:00:00.000000Z",
+                "ce_subject": subject,
+                "ce_correlationid": flow,
+                **({"ce_causationid": cause} if cause else {}),
+                "ce_dataschema": f"{TYPES[step]}/1",
+                "content-type": "application/json",
+                "traceparent": f"00-{trace}-{random.getrandbits(64):016x}-01",
+            },
+        )
         order[3], order[4] = identity, step + 1
         if step == 4:
             under_way.remove(order)
-        written += 1
-        if written % 1_000 == 0:
-            producer.poll(0)
-    assert producer.flush(60) == 0
 
 
 def run(kind: str, servers: str, topic: str, events: int, folder: Path) -> dict[str, float]:
@@ -180,16 +185,10 @@ def main() -> None:
     parser.add_argument("--open", type=int, default=1_000_000, help="open instances")
     options = parser.parse_args()
     events = options.events // 5 * 5
-    began = time.strftime("%Y-%m-%dT%H:%M:%S")
+    began = now_text()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = None
-        servers = os.environ.get("FLOWTRAIL_TEST_KAFKA", "")
-        if not servers:
-            server = KafkaServer(folder / "kafka")
-            server.start()
-            servers = server.bootstrap_servers
-        try:
+        with kafka_in(folder) as servers:
             topic = f"bench-{uuid.uuid4().hex[:8]}"
             fill(servers, topic, events)
             runs: dict[str, list[dict[str, float]]] = {"bare": [], "ours": []}
@@ -199,9 +198,6 @@ def main() -> None:
                     runs[kind].append(run(kind, servers, topic, events, folder))
             runs.update(run_workers(servers, topic, events, folder, options.rounds))
             runs["open"] = [run_open(servers, folder, options.open)]
-        finally:
-            if server is not None:
-                server.kill()
     report(events, runs, began)
 
 
@@ -235,9 +231,9 @@ def open_figures(result: dict[str, float]) -> dict[str, float]:
     }
 
 
-def report(events: int, runs: dict[str, list[dict[str, float]]], began: str) -> None:
-    """The table and the file."""
-    figures = {}
+def figures_of(events: int, runs: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    """What came out, by name."""
+    figures: dict[str, float] = {}
     for kind in ("bare", "ours"):
         results = runs[kind]
         rates = [events / result["seconds"] for result in results]
@@ -258,32 +254,22 @@ def report(events: int, runs: dict[str, list[dict[str, float]]], began: str) -> 
     figures["rate_ratio_to_bare_loop_highest"] = round(max(ratios), 3)
     figures.update(workers_figures(runs))
     figures.update(open_figures(runs["open"][0]))
-    for name, value in figures.items():
-        operator, target = TARGETS.get(name, ("", None))
-        missed = target is not None and not (value >= target if operator == ">=" else value <= target)
-        print(
-            f"{name:42} {value:>12,} {operator} {'' if target is None else target}{'  missed' if missed else ''}"
-        )
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(
-        json.dumps(
-            {
-                "command": "make bench-ingest",
-                "started": began,
-                "versions": {
-                    "python": platform.python_version(),
-                    "confluent-kafka": importlib.metadata.version("confluent-kafka"),
-                    "sqlite": sqlite3.sqlite_version,
-                    "cpus": os.cpu_count(),
-                },
-                "runs": {"events": events, **runs},
-                "figures": figures,
-                "targets": TARGETS,
-            },
-            indent=2,
-        )
+    return figures
+
+
+def report(events: int, runs: dict[str, list[dict[str, float]]], began: str) -> None:
+    """The table and the file."""
+    figures = figures_of(events, runs)
+    show(figures, TARGETS, 42)
+    versions = {"confluent-kafka": importlib.metadata.version("confluent-kafka")}
+    write(
+        OUT,
+        started=began,
+        versions=versions,
+        runs={"events": events, **runs},
+        figures=figures,
+        targets=TARGETS,
     )
-    print(f"-> {OUT}")
 
 
 if __name__ == "__main__":

@@ -23,22 +23,19 @@ import logging
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kafka.consumer.fetcher import ConsumerRecord
-from kafka.future import Future
-from kafka.producer.future import RecordMetadata
-from kafka.structs import TopicPartition
 from opentelemetry.instrumentation.kafka.utils import _wrap_next, _wrap_send
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NoOpTracerProvider
 from prometheus_client import CollectorRegistry
 from wrapt import wrap_function_wrapper
 
+from bench.instrumentation_clients import ACKNOWLEDGED, Discard, Drop, fake_clients
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import wrap_consumer, wrap_producer
 from flowtrail.instrumentor import KafkaPythonInstrumentor
@@ -49,81 +46,6 @@ TARGET = 0.5
 SETUPS = ("noop", "always_off", "ratio_1pct", "batch")
 
 Chunk = Callable[[int], None]
-
-
-class Discard(SpanExporter):
-    """An exporter that costs nothing."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Drop them."""
-        return SpanExportResult.SUCCESS
-
-
-class Drop(logging.Handler):
-    """A handler that takes records and drops them."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Drop it."""
-
-
-class _Place:
-    topic_partition = TopicPartition("orders", 0)
-
-
-class Answer(Future):  # type: ignore[misc]
-    """What `send` returns."""
-
-    __slots__ = ()
-    _produce_future = _Place
-
-
-_ACKNOWLEDGED = RecordMetadata("orders", 0, _Place.topic_partition, 5, 1_700_000_000_000, None, 1, 1, 1)
-
-
-def fake_clients() -> tuple[type[Any], type[Any]]:
-    """A producer class and a consumer class of their own, to be patched."""
-
-    class FakeProducer:
-        """Keeps the headers of its last message."""
-
-        __module__ = "kafka.fake"
-
-        def __init__(self) -> None:
-            self.config = {
-                "bootstrap_servers": ["localhost:9092"],
-                "client_id": "bench",
-                "api_version": (2, 6),
-            }
-            self.headers: Any = None
-
-        def send(
-            self,
-            topic: str,
-            value: Any = None,
-            key: Any = None,
-            headers: Any = None,
-            partition: Any = None,
-            timestamp_ms: Any = None,
-        ) -> Future:
-            """Like kafka-python's."""
-            self.headers = headers
-            return Answer()
-
-    class FakeConsumer:
-        """Hands over the same record for ever."""
-
-        __module__ = "kafka.fake"
-
-        def __init__(self, headers: Any) -> None:
-            self.config = {"bootstrap_servers": ["localhost:9092"], "client_id": "bench", "group_id": "g"}
-            self.record = ConsumerRecord(
-                "orders", 0, 0, 5, 1_700_000_000_000, 0, b"key", b"value", headers or [], None, 3, 5, 0
-            )
-
-        def __next__(self) -> Any:
-            return self.record
-
-    return FakeProducer, FakeConsumer
 
 
 def provider_of(setup: str) -> tuple[Any, Callable[[], Any]]:
@@ -147,7 +69,7 @@ def chunks_of(
 
     def produce(messages: int) -> None:
         for _ in range(messages):
-            producer.send("orders", b"value", b"key").success(_ACKNOWLEDGED)
+            producer.send("orders", b"value", b"key").success(ACKNOWLEDGED)
         flush()
 
     def consume(messages: int) -> None:

@@ -20,16 +20,14 @@ from opentelemetry.context import Context
 from prometheus_client import CollectorRegistry
 
 from bench.instrumentation import (
-    Answer,
-    Drop,
     bare,
-    fake_clients,
     in_turns,
     ours,
     overheads,
     provider_of,
     set_logging,
 )
+from bench.instrumentation_clients import Answer, Drop, fake_clients
 from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._telemetry import MessageTracer as Sender
 from flowtrail._telemetry import OutgoingMessage as Sending
@@ -43,33 +41,25 @@ Step = Callable[[], Any]
 
 def steps_of(telemetry: Telemetry) -> dict[str, tuple[str, Step]]:
     """Each step by name, with the half it belongs to."""
-    _, consumer_class = fake_clients()
-    send_route = telemetry.send_route("orders", "bench")
-    process_route = telemetry.process_route("orders", "g", "bench")
     sending = Sender(telemetry, "bench").start("orders", b"value", b"key", None)
-    record = consumer_class(sending.headers).record
-    envelope = telemetry.read(record)
-    processing = Processing(telemetry, process_route, record, envelope)
-    outer = get_current()
+    return {
+        **_of_publication(telemetry, sending),
+        **_of_consumption(telemetry, sending.headers),
+        "three readings of a clock": (
+            "both",
+            lambda: (telemetry.monotonic_ns(), telemetry.monotonic_ns(), telemetry.time_ns()),
+        ),
+    }
+
+
+def _of_publication(telemetry: Telemetry, sending: Sending) -> dict[str, tuple[str, Step]]:
+    route = telemetry.send_route("orders", "bench")
 
     def acknowledged() -> None:
         Answer()._add_cb_eb(sending.done, sending.fail)
 
-    def switched() -> None:
-        attach(Context({**outer, FLOW_KEY: processing}))
-        attach(outer)
-
-    def settled(route: Any, value: Any) -> Step:
-        values = [value] * route.many
-
-        def settle() -> None:
-            route.pending.extend(values)
-            route.settle()
-
-        return settle
-
     return {
-        "publication object": ("produce", lambda: Sending(telemetry, send_route, b"key", False)),
+        "publication object": ("produce", lambda: Sending(telemetry, route, b"key", False)),
         "event, correlation, causation ids": (
             "produce",
             lambda: identify(sending, None, None, telemetry.ids),
@@ -79,20 +69,42 @@ def steps_of(telemetry: Telemetry) -> dict[str, tuple[str, Step]]:
             "produce",
             lambda: report(PUBLISH, logging.INFO, telemetry.time_ns(), sending),
         ),
-        "metrics of 256 publications": ("produce/256", settled(send_route, 0.001)),
+        "metrics of 256 publications": ("produce/256", _settled(route, 0.001)),
+    }
+
+
+def _of_consumption(telemetry: Telemetry, headers: Any) -> dict[str, tuple[str, Step]]:
+    route = telemetry.process_route("orders", "g", "bench")
+    _, consumer_class = fake_clients()
+    record = consumer_class(headers).record
+    envelope = telemetry.read(record)
+    processing = Processing(telemetry, route, record, envelope)
+    outer = get_current()
+
+    def switched() -> None:
+        attach(Context({**outer, FLOW_KEY: processing}))
+        attach(outer)
+
+    return {
         "reading and checking the headers": ("consume", lambda: telemetry.read(record)),
-        "handling object": ("consume", lambda: Processing(telemetry, process_route, record, envelope)),
+        "handling object": ("consume", lambda: Processing(telemetry, route, record, envelope)),
         "current flow, there and back": ("consume", switched),
         "log record, consumption": (
             "consume",
             lambda: report(CONSUME, logging.INFO, telemetry.time_ns(), processing),
         ),
-        "metrics of 256 consumptions": ("consume/256", settled(process_route, (0.001, 0.1))),
-        "three readings of a clock": (
-            "both",
-            lambda: (telemetry.monotonic_ns(), telemetry.monotonic_ns(), telemetry.time_ns()),
-        ),
+        "metrics of 256 consumptions": ("consume/256", _settled(route, (0.001, 0.1))),
     }
+
+
+def _settled(route: Any, value: Any) -> Step:
+    values = [value] * route.many
+
+    def settle() -> None:
+        route.pending.extend(values)
+        route.settle()
+
+    return settle
 
 
 def timed(steps: dict[str, Step], calls: int, rounds: int) -> dict[str, float]:

@@ -28,7 +28,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import CollectorRegistry
 
-from bench.instrumentation import _ACKNOWLEDGED, Discard, Drop, fake_clients, set_logging
+from bench.instrumentation import set_logging
+from bench.instrumentation_clients import ACKNOWLEDGED, Discard, Drop, fake_clients
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import wrap_consumer, wrap_producer
 from flowtrail.wire import CORRELATION_ALIASES, WIRE_HEADERS
@@ -101,7 +102,7 @@ def fuzz(sets: int, seed: int) -> dict[str, float]:
         inner_consumer.record = bare._replace(headers=headers)
         try:
             next(consumer)
-            producer.send("orders", b"value", headers=headers).success(_ACKNOWLEDGED)
+            producer.send("orders", b"value", headers=headers).success(ACKNOWLEDGED)
         except Exception as error:
             exceptions += 1
             logging.getLogger("bench").exception("%r", headers, exc_info=error)
@@ -138,7 +139,7 @@ def memory(messages: int) -> dict[str, float]:
         if number == messages // 10:
             start = resident_mb()
         next(consumer)
-        producer.send("payments", b"value", b"key").success(_ACKNOWLEDGED)
+        producer.send("payments", b"value", b"key").success(ACKNOWLEDGED)
     return {
         "memory_growth_mb": round(resident_mb() - start, 2),
         "memory_messages": messages,

@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.results import kafka_in
 from flowtrail_collector.dead_letters.redriver import BATCH
 from redrivekit.killing import KilledRedrive
-from servers import KafkaServer
 
 OUT = Path("build/bench/redrive.json")
 
@@ -56,22 +56,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     rounds = []
-    with tempfile.TemporaryDirectory() as folder:
-        server = None
-        servers = os.environ.get("FLOWTRAIL_TEST_KAFKA")
-        if servers is None:
-            server = KafkaServer(Path(folder) / "kafka")
-            server.start()
-            servers = server.bootstrap_servers
-        try:
-            for n in range(options.rounds):
-                place = Path(folder) / str(n)
-                place.mkdir()
-                rounds.append(one_round(servers, place, options.count, options.kills, seed=n))
-                print(json.dumps(rounds[-1]))
-        finally:
-            if server is not None:
-                server.kill()
+    with tempfile.TemporaryDirectory() as folder, kafka_in(Path(folder)) as servers:
+        for n in range(options.rounds):
+            place = Path(folder) / str(n)
+            place.mkdir()
+            rounds.append(one_round(servers, place, options.count, options.kills, seed=n))
+            print(json.dumps(rounds[-1]))
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(
         json.dumps({"machine": platform.platform(), "cpus": os.cpu_count(), "rounds": rounds}, indent=2)

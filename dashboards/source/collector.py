@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard
-from dashboards.source.panels import (
-    ANY_IS_BAD,
-    GREEN,
-    NEUTRAL,
-    RED,
-    YELLOW,
-    Query,
-    Row,
-    lines,
-    stat,
-    states,
-    steps,
-    values,
-)
+from dashboards.source.panels import lines, stat, states
+from dashboards.source.parts import ANY_IS_BAD, GREEN, NEUTRAL, RED, YELLOW, Query, Row, steps, values
 from dashboards.source.queries import Collector as Q
 from dashboards.source.shared import CONSOLE_LINK, CONSOLE_VARIABLE
 

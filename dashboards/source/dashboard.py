@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dashboards.source.panels import DATA_SOURCE, Json, Row
+from dashboards.source.parts import DATA_SOURCE, Json, Row
 
 SCHEMA_VERSION = 41
 """Of Grafana 11.6; newer ones migrate it without a change."""

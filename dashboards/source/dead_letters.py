@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard, query_variable
-from dashboards.source.panels import (
-    ANY_IS_BAD,
-    NEUTRAL,
-    RED,
-    YELLOW,
-    Column,
-    Query,
-    Row,
-    lines,
-    stat,
-    steps,
-    table,
-)
+from dashboards.source.panels import lines, stat
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, RED, YELLOW, Query, Row, steps
 from dashboards.source.queries import DeadLetters as Q
 from dashboards.source.shared import (
     CONSOLE_LINK,
@@ -24,6 +13,7 @@ from dashboards.source.shared import (
     TROUBLE,
     to_console,
 )
+from dashboards.source.tables import Column, table
 
 _AGE = steps((3600, YELLOW), (86400, RED))
 _LETTERS = to_console("These dead letters in the console", f"/dead-letters?group={GROUP_LABEL}")

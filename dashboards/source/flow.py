@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard
-from dashboards.source.panels import (
-    ANY_IS_BAD,
-    NEUTRAL,
-    ORANGE,
-    RED,
-    YELLOW,
-    Query,
-    Row,
-    bars,
-    heatmap,
-    lines,
-    stat,
-    steps,
-)
+from dashboards.source.panels import bars, heatmap, lines, stat
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, ORANGE, RED, YELLOW, Query, Row, steps
 from dashboards.source.queries import Flow as Q
 from dashboards.source.shared import (
     CONSOLE_LINK,

@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard
-from dashboards.source.panels import (
-    ANY_IS_BAD,
-    NEUTRAL,
-    ORANGE,
-    RED,
-    YELLOW,
-    Column,
-    Query,
-    Row,
-    lines,
-    stat,
-    states,
-    steps,
-    table,
-)
+from dashboards.source.panels import lines, stat, states
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, ORANGE, RED, YELLOW, Query, Row, steps
 from dashboards.source.queries import Lag as Q
 from dashboards.source.shared import (
     CONSOLE_LINK,
@@ -31,6 +18,7 @@ from dashboards.source.shared import (
     TROUBLE,
     to_console,
 )
+from dashboards.source.tables import Column, table
 
 _GROUP_LINK = to_console("Group in the console", f"/lag?group={GROUP_LABEL}")
 

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard
-from dashboards.source.panels import (
-    ANY_IS_BAD,
-    NEUTRAL,
-    RED,
-    YELLOW,
-    Column,
-    Query,
-    Row,
-    lines,
-    stat,
-    steps,
-    table,
-)
+from dashboards.source.panels import lines, stat
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, RED, YELLOW, Query, Row, steps
 from dashboards.source.queries import Overview as Q
 from dashboards.source.shared import (
     CONSOLE_LINK,
@@ -33,6 +22,7 @@ from dashboards.source.shared import (
     to_console,
     to_dashboard,
 )
+from dashboards.source.tables import Column, table
 
 _FLOW_CELL = "${__data.fields.Flow:percentencode}"
 

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard, query_variable
-from dashboards.source.panels import (
-    ANY_IS_BAD,
-    NEUTRAL,
-    RED,
-    YELLOW,
-    Query,
-    Row,
-    data_link,
-    heatmap,
-    lines,
-    stat,
-    steps,
-)
+from dashboards.source.panels import heatmap, lines, stat
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, RED, YELLOW, Query, Row, data_link, steps
 from dashboards.source.queries import Services as Q
 from dashboards.source.shared import (
     CONSOLE_LINK,

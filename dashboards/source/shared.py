@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import link, query_variable, text_variable
-from dashboards.source.panels import GREEN, ORANGE, RED, YELLOW, Json, data_link, steps, values
+from dashboards.source.parts import GREEN, ORANGE, RED, YELLOW, Json, data_link, steps, values
 
 FLOW_VARIABLE = query_variable("flow", "Flow", "label_values(flowtrail_saga_started_total, flow)")
 GROUP_VARIABLE = query_variable("group", "Group", "label_values(flowtrail_group_members, group)")

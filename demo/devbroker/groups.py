@@ -6,14 +6,13 @@ The rules are those of Apache Kafka's GroupCoordinator (KIP-62, 134, 345, 394).
 """
 
 import uuid
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
 from kio.schema.errors import ErrorCode
 
 from devbroker.members import JoinRequest, Member, Reply, join_error, sync_error
+from devbroker.roster import Roster
 
 
 class GroupState(StrEnum):
@@ -26,7 +25,7 @@ class GroupState(StrEnum):
     DEAD = "Dead"
 
 
-class Group:
+class Group(Roster):
     """A consumer group's members and generation.
 
     Args:
@@ -35,15 +34,10 @@ class Group:
     """
 
     def __init__(self, group_id: str, *, initial_delay_seconds: float) -> None:
+        super().__init__()
         self.id = group_id
         self.state = GroupState.EMPTY
-        self.generation = 0
-        self.protocol_type: str | None = None
-        self.protocol: str | None = None
-        self.leader: str | None = None
-        self.members: dict[str, Member] = {}
         self._initial_delay_seconds = initial_delay_seconds
-        self._static: dict[str, str] = {}
         # Ids handed out with MEMBER_ID_REQUIRED, and when they lapse.
         self._pending: dict[str, float] = {}
         self._rebalance_ends_at: float | None = None
@@ -55,7 +49,7 @@ class Group:
 
     def join(self, request: JoinRequest, now: float) -> None:
         """JoinGroup: the answer comes when everybody has joined."""
-        if not self._accepts(request):
+        if not self.accepts(request):
             request.reply(join_error(ErrorCode.inconsistent_group_protocol, request.member_id))
         elif request.member_id == "":
             self._join_new(request, now)
@@ -80,7 +74,7 @@ class Group:
         Args:
             protocol: type and name as the member knows them; None is not compared.
         """
-        error = self._check_member(member_id, instance_id, generation)
+        error = self.check(member_id, instance_id, generation)
         if error is None and any(
             theirs is not None and theirs != ours
             for theirs, ours in zip(protocol, (self.protocol_type, self.protocol), strict=True)
@@ -95,13 +89,13 @@ class Group:
         member.touch(now)
         member.sync_reply = reply
         if self.state is GroupState.STABLE:
-            member.answer_sync(self._assignment(member))
+            member.answer_sync(self.assignment_of(member))
         elif member_id == self.leader:
             self._distribute(assignments, now)
 
     def heartbeat(self, member_id: str, instance_id: str | None, generation: int, now: float) -> ErrorCode:
         """Heartbeat: keeps the session, and tells of a rebalance."""
-        error = self._check_member(member_id, instance_id, generation)
+        error = self.check(member_id, instance_id, generation)
         if error is not None:
             return error
         self.members[member_id].touch(now)
@@ -112,7 +106,7 @@ class Group:
     def leave(self, member_id: str, instance_id: str | None, now: float) -> ErrorCode:
         """LeaveGroup for one member, named by its id, or by its instance id alone."""
         if instance_id is not None:
-            current = self._static.get(instance_id)
+            current = self.static.get(instance_id)
             if current is None:
                 return ErrorCode.unknown_member_id
             if member_id not in ("", current):
@@ -132,7 +126,7 @@ class Group:
             return ErrorCode.none  # an admin client, or a consumer that assigns itself
         if generation < 0 and member_id == "" and instance_id is None:
             return ErrorCode.unknown_member_id
-        error = self._check_member(member_id, instance_id, generation)
+        error = self.check(member_id, instance_id, generation)
         if error is not None:
             return error
         if self.state is GroupState.COMPLETING:
@@ -167,21 +161,10 @@ class Group:
 
     # -- joining ----------------------------------------------------------------------------------
 
-    def _accepts(self, request: JoinRequest) -> bool:
-        """Whether the member's protocols fit those of the others."""
-        if not request.protocol_type or not request.protocols:
-            return False
-        others = [member for member in self.members.values() if member.id != request.member_id]
-        if not others:
-            return True
-        if request.protocol_type != self.protocol_type:
-            return False
-        return bool({name for name, _ in request.protocols} & self._common_protocols(others))
-
     def _join_new(self, request: JoinRequest, now: float) -> None:
         if request.instance_id is not None:
             member_id = f"{request.instance_id}-{uuid.uuid4()}"
-            if request.instance_id in self._static:
+            if request.instance_id in self.static:
                 self._replace_static(request, member_id, now)
             else:
                 self._add(request, member_id, now)
@@ -195,7 +178,7 @@ class Group:
 
     def _join_known(self, request: JoinRequest, now: float) -> None:
         if request.instance_id is not None:
-            current = self._static.get(request.instance_id)
+            current = self.static.get(request.instance_id)
             if current is not None and current != request.member_id:
                 request.reply(join_error(ErrorCode.fenced_instance_id, request.member_id))
                 return
@@ -207,55 +190,33 @@ class Group:
         settled = self.state is GroupState.COMPLETING or (
             self.state is GroupState.STABLE and member.id != self.leader
         )
-        self._update(member, request, now)
+        self.update(member, request, now)
         if unchanged and settled:
             # It lost the answer to an earlier JoinGroup; nothing has changed.
-            member.answer_join(self._joined(member))
+            member.answer_join(self.joined(member))
         else:
             self._prepare(now)
 
     def _add(self, request: JoinRequest, member_id: str, now: float) -> None:
-        member = Member(
-            id=member_id,
-            instance_id=request.instance_id,
-            client_id=request.client_id,
-            client_host=request.client_host,
-            protocol_type=request.protocol_type,
-            protocols=request.protocols,
-            session_timeout_seconds=request.session_timeout_seconds,
-            rebalance_timeout_seconds=request.rebalance_timeout_seconds,
-        )
-        if not self.members:
-            self.protocol_type = request.protocol_type
-        self.members[member_id] = member
-        if member.instance_id is not None:
-            self._static[member.instance_id] = member_id
-        self._update(member, request, now)
+        self.enrol(request, member_id, now)
         self._prepare(now, joined=True)
-
-    def _update(self, member: Member, request: JoinRequest, now: float) -> None:
-        member.protocols = request.protocols
-        member.session_timeout_seconds = request.session_timeout_seconds
-        member.rebalance_timeout_seconds = request.rebalance_timeout_seconds
-        member.touch(now)
-        member.join_reply = request.reply
 
     def _replace_static(self, request: JoinRequest, member_id: str, now: float) -> None:
         """A static member came back: it takes over its place, and whoever held it is fenced."""
         instance_id = request.instance_id or ""
-        old = self.members.pop(self._static[instance_id])
+        old = self.members.pop(self.static[instance_id])
         old.answer_join(join_error(ErrorCode.fenced_instance_id, old.id))
         old.answer_sync(sync_error(ErrorCode.fenced_instance_id))
         old_id, was_leader = old.id, self.leader == old.id
         unchanged = list(old.protocols) == list(request.protocols)
         old.id = member_id
         self.members[member_id] = old
-        self._static[instance_id] = member_id
+        self.static[instance_id] = member_id
         if was_leader:
             self.leader = member_id
-        self._update(old, request, now)
+        self.update(old, request, now)
         if self.state is GroupState.STABLE and unchanged:
-            answer = self._joined(old)
+            answer = self.joined(old)
             if was_leader and request.can_skip_assignment:
                 answer["skip_assignment"] = True
             elif was_leader:
@@ -300,7 +261,7 @@ class Group:
         """The time for joining is over: who hasn't come back is out, unless it is a static member."""
         for member in list(self.members.values()):
             if member.join_reply is None and member.instance_id is None:
-                self._forget(member)
+                self.forget(member)
         if self.members and all(member.join_reply is None for member in self.members.values()):
             # Only static members that are away: wait on, their sessions decide.
             longest = max(member.rebalance_timeout_seconds for member in self.members.values())
@@ -316,14 +277,14 @@ class Group:
             self.leader = self.protocol = None
             return
         self.state = GroupState.COMPLETING
-        self.protocol = self._elect_protocol()
+        self.protocol = self.elect_protocol()
         present = [member for member in self.members.values() if member.join_reply is not None]
         if self.leader not in {member.id for member in present}:
             self.leader = present[0].id
         self._sync_ends_at = now + max(m.rebalance_timeout_seconds for m in self.members.values())
         for member in present:
             member.touch(now)
-            member.answer_join(self._joined(member))
+            member.answer_join(self.joined(member))
 
     def _distribute(self, assignments: Mapping[str, bytes], now: float) -> None:
         self.state = GroupState.STABLE
@@ -333,74 +294,11 @@ class Group:
         for member in self.members.values():
             if member.sync_reply is not None:
                 member.touch(now)
-                member.answer_sync(self._assignment(member))
+                member.answer_sync(self.assignment_of(member))
 
     def _remove(self, member: Member, now: float) -> None:
-        self._forget(member)
+        self.forget(member)
         if self.state in (GroupState.STABLE, GroupState.COMPLETING):
             self._prepare(now)
         else:
             self._complete_join_if_ready(now)
-
-    def _forget(self, member: Member) -> None:
-        del self.members[member.id]
-        if member.instance_id is not None and self._static.get(member.instance_id) == member.id:
-            del self._static[member.instance_id]
-        if self.leader == member.id:
-            self.leader = None
-        member.answer_join(join_error(ErrorCode.unknown_member_id, member.id))
-        member.answer_sync(sync_error(ErrorCode.unknown_member_id))
-
-    # -- helpers ----------------------------------------------------------------------------------
-
-    def _check_member(self, member_id: str, instance_id: str | None, generation: int) -> ErrorCode | None:
-        if instance_id is not None:
-            current = self._static.get(instance_id)
-            if current is None:
-                return ErrorCode.unknown_member_id
-            if current != member_id:
-                return ErrorCode.fenced_instance_id
-        if member_id not in self.members:
-            return ErrorCode.unknown_member_id
-        if generation != self.generation:
-            return ErrorCode.illegal_generation
-        return None
-
-    @staticmethod
-    def _common_protocols(members: Sequence[Member]) -> set[str]:
-        names = [{name for name, _ in member.protocols} for member in members]
-        return set.intersection(*names) if names else set()
-
-    def _elect_protocol(self) -> str:
-        """Each member votes for the first of its protocols that all have; the most votes win."""
-        members = list(self.members.values())
-        common = self._common_protocols(members)
-        votes = Counter(next(name for name, _ in member.protocols if name in common) for member in members)
-        return votes.most_common(1)[0][0]
-
-    def _joined(self, member: Member) -> dict[str, Any]:
-        roster = [
-            {
-                "member_id": other.id,
-                "group_instance_id": other.instance_id,
-                "metadata": other.metadata(self.protocol),
-            }
-            for other in self.members.values()
-        ]
-        return {
-            "error_code": ErrorCode.none,
-            "generation_id": self.generation,
-            "protocol_type": self.protocol_type,
-            "protocol_name": self.protocol,
-            "leader": self.leader or "",
-            "member_id": member.id,
-            "members": roster if member.id == self.leader else [],
-        }
-
-    def _assignment(self, member: Member) -> dict[str, Any]:
-        return {
-            "error_code": ErrorCode.none,
-            "protocol_type": self.protocol_type,
-            "protocol_name": self.protocol,
-            "assignment": member.assignment,
-        }

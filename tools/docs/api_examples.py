@@ -17,9 +17,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from flowtrail_collector.app import build_collector
-from flowtrail_collector.dead_letters.model.redrive import Selection
+from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import Job, JobState, Order
-from flowtrail_collector.dead_letters.redrive_web import job_json
+from flowtrail_collector.dead_letters.web.json import job_json
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Ingest

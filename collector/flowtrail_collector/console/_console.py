@@ -16,9 +16,9 @@ from flowtrail_collector.console._live import Live
 from flowtrail_collector.console._map import flow_map
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging, static_file
 from flowtrail_collector.console._render import load_templates, trail_values
-from flowtrail_collector.dead_letters.model.record import DeadLetterFilter
+from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
-from flowtrail_collector.dead_letters.web import dead_letter_json
+from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
@@ -107,7 +107,7 @@ class Console:
     def _overview(self, request: Request) -> Response:
         """Overview: flows, what is stuck, dead letters, who is behind."""
         stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
-        letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_OVERVIEW_ROWS))
+        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS)
         lag = self._lag.overview()
         return html_page(
             "overview.html",
@@ -115,7 +115,7 @@ class Console:
             flows=self._views.list_flows(),
             outcomes=OUTCOMES,
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
-            letters=[dead_letter_json(row) for row in letters],
+            letters=[listed_json(letter) for letter in letters],
             groups=lag["groups"][:_OVERVIEW_ROWS],
             problems=self._problems(),
         )
@@ -179,7 +179,7 @@ class Console:
 
     def _map(self, request: Request) -> Response:
         """The flow map: who feeds whom."""
-        letters = self._views.list_dead_letters(DeadLetterFilter(state="pending", limit=_MAP_LETTERS))
+        letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
         drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
         return html_page("map.html", request, map=drawn)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -15,25 +14,32 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, STATES, Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
-from flowtrail_collector.dead_letters.query import FIELDS, order_of, query_of, selection_of
-from flowtrail_collector.dead_letters.redrive_web import (
+from flowtrail_collector.dead_letters.web.json import (
     audit_json,
-    checked,
     dossier_json,
     job_json,
-    note_of,
-    place_of,
+    listed_json,
     write_json,
 )
-from flowtrail_collector.dead_letters.web import STATES, dead_letter_json, dead_letter_query
+from flowtrail_collector.dead_letters.web.posting import body_of, checked
+from flowtrail_collector.dead_letters.web.query import (
+    FIELDS,
+    list_query,
+    note_of,
+    order_of,
+    place_of,
+    query_of,
+    selection_of,
+)
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 
 __all__ = ["DeadLetterPages"]
 
-_MAX_FORM_BYTES = 65_536
 _REFRESH_SECONDS = 1
+_MOVABLE = (PENDING, QUARANTINED)
 _TITLES = {
     "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
     "by_target": "Would go to", "refused": "Would stay",
@@ -93,23 +99,20 @@ class DeadLetterPages:
 
         Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
         """
-        query = dead_letter_query(request)
-        query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
-        rows = [dead_letter_json(row) for row in self._views.list_dead_letters(query)]
-        shown = query.limit - 1
+        selection, limit, offset = list_query(request)
+        shown = min(limit, PAGE_ROWS)
+        found = self._views.list_dead_letters(selection, shown + 1, offset)
         values = _filters(request.query_params)
         return self._page(
             request,
             "dead_letters.html",
             live=True,
-            letters=rows[:shown],
+            letters=[listed_json(letter) for letter in found[:shown]],
             values=values,
             states=STATES,
-            narrowed=urlencode({**values, "state": values.get("state") or "pending"}),
-            can_move=values.get("state", "pending") in ("pending", "quarantined"),
-            **paging(
-                lambda offset: "?" + urlencode({**values, "offset": offset}), query.offset, shown, len(rows)
-            ),
+            narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
+            can_move=values.get("state", PENDING) in _MOVABLE,
+            **paging(lambda at: "?" + urlencode({**values, "offset": at}), offset, shown, len(found)),
         )
 
     def _one(self, request: Request) -> Response:
@@ -121,7 +124,7 @@ class DeadLetterPages:
         letter = data["dead_letter"]
         place = {"topic": letter["topic"], "partition": letter["partition"], "offset": letter["offset"]}
         narrowed = urlencode({**place, "state": letter["state"]})
-        can_move = letter["state"] in ("pending", "quarantined")
+        can_move = letter["state"] in _MOVABLE
         return self._page(
             request, "dead_letter.html", letter=letter, record=data["record"], problem=data["problem"],
             history=data["history"], narrowed=narrowed, can_move=can_move,
@@ -165,7 +168,7 @@ class DeadLetterPages:
         Body: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
         """
         order = order_of(values, actor_of(request, "the console"))
-        _check_everything(order.selection.is_everything, values)
+        _check_everything(order.selection, values)
         job = self._desk.start(order, remote_of(request))
         return RedirectResponse(f"/redrives/{job.id}", 303)
 
@@ -175,7 +178,7 @@ class DeadLetterPages:
         Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, form_token.
         """
         selection = selection_of(values)
-        _check_everything(selection.is_everything, values)
+        _check_everything(selection, values)
         self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
         return RedirectResponse("/dead-letters?state=dismissed", 303)
 
@@ -236,19 +239,15 @@ def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Respo
 async def _form(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise ApiError(415, "this takes a form")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            raise ApiError(413, "the form is too large")
+    body = await body_of(request, "the form is too large")
     try:
         return dict(parse_qsl(body.decode(), max_num_fields=50))
     except (ValueError, UnicodeDecodeError):
         raise ApiError(400, "that isn't a form of this page") from None
 
 
-def _check_everything(everything: bool, values: Values) -> None:
-    if everything and not values.get("all"):
+def _check_everything(selection: Selection, values: Values) -> None:
+    if selection.is_everything and not values.get("all"):
         raise ApiError(400, "That would be every dead letter: confirm it in the form, or narrow it.")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterRow
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.topology.model import Edge, EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.wording import format_seconds
@@ -75,7 +75,7 @@ def flow_map(
     edges: Mapping[EdgeKey, Edge],
     rates: Mapping[EdgeKey, EdgeRate],
     groups: Iterable[Mapping[str, Any]],
-    letters: Iterable[DeadLetterRow],
+    letters: Iterable[DeadLetter],
 ) -> FlowMap:
     """The map.
 
@@ -86,7 +86,7 @@ def flow_map(
         letters: Pending dead letters.
     """
     readings = {(topic["topic"], group["group"]): topic for group in groups for topic in group["topics"]}
-    waiting = Counter(row.letter.group or "" for row in letters)
+    waiting = Counter(letter.group or "" for letter in letters)
     rows = _rows(edges, rates, readings)
     topics = {row["topic"] for row in rows}
     drawn = rows[:MAX_DRAWN]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.metrics.counts import Counters
 
 __all__ = ["MAX_VALUES", "OTHER", "ArrivalLabels"]
@@ -25,7 +25,7 @@ class ArrivalLabels:
         self._store = store
         self._known: tuple[set[str], ...] | None = None
 
-    def of(self, record: DeadLetterRecord) -> tuple[str, ...]:
+    def of(self, letter: DeadLetter) -> tuple[str, ...]:
         """Topic, source topic, group and error type of a dead letter, as labels; unknown ones are empty.
 
         Raises:
@@ -34,8 +34,7 @@ class ArrivalLabels:
         if self._known is None:
             counted = [labels for _, labels in self._store.counters("dlq_arrivals") if len(labels) == 4]
             self._known = tuple({labels[at] for labels in counted} for at in range(4))
-        letter = record.letter
-        values = (record.topic, letter.topic, letter.group, letter.error_type)
+        values = (letter.topic, letter.source_topic, letter.group, letter.error_type)
         limits = (_MAX_TOPICS, MAX_VALUES, MAX_VALUES, MAX_VALUES)
         return tuple(
             _bounded(value, known, limit)

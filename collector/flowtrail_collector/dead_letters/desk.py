@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowtrail.wire import Record
-from flowtrail_collector.dead_letters.model.redrive import PENDING, Letter, Place, Selection, is_topic_name
+from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, DeadLetter, Place, Selection
+from flowtrail_collector.dead_letters.model.redrive import is_topic_name
 from flowtrail_collector.dead_letters.model.survey import survey
 from flowtrail_collector.dead_letters.ports import (
     AuditLine,
@@ -44,7 +45,7 @@ class Dossier:
         history: What was done with it, the newest first.
     """
 
-    letter: Letter
+    letter: DeadLetter
     record: Record | None
     problem: str | None
     history: Sequence[AuditLine]
@@ -91,12 +92,12 @@ class RedriveDesk:
             record, problem = None, "another record stands there now: the topic was made anew"
         return Dossier(letter, record, problem, self._store.audit(_MAX_HISTORY, place=place))
 
-    def find(self, wanted: str, limit: int = 20) -> list[Letter]:
+    def find(self, wanted: str, limit: int = 20) -> list[DeadLetter]:
         """The dead letters of an event, a flow or an aggregate by its id, the newest first."""
         return self._store.find(wanted, limit)
 
     def survey(self, order: Order) -> dict[str, Any]:
-        """What a redrive would do, see `domain.redrive_survey.survey`.
+        """What a redrive would do, see `model.survey.survey`.
 
         Raises:
             ConfigurationError: It makes no sense.
@@ -177,15 +178,9 @@ class RedriveDesk:
 
 def described(order: Order) -> str:
     """What was asked for, in one line."""
-    selection = order.selection
-    wanted = {
-        "topic": selection.topic, "partition": selection.partition, "offset": selection.offset,
-        "source": selection.source_topic, "group": selection.group, "error": selection.error_type,
-        "id": selection.id, "flow": selection.flow, "since_ms": selection.since_ms,
-        "until_ms": selection.until_ms, "to": order.to, "rate": order.rate or None,
-    }  # fmt: skip
+    wanted = {**order.selection.named, "to": order.to, "rate": order.rate or None}
     parts = [f"{name}={value}" for name, value in wanted.items() if value is not None]
-    return " ".join([selection.state or "any", *parts])
+    return " ".join([order.selection.state or "any", *parts])
 
 
 def _check(order: Order) -> None:
@@ -195,5 +190,5 @@ def _check(order: Order) -> None:
         raise ConfigurationError(f"the replay limit is between 0 and {_MAX_REPLAY_LIMIT}")
     if not 0 <= order.rate <= _MAX_RATE:
         raise ConfigurationError("the rate is in dead letters a second, 0 for no limit")
-    if order.selection.state not in ("pending", "quarantined"):
+    if order.selection.state not in (PENDING, QUARANTINED):
         raise ConfigurationError("only what is pending or quarantined can be sent back")

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from flowtrail.wire import Header, Record
-from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRow
-from flowtrail_collector.dead_letters.model.redrive import Action, Letter, Place, Selection
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
+from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import Group
 from flowtrail_collector.metrics.counts import Counters
 
@@ -65,31 +65,31 @@ class Job:
         revision: How often it got on; whoever moves it on says from which.
     """
 
-    @property
-    def left(self) -> int:
-        """How many are still to be dealt with, as far as that is known."""
-        return max(0, self.total - self.redriven - self.quarantined - self.refused)
-
     id: str
     order: Order
     state: JobState
     total: int
-    redriven: int
-    quarantined: int
-    refused: int
     created_ms: int
     updated_ms: int
+    redriven: int = 0
+    quarantined: int = 0
+    refused: int = 0
     ended_ms: int | None = None
     cursor: Place | None = None
     refusals: Mapping[str, int] = field(default_factory=dict)
     bounds: Sequence[Place] = ()
     revision: int = 0
 
+    @property
+    def left(self) -> int:
+        """How many are still to be dealt with, as far as that is known."""
+        return max(0, self.total - self.redriven - self.quarantined - self.refused)
+
 
 class Moved(NamedTuple):
     """A dead letter whose copy the broker has acknowledged at `target_offset`."""
 
-    letter: Letter
+    letter: DeadLetter
     action: Action
     target_topic: str
     target_partition: int
@@ -136,8 +136,8 @@ class DeadLetterFigures(Counters, Protocol):
 class DeadLetterLists(Protocol):
     """What lists of dead letters are made of."""
 
-    def list_dead_letters(self, query: DeadLetterFilter) -> list[DeadLetterRow]:
-        """Dead letters, newest first."""
+    def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
+        """Dead letters, the newest first, at most `limit` after the first `offset`."""
         ...
 
 
@@ -148,11 +148,11 @@ class RedriveStore(Protocol):
         """The pending dead letters of a selection, counted by what is alike."""
         ...
 
-    def letter(self, place: Place) -> Letter | None:
+    def letter(self, place: Place) -> DeadLetter | None:
         """One dead letter."""
         ...
 
-    def find(self, wanted: str, limit: int) -> list[Letter]:
+    def find(self, wanted: str, limit: int) -> list[DeadLetter]:
         """The dead letters of an event, a flow or an aggregate by its id, the newest first."""
         ...
 
@@ -172,7 +172,7 @@ class RedriveStore(Protocol):
         """The oldest job that isn't over."""
         ...
 
-    def next_letters(self, job: Job, limit: int) -> list[Letter]:
+    def next_letters(self, job: Job, limit: int) -> list[DeadLetter]:
         """What comes after the job's cursor, in the order of the dead letter topics."""
         ...
 

@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flowtrail.wire import Record
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.dead_letters.model.redrive import (
     Action,
-    Letter,
-    Place,
     Refusal,
     Route,
     original_place,
@@ -47,7 +46,7 @@ Fate = Route | Refusal
 class _Sending:
     """A dead letter with its copy."""
 
-    letter: Letter
+    letter: DeadLetter
     route: Route
     outgoing: Outgoing
 
@@ -130,7 +129,7 @@ class Redriver:
             if rate > 0:
                 stop.wait(max(0.0, moved / rate - (time.monotonic() - began)))
 
-    def _move(self, job: Job, letters: Sequence[Letter], topics: _Topics) -> Job:
+    def _move(self, job: Job, letters: Sequence[DeadLetter], topics: _Topics) -> Job:
         """Publish one batch and write down what became of it."""
         refused: dict[Place, Refusal] = {}
         sending = self._prepare(job, letters, topics, refused)
@@ -156,7 +155,7 @@ class Redriver:
         return job
 
     def _prepare(
-        self, job: Job, letters: Sequence[Letter], topics: _Topics, refused: dict[Place, Refusal]
+        self, job: Job, letters: Sequence[DeadLetter], topics: _Topics, refused: dict[Place, Refusal]
     ) -> list[_Sending]:
         topics.look_at(job, letters)
         sending: list[_Sending] = []
@@ -172,7 +171,7 @@ class Redriver:
             sending.append(_Sending(letter, fate, _copy(letter, record, fate, topics.known)))
         return sending
 
-    def _read(self, letters: Sequence[Letter]) -> dict[Place, Record]:
+    def _read(self, letters: Sequence[DeadLetter]) -> dict[Place, Record]:
         """The records by the dead letters' places; of share groups the originals, where there are any."""
         originals = {letter.place: place for letter in letters if (place := original_place(letter))}
         places = [*(letter.place for letter in letters), *originals.values()]
@@ -186,7 +185,7 @@ class Redriver:
                 records[place] = records[original]
         return records
 
-    def _fate(self, job: Job, letter: Letter, record: Record | None, known: Mapping[str, int]) -> Fate:
+    def _fate(self, job: Job, letter: DeadLetter, record: Record | None, known: Mapping[str, int]) -> Fate:
         if record is None:
             return Refusal.GONE
         if letter.convention == "share-group" and record.value is None and record.topic == letter.topic:
@@ -206,7 +205,7 @@ class _Topics:
         self._kafka = kafka
         self.known: dict[str, int] = {}
 
-    def look_at(self, job: Job, letters: Sequence[Letter]) -> None:
+    def look_at(self, job: Job, letters: Sequence[DeadLetter]) -> None:
         """Ask for the targets that aren't known yet."""
         wanted = {letter.source_topic for letter in letters if letter.source_topic is not None}
         if job.order.to is not None:
@@ -231,7 +230,7 @@ def _log(job: Job, moved: Sequence[Moved]) -> None:
         )  # fmt: skip
 
 
-def _copy(letter: Letter, record: Record, way: Route, known: Mapping[str, int]) -> Outgoing:
+def _copy(letter: DeadLetter, record: Record, way: Route, known: Mapping[str, int]) -> Outgoing:
     if way.action is Action.QUARANTINED:
         headers = quarantined_headers(record.headers, way.replays)
     else:
@@ -243,7 +242,7 @@ def _copy(letter: Letter, record: Record, way: Route, known: Mapping[str, int]) 
 
 
 def _past(
-    cursor: Place | None, letters: Sequence[Letter], failed: Mapping[Place, str]
+    cursor: Place | None, letters: Sequence[DeadLetter], failed: Mapping[Place, str]
 ) -> tuple[Place | None, set[Place]]:
     """How far the job has got: up to the first that has to be tried again; and the places up to there."""
     over: set[Place] = set()

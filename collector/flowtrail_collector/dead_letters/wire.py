@@ -9,10 +9,9 @@ from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
 from flowtrail_collector.dead_letters.ports import DeadLetterFigures, DeadLetterLists, RedriveKafka
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
-from flowtrail_collector.dead_letters.redrive_web import redrive_routes
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
-from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import DeskRoutes, dead_letter_routes
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.store.sql import Database
 
@@ -57,6 +56,6 @@ def wire(
     wired = Wired(
         parts_for_all=[redriver],
         sources_for_all=[DeadLetterMetrics(figures, depths), RedriveMetrics(jobs)],
-        routes=[*redrive_routes(desk, lambda: redriver.problem), *dead_letter_routes(lists)],
+        routes=[*DeskRoutes(desk, lambda: redriver.problem).routes(), *dead_letter_routes(lists)],
     )
     return DeadLetters(desk, redriver, wired)

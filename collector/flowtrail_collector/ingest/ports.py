@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.ports import DeadLetterFigures
 from flowtrail_collector.events.model import Advance, EventRow, Position
 from flowtrail_collector.sagas.ports import SagaStore, SagaUnit
@@ -21,7 +21,7 @@ class Unit(SagaUnit, Protocol):
         """Keep events."""
         ...
 
-    def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
+    def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """Keep dead letters; one that is there already stays as it is."""
         ...
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from flowtrail.wire import Envelope
 from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
-from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
+from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin
@@ -31,7 +31,7 @@ _ATTEMPTS = 5
 class _Batch:
     events: list[EventRow] = field(default_factory=list)
     moving: list[tuple[SagaKey, EventRow]] = field(default_factory=list)
-    letters: list[DeadLetterRecord] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[CountKey] = field(default_factory=Counter)
     plain: int = 0
 
@@ -120,8 +120,8 @@ class Ingest:
 
     def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
         envelope = read_envelope(record)
-        found = read_dead_letter(record.headers) if record.dead_letter else None
-        origin = Origin(found.topic, found.partition, found.offset) if found and found.topic else None
+        found = read_headers(record.headers) if record.dead_letter else None
+        origin = _origin_of(found) if found else None
         wrong = self._mapper.fill(record, envelope, origin)
         if wrong is not None:
             batch.counts["mapping_problems", (wrong.mapping, wrong.problem.value)] += 1
@@ -192,8 +192,8 @@ def _add_to_saga(
     saga.subject = saga.subject or event.subject
 
 
-def _letter_of(record: Incoming, envelope: Envelope, letter: DeadLetter) -> DeadLetterRecord:
-    return DeadLetterRecord(
+def _letter_of(record: Incoming, envelope: Envelope, found: DeadLetterHeaders) -> DeadLetter:
+    return DeadLetter(
         record.topic,
         record.partition,
         record.offset,
@@ -202,5 +202,11 @@ def _letter_of(record: Incoming, envelope: Envelope, letter: DeadLetter) -> Dead
         envelope.type,
         envelope.subject,
         envelope.correlation_id or envelope.id,
-        letter,
+        PENDING,
+        *found,
     )
+
+
+def _origin_of(found: DeadLetterHeaders) -> Origin | None:
+    topic = found.source_topic
+    return None if topic is None else Origin(topic, found.source_partition, found.source_offset)

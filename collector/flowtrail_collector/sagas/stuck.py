@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.lag.model.progress import GroupProgress, GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.wording import counted
@@ -57,7 +57,7 @@ def reason_of(progress: GroupProgress | None) -> Reason:
 
 
 def diagnose(
-    saga: SagaView, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
+    saga: SagaView, letters: Iterable[DeadLetter], progress_of: GroupProgressOf
 ) -> tuple[Diagnosis, ...]:
     """Each late step of an open saga, and why it is late.
 
@@ -70,9 +70,7 @@ def diagnose(
     return tuple(_diagnose_step(step, given_up, progress_of) for step in saga.steps if step.late)
 
 
-def stuck_reason(
-    saga: SagaView, letters: Iterable[TrailDeadLetter], progress_of: GroupProgressOf
-) -> str | None:
+def stuck_reason(saga: SagaView, letters: Iterable[DeadLetter], progress_of: GroupProgressOf) -> str | None:
     """What keeps an open saga, in one sentence.
 
     Args:
@@ -94,9 +92,7 @@ def stuck_reason(
     return "; ".join([*(item.text for item in late), *map(_given_up, others[:_MAX_LETTERS])]) or None
 
 
-def _diagnose_step(
-    step: StepView, letters: Sequence[TrailDeadLetter], progress_of: GroupProgressOf
-) -> Diagnosis:
+def _diagnose_step(step: StepView, letters: Sequence[DeadLetter], progress_of: GroupProgressOf) -> Diagnosis:
     theirs = next((letter for letter in letters if step.by is None or letter.group == step.by), None)
     who = _who(step)
     if theirs is not None:
@@ -133,11 +129,11 @@ def _behind(progress: GroupProgress) -> str:
     return f"{messages} ({progress.seconds:.0f} s)" if progress.seconds else messages
 
 
-def _gave_up(letter: TrailDeadLetter) -> str:
+def _gave_up(letter: DeadLetter) -> str:
     error = ": ".join(part for part in (letter.error_type, letter.error_message) if part)
     tries = f" after {letter.attempts} attempts" if letter.attempts and letter.attempts > 1 else ""
     return f"gave up {letter.event_type or 'an event'}{tries}" + (f" ({error[:_MAX_ERROR]})" if error else "")
 
 
-def _given_up(letter: TrailDeadLetter) -> str:
+def _given_up(letter: DeadLetter) -> str:
     return f"{letter.group or 'a consumer'} {_gave_up(letter)}"

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView
@@ -133,7 +133,7 @@ def _placed(drafts: dict[str, Draft], order: list[str]) -> tuple[TrailEntry, ...
     return tuple(placed)
 
 
-def _place(letter: TrailDeadLetter) -> tuple[str, int, int]:
+def _place(letter: DeadLetter) -> tuple[str, int, int]:
     return letter.topic, letter.partition, letter.offset
 
 

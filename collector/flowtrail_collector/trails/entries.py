@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind, SpanStatus
 from flowtrail_collector.trails.messages import (
@@ -176,12 +176,12 @@ class Drafts:
         )
 
 
-def _by_event(letters: tuple[TrailDeadLetter, ...]) -> dict[tuple[str, str], TrailDeadLetter]:
-    ordered = sorted(letters, key=lambda item: (item.failed_ms or 0, item.partition, item.offset))
+def _by_event(letters: tuple[DeadLetter, ...]) -> dict[tuple[str, str], DeadLetter]:
+    ordered = sorted(letters, key=lambda item: (item.given_up_ms or 0, item.partition, item.offset))
     return {(item.event_id or "", item.topic): item for item in ordered}
 
 
-def _publisher(item: Publication, kind: EntryKind, letter: TrailDeadLetter | None) -> str:
+def _publisher(item: Publication, kind: EntryKind, letter: DeadLetter | None) -> str:
     if item.span is not None:
         return item.span.service
     # A dead letter keeps the headers of the event, so its source is the producer, not who gave it up.

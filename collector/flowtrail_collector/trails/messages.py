@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind
@@ -27,7 +27,7 @@ class Publication:
     topic: str
     record: StoredEvent | None = None
     span: Span | None = None
-    dead_letter: TrailDeadLetter | None = None
+    dead_letter: DeadLetter | None = None
     is_dead_letter: bool = False
 
     @property

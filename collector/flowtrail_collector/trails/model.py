@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.spans.model import Span
@@ -158,7 +158,7 @@ class TrailInputs:
 
     events: tuple[StoredEvent, ...] = ()
     spans: tuple[Span, ...] = ()
-    dead_letters: tuple[TrailDeadLetter, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
     sagas: tuple[SagaView, ...] = ()
     compensating_types: frozenset[str] = frozenset()
     flow_types: frozenset[str] = frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView
 
@@ -29,7 +29,7 @@ class TrailReader(Protocol):
         """Records published within this trace, oldest first."""
         ...
 
-    def dead_letters(self, event_ids: Sequence[str], limit: int) -> list[TrailDeadLetter]:
+    def dead_letters(self, event_ids: Sequence[str], limit: int) -> list[DeadLetter]:
         """What the dead letters of these events say."""
         ...
 

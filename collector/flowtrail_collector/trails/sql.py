@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowtrail_collector.dead_letters.sql.lists import DeadLetterReads
+from flowtrail_collector.dead_letters.sql.letters import DeadLetterReads
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.events.sql import EventReads
 from flowtrail_collector.sagas.model.flows import Flows

@@ -18,7 +18,7 @@ from rich.console import Console
 from flowtrail_collector.cli import main
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import TrailView
-from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import StepView
 from flowtrail_collector.sagas.web import saga_routes

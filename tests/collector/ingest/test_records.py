@@ -12,8 +12,8 @@ from flowtrail._event import record_id
 from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.arrival_labels import MAX_VALUES
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
@@ -206,7 +206,9 @@ def test_strangers_cannot_make_up_endless_labels(made):
 def test_pending_series_are_bounded_too(made):
     with made.store.unit() as unit:
         unit.add_dead_letters(
-            DeadLetterRecord("a.dlq", 0, n, 1_000 + n, None, None, None, None, DeadLetter(group=f"g{n}"))
+            DeadLetter(
+                "a.dlq", 0, n, 1_000 + n, None, None, None, None, "pending", *DeadLetterHeaders(group=f"g{n}")
+            )
             for n in range(1_200)
         )
     families = {family.name: family for family in DeadLetterMetrics(made.store).families()}

@@ -9,10 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.dead_letters.redrive_web import redrive_routes
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
-from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import DeskRoutes, dead_letter_routes
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.trails.sql import TrailReads
@@ -28,7 +27,7 @@ class Site:
         headers = [*own_headers(), ("<script>", b"\x00\x00\x00\x03"), ("null", None)]
         keep(database, [self.kafka.bury(n, headers) for n in range(3)])
         desk = RedriveDesk(self.store, self.kafka)
-        routes = [*redrive_routes(desk), *dead_letter_routes(TrailReads(database, Flows()))]
+        routes = [*DeskRoutes(desk).routes(), *dead_letter_routes(TrailReads(database, Flows()))]
         app = build_app(routes, token=None, local=True, on_error=lambda part, error: None)
         self.client = TestClient(app, base_url="http://127.0.0.1")
 

@@ -10,10 +10,9 @@ import pytest
 
 from flowtrail_collector.cli import main
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.dead_letters.redrive_web import redrive_routes
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
-from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import DeskRoutes, dead_letter_routes
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import Database
 from flowtrail_collector.trails.sql import TrailReads
@@ -36,7 +35,7 @@ class Desk:
         desk = RedriveDesk(self.store, self.kafka, on_job=self.redriver.wake)
         reads = TrailReads(database, Flows())
         self.app = build_app(
-            [*redrive_routes(desk), *dead_letter_routes(reads)],
+            [*DeskRoutes(desk).routes(), *dead_letter_routes(reads)],
             token=None, write_token=write_token, local=True, on_error=lambda part, error: None,
         )  # fmt: skip
         self.url = ""

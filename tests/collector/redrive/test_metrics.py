@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flowtrail_collector.dead_letters.model.redrive import Action, Selection
+from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.ports import Moved, Order
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive

@@ -10,11 +10,11 @@ import pytest
 
 from flowtrail_collector.cli.dlq import dlq
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
+from flowtrail_collector.dead_letters.model.letter import STATES
 from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
-from flowtrail_collector.dead_letters.redrive_web import redrive_routes
 from flowtrail_collector.dead_letters.redriver import BATCH
-from flowtrail_collector.dead_letters.web import STATES
+from flowtrail_collector.dead_letters.web.routes import DeskRoutes
 from redrivekit import NoRedrives
 
 PAGE = (Path(__file__).parents[3] / "docs" / "dead-letters.md").read_text()
@@ -66,6 +66,6 @@ def test_every_metric():
 
 
 def test_every_route():
-    for route in redrive_routes(None):
+    for route in DeskRoutes(None).routes():
         path = re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), route.path)
         assert path in PAGE, path

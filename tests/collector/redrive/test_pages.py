@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from flowtrail_collector.console import DeadLetterPages, error_page
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.sagas.model.flows import Flows
@@ -55,7 +55,7 @@ class Site:
         self.database = database
         self.store, self.kafka = SqlRedrive(database), FakeKafka(orders=1)
         keep(database, [self.kafka.bury(n, [*own_headers(), (EVIL, EVIL.encode())]) for n in range(3)])
-        evil = DeadLetter("flowtrail", EVIL, group=EVIL, error_type=EVIL, error_message=EVIL)
+        evil = DeadLetterHeaders("flowtrail", EVIL, group=EVIL, error_type=EVIL, error_message=EVIL)
         keep(database, [dead(0, topic="evil.dlq", letter=evil, order=EVIL)])
         reads = TrailReads(database, Flows())
         desk = RedriveDesk(self.store, self.kafka)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
-from flowtrail_collector.dead_letters.model.redrive import Refusal, Selection
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
+from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.model.redrive import Refusal
 from flowtrail_collector.dead_letters.ports import JobState, Order
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
@@ -230,7 +231,7 @@ def test_what_dies_again_meanwhile_waits_for_the_next_redrive(database):
 
 
 def test_only_what_was_asked_for(place):
-    others = DeadLetter("flowtrail", "orders", 0, 7, group="inventory", error_type="KeyError")
+    others = DeadLetterHeaders("flowtrail", "orders", 0, 7, group="inventory", error_type="KeyError")
     keep(place.database, [place.kafka.bury(0, own_headers()), dead(1, letter=others)])
     place.start(selection=Selection(group="billing"))
     place.work()

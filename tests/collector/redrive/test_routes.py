@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.dead_letters.model.headers import CONVENTIONS, read_dead_letter
+from flowtrail_collector.dead_letters.model.headers import CONVENTIONS, read_headers
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
 from flowtrail_collector.dead_letters.model.redrive import (
     Action,
-    Letter,
     Refusal,
     Route,
-    Selection,
     is_topic_name,
     quarantine_topic,
     replays_of,
@@ -23,7 +22,7 @@ from flowtrail_collector.dead_letters.model.survey import Group, survey
 from redrivekit.conventions import FIXTURES
 
 KNOWN = {"orders": 3, "elsewhere": 1, "__consumer_offsets": 50, "orders.dlq": 1}
-LETTER = Letter("orders.dlq", 0, 5, convention="flowtrail", source_topic="orders", source_partition=2)
+LETTER = DeadLetter("orders.dlq", 0, 5, convention="flowtrail", source_topic="orders", source_partition=2)
 
 
 def go(letter=LETTER, *, to=None, limit=3, replays=None):
@@ -31,7 +30,7 @@ def go(letter=LETTER, *, to=None, limit=3, replays=None):
 
 
 def changed(**values):
-    return Letter(**{"topic": "orders.dlq", "partition": 0, "offset": 5, "convention": "flowtrail",
+    return DeadLetter(**{"topic": "orders.dlq", "partition": 0, "offset": 5, "convention": "flowtrail",
                      "source_topic": "orders", "source_partition": 2, **values})  # fmt: skip
 
 
@@ -141,7 +140,7 @@ def test_replays(headers, replays):
 def test_every_convention_keeps_count():
     """Spring, Connect and the others copy what a redriven record brought along."""
     headers = [("dlq.replays", b"2"), ("kafka_dlt-original-topic", b"orders")]
-    letter = read_dead_letter(headers)
+    letter = read_headers(headers)
     assert (letter.convention, letter.replays) == ("spring-kafka", 2)
 
 

@@ -6,14 +6,17 @@ from collections import Counter
 
 import pytest
 
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
-from flowtrail_collector.dead_letters.model.redrive import Action, Selection
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
+from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import Group
 from flowtrail_collector.dead_letters.ports import JobState, Moved, Order, WriteLine
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from redrivekit import DLQ, MINUTE_MS, OWN, dead, keep, states
 
-OTHER = DeadLetter("spring-kafka", "payments", 1, 9, group="inventory", error_type="KeyError", replays=2)
+OTHER = DeadLetterHeaders(
+    "spring-kafka", "payments", 1, 9, group="inventory", error_type="KeyError", replays=2
+)
 NOW_MS = 10 * MINUTE_MS
 
 
@@ -111,7 +114,7 @@ def test_replays_are_known_from_where_copies_went(store, sql_database):
     job = store.add_job(Order(), NOW_MS)
     letter = store.letter((DLQ, 0, 0))
     store.settle(job, [Moved(letter, Action.REDRIVEN, "orders", 0, 100, 1)], {}, letter.place, NOW_MS)
-    died_again = DeadLetter("kafka-connect", "orders", 0, 100, group="sink")
+    died_again = DeadLetterHeaders("kafka-connect", "orders", 0, 100, group="sink")
     keep(sql_database, [dead(50, letter=died_again)])
     assert store.letter((DLQ, 0, 50)).replays == 1
     assert [group.replays for group in store.groups(Selection(offset=50), NOW_MS)] == [1]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.sagas.stuck import Reason, diagnose, reason_of, stuck_reason
@@ -12,9 +12,9 @@ CHARGE = StepView("charge", "open", ("PaymentCompleted",), "billing", NOW - 1, l
 SAGA = SagaView("orders", "o-1", "open", 0, steps=(StepView("reserve", "done"), CHARGE))
 
 
-def letter(group: str | None = "billing", **values) -> TrailDeadLetter:
-    return TrailDeadLetter(
-        "inventory.billing.dlq", 0, 7, "e-1", "StockReserved", "inventory", group,
+def letter(group: str | None = "billing", **values) -> DeadLetter:
+    return DeadLetter(
+        "inventory.billing.dlq", 0, 7, None, "e-1", "StockReserved", source_topic="inventory", group=group,
         **({"attempts": 4, "error_type": "ValueError", "error_message": "no such card"} | values),
     )  # fmt: skip
 

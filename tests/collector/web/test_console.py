@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from flowtrail_collector.console import Console, DeadLetterPages, Links, error_page, trail_document
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.dead_letters.model.record import DeadLetterRow, TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
@@ -56,14 +56,19 @@ class EvilReads(FakeReads):
         return [SagaView(EVIL, EVIL, "open", 1000, steps=(step,))]
 
     def dead_letters(self, event_ids, limit):
-        return [TrailDeadLetter(EVIL, 0, 0, EVIL, EVIL, EVIL, EVIL, 1, EVIL, EVIL)]
+        return [
+            DeadLetter(
+                EVIL, 0, 0, 1, EVIL, EVIL, EVIL, EVIL, source_topic=EVIL, group=EVIL, attempts=1,
+                error_type=EVIL, error_message=EVIL,
+            )
+        ]  # fmt: skip
 
     def list_sagas(self, query):
         (saga,) = self.sagas([], [], 1)
         return [SagaRow(saga, stuck=True, correlation_id=EVIL, dead_letters=tuple(self.dead_letters([], 1)))]
 
-    def list_dead_letters(self, query):
-        return [DeadLetterRow(letter, EVIL, EVIL) for letter in self.dead_letters([], 1)]
+    def list_dead_letters(self, selection, limit, offset=0):
+        return self.dead_letters([], 1)
 
     def list_flows(self):
         return [replace(flow, name=EVIL) for flow in super().list_flows()]
@@ -211,7 +216,7 @@ def test_empty_pages_say_what_to_do():
         def list_sagas(self, query):
             return []
 
-        def list_dead_letters(self, query):
+        def list_dead_letters(self, selection, limit, offset=0):
             return []
 
         def list_flows(self):

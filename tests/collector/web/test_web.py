@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.metrics.exposition import Exposition, Families
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.sagas.web import saga_routes
@@ -220,7 +220,7 @@ def test_sagas_are_filtered(client, reads):
 def test_dead_letters_are_filtered(client, reads):
     data = client.get("/api/v1/dead-letters?group=billing&error=ValueError&state=pending&topic=t").json()
     assert data["dead_letters"][0]["failed"] == "1970-01-01T00:00:00.005000Z"
-    query = reads.queries[0]
+    query, *_ = reads.queries[0]
     assert (query.group, query.error_type, query.state, query.topic) == (
         "billing",
         "ValueError",

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowtrail.wire import Record
-from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
-from flowtrail_collector.dead_letters.model.redrive import Letter, Place
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
+from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import ServiceUnreachableError
-from flowtrail_collector.ingest.sql.store import ADD_LETTER, letter_row
 from flowtrail_collector.store.sql import Database
 
 DLQ = "orders.billing.dlq"
-OWN = DeadLetter("flowtrail", "orders", 0, 7, group="billing", error_type="ValueError")
+OWN = DeadLetterHeaders("flowtrail", "orders", 0, 7, group="billing", error_type="ValueError")
 MINUTE_MS = 60_000
 
 
@@ -25,21 +24,30 @@ def dead(
     *,
     topic: str = DLQ,
     partition: int = 0,
-    letter: DeadLetter = OWN,
+    letter: DeadLetterHeaders = OWN,
     timestamp_ms: int = 1_000,
     order: str = "o1",
-) -> DeadLetterRecord:
+) -> DeadLetter:
     """A dead letter as the ingest keeps it."""
     event = f"{topic}-{partition}-{offset}"
-    return DeadLetterRecord(
-        topic, partition, offset, timestamp_ms, event, "OrderPlaced", order, f"flow-{order}", letter
+    return DeadLetter(
+        topic,
+        partition,
+        offset,
+        timestamp_ms,
+        event,
+        "OrderPlaced",
+        order,
+        f"flow-{order}",
+        "pending",
+        *letter,
     )
 
 
-def keep(database: Database, letters: Iterable[DeadLetterRecord]) -> None:
+def keep(database: Database, letters: Iterable[DeadLetter]) -> None:
     """Put dead letters into a store."""
     with database.transaction() as connection:
-        connection.executemany(ADD_LETTER, [letter_row(letter) for letter in letters])
+        connection.executemany(ADD_LETTER, list(letters))
 
 
 def states(database: Database) -> dict[Place, str]:
@@ -61,8 +69,8 @@ class NoRedrives:
     def writes(self, limit: int) -> list[Any]:
         return []
 
-    def letter(self, place: Place) -> Letter:
-        return Letter(*place)
+    def letter(self, place: Place) -> DeadLetter:
+        return DeadLetter(*place)
 
     def audit(self, limit: int, *, place: Place) -> list[Any]:
         return []
@@ -127,11 +135,11 @@ class FakeKafka:
         topic: str = DLQ,
         value: bytes | None = b"payload",
         timestamp_ms: int = 1_000,
-    ) -> DeadLetterRecord:
+    ) -> DeadLetter:
         """Put a record into a dead letter topic; what the ingest would keep of it."""
         place = (topic, 0, offset)
         self.records[place] = Record(topic, 0, offset, timestamp_ms, b"key", value, list(headers))
-        return dead(offset, topic=topic, letter=read_dead_letter(headers), timestamp_ms=timestamp_ms)
+        return dead(offset, topic=topic, letter=read_headers(headers), timestamp_ms=timestamp_ms)
 
 
 def own_headers(replays: int = 0, *, source: str = "orders", partition: int = 0) -> list[tuple[str, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 
 STAMP_MS = 1_700_000_000_123
 INT32 = struct.Struct(">i").pack
@@ -24,12 +24,12 @@ SPRING_DLT = [
     ("kafka_dlt-exception-message", "Listener failed: nicht genügend".encode()),
     ("kafka_dlt-exception-stacktrace", b"at ..." * 1000),
 ]
-SPRING_READ = DeadLetter(
+SPRING_READ = DeadLetterHeaders(
     convention="spring-kafka",
-    topic="orders",
-    partition=3,
-    offset=4_000_000_000,
-    timestamp_ms=STAMP_MS,
+    source_topic="orders",
+    source_partition=3,
+    source_offset=4_000_000_000,
+    source_timestamp_ms=STAMP_MS,
     group="billing",
     error_type="com.acme.CardDeclined",
     error_message="Listener failed: nicht genügend",
@@ -51,7 +51,7 @@ FIXTURES = {
             ("dlq.failed_at", b"2023-11-14T22:13:21.000Z"),
             ("dlq.replays", b"1"),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "flowtrail",
             "orders",
             3,
@@ -72,9 +72,9 @@ FIXTURES = {
             ("kafka_dlt-key-exception-fqcn", b"org.apache.kafka.common.errors.SerializationException"),
             ("kafka_dlt-key-exception-message", b"bad key"),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "spring-kafka",
-            topic="orders",
+            source_topic="orders",
             error_type="org.apache.kafka.common.errors.SerializationException",
             error_message="bad key",
         ),
@@ -96,7 +96,7 @@ FIXTURES = {
             ("retry_topic-attempts", INT32(3)),
             ("kafka_exception-message", b"still no"),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "spring-retry-topic",
             "orders",
             1,
@@ -111,7 +111,7 @@ FIXTURES = {
     ),
     "spring retry topics before 2.8": (
         [("kafka_original-topic", b"orders"), ("retry_topic-attempts", b"\x04")],
-        DeadLetter("spring-retry-topic", "orders", attempts=4),
+        DeadLetterHeaders("spring-retry-topic", "orders", attempts=4),
     ),
     "spring cloud stream": (
         [
@@ -124,7 +124,7 @@ FIXTURES = {
             ("x-exception-message", b"boom"),
             ("x-exception-stacktrace", b"..."),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "spring-cloud-stream",
             "orders",
             2,
@@ -140,7 +140,7 @@ FIXTURES = {
             ("x-original-partition", b"0012"),
             ("x-original-offset", b"12345678"),
         ],
-        DeadLetter("spring-cloud-stream", "orders", 12, 12_345_678),
+        DeadLetterHeaders("spring-cloud-stream", "orders", 12, 12_345_678),
     ),
     "kafka connect": (
         [
@@ -155,7 +155,7 @@ FIXTURES = {
             ("__connect.errors.exception.message", b"Converting byte[] to Kafka Connect data failed"),
             ("__connect.errors.exception.stacktrace", b"..."),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "kafka-connect",
             "orders",
             5,
@@ -177,7 +177,7 @@ FIXTURES = {
             ("__streams.errors.partition", b"0"),
             ("__streams.errors.offset", b"17"),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "kafka-streams",
             "orders",
             0,
@@ -195,7 +195,7 @@ FIXTURES = {
             ("__dlq.errors.delivery.count", b"5"),
             ("__dlq.errors.message", b"Offset delivery count exceeded the threshold."),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "share-group",
             "orders",
             2,
@@ -219,7 +219,9 @@ FIXTURES = {
             ("dead-letter-topic", b"ancient"),
             ("dead-letter-offset", b"1"),
         ],
-        DeadLetter("smallrye", "orders", 1, 8, error_type="java.io.IOException", error_message="wrapped"),
+        DeadLetterHeaders(
+            "smallrye", "orders", 1, 8, error_type="java.io.IOException", error_message="wrapped"
+        ),
     ),
     "smallrye delayed retry": (
         [
@@ -229,7 +231,7 @@ FIXTURES = {
             ("delayed-retry-partition", b"0"),
             ("delayed-retry-offset", b"5"),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "smallrye-retry", "orders", 0, 5, error_type="java.io.IOException", error_message="timeout"
         ),
     ),
@@ -244,7 +246,7 @@ FIXTURES = {
             ("MT-Fault-InputAddress", b"loopback://localhost/orders?temporary=true"),
             ("MT-Fault-RetryCount", b"3"),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "masstransit",
             "orders",
             None,
@@ -267,7 +269,7 @@ FIXTURES = {
             ("NServiceBus.ExceptionInfo.StackTrace", b"at ..."),
             ("NServiceBus.Retries", b"2"),
         ],
-        DeadLetter(
+        DeadLetterHeaders(
             "nservicebus",
             "orders",
             attempts=2,

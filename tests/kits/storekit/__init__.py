@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Position
 from flowtrail_collector.sagas.model.assessment import Outcome
@@ -46,8 +46,17 @@ SAGA = SagaRecord(
     completed_late=True,
     events={1: (1_000, "OrderPlaced", 0), -(2**63): (2**62, "Größe" * 40, LONG)},
 )
-LETTER = DeadLetterRecord(
-    "orders.dlq", 0, 5, 7_000, "e1", "OrderPlaced", "o1", "f1", DeadLetter("own", "orders", group="billing")
+LETTER = DeadLetter(
+    "orders.dlq",
+    0,
+    5,
+    7_000,
+    "e1",
+    "OrderPlaced",
+    "o1",
+    "f1",
+    "pending",
+    *DeadLetterHeaders("own", "orders", group="billing"),
 )
 
 
@@ -226,7 +235,7 @@ class StoreContract:
 
     def test_dead_letters_are_kept_once(self, store):
         later = LETTER._replace(offset=6, timestamp_ms=9_000)
-        unknown = LETTER._replace(partition=1, letter=DeadLetter(), timestamp_ms=None)
+        unknown = LETTER._replace(partition=1, source_topic=None, group=None, timestamp_ms=None)
         for _ in range(2):
             with store.unit() as unit:
                 unit.add_dead_letters([LETTER, later, unknown])

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from flowtrail_collector.dead_letters.model.headers import DeadLetter
-from flowtrail_collector.dead_letters.model.record import DeadLetterFilter, DeadLetterRecord
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
@@ -114,8 +114,17 @@ class ReadsContract:
         assert reads.sagas([], [], 10) == []
 
     def test_a_stuck_instance_brings_its_dead_letters(self, store, reads):
-        letter = DeadLetterRecord(
-            "q.dlq", 0, 5, 7_000, "e1", "X", "o1", "f1", DeadLetter("own", "q", group="g", error_type="E")
+        letter = DeadLetter(
+            "q.dlq",
+            0,
+            5,
+            7_000,
+            "e1",
+            "X",
+            "o1",
+            "f1",
+            "pending",
+            *DeadLetterHeaders("own", "q", group="g", error_type="E"),
         )
         with store.unit() as unit:
             unit.save_sagas([SagaRecord("a", "f1", started_ms=1, waiting=("x",), breached=("x",))])
@@ -125,9 +134,9 @@ class ReadsContract:
         (row,) = reads.list_sagas(SagaFilter())
         assert (row.stuck, [item.offset for item in row.dead_letters]) == (True, [5])
         assert [item.offset for item in reads.dead_letters(["e1"], 10)] == [5, 6]
-        listed = [row.letter.offset for row in reads.list_dead_letters(DeadLetterFilter(group="g"))]
+        listed = [item.offset for item in reads.list_dead_letters(Selection(group="g"), 50)]
         assert listed == [6, 5]
-        assert [row.letter.offset for row in reads.list_dead_letters(DeadLetterFilter(flow="a"))] == [5]
+        assert [item.offset for item in reads.list_dead_letters(Selection(flow="a"), 50)] == [5]
 
     def test_events_by_every_id(self, store, reads):
         later = EVENT._replace(event_id="e2", offset=2, timestamp_ms=9, subject="o2", dead_letter=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterRow, TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import FlowRow, SagaRow, SagaView
 
@@ -51,11 +51,9 @@ class FakeReads:
         self.queries.append(query)
         return [SagaRow(SagaView("fulfilment", "ord-1", "open", 1000), stuck=True, correlation_id="flow-1")]
 
-    def list_dead_letters(self, query):
-        self.queries.append(query)
-        return [
-            DeadLetterRow(TrailDeadLetter("orders.billing.dlq", 0, 0, "e1", failed_ms=5), "ord-1", "flow-1")
-        ]
+    def list_dead_letters(self, selection, limit, offset=0):
+        self.queries.append((selection, limit, offset))
+        return [DeadLetter("orders.billing.dlq", 0, 0, 5, "e1", None, "ord-1", "flow-1")]
 
     def list_flows(self):
         return [FlowRow("fulfilment", ("OrderPlaced",), (), (), None, (), {"open": 1})]

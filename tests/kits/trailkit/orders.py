@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.spans import attributes as names
@@ -28,7 +28,7 @@ class Story:
     start_ms: int = START_MS
     events: list[StoredEvent] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
-    dead_letters: list[TrailDeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     _number: int = 0
 
     def _ns(self, service: str, at_ms: float) -> int:
@@ -198,16 +198,17 @@ def poisoned(**changes) -> TrailInputs:
                story.id("StockReserved"), dead_letter=True)  # fmt: skip
     letter = story.events[-1]
     story.dead_letters.append(
-        TrailDeadLetter(
+        DeadLetter(
             letter.topic,
             letter.partition,
             letter.offset,
-            letter.event_id,
-            letter.type,
-            "inventory",
-            "billing",
-            3,
-            *error,
+            event_id=letter.event_id,
+            event_type=letter.type,
+            source_topic="inventory",
+            group="billing",
+            attempts=3,
+            error_type=error[0],
+            error_message=error[1],
             failed_ms=story.start_ms + 206,
         )
     )

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from devbroker import DevBroker
 from flowtrail_collector.app import build_collector
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, WebConfig
 from flowtrail_collector.spans import attributes as names
@@ -126,7 +126,7 @@ def _published(servers: str, inputs: TrailInputs, last: dict[str, int]) -> Trail
     return replace(inputs, spans=tuple(spans))
 
 
-def _headers(event: StoredEvent, letter: TrailDeadLetter | None) -> list[tuple[str, bytes]]:
+def _headers(event: StoredEvent, letter: DeadLetter | None) -> list[tuple[str, bytes]]:
     moment = datetime.fromtimestamp((event.time_ms or 0) / 1000, UTC)
     texts = {
         "ce_specversion": "1.0",

@@ -21,7 +21,7 @@ from confluent_kafka import (
 from flowtrail.wire import Record
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.lag_source import reason_of
-from flowtrail_collector.dead_letters.model.redrive import Place
+from flowtrail_collector.dead_letters.model.letter import Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
 

@@ -11,22 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["CONVENTIONS", "Convention", "DeadLetter", "read_dead_letter"]
+__all__ = ["CONVENTIONS", "Convention", "DeadLetterHeaders", "read_headers"]
 
 _MAX_TEXT = 512
 _MAX_MESSAGE = 2_000
 _REPLAYS = "dlq.replays"
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetterHeaders(NamedTuple):
     """Where a dead letter came from and why; None where that isn't said. Times: ms since the epoch.
+
+    `DeadLetter` has the same fields, in the same order, after those of the record itself.
 
     Attributes:
         convention: Who wrote the headers, e.g. `spring-kafka`; `unknown` if no convention fits.
-        topic: The topic it was consumed from; partition, offset and timestamp_ms likewise.
+        source_topic: The topic it was consumed from; partition, offset and timestamp_ms likewise.
         group: The consumer group (or connector) that gave it up.
         attempts: How often it was tried.
         replays: How often it had been sent back to its topic before.
@@ -36,10 +37,10 @@ class DeadLetter:
     """
 
     convention: str = "unknown"
-    topic: str | None = None
-    partition: int | None = None
-    offset: int | None = None
-    timestamp_ms: int | None = None
+    source_topic: str | None = None
+    source_partition: int | None = None
+    source_offset: int | None = None
+    source_timestamp_ms: int | None = None
     group: str | None = None
     attempts: int | None = None
     replays: int | None = None
@@ -130,7 +131,7 @@ class Convention:
     Attributes:
         name: The project.
         marks: One of these headers means that this convention is at work.
-        fields: For each field of `DeadLetter`: (header, how to read it), in order of preference.
+        fields: For each field of `DeadLetterHeaders`: (header, how to read it), in order of preference.
         first: Of headers that repeat, the first counts.
     """
 
@@ -146,18 +147,18 @@ def _convention(name: str, fields: Fields, *marks: str, first: bool = False) -> 
 
 def _plain(prefix: str, **names: str) -> dict[str, list[tuple[str, Reader]]]:
     readers: dict[str, Reader] = {
-        "partition": _number, "offset": _number, "attempts": _number, "replays": _number,
-        "timestamp_ms": _moment, "failed_ms": _moment, "error_message": _message,
+        "source_partition": _number, "source_offset": _number, "attempts": _number, "replays": _number,
+        "source_timestamp_ms": _moment, "failed_ms": _moment, "error_message": _message,
     }  # fmt: skip
     return {field: [(prefix + name, readers.get(field, _text))] for field, name in names.items()}
 
 
 def _spring(prefix: str) -> dict[str, list[tuple[str, Reader]]]:
     return {
-        "topic": [(f"{prefix}original-topic", _text)],
-        "partition": [(f"{prefix}original-partition", _INT32)],
-        "offset": [(f"{prefix}original-offset", _INT64)],
-        "timestamp_ms": [
+        "source_topic": [(f"{prefix}original-topic", _text)],
+        "source_partition": [(f"{prefix}original-partition", _INT32)],
+        "source_offset": [(f"{prefix}original-offset", _INT64)],
+        "source_timestamp_ms": [
             ("retry_topic-original-timestamp", _BIG_INTEGER),
             (f"{prefix}original-timestamp", _INT64),
         ],
@@ -177,32 +178,36 @@ def _spring(prefix: str) -> dict[str, list[tuple[str, Reader]]]:
 
 
 _OWN = _plain(
-    "dlq.", topic="topic", partition="partition", offset="offset", timestamp_ms="timestamp", group="group",
+    "dlq.", source_topic="topic", source_partition="partition", source_offset="offset", source_timestamp_ms="timestamp", group="group",
     attempts="attempts", replays="replays", error_type="error.type", error_message="error.message",
     failed_ms="failed_at",
 )  # fmt: skip
 _CONNECT = _plain(
-    "__connect.errors.", topic="topic", partition="partition", offset="offset", group="connector.name",
+    "__connect.errors.", source_topic="topic", source_partition="partition", source_offset="offset", group="connector.name",
     error_type="exception.class.name", error_message="exception.message",
 )  # fmt: skip
 _STREAMS: Fields = {
     **_plain(
-        "__streams.errors.", topic="topic", partition="partition", offset="offset", error_message="message"
+        "__streams.errors.",
+        source_topic="topic",
+        source_partition="partition",
+        source_offset="offset",
+        error_message="message",
     ),
     "error_type": [("__streams.errors.exception", _class_of)],
 }
 _SHARE = _plain(
-    "__dlq.errors.", topic="topic", partition="partition", offset="offset", group="group",
+    "__dlq.errors.", source_topic="topic", source_partition="partition", source_offset="offset", group="group",
     attempts="delivery.count", error_message="message",
 )  # fmt: skip
 _SMALLRYE: Fields = {
     **_plain(
-        "dead-letter-", topic="topic", partition="partition", offset="offset", error_message="reason",
+        "dead-letter-", source_topic="topic", source_partition="partition", source_offset="offset", error_message="reason",
     ),
     "error_type": [("dead-letter-cause-class-name", _text), ("dead-letter-exception-class-name", _text)],
 }  # fmt: skip
 _SMALLRYE_RETRY = _plain(
-    "delayed-retry-", topic="topic", partition="partition", offset="offset", error_message="reason",
+    "delayed-retry-", source_topic="topic", source_partition="partition", source_offset="offset", error_message="reason",
     error_type="exception-class-name",
 )  # fmt: skip
 _STREAM: Fields = {
@@ -210,19 +215,19 @@ _STREAM: Fields = {
     "error_type": [("x-exception-fqcn", _text)],
     "group": [],
     "attempts": [],
-    "timestamp_ms": [("x-original-timestamp", _INT64)],
+    "source_timestamp_ms": [("x-original-timestamp", _INT64)],
 }
 _MASSTRANSIT: Fields = {
     **_plain(
         "MT-Fault-", error_type="ExceptionType", error_message="Message", failed_ms="Timestamp",
         attempts="RetryCount",
     ),
-    "topic": [("MT-Fault-InputAddress", _last_segment)],
+    "source_topic": [("MT-Fault-InputAddress", _last_segment)],
     "group": [("MT-Fault-ConsumerType", _text)],
 }  # fmt: skip
 _NSERVICEBUS: Fields = {
     **_plain(
-        "NServiceBus.", topic="FailedQ", error_type="ExceptionInfo.ExceptionType",
+        "NServiceBus.", source_topic="FailedQ", error_type="ExceptionInfo.ExceptionType",
         error_message="ExceptionInfo.Message", failed_ms="TimeOfFailure", attempts="Retries",
     ),
 }  # fmt: skip
@@ -254,7 +259,7 @@ CONVENTIONS: tuple[Convention, ...] = (
 """In the order in which they are tried: of several hands that wrote headers, ours counts first."""
 
 
-def read_dead_letter(headers: Any) -> DeadLetter:
+def read_headers(headers: Any) -> DeadLetterHeaders:
     """What the headers of a dead letter say.
 
     Args:
@@ -268,7 +273,7 @@ def read_dead_letter(headers: Any) -> DeadLetter:
     for convention in CONVENTIONS:
         if not convention.marks.isdisjoint(last):
             return _read(convention, dict(reversed(pairs)) if convention.first else last)
-    return DeadLetter()
+    return DeadLetterHeaders()
 
 
 def _pairs(headers: Any) -> list[tuple[str, bytes]]:
@@ -286,7 +291,7 @@ def _pairs(headers: Any) -> list[tuple[str, bytes]]:
     ]
 
 
-def _read(convention: Convention, headers: Mapping[str, bytes]) -> DeadLetter:
+def _read(convention: Convention, headers: Mapping[str, bytes]) -> DeadLetterHeaders:
     found: dict[str, Any] = {"convention": convention.name}
     # Whoever dead letters a record that a redrive sent back: our count is among the headers it brought along.
     replays = headers.get(_REPLAYS)
@@ -299,4 +304,4 @@ def _read(convention: Convention, headers: Mapping[str, bytes]) -> DeadLetter:
             if result is not None:
                 found[field] = result
                 break
-    return DeadLetter(**found)
+    return DeadLetterHeaders(**found)

@@ -7,15 +7,12 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flowtrail_collector.dead_letters.model.letter import QUARANTINED, DeadLetter, Place
+
 __all__ = [
-    "PENDING",
-    "QUARANTINED",
     "Action",
-    "Letter",
-    "Place",
     "Refusal",
     "Route",
-    "Selection",
     "is_topic_name",
     "original_place",
     "quarantine_topic",
@@ -25,13 +22,8 @@ __all__ = [
     "route",
 ]
 
-Place = tuple[str, int, int]
-"""Topic, partition and offset of a record."""
-
 Header = tuple[str, bytes | None]
 
-PENDING = "pending"
-QUARANTINED = "quarantined"
 REPLAYS = "dlq.replays"
 _OWN_PREFIX = "dlq."
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -64,70 +56,6 @@ _ADDED: dict[str, tuple[str, ...]] = {
         "NServiceBus.Retries",
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which dead letters; None filters nothing. Times are milliseconds since the epoch.
-
-    Attributes:
-        topic: The dead letter topic they stand in; partition and offset name one record of it.
-        source_topic: The topic they came from.
-        group: The consumer group that gave them up.
-        error_type: Class of the error.
-        id: Id of the event, of the flow it belongs to, or of the aggregate, e.g. the order.
-        flow: Name of a flow of the flow file.
-        since_ms: Those that arrived in the dead letter topic at this time or later.
-        until_ms: Those that arrived before this time.
-        state: `pending`, or `quarantined` for those that were given up again; None for any.
-    """
-
-    topic: str | None = None
-    partition: int | None = None
-    offset: int | None = None
-    source_topic: str | None = None
-    group: str | None = None
-    error_type: str | None = None
-    id: str | None = None
-    flow: str | None = None
-    since_ms: int | None = None
-    until_ms: int | None = None
-    state: str | None = PENDING
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing narrows it."""
-        return self == Selection(state=self.state)
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A stored dead letter: where it stands and what its headers said. Never its payload."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int | None = None
-    event_id: str | None = None
-    event_type: str | None = None
-    subject: str | None = None
-    correlation_id: str | None = None
-    state: str = "pending"
-    convention: str = "unknown"
-    source_topic: str | None = None
-    source_partition: int | None = None
-    source_offset: int | None = None
-    group: str | None = None
-    attempts: int | None = None
-    replays: int | None = None
-    error_type: str | None = None
-    error_message: str | None = None
-    failed_ms: int | None = None
-
-    @property
-    def place(self) -> Place:
-        """Where it stands."""
-        return self.topic, self.partition, self.offset
 
 
 class Action(StrEnum):
@@ -175,7 +103,12 @@ def quarantine_topic(topic: str) -> str:
 
 
 def route(
-    letter: Letter, *, to: str | None, replay_limit: int, known: Container[str], replays: int | None = None
+    letter: DeadLetter,
+    *,
+    to: str | None,
+    replay_limit: int,
+    known: Container[str],
+    replays: int | None = None,
 ) -> Route | Refusal:
     """Where a dead letter goes, or why it goes nowhere.
 
@@ -203,7 +136,7 @@ def route(
     return Route(Action.REDRIVEN, target, partition, before + 1)
 
 
-def original_place(letter: Letter) -> Place | None:
+def original_place(letter: DeadLetter) -> Place | None:
     """Where the original is better read than the dead letter, None if it isn't.
 
     Share groups (KIP-1191) copy no headers, and key and value only if told to.
@@ -222,7 +155,7 @@ def is_topic_name(name: str) -> bool:
     return bool(_TOPIC_NAME.fullmatch(name)) and name not in (".", "..") and not name.startswith("__")
 
 
-def _target(letter: Letter, to: str | None) -> str | Refusal:
+def _target(letter: DeadLetter, to: str | None) -> str | Refusal:
     if to is not None:
         return to
     if letter.convention == "unknown":

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
-from flowtrail_collector.dead_letters.model.redrive import PENDING, Letter, Route, route
+from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
+from flowtrail_collector.dead_letters.model.redrive import Route, route
 
 __all__ = ["AGES", "Group", "survey"]
 
@@ -49,21 +50,13 @@ def survey(
         `total`, and under `by_error`, `by_source_topic`, `by_age`, `by_target`, `refused` lists of
         `{"name", "count"}`, the most frequent first (ages: the youngest first).
     """
-    errors: Counter[str] = Counter()
-    sources: Counter[str] = Counter()
-    ages: Counter[int] = Counter()
-    targets: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
+    errors, sources, targets, refused = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    ages = Counter[int]()
     for group in groups:
-        letter = Letter(
-            group.topic,
-            0,
-            0,
-            convention=group.convention,
-            source_topic=group.source_topic,
+        letter = DeadLetter(
+            group.topic, 0, 0, state=state, convention=group.convention, source_topic=group.source_topic,
             replays=group.replays,
-            state=state,
-        )
+        )  # fmt: skip
         fate = route(letter, to=to, replay_limit=replay_limit, known=known)
         if isinstance(fate, Route):
             targets[fate.topic] += group.letters

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.redrive import Action, Letter, Place, Selection
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
+from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import AGES, Group
 from flowtrail_collector.dead_letters.ports import AuditLine, Job, JobState, Moved, Order, WriteLine
-from flowtrail_collector.dead_letters.sql.letters import after_cursor, letters, replays_of, where_of
+from flowtrail_collector.dead_letters.sql.letters import letters, replays_of, where_of
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.store.sql import Connection, Database
 
@@ -62,13 +63,13 @@ class SqlRedrive:
             for topic, convention, source, error, own, known, age, count in rows
         ]
 
-    def letter(self, place: Place) -> Letter | None:
+    def letter(self, place: Place) -> DeadLetter | None:
         """See `RedriveStore.letter`."""
         with self._database.read() as connection:
             found = letters(connection, "topic = ? AND partition = ? AND position = ?", place, 1)
         return found[0] if found else None
 
-    def find(self, wanted: str, limit: int) -> list[Letter]:
+    def find(self, wanted: str, limit: int) -> list[DeadLetter]:
         """See `RedriveStore.find`."""
         where = "event_id = ? OR correlation_id = ? OR subject = ?"
         with self._database.read() as connection:
@@ -90,9 +91,6 @@ class SqlRedrive:
                 order=order,
                 state=JobState.RUNNING,
                 total=sum(row[3] for row in rows),
-                redriven=0,
-                quarantined=0,
-                refused=0,
                 created_ms=now_ms,
                 updated_ms=now_ms,
                 bounds=bounds,
@@ -114,32 +112,22 @@ class SqlRedrive:
 
     def job(self, job_id: str) -> Job | None:
         """See `RedriveStore.job`."""
-        rows = self._rows(f"SELECT {_JOB_COLUMNS} FROM redrive_jobs WHERE id = ?", [job_id])  # noqa: S608
-        return _job(rows[0]) if rows else None
+        return next(iter(self._jobs("WHERE id = ?", job_id)), None)
 
     def jobs(self, limit: int) -> list[Job]:
         """See `RedriveStore.jobs`."""
-        rows = self._rows(
-            f"SELECT {_JOB_COLUMNS} FROM redrive_jobs ORDER BY created_ms DESC, id DESC LIMIT ?",  # noqa: S608
-            [limit],
-        )
-        return [_job(row) for row in rows]
+        return self._jobs("ORDER BY created_ms DESC, id DESC LIMIT ?", limit)
 
     def next_job(self) -> Job | None:
         """See `RedriveStore.next_job`."""
-        rows = self._rows(
-            f"SELECT {_JOB_COLUMNS} FROM redrive_jobs WHERE state = 'running'"  # noqa: S608
-            " ORDER BY created_ms, id LIMIT 1",
-            [],
-        )
-        return _job(rows[0]) if rows else None
+        return next(iter(self._jobs("WHERE state = 'running' ORDER BY created_ms, id LIMIT 1")), None)
 
-    def next_letters(self, job: Job, limit: int) -> list[Letter]:
+    def next_letters(self, job: Job, limit: int) -> list[DeadLetter]:
         """See `RedriveStore.next_letters`."""
-        found: list[Letter] = []
+        found: list[DeadLetter] = []
         where, values = where_of(job.order.selection)
         with self._database.read() as connection:
-            for topic, partition, first, last in after_cursor(job):
+            for topic, partition, first, last in _after_cursor(job):
                 found += letters(
                     connection,
                     f"topic = ? AND partition = ? AND position >= ? AND position <= ? AND {where}",
@@ -176,11 +164,11 @@ class SqlRedrive:
             if connection.execute(_MOVE_ON, values).rowcount != 1:
                 raise FencedError(f"redrive {job.id} was moved on by another worker")
             lines = [
-                (now_ms, job.id, job.order.actor, item.action.value, *item.letter.place, item.letter.event_id,
-                 item.target_topic, item.target_partition, item.target_offset, item.replays, "")
+                AuditLine(now_ms, job.id, job.order.actor, item.action.value, *item.letter.place, item.letter.event_id,
+                          item.target_topic, item.target_partition, item.target_offset, item.replays, "")
                 for item in moved
             ]  # fmt: skip
-            _write_down(connection, [(item.letter, item.action) for item in moved], lines)
+            _write_down(connection, [item.letter for item in moved], lines)
         return after
 
     def end_job(self, job_id: str, state: JobState, now_ms: int) -> Job | None:
@@ -202,11 +190,11 @@ class SqlRedrive:
             with self._database.transaction() as connection:
                 found = letters(connection, where, values, _DISMISS_BATCH)
                 lines = [
-                    (now_ms, None, actor, Action.DISMISSED.value, *letter.place, letter.event_id,
-                     None, None, None, letter.replays, note)
+                    AuditLine(now_ms, None, actor, Action.DISMISSED.value, *letter.place, letter.event_id,
+                              None, None, None, letter.replays, note)
                     for letter in found
                 ]  # fmt: skip
-                _write_down(connection, [(letter, Action.DISMISSED) for letter in found], lines)
+                _write_down(connection, found, lines)
             dismissed += len(found)
             if len(found) < _DISMISS_BATCH:
                 return dismissed
@@ -245,22 +233,31 @@ class SqlRedrive:
         rows = self._rows("SELECT topic, source_topic, consumer_group, action, value FROM redrive_counts", [])
         return {(topic, source, group, action): value for topic, source, group, action, value in rows}
 
+    def _jobs(self, which: str, *values: Any) -> list[Job]:
+        rows = self._rows(f"SELECT {_JOB_COLUMNS} FROM redrive_jobs {which}", values)  # noqa: S608
+        return [_job(row) for row in rows]
+
     def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:
             return connection.execute(statement, values).fetchall()
 
 
-def _write_down(
-    connection: Connection, done: Sequence[tuple[Letter, Action]], lines: Sequence[tuple[Any, ...]]
-) -> None:
-    """States, audit and counters of dead letters that were dealt with, in the caller's transaction."""
+def _write_down(connection: Connection, done: Sequence[DeadLetter], lines: Sequence[AuditLine]) -> None:
+    """States, audit and counters of dead letters that were dealt with, in the caller's transaction.
+
+    Args:
+        connection: The transaction's.
+        done: The dead letters.
+        lines: What was done with each of them, in the same order.
+    """
     connection.executemany(
         "UPDATE dead_letters SET state = ? WHERE topic = ? AND partition = ? AND position = ?",
-        [(action.value, *letter.place) for letter, action in done],
+        [(line.action, line.topic, line.partition, line.offset) for line in lines],
     )
     connection.executemany(_ADD_AUDIT, lines)
     counted = Counter(
-        (letter.topic, letter.source_topic or "", letter.group or "", action.value) for letter, action in done
+        (letter.topic, letter.source_topic or "", letter.group or "", line.action)
+        for letter, line in zip(done, lines, strict=True)
     )
     connection.executemany(_COUNT, [(*labels, count) for labels, count in sorted(counted.items())])
 
@@ -285,3 +282,16 @@ def _job(row: tuple[Any, ...]) -> Job:
         bounds=[(name, number, last) for name, number, last in json.loads(bounds)],
         revision=revision,
     )
+
+
+def _after_cursor(job: Job) -> Iterator[tuple[str, int, int, int]]:
+    """Topic, partition, first and last position of what a job has still before it."""
+    for topic, partition, last in job.bounds:
+        first = 0
+        if job.cursor is not None:
+            if (topic, partition) < job.cursor[:2]:
+                continue
+            if (topic, partition) == job.cursor[:2]:
+                first = job.cursor[2] + 1
+        if first <= last:
+            yield topic, partition, first, last

@@ -1,21 +1,23 @@
-"""Reading dead letters that a selection names."""
+"""Dead letters as rows: the one list of columns, in the order of `DeadLetter`'s fields."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.redrive import Letter, Selection
-from flowtrail_collector.dead_letters.ports import Job
-from flowtrail_collector.store.sql import Connection
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
+from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
-__all__ = ["after_cursor", "letters", "replays_of", "where_of"]
+__all__ = ["ADD_LETTER", "DeadLetterReads", "letters", "replays_of", "where_of"]
 
 _COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
- convention, source_topic, source_partition, source_offset, consumer_group, attempts, replays, error_type,
- error_message, failed_ms"""
-_OWN_COLUMNS = 19
+ convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
+ replays, error_type, error_message, failed_ms"""
+ADD_LETTER = (
+    f"INSERT OR IGNORE INTO dead_letters ({_COLUMNS}) VALUES ({','.join('?' * len(DeadLetter._fields))})"  # noqa: S608
+)
+"""Takes a `DeadLetter`; one that is there already stays as it is."""
 
 
 def replays_of(table: str) -> str:
@@ -58,32 +60,49 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
 
 def letters(
     connection: Connection, where: str, values: Sequence[Any], limit: int, *, newest: bool = False
-) -> list[Letter]:
-    """Dead letters in the order of their topics, or the newest first."""
+) -> list[DeadLetter]:
+    """Dead letters in the order of their topics, or the newest first; their replays go by the audit too."""
     order = "timestamp_ms DESC, position DESC" if newest else "topic, partition, position"
     rows = connection.execute(
         f"SELECT {_COLUMNS}, {replays_of('dead_letters')} FROM dead_letters WHERE {where}"  # noqa: S608
         f" ORDER BY {order} LIMIT ?",
         [*values, limit],
     )
-    return [letter_of(row) for row in rows]
+    return [_with_replays(DeadLetter(*row), known) for *row, known in rows]
 
 
-def letter_of(row: Sequence[Any]) -> Letter:
-    """A dead letter; the last column is what `replays_of` found."""
-    letter = Letter(*row[:_OWN_COLUMNS])
-    known = row[_OWN_COLUMNS]
-    return letter if known <= (letter.replays or 0) else replace(letter, replays=known)
+def _with_replays(letter: DeadLetter, known: int) -> DeadLetter:
+    return letter if known <= (letter.replays or 0) else letter._replace(replays=known)
 
 
-def after_cursor(job: Job) -> Iterator[tuple[str, int, int, int]]:
-    """Topic, partition, first and last position of what a job has still before it."""
-    for topic, partition, last in job.bounds:
-        first = 0
-        if job.cursor is not None:
-            if (topic, partition) < job.cursor[:2]:
-                continue
-            if (topic, partition) == job.cursor[:2]:
-                first = job.cursor[2] + 1
-        if first <= last:
-            yield topic, partition, first, last
+class DeadLetterReads(Reads):
+    """`DeadLetterLists` on the collector's database, and dead letters by the ids of what they are copies of."""
+
+    def dead_letters(self, event_ids: Sequence[str], limit: int) -> list[DeadLetter]:
+        """See `TrailReader.dead_letters`."""
+        found: list[DeadLetter] = []
+        for at in range(0, len(event_ids), MAX_IDS):
+            ids = event_ids[at : at + MAX_IDS]
+            found += self._letters(f"event_id IN ({marks(ids)}) LIMIT ?", [*ids, limit])
+        return found[:limit]
+
+    def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
+        """See `DeadLetterLists.list_dead_letters`."""
+        where, values = where_of(selection)
+        return self._letters(
+            f"{where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?", [*values, limit, offset]
+        )
+
+    def pending_letters(self, correlation_ids: Sequence[str]) -> dict[str, list[DeadLetter]]:
+        """Pending dead letters of flows, by correlation id."""
+        found: dict[str, list[DeadLetter]] = defaultdict(list)
+        for at in range(0, len(correlation_ids), MAX_IDS):
+            ids = correlation_ids[at : at + MAX_IDS]
+            where = f"correlation_id IN ({marks(ids)}) AND state = 'pending' LIMIT ?"
+            for letter in self._letters(where, [*ids, 10 * MAX_IDS]):
+                found[letter.correlation_id or ""].append(letter)
+        return found
+
+    def _letters(self, where: str, values: Sequence[Any]) -> list[DeadLetter]:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM dead_letters WHERE {where}", values)  # noqa: S608
+        return [DeadLetter(*row) for row in rows]

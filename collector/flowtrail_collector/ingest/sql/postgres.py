@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow
 from flowtrail_collector.ingest.sql import copying as _copy
-from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
+from flowtrail_collector.ingest.sql.store import SqlStore
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import postgres as sagas
@@ -91,10 +92,10 @@ class PostgresUnit:
         with self._connection.raw.cursor() as cursor, cursor.copy(_COPY_EVENTS) as copy:
             copy.write(_copy.block(list(events)))
 
-    def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
+    def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
-        ordered = sorted(letters, key=lambda record: record[:3])
-        self._connection.executemany(ADD_LETTER, [letter_row(record) for record in ordered])
+        ordered = sorted(letters, key=lambda letter: letter.place)
+        self._connection.executemany(ADD_LETTER, ordered)
 
     def count(self, increments: Counts) -> None:
         """See `Unit.count`. The rows stay locked until the end of the unit, so it comes last."""

@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow
-from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
+from flowtrail_collector.ingest.sql.store import SqlStore
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
@@ -46,9 +47,9 @@ class SqliteUnit:
         """See `Unit.add_events`."""
         insert_rows(self._connection, "INSERT INTO events", list(events))
 
-    def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
+    def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
-        self._connection.executemany(ADD_LETTER, [letter_row(record) for record in letters])
+        self._connection.executemany(ADD_LETTER, list(letters))
 
     def count(self, increments: Counts) -> None:
         """See `Unit.count`."""

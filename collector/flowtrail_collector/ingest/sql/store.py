@@ -7,19 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.events.model import Position
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.ports import SagaFigures
 from flowtrail_collector.store.sql import Connection, Database
 
-__all__ = ["ADD_LETTER", "SqlStore", "letter_row"]
+__all__ = ["SqlStore"]
 
-_LETTER_COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
- convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
- replays, error_type, error_message, failed_ms"""
-ADD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({_LETTER_COLUMNS}) VALUES ({','.join('?' * 20)})"  # noqa: S608
-"""Takes the values of `letter_row`."""
 # The index `sagas_by_outcome` has all of it, in this order.
 _OPEN = """SELECT flow, waiting, count(*), count(started_ms),
  count(CASE WHEN flags & 8 != 0 THEN started_ms END), count(CASE WHEN flags & 2 != 0 THEN 1 END),
@@ -143,26 +137,6 @@ def _counters(connection: Connection, prefix: str) -> Counts:
         (prefix, prefix + "\uffff"),
     )
     return {(name, tuple(json.loads(labels))): value for name, labels, value in rows}
-
-
-def letter_row(record: DeadLetterRecord) -> tuple[object, ...]:
-    """The values that `ADD_LETTER` takes."""
-    letter = record.letter
-    return (
-        *record[:8],
-        record.state,
-        letter.convention,
-        letter.topic,
-        letter.partition,
-        letter.offset,
-        letter.timestamp_ms,
-        letter.group,
-        letter.attempts,
-        letter.replays,
-        letter.error_type,
-        letter.error_message,
-        letter.failed_ms,
-    )
 
 
 def _still_late(waiting: str, breached: str) -> list[str]:

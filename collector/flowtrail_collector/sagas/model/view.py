@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class SagaRow:
     saga: SagaView
     stuck: bool
     correlation_id: str | None = None
-    dead_letters: tuple[TrailDeadLetter, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from flowtrail_collector.dead_letters.model.record import TrailDeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow, SagaView
@@ -35,7 +35,7 @@ class SagaReads(Reads):
         flows: Flows,
         *,
         owner_of: OwnerOf,
-        pending_letters: Callable[[Sequence[str]], Mapping[str, Sequence[TrailDeadLetter]]],
+        pending_letters: Callable[[Sequence[str]], Mapping[str, Sequence[DeadLetter]]],
     ) -> None:
         super().__init__(database)
         self._flows = flows

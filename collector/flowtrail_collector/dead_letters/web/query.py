@@ -5,21 +5,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.redrive import PENDING, Selection
+from starlette.requests import Request
+
+from flowtrail_collector.dead_letters.model.letter import PENDING, STATES, Place, Selection
 from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, Order
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.units import iso_time_ms, parse_duration
-from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError
+from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 
-__all__ = ["FIELDS", "order_of", "query_of", "selection_of"]
+__all__ = ["FIELDS", "list_query", "note_of", "order_of", "place_of", "query_of", "selection_of"]
 
 FIELDS = (
     "topic", "partition", "offset", "source", "group", "error", "id", "flow", "since", "until", "state",
 )  # fmt: skip
 _MAX_INT = 2**63 - 1
+_MAX_NOTE = 1_000
+_MAX_LIMIT = 1_000
+_MAX_OFFSET = 100_000
 Values = Mapping[str, Any]
 
 
@@ -49,6 +55,20 @@ def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
     )
 
 
+def list_query(request: Request) -> tuple[Selection, int, int]:
+    """The selection, limit and offset of a list; its `offset` is where the page begins, not a place.
+
+    Raises:
+        ApiError: 400, one of them makes no sense.
+    """
+    selection = selection_of(request.query_params, state=None)
+    if selection.state is not None and selection.state not in STATES:
+        raise ApiError(400, f"state is one of {', '.join(STATES)}")
+    limit = int_param(request, "limit", 50, _MAX_LIMIT)
+    offset = int_param(request, "offset", 0, _MAX_OFFSET)
+    return replace(selection, partition=None, offset=None), limit, offset
+
+
 def order_of(values: Values, actor: str) -> Order:
     """The redrive that these values ask for.
 
@@ -67,13 +87,36 @@ def order_of(values: Values, actor: str) -> Order:
 
 def query_of(selection: Selection) -> dict[str, str]:
     """A selection as the values it is made of."""
-    values = {
-        "topic": selection.topic, "partition": selection.partition, "offset": selection.offset,
-        "source": selection.source_topic, "group": selection.group, "error": selection.error_type,
-        "id": selection.id, "flow": selection.flow, "since": iso_time_ms(selection.since_ms),
-        "until": iso_time_ms(selection.until_ms), "state": selection.state,
-    }  # fmt: skip
-    return {name: str(value) for name, value in values.items() if value is not None}
+    values = {**selection.named, "state": selection.state}
+    for name in ("since", "until"):
+        moment = values.pop(f"{name}_ms", None)
+        values[name] = None if moment is None else iso_time_ms(int(moment))
+    return {name: str(values[name]) for name in FIELDS if values.get(name) is not None}
+
+
+def place_of(request: Request) -> Place:
+    """The place in a path.
+
+    Raises:
+        ApiError: 404, there can't be such a place.
+    """
+    params = request.path_params
+    numbers = params["partition"], params["offset"]
+    if len(params["topic"]) > 249 or not all(n.isascii() and n.isdecimal() and len(n) <= 18 for n in numbers):
+        raise ApiError(404, "no such dead letter: a place is TOPIC/PARTITION/OFFSET")
+    return params["topic"], int(numbers[0]), int(numbers[1])
+
+
+def note_of(values: Mapping[str, Any]) -> str:
+    """Why something is dismissed.
+
+    Raises:
+        ApiError: 400, it isn't said.
+    """
+    note = values.get("note")
+    if not isinstance(note, str) or not note.strip():
+        raise ApiError(400, "note says why: it is needed")
+    return note.strip()[:_MAX_NOTE]
 
 
 def _text(values: Values, name: str) -> str | None:

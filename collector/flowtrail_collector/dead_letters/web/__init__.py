@@ -1,0 +1,1 @@
+"""The API of dead letters: list, show, dismiss, redrive."""

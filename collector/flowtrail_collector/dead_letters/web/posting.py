@@ -1,0 +1,74 @@
+"""Requests that change something: JSON in, the collector's own errors as answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flowtrail_collector.errors import CollectorError, ConfigurationError
+from flowtrail_collector.web.json import ApiError
+
+__all__ = ["body_of", "checked", "posted"]
+
+_MAX_BODY_BYTES = 65_536
+
+
+def checked(call: Callable[[], Response]) -> Response:
+    """The answer, with the collector's own errors as answers.
+
+    Raises:
+        ApiError: 400 for nonsense, 503 where Kafka or the store doesn't answer.
+    """
+    try:
+        return call()
+    except ConfigurationError as error:
+        raise ApiError(400, str(error)) from None
+    except CollectorError as error:
+        raise ApiError(503, str(error)) from None
+
+
+def posted(
+    handle: Callable[[Request, Mapping[str, Any]], Response],
+) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of a handler that takes a JSON object."""
+
+    @wraps(handle)
+    async def endpoint(request: Request) -> Response:
+        values = await _values(request)
+        return await run_in_threadpool(checked, lambda: handle(request, values))
+
+    return endpoint
+
+
+async def body_of(request: Request, too_large: str) -> bytes:
+    """The body of a request.
+
+    Raises:
+        ApiError: 413, it is larger than anything that is asked here.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise ApiError(413, too_large)
+    return body
+
+
+async def _values(request: Request) -> Mapping[str, Any]:
+    # No form of another site can send this type without being asked first (CORS), and nobody gets a yes.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "send JSON: Content-Type: application/json")
+    body = await body_of(request, "the request is too large")
+    try:
+        values = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise ApiError(400, "that isn't JSON") from None
+    if not isinstance(values, dict):
+        raise ApiError(400, "send a JSON object")
+    return values

@@ -1,0 +1,168 @@
+"""`/api/v1/dead-letters` and `/api/v1/redrives`: list, find and show dead letters, dismiss and redrive them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.ports import DeadLetterLists
+from flowtrail_collector.dead_letters.web.json import (
+    audit_json,
+    dossier_json,
+    job_json,
+    letter_json,
+    listed_json,
+    write_json,
+)
+from flowtrail_collector.dead_letters.web.posting import posted
+from flowtrail_collector.dead_letters.web.query import list_query, note_of, order_of, place_of, selection_of
+from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
+from flowtrail_collector.web.security import actor_of, remote_of
+
+__all__ = ["DeskRoutes", "dead_letter_routes"]
+
+_MAX_LIMIT = 1_000
+_LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
+
+
+def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
+    """The route that lists dead letters."""
+
+    def dead_letters(request: Request) -> Response:
+        """Dead letters, the newest first.
+
+        Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
+        """
+        selection, limit, offset = list_query(request)
+        found = [listed_json(letter) for letter in views.list_dead_letters(selection, limit, offset)]
+        return json_response({"dead_letters": found, "limit": limit, "offset": offset})
+
+    return [Route(_LETTERS, dead_letters, methods=["GET"])]
+
+
+class DeskRoutes:
+    """What the dead letter desk answers over HTTP.
+
+    Args:
+        desk: What it asks.
+        problem: Why redrives don't get on at present.
+    """
+
+    def __init__(self, desk: RedriveDesk, problem: Callable[[], str | None] = lambda: None) -> None:
+        self._desk = desk
+        self._problem = problem
+
+    def routes(self) -> list[BaseRoute]:
+        """All of them."""
+        return [
+            Route(f"{_LETTERS}/find", self._find, methods=["GET"]),
+            Route(f"{_LETTERS}/audit", self._audit, methods=["GET"]),
+            Route(f"{_LETTERS}/redrive", posted(self._redrive), methods=["POST"]),
+            Route(f"{_LETTERS}/dismiss", posted(self._dismiss), methods=["POST"]),
+            Route(_LETTERS + "/{topic}/{partition}/{offset}", self._show, methods=["GET"]),
+            Route(_REDRIVES, self._redrives, methods=["GET"]),
+            Route(_REDRIVES + "/{id}", self._one_redrive, methods=["GET"]),
+            Route(_REDRIVES + "/{id}/cancel", posted(self._cancel), methods=["POST"]),
+        ]
+
+    def _show(self, request: Request) -> Response:
+        """Everything about one dead letter: headers, key, what was done with it; never its payload."""
+        dossier = self._desk.show(place_of(request))
+        if dossier is None:
+            raise ApiError(404, "no such dead letter")
+        return json_response(dossier_json(dossier))
+
+    def _find(self, request: Request) -> Response:
+        """The dead letters of an event, a flow or an order.
+
+        Query: id, limit.
+        """
+        letters = self._desk.find(_wanted(request), int_param(request, "limit", 20, _MAX_LIMIT))
+        return json_response({"dead_letters": [letter_json(letter) for letter in letters]})
+
+    def _redrive(self, request: Request, values: Mapping[str, Any]) -> Response:
+        """Starts a redrive (202); with `dry_run` only counts what it would do.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
+        """
+        order = order_of(values, actor_of(request, _by(values)))
+        if values.get("dry_run") is True:
+            return json_response(self._desk.survey(order))
+        _check_everything(order.selection, values)
+        return json_response(job_json(self._desk.start(order, remote_of(request)), self._problem()), 202)
+
+    def _dismiss(self, request: Request, values: Mapping[str, Any]) -> Response:
+        """Marks dead letters as dealt with; with `dry_run` only counts them.
+
+        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, dry_run, by.
+        """
+        selection = selection_of(values)
+        if values.get("dry_run") is True:
+            return json_response({"matching": self._desk.count(selection)})
+        _check_everything(selection, values)
+        note = note_of(values)
+        dismissed = self._desk.dismiss(selection, actor_of(request, _by(values)), note, remote_of(request))
+        return json_response({"dismissed": dismissed})
+
+    def _redrives(self, request: Request) -> Response:
+        """Redrives, the newest first.
+
+        Query: limit.
+        """
+        found = self._desk.jobs(int_param(request, "limit", 20, _MAX_LIMIT))
+        return json_response({"redrives": [job_json(job, self._problem()) for job in found]})
+
+    def _one_redrive(self, request: Request) -> Response:
+        """How far a redrive is."""
+        found = self._desk.job(request.path_params["id"][:64])
+        if found is None:
+            raise ApiError(404, "no such redrive")
+        return json_response(job_json(found, self._problem()))
+
+    def _cancel(self, request: Request, values: Mapping[str, Any]) -> Response:
+        """Ends a redrive after the batch under way.
+
+        Body: by.
+        """
+        actor = actor_of(request, _by(values))
+        found = self._desk.cancel(request.path_params["id"][:64], actor, remote_of(request))
+        if found is None:
+            raise ApiError(404, "no such redrive")
+        return json_response(job_json(found, self._problem()))
+
+    def _audit(self, request: Request) -> Response:
+        """What was asked for by whom, and where each dead letter went.
+
+        Query: redrive, limit.
+        """
+        limit = int_param(request, "limit", 50, _MAX_LIMIT)
+        lines = self._desk.audit(limit, text_param(request, "redrive"))
+        return json_response(
+            {
+                "moved": [audit_json(line) for line in lines],
+                "writes": [write_json(line) for line in self._desk.writes(limit)],
+            }
+        )
+
+
+def _check_everything(selection: Selection, values: Mapping[str, Any]) -> None:
+    if selection.is_everything and values.get("all") is not True:
+        raise ApiError(400, 'that would be every dead letter: say which ones, or "all": true')
+
+
+def _by(values: Mapping[str, Any]) -> str | None:
+    by = values.get("by")
+    return by if isinstance(by, str) else None
+
+
+def _wanted(request: Request) -> str:
+    wanted = text_param(request, "id")
+    if wanted is None:
+        raise ApiError(400, "id is needed: of an event, a flow or an order")
+    return wanted
