@@ -143,7 +143,7 @@ def read_connection(
         gathered = {
             "bootstrap.servers": environ.get("FLOWTRAIL_BOOTSTRAP_SERVERS")
             or environ.get("KAFKA_BOOTSTRAP_SERVERS", ""),
-            **(parse_properties(Path(path).expanduser().read_text("utf-8")) if path else {}),
+            **(_from_file(Path(path)) if path else {}),
             **_from_environment(environ),
             **(settings or {}),
         }
@@ -187,6 +187,13 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
         raise ServiceUnreachableError(
             f"no Kafka broker answers at {where}: {_without_secrets(cause, connection)}"
         ) from None
+
+
+def _from_file(path: Path) -> dict[str, str]:
+    found = parse_properties(path.expanduser().read_text("utf-8"), f"Kafka settings file {path}")
+    # Spaces behind a value belong to it in such a file. Java's clients drop them all the same (`ConfigDef`), but
+    # a password may end with one.
+    return {name: value if is_secret(name) else value.strip() for name, value in found.items()}
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
