@@ -17,9 +17,8 @@ from starlette.types import ASGIApp
 
 from flowtrail._version import __version__
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection, check_reachable, read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
-from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
+from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.brokers.kafka.tail import KafkaTail
 from flowtrail_collector.console import Console, DeadLetterPages, Links, error_page
 from flowtrail_collector.dead_letters.desk import RedriveDesk
@@ -170,8 +169,8 @@ def build_collector(config: CollectorConfig) -> Collector:
     )
     # What one worker does for all. Lag is read by each, so that each can show it.
     redrives = SqlRedrive(database)
-    redriver = Redriver(redrives, KafkaRedrive(connection))
-    desk = RedriveDesk(redrives, KafkaRedrive(connection), on_job=redriver.wake)
+    redriver = Redriver(redrives, KafkaRecordMover(connection))
+    desk = RedriveDesk(redrives, KafkaRecordMover(connection), on_job=redriver.wake)
     for_all = [
         while_leading(part, leading) for part in (sweeper, TopologyKeeper(topology), retention, redriver)
     ]

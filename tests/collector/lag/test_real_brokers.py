@@ -14,8 +14,7 @@ from confluent_kafka.admin import AdminClient
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.lag import LagPoller, LagSettings
 from lagkit import SecondBroker, SlowProxy
 from servers import KafkaServer

@@ -19,8 +19,7 @@ from confluent_kafka.admin import (
 )
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection, check_reachable, read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
 from lagkit import SlowProxy

@@ -27,8 +27,7 @@ from kio.serial import entity_writer
 from kio.static.primitive import i32, i32Timedelta
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.lag import LagPoller, LagSettings
 from servers import KafkaServer
 

@@ -24,8 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flowtrail_collector.brokers.kafka.connection import check_reachable, read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
 from servers import KafkaServer, UnavailableError, free_port, servers_required

@@ -25,9 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from flowtrail_collector.brokers.kafka.errors import text_of, unreachable
 from flowtrail_collector.brokers.kafka.java_settings import from_java
 from flowtrail_collector.brokers.kafka.properties import PropertiesError, parse_properties, resolve_references
-from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
+from flowtrail_collector.errors import ConfigurationError
 
 __all__ = ["ConnectionSettingsError", "KafkaConnection", "check_reachable", "read_connection"]
 
@@ -167,9 +171,6 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
     Raises:
         ServiceUnreachableError: no broker answered in time, or it refused us; says where and why.
     """
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
     # librdkafka tells why (refused, certificate, credentials) only through the error callback.
     causes: list[str] = []
     settings = {
@@ -182,11 +183,8 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
         client.list_topics(timeout=timeout_seconds)
     except KafkaException as error:
         client.poll(0.1)
-        cause = next((c for c in causes if "brokers are down" not in c), None) or error.args[0].str()
-        where = connection.bootstrap_servers
-        raise ServiceUnreachableError(
-            f"no Kafka broker answers at {where}: {_without_secrets(cause, connection)}"
-        ) from None
+        cause = next((c for c in causes if "brokers are down" not in c), None) or text_of(error)
+        raise unreachable(connection.bootstrap_servers, _without_secrets(cause, connection)) from None
 
 
 def _from_file(path: Path) -> dict[str, str]:
@@ -227,9 +225,6 @@ def _check(connection: KafkaConnection) -> None:
             "no Kafka servers: pass --bootstrap-servers HOST:PORT, set KAFKA_BOOTSTRAP_SERVERS, "
             "or name a properties file with bootstrap.servers"
         )
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
     # A client without servers checks every setting (certificates included) and connects to nothing.
     settings = {
         k: v for k, v in connection.settings.items() if k not in ("bootstrap.servers", "metadata.broker.list")
@@ -237,8 +232,8 @@ def _check(connection: KafkaConnection) -> None:
     try:
         AdminClient({**settings, "log_level": 0})
     except KafkaException as error:
-        text = error.args[0].str() if error.args and hasattr(error.args[0], "str") else str(error)
-        raise ConnectionSettingsError(f"Kafka settings: {_without_secrets(text, connection)}") from None
+        reason = _without_secrets(text_of(error), connection)
+        raise ConnectionSettingsError(f"Kafka settings: {reason}") from None
 
 
 def _without_secrets(text: str, connection: KafkaConnection) -> str:
