@@ -277,7 +277,7 @@ def run(log_level: str, **options: Any) -> int:
     Prints one line with its URL once it listens. An unreachable broker doesn't end it: /readyz says so, and
     it goes on trying. Exit code 2: settings, flow file, store or address can't be used.
     """
-    from flowtrail_collector.app import run_collector
+    from flowtrail_collector.run import run_collector
 
     config = _config(options)
     logging.basicConfig(
@@ -294,7 +294,7 @@ def check(**options: Any) -> int:
 
     Exit code 2: settings, flow file, store or address can't be used. 3: Kafka can't be reached.
     """
-    from flowtrail_collector.app import check_collector
+    from flowtrail_collector.run import check_collector
 
     code = EXIT_OK
     for name, problem, exit_code in check_collector(_config(options)):

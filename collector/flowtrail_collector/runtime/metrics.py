@@ -59,8 +59,8 @@ class CollectorMetrics(Families):
         self._errors: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def count_error(self, part: str) -> None:
-        """One failure of a background part, or of a source of metrics."""
+    def failed(self, part: str, error: Exception) -> None:
+        """Count a failure of a background part, or of a source of metrics."""
         with self._lock:
             self._errors[part] += 1
 

@@ -21,7 +21,7 @@ NOWHERE = "127.0.0.1:1"
 
 def test_options_and_variables_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[CollectorConfig] = []
-    monkeypatch.setattr("flowtrail_collector.app.run_collector", lambda config, on_ready: seen.append(config))
+    monkeypatch.setattr("flowtrail_collector.run.run_collector", lambda config, on_ready: seen.append(config))
     arguments = [
         "collector", "run", "--bootstrap-servers", NOWHERE, "--store", str(tmp_path / "x.sqlite"),
         "--lag-groups", "^billing", "--lag-topics", "orders", "--lag-granularity", "topic",

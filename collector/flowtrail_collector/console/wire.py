@@ -1,0 +1,54 @@
+"""Puts the console together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowtrail_collector.console._dead_letters import DeadLetterPages
+from flowtrail_collector.console._pages import Console, Links, Views
+from flowtrail_collector.dead_letters.wire import DeadLetters
+from flowtrail_collector.lag.view import LagView
+from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.settings import WebConfig
+from flowtrail_collector.topology.wire import Topology
+from flowtrail_collector.trails.finder import TrailFinder
+from flowtrail_collector.web.security import Access, FormTokens
+
+__all__ = ["wire"]
+
+
+def wire(
+    config: WebConfig,
+    access: Access,
+    *,
+    finder: TrailFinder,
+    views: Views,
+    letters: DeadLetters,
+    lag: LagView,
+    topology: Topology,
+    problems: Callable[[], Mapping[str, str]],
+    status: Callable[[], Mapping[str, Any]],
+    pulse: Callable[[], object],
+) -> Wired:
+    """All pages; for the arguments see `Console`."""
+    dead_letters = DeadLetterPages(
+        views,
+        letters.desk,
+        FormTokens(config.write_token),
+        writable=access.is_writable,
+        problem=lambda: letters.redriver.problem,
+    )
+    console = Console(
+        finder,
+        views,
+        lag,
+        problems,
+        edges=topology.edges,
+        progress_of=lag.progress,
+        links=Links(config.trace_link, config.grafana_link),
+        rates=topology.rates.rates,
+        status=status,
+        pulse=pulse,
+    )
+    return Wired(routes=[*dead_letters.routes(), *console.routes()])

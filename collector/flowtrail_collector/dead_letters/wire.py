@@ -1,0 +1,62 @@
+"""Puts dead letters together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
+from flowtrail_collector.dead_letters.ports import DeadLetterFigures, DeadLetterLists, RecordMover
+from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
+from flowtrail_collector.dead_letters.redrive_web import redrive_routes
+from flowtrail_collector.dead_letters.redriver import Redriver
+from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.dead_letters.web import dead_letter_routes
+from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.store.sql import Database
+
+__all__ = ["DeadLetters", "wire"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Dead letters, put together.
+
+    Attributes:
+        desk: What people may ask for.
+        redriver: What moves them.
+        wired: Parts, metrics and routes.
+    """
+
+    desk: RedriveDesk
+    redriver: Redriver
+    wired: Wired
+
+
+def wire(
+    database: Database,
+    mover: Callable[[], RecordMover],
+    *,
+    lists: DeadLetterLists,
+    figures: DeadLetterFigures,
+    depths: Callable[[], Mapping[str, int]],
+) -> DeadLetters:
+    """Put them together.
+
+    Args:
+        database: Where jobs and their audit are.
+        mover: Makes what reads and publishes records; the desk and the redriver have one each.
+        lists: Lists dead letters.
+        figures: What metrics show of them.
+        depths: Records retained by dead letter topic.
+    """
+    jobs = SqlRedrive(database)
+    redriver = Redriver(jobs, mover())
+    desk = RedriveDesk(jobs, mover(), on_job=redriver.wake)
+    wired = Wired(
+        parts_for_all=[redriver],
+        sources_for_all=[DeadLetterMetrics(figures, depths), RedriveMetrics(jobs)],
+        routes=[*redrive_routes(desk, lambda: redriver.problem), *dead_letter_routes(lists)],
+    )
+    return DeadLetters(desk, redriver, wired)

@@ -1,0 +1,36 @@
+"""Puts the reading of events together."""
+
+from __future__ import annotations
+
+from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.events.mapper import Mapper
+from flowtrail_collector.events.mapping import TopicMappings
+from flowtrail_collector.events.metrics import MappingMetrics
+from flowtrail_collector.events.registry import SchemaRegistry
+from flowtrail_collector.metrics.counts import Counters
+from flowtrail_collector.runtime.slices import Wired
+
+__all__ = ["mapper_of", "wire"]
+
+
+def mapper_of(mappings: TopicMappings, schema_registry: str, flow_file: object) -> Mapper:
+    """What fills in what headers don't say.
+
+    Args:
+        mappings: Of the flow file.
+        schema_registry: Base URL of the registry that mappings by schema ask; empty for none.
+        flow_file: Its name, for the error.
+
+    Raises:
+        ConfigurationError: A mapping asks a registry, and none is named.
+    """
+    if schema_registry:
+        return Mapper(mappings, SchemaRegistry(schema_registry).schema)
+    if mappings.asks_registry:
+        raise ConfigurationError(f"{flow_file} maps by schema: say with --schema-registry where to ask")
+    return Mapper(mappings)
+
+
+def wire(mappings: TopicMappings, counters: Counters) -> Wired:
+    """Metrics of the mappings."""
+    return Wired(sources_for_all=[MappingMetrics(counters, mappings)])

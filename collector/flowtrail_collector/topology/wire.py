@@ -1,0 +1,45 @@
+"""Puts the service map together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.store.sql import Database
+from flowtrail_collector.topology.exemplars import EdgeExemplars
+from flowtrail_collector.topology.keeper import TopologyKeeper
+from flowtrail_collector.topology.metrics import TopologyMetrics
+from flowtrail_collector.topology.rates import EdgeRates
+from flowtrail_collector.topology.sql import SqlTopology
+from flowtrail_collector.topology.web import Edges, topology_routes
+
+__all__ = ["Topology", "wire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The service map, put together.
+
+    Attributes:
+        edges: Reads all edges.
+        rates: How busy they are at present.
+        wired: Parts, metrics and routes.
+    """
+
+    edges: Edges
+    rates: EdgeRates
+    wired: Wired
+
+
+def wire(database: Database) -> Topology:
+    """Put it together."""
+    exemplars = EdgeExemplars()
+    store = SqlTopology(database, on_reactions=exemplars.reacted)
+    rates = EdgeRates(store.edges)
+    wired = Wired(
+        parts=[rates],
+        parts_for_all=[TopologyKeeper(store)],
+        sources_for_all=[TopologyMetrics(store.edges, exemplar_of=exemplars.of)],
+        routes=topology_routes(store.edges),
+    )
+    return Topology(store.edges, rates, wired)
