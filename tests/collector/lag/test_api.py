@@ -103,10 +103,3 @@ def test_one_groups_table_shows_topics_and_partitions(url: str) -> None:
 
 def test_json_is_the_apis(url: str) -> None:
     assert json.loads(shown(url, "--json")) == httpx.get(f"{url}/api/v1/lag").json()
-
-
-def test_a_pairs_lag_by_name(view: LagView) -> None:
-    assert view.pair_lag("billing", "orders", 0) == 990
-    assert view.pair_lag("billing", "orders", 1) is None
-    assert view.pair_lag("billing", "payments", 0) is None
-    assert view.pair_lag("nobody", "orders", 0) is None

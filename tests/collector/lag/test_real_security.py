@@ -27,6 +27,7 @@ from flowtrail_collector.brokers.kafka.connection import check_reachable, read_c
 from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
+from lagkit import explore, pair_lag
 from servers import KafkaServer, UnavailableError, free_port, servers_required
 
 pytestmark = pytest.mark.servers
@@ -270,11 +271,11 @@ def lag_over(where: str, environ: Mapping[str, str] | None = None, **source: str
         deadline = time.monotonic() + 30
         while not poller.collect() and time.monotonic() < deadline:
             time.sleep(0.2)
-        poller.explore()
+        explore(poller)
         poller.collect()
         reading = poller.view.reading("billing")
         assert reading is not None
         assert reading.seconds[0] is not None
-        return poller.view.pair_lag("billing", "orders", 0)
+        return pair_lag(poller.view, "billing", "orders", 0)
     finally:
         poller.close()

@@ -84,7 +84,6 @@ class KafkaConnection:
 
     settings: Mapping[str, str] = field(repr=False)
     consumer_tuning: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ignored: tuple[str, ...] = ()
     token_file: Path | None = None
 
     @property
@@ -208,15 +207,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _sorted_out(native: Mapping[str, str], token_file: Path | None) -> KafkaConnection:
-    common, tuning, ignored = {}, {}, []
+    common, tuning = {}, {}
     for name, value in native.items():
         if name in _OURS or name in _JAVA_ONLY or name.startswith(_PRODUCER):
-            ignored.append(name)
-        elif name.startswith(_CONSUMER):
+            continue
+        if name.startswith(_CONSUMER):
             tuning[name] = value
         elif value != "":
             common[name] = value
-    return KafkaConnection(common, tuning, tuple(sorted(ignored)), token_file)
+    return KafkaConnection(common, tuning, token_file)
 
 
 def _check(connection: KafkaConnection) -> None:
