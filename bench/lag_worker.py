@@ -48,8 +48,7 @@ def ours(bootstrap: str) -> dict[str, Command]:
     from starlette.applications import Starlette
 
     from flowtrail_collector.brokers.kafka.connection import read_connection
-    from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-    from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+    from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
     from flowtrail_collector.lag import LagPoller, LagSettings
     from flowtrail_collector.lag.web import lag_routes
     from flowtrail_collector.metrics.exposition import Exposition
@@ -71,7 +70,7 @@ def ours(bootstrap: str) -> dict[str, Command]:
         return {**found, "pairs": pairs, "known_seconds": len(known), "groups": len(readings)}
 
     def explore() -> dict[str, Any]:
-        return timed(poller.explore)
+        return timed(lambda: poller.collection.widen(time.monotonic() + 600))
 
     return {
         "collect": collect,

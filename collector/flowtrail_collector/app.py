@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail_collector.brokers.kafka.tail import KafkaTail
 from flowtrail_collector.brokers.kafka.wire import wire as wire_kafka
+from flowtrail_collector.brokers.ports import Broker
 from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.events.wire import wire as wire_events
+from flowtrail_collector.ingest.ports import Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.lag.wire import wire as wire_lag
@@ -75,7 +76,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         ConfigurationError: Settings or flow file can't be used.
         StoreError: The store can't be opened or written.
     """
-    kafka = wire_kafka(config.kafka)
+    broker: Broker = wire_kafka(config.kafka)
     flows = load_flows(config.flows) if config.flows is not None else Flows()
     mapper = mapper_of(flows.mapping, config.schema_registry, config.flows)
     opened = open_store(config.store)
@@ -83,13 +84,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     leadership = Leadership(opened.lease) if opened.lease is not None else None
 
     ingest = Ingest(store, flows, mapper=mapper)
-    lag = wire_lag(kafka.lag_source(), kafka.prober(), config.lag)
-    tail = kafka.tail(ingest, store, lag.timestamps, opened.group)
+    lag = wire_lag(broker.lag_source(), broker.prober(), config.lag)
+    tail = broker.tail(ingest, store, lag.timestamps, opened.group)
     reads = TrailReads(database, flows)
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
     letters = wire_dead_letters(
-        database, kafka.mover, lists=reads, figures=store, depths=tail.dead_letter_depths
+        database, broker.mover, lists=reads, figures=store, depths=tail.dead_letter_depths
     )
     sagas = wire_sagas(
         config, flows, store, database, reads=reads, events_of=reads.events_of_instances, lag=lag
@@ -118,7 +119,7 @@ def build_collector(config: CollectorConfig) -> Collector:
 
 
 def _about(
-    store: StoreFigures, leadership: Leadership | None, ingest: Ingest, tail: KafkaTail
+    store: StoreFigures, leadership: Leadership | None, ingest: Ingest, tail: Tail
 ) -> CollectorMetrics:
     if leadership is None:
         return CollectorMetrics(store)

@@ -1,1 +1,1 @@
-"""What a broker does for the collector: one folder per broker, behind the ports of the slices."""
+"""Brokers: what the collector asks of one, and the kinds it knows."""

@@ -18,7 +18,7 @@ from flowtrail_collector.dead_letters.ports import (
     Job,
     JobState,
     Order,
-    RedriveKafka,
+    RecordMover,
     RedriveStore,
     WriteLine,
 )
@@ -64,7 +64,7 @@ class RedriveDesk:
     def __init__(
         self,
         store: RedriveStore,
-        kafka: RedriveKafka,
+        kafka: RecordMover,
         *,
         on_job: Callable[[], None] = lambda: None,
         time_seconds: Callable[[], float] = time.time,

@@ -1,4 +1,4 @@
-"""What redriving needs of the store and of Kafka."""
+"""What redriving needs of the store and of the broker."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ class Ack(NamedTuple):
     final: bool = False
 
 
-class RedriveKafka(Protocol):
+class RecordMover(Protocol):
     """Reads single records and publishes copies."""
 
     def partitions(self, topics: Iterable[str]) -> Mapping[str, int]:

@@ -26,7 +26,7 @@ from flowtrail_collector.dead_letters.model.redrive import (
     returned_headers,
     route,
 )
-from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, Outgoing, RedriveKafka, RedriveStore
+from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, Outgoing, RecordMover, RedriveStore
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError
 
 __all__ = ["BATCH", "Redriver"]
@@ -66,7 +66,7 @@ class Redriver:
     def __init__(
         self,
         store: RedriveStore,
-        kafka: RedriveKafka,
+        kafka: RecordMover,
         *,
         batch: int = BATCH,
         time_seconds: Callable[[], float] = time.time,
@@ -201,7 +201,7 @@ class Redriver:
 class _Topics:
     """Partitions of the topics that a job has to do with, asked for once a batch."""
 
-    def __init__(self, kafka: RedriveKafka) -> None:
+    def __init__(self, kafka: RecordMover) -> None:
         self._kafka = kafka
         self.known: dict[str, int] = {}
 

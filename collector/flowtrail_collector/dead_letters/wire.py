@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
-from flowtrail_collector.dead_letters.ports import DeadLetterFigures, DeadLetterLists, RedriveKafka
+from flowtrail_collector.dead_letters.ports import DeadLetterFigures, DeadLetterLists, RecordMover
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
@@ -35,7 +35,7 @@ class DeadLetters:
 
 def wire(
     database: Database,
-    mover: Callable[[], RedriveKafka],
+    mover: Callable[[], RecordMover],
     *,
     lists: DeadLetterLists,
     figures: DeadLetterFigures,

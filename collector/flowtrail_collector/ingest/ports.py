@@ -1,4 +1,4 @@
-"""Where the collector keeps what it learned, and the one transaction that makes counting exact."""
+"""Where events come from and where they are kept, and the one transaction that makes counting exact."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from typing import Protocol
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.ports import DeadLetterFigures
 from flowtrail_collector.events.model import Advance, EventRow, Position
+from flowtrail_collector.runtime.supervisor import Part
 from flowtrail_collector.sagas.ports import SagaStore, SagaUnit
 
-__all__ = ["Store", "Unit"]
+__all__ = ["Store", "Tail", "Unit"]
+
+
+class Tail(Part, Protocol):
+    """Follows every matching topic of a broker and hands what it reads to the ingest, position by position."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are being read."""
+        ...
+
+    def dead_letter_depths(self) -> Mapping[str, int]:
+        """Records retained in each dead letter topic, as of a few seconds ago."""
+        ...
 
 
 class Unit(SagaUnit, Protocol):

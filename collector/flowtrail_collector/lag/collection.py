@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import TypeVar
 
+from flowtrail_collector.lag.arrivals import Explorer, Prober
 from flowtrail_collector.lag.failures import FailureLog
 from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
-from flowtrail_collector.lag.knowledge import Explorer, Prober
 from flowtrail_collector.lag.model import GroupReading, PartitionTable, Status, max_known, sum_known, worst
-from flowtrail_collector.lag.ports import Failure, LagSource, RecordProber, Topics
+from flowtrail_collector.lag.ports import Failure, LagSource, OffsetAnswer, RecordProber, Spec, Topics
 from flowtrail_collector.lag.timestamps import TimestampLog
 from flowtrail_collector.settings import LagSettings
 
@@ -88,10 +88,8 @@ class LagCollection:
         """Read end offsets alone, so that arrivals between two collections are told apart."""
         self._take_timestamps()
         deadline = time.monotonic() + self._settings.patience_seconds
-        for answer in self._source.offsets(self.topics, "latest", deadline):
-            for name, (end, _) in answer.offsets.items():
-                if (i := self.table.index.get(name)) is not None:
-                    self.table.set_end(i, end, answer.asked_at, answer.answered_at)
+        for i, end, answer in self._offsets("latest", deadline, []):
+            self.table.set_end(i, end, answer.asked_at, answer.answered_at)
 
     def widen(self, deadline: float) -> bool:
         """Read what changes slowly, and learn more about arrival times; the next collection uses both.
@@ -172,25 +170,34 @@ class LagCollection:
         for topic, partition, offset, timestamp_ms in self._timestamps.take():
             self.table.learn(topic, partition, offset, timestamp_ms / 1000, now)
 
+    def _offsets(
+        self,
+        spec: Spec,
+        deadline: float,
+        failures: list[Failure],
+        only: Sequence[tuple[str, int]] | None = None,
+    ) -> Iterator[tuple[int, int, OffsetAnswer]]:
+        """Position in the table, offset, and the answer it came with, of each partition that is there."""
+        index = self.table.index
+        for answer in self._source.offsets(self.topics, spec, deadline, only):
+            failures += answer.failures
+            for name, (offset, _) in answer.offsets.items():
+                if (i := index.get(name)) is not None:
+                    yield i, offset, answer
+
     def _read_ends(self, deadline: float, failures: list[Failure]) -> None:
         table = self.table
         unread = set(range(len(table.names)))
-        for answer in self._source.offsets(self.topics, "latest", deadline):
-            failures += answer.failures
-            for name, (end, _) in answer.offsets.items():
-                if (i := table.index.get(name)) is not None:
-                    table.set_end(i, end, answer.asked_at, answer.answered_at)
-                    unread.discard(i)
+        for i, end, answer in self._offsets("latest", deadline, failures):
+            table.set_end(i, end, answer.asked_at, answer.answered_at)
+            unread.discard(i)
         # An old end offset held against new commits would lie.
         for i in unread:
             table.set_end(i, None)
         if any(record.read_committed for record in self.groups):
             stable: list[int | None] = [None] * len(table.names)
-            for answer in self._source.offsets(self.topics, "latest_stable", deadline):
-                failures += answer.failures
-                for name, (offset, _) in answer.offsets.items():
-                    if (i := table.index.get(name)) is not None:
-                        stable[i] = offset
+            for i, offset, _ in self._offsets("latest_stable", deadline, failures):
+                stable[i] = offset
             table.stable_ends = stable
 
     def _read_slow(self, deadline: float, failures: list[Failure]) -> None:
@@ -202,11 +209,8 @@ class LagCollection:
         else:
             turn, self._earliest_turn = _turn(names, self._earliest_turn, share)
         if turn:
-            for answer in self._source.offsets(self.topics, "earliest", deadline, turn):
-                failures += answer.failures
-                for pair, (offset, _) in answer.offsets.items():
-                    if (i := self.table.index.get(pair)) is not None:
-                        self.table.earliest[i] = offset
+            for i, offset, _ in self._offsets("earliest", deadline, failures, turn):
+                self.table.earliest[i] = offset
         groups = [name for name in self.groups.with_commits() if self._can_be_described(name)]
         described, self._members_turn = _turn(groups, self._members_turn, share)
         unknown = [name for name in groups if (record := self.groups.get(name)) and record.members is None]

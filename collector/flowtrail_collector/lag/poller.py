@@ -30,6 +30,11 @@ class LagPoller:
         prober: looks at single records, to learn when they were written; None to do without.
         timestamps: real record timestamps that a tail reports.
         clock: seconds since the epoch.
+
+    Attributes:
+        collection: reads and works out the figures.
+        metrics: shows them at `/metrics`.
+        view: shows them to API and pages.
     """
 
     name = "lag"
@@ -46,7 +51,7 @@ class LagPoller:
         self._settings = settings or LagSettings()
         self._settings.validate()
         self._clock = clock
-        self._collection = LagCollection(source, self._settings, timestamps, prober=prober, clock=clock)
+        self.collection = LagCollection(source, self._settings, timestamps, prober=prober, clock=clock)
         self._sample_duration = 0.0
         self._problem: str | None = "lag has not been collected yet"
         self._cycles = 0
@@ -73,20 +78,16 @@ class LagPoller:
         finally:
             self.close()
 
-    def explore(self) -> None:
-        """Learn all there is to learn about arrival times before the start; the next collection uses it."""
-        self._collection.widen(time.monotonic() + 600)
-
     def close(self) -> None:
         """Release connections."""
-        self._collection.close()
+        self.collection.close()
 
     def _between(self, stop: threading.Event, due: float) -> None:
         """Learn more about arrivals until the next collection is due."""
         if self._problem is not None:
             stop.wait(max(0.05, due - time.monotonic()))
             return
-        if self._collection.widen(due):
+        if self.collection.widen(due):
             # The first figures lack waits of before the start: they come as soon as they are known.
             return
         while True:
@@ -96,31 +97,31 @@ class LagPoller:
                 stop.wait(max(0.0, due - time.monotonic()))
                 return
             began = time.perf_counter()
-            self._collection.sample()
+            self.collection.sample()
             self._sample_duration = time.perf_counter() - began
 
     def collect(self) -> list[GroupReading]:
         """Collect once; a cluster that can't be reached leaves the last page, whose age then grows."""
         began = time.perf_counter()
         try:
-            readings = self._collection.run()
+            readings = self.collection.run()
         except ServiceUnreachableError as error:
             self._problem = str(error)
-            self._collection.failures.update([Failure("cluster", "metadata", str(error))])
+            self.collection.failures.update([Failure("cluster", "metadata", str(error))])
             self.metrics.note(self._figures())
             return []
         self._problem = None
         self._cycles += 1
         self._collected_at = self._clock()
         self._readings = readings
-        failures = self._collection.failures.present
-        self.metrics.publish(readings, self._collection.table, self._figures())
+        failures = self.collection.failures.present
+        self.metrics.publish(readings, self.collection.table, self._figures())
         self.view.publish(readings, self._collected_at, failures)
         self._duration = time.perf_counter() - began
         return readings
 
     def _figures(self) -> CycleFigures:
-        failures = self._collection.failures
+        failures = self.collection.failures
         return CycleFigures(
             ended_at=self._collected_at,
             duration=self._duration,

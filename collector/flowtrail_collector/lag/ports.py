@@ -1,4 +1,4 @@
-"""What the lag poller needs from Kafka, and what a tail can tell it."""
+"""What the lag poller needs from a broker, and what a tail can tell it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from flowtrail_collector.lag.model import GroupReading, Status, TopicReading, status_of
+from flowtrail_collector.lag.model import GroupReading, Status, TopicSlice, TopicSums, status_of
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.units import iso_time_seconds
@@ -46,18 +46,6 @@ class LagView:
         status = None if reading.status is None else reading.status.name.lower()
         return GroupProgress(reading.sum_lag, reading.max_seconds, reading.members, status)
 
-    def pair_lag(self, group: str, topic: str, partition: int) -> int | None:
-        """A group's lag at one partition; None if it isn't known."""
-        reading = self.reading(group)
-        if reading is None:
-            return None
-        for part in reading.slices:
-            if part.topic == topic:
-                for i in range(part.start, part.stop):
-                    if reading.pairs[i][1] == partition:
-                        return reading.lags[i]
-        return None
-
     def overview(self) -> dict[str, Any]:
         """All groups, those that need attention first."""
         readings, at, failures = self._state
@@ -90,7 +78,7 @@ def _urgency(reading: GroupReading) -> tuple[int, float, int, str]:
 
 
 def _group(reading: GroupReading) -> dict[str, Any]:
-    topics = list(reading.topic_readings())
+    topics = reading.topics
     return {
         "group": reading.group,
         "type": reading.type,
@@ -100,28 +88,28 @@ def _group(reading: GroupReading) -> dict[str, Any]:
         "lag": reading.sum_lag,
         "max_lag": reading.max_lag,
         "lag_seconds": _rounded(reading.max_seconds),
-        "catch_up_seconds": _slowest(topics),
-        "catching_up": _catching_up(topics),
-        "messages_lost": sum(topic.lost for topic in topics),
+        "catch_up_seconds": _slowest(topics.catch_up_seconds),
+        "catching_up": _catching_up(topics.catch_up_seconds),
+        "messages_lost": sum(topics.lost),
         "uncommitted_partitions": reading.uncommitted,
         "orphaned_commits": reading.orphans,
         "read_at": iso_time_seconds(reading.read_at),
-        "topics": [_topic(topic) for topic in topics],
+        "topics": [_topic(part, topics, i) for i, part in enumerate(reading.slices)],
     }
 
 
-def _topic(topic: TopicReading) -> dict[str, Any]:
+def _topic(part: TopicSlice, sums: TopicSums, i: int) -> dict[str, Any]:
     return {
-        "topic": topic.topic,
-        "partitions": topic.partitions,
-        "status": _status(topic.status),
-        "lag": topic.sum_lag,
-        "lag_seconds": _rounded(topic.max_seconds),
-        "catch_up_seconds": _finite(topic.catch_up_seconds),
-        "consumed_per_second": _rounded(topic.consumed_per_second),
-        "produced_per_second": _rounded(topic.produced_per_second),
-        "retention_margin": topic.margin,
-        "messages_lost": topic.lost,
+        "topic": part.topic,
+        "partitions": part.stop - part.start,
+        "status": _status(sums.statuses[i]),
+        "lag": sums.sum_lags[i],
+        "lag_seconds": _rounded(sums.max_seconds[i]),
+        "catch_up_seconds": _finite(sums.catch_up_seconds[i]),
+        "consumed_per_second": _rounded(sums.consumed_per_second[i]),
+        "produced_per_second": _rounded(sums.produced_per_second[i]),
+        "retention_margin": sums.margins[i],
+        "messages_lost": sums.lost[i],
     }
 
 
@@ -143,16 +131,14 @@ def _partitions(reading: GroupReading) -> list[dict[str, Any]]:
     ]
 
 
-def _slowest(topics: Sequence[TopicReading]) -> float | None:
-    times = [topic.catch_up_seconds for topic in topics]
+def _slowest(times: Sequence[float | None]) -> float | None:
     if not times or any(seconds is None for seconds in times):
         return None
     return _finite(max(seconds for seconds in times if seconds is not None))
 
 
-def _catching_up(topics: Sequence[TopicReading]) -> bool | None:
+def _catching_up(times: Sequence[float | None]) -> bool | None:
     """Whether all lag will be worked off at present rates; None if that isn't known yet."""
-    times = [topic.catch_up_seconds for topic in topics]
     if any(seconds == math.inf for seconds in times):
         return False
     return None if None in times or not times else True

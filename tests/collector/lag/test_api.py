@@ -124,10 +124,3 @@ def test_watching_shows_anew_until_interrupted(
         assert text.count('"collected_at"') == 3
     else:
         assert ["billing", "stopped", "990"] in [line.split()[:3] for line in text.splitlines()]
-
-
-def test_a_pairs_lag_by_name(view: LagView) -> None:
-    assert view.pair_lag("billing", "orders", 0) == 990
-    assert view.pair_lag("billing", "orders", 1) is None
-    assert view.pair_lag("billing", "payments", 0) is None
-    assert view.pair_lag("nobody", "orders", 0) is None

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,9 @@ from confluent_kafka.admin import AdminClient
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.lag import LagPoller, LagSettings
-from lagkit import SecondBroker, SlowProxy
+from lagkit import SecondBroker, SlowProxy, pair_lag
 from servers import KafkaServer
 from waiting import scaled, until
 
@@ -104,7 +104,7 @@ def test_one_of_two_brokers_is_slow_then_goes_away_and_comes_back(
             LagSettings(interval_seconds=0.5, keep_failing_seconds=8),
             prober=KafkaRecordProber(connection),
         )
-        lag = poller.view.pair_lag
+        lag = partial(pair_lag, poller.view)
         with running(poller):
             until(lambda: all(lag(group, topic, 0) == 6 for group in at for topic in ("here", "away")))
             proxy.delay = 30

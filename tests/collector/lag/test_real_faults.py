@@ -19,11 +19,10 @@ from confluent_kafka.admin import (
 )
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection, check_reachable, read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
-from lagkit import SlowProxy
+from lagkit import SlowProxy, explore, pair_lag
 from servers import KafkaServer, UnavailableError, free_port, servers_required
 from waiting import scaled, until
 
@@ -71,7 +70,7 @@ def test_a_broker_that_is_killed_and_comes_back(
     thread = threading.Thread(target=poller.run, args=(stop,))
     thread.start()
     try:
-        until(lambda: poller.view.pair_lag("billing", "orders", 0) == 6)
+        until(lambda: pair_lag(poller.view, "billing", "orders", 0) == 6)
         assert poller.problem is None
         kafka.kill()
         until(lambda: poller.problem is not None)
@@ -86,7 +85,7 @@ def test_a_broker_that_is_killed_and_comes_back(
 
         kafka.start()
         until(lambda: poller.problem is None)
-        until(lambda: poller.view.pair_lag("billing", "orders", 0) == 6)
+        until(lambda: pair_lag(poller.view, "billing", "orders", 0) == 6)
         until(lambda: b'failing{scope="cluster"} 0' in poller.metrics.text(False))
         until(lambda: b'failing{scope="group"} 0' in poller.metrics.text(False), timeout_seconds=30)
     finally:
@@ -157,12 +156,12 @@ def test_a_broker_that_is_slow_and_then_silent(
         fill(kafka.bootstrap_servers, "orders")
         poller = poller_on(read_connection(f"127.0.0.1:{slow.port}", environ={}), timeout_seconds=2)
         poller.collect()
-        assert poller.view.pair_lag("billing", "orders", 0) == 6
+        assert pair_lag(poller.view, "billing", "orders", 0) == 6
 
         slow.delay = 0.2
         began = time.monotonic()
         poller.collect()
-        assert poller.view.pair_lag("billing", "orders", 0) == 6
+        assert pair_lag(poller.view, "billing", "orders", 0) == 6
         assert time.monotonic() - began < scaled(6)
 
         # Longer than a collection waits: it ends in time, and says so.
@@ -177,7 +176,7 @@ def test_a_broker_that_is_slow_and_then_silent(
 
         slow.delay = 0
         until(lambda: bool(poller.collect()) and not poller.view.overview()["failures"])
-        assert poller.view.pair_lag("billing", "orders", 0) == 6
+        assert pair_lag(poller.view, "billing", "orders", 0) == 6
         poller.close()
     finally:
         kafka.kill()
@@ -207,11 +206,11 @@ def test_a_watcher_that_may_not_see_everything(tmp_path: Path, caplog: pytest.Lo
         check_reachable(connection)
         poller = poller_on(connection)
         until(lambda: bool(poller.collect()))
-        assert poller.view.pair_lag("billing", "orders", 0) == 6
-        assert poller.view.pair_lag("billing", "salaries", 0) is None
+        assert pair_lag(poller.view, "billing", "orders", 0) == 6
+        assert pair_lag(poller.view, "billing", "salaries", 0) is None
         assert b"salaries" not in poller.metrics.text(False)
         # Records may be described, not read: waits are then those of the time index.
-        poller.explore()
+        explore(poller)
         poller.collect()
         reading = poller.view.reading("billing")
         assert reading is not None

@@ -27,9 +27,9 @@ from kio.serial import entity_writer
 from kio.static.primitive import i32, i32Timedelta
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.lag import LagPoller, LagSettings
+from lagkit import explore
 from servers import KafkaServer
 from waiting import Deadline, scaled, until
 
@@ -108,7 +108,7 @@ class Watched:
     def settle(self) -> None:
         """Collect until nothing more can be learned about the past."""
         self.poller.collect()
-        self.poller.explore()
+        explore(self.poller)
         self.poller.collect()
 
     def pairs(self, group: str) -> dict[Place, tuple[int | None, float | None]]:

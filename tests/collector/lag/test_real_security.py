@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flowtrail_collector.brokers.kafka.connection import check_reachable, read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag import LagPoller, LagSettings
+from lagkit import explore, pair_lag
 from servers import KafkaServer, UnavailableError, free_port, servers_required
 from waiting import Deadline, scaled
 
@@ -272,11 +272,11 @@ def lag_over(where: str, environ: Mapping[str, str] | None = None, **source: str
         deadline = Deadline(30)
         while not poller.collect() and not deadline.passed:
             time.sleep(0.2)
-        poller.explore()
+        explore(poller)
         poller.collect()
         reading = poller.view.reading("billing")
         assert reading is not None
         assert reading.seconds[0] is not None
-        return poller.view.pair_lag("billing", "orders", 0)
+        return pair_lag(poller.view, "billing", "orders", 0)
     finally:
         poller.close()

@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 from kafka import KafkaProducer
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
+from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.dead_letters.ports import Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
 from waiting import scaled
@@ -15,7 +15,7 @@ from waiting import scaled
 
 @pytest.fixture
 def adapter(broker):
-    adapter = KafkaRedrive(read_connection(broker))
+    adapter = KafkaRecordMover(read_connection(broker))
     yield adapter
     adapter.close()
 
@@ -98,7 +98,7 @@ def test_topics_that_exist(adapter, topic):
 
 
 def test_nobody_there():
-    adapter = KafkaRedrive(read_connection("127.0.0.1:1"))
+    adapter = KafkaRecordMover(read_connection("127.0.0.1:1"))
     with pytest.raises(ServiceUnreachableError, match=r"127\.0\.0\.1:1"):
         adapter.partitions(["orders"])
     adapter.close()

@@ -4,6 +4,6 @@ second broker for the faults of real ones."""
 from lagkit._cluster import SimulatedCluster
 from lagkit._proxy import SlowProxy
 from lagkit._second_broker import SecondBroker
-from lagkit._watch import Watch
+from lagkit._watch import Watch, explore, pair_lag
 
-__all__ = ["SecondBroker", "SimulatedCluster", "SlowProxy", "Watch"]
+__all__ = ["SecondBroker", "SimulatedCluster", "SlowProxy", "Watch", "explore", "pair_lag"]

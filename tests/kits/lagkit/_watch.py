@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from flowtrail_collector.lag import LagCollection, LagSettings, TimestampLog
+from flowtrail_collector.lag import LagCollection, LagPoller, LagSettings, LagView, TimestampLog
 from flowtrail_collector.lag.model import GroupReading
 from lagkit._cluster import SimulatedCluster
 
@@ -53,3 +53,16 @@ class Watch:
     def status(self, group: str) -> str | None:
         status = self.readings[group].status
         return None if status is None else status.name.lower()
+
+
+def explore(poller: LagPoller) -> None:
+    """Learn all there is to learn about arrival times before the start; the next collection uses it."""
+    poller.collection.widen(time.monotonic() + 600)
+
+
+def pair_lag(view: LagView, group: str, topic: str, partition: int) -> int | None:
+    """A group's lag at one partition; None if it isn't known."""
+    reading = view.reading(group)
+    if reading is None or (topic, partition) not in reading.pairs:
+        return None
+    return reading.lags[reading.pairs.index((topic, partition))]

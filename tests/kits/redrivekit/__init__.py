@@ -77,7 +77,7 @@ class NoRedrives:
 
 
 class FakeKafka:
-    """`RedriveKafka` in memory: topics with partitions, records by place.
+    """`RecordMover` in memory: topics with partitions, records by place.
 
     Attributes:
         records: What stands where.

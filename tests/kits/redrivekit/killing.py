@@ -18,7 +18,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
-from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
+from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from servers import ManagedProcess, free_port
 from servers._process import wait_for
 from waiting import Deadline, scaled
@@ -75,7 +75,7 @@ class KilledRedrive:
             ready=lambda: self._answers("/readyz"),
             output=folder / "collector.log",
         )  # fmt: skip
-        kafka = KafkaRedrive(read_connection(bootstrap_servers))
+        kafka = KafkaRecordMover(read_connection(bootstrap_servers))
         for topic in (self.source, self.dlq):
             kafka.make_topic(topic, PARTITIONS)
         kafka.close()

@@ -25,9 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from flowtrail_collector.brokers.kafka.errors import text_of, unreachable
 from flowtrail_collector.brokers.kafka.java_settings import from_java
 from flowtrail_collector.brokers.kafka.properties import PropertiesError, parse_properties, resolve_references
-from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
+from flowtrail_collector.errors import ConfigurationError
 
 __all__ = ["ConnectionSettingsError", "KafkaConnection", "check_reachable", "read_connection"]
 
@@ -80,7 +84,6 @@ class KafkaConnection:
 
     settings: Mapping[str, str] = field(repr=False)
     consumer_tuning: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ignored: tuple[str, ...] = ()
     token_file: Path | None = None
 
     @property
@@ -143,7 +146,7 @@ def read_connection(
         gathered = {
             "bootstrap.servers": environ.get("FLOWTRAIL_BOOTSTRAP_SERVERS")
             or environ.get("KAFKA_BOOTSTRAP_SERVERS", ""),
-            **(parse_properties(Path(path).expanduser().read_text("utf-8")) if path else {}),
+            **(_from_file(Path(path)) if path else {}),
             **_from_environment(environ),
             **(settings or {}),
         }
@@ -167,9 +170,6 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
     Raises:
         ServiceUnreachableError: no broker answered in time, or it refused us; says where and why.
     """
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
     # librdkafka tells why (refused, certificate, credentials) only through the error callback.
     causes: list[str] = []
     settings = {
@@ -182,11 +182,15 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
         client.list_topics(timeout=timeout_seconds)
     except KafkaException as error:
         client.poll(0.1)
-        cause = next((c for c in causes if "brokers are down" not in c), None) or error.args[0].str()
-        where = connection.bootstrap_servers
-        raise ServiceUnreachableError(
-            f"no Kafka broker answers at {where}: {_without_secrets(cause, connection)}"
-        ) from None
+        cause = next((c for c in causes if "brokers are down" not in c), None) or text_of(error)
+        raise unreachable(connection.bootstrap_servers, _without_secrets(cause, connection)) from None
+
+
+def _from_file(path: Path) -> dict[str, str]:
+    found = parse_properties(path.expanduser().read_text("utf-8"), f"Kafka settings file {path}")
+    # Spaces behind a value belong to it in such a file. Java's clients drop them all the same (`ConfigDef`), but
+    # a password may end with one.
+    return {name: value if is_secret(name) else value.strip() for name, value in found.items()}
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -203,15 +207,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _sorted_out(native: Mapping[str, str], token_file: Path | None) -> KafkaConnection:
-    common, tuning, ignored = {}, {}, []
+    common, tuning = {}, {}
     for name, value in native.items():
         if name in _OURS or name in _JAVA_ONLY or name.startswith(_PRODUCER):
-            ignored.append(name)
-        elif name.startswith(_CONSUMER):
+            continue
+        if name.startswith(_CONSUMER):
             tuning[name] = value
         elif value != "":
             common[name] = value
-    return KafkaConnection(common, tuning, tuple(sorted(ignored)), token_file)
+    return KafkaConnection(common, tuning, token_file)
 
 
 def _check(connection: KafkaConnection) -> None:
@@ -220,9 +224,6 @@ def _check(connection: KafkaConnection) -> None:
             "no Kafka servers: pass --bootstrap-servers HOST:PORT, set KAFKA_BOOTSTRAP_SERVERS, "
             "or name a properties file with bootstrap.servers"
         )
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
     # A client without servers checks every setting (certificates included) and connects to nothing.
     settings = {
         k: v for k, v in connection.settings.items() if k not in ("bootstrap.servers", "metadata.broker.list")
@@ -230,8 +231,8 @@ def _check(connection: KafkaConnection) -> None:
     try:
         AdminClient({**settings, "log_level": 0})
     except KafkaException as error:
-        text = error.args[0].str() if error.args and hasattr(error.args[0], "str") else str(error)
-        raise ConnectionSettingsError(f"Kafka settings: {_without_secrets(text, connection)}") from None
+        reason = _without_secrets(text_of(error), connection)
+        raise ConnectionSettingsError(f"Kafka settings: {reason}") from None
 
 
 def _without_secrets(text: str, connection: KafkaConnection) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import (
-    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
     KafkaException,
@@ -20,12 +19,13 @@ from confluent_kafka import (
 
 from flowtrail.wire import Record
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
-from flowtrail_collector.brokers.kafka.lag_source import reason_of
+from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
+from flowtrail_collector.brokers.kafka.messages import fields_of, partition_of
 from flowtrail_collector.dead_letters.model.letter import Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
 
-__all__ = ["KafkaRedrive"]
+__all__ = ["KafkaRecordMover"]
 
 _METADATA_SECONDS = 3.0
 _CREATE_SECONDS = 10.0
@@ -44,8 +44,8 @@ _FINAL = frozenset({
 Partition = tuple[str, int]
 
 
-class KafkaRedrive:
-    """`RedriveKafka` on a real cluster. One thread at a time.
+class KafkaRecordMover:
+    """`RecordMover` on a real cluster. One thread at a time.
 
     Args:
         connection: Which cluster.
@@ -59,13 +59,13 @@ class KafkaRedrive:
         self._seen: dict[str, int] = {}
 
     def partitions(self, topics: Iterable[str]) -> Mapping[str, int]:
-        """See `RedriveKafka.partitions`."""
+        """See `RecordMover.partitions`."""
         wanted = set(topics)
         try:
             # All of them: asking for one by name would make it where brokers make topics by themselves.
             metadata = self._admin_client().list_topics(timeout=_METADATA_SECONDS)
         except KafkaException as error:
-            raise self._unreachable(error) from None
+            raise unreachable(self._connection.bootstrap_servers, error) from None
         return {
             name: len(topic.partitions)
             for name, topic in metadata.topics.items()
@@ -73,7 +73,7 @@ class KafkaRedrive:
         }
 
     def make_topic(self, topic: str, partitions: int) -> None:
-        """See `RedriveKafka.make_topic`. Nothing in it expires."""
+        """See `RecordMover.make_topic`. Nothing in it expires."""
         new: Any = admin.NewTopic  # type: ignore[attr-defined]
         wanted = new(topic, num_partitions=partitions, config={"retention.ms": "-1"})
         future = self._admin_client().create_topics([wanted], operation_timeout=_CREATE_SECONDS)[topic]
@@ -86,7 +86,7 @@ class KafkaRedrive:
             raise ServiceUnreachableError(f"topic {topic} can't be made: no answer") from None
 
     def read(self, places: Sequence[Place], timeout_seconds: float) -> Mapping[Place, Record]:
-        """See `RedriveKafka.read`."""
+        """See `RecordMover.read`."""
         found: dict[Place, Record] = {}
         unknown = {topic for topic, _, _ in places} - self._seen.keys()
         if unknown:
@@ -97,7 +97,7 @@ class KafkaRedrive:
         return found
 
     def publish(self, records: Sequence[Outgoing]) -> list[Ack]:
-        """See `RedriveKafka.publish`."""
+        """See `RecordMover.publish`."""
         if self._producer is None:
             self._producer = Producer(self._producer_settings())
         acks = [Ack(problem="not acknowledged in time")] * len(records)
@@ -111,7 +111,7 @@ class KafkaRedrive:
         return acks
 
     def close(self) -> None:
-        """See `RedriveKafka.close`."""
+        """See `RecordMover.close`."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
@@ -124,7 +124,7 @@ class KafkaRedrive:
             if error is None:
                 acks[n] = Ack(message.partition() or 0, message.offset() or 0)
             else:
-                acks[n] = Ack(problem=error.str(), final=error.code() in _FINAL)
+                acks[n] = Ack(problem=reason_of(error), final=error.code() in _FINAL)
 
         while True:
             try:
@@ -178,7 +178,7 @@ class KafkaRedrive:
             self._consumer.unassign()
         except KafkaException as error:
             self.close()
-            raise self._unreachable(error) from None
+            raise unreachable(self._connection.bootstrap_servers, error) from None
         except ServiceUnreachableError:
             self.close()
             raise
@@ -201,11 +201,6 @@ class KafkaRedrive:
             settings = self._connection.client_settings(client_id="flowtrail-redrive")
             self._admin = admin.AdminClient({**settings, "log_level": 2})
         return self._admin
-
-    def _unreachable(self, error: KafkaException) -> ServiceUnreachableError:
-        return ServiceUnreachableError(
-            f"no Kafka broker answers at {self._connection.bootstrap_servers}: {reason_of(error)}"
-        )
 
 
 def _turns(places: Sequence[Place]) -> list[dict[Partition, list[int]]]:
@@ -235,11 +230,11 @@ def _take(message: Message, waiting: dict[Partition, list[int]], found: dict[Pla
         waiting: Offsets that are still to come, the next one last.
         found: Where records go.
     """
-    partition = (message.topic() or "", message.partition() or 0)
+    partition = partition_of(message)
     error, offset = message.error(), message.offset()
     wanted = waiting.get(partition)
     if error is not None and error.code() != KafkaError._PARTITION_EOF and error.code() not in _GONE:
-        return error.str()
+        return reason_of(error)
     if wanted is None:
         return None
     # The client jumps to the beginning when it was sent behind the end: then nothing of it is there.
@@ -248,21 +243,11 @@ def _take(message: Message, waiting: dict[Partition, list[int]], found: dict[Pla
         return None
     while wanted and wanted[-1] <= offset:
         if wanted.pop() == offset:
-            found[*partition, offset] = _record(message, partition, offset)
+            *_, timestamp_ms, key, headers = fields_of(message)
+            value = message.value()
+            found[*partition, offset] = Record(
+                *partition, offset, timestamp_ms, key, value, list(headers or ())
+            )
     if not wanted:
         del waiting[partition]
     return None
-
-
-def _record(message: Message, partition: Partition, offset: int) -> Record:
-    kind, timestamp_ms = message.timestamp()
-    known = kind != TIMESTAMP_NOT_AVAILABLE and timestamp_ms >= 0
-    headers: Any = message.headers() or ()
-    return Record(
-        *partition,
-        offset,
-        timestamp_ms if known else None,
-        message.key(),
-        message.value(),
-        list(headers),
-    )

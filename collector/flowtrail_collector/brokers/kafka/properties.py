@@ -6,37 +6,44 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import javaproperties
+
 __all__ = ["PropertiesError", "parse_properties", "resolve_references"]
 
-_ENTRY = re.compile(r"((?:\\.|[^\s=:\\])+)\s*[=:\s]?\s*(.*)", re.DOTALL)
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _REFERENCE = re.compile(r"\$\{(env|file|directory):([^}]*)\}")
-_CONTROL = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
 
 
 class PropertiesError(ValueError):
     """A properties file or a reference in it can't be read; the message never holds a value."""
 
 
-def parse_properties(text: str) -> dict[str, str]:
-    """Read ``key=value`` lines by the rules of ``java.util.Properties.load``.
+def parse_properties(text: str, where: str) -> dict[str, str]:
+    """Read ``key=value`` lines as ``java.util.Properties.load`` does.
 
-    Source of the rules: the class's documentation (comments, continuation lines, escapes).
+    Args:
+        text: the file's content. UTF-8 is the callers' choice: that is what editors write, what librdkafka takes
+            and how Kafka's own ``FileConfigProvider`` reads; files that Java tools write are ASCII, which is
+            the same in the Latin-1 of ``load(InputStream)``.
+        where: names the file in errors.
+
+    Raises:
+        PropertiesError: an escape isn't one; says in which line.
     """
     found: dict[str, str] = {}
-    pending = ""
-    for raw in [*text.splitlines(), ""]:
-        line = raw.lstrip()
-        if not pending and (not line or line[0] in "#!"):
-            continue
-        # A backslash continues the line unless it is itself escaped.
-        if (len(line) - len(line.rstrip("\\"))) % 2:
-            pending += line[:-1]
-            continue
-        match = _ENTRY.match(pending + line)
-        pending = ""
-        if match:
-            found[_unescaped(match[1])] = _unescaped(match[2]).strip()
+    line = 1
+    try:
+        for element in javaproperties.parse(text):
+            if isinstance(element, javaproperties.KeyValue):
+                f"{element.key}{element.value}".encode()  # half a surrogate pair is no character
+                found[element.key] = element.value
+            line += len(_LINE_END.findall(element.source))
+    except (javaproperties.InvalidUEscapeError, UnicodeEncodeError):
+        # Their own messages hold a piece of the value.
+        raise PropertiesError(
+            f"{where}, line {line}: \\u takes the four hexadecimal digits of a character; "
+            "write \\\\ for a backslash"
+        ) from None
     return found
 
 
@@ -66,7 +73,7 @@ def _referred(name: str, match: re.Match[str], environ: Mapping[str, str]) -> st
         ) from None
     if not key:
         return content.strip()
-    entries = parse_properties(content)
+    entries = parse_properties(content, path)
     if key not in entries:
         raise PropertiesError(f"Kafka setting {name} refers to {key} in {path}, which has no such key")
     return entries[key]
@@ -76,11 +83,3 @@ def _split(target: str) -> tuple[str, str]:
     path, colon, key = target.rpartition(":")
     # "C:\secrets" has a colon too, but not one that a key follows.
     return (path, key) if colon and path and not key.startswith(("\\", "/")) else (target, "")
-
-
-def _unescaped(text: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        code = match[1]
-        return chr(int(code[1:], 16)) if len(code) == 5 else _CONTROL.get(code, code)
-
-    return _ESCAPE.sub(one, text)

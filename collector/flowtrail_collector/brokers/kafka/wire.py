@@ -1,4 +1,4 @@
-"""Puts together what Kafka does for the collector."""
+"""Puts together what Kafka gives the collector."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection, check_reachable, read_connection
-from flowtrail_collector.brokers.kafka.lag_probe import KafkaRecordProber
-from flowtrail_collector.brokers.kafka.lag_source import KafkaLagSource
-from flowtrail_collector.brokers.kafka.mover import KafkaRedrive
+from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
+from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.brokers.kafka.tail import KafkaTail
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -21,7 +20,7 @@ __all__ = ["Kafka", "wire"]
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """One cluster, and what is read there.
+    """A `Broker`: one Kafka cluster, and what is read there.
 
     Attributes:
         config: What is read.
@@ -32,17 +31,13 @@ class Kafka:
     connection: KafkaConnection
 
     def check(self) -> None:
-        """Check that it can be reached.
-
-        Raises:
-            CollectorError: It can't; says why.
-        """
+        """See `Broker.check`."""
         check_reachable(self.connection)
 
     def tail(
         self, ingest: Ingest, store: Store, timestamps: RecordTimestamps, group: str | None
     ) -> KafkaTail:
-        """What reads events and dead letters; `group` is shared with the other workers, None if there are none."""
+        """See `Broker.tail`; `group` is a consumer group."""
         start: Any = self.config.start
         return KafkaTail(
             self.connection,
@@ -56,16 +51,16 @@ class Kafka:
         )
 
     def lag_source(self) -> KafkaLagSource:
-        """What reads offsets."""
+        """See `Broker.lag_source`."""
         return KafkaLagSource(self.connection)
 
     def prober(self) -> KafkaRecordProber:
-        """What looks at single records."""
+        """See `Broker.prober`."""
         return KafkaRecordProber(self.connection)
 
-    def mover(self) -> KafkaRedrive:
-        """What reads dead letters and publishes copies."""
-        return KafkaRedrive(self.connection)
+    def mover(self) -> KafkaRecordMover:
+        """See `Broker.mover`."""
+        return KafkaRecordMover(self.connection)
 
 
 def wire(config: KafkaConfig) -> Kafka:

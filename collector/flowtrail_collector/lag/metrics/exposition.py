@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from flowtrail_collector.lag.metrics import compat as lag_compat
-from flowtrail_collector.lag.metrics import families as lag_families
-from flowtrail_collector.lag.metrics.about import CycleFigures, about
+from flowtrail_collector.lag.metrics import families, kafka_exporter
 from flowtrail_collector.lag.metrics.lines import LineBook, head
+from flowtrail_collector.lag.metrics.poller import CycleFigures, about
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.metrics.deflate import Deflater, Piece, piece_of
 from flowtrail_collector.settings import Granularity
@@ -38,13 +37,14 @@ class LagPage:
         self._clock = clock
         self._deflater = Deflater()
         fine = granularity == "partition"
-        self._book = LineBook(
-            self._deflater, lag_families.pair_label, lag_families.topic_label, with_pairs=fine
-        )
+        self._book = LineBook(self._deflater, families.pair_label, families.topic_label, with_pairs=fine)
         self._compat_book = None
         if "kafka_exporter" in compat:
             self._compat_book = LineBook(
-                self._deflater, lag_compat.compat_pair_label, lag_compat.compat_topic_label, with_pairs=fine
+                self._deflater,
+                kafka_exporter.exporter_pair_label,
+                kafka_exporter.exporter_topic_label,
+                with_pairs=fine,
             )
         # One reference, replaced as a whole: a scrape sees one collection, never a mixture.
         self._page: tuple[list[Piece], list[Piece], CycleFigures] | None = None
@@ -54,7 +54,7 @@ class LagPage:
         self._book.prepare(readings)
         body = list(self._body(readings, table))
         by_topic = self._granularity != "group"
-        lost = list(lag_families.lost_lines(readings, self._book, by_topic=by_topic))
+        lost = list(families.lost_lines(readings, self._book, by_topic=by_topic))
         self._deflater.finish()
         self._page = (lost, [piece for piece in body if piece.size], figures)
 
@@ -80,11 +80,11 @@ class LagPage:
     def _body(self, readings: Sequence[GroupReading], table: PartitionTable) -> Iterator[Piece]:
         book = self._book
         if self._granularity == "partition":
-            yield from lag_families.pair_families(readings, book)
-            yield from (book.text(text) for text in lag_families.partition_families(table))
+            yield from families.pair_families(readings, book)
+            yield from (book.text(text) for text in families.partition_families(table))
         if self._granularity != "group":
-            yield from lag_families.topic_families(readings, book)
-        yield from (book.text(text) for text in lag_families.group_families(readings))
+            yield from families.topic_families(readings, book)
+        yield from (book.text(text) for text in families.group_families(readings))
         if self._compat_book is not None:
             self._compat_book.prepare(readings)
-            yield from lag_compat.compat_families(readings, table, self._compat_book, self._granularity)
+            yield from kafka_exporter.exporter_families(readings, table, self._compat_book, self._granularity)

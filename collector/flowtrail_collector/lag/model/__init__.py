@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.lag.model._group import CommittedOffset, GroupColumns, TopicSlice, Waits
+from flowtrail_collector.lag.model._columns import CommittedOffset, GroupColumns, TopicSlice
 from flowtrail_collector.lag.model._history import NOTHING_TO_READ, PartitionHistory
 from flowtrail_collector.lag.model._partitions import PartitionTable
 from flowtrail_collector.lag.model._reading import (
     GroupJudge,
     GroupReading,
-    TopicReading,
     TopicSums,
     max_known,
     sum_known,
 )
 from flowtrail_collector.lag.model._status import UNKNOWN_STATUS, Status, status_of, worst
-from flowtrail_collector.lag.model._trend import Trends
 
 __all__ = [
     "NOTHING_TO_READ",
@@ -26,11 +24,8 @@ __all__ = [
     "PartitionHistory",
     "PartitionTable",
     "Status",
-    "TopicReading",
     "TopicSlice",
     "TopicSums",
-    "Trends",
-    "Waits",
     "max_known",
     "status_of",
     "sum_known",

@@ -30,20 +30,17 @@ class PartitionTable:
         self.unexplored: set[tuple[str, int]] = set()
         self._known_at: float | None = None
 
-    def set_topics(self, topics: Mapping[str, Sequence[int]], now: float) -> bool:
+    def set_topics(self, topics: Mapping[str, Sequence[int]], now: float) -> None:
         """Take over the present partitions of the present topics; keep what is known about those that stay.
 
         Args:
             topics: partition numbers by topic.
             now: seconds since the epoch.
-
-        Returns:
-            Whether positions changed.
         """
         names = sorted((topic, partition) for topic, partitions in topics.items() for partition in partitions)
         before, self._known_at = self._known_at, now
         if names == self.names:
-            return False
+            return
         old = self.index
         position = [old.get(name, -1) for name in names]
         self.ends = [self.ends[i] if i >= 0 else None for i in position]
@@ -61,7 +58,6 @@ class PartitionTable:
         self.names = names
         self.index = {name: i for i, name in enumerate(names)}
         self.generation += 1
-        return True
 
     def set_end(self, i: int, end: int | None, asked_at: float = 0.0, answered_at: float = 0.0) -> None:
         """Take in the high watermark of partition `i`; None when it could not be read."""

@@ -4,45 +4,29 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import gt, sub
 
-from flowtrail_collector.lag.model._group import GroupColumns, TopicSlice, Waits
+from flowtrail_collector.lag.model._columns import GroupColumns, TopicSlice, Waits
 from flowtrail_collector.lag.model._partitions import PartitionTable
+from flowtrail_collector.lag.model._rates import Trends, catch_up_seconds
 from flowtrail_collector.lag.model._status import Status, worst
-from flowtrail_collector.lag.model._trend import Trends, catch_up_seconds
 
-__all__ = ["GroupJudge", "GroupReading", "TopicReading", "TopicSums"]
-
-
-@dataclass(frozen=True, slots=True)
-class TopicReading:
-    """A group's figures for one topic; None is "not known".
-
-    Attributes:
-        sum_lag: records behind, over the partitions.
-        max_seconds: longest wait of an unread record.
-        catch_up_seconds: time to work the lag off at present rates; infinity if it never will.
-        margin: smallest distance of a commit to the earliest offset, in records.
-        lost: records that retention removed before they were read.
-    """
-
-    topic: str
-    partitions: int
-    status: Status | None
-    sum_lag: int | None
-    max_seconds: float | None
-    catch_up_seconds: float | None
-    margin: int | None
-    lost: int
-    consumed_per_second: float | None
-    produced_per_second: float | None
+__all__ = ["GroupJudge", "GroupReading", "TopicSums"]
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSums:
-    """A group's figures per topic as columns, in the order of its slices (see `TopicReading`)."""
+    """A group's figures per topic as columns, in the order of its slices; None is "not known".
+
+    Attributes:
+        sum_lags: records behind, over the partitions.
+        max_seconds: longest wait of an unread record.
+        catch_up_seconds: time to work the lag off at present rates; infinity if it never will.
+        margins: smallest distance of a commit to the earliest offset, in records.
+        lost: records that retention removed before they were read.
+    """
 
     statuses: Sequence[Status | None] = ()
     sum_lags: Sequence[int | None] = ()
@@ -85,23 +69,6 @@ class GroupReading:
     orphans: int | None = None
     members: int | None = None
     uncommitted: int | None = None
-
-    def topic_readings(self) -> Iterator[TopicReading]:
-        """The figures per topic, one object each."""
-        sums = self.topics
-        for i, part in enumerate(self.slices):
-            yield TopicReading(
-                topic=part.topic,
-                partitions=part.stop - part.start,
-                status=sums.statuses[i],
-                sum_lag=sums.sum_lags[i],
-                max_seconds=sums.max_seconds[i],
-                catch_up_seconds=sums.catch_up_seconds[i],
-                margin=sums.margins[i],
-                lost=sums.lost[i],
-                consumed_per_second=sums.consumed_per_second[i],
-                produced_per_second=sums.produced_per_second[i],
-            )
 
 
 class GroupJudge:

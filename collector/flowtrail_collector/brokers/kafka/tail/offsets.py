@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from confluent_kafka import (
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-    admin,
-)
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
+from flowtrail_collector.brokers.kafka.errors import reason_of
+from flowtrail_collector.brokers.kafka.offset_specs import offset_spec
+from flowtrail_collector.brokers.kafka.tail.positions import LATEST, Place, Start
 from flowtrail_collector.errors import ServiceUnreachableError
 
-__all__ = ["EARLIEST", "LATEST", "OffsetReader"]
+__all__ = ["OffsetReader"]
 
-EARLIEST, LATEST = "earliest", "latest"
 _TIMEOUT_SECONDS = 3.0  # a stop has to wait for it
-# The client has no types for it.
-_OFFSET_SPEC: Any = admin.OffsetSpec  # type: ignore[attr-defined]
-Place = tuple[str, int]
 
 
 class OffsetReader:
@@ -36,19 +29,18 @@ class OffsetReader:
     def __init__(self, connection: KafkaConnection) -> None:
         settings = connection.client_settings(client_id="flowtrail-collector-offsets")
         # The consumer beside it reports what is wrong with the connection; twice would be noise.
-        self._admin = admin.AdminClient({**settings, "log_level": 2})
-        self._servers = connection.bootstrap_servers
+        self._admin = AdminClient({**settings, "log_level": 2})
+        self.servers = connection.bootstrap_servers
 
-    def read(self, places: Sequence[Place], which: str) -> dict[Place, int]:
+    def read(self, places: Sequence[Place], which: Literal["earliest", "latest"]) -> dict[Place, int]:
         """The earliest offset, or the one behind the last record that can be read; of what can be told.
 
         Raises:
             ServiceUnreachableError: No partition's offset could be read.
         """
-        spec = _OFFSET_SPEC.earliest() if which == EARLIEST else _OFFSET_SPEC.latest()
-        return self._ask(dict.fromkeys(places, spec))
+        return self._ask(dict.fromkeys(places, offset_spec(which)))
 
-    def starting(self, places: Sequence[Place], start: str | float, now_seconds: float) -> dict[Place, int]:
+    def starting(self, places: Sequence[Place], start: Start, now_seconds: float) -> dict[Place, int]:
         """Where to begin: `earliest`, `latest`, or at the first record at most so many seconds old.
 
         Raises:
@@ -56,8 +48,7 @@ class OffsetReader:
         """
         if isinstance(start, str):
             return self.read(places, start)
-        moment = _OFFSET_SPEC.for_timestamp(int((now_seconds - start) * 1000))
-        found = self._ask(dict.fromkeys(places, moment))
+        found = self._ask(dict.fromkeys(places, offset_spec(now_seconds - start)))
         # -1: nothing is that young, so begin at the end.
         late = [place for place, offset in found.items() if offset < 0]
         return {**found, **self.read(late, LATEST)}
@@ -82,7 +73,7 @@ class OffsetReader:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise ServiceUnreachableError(
-                        f"no Kafka broker at {self._servers} describes topics: {error.args[0].str()}"
+                        f"no Kafka broker at {self.servers} describes topics: {reason_of(error)}"
                     ) from None
                 continue
             if identity.strip("A"):  # zero in base64: not told
@@ -103,7 +94,7 @@ class OffsetReader:
             try:
                 found[partition.topic, partition.partition] = future.result().offset
             except KafkaException as error:
-                reason = error.args[0].str()
+                reason = reason_of(error)
         if not found:
-            raise ServiceUnreachableError(f"no Kafka broker at {self._servers} tells offsets: {reason}")
+            raise ServiceUnreachableError(f"no Kafka broker at {self.servers} tells offsets: {reason}")
         return found

@@ -5,17 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import (
-    TIMESTAMP_NOT_AVAILABLE,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
-from flowtrail_collector.brokers.kafka.lag_source import reason_of
+from flowtrail_collector.brokers.kafka.errors import reason_of
+from flowtrail_collector.brokers.kafka.messages import fields_of, partition_of
 from flowtrail_collector.lag.ports import Failure, FirstRecord
 
 __all__ = ["KafkaRecordProber"]
@@ -73,7 +67,7 @@ class KafkaRecordProber:
         consumer.assign([TopicPartition(topic, n, offset) for (topic, n), offset in turn.items()])
         while waiting and (left := deadline - time.monotonic()) > 0:
             for message in consumer.consume(_BATCH, timeout=min(left, 0.2)):
-                where = (message.topic() or "", message.partition() or 0)
+                where = partition_of(message)
                 offset = waiting.get(where)
                 if offset is None:
                     continue
@@ -103,15 +97,11 @@ class KafkaRecordProber:
 
 def _record(message: Message, offset: int, failures: dict[str, Failure]) -> FirstRecord | None:
     error = message.error()
-    at = message.offset()
     if error is None:
-        kind, timestamp_ms = message.timestamp()
-        known = kind != TIMESTAMP_NOT_AVAILABLE and timestamp_ms > 0
-        return FirstRecord(
-            at if at is not None else offset, timestamp_ms / 1000 if known else None, exists=True
-        )
+        _, _, at, timestamp_ms, *_ = fields_of(message)
+        return FirstRecord(at, timestamp_ms / 1000 if timestamp_ms else None, exists=True)
     if error.code() == KafkaError._PARTITION_EOF:
-        return FirstRecord(max(offset, at or 0), None, exists=False)
-    topic = message.topic() or ""
-    failures[topic] = Failure("topic", topic, f"records can't be looked at: {error.str()}")
+        return FirstRecord(max(offset, message.offset() or 0), None, exists=False)
+    topic, _ = partition_of(message)
+    failures[topic] = Failure("topic", topic, f"records can't be looked at: {reason_of(error)}")
     return None

@@ -11,20 +11,20 @@ from flowtrail_collector.lag.metrics.lines import LineBook, column, escape, head
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.metrics.deflate import Piece
 
-__all__ = ["compat_families", "compat_pair_label", "compat_topic_label"]
+__all__ = ["exporter_families", "exporter_pair_label", "exporter_topic_label"]
 
 
-def compat_pair_label(group: str, topic: str, partition: int) -> str:
+def exporter_pair_label(group: str, topic: str, partition: int) -> str:
     """Labels of a partition's line."""
     return f'consumergroup="{group}",partition="{partition}",topic="{topic}"'
 
 
-def compat_topic_label(group: str, topic: str) -> str:
+def exporter_topic_label(group: str, topic: str) -> str:
     """Labels of a topic's line."""
     return f'consumergroup="{group}",topic="{topic}"'
 
 
-def compat_families(
+def exporter_families(
     readings: Sequence[GroupReading], table: PartitionTable, book: LineBook, granularity: str
 ) -> Iterator[Piece]:
     """kafka_exporter's families, as fine as the granularity allows."""

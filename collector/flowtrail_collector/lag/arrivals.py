@@ -89,15 +89,11 @@ class Prober:
         self._failed_at: dict[str, float] = {}
         self._log = FailureLog()
 
-    def probe(self, groups: GroupRegistry, now: float, deadline: float) -> int:
-        """Look at as many records as the settings allow.
-
-        Returns:
-            How many places were looked at.
-        """
+    def probe(self, groups: GroupRegistry, now: float, deadline: float) -> None:
+        """Look at as many records as the settings allow."""
         places = self._places(list(groups), now)
         if not places:
-            return 0
+            return
         found, failures = self._prober.first_records(list(places), deadline)
         for (topic, partition, offset), record in found.items():
             i = self._table.index.get((topic, partition))
@@ -110,7 +106,6 @@ class Prober:
         for failure in failures:
             self._failed_at[failure.name] = now
         self._log.update(failures)
-        return len(places)
 
     def close(self) -> None:
         """Release connections."""

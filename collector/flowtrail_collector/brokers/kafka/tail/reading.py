@@ -1,0 +1,134 @@
+"""Reading: a batch of records at a time, handed to the ingest with the positions behind them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaError, Message
+
+from flowtrail_collector.brokers.kafka.errors import reason_of
+from flowtrail_collector.brokers.kafka.messages import fields_of
+from flowtrail_collector.brokers.kafka.tail.discovery import Discovery
+from flowtrail_collector.brokers.kafka.tail.offsets import OffsetReader
+from flowtrail_collector.brokers.kafka.tail.partitions import AllPartitions
+from flowtrail_collector.brokers.kafka.tail.positions import EARLIEST, Place, Positions
+from flowtrail_collector.brokers.kafka.tail.topics import TopicFilter
+from flowtrail_collector.events.model import Position
+from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.lag.ports import RecordTimestamps
+
+__all__ = ["Reading"]
+
+logger = logging.getLogger("flowtrail_collector")
+
+_BATCH = 5_000
+_POSITION_GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+
+
+class Reading:
+    """Reads the partitions that are being read.
+
+    Args:
+        filter_: Tells what a topic holds.
+        offsets: Tells where to read on when a position is gone.
+        positions: Moved on with every batch.
+        partitions: What is being read.
+        discovery: Asked whether a topic was made anew.
+        timestamps: Told about records that were read.
+        report: Told what is wrong, or None when records come.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        filter_: TopicFilter,
+        offsets: OffsetReader,
+        positions: Positions,
+        partitions: AllPartitions,
+        discovery: Discovery,
+        *,
+        timestamps: RecordTimestamps | None,
+        report: Callable[[str | None], None],
+        time_seconds: Callable[[], float],
+    ) -> None:
+        self._kind = filter_.kind
+        self._offsets = offsets
+        self._positions = positions
+        self._partitions = partitions
+        self._discovery = discovery
+        self._timestamps = timestamps
+        self._report = report
+        self._time_seconds = time_seconds
+
+    def read(self, timeout_seconds: float) -> None:
+        """Read a batch; waits for it at most so long.
+
+        Raises:
+            FencedError: Another worker has moved a position.
+            StoreError: The store refused.
+            ServiceUnreachableError: A position is gone, and no broker tells where to read on.
+        """
+        if not self._partitions.reading:
+            return
+        messages = self._partitions.consumer.consume(_BATCH, timeout_seconds)
+        # Within that call the group may have taken or given partitions.
+        if messages and self._positions.up_to_date:
+            self._take(messages)
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        records: list[Incoming] = []
+        last: dict[Place, Incoming] = {}
+        reading, positions = self._partitions.reading, self._positions
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._on_error(message, error)
+                continue
+            fields = fields_of(message)
+            place = fields[:2]
+            if place not in reading or fields[2] < positions[place].next_offset:
+                continue  # was in flight when the position was moved
+            last[place] = record = Incoming(*fields, *self._kind(place[0]), message.value)
+            records.append(record)
+        if not last:
+            return
+        now_ms = int(self._time_seconds() * 1000)
+        moves = {
+            place: Position(record.offset + 1, self._read_until(place, record, now_ms))
+            for place, record in last.items()
+            if place in reading
+        }
+        positions.move(moves, [record for record in records if record[:2] in moves])
+        self._report(None)
+        if self._timestamps is not None:
+            for (topic, partition), record in last.items():
+                if record.timestamp_ms is not None:
+                    self._timestamps.add(topic, partition, record.offset, record.timestamp_ms)
+
+    def _read_until(self, place: Place, record: Incoming, now_ms: int) -> int:
+        # A timestamp from the future says nothing about how far we have read.
+        return max(self._positions[place].watermark_ms, min(record.timestamp_ms or 0, now_ms))
+
+    def _on_error(self, message: Message, error: KafkaError) -> None:
+        topic, partition = message.topic(), message.partition()
+        if error.code() not in _POSITION_GONE:
+            if error.code() != KafkaError._PARTITION_EOF:
+                self._report(f"reading {topic}-{partition}: {reason_of(error)}")
+            return
+        if topic is None or partition is None or (topic, partition) not in self._partitions.reading:
+            return
+        # The position is gone: retention was quicker, or the topic was made anew.
+        place = (topic, partition)
+        self._discovery.check_ids([topic])
+        if place not in self._partitions.reading:
+            return  # discovery assigns it again
+        (offset,) = self._offsets.read([place], EARLIEST).values()
+        old = self._positions[place]
+        logger.warning(
+            "%s-%d: offset %d is gone, reading on from %d", topic, partition, old.next_offset, offset
+        )
+        self._positions.move({place: Position(offset, old.watermark_ms)})
+        # Not seek: the client refuses that while the partition is in error.
+        self._partitions.stop([place])
+        self._partitions.start([place])

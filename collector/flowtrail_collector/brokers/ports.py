@@ -1,0 +1,47 @@
+"""What a broker gives the collector: each folder beside this module knows one kind of broker."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from flowtrail_collector.dead_letters.ports import RecordMover
+from flowtrail_collector.ingest.ports import Store, Tail
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.lag.ports import LagSource, RecordProber, RecordTimestamps
+
+__all__ = ["Broker"]
+
+
+class Broker(Protocol):
+    """A cluster that events are on, and what the slices need of it."""
+
+    def check(self) -> None:
+        """Check that it can be reached.
+
+        Raises:
+            ServiceUnreachableError: It can't; says why.
+        """
+        ...
+
+    def tail(self, ingest: Ingest, store: Store, timestamps: RecordTimestamps, group: str | None) -> Tail:
+        """What reads events and dead letters.
+
+        Args:
+            ingest: Where records go.
+            store: Where positions are.
+            timestamps: Told about records that were read, so that lag in seconds is exact.
+            group: Name under which workers share the partitions; None for a process that reads them all.
+        """
+        ...
+
+    def lag_source(self) -> LagSource:
+        """What reads groups and offsets."""
+        ...
+
+    def prober(self) -> RecordProber:
+        """What looks at single records."""
+        ...
+
+    def mover(self) -> RecordMover:
+        """What reads dead letters and publishes copies."""
+        ...
