@@ -24,7 +24,7 @@ from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.assessment import id_hash
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.sweep import Sweeper
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 _CHUNK = 20_000
 _DUE = 10_000
@@ -54,7 +54,7 @@ def instances(count: int, now_ms: int) -> Iterator[SagaRecord]:
 
 def fill(path: Path, count: int) -> float:
     """Write the instances; seconds it took."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     store = SqliteStore(database)
     now_ms = int(time.time() * 1000)
     began = time.perf_counter()
@@ -75,7 +75,7 @@ def fill(path: Path, count: int) -> float:
 
 def measure_parts(path: Path, flow_file: Path) -> dict[str, float]:
     """Sweep and metrics on their own."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     store, flows = SqliteStore(database), load_flows(flow_file)
     began = time.perf_counter()
     swept = Sweeper(store, flows).sweep()

@@ -47,7 +47,7 @@ from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.spans import model as names
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
 from flowtrail_collector.spans.sql.store import SqlSpans
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.sql import SqlTopology
 from servers import KafkaServer
 
@@ -99,7 +99,7 @@ def headers_of(number: int, step: int, run: str = "") -> list[tuple[str, bytes]]
 
 def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
     """Orders of five events each; one in fifty waits for its payment; the first `traced` have spans too."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     flows = load_flows(flow_file)
     store = SqliteStore(database)
     ingest = Ingest(store, flows)

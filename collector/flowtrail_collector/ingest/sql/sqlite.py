@@ -14,8 +14,8 @@ from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_ro
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
-from flowtrail_collector.store.sqlite.bulk import insert_rows
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sql import insert_rows
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 __all__ = ["SqliteStore"]
 
@@ -74,7 +74,7 @@ class SqliteUnit:
 class SqliteStore(SqlStore):
     """`Store` on one SQLite file."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         super().__init__(database)
         self._file = database
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.store.sql import Connection
-from flowtrail_collector.store.sqlite.bulk import insert_rows
+from flowtrail_collector.store.sql import Connection, insert_rows
 
 __all__ = ["COLUMNS", "load", "read_sagas", "save", "to_record", "to_row"]
 
