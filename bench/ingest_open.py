@@ -17,11 +17,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from flowtrail_collector.events.identity import id_hash
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.metrics import SagaMetrics
-from flowtrail_collector.sagas.model.assessment import id_hash
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.store.sqlite.database import SqliteDatabase

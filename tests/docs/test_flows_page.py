@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from flowtrail_collector.events.mapping import Problem, TopicMappings
+from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.metrics import MappingMetrics
+from flowtrail_collector.events.schemas import Problem
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas import flow_file as flowfile
 from flowtrail_collector.sagas.metrics import SagaMetrics

@@ -12,12 +12,13 @@ from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetter, read_dead_letter
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import StoreConflictError
+from flowtrail_collector.events.identity import IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
-from flowtrail_collector.sagas.model.assessment import Outcome, add_event, id_hash
+from flowtrail_collector.sagas.model.assessment import Outcome, add_event
 from flowtrail_collector.sagas.model.flows import Correlate, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.state import bring_up_to_date
@@ -138,7 +139,7 @@ class Ingest:
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
         sagas = unit.load_sagas(dict.fromkeys(key for key, _ in moving))
-        hashes = _Hashes()
+        hashes = IdHashes()
         for key, event in moving:
             saga = sagas.get(key)
             if saga is None:
@@ -156,25 +157,15 @@ def _common(correlate: Correlate, event: EventRow) -> str | None:
     return event.subject if correlate is Correlate.SUBJECT else event.key
 
 
-class _Hashes(dict[str, int]):
-    """Hashes of a batch's ids: most causes are events of the same batch."""
-
-    def __missing__(self, text: str) -> int:
-        value = self[text] = id_hash(text)
-        return value
-
-
 def _add_to_saga(
-    saga: SagaRecord, event: EventRow, hashes: _Hashes, counts: Counter[CountKey], now_ms: int
+    saga: SagaRecord, event: EventRow, hashes: IdHashes, counts: Counter[CountKey], now_ms: int
 ) -> None:
     flow = saga.flow
     own = hashes[event.event_id]
     cause = hashes[event.causation_id] if event.causation_id else 0
     # A timestamp from the future would keep the instance open until then.
     moment = min(event.timestamp_ms or now_ms, now_ms)
-    # Source and id are unique together (CloudEvents 1.0). If a producer gets that wrong, the type keeps two
-    # different events from taking each other's place, which would make the order of reading count.
-    unique = own ^ hashes[f"{event.source}\0{event.type}"]
+    unique = hashes.of_event(event)
     events = saga.events
     effect_known = False
     for mark in events.values():
@@ -201,6 +192,6 @@ def _letter_of(record: Incoming, envelope: Envelope, letter: DeadLetter) -> Dead
         envelope.id,
         envelope.type,
         envelope.subject,
-        envelope.correlation_id or envelope.id,
+        flow_of(envelope.correlation_id, envelope.id),
         letter,
     )

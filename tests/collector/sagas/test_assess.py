@@ -1,4 +1,4 @@
-"""What a set of events says of an instance: a function of the set, merged without regard to order."""
+"""What a set of events says of an instance: a function of the set, in whatever order it came together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowtrail_collector.events.identity import id_hash
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.assessment import (
     SETTLE_MS,
@@ -13,8 +14,6 @@ from flowtrail_collector.sagas.model.assessment import (
     StepState,
     add_event,
     assess,
-    id_hash,
-    merge,
 )
 from sagakit import ORDERS
 
@@ -42,22 +41,6 @@ def events(*happened):
 
 def states(progress):
     return {item.step.name: item.state for item in progress.steps}
-
-
-@given(EVENTS, EVENTS)
-def test_merging_is_commutative(one, other):
-    assert merge(one, other) == merge(other, one)
-
-
-@given(EVENTS, EVENTS, EVENTS)
-def test_merging_is_associative(one, other, third):
-    assert merge(merge(one, other), third) == merge(one, merge(other, third))
-
-
-@given(EVENTS, EVENTS)
-def test_merging_is_idempotent(one, other):
-    merged = merge(one, other)
-    assert merge(merged, one) == merge(merged, merged) == merged
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), MARKS)), st.data())
