@@ -18,10 +18,9 @@ from flowtrail_collector.events.model import Advance, EventRow, Origin
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
-from flowtrail_collector.sagas.model.assessment import Outcome, add_event
-from flowtrail_collector.sagas.model.flows import Correlate, Flows
+from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.state import bring_up_to_date
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, take_in
 
 __all__ = ["Ingest"]
 
@@ -115,7 +114,7 @@ class Ingest:
         # A copy that waits to be tried again, or that was given up, is no second event.
         if not record.dead_letter and not record.retry:
             for flow in self._flows.by_type.get(event.type, ()):
-                key = _common(flow.correlate, event)
+                key = flow.correlate.of(event)
                 if key:
                     batch.moving.append((SagaKey(flow.name, key), event))
 
@@ -144,43 +143,10 @@ class Ingest:
             saga = sagas.get(key)
             if saga is None:
                 saga = sagas[key] = SagaRecord(*key)
-            _add_to_saga(saga, event, hashes, counts, now_ms)
+            take_in(saga, event, hashes, counts, now_ms)
         for (flow, _), saga in sagas.items():
             bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())
-
-
-def _common(correlate: Correlate, event: EventRow) -> str | None:
-    """What an event has in common with the others of its instance."""
-    if correlate is Correlate.CORRELATION:
-        return event.correlation_id
-    return event.subject if correlate is Correlate.SUBJECT else event.key
-
-
-def _add_to_saga(
-    saga: SagaRecord, event: EventRow, hashes: IdHashes, counts: Counter[CountKey], now_ms: int
-) -> None:
-    flow = saga.flow
-    own = hashes[event.event_id]
-    cause = hashes[event.causation_id] if event.causation_id else 0
-    # A timestamp from the future would keep the instance open until then.
-    moment = min(event.timestamp_ms or now_ms, now_ms)
-    unique = hashes.of_event(event)
-    events = saga.events
-    effect_known = False
-    for mark in events.values():
-        if mark[2] == own:
-            effect_known = True
-            break
-    if not add_event(events, unique, (moment, event.type, cause)):
-        counts["saga_duplicate_events", (flow,)] += 1
-        return
-    if effect_known:
-        counts["saga_out_of_order_events", (flow,)] += 1
-    if saga.outcome is not Outcome.OPEN and saga.ended_ms is not None and moment > saga.ended_ms:
-        counts["saga_late_events", (flow,)] += 1
-    saga.updated_ms = max(saga.updated_ms, moment)
-    saga.subject = saga.subject or event.subject
 
 
 def _letter_of(record: Incoming, envelope: Envelope, letter: DeadLetter) -> DeadLetterRecord:

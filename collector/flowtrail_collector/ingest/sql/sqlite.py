@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from flowtrail_collector.dead_letters.model.record import DeadLetterRecord
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow
+from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.sql.store import ADD_LETTER, SqlStore, letter_row
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
@@ -44,7 +45,7 @@ class SqliteUnit:
 
     def add_events(self, events: Iterable[EventRow]) -> None:
         """See `Unit.add_events`."""
-        insert_rows(self._connection, "INSERT INTO events", list(events))
+        insert_rows(self._connection, f"INSERT INTO events ({EVENT_COLUMNS})", list(events))
 
     def add_dead_letters(self, letters: Iterable[DeadLetterRecord]) -> None:
         """See `Unit.add_dead_letters`."""

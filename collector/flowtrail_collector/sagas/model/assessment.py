@@ -58,11 +58,6 @@ class Progress(NamedTuple):
     not_undone: tuple[str, ...] = ()
     cancelled_ms: int | None = None
 
-    @property
-    def waiting_for(self) -> tuple[str, ...]:
-        """Names of the steps that the instance waits for."""
-        return tuple(item.step.name for item in self.steps if item.waits)
-
 
 def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
     """Put one event into an instance.
