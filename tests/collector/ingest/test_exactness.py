@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -29,7 +30,7 @@ def collector(*arguments):
         [sys.executable, "-m", "sagakit", *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.dirname(__file__)))},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "kits")},
     )
     try:
         assert process.stdout.readline() == "started\n"
