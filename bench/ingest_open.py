@@ -17,14 +17,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from flowtrail_collector.events.identity import id_hash
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.metrics import SagaMetrics
-from flowtrail_collector.sagas.model.assessment import id_hash
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.sweep import Sweeper
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 _CHUNK = 20_000
 _DUE = 10_000
@@ -54,7 +54,7 @@ def instances(count: int, now_ms: int) -> Iterator[SagaRecord]:
 
 def fill(path: Path, count: int) -> float:
     """Write the instances; seconds it took."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     store = SqliteStore(database)
     now_ms = int(time.time() * 1000)
     began = time.perf_counter()
@@ -75,7 +75,7 @@ def fill(path: Path, count: int) -> float:
 
 def measure_parts(path: Path, flow_file: Path) -> dict[str, float]:
     """Sweep and metrics on their own."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     store, flows = SqliteStore(database), load_flows(flow_file)
     began = time.perf_counter()
     swept = Sweeper(store, flows).sweep()

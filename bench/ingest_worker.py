@@ -22,7 +22,7 @@ from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.store.postgres.database import PostgresDatabase
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 
 def bare(servers: str, topic: str, events: int) -> dict[str, float]:
@@ -46,7 +46,7 @@ def bare(servers: str, topic: str, events: int) -> dict[str, float]:
 
 def ours(servers: str, topic: str, events: int, store_path: str, flow_file: str) -> dict[str, float]:
     """The collector's tail, ingest and sweep into its store, until the last event is in there."""
-    database = Database(Path(store_path))
+    database = SqliteDatabase(Path(store_path))
     store = SqliteStore(database)
     flows = load_flows(flow_file)
     tail = KafkaTail(

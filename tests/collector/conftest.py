@@ -9,7 +9,7 @@ import pytest
 
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from flowtrail_collector.store.sql import Database
-from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])

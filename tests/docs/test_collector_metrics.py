@@ -10,13 +10,13 @@ from flowtrail_collector.runtime.metrics import CollectorMetrics
 from flowtrail_collector.spans.metrics import SpanMetrics
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.sql.store import SqlSpans
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.metrics import TopologyMetrics
 from tools.docs.blocks import ROOT
 
 
 def test_every_metric_is_explained_and_no_other(tmp_path: Path) -> None:
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     sources = (
         CollectorMetrics(SqliteStore(database), partitions=lambda: 1),
         SpanMetrics(SpanQueue(SqlSpans(database))),

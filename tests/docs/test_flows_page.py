@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from flowtrail_collector.events.mapping import Problem, TopicMappings
+from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.metrics import MappingMetrics
+from flowtrail_collector.events.schemas import Problem
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas import flow_file as flowfile
 from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.stuck import Reason
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from tools.docs.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "flows.md"
@@ -63,7 +64,7 @@ def test_every_reason_is_explained():
 
 
 def test_every_metric_is_explained_and_no_other(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     store = SqliteStore(database)
     families = [*SagaMetrics(store, Flows()).families(), *MappingMetrics(store, TopicMappings()).families()]
     suffix = {"counter": "_total"}

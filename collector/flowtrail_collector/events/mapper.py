@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowtrail.wire import Envelope
-from flowtrail_collector.events.mapping import Problem, SchemaOf, Subject, TopicMappings
+from flowtrail_collector.events.identity import place_id
+from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.model import Origin
 from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.events.schemas import Problem, SchemaOf
+from flowtrail_collector.events.sources import Subject
 
 __all__ = ["Mapper", "MappingProblem"]
 
@@ -73,13 +76,6 @@ class Mapper:
         )
         for field, value in values.found.items():
             setattr(envelope, _ATTRIBUTES[field], value)
-        if origin is not None and envelope.id is None:
-            envelope.id = _place(origin)
+        if envelope.id is None and origin and origin.partition is not None and origin.offset is not None:
+            envelope.id = place_id(origin.topic, origin.partition, origin.offset)
         return None if values.problem is None else MappingProblem(mapping.name, values.problem)
-
-
-def _place(origin: Origin) -> str | None:
-    """The id of the event that a dead letter is a copy of, if that has no other."""
-    if origin.partition is None or origin.offset is None:
-        return None
-    return f"{origin.topic}/{origin.partition}/{origin.offset}"

@@ -7,8 +7,8 @@ from typing import Any, NoReturn, Protocol
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from flowtrail_collector.events.mapping import (
-    FIELDS,
+from flowtrail_collector.events.mapping import FIELDS, TopicMapping, TopicMappings
+from flowtrail_collector.events.sources import (
     Constant,
     FromField,
     FromHeader,
@@ -16,8 +16,6 @@ from flowtrail_collector.events.mapping import (
     FromSchema,
     FromTopic,
     Source,
-    TopicMapping,
-    TopicMappings,
     parse_path,
 )
 

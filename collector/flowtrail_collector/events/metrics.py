@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
-from flowtrail_collector.events.mapping import Problem, TopicMappings
+from flowtrail_collector.events.mapping import TopicMappings
+from flowtrail_collector.events.schemas import Problem
 from flowtrail_collector.metrics.counts import Counters
 from flowtrail_collector.metrics.exposition import Families
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from flowtrail.wire import Envelope, is_structured, read_headers, read_structured
+from flowtrail_collector.events.identity import flow_of, place_id
 from flowtrail_collector.events.model import EventRow
 
 __all__ = ["Incoming", "read_envelope", "read_event", "read_plain_event"]
@@ -18,6 +19,8 @@ _DAY_MS = 86_400_000
 # The smallest of the limits on the texts that `read_plain_event` joins.
 _PLAIN_LENGTH = 256
 _MAX_DIGITS = 18
+_MAX_MOMENT = 64
+_JSON = b"application/json"
 _OTHER_MEDIA_TYPES = frozenset({"Content-Type", "contentType"})
 
 
@@ -66,45 +69,32 @@ def read_plain_event(record: Incoming) -> EventRow | None:
         subject, flow = headers["ce_subject"], headers["ce_correlationid"]
         cause, schema = headers.get("ce_causationid", b"-"), headers.get("ce_dataschema", b"-")
         joined = b"".join((own, kind, source, subject, flow, cause, schema))
-        # Two headers of one name leave fewer entries than pairs.
-        if len(joined) > _PLAIN_LENGTH or not joined.isascii() or len(headers) != len(pairs):
-            return None
-        if not (own and kind and source and subject and flow and cause and schema):
-            return None
-        if not joined.decode().isprintable():
-            return None
         number = headers.get("ce_sequence")
-        if number is not None and not (number.isdigit() and len(number) <= _MAX_DIGITS):
-            return None
-        media_type = headers.get("content-type", b"application/json")
-        if media_type != b"application/json" or not _OTHER_MEDIA_TYPES.isdisjoint(headers):
-            return None
         moment, parent = headers.get("ce_time", b"-").decode(), headers.get("traceparent", b"-").decode()
-        if not moment or len(moment) > 64 or len(parent) > _PLAIN_LENGTH:
-            return None
-        if not (moment.isprintable() and parent.isprintable()):
+        if (
+            len(joined) > _PLAIN_LENGTH
+            or not joined.isascii()
+            or len(headers) != len(pairs)  # two headers of one name leave fewer entries than pairs
+            or not (own and kind and source and subject and flow and cause and schema)
+            or not joined.decode().isprintable()
+            or (number is not None and not (number.isdigit() and len(number) <= _MAX_DIGITS))
+            or headers.get("content-type", _JSON) != _JSON
+            or not _OTHER_MEDIA_TYPES.isdisjoint(headers)
+            or not (moment and moment.isprintable() and parent.isprintable())
+            or len(moment) > _MAX_MOMENT
+            or len(parent) > _PLAIN_LENGTH
+        ):
             return None
         trace_id, span_id = _trace_context(parent)
         key = record.key
         return EventRow(
-            record.topic,
-            record.partition,
-            record.offset,
-            own.decode(),
-            kind.decode(),
-            source.decode(),
-            subject.decode(),
-            None if number is None else int(number),
-            flow.decode(),
+            record.topic, record.partition, record.offset, own.decode(), kind.decode(), source.decode(),
+            subject.decode(), None if number is None else int(number), flow.decode(),
             None if cause == b"-" else cause.decode(),
-            _event_time(moment, record.timestamp_ms),
-            record.timestamp_ms,
-            trace_id,
-            span_id,
+            _event_time(moment, record.timestamp_ms), record.timestamp_ms, trace_id, span_id,
             None if schema == b"-" else schema.decode(),
-            key[:_MAX_KEY].decode("utf-8", "replace") if key else None,
-            record.dead_letter,
-        )
+            key[:_MAX_KEY].decode("utf-8", "replace") if key else None, record.dead_letter,
+        )  # fmt: skip
     except (TypeError, ValueError, KeyError, AttributeError):
         return None
 
@@ -112,8 +102,7 @@ def read_plain_event(record: Incoming) -> EventRow | None:
 def read_event(record: Incoming, envelope: Envelope) -> EventRow:
     """The row of an event; its envelope has a type."""
     trace_id, span_id = _trace_context(envelope.traceparent)
-    # No id: the place is at least the same whenever the record is read, and the library names it so, too.
-    own = envelope.id or f"{record.topic}/{record.partition}/{record.offset}"
+    own = envelope.id or place_id(record.topic, record.partition, record.offset)
     return EventRow(
         record.topic,
         record.partition,
@@ -123,7 +112,7 @@ def read_event(record: Incoming, envelope: Envelope) -> EventRow:
         envelope.source,
         envelope.subject,
         envelope.sequence if envelope.sequence is None or abs(envelope.sequence) <= _MAX_INT else None,
-        envelope.correlation_id or own,  # what it leads to carries its id as the flow's
+        flow_of(envelope.correlation_id, own),
         envelope.causation_id,
         _event_time(envelope.time_text, record.timestamp_ms),
         record.timestamp_ms,

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.events.mapping import Problem, Schema, SchemaProblemError
+from flowtrail_collector.events.schemas import Problem, Schema, SchemaProblemError
 
 __all__ = ["SchemaRegistry"]
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
-from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.events.model import EventRow, StoredEvent
+from flowtrail_collector.store.schema.core import EVENT_MS
 from flowtrail_collector.store.sql import MAX_IDS, Reads, marks
 
-__all__ = ["EventReads"]
+__all__ = ["EVENT_COLUMNS", "EventReads"]
 
-_EVENT = (
-    "SELECT event_id, type, topic, partition, position, source, subject, correlation_id, causation_id,"
-    " time_ms, timestamp_ms, trace_id, span_id, dead_letter FROM events WHERE "
-)
-_IN_TIME = " ORDER BY coalesce(timestamp_ms, time_ms, 0), topic, partition, position LIMIT ?"
+
+def _columns(names: Iterable[str]) -> str:
+    # OFFSET is a word of SQL.
+    return ", ".join("position" if name == "offset" else name for name in names)
+
+
+EVENT_COLUMNS = _columns(EventRow._fields)
+"""In the order of `EventRow`."""
+_EVENT = f"SELECT {_columns(field.name for field in fields(StoredEvent))} FROM events WHERE "  # noqa: S608
+_IN_TIME = f" ORDER BY {EVENT_MS}, topic, partition, position LIMIT ?"
 # Enough for every type that is published at all, found within hundredths of a second.
 _RECENT_EVENTS = 20_000
 

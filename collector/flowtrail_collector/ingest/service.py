@@ -12,15 +12,15 @@ from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
 from flowtrail_collector.errors import StoreConflictError
+from flowtrail_collector.events.identity import IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
-from flowtrail_collector.sagas.model.assessment import Outcome, add_event, id_hash
-from flowtrail_collector.sagas.model.flows import Correlate, Flows
+from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.state import bring_up_to_date
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, take_in
 
 __all__ = ["Ingest"]
 
@@ -114,7 +114,7 @@ class Ingest:
         # A copy that waits to be tried again, or that was given up, is no second event.
         if not record.dead_letter and not record.retry:
             for flow in self._flows.by_type.get(event.type, ()):
-                key = _common(flow.correlate, event)
+                key = flow.correlate.of(event)
                 if key:
                     batch.moving.append((SagaKey(flow.name, key), event))
 
@@ -138,58 +138,15 @@ class Ingest:
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
         sagas = unit.load_sagas(dict.fromkeys(key for key, _ in moving))
-        hashes = _Hashes()
+        hashes = IdHashes()
         for key, event in moving:
             saga = sagas.get(key)
             if saga is None:
                 saga = sagas[key] = SagaRecord(*key)
-            _add_to_saga(saga, event, hashes, counts, now_ms)
+            take_in(saga, event, hashes, counts, now_ms)
         for (flow, _), saga in sagas.items():
             bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())
-
-
-def _common(correlate: Correlate, event: EventRow) -> str | None:
-    """What an event has in common with the others of its instance."""
-    if correlate is Correlate.CORRELATION:
-        return event.correlation_id
-    return event.subject if correlate is Correlate.SUBJECT else event.key
-
-
-class _Hashes(dict[str, int]):
-    """Hashes of a batch's ids: most causes are events of the same batch."""
-
-    def __missing__(self, text: str) -> int:
-        value = self[text] = id_hash(text)
-        return value
-
-
-def _add_to_saga(
-    saga: SagaRecord, event: EventRow, hashes: _Hashes, counts: Counter[CountKey], now_ms: int
-) -> None:
-    flow = saga.flow
-    own = hashes[event.event_id]
-    cause = hashes[event.causation_id] if event.causation_id else 0
-    # A timestamp from the future would keep the instance open until then.
-    moment = min(event.timestamp_ms or now_ms, now_ms)
-    # Source and id are unique together (CloudEvents 1.0). If a producer gets that wrong, the type keeps two
-    # different events from taking each other's place, which would make the order of reading count.
-    unique = own ^ hashes[f"{event.source}\0{event.type}"]
-    events = saga.events
-    effect_known = False
-    for mark in events.values():
-        if mark[2] == own:
-            effect_known = True
-            break
-    if not add_event(events, unique, (moment, event.type, cause)):
-        counts["saga_duplicate_events", (flow,)] += 1
-        return
-    if effect_known:
-        counts["saga_out_of_order_events", (flow,)] += 1
-    if saga.outcome is not Outcome.OPEN and saga.ended_ms is not None and moment > saga.ended_ms:
-        counts["saga_late_events", (flow,)] += 1
-    saga.updated_ms = max(saga.updated_ms, moment)
-    saga.subject = saga.subject or event.subject
 
 
 def _letter_of(record: Incoming, envelope: Envelope, found: DeadLetterHeaders) -> DeadLetter:
@@ -201,7 +158,7 @@ def _letter_of(record: Incoming, envelope: Envelope, found: DeadLetterHeaders) -
         envelope.id,
         envelope.type,
         envelope.subject,
-        envelope.correlation_id or envelope.id,
+        flow_of(envelope.correlation_id, envelope.id),
         PENDING,
         *found,
     )

@@ -11,7 +11,7 @@ from flowtrail_collector.metrics.exemplars import BucketExemplars
 from flowtrail_collector.sagas.model.assessment import Outcome, assess
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.state import DURATION_BUCKETS_SECONDS, step_durations
+from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS, step_durations
 
 __all__ = ["SagaExemplars"]
 

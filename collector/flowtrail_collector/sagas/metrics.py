@@ -18,10 +18,10 @@ from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
 from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.sagas.model.assessment import Outcome
-from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.sagas.owners import OwnerOf, as_written
+from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
+from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS
+from flowtrail_collector.sagas.owners import as_written
 from flowtrail_collector.sagas.ports import SagaFigures, SagaStore
-from flowtrail_collector.sagas.state import DURATION_BUCKETS_SECONDS
 from flowtrail_collector.sagas.stuck import Reason, reason_of
 
 __all__ = ["SagaMetrics"]

@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable
 from flowtrail_collector.sagas.model.flows import Flows, Step
 from flowtrail_collector.topology.model import service_of
 
-__all__ = ["OwnerOf", "StepOwners", "as_written"]
-
-OwnerOf = Callable[[Step], str | None]
-"""The consumer group that should do a step; None if nobody can tell."""
+__all__ = ["StepOwners", "as_written"]
 
 _LEARN_EVERY_SECONDS = 60.0
 

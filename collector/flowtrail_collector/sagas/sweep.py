@@ -10,8 +10,8 @@ from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.lifecycle import settle
 from flowtrail_collector.sagas.ports import SagaStore
-from flowtrail_collector.sagas.state import settle
 
 __all__ = ["Sweeper"]
 

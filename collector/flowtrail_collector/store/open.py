@@ -10,7 +10,7 @@ from flowtrail_collector.errors import StoreError
 from flowtrail_collector.runtime.leadership import Lease
 from flowtrail_collector.store.postgres.database import PostgresDatabase, check_connection
 from flowtrail_collector.store.postgres.lease import PostgresLease
-from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 __all__ = ["OpenedStore", "check_store", "open_store"]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from flowtrail_collector.store.schema.core import EVENT_MS
 from flowtrail_collector.store.sql import Database
 
 __all__ = ["SqlPruner"]
 
 # Rows are numbered as they were read: a range of numbers is a bounded piece of neighbouring pages.
-_EVENTS = """DELETE FROM events WHERE rowid < ? AND rowid <= (SELECT min(event_row) FROM edge_position)
- AND coalesce(timestamp_ms, time_ms, 0) < ?"""
+_EVENTS = f"""DELETE FROM events WHERE rowid < ? AND rowid <= (SELECT min(event_row) FROM edge_position)
+ AND {EVENT_MS} < ?"""  # noqa: S608 - our own column
+_OLDEST = f"SELECT {EVENT_MS} FROM events ORDER BY rowid LIMIT 1"  # noqa: S608
 _SAGAS = """DELETE FROM sagas WHERE (flow, key) IN (
  SELECT flow, key FROM sagas WHERE updated_ms < ? AND (outcome != 'open' OR started_ms IS NULL)
  ORDER BY updated_ms LIMIT ?)"""
@@ -40,9 +42,7 @@ class SqlPruner:
     def oldest_event_ms(self) -> int | None:
         """See `Pruner.oldest_event_ms`."""
         with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT coalesce(timestamp_ms, time_ms, 0) FROM events ORDER BY rowid LIMIT 1"
-            ).fetchone()
+            row = connection.execute(_OLDEST).fetchone()
         return None if row is None else int(row[0])
 
     def used_bytes(self) -> int:

@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from sagakit.load import FLOWS, WAIT_SECONDS, Services, counted
 from waiting import Deadline, scaled
 
@@ -41,7 +41,7 @@ def collector(*arguments):
 
 
 def stored(path):
-    database = Database(path)
+    database = SqliteDatabase(path)
     try:
         return counted(SqliteStore(database))
     finally:

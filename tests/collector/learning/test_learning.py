@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from flowtrail_collector.sagas.flow_file import load_flows, parse_flows
 from flowtrail_collector.sagas.learning.draft import draft_text
+from flowtrail_collector.sagas.learning.flows import learn, readable_ms
 from flowtrail_collector.sagas.learning.histories import Seen
-from flowtrail_collector.sagas.learning.model import learn, readable_ms
 from orderkit import DEMO_GROUPS, instances, outcome
 
 DEMO = load_flows(Path(__file__).parents[3] / "demo" / "orderflow" / "flows.yaml").by_name["order-fulfilment"]

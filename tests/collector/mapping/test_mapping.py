@@ -11,20 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowtrail_collector.events.mapper import Mapper
-from flowtrail_collector.events.mapping import (
-    FIELDS,
-    MAX_PAYLOAD_BYTES,
-    Problem,
-    Schema,
-    SchemaProblemError,
-    Subject,
-    Values,
-    parse_path,
-    schema_id,
-)
+from flowtrail_collector.events.mapping import FIELDS, Values
 from flowtrail_collector.events.metrics import MappingMetrics
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.events.schemas import Problem, Schema, SchemaProblemError, schema_id
+from flowtrail_collector.events.sources import MAX_PAYLOAD_BYTES, Subject, parse_path
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.sagas.flow_file import FlowFileError, parse_flows
 from sagakit import core

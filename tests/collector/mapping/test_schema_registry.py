@@ -9,8 +9,8 @@ import pytest
 
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.events.mapping import Problem, Schema, SchemaProblemError
 from flowtrail_collector.events.registry import SchemaRegistry
+from flowtrail_collector.events.schemas import Problem, Schema, SchemaProblemError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 
 PROTO = 'syntax = "proto3"; package shop;\nmessage OrderSent { string id = 1; }\nmessage Other {}'

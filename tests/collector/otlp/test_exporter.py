@@ -18,7 +18,7 @@ from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
 from flowtrail_collector.spans.sql.store import SqlSpans
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.server import WebServer, listen
 from servers import ManagedProcess, free_port
@@ -46,7 +46,7 @@ class SlowSpans:
 @contextlib.contextmanager
 def receiver(path, port=0, max_spans=50_000):
     """A receiver on a store of its own; gives port, queue and store."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     store = SlowSpans(SqlSpans(database))
     queue = SpanQueue(store, max_spans=max_spans)
     supervisor = Supervisor([queue], on_error=lambda part, error: None)
@@ -84,7 +84,7 @@ def service(port, name, timeout_seconds=10):
 
 
 def stored(path):
-    database = Database(path)
+    database = SqliteDatabase(path)
     with database.read() as connection:
         rows = connection.execute("SELECT name, count(*) FROM spans GROUP BY name").fetchall()
     database.close()

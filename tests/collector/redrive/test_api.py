@@ -13,7 +13,7 @@ from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.dead_letters.web.routes import DeskRoutes, dead_letter_routes
 from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, FakeKafka, keep, own_headers
@@ -48,7 +48,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     yield Site(database)
     database.close()
 

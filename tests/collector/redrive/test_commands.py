@@ -14,7 +14,7 @@ from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.dead_letters.web.routes import DeskRoutes, dead_letter_routes
 from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, FakeKafka, keep, own_headers, states
@@ -55,7 +55,7 @@ class Desk:
 @pytest.fixture
 def make_desk(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     stop = threading.Event()
     running = contextlib.ExitStack()
 

@@ -11,7 +11,7 @@ from flowtrail_collector.dead_letters.ports import Moved, Order
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from redrivekit import DLQ, dead, keep
 
 NAMES = ("topic", "source_topic", "group")
@@ -19,7 +19,7 @@ NAMES = ("topic", "source_topic", "group")
 
 @pytest.fixture
 def store(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     keep(database, [dead(n) for n in range(4)])
     yield SqlRedrive(database)
     database.close()

@@ -15,7 +15,7 @@ from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.security import FormTokens
@@ -78,7 +78,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     yield Site(database)
     database.close()
 
@@ -200,7 +200,7 @@ def test_nothing_there(site):
 
 
 def test_where_nobody_may_write_the_forms_say_so(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     site = Site(database, writable=False)
     text = site.get("/dead-letters/redrive?group=billing")
     assert "--write-token-file" in text

@@ -19,7 +19,7 @@ from flowtrail_collector.dead_letters.ports import JobState, Order
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.errors import ConfigurationError, FencedError, ServiceUnreachableError
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
 
 
@@ -61,7 +61,7 @@ class Place:
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     yield database
     database.close()
 
@@ -99,7 +99,7 @@ def test_everything_goes_back_as_it_was(database, caplog):
     kills=st.lists(st.integers(0, 60), max_size=5),
 )
 def test_killed_anywhere_everything_arrives_and_at_most_a_batch_twice(tmp_path_factory, count, batch, kills):
-    database = Database(tmp_path_factory.mktemp("kills") / "store.sqlite")
+    database = SqliteDatabase(tmp_path_factory.mktemp("kills") / "store.sqlite")
     place = Place(database, count)
     job = place.start()
     for kill in kills:

@@ -21,7 +21,7 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.sagas.traces import OtlpSagaTraces
 from flowtrail_collector.spans.decoding import from_protobuf
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.sql import TrailReads
 from trailkit.site import FLOWS
 
@@ -45,7 +45,7 @@ def event(offset, event_type, cause=None, order="order-1"):
 @pytest.fixture
 def parts(tmp_path):
     """Ends two sagas, one completed and one that never went on; gives what has to be known of it."""
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     flows, store = load_flows(FLOWS), SqliteStore(database)
     reads = TrailReads(database, flows)
     sent, answers = [], []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from flowtrail_collector.errors import StoreConflictError, StoreError
@@ -9,11 +12,14 @@ from flowtrail_collector.ingest.sql.postgres import PostgresStore
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.store.postgres.database import PostgresDatabase, describe
 from flowtrail_collector.store.postgres.dialect import ddl, statement
+from flowtrail_collector.store.postgres.driver import connect
 from servers import free_port
+from servers._process import wait_for
 from storekit import EVENT, StoreContract
 from storekit.reads import ReadsContract
 
 pytestmark = pytest.mark.servers
+_BACKENDS = "SELECT pid FROM pg_stat_activity"
 
 
 class TestPostgresStore(StoreContract):
@@ -133,6 +139,38 @@ def test_a_connection_that_the_server_closed_is_replaced(postgres, database):
         connection.execute("SELECT pg_terminate_backend(?)", (own,))
     other.close()
     assert database.newest_event_row() == 0
+
+
+def test_blocks_at_the_same_time_have_a_connection_each_and_none_stays_open(postgres, database):
+    together = threading.Barrier(12)
+
+    def backend(_):
+        with database.read() as connection:
+            together.wait(30)
+            return connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+
+    with ThreadPoolExecutor(12) as threads:
+        backends = set(threads.map(backend, range(12)))
+    assert len(backends) == 12
+    database.close()
+    with connect(postgres) as other:
+        assert wait_for(lambda: not backends & {pid for (pid,) in other.execute(_BACKENDS)}, 20)
+
+
+def test_a_block_that_fails_leaves_a_connection_that_can_be_used(database):
+    with database.transaction() as connection:
+        (used,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    with (
+        pytest.raises(StoreError, match='relation "nowhere" does not exist'),
+        database.transaction() as broken,
+    ):
+        broken.execute("SELECT * FROM nowhere")
+    with pytest.raises(ZeroDivisionError), database.transaction() as given_up:  # noqa: PT012
+        given_up.execute("INSERT INTO counters VALUES ('a', '[]', 1)")
+        raise ZeroDivisionError
+    with database.transaction() as connection:
+        assert connection.execute("SELECT pg_backend_pid()").fetchone() == (used,)
+        assert connection.execute("SELECT count(*) FROM counters").fetchone() == (0,)
 
 
 def test_what_is_translated():

@@ -13,8 +13,9 @@ from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
 from flowtrail_collector.spans.sql.store import SqlSpans
+from flowtrail_collector.store.postgres.driver import connect
 from flowtrail_collector.store.pruner import SqlPruner
-from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
 
@@ -122,8 +123,6 @@ def test_nothing_young_goes_for_size(sql_database, store, caplog):
 
 
 def analyze(database):
-    raw = database._begin("BEGIN").raw
-    raw.execute("COMMIT")
-    raw.execute("ANALYZE")
-    raw.execute("SELECT pg_stat_force_next_flush()")
-    raw.close()
+    with connect(database._url) as connection:
+        connection.execute("ANALYZE")
+        connection.execute("SELECT pg_stat_force_next_flush()")

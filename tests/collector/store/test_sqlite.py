@@ -9,7 +9,7 @@ import pytest
 
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from storekit import StoreContract
 from storekit.reads import ReadsContract
 
@@ -20,7 +20,7 @@ class TestSqliteStore(StoreContract):
         databases = []
 
         def open_store():
-            databases.append(Database(tmp_path / "store.sqlite"))
+            databases.append(SqliteDatabase(tmp_path / "store.sqlite"))
             return SqliteStore(databases[-1])
 
         yield open_store
@@ -31,7 +31,7 @@ class TestSqliteStore(StoreContract):
 class TestSqliteReads(ReadsContract):
     @pytest.fixture
     def database(self, tmp_path):
-        database = Database(tmp_path / "reads.sqlite")
+        database = SqliteDatabase(tmp_path / "reads.sqlite")
         yield database
         database.close()
 
@@ -42,29 +42,29 @@ class TestSqliteReads(ReadsContract):
 
 def test_a_newer_schema_is_refused(tmp_path):
     path = tmp_path / "store.sqlite"
-    Database(path).close()
+    SqliteDatabase(path).close()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE schema_versions SET version = 99 WHERE part = 'core'")
     connection.commit()
     connection.close()
     with pytest.raises(StoreError, match=r"newer flowtrail \(core schema 99\): upgrade"):
-        Database(path)
+        SqliteDatabase(path)
 
 
 def test_a_file_that_is_something_else_is_refused(tmp_path):
     path = tmp_path / "store.sqlite"
     path.write_bytes(b"something else altogether, long enough to be looked at. " * 50)
     with pytest.raises(StoreError, match=r"store\.sqlite"):
-        Database(path)
+        SqliteDatabase(path)
 
 
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(StoreError, match="store"):
-        Database(tmp_path)
+        SqliteDatabase(tmp_path)
 
 
 def test_a_store_that_cannot_be_written_says_so_and_changes_nothing(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     with database.transaction() as connection:
         connection.execute("INSERT INTO counters VALUES ('a', '[]', 1)")
     # The disk is full: SQLite isn't given one more page.
@@ -83,7 +83,7 @@ def test_a_store_that_cannot_be_written_says_so_and_changes_nothing(tmp_path):
 
 
 def test_readers_see_one_moment_and_do_not_wait_for_the_writer(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     with database.transaction() as connection:
         connection.execute("INSERT INTO counters VALUES ('a', '[]', 1)")
     with database.read() as reader:
@@ -99,7 +99,7 @@ def test_readers_see_one_moment_and_do_not_wait_for_the_writer(tmp_path):
 
 
 def test_writers_take_turns(tmp_path):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     with database.transaction() as connection:
         connection.execute("INSERT INTO counters VALUES ('a', '[]', 0)")
 

@@ -9,7 +9,7 @@ from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.sql import TrailReads
 from trailkit.fakes import FakeSpans
@@ -35,7 +35,7 @@ def event(offset, kind, correlation, order="o-1"):
 
 @pytest.mark.parametrize("correlations", [("c1", "c2"), ("c1", "c1"), (None, None)])
 def test_the_trail_of_such_an_order_has_its_saga(tmp_path, correlations):
-    database = Database(tmp_path / "store.sqlite")
+    database = SqliteDatabase(tmp_path / "store.sqlite")
     flows, store = parse_flows(FLOWS), SqliteStore(database)
     records = [
         event(0, "OrderShipped", correlations[0]),

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowtrail_collector.metrics.exposition import Exposition
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.exemplars import EdgeExemplars
 from flowtrail_collector.topology.metrics import TopologyMetrics
 from flowtrail_collector.topology.model import (
@@ -89,7 +89,7 @@ def test_repeated_events_and_dead_letters_count_once(database, topology):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations([ORDERS, STOCK, PAID]), st.lists(st.integers(1, 3), max_size=2))
 def test_any_order_in_any_portions_gives_the_same_edges(tmp_path_factory, order, cuts):
-    database = Database(tmp_path_factory.mktemp("t") / "s.sqlite")
+    database = SqliteDatabase(tmp_path_factory.mktemp("t") / "s.sqlite")
     try:
         at = 0
         for cut in [*cuts, 3]:

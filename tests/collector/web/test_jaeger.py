@@ -14,7 +14,7 @@ from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.model import SpanEvent, SpanLink, SpanStatus
 from flowtrail_collector.spans.sql.search import SqlSpanSearch
 from flowtrail_collector.spans.sql.store import SqlSpans
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.web.app import build_app
 from trailkit import orders
 
@@ -24,7 +24,7 @@ SHORT = "00000000000000000000000000000abc"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    database = Database(tmp_path_factory.mktemp("jaeger") / "store.sqlite")
+    database = SqliteDatabase(tmp_path_factory.mktemp("jaeger") / "store.sqlite")
     spans = SqlSpans(database)
     spans.add(orders.completed().spans)
     rich = replace(

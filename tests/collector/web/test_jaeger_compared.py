@@ -20,7 +20,7 @@ from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
 from flowtrail_collector.spans.sql.search import SqlSpanSearch
 from flowtrail_collector.spans.sql.store import SqlSpans
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.web.app import build_app
 from servers import UnavailableError, servers_required
 from servers._jaeger import JaegerServer
@@ -49,7 +49,7 @@ def jaeger(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def collector_url(tmp_path_factory):
-    database = Database(tmp_path_factory.mktemp("collector") / "store.sqlite")
+    database = SqliteDatabase(tmp_path_factory.mktemp("collector") / "store.sqlite")
     spans = SqlSpans(database)
     queue = SpanQueue(spans)
     routes = [

@@ -10,8 +10,10 @@ import pytest
 
 from flowtrail.contracts import Contracts, RegistrySource, RegistryUnavailableError, compare
 from flowtrail.errors import ContractError
-from flowtrail_collector.events.mapping import FIELDS, SchemaProblemError, Subject
+from flowtrail_collector.events.mapping import FIELDS
 from flowtrail_collector.events.registry import SchemaRegistry
+from flowtrail_collector.events.schemas import SchemaProblemError
+from flowtrail_collector.events.sources import Subject
 from flowtrail_collector.sagas.flow_file import parse_flows
 from servers import free_port
 from servers._apicurio import ApicurioServer

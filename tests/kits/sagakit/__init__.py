@@ -15,7 +15,7 @@ from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.sweep import Sweeper
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 NOW_MS = 2_000_000_000_000
 """What the test's clock says unless it is moved: later than every record."""
@@ -68,7 +68,7 @@ class Core:
     def __init__(self, path: Path, flows: str | Flows = ORDERS, now_ms: int = NOW_MS) -> None:
         self.flows = parse_flows(flows) if isinstance(flows, str) else flows
         self.now_ms = now_ms
-        self.database = Database(path)
+        self.database = SqliteDatabase(path)
         self.store = SqliteStore(self.database)
         self.ingest = Ingest(self.store, self.flows, time_seconds=lambda: self.now_ms / 1000)
         self.sweeper = Sweeper(self.store, self.flows)

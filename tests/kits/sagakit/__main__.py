@@ -14,11 +14,11 @@ from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 
 def main(servers: str, path: str, flow_file: str, topics: str) -> None:
-    database = Database(Path(path))
+    database = SqliteDatabase(Path(path))
     store = SqliteStore(database)
     flows = load_flows(flow_file)
     ingest = Ingest(store, flows)

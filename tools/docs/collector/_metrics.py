@@ -15,7 +15,7 @@ from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
 from flowtrail_collector.lag.model import GroupReading, PartitionTable, Status, TopicSlice, TopicSums
 from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.runtime.metrics import CollectorMetrics
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from tools.docs.collector._api import assembled
 from tools.docs.collector._markdown import code, table
 
@@ -71,7 +71,7 @@ def _families() -> Iterator[Family]:
                 yield from map(_family, source.families())
     # One of several workers shows two more about itself.
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(Path(folder) / "store.sqlite")
+        database = SqliteDatabase(Path(folder) / "store.sqlite")
         figures = CollectorMetrics(SqliteStore(database), taken=dict, partitions=lambda: 1)
         yield from map(_family, figures.families())
         database.close()

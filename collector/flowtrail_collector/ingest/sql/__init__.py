@@ -6,7 +6,7 @@ from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.store.postgres.database import PostgresDatabase
-from flowtrail_collector.store.sqlite.database import Database as SqliteDatabase
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 __all__ = ["store_on"]
 

@@ -14,6 +14,7 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow
+from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.sql import copying as _copy
 from flowtrail_collector.ingest.sql.store import SqlStore
 from flowtrail_collector.metrics.counts import Counts
@@ -24,9 +25,7 @@ from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresCon
 
 __all__ = ["PostgresStore"]
 
-_COPY_EVENTS = """COPY events (topic, partition, position, event_id, type, source, subject, sequence,
- correlation_id, causation_id, time_ms, timestamp_ms, trace_id, span_id, dataschema, key, dead_letter)
- FROM STDIN"""
+_COPY_EVENTS = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
 # One of 64 shares per connection: workers that counted in the same rows would wait for each other's commits.
 _COUNT = """INSERT INTO counters (name, labels, value, shard)
  SELECT name, labels, value, mod(pg_backend_pid(), 64)

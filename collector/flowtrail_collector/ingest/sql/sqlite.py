@@ -11,12 +11,13 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow
+from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.sql.store import SqlStore
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
-from flowtrail_collector.store.sqlite.bulk import insert_rows
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sql import insert_rows
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 __all__ = ["SqliteStore"]
 
@@ -45,7 +46,7 @@ class SqliteUnit:
 
     def add_events(self, events: Iterable[EventRow]) -> None:
         """See `Unit.add_events`."""
-        insert_rows(self._connection, "INSERT INTO events", list(events))
+        insert_rows(self._connection, f"INSERT INTO events ({EVENT_COLUMNS})", list(events))
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
@@ -75,7 +76,7 @@ class SqliteUnit:
 class SqliteStore(SqlStore):
     """`Store` on one SQLite file."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         super().__init__(database)
         self._file = database
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from flowtrail_collector.sagas.learning.model import FEW, Learned, LearnedFlow, StepEvidence
+from flowtrail_collector.sagas.learning.flows import FEW, Learned, LearnedFlow, StepEvidence
 from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.units import exact_span
 from flowtrail_collector.wording import counted, format_seconds, printable

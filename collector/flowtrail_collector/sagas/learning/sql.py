@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from flowtrail_collector.sagas.learning.histories import Seen
-from flowtrail_collector.store.sql import Connection, Database
+from flowtrail_collector.store.schema.core import EVENT_MS
+from flowtrail_collector.store.sql import MAX_IDS, Connection, Database, marks
 
 __all__ = ["SqlInstances"]
 
 _WINDOW_ROWS = 200_000
 _MAX_EVENTS = 200_000
 _MAX_PER_INSTANCE = 500
-_IDS_PER_STATEMENT = 500
 
-_IDS = """
+_IDS = f"""
 SELECT correlation_id FROM events
-WHERE rowid > ? AND correlation_id IS NOT NULL AND NOT dead_letter AND coalesce(timestamp_ms, time_ms, 0) >= ?
-GROUP BY correlation_id HAVING count(*) <= ? ORDER BY min(rowid)"""
-_EVENTS = """
-SELECT correlation_id, event_id, type, source, coalesce(timestamp_ms, time_ms, 0), causation_id, topic
-FROM events WHERE NOT dead_letter AND correlation_id IN """
+WHERE rowid > ? AND correlation_id IS NOT NULL AND NOT dead_letter AND {EVENT_MS} >= ?
+GROUP BY correlation_id HAVING count(*) <= ? ORDER BY min(rowid)"""  # noqa: S608 - our own column
+_EVENTS = f"""
+SELECT correlation_id, event_id, type, source, {EVENT_MS}, causation_id, topic
+FROM events WHERE NOT dead_letter AND correlation_id IN """  # noqa: S608
 
 
 class SqlInstances:
@@ -46,8 +46,8 @@ class SqlInstances:
         with self._database.read() as connection:
             rows = connection.execute(_IDS, (first, since_ms or 0, _MAX_PER_INSTANCE)).fetchall()
             wanted = _spread([row[0] for row in rows], limit)
-            for at in range(0, len(wanted), _IDS_PER_STATEMENT):
-                part = _read(connection, wanted[at : at + _IDS_PER_STATEMENT], left)
+            for at in range(0, len(wanted), MAX_IDS):
+                part = _read(connection, wanted[at : at + MAX_IDS], left)
                 found += part
                 left -= sum(len(events) for events in part)
                 if left <= 0:
@@ -63,8 +63,7 @@ def _spread(ids: Sequence[str], limit: int) -> list[str]:
 
 
 def _read(connection: Connection, ids: Sequence[str], limit: int) -> list[Sequence[Seen]]:
-    marks = ",".join("?" * len(ids))
-    statement = f"{_EVENTS}({marks}) ORDER BY correlation_id LIMIT ?"
+    statement = f"{_EVENTS}({marks(ids)}) ORDER BY correlation_id LIMIT ?"
     rows = connection.execute(statement, (*ids, limit + 1)).fetchall()
     groups = [[Seen(*row[1:]) for row in group] for _, group in groupby(rows, key=lambda row: row[0])]
     # What the limit cut off would look like an instance that never completed.

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.sagas.learning.draft import draft_text
-from flowtrail_collector.sagas.learning.model import LearnedFlow, learn
+from flowtrail_collector.sagas.learning.flows import LearnedFlow, learn
 from flowtrail_collector.sagas.learning.ports import InstanceReader
 from flowtrail_collector.web.json import ApiError, int_param, json_response
 

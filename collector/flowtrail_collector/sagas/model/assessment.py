@@ -1,22 +1,21 @@
 """A saga instance: the events of one flow that carry one correlation id.
 
 The state of an instance is nothing but the set of its distinct events. A union of sets doesn't care about
-order or repetition, so neither does the saga: `merge` is associative, commutative and idempotent. Whatever
-is said of an instance (`assess`) is a function of that set.
+order or repetition, so neither does the saga, however its events are added (`add_event`). Whatever is said of
+an instance (`assess`) is a function of that set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from hashlib import blake2b
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.steps import Mark, StepProgress, Steps, StepState, earliest
 
 __all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",
-           "assess", "id_hash", "merge"]  # fmt: skip
+           "assess"]  # fmt: skip
 
 SagaEvents = dict[int, Mark]
 """An instance's events by the hash of source, id and type."""
@@ -59,17 +58,6 @@ class Progress(NamedTuple):
     not_undone: tuple[str, ...] = ()
     cancelled_ms: int | None = None
 
-    @property
-    def waiting_for(self) -> tuple[str, ...]:
-        """Names of the steps that the instance waits for."""
-        return tuple(item.step.name for item in self.steps if item.waits)
-
-
-def id_hash(text: str) -> int:
-    """64 bits of an id, signed; 0 is left for "none"."""
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True) or 1
-
 
 def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
     """Put one event into an instance.
@@ -85,14 +73,6 @@ def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
         # Two events under one id: which of them counts must not depend on which came first.
         events[event] = mark
     return False
-
-
-def merge(one: Mapping[int, Mark], other: Mapping[int, Mark]) -> SagaEvents:
-    """The union of two views of an instance."""
-    merged = dict(one)
-    for event, mark in other.items():
-        add_event(merged, event, mark)
-    return merged
 
 
 def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:

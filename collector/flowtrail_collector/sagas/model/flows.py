@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
+from flowtrail_collector.events.model import EventRow
 
-__all__ = ["Correlate", "Flow", "Flows", "Step"]
+__all__ = ["Correlate", "Flow", "Flows", "OwnerOf", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class Step:
     instead_of: str | None = None
 
 
+OwnerOf = Callable[[Step], str | None]
+"""The consumer group that should do a step; None if nobody can tell."""
+
+
 class Correlate(StrEnum):
     """What the events of one instance have in common."""
 
@@ -50,6 +55,12 @@ class Correlate(StrEnum):
     SUBJECT = "subject"
     KEY = "key"
     """The record's key."""
+
+    def of(self, event: EventRow) -> str | None:
+        """What an event has in common with the others of its instance: the instance's key."""
+        if self is Correlate.CORRELATION:
+            return event.correlation_id
+        return event.subject if self is Correlate.SUBJECT else event.key
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.assessment import Outcome, SagaEvents
 
+__all__ = ["SagaKey", "SagaRecord", "late_steps"]
+
 
 class SagaKey(NamedTuple):
-    """Names an instance: the flow and the correlation id."""
+    """Names an instance: the flow, and what its events have in common (`Correlate`)."""
 
     flow: str
     key: str
@@ -21,7 +24,7 @@ class SagaRecord:
 
     Attributes:
         flow: The flow's name.
-        key: The correlation id.
+        key: What its events have in common, e.g. the correlation id.
         subject: The aggregate's id, from the first event that had one.
         outcome: How it ended; `open` until then. Once it has ended it never changes.
         started_ms: When it started; None while its start has not been seen.
@@ -58,9 +61,19 @@ class SagaRecord:
         """Steps that it waits for past their deadline."""
         if self.outcome is not Outcome.OPEN:
             return ()
-        return tuple(step for step in self.waiting if step in self.breached)
+        return late_steps(self.waiting, self.breached)
 
     @property
     def partial(self) -> bool:
         """Whether its start has not been seen."""
         return self.started_ms is None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it started and waits for a step past its deadline."""
+        return bool(self.late) and not self.partial
+
+
+def late_steps(waiting: Iterable[str], breached: Collection[str]) -> tuple[str, ...]:
+    """Of the steps that an open instance waits for, those whose deadline was missed."""
+    return tuple(step for step in waiting if step in breached)

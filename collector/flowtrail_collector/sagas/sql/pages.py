@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.view import SagaFilter
-from flowtrail_collector.sagas.sql.rows import read_sagas
+from flowtrail_collector.sagas.sql.rows import NOT_STUCK, STUCK, read_sagas
 from flowtrail_collector.store.sql import Connection
 
 __all__ = ["SlowAnswer", "listed"]
@@ -20,8 +20,7 @@ _FEW = 2_000
 # Those that changed in the same millisecond need an order too, or pages would repeat some and leave others out.
 _NEWEST = " ORDER BY updated_ms DESC, flow, key"
 # The first two are what the partial index of such instances is about; `outcome` would lead SQLite to another one.
-_STUCK = "ended_ms IS NULL AND breached != '' AND outcome || '' = 'open' AND (flags & 8) != 0 AND started_ms IS NOT NULL"
-_NOT_STUCK = "(breached = '' OR (flags & 8) = 0 OR started_ms IS NULL)"
+_STUCK = f"ended_ms IS NULL AND breached != '' AND outcome || '' = 'open' AND {STUCK}"
 
 
 def listed(connection: Connection, query: SagaFilter) -> list[SagaRecord]:
@@ -31,7 +30,7 @@ def listed(connection: Connection, query: SagaFilter) -> list[SagaRecord]:
     if query.outcome in (None, "open"):
         page.take(_STUCK + more, values)
         if not query.stuck:
-            page.take(*_walked(connection, "open", _NOT_STUCK + more, values))
+            page.take(*_walked(connection, "open", NOT_STUCK + more, values))
     if query.stuck or query.step is not None or query.outcome == "open":
         return page.found
     rest = "outcome != 'open'" + more

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.sql.rows import COLUMNS, to_record, to_row
+from flowtrail_collector.sagas.sql.rows import COLUMNS, NAMES, to_record, to_row
 from flowtrail_collector.store.postgres.arrays import binaries, numbers, texts
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["due", "insert", "load", "replace"]
 
-_NAMES = [name.strip() for name in COLUMNS.split(",")]
-_QUALIFIED = ", ".join(f"s.{name}" for name in _NAMES)
-_KEY, _REST = _NAMES[:2], _NAMES[2:]
-_NUMBERS = {"started_ms", "ended_ms", "updated_ms", "waiting_since_ms", "next_deadline_ms", "flags"}
+_QUALIFIED = ", ".join(f"s.{name}" for name in NAMES)
+_REST = NAMES[2:]
+_NUMBERS = {name for name in NAMES if name.endswith("_ms")} | {"flags"}
 _ARRAYS = ", ".join(
-    f"%s::{'bytea' if name == 'events' else 'bigint' if name in _NUMBERS else 'text'}[]" for name in _NAMES
+    f"%s::{'bytea' if name == 'events' else 'bigint' if name in _NUMBERS else 'text'}[]" for name in NAMES
 )
 _LOAD = f"""SELECT {_QUALIFIED} FROM sagas s
  JOIN unnest(%s::text[], %s::text[]) AS wanted (flow, key) ON s.flow = wanted.flow AND s.key = wanted.key
@@ -73,5 +72,5 @@ def _columns(sagas: Iterable[SagaRecord]) -> list[str]:
     columns = list(zip(*[to_row(saga) for saga in sagas], strict=True))
     return [
         binaries(values) if name == "events" else numbers(values) if name in _NUMBERS else texts(values)
-        for name, values in zip(_NAMES, columns, strict=True)
+        for name, values in zip(NAMES, columns, strict=True)
     ]

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow, SagaView
-from flowtrail_collector.sagas.owners import OwnerOf
-from flowtrail_collector.sagas.shown import flow_row, saga_view
+from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow, SagaView, flow_row, saga_view
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
 from flowtrail_collector.sagas.sql.rows import read_sagas
 from flowtrail_collector.store.sql import MAX_IDS, Database, Reads, marks
@@ -76,6 +74,5 @@ class SagaReads(Reads):
         return saga_view(self._flows.by_name.get(record.flow), record, self.owner_of)
 
     def _saga_row(self, record: SagaRecord) -> SagaRow:
-        stuck = bool(record.late) and not record.partial
         saga = self._saga(record)
-        return SagaRow(saga, stuck=stuck, correlation_id=saga.correlation_id)
+        return SagaRow(saga, stuck=record.stuck, correlation_id=saga.correlation_id)

@@ -1,31 +1,34 @@
-"""Saga instances in SQLite: columns for what is asked for, one blob for the events."""
+"""Saga instances as rows: columns for what is asked for, one blob for the events."""
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.store.sql import Connection
-from flowtrail_collector.store.sqlite.bulk import insert_rows
+from flowtrail_collector.store.sql import MAX_IDS, Connection, insert_rows, marks
 
-__all__ = ["COLUMNS", "load", "read_sagas", "save", "to_record", "to_row"]
+__all__ = ["COLUMNS", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "load", "names_in", "read_sagas", "save",
+           "to_record", "to_row"]  # fmt: skip
 
-COLUMNS = """flow, key, subject, outcome, started_ms, ended_ms, updated_ms, waiting, waiting_since_ms,
- next_deadline_ms, breached, flags, events"""
-_CHANGING = ("subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting", "waiting_since_ms",
-             "next_deadline_ms", "breached", "flags", "events")  # fmt: skip
+NAMES = ("flow", "key", "subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting",
+         "waiting_since_ms", "next_deadline_ms", "breached", "flags", "events")  # fmt: skip
+"""The columns, in the order of `to_row`; the first two are the key."""
+COLUMNS = ", ".join(NAMES)
 # Not INSERT OR REPLACE: a row that keeps its place stays beside its neighbours in time.
 _OVER = "ON CONFLICT (flow, key) DO UPDATE SET " + ", ".join(
-    f"{column} = excluded.{column}" for column in _CHANGING
+    f"{name} = excluded.{name}" for name in NAMES[2:]
 )
-# `_LATE` is there for queries; it follows from the rest.
 _CONFLICT, _NOT_UNDONE, _COMPLETED_LATE, _LATE = 1, 2, 4, 8
+# `_LATE` is `SagaRecord.late` for queries; it follows from the rest.
+STUCK = f"(flags & {_LATE}) != 0 AND started_ms IS NOT NULL"
+"""`SagaRecord.stuck` of an open instance."""
+NOT_STUCK = f"((flags & {_LATE}) = 0 OR started_ms IS NULL)"
+NOT_UNDONE = f"(flags & {_NOT_UNDONE}) != 0"
+"""`SagaRecord.not_undone`."""
 _EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
-_BATCH = 400  # bound parameters per statement stay below SQLite's smallest limit
 
 
 def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
@@ -35,15 +38,15 @@ def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaR
         by_flow.setdefault(flow, []).append(key)
     found = {}
     for flow, wanted in by_flow.items():
-        for start in range(0, len(wanted), _BATCH):
-            part = wanted[start : start + _BATCH]
-            where = f"flow = ? AND key IN ({','.join('?' * len(part))})"
+        for start in range(0, len(wanted), MAX_IDS):
+            part = wanted[start : start + MAX_IDS]
+            where = f"flow = ? AND key IN ({marks(part)})"
             for record in read_sagas(connection, where, (flow, *part), len(part)):
                 found[SagaKey(record.flow, record.key)] = record
     return found
 
 
-def save(connection: sqlite3.Connection, sagas: Iterable[SagaRecord]) -> None:
+def save(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
     """Write instances whole."""
     insert_rows(connection, f"INSERT INTO sagas ({COLUMNS})", [to_row(saga) for saga in sagas], _OVER)
 
@@ -86,10 +89,10 @@ def to_record(row: tuple[Any, ...]) -> SagaRecord:
         started_ms=row[4],
         ended_ms=row[5],
         updated_ms=row[6],
-        waiting=_names(row[7]),
+        waiting=names_in(row[7]),
         waiting_since_ms=row[8],
         next_deadline_ms=row[9],
-        breached=_names(row[10]),
+        breached=names_in(row[10]),
         conflict=bool(row[11] & _CONFLICT),
         not_undone=bool(row[11] & _NOT_UNDONE),
         completed_late=bool(row[11] & _COMPLETED_LATE),
@@ -97,7 +100,8 @@ def to_record(row: tuple[Any, ...]) -> SagaRecord:
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_in(text: str) -> tuple[str, ...]:
+    """The steps in `waiting` or `breached`."""
     return tuple(text.split(",")) if text else ()
 
 

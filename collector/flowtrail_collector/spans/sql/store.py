@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flowtrail_collector.spans.model import Resource, Span
 from flowtrail_collector.spans.sql.rows import COLUMNS, id_bytes, read_resources, to_json, to_row, to_span
-from flowtrail_collector.store.sql import Connection, Database
-from flowtrail_collector.store.sqlite.bulk import insert_rows
+from flowtrail_collector.store.sql import Connection, Database, insert_rows
 
 _INSERT_SPANS = (
     "INSERT OR IGNORE INTO spans (trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status,"

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flowtrail_collector.errors import StoreConflictError, StoreError
-from flowtrail_collector.store.postgres.dialect import statement
-from flowtrail_collector.store.postgres.driver import connect, is_conflict, psycopg_error
-from flowtrail_collector.store.postgres.schema import migrate
+from flowtrail_collector.store.postgres.dialect import ddl, statement
+from flowtrail_collector.store.postgres.driver import connect, is_conflict, new_pool, psycopg_error
+from flowtrail_collector.store.postgres.schema import MIGRATIONS
+from flowtrail_collector.store.schema.migrations import migrate
 
 if TYPE_CHECKING:
     import psycopg
 
 __all__ = ["PostgresConnection", "PostgresDatabase", "check_connection", "describe"]
 
-_MAX_IDLE = 8
 # Names of advisory locks, within this database.
-_WRITERS_TURN, EVENTS_LOCK = 0x666C6F77_00000001, 0x666C6F77_00000002
+_WRITERS_TURN, EVENTS_LOCK, _MIGRATING = 0x666C6F77_00000001, 0x666C6F77_00000002, 0x666C6F77_00000003
+# Workers that start together migrate one after another.
+_BEGIN_MIGRATION = f"BEGIN; SELECT pg_advisory_xact_lock({_MIGRATING})"
 _BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({_WRITERS_TURN})"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Not waiting for the disk is safe here: what a crash of the server takes back, it takes back together with the
 # positions, so those records are read again.
 _BEGIN_UNIT = "BEGIN; SET LOCAL synchronous_commit = off"
-
-
 # A row takes 28 bytes besides its columns, an index entry 16 besides its key; most keys here are ids.
 _USED = """SELECT coalesce(sum(t.n_live_tup * (28 + coalesce(w.width, 300) + i.indexes * 56)), 0)
  FROM pg_stat_user_tables t
@@ -102,12 +101,10 @@ class PostgresDatabase:
         self._url = url
         self.name = describe(url)
         self._error = psycopg_error()
-        self._lock = threading.Lock()
-        self._idle: list[PostgresConnection] = []
-        self._closed = False
+        self._pool = new_pool(url)
         try:
-            with self._block("BEGIN") as connection:
-                migrate(connection.raw)
+            with self._block(_BEGIN_MIGRATION) as connection:
+                migrate(connection, other="another database", ddl=ddl, own={"postgres": MIGRATIONS})
         except BaseException:
             self.close()
             raise
@@ -163,61 +160,47 @@ class PostgresDatabase:
         return str(identity)
 
     def close(self) -> None:
-        """Close every connection."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.raw.close()
+        """Close every connection; one in use, at the end of its block."""
+        self._pool.close()
 
     @contextmanager
     def _block(self, begin: str) -> Iterator[PostgresConnection]:
-        connection = None
         try:
             connection = self._begin(begin)
-            yield connection
-            connection.raw.execute("COMMIT")
-        except BaseException as error:
-            if connection is not None:
+            try:
+                yield PostgresConnection(connection)
+                connection.execute("COMMIT")
+            except BaseException:
                 self._roll_back(connection)
-            if isinstance(error, self._error):
-                raise self._store_error(error) from None
-            raise
-        self._give_back(connection)
+                raise
+            self._pool.putconn(connection)
+        except self._error as error:
+            raise self._store_error(error) from None
 
-    def _begin(self, begin: str) -> PostgresConnection:
+    def _begin(self, begin: str) -> psycopg.Connection[Any]:
         while True:
             connection = self._take()
-            if connection is None:
-                connection = PostgresConnection(connect(self._url))
-                connection.raw.execute(begin, prepare=False)
-                return connection
             try:
-                connection.raw.execute(begin, prepare=False)
-            except self._error:
+                connection.execute(begin, prepare=False)
+            except BaseException:
+                self._roll_back(connection)
                 # The server went away while it lay idle: nothing was begun, so another one may do it.
-                connection.raw.close()
+                if not connection.broken:
+                    raise
             else:
                 return connection
 
-    def _take(self) -> PostgresConnection | None:
-        with self._lock:
-            return self._idle.pop() if self._idle else None
+    def _take(self) -> psycopg.Connection[Any]:
+        stats = self._pool.get_stats()
+        if not stats["pool_available"] and stats["pool_size"] < stats["pool_max"]:
+            # The pool would go on waiting for a server that is away, and not say what is wrong with it.
+            check_connection(self._url)
+        return self._pool.getconn()
 
-    def _give_back(self, connection: PostgresConnection) -> None:
-        with self._lock:
-            if not self._closed and len(self._idle) < _MAX_IDLE:
-                self._idle.append(connection)
-                return
-        connection.raw.close()
-
-    def _roll_back(self, connection: PostgresConnection) -> None:
-        try:
-            connection.raw.execute("ROLLBACK")
-        except self._error:
-            connection.raw.close()
-        else:
-            self._give_back(connection)
+    def _roll_back(self, connection: psycopg.Connection[Any]) -> None:
+        with suppress(self._error):
+            connection.execute("ROLLBACK")
+        self._pool.putconn(connection)
 
     def _store_error(self, error: Exception) -> StoreError:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

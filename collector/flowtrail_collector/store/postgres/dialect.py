@@ -1,8 +1,8 @@
-"""SQLite's SQL as PostgreSQL's, for the subset this package is written in.
+"""Portable SQL in PostgreSQL's words.
 
 Statements: `?` for parameters, `INSERT OR IGNORE`, `instr(text, part)` and an empty `IN ()` are translated.
-Schemas: the types, `INTEGER PRIMARY KEY`, `WITHOUT ROWID`; a table without a primary key gets the `rowid` that
-it has in SQLite, numbered in order of insertion. Texts are compared byte by byte, as SQLite does.
+Schemas: the types, `INTEGER PRIMARY KEY`, `WITHOUT ROWID`; a table without a primary key gets a `rowid`, numbered
+in order of insertion. Texts are compared byte by byte, as everywhere else.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+EVENT_MS = "coalesce(timestamp_ms, time_ms, 0)"
+"""Which time of an event counts: its record's, as that says when others could know of it; else its own."""
 MIGRATIONS: tuple[str, ...] = (
     """
 CREATE TABLE positions (

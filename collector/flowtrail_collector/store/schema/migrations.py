@@ -1,48 +1,52 @@
-"""The store's schema as a row of migrations, each applied once and in order."""
+"""The store's schema as a row of migrations, each applied once and in order, on whichever database."""
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.store.schema.core import MIGRATIONS as CORE
 from flowtrail_collector.store.schema.redrive import MIGRATIONS as REDRIVE
 from flowtrail_collector.store.schema.spans import MIGRATIONS as SPANS
+from flowtrail_collector.store.sql import Connection
 
-__all__ = ["PARTS", "migrate"]
+__all__ = ["migrate"]
 
-PARTS = {"core": CORE, "spans": SPANS, "redrive": REDRIVE}
+_PARTS = {"core": CORE, "spans": SPANS, "redrive": REDRIVE}
+_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+_REMEMBER = """INSERT INTO schema_versions VALUES (?, ?)
+ ON CONFLICT (part) DO UPDATE SET version = excluded.version"""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file to this version's schema, in one transaction.
+def migrate(
+    connection: Connection,
+    *,
+    other: str,
+    ddl: Callable[[str], str] = lambda statement: statement,
+    own: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Bring a store to this version's schema, within the caller's transaction.
+
+    Args:
+        connection: To the store.
+        other: What to name with `--store` instead of one that is too new, e.g. `another file`.
+        ddl: Puts a statement into the database's own words.
+        own: Migrations of this database alone, by part; they follow those of all.
 
     Raises:
-        StoreError: A newer version of flowtrail wrote the file.
+        StoreError: A newer version of flowtrail wrote the schema.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-        )
-        known = dict(connection.execute("SELECT part, version FROM schema_versions").fetchall())
-        for part, migrations in PARTS.items():
-            version = known.get(part, 0)
-            if version > len(migrations):
-                raise StoreError(
-                    f"the store was written by a newer flowtrail ({part} schema {version}):"
-                    " upgrade flowtrail, or name another file with --store"
-                )
-            for migration in migrations[version:]:
-                for statement in migration.split(";"):
-                    connection.execute(statement)
-            connection.execute(
-                "INSERT INTO schema_versions VALUES (?, ?)"
-                " ON CONFLICT (part) DO UPDATE SET version = excluded.version",
-                (part, len(migrations)),
+    connection.execute(ddl(_VERSIONS))
+    known = dict(connection.execute("SELECT part, version FROM schema_versions").fetchall())
+    for part, migrations in {**_PARTS, **(own or {})}.items():
+        version = known.get(part, 0)
+        if version > len(migrations):
+            raise StoreError(
+                f"the store was written by a newer flowtrail ({part} schema {version}):"
+                f" upgrade flowtrail, or name {other} with --store"
             )
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        for migration in migrations[version:]:
+            for statement in migration.split(";"):
+                connection.execute(ddl(statement))
+        if version < len(migrations):
+            connection.execute(_REMEMBER, (part, len(migrations)))

@@ -16,13 +16,13 @@ from flowtrail_collector.errors import StoreError
 from flowtrail_collector.store.schema.migrations import migrate
 from flowtrail_collector.store.sqlite.fair_lock import FairLock
 
-__all__ = ["Database"]
+__all__ = ["SqliteDatabase"]
 
 _BUSY_TIMEOUT_MS = 10_000
 _MAX_IDLE_READERS = 8
 
 
-class Database:
+class SqliteDatabase:
     """Connections to one SQLite file.
 
     Args:
@@ -42,11 +42,10 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(f"store {self.path}: {error}") from None
         try:
-            migrate(self._writer)
-        except BaseException as error:
+            with self.transaction() as connection:
+                migrate(connection, other="another file")
+        except BaseException:
             self._writer.close()
-            if isinstance(error, sqlite3.Error):
-                raise StoreError(f"store {self.path}: {error}") from None
             raise
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Bringing a kept instance up to date with its events, and counting what changed.
+"""What happens to a kept instance: events are added, time decides, and each change is counted once.
 
 The events alone decide how an instance stands; what has been counted once stays counted. Whatever depends on
 what has *not* been read (an end that no earlier end precedes, a missed deadline) is declared only when the
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from flowtrail_collector.events.identity import IdHashes
+from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import (
     SETTLE_MS,
@@ -18,12 +20,13 @@ from flowtrail_collector.sagas.model.assessment import (
     Progress,
     StepProgress,
     StepState,
+    add_event,
     assess,
 )
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 
-__all__ = ["DURATION_BUCKETS_SECONDS", "bring_up_to_date", "settle"]
+__all__ = ["DURATION_BUCKETS_SECONDS", "bring_up_to_date", "settle", "step_durations", "take_in"]
 
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
 
@@ -31,6 +34,38 @@ _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
 DURATION_BUCKETS_SECONDS = (
     0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800,
 )  # fmt: skip
+
+
+def take_in(
+    saga: SagaRecord, event: EventRow, hashes: IdHashes, counts: Counter[CountKey], now_ms: int
+) -> None:
+    """Add an event to an instance; count one that was there, comes after its effect, or after the end.
+
+    Args:
+        saga: The instance; changed.
+        event: One of its events.
+        hashes: Of the batch.
+        counts: Added to.
+        now_ms: By this machine's clock.
+    """
+    own = hashes[event.event_id]
+    cause = hashes[event.causation_id] if event.causation_id else 0
+    # A timestamp from the future would keep the instance open until then.
+    moment = min(event.timestamp_ms or now_ms, now_ms)
+    effect_known = False
+    for mark in saga.events.values():
+        if mark[2] == own:
+            effect_known = True
+            break
+    if not add_event(saga.events, hashes.of_event(event), (moment, event.type, cause)):
+        counts["saga_duplicate_events", (saga.flow,)] += 1
+        return
+    if effect_known:
+        counts["saga_out_of_order_events", (saga.flow,)] += 1
+    if saga.outcome is not Outcome.OPEN and saga.ended_ms is not None and moment > saga.ended_ms:
+        counts["saga_late_events", (saga.flow,)] += 1
+    saga.updated_ms = max(saga.updated_ms, moment)
+    saga.subject = saga.subject or event.subject
 
 
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:

@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.learning.branches import Branches, sort_branches
@@ -259,19 +259,10 @@ def _group(source: str | None, groups: frozenset[str] | None) -> tuple[str | Non
 
 def _named(flows: Sequence[LearnedFlow]) -> list[LearnedFlow]:
     """Two types may differ by what a name can't say."""
-    taken: set[str] = set()
     named: list[LearnedFlow] = []
     for drafted in flows:
-        name = _free(drafted.flow.name, taken)
-        taken.add(name)
-        flow = drafted.flow
-        renamed = Flow(name, flow.starts, flow.steps, flow.completes, flow.cancels, flow.within_ms)
-        named.append(
-            LearnedFlow(
-                renamed, drafted.evidence, drafted.instances, drafted.completed, drafted.broken_off,
-                drafted.p99_ms, drafted.left_out,
-            )
-        )  # fmt: skip
+        name = _free(drafted.flow.name, {other.flow.name for other in named})
+        named.append(replace(drafted, flow=replace(drafted.flow, name=name)))
     return named
 
 

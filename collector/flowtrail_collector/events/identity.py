@@ -1,0 +1,41 @@
+"""Which event is which: the ids of events that bring none, and what makes two events the same."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from flowtrail_collector.events.model import EventRow
+
+__all__ = ["IdHashes", "flow_of", "id_hash", "place_id"]
+
+
+def place_id(topic: str, partition: int, offset: int) -> str:
+    """The id of an event without one: its place, the same whenever it is read. The library names it so, too."""
+    return f"{topic}/{partition}/{offset}"
+
+
+def flow_of(correlation_id: str | None, event_id: str | None) -> str | None:
+    """The flow of an event: one without correlation id begins a flow, and what it leads to carries its id."""
+    return correlation_id or event_id
+
+
+def id_hash(text: str) -> int:
+    """64 bits of an id, signed; 0 is left for "none"."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True) or 1
+
+
+class IdHashes(dict[str, int]):
+    """`id_hash` of the ids of a batch: most causes are events of the same batch."""
+
+    def __missing__(self, text: str) -> int:
+        value = self[text] = id_hash(text)
+        return value
+
+    def of_event(self, event: EventRow) -> int:
+        """What is the same for two events that are the same.
+
+        Source and id are unique together (CloudEvents 1.0). If a producer gets that wrong, the type keeps two
+        different events from taking each other's place, which would make the order of reading count.
+        """
+        return self[event.event_id] ^ self[f"{event.source}\0{event.type}"]
