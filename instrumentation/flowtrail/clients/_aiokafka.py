@@ -20,6 +20,7 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
+from flowtrail.clients._topics import ensure_aiokafka
 from flowtrail.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -112,6 +113,16 @@ class AiokafkaClient:
             return no_headers(self.address)
         kinds = (self._aiokafka.errors.KafkaError, OSError, TimeoutError)
         return ClientError(str(error) or "timeout") if isinstance(error, kinds) else error
+
+    def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
+        """See `ChecksTopics.ensure_topics`."""
+        self._thread.acquire()
+        try:
+            return self._thread.call(ensure_aiokafka(self._aiokafka, self._producer, topics))
+        except (self._aiokafka.errors.KafkaError, OSError, TimeoutError) as error:
+            raise ClientError(str(error) or "timeout") from error
+        finally:
+            self._thread.release()
 
     def is_retriable(self, error: BaseException) -> bool:
         """See `Client.is_retriable`."""
