@@ -101,7 +101,7 @@ async def ensure_aiokafka(
             missing = {topic: code for topic, code in found.items() if not _exists(code)}
             unknown = [topic for topic, code in missing.items() if code == _UNKNOWN_TOPIC]
             if unknown:
-                answer = await admin.create_topics([NewTopic(topic, -1, -1) for topic in unknown])
+                answer = await admin.create_topics([NewTopic(topic, -1, -1, {}) for topic in unknown])
                 missing.update(_codes(answer))
     except aiokafka.errors.IncompatibleBrokerVersion:
         return {}
