@@ -22,7 +22,6 @@ from flowtrail.clients import (
 )
 from flowtrail.wire import Header, Record
 
-
 _TOO_LARGE = 10
 
 
