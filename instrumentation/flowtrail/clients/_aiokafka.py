@@ -11,6 +11,7 @@ from flowtrail._extras import load
 from flowtrail._loop_thread import LoopThread
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._aiokafka_consumer import AiokafkaConsumer
+from flowtrail.clients._aiokafka_defects import survive_refusals
 from flowtrail.clients._aiokafka_producer import AiokafkaProducer
 from flowtrail.clients._port import (
     ClientError,
@@ -57,6 +58,7 @@ class AiokafkaClient:
 
     async def _start_producer(self) -> AiokafkaProducer:
         producer = await self._started(self._aiokafka.AIOKafkaProducer, self._producer)
+        survive_refusals(producer)
         return AiokafkaProducer(self._thread, producer)
 
     def open_consumer(
