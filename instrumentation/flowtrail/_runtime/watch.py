@@ -27,7 +27,7 @@ class Watch:
         self._keep_alive = keep_alive
         self._turn = threading.Lock()
         self._blocks = 0
-        self._inside = False
+        self._inside = self._polling = False
         self._broken: Exception | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -37,10 +37,13 @@ class Watch:
         self._blocks += 1
         self._inside = True
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """It is back, once a poll under way has ended."""
-        with self._turn:
-            self._inside = False
+        # In this order, and the other way round in the watching thread: one of the two sees the other.
+        self._inside = False
+        if self._polling:
+            with self._turn:
+                pass
 
     def start(self) -> None:
         """Watch from now on."""
@@ -70,9 +73,14 @@ class Watch:
                 seen = self._blocks
                 continue
             with self._turn:
+                self._polling = True
                 if self._inside and self._blocks == seen and self._broken is None:
-                    try:
-                        self._keep_alive()
-                    except Exception as error:  # noqa: BLE001 - raised in the member's own thread
-                        _log.debug("%s: a poll during a long handler failed", self._name, exc_info=error)
-                        self._broken = error
+                    self._poll()
+                self._polling = False
+
+    def _poll(self) -> None:
+        try:
+            self._keep_alive()
+        except Exception as error:  # noqa: BLE001 - raised in the member's own thread
+            _log.debug("%s: a poll during a long handler failed", self._name, exc_info=error)
+            self._broken = error
