@@ -23,7 +23,8 @@ from flowtrail._event import Event
 from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
-from flowtrail._runtime.handlers import Handler, Plan, model_of, names
+from flowtrail._runtime.handlers import Handler, Plan, names
+from flowtrail._runtime.payloads import model_of
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publisher import Publication, Publisher
 from flowtrail._runtime.running import Lifecycle, Running, StopSignals
@@ -294,7 +295,7 @@ class Trail:
                 dedupe=dedupe,
                 start=start,
                 concurrency=concurrency,
-                model=model_of(function),
+                model=model_of(function, inspect.currentframe()),
                 is_async=inspect.iscoroutinefunction(function),
                 batch=batch,
             )
@@ -372,7 +373,7 @@ class Trail:
         )
 
     def _decode(self, records: Sequence[RecordLike]) -> Decode:
-        return own_loop.decoder(self.telemetry, self.codec, self.contracts, records)
+        return own_loop.decoder_of(self.telemetry, self.codec, self.contracts, records)
 
     # -- running
 
