@@ -36,7 +36,6 @@ _MAX_BYTES["content_type"] = names.MAX_BYTES[names.CONTENT_TYPE]
 _ALIAS = "alias"
 _SHORT = 256  # values up to this length are read on the short path
 _MAX_DIGITS = 19
-_MAX_SEQUENCE = 2**63 - 1  # what databases and other languages can keep
 
 _field_of = _FIELDS.get
 
@@ -125,7 +124,7 @@ def _read_sequence(envelope: Envelope) -> None:
     envelope.sequence = None
     if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
         number = int(text)
-        if number <= _MAX_SEQUENCE:
+        if number <= names.MAX_SEQUENCE:
             envelope.sequence = number
             return
     envelope.drop("value")
