@@ -67,12 +67,17 @@ def read_headers(headers: Any, aliases: Sequence[str] = names.CORRELATION_ALIASE
     if not headers:
         return envelope
     fields: dict[str, str] = {}
+    read, text = b"", ""
     try:
         for name, value in headers:
             field = _field_of(name)
             if field is not None:
-                text = value.decode()
-                if field in fields or not text.isprintable() or not 0 < len(value) <= _SHORT:
+                if value != read or not value:  # an event that starts a flow has its id in two headers
+                    text = value.decode()
+                    if not text.isprintable() or not 0 < len(value) <= _SHORT:
+                        return _read_all(headers, aliases)
+                    read = value
+                if field in fields:
                     return _read_all(headers, aliases)
                 fields[field] = text
         if "correlation_id" not in fields and len(fields) < len(headers):
