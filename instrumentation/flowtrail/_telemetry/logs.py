@@ -19,8 +19,8 @@ INTERNAL = logging.getLogger("flowtrail")
 
 # What `isEnabledFor` has found, by level; logging empties these when a level changes. Looked at first, because
 # the method costs more than the look.
-PUBLISH_LEVELS: dict[int, bool] = PUBLISH._cache
-CONSUME_LEVELS: dict[int, bool] = CONSUME._cache
+PUBLISH_LEVELS: dict[int, bool] = getattr(PUBLISH, "_cache", {})
+CONSUME_LEVELS: dict[int, bool] = getattr(CONSUME, "_cache", {})
 
 RAISE_VARIABLE = "FLOWTRAIL_RAISE_INTERNAL_ERRORS"
 

@@ -138,7 +138,7 @@ class _OwnLock(_Keeping):
 
 
 class _NoLock(_Keeping):
-    def createLock(self) -> None:  # noqa: N802 - logging's name
+    def createLock(self) -> None:
         self.lock = None
 
 
