@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import date, datetime
+from collections.abc import Iterable, Set
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Protocol, get_type_hints, is_typeddict
+from enum import Enum
+from typing import Any, Protocol
 from uuid import UUID
 
 from flowtrail.errors import DecodeError, EncodeError
+
+_MAX_DEPTH = 50  # how deep an error looks for its field
 
 
 class Codec(Protocol):
@@ -38,18 +42,20 @@ class Codec(Protocol):
 
 
 class JsonCodec:
-    """UTF-8 JSON; dataclasses, pydantic models, dates, UUIDs and decimals are understood on the way out."""
+    """UTF-8 JSON.
+
+    On the way out, dataclasses, pydantic models, enumerations, dates, times, durations (ISO 8601), UUIDs,
+    decimals and sets are understood too; what isn't is refused, and the error names its field.
+    """
 
     content_type = "application/json"
 
     def encode(self, data: Any) -> bytes:
         """Data to compact JSON; see `Codec.encode`."""
         try:
-            return json.dumps(
-                data, default=_jsonable, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-            ).encode()
+            return _to_json(data)
         except (TypeError, ValueError, RecursionError) as error:
-            raise EncodeError(f"not representable as JSON: {error}") from error
+            raise EncodeError(f"not representable as JSON: {_fault(error, data)}") from error
 
     def decode(self, payload: bytes, content_type: str | None = None) -> Any:
         """JSON to data; see `Codec.decode`."""
@@ -76,50 +82,86 @@ class BytesCodec:
         return payload
 
 
+def _to_json(data: Any) -> bytes:
+    text = json.dumps(data, default=_jsonable, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
 def _jsonable(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         return dump(mode="json")
-    if isinstance(value, datetime | date):
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration_text(value)
     if isinstance(value, UUID | Decimal):
         return str(value)
+    if isinstance(value, Set):
+        return _in_order(value)
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
 
 
-def as_model(data: Any, model: Any) -> Any:
-    """Shape decoded data into the type a handler asked for with `Event[Model]`.
+def _in_order(values: Set[Any]) -> list[Any]:
+    """A set as a list that is the same for equal sets, in every process."""
+    if all(isinstance(value, str) for value in values) or all(type(value) is int for value in values):
+        return sorted(values)
+    return sorted(values, key=lambda value: json.dumps(value, default=_jsonable, sort_keys=True))
 
-    Args:
-        data: What the codec decoded.
-        model: A pydantic model, a dataclass, a TypedDict (checked for missing keys), or anything else, which
-            leaves the data as it is.
 
-    Raises:
-        DecodeError: The data doesn't fit; names what is wrong.
-    """
-    validate = getattr(model, "model_validate", None)
+def duration_text(duration: timedelta) -> str:
+    """A duration as ISO 8601 writes it, e.g. `P1DT2H0M3.5S`; this is what pydantic reads and writes."""
+    sign, rest = ("-", -duration) if duration < timedelta(0) else ("", duration)
+    minutes, seconds = divmod(rest.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = (
+        f"{seconds}.{rest.microseconds:06d}".rstrip("0").rstrip(".") if rest.microseconds else f"{seconds}"
+    )
+    days = f"{rest.days}D" if rest.days else ""
+    return f"{sign}P{days}T{hours}H{minutes}M{parts}S"
+
+
+def _fault(error: Exception, data: Any) -> str:
+    """Which field can't be written, and why; the value itself is never shown."""
+    if isinstance(error, RecursionError) or "Circular" in str(error):
+        return str(error)
+    path, value = _culprit(data, (), _MAX_DEPTH)
+    reason = str(error)
+    if path:
+        try:
+            _to_json(value)
+        except (TypeError, ValueError, RecursionError) as its_own:
+            reason = str(its_own)
+    if isinstance(error, UnicodeError):
+        reason = "text with half of a surrogate pair"
+    return f"{'.'.join(path)}: {reason}" if path else reason
+
+
+def _culprit(value: Any, path: tuple[str, ...], depth: int) -> tuple[tuple[str, ...], Any]:
+    """The innermost part of a value that can't be written, given that it can't."""
+    if not isinstance(value, dict | list | tuple | str | float | int | None):
+        try:
+            value = _jsonable(value)
+        except Exception:  # noqa: BLE001 - this is the one
+            return path, value
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, list | tuple):
+        parts = enumerate(value)
+    for name, part in parts if depth else ():
+        if not _writable(part):
+            return _culprit(part, (*path, str(name)), depth - 1)
+    return path, value
+
+
+def _writable(value: Any) -> bool:
     try:
-        if callable(validate):
-            return validate(data)
-        if dataclasses.is_dataclass(model) and isinstance(model, type):
-            return _as_dataclass(data, model)
-        if is_typeddict(model):
-            missing = sorted(model.__required_keys__ - set(data))
-            if missing:
-                raise DecodeError(f"{model.__name__} lacks {', '.join(missing)}")
-    except (TypeError, ValueError) as error:
-        raise DecodeError(f"not a {getattr(model, '__name__', model)}: {error}") from error
-    return data
-
-
-def _as_dataclass(data: Any, model: type[Any]) -> Any:
-    hints = get_type_hints(model)
-    known = {
-        field.name: as_model(data[field.name], hints.get(field.name))
-        for field in dataclasses.fields(model)
-        if field.init and field.name in data
-    }
-    return model(**known)
+        _to_json(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from flowtrail.wire import Envelope, Header, RecordLike
 
 D = TypeVar("D")
+
+_MAX_RECORD_ID = 256  # topics are ASCII; see the wire format's limit of `ce_id`
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +82,13 @@ def build_event(
         envelope: What `read_headers` made of its headers.
         attempt: Which try this is, from 1.
         decode: Called with the envelope and the value to make the data; without it the data is the value.
-            Not called for tombstones, nor in structured mode, where the data came with the envelope.
+            In structured mode the value is the data that came with the envelope. Not called for tombstones.
 
     Raises:
         Exception: Whatever `decode` raises.
     """
-    value = getattr(record, "value", None)
-    if envelope.structured:
-        data = envelope.data
-    elif decode is None or value is None:
-        data = value
-    else:
-        data = decode(envelope, value)
+    value = envelope.data if envelope.structured else getattr(record, "value", None)
+    data = value if decode is None or value is None else decode(envelope, value)
     event_id = envelope.id or record_id(record)
     return Event(
         id=event_id,
@@ -115,8 +113,13 @@ def build_event(
 
 
 def record_id(record: RecordLike) -> str:
-    """A stable id for a record that carries none."""
-    return f"{record.topic}/{record.partition}/{record.offset}"
+    """A stable id for a record that carries none, never longer than an id may be."""
+    found = f"{record.topic}/{record.partition}/{record.offset}"
+    if len(found) <= _MAX_RECORD_ID:
+        return found
+    # Cut, it would be another record's too.
+    digest = hashlib.sha256(record.topic.encode()).hexdigest()[:32]
+    return f"{record.topic[:160]}~{digest}/{record.partition}/{record.offset}"
 
 
 def _timestamp(record: RecordLike) -> datetime | None:

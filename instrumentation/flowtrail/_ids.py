@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from itertools import count
 from time import time_ns
 from typing import Protocol
 
 _VARIANT = 0x8000_0000_0000_0000
 _RANDOM_B_BITS = 62
+_BYTES = tuple(f"{byte:02x}" for byte in range(256))
 _RANDOM_B = (1 << _RANDOM_B_BITS) - 1
 
 
@@ -28,7 +30,7 @@ class Uuid7Ids:
     Between draws, ids sort by creation. They are unique, not secret.
     """
 
-    __slots__ = ("_block", "_counter", "_random", "_stamp")
+    __slots__ = ("_blocks", "_draw", "_ends", "_random", "_stamp")
 
     def __init__(self) -> None:
         self._restart()
@@ -36,23 +38,38 @@ class Uuid7Ids:
             os.register_at_fork(after_in_child=self._restart)
 
     def _restart(self) -> None:
-        self._counter = count().__next__
-        self._stamp = (0, "")
-        self._block = -1
+        self._blocks = count().__next__
+        self._stamp = (0, 0, "")
+        self._draw = -1
         self._random = ""
+        self._ends: Iterator[str] = iter(())
 
     def new_id(self) -> str:
         """A fresh UUIDv7 in its usual spelling."""
-        now_ms = time_ns() // 1_000_000
-        known_ms, stamp = self._stamp
-        if now_ms != known_ms:
-            stamp = format_uuid7(now_ms, 0)[:15]
-            self._stamp = now_ms, stamp
-        number = self._counter()
-        if number >> 16 != self._block:
+        now = time_ns()
+        begins, over, stamp = self._stamp
+        if not begins <= now < over:
+            stamp = self._stamp_of(now)
+        return stamp + (next(self._ends, "") or self._more_ends())
+
+    def _stamp_of(self, now_ns: int) -> str:
+        """The beginning of all ids of one millisecond."""
+        now_ms = now_ns // 1_000_000
+        stamp = format_uuid7(now_ms, 0)[:15]
+        self._stamp = now_ms * 1_000_000, (now_ms + 1) * 1_000_000, stamp
+        return stamp
+
+    def _more_ends(self) -> str:
+        """The end of one id; those of the next 255 are kept. Threads that come here at once get blocks of their own."""
+        block = self._blocks()
+        if block >> 8 != self._draw:
             drawn = format_uuid7(0, int.from_bytes(os.urandom(10), "big") >> 6)
-            self._random, self._block = drawn[15:32], number >> 16
-        return f"{stamp}{self._random}{number & 0xFFFF:04x}"
+            self._random, self._draw = drawn[15:32], block >> 8
+        begin = f"{self._random}{block & 0xFF:02x}"
+        ends = iter([begin + byte for byte in _BYTES])
+        first = next(ends)
+        self._ends = ends
+        return first
 
 
 class SeededIds:

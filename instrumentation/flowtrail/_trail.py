@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -23,7 +24,8 @@ from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.ending import Ending
-from flowtrail._runtime.handlers import Handler, Plan, model_of, names
+from flowtrail._runtime.handlers import Handler, Plan, names
+from flowtrail._runtime.payloads import model_of
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publisher import Publication, Publisher
 from flowtrail._runtime.registering import HEADERS_ONLY, Oversize, is_coroutine_function
@@ -176,7 +178,8 @@ class Trail:
 
         Raises:
             ContractError: The data breaks its contract.
-            EncodeError: The data can't be turned into bytes.
+            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
+                can't be written as it is: nothing is cut.
             PublishError: The broker didn't take it (where this call waits).
         """
         publication = self._services.publisher.publish(
@@ -305,7 +308,7 @@ class Trail:
                 dedupe=dedupe,
                 start=start,
                 concurrency=concurrency,
-                model=model_of(function),
+                model=model_of(function, inspect.currentframe()),
                 is_async=is_coroutine_function(function),
                 batch=batch,
                 timeout=timeout,
@@ -387,7 +390,7 @@ class Trail:
         )
 
     def _decode(self, records: Sequence[RecordLike]) -> Decode:
-        return own_loop.decoder(self.telemetry, self.codec, self.contracts, records)
+        return own_loop.decoder_of(self.telemetry, self.codec, self.contracts, records)
 
     # -- running
 

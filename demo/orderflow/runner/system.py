@@ -13,7 +13,7 @@ from orderflow.platform.settings import SERVICES, qualified
 from orderflow.runner.broker import Broker
 from orderflow.runner.children import Child, Children
 
-COLLECTOR_PORT = 8090
+COLLECTOR_PORT = 8190  # not the collector's own default, where somebody's own one may listen
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from flowtrail._codec import as_model
 from flowtrail._event import Event
 from flowtrail._runtime.aftermath import Aftermath
 from flowtrail._runtime.batches import Batches
 from flowtrail._runtime.handlers import Handler, Plan, identity
 from flowtrail._runtime.partition import Entry, PartitionWork
+from flowtrail._runtime.payloads import decoder
 from flowtrail._runtime.scope import Scope, enter_scope
 from flowtrail._runtime.services import Services
 from flowtrail._runtime.watch import Watch
-from flowtrail._telemetry import Processing
+from flowtrail._telemetry import Decode, Processing
 from flowtrail.contracts import RegistryUnavailableError
 from flowtrail.wire import Envelope
 from flowtrail.wire.retry_topics import returned
@@ -91,16 +90,9 @@ class Attempts:
             self._handle(work, entry, handler, processing)
         return True
 
-    def _decoder(self, handler: Handler, topic: str) -> Callable[[Envelope, Any], Any]:
-        codec, model = self._services.publisher.codec, handler.model
-        guard = self._services.publisher.guard
-
-        def decode(envelope: Envelope, value: Any) -> Any:
-            data = codec.decode(value, envelope.content_type)
-            data = guard.reading(topic, envelope.type, envelope.dataschema, data)
-            return data if model is None else as_model(data, model)
-
-        return decode
+    def _decoder(self, handler: Handler, topic: str) -> Decode:
+        publisher = self._services.publisher
+        return decoder(publisher.codec, publisher.guard, topic, handler.model)
 
     def _handle(self, work: PartitionWork, entry: Entry, handler: Handler, processing: Processing) -> None:
         """Run the handler within its span, and decide what its end means."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from flowtrail._event import Event, record_id
+from flowtrail._event import record_id
 from flowtrail._retry import Retry
 from flowtrail._runtime.registering import (
     HEADERS_ONLY,
@@ -38,7 +36,7 @@ class Handler:
         dedupe: Where handled events are remembered, None to not look.
         start: Where a group without offsets begins: `earliest` or `latest`.
         concurrency: How many members of the group this process runs.
-        model: What `Event[Model]` asks for, None to take data as decoded.
+        model: What `Event[Model]` or `Batch[Model]` asks for, None to take data as decoded.
         is_async: Whether it is a coroutine function.
         batch: Most events per call; None for one event at a time.
         timeout: Longest time for a call in seconds, None for no limit.
@@ -174,17 +172,3 @@ def names(value: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
     if not found or not all(found):
         raise ConfigurationError(f"at least one {what} is needed, and none may be empty")
     return found
-
-
-def model_of(function: Callable[..., Any]) -> Any:
-    """The `Model` in a handler's `event: Event[Model]`, None if there is none."""
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001 - an annotation that can't be resolved here asks for nothing
-        return None
-    parameters = list(inspect.signature(function).parameters)
-    hint = hints.get(parameters[0]) if parameters else None
-    if typing.get_origin(hint) is not Event:
-        return None
-    model = typing.get_args(hint)[0]
-    return None if model is Any or isinstance(model, typing.TypeVar) else model

@@ -12,11 +12,12 @@ from flowtrail._batch import Batch, BatchMember
 from flowtrail._codec import Codec
 from flowtrail._context import current_flow
 from flowtrail._event import Event
+from flowtrail._runtime.payloads import decoder
 from flowtrail._runtime.scope import Scope, enter_scope
 from flowtrail._telemetry import Decode, Processing, Telemetry
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import PublishError
-from flowtrail.wire import Envelope, RecordLike, as_record
+from flowtrail.wire import RecordLike, as_record
 
 
 @contextmanager
@@ -97,21 +98,14 @@ def _same(one: RecordLike, other: RecordLike) -> bool:
     return (one.topic, one.partition, one.offset) == (other.topic, other.partition, other.offset)
 
 
-def decoder(
+def decoder_of(
     telemetry: Telemetry, codec: Codec, contracts: Contracts | None, records: Sequence[RecordLike]
 ) -> Decode:
     """Makes data of the records' values, and holds it to its contract."""
     topics = {record.topic for record in _plain(records)} if contracts is not None else set()
     # A violation in a batch of several topics is counted without one.
     topic = topics.pop() if len(topics) == 1 else ""
-    guard = Guard(contracts, telemetry)
-
-    def decode(envelope: Envelope, value: Any) -> Any:
-        # A client with a deserializer hands over data, not bytes.
-        data = codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
-        return guard.reading(topic, envelope.type, envelope.dataschema, data)
-
-    return decode
+    return decoder(codec, Guard(contracts, telemetry), topic)
 
 
 @contextmanager

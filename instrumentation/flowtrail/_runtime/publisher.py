@@ -16,7 +16,7 @@ from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import OutgoingMessage, Telemetry
 from flowtrail.clients import Client, ClientError, Delivered, Message, ProducerClient
 from flowtrail.contracts import Contracts, Guard
-from flowtrail.errors import ConfigurationError, PublishError
+from flowtrail.errors import ConfigurationError, EncodeError, PublishError
 from flowtrail.wire import Header
 
 
@@ -87,7 +87,8 @@ class Publisher:
 
         Raises:
             ContractError: The data breaks its contract.
-            EncodeError: The data can't be turned into bytes.
+            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
+                can't be written as it is: nothing is cut.
         """
         self.guard.publishing(topic, type, version, data)
         value = None if data is None else self.codec.encode(data)
@@ -223,11 +224,15 @@ def encode_key(key: str | bytes | None) -> bytes | None:
 
     Raises:
         ConfigurationError: It is neither text nor bytes.
+        EncodeError: The text isn't UTF-8.
     """
     if key is None or isinstance(key, bytes):
         return key
     if isinstance(key, str):
-        return key.encode()
+        try:
+            return key.encode()
+        except UnicodeEncodeError as error:
+            raise EncodeError(f"a record key that can't be printed or written as UTF-8: {error}") from error
     raise ConfigurationError(f"a record key is str or bytes, not {type(key).__name__}")
 
 

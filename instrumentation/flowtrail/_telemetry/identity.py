@@ -10,7 +10,7 @@ from typing import Protocol
 from flowtrail._context import Flow
 from flowtrail._ids import Ids
 from flowtrail.wire import Envelope, Header, names
-from flowtrail.wire.write import clean_text, time_text
+from flowtrail.wire.write import clean_text, exact_text, sequence_text, time_text
 
 TRACE_NAMES = frozenset({names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE})
 OUR_NAMES = frozenset(names.MAX_BYTES)
@@ -38,20 +38,24 @@ class EventHeaders:
     dataschema: str | None = None
 
     def write(self, event_id: bytes, now_ns: int) -> list[Header]:
-        """The CloudEvents headers of an event with this id."""
+        """The CloudEvents headers of an event with this id.
+
+        Raises:
+            EncodeError: One of them can't be written as it is.
+        """
         ours: list[Header] = [
             (names.SPECVERSION, b"1.0"),
             (names.ID, event_id),
-            (names.TYPE, _text(names.TYPE, self.type)),
+            (names.TYPE, exact_text(names.TYPE, self.type)),
             (names.SOURCE, _text(names.SOURCE, self.source)),
             (names.TIME, time_text(self.time, now_ns)),
         ]
         if self.subject is not None:
-            ours.append((names.SUBJECT, _text(names.SUBJECT, self.subject)))
+            ours.append((names.SUBJECT, exact_text(names.SUBJECT, self.subject)))
         if self.sequence is not None:
-            ours.append((names.SEQUENCE, b"%d" % self.sequence))
+            ours.append((names.SEQUENCE, sequence_text(self.sequence)))
         if self.dataschema is not None:
-            ours.append((names.DATASCHEMA, _text(names.DATASCHEMA, self.dataschema)))
+            ours.append((names.DATASCHEMA, exact_text(names.DATASCHEMA, self.dataschema)))
         return ours
 
 
@@ -66,7 +70,7 @@ def identify(message: Identified, flow: Flow | None, id: str | None, ids: Ids) -
         id_header = event_id.encode()
     else:
         event_id = message.event_id = id
-        id_header = _text(names.ID, id)
+        id_header = exact_text(names.ID, id)
     if flow is not None:
         correlation_id = message.correlation_id = flow.correlation_id or event_id
         causation_id = message.causation_id = flow.causation_id
@@ -95,7 +99,7 @@ def identify_own(
     Returns:
         The headers that say so.
     """
-    event_id = message.event_id = id or given.id or ids.new_id()
+    event_id = message.event_id = (id if id is not None else given.id) or ids.new_id()
     message.type = message.type or given.type
     message.subject = message.subject or given.subject
     if flow is not None and flow.correlation_id:
@@ -105,7 +109,7 @@ def identify_own(
         message.correlation_id = given.correlation_id or fresh or ids.new_id()
         message.causation_id = given.causation_id
     headers: list[Header] = [
-        (names.ID, _text(names.ID, event_id)),
+        (names.ID, exact_text(names.ID, event_id if id is None else id)),
         (names.CORRELATION_ID, _text(names.CORRELATION_ID, message.correlation_id)),
     ]
     if message.causation_id is not None:

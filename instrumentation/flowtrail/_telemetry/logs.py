@@ -17,6 +17,11 @@ PUBLISH = logging.getLogger("flowtrail.publish")
 CONSUME = logging.getLogger("flowtrail.consume")
 INTERNAL = logging.getLogger("flowtrail")
 
+# What `isEnabledFor` has found, by level; logging empties these when a level changes. Looked at first, because
+# the method costs more than the look.
+PUBLISH_LEVELS: dict[int, bool] = getattr(PUBLISH, "_cache", {})
+CONSUME_LEVELS: dict[int, bool] = getattr(CONSUME, "_cache", {})
+
 RAISE_VARIABLE = "FLOWTRAIL_RAISE_INTERNAL_ERRORS"
 
 PUBLISH_TEXT = (
@@ -35,6 +40,7 @@ _reported: set[str] = set()
 _first = logging.makeLogRecord({})
 _PROGRAM_START = _first.created - _first.relativeCreated / 1000
 _templates: dict[tuple[str, int], dict[str, Any]] = {}
+_plain: dict[type, bool] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_templates.clear)
 
@@ -50,13 +56,10 @@ class Reportable(Protocol):
 class MessageRecord(logging.LogRecord):
     """A log record that fills itself, with a message made of its own attributes."""
 
-    def __init__(self, name: str, level: int, now_ns: int, of: Reportable) -> None:
-        # Deliberately without super().__init__: it does the work that this class puts off.
-        self.name = name
-        self.levelno = level
-        self._now_ns = now_ns
-        self._thread = get_ident()
-        self._of = of
+    # `report` makes it without a constructor: logging's own does the work that this class puts off.
+    _now_ns: int
+    _thread: int
+    _of: Reportable
 
     def __getattr__(self, attribute: str) -> Any:
         own = _own_dict(self)
@@ -99,6 +102,7 @@ class MessageRecord(logging.LogRecord):
         return logging.makeLogRecord, ({**self.__dict__, "msg": self.getMessage(), "args": None},)
 
 
+_new_record: Any = MessageRecord.__new__
 _own_dict: Any = logging.LogRecord.__dict__["__dict__"].__get__
 _factory = logging.getLogRecordFactory
 
@@ -117,21 +121,42 @@ def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> N
         text, fields = PUBLISH_TEXT if logger is PUBLISH else CONSUME_TEXT, of.log_fields()
         logger.log(level, text, fields, extra=fields)
         return
-    record = MessageRecord(logger.name, level, now_ns, of)
+    record: MessageRecord = _new_record(MessageRecord)
+    record.name = logger.name
+    record.levelno = level
+    record._now_ns = now_ns
+    record._thread = get_ident()
+    record._of = of
     if logger.filters or logger.disabled:
         logger.handle(record)
         return
-    # What Logger.handle does next, without its detours.
+    # What Logger.handle and Handler.handle do next, without their detours.
     handled = False
     at: logging.Logger | None = logger
     while at is not None:
         for handler in at.handlers:
             handled = True
-            if level >= handler.level:
+            if level < handler.level:
+                continue
+            plain = _plain.get(type(handler))
+            if plain is None:
+                plain = _is_plain(type(handler))
+            lock = handler.lock
+            if plain and lock is not None and not handler.filters:
+                with lock:
+                    handler.emit(record)
+            else:
                 handler.handle(record)
         at = at.parent if at.propagate else None
     if not handled:
         logger.handle(record)  # logging's last resort
+
+
+def _is_plain(kind: type[logging.Handler]) -> bool:
+    """Whether handlers of a class lock, filter and emit as logging's own do."""
+    names = ("handle", "filter", "acquire", "release")
+    plain = _plain[kind] = all(getattr(kind, name) is getattr(logging.Handler, name) for name in names)
+    return plain
 
 
 def _thread_name(ident: int) -> str | None:

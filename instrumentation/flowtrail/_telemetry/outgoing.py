@@ -10,7 +10,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of, mark_failed
-from flowtrail._telemetry.logs import PUBLISH, report
+from flowtrail._telemetry.logs import PUBLISH, PUBLISH_LEVELS, report
 from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.spans import MessageSpan, TraceContext, parent_in
@@ -148,7 +148,7 @@ class OutgoingMessage:
             route.pending.append(seconds)
             if len(route.pending) >= route.many:
                 route.settle()
-            if PUBLISH.isEnabledFor(INFO):
+            if PUBLISH_LEVELS.get(INFO) or PUBLISH.isEnabledFor(INFO):
                 report(PUBLISH, INFO, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("sending", failure)

@@ -14,7 +14,7 @@ from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._event import Event, build_event, record_id
 from flowtrail._telemetry import attributes
 from flowtrail._telemetry.errors import error_type_of, mark_failed
-from flowtrail._telemetry.logs import CONSUME, report
+from flowtrail._telemetry.logs import CONSUME, CONSUME_LEVELS, report
 from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import ProcessRoute
 from flowtrail._telemetry.spans import SPAN_KEY, TraceContext, as_span_context, parent_in
@@ -233,7 +233,7 @@ class Processing:
                 if len(pending) >= route.many:
                     route.settle()
             level = WARNING if kind else INFO
-            if CONSUME.isEnabledFor(level):
+            if CONSUME_LEVELS.get(level) or CONSUME.isEnabledFor(level):
                 report(CONSUME, level, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("processing", failure)

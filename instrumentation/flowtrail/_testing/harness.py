@@ -15,11 +15,13 @@ from flowtrail._clock import FakeClock
 from flowtrail._event import Event, build_event
 from flowtrail._ids import SeededIds
 from flowtrail._runtime.group import GroupMember
+from flowtrail._runtime.payloads import decoder
 from flowtrail._runtime.publisher import Publisher
 from flowtrail._runtime.services import Services
 from flowtrail._telemetry import Telemetry
 from flowtrail._testing.capture import Capture
 from flowtrail._testing.memory import MemoryBroker, MemoryClient
+from flowtrail.contracts import Guard
 from flowtrail.errors import DecodeError, FlowtrailError
 from flowtrail.wire import Header, Record, dead_letters
 
@@ -192,8 +194,6 @@ class Harness:
         codec = self._services.publisher.codec
         envelope = telemetry.read(record)
         try:
-            return build_event(
-                record, envelope, decode=lambda found, value: codec.decode(value, found.content_type)
-            )
+            return build_event(record, envelope, decode=decoder(codec, Guard(None, telemetry), record.topic))
         except DecodeError:
             return build_event(record, envelope)

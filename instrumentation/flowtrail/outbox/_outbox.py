@@ -13,11 +13,12 @@ from flowtrail._context import inject
 from flowtrail._runtime.publisher import Publisher, dataschema, encode_key
 from flowtrail._sql import Connection, dialect_of, execute, fetch, table_name
 from flowtrail._telemetry import Telemetry
+from flowtrail._telemetry.identity import EventHeaders
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError
 from flowtrail.outbox._relay import Relay
 from flowtrail.wire import Header, names
-from flowtrail.wire.write import time_text
+from flowtrail.wire.write import exact_text
 
 
 class Outbox:
@@ -99,12 +100,18 @@ class Outbox:
             The event's id.
 
         Raises:
-            EncodeError: The data can't be turned into bytes.
+            ContractError: The data breaks its contract.
+            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
+                can't be written as it is.
         """
         telemetry = self._telemetry()
         Guard(self._contracts, telemetry).publishing(topic, type, version, data)
         value = None if data is None else self._codec.encode(data)
-        event_id = id or telemetry.ids.new_id()
+        event_id = id if id is not None else telemetry.ids.new_id()
+        schema = dataschema(type, version)
+        # What the relay couldn't write is refused here, while the caller's transaction can still be undone.
+        said = EventHeaders(type, telemetry.source, subject, sequence, time, schema)
+        written = dict(said.write(exact_text(names.ID, event_id), telemetry.time_ns()))
         carried = inject(headers, baggage_keys=telemetry.baggage_keys)
         if not any(name == names.CORRELATION_ID for name, _ in carried):
             # Outside a flow this event starts one. Fixed here, so that a repeated relay says the same.
@@ -113,8 +120,8 @@ class Outbox:
             "type": type,
             "subject": subject,
             "sequence": sequence,
-            "time": time_text(time or None, telemetry.time_ns()).decode(),
-            "dataschema": dataschema(type, version),
+            "time": (written[names.TIME] or b"").decode(),
+            "dataschema": schema,
             "content_type": None if value is None else self._codec.content_type,
             "headers": [[name, None if raw is None else raw.decode("latin-1")] for name, raw in carried],
         }

@@ -15,6 +15,7 @@ from flowtrail._context import extract
 from flowtrail._retry import BACKOFF
 from flowtrail._runtime.publisher import Publication, Publisher
 from flowtrail._sql import Connection, dialect_of, fetch
+from flowtrail.errors import EncodeError
 from flowtrail.outbox._lease import Lease
 from flowtrail.wire import names
 
@@ -158,7 +159,7 @@ class Relay:
     def _publish(self, connection: Connection, rows: list[_Row]) -> int:
         now = time.monotonic()
         held_up = {stream for stream, (_, until) in self._refused.items() if until > now}
-        sent = [(row, self._send(row)) for row in rows if row.stream not in held_up]
+        sent = [(row, self._try(row)) for row in rows if row.stream not in held_up]
         wait([publication for _, publication in sent], timeout=_ACK_SECONDS)
         done: list[int] = []
         failed: set[tuple[str, bytes | None]] = set()
@@ -175,6 +176,14 @@ class Relay:
                 self._note_failure(row, publication)
         self._delete(connection, done)
         return len(done)
+
+    def _try(self, row: _Row) -> Publication:
+        try:
+            return self._send(row)
+        except EncodeError as error:  # a row from elsewhere, which only holds up its own stream
+            refused = Publication(row.topic, row.event_id)
+            refused.set_exception(error)
+            return refused
 
     def _send(self, row: _Row) -> Publication:
         event = row.event

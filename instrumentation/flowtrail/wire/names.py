@@ -28,7 +28,7 @@ class WireHeader(NamedTuple):
 
     Attributes:
         name: As written.
-        max_bytes: A longer value is dropped and counted when read; refused or shortened when written.
+        max_bytes: A longer value is dropped and counted when read, and refused when written.
         meaning: For the reference.
     """
 
@@ -55,6 +55,9 @@ WIRE_HEADERS = (
     WireHeader(TRACESTATE, 2048, "W3C trace context, vendor part"),
     WireHeader(BAGGAGE, 8192, "W3C baggage; only keys on the allow-list travel"),
 )
+
+MAX_SEQUENCE = 2**63 - 1
+"""The last position in a stream: what databases and other languages can keep."""
 
 MAX_BYTES = {header.name: header.max_bytes for header in WIRE_HEADERS}
 

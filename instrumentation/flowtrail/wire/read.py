@@ -36,7 +36,6 @@ _MAX_BYTES["content_type"] = names.MAX_BYTES[names.CONTENT_TYPE]
 _ALIAS = "alias"
 _SHORT = 256  # values up to this length are read on the short path
 _MAX_DIGITS = 19
-_MAX_SEQUENCE = 2**63 - 1  # what databases and other languages can keep
 
 _field_of = _FIELDS.get
 
@@ -68,12 +67,17 @@ def read_headers(headers: Any, aliases: Sequence[str] = names.CORRELATION_ALIASE
     if not headers:
         return envelope
     fields: dict[str, str] = {}
+    read, text = b"", ""
     try:
         for name, value in headers:
             field = _field_of(name)
             if field is not None:
-                text = value.decode()
-                if field in fields or not text.isprintable() or not 0 < len(value) <= _SHORT:
+                if value != read or not value:  # an event that starts a flow has its id in two headers
+                    text = value.decode()
+                    if not text.isprintable() or not 0 < len(value) <= _SHORT:
+                        return _read_all(headers, aliases)
+                    read = value
+                if field in fields:
                     return _read_all(headers, aliases)
                 fields[field] = text
         if "correlation_id" not in fields and len(fields) < len(headers):
@@ -125,7 +129,7 @@ def _read_sequence(envelope: Envelope) -> None:
     envelope.sequence = None
     if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
         number = int(text)
-        if number <= _MAX_SEQUENCE:
+        if number <= names.MAX_SEQUENCE:
             envelope.sequence = number
             return
     envelope.drop("value")

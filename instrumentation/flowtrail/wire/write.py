@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from flowtrail.errors import EncodeError
 from flowtrail.wire import names
+from flowtrail.wire.names import MAX_SEQUENCE
 from flowtrail.wire.record import Header
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,100})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def write_headers(headers: Any, ours: list[Header]) -> list[Header]:
@@ -54,18 +59,67 @@ def clean_text(value: object, max_bytes: int) -> bytes:
     return data if len(data) <= max_bytes else data[:max_bytes].decode("utf-8", "ignore").encode()
 
 
+def exact_text(name: str, value: object) -> bytes:
+    """A header value exactly as given: cut or cleaned, the values of two events could become the same.
+
+    Raises:
+        EncodeError: It isn't text, is empty, is longer than the wire format allows, or holds characters that
+            readers refuse.
+    """
+    if not isinstance(value, str):
+        raise EncodeError(f"{name} is text, not {type(value).__name__}")
+    text = value if type(value) is str else str.__str__(value)  # an enumeration's own str() is its name
+    if not text:
+        raise EncodeError(f"{name} is empty: leave it out, or say what it is")
+    if not text.isprintable():
+        raise EncodeError(f"{name} holds a character that can't be printed: {text[:60]!a}")
+    data = text.encode()
+    if len(data) > names.MAX_BYTES[name]:
+        raise EncodeError(
+            f"{name} is {len(data)} bytes long, and the limit is {names.MAX_BYTES[name]}: {text[:60]!r}..."
+        )
+    return data
+
+
+def sequence_text(sequence: object) -> bytes:
+    """A position in a stream as every reader takes it.
+
+    Raises:
+        EncodeError: It isn't a whole number from 0 to 2**63 - 1.
+    """
+    if isinstance(sequence, int) and not isinstance(sequence, bool) and 0 <= sequence <= MAX_SEQUENCE:
+        return b"%d" % sequence
+    raise EncodeError(f"{names.SEQUENCE} is a whole number from 0 to {MAX_SEQUENCE}, not {sequence!r:.60}")
+
+
 def time_text(time: datetime | str | None, now_ns: int) -> bytes:
     """A moment as the wire format has it, RFC 3339 in UTC with microseconds.
 
     Args:
-        time: The moment; one without a time zone is in UTC already, text is taken as it is, None is now.
+        time: The moment; one without a time zone is in UTC already, text in RFC 3339 is taken as it is, None
+            is now.
         now_ns: Now, nanoseconds since the epoch.
+
+    Raises:
+        EncodeError: It is no moment.
     """
-    if isinstance(time, str):
-        return clean_text(time, names.MAX_BYTES[names.TIME])
     if time is None:
         seconds, rest = divmod(now_ns, 1_000_000_000)
         moment = datetime.fromtimestamp(seconds, UTC)
         return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z".encode()
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    moment = _moment(time)
+    if isinstance(time, str) and moment.tzinfo is not None and _RFC_3339.fullmatch(time):
+        return time.encode()
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+
+
+def _moment(time: object) -> datetime:
+    if isinstance(time, datetime):
+        return time
+    if isinstance(time, str):
+        try:
+            return datetime.fromisoformat(time)
+        except ValueError:
+            pass
+    raise EncodeError(f"{names.TIME} is a datetime, or text such as 2026-03-01T12:00:00Z, not {time!r:.60}")

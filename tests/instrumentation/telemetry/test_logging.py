@@ -105,3 +105,62 @@ def test_records_have_every_field_that_a_formatter_may_ask_for(published: Any) -
         published.no_such_field  # noqa: B018
     assert "payload" not in vars(published)
     assert not [name for name in vars(published) if name.startswith("_")]
+
+
+class _Keeping(logging.Handler):
+    """Keeps what it emits; its subclasses have ways of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+        self.steps: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record.getMessage())
+
+
+class _OwnHandle(_Keeping):
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.steps.append("handle")
+        return bool(super().handle(record))
+
+
+class _OwnFilter(_Keeping):
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.steps.append("filter")
+        return False
+
+
+class _OwnLock(_Keeping):
+    def acquire(self) -> None:
+        self.steps.append("acquire")
+        super().acquire()
+
+
+class _NoLock(_Keeping):
+    def createLock(self) -> None:
+        self.lock = None
+
+
+@pytest.mark.parametrize("filtered", [False, True], ids=["", "with a filter"])
+@pytest.mark.parametrize("kind", [_Keeping, _OwnHandle, _OwnFilter, _OwnLock, _NoLock])
+def test_handlers_get_records_as_logging_hands_them_over(kind: type[_Keeping], filtered: bool) -> None:
+    ours, theirs = kind(), kind()
+    for handler in (ours, theirs):
+        if filtered:
+            handler.addFilter(lambda record: record.levelno > logging.ERROR)
+    logger = logging.getLogger("flowtrail.publish")
+    logger.addHandler(ours)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        Lab().telemetry.sending("orders", type="T").done(1, 2)
+        logger.setLevel(logging.WARNING)
+        Lab().telemetry.sending("quiet", type="T").done(1, 2)
+    finally:
+        logger.removeHandler(ours)
+        logger.setLevel(before)
+    theirs.handle(logging.makeLogRecord({"levelno": logging.INFO, "msg": "publish topic=orders"}))
+    assert ours.steps == theirs.steps
+    assert [text.split()[1] for text in ours.kept] == [text.split()[1] for text in theirs.kept]
+    assert kind is _OwnFilter or bool(ours.kept) is not filtered

@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowtrail.errors import EncodeError
 from flowtrail.wire import WIRE_HEADERS, read_headers, write_headers
+from flowtrail.wire.names import MAX_BYTES
 from flowtrail.wire.write import clean_text
 from instrumentation.support import Lab, record
 
@@ -45,21 +47,30 @@ def test_whatever_the_caller_sends(
     assert forward or (envelope.id, envelope.correlation_id) == (sending.event_id, sending.correlation_id)
 
 
-@given(type=TEXT, subject=TEXT, source=TEXT, schema=TEXT, sequence=st.integers(0, 2**63 - 1))
-@settings(max_examples=100, deadline=None)
-def test_what_is_written_can_be_read(
-    type: str, subject: str, source: str, schema: str, sequence: int
-) -> None:
-    sending = LAB.telemetry.sending(
-        "t", type=type or "T", subject=subject or "s", source=source or "/x", dataschema=schema or "S/1",
-        sequence=sequence,
-    )  # fmt: skip
+@given(
+    said=st.fixed_dictionaries(
+        {"type": TEXT}, optional=dict.fromkeys(("id", "subject", "dataschema", "source"), TEXT)
+    ),
+    sequence=st.integers(-2, 2**63 + 2),
+)
+@settings(max_examples=300, deadline=None)
+def test_what_is_written_is_read_as_it_was_said_or_refused(said: dict[str, str], sequence: int) -> None:
+    try:
+        sending = LAB.telemetry.sending("t", sequence=sequence, **said)
+    except EncodeError:
+        assert sequence not in range(2**63) or any(
+            not text.isprintable() or not 0 < len(text.encode()) <= MAX_BYTES[f"ce_{name}"]
+            for name, text in said.items()
+            if name != "source"
+        )
+        return
     envelope = read_headers(sending.headers)
     assert envelope.dropped == ()
     assert envelope.sequence == sequence
     assert envelope.time is not None
-    for field in (envelope.type, envelope.subject, envelope.source, envelope.dataschema):
-        assert field
+    assert envelope.source
+    for name, text in said.items():
+        assert name == "source" or getattr(envelope, name) == text
 
 
 @given(headers=HEADERS)
