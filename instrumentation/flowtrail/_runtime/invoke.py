@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
 from flowtrail._runtime.handlers import Handler
 
@@ -27,6 +28,11 @@ class Invoker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own = LoopThread("flowtrail-handlers")
         self._owned = False
+        self._lock = threading.Lock()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        self._loop, self._owned = None, False
         self._lock = threading.Lock()
 
     def use(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+from flowtrail import _fork
 from flowtrail._clock import remaining
 from flowtrail._runtime.handlers import Plan
 from flowtrail._runtime.publisher import Publisher
@@ -59,6 +60,14 @@ class Lifecycle:
         self._stop: threading.Event | None = None
         self._workers: list[GroupWorker] = []
         self._parts: Sequence[Background] = ()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        """What runs runs in the parent; here it may be started anew."""
+        self._lock = threading.Lock()
+        self._stop = None
+        self._workers = []
+        self._parts = ()
 
     def start(
         self, services: Services, plans: Iterable[Plan], outboxes: Iterable[Relayed]
@@ -156,6 +165,7 @@ class StopSignals:
         self._previous: dict[signal.Signals, Any] = {}
         self._received = False
         self._read_end, self._write_end = os.pipe()
+        _fork.in_child(self._put_back)
 
     def __enter__(self) -> StopSignals:
         """Catch them."""
@@ -177,7 +187,12 @@ class StopSignals:
 
     def __exit__(self, *_: object) -> None:
         """Put back what was there before."""
-        for number, previous in self._previous.items():
-            signal.signal(number, previous)
+        self._put_back()
         os.close(self._read_end)
         os.close(self._write_end)
+
+    def _put_back(self) -> None:
+        """In a child, too: a process that a handler starts ends when it is told to."""
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        self._previous = {}

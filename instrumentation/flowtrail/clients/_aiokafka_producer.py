@@ -7,8 +7,9 @@ import contextlib
 import threading
 from typing import Any
 
+from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
-from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery
+from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery, report
 
 
 class AiokafkaProducer:
@@ -22,6 +23,11 @@ class AiokafkaProducer:
         self._idle = threading.Condition()
         self._sender = thread.loop.create_task(self._send_waiting())
         self._closed = False
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        for part in (self._producer, self._sender, self._waiting):
+            _fork.leave_behind(part)
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         with self._idle:
@@ -29,6 +35,10 @@ class AiokafkaProducer:
                 raise ClientError("the producer is closed")
             self._under_way += 1
         self._thread.loop.call_soon_threadsafe(self._waiting.put_nowait, (message, on_delivery))
+
+    def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
+        self.send(message, on_delivery)
+        return True
 
     async def _send_waiting(self) -> None:
         while True:
@@ -56,12 +66,10 @@ class AiokafkaProducer:
             self._report(on_delivery, Delivered(sent.partition, sent.offset), None)
 
     def _report(self, on_delivery: OnDelivery, delivered: Delivered | None, error: Exception | None) -> None:
-        try:
-            on_delivery(delivered, error)
-        finally:
-            with self._idle:
-                self._under_way -= 1
-                self._idle.notify_all()
+        report(on_delivery, delivered, error)
+        with self._idle:
+            self._under_way -= 1
+            self._idle.notify_all()
 
     def flush(self, timeout_seconds: float) -> bool:
         with self._idle:
