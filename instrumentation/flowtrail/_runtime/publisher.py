@@ -130,17 +130,18 @@ class Publisher:
             scope = None
 
         def on_delivery(delivered: Delivered | None, error: Exception | None) -> None:
-            if error is None and delivered is not None:
-                outgoing.acked(delivered)
-                publication.set_result(delivered)
+            failure = None
+            try:  # whatever the publication's own callbacks raise, the handler's offset is committed
+                if error is None and delivered is not None:
+                    outgoing.acked(delivered)
+                    publication.set_result(delivered)
+                    return
+                failure = self._failure(publication, error)
+                outgoing.fail(error or failure)
+                publication.set_exception(failure)
+            finally:
                 if scope is not None:
-                    scope.end()
-                return
-            failure = self._failure(publication, error)
-            outgoing.fail(error or failure)
-            publication.set_exception(failure)
-            if scope is not None:
-                scope.end(failure, retriable=publication.retriable)
+                    scope.end(failure, retriable=publication.retriable)
 
         message = Message(outgoing.topic, key, value, outgoing.headers)
         if on_a_loop():
