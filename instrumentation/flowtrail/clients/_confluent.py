@@ -31,6 +31,7 @@ from flowtrail.wire import Record, record_of
 _CONNECT_SECONDS = 5.0
 _BUFFER_SECONDS = 60.0
 _FATAL_SECONDS = 1.0
+_PURGE_SECONDS = 1.0
 
 # The library's own messages go to logging instead of stderr.
 _log = logging.getLogger("flowtrail.confluent")
@@ -199,7 +200,9 @@ class _Producer:
 
     def close(self, timeout_seconds: float) -> None:
         with contextlib.suppress(Exception):
-            self._producer.flush(timeout_seconds)
+            if self._producer.flush(timeout_seconds):
+                self._producer.purge()  # what didn't go is reported as failed: somebody may wait for it
+                self._producer.flush(_PURGE_SECONDS)
         self._closed.set()
         self._poller.join(timeout_seconds)
 
