@@ -165,7 +165,7 @@ class StopSignals:
         self._previous: dict[signal.Signals, Any] = {}
         self._received = False
         self._read_end, self._write_end = os.pipe()
-        _fork.in_child(self._put_back)
+        self._process = os.getpid()
 
     def __enter__(self) -> StopSignals:
         """Catch them."""
@@ -174,6 +174,10 @@ class StopSignals:
         return self
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a process that a handler forked: it ends when it is told to
+            signal.signal(number, self._previous[signal.Signals(number)])
+            os.kill(os.getpid(), number)
+            return
         if self._received:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -187,12 +191,7 @@ class StopSignals:
 
     def __exit__(self, *_: object) -> None:
         """Put back what was there before."""
-        self._put_back()
-        os.close(self._read_end)
-        os.close(self._write_end)
-
-    def _put_back(self) -> None:
-        """In a child, too: a process that a handler starts ends when it is told to."""
         for number, previous in self._previous.items():
             signal.signal(number, previous)
-        self._previous = {}
+        os.close(self._read_end)
+        os.close(self._write_end)

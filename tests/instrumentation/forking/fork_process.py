@@ -166,6 +166,32 @@ def _handler(service: Service, *, coroutine: bool) -> None:
     service.run_while(lambda: service.handled)
 
 
+def ended(service: Service) -> None:
+    """A handler of `run()` starts a process that would go on for ever, and tells it to end."""
+
+    @service.trail.consumer(service.orders)
+    def handle(event: flowtrail.Event[Any]) -> None:
+        context = multiprocessing.get_context("fork")
+        up = context.Event()  # Python forgets signals that arrive while it forks
+        process = context.Process(target=_sleep, args=(up,))
+        process.start()
+        up.wait(CHILD_SECONDS)
+        process.terminate()
+        process.join(CHILD_SECONDS)
+        say(status=process.exitcode)
+        process.kill()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    service.trail.publish(service.orders, {}, type="OrderPlaced")
+    service.trail.run()
+
+
+def _sleep(up: Any) -> None:
+    up.set()
+    while True:
+        time.sleep(1)
+
+
 MOMENTS = {
     function.__name__: function for function in (idle, under_way, closed, running, handler, coroutine_handler)
 }
@@ -176,7 +202,7 @@ def main(client: str, broker: str, topic: str, moment: str, work: str, end: str)
     if work == "consumer" and moment != "running":
         service.trail.consumer(service.orders)(lambda event: None)
     service.publish("parent")
-    MOMENTS[moment](service)
+    (MOMENTS.get(moment) or ended)(service)
     service.publish("parent again")
     service.trail.close()
     say(done=True)

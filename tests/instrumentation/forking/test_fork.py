@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,8 +30,10 @@ def _makes_sense(moment: str, work: str, end: str) -> bool:
 
 CASES = [
     pytest.param(*case, id=" ".join(case))
-    for case in product(CLIENTS, MOMENTS, ("plain", "coroutine", "consumer"), ("exit", "_exit"))
-    if _makes_sense(*case[1:])
+    for case in product(
+        CLIENTS, ("devbroker", "kafka"), MOMENTS, ("plain", "coroutine", "consumer"), ("exit", "_exit")
+    )
+    if _makes_sense(*case[2:])
 ]
 
 
@@ -46,18 +49,28 @@ def run(*arguments: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize(("client", "moment", "work", "end"), CASES)
-def test_parent_and_child_publish(
-    client: str, moment: str, work: str, end: str, devbroker: str, topic: Callable[..., str]
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_process_that_a_handler_started_ends_when_it_is_told_to(
+    client: str, devbroker: str, topic: Callable[..., str]
 ) -> None:
-    name = topic("said")
-    said = run(client, devbroker, name, moment, work, end)
+    said = run(client, devbroker, topic("said"), "ended", "plain", "exit")
+    assert [line["status"] for line in said if "status" in line] == [-signal.SIGTERM]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("client", "server", "moment", "work", "end"), CASES)
+def test_parent_and_child_publish(
+    client: str, server: str, moment: str, work: str, end: str, topic: Callable[..., str],
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    name, broker = topic("said"), request.getfixturevalue(server)
+    said = run(client, broker, name, moment, work, end)
     assert [line["status"] for line in said if "status" in line] == [0], said
     assert [line["done"] for line in said if "done" in line] == [True], "the child ran the parent's program"
     (seconds,) = [line["child_seconds"] for line in said if "child_seconds" in line]
     if work != "consumer":
         assert seconds < scaled(10), "at once, or with a reason"
-    with ground_of(devbroker) as ground:
+    with ground_of(broker) as ground:
         messages = ground.read(name)
         heard = sorted(json.loads(message.value())["who"] for message in messages)
         expected = ["child", "parent", "parent again"]

@@ -35,7 +35,7 @@ WITHOUT_PATIENCE = {"kafka-python": {"max_block_ms": 5000}}
 def silence() -> Iterator[str]:
     """Address of a server that lets everybody connect and says nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
-        yield "127.0.0.1:%d" % server.getsockname()[1]
+        yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def _partial(trail: flowtrail.Trail) -> object:
 
 
 def _lambda(trail: flowtrail.Trail) -> object:
-    return _registered(trail, lambda: _data_later())()
+    return _registered(trail, lambda: _data_later())()  # noqa: PLW0108 - no coroutine function, and yet one
 
 
 def _object(trail: flowtrail.Trail) -> object:
