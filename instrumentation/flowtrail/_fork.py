@@ -45,6 +45,11 @@ def leave_behind(thing: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
+def free(lock: Any) -> None:
+    """Make a lock free in a child, in place: whoever held it is not there to let it go."""
+    lock._at_fork_reinit()
+
+
 def _forked() -> None:
     global generation  # noqa: PLW0603 - a count of the process
     generation += 1

@@ -113,7 +113,7 @@ class Trail:
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
-        self._lock = threading.Lock()
+        _fork.free(self._lock)
 
     @property
     def service(self) -> str:

@@ -33,7 +33,7 @@ class Invoker:
 
     def _forked(self) -> None:
         self._loop, self._owned = None, False
-        self._lock = threading.Lock()
+        _fork.free(self._lock)
 
     def use(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run coroutines on this loop."""

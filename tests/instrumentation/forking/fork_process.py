@@ -6,14 +6,16 @@ Prints one JSON object per line, from parent and child, with what each of them s
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flowtrail
@@ -150,6 +152,43 @@ def running(service: Service) -> None:
         service.fork()
 
 
+def locked(service: Service) -> None:
+    """Another thread holds every lock that the library has."""
+    held, over = threading.Event(), threading.Event()
+    service.trail._services  # noqa: B018 - what is made when it is first needed
+    locks = list(_locks())
+    assert len(locks) >= 8, locks
+
+    def hold() -> None:
+        for lock in locks:
+            lock.acquire()
+        held.set()
+        over.wait()
+        for lock in locks:
+            lock.release()
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    held.wait()
+    try:
+        service.fork()
+    finally:
+        over.set()
+        holding.join()
+
+
+def _locks() -> Iterator[Any]:
+    kinds = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
+    seen: set[int] = set()
+    for owner in gc.get_objects():
+        if str(type(owner).__module__).startswith("flowtrail"):
+            names = [*getattr(owner, "__dict__", ()), *getattr(type(owner), "__slots__", ())]
+            for found in (getattr(owner, name, None) for name in names):
+                if isinstance(found, kinds) and id(found) not in seen:
+                    seen.add(id(found))
+                    yield found
+
+
 def handler(service: Service) -> None:
     """A plain handler starts a process."""
     _handler(service, coroutine=False)
@@ -193,7 +232,8 @@ def _sleep(up: Any) -> None:
 
 
 MOMENTS = {
-    function.__name__: function for function in (idle, under_way, closed, running, handler, coroutine_handler)
+    function.__name__: function
+    for function in (idle, under_way, closed, running, locked, handler, coroutine_handler)
 }
 
 
