@@ -7,7 +7,7 @@ from flowtrail._context import FlowContext, capture, current_event, extract, inj
 from flowtrail._event import Event
 from flowtrail._logging import CorrelationFilter, add_flow_context
 from flowtrail._retry import Retry
-from flowtrail._runtime.publisher import Publication
+from flowtrail._runtime.publication import Publication
 from flowtrail._settings import Timing
 from flowtrail._trail import Trail
 from flowtrail._version import __version__

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from flowtrail import _fork
+
 T = TypeVar("T")
 
 CALL_SECONDS = 30.0
@@ -29,6 +31,15 @@ class LoopThread:
         self._users = 0
         self._thread: threading.Thread | None = None
         self.loop: asyncio.AbstractEventLoop
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        """The loop runs in the parent only; closing it here would disturb what the two still share."""
+        if self._users:
+            _fork.leave_behind(self.loop)
+        self._lock = threading.Lock()
+        self._users = 0
+        self._thread = None
 
     def acquire(self) -> None:
         """Start it, unless it runs."""

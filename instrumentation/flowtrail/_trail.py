@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -15,7 +14,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from prometheus_client.registry import CollectorRegistry
 
-from flowtrail import _settings, _wrap
+from flowtrail import _fork, _settings, _wrap
 from flowtrail._batch import Batch
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail._codec import Codec, JsonCodec
@@ -27,7 +26,8 @@ from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.handlers import Handler, Plan, names
 from flowtrail._runtime.payloads import model_of
 from flowtrail._runtime.producing import Pick, Picks, publishing
-from flowtrail._runtime.publisher import Publication, Publisher
+from flowtrail._runtime.publication import Publication
+from flowtrail._runtime.publisher import Publisher
 from flowtrail._runtime.registering import HEADERS_ONLY, Oversize, is_coroutine_function
 from flowtrail._runtime.running import Lifecycle, Running, StopSignals
 from flowtrail._runtime.services import Services
@@ -36,7 +36,7 @@ from flowtrail._telemetry import Decode, Telemetry
 from flowtrail.clients import Client, choose_client
 from flowtrail.contracts import Contracts
 from flowtrail.dedupe import Dedupe
-from flowtrail.errors import ConfigurationError, PublishError
+from flowtrail.errors import ConfigurationError
 from flowtrail.outbox import Outbox
 from flowtrail.wire import CORRELATION_ALIASES, Header, RecordLike
 
@@ -113,6 +113,10 @@ class Trail:
         self._services_made: Services | None = None
         self._lock = threading.Lock()
         self._lifecycle = Lifecycle(self.timing.shutdown_timeout_seconds)
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        _fork.free(self._lock)
 
     @property
     def service(self) -> str:
@@ -158,7 +162,8 @@ class Trail:
         """Publish an event.
 
         Inside a handler this doesn't block: the consumed record is committed once the broker has
-        acknowledged. Outside one it waits for the acknowledgement.
+        acknowledged. Outside one it waits for the acknowledgement; in a coroutine `await` does, and a
+        publication that nobody awaits is still counted, and logged if it fails.
 
         Args:
             topic: Where to.
@@ -180,27 +185,18 @@ class Trail:
             ContractError: The data breaks its contract.
             EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
                 can't be written as it is: nothing is cut.
-            PublishError: The broker didn't take it (where this call waits).
+            PublishError: The broker didn't take it (where this call, or `await`, waits).
         """
         publication = self._services.publisher.publish(
             topic, data, type=type, subject=subject, key=key, version=version, sequence=sequence, id=id,
             time=time, headers=headers,
         )  # fmt: skip
-        if wait and not publication.in_handler:
+        if wait:
             self._wait_for(publication)
         return publication
 
     def _wait_for(self, publication: Publication) -> None:
-        seconds = self.timing.publish_timeout_seconds
-        try:
-            publication.result(seconds)
-        except FutureTimeoutError:
-            raise PublishError(
-                f"event {publication.event_id} was not acknowledged by {publication.topic} within "
-                f"{seconds:g} s; it may still arrive",
-                topic=publication.topic,
-                event_id=publication.event_id,
-            ) from None
+        publication.settle(self.timing.publish_timeout_seconds)
 
     def producer(
         self,
@@ -215,7 +211,8 @@ class Trail:
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Publish what a function returns, each time it is called; see `publish`.
 
-        The function keeps its signature and its result. A coroutine function awaits the acknowledgement.
+        The function keeps its signature and its result. A coroutine function awaits the acknowledgement; a
+        plain function that a coroutine calls doesn't wait for it, since that would block the loop.
         Returning None publishes nothing.
 
         Args:
@@ -239,7 +236,7 @@ class Trail:
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
             picks = Picks.of(function, subject=subject, key=key, sequence=sequence)
-            return publishing(function, picks, publish, self._wait_for if wait else None)
+            return publishing(function, picks, publish, self._wait_for, wait)
 
         return decorate
 

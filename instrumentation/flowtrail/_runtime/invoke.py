@@ -13,6 +13,7 @@ from collections.abc import Awaitable
 from concurrent.futures import Future, InvalidStateError, wait
 from typing import Any
 
+from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
 from flowtrail._runtime.handlers import Handler
 from flowtrail._runtime.runner import Runner
@@ -40,6 +41,13 @@ class Invoker:
         self._runner = Runner("flowtrail-handler")
         self._waiting: set[Future[Any]] = set()
         self._exit: BaseException | None = None
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        self._loop, self._owned = None, False
+        self._runner = Runner("flowtrail-handler")
+        self._waiting, self._exit = set(), None
+        _fork.free(self._lock)
 
     def use(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run coroutines on this loop."""

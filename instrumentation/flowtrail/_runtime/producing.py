@@ -6,11 +6,11 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
-from flowtrail._runtime.publisher import Publication
+from flowtrail._runtime.publication import Publication
 from flowtrail.errors import ConfigurationError, EncodeError
 
 P = ParamSpec("P")
@@ -170,15 +170,17 @@ def publishing(
     function: Callable[P, R],
     picks: Picks,
     publish: Publish,
-    wait_for: Callable[[Publication], None] | None,
+    wait_for: Callable[[Publication], None],
+    wait: bool,
 ) -> Callable[P, R]:
     """The function, publishing what it returns.
 
     Args:
-        function: A function or coroutine function.
+        function: A function, or anything else that can be called; what it returns may have to be awaited.
         picks: How to find subject, key and sequence.
         publish: Publishes.
-        wait_for: Waits for an acknowledgement; None doesn't wait. A coroutine function awaits instead.
+        wait_for: Waits for an acknowledgement where that is called for.
+        wait: Whether to wait at all.
     """
 
     def publish_call(args: tuple[Any, ...], kwargs: dict[str, Any], data: Any) -> Publication | None:
@@ -187,26 +189,33 @@ def publishing(
         subject = as_text(picks.subject(args, kwargs, data))
         key = as_key(picks.key(args, kwargs, data))
         publication = publish(data, subject, key, picks.sequence(args, kwargs, data))
-        return None if wait_for is None or publication.in_handler else publication
+        if not wait:
+            return None
+        wait_for(publication)
+        return None if publication.in_handler else publication
+
+    async def publish_later(coming: Awaitable[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        data = await coming
+        publication = publish_call(args, kwargs, data)
+        if publication is not None:
+            await publication
+        return data
 
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def publish_awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-            data = await function(*args, **kwargs)
-            to_wait_for = publish_call(args, kwargs, data)
-            if to_wait_for is not None:
-                await to_wait_for
-            return data
+            return await publish_later(function(*args, **kwargs), args, kwargs)
 
         return cast(Callable[P, R], publish_awaited)
 
     @functools.wraps(function)
     def publish_result(*args: P.args, **kwargs: P.kwargs) -> R:
         data = function(*args, **kwargs)
-        to_wait_for = publish_call(args, kwargs, data)
-        if to_wait_for is not None and wait_for is not None:
-            wait_for(to_wait_for)
+        # An object with `async __call__`, a lambda or an undecorated wrapper around a coroutine function.
+        if hasattr(type(data), "__await__"):
+            return cast(R, publish_later(cast(Awaitable[Any], data), args, kwargs))
+        publish_call(args, kwargs, data)
         return data
 
     return publish_result

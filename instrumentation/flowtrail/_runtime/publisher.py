@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
+from flowtrail import _fork
+from flowtrail._clock import remaining
 from flowtrail._codec import Codec
 from flowtrail._context import FlowContext
+from flowtrail._runtime.handover import Handover
+from flowtrail._runtime.publication import Publication, on_a_loop
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import OutgoingMessage, Telemetry
-from flowtrail.clients import Client, ClientError, Delivered, Message, ProducerClient
+from flowtrail.clients import Client, ClientError, Delivered, Message, OnDelivery, ProducerClient
 from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError, EncodeError, PublishError
 from flowtrail.wire import Header
 
 
-class Publication(Future[Delivered]):
-    """An event on its way: a future that ends with where the broker put it.
-
-    `result()` waits and raises `PublishError` if the broker didn't take it; in a coroutine, `await` it.
-
-    Attributes:
-        topic: Where it goes.
-        event_id: Its `ce_id`; empty for a message that is no event.
-        retriable: After a failure: whether trying again may work.
-        in_handler: Whether a running handler's offset waits for it.
-    """
-
-    def __init__(self, topic: str, event_id: str) -> None:
-        super().__init__()
-        self.topic = topic
-        self.event_id = event_id
-        self.retriable = False
-        self.in_handler = False
-
-    def __await__(self) -> Generator[Any, None, Delivered]:
-        """Wait within a coroutine."""
-        return asyncio.wrap_future(self).__await__()
-
-
 class Publisher:
     """Publishes through one producer, which it opens when it is first needed.
+
+    It waits where sending has to wait, but never on an event loop: there, what would have to wait is sent from
+    another thread. A forked child opens a producer of its own.
 
     Args:
         telemetry: Reports each publication.
@@ -65,6 +47,12 @@ class Publisher:
         self.codec = codec
         self.guard = Guard(contracts, telemetry)
         self._producer: ProducerClient | None = None
+        self._lock = threading.Lock()
+        self._handover = Handover(self._send_waiting)
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        self._producer = None
         self._lock = threading.Lock()
 
     def publish(
@@ -143,23 +131,50 @@ class Publisher:
             scope = None
 
         def on_delivery(delivered: Delivered | None, error: Exception | None) -> None:
-            if error is None and delivered is not None:
-                outgoing.acked(delivered)
-                publication.set_result(delivered)
+            failure = None
+            try:  # whatever the publication's own callbacks raise, the handler's offset is committed
+                if error is None and delivered is not None:
+                    outgoing.acked(delivered)
+                    publication.set_result(delivered)
+                    return
+                failure = self._failure(publication, error)
+                outgoing.fail(error or failure)
+                publication.set_exception(failure)
+            finally:
                 if scope is not None:
-                    scope.end()
-                return
-            failure = self._failure(publication, error)
-            outgoing.fail(error or failure)
-            publication.set_exception(failure)
-            if scope is not None:
-                scope.end(failure, retriable=publication.retriable)
+                    scope.end(failure, retriable=publication.retriable)
 
+        message = Message(outgoing.topic, key, value, outgoing.headers)
+        if on_a_loop():
+            self._send_at_once(message, on_delivery)
+        elif self._handover.has(outgoing.topic):
+            self._handover.put(message, on_delivery)
+        else:
+            self._send_waiting(message, on_delivery)
+        return publication
+
+    def _send_at_once(self, message: Message, on_delivery: OnDelivery) -> None:
+        producer = self._producer
         try:
-            self.producer().send(Message(outgoing.topic, key, value, outgoing.headers), on_delivery)
+            sent = (
+                producer is not None
+                and not self._handover.has(message.topic)
+                and producer.send_at_once(message, on_delivery)
+            )
         except Exception as error:  # noqa: BLE001 - reported like a failed delivery
             on_delivery(None, error)
-        return publication
+        else:
+            if not sent:
+                self._handover.put(message, on_delivery)
+
+    def _send_waiting(self, message: Message, on_delivery: OnDelivery) -> None:
+        try:
+            self.producer().send(message, on_delivery)
+        except Exception as error:  # noqa: BLE001 - reported like a failed delivery
+            on_delivery(None, error)
+        except BaseException:  # Ctrl-C while it waits: nobody else would end the publication
+            on_delivery(None, ClientError("interrupted"))
+            raise
 
     def _failure(self, publication: Publication, error: Exception | None) -> PublishError:
         publication.retriable = isinstance(error, ClientError) or (
@@ -191,15 +206,20 @@ class Publisher:
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait for everything under way; False if it took longer."""
+        deadline = monotonic() + timeout_seconds
+        if not self._handover.wait(timeout_seconds):
+            return False
         producer = self._producer
-        return producer.flush(timeout_seconds) if producer is not None else True
+        return producer.flush(remaining(deadline)) if producer is not None else True
 
     def close(self, timeout_seconds: float) -> None:
         """Close the producer; the next publication opens a new one."""
+        deadline = monotonic() + timeout_seconds
+        self._handover.wait(timeout_seconds)
         with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout_seconds)
+            producer.close(remaining(deadline))
 
 
 @contextmanager

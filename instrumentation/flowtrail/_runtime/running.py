@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+from flowtrail import _fork
 from flowtrail._clock import remaining
 from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.handlers import Plan
@@ -61,6 +62,14 @@ class Lifecycle:
         self._stop: Ending | None = None
         self._workers: list[GroupWorker] = []
         self._parts: Sequence[Background] = ()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        """What runs runs in the parent; here it may be started anew."""
+        self._lock = threading.Lock()
+        self._stop = None
+        self._workers = []
+        self._parts = ()
 
     def start(self, services: Services, plans: Iterable[Plan], outboxes: Iterable[Relayed]) -> Ending:
         """Start everything; doesn't block. The event that it hands back is set when it is to end.
@@ -171,6 +180,7 @@ class StopSignals:
         self._previous: dict[signal.Signals, Any] = {}
         self._received = False
         self._read_end, self._write_end = os.pipe()
+        self._process = os.getpid()
 
     def __enter__(self) -> StopSignals:
         """Catch them."""
@@ -179,6 +189,10 @@ class StopSignals:
         return self
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a process that a handler forked: it ends when it is told to
+            signal.signal(number, self._previous[signal.Signals(number)])
+            os.kill(os.getpid(), number)
+            return
         if self._received:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

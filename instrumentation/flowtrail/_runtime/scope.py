@@ -8,7 +8,18 @@ from contextvars import Token
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from flowtrail import _fork
+
 _KEY = otel_context.create_key("flowtrail-publications")
+
+
+def _forked() -> None:
+    """A child forked in a handler has left it: nobody there waits for what it publishes."""
+    global _KEY  # noqa: PLW0603 - what contexts hold under the old one is the parent's
+    _KEY = otel_context.create_key("flowtrail-publications")
+
+
+_fork.always_in_child(_forked)
 
 
 class Scope:

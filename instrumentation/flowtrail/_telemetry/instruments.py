@@ -20,6 +20,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from flowtrail import _fork
 from flowtrail._telemetry.definitions import METRICS, Metric
 
 T = TypeVar("T")
@@ -134,6 +135,10 @@ class Family:
         self._series: dict[tuple[str, ...], Series] = {}
         self._series_lock = series_lock
         self._lock = threading.Lock()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        _fork.free(self._lock)
 
     def series(self, *labels: str) -> Series:
         """The series of these label values, in the order of the metric's labels."""
@@ -209,6 +214,13 @@ class Families(Collector):
                     meter.create_observable_counter(
                         metric.name, [family.observations], unit=metric.unit, description=metric.help
                     )
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        """What routes have kept back is counted by the parent."""
+        _fork.free(self.lock)
+        for route in list(self.routes):
+            route.pending.clear()
 
     def __getitem__(self, metric: Metric) -> Family:
         return self._families[metric]
@@ -237,6 +249,7 @@ def _otel_histogram(meter: Meter | None, metric: Metric) -> OtelHistogram | None
 
 _BY_REGISTRY: WeakKeyDictionary[CollectorRegistry, Families] = WeakKeyDictionary()
 _BY_REGISTRY_LOCK = threading.Lock()
+_fork.always_in_child(lambda: _fork.free(_BY_REGISTRY_LOCK))
 
 
 def families_in(registry: CollectorRegistry) -> Families:

@@ -189,6 +189,10 @@ class _MemoryProducer:
         else:
             on_delivery(delivered, None)
 
+    def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
+        self.send(message, on_delivery)
+        return True
+
     def flush(self, timeout_seconds: float) -> bool:
         return True
 

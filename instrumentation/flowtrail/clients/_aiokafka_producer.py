@@ -5,44 +5,76 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from typing import Any
 
+from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
-from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery
+from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery, report
 
 
 class AiokafkaProducer:
-    """Sends one after the other: concurrent `send` coroutines could overtake each other."""
+    """Sends each topic's messages one after the other: concurrent `send` coroutines could overtake each other.
+
+    A topic that isn't there makes `send` wait for it; the others' messages don't.
+    """
 
     def __init__(self, thread: LoopThread, producer: Any) -> None:
         self._thread = thread
         self._producer = producer
-        self._waiting: asyncio.Queue[tuple[Message, OnDelivery]] = asyncio.Queue()
+        self._lines: dict[str, deque[tuple[Message, OnDelivery]]] = {}
+        self._senders: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._idle = threading.Condition()
-        self._sender = thread.loop.create_task(self._send_waiting())
         self._closed = False
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        for part in (self._producer, self._senders):
+            _fork.leave_behind(part)
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         with self._idle:
             if self._closed:
                 raise ClientError("the producer is closed")
             self._under_way += 1
-        self._thread.loop.call_soon_threadsafe(self._waiting.put_nowait, (message, on_delivery))
+        self._thread.loop.call_soon_threadsafe(self._take, message, on_delivery)
 
-    async def _send_waiting(self) -> None:
-        while True:
-            message, on_delivery = await self._waiting.get()
-            # Header values can't be null in aiokafka; an empty one is the closest.
-            headers = [(name, value if value is not None else b"") for name, value in message.headers]
-            try:
-                sent = await self._producer.send(
-                    message.topic, value=message.value, key=message.key, headers=headers
-                )
-            except Exception as error:  # noqa: BLE001 - reported to whoever publishes
-                self._report(on_delivery, None, error)
-            else:
-                sent.add_done_callback(lambda future, report=on_delivery: self._delivered(future, report))
+    def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
+        self.send(message, on_delivery)
+        return True
+
+    def _take(self, message: Message, on_delivery: OnDelivery) -> None:
+        line = self._lines.get(message.topic)
+        if line is not None:
+            line.append((message, on_delivery))
+            return
+        line = self._lines[message.topic] = deque([(message, on_delivery)])
+        sender = self._thread.loop.create_task(self._send_line(message.topic, line))
+        self._senders.add(sender)
+        sender.add_done_callback(self._senders.discard)
+
+    async def _send_line(self, topic: str, line: deque[tuple[Message, OnDelivery]]) -> None:
+        try:
+            while line:
+                await self._send(*line[0])
+                line.popleft()
+        finally:
+            del self._lines[topic]
+            for _, on_delivery in line:  # only where the producer is closed
+                self._report(on_delivery, None, ClientError("the producer was closed"))
+
+    async def _send(self, message: Message, on_delivery: OnDelivery) -> None:
+        # Header values can't be null in aiokafka; an empty one is the closest.
+        headers = [(name, value if value is not None else b"") for name, value in message.headers]
+        try:
+            sent = await self._producer.send(
+                message.topic, value=message.value, key=message.key, headers=headers
+            )
+        except Exception as error:  # noqa: BLE001 - reported to whoever publishes
+            self._report(on_delivery, None, error)
+        else:
+            sent.add_done_callback(lambda future: self._delivered(future, on_delivery))
 
     def _delivered(self, future: asyncio.Future[Any], on_delivery: OnDelivery) -> None:
         if future.cancelled():
@@ -56,12 +88,10 @@ class AiokafkaProducer:
             self._report(on_delivery, Delivered(sent.partition, sent.offset), None)
 
     def _report(self, on_delivery: OnDelivery, delivered: Delivered | None, error: Exception | None) -> None:
-        try:
-            on_delivery(delivered, error)
-        finally:
-            with self._idle:
-                self._under_way -= 1
-                self._idle.notify_all()
+        report(on_delivery, delivered, error)
+        with self._idle:
+            self._under_way -= 1
+            self._idle.notify_all()
 
     def flush(self, timeout_seconds: float) -> bool:
         with self._idle:
@@ -78,5 +108,6 @@ class AiokafkaProducer:
         self._thread.release()
 
     async def _stop(self) -> None:
-        self._sender.cancel()
+        for sender in self._senders:
+            sender.cancel()
         await self._producer.stop()

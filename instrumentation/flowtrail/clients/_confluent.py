@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from flowtrail import _fork
 from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._port import (
@@ -22,6 +23,7 @@ from flowtrail.clients._port import (
     ProducerClient,
     RebalanceListener,
     no_headers,
+    report,
     split_settings,
 )
 from flowtrail.clients._topics import ensure_confluent
@@ -30,6 +32,7 @@ from flowtrail.wire import Record, record_of
 _CONNECT_SECONDS = 5.0
 _BUFFER_SECONDS = 60.0
 _FATAL_SECONDS = 1.0
+_PURGE_SECONDS = 1.0
 
 # The library's own messages go to logging instead of stderr.
 _log = logging.getLogger("flowtrail.confluent")
@@ -132,6 +135,10 @@ class _Producer:
         # Delivery reports arrive only while somebody polls.
         self._poller = threading.Thread(target=self._poll, name="flowtrail-confluent-poll", daemon=True)
         self._poller.start()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        _fork.leave_behind(self._producer)
 
     def _poll(self) -> None:
         while not self._closed.is_set():
@@ -151,22 +158,10 @@ class _Producer:
         return error
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
-        def report(error: Any, sent: Any) -> None:
-            if error is not None:
-                on_delivery(None, self._failure(self._confluent.KafkaException(error)))
-            else:
-                on_delivery(Delivered(sent.partition(), sent.offset()), None)
-
         deadline = time.monotonic() + _BUFFER_SECONDS
         while True:
             try:
-                self._producer.produce(
-                    message.topic,
-                    value=message.value,
-                    key=message.key,
-                    headers=list(message.headers),
-                    on_delivery=report,
-                )
+                self._produce(message, on_delivery)
             except BufferError:
                 if time.monotonic() > deadline:
                     raise
@@ -179,12 +174,40 @@ class _Producer:
             else:
                 return
 
+    def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
+        try:
+            self._produce(message, on_delivery)
+        except BufferError:
+            return False
+        except self._confluent.KafkaException as error:
+            if error.args[0].code() == self._confluent.KafkaError._FATAL and not self._fatal_known.is_set():
+                return False
+            raise self._failure(error) from error
+        return True
+
+    def _produce(self, message: Message, on_delivery: OnDelivery) -> None:
+        def delivered(error: Any, sent: Any) -> None:
+            if error is not None:
+                report(on_delivery, None, self._failure(self._confluent.KafkaException(error)))
+            else:
+                report(on_delivery, Delivered(sent.partition(), sent.offset()), None)
+
+        self._producer.produce(
+            message.topic,
+            value=message.value,
+            key=message.key,
+            headers=list(message.headers),
+            on_delivery=delivered,
+        )
+
     def flush(self, timeout_seconds: float) -> bool:
         return bool(self._producer.flush(timeout_seconds) == 0)
 
     def close(self, timeout_seconds: float) -> None:
         with contextlib.suppress(Exception):
-            self._producer.flush(timeout_seconds)
+            if self._producer.flush(timeout_seconds):
+                self._producer.purge()  # what didn't go is reported as failed: somebody may wait for it
+                self._producer.flush(_PURGE_SECONDS)
         self._closed.set()
         self._poller.join(timeout_seconds)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from flowtrail import _fork
 from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
 from flowtrail._wrap.kafka_python import takes_headers
@@ -26,6 +27,7 @@ from flowtrail.clients._port import (
     ProducerClient,
     RebalanceListener,
     no_headers,
+    report,
     split_settings,
 )
 from flowtrail.clients._topics import ensure_kafka_python
@@ -128,13 +130,27 @@ class KafkaPythonClient:
 class _Producer:
     def __init__(self, producer: Any) -> None:
         self._producer = producer
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        _fork.leave_behind(self._producer)
+        # At its exit the child would close what belongs to its parent, and may wait for a lock for ever.
+        with contextlib.suppress(Exception):
+            self._producer._unregister_cleanup()
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         # Header values can't be null in kafka-python; an empty one is the closest.
         headers = [(name, value if value is not None else b"") for name, value in message.headers]
         future = self._producer.send(message.topic, key=message.key, value=message.value, headers=headers)
-        future.add_callback(lambda sent: on_delivery(Delivered(sent.partition, sent.offset), None))
-        future.add_errback(lambda error: on_delivery(None, error))
+        future.add_callback(lambda sent: report(on_delivery, Delivered(sent.partition, sent.offset), None))
+        future.add_errback(lambda error: report(on_delivery, None, error))
+
+    def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
+        # `send` waits only for a topic's metadata.
+        if self._producer._metadata.partitions_for_topic(message.topic) is None:
+            return False
+        self.send(message, on_delivery)
+        return True
 
     def flush(self, timeout_seconds: float) -> bool:
         try:

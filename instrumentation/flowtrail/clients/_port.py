@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from flowtrail.errors import ConfigurationError, FlowtrailError
 from flowtrail.wire import Header, Record
+
+_log = logging.getLogger("flowtrail")
 
 
 class Partition(NamedTuple):
@@ -45,6 +48,14 @@ OnDelivery = Callable[[Delivered | None, Exception | None], None]
 """Called once per message, from any thread: with where it went, or with what went wrong."""
 
 
+def report(on_delivery: OnDelivery, delivered: Delivered | None, error: Exception | None) -> None:
+    """Say how a message ended. Never raises: the thread that says so has other messages to report."""
+    try:
+        on_delivery(delivered, error)
+    except BaseException:  # noqa: BLE001 - even SystemExit: it would end the client's thread, not the program
+        _log.exception("what was to happen after a delivery failed; other deliveries aren't affected")
+
+
 class ClientError(FlowtrailError):
     """A client failed in a way that a new connection may mend: the consumer is closed and opened again."""
 
@@ -78,13 +89,28 @@ class RebalanceListener(Protocol):
 
 
 class ProducerClient(Protocol):
-    """An open producer; safe to use from several threads."""
+    """An open producer; safe to use from several threads.
+
+    It belongs to the process that opened it. After a fork the child opens its own and drops this one without
+    closing it, and finalizing it there neither waits for anything nor disturbs the parent's (`_fork`).
+    """
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         """Hand over a message without waiting for its acknowledgement.
 
         May block while the topic's metadata is fetched. Messages to one partition are written in the order in
         which they were handed over.
+
+        Raises:
+            Exception: It was not taken; `on_delivery` isn't called then.
+        """
+        ...
+
+    def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
+        """`send` for a caller that can't wait, such as an event loop.
+
+        Returns:
+            False if it would have to wait: nothing was done then, and `on_delivery` isn't called.
 
         Raises:
             Exception: It was not taken; `on_delivery` isn't called then.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+from flowtrail import _fork
 from flowtrail.contracts._source import RegistryUnavailableError, Schema, SchemaError
 from flowtrail.contracts._validator import check_schema, parsed
 from flowtrail.errors import ContractError, MissingExtraError
@@ -50,9 +51,9 @@ class RegistrySource:
             from confluent_kafka.schema_registry import SchemaRegistryClient
         except ImportError as error:
             raise MissingExtraError(error.name or "confluent_kafka", "contracts") from None
-        self._client: Any = SchemaRegistryClient(
-            {"url": url, "timeout": timeout_seconds, "max.retries": 0, **(settings or {})}
-        )
+        given = {"url": url, "timeout": timeout_seconds, "max.retries": 0, **(settings or {})}
+        self._connect: Callable[[], Any] = lambda: SchemaRegistryClient(dict(given))
+        self._client: Any = self._connect()
         self._name = url.rpartition("@")[2]
         self._subject = subject
         self._types = None if types is None else frozenset(types)
@@ -62,6 +63,13 @@ class RegistrySource:
         self._unknown: dict[tuple[str, int], float] = {}
         self._away_until = 0.0
         self._lock = threading.Lock()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        """Two processes that talk over one connection would get each other's answers."""
+        _fork.free(self._lock)
+        _fork.leave_behind(self._client)
+        self._client = self._connect()
 
     def types(self) -> Sequence[str]:
         """The types given, else all subjects of the registry."""

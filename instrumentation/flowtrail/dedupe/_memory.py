@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from flowtrail import _fork
 from flowtrail.dedupe._port import By, Identified, check_by, event_key
 
 
@@ -22,6 +23,10 @@ class MemoryDedupe:
         self._max_events = max_events
         self._handled: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        _fork.free(self._lock)
 
     def key(self, event: Identified) -> str:
         """See `Dedupe.key`."""

@@ -7,6 +7,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from flowtrail import _fork
 from flowtrail._clock import now_ms
 from flowtrail.dedupe._port import By, Identified, check_by, event_key
 from flowtrail.dedupe._table import HandledEvents
@@ -38,14 +39,27 @@ class SqliteDedupe:
         self._keep_ms = int(keep_seconds * 1000)
         self._marked = 0
         self._lock = threading.Lock()
-        # One connection, used by one thread at a time: look-ups take microseconds.
-        self._connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        self._path = path
+        self._connection = self._open()
         self._connection.execute("PRAGMA journal_mode=WAL")
-        # A crash of the machine may lose the last marks, and then repeat those events.
-        self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute(self._table.create("INTEGER") + " WITHOUT ROWID")
+        _fork.in_child(self._forked)
+
+    def _open(self) -> sqlite3.Connection:
+        # One connection, used by one thread at a time: look-ups take microseconds.
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        # A crash of the machine may lose the last marks, and then repeat those events.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    def _forked(self) -> None:
+        """A connection of SQLite's may not be used, nor closed, in a forked child."""
+        _fork.free(self._lock)
+        if str(self._path) != ":memory:":
+            _fork.leave_behind(self._connection)
+            self._connection = self._open()
 
     def key(self, event: Identified) -> str:
         """See `Dedupe.key`."""

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from flowtrail._context import extract
 from flowtrail._retry import BACKOFF
-from flowtrail._runtime.publisher import Publication, Publisher
+from flowtrail._runtime.publication import Publication
+from flowtrail._runtime.publisher import Publisher
 from flowtrail._sql import Connection, dialect_of, fetch
 from flowtrail.errors import EncodeError
 from flowtrail.outbox._lease import Lease

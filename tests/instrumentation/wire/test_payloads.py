@@ -69,7 +69,7 @@ UNDERSTOOD: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "expected"), UNDERSTOOD, ids=repr)
+@pytest.mark.parametrize(("value", "expected"), UNDERSTOOD, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("wrap", [lambda v: v, lambda v: {"a": [v]}, Line], ids=["bare", "nested", "field"])
 def test_what_is_understood(value: Any, expected: Any, wrap: Any) -> None:
     written = json.loads(JsonCodec().encode(wrap(value)))
