@@ -14,6 +14,7 @@ from flowtrail.wire.write import clean_text, time_text
 
 TRACE_NAMES = frozenset({names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE})
 OUR_NAMES = frozenset(names.MAX_BYTES)
+SPECVERSION_HEADER: Header = (names.SPECVERSION, b"1.0")
 
 
 class Identified(Protocol):
@@ -40,7 +41,7 @@ class EventHeaders:
     def write(self, event_id: bytes, now_ns: int) -> list[Header]:
         """The CloudEvents headers of an event with this id."""
         ours: list[Header] = [
-            (names.SPECVERSION, b"1.0"),
+            SPECVERSION_HEADER,
             (names.ID, event_id),
             (names.TYPE, _text(names.TYPE, self.type)),
             (names.SOURCE, _text(names.SOURCE, self.source)),
@@ -53,6 +54,24 @@ class EventHeaders:
         if self.dataschema is not None:
             ours.append((names.DATASCHEMA, _text(names.DATASCHEMA, self.dataschema)))
         return ours
+
+
+def source_header(source: str) -> Header:
+    """Who says so, as a header."""
+    return (names.SOURCE, _text(names.SOURCE, source))
+
+
+def required(source: Header, now_ns: int, given: Envelope | None = None) -> list[Header]:
+    """What a message that is no event of ours has to say besides its ids, as far as its caller doesn't.
+
+    Without it nobody downstream knows who published the message, or when.
+    """
+    found = [SPECVERSION_HEADER]
+    if given is None or given.source is None:
+        found.append(source)
+    if given is None or given.time_text is None:
+        found.append((names.TIME, time_text(None, now_ns)))
+    return found
 
 
 def identify(message: Identified, flow: Flow | None, id: str | None, ids: Ids) -> list[Header]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from flowtrail.wire import names
@@ -65,7 +66,12 @@ def time_text(time: datetime | str | None, now_ns: int) -> bytes:
         return clean_text(time, names.MAX_BYTES[names.TIME])
     if time is None:
         seconds, rest = divmod(now_ns, 1_000_000_000)
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z".encode()
+        return b"%b.%06dZ" % (_second_text(seconds), rest // 1000)
     aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+
+
+@lru_cache(maxsize=8)
+def _second_text(seconds: int) -> bytes:
+    """A moment up to its second: many messages are sent in each."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}".encode()
