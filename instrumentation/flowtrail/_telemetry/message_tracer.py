@@ -11,7 +11,7 @@ from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.spans import SPAN_KEY
 from flowtrail._telemetry.telemetry import Telemetry
 from flowtrail.wire import Header, names
-from flowtrail.wire.write import time_text
+from flowtrail.wire.write import now_text
 
 _ID, _CORRELATION_ID, _TIME = names.ID, names.CORRELATION_ID, names.TIME
 
@@ -28,6 +28,8 @@ class MessageTracer:
         self.telemetry = telemetry
         self._client_id = client_id
         self._new_id = telemetry.ids.new_id
+        self._time_ns = telemetry.time_ns
+        self._source = telemetry.source_header
         self._routes: dict[str, SendRoute] = {}
 
     def start(self, topic: str, value: Any, key: Any, headers: Any) -> OutgoingMessage:
@@ -51,12 +53,12 @@ class MessageTracer:
                 (_ID, id_header),
                 (_CORRELATION_ID, id_header),
                 SPECVERSION_HEADER,
-                telemetry.source_header,
-                (_TIME, time_text(None, telemetry.time_ns())),
+                self._source,
+                (_TIME, now_text(self._time_ns())),
             ]
         else:
             ours = identify(message, flow, None, telemetry.ids)
-            ours += required(telemetry.source_header, telemetry.time_ns())
+            ours += required(self._source, self._time_ns())
         if telemetry.tracing or SPAN_KEY in current:
             message.trace(current, ours)
         message.headers = ours

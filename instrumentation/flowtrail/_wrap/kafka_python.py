@@ -45,33 +45,38 @@ class Sender:
         telemetry: Where to report.
         producer: Whose messages these are.
         shape: What the real `send` takes.
+
+    Attributes:
+        send: Calls the real `send`, its first argument, with what was given and our headers.
     """
 
     def __init__(self, telemetry: Telemetry, producer: Any, shape: Shape) -> None:
         self.tracer = MessageTracer(telemetry, client_id_of(producer))
-        self._shape = shape
-        self._headers_possible = takes_headers(producer)
+        self.send = _sending(self.tracer, shape, takes_headers(producer))
 
-    def send(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """Call the real `send` with what was given, and our headers."""
-        shape, tracer = self._shape, self.tracer
+
+def _sending(tracer: MessageTracer, shape: Shape, headers_possible: bool) -> Callable[..., Any]:
+    at_topic, at_value, at_key, at_headers = shape.topic, shape.value, shape.key, shape.headers
+    start, telemetry = tracer.start, tracer.telemetry
+
+    def send(call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         count = len(arguments)
-        topic = arguments[shape.topic] if shape.topic < count else named.get("topic")
-        if type(topic) is not str and not isinstance(topic, str):
+        topic = arguments[at_topic] if at_topic < count else named.get("topic")
+        if not isinstance(topic, str):
             return call(*arguments, **named)  # the client itself shall refuse what is wrong
         try:
-            outgoing = tracer.start(
+            outgoing = start(
                 topic,
-                arguments[shape.value] if shape.value < count else named.get("value"),
-                arguments[shape.key] if shape.key < count else named.get("key"),
-                arguments[shape.headers] if shape.headers < count else named.get("headers"),
+                arguments[at_value] if at_value < count else named.get("value"),
+                arguments[at_key] if at_key < count else named.get("key"),
+                arguments[at_headers] if at_headers < count else named.get("headers"),
             )
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
-            tracer.telemetry.internal_error("send", failure)
+            telemetry.internal_error("send", failure)
             return call(*arguments, **named)
-        if self._headers_possible:
-            if shape.headers < count:
-                arguments = put(arguments, named, shape.headers, "headers", outgoing.headers)
+        if headers_possible:
+            if at_headers < count:
+                arguments = put(arguments, named, at_headers, "headers", outgoing.headers)
             else:
                 named["headers"] = outgoing.headers
         try:
@@ -85,6 +90,8 @@ class Sender:
             future.add_callback(outgoing.acked)
             future.add_errback(outgoing.fail)
         return future
+
+    return send
 
 
 class TracedProducer(Proxy):

@@ -65,10 +65,14 @@ def time_text(time: datetime | str | None, now_ns: int) -> bytes:
     if isinstance(time, str):
         return clean_text(time, names.MAX_BYTES[names.TIME])
     if time is None:
-        seconds, rest = divmod(now_ns, 1_000_000_000)
-        return b"%b.%06dZ" % (_second_text(seconds), rest // 1000)
+        return now_text(now_ns)
     aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+
+
+def now_text(now_ns: int) -> bytes:
+    """`time_text` of now."""
+    return b"%b.%06dZ" % (_second_text(now_ns // 1_000_000_000), now_ns // 1000 % 1_000_000)
 
 
 @lru_cache(maxsize=8)
