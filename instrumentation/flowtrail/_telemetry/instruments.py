@@ -242,6 +242,10 @@ class Families(Collector):
         for route in list(self.routes):
             route.settle()
 
+    def describe(self) -> Iterable[PrometheusMetric]:
+        """For a Prometheus registry: names that nobody else may have in it."""
+        return [metric.described() for metric in METRICS if metric not in self.hidden]
+
     def collect(self) -> Iterable[PrometheusMetric]:
         """For a Prometheus registry."""
         self.settle()

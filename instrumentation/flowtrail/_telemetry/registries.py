@@ -78,7 +78,7 @@ class _Name(Collector):
 
     def describe(self) -> Iterable[PrometheusMetric]:
         """The metric without values."""
-        return [PrometheusMetric(self._metric.prometheus_name, self._metric.help, self._metric.kind)]
+        return [self._metric.described()]
 
     def collect(self) -> Iterable[PrometheusMetric]:
         """Nothing."""
