@@ -6,7 +6,7 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowtrail._wrap.proxy import Proxy, leave_alone
+from flowtrail._wrap.proxy import Proxy, fitted, leave_alone
 from flowtrail.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def wrap_producer(telemetry: Telemetry, producer: Client) -> Client:
         return producer
     adapter = _adapter_of(producer)
     _check(producer, adapter.PRODUCER_CALLS, adapter.AWAITED, "producer")
-    traced: Client = adapter.TracedProducer(telemetry, producer)
+    traced: Client = fitted(adapter.TracedProducer, producer)(telemetry, producer)
     return traced
 
 
@@ -65,7 +65,7 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
         return consumer
     adapter = _adapter_of(consumer)
     _check(consumer, adapter.CONSUMER_CALLS, adapter.AWAITED, "consumer")
-    traced: Client = adapter.TracedConsumer(telemetry, consumer, group)
+    traced: Client = fitted(adapter.TracedConsumer, consumer)(telemetry, consumer, group)
     return traced
 
 

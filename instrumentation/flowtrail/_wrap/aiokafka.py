@@ -186,7 +186,7 @@ class TracedConsumer(Proxy):
 
     async def __aexit__(self, *exception: Any) -> Any:
         self._flowtrail_receiver.take_back(exception[1] if len(exception) > 1 else None)
-        return await super().__aexit__(*exception)
+        return await self.__wrapped__.__aexit__(*exception)
 
 
 async def getone(

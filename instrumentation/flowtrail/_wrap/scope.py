@@ -232,7 +232,7 @@ class ReceivingProxy(Proxy):
 
     def __exit__(self, *exception: Any) -> Any:
         self._flowtrail_receiver.take_back(exception[1] if len(exception) > 1 else None)
-        return super().__exit__(*exception)
+        return self.__wrapped__.__exit__(*exception)
 
 
 def topics_of(arguments: tuple[Any, ...], named: dict[str, Any]) -> set[str]:
