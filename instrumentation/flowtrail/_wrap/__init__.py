@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,8 @@ from flowtrail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flowtrail._telemetry import Telemetry
+
+_LOG = logging.getLogger("flowtrail")
 
 Client = TypeVar("Client")
 
@@ -65,7 +68,14 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
         return consumer
     adapter = _adapter_of(consumer)
     _check(consumer, adapter.CONSUMER_CALLS, adapter.AWAITED, "consumer")
-    traced: Client = fitted(adapter.TracedConsumer, consumer)(telemetry, consumer, group)
+    known = group or adapter.group_of(consumer)
+    if known is None:
+        _LOG.warning(
+            "%s doesn't say its consumer group, so the records it hands over are reported without one; tell it: "
+            'trail.wrap_consumer(consumer, group="...")',
+            type(consumer).__qualname__,
+        )
+    traced: Client = fitted(adapter.TracedConsumer, consumer)(telemetry, consumer, known)
     return traced
 
 

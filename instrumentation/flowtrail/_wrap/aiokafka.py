@@ -153,7 +153,7 @@ class TracedConsumer(Proxy):
         keep(
             self,
             "_flowtrail_receiver",
-            TaskReceiver(telemetry, group or group_of(consumer), client_id_of(consumer)),
+            TaskReceiver(telemetry, group, client_id_of(consumer)),
         )
 
     def __aiter__(self) -> Any:

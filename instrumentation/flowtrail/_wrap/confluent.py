@@ -10,12 +10,13 @@ from typing import Any
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._wrap.calls import Shape, given, put, shape_of
-from flowtrail._wrap.confluent_settings import delivery_callback_of, group_of
+from flowtrail._wrap.confluent_settings import delivery_callback_of
+from flowtrail._wrap.confluent_settings import group_of as group_of
 from flowtrail._wrap.proxy import Proxy, keep
 from flowtrail._wrap.scope import Receiver, ReceivingProxy, text_or_none
 from flowtrail.wire import record_of
 
-PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("produce",), ("poll",), False
+PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("produce",), ("poll", "consume"), False
 """Methods that a client must have to be traced here, and whether they are coroutine functions."""
 
 PRODUCE = ("topic", "value", "key", "partition", "callback", "on_delivery", "timestamp", "headers")
@@ -124,7 +125,7 @@ class TracedConsumer(ReceivingProxy):
     """A `Consumer` whose messages are being handled between two calls."""
 
     def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
-        super().__init__(consumer, Receiver(telemetry, group or group_of(consumer), None))
+        super().__init__(consumer, Receiver(telemetry, group, None))
 
     def poll(self, *arguments: Any, **named: Any) -> Any:
         """See `Consumer.poll`."""

@@ -110,8 +110,7 @@ class TracedConsumer(ReceivingProxy):
     """A `KafkaConsumer` whose records are being handled between two calls."""
 
     def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
-        known = group or group_of(consumer)
-        super().__init__(consumer, Receiver(telemetry, known, client_id_of(consumer)))
+        super().__init__(consumer, Receiver(telemetry, group, client_id_of(consumer)))
 
     def __iter__(self) -> Any:
         records = iter(self.__wrapped__)

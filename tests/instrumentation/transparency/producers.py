@@ -29,6 +29,8 @@ Calls = list[tuple[str, Any, str]]
 class Registry:
     """A schema registry in this process, as the legacy Avro classes ask it."""
 
+    auto_register_schemas = True
+
     def __init__(self) -> None:
         self._schemas: list[Any] = []
 

@@ -195,14 +195,9 @@ def test_the_client_gets_what_was_given(servers: str, name: str, how: str, way: 
 REFUSED: dict[str, Callable[[str], tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "nothing": lambda _: ((), {}),
     "no topic": lambda _: ((), {"value": b"v"}),
-    "topic is None": lambda _: ((None, b"v"), {}),
-    "topic is a number": lambda _: ((), {"topic": 7, "value": b"v"}),
     "unknown name": lambda topic: ((topic,), {"value": b"v", "valeu": b"v"}),
     "given twice": lambda topic: ((topic,), {"topic": topic}),
     "too many": lambda topic: ((topic, *[None] * 20), {}),
-    "headers are a number": lambda topic: ((topic,), {"value": b"v", "headers": 7}),
-    "value can't be sent": lambda topic: ((topic,), {"value": object()}),
-    "callback can't be called": lambda topic: ((topic,), {"value": b"v", "on_delivery": 7}),
 }
 
 
@@ -236,4 +231,4 @@ def test_what_the_client_refuses_it_refuses_in_its_own_words(
     lab = Lab()
     plain = asyncio.run(run(lambda producer: producer))
     assert asyncio.run(run(lambda producer: wrap_producer(lab.telemetry, producer))) == plain
-    assert not lab.value("flowtrail_internal_errors_total") or refused == "headers are a number"
+    assert not lab.value("flowtrail_internal_errors_total")
