@@ -175,7 +175,10 @@ def test_the_client_gets_what_was_given(servers: str, name: str, how: str, way: 
     plain = _plain(servers, name, how)[form]
     sent, lab = _traced(servers, name, how, way)
     traced = sent[form]
-    assert (plain.error, traced.error) == ("", "")
+    assert traced.error == plain.error
+    if plain.error:
+        assert not form.all & {"key", "value"}, "aiokafka alone refuses a record of nothing"
+        return
     assert [which for which, _, _ in traced.calls] == [which for which, _, _ in plain.calls]
     (expected,), (found,) = plain.records, traced.records
     assert found[2:4] == expected[2:4], "key and value"
