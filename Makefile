@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick check format dashboards docs reference lock servers clean
+.PHONY: help env demo test test-quick test-prerelease check format dashboards docs reference lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -19,6 +19,15 @@ test: env ## run every test in two processes; those that need a server start it,
 
 test-quick: env ## run the tests that need no server (under a minute)
 	@$(PY) -m pytest -m "not servers and not slow"
+
+test-prerelease: env ## run the client tests with the newest CLIENT=name, pre-releases and next majors included
+	@rm -rf build/prerelease
+	@if command -v uv >/dev/null 2>&1; then \
+	    uv pip install --quiet --no-deps --prerelease allow --upgrade --target build/prerelease $(CLIENT); \
+	else \
+	    $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --pre --target build/prerelease $(CLIENT); \
+	fi
+	@PYTHONPATH=build/prerelease $(PY) -m tools.prerelease $(CLIENT) $(ARGS)
 
 check: env ## lint, types, import rules
 	@.venv/bin/ruff check .

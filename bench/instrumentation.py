@@ -108,7 +108,7 @@ def ours(setup: str) -> tuple[Chunk, Chunk]:
     producer = wrap_producer(telemetry, inner)
     producer.send("orders", b"value", b"key")
     consumer = wrap_consumer(telemetry, consumer_class(inner.headers))
-    return chunks_of(producer, consumer, flush, consumer._receiver.take_back)
+    return chunks_of(producer, consumer, flush, consumer._flowtrail_receiver.take_back)
 
 
 def ours_zero_code(setup: str) -> tuple[Chunk, Chunk]:

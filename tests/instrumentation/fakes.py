@@ -134,6 +134,18 @@ class FakeAioProducer:
         self.futures.append(future)
         return future
 
+    async def send_and_wait(
+        self,
+        topic: str,
+        value: Any = None,
+        key: Any = None,
+        partition: Any = None,
+        timestamp_ms: Any = None,
+        headers: Any = None,
+    ) -> Any:
+        """Like the real one."""
+        return await (await self.send(topic, value, key, partition, timestamp_ms, headers))
+
     def answer(self) -> None:
         """The broker acknowledges everything."""
         for offset, future in enumerate(self.futures):

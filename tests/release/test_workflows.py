@@ -34,7 +34,7 @@ def _steps() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
 def test_the_schema_of_workflows(schema: str) -> None:
-    assert len(WORKFLOWS) == 2
+    assert len(WORKFLOWS) == 3
     for path in WORKFLOWS:
         assert _complaints(schema, load_yaml(path)) == []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from prometheus_client.core import Metric as PrometheusMetric
+
 from flowtrail._telemetry.attributes import DESTINATION, ERROR_TYPE, GROUP, OPERATION_NAME, SYSTEM
 
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -37,6 +39,10 @@ class Metric(NamedTuple):
         """The name under which Prometheus sees it, without the `_total` that counters get."""
         name = self.name.replace(".", "_")
         return f"{name}_seconds" if self.unit == "s" else name
+
+    def described(self) -> PrometheusMetric:
+        """The metric as Prometheus sees it, without values."""
+        return PrometheusMetric(self.prometheus_name, self.help, self.kind)
 
     @property
     def prometheus_labels(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from flowtrail.wire.write import clean_text, exact_text, sequence_text, time_tex
 
 TRACE_NAMES = frozenset({names.TRACEPARENT, names.TRACESTATE, names.BAGGAGE})
 OUR_NAMES = frozenset(names.MAX_BYTES)
+SPECVERSION_HEADER: Header = (names.SPECVERSION, b"1.0")
 
 
 class Identified(Protocol):
@@ -44,7 +45,7 @@ class EventHeaders:
             EncodeError: One of them can't be written as it is.
         """
         ours: list[Header] = [
-            (names.SPECVERSION, b"1.0"),
+            SPECVERSION_HEADER,
             (names.ID, event_id),
             (names.TYPE, exact_text(names.TYPE, self.type)),
             (names.SOURCE, _text(names.SOURCE, self.source)),
@@ -57,6 +58,24 @@ class EventHeaders:
         if self.dataschema is not None:
             ours.append((names.DATASCHEMA, exact_text(names.DATASCHEMA, self.dataschema)))
         return ours
+
+
+def source_header(source: str) -> Header:
+    """Who says so, as a header."""
+    return (names.SOURCE, _text(names.SOURCE, source))
+
+
+def required(source: Header, now_ns: int, given: Envelope | None = None) -> list[Header]:
+    """What a message that is no event of ours has to say besides its ids, as far as its caller doesn't.
+
+    Without it nobody downstream knows who published the message, or when.
+    """
+    found = [SPECVERSION_HEADER]
+    if given is None or given.source is None:
+        found.append(source)
+    if given is None or given.time_text is None:
+        found.append((names.TIME, time_text(None, now_ns)))
+    return found
 
 
 def identify(message: Identified, flow: Flow | None, id: str | None, ids: Ids) -> list[Header]:

@@ -1,7 +1,8 @@
 """Counters and histograms cheap enough for every message.
 
 A series costs one lock and one bisection per observation, less than prometheus_client's own. Prometheus
-reads them through a custom collector; OpenTelemetry through observable counters and its own histograms.
+reads them through a custom collector; OpenTelemetry through observable counters and its own histograms. In
+prometheus_client's multiprocess mode every observation goes on to its metrics, whose files other processes read.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.metrics import Histogram as OtelHistogram
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as PrometheusMetric
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 
 from flowtrail import _fork
 from flowtrail._telemetry.definitions import METRICS, Metric
@@ -45,9 +46,10 @@ class Series:
         total: A counter's value, or a histogram's sum.
         attributes: For OpenTelemetry.
         otel: OpenTelemetry's instrument, where a histogram reports to that instead.
+        shared: prometheus_client's series, where several processes count together.
     """
 
-    __slots__ = ("attributes", "bounds", "counts", "lock", "otel", "total")
+    __slots__ = ("attributes", "bounds", "counts", "lock", "otel", "shared", "total")
 
     def __init__(
         self,
@@ -55,16 +57,21 @@ class Series:
         bounds: tuple[float, ...],
         attributes: dict[str, str],
         otel: OtelHistogram | None = None,
+        shared: Any = None,
     ) -> None:
         self.lock = lock
         self.bounds = bounds
         self.attributes = attributes
         self.otel = otel
+        self.shared = shared
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
     def add(self, amount: float = 1) -> None:
         """Count."""
+        if self.shared is not None:
+            self.shared.inc(amount)
+            return
         with self.lock:
             self.total += amount
 
@@ -72,6 +79,9 @@ class Series:
         """Observe a value of a histogram."""
         if self.otel is not None:
             self.otel.record(value, self.attributes)
+            return
+        if self.shared is not None:
+            self.shared.observe(value)
             return
         with self.lock:
             self.counts[bisect_left(self.bounds, value)] += 1
@@ -85,17 +95,18 @@ class Series:
 
 def add_many(values: list[float], histogram: Series, counter: Series | None = None) -> None:
     """Count many observations of a histogram at once, and as many steps of a counter."""
-    if histogram.otel is not None:
+    if histogram.otel is not None or histogram.shared is not None:
         for value in values:
             histogram.observe(value)
+        if counter is not None:
+            counter.add(len(values))
+        return
     values.sort()
     places = [bisect_right(values, bound) for bound in histogram.bounds]
     places.append(len(values))
     with histogram.lock:
         if counter is not None:
             counter.total += len(values)
-        if histogram.otel is not None:
-            return
         below = 0
         for bucket, place in enumerate(places):
             histogram.counts[bucket] += place - below
@@ -119,6 +130,7 @@ class Family:
         metric: Its definition.
         series_lock: Guards the values of its series.
         otel: OpenTelemetry's histogram, where there is one to report to.
+        shared: prometheus_client's metric, where several processes count together.
         before_reading: Called before OpenTelemetry reads a counter.
     """
 
@@ -128,10 +140,12 @@ class Family:
         series_lock: threading.Lock,
         otel: OtelHistogram | None = None,
         before_reading: Callable[[], None] = lambda: None,
+        shared: Any = None,
     ) -> None:
         self.metric = metric
         self.before_reading = before_reading
         self._otel = otel
+        self._shared = shared
         self._series: dict[tuple[str, ...], Series] = {}
         self._series_lock = series_lock
         self._lock = threading.Lock()
@@ -153,7 +167,10 @@ class Family:
                 attributes = {
                     name: value for name, value in zip(self.metric.labels, labels, strict=True) if value
                 }
-                self._series[labels] = Series(self._series_lock, self.metric.buckets, attributes, self._otel)
+                shared = None if self._shared is None else self._shared.labels(*labels)
+                self._series[labels] = Series(
+                    self._series_lock, self.metric.buckets, attributes, self._otel, shared
+                )
             return self._series[labels]
 
     def items(self) -> list[tuple[tuple[str, ...], Series]]:
@@ -194,18 +211,25 @@ class Family:
 class Families(Collector):
     """The families of all metrics, by definition.
 
+    Args:
+        meter: OpenTelemetry's, where metrics go through it.
+        shared: prometheus_client's metrics, where several processes count together.
+
     Attributes:
         lock: Guards the values of all series.
-        through_otel: Whether histograms report to OpenTelemetry rather than being read from here.
+        at_once: Whether observations have to be counted when they are made: nobody asks here first.
+        hidden: Metrics that the registry doesn't get, because their names are taken there.
         routes: Topics whose routes may have kept observations back.
     """
 
-    def __init__(self, meter: Meter | None = None) -> None:
+    def __init__(self, meter: Meter | None = None, shared: Mapping[Metric, Any] | None = None) -> None:
         self.lock = threading.Lock()
-        self.through_otel = meter is not None
+        self.at_once = meter is not None or shared is not None
+        self.hidden: frozenset[Metric] = frozenset()
         self.routes: WeakSet[Any] = WeakSet()
+        theirs = shared or {}
         self._families = {
-            metric: Family(metric, self.lock, _otel_histogram(meter, metric), self.settle)
+            metric: Family(metric, self.lock, _otel_histogram(meter, metric), self.settle, theirs.get(metric))
             for metric in METRICS
         }
         if meter is not None:
@@ -230,10 +254,14 @@ class Families(Collector):
         for route in list(self.routes):
             route.settle()
 
+    def describe(self) -> Iterable[PrometheusMetric]:
+        """For a Prometheus registry: names that nobody else may have in it."""
+        return [metric.described() for metric in METRICS if metric not in self.hidden]
+
     def collect(self) -> Iterable[PrometheusMetric]:
         """For a Prometheus registry."""
         self.settle()
-        return [family.prometheus() for family in self._families.values()]
+        return [family.prometheus() for metric, family in self._families.items() if metric not in self.hidden]
 
 
 def _otel_histogram(meter: Meter | None, metric: Metric) -> OtelHistogram | None:
@@ -245,19 +273,3 @@ def _otel_histogram(meter: Meter | None, metric: Metric) -> OtelHistogram | None
         description=metric.help,
         explicit_bucket_boundaries_advisory=list(metric.buckets),
     )
-
-
-_BY_REGISTRY: WeakKeyDictionary[CollectorRegistry, Families] = WeakKeyDictionary()
-_BY_REGISTRY_LOCK = threading.Lock()
-_fork.always_in_child(lambda: _fork.free(_BY_REGISTRY_LOCK))
-
-
-def families_in(registry: CollectorRegistry) -> Families:
-    """The families of a Prometheus registry: several trails in one process share them."""
-    with _BY_REGISTRY_LOCK:
-        families = _BY_REGISTRY.get(registry)
-        if families is None:
-            families = Families()
-            registry.register(families)
-            _BY_REGISTRY[registry] = families
-        return families

@@ -1,18 +1,19 @@
-"""The shortest way to a message that is no event: what wrapped and patched producers send."""
+"""The shortest way to a message whose type isn't known: what wrapped and patched producers send."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flowtrail._context import FLOW_KEY, get_current
-from flowtrail._telemetry.identity import identify
+from flowtrail._telemetry.identity import SPECVERSION_HEADER, identify, required
 from flowtrail._telemetry.outgoing import OutgoingMessage
 from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.spans import SPAN_KEY
 from flowtrail._telemetry.telemetry import Telemetry
 from flowtrail.wire import Header, names
+from flowtrail.wire.write import now_text
 
-_ID, _CORRELATION_ID = names.ID, names.CORRELATION_ID
+_ID, _CORRELATION_ID, _TIME = names.ID, names.CORRELATION_ID, names.TIME
 
 
 class MessageTracer:
@@ -27,6 +28,8 @@ class MessageTracer:
         self.telemetry = telemetry
         self._client_id = client_id
         self._new_id = telemetry.ids.new_id
+        self._time_ns = telemetry.time_ns
+        self._source = telemetry.source_header
         self._routes: dict[str, SendRoute] = {}
 
     def start(self, topic: str, value: Any, key: Any, headers: Any) -> OutgoingMessage:
@@ -46,9 +49,16 @@ class MessageTracer:
         if flow is None:
             event_id = message.event_id = message.correlation_id = self._new_id()
             id_header = event_id.encode()
-            ours = [(_ID, id_header), (_CORRELATION_ID, id_header)]
+            ours = [
+                (_ID, id_header),
+                (_CORRELATION_ID, id_header),
+                SPECVERSION_HEADER,
+                self._source,
+                (_TIME, now_text(self._time_ns())),
+            ]
         else:
             ours = identify(message, flow, None, telemetry.ids)
+            ours += required(self._source, self._time_ns())
         if telemetry.tracing or SPAN_KEY in current:
             message.trace(current, ours)
         message.headers = ours

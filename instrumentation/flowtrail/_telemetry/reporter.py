@@ -14,9 +14,10 @@ from prometheus_client.registry import CollectorRegistry
 from flowtrail._clock import Clock
 from flowtrail._telemetry import definitions
 from flowtrail._telemetry.errors import error_type_of
-from flowtrail._telemetry.instruments import Families, families_in
+from flowtrail._telemetry.instruments import Families
 from flowtrail._telemetry.logs import log_internal_error
 from flowtrail._telemetry.providers import choose_meter_provider, choose_tracer_provider, sdk_disabled
+from flowtrail._telemetry.registries import families_in
 from flowtrail._telemetry.routes import ProcessRoute, SendRoute
 from flowtrail._telemetry.spans import NoStarter, starter_for
 from flowtrail._version import __version__

@@ -35,7 +35,7 @@ class _Route:
             operation, operation, topic=topic, group=group, client_id=client_id
         )
         self.pending: deque[Any] = deque()
-        self.many = 1 if families.through_otel else MANY
+        self.many = 1 if families.at_once else MANY
 
     def __del__(self) -> None:
         self.settle()

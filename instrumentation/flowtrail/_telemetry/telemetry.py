@@ -22,6 +22,8 @@ from flowtrail._telemetry.identity import (
     identify,
     identify_forwarded,
     identify_own,
+    required,
+    source_header,
 )
 from flowtrail._telemetry.operations import Operation
 from flowtrail._telemetry.outgoing import OutgoingMessage
@@ -72,6 +74,7 @@ class Telemetry(Reporter):
     ) -> None:
         self.service = service_name(service)
         self.source = f"/{self.service}"
+        self.source_header = source_header(self.source)
         self.ids = ids
         self.correlation_aliases = tuple(correlation_aliases)
         super().__init__(
@@ -119,7 +122,7 @@ class Telemetry(Reporter):
 
         Args:
             topic: Where it goes.
-            type: Event type; None for a message that is no event (it still gets correlation and trace).
+            type: Event type; None where it isn't known: the message gets ids, source, time and trace.
             subject: Aggregate id.
             sequence: Position in the aggregate's stream.
             id: Event id; default a new UUIDv7.
@@ -160,6 +163,8 @@ class Telemetry(Reporter):
         if type is not None and not forward:
             event = EventHeaders(type, source or self.source, subject, sequence, time, dataschema)
             ours[:1] = event.write(ours[0][1] or b"", self.time_ns())
+        elif not forward:
+            ours += required(self.source_header, self.time_ns(), carried)
         if content_type is not None and not forward:
             ours.append((names.CONTENT_TYPE, content_type.encode()))
         if self.tracing or SPAN_KEY in current or carried is not None or self.baggage_keys:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowtrail._wrap.proxy import Proxy, leave_alone
+from flowtrail._wrap.proxy import Proxy, fitted, leave_alone
 from flowtrail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flowtrail._telemetry import Telemetry
+
+_LOG = logging.getLogger("flowtrail")
 
 Client = TypeVar("Client")
 
@@ -32,11 +36,14 @@ def wrap_producer(telemetry: Telemetry, producer: Client) -> Client:
         An object with the same API, which passes for the same class.
 
     Raises:
-        ConfigurationError: It is none of these clients.
+        ConfigurationError: It is none of these clients, or a subclass whose sending method leaves no way to
+            hand headers on.
     """
     if _is_traced(producer):
         return producer
-    traced: Client = _adapter_of(producer).TracedProducer(telemetry, producer)
+    adapter = _adapter_of(producer)
+    _check(producer, adapter.PRODUCER_CALLS, adapter.AWAITED, "producer")
+    traced: Client = fitted(adapter.TracedProducer, producer)(telemetry, producer)
     return traced
 
 
@@ -49,7 +56,7 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
     Args:
         telemetry: Where to report.
         consumer: A kafka-python, confluent-kafka or aiokafka consumer, or a subclass; it stays as it is.
-        group: Consumer group, where the client doesn't say.
+        group: Consumer group, where the client doesn't know it.
 
     Returns:
         An object with the same API, which passes for the same class.
@@ -59,12 +66,33 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
     """
     if _is_traced(consumer):
         return consumer
-    traced: Client = _adapter_of(consumer).TracedConsumer(telemetry, consumer, group)
+    adapter = _adapter_of(consumer)
+    _check(consumer, adapter.CONSUMER_CALLS, adapter.AWAITED, "consumer")
+    known = group or adapter.group_of(consumer)
+    if known is None:
+        _LOG.warning(
+            "%s doesn't say its consumer group, so the records it hands over are reported without one; tell it: "
+            'trail.wrap_consumer(consumer, group="...")',
+            type(consumer).__qualname__,
+        )
+    traced: Client = fitted(adapter.TracedConsumer, consumer)(telemetry, consumer, known)
     return traced
 
 
 def _is_traced(client: object) -> bool:
     return issubclass(type(client), Proxy)
+
+
+def _check(client: object, calls: tuple[str, ...], awaited: bool, role: str) -> None:
+    """Refuse what only looks like a client that can be traced."""
+    kind = type(client)
+    methods = [getattr(kind, name, None) for name in calls]
+    fits = all(callable(method) and iscoroutinefunction(method) is awaited for method in methods)
+    if not fits or hasattr(kind, "acknowledge"):  # a share consumer has no offsets to commit
+        raise ConfigurationError(
+            f"{kind.__module__}.{kind.__qualname__} can't be traced as a {role}: this takes the {role}s of "
+            "kafka-python and aiokafka, and confluent-kafka's blocking ones"
+        )
 
 
 def _adapter_of(client: object) -> Any:

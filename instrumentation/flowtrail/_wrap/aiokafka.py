@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import ref
 
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
+from flowtrail._wrap.calls import Shape, given, put, shape_of
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver, TaskReceiver, text_or_none, topics_of
+from flowtrail._wrap.scope import AsyncRecords, Receiver, TaskReceiver, text_or_none, topics_of
+
+PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("send",), ("getone", "getmany"), True
+"""Methods that a client must have to be traced here, and whether they are coroutine functions."""
 
 _FIRST_WITH_HEADERS = (0, 11)
 
@@ -46,59 +51,98 @@ def _finisher(outgoing: OutgoingMessage) -> Callable[[asyncio.Future[Any]], None
     return finish
 
 
-async def send(
-    tracer: MessageTracer,
-    call: Callable[..., Awaitable[Any]],
-    client: Any,
-    topic: str,
-    value: Any = None,
-    key: Any = None,
-    partition: Any = None,
-    timestamp_ms: Any = None,
-    headers: Any = None,
-    **named: Any,
-) -> Any:
+class Sender:
     """`AIOKafkaProducer.send` with telemetry: the span ends when the broker has answered.
 
     Args:
-        tracer: Traces the message.
-        call: The real `send`.
-        client: The producer.
-        topic: See aiokafka; likewise the rest. `named` is whatever newer versions take.
+        telemetry: Where to report.
+        producer: Whose messages these are.
+        shape: What the real `send` takes.
     """
-    try:
-        outgoing = tracer.start(topic, value, key, headers)
-    except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        tracer.telemetry.internal_error("send", failure)
-        return await call(topic, value, key, partition, timestamp_ms, headers, **named)
-    ours = outgoing.headers if takes_headers(client) else headers
-    try:
-        future = await call(topic, value, key, partition, timestamp_ms, ours, **named)
-    except BaseException as error:
-        outgoing.fail(error)
-        raise
-    if isinstance(future, asyncio.Future):
-        future.add_done_callback(_finisher(outgoing))
-    else:
-        outgoing.done()
-    return future
+
+    def __init__(self, telemetry: Telemetry, producer: Any, shape: Shape) -> None:
+        self.tracer = MessageTracer(telemetry, client_id_of(producer))
+        self._producer = ref(producer)
+        self._shape = shape
+
+    async def send(self, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **named: Any) -> Any:
+        """Call the real `send` with what was given, and our headers."""
+        outgoing, arguments = self._start(arguments, named)
+        if outgoing is None:
+            return await call(*arguments, **named)
+        try:
+            future = await call(*arguments, **named)
+        except BaseException as error:
+            outgoing.fail(error)
+            raise
+        if isinstance(future, asyncio.Future):
+            future.add_done_callback(_finisher(outgoing))
+        else:
+            outgoing.done()
+        return future
+
+    async def send_and_wait(
+        self, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **named: Any
+    ) -> Any:
+        """Call the real `send_and_wait` with what was given, and our headers."""
+        outgoing, arguments = self._start(arguments, named)
+        if outgoing is None:
+            return await call(*arguments, **named)
+        try:
+            metadata = await call(*arguments, **named)
+        except asyncio.CancelledError:
+            outgoing.done()  # see _finisher
+            raise
+        except BaseException as error:
+            outgoing.fail(error)
+            raise
+        outgoing.acked(metadata)
+        return metadata
+
+    def _start(
+        self, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[OutgoingMessage | None, tuple[Any, ...]]:
+        """The message with its headers put into the call; None if it isn't to be traced."""
+        shape, tracer = self._shape, self.tracer
+        topic = given(arguments, named, shape.topic, "topic")
+        if not isinstance(topic, str):
+            return None, arguments  # the client itself shall refuse what is wrong
+        try:
+            outgoing = tracer.start(
+                topic,
+                given(arguments, named, shape.value, "value"),
+                given(arguments, named, shape.key, "key"),
+                given(arguments, named, shape.headers, "headers"),
+            )
+            if takes_headers(self._producer()):
+                arguments = put(arguments, named, shape.headers, "headers", outgoing.headers)
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            tracer.telemetry.internal_error("send", failure)
+            return None, arguments
+        return outgoing, arguments
 
 
 class TracedProducer(Proxy):
     """An `AIOKafkaProducer` whose messages are traced."""
 
     def __init__(self, telemetry: Telemetry, producer: Any) -> None:
+        kind = type(producer)
+        sender = Sender(telemetry, producer, shape_of(kind, "send"))
+        # An override may take other arguments than `send` does.
+        waiting = Sender(telemetry, producer, shape_of(kind, "send_and_wait"))
         super().__init__(producer)
-        keep(self, "_tracer", MessageTracer(telemetry, client_id_of(producer)))
+        keep(self, "_flowtrail_sender", sender)
+        keep(self, "_flowtrail_waiting", waiting)
 
-    async def send(self, topic: str, *arguments: Any, **named: Any) -> Any:
+    async def send(self, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaProducer.send`."""
-        client = self.__wrapped__
-        return await send(self._tracer, client.send, client, topic, *arguments, **named)
+        return await self._flowtrail_sender.send(self.__wrapped__.send, *arguments, **named)
 
-    async def send_and_wait(self, topic: str, *arguments: Any, **named: Any) -> Any:
+    async def send_and_wait(self, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaProducer.send_and_wait`."""
-        return await (await self.send(topic, *arguments, **named))
+        return await self._flowtrail_waiting.send_and_wait(
+            self.__wrapped__.send_and_wait, *arguments, **named
+        )
 
 
 class TracedConsumer(Proxy):
@@ -106,51 +150,57 @@ class TracedConsumer(Proxy):
 
     def __init__(self, telemetry: Telemetry, consumer: Any, group: str | None) -> None:
         super().__init__(consumer)
-        keep(self, "_receiver", TaskReceiver(telemetry, group or group_of(consumer), client_id_of(consumer)))
+        keep(
+            self,
+            "_flowtrail_receiver",
+            TaskReceiver(telemetry, group, client_id_of(consumer)),
+        )
 
     def __aiter__(self) -> Any:
-        self.__wrapped__.__aiter__()
-        return self
+        records = self.__wrapped__.__aiter__()
+        return self if records is self.__wrapped__ else AsyncRecords(records, self._flowtrail_receiver)
 
     async def __anext__(self) -> Any:
-        receiver: Receiver = self._receiver
+        receiver: Receiver = self._flowtrail_receiver
         receiver.take_back()
         record = await self.__wrapped__.__anext__()
         receiver.hand_over(record)
         return record
 
-    async def getone(self, *partitions: Any) -> Any:
+    async def getone(self, *partitions: Any, **named: Any) -> Any:
         """See `AIOKafkaConsumer.getone`."""
-        return await getone(self._receiver, self.__wrapped__.getone, *partitions)
+        return await getone(self._flowtrail_receiver, self.__wrapped__.getone, *partitions, **named)
 
     async def getmany(self, *partitions: Any, **named: Any) -> Any:
         """See `AIOKafkaConsumer.getmany`; iterate its lists to have each record handled inside its span."""
-        return await getmany(self._receiver, self.__wrapped__.getmany, *partitions, **named)
+        return await getmany(self._flowtrail_receiver, self.__wrapped__.getmany, *partitions, **named)
 
     async def commit(self, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaConsumer.commit`."""
-        return await commit(self._receiver, self.__wrapped__.commit, *arguments, **named)
+        return await commit(self._flowtrail_receiver, self.__wrapped__.commit, *arguments, **named)
 
-    async def stop(self) -> None:
+    async def stop(self, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaConsumer.stop`."""
-        self._receiver.take_back()
-        await self.__wrapped__.stop()
+        self._flowtrail_receiver.take_back()
+        return await self.__wrapped__.stop(*arguments, **named)
 
     async def __aexit__(self, *exception: Any) -> Any:
-        self._receiver.take_back(exception[1] if len(exception) > 1 else None)
-        return await super().__aexit__(*exception)
+        self._flowtrail_receiver.take_back(exception[1] if len(exception) > 1 else None)
+        return await self.__wrapped__.__aexit__(*exception)
 
 
-async def getone(receiver: Receiver, call: Callable[..., Awaitable[Any]], *partitions: Any) -> Any:
+async def getone(
+    receiver: Receiver, call: Callable[..., Awaitable[Any]], /, *partitions: Any, **named: Any
+) -> Any:
     """`AIOKafkaConsumer.getone` with telemetry; `call` is the real one."""
     receiver.take_back()
-    record = await call(*partitions)
+    record = await call(*partitions, **named)
     receiver.hand_over(record)
     return record
 
 
 async def getmany(
-    receiver: Receiver, call: Callable[..., Awaitable[Any]], *partitions: Any, **named: Any
+    receiver: Receiver, call: Callable[..., Awaitable[Any]], /, *partitions: Any, **named: Any
 ) -> Any:
     """`AIOKafkaConsumer.getmany` with telemetry; `call` is the real one."""
     receiver.take_back()
@@ -164,7 +214,7 @@ async def getmany(
 
 
 async def commit(
-    receiver: Receiver, call: Callable[..., Awaitable[Any]], *arguments: Any, **named: Any
+    receiver: Receiver, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **named: Any
 ) -> Any:
     """`AIOKafkaConsumer.commit` with telemetry; `call` is the real one."""
     with receiver.telemetry.committing(topics_of(arguments, named), group=receiver.group):

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
 from flowtrail._telemetry.errors import error_type_of
+from flowtrail._wrap.calls import Shape, given, put, shape_of
+from flowtrail._wrap.confluent_settings import delivery_callback_of
+from flowtrail._wrap.confluent_settings import group_of as group_of
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import Receiver, ReceivingProxy
+from flowtrail._wrap.scope import Receiver, ReceivingProxy, text_or_none
 from flowtrail.wire import record_of
+
+PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("produce",), ("poll", "consume"), False
+"""Methods that a client must have to be traced here, and whether they are coroutine functions."""
+
+PRODUCE = ("topic", "value", "key", "partition", "callback", "on_delivery", "timestamp", "headers")
+"""What `Producer.produce` takes, by position or by name; it is written in C and has no signature."""
+
+REPORTS = ("callback", "on_delivery")
+"""Names of the delivery callback; where both are given, the client calls the first."""
+
+
+def shape_of_produce(kind: type[Any]) -> Shape:
+    """What `produce` of a producer's class takes.
+
+    Raises:
+        ConfigurationError: A subclass's `produce` leaves no way to hand headers or the callback on.
+    """
+    return shape_of(kind, "produce", PRODUCE, REPORTS)
 
 
 def _reporting(outgoing: OutgoingMessage, theirs: Callable[..., Any] | None) -> Callable[[Any, Any], None]:
@@ -26,60 +49,76 @@ def _reporting(outgoing: OutgoingMessage, theirs: Callable[..., Any] | None) -> 
     return delivered
 
 
-def produce(
-    tracer: MessageTracer,
-    call: Callable[..., Any],
-    theirs: Callable[..., Any] | None,
-    topic: str,
-    value: Any = None,
-    key: Any = None,
-    partition: Any = None,
-    callback: Any = None,
-    on_delivery: Any = None,
-    timestamp: Any = None,
-    headers: Any = None,
-    **named: Any,
-) -> Any:
+class Sender:
     """`Producer.produce` with telemetry.
 
     Args:
-        tracer: Traces the message.
-        call: The real `produce`.
-        theirs: The delivery callback of the producer's configuration, which one per message replaces.
-        topic: See confluent-kafka; likewise the rest. `named` is whatever newer versions take.
-        callback: Old name of `on_delivery`.
+        telemetry: Where to report.
+        producer: Whose messages these are.
+        shape: What the real `produce` takes.
+        client_id: The client's own id.
     """
-    if partition is not None:
-        named["partition"] = partition
-    if timestamp is not None:
-        named["timestamp"] = timestamp
-    try:
-        outgoing = tracer.start(topic, value, key, headers)
-    except Exception as failure:  # noqa: BLE001 - the client itself shall refuse what is wrong
-        tracer.telemetry.internal_error("send", failure)
-        return call(topic, value, key, on_delivery=on_delivery or callback, headers=headers, **named)
-    delivery = _reporting(outgoing, on_delivery or callback or theirs)
-    try:
-        return call(topic, value, key, on_delivery=delivery, headers=outgoing.headers, **named)
-    except BaseException as error:
-        outgoing.fail(error)
-        raise
+
+    def __init__(
+        self, telemetry: Telemetry, producer: Any, shape: Shape, client_id: str | None = None
+    ) -> None:
+        self.tracer = MessageTracer(telemetry, client_id)
+        self._shape = shape
+        self._configured = delivery_callback_of(producer)
+
+    def send(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Call the real `produce` with what was given, our headers, and our callback before theirs."""
+        shape, tracer = self._shape, self.tracer
+        count = len(arguments)
+        topic = arguments[shape.topic] if shape.topic < count else named.get("topic")
+        if not isinstance(topic, str):
+            return call(*arguments, **named)  # the client itself shall refuse what is wrong
+        headers = arguments[shape.headers] if shape.headers < count else named.get("headers")
+        try:
+            outgoing = tracer.start(
+                topic,
+                arguments[shape.value] if shape.value < count else named.get("value"),
+                arguments[shape.key] if shape.key < count else named.get("key"),
+                headers,
+            )
+            # A serializer gets the headers to read: in the kind of container that it knows.
+            ours: Any = dict(outgoing.headers) if isinstance(headers, dict) else outgoing.headers
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            tracer.telemetry.internal_error("send", failure)
+            return call(*arguments, **named)
+        arguments = put(arguments, named, shape.headers, "headers", ours)
+        arguments = self._report(outgoing, arguments, named)
+        try:
+            return call(*arguments, **named)
+        except BaseException as error:
+            outgoing.fail(error)
+            raise
+
+    def _report(
+        self, outgoing: OutgoingMessage, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        reports = self._shape.reports
+        for name, place in reports:
+            theirs = given(arguments, named, place, name)
+            if theirs is not None:
+                if not callable(theirs):
+                    return arguments  # for the client to refuse
+                return put(arguments, named, place, name, _reporting(outgoing, theirs))
+        name, place = reports[-1]
+        return put(arguments, named, place, name, _reporting(outgoing, self._configured))
 
 
 class TracedProducer(Proxy):
     """A `Producer` whose messages are traced."""
 
-    def __init__(
-        self, telemetry: Telemetry, producer: Any, configuration: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(producer)
-        settings = configuration or {}
-        keep(self, "_tracer", MessageTracer(telemetry, settings.get("client.id")))
-        keep(self, "_theirs", settings.get("on_delivery"))
+    produce: Callable[..., Any]
+    """See `Producer.produce`."""
 
-    def produce(self, topic: str, *arguments: Any, **named: Any) -> Any:
-        """See `Producer.produce`."""
-        return produce(self._tracer, self.__wrapped__.produce, self._theirs, topic, *arguments, **named)
+    def __init__(self, telemetry: Telemetry, producer: Any) -> None:
+        client_id = text_or_none(getattr(producer, "_flowtrail_settings", {}).get("client.id"))
+        sender = Sender(telemetry, producer, shape_of_produce(type(producer)), client_id)
+        super().__init__(producer)
+        keep(self, "produce", partial(sender.send, producer.produce))
 
 
 class TracedConsumer(ReceivingProxy):
@@ -90,18 +129,18 @@ class TracedConsumer(ReceivingProxy):
 
     def poll(self, *arguments: Any, **named: Any) -> Any:
         """See `Consumer.poll`."""
-        return poll(self._receiver, self.__wrapped__.poll, *arguments, **named)
+        return poll(self._flowtrail_receiver, self.__wrapped__.poll, *arguments, **named)
 
     def consume(self, *arguments: Any, **named: Any) -> Any:
         """See `Consumer.consume`; iterate the list to have each message handled inside its span."""
-        return consume(self._receiver, self.__wrapped__.consume, *arguments, **named)
+        return consume(self._flowtrail_receiver, self.__wrapped__.consume, *arguments, **named)
 
     def commit(self, *arguments: Any, **named: Any) -> Any:
         """See `Consumer.commit`."""
-        return commit(self._receiver, self.__wrapped__.commit, *arguments, **named)
+        return commit(self._flowtrail_receiver, self.__wrapped__.commit, *arguments, **named)
 
 
-def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def poll(receiver: Receiver, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """`Consumer.poll` with telemetry; `call` is the real one."""
     receiver.take_back()
     message = call(*arguments, **named)
@@ -110,7 +149,7 @@ def poll(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named:
     return message
 
 
-def consume(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def consume(receiver: Receiver, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """`Consumer.consume` with telemetry; `call` is the real one."""
     receiver.take_back()
     with receiver.telemetry.polling(group=receiver.group) as operation:
@@ -121,13 +160,19 @@ def consume(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **nam
     return receiver.batch(messages, lambda message: record_of(message) if message.error() is None else None)
 
 
-def commit(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def commit(receiver: Receiver, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """`Consumer.commit` with telemetry; `call` is the real one."""
     topics: set[str] = set()
-    message = arguments[0] if arguments else named.get("message")
-    if message is not None:
-        topics.add(message.topic())
-    for offset in named.get("offsets") or ():
-        topics.add(offset.topic)
+    with suppress(Exception):  # what is wrong with the arguments is the client's to say
+        topics.update(
+            _topics_of(given(arguments, named, 0, "message"), given(arguments, named, 1, "offsets"))
+        )
     with receiver.telemetry.committing(topics, group=receiver.group):
         return call(*arguments, **named)
+
+
+def _topics_of(message: Any, offsets: Any) -> Iterator[str]:
+    if message is not None:
+        yield message.topic()
+    for offset in offsets or ():
+        yield offset.topic

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
+from inspect import isroutine
 from typing import Any
 
 
 class Proxy:
-    """Passes everything on to the wrapped object, and passes for an instance of its class."""
+    """Passes everything on to the wrapped object, and passes for an instance of its class; see `fitted`."""
 
     def __init__(self, wrapped: Any) -> None:
         leave_alone(wrapped)
@@ -32,11 +35,8 @@ class Proxy:
     def __repr__(self) -> str:
         return f"<traced {self.__wrapped__!r}>"
 
-    def __len__(self) -> int:
-        return len(self.__wrapped__)
-
     def __bool__(self) -> bool:
-        return True
+        return bool(self.__wrapped__)
 
     def __eq__(self, other: object) -> bool:
         return self is other or self.__wrapped__ == other
@@ -44,19 +44,44 @@ class Proxy:
     def __hash__(self) -> int:
         return hash(self.__wrapped__)
 
-    def __enter__(self) -> Any:
-        self.__wrapped__.__enter__()
-        return self
 
-    def __exit__(self, *exception: Any) -> Any:
-        return self.__wrapped__.__exit__(*exception)
+_NOT_ASKED_OF_OBJECTS = frozenset({
+    "__class_getitem__", "__del__", "__getattr__", "__init_subclass__", "__new__", "__subclasshook__",
+})  # fmt: skip
 
-    async def __aenter__(self) -> Any:
-        await self.__wrapped__.__aenter__()
-        return self
 
-    async def __aexit__(self, *exception: Any) -> Any:
-        return await self.__wrapped__.__aexit__(*exception)
+def fitted(proxy: type[Proxy], wrapped: object) -> Any:
+    """A proxy's class with the special methods of the object that is to be wrapped.
+
+    Python looks these up in the class (`len()`, `with`, `in`, a call), so that passing attributes on isn't
+    enough; and what the client can't do, the proxy doesn't pretend to.
+    """
+    classes: tuple[Any, Any] = proxy, type(wrapped)
+    return _fitted(*classes)
+
+
+@lru_cache(maxsize=256)
+def _fitted(proxy: type[Proxy], kind: type[Any]) -> type[Any]:
+    ours = {name for base in proxy.__mro__ for name in vars(base)}
+    body: dict[str, Any] = {"__module__": proxy.__module__, "__doc__": proxy.__doc__}
+    for name in {name for base in kind.__mro__ for name in vars(base)} - ours - _NOT_ASKED_OF_OBJECTS:
+        if name.startswith("__") and name.endswith("__") and isroutine(getattr(kind, name, None)):
+            body[name] = _passed_on(name)
+    return type(proxy.__name__, (proxy,), body)
+
+
+def _passed_on(name: str) -> Callable[..., Any]:
+    def method(self: Proxy, *arguments: Any, **named: Any) -> Any:
+        wrapped = self.__wrapped__
+        result = getattr(wrapped, name)(*arguments, **named)
+        return self if result is wrapped else result
+
+    async def entered(self: Proxy) -> Any:
+        wrapped = self.__wrapped__
+        result = await wrapped.__aenter__()
+        return self if result is wrapped else result
+
+    return entered if name == "__aenter__" else method
 
 
 def keep(proxy: Proxy, name: str, value: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import cache
 from sys import exc_info
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -179,6 +179,40 @@ class TracedList(list[T]):
         return list, (list(super().__iter__()),)
 
 
+class Records:
+    """The records of a consumer whose `__iter__` is its own, each handled until the next is asked for."""
+
+    def __init__(self, records: Iterator[Any], receiver: Receiver) -> None:
+        self._records = records
+        self._receiver = receiver
+
+    def __iter__(self) -> Records:
+        return self
+
+    def __next__(self) -> Any:
+        self._receiver.take_back()
+        record = next(self._records)
+        self._receiver.hand_over(record)
+        return record
+
+
+class AsyncRecords:
+    """Likewise for an `__aiter__`."""
+
+    def __init__(self, records: AsyncIterator[Any], receiver: Receiver) -> None:
+        self._records = records
+        self._receiver = receiver
+
+    def __aiter__(self) -> AsyncRecords:
+        return self
+
+    async def __anext__(self) -> Any:
+        self._receiver.take_back()
+        record = await anext(self._records)
+        self._receiver.hand_over(record)
+        return record
+
+
 class ReceivingProxy(Proxy):
     """A consumer that blocks, whose records are being handled between two calls.
 
@@ -189,22 +223,25 @@ class ReceivingProxy(Proxy):
 
     def __init__(self, consumer: Any, receiver: Receiver) -> None:
         super().__init__(consumer)
-        keep(self, "_receiver", receiver)
+        keep(self, "_flowtrail_receiver", receiver)
 
     def close(self, *arguments: Any, **named: Any) -> Any:
         """See the client's own `close`."""
-        self._receiver.take_back()
+        self._flowtrail_receiver.take_back()
         return self.__wrapped__.close(*arguments, **named)
 
     def __exit__(self, *exception: Any) -> Any:
-        self._receiver.take_back(exception[1] if len(exception) > 1 else None)
-        return super().__exit__(*exception)
+        self._flowtrail_receiver.take_back(exception[1] if len(exception) > 1 else None)
+        return self.__wrapped__.__exit__(*exception)
 
 
 def topics_of(arguments: tuple[Any, ...], named: dict[str, Any]) -> set[str]:
     """Topics that a call of kafka-python's or aiokafka's `commit` is about, as far as it names them."""
     offsets = arguments[0] if arguments else named.get("offsets")
-    return {partition.topic for partition in offsets} if isinstance(offsets, dict) else set()
+    if not isinstance(offsets, dict):
+        return set()
+    topics = {getattr(partition, "topic", None) for partition in offsets}
+    return {topic for topic in topics if isinstance(topic, str)}
 
 
 def text_or_none(value: Any) -> str | None:

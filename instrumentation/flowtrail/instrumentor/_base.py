@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from functools import wraps
 from inspect import signature
 from typing import Any
 
-from flowtrail._telemetry import MessageTracer, Telemetry
+from flowtrail._telemetry import Telemetry
+from flowtrail._wrap.calls import Shape
 from flowtrail._wrap.proxy import left_alone
 from flowtrail._wrap.scope import Receiver
 from flowtrail.errors import MissingExtraError
@@ -17,6 +19,7 @@ try:
 except ImportError as _error:
     raise MissingExtraError("opentelemetry-instrumentation", "zero-code") from _error
 
+_LOG = logging.getLogger("flowtrail")
 _SETTINGS = tuple(signature(Telemetry).parameters)
 
 
@@ -24,23 +27,28 @@ class Patches:
     """Attributes of classes and modules that were replaced, to be put back."""
 
     def __init__(self) -> None:
-        self._replaced: list[tuple[Any, str, Any, Any]] = []
+        self._replaced: list[tuple[Any, str, Any, Any, bool]] = []
 
     def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         """Replace an attribute by what `make` makes of it; does nothing if there is none."""
         original = getattr(owner, name, None)
         if original is None:
             return
+        own = name in vars(owner)
         replacement = make(original)
         setattr(owner, name, replacement)
-        self._replaced.append((owner, name, original, replacement))
+        self._replaced.append((owner, name, original, replacement, own))
 
     def undo(self) -> None:
         """Put everything back that nobody has replaced since."""
         while self._replaced:
-            owner, name, original, replacement = self._replaced.pop()
-            if getattr(owner, name, None) is replacement:
+            owner, name, original, replacement, own = self._replaced.pop()
+            if getattr(owner, name, None) is not replacement:
+                continue
+            if own:
                 setattr(owner, name, original)
+            else:
+                delattr(owner, name)
 
 
 class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -69,15 +77,25 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if telemetry is not None:
             telemetry.close()
 
-    def tracer_of(self, producer: Any, client_id_of: Callable[[Any], str | None]) -> MessageTracer | None:
-        """The producer's own `MessageTracer`; None if its messages are not to be traced."""
+    def sender_of(self, producer: Any, shape: Shape, make: Callable[[Telemetry, Any, Shape], Any]) -> Any:
+        """The producer's own `Sender`; None if its messages are not to be traced.
+
+        Args:
+            producer: The client.
+            shape: What the method that is replaced takes.
+            make: Makes the `Sender`.
+        """
         telemetry = self.telemetry
         if telemetry is None or left_alone(producer):
             return None
-        tracer: MessageTracer | None = getattr(producer, "_flowtrail_tracer", None)
-        if tracer is None or tracer.telemetry is not telemetry:
-            tracer = producer._flowtrail_tracer = MessageTracer(telemetry, client_id_of(producer))
-        return tracer
+        sender = getattr(producer, "_flowtrail_sender", None)
+        if sender is None or sender.tracer.telemetry is not telemetry:
+            sender = producer._flowtrail_sender = make(telemetry, producer, shape)
+        return sender
+
+    def left_out(self, why: str) -> None:
+        """Say that a class is not traced."""
+        _LOG.warning("not traced: %s", why)
 
     def receiver_of(self, consumer: Any) -> Receiver | None:
         """The consumer's own `Receiver`; None if its messages are not to be traced."""
@@ -94,7 +112,7 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
         def make(original: Any) -> Any:
             @wraps(original)
-            def call(consumer: Any, *arguments: Any, **named: Any) -> Any:
+            def call(consumer: Any, /, *arguments: Any, **named: Any) -> Any:
                 receiver = self.receiver_of(consumer)
                 if receiver is None:
                     return original(consumer, *arguments, **named)
@@ -111,7 +129,7 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         raise NotImplementedError
 
 
-def close(receiver: Receiver, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def close(receiver: Receiver, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """The client's own `close`, at which the last record's handling is over."""
     receiver.take_back()
     return call(*arguments, **named)

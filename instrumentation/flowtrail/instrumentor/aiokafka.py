@@ -8,6 +8,7 @@ from typing import Any
 
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import aiokafka as traced
+from flowtrail._wrap.calls import shape_of
 from flowtrail._wrap.scope import Receiver, TaskReceiver
 from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches
 
@@ -27,12 +28,16 @@ class AIOKafkaInstrumentor(FlowtrailInstrumentor):
         patches.replace(AIOKafkaConsumer, "stop", self.received(_stop))
 
     def _send(self, original: Any) -> Any:
+        from aiokafka import AIOKafkaProducer
+
+        shape = shape_of(AIOKafkaProducer, "send")
+
         @wraps(original)
-        async def send(producer: Any, topic: str, *arguments: Any, **named: Any) -> Any:
-            tracer = self.tracer_of(producer, traced.client_id_of)
-            if tracer is None:
-                return await original(producer, topic, *arguments, **named)
-            return await traced.send(tracer, original.__get__(producer), producer, topic, *arguments, **named)
+        async def send(producer: Any, /, *arguments: Any, **named: Any) -> Any:
+            sender = self.sender_of(producer, shape, traced.Sender)
+            if sender is None:
+                return await original(producer, *arguments, **named)
+            return await sender.send(original.__get__(producer), *arguments, **named)
 
         return send
 
@@ -44,7 +49,7 @@ class AIOKafkaInstrumentor(FlowtrailInstrumentor):
 
         def make(original: Any) -> Any:
             @wraps(original)
-            async def call(consumer: Any, *arguments: Any, **named: Any) -> Any:
+            async def call(consumer: Any, /, *arguments: Any, **named: Any) -> Any:
                 receiver = self.receiver_of(consumer)
                 if receiver is None:
                     return await original(consumer, *arguments, **named)
@@ -55,6 +60,6 @@ class AIOKafkaInstrumentor(FlowtrailInstrumentor):
         return make
 
 
-async def _stop(receiver: Receiver, call: Any, *arguments: Any, **named: Any) -> Any:
+async def _stop(receiver: Receiver, call: Any, /, *arguments: Any, **named: Any) -> Any:
     receiver.take_back()
     return await call(*arguments, **named)

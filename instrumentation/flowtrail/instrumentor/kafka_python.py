@@ -7,8 +7,12 @@ from typing import Any
 
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import kafka_python as traced
+from flowtrail._wrap.calls import given, shape_of
 from flowtrail._wrap.scope import Receiver
 from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches, close
+
+_UPDATE_OFFSETS = 2
+"""Place of that argument of `KafkaConsumer.poll`."""
 
 
 class KafkaPythonInstrumentor(FlowtrailInstrumentor):
@@ -26,13 +30,16 @@ class KafkaPythonInstrumentor(FlowtrailInstrumentor):
         patches.replace(KafkaConsumer, "close", self.received(close))
 
     def _send(self, original: Any) -> Any:
+        from kafka import KafkaProducer
+
+        shape = shape_of(KafkaProducer, "send")
+
         @wraps(original)
-        def send(producer: Any, topic: str, *arguments: Any, **named: Any) -> Any:
-            tracer = self.tracer_of(producer, traced.client_id_of)
-            if tracer is None:
-                return original(producer, topic, *arguments, **named)
-            possible = traced.takes_headers(producer)
-            return traced.send(tracer, original.__get__(producer), possible, topic, *arguments, **named)
+        def send(producer: Any, /, *arguments: Any, **named: Any) -> Any:
+            sender = self.sender_of(producer, shape, traced.Sender)
+            if sender is None:
+                return original(producer, *arguments, **named)
+            return sender.send(original.__get__(producer), *arguments, **named)
 
         return send
 
@@ -56,9 +63,10 @@ class KafkaPythonInstrumentor(FlowtrailInstrumentor):
         received = self.received(traced.poll)(original)
 
         @wraps(original)
-        def poll(consumer: Any, *arguments: Any, **named: Any) -> Any:
+        def poll(consumer: Any, /, *arguments: Any, **named: Any) -> Any:
             # Iteration polls underneath, with update_offsets=False; its records are handed over one by one.
-            call = original if named.get("update_offsets") is False else received
+            iterating = given(arguments, named, _UPDATE_OFFSETS, "update_offsets") is False
+            call = original if iterating else received
             return call(consumer, *arguments, **named)
 
         return poll

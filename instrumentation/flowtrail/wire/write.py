@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from flowtrail.errors import EncodeError
@@ -104,9 +105,7 @@ def time_text(time: datetime | str | None, now_ns: int) -> bytes:
         EncodeError: It is no moment.
     """
     if time is None:
-        seconds, rest = divmod(now_ns, 1_000_000_000)
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z".encode()
+        return now_text(now_ns)
     moment = _moment(time)
     if isinstance(time, str) and moment.tzinfo is not None and _RFC_3339.fullmatch(time):
         return time.encode()
@@ -123,3 +122,14 @@ def _moment(time: object) -> datetime:
         except ValueError:
             pass
     raise EncodeError(f"{names.TIME} is a datetime, or text such as 2026-03-01T12:00:00Z, not {time!r:.60}")
+
+
+def now_text(now_ns: int) -> bytes:
+    """`time_text` of now."""
+    return b"%b.%06dZ" % (_second_text(now_ns // 1_000_000_000), now_ns // 1000 % 1_000_000)
+
+
+@lru_cache(maxsize=8)
+def _second_text(seconds: int) -> bytes:
+    """A moment up to its second: many messages are sent in each."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}".encode()

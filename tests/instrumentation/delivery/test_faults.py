@@ -29,7 +29,7 @@ AWAY_SECONDS = 30 if FULL else 5
 
 def settings(adapter: str, *, max_poll_interval_ms: int = 300_000) -> dict[str, Any]:
     names = {
-        "session_timeout_ms": int(scaled(3) * 1000),
+        "session_timeout_ms": min(int(scaled(3) * 1000), max_poll_interval_ms),  # clients refuse a longer one
         "heartbeat_interval_ms": 300,
         "max_poll_interval_ms": max_poll_interval_ms,
     }
