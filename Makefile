@@ -24,7 +24,7 @@ check: env ## lint, types, import rules
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports
+	@PYTHONPATH=. .venv/bin/lint-imports --config tools/imports.toml
 
 format: env ## put the code into its canonical layout
 	@.venv/bin/ruff check --fix .

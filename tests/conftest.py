@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness.fetching import MARK, Fetching, needs
 from harness.limits import Limits
@@ -15,6 +16,10 @@ from harness.reports import Reports
 from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
 from servers._apicurio import ApicurioServer
 from servers._postgres import drop_database, new_database
+
+# How quick the machine is decides no test.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server", "registry"}
 

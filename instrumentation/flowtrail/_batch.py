@@ -18,15 +18,17 @@ class BatchMember(Generic[D]):
     Attributes:
         error: Why it failed; None if it didn't.
         entered: Whether its block was entered.
+        is_open: Whether its block was entered, and has not come to its own end since: it runs still, or was
+            left by a cancellation.
         touched: Whether its block was entered, or `fail` called.
     """
 
-    __slots__ = ("_processing", "entered", "error", "touched")
+    __slots__ = ("_processing", "entered", "error", "is_open", "touched")
 
     def __init__(self, processing: Processing) -> None:
         self._processing = processing
         self.error: Exception | None = None
-        self.entered = self.touched = False
+        self.entered = self.touched = self.is_open = False
 
     @property
     def event(self) -> Event[D]:
@@ -54,7 +56,7 @@ class BatchMember(Generic[D]):
         Raises:
             DecodeError: The payload isn't what it should be; this member has failed.
         """
-        self.entered = self.touched = True
+        self.entered = self.touched = self.is_open = True
         self._processing.__enter__()
         try:
             return self.event
@@ -68,6 +70,8 @@ class BatchMember(Generic[D]):
         """An exception marks the event as failed, and goes on its way."""
         if isinstance(error, Exception):
             self.error = error
+        if error is None or self.error is not None:
+            self.is_open = False
         self._processing.__exit__(kind, error, trace)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -23,9 +22,11 @@ from flowtrail._event import Event
 from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
+from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.handlers import Handler, Plan, model_of, names
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publisher import Publication, Publisher
+from flowtrail._runtime.registering import HEADERS_ONLY, Oversize, is_coroutine_function
 from flowtrail._runtime.running import Lifecycle, Running, StopSignals
 from flowtrail._runtime.services import Services
 from flowtrail._sql import Connection
@@ -253,10 +254,13 @@ class Trail:
         start: str = "earliest",
         concurrency: int = 1,
         batch: int | None = None,
+        timeout: float | None = None,
+        oversize: Oversize = HEADERS_ONLY,
     ) -> Callable[[H], H]:
         """Handle events with a function, `def` or `async def`, that takes an `Event`.
 
-        The function itself stays as it is: calling it directly just calls it.
+        The function itself stays as it is: calling it directly just calls it. Whatever awaitable it returns is
+        awaited. However long it takes, its member stays in the group.
 
         Args:
             topics: What to listen to; several handlers of one group share one consumer.
@@ -271,9 +275,16 @@ class Trail:
             batch: The handler takes a `Batch` of at most so many events of one partition, as many as are
                 there: `for member in batch: with member as event: ...`. An event that failed is retried or
                 given up by itself; see `Batch`. With retry topics an event comes back in a batch of one.
+            timeout: How long a call may take, in seconds; one that takes longer has failed, and the retry
+                policy decides. A coroutine is cancelled. A plain function can't be: it goes on in a thread of
+                its own, and its partition waits for its end.
+            oversize: What a dead letter carries in place of a value that is too large for its topic:
+                `headers-only` nothing (the record stays where it was consumed), a function what it makes of
+                the record, bytes that say where it has put the value.
 
         Raises:
-            ConfigurationError: The settings contradict each other or another handler's.
+            ConfigurationError: The settings contradict each other or another handler's, the function is a
+                generator, or a topic's name isn't allowed by Kafka.
         """
         if start not in ("earliest", "latest"):
             raise ConfigurationError(f"start is {start!r}, should be 'earliest' or 'latest'")
@@ -295,10 +306,14 @@ class Trail:
                 start=start,
                 concurrency=concurrency,
                 model=model_of(function),
-                is_async=inspect.iscoroutinefunction(function),
+                is_async=is_coroutine_function(function),
                 batch=batch,
+                timeout=timeout,
+                oversize=oversize,
             )
-            self._plans.setdefault(group, Plan(group)).add(handler)
+            plan = self._plans.get(group) or Plan(group)
+            plan.add(handler)
+            self._plans[group] = plan
             return function
 
         return decorate
@@ -384,11 +399,14 @@ class Trail:
 
         Raises:
             ConfigurationError: There is nothing to run, or this isn't the main thread.
+            SystemExit: A handler has called `sys.exit`; or whatever else it raised to end the program.
         """
         with StopSignals() as signals:
             stop = self._start()
             signals.wait(stop)
             self.close()
+        if stop.reason is not None:
+            raise stop.reason
 
     def running(self) -> Running:
         """Handle events while a `with` or `async with` block runs; signals are left alone.
@@ -404,14 +422,15 @@ class Trail:
         """Whether every consumer has joined its group, waiting for it if asked to."""
         return self._lifecycle.ready(timeout_seconds)
 
-    def _start(self) -> threading.Event:
+    def _start(self) -> Ending:
         if not self._plans and not self._outboxes:
             raise ConfigurationError("nothing to run: no consumer is decorated, and there is no outbox")
         return self._lifecycle.start(self._services, self._plans.values(), self._outboxes)
 
-    def _stop(self) -> None:
-        self._lifecycle.stop(self._services_made)
+    def _stop(self) -> BaseException | None:
+        reason = self._lifecycle.stop(self._services_made)
         self.telemetry.flush()
+        return reason
 
     def flush(self, timeout_seconds: float = 30.0) -> bool:
         """Wait until everything published is acknowledged and telemetry is out; False if it took longer."""

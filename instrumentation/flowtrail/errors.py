@@ -14,6 +14,7 @@
     |-- ClientError                 a Kafka client is of no use any more (flowtrail.clients)
     |   `-- CommitRefusedError      the group has moved on
     `-- HandlerError                work that the library ran for a handler failed
+        |-- HandlerTimeoutError     it took longer than the consumer's timeout; .seconds
         |-- RetriesExhaustedError   .attempts, .last_error
         `-- DeadLetterError         the dead letter could not be published; .topic
 
@@ -24,6 +25,8 @@ says that it is wrapped; the original is then the `__cause__`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
 
 
 class FlowtrailError(Exception):
@@ -105,6 +108,22 @@ class ContractError(FlowtrailError):
 
 class HandlerError(FlowtrailError):
     """Work that the library ran around a handler failed."""
+
+
+class HandlerTimeoutError(HandlerError, TimeoutError):
+    """A handler took longer than the `timeout` of its consumer.
+
+    Attributes:
+        seconds: The timeout.
+        left_behind: Ends when the handler does, which goes on without anybody waiting for its result; None
+            if it was ended.
+    """
+
+    def __init__(self, handler: str, seconds: float, left_behind: Future[Any] | None = None) -> None:
+        how = "was cancelled" if left_behind is None else "goes on, and its partition waits for its end"
+        super().__init__(f"{handler} took longer than {seconds:g} s; it {how}")
+        self.seconds = seconds
+        self.left_behind = left_behind
 
 
 class RetriesExhaustedError(HandlerError):

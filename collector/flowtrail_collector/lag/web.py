@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.lag import LagView
+from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.web.json import ApiError, json_response, text_param
 
 __all__ = ["lag_routes"]

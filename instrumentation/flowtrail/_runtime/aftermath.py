@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from flowtrail._retry import BACKOFF
 from flowtrail._runtime.handlers import Handler
 from flowtrail._runtime.partition import Entry, PartitionWork
-from flowtrail._runtime.scope import Scope
+from flowtrail._runtime.passing import PassingOn, place
 from flowtrail._runtime.services import Services
-from flowtrail.wire import Header
-from flowtrail.wire.dead_letters import dead_letter_headers, dead_letter_topic
-from flowtrail.wire.retry_topics import retry_headers, retry_topic
+from flowtrail.errors import HandlerTimeoutError
 
 _log = logging.getLogger("flowtrail")
 
@@ -31,7 +30,7 @@ class Aftermath:
         self._group = group
         self._telemetry = services.telemetry
         self._clock = services.telemetry.clock
-        self._publisher = services.publisher
+        self._passing = PassingOn(group, services)
         self.keys_in_flight: set[str] = set()
 
     def is_duplicate(self, entry: Entry, handler: Handler) -> bool:
@@ -75,7 +74,8 @@ class Aftermath:
             self.give_up(work, entry, error, entry.attempt)
             return "dead_letter" if handler.dead_letter else "error"
         if handler.retry.topics is not None:
-            self._through_topic(work, entry, handler)
+            self._telemetry.count_retry(entry.seen.topic, self._group, "topic")
+            self._passing.to_retry(work, entry, handler.retry.wait_seconds(entry.attempt), error)
             return "retry"
         work.failures_of(entry.record.offset).attempts += 1
         work.queue.appendleft(entry.record)
@@ -83,15 +83,35 @@ class Aftermath:
         self._telemetry.count_retry(entry.seen.topic, self._group)
         return "retry"
 
-    def _through_topic(self, work: PartitionWork, entry: Entry, handler: Handler) -> None:
-        seen, attempt = entry.seen, entry.attempt
-        due_ms = self._clock.time_ns() // 1_000_000 + int(handler.retry.wait_seconds(attempt) * 1000)
-        self._telemetry.count_retry(seen.topic, self._group, "topic")
-        topic = retry_topic(seen.topic, self._group, attempt)
-        self._pass_on(work, entry, topic, retry_headers(seen, attempt, due_ms))
+    def timed_out(self, work: PartitionWork, entry: Entry, error: Exception) -> None:
+        """If the handler took too long and goes on, its partition waits, or it would run twice at once."""
+        if not isinstance(error, HandlerTimeoutError):
+            return
+        left = error.left_behind
+        self._telemetry.count_timeout(
+            entry.seen.topic, self._group, "cancelled" if left is None else "left_behind"
+        )
+        _log.warning("group %s: %s/%d/%d: %s", self._group, *place(entry), error)
+        if left is not None:
+            work.memory.left_behind = left
+            began = time.monotonic()
+            left.add_done_callback(
+                lambda _: _log.info(
+                    "group %s: %s/%d/%d: the handler that was left behind has ended after further %.1f s",
+                    self._group, *place(entry), time.monotonic() - began,
+                )
+            )  # fmt: skip
 
-    def publication_failed(self, work: PartitionWork, entry: Entry) -> None:
-        """A publication of the oldest record in flight failed: it and those after it are handled again."""
+    def publication_failed(self, work: PartitionWork, entry: Entry) -> bool:
+        """A publication of the oldest record in flight failed: it and those after it are handled again.
+
+        Passing it on is tried again by itself: nothing is wrong with the handling of any of them.
+
+        Returns:
+            Whether something was tried again at once.
+        """
+        if entry.passing is not None:
+            return self._passing.failed(work, entry, entry.passing)
         scope, handler, record = entry.scope, entry.handler, entry.record
         assert scope is not None
         assert scope.error is not None
@@ -103,50 +123,23 @@ class Aftermath:
             "group %s: %s; the record %s/%d/%d is not committed and handled again",
             self._group, scope.error, record.topic, record.partition, record.offset,
         )  # fmt: skip
-        if not scope.retriable and failures.given_up is None:
+        if not scope.retriable:
             failures.attempts += 1
             if not handler.retry.retries(scope.error, entry.attempt):
                 failures.given_up = scope.error
-                return
+                return False
         failures.resends += 1
         self._wait(work, BACKOFF.wait_seconds(failures.resends))
+        return False
 
     def give_up(self, work: PartitionWork, entry: Entry, error: BaseException, attempts: int) -> None:
         """Send the record to the dead letters, or drop it with a line in the log."""
         if work.gone:
             return
-        seen, handler = entry.seen, entry.handler
-        assert handler is not None
         entry.dedupe_key = None
-        failures = work.failures_of(entry.record.offset)
-        if failures.given_up is None:
-            self._telemetry.count_dead_letter(seen.topic, self._group, error)
-        if handler.dead_letter is False:
-            _log.error(
-                "group %s: gave up on %s/%d/%d after %d attempts, and dead letters are off: %s: %s",
-                self._group, seen.topic, seen.partition, seen.offset, attempts, type(error).__name__, error,
-            )  # fmt: skip
-            entry.scope = None
-            work.finish(entry)
-            return
-        failures.given_up = error
-        headers = dead_letter_headers(
-            seen,
-            group=self._group,
-            attempts=attempts,
-            error=error,
-            failed_at_ns=self._clock.time_ns(),
-            stacktrace=failures.resends == 0,
-        )
-        self._pass_on(work, entry, dead_letter_topic(seen.topic, self._group, handler.dead_letter), headers)
-
-    def _pass_on(self, work: PartitionWork, entry: Entry, topic: str, headers: list[Header]) -> None:
-        """The record is finished once it stands in another topic."""
-        entry.dedupe_key = None
-        scope = entry.scope = Scope()
-        self._publisher.forward(topic, entry.seen.key, entry.seen.value, headers, scope)
-        scope.close()
-        work.finish(entry)
+        if work.failures_of(entry.record.offset).given_up is None:
+            self._telemetry.count_dead_letter(entry.seen.topic, self._group, error)
+        self._passing.to_dead_letters(work, entry, error, attempts)
 
     def _wait(self, work: PartitionWork, seconds: float) -> None:
         work.due_ns = self._clock.monotonic_ns() + round(seconds * 1e9)

@@ -13,6 +13,7 @@ from flowtrail._runtime.handlers import Handler, Plan, identity
 from flowtrail._runtime.partition import Entry, PartitionWork
 from flowtrail._runtime.scope import Scope, enter_scope
 from flowtrail._runtime.services import Services
+from flowtrail._runtime.watch import Watch
 from flowtrail._telemetry import Processing
 from flowtrail.contracts import RegistryUnavailableError
 from flowtrail.wire import Envelope
@@ -25,18 +26,18 @@ class Attempts:
     Args:
         plan: The group's handlers.
         services: What is shared.
-        keep_alive: Called now and then while a coroutine handler runs.
+        watch: Keeps the member in its group while the application's code runs.
     """
 
-    def __init__(self, plan: Plan, services: Services, keep_alive: Callable[[], None]) -> None:
+    def __init__(self, plan: Plan, services: Services, watch: Watch) -> None:
         self._plan = plan
         self._group = plan.group
         self._services = services
         self._telemetry = services.telemetry
         self._clock = services.telemetry.clock
-        self._keep_alive = keep_alive
+        self._watch = watch
         self.after = Aftermath(plan.group, services)
-        self._batches = Batches(plan.group, services, self.after, keep_alive)
+        self._batches = Batches(plan.group, services, self.after, watch)
 
     def take(self, work: PartitionWork) -> bool:
         """Handle the next record of a partition, or the next batch; False if it has to wait."""
@@ -105,18 +106,20 @@ class Attempts:
         """Run the handler within its span, and decide what its end means."""
         scope = entry.scope = Scope()
         try:
-            if self.after.is_duplicate(entry, handler):
-                processing.outcome = "duplicate"
-            else:
-                event = self._event(processing)
-                enter_scope(scope)
-                self._services.invoker.call(handler, event, self._keep_alive)
+            with self._watch:
+                if self.after.is_duplicate(entry, handler):
+                    processing.outcome = "duplicate"
+                else:
+                    event = self._event(processing)
+                    enter_scope(scope)
+                    self._services.invoker.call(handler, event)
         except _Undecodable as failure:
             processing.fail(failure.error)
             processing.outcome = "dead_letter" if handler.dead_letter else "error"
             self.after.give_up(work, entry, failure.error, attempts=0)
         except Exception as error:  # noqa: BLE001 - the retry policy decides
             processing.fail(error)
+            self.after.timed_out(work, entry, error)
             processing.outcome = self.after.failed(work, entry, handler, error)
         else:
             self.after.succeeded(work, entry)

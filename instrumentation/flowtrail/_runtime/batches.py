@@ -11,6 +11,7 @@ from flowtrail._runtime.handlers import Handler, Plan, identity
 from flowtrail._runtime.partition import Entry, PartitionWork
 from flowtrail._runtime.scope import Scope, enter_scope
 from flowtrail._runtime.services import Services
+from flowtrail._runtime.watch import Watch
 from flowtrail._telemetry import Processing
 from flowtrail.wire import Envelope
 
@@ -36,16 +37,14 @@ class Batches:
         group: The group.
         services: What is shared.
         after: Decides what follows.
-        keep_alive: Called now and then while a coroutine handler runs.
+        watch: Keeps the member in its group while the application's code runs.
     """
 
-    def __init__(
-        self, group: str, services: Services, after: Aftermath, keep_alive: Callable[[], None]
-    ) -> None:
+    def __init__(self, group: str, services: Services, after: Aftermath, watch: Watch) -> None:
         self._group = group
         self._services = services
         self._after = after
-        self._keep_alive = keep_alive
+        self._watch = watch
 
     def take(
         self,
@@ -106,20 +105,25 @@ class Batches:
         return entries
 
     def _run(self, work: PartitionWork, handler: Handler, slots: list[_Slot]) -> None:
-        for slot in slots:
-            self._prepare(slot, handler)
+        with self._watch:
+            for slot in slots:
+                self._prepare(slot, handler)
         members = [slot.member for slot in slots if slot.member is not None]
         scope = Scope()
         enter_scope(scope)
         failure: Exception | None = None
         try:
             if members:
-                self._services.invoker.call(handler, Batch(members), self._keep_alive)
+                with self._watch:
+                    self._services.invoker.call(handler, Batch(members))
         except Exception as error:  # noqa: BLE001 - the retry policy decides
             failure = error
+            self._after.timed_out(work, slots[0].entry, error)
         finally:
             scope.close()
         for member in members:
+            if failure is not None and member.is_open:
+                member.error = failure
             if not member.entered and (failure is None or member.error is not None):
                 member.close()
         if not work.gone:

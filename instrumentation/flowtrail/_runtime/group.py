@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from flowtrail._clock import remaining
 from flowtrail._runtime.attempts import Attempts
 from flowtrail._runtime.handlers import Plan
-from flowtrail._runtime.partition import Failures, PartitionWork
+from flowtrail._runtime.partition import Memory, PartitionWork
 from flowtrail._runtime.services import Services
+from flowtrail._runtime.watch import Watch
 from flowtrail.clients import CommitRefusedError, ConsumerClient, Partition
 from flowtrail.wire import Record
 
@@ -34,7 +35,7 @@ class GroupMember:
         plan: The group's handlers.
         services: What is shared.
         stop: Set when the trail stops; the record in hand is finished.
-        memory: Failures by partition, outliving rebalances and reconnects.
+        memory: What is known of partitions, outliving rebalances and reconnects.
         joined: Set when the group has given this member its partitions.
     """
 
@@ -43,7 +44,7 @@ class GroupMember:
         plan: Plan,
         services: Services,
         stop: threading.Event,
-        memory: dict[Partition, dict[int, Failures]] | None = None,
+        memory: dict[Partition, Memory] | None = None,
         joined: threading.Event | None = None,
     ) -> None:
         self._plan = plan
@@ -57,7 +58,8 @@ class GroupMember:
         self._paused: set[Partition] = set()
         # Whether a partition that comes back after a rebalance is still paused differs from client to client.
         self._unsure: set[Partition] = set()
-        self._attempts = Attempts(plan, services, self._keep_alive)
+        self.watch = Watch(f"flowtrail-{plan.group}", self._keep_alive)
+        self._attempts = Attempts(plan, services, self.watch)
         self._committed_at = 0.0
         self._consumer: ConsumerClient
         self.joined = joined if joined is not None else threading.Event()
@@ -91,7 +93,7 @@ class GroupMember:
             work.gone = True
             self._attempts.after.forget(work)
             # It may come back to this very member: its retries then go on counting.
-            self._memory[partition] = work.failures
+            self._memory[partition] = work.memory
         self._paused.difference_update(partitions)
 
     # -- the loop
@@ -112,11 +114,21 @@ class GroupMember:
             ClientError: The consumer is of no use any more.
         """
         self._consumer = consumer
-        while not self._stop.is_set():
-            self.step()
-            if self._works:
-                connected()
-        self.finish()
+        self.watch.start()
+        try:
+            while not self._stop.is_set():
+                self.step()
+                if self._works:
+                    connected()
+        except Exception:
+            raise
+        except BaseException:  # a handler ends the program: those before it are through
+            self.finish()
+            raise
+        else:
+            self.finish()
+        finally:
+            self.watch.stop()
 
     def attach(self, consumer: ConsumerClient) -> None:
         """Use a consumer without running, for tests that call `step` themselves."""
@@ -124,11 +136,12 @@ class GroupMember:
 
     def step(self) -> bool:
         """One round: fetch, handle, settle, commit. Whether anything was fetched or handled."""
+        self.watch.check()
         fetched = self._fetch(self._poll_seconds())
         handled = self._work()
-        self._settle()
+        sent_again = self._settle()
         self._commit(force=False)
-        return fetched or handled
+        return fetched or handled or sent_again
 
     def finish(self) -> None:
         """Wait for what is under way, and commit it."""
@@ -141,13 +154,15 @@ class GroupMember:
     def next_due_ns(self) -> int | None:
         """When the next waiting retry is due, None if none waits."""
         now = self._now_ns()
-        waiting = [work.due_ns for work in self._works.values() if work.due_ns > now and work.queue]
-        return min(waiting, default=None)
+        waiting = (work.next_due_ns for work in self._works.values())
+        return min((due for due in waiting if due > now), default=None)
 
     def _poll_seconds(self) -> float:
         now = self._now_ns()
         longest = self._timing.poll_interval_seconds
         for work in self._works.values():
+            if work.waits:
+                continue
             if work.in_flight:
                 longest = min(longest, _IN_FLIGHT_POLL_SECONDS)
             if work.queue:
@@ -188,7 +203,7 @@ class GroupMember:
         return bool(work.queue) or len(work.in_flight) >= _MAX_IN_FLIGHT
 
     def _keep_alive(self) -> None:
-        """Poll without fetching, so that a long coroutine doesn't cost the membership."""
+        """Poll without fetching, so that a long handler doesn't cost the membership."""
         self._hold_back(everything=True)
         self._enqueue(self._consumer.poll(0.0, _MAX_POLL_RECORDS))
 
@@ -200,7 +215,7 @@ class GroupMember:
         handled = False
         for work in list(self._works.values()):
             while work.queue and not work.gone and not self._stop.is_set():
-                if work.due_ns > self._now_ns() or len(work.in_flight) >= _MAX_IN_FLIGHT:
+                if work.waits or work.due_ns > self._now_ns() or len(work.in_flight) >= _MAX_IN_FLIGHT:
                     break
                 if not self._attempts.take(work):
                     break
@@ -213,13 +228,15 @@ class GroupMember:
             self._works[first] = self._works.pop(first)
         return handled
 
-    def _settle(self) -> None:
-        """Move on what is acknowledged; handle again what wasn't."""
+    def _settle(self) -> bool:
+        """Move on what is acknowledged; handle or send again what wasn't. Whether anything was sent again."""
+        sent_again = False
         for work in self._works.values():
             self._collect(work)
             failed = work.failed()
             if failed is not None:
-                self._attempts.after.publication_failed(work, failed)
+                sent_again |= self._attempts.after.publication_failed(work, failed)
+        return sent_again
 
     def _collect(self, work: PartitionWork) -> None:
         while (entry := work.pop_through()) is not None:
@@ -230,6 +247,8 @@ class GroupMember:
         for partition in partitions:
             work = self._works.get(partition)
             for entry in work.in_flight if work is not None else ():
+                if entry.passing is not None and entry.passing.resends:
+                    break  # nobody knows when it can be written; it stays uncommitted
                 if entry.scope is not None and not entry.scope.wait(remaining(deadline)):
                     return
 

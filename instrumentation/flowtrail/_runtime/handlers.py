@@ -10,9 +10,17 @@ from typing import Any, NamedTuple
 
 from flowtrail._event import Event, record_id
 from flowtrail._retry import Retry
+from flowtrail._runtime.registering import (
+    HEADERS_ONLY,
+    Oversize,
+    check_function,
+    check_limits,
+    check_names,
+)
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire import Envelope, Record
+from flowtrail.wire.dead_letters import dead_letter_topic
 from flowtrail.wire.retry_topics import retry_topic
 
 
@@ -33,6 +41,8 @@ class Handler:
         model: What `Event[Model]` asks for, None to take data as decoded.
         is_async: Whether it is a coroutine function.
         batch: Most events per call; None for one event at a time.
+        timeout: Longest time for a call in seconds, None for no limit.
+        oversize: What becomes of the value of a dead letter that is too large; see `Trail.consumer`.
     """
 
     function: Callable[..., Any]
@@ -47,6 +57,8 @@ class Handler:
     model: Any
     is_async: bool
     batch: int | None = None
+    timeout: float | None = None
+    oversize: Oversize = HEADERS_ONLY
 
     @property
     def name(self) -> str:
@@ -73,6 +85,17 @@ class Plan:
         return self._origins.get(topic)
 
     @property
+    def own_topics(self) -> list[str]:
+        """What the group itself writes to when handlers fail: its retry and dead letter topics."""
+        letters = {
+            dead_letter_topic(topic, self.group, handler.dead_letter)
+            for handler in self.handlers
+            if handler.dead_letter is not False
+            for topic in handler.topics
+        }
+        return sorted(letters.union(self._origins))
+
+    @property
     def start(self) -> str:
         """Where the group begins without offsets."""
         return self.handlers[0].start
@@ -86,9 +109,13 @@ class Plan:
         """Add a handler.
 
         Raises:
-            ConfigurationError: Another handler of the group already takes some of its events, or begins
-                elsewhere.
+            ConfigurationError: It can't be a handler, would need topics that Kafka doesn't allow, or begins
+                elsewhere than its group; or another one of the group already takes some of its events.
         """
+        check_function(handler.function)
+        check_limits(handler.timeout, handler.oversize)
+        for topic in handler.topics:
+            check_names(topic, handler.group, handler.dead_letter, len(handler.retry.topics or ()))
         for topic in handler.topics:
             for type in handler.types or (None,):
                 other = self._clash(topic, type)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from flowtrail._runtime.handlers import Handler
+from flowtrail._runtime.letters import Passing
 from flowtrail._runtime.scope import Scope
 from flowtrail.clients import Partition
 from flowtrail.wire import Record
@@ -38,6 +42,7 @@ class Entry:
         handler: Who handled it; None if nobody took it.
         attempt: Which attempt it was.
         dedupe_key: To be remembered once it is through, None if it isn't.
+        passing: What of it goes to a retry or dead letter topic; None if nothing does.
         seen: The record as the handler sees it: one from a retry topic as it was first consumed.
     """
 
@@ -46,6 +51,7 @@ class Entry:
     handler: Handler | None = None
     attempt: int = 1
     dedupe_key: str | None = None
+    passing: Passing | None = None
     seen: Record = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +64,19 @@ class Entry:
         return self.scope is None or self.scope.settled
 
 
+@dataclass(slots=True)
+class Memory:
+    """What outlives the loss of a partition, should it come back to the same member.
+
+    Attributes:
+        failures: By offset, for records that failed before.
+        left_behind: Ends when a handler does that took too long and goes on; None if there is none.
+    """
+
+    failures: dict[int, Failures] = field(default_factory=dict)
+    left_behind: Future[Any] | None = None
+
+
 class PartitionWork:
     """Records of one partition between fetch and commit.
 
@@ -67,18 +86,45 @@ class PartitionWork:
         in_flight: Handled, publications under way; in offset order.
         due_ns: Nothing is handled before this moment of the monotonic clock (a retry waits).
         next_offset: What can be committed, None if that is already done.
+        memory: What is to be known when it comes back.
         failures: By offset, for records that failed before.
+        held: The oldest in flight couldn't be passed on; nothing is handled until it is.
         gone: The partition was taken away; whatever still runs for it must not be committed.
     """
 
-    def __init__(self, partition: Partition, failures: dict[int, Failures] | None = None) -> None:
+    def __init__(self, partition: Partition, memory: Memory | None = None) -> None:
         self.partition = partition
         self.queue: deque[Record] = deque()
         self.in_flight: deque[Entry] = deque()
         self.due_ns = 0
         self.next_offset: int | None = None
-        self.failures: dict[int, Failures] = failures if failures is not None else {}
+        self.memory = memory if memory is not None else Memory()
+        self.failures = self.memory.failures
+        self.held = False
         self.gone = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether something else has to end before the next record is handled.
+
+        Raises:
+            BaseException: A handler that was left behind wants the program to end.
+        """
+        left = self.memory.left_behind
+        if left is not None and left.done():
+            self.memory.left_behind = None
+            error = left.exception()
+            if error is not None and not isinstance(error, Exception | CancelledError):
+                raise error
+        return self.held or self.memory.left_behind is not None
+
+    @property
+    def next_due_ns(self) -> int:
+        """When something that waits for its time is due, on the monotonic clock; 0 if nothing does."""
+        passing = self.in_flight[0].passing if self.held else None
+        if passing is not None:
+            return passing.due_ns
+        return self.due_ns if self.queue else 0
 
     def finish(self, entry: Entry) -> None:
         """A record was handled."""
@@ -95,6 +141,7 @@ class PartitionWork:
         if not entry.settled or (entry.scope is not None and entry.scope.error is not None):
             return None
         self.in_flight.popleft()
+        self.held = False
         self.next_offset = entry.record.offset + 1
         self.failures.pop(entry.record.offset, None)
         return entry
@@ -111,6 +158,7 @@ class PartitionWork:
         """Put everything in flight back into the queue: the records are handled again, in order."""
         while self.in_flight:
             self.queue.appendleft(self.in_flight.pop().record)
+        self.held = False
 
     def failures_of(self, offset: int) -> Failures:
         """The failures of a record, to be changed."""

@@ -14,7 +14,9 @@ from types import FrameType
 from typing import Any, Protocol
 
 from flowtrail._clock import remaining
+from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.handlers import Plan
+from flowtrail._runtime.preparing import Preparing
 from flowtrail._runtime.publisher import Publisher
 from flowtrail._runtime.services import Services
 from flowtrail._runtime.workers import GroupWorker
@@ -56,13 +58,11 @@ class Lifecycle:
     def __init__(self, shutdown_timeout_seconds: float) -> None:
         self._shutdown_timeout_seconds = shutdown_timeout_seconds
         self._lock = threading.Lock()
-        self._stop: threading.Event | None = None
+        self._stop: Ending | None = None
         self._workers: list[GroupWorker] = []
         self._parts: Sequence[Background] = ()
 
-    def start(
-        self, services: Services, plans: Iterable[Plan], outboxes: Iterable[Relayed]
-    ) -> threading.Event:
+    def start(self, services: Services, plans: Iterable[Plan], outboxes: Iterable[Relayed]) -> Ending:
         """Start everything; doesn't block. The event that it hands back is set when it is to end.
 
         Raises:
@@ -71,14 +71,16 @@ class Lifecycle:
         with self._lock:
             if self._stop is not None:
                 raise ConfigurationError("this trail is running already")
-            stop = self._stop = threading.Event()
+            stop = self._stop = Ending()
+            plans = list(plans)
             self._workers = [
                 GroupWorker(plan, services, number, stop)
                 for plan in plans
                 for number in range(plan.concurrency)
             ]
             relays = [outbox.relay(services.publisher, stop) for outbox in outboxes]
-            self._parts = [*self._workers, *relays]
+            preparing = Preparing(plans, services.forwarder, stop)
+            self._parts = [preparing, *self._workers, *relays]
             for part in self._parts:
                 part.start()
             return stop
@@ -88,8 +90,12 @@ class Lifecycle:
         workers = list(self._workers)
         return bool(self._parts) and all(worker.joined.wait(timeout_seconds) for worker in workers)
 
-    def stop(self, services: Services | None) -> None:
-        """Stop what runs, then close what it used, if it was made at all; blocks. Safe to call again."""
+    def stop(self, services: Services | None) -> BaseException | None:
+        """Stop what runs, then close what it used, if it was made at all; blocks. Safe to call again.
+
+        Returns:
+            What a handler raised to end the program; None if none did.
+        """
         with self._lock:
             stop, self._stop = self._stop, None
         if stop is not None:
@@ -100,6 +106,7 @@ class Lifecycle:
                 _log.warning("flowtrail stopped with %d part(s) still busy", ended.count(False))
         if services is not None:
             services.close()
+        return stop.reason if stop is not None else None
 
 
 class Running:
@@ -107,14 +114,14 @@ class Running:
 
     Args:
         start: Starts everything; doesn't block.
-        stop: Stops everything; blocks.
+        stop: Stops everything; blocks. Hands back what a handler raised to end the program.
         use_loop: Told on which event loop coroutine handlers run.
     """
 
     def __init__(
         self,
         start: Callable[[], object],
-        stop: Callable[[], None],
+        stop: Callable[[], BaseException | None],
         use_loop: Callable[[asyncio.AbstractEventLoop], None],
     ) -> None:
         self._start = start
@@ -125,18 +132,26 @@ class Running:
         """Start."""
         self._start()
 
-    def __exit__(self, *_: object) -> None:
-        """Stop, and wait for it."""
-        self._stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop, and wait for it.
+
+        Raises:
+            SystemExit: A handler has called `sys.exit`; or whatever else it raised to end the program.
+        """
+        self._end(self._stop(), kind)
 
     async def __aenter__(self) -> None:
         """Start; coroutine handlers run on this loop."""
         self._use_loop(asyncio.get_running_loop())
         self._start()
 
-    async def __aexit__(self, *_: object) -> None:
-        """Stop without blocking the loop, on which handlers may still have to finish."""
-        await asyncio.to_thread(self._stop)
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop without blocking the loop, on which handlers may still have to finish; see `__exit__`."""
+        self._end(await asyncio.to_thread(self._stop), kind)
+
+    def _end(self, reason: BaseException | None, raised: type[BaseException] | None) -> None:
+        if reason is not None and raised is None:
+            raise reason
 
 
 class StopSignals:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
+from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.group import GroupMember
 from flowtrail._runtime.handlers import Plan
-from flowtrail._runtime.partition import Failures
+from flowtrail._runtime.partition import Memory
 from flowtrail._runtime.publisher import reaching
 from flowtrail._runtime.services import Services
 from flowtrail.clients import ClientError, Partition
@@ -28,11 +29,11 @@ class GroupWorker:
         stop: Set when the trail stops.
     """
 
-    def __init__(self, plan: Plan, services: Services, number: int, stop: threading.Event) -> None:
+    def __init__(self, plan: Plan, services: Services, number: int, stop: Ending) -> None:
         self._plan = plan
         self._services = services
         self._stop = stop
-        self._memory: dict[Partition, dict[int, Failures]] = {}
+        self._memory: dict[Partition, Memory] = {}
         self._wait_seconds = _FIRST_WAIT_SECONDS
         self._last_failure = ""
         self.joined = threading.Event()
@@ -60,7 +61,7 @@ class GroupWorker:
                 self._log_failure(error)
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler: it isn't committed
                 _log.error("group %s: %r in a handler stops the trail", self._plan.group, error)
-                self._stop.set()
+                self._stop.end(error)
                 return
             else:
                 return

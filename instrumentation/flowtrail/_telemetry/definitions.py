@@ -74,6 +74,11 @@ RETRIES = Metric(
     "flowtrail.retries", "counter", "{retry}", (DESTINATION, GROUP, "mode"),
     "Further attempts that were scheduled for a message; mode is `blocking` or `topic`.",
 )  # fmt: skip
+TIMEOUTS = Metric(
+    "flowtrail.timeouts", "counter", "{attempt}", (DESTINATION, GROUP, "how"),
+    "Attempts that took longer than the handler's timeout; how is `cancelled`, or `left_behind` where the "
+    "handler can't be cancelled and goes on.",
+)  # fmt: skip
 DEAD_LETTERS = Metric(
     "flowtrail.dead_letters", "counter", "{message}", (DESTINATION, GROUP, ERROR_TYPE),
     "Messages that were given up and published to a dead letter topic.",
@@ -108,7 +113,7 @@ INTERNAL_ERRORS = Metric(
 )  # fmt: skip
 
 METRICS = (
-    SENT, CONSUMED, OPERATION_DURATION, PROCESS_DURATION, QUEUE_DURATION, CLOCK_SKEW, RETRIES, DEAD_LETTERS,
+    SENT, CONSUMED, OPERATION_DURATION, PROCESS_DURATION, QUEUE_DURATION, CLOCK_SKEW, RETRIES, TIMEOUTS, DEAD_LETTERS,
     DUPLICATES, CONTRACT_VIOLATIONS, SCHEMA_VERSIONS, DEPRECATIONS, DROPPED_HEADERS, DROPPED_SPANS,
     INTERNAL_ERRORS,
 )  # fmt: skip

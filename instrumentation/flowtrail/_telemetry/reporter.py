@@ -104,6 +104,10 @@ class Reporter:
         """A further attempt was scheduled; mode is `blocking` or `topic`."""
         self.metrics[definitions.RETRIES].series(topic, group or "", mode).add()
 
+    def count_timeout(self, topic: str, group: str | None, how: str) -> None:
+        """A handler took too long; how is `cancelled` or `left_behind`."""
+        self.metrics[definitions.TIMEOUTS].series(topic, group or "", how).add()
+
     def count_dead_letter(self, topic: str, group: str | None, error: BaseException | str) -> None:
         """A message of `topic` was given up."""
         self.metrics[definitions.DEAD_LETTERS].series(topic, group or "", error_type_of(error)).add()

@@ -22,17 +22,21 @@ from flowtrail.clients import (
 )
 from flowtrail.wire import Header, Record
 
+_TOO_LARGE = 10
+
 
 class BrokerError(Exception):
     """What the memory broker answers when it was told to refuse.
 
     Attributes:
         retriable: Whether the next try may work.
+        errno: Kafka's code; None if there is none.
     """
 
-    def __init__(self, message: str, *, retriable: bool = False) -> None:
+    def __init__(self, message: str, *, retriable: bool = False, errno: int | None = None) -> None:
         super().__init__(message)
         self.retriable = retriable
+        self.errno = errno
 
 
 class _Group:
@@ -48,11 +52,15 @@ class MemoryBroker:
     Args:
         partitions: How many each topic has; topics come to be when they are first named.
         clock: Gives records their timestamps.
+        max_record_bytes: Larger records (key, value and headers) are refused, as `max.message.bytes` does.
     """
 
-    def __init__(self, partitions: int = 1, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, partitions: int = 1, clock: Clock = SYSTEM_CLOCK, max_record_bytes: int = 1_048_588
+    ) -> None:
         self.partitions = partitions
         self.clock = clock
+        self.max_record_bytes = max_record_bytes
         self.available = True
         self.changed = threading.Condition(threading.RLock())
         self._topics: dict[str, list[list[Record]]] = {}
@@ -70,6 +78,10 @@ class MemoryBroker:
         with self.changed:
             if refusals := self._refusals.get(topic):
                 raise refusals.pop(0)
+            size = sum(len(part or b"") for part in (key, value))
+            size += sum(len(name) + len(header or b"") for name, header in headers)
+            if size > self.max_record_bytes:
+                raise BrokerError(f"a record of {size} bytes is too large", errno=_TOO_LARGE)
             logs = self._logs(topic)
             number = zlib.crc32(key) % len(logs) if key is not None else 0
             log = logs[number]

@@ -5,6 +5,7 @@ from flowtrail.clients._choose import choose_client
 from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._port import (
+    ChecksTopics,
     Client,
     ClientError,
     CommitRefusedError,
@@ -16,9 +17,11 @@ from flowtrail.clients._port import (
     ProducerClient,
     RebalanceListener,
 )
+from flowtrail.clients._topics import is_too_large
 
 __all__ = [
     "AiokafkaClient",
+    "ChecksTopics",
     "Client",
     "ClientError",
     "CommitRefusedError",
@@ -32,4 +35,5 @@ __all__ = [
     "ProducerClient",
     "RebalanceListener",
     "choose_client",
+    "is_too_large",
 ]

@@ -11,6 +11,7 @@ from flowtrail._extras import load
 from flowtrail._loop_thread import LoopThread
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._aiokafka_consumer import AiokafkaConsumer
+from flowtrail.clients._aiokafka_defects import survive_refusals
 from flowtrail.clients._aiokafka_producer import AiokafkaProducer
 from flowtrail.clients._port import (
     ClientError,
@@ -20,6 +21,7 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
+from flowtrail.clients._topics import ensure_aiokafka
 from flowtrail.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -56,6 +58,7 @@ class AiokafkaClient:
 
     async def _start_producer(self) -> AiokafkaProducer:
         producer = await self._started(self._aiokafka.AIOKafkaProducer, self._producer)
+        survive_refusals(producer)
         return AiokafkaProducer(self._thread, producer)
 
     def open_consumer(
@@ -112,6 +115,16 @@ class AiokafkaClient:
             return no_headers(self.address)
         kinds = (self._aiokafka.errors.KafkaError, OSError, TimeoutError)
         return ClientError(str(error) or "timeout") if isinstance(error, kinds) else error
+
+    def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
+        """See `ChecksTopics.ensure_topics`."""
+        self._thread.acquire()
+        try:
+            return self._thread.call(ensure_aiokafka(self._aiokafka, self._producer, topics))
+        except (self._aiokafka.errors.KafkaError, OSError, TimeoutError) as error:
+            raise ClientError(str(error) or "timeout") from error
+        finally:
+            self._thread.release()
 
     def is_retriable(self, error: BaseException) -> bool:
         """See `Client.is_retriable`."""

@@ -24,6 +24,7 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
+from flowtrail.clients._topics import ensure_confluent
 from flowtrail.wire import Record, record_of
 
 _CONNECT_SECONDS = 5.0
@@ -97,6 +98,10 @@ class ConfluentClient:
             client.list_topics(timeout=_CONNECT_SECONDS)
         except self._confluent.KafkaException as error:
             raise ClientError(_reason(error)) from error
+
+    def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
+        """See `ChecksTopics.ensure_topics`."""
+        return ensure_confluent(self._confluent, self._producer, topics)
 
     def is_retriable(self, error: BaseException) -> bool:
         """See `Client.is_retriable`."""

@@ -10,7 +10,11 @@ from typing import Any
 from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
 from flowtrail._wrap.kafka_python import takes_headers
-from flowtrail.clients._kafka_python_defects import keep_finished_join, release_parked
+from flowtrail.clients._kafka_python_defects import (
+    keep_finished_join,
+    release_parked,
+    survive_refusals,
+)
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -24,6 +28,7 @@ from flowtrail.clients._port import (
     no_headers,
     split_settings,
 )
+from flowtrail.clients._topics import ensure_kafka_python
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire import Record, records_of
 
@@ -74,6 +79,7 @@ class KafkaPythonClient:
         if not takes_headers(producer):
             producer.close()
             raise no_headers(self.address)
+        survive_refusals(producer)
         return _Producer(producer)
 
     def open_consumer(
@@ -109,6 +115,10 @@ class KafkaPythonClient:
                 with contextlib.suppress(Exception):
                     client.close()
             raise ClientError(str(error)) from error
+
+    def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
+        """See `ChecksTopics.ensure_topics`."""
+        return ensure_kafka_python(self._kafka, self._producer, topics)
 
     def is_retriable(self, error: BaseException) -> bool:
         """See `Client.is_retriable`."""

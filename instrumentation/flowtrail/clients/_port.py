@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from flowtrail.errors import ConfigurationError, FlowtrailError
 from flowtrail.wire import Header, Record
@@ -176,6 +176,22 @@ class Client(Protocol):
 
     def is_retriable(self, error: BaseException) -> bool:
         """Whether sending the same message again may work: broker away, timeout, leader moved."""
+        ...
+
+
+@runtime_checkable
+class ChecksTopics(Protocol):
+    """What a client can do besides; without it, sending to a topic that isn't there is taken not to block."""
+
+    def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
+        """Create the topics that don't exist, with the broker's own defaults, as far as it allows that.
+
+        Returns:
+            Those that still don't exist, each with the reason.
+
+        Raises:
+            ClientError: No broker could be reached.
+        """
         ...
 
 

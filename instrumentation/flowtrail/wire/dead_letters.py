@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from flowtrail.wire.record import Header, Record
 from flowtrail.wire.write import time_text
@@ -18,14 +18,18 @@ ERROR_TYPE = "dlq.error.type"
 ERROR_MESSAGE = "dlq.error.message"
 ERROR_STACKTRACE = "dlq.error.stacktrace"
 FAILED_AT = "dlq.failed_at"
+OVERSIZE = "dlq.oversize"
 REPLAYS = "dlq.replays"
+
+MINIMUM = frozenset({TOPIC, PARTITION, OFFSET, GROUP})
+"""What every dead letter says, however little room there is."""
 
 MAX_MESSAGE_CHARACTERS = 1000
 MAX_STACKTRACE_CHARACTERS = 8000
 
 _OURS = frozenset({
     TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP, ATTEMPTS, ERROR_TYPE, ERROR_MESSAGE, ERROR_STACKTRACE,
-    FAILED_AT,
+    FAILED_AT, OVERSIZE,
 })  # fmt: skip
 
 
@@ -41,7 +45,6 @@ def dead_letter_headers(
     attempts: int,
     error: BaseException,
     failed_at_ns: int,
-    stacktrace: bool = True,
 ) -> list[Header]:
     """The record's own headers as they were, and why it was given up beside them.
 
@@ -53,7 +56,6 @@ def dead_letter_headers(
         attempts: How often the handler ran, 0 if the record couldn't be decoded.
         error: The last error.
         failed_at_ns: Now, nanoseconds since the epoch.
-        stacktrace: False leaves it out, for a broker that finds the record too large.
     """
     ours = {
         TOPIC: record.topic,
@@ -64,7 +66,7 @@ def dead_letter_headers(
         ATTEMPTS: str(attempts),
         ERROR_TYPE: type_name(error),
         ERROR_MESSAGE: str(error)[:MAX_MESSAGE_CHARACTERS],
-        ERROR_STACKTRACE: _stacktrace(error) if stacktrace else None,
+        ERROR_STACKTRACE: _stacktrace(error),
         FAILED_AT: time_text(None, failed_at_ns).decode(),
     }
     headers = without_dead_letter(record.headers)
@@ -72,6 +74,15 @@ def dead_letter_headers(
     if not any(name == REPLAYS for name, _ in headers):
         headers.append((REPLAYS, b"0"))
     return headers
+
+
+def smaller(headers: Iterable[Header], left_out: Collection[str]) -> list[Header]:
+    """A dead letter's headers without some of what `dead_letter_headers` added."""
+    return [
+        (name, value)
+        for name, value in headers
+        if name not in left_out and not (name == REPLAYS and value == b"0" and FAILED_AT in left_out)
+    ]
 
 
 def without_dead_letter(headers: Iterable[Header]) -> list[Header]:

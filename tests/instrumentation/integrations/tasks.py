@@ -13,11 +13,9 @@ TOPIC = os.environ["TASKS_TOPIC"]
 
 app = Celery("tasks", broker="filesystem://", set_as_current=False)
 app.conf.update(
-    broker_transport_options={
-        "data_folder_in": FOLDER,
-        "data_folder_out": FOLDER,
-        "processed_folder": FOLDER,
-    },
+    broker_transport_options=dict.fromkeys(
+        ("data_folder_in", "data_folder_out", "processed_folder", "control_folder"), FOLDER
+    ),
     task_default_queue="tasks",
 )
 carry_flow()

@@ -1,6 +1,8 @@
 """A group with several members, step by step: rebalances, lost partitions, commits that come too late."""
 
+import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -139,18 +141,30 @@ def test_a_member_that_was_thrown_out_commits_nothing_and_starts_anew(desk: Desk
     assert desk.committed() == 1
 
 
-def test_a_coroutine_that_runs_long_keeps_the_member_and_drops_what_was_lost(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def plain(work: Callable[[], Any]) -> Callable[[Any], Any]:
+    return lambda _: work()
+
+
+def coroutine(work: Callable[[], Any]) -> Callable[[Any], Any]:
+    async def handle(_: Any) -> None:
+        await asyncio.to_thread(work)
+
+    return handle
+
+
+@pytest.mark.parametrize("batch", [None, 10], ids=["events", "batches"])
+@pytest.mark.parametrize("kind", [plain, coroutine])
+def test_a_handler_that_runs_long_keeps_the_member_and_drops_what_was_lost(
+    kind: Any, batch: int | None, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowtrail._runtime.invoke._LOOK_AROUND_SECONDS", 0.01)
+    monkeypatch.setattr("flowtrail._runtime.watch._LOOK_AROUND_SECONDS", 0.01)
     begun, go_on = threading.Event(), threading.Event()
 
-    @desk.trail.consumer("orders")
-    async def handle(_event: flowtrail.Event[Any]) -> None:
-        import asyncio
-
+    def work() -> None:
         begun.set()
-        await asyncio.to_thread(go_on.wait, 10)
+        assert go_on.wait(10)
+
+    desk.trail.consumer("orders", batch=batch)(kind(work))
 
     member, consumer = desk.member()
     desk.feed("a", key=b"k")
@@ -166,8 +180,10 @@ def test_a_coroutine_that_runs_long_keeps_the_member_and_drops_what_was_lost(
         return poll(timeout_seconds, max_records)
 
     monkeypatch.setattr(consumer, "poll", counted)
+    member.watch.start()
     member.step()
+    member.watch.stop()
     assert begun.is_set()
-    assert len(polls) >= 8, "it went on polling while the coroutine ran"
+    assert len(polls) >= 8, "it went on polling while the handler ran"
     assert desk.committed() == 0, "the partition was lost meanwhile"
     desk.services.invoker.close()

@@ -1,0 +1,114 @@
+"""What can be known of a handler where it is registered, and is refused there instead of going wrong later."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+from flowtrail.errors import ConfigurationError
+from flowtrail.wire import Record
+from flowtrail.wire.dead_letters import dead_letter_topic
+from flowtrail.wire.retry_topics import retry_topic
+
+HEADERS_ONLY: Literal["headers-only"] = "headers-only"
+
+Oversize = Literal["headers-only"] | Callable[[Record], bytes]
+"""What a dead letter carries in place of a value that is too large: nothing, or what a function returns."""
+
+# As the broker's `Topic.validate`.
+_LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_MAX_CHARACTERS = 249
+
+
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Whether calling it only makes a coroutine; also for partials and objects with `async def __call__`."""
+    return inspect.iscoroutinefunction(_called(function))
+
+
+def check_function(function: Callable[..., Any]) -> None:
+    """Refuse what can't be a handler.
+
+    Raises:
+        ConfigurationError: It can't be called, or calling it would run nothing of it.
+    """
+    name = getattr(function, "__qualname__", repr(function))
+    if not callable(function):
+        raise ConfigurationError(f"{name} can't be called: decorate a function")
+    called = _called(function)
+    is_generator = inspect.isgeneratorfunction(called)
+    if is_generator and not called.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE:
+        raise ConfigurationError(f"{name} is a generator, which runs only when iterated over: {_USE}")
+    if inspect.isasyncgenfunction(called):
+        raise ConfigurationError(f"{name} is an async generator, which runs only when iterated over: {_USE}")
+
+
+_USE = "a handler is a function or coroutine function without yield"
+
+
+def _called(function: Any) -> Any:
+    """The function whose code runs first: behind partials and methods, and of an object its `__call__`."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif inspect.isroutine(function) or inspect.isclass(function):
+            return function
+        else:
+            call = getattr(type(function), "__call__", None)  # noqa: B004 - its kind matters
+            if not inspect.isfunction(call):
+                return function
+            function = call
+
+
+def check_limits(timeout: float | None, oversize: Any) -> None:
+    """Refuse limits that make no sense.
+
+    Raises:
+        ConfigurationError: Says which.
+    """
+    if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < float("inf")):
+        raise ConfigurationError(f"timeout is {timeout!r}, should be a number of seconds above 0, or None")
+    if oversize != HEADERS_ONLY and not callable(oversize):
+        raise ConfigurationError(f"oversize is {oversize!r}, should be {HEADERS_ONLY!r} or a function")
+
+
+def check_names(topic: str, group: str, dead_letter: bool | str, retry_topics: int) -> None:
+    """Refuse names that Kafka would refuse when the first handler fails.
+
+    Args:
+        topic: What the handler listens to.
+        group: Its group.
+        dead_letter: As in `Trail.consumer`.
+        retry_topics: How many retry topics it has.
+
+    Raises:
+        ConfigurationError: Says which name, and what to do.
+    """
+    _check(topic, f"topic {topic!r}", "name another topic")
+    for attempt in range(1, retry_topics + 1):
+        retry = retry_topic(topic, group, attempt)
+        _check(retry, f"retry topic {retry!r} of group {group!r}", "give the handler another group=")
+    if dead_letter is False:
+        return
+    letters = dead_letter_topic(topic, group, dead_letter)
+    what = f"dead letter topic {letters!r} of group {group!r}"
+    _check(letters, what, "give the handler another group=, or dead_letter= a topic's name or False")
+    if letters == topic:
+        raise ConfigurationError(
+            f"the {what} is the topic that the handler listens to: what fails would come back without end"
+        )
+
+
+def _check(name: str, what: str, remedy: str) -> None:
+    if _LEGAL.fullmatch(name) and name not in (".", ".."):
+        return
+    why = (
+        f"it is longer than {_MAX_CHARACTERS} characters"
+        if len(name) > _MAX_CHARACTERS
+        else "names are made of ASCII letters, digits, '.', '_' and '-'"
+    )
+    raise ConfigurationError(f"Kafka doesn't allow the {what} ({why}): {remedy}")
