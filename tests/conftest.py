@@ -14,13 +14,14 @@ from harness.logs import Logs
 from harness.outcome import OPTION, Outcome
 from harness.reports import Reports
 from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
+from servers._apicurio import ApicurioServer
 from servers._postgres import drop_database, new_database
 
 # How quick the machine is decides no test.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-_NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server"}
+_NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server", "registry"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,6 +109,22 @@ def postgres(postgres_server: str) -> Iterator[str]:
     url = new_database(postgres_server)
     yield url
     drop_database(postgres_server, url)
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Confluent-compatible registry: `FLOWTRAIL_TEST_REGISTRY`, else an Apicurio of our own."""
+    if running := os.environ.get("FLOWTRAIL_TEST_REGISTRY"):
+        yield running
+        return
+    try:
+        server = ApicurioServer(tmp_path_factory.mktemp("apicurio"))
+    except UnavailableError as error:
+        _unavailable(error)
+        raise
+    server.start()
+    yield server.url
+    server.kill()
 
 
 @pytest.fixture

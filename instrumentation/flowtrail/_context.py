@@ -55,8 +55,8 @@ class Flow(Protocol):
     def event(self) -> Event[Any] | None: ...
 
 
-class _CarriedFlow(NamedTuple):
-    """The flow that headers carry; nobody handles an event in it."""
+class CarriedFlow(NamedTuple):
+    """A flow that came from elsewhere; nobody handles an event in it."""
 
     correlation_id: str | None
     causation_id: str | None
@@ -159,5 +159,5 @@ def extract(headers: Any, *, baggage_keys: Iterable[str] = ()) -> FlowContext:
     pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
     envelope = read_headers(pairs)
     context = context_from_envelope(Context(), envelope, baggage_keys)
-    flow = _CarriedFlow(envelope.correlation_id, envelope.causation_id)
+    flow = CarriedFlow(envelope.correlation_id, envelope.causation_id)
     return FlowContext(Context({**context, FLOW_KEY: flow}))

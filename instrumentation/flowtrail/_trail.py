@@ -324,7 +324,7 @@ class Trail:
         """An outbox in the service's own database; a running trail relays it.
 
         Args:
-            connect: Opens a DB-API connection for the relay, in the relay's thread.
+            connect: Opens a connection for the relay, in the relay's thread: DB-API, Django's or SQLAlchemy's.
             table: Where events wait.
             poll_seconds: How often the relay looks for events that another process added.
 

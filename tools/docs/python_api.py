@@ -20,6 +20,9 @@ MODULES = {
     "flowtrail.errors": "",
     "flowtrail.dedupe": "Remembering what was handled already.",
     "flowtrail.contracts": "Schemas of events; needs the extra `contracts`. See [contracts](contracts.md).",
+    "flowtrail.integrations.asgi": "HTTP applications; see [FastAPI, Starlette, Django](integrations/http.md).",
+    "flowtrail.integrations.faststream": "See [FastStream](integrations/faststream.md).",
+    "flowtrail.integrations.celery": "See [Celery](integrations/celery.md).",
     "flowtrail.testing": "For tests of your handlers; see [how to](how-to.md#test-a-handler).",
 }
 _SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Yields")

@@ -95,9 +95,9 @@ class Lifecycle:
             return stop
 
     def ready(self, timeout_seconds: float) -> bool:
-        """Whether every consumer has joined its group, waiting for it if asked to."""
+        """Whether every consumer has joined its group, waiting for it if asked to; relays alone have none to join."""
         workers = list(self._workers)
-        return bool(workers) and all(worker.joined.wait(timeout_seconds) for worker in workers)
+        return bool(self._parts) and all(worker.joined.wait(timeout_seconds) for worker in workers)
 
     def stop(self, services: Services | None) -> BaseException | None:
         """Stop what runs, then close what it used, if it was made at all; blocks. Safe to call again.

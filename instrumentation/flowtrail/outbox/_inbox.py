@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowtrail._clock import now_ms
-from flowtrail._sql import Connection, dialect_of, execute
+from flowtrail._sql import Connection, dialect_of, execute, in_transaction
 from flowtrail.dedupe._port import By, Identified, check_by, event_key
 from flowtrail.dedupe._table import HandledEvents
 
@@ -34,12 +34,16 @@ class Inbox:
         """Note an event as handled, in the caller's transaction.
 
         Args:
-            connection: The caller's connection; it isn't committed.
+            connection: The caller's connection, see `Outbox.add`; it isn't committed.
             event: The event that is about to be handled.
 
         Returns:
             False if this consumer has handled the event already: there is nothing to do.
+
+        Raises:
+            ConfigurationError: The connection commits each statement by itself (Django outside of `atomic`).
         """
+        in_transaction(connection)
         key = event_key(event, self._by)
         return execute(connection, self._table.insert, (self._consumer, key, now_ms())) == 1
 

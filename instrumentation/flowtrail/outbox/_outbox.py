@@ -11,7 +11,7 @@ from typing import Any
 from flowtrail._codec import Codec
 from flowtrail._context import inject
 from flowtrail._runtime.publisher import Publisher, dataschema, encode_key
-from flowtrail._sql import Connection, dialect_of, execute, fetch, table_name
+from flowtrail._sql import Connection, dialect_of, execute, fetch, in_transaction, table_name
 from flowtrail._telemetry import Telemetry
 from flowtrail._telemetry.identity import EventHeaders
 from flowtrail.contracts import Contracts, Guard
@@ -94,16 +94,19 @@ class Outbox:
         """Write an event into the caller's transaction; see `Trail.publish` for the arguments.
 
         Args:
-            connection: The caller's, in the transaction that changes the state. It isn't committed.
+            connection: The caller's, in the transaction that changes the state: a DB-API connection, Django's,
+                or SQLAlchemy's `Connection` or `Session`. It isn't committed.
 
         Returns:
             The event's id.
 
         Raises:
+            ConfigurationError: The connection commits each statement by itself (Django outside of `atomic`).
             ContractError: The data breaks its contract.
             EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
                 can't be written as it is.
         """
+        in_transaction(connection)
         telemetry = self._telemetry()
         Guard(self._contracts, telemetry).publishing(topic, type, version, data)
         value = None if data is None else self._codec.encode(data)

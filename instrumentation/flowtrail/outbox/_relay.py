@@ -15,7 +15,7 @@ from flowtrail._context import extract
 from flowtrail._retry import BACKOFF
 from flowtrail._runtime.publication import Publication
 from flowtrail._runtime.publisher import Publisher
-from flowtrail._sql import Connection, dialect_of, fetch
+from flowtrail._sql import Connection, execute_many, fetch
 from flowtrail.errors import EncodeError
 from flowtrail.outbox._lease import Lease
 from flowtrail.wire import names
@@ -219,9 +219,8 @@ class Relay:
     def _delete(self, connection: Connection, positions: list[int]) -> None:
         if not positions:
             return
-        statement = dialect_of(connection).sql(f"DELETE FROM {self._table} WHERE position = ?")  # noqa: S608
-        with closing(connection.cursor()) as cursor:
-            cursor.executemany(statement, [(position,) for position in positions])
+        statement = f"DELETE FROM {self._table} WHERE position = ?"  # noqa: S608
+        execute_many(connection, statement, [(position,) for position in positions])
         connection.commit()
 
 

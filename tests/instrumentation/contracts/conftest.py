@@ -1,6 +1,5 @@
-"""A real registry for the tests of contracts."""
+"""A real registry that a test of contracts may kill; the one that all share is in the tests' own conftest."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,17 +18,6 @@ def _start(folder: Path) -> ApicurioServer:
         pytest.skip(str(error))
     server.start()
     return server
-
-
-@pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Confluent-compatible registry: `FLOWTRAIL_TEST_REGISTRY`, else an Apicurio of our own."""
-    if running := os.environ.get("FLOWTRAIL_TEST_REGISTRY"):
-        yield running
-        return
-    server = _start(tmp_path_factory.mktemp("apicurio"))
-    yield server.url
-    server.kill()
 
 
 @pytest.fixture

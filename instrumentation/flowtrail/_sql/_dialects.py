@@ -1,11 +1,9 @@
-"""Statements for any database: the little that differs is parameter marks and column types."""
+"""How databases spell things: the little that differs is parameter marks and column types."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import closing
 from typing import Any, NamedTuple, Protocol
 
 from flowtrail.errors import ConfigurationError
@@ -15,11 +13,7 @@ _MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 
 
 class Connection(Protocol):
-    """A DB-API connection (PEP 249), as far as it is used."""
-
-    def cursor(self) -> Any:
-        """A cursor."""
-        ...
+    """A DB-API connection (PEP 249), Django's, or SQLAlchemy's `Connection` or `Session`."""
 
     def commit(self) -> Any:
         """End the transaction."""
@@ -50,24 +44,42 @@ class Dialect(NamedTuple):
         return statement if self.mark == "?" else statement.replace("?", self.mark)
 
 
-def dialect_of(connection: Connection) -> Dialect:
-    """The dialect of a connection's driver.
+_POSTGRESQL = Dialect("%s", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA", "BIGINT")
+_SQLITE = Dialect("?", "INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", "INTEGER")
+_BY_NAME = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL, "cockroachdb": _POSTGRESQL}
+
+
+def dialect_named(name: str, mark: str) -> Dialect:
+    """The dialect of a database that a framework calls by its name.
+
+    Raises:
+        ConfigurationError: It is another database than SQLite and PostgreSQL.
+    """
+    if name not in _BY_NAME:
+        raise ConfigurationError(
+            f"outbox and inbox are for SQLite and PostgreSQL; this connection is to {name}"
+        )
+    return _BY_NAME[name]._replace(mark=mark)
+
+
+def dialect_of_driver(connection: Any) -> Dialect:
+    """The dialect of a DB-API connection, told by the driver's module; a class of one's own has the driver's.
 
     Raises:
         ConfigurationError: A driver whose way to mark parameters isn't supported.
     """
-    root = type(connection).__module__.partition(".")[0]
-    module = sys.modules.get(root)
-    style = getattr(module, "paramstyle", None)
-    if style is None:
-        style = "qmark" if root in ("sqlite3", "_sqlite3") else "pyformat"
+    # Not type(): what stands before a connection, to trace it, passes for its class.
+    roots = [base.__module__.partition(".")[0] for base in connection.__class__.__mro__]
+    named = [root for root in roots if hasattr(sys.modules.get(root), "paramstyle")]
+    root = named[0] if named else roots[0]
+    style = getattr(sys.modules.get(root), "paramstyle", "pyformat")
     if style not in _MARKS:
         raise ConfigurationError(
             f"{root} marks parameters as {style!r}; one of {', '.join(_MARKS)} is needed"
         )
     if root.startswith(("psycopg", "pg8000")) or style != "qmark":
-        return Dialect(_MARKS[style], "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA", "BIGINT")
-    return Dialect(_MARKS[style], "INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", "INTEGER")
+        return _POSTGRESQL._replace(mark=_MARKS[style])
+    return _SQLITE
 
 
 def table_name(name: str) -> str:
@@ -79,17 +91,3 @@ def table_name(name: str) -> str:
     if not _IDENTIFIER(name):
         raise ConfigurationError(f"table name {name!r} is not an identifier")
     return name
-
-
-def execute(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> int:
-    """Execute a statement with `?` marks; hands back how many rows it concerned."""
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(dialect_of(connection).sql(statement), parameters)
-        return int(cursor.rowcount)
-
-
-def fetch(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-    """The rows of a query with `?` marks."""
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(dialect_of(connection).sql(statement), parameters)
-        return list(cursor.fetchall())
