@@ -242,6 +242,50 @@ def test_a_step_is_known_to_have_been_done_by_its_taking_back():
     assert progress.steps[1].since_ms == 400, "so it was the next one's turn"
 
 
+TRIP = parse_flows("""\
+flows:
+  trip:
+    starts: Asked
+    steps:
+      hotel: {done: HotelBooked, failed: HotelFull, undone: HotelReleased, after: start}
+      car: {done: [CarBooked, VanBooked], undone: CarReleased, after: start}
+      parcels: {done: Sent, undone: Returned, times: 3, after: start}
+    completes: Confirmed
+    cancels: Cancelled
+""").by_name["trip"]
+OWED = {
+    "once, and taken back": ("Asked HotelBooked Cancelled HotelReleased", "compensated", ()),
+    "again after it was taken back": ("Asked HotelBooked HotelReleased HotelBooked Cancelled", "open", ["hotel"]),
+    "twice, taken back once": ("Asked CarBooked VanBooked Cancelled CarReleased", "open", ["car"]),
+    "twice, taken back twice": ("Asked CarBooked VanBooked Cancelled CarReleased CarReleased", "compensated", ()),
+    "some of several, one returned": ("Asked Sent Sent Cancelled Returned", "open", ["parcels"]),
+    "some of several, all returned": ("Asked Sent Sent Cancelled Returned Returned", "compensated", ()),
+    "after the cancellation": ("Asked HotelBooked Cancelled CarBooked HotelReleased", "open", ["car"]),
+    "after the cancellation, taken back": (
+        "Asked HotelBooked Cancelled CarBooked HotelReleased CarReleased", "compensated", ()),
+    "after all was settled": ("Asked HotelBooked Cancelled HotelReleased CarBooked", "compensated", ()),
+    "before the cancellation": ("Asked HotelBooked HotelReleased Cancelled", "compensated", ()),
+    "taken back twice, then done again": (
+        "Asked HotelBooked HotelReleased HotelReleased HotelBooked Cancelled", "open", ["hotel"]),
+    "taken back, its doing never seen": ("Asked Cancelled CarReleased", "failed", ()),
+    "nothing to take back": ("Asked HotelFull Cancelled", "failed", ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "outcome", "owed"), OWED.values(), ids=OWED)
+def test_what_is_owed(story, outcome, owed):
+    """Events ten seconds apart; nothing is over before everything done was taken back as often."""
+    progress = assess(TRIP, events(*[(kind, 10_000 * n) for n, kind in enumerate(story.split())]))
+    assert (progress.outcome, list(progress.not_undone)) == (outcome, list(owed))
+
+
+def test_clocks_that_disagree_put_no_taking_back_before_its_doing():
+    within = [("Asked", 0), ("HotelReleased", 50), ("HotelBooked", 50 + SETTLE_MS), ("Cancelled", 90)]
+    assert assess(TRIP, events(*within)).outcome is Outcome.COMPENSATED
+    beyond = [("Asked", 0), ("HotelReleased", 50), ("HotelBooked", 51 + SETTLE_MS), ("Cancelled", 90)]
+    assert assess(TRIP, events(*beyond)).not_undone == ("hotel",)
+
+
 @given(
     st.dictionaries(
         st.integers(1, 14),

@@ -101,6 +101,13 @@ class Flow:
         return {name: groups[chosen] for name, chosen in first.items() if len(groups[chosen]) > 1}
 
     @cached_property
+    def owing(self) -> Mapping[str, tuple[bool, str]]:
+        """Types that make a step owed when the flow is cancelled, or take it back: (takes it back, the step)."""
+        undoable = [step for step in self.steps if step.undone]
+        done = {kind: (False, step.name) for step in undoable for kind in step.done}
+        return done | {kind: (True, step.name) for step in undoable for kind in step.undone}
+
+    @cached_property
     def ending(self) -> tuple[str, ...]:
         """Types that end the flow otherwise than well."""
         return self.cancels or tuple(name for step in self.steps for name in step.failed)

@@ -7,14 +7,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.sagas.model.occurrences import Account, Seen, earliest
 
-__all__ = ["Mark", "StepProgress", "StepState", "Steps", "earliest"]
-
-Mark = tuple[int, str, int]
-"""(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0).
-
-The record's timestamp rather than the event's own time: it says when others could know of it. An event that
-lay in an outbox for an hour was an hour late for everybody else."""
+__all__ = ["StepProgress", "StepState", "Steps"]
 
 
 class StepState(StrEnum):
@@ -37,10 +32,9 @@ class StepProgress(NamedTuple):
         step: What the flow file says of it.
         state: How it stands.
         since_ms: When its turn came.
-        until_ms: When it was done or failed, or another one was done instead of it.
+        until_ms: When it was first done as often as it takes, or failed, or another one was done instead of it.
         deadline_ms: By when it should be done; None if there is no limit or its turn hasn't come.
-        undone_ms: When it was taken back.
-        begun_ms: When the first of its events showed that say it was done.
+        undone_ms: When the last was taken back of what had been done; None while something stands.
         waits: Whether the instance waits for it: to be done, or, if it failed, for the cancellation to follow.
         due_ms: By when what it waits for should have happened.
     """
@@ -51,7 +45,6 @@ class StepProgress(NamedTuple):
     until_ms: int | None = None
     deadline_ms: int | None = None
     undone_ms: int | None = None
-    begun_ms: int | None = None
     waits: bool = False
     due_ms: int | None = None
 
@@ -66,32 +59,26 @@ class Steps:
 
     Args:
         flow: What is said of them.
-        events: The instance's events.
-        first: When each type was first seen.
+        seen: When the instance's events were seen.
         started: When the instance started.
         ended: Whether an end was seen, so that nobody waits any more.
     """
 
-    def __init__(
-        self,
-        flow: Flow,
-        events: Mapping[int, Mark],
-        first: Mapping[str, int],
-        started: int | None,
-        *,
-        ended: bool,
-    ) -> None:
+    def __init__(self, flow: Flow, seen: Seen, started: int | None, *, ended: bool) -> None:
         self._flow = flow
-        self._first = first
+        self._first = first = seen.first
         self._started = started
         self._ended = ended
         self._alternatives = flow.alternatives
-        done: dict[str, int | None] = {}
+        self._accounts: dict[str, Account] = {}
+        self._done: dict[str, int | None] = {}
         for step in flow.steps:
-            moment = earliest(first, step.done) if step.times == 1 else _last_of_several(step, events)
-            # By its taking back, too, a step is known to have been done; whichever shows first.
-            done[step.name] = _least(moment, earliest(first, step.undone)) if step.undone else moment
-        self._done = done
+            if step.times == 1 and (not step.undone or earliest(first, step.undone) is None):
+                self._done[step.name] = earliest(first, step.done)
+                continue
+            account = self._accounts[step.name] = Account.of(step, seen)
+            enough = len(account.moments) >= step.times
+            self._done[step.name] = account.moments[step.times - 1] if enough else None
         self._turns: dict[str, int | None] = {}
 
     def all(self) -> tuple[StepProgress, ...]:
@@ -127,25 +114,28 @@ class Steps:
         since = self._turns[step.name]
         deadline = None if since is None else self._deadline(step, since)
         done = self._done[step.name]
+        undone = self._undone(step)
+        if undone is not None and (done is not None or self._ended):
+            return StepProgress(step, StepState.UNDONE, since, done, deadline, undone)
         if done is not None:
-            undone = earliest(self._first, step.undone) if step.undone else None
-            if undone is not None:
-                return StepProgress(step, StepState.UNDONE, since, done, deadline, undone, done)
-            begun = done if step.times == 1 else earliest(self._first, step.done)
-            return StepProgress(step, StepState.DONE, since, done, deadline, None, begun)
-        begun = earliest(self._first, step.done) if step.times > 1 else None
+            return StepProgress(step, StepState.DONE, since, done, deadline)
         instead = self._done_by_any(step)
         failed = earliest(self._first, step.failed) if step.failed else None
         if failed is not None:
             called_for = self._calls_for_cancellation(step, since) if instead is None else None
             due = None if called_for is None or step.within_ms is None else called_for + step.within_ms
             waits = called_for is not None and not self._ended
-            return StepProgress(step, StepState.FAILED, since, failed, deadline, None, begun, waits, due)
+            return StepProgress(step, StepState.FAILED, since, failed, deadline, None, waits, due)
         if instead is not None:
-            return StepProgress(step, StepState.SKIPPED, since, instead, deadline, None, begun)
+            return StepProgress(step, StepState.SKIPPED, since, instead, deadline)
         waits = since is not None and not self._ended and not step.optional
         state = StepState.OPEN if waits else StepState.WAITING
-        return StepProgress(step, state, since, None, deadline, None, begun, waits, deadline)
+        return StepProgress(step, state, since, None, deadline, None, waits, deadline)
+
+    def _undone(self, step: Step) -> int | None:
+        """When everything that was done of a step had been taken back; None if something stands, or nothing was done."""
+        account = self._accounts.get(step.name)
+        return None if account is None or account.owed else account.undone_ms
 
     def _deadline(self, step: Step, since: int) -> int | None:
         """By when it should be done. Of alternatives, none is late before all are: nobody knows which it will be."""
@@ -163,25 +153,3 @@ class Steps:
         if None in failed:
             return None  # another one may still be done instead
         return max(since, *(moment for moment in failed if moment is not None))
-
-
-def _last_of_several(step: Step, events: Mapping[int, Mark]) -> int | None:
-    moments = sorted(time_ms for time_ms, kind, _ in events.values() if kind in step.done)
-    return moments[step.times - 1] if len(moments) >= step.times else None
-
-
-def _least(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return min(one, other)
-
-
-def earliest(first: Mapping[str, int], types: tuple[str, ...]) -> int | None:
-    if len(types) == 1:  # nearly always; this is called for every step of every event
-        return first.get(types[0])
-    earliest = None
-    for kind in types:
-        moment = first.get(kind)
-        if moment is not None and (earliest is None or moment < earliest):
-            earliest = moment
-    return earliest
