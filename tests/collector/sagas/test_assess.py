@@ -286,6 +286,53 @@ def test_clocks_that_disagree_put_no_taking_back_before_its_doing():
     assert assess(TRIP, events(*beyond)).not_undone == ("hotel",)
 
 
+CLAIM = parse_flows("""\
+flows:
+  claim:
+    starts: Filed
+    steps:
+      check: {done: Checked, failed: Incomplete, within: 100s}
+      approve: {done: Approved, failed: Rejected, again_after: Resubmitted, within: 200s}
+      pay: {done: Paid, failed: NoFunds, within: 300s}
+    completes: Closed
+    cancels: Withdrawn
+""").by_name["claim"]
+ROUNDS = {
+    "again by the file's word": ("Filed Checked Rejected Resubmitted", "done open waiting", [1, 4, None]),
+    "again before the step failed": ("Filed Checked Resubmitted Rejected", "done failed waiting", [1, 3, None]),
+    "again, and done": ("Filed Checked Rejected Resubmitted Approved", "done done open", [1, 4, 5]),
+    "again though it was done": ("Filed Checked Approved Resubmitted", "done open waiting", [1, 4, None]),
+    "what follows is to be done anew": (
+        "Filed Checked Approved Paid Resubmitted Approved", "done done open", [1, 5, 6]),
+    "failed in the second round": (
+        "Filed Checked Rejected Resubmitted Rejected", "done failed waiting", [1, 4, None]),
+    "what brought its turn comes again": ("Filed Checked Rejected Checked", "done open waiting", [1, 4, None]),
+    "the start comes again": ("Filed Incomplete Filed", "open waiting waiting", [3, None, None]),
+    "nothing failed, and it comes again": ("Filed Checked Checked", "done open waiting", [1, 2, None]),
+    "failed after it came again": ("Filed Checked Checked Rejected", "done failed waiting", [1, 2, None]),
+    "failed before its turn": ("Filed Rejected Checked", "done failed waiting", [1, 3, None]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "steps", "turns"), ROUNDS.values(), ids=ROUNDS)
+def test_rounds(story, steps, turns):
+    """`turns` says with which of the events, counted from 1, each step had its last turn."""
+    happened = [(kind, 10_000 * number) for number, kind in enumerate(story.split(), 1)]
+    progress = assess(CLAIM, events(*happened))
+    assert [item.state.value for item in progress.steps] == steps.split()
+    assert [item.since_ms for item in progress.steps] == [turn and 10_000 * turn for turn in turns]
+
+
+def test_a_failed_step_that_may_come_again_ends_no_flow_and_is_waited_for():
+    flow = parse_flows(
+        "flows: {f: {starts: A, steps: {s: {done: B, failed: C, again_after: R, within: 5s}}, completes: B}}"
+    ).by_name["f"]
+    progress = assess(flow, events(("A", 0), ("C", 5)))
+    assert (progress.outcome, waiting_for(progress)) == (Outcome.OPEN, ("s",))
+    assert assess(flow, events(("A", 0), ("C", 5), ("R", 7))).steps[0].deadline_ms == 5_007
+    assert assess(flow, events(("A", 0), ("C", 5), ("R", 7), ("B", 9))).outcome is Outcome.COMPLETED
+
+
 @given(
     st.dictionaries(
         st.integers(1, 14),

@@ -29,6 +29,7 @@ class Step:
         optional: A flow may end without it, and nobody waits for it.
         times: How many events of `done` it takes.
         instead_of: The step that needn't be done if this one is, and the other way round.
+        again_after: Types after which it, and what follows it, has its turn anew.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Step:
     optional: bool = False
     times: int = 1
     instead_of: str | None = None
+    again_after: tuple[str, ...] = ()
 
 
 OwnerOf = Callable[[Step], str | None]
@@ -90,7 +92,7 @@ class Flow:
         """Every event type the flow names."""
         named = [self.starts, self.completes, self.cancels]
         for step in self.steps:
-            named += [step.done, step.failed, step.undone]
+            named += [step.done, step.failed, step.undone, step.again_after]
         return frozenset(name for names in named for name in names)
 
     @cached_property
@@ -108,9 +110,46 @@ class Flow:
         return done | {kind: (True, step.name) for step in undoable for kind in step.undone}
 
     @cached_property
+    def again(self) -> Mapping[str, tuple[str, ...]]:
+        """For each step that may have its turn anew by the file's word: the types after which it has."""
+        found: dict[str, tuple[str, ...]] = {}
+        for step in self.steps:
+            own = found.get(step.instead_of or "", ()) + step.again_after
+            types = dict.fromkeys(own + tuple(kind for name in step.after for kind in found.get(name, ())))
+            if types:
+                found[step.name] = tuple(types)
+        return found
+
+    @cached_property
+    def brings(self) -> Mapping[str, tuple[str, ...]]:
+        """For each step: the types that bring its turn, and bring it anew once it has failed."""
+        by_name = {step.name: step for step in self.steps}
+        found: dict[str, tuple[str, ...]] = {}
+        for step in self.steps:
+            types = dict.fromkeys(() if step.after else self.starts)
+            for before in (by_name[name] for name in step.after):
+                group = self.alternatives.get(before.name, (before,))
+                done = tuple(kind for other in group for kind in other.done)
+                types.update(dict.fromkeys(found[before.name] if before.optional else done))
+            found[step.name] = tuple(types)
+        return found
+
+    @cached_property
+    def renewing(self) -> frozenset[str]:
+        """Types without which no step has its turn anew."""
+        return frozenset(kind for step in self.steps for kind in (*step.failed, *step.again_after))
+
+    @cached_property
+    def turning(self) -> frozenset[str]:
+        """Types with which a step's turn may come anew."""
+        return frozenset(kind for types in (*self.again.values(), *self.brings.values()) for kind in types)
+
+    @cached_property
     def ending(self) -> tuple[str, ...]:
         """Types that end the flow otherwise than well."""
-        return self.cancels or tuple(name for step in self.steps for name in step.failed)
+        return self.cancels or tuple(
+            kind for step in self.steps if step.name not in self.again for kind in step.failed
+        )
 
     @cached_property
     def compensating(self) -> frozenset[str]:

@@ -25,6 +25,7 @@ from flowtrail_collector.sagas.model.assessment import (
 )
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.lateness import Lateness, missed
 
 __all__ = ["DURATION_BUCKETS_SECONDS", "bring_up_to_date", "settle", "step_durations", "take_in"]
 
@@ -73,11 +74,16 @@ def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) ->
     progress = assess(flow, saga.events)
     if saga.started_ms is None and progress.started_ms is not None:
         counts["saga_started", (flow.name,)] += 1
-    saga.started_ms = progress.started_ms
+    # A start that was counted stays one, whatever a changed flow file calls a start.
+    saga.started_ms = saga.started_ms if progress.started_ms is None else progress.started_ms
     if progress.conflict and not saga.conflict:
         saga.conflict = True
         counts["saga_conflicts", (flow.name,)] += 1
     saga.not_undone = bool(progress.not_undone)
+    if saga.breached:
+        lateness = Lateness(saga.breached)
+        lateness.keep(progress.steps)
+        saga.breached = lateness.words()
     if saga.outcome is Outcome.TIMED_OUT:
         _count_late_completion(flow, saga, counts)
     _look_again(flow, saga, progress)
@@ -100,6 +106,9 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
             _finish(flow, saga, then, outcome, ended_ms, counts)
         else:
             _count_breaches(flow, saga, _as_of(flow, saga, progress, known_ms), known_ms, counts)
+            lateness = Lateness(saga.breached)
+            lateness.look(progress.steps, known_ms)
+            saga.breached = lateness.words()
     _look_again(flow, saga, progress)
 
 
@@ -168,24 +177,30 @@ def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKe
 def _count_breaches(
     flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int, counts: Counter[CountKey]
 ) -> None:
-    """Count the steps that were not done by their deadline, of the deadlines before `until_ms`."""
-    if progress.cancelled_ms is not None:
-        until_ms = min(until_ms, progress.cancelled_ms)  # from then on nobody has to do anything but undo
-    for item in progress.steps:
-        if item.step.name not in saga.breached and _missed(item, until_ms):
-            saga.breached = (*saga.breached, item.step.name)
-            counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
+    """Count the steps that were not done by their deadline, of the deadlines before `until_ms`.
+
+    Args:
+        progress: Of everything up to `until_ms`.
+    """
+    lateness = Lateness(saga.breached)
+    # Where a step's turn came anew, what was missed in the round before can't be told from how it stands now.
+    for moment in (*_turning_points(flow, saga, until_ms), until_ms):
+        then = progress if moment == until_ms else _as_of(flow, saga, progress, moment - 1)
+        # From the cancellation on nobody has to do anything but undo.
+        before = moment if then.cancelled_ms is None else min(moment, then.cancelled_ms)
+        for item in then.steps:
+            if missed(item, before) and lateness.count(item):
+                counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
+    saga.breached = lateness.words()
 
 
-def _missed(item: StepProgress, until_ms: int) -> bool:
-    """Whether a deadline before `until_ms` was missed: the step's own, or that of the cancellation it calls for."""
-    if item.step.optional:
-        return False
-    if item.state is StepState.FAILED and item.due_ms is not None and item.due_ms < until_ms:
-        return True
-    if item.deadline_ms is None or item.deadline_ms >= until_ms:
-        return False
-    return item.until_ms is None or item.until_ms > item.deadline_ms
+def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
+    """Moments before `until_ms` at which a step's turn may have come anew, ascending."""
+    since = min((mark[0] for mark in saga.events.values() if mark[1] in flow.renewing), default=None)
+    if since is None:
+        return []
+    found = {mark[0] for mark in saga.events.values() if mark[1] in flow.turning}
+    return sorted(moment for moment in found if since <= moment < until_ms)
 
 
 def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:

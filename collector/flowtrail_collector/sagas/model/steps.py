@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -37,6 +38,7 @@ class StepProgress(NamedTuple):
         undone_ms: When the last was taken back of what had been done; None while something stands.
         waits: Whether the instance waits for it: to be done, or, if it failed, for the cancellation to follow.
         due_ms: By when what it waits for should have happened.
+        round_ms: What is said of it counts from then on, when its turn came anew; 0 in its first round.
     """
 
     step: Step
@@ -47,6 +49,7 @@ class StepProgress(NamedTuple):
     undone_ms: int | None = None
     waits: bool = False
     due_ms: int | None = None
+    round_ms: int = 0
 
     @property
     def waits_since_ms(self) -> int | None:
@@ -66,6 +69,7 @@ class Steps:
 
     def __init__(self, flow: Flow, seen: Seen, started: int | None, *, ended: bool) -> None:
         self._flow = flow
+        self._seen = seen
         self._first = first = seen.first
         self._started = started
         self._ended = ended
@@ -77,15 +81,19 @@ class Steps:
                 self._done[step.name] = earliest(first, step.done)
                 continue
             account = self._accounts[step.name] = Account.of(step, seen)
-            enough = len(account.moments) >= step.times
-            self._done[step.name] = account.moments[step.times - 1] if enough else None
+            self._done[step.name] = _nth(account.moments, step.times)
         self._turns: dict[str, int | None] = {}
+        self._rounds: dict[str, int] = {}
 
     def all(self) -> tuple[StepProgress, ...]:
         """In the order of the flow, which has no step before those that it comes after."""
         passed: dict[str, int | None] = {}
+        renewed = not self._flow.renewing.isdisjoint(self._first)
         for step in self._flow.steps:
-            turn = self._turns[step.name] = self._turn(step, passed)
+            turn = self._turn(step, passed)
+            if renewed and turn is not None:
+                turn = self._anew(step, turn)
+            self._turns[step.name] = turn
             # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
             passed[step.name] = turn if step.optional else self._done_by_any(step)
         return tuple([self._step(step) for step in self._flow.steps])
@@ -103,6 +111,44 @@ class Steps:
                 latest = moment
         return latest
 
+    def _anew(self, step: Step, turn: int) -> int:
+        """When the step's turn came for the last time: by the file's word, or since it failed and was brought again."""
+        group = self._alternatives.get(step.name, (step,))
+        again = self._seen.moments(self._flow.again.get(step.name, ()))
+        if again:
+            self._begin_round(group, again[-1])
+            turn = max(turn, again[-1])
+        while (failed := self._failed_by_all(group)) is not None:
+            after = max(failed, turn)
+            brought = next(
+                (at for at in self._seen.moments(self._flow.brings[step.name]) if at > after), None
+            )
+            done = self._done_by_any(step)
+            if brought is None or (done is not None and done < brought):
+                break
+            self._begin_round(group, brought)
+            turn = brought
+        return turn
+
+    def _begin_round(self, group: tuple[Step, ...], begin: int) -> None:
+        for step in group:
+            self._rounds[step.name] = begin
+            account = self._accounts.get(step.name)
+            moments = self._seen.moments(step.done) if account is None else account.moments
+            self._done[step.name] = _nth(moments[bisect_left(moments, begin) :], step.times)
+
+    def _failed(self, step: Step) -> int | None:
+        """When the step failed in this round."""
+        begin = self._rounds.get(step.name)
+        if begin is None or not step.failed:
+            return earliest(self._first, step.failed) if step.failed else None
+        return next((at for at in self._seen.moments(step.failed) if at >= begin), None)
+
+    def _failed_by_all(self, group: tuple[Step, ...]) -> int | None:
+        """When the last of a step and its alternatives failed in this round; None if one hasn't."""
+        moments = [moment for step in group if (moment := self._failed(step)) is not None]
+        return max(moments) if len(moments) == len(group) else None
+
     def _done_by_any(self, step: Step) -> int | None:
         """When the step or one of its alternatives was done."""
         group = self._alternatives.get(step.name)
@@ -111,6 +157,11 @@ class Steps:
         return min((at for other in group if (at := self._done[other.name]) is not None), default=None)
 
     def _step(self, step: Step) -> StepProgress:
+        found = self._standing(step)
+        begin = self._rounds.get(step.name)
+        return found if begin is None else found._replace(round_ms=begin)
+
+    def _standing(self, step: Step) -> StepProgress:
         since = self._turns[step.name]
         deadline = None if since is None else self._deadline(step, since)
         done = self._done[step.name]
@@ -120,7 +171,7 @@ class Steps:
         if done is not None:
             return StepProgress(step, StepState.DONE, since, done, deadline)
         instead = self._done_by_any(step)
-        failed = earliest(self._first, step.failed) if step.failed else None
+        failed = self._failed(step)
         if failed is not None:
             called_for = self._calls_for_cancellation(step, since) if instead is None else None
             due = None if called_for is None or step.within_ms is None else called_for + step.within_ms
@@ -146,10 +197,12 @@ class Steps:
         return None if None in spans else since + max(span for span in spans if span is not None)
 
     def _calls_for_cancellation(self, step: Step, since: int | None) -> int | None:
-        """Since when the cancellation should follow that a failed step calls for; None if it doesn't."""
-        if not self._flow.cancels or since is None or step.optional:
+        """Since when the cancellation, or another round, should follow a failed step; None if neither has to."""
+        if since is None or step.optional or not (self._flow.cancels or step.name in self._flow.again):
             return None
-        failed = [earliest(self._first, other.failed) for other in self._alternatives.get(step.name, (step,))]
-        if None in failed:
-            return None  # another one may still be done instead
-        return max(since, *(moment for moment in failed if moment is not None))
+        failed = self._failed_by_all(self._alternatives.get(step.name, (step,)))
+        return None if failed is None else max(since, failed)  # None: another one may still be done instead
+
+
+def _nth(moments: list[int], times: int) -> int | None:
+    return moments[times - 1] if len(moments) >= times else None
