@@ -33,6 +33,8 @@ class Outcome(StrEnum):
     """Cancelled before any step was done that would have to be undone."""
     TIMED_OUT = "timed_out"
     """Still open when the flow's own time was over. Only the sweep says so, never the events."""
+    RETIRED = "retired"
+    """Open when its flow left the flow file; should that come back, it is open again."""
 
 
 class Progress(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -86,6 +87,11 @@ class Flow:
     cancels: tuple[str, ...] = ()
     within_ms: int | None = None
     correlate: Correlate = Correlate.CORRELATION
+
+    @cached_property
+    def rules(self) -> str:
+        """The same for two flows only if they judge alike."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
 
     @cached_property
     def types(self) -> frozenset[str]:

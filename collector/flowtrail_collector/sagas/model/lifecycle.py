@@ -27,7 +27,15 @@ from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import Lateness, missed
 
-__all__ = ["DURATION_BUCKETS_SECONDS", "bring_up_to_date", "settle", "step_durations", "take_in"]
+__all__ = [
+    "DURATION_BUCKETS_SECONDS",
+    "bring_up_to_date",
+    "reopen",
+    "retire",
+    "settle",
+    "step_durations",
+    "take_in",
+]
 
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
 
@@ -49,6 +57,7 @@ def take_in(
         counts: Added to.
         now_ms: By this machine's clock.
     """
+    reopen(saga)
     own = hashes[event.event_id]
     cause = hashes[event.causation_id] if event.causation_id else 0
     # A timestamp from the future would keep the instance open until then.
@@ -67,6 +76,20 @@ def take_in(
         counts["saga_late_events", (saga.flow,)] += 1
     saga.updated_ms = max(saga.updated_ms, moment)
     saga.subject = saga.subject or event.subject
+
+
+def retire(saga: SagaRecord, watermark_ms: int) -> None:
+    """Let an open instance rest whose flow has left the flow file."""
+    if saga.outcome is Outcome.OPEN:
+        saga.outcome, saga.ended_ms = Outcome.RETIRED, watermark_ms
+        saga.next_deadline_ms = saga.waiting_since_ms = None
+        saga.waiting = ()
+
+
+def reopen(saga: SagaRecord) -> None:
+    """Take up an instance again that was retired, as its flow is back."""
+    if saga.outcome is Outcome.RETIRED:
+        saga.outcome, saga.ended_ms = Outcome.OPEN, None
 
 
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
