@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome
@@ -97,15 +96,15 @@ class Sweeper:
         ended: list[SagaRecord] = []
         with self._store.unit() as unit:
             for saga in unit.load_sagas(keys).values():
-                before = replace(saga)
+                before = _state(saga)
                 if flow is None:
                     retire(saga, until_ms)
                 else:
                     reopen(saga)
                     settle(flow, saga, until_ms, counts)
-                    if saga.outcome is not Outcome.OPEN and before.outcome is not saga.outcome:
+                    if saga.outcome is not Outcome.OPEN and before[0] != saga.outcome:
                         ended.append(saga)
-                if saga != before:
+                if _state(saga) != before:
                     changed.append(saga)
             if changed:
                 unit.save_sagas(changed)
@@ -137,3 +136,18 @@ class Sweeper:
         settle(flow, saga, until_ms, counts)
         if saga.next_deadline_ms is not None and saga.next_deadline_ms <= until_ms:
             saga.next_deadline_ms = until_ms + 1  # always forward, or one instance could hold up the sweep
+
+
+def _state(saga: SagaRecord) -> tuple[object, ...]:
+    """All that a look at an instance can change."""
+    return (
+        saga.outcome,
+        saga.started_ms,
+        saga.waiting,
+        saga.waiting_since_ms,
+        saga.next_deadline_ms,
+        saga.breached,
+        saga.conflict,
+        saga.not_undone,
+        saga.completed_late,
+    )

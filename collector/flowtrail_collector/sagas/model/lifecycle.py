@@ -9,7 +9,7 @@ counter comes out the same in whatever order, and in whatever portions, the even
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flowtrail_collector.events.identity import IdHashes
 from flowtrail_collector.events.model import EventRow
@@ -94,21 +94,11 @@ def reopen(saga: SagaRecord) -> None:
 
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
     """Let an instance say what its events say; count what no other event can take back."""
-    progress = assess(flow, saga.events)
-    if saga.started_ms is None and progress.started_ms is not None:
-        counts["saga_started", (flow.name,)] += 1
-    # A start that was counted stays one, whatever a changed flow file calls a start.
-    saga.started_ms = saga.started_ms if progress.started_ms is None else progress.started_ms
-    if progress.conflict and not saga.conflict:
-        saga.conflict = True
-        counts["saga_conflicts", (flow.name,)] += 1
-    saga.not_undone = bool(progress.not_undone)
+    progress = _bring(flow, saga, counts)
     if saga.breached:
         lateness = Lateness(saga.breached)
         lateness.keep(progress.steps)
         saga.breached = lateness.words()
-    if saga.outcome is Outcome.TIMED_OUT:
-        _count_late_completion(flow, saga, counts)
     _look_again(flow, saga, progress)
     return progress
 
@@ -119,20 +109,33 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
     Args:
         watermark_ms: Everything written until then has been read.
     """
-    progress = bring_up_to_date(flow, saga, counts)
+    progress = _bring(flow, saga, counts)
     if saga.outcome is Outcome.OPEN and saga.started_ms is not None:
         known_ms = watermark_ms - SETTLE_MS  # earlier than this, nothing new will show
         outcome, ended_ms = _end(flow, saga.started_ms, progress)
         if ended_ms is not None and ended_ms < known_ms:
             then = _as_of(flow, saga, progress, ended_ms)
-            _count_breaches(flow, saga, then, ended_ms, counts)
+            _look_for_late(flow, saga, then, ended_ms, counts)
             _finish(flow, saga, then, outcome, ended_ms, counts)
         else:
-            _count_breaches(flow, saga, _as_of(flow, saga, progress, known_ms), known_ms, counts)
-            lateness = Lateness(saga.breached)
-            lateness.look(progress.steps, known_ms)
-            saga.breached = lateness.words()
+            then = _as_of(flow, saga, progress, known_ms)
+            _look_for_late(flow, saga, then, known_ms, counts, progress.steps)
     _look_again(flow, saga, progress)
+
+
+def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
+    progress = assess(flow, saga.events)
+    if saga.started_ms is None and progress.started_ms is not None:
+        counts["saga_started", (flow.name,)] += 1
+    # A start that was counted stays one, whatever a changed flow file calls a start.
+    saga.started_ms = saga.started_ms if progress.started_ms is None else progress.started_ms
+    if progress.conflict and not saga.conflict:
+        saga.conflict = True
+        counts["saga_conflicts", (flow.name,)] += 1
+    saga.not_undone = bool(progress.not_undone)
+    if saga.outcome is Outcome.TIMED_OUT:
+        _count_late_completion(flow, saga, counts)
+    return progress
 
 
 def _as_of(flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int) -> Progress:
@@ -197,24 +200,37 @@ def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKe
         counts["saga_late_completions", (flow.name,)] += 1
 
 
-def _count_breaches(
-    flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int, counts: Counter[CountKey]
+def _look_for_late(
+    flow: Flow,
+    saga: SagaRecord,
+    progress: Progress,
+    until_ms: int,
+    counts: Counter[CountKey],
+    now: Sequence[StepProgress] = (),
 ) -> None:
     """Count the steps that were not done by their deadline, of the deadlines before `until_ms`.
 
     Args:
         progress: Of everything up to `until_ms`.
+        now: Of everything that was read: which of the steps are late.
     """
     lateness = Lateness(saga.breached)
     # Where a step's turn came anew, what was missed in the round before can't be told from how it stands now.
-    for moment in (*_turning_points(flow, saga, until_ms), until_ms):
-        then = progress if moment == until_ms else _as_of(flow, saga, progress, moment - 1)
-        # From the cancellation on nobody has to do anything but undo.
-        before = moment if then.cancelled_ms is None else min(moment, then.cancelled_ms)
-        for item in then.steps:
-            if missed(item, before) and lateness.count(item):
-                counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
+    for moment in _turning_points(flow, saga, until_ms):
+        _count_breaches(flow, lateness, _as_of(flow, saga, progress, moment - 1), moment, counts)
+    _count_breaches(flow, lateness, progress, until_ms, counts)
+    lateness.look(now, until_ms)
     saga.breached = lateness.words()
+
+
+def _count_breaches(
+    flow: Flow, lateness: Lateness, progress: Progress, until_ms: int, counts: Counter[CountKey]
+) -> None:
+    if progress.cancelled_ms is not None:
+        until_ms = min(until_ms, progress.cancelled_ms)  # from then on nobody has to do anything but undo
+    for item in progress.steps:
+        if missed(item, until_ms) and lateness.count(item):
+            counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
 
 
 def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:

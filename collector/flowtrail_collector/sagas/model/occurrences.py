@@ -42,6 +42,8 @@ class Seen:
 
     def moments(self, types: Iterable[str]) -> list[int]:
         """When any of the types was seen, however often, in the order of time."""
+        if len(self.first) == len(self._events):  # nearly always: no type was seen twice
+            return sorted(self.first[kind] for kind in types if kind in self.first)
         if self._every is None:
             self._every = {}
             for time_ms, kind, _ in self._events.values():
@@ -76,7 +78,8 @@ class Account:
         entries = [(at, False) for at in seen.moments(step.done)]
         if step.undone:
             entries += [(at, True) for at in seen.moments(step.undone)]
-        for at, undoes in sorted(entries):
+            entries.sort()
+        for at, undoes in entries:
             account.enter(at, undoes=undoes)
         return account
 
@@ -137,7 +140,10 @@ def settlement(flow: Flow, events: Mapping[int, Mark], cancelled_ms: int) -> Set
     while True:
         while place < len(moves) and moves[place][0] <= moment:
             at, undoes, name = moves[place]
-            owed += accounts.setdefault(name, Account()).enter(at, undoes=undoes)
+            account = accounts.get(name)
+            if account is None:
+                account = accounts[name] = Account()
+            owed += account.enter(at, undoes=undoes)
             undone = undone or undoes
             place += 1
         if not owed and not _done_soon(moves, place, moment):

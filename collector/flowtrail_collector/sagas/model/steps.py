@@ -96,7 +96,11 @@ class Steps:
             self._turns[step.name] = turn
             # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
             passed[step.name] = turn if step.optional else self._done_by_any(step)
-        return tuple([self._step(step) for step in self._flow.steps])
+        if not self._rounds:
+            return tuple([self._step(step) for step in self._flow.steps])
+        return tuple(
+            [self._step(step)._replace(round_ms=self._rounds.get(step.name, 0)) for step in self._flow.steps]
+        )
 
     def _turn(self, step: Step, passed: Mapping[str, int | None]) -> int | None:
         """When the step's turn came: with the start, or when the last of the steps before it was done."""
@@ -157,15 +161,10 @@ class Steps:
         return min((at for other in group if (at := self._done[other.name]) is not None), default=None)
 
     def _step(self, step: Step) -> StepProgress:
-        found = self._standing(step)
-        begin = self._rounds.get(step.name)
-        return found if begin is None else found._replace(round_ms=begin)
-
-    def _standing(self, step: Step) -> StepProgress:
         since = self._turns[step.name]
         deadline = None if since is None else self._deadline(step, since)
         done = self._done[step.name]
-        undone = self._undone(step)
+        undone = self._undone(step) if self._accounts else None
         if undone is not None and (done is not None or self._ended):
             return StepProgress(step, StepState.UNDONE, since, done, deadline, undone)
         if done is not None:
