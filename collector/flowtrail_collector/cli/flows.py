@@ -25,16 +25,19 @@ def flows() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def check(file: Path, as_json: bool) -> int:
-    """Check a flow file and show how it is understood.
+    """Check a flow file and show how it is understood; warn of what it can hardly mean.
 
     Exit code 2: it can't be used; the message names line and column.
     """
+    from flowtrail_collector.sagas.doubts import doubts
     from flowtrail_collector.sagas.flow_file import load_flows
 
     found = load_flows(file)
+    warnings = [doubt for flow in found.by_name.values() for doubt in doubts(flow)]
     if as_json:
         mapped = [{"topics": item.name, "fields": list(item.sources)} for item in found.mapping.all]
-        print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()], "mapping": mapped})
+        print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()], "mapping": mapped,
+                    "warnings": warnings})  # fmt: skip
         return EXIT_OK
     out = console()
     for flow in found.by_name.values():
@@ -42,6 +45,8 @@ def check(file: Path, as_json: bool) -> int:
             out.print(line, soft_wrap=True)
     for mapping in found.mapping.all:
         out.print(f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", soft_wrap=True)
+    for warning in warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)
     out.print(f"{file}: {counted(len(found.by_name), 'flow')}, ok")
     return EXIT_OK
 
@@ -112,6 +117,8 @@ def _step(step: Step) -> str:
         parts.append(f"after {printable(', '.join(step.after))}")
     if step.times > 1:
         parts.append(f"{step.times} times")
+    if step.again_after:
+        parts.append(f"anew after {_any(step.again_after)}")
     if step.instead_of:
         parts.append(f"instead of {printable(step.instead_of)}")
     if step.optional:
@@ -127,7 +134,10 @@ def _flow_json(flow: Flow) -> dict[str, object]:
             {
                 **{name: getattr(step, name) for name in ("name", "done", "failed", "undone", "by")},
                 "within_seconds": _seconds(step.within_ms),
-                **{name: getattr(step, name) for name in ("after", "optional", "times", "instead_of")},
+                **{
+                    name: getattr(step, name)
+                    for name in ("after", "optional", "times", "instead_of", "again_after")
+                },
             }
             for step in flow.steps
         ],

@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow
-from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, settlement
+from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, nth, settlement
 from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState
 
 __all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",
-           "assess"]  # fmt: skip
+           "assess", "completed_ms"]  # fmt: skip
 
 SagaEvents = dict[int, Mark]
 """An instance's events by the hash of source, id and type."""
@@ -80,7 +80,7 @@ def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
     seen = Seen(events)
     first = seen.first
     started = earliest(first, flow.starts)
-    completed = earliest(first, flow.completes)
+    completed = completed_ms(flow, seen)
     cancelled = earliest(first, flow.ending)
     steps = Steps(flow, seen, started, ended=completed is not None or cancelled is not None).all()
     if cancelled is None:
@@ -95,3 +95,13 @@ def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
         return Progress(started, Outcome.OPEN, None, steps, conflict, tuple(over.owed), cancelled)
     outcome = Outcome.COMPENSATED if over.undone else Outcome.FAILED
     return Progress(started, outcome, over.ended_ms, steps, conflict, (), cancelled)
+
+
+def completed_ms(flow: Flow, seen: Seen) -> int | None:
+    """When an instance completed; where that takes several events of a step, with the last of them."""
+    if not flow.counted:
+        return earliest(seen.first, flow.completes)
+    several = {kind for step in flow.counted for kind in step.done}
+    moments = [earliest(seen.first, tuple(kind for kind in flow.completes if kind not in several))]
+    moments += [nth(seen.moments(step.done), step.times) for step in flow.counted]
+    return min((moment for moment in moments if moment is not None), default=None)

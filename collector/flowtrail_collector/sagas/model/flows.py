@@ -127,6 +127,12 @@ class Flow:
         return found
 
     @cached_property
+    def counted(self) -> tuple[Step, ...]:
+        """Steps that take several events, each of which would complete the flow by its type: the last one does."""
+        ends = set(self.completes)
+        return tuple(step for step in self.steps if step.times > 1 and not ends.isdisjoint(step.done))
+
+    @cached_property
     def brings(self) -> Mapping[str, tuple[str, ...]]:
         """For each step: the types that bring its turn, and bring it anew once it has failed."""
         by_name = {step.name: step for step in self.steps}

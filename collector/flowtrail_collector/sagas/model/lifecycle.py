@@ -22,10 +22,12 @@ from flowtrail_collector.sagas.model.assessment import (
     StepState,
     add_event,
     assess,
+    completed_ms,
 )
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import Lateness, missed
+from flowtrail_collector.sagas.model.occurrences import Seen
 
 __all__ = [
     "DURATION_BUCKETS_SECONDS",
@@ -195,7 +197,7 @@ def _took_part(item: StepProgress, ended_ms: int) -> bool:
 
 def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> None:
     """A timed out instance that completed at all did so too late."""
-    if not saga.completed_late and any(mark[1] in flow.completes for mark in saga.events.values()):
+    if not saga.completed_late and completed_ms(flow, Seen(saga.events)) is not None:
         saga.completed_late = True
         counts["saga_late_completions", (flow.name,)] += 1
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
 
-__all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "earliest", "settlement"]
+__all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "earliest", "nth", "settlement"]
 
 Mark = tuple[int, str, int]
 """(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0).
@@ -174,3 +174,8 @@ def earliest(first: Mapping[str, int], types: tuple[str, ...]) -> int | None:
         if moment is not None and (earliest is None or moment < earliest):
             earliest = moment
     return earliest
+
+
+def nth(moments: Sequence[int], times: int) -> int | None:
+    """The moment at which something had happened so many times."""
+    return moments[times - 1] if len(moments) >= times else None

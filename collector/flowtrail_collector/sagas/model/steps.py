@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.sagas.model.occurrences import Account, Seen, earliest
+from flowtrail_collector.sagas.model.occurrences import Account, Seen, earliest, nth
 
 __all__ = ["StepProgress", "StepState", "Steps"]
 
@@ -81,7 +81,7 @@ class Steps:
                 self._done[step.name] = earliest(first, step.done)
                 continue
             account = self._accounts[step.name] = Account.of(step, seen)
-            self._done[step.name] = _nth(account.moments, step.times)
+            self._done[step.name] = nth(account.moments, step.times)
         self._turns: dict[str, int | None] = {}
         self._rounds: dict[str, int] = {}
 
@@ -91,7 +91,7 @@ class Steps:
         renewed = not self._flow.renewing.isdisjoint(self._first)
         for step in self._flow.steps:
             turn = self._turn(step, passed)
-            if renewed and turn is not None:
+            if renewed:
                 turn = self._anew(step, turn)
             self._turns[step.name] = turn
             # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
@@ -115,14 +115,14 @@ class Steps:
                 latest = moment
         return latest
 
-    def _anew(self, step: Step, turn: int) -> int:
+    def _anew(self, step: Step, turn: int | None) -> int | None:
         """When the step's turn came for the last time: by the file's word, or since it failed and was brought again."""
         group = self._alternatives.get(step.name, (step,))
         again = self._seen.moments(self._flow.again.get(step.name, ()))
         if again:
             self._begin_round(group, again[-1])
-            turn = max(turn, again[-1])
-        while (failed := self._failed_by_all(group)) is not None:
+            turn = None if turn is None else max(turn, again[-1])
+        while turn is not None and (failed := self._failed_by_all(group)) is not None:
             after = max(failed, turn)
             brought = next(
                 (at for at in self._seen.moments(self._flow.brings[step.name]) if at > after), None
@@ -139,7 +139,7 @@ class Steps:
             self._rounds[step.name] = begin
             account = self._accounts.get(step.name)
             moments = self._seen.moments(step.done) if account is None else account.moments
-            self._done[step.name] = _nth(moments[bisect_left(moments, begin) :], step.times)
+            self._done[step.name] = nth(moments[bisect_left(moments, begin) :], step.times)
 
     def _failed(self, step: Step) -> int | None:
         """When the step failed in this round."""
@@ -201,7 +201,3 @@ class Steps:
             return None
         failed = self._failed_by_all(self._alternatives.get(step.name, (step,)))
         return None if failed is None else max(since, failed)  # None: another one may still be done instead
-
-
-def _nth(moments: list[int], times: int) -> int | None:
-    return moments[times - 1] if len(moments) >= times else None
