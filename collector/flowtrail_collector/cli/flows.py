@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -11,9 +12,13 @@ from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, format_span, printable
+
+if TYPE_CHECKING:
+    from flowtrail_collector.sagas.trial import Occasion
 
 
 @click.group()
@@ -49,6 +54,48 @@ def check(file: Path, as_json: bool) -> int:
         click.echo(f"warning: {printable(warning)}", err=True)
     out.print(f"{file}: {counted(len(found.by_name), 'flow')}, ok")
     return EXIT_OK
+
+
+@flows.command("try")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("events", type=click.File(encoding="utf-8"))
+@json_option
+def try_(file: Path, events: TextIO, as_json: bool) -> int:
+    """Drive a list of events through a flow file and print what happens.
+
+    EVENTS (`-`: standard input) has an event on each line: when, its type, and the id of its instance if there are
+    several: `90s PaymentFailed order-1`. What follows a `#` is left out.
+
+    Exit code 2: one of the files can't be used.
+    """
+    from flowtrail_collector.sagas.flow_file import load_flows
+    from flowtrail_collector.sagas.trial import drive
+
+    found = list(drive(load_flows(file), _occasions(events)))
+    if as_json:
+        print_json({"happened": [told._asdict() for told in found]})
+        return EXIT_OK
+    for told in found:
+        when = format_span(told.at_ms / 1000)
+        line = f"{when:>8}  {told.flow} {told.key}  {told.because or '(time)'}: {told.text}"
+        click.echo(printable(line))
+    return EXIT_OK
+
+
+def _occasions(events: TextIO) -> Iterator[Occasion]:
+    from flowtrail_collector.sagas.trial import Occasion
+
+    for number, line in enumerate(events, 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if not 2 <= len(words) <= 3:
+            raise Failure(f"{events.name}:{number}: expected a time, a type, and perhaps an id", EXIT_USAGE)
+        try:
+            at_ms = round(parse_duration(words[0]) * 1000)
+        except ConfigurationError as error:
+            raise Failure(f"{events.name}:{number}: {error}", EXIT_USAGE) from None
+        yield Occasion(at_ms, words[1], words[2] if len(words) == 3 else "1")
 
 
 @flows.command()
