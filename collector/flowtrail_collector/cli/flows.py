@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -11,9 +12,13 @@ from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, format_span, printable
+
+if TYPE_CHECKING:
+    from flowtrail_collector.sagas.trial import Occasion
 
 
 @click.group()
@@ -25,16 +30,19 @@ def flows() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def check(file: Path, as_json: bool) -> int:
-    """Check a flow file and show how it is understood.
+    """Check a flow file and show how it is understood; warn of what it can hardly mean.
 
     Exit code 2: it can't be used; the message names line and column.
     """
+    from flowtrail_collector.sagas.doubts import doubts
     from flowtrail_collector.sagas.flow_file import load_flows
 
     found = load_flows(file)
+    warnings = [doubt for flow in found.by_name.values() for doubt in doubts(flow)]
     if as_json:
         mapped = [{"topics": item.name, "fields": list(item.sources)} for item in found.mapping.all]
-        print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()], "mapping": mapped})
+        print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()], "mapping": mapped,
+                    "warnings": warnings})  # fmt: skip
         return EXIT_OK
     out = console()
     for flow in found.by_name.values():
@@ -42,8 +50,52 @@ def check(file: Path, as_json: bool) -> int:
             out.print(line, soft_wrap=True)
     for mapping in found.mapping.all:
         out.print(f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", soft_wrap=True)
+    for warning in warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)
     out.print(f"{file}: {counted(len(found.by_name), 'flow')}, ok")
     return EXIT_OK
+
+
+@flows.command("try")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("events", type=click.File(encoding="utf-8"))
+@json_option
+def try_(file: Path, events: TextIO, as_json: bool) -> int:
+    """Drive a list of events through a flow file and print what happens.
+
+    EVENTS (`-`: standard input) has an event on each line: when, its type, and the id of its instance if there are
+    several: `90s PaymentFailed order-1`. What follows a `#` is left out.
+
+    Exit code 2: one of the files can't be used.
+    """
+    from flowtrail_collector.sagas.flow_file import load_flows
+    from flowtrail_collector.sagas.trial import drive
+
+    found = list(drive(load_flows(file), _occasions(events)))
+    if as_json:
+        print_json({"happened": [told._asdict() for told in found]})
+        return EXIT_OK
+    for told in found:
+        when = format_span(told.at_ms / 1000)
+        line = f"{when:>8}  {told.flow} {told.key}  {told.because or '(time)'}: {told.text}"
+        click.echo(printable(line))
+    return EXIT_OK
+
+
+def _occasions(events: TextIO) -> Iterator[Occasion]:
+    from flowtrail_collector.sagas.trial import Occasion
+
+    for number, line in enumerate(events, 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if not 2 <= len(words) <= 3:
+            raise Failure(f"{events.name}:{number}: expected a time, a type, and perhaps an id", EXIT_USAGE)
+        try:
+            at_ms = round(parse_duration(words[0]) * 1000)
+        except ConfigurationError as error:
+            raise Failure(f"{events.name}:{number}: {error}", EXIT_USAGE) from None
+        yield Occasion(at_ms, words[1], words[2] if len(words) == 3 else "1")
 
 
 @flows.command()
@@ -112,6 +164,8 @@ def _step(step: Step) -> str:
         parts.append(f"after {printable(', '.join(step.after))}")
     if step.times > 1:
         parts.append(f"{step.times} times")
+    if step.again_after:
+        parts.append(f"anew after {_any(step.again_after)}")
     if step.instead_of:
         parts.append(f"instead of {printable(step.instead_of)}")
     if step.optional:
@@ -127,7 +181,10 @@ def _flow_json(flow: Flow) -> dict[str, object]:
             {
                 **{name: getattr(step, name) for name in ("name", "done", "failed", "undone", "by")},
                 "within_seconds": _seconds(step.within_ms),
-                **{name: getattr(step, name) for name in ("after", "optional", "times", "instead_of")},
+                **{
+                    name: getattr(step, name)
+                    for name in ("after", "optional", "times", "instead_of", "again_after")
+                },
             }
             for step in flow.steps
         ],

@@ -12,7 +12,7 @@ from flowtrail_collector.cli._options import limit_option
 from flowtrail_collector.cli._output import console, plain_table, print_json
 from flowtrail_collector.wording import age, printable
 
-_OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out")
+_OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out", "retired")
 _STYLES = {"completed": "green", "compensated": "yellow", "failed": "red", "timed_out": "red", "open": "blue"}
 
 

@@ -21,7 +21,8 @@ from flowtrail_collector.units import convert_span
 __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
-_STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of")
+_STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
+              "again_after")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -149,7 +150,7 @@ class _Reader:
     def _alternative(self, steps: CommentedMap, step: Step, known: Mapping[str, Step]) -> Step:
         """A step that may be done instead of another: it has its turn when that one has."""
         body = steps[step.name]
-        for key in ("after", "optional"):
+        for key in ("after", "optional", "again_after"):
             if key in body:
                 self._wrong(
                     body, key, f"step '{step.name}' stands instead of '{step.instead_of}' and has its '{key}'"
@@ -203,6 +204,7 @@ class _Reader:
             optional=optional,
             times=self._times(body),
             instead_of=instead_of,
+            again_after=self._types(body, "again_after"),
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ class SagaMetrics(Families):
         )
         for flow in flows:
             for outcome in Outcome:
-                if outcome is not Outcome.OPEN:
+                if outcome not in (Outcome.OPEN, Outcome.RETIRED):
                     labels = (flow, outcome.value)
                     family.add_metric(labels, counts.get(("saga_ended", labels), 0))
         return family

@@ -39,6 +39,10 @@ class SagaUnit(Protocol):
         """The instances that exist among `keys`."""
         ...
 
+    def remember_rules(self, flow: str, rules: str | None) -> None:
+        """Note by which rules the open instances of a flow were looked at; None: it left the flow file."""
+        ...
+
     def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
         """Instances whose `next_deadline_ms` has come."""
         ...
@@ -65,6 +69,18 @@ class SagaStore(Protocol):
 
     def watermark_ms(self) -> int | None:
         """The time up to which every partition has been read, in ms since the epoch; None if there are none."""
+        ...
+
+    def known_rules(self) -> dict[str, str]:
+        """By which rules the open instances of each flow were last looked at."""
+        ...
+
+    def flows_with_open_sagas(self) -> list[str]:
+        """Flows of which instances are open, in the flow file or not."""
+        ...
+
+    def open_keys(self, flow: str, after: str, limit: int) -> list[SagaKey]:
+        """Instances of a flow that are open or retired, in the order of their keys, behind the key `after`."""
         ...
 
     def saga_figures(self) -> SagaFigures:

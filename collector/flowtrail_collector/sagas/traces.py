@@ -22,6 +22,7 @@ from flowtrail_collector.metrics.otlp import SCOPE, OtlpSender, attributes_of
 from flowtrail_collector.sagas.model.assessment import Outcome, StepProgress, StepState, assess
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.lateness import step_of
 from flowtrail_collector.spans import attributes as names
 
 __all__ = ["OtlpSagaTraces"]
@@ -152,7 +153,7 @@ def _step_span(
         span.status.code = Status.STATUS_CODE_ERROR
     elif progress.state is StepState.OPEN:
         span.status.code, span.status.message = Status.STATUS_CODE_ERROR, "never ended"
-    if step.name in saga.breached:
+    if step.name in map(step_of, saga.breached):
         span.events.add(name="deadline missed", time_unix_nano=(progress.deadline_ms or until_ms) * _MILLION)
     if progress.undone_ms is not None:
         span.events.add(name="undone", time_unix_nano=progress.undone_ms * _MILLION)

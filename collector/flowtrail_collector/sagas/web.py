@@ -11,12 +11,13 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.json import saga_json
+from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.view import SagaFilter, SagaRow
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.stuck import diagnose, stuck_reason
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
 
-OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out")
+OUTCOMES = tuple(Outcome)
 MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
 

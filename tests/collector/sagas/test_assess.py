@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowtrail_collector.events.identity import id_hash
@@ -47,6 +47,7 @@ def states(progress):
     return {item.step.name: item.state for item in progress.steps}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), MARKS)), st.data())
 def test_any_permutation_and_duplication_says_the_same(happened, data):
     known = {}
@@ -59,6 +60,7 @@ def test_any_permutation_and_duplication_says_the_same(happened, data):
     assert assess(FLOW, again) == assess(FLOW, known)
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_an_end_once_settled_is_not_changed_by_what_happens_later(happened):
     """What is declared when the watermark passes must be what all events say in the end."""
@@ -242,6 +244,7 @@ def test_a_step_is_known_to_have_been_done_by_its_taking_back():
     assert progress.steps[1].since_ms == 400, "so it was the next one's turn"
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.integers(1, 14),

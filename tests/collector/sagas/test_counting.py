@@ -34,6 +34,16 @@ OTHERS = """\
     cancels: OrderCancelled
     correlate: subject
     within: 14s
+  claim:
+    starts: Filed
+    steps:
+      check: {done: Checked, failed: Incomplete, undone: CheckWithdrawn, within: 2s}
+      approve: {done: Approved, failed: Rejected, again_after: Resubmitted, within: 3s}
+      reserve: {done: Reserved, failed: NoFunds, undone: Freed, within: 2s}
+      pay: {done: Paid, times: 2, undone: PaidBack, within: 2s}
+    completes: Closed
+    cancels: Withdrawn
+    within: 18s
 """
 FLOWS = parse_flows(ORDERS + OTHERS)
 END_MS = 100_000
@@ -56,6 +66,7 @@ def happenings(types):
 HAPPENINGS = st.one_of(
     happenings(FLOWS.by_name["orders"].types | FLOWS.by_name["mail"].types),
     happenings(FLOWS.by_name["parcels"].types),
+    happenings(FLOWS.by_name["claim"].types),
 )
 QUICK, THOROUGH = (
     settings(
@@ -383,3 +394,51 @@ flows:
         made.pass_time(END_MS)
         assert made.ended() == {"completed": 1}
         assert made.kinds() == {}
+
+
+CLAIM = """\
+flows:
+  claim:
+    starts: Filed
+    steps:
+      approve: {done: Approved, failed: Rejected, within: 3s, again_after: Resubmitted}
+    completes: Closed
+    cancels: Withdrawn
+"""
+
+
+@pytest.mark.parametrize("sweeping", [True, False])
+def test_each_round_has_its_own_deadline_and_is_counted_once(tmp_path, sweeping):
+    with core(tmp_path, CLAIM) as made:
+
+        def then(until_ms, **kinds):
+            if sweeping:
+                made.pass_time(until_ms)
+                made.pass_time(until_ms + 1)
+                assert made.kinds() == {"open": 1, **kinds}
+
+        made.read(story(("Filed", 1_000)))
+        then(5_500, stuck=1)
+        made.read(story(("Rejected", 6_000)))
+        then(7_500)
+        made.read([Happening("Resubmitted", 8_000, "again")])
+        then(11_500)
+        then(12_500, stuck=1)
+        made.read([Happening("Resubmitted", 13_000, "once more")])
+        then(15_500)
+        made.read(story(("Approved", 15_900), ("Closed", 17_000)))
+        made.pass_time(END_MS)
+        assert made.counters()["deadline_breaches", "claim", "approve"] == 2
+        assert made.ended() == {"completed": 1}
+
+
+def test_a_cancellation_that_does_not_follow_is_no_missed_deadline_of_the_step(tmp_path):
+    with core(tmp_path, CLAIM) as made:
+        made.read(story(("Filed", 1_000), ("Rejected", 2_000)))
+        made.pass_time(7_000)
+        assert made.kinds() == {"open": 1, "stuck": 1}
+        made.read(story(("Resubmitted", 8_000)))
+        assert made.kinds() == {"open": 1}
+        made.read(story(("Approved", 10_000), ("Closed", 10_500)))
+        made.pass_time(END_MS)
+        assert ("deadline_breaches", "claim", "approve") not in made.counters()

@@ -10,6 +10,7 @@ import pytest
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from sagakit import ORDERS, Happening, core
 from storekit import StoreContract
 from storekit.reads import ReadsContract
 
@@ -119,3 +120,24 @@ def test_writers_take_turns(tmp_path):
     assert database.size_bytes() > 0
     database.close()
     assert not list(tmp_path.glob("*-wal"))
+
+
+def test_a_store_of_the_version_before_opens_and_its_open_instances_are_looked_at(tmp_path):
+    """Written without notes of rules, by a version that kept the bare names of steps past their deadline."""
+    path = tmp_path / "store.sqlite"
+    with core(tmp_path) as made:
+        made.read([Happening("OrderPlaced", 1_000)])
+        made.pass_time(5_500)
+        assert made.kinds() == {"open": 1, "stuck": 1}
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE flow_rules")
+    connection.execute("UPDATE schema_versions SET version = version - 1 WHERE part = 'core'")
+    assert connection.execute("SELECT breached FROM sagas").fetchall() == [("reserve",)]
+    connection.commit()
+    connection.close()
+    with core(tmp_path, ORDERS.replace("within: 3s", "within: 9s")) as made:
+        made.pass_time(6_000)
+        assert made.kinds() == {"open": 1}
+        made.pass_time(12_000)
+        assert made.kinds() == {"open": 1, "stuck": 1}
+        assert made.counters()["deadline_breaches", "orders", "reserve"] == 1

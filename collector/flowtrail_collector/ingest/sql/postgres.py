@@ -20,6 +20,7 @@ from flowtrail_collector.ingest.sql.store import SqlStore
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import postgres as sagas
+from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
 
@@ -60,6 +61,10 @@ class PostgresUnit:
         found = sagas.due(self._connection.raw, until_ms, limit)
         self._locked.update(SagaKey(saga.flow, saga.key) for saga in found)
         return found
+
+    def remember_rules(self, flow: str, rules: str | None) -> None:
+        """See `SagaUnit.remember_rules`."""
+        remember_rules(self._connection, flow, rules)
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`.

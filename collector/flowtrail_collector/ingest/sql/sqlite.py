@@ -16,6 +16,7 @@ from flowtrail_collector.ingest.sql.store import SqlStore
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
+from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.sql import insert_rows
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -39,6 +40,10 @@ class SqliteUnit:
         """See `Unit.due_sagas`."""
         where = "next_deadline_ms <= ? ORDER BY next_deadline_ms"
         return sagas.read_sagas(self._connection, where, (until_ms,), limit)
+
+    def remember_rules(self, flow: str, rules: str | None) -> None:
+        """See `SagaUnit.remember_rules`."""
+        remember_rules(self._connection, flow, rules)
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`."""

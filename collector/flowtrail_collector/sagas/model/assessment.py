@@ -7,21 +7,19 @@ an instance (`assess`) is a function of that set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow
-from flowtrail_collector.sagas.model.steps import Mark, StepProgress, Steps, StepState, earliest
+from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, nth, settlement
+from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState
 
 __all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",
-           "assess"]  # fmt: skip
+           "assess", "completed_ms"]  # fmt: skip
 
 SagaEvents = dict[int, Mark]
 """An instance's events by the hash of source, id and type."""
-
-SETTLE_MS = 1_000
-"""How much clocks of brokers and producers may disagree before an end is taken as final."""
 
 
 class Outcome(StrEnum):
@@ -30,11 +28,13 @@ class Outcome(StrEnum):
     OPEN = "open"
     COMPLETED = "completed"
     COMPENSATED = "compensated"
-    """Cancelled, and every step that had been done and can be undone was undone."""
+    """Cancelled, and whatever had been done and can be undone was undone, as often as it had been done."""
     FAILED = "failed"
     """Cancelled before any step was done that would have to be undone."""
     TIMED_OUT = "timed_out"
     """Still open when the flow's own time was over. Only the sweep says so, never the events."""
+    RETIRED = "retired"
+    """Open when its flow left the flow file; should that come back, it is open again."""
 
 
 class Progress(NamedTuple):
@@ -77,39 +77,31 @@ def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
 
 def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
     """What the events say of an instance of `flow`."""
-    first = _first_times(events)
+    seen = Seen(events)
+    first = seen.first
     started = earliest(first, flow.starts)
-    completed = earliest(first, flow.completes)
+    completed = completed_ms(flow, seen)
     cancelled = earliest(first, flow.ending)
-    steps = Steps(flow, events, first, started, ended=completed is not None or cancelled is not None).all()
-    conflict = completed is not None and cancelled is not None
-    outcome, ended, not_undone = _cancellation(steps, cancelled)
-    # Whichever end comes first counts: nothing that is read later can change it.
-    if completed is not None and (ended is None or completed <= ended):
-        outcome, ended = Outcome.COMPLETED, completed
-    return Progress(started, outcome, ended, steps, conflict, not_undone, cancelled)
-
-
-def _cancellation(
-    steps: Iterable[StepProgress], cancelled: int | None
-) -> tuple[Outcome, int | None, tuple[str, ...]]:
-    """How and when a cancellation ends the instance, and which steps have still to be undone."""
+    steps = Steps(flow, seen, started, ended=completed is not None or cancelled is not None).all()
     if cancelled is None:
-        return Outcome.OPEN, None, ()
-    # What was done only after the end is late: it doesn't open the instance again. What should happen several
-    # times has to be undone as soon as it happened once.
-    done = [item for item in steps if item.begun_ms is not None and item.begun_ms <= cancelled + SETTLE_MS]
-    not_undone = tuple(i.step.name for i in done if i.undone_ms is None and i.step.undone)
-    if not_undone:
-        return Outcome.OPEN, None, not_undone
-    undone = [item.undone_ms for item in done if item.undone_ms is not None]
-    return (Outcome.COMPENSATED if undone else Outcome.FAILED), max([cancelled, *undone]), ()
+        outcome = Outcome.OPEN if completed is None else Outcome.COMPLETED
+        return Progress(started, outcome, completed, steps)
+    over = settlement(flow, events, cancelled)
+    # Whichever end comes first counts: nothing that is read later can change it.
+    if completed is not None and (over.ended_ms is None or completed <= over.ended_ms):
+        return Progress(started, Outcome.COMPLETED, completed, steps, True, tuple(over.owed), cancelled)
+    conflict = completed is not None
+    if over.ended_ms is None:
+        return Progress(started, Outcome.OPEN, None, steps, conflict, tuple(over.owed), cancelled)
+    outcome = Outcome.COMPENSATED if over.undone else Outcome.FAILED
+    return Progress(started, outcome, over.ended_ms, steps, conflict, (), cancelled)
 
 
-def _first_times(events: Mapping[int, Mark]) -> dict[str, int]:
-    first: dict[str, int] = {}
-    for time_ms, kind, _ in events.values():
-        known = first.get(kind)
-        if known is None or time_ms < known:
-            first[kind] = time_ms
-    return first
+def completed_ms(flow: Flow, seen: Seen) -> int | None:
+    """When an instance completed; where that takes several events of a step, with the last of them."""
+    if not flow.counted:
+        return earliest(seen.first, flow.completes)
+    several = {kind for step in flow.counted for kind in step.done}
+    moments = [earliest(seen.first, tuple(kind for kind in flow.completes if kind not in several))]
+    moments += [nth(seen.moments(step.done), step.times) for step in flow.counted]
+    return min((moment for moment in moments if moment is not None), default=None)

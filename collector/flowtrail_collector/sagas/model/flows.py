@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -29,6 +30,7 @@ class Step:
         optional: A flow may end without it, and nobody waits for it.
         times: How many events of `done` it takes.
         instead_of: The step that needn't be done if this one is, and the other way round.
+        again_after: Types after which it, and what follows it, has its turn anew.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Step:
     optional: bool = False
     times: int = 1
     instead_of: str | None = None
+    again_after: tuple[str, ...] = ()
 
 
 OwnerOf = Callable[[Step], str | None]
@@ -86,11 +89,16 @@ class Flow:
     correlate: Correlate = Correlate.CORRELATION
 
     @cached_property
+    def rules(self) -> str:
+        """The same for two flows only if they judge alike."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
+    @cached_property
     def types(self) -> frozenset[str]:
         """Every event type the flow names."""
         named = [self.starts, self.completes, self.cancels]
         for step in self.steps:
-            named += [step.done, step.failed, step.undone]
+            named += [step.done, step.failed, step.undone, step.again_after]
         return frozenset(name for names in named for name in names)
 
     @cached_property
@@ -101,9 +109,59 @@ class Flow:
         return {name: groups[chosen] for name, chosen in first.items() if len(groups[chosen]) > 1}
 
     @cached_property
+    def owing(self) -> Mapping[str, tuple[bool, str]]:
+        """Types that make a step owed when the flow is cancelled, or take it back: (takes it back, the step)."""
+        undoable = [step for step in self.steps if step.undone]
+        done = {kind: (False, step.name) for step in undoable for kind in step.done}
+        return done | {kind: (True, step.name) for step in undoable for kind in step.undone}
+
+    @cached_property
+    def again(self) -> Mapping[str, tuple[str, ...]]:
+        """For each step that may have its turn anew by the file's word: the types after which it has."""
+        found: dict[str, tuple[str, ...]] = {}
+        for step in self.steps:
+            own = found.get(step.instead_of or "", ()) + step.again_after
+            types = dict.fromkeys(own + tuple(kind for name in step.after for kind in found.get(name, ())))
+            if types:
+                found[step.name] = tuple(types)
+        return found
+
+    @cached_property
+    def counted(self) -> tuple[Step, ...]:
+        """Steps that take several events, each of which would complete the flow by its type: the last one does."""
+        ends = set(self.completes)
+        return tuple(step for step in self.steps if step.times > 1 and not ends.isdisjoint(step.done))
+
+    @cached_property
+    def brings(self) -> Mapping[str, tuple[str, ...]]:
+        """For each step: the types that bring its turn, and bring it anew once it has failed."""
+        by_name = {step.name: step for step in self.steps}
+        found: dict[str, tuple[str, ...]] = {}
+        for step in self.steps:
+            types = dict.fromkeys(() if step.after else self.starts)
+            for before in (by_name[name] for name in step.after):
+                group = self.alternatives.get(before.name, (before,))
+                done = tuple(kind for other in group for kind in other.done)
+                types.update(dict.fromkeys(found[before.name] if before.optional else done))
+            found[step.name] = tuple(types)
+        return found
+
+    @cached_property
+    def renewing(self) -> frozenset[str]:
+        """Types without which no step has its turn anew."""
+        return frozenset(kind for step in self.steps for kind in (*step.failed, *step.again_after))
+
+    @cached_property
+    def turning(self) -> frozenset[str]:
+        """Types with which a step's turn may come anew."""
+        return frozenset(kind for types in (*self.again.values(), *self.brings.values()) for kind in types)
+
+    @cached_property
     def ending(self) -> tuple[str, ...]:
         """Types that end the flow otherwise than well."""
-        return self.cancels or tuple(name for step in self.steps for name in step.failed)
+        return self.cancels or tuple(
+            kind for step in self.steps if step.name not in self.again for kind in step.failed
+        )
 
     @cached_property
     def compensating(self) -> frozenset[str]:

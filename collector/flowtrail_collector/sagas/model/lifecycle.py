@@ -9,7 +9,7 @@ counter comes out the same in whatever order, and in whatever portions, the even
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flowtrail_collector.events.identity import IdHashes
 from flowtrail_collector.events.model import EventRow
@@ -22,11 +22,22 @@ from flowtrail_collector.sagas.model.assessment import (
     StepState,
     add_event,
     assess,
+    completed_ms,
 )
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.lateness import Lateness, missed
+from flowtrail_collector.sagas.model.occurrences import Seen
 
-__all__ = ["DURATION_BUCKETS_SECONDS", "bring_up_to_date", "settle", "step_durations", "take_in"]
+__all__ = [
+    "DURATION_BUCKETS_SECONDS",
+    "bring_up_to_date",
+    "reopen",
+    "retire",
+    "settle",
+    "step_durations",
+    "take_in",
+]
 
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
 
@@ -48,6 +59,7 @@ def take_in(
         counts: Added to.
         now_ms: By this machine's clock.
     """
+    reopen(saga)
     own = hashes[event.event_id]
     cause = hashes[event.causation_id] if event.causation_id else 0
     # A timestamp from the future would keep the instance open until then.
@@ -68,18 +80,27 @@ def take_in(
     saga.subject = saga.subject or event.subject
 
 
+def retire(saga: SagaRecord, watermark_ms: int) -> None:
+    """Let an open instance rest whose flow has left the flow file."""
+    if saga.outcome is Outcome.OPEN:
+        saga.outcome, saga.ended_ms = Outcome.RETIRED, watermark_ms
+        saga.next_deadline_ms = saga.waiting_since_ms = None
+        saga.waiting = ()
+
+
+def reopen(saga: SagaRecord) -> None:
+    """Take up an instance again that was retired, as its flow is back."""
+    if saga.outcome is Outcome.RETIRED:
+        saga.outcome, saga.ended_ms = Outcome.OPEN, None
+
+
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
     """Let an instance say what its events say; count what no other event can take back."""
-    progress = assess(flow, saga.events)
-    if saga.started_ms is None and progress.started_ms is not None:
-        counts["saga_started", (flow.name,)] += 1
-    saga.started_ms = progress.started_ms
-    if progress.conflict and not saga.conflict:
-        saga.conflict = True
-        counts["saga_conflicts", (flow.name,)] += 1
-    saga.not_undone = bool(progress.not_undone)
-    if saga.outcome is Outcome.TIMED_OUT:
-        _count_late_completion(flow, saga, counts)
+    progress = _bring(flow, saga, counts)
+    if saga.breached:
+        lateness = Lateness(saga.breached)
+        lateness.keep(progress.steps)
+        saga.breached = lateness.words()
     _look_again(flow, saga, progress)
     return progress
 
@@ -90,17 +111,33 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
     Args:
         watermark_ms: Everything written until then has been read.
     """
-    progress = bring_up_to_date(flow, saga, counts)
+    progress = _bring(flow, saga, counts)
     if saga.outcome is Outcome.OPEN and saga.started_ms is not None:
         known_ms = watermark_ms - SETTLE_MS  # earlier than this, nothing new will show
         outcome, ended_ms = _end(flow, saga.started_ms, progress)
         if ended_ms is not None and ended_ms < known_ms:
             then = _as_of(flow, saga, progress, ended_ms)
-            _count_breaches(flow, saga, then, ended_ms, counts)
+            _look_for_late(flow, saga, then, ended_ms, counts)
             _finish(flow, saga, then, outcome, ended_ms, counts)
         else:
-            _count_breaches(flow, saga, _as_of(flow, saga, progress, known_ms), known_ms, counts)
+            then = _as_of(flow, saga, progress, known_ms)
+            _look_for_late(flow, saga, then, known_ms, counts, progress.steps)
     _look_again(flow, saga, progress)
+
+
+def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
+    progress = assess(flow, saga.events)
+    if saga.started_ms is None and progress.started_ms is not None:
+        counts["saga_started", (flow.name,)] += 1
+    # A start that was counted stays one, whatever a changed flow file calls a start.
+    saga.started_ms = saga.started_ms if progress.started_ms is None else progress.started_ms
+    if progress.conflict and not saga.conflict:
+        saga.conflict = True
+        counts["saga_conflicts", (flow.name,)] += 1
+    saga.not_undone = bool(progress.not_undone)
+    if saga.outcome is Outcome.TIMED_OUT:
+        _count_late_completion(flow, saga, counts)
+    return progress
 
 
 def _as_of(flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int) -> Progress:
@@ -160,32 +197,51 @@ def _took_part(item: StepProgress, ended_ms: int) -> bool:
 
 def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> None:
     """A timed out instance that completed at all did so too late."""
-    if not saga.completed_late and any(mark[1] in flow.completes for mark in saga.events.values()):
+    if not saga.completed_late and completed_ms(flow, Seen(saga.events)) is not None:
         saga.completed_late = True
         counts["saga_late_completions", (flow.name,)] += 1
 
 
-def _count_breaches(
-    flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int, counts: Counter[CountKey]
+def _look_for_late(
+    flow: Flow,
+    saga: SagaRecord,
+    progress: Progress,
+    until_ms: int,
+    counts: Counter[CountKey],
+    now: Sequence[StepProgress] = (),
 ) -> None:
-    """Count the steps that were not done by their deadline, of the deadlines before `until_ms`."""
+    """Count the steps that were not done by their deadline, of the deadlines before `until_ms`.
+
+    Args:
+        progress: Of everything up to `until_ms`.
+        now: Of everything that was read: which of the steps are late.
+    """
+    lateness = Lateness(saga.breached)
+    # Where a step's turn came anew, what was missed in the round before can't be told from how it stands now.
+    for moment in _turning_points(flow, saga, until_ms):
+        _count_breaches(flow, lateness, _as_of(flow, saga, progress, moment - 1), moment, counts)
+    _count_breaches(flow, lateness, progress, until_ms, counts)
+    lateness.look(now, until_ms)
+    saga.breached = lateness.words()
+
+
+def _count_breaches(
+    flow: Flow, lateness: Lateness, progress: Progress, until_ms: int, counts: Counter[CountKey]
+) -> None:
     if progress.cancelled_ms is not None:
         until_ms = min(until_ms, progress.cancelled_ms)  # from then on nobody has to do anything but undo
     for item in progress.steps:
-        if item.step.name not in saga.breached and _missed(item, until_ms):
-            saga.breached = (*saga.breached, item.step.name)
+        if missed(item, until_ms) and lateness.count(item):
             counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
 
 
-def _missed(item: StepProgress, until_ms: int) -> bool:
-    """Whether a deadline before `until_ms` was missed: the step's own, or that of the cancellation it calls for."""
-    if item.step.optional:
-        return False
-    if item.state is StepState.FAILED and item.due_ms is not None and item.due_ms < until_ms:
-        return True
-    if item.deadline_ms is None or item.deadline_ms >= until_ms:
-        return False
-    return item.until_ms is None or item.until_ms > item.deadline_ms
+def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
+    """Moments before `until_ms` at which a step's turn may have come anew, ascending."""
+    since = min((mark[0] for mark in saga.events.values() if mark[1] in flow.renewing), default=None)
+    if since is None:
+        return []
+    found = {mark[0] for mark in saga.events.values() if mark[1] in flow.turning}
+    return sorted(moment for moment in found if since <= moment < until_ms)
 
 
 def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.sagas.model.occurrences import Account, Seen, earliest, nth
 
-__all__ = ["Mark", "StepProgress", "StepState", "Steps", "earliest"]
-
-Mark = tuple[int, str, int]
-"""(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0).
-
-The record's timestamp rather than the event's own time: it says when others could know of it. An event that
-lay in an outbox for an hour was an hour late for everybody else."""
+__all__ = ["StepProgress", "StepState", "Steps"]
 
 
 class StepState(StrEnum):
@@ -37,12 +33,12 @@ class StepProgress(NamedTuple):
         step: What the flow file says of it.
         state: How it stands.
         since_ms: When its turn came.
-        until_ms: When it was done or failed, or another one was done instead of it.
+        until_ms: When it was first done as often as it takes, or failed, or another one was done instead of it.
         deadline_ms: By when it should be done; None if there is no limit or its turn hasn't come.
-        undone_ms: When it was taken back.
-        begun_ms: When the first of its events showed that say it was done.
+        undone_ms: When the last was taken back of what had been done; None while something stands.
         waits: Whether the instance waits for it: to be done, or, if it failed, for the cancellation to follow.
         due_ms: By when what it waits for should have happened.
+        round_ms: What is said of it counts from then on, when its turn came anew; 0 in its first round.
     """
 
     step: Step
@@ -51,9 +47,9 @@ class StepProgress(NamedTuple):
     until_ms: int | None = None
     deadline_ms: int | None = None
     undone_ms: int | None = None
-    begun_ms: int | None = None
     waits: bool = False
     due_ms: int | None = None
+    round_ms: int = 0
 
     @property
     def waits_since_ms(self) -> int | None:
@@ -66,42 +62,45 @@ class Steps:
 
     Args:
         flow: What is said of them.
-        events: The instance's events.
-        first: When each type was first seen.
+        seen: When the instance's events were seen.
         started: When the instance started.
         ended: Whether an end was seen, so that nobody waits any more.
     """
 
-    def __init__(
-        self,
-        flow: Flow,
-        events: Mapping[int, Mark],
-        first: Mapping[str, int],
-        started: int | None,
-        *,
-        ended: bool,
-    ) -> None:
+    def __init__(self, flow: Flow, seen: Seen, started: int | None, *, ended: bool) -> None:
         self._flow = flow
-        self._first = first
+        self._seen = seen
+        self._first = first = seen.first
         self._started = started
         self._ended = ended
         self._alternatives = flow.alternatives
-        done: dict[str, int | None] = {}
+        self._accounts: dict[str, Account] = {}
+        self._done: dict[str, int | None] = {}
         for step in flow.steps:
-            moment = earliest(first, step.done) if step.times == 1 else _last_of_several(step, events)
-            # By its taking back, too, a step is known to have been done; whichever shows first.
-            done[step.name] = _least(moment, earliest(first, step.undone)) if step.undone else moment
-        self._done = done
+            if step.times == 1 and (not step.undone or earliest(first, step.undone) is None):
+                self._done[step.name] = earliest(first, step.done)
+                continue
+            account = self._accounts[step.name] = Account.of(step, seen)
+            self._done[step.name] = nth(account.moments, step.times)
         self._turns: dict[str, int | None] = {}
+        self._rounds: dict[str, int] = {}
 
     def all(self) -> tuple[StepProgress, ...]:
         """In the order of the flow, which has no step before those that it comes after."""
         passed: dict[str, int | None] = {}
+        renewed = not self._flow.renewing.isdisjoint(self._first)
         for step in self._flow.steps:
-            turn = self._turns[step.name] = self._turn(step, passed)
+            turn = self._turn(step, passed)
+            if renewed:
+                turn = self._anew(step, turn)
+            self._turns[step.name] = turn
             # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
             passed[step.name] = turn if step.optional else self._done_by_any(step)
-        return tuple([self._step(step) for step in self._flow.steps])
+        if not self._rounds:
+            return tuple([self._step(step) for step in self._flow.steps])
+        return tuple(
+            [self._step(step)._replace(round_ms=self._rounds.get(step.name, 0)) for step in self._flow.steps]
+        )
 
     def _turn(self, step: Step, passed: Mapping[str, int | None]) -> int | None:
         """When the step's turn came: with the start, or when the last of the steps before it was done."""
@@ -116,6 +115,44 @@ class Steps:
                 latest = moment
         return latest
 
+    def _anew(self, step: Step, turn: int | None) -> int | None:
+        """When the step's turn came for the last time: by the file's word, or since it failed and was brought again."""
+        group = self._alternatives.get(step.name, (step,))
+        again = self._seen.moments(self._flow.again.get(step.name, ()))
+        if again:
+            self._begin_round(group, again[-1])
+            turn = None if turn is None else max(turn, again[-1])
+        while turn is not None and (failed := self._failed_by_all(group)) is not None:
+            after = max(failed, turn)
+            brought = next(
+                (at for at in self._seen.moments(self._flow.brings[step.name]) if at > after), None
+            )
+            done = self._done_by_any(step)
+            if brought is None or (done is not None and done < brought):
+                break
+            self._begin_round(group, brought)
+            turn = brought
+        return turn
+
+    def _begin_round(self, group: tuple[Step, ...], begin: int) -> None:
+        for step in group:
+            self._rounds[step.name] = begin
+            account = self._accounts.get(step.name)
+            moments = self._seen.moments(step.done) if account is None else account.moments
+            self._done[step.name] = nth(moments[bisect_left(moments, begin) :], step.times)
+
+    def _failed(self, step: Step) -> int | None:
+        """When the step failed in this round."""
+        begin = self._rounds.get(step.name)
+        if begin is None or not step.failed:
+            return earliest(self._first, step.failed) if step.failed else None
+        return next((at for at in self._seen.moments(step.failed) if at >= begin), None)
+
+    def _failed_by_all(self, group: tuple[Step, ...]) -> int | None:
+        """When the last of a step and its alternatives failed in this round; None if one hasn't."""
+        moments = [moment for step in group if (moment := self._failed(step)) is not None]
+        return max(moments) if len(moments) == len(group) else None
+
     def _done_by_any(self, step: Step) -> int | None:
         """When the step or one of its alternatives was done."""
         group = self._alternatives.get(step.name)
@@ -127,25 +164,28 @@ class Steps:
         since = self._turns[step.name]
         deadline = None if since is None else self._deadline(step, since)
         done = self._done[step.name]
+        undone = self._undone(step) if self._accounts else None
+        if undone is not None and (done is not None or self._ended):
+            return StepProgress(step, StepState.UNDONE, since, done, deadline, undone)
         if done is not None:
-            undone = earliest(self._first, step.undone) if step.undone else None
-            if undone is not None:
-                return StepProgress(step, StepState.UNDONE, since, done, deadline, undone, done)
-            begun = done if step.times == 1 else earliest(self._first, step.done)
-            return StepProgress(step, StepState.DONE, since, done, deadline, None, begun)
-        begun = earliest(self._first, step.done) if step.times > 1 else None
+            return StepProgress(step, StepState.DONE, since, done, deadline)
         instead = self._done_by_any(step)
-        failed = earliest(self._first, step.failed) if step.failed else None
+        failed = self._failed(step)
         if failed is not None:
             called_for = self._calls_for_cancellation(step, since) if instead is None else None
             due = None if called_for is None or step.within_ms is None else called_for + step.within_ms
             waits = called_for is not None and not self._ended
-            return StepProgress(step, StepState.FAILED, since, failed, deadline, None, begun, waits, due)
+            return StepProgress(step, StepState.FAILED, since, failed, deadline, None, waits, due)
         if instead is not None:
-            return StepProgress(step, StepState.SKIPPED, since, instead, deadline, None, begun)
+            return StepProgress(step, StepState.SKIPPED, since, instead, deadline)
         waits = since is not None and not self._ended and not step.optional
         state = StepState.OPEN if waits else StepState.WAITING
-        return StepProgress(step, state, since, None, deadline, None, begun, waits, deadline)
+        return StepProgress(step, state, since, None, deadline, None, waits, deadline)
+
+    def _undone(self, step: Step) -> int | None:
+        """When everything that was done of a step had been taken back; None if something stands, or nothing was done."""
+        account = self._accounts.get(step.name)
+        return None if account is None or account.owed else account.undone_ms
 
     def _deadline(self, step: Step, since: int) -> int | None:
         """By when it should be done. Of alternatives, none is late before all are: nobody knows which it will be."""
@@ -156,32 +196,8 @@ class Steps:
         return None if None in spans else since + max(span for span in spans if span is not None)
 
     def _calls_for_cancellation(self, step: Step, since: int | None) -> int | None:
-        """Since when the cancellation should follow that a failed step calls for; None if it doesn't."""
-        if not self._flow.cancels or since is None or step.optional:
+        """Since when the cancellation, or another round, should follow a failed step; None if neither has to."""
+        if since is None or step.optional or not (self._flow.cancels or step.name in self._flow.again):
             return None
-        failed = [earliest(self._first, other.failed) for other in self._alternatives.get(step.name, (step,))]
-        if None in failed:
-            return None  # another one may still be done instead
-        return max(since, *(moment for moment in failed if moment is not None))
-
-
-def _last_of_several(step: Step, events: Mapping[int, Mark]) -> int | None:
-    moments = sorted(time_ms for time_ms, kind, _ in events.values() if kind in step.done)
-    return moments[step.times - 1] if len(moments) >= step.times else None
-
-
-def _least(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return min(one, other)
-
-
-def earliest(first: Mapping[str, int], types: tuple[str, ...]) -> int | None:
-    if len(types) == 1:  # nearly always; this is called for every step of every event
-        return first.get(types[0])
-    earliest = None
-    for kind in types:
-        moment = first.get(kind)
-        if moment is not None and (earliest is None or moment < earliest):
-            earliest = moment
-    return earliest
+        failed = self._failed_by_all(self._alternatives.get(step.name, (step,)))
+        return None if failed is None else max(since, failed)  # None: another one may still be done instead

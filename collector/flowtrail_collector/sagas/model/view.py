@@ -167,7 +167,9 @@ def _step(
     return StepView(
         name=step.name,
         state=item.state.value,
-        expects=flow.cancels if uncancelled else (*step.done, *step.failed),
+        expects=(*flow.cancels, *flow.again.get(step.name, ()))
+        if uncancelled
+        else (*step.done, *step.failed),
         by=None if uncancelled else owner_of(step),
         deadline_ms=item.due_ms if uncancelled else item.deadline_ms,
         late=step.name in record.late,

@@ -110,4 +110,8 @@ CREATE INDEX sagas_breached ON sagas (updated_ms) WHERE outcome = 'open' AND bre
 DROP INDEX sagas_breached;
 CREATE INDEX sagas_breached ON sagas (updated_ms) WHERE ended_ms IS NULL AND breached != ''
 """,
+    # By which rules of the flow file what is open was last looked at.
+    """
+CREATE TABLE flow_rules (flow TEXT PRIMARY KEY, rules TEXT NOT NULL) WITHOUT ROWID
+""",
 )

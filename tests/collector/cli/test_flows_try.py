@@ -1,0 +1,69 @@
+"""`flowtrail flows try`: what happens to the events of a list, told in the order of time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from flowtrail_collector.cli.flows import flows as command
+from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.trial import Occasion, drive
+
+TRIP = """\
+flows:
+  trip:
+    starts: Asked
+    steps:
+      hotel: {done: HotelBooked, failed: HotelFull, undone: HotelReleased, after: start, within: 5s}
+      car: {done: CarBooked, undone: CarReleased, after: start}
+    completes: Confirmed
+    cancels: Cancelled
+    within: 1h
+"""
+
+
+def told(*words):
+    occasions = [Occasion(1_000 * at, kind, "t") for at, kind in words]
+    return [(item.at_ms // 1_000, item.because, item.text) for item in drive(parse_flows(TRIP), occasions)]
+
+
+def test_what_happens_is_told_as_it_happens():
+    assert told(
+        (0, "Asked"), (10, "HotelBooked"), (20, "Cancelled"), (30, "CarBooked"), (40, "HotelReleased")
+    ) == [
+        (0, "Asked", "waits for hotel, car"),
+        (5, "", "stuck at hotel"),
+        (10, "HotelBooked", "hotel done; waits for car"),
+        (20, "Cancelled", "hotel done; to be undone: hotel"),
+        (30, "CarBooked", "hotel done; car done; to be undone: hotel, car"),
+        (40, "HotelReleased", "hotel undone; car done; to be undone: car"),
+        (3_600, "", "timed_out"),
+    ]
+
+
+def test_an_end_shows_before_what_comes_later():
+    assert told((0, "Asked"), (1, "Confirmed"), (60, "CarBooked"))[-2:] == [
+        (1, "", "completed"),
+        (60, "CarBooked", "late, as it had completed already"),
+    ]
+
+
+@pytest.mark.parametrize("line", ["Asked", "soon Asked", "1s Asked t and more"])
+def test_a_line_that_is_none_is_named(tmp_path, line):
+    (tmp_path / "flows.yaml").write_text(TRIP)
+    result = CliRunner().invoke(
+        command, ["try", str(tmp_path / "flows.yaml"), "-"], input=f"# a trip\n{line}\n"
+    )
+    assert result.exception is not None
+    assert "-:2" in f"{result.exception}{result.output}" or "stdin>:2" in f"{result.exception}{result.output}"
+
+
+def test_as_json(tmp_path):
+    (tmp_path / "flows.yaml").write_text(TRIP)
+    (tmp_path / "events.txt").write_text("0s Asked a\n\n0s Asked b # another\n")
+    arguments = ["try", str(tmp_path / "flows.yaml"), str(tmp_path / "events.txt"), "--json"]
+    result = CliRunner().invoke(command, arguments, standalone_mode=False)
+    happened = json.loads(result.output)["happened"]
+    assert [item["key"] for item in happened if item["text"] == "timed_out"] == ["a", "b"]

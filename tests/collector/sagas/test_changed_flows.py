@@ -1,0 +1,85 @@
+"""A changed flow file applies to what is open: once, whatever is counted already, and however often it is begun."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagakit import Happening, core
+
+FILE = """\
+flows:
+  orders:
+    starts: Placed
+    steps:
+      pay: {{done: Paid, within: {pay}}}
+      ship: {{done: Shipped, within: {ship}}}
+    completes: Shipped
+    within: {whole}
+"""
+OTHER = "flows: {other: {starts: A, completes: B}}"
+
+
+def rules(pay="10s", ship="10s", whole="60s"):
+    return FILE.format(pay=pay, ship=ship, whole=whole)
+
+
+def placed(count=1):
+    return [Happening("Placed", 1_000, flow=f"f{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "kinds", "ended", "missed"),
+    [
+        (rules(), {"open": 2}, {}, 0),
+        (rules(pay="2s"), {"open": 2, "stuck": 2}, {}, 2),
+        (rules(whole="3s"), {}, {"timed_out": 2}, 0),
+        (rules(pay="20s"), {"open": 2}, {}, 0),
+        (rules().replace("starts: Placed", "starts: Asked"), {"open": 2}, {}, 0),
+    ],
+)
+def test_new_rules_count_with_the_first_sweep(tmp_path, changed, kinds, ended, missed):
+    with core(tmp_path, rules()) as made:
+        made.read(placed(2))
+        made.pass_time(6_000)
+    for _ in range(2):
+        with core(tmp_path, changed) as made:
+            made.sweeper.sweep()
+            assert (made.kinds(), made.ended()) == (kinds, ended)
+            assert made.counters().get(("deadline_breaches", "orders", "pay"), 0) == missed
+            assert made.counters()["started", "orders"] == 2
+
+
+def test_a_deadline_cut_and_lengthened_again_is_counted_once(tmp_path):
+    with core(tmp_path, rules()) as made:
+        made.read(placed())
+        made.pass_time(6_000)
+    for limit, kinds in (("2s", {"stuck": 1}), ("30s", {}), ("2s", {"stuck": 1}), ("3s", {"stuck": 1})):
+        with core(tmp_path, rules(pay=limit)) as made:
+            made.sweeper.sweep()
+            assert made.kinds() == {"open": 1, **kinds}
+            assert made.counters()["deadline_breaches", "orders", "pay"] == 1
+
+
+def test_a_flow_that_is_gone_is_retired_and_one_that_is_back_goes_on(tmp_path):
+    with core(tmp_path, rules()) as made:
+        made.read(placed(2))
+        made.pass_time(2_000)
+    with core(tmp_path, OTHER) as made:
+        made.pass_time(3_000)
+        assert (made.kinds(), made.ended()) == ({}, {})
+    with core(tmp_path, rules()) as made:
+        made.read([Happening("Shipped", 2_500, flow="f0")], until_ms=3_000)
+        assert ("late_events", "orders") not in made.counters()
+        made.pass_time(5_000)
+        assert (made.kinds(), made.ended()) == ({"open": 1}, {"completed": 1})
+
+
+def test_unchanged_rules_are_not_applied_again(tmp_path):
+    with core(tmp_path, rules()) as made:
+        made.read(placed(1_500))
+        made.pass_time(2_000)
+    with core(tmp_path, rules()) as made:
+        assert made.sweeper.sweep() == 0
+    with core(tmp_path, rules(pay="11s")) as made:
+        assert made.sweeper.sweep() == 1_500
+        assert made.sweeper.sweep() == 0
