@@ -138,14 +138,14 @@ class Prober:
                 continue
             position = columns.positions[i]
             start = max(columns.commits[i], table.earliest[position] or 0)
-            known = table.histories[position].arrival(start, end)
+            history = table.histories[position]
+            known = history.arrival(start, end)
             if known is not None:
                 arrived, width = known
                 waited = now - arrived
-                # What stands still must not rest on an estimate: it may be a transaction's marker that "waits".
-                standing = settings.interval_seconds
-                doubtful = waited > standing and now - columns.moved_at[i] > standing
+                # What stands still must rest on a record that was seen: Kafka's index tells of markers, too.
+                standing = min(waited, now - columns.moved_at[i]) > settings.interval_seconds
                 vague = width > max(1.5 * settings.sample_seconds, 0.05 * waited)
-                if width == 0.0 or not (vague or doubtful):
+                if not vague and (not standing or history.has_seen(start)):
                     continue
             yield topic, partition, start

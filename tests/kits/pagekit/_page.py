@@ -57,7 +57,11 @@ class MetricsPage:
                 continue
             name, labels, value = _read(line)
             if not name.startswith(family) or name.removeprefix(family) not in ("", *_SUFFIXES):
-                raise PageError(f"{name} stands in the family {family}")
+                # A family without a head.
+                family = name
+                if name in self.families:
+                    raise PageError(f"{name} is interrupted by another family")
+                self.families.append(name)
             if (name, labels) in self.values:
                 raise PageError(f"{name}{dict(labels)} is there twice")
             self.values[name, labels] = value

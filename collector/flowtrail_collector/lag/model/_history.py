@@ -116,6 +116,10 @@ class PartitionHistory:
             self._seen = FirstRecordSet()
         self._seen.learn(start, at, arrived)
 
+    def has_seen(self, offset: int) -> bool:
+        """Whether the first record at or after an offset is known from looking at it."""
+        return self._seen is not None and self._seen.find(offset) is not None
+
     def holes(self, start: int, stop: int) -> int:
         """How many offsets in [start, stop) are known to hold no record."""
         return 0 if self._seen is None else self._seen.holes(start, stop)
