@@ -91,7 +91,7 @@ class KafkaLagSource:
             for group in result.valid
         ]
         failures = [Failure("broker", "group listing", reason_of(error)) for error in result.errors]
-        return GroupList([*groups, *self._others.groups()], failures)
+        return GroupList(self._others.together_with(groups), failures)
 
     def topics(self, deadline: float) -> Topics:
         """List all partitions with their leaders."""
