@@ -22,7 +22,8 @@ def unmistakable(name: str) -> str:
     if not name:
         return '""'
     shown = "".join(
-        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode() for char in name
+        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
+        for char in name
     )
     return f"\\{shown}" if shown[0] == '"' else shown
 

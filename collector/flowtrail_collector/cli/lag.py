@@ -41,7 +41,7 @@ _MEANINGS = {
 
 
 @click.command()
-@click.option("--group", help="Show one group, with its partitions; \"\" is the group without a name.")
+@click.option("--group", help='Show one group, with its partitions; "" is the group without a name.')
 @click.option("--name", help="Show only groups with this somewhere in their name.")
 @limit_option(100)
 @click.option("--watch", is_flag=True, help="Keep showing, until interrupted.")
@@ -96,7 +96,9 @@ def _page(data: dict[str, Any]) -> RenderableType:
     if not one and data["left_out"]:
         parts.append(Text(f"{counted(data['left_out'], 'group')} not shown", style="dim"))
     parts += [
-        Text(f"{failure['scope']} {unmistakable(failure['name'])}: {printable(failure['reason'])}", style="red")
+        Text(
+            f"{failure['scope']} {unmistakable(failure['name'])}: {printable(failure['reason'])}", style="red"
+        )
         for failure in data["failures"]
     ]
     return Group(*parts)

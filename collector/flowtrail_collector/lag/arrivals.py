@@ -105,7 +105,9 @@ class Prober:
                 continue
             self._table.learn_first(i, offset, record.offset, record.timestamp, now)
         self._failed = {name: (at, f) for name, (at, f) in self._failed.items() if now - at < _RETRY_SECONDS}
-        self._failed.update((failure.name, (now, failure)) for failure in failures if failure.scope == "topic")
+        self._failed.update(
+            (failure.name, (now, failure)) for failure in failures if failure.scope == "topic"
+        )
         self._others = [failure for failure in failures if failure.scope != "topic"]
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from flowtrail_collector.lag.arrivals import Explorer, Prober
 from flowtrail_collector.lag.failures import FailureLog
-from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
+from flowtrail_collector.lag.groups import GroupRegistry
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.lag.ports import Failure, LagSource, OffsetAnswer, RecordProber, Spec, Topics
 from flowtrail_collector.lag.readings import read_group
@@ -142,7 +142,9 @@ class LagCollection:
         # Neither has one that isn't looked at.
         hidden = (topics.leaders.keys() | {failure.name for failure in topics.failures}) - leaders.keys()
         self.topics = replace(topics, leaders=leaders, failures=())
-        self.table.set_topics({name: list(numbers) for name, numbers in leaders.items()}, self._present(), hidden)
+        self.table.set_topics(
+            {name: list(numbers) for name, numbers in leaders.items()}, self._present(), hidden
+        )
         return -1 not in topics.leaders.get(_COORDINATORS, {}).values()
 
     def _is_wanted(self, topic: str) -> bool:
@@ -255,7 +257,9 @@ class LagCollection:
             elif record.reading is None or (record.failure is not None and now - record.read_at > keep):
                 # Its progress can't be read: its type and state are all that is known.
                 info = record.info
-                record.reading = GroupReading(info.name, info.type, info.state, read_at=record.read_at or None)
+                record.reading = GroupReading(
+                    info.name, info.type, info.state, read_at=record.read_at or None
+                )
             readings.append(record.reading)
         return readings
 

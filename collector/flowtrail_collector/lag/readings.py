@@ -28,13 +28,9 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
         now: seconds since the epoch.
     """
     columns, judge = record.columns, record.judge
-    columns.measure(
-        table, now, read_committed=record.read_committed, patience=settings.keep_failing_seconds
-    )
+    columns.measure(table, now, read_committed=record.read_committed, patience=settings.keep_failing_seconds)
     rebalancing = record.info.state == "preparing_rebalance"
-    statuses = judge.statuses(
-        columns, table, now, has_members=record.has_members, rebalancing=rebalancing
-    )
+    statuses = judge.statuses(columns, table, now, has_members=record.has_members, rebalancing=rebalancing)
     uncommitted = _uncommitted(record, table, now)
     held = uncommitted or NOTHING_UNCOMMITTED
     topics = judge.sums(columns, table, statuses, now, held)

@@ -136,7 +136,13 @@ def _topic(part: TopicSlice, sums: TopicSums, i: int) -> dict[str, Any]:
 
 def _partitions(reading: GroupReading) -> list[dict[str, Any]]:
     columns = zip(
-        reading.pairs, reading.commits, reading.ends, reading.lags, reading.seconds, reading.statuses, strict=True
+        reading.pairs,
+        reading.commits,
+        reading.ends,
+        reading.lags,
+        reading.seconds,
+        reading.statuses,
+        strict=True,
     )
     return [
         {
@@ -170,7 +176,9 @@ def _uncommitted(held: Uncommitted | None) -> dict[str, Any]:
     some = held is not None and len(held.partitions) > 0
     return {
         "uncommitted_partitions": None if held is None else len(held.partitions),
-        "uncommitted_lag": {"earliest": held.from_earliest, "latest": held.from_latest} if held and some else None,
+        "uncommitted_lag": {"earliest": held.from_earliest, "latest": held.from_latest}
+        if held and some
+        else None,
     }
 
 

@@ -65,7 +65,9 @@ def test_a_failing_broker_blanks_only_its_own_partitions(
     reading = watch.readings["billing"]
     assert (reading.sum_lag, reading.max_lag) == (None, None)
     assert (reading.least_lag, reading.known, reading.partitions) == (12, 1, 2)
-    assert watch.waited("billing", "payments") == pytest.approx(cluster.waited("billing", "payments"), abs=0.2)
+    assert watch.waited("billing", "payments") == pytest.approx(
+        cluster.waited("billing", "payments"), abs=0.2
+    )
     assert watch.collection.failures.failing["broker"] == 1
     assert lines(caplog) == ["lag of broker 2: takes too long to tell offsets"]
 

@@ -2,9 +2,17 @@
 second broker for the faults of real ones."""
 
 from lagkit._cluster import SimulatedCluster
-from lagkit._hostile import HostileCluster, Truth
 from lagkit._proxy import SlowProxy
 from lagkit._second_broker import SecondBroker
 from lagkit._watch import Watch, explore, pair_lag
 
-__all__ = ["HostileCluster", "SecondBroker", "SimulatedCluster", "SlowProxy", "Truth", "Watch", "explore", "pair_lag"]
+__all__ = [
+    "HostileCluster",
+    "SecondBroker",
+    "SimulatedCluster",
+    "SlowProxy",
+    "Truth",
+    "Watch",
+    "explore",
+    "pair_lag",
+]

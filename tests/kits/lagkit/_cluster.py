@@ -154,7 +154,9 @@ class SimulatedCluster:
         self, groups: Sequence[str], deadline: float
     ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
         failures = [
-            Failure("group", name, "its members aren't told") for name in groups if name in self.failing_groups
+            Failure("group", name, "its members aren't told")
+            for name in groups
+            if name in self.failing_groups
         ]
         found = {
             name: MemberInfo(0 if self.consumers[name].state == "empty" else 1, self.consumers[name].assigned)

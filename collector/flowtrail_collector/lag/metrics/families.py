@@ -142,5 +142,7 @@ def _uncommitted(readings: Sequence[GroupReading], names: Sequence[str]) -> Iter
     labels = [f'{label},start="{start}"' for label, _ in some for start in ("earliest", "latest")]
     numbers = [number for _, each in some for number in (each.from_earliest, each.from_latest)]
     name = "flowtrail_group_uncommitted_lag"
-    about = "Records unread where nothing was committed, if the group began at the start or the end of the log."
+    about = (
+        "Records unread where nothing was committed, if the group began at the start or the end of the log."
+    )
     yield column(name, about, labels, numbers)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from operator import gt, ne, sub
 from sys import intern
 from typing import Any, Protocol, cast
@@ -13,8 +11,9 @@ from flowtrail_collector.lag.model._history import NOTHING_TO_READ
 from flowtrail_collector.lag.model._layout import TopicSlice, carrier_of, picker_of, slices_of
 from flowtrail_collector.lag.model._partitions import PartitionTable
 from flowtrail_collector.lag.model._status import UNKNOWN_STATUS, Status
+from flowtrail_collector.lag.model._waits import Waits, falls_behind
 
-__all__ = ["CommittedOffset", "GroupColumns", "Waits"]
+__all__ = ["CommittedOffset", "GroupColumns"]
 
 _TO_ESTIMATE = 0.0
 # Estimating again would find nothing new until the partition's revision changes.
@@ -31,15 +30,6 @@ class CommittedOffset(Protocol):
     def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """How long each entry of a group's columns had waited at one time; -1 where that wasn't known."""
-
-    at: float
-    layout: int
-    seconds: array[float]
 
 
 class GroupColumns:
@@ -170,13 +160,15 @@ class GroupColumns:
         idle = Status.STALLED if has_members else Status.STOPPED
         moved_at, lags, least, seconds = self.moved_at, self.lags, self.least, self.seconds
         if rebalancing:
-            found[:] = bytes(was or (Status.BEHIND if lag else was) for was, lag in zip(found, least, strict=True))
+            found[:] = bytes(
+                was or (Status.BEHIND if lag else was) for was, lag in zip(found, least, strict=True)
+            )
         for i in [i for i, waited in enumerate(seconds) if waited is None or waited >= window]:
             if not least[i]:
                 continue
             if now - moved_at[i] >= window:
                 found[i] = idle
-            elif found[i] == Status.OK and earlier is not None and _falls_behind(seconds[i], earlier, i, now):
+            elif found[i] == Status.OK and earlier is not None and falls_behind(seconds[i], earlier, i, now):
                 # (After a rewind old records wait again; that says nothing about the pace.)
                 found[i] = Status.BEHIND
         for i in self._reported_loss:
@@ -309,16 +301,10 @@ class GroupColumns:
         ]
         # A record that was there before the end couldn't be read any more goes on waiting.
         self.seconds = [
-            None if (lag is None and not least) or (at <= 0.0 and least) else max(0.0, now - at) if least else 0.0
+            None
+            if (lag is None and not least) or (at <= 0.0 and least)
+            else max(0.0, now - at)
+            if least
+            else 0.0
             for lag, least, at in zip(lags, self.least, self.arrived, strict=True)
         ]
-
-
-def _falls_behind(waited: float | None, earlier: Waits, i: int, now: float) -> bool:
-    """Whether the wait has grown by more than a tenth of the time that passed.
-
-    A group that stands still gains a second per second, one that keeps pace gains none, whatever the traffic:
-    so a burst that is being worked off, or lag that only wavers, is no alarm.
-    """
-    before = earlier.seconds[i]
-    return waited is not None and before >= 0.0 and waited - before > 0.1 * (now - earlier.at)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from operator import gt, sub
 from typing import cast
 
-from flowtrail_collector.lag.model._columns import GroupColumns, Waits
+from flowtrail_collector.lag.model._columns import GroupColumns
 from flowtrail_collector.lag.model._layout import TopicSlice
 from flowtrail_collector.lag.model._partitions import PartitionTable
 from flowtrail_collector.lag.model._rates import Trends, catch_up_seconds
 from flowtrail_collector.lag.model._status import Status, worst
 from flowtrail_collector.lag.model._uncommitted import Uncommitted
+from flowtrail_collector.lag.model._waits import Waits
 
 __all__ = ["GroupJudge", "GroupReading", "TopicSums"]
 
@@ -101,7 +102,13 @@ class GroupJudge:
         self._earlier: deque[Waits] = deque()
 
     def statuses(
-        self, columns: GroupColumns, table: PartitionTable, now: float, *, has_members: bool, rebalancing: bool = False
+        self,
+        columns: GroupColumns,
+        table: PartitionTable,
+        now: float,
+        *,
+        has_members: bool,
+        rebalancing: bool = False,
     ) -> bytes:
         """Judge every entry of columns measured in this cycle.
 

@@ -115,7 +115,11 @@ def _listed(settings: Mapping[str, Any]) -> list[GroupInfo]:
     )  # fmt: skip
     try:
         return [
-            GroupInfo(str(group["group_id"]), str(group.get("group_type") or "unknown"), _state(group.get("group_state")))
+            GroupInfo(
+                str(group["group_id"]),
+                str(group.get("group_type") or "unknown"),
+                _state(group.get("group_state")),
+            )
             for group in client.list_groups()
         ]
     finally:
