@@ -60,7 +60,7 @@ def cluster_families(topics: Topics, table: PartitionTable, *, by_partition: boo
     leaders = [topics.leaders.get(topic, {}).get(number, -1) for topic, number in table.names]
     held = [layout.replicas.get(place, ((), ())) for place in table.names]
     known = [bool(replicas) for replicas, _ in held]
-    columns = {
+    columns: dict[str, tuple[str, Sequence[int | None]]] = {
         "leader": ("Leader Broker ID of this Topic/Partition", [at if at >= 0 else None for at in leaders]),
         "replicas": ("Number of Replicas for this Topic/Partition", [len(all_) for all_, _ in held]),
         "in_sync_replica": (

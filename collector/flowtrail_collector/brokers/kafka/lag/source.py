@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata
+from confluent_kafka.admin import AdminClient
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
@@ -169,7 +169,7 @@ class KafkaLagSource:
         self._offsets.drop()
 
 
-def _layout(metadata: ClusterMetadata) -> ClusterLayout:
+def _layout(metadata: Any) -> ClusterLayout:
     brokers = {broker.id: f"{broker.host}:{broker.port}" for broker in metadata.brokers.values()}
     replicas = {
         (name, number): (tuple(partition.replicas), tuple(partition.isrs))
