@@ -14,6 +14,20 @@ def printable(text: str, keep: str = "") -> str:
     )
 
 
+def unmistakable(name: str) -> str:
+    """A name from outside, so that no two look alike: `""` is the empty one, what can't be printed is escaped.
+
+    Unlike `printable` it says which characters those are: `a\\nb` and `a\\rb` are two names.
+    """
+    if not name:
+        return '""'
+    shown = "".join(
+        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
+        for char in name
+    )
+    return f"\\{shown}" if shown[0] == '"' else shown
+
+
 def counted(number: int, word: str) -> str:
     """A number of things: `1 retry`, `2 retries`."""
     plural = word[:-1] + "ies" if word.endswith("y") else word + "s"

@@ -10,6 +10,14 @@ import pytest
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from pagekit import pages_watched
+
+
+@pytest.fixture(autouse=True)
+def every_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test is about: no metrics page that is shown meanwhile has a series twice."""
+    with pages_watched(monkeypatch):
+        yield
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])

@@ -13,8 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
+from flowtrail_collector.cli._options import limit_option
 from flowtrail_collector.cli._output import console, print_json
-from flowtrail_collector.wording import format_seconds, printable
+from flowtrail_collector.wording import counted, format_seconds, printable, unmistakable
+
+Query = dict[str, Any]
 
 _STYLES = {
     "ok": "green",
@@ -24,6 +27,7 @@ _STYLES = {
     "stopped": "red",
     "losing": "bold red",
     "beyond": "bold red",
+    "uncommitted": "red",
 }
 _MEANINGS = {
     "rewound": "its offsets went back",
@@ -32,50 +36,69 @@ _MEANINGS = {
     "stopped": "has no members",
     "losing": "retention removed records before it read them",
     "beyond": "committed past the end of the log",
+    "uncommitted": "has members that have committed nothing",
 }
 
 
 @click.command()
-@click.option("--group", help="Show one group, with its partitions.")
+@click.option("--group", help='Show one group, with its partitions; "" is the group without a name.')
+@click.option("--name", help="Show only groups with this somewhere in their name.")
+@limit_option(100)
 @click.option("--watch", is_flag=True, help="Keep showing, until interrupted.")
 @click.option("--interval", type=click.FloatRange(min=0.2), default=2.0, show_default=True,
               help="Seconds between two looks with --watch.")  # fmt: skip
 @collector_options
-def lag(client: CollectorClient, as_json: bool, group: str | None, watch: bool, interval: float) -> None:
+def lag(
+    client: CollectorClient,
+    as_json: bool,
+    group: str | None,
+    name: str | None,
+    limit: int,
+    watch: bool,
+    interval: float,
+) -> None:
     """How far behind each consumer group is, in messages and in seconds.
 
     Groups that need attention come first.
     """
+    if group is not None and name is not None:
+        raise click.UsageError("--group shows one group: it doesn't go with --name")
+    query = {"name": name, "limit": limit} if group is None else {"group": group}
     if watch:
-        _watch(client, group, interval, as_json)
+        _watch(client, query, interval, as_json)
     elif as_json:
-        print_json(_read(client, group))
+        print_json(_read(client, query))
     else:
-        console().print(_page(_read(client, group), group))
+        console().print(_page(_read(client, query)))
 
 
-def _read(client: CollectorClient, group: str | None) -> dict[str, Any]:
-    data: dict[str, Any] = client.get("/api/v1/lag", {"group": group})
+def _read(client: CollectorClient, query: Query) -> dict[str, Any]:
+    data: dict[str, Any] = client.get("/api/v1/lag", query)
     return data
 
 
-def _watch(client: CollectorClient, group: str | None, interval: float, as_json: bool) -> None:
+def _watch(client: CollectorClient, query: Query, interval: float, as_json: bool) -> None:
     # The alternate screen would hide the last table when the user leaves: it should stay.
     shown = nullcontext() if as_json else Live(console=console(), auto_refresh=False, screen=False)
     with suppress(KeyboardInterrupt), shown as live:
         while True:
-            data = _read(client, group)
+            data = _read(client, query)
             if live is None:
                 print_json(data)
             else:
-                live.update(_page(data, group), refresh=True)
+                live.update(_page(data), refresh=True)
             time.sleep(interval)
 
 
-def _page(data: dict[str, Any], group: str | None) -> RenderableType:
-    parts: list[RenderableType] = [_partitions(data["groups"][0]) if group else _overview(data["groups"])]
+def _page(data: dict[str, Any]) -> RenderableType:
+    one = "left_out" not in data
+    parts: list[RenderableType] = [_partitions(data["groups"][0]) if one else _overview(data["groups"])]
+    if not one and data["left_out"]:
+        parts.append(Text(f"{counted(data['left_out'], 'group')} not shown", style="dim"))
     parts += [
-        Text(f"{failure['scope']} {printable(failure['name'])}: {printable(failure['reason'])}", style="red")
+        Text(
+            f"{failure['scope']} {unmistakable(failure['name'])}: {printable(failure['reason'])}", style="red"
+        )
         for failure in data["failures"]
     ]
     return Group(*parts)
@@ -87,7 +110,7 @@ def _overview(groups: list[dict[str, Any]]) -> RenderableType:
     table = _table("GROUP", "STATUS", "LAG", "WAITING", "CATCHES UP", "LOST", "STATE", "MEMBERS", "TOPICS")
     for entry in groups:
         table.add_row(
-            printable(entry["group"]),
+            unmistakable(entry["group"]),
             _status(entry["status"]),
             _count(entry["lag"]),
             _span(entry["lag_seconds"]),
@@ -102,7 +125,7 @@ def _overview(groups: list[dict[str, Any]]) -> RenderableType:
 
 def _partitions(entry: dict[str, Any]) -> RenderableType:
     head = Text.assemble(
-        (printable(entry["group"]), "bold"), "  ", _status(entry["status"]),
+        (unmistakable(entry["group"]), "bold"), "  ", _status(entry["status"]),
         f"  {_MEANINGS.get(entry['status'], '')}  {entry['type']} group, {entry['state']}",
     )  # fmt: skip
     topics = _table(
@@ -110,7 +133,7 @@ def _partitions(entry: dict[str, Any]) -> RenderableType:
     )
     for topic in entry["topics"]:
         topics.add_row(
-            printable(topic["topic"]),
+            unmistakable(topic["topic"]),
             _status(topic["status"]),
             _count(topic["lag"]),
             _span(topic["lag_seconds"]),
@@ -120,10 +143,12 @@ def _partitions(entry: dict[str, Any]) -> RenderableType:
             _count(topic["retention_margin"]),
             str(topic["messages_lost"] or ""),
         )
+    if entry["uncommitted_lag"] is not None:
+        head.append_text(Text(f"\n{_unread(entry)}"))
     table = _table("TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "WAITING")
     for row in sorted(entry["partitions"], key=lambda row: -(row["lag"] or 0)):
         table.add_row(
-            printable(row["topic"]),
+            unmistakable(row["topic"]),
             str(row["partition"]),
             _status(row["status"]),
             _count(row["offset"]),
@@ -132,6 +157,15 @@ def _partitions(entry: dict[str, Any]) -> RenderableType:
             _span(row["lag_seconds"]),
         )
     return Group(head, topics, table)
+
+
+def _unread(entry: dict[str, Any]) -> str:
+    """What waits where nothing was committed: Kafka doesn't tell where the group would start."""
+    count, unread = counted(entry["uncommitted_partitions"], "partition"), entry["uncommitted_lag"]
+    return (
+        f"{count} held without a commit: {_count(unread['earliest'])} unread with auto.offset.reset=earliest, "
+        f"{_count(unread['latest'])} with latest"
+    )
 
 
 def _table(*columns: str) -> Table:
@@ -154,7 +188,7 @@ def _status(status: str | None) -> Text:
 def _topics(topics: list[dict[str, Any]], shown: int = 3) -> str:
     """The topics that need attention first, and how many more there are."""
     worst = sorted(topics, key=lambda topic: (-(topic["lag_seconds"] or 0), -(topic["lag"] or 0)))
-    names = ", ".join(printable(topic["topic"]) for topic in worst[:shown])
+    names = ", ".join(unmistakable(topic["topic"]) for topic in worst[:shown])
     return names if len(topics) <= shown else f"{names} and {len(topics) - shown} more"
 
 

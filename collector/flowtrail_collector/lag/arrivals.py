@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowtrail_collector.lag.failures import FailureLog
 from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
 from flowtrail_collector.lag.model import PartitionTable
-from flowtrail_collector.lag.ports import LagSource, RecordProber, Spec, Topics
+from flowtrail_collector.lag.ports import Failure, LagSource, RecordProber, Spec, Topics
 from flowtrail_collector.settings import LagSettings
 
 __all__ = ["Explorer", "Prober"]
@@ -86,8 +85,13 @@ class Prober:
         self._table = table
         self._settings = settings
         self._begin = 0
-        self._failed_at: dict[str, float] = {}
-        self._log = FailureLog()
+        self._failed: dict[str, tuple[float, Failure]] = {}
+        self._others: list[Failure] = []
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What couldn't be looked at the last time; topics stay until they are tried again."""
+        return [failure for _, failure in self._failed.values()] + self._others
 
     def probe(self, groups: GroupRegistry, now: float, deadline: float) -> None:
         """Look at as many records as the settings allow."""
@@ -99,13 +103,12 @@ class Prober:
             i = self._table.index.get((topic, partition))
             if i is None:
                 continue
-            if record.offset > offset:
-                self._table.learn_gap(i, offset, record.offset)
-            if record.exists and record.timestamp is not None:
-                self._table.learn(topic, partition, record.offset, record.timestamp, now)
-        for failure in failures:
-            self._failed_at[failure.name] = now
-        self._log.update(failures)
+            self._table.learn_first(i, offset, record.offset, record.timestamp, now)
+        self._failed = {name: (at, f) for name, (at, f) in self._failed.items() if now - at < _RETRY_SECONDS}
+        self._failed.update(
+            (failure.name, (now, failure)) for failure in failures if failure.scope == "topic"
+        )
+        self._others = [failure for failure in failures if failure.scope != "topic"]
 
     def close(self) -> None:
         """Release connections."""
@@ -128,26 +131,23 @@ class Prober:
 
     def _doubtful(self, record: GroupRecord, now: float) -> Iterator[tuple[str, int, int]]:
         columns, table, settings = record.columns, self._table, self._settings
-        ends = columns.pick(table.stable_ends if record.read_committed else table.ends)
         for i, lag in enumerate(columns.lags):
-            end = ends[i]
+            end = columns.ends[i]
             if not lag or end is None or i >= len(columns.seconds):
                 continue
             topic, partition = columns.pairs[i]
-            if now - self._failed_at.get(topic, 0.0) < _RETRY_SECONDS:
+            if topic in self._failed and now - self._failed[topic][0] < _RETRY_SECONDS:
                 continue
             position = columns.positions[i]
             start = max(columns.commits[i], table.earliest[position] or 0)
-            known = table.histories[position].arrival(start, end)
+            history = table.histories[position]
+            known = history.arrival(start, end)
             if known is not None:
                 arrived, width = known
                 waited = now - arrived
-                # An alarm must not rest on an estimate: it may be a transaction's marker that "waits".
-                alarming = (
-                    waited > settings.window_seconds / 2
-                    and now - columns.moved_at[i] > settings.window_seconds / 2
-                )
+                # What stands still must rest on a record that was seen: Kafka's index tells of markers, too.
+                standing = min(waited, now - columns.moved_at[i]) > settings.interval_seconds
                 vague = width > max(1.5 * settings.sample_seconds, 0.05 * waited)
-                if width == 0.0 or not (vague or alarming):
+                if not vague and (not standing or history.has_seen(start)):
                     continue
             yield topic, partition, start

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import TypeVar
 
 from flowtrail_collector.lag.arrivals import Explorer, Prober
 from flowtrail_collector.lag.failures import FailureLog
-from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
-from flowtrail_collector.lag.model import GroupReading, PartitionTable, Status, max_known, sum_known, worst
+from flowtrail_collector.lag.groups import GroupRegistry
+from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.lag.ports import Failure, LagSource, OffsetAnswer, RecordProber, Spec, Topics
+from flowtrail_collector.lag.readings import read_group
 from flowtrail_collector.lag.timestamps import TimestampLog
 from flowtrail_collector.settings import LagSettings
 
@@ -77,10 +79,13 @@ class LagCollection:
         now = self._present()
         self.groups.update(listed.groups, now, complete=all_there and not listed.failures)
         self._read_commits(began + _COMMITS_SHARE * patience, failures)
+        self._describe(self._not_met(), deadline, failures)
         self._take_timestamps()
         # Only now: a commit that is newer than the end offset it is held against makes lag negative.
         self._read_ends(deadline, failures)
         readings = self._measure(self._present())
+        if self._prober is not None:
+            failures += self._prober.failures
         self.failures.update(failures)
         return readings
 
@@ -134,8 +139,12 @@ class LagCollection:
             # A topic that can't be looked at right now has not gone away.
             if failure.name in self.topics.leaders:
                 leaders.setdefault(failure.name, self.topics.leaders[failure.name])
-        self.topics = Topics(leaders)
-        self.table.set_topics({name: list(numbers) for name, numbers in leaders.items()}, self._present())
+        # Neither has one that isn't looked at.
+        hidden = (topics.leaders.keys() | {failure.name for failure in topics.failures}) - leaders.keys()
+        self.topics = replace(topics, leaders=leaders, failures=())
+        self.table.set_topics(
+            {name: list(numbers) for name, numbers in leaders.items()}, self._present(), hidden
+        )
         return -1 not in topics.leaders.get(_COORDINATORS, {}).values()
 
     def _is_wanted(self, topic: str) -> bool:
@@ -197,7 +206,7 @@ class LagCollection:
         if any(record.read_committed for record in self.groups):
             stable: list[int | None] = [None] * len(table.names)
             for i, offset, _ in self._offsets("latest_stable", deadline, failures):
-                stable[i] = offset
+                stable[i] = table.last_stable_ends[i] = offset
             table.stable_ends = stable
 
     def _read_slow(self, deadline: float, failures: list[Failure]) -> None:
@@ -213,9 +222,23 @@ class LagCollection:
                 self.table.earliest[i] = offset
         groups = [name for name in self.groups.with_commits() if self._can_be_described(name)]
         described, self._members_turn = _turn(groups, self._members_turn, share)
-        unknown = [name for name in groups if (record := self.groups.get(name)) and record.members is None]
-        described = list(dict.fromkeys(described + unknown[:_DESCRIBED_AT_ONCE]))
-        for name, members in self._source.members(described, deadline).items():
+        self._describe(list(dict.fromkeys(described + self._not_met())), deadline, failures)
+
+    def _not_met(self) -> list[str]:
+        """Some of the groups with members that aren't known yet: what those hold belongs to the sums."""
+        names = [
+            record.info.name
+            for record in self.groups
+            if record.members is None and record.has_members and self._can_be_described(record.info.name)
+        ]
+        return names[:_DESCRIBED_AT_ONCE]
+
+    def _describe(self, groups: Sequence[str], deadline: float, failures: list[Failure]) -> None:
+        if not groups:
+            return
+        found, failed = self._source.members(groups, deadline)
+        failures += failed
+        for name, members in found.items():
             record = self.groups.get(name)
             if record is not None:
                 record.members = members
@@ -230,54 +253,15 @@ class LagCollection:
         readings = []
         for record in self.groups:
             if record.fresh:
-                record.reading = self._read_group(record, now)
-            elif record.failure is not None and now - record.read_at > keep:
-                record.reading = None
-            elif record.reading is None and record.failure is None:
-                # Its progress can't be read from commits: its type and state are all that is known.
+                record.reading = read_group(record, self.table, self._settings, now)
+            elif record.reading is None or (record.failure is not None and now - record.read_at > keep):
+                # Its progress can't be read: its type and state are all that is known.
                 info = record.info
-                record.reading = GroupReading(info.name, info.type, info.state, read_at=now)
-            if record.reading is not None:
-                readings.append(record.reading)
+                record.reading = GroupReading(
+                    info.name, info.type, info.state, read_at=record.read_at or None
+                )
+            readings.append(record.reading)
         return readings
-
-    def _read_group(self, record: GroupRecord, now: float) -> GroupReading:
-        columns, settings = record.columns, self._settings
-        columns.measure(
-            self.table,
-            now,
-            read_committed=record.read_committed,
-            patience=settings.keep_failing_seconds,
-        )
-        judge = record.judge
-        statuses = judge.statuses(columns, self.table, now, has_members=record.has_members)
-        topics = judge.sums(columns, self.table, statuses, now)
-        members = record.members
-        uncommitted = None
-        if members is not None:
-            held = [pair for pair in members.assigned if pair in self.table.index]
-            uncommitted = len(set(held).difference(columns.pairs)) if held else 0
-        return GroupReading(
-            group=record.info.name,
-            type=record.info.type,
-            state=record.info.state,
-            read_at=record.read_at,
-            layout=columns.layout,
-            pairs=columns.pairs,
-            slices=columns.slices,
-            commits=columns.commits,
-            lags=columns.lags,
-            seconds=columns.seconds,
-            statuses=statuses,
-            topics=topics,
-            sum_lag=sum_known(topics.sum_lags),
-            max_lag=max((lag for lag in columns.lags if lag is not None), default=None),
-            max_seconds=max_known(topics.max_seconds),
-            status=worst(statuses) if statuses else Status.OK,
-            orphans=columns.orphans,
-            members=None if members is None else members.members,
-            uncommitted=uncommitted,
-        )
 
 
 def _turn(items: Sequence[T], start: int, share: float) -> tuple[list[T], int]:

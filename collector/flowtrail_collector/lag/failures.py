@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from flowtrail_collector.lag.ports import Failure
+from flowtrail_collector.wording import unmistakable
 
 __all__ = ["FailureLog"]
 
@@ -44,10 +45,10 @@ class FailureLog:
             self.totals[failure.scope] += 1
         # A cluster that goes away takes thousands of groups along: a line for each would help nobody.
         for failure in began[:_MAX_LINES]:
-            logger.warning("lag of %s %s: %s", failure.scope, failure.name, failure.reason)
+            logger.warning("lag of %s %s: %s", failure.scope, unmistakable(failure.name), failure.reason)
         if len(began) > _MAX_LINES:
             logger.warning("lag: %d more reads fail", len(began) - _MAX_LINES)
         ended = self._failing.keys() - now.keys()
         for scope, name in sorted(ended)[:_MAX_LINES]:
-            logger.info("lag of %s %s can be read again", scope, name)
+            logger.info("lag of %s %s can be read again", scope, unmistakable(name))
         self._failing = now

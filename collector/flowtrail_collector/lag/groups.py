@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flowtrail_collector.lag.model import GroupColumns, GroupJudge, GroupReading
+from flowtrail_collector.lag.model import GroupColumns, GroupJudge, GroupReading, UncommittedWatch
 from flowtrail_collector.lag.ports import Failure, GroupInfo, MemberInfo
 from flowtrail_collector.settings import LagSettings
 
@@ -23,6 +23,7 @@ class GroupRecord:
     info: GroupInfo
     judge: GroupJudge
     columns: GroupColumns
+    watch: UncommittedWatch
     read_committed: bool
     ephemeral: bool
     read_at: float = 0.0
@@ -108,6 +109,7 @@ class GroupRegistry:
                 info,
                 GroupJudge(self._settings.window_seconds),
                 GroupColumns(),
+                UncommittedWatch(self._settings.window_seconds),
                 bool(self._read_committed and self._read_committed.search(info.name)),
                 bool(self._ephemeral.search(info.name)),
             )

@@ -115,7 +115,7 @@ class LagPoller:
         self._collected_at = self._clock()
         self._readings = readings
         failures = self.collection.failures.present
-        self.metrics.publish(readings, self.collection.table, self._figures())
+        self.metrics.publish(readings, self.collection.table, self._figures(), self.collection.topics)
         self.view.publish(readings, self._collected_at, failures)
         self._duration = time.perf_counter() - began
         return readings
@@ -130,4 +130,5 @@ class LagPoller:
             pairs=sum(len(reading.pairs) for reading in self._readings),
             errors=dict(failures.totals),
             failing=failures.failing,
+            failures=failures.present,
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from flowtrail_collector.lag.model import CommittedOffset
 
 __all__ = [
+    "ClusterLayout",
     "Failure",
     "FirstRecord",
     "GroupInfo",
@@ -65,16 +66,32 @@ class GroupList:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterLayout:
+    """Who there is, and who holds what.
+
+    Attributes:
+        brokers: `host:port` by node id.
+        replicas: node ids of each partition's replicas (the first is the preferred leader), and of those in sync,
+            by (topic, partition).
+    """
+
+    brokers: Mapping[int, str] = field(default_factory=dict)
+    replicas: Mapping[tuple[str, int], tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Topics:
     """Partitions and their leaders.
 
     Attributes:
         leaders: node id of each partition's leader (-1: none), by topic, then partition.
         failures: topics that could not be looked at.
+        layout: works out more of the same answer, for those who want it.
     """
 
     leaders: Mapping[str, Mapping[int, int]]
     failures: Sequence[Failure] = ()
+    layout: Callable[[], ClusterLayout] = field(default=ClusterLayout, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +149,10 @@ class LagSource(Protocol):
         """Read one offset of each partition (or of those in `only`), one request per leading broker."""
         ...
 
-    def members(self, groups: Sequence[str], deadline: float) -> Mapping[str, MemberInfo]:
-        """Describe groups; those that can't be described are left out."""
+    def members(
+        self, groups: Sequence[str], deadline: float
+    ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
+        """Describe groups, and say which can't be."""
         ...
 
     def close(self) -> None:

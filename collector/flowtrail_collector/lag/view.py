@@ -6,7 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from flowtrail_collector.lag.model import GroupReading, Status, TopicSlice, TopicSums, status_of
+from flowtrail_collector.lag.model import (
+    NOTHING_UNCOMMITTED,
+    GroupReading,
+    Status,
+    TopicSlice,
+    TopicSums,
+    Uncommitted,
+    UncommittedPartition,
+    status_of,
+)
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.units import iso_time_seconds
@@ -46,13 +55,20 @@ class LagView:
         status = None if reading.status is None else reading.status.name.lower()
         return GroupProgress(reading.sum_lag, reading.max_seconds, reading.members, status)
 
-    def overview(self) -> dict[str, Any]:
-        """All groups, those that need attention first."""
+    def overview(self, name: str | None = None, limit: int | None = None) -> dict[str, Any]:
+        """All groups, those that need attention first.
+
+        Args:
+            name: only those with this somewhere in their name.
+            limit: at most so many; None for all.
+        """
         readings, at, failures = self._state
-        worst_first = sorted(readings.values(), key=_urgency)
+        found = [reading for reading in readings.values() if name is None or name in reading.group]
+        worst_first = sorted(found, key=_urgency)[:limit]
         return {
             "collected_at": iso_time_seconds(at) if at else None,
             "groups": [_group(reading) for reading in worst_first],
+            "left_out": len(readings) - len(worst_first),
             "failures": [{"scope": f.scope, "name": f.name, "reason": f.reason} for f in failures],
         }
 
@@ -91,9 +107,12 @@ def _group(reading: GroupReading) -> dict[str, Any]:
         "catch_up_seconds": _slowest(topics.catch_up_seconds),
         "catching_up": _catching_up(topics.catch_up_seconds),
         "messages_lost": sum(topics.lost),
-        "uncommitted_partitions": reading.uncommitted,
+        "lag_at_least": reading.least_lag,
+        "partitions_read": reading.partitions,
+        "known_partitions": reading.known,
+        **_uncommitted(reading.uncommitted),
         "orphaned_commits": reading.orphans,
-        "read_at": iso_time_seconds(reading.read_at),
+        "read_at": None if reading.read_at is None else iso_time_seconds(reading.read_at),
         "topics": [_topic(part, topics, i) for i, part in enumerate(reading.slices)],
     }
 
@@ -101,9 +120,11 @@ def _group(reading: GroupReading) -> dict[str, Any]:
 def _topic(part: TopicSlice, sums: TopicSums, i: int) -> dict[str, Any]:
     return {
         "topic": part.topic,
-        "partitions": part.stop - part.start,
+        "partitions": sums.partitions[i],
+        "known_partitions": sums.known[i],
         "status": _status(sums.statuses[i]),
         "lag": sums.sum_lags[i],
+        "lag_at_least": sums.least_lags[i],
         "lag_seconds": _rounded(sums.max_seconds[i]),
         "catch_up_seconds": _finite(sums.catch_up_seconds[i]),
         "consumed_per_second": _rounded(sums.consumed_per_second[i]),
@@ -115,20 +136,50 @@ def _topic(part: TopicSlice, sums: TopicSums, i: int) -> dict[str, Any]:
 
 def _partitions(reading: GroupReading) -> list[dict[str, Any]]:
     columns = zip(
-        reading.pairs, reading.commits, reading.lags, reading.seconds, reading.statuses, strict=True
+        reading.pairs,
+        reading.commits,
+        reading.ends,
+        reading.lags,
+        reading.seconds,
+        reading.statuses,
+        strict=True,
     )
     return [
         {
             "topic": topic,
             "partition": partition,
             "offset": commit,
-            "end": None if lag is None else commit + lag,
+            "end": end,
             "lag": lag,
             "lag_seconds": _rounded(waited),
             "status": _status(status_of(status)),
         }
-        for (topic, partition), commit, lag, waited, status in columns
-    ]
+        for (topic, partition), commit, end, lag, waited, status in columns
+    ] + [_uncommitted_partition(each) for each in (reading.uncommitted or NOTHING_UNCOMMITTED).partitions]
+
+
+def _uncommitted_partition(each: UncommittedPartition) -> dict[str, Any]:
+    nothing = each.from_earliest == 0
+    return {
+        "topic": each.topic,
+        "partition": each.partition,
+        "offset": None,
+        "end": each.end,
+        "lag": 0 if nothing else None,
+        "lag_seconds": 0.0 if nothing else None,
+        "status": _status(each.status),
+    }
+
+
+def _uncommitted(held: Uncommitted | None) -> dict[str, Any]:
+    """How many partitions are held without a commit, and how much is unread there from either end."""
+    some = held is not None and len(held.partitions) > 0
+    return {
+        "uncommitted_partitions": None if held is None else len(held.partitions),
+        "uncommitted_lag": {"earliest": held.from_earliest, "latest": held.from_latest}
+        if held and some
+        else None,
+    }
 
 
 def _slowest(times: Sequence[float | None]) -> float | None:

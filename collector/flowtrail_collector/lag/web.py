@@ -7,28 +7,32 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.view import LagView
-from flowtrail_collector.web.json import ApiError, json_response, text_param
+from flowtrail_collector.web.json import ApiError, int_param, json_response
 
 __all__ = ["lag_routes"]
+
+_ALL = 1_000_000
 
 
 def lag_routes(view: LagView) -> list[BaseRoute]:
     """The lag API on the poller's last collection.
 
-    `GET /api/v1/lag` lists all groups, those that need attention first; `?group=NAME` shows one with its
-    partitions.
+    `GET /api/v1/lag` lists all groups, those that need attention first (`?name=TEXT`: those with that in their name,
+    `?limit=N`: so many at most); `?group=NAME` shows one with its partitions, also the one whose name is empty.
     """
 
     def lag(request: Request) -> Response:
         """All groups, those that need attention first; one of them with its partitions.
 
-        Query: group.
+        Query: group, name, limit.
         """
         if view.collected_at is None:
             raise ApiError(503, "lag has not been collected yet")
-        group = text_param(request, "group")
+        # Kafka takes any name: the empty one, and ones longer than any id.
+        group = request.query_params.get("group")
         if group is None:
-            return json_response(view.overview())
+            limit = int_param(request, "limit", _ALL, _ALL)
+            return json_response(view.overview(request.query_params.get("name"), limit))
         found = view.detail(group)
         if found is None:
             raise ApiError(404, f"no group {group!r}")

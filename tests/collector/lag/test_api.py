@@ -92,7 +92,7 @@ def test_the_table_tells_who_is_behind_and_what_failed(url: str) -> None:
 
 def test_no_terminal_obeys_a_groups_name(url: str) -> None:
     assert "\x1b" not in shown(url)
-    assert "evil\N{REPLACEMENT CHARACTER}[31m" in shown(url)
+    assert "evil\\x1b[31m" in shown(url)
 
 
 def test_one_groups_table_shows_topics_and_partitions(url: str) -> None:

@@ -97,10 +97,10 @@ def test_offsets_without_records_wait_for_nothing() -> None:
     history = PartitionHistory()
     history.observe(10, NOW, NOW)
     history.observe(12, NOW + 5, NOW + 5)
-    history.learn_gap(10, 12)
+    history.learn_first(10, 12, None)
     assert history.arrival(10, 12) == (NOTHING_TO_READ, 0.0)
 
-    assert history.outgrows_gap(13)
+    assert history.outgrows_hole(13)
     history.observe(13, NOW + 10, NOW + 10)
     assert history.arrival(10, 13) == (pytest.approx(NOW + 7.5), 5.0)
 
@@ -108,7 +108,7 @@ def test_offsets_without_records_wait_for_nothing() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["grow", "idle", "learn", "gap"]), st.integers(0, 400), st.floats(-1e6, 1e6)
+            st.sampled_from(["grow", "idle", "learn", "first"]), st.integers(0, 400), st.floats(-1e6, 1e6)
         ),
         max_size=400,
     )
@@ -128,7 +128,9 @@ def test_whatever_happens_arrivals_rise_with_offsets_and_none_is_in_the_future(
         elif kind == "learn" and end:
             history.learn(amount % end, now + skew, now)
         elif end:
-            history.learn_gap(amount % end, min(end, amount % end + 3))
+            at = min(end, amount % end + 3)
+            arrived = history.learn(at, now + skew, now) if at < end else None
+            history.learn_first(amount % end, at, arrived)
     known = [history.arrival(offset, end) for offset in range(max(0, end - 300), end)]
     times = [at for found in known if found for at, _ in [found] if at != NOTHING_TO_READ]
     assert all(later >= earlier - 0.1 for earlier, later in pairwise(times))

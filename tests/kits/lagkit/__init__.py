@@ -6,4 +6,13 @@ from lagkit._proxy import SlowProxy
 from lagkit._second_broker import SecondBroker
 from lagkit._watch import Watch, explore, pair_lag
 
-__all__ = ["SecondBroker", "SimulatedCluster", "SlowProxy", "Watch", "explore", "pair_lag"]
+__all__ = [
+    "HostileCluster",
+    "SecondBroker",
+    "SimulatedCluster",
+    "SlowProxy",
+    "Truth",
+    "Watch",
+    "explore",
+    "pair_lag",
+]

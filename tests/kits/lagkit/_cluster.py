@@ -150,12 +150,20 @@ class SimulatedCluster:
                         told[key] = answer
             yield OffsetAnswer(self.now, self.now, told)
 
-    def members(self, groups: Sequence[str], deadline: float) -> Mapping[str, MemberInfo]:
-        return {
+    def members(
+        self, groups: Sequence[str], deadline: float
+    ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
+        failures = [
+            Failure("group", name, "its members aren't told")
+            for name in groups
+            if name in self.failing_groups
+        ]
+        found = {
             name: MemberInfo(0 if self.consumers[name].state == "empty" else 1, self.consumers[name].assigned)
             for name in groups
-            if name in self.consumers
+            if name in self.consumers and name not in self.failing_groups
         }
+        return found, failures
 
     def first_records(
         self, places: Sequence[tuple[str, int, int]], deadline: float

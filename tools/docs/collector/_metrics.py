@@ -12,7 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
-from flowtrail_collector.lag.model import GroupReading, PartitionTable, Status, TopicSlice, TopicSums
+from flowtrail_collector.lag.model import (
+    GroupReading,
+    PartitionTable,
+    Status,
+    TopicSlice,
+    TopicSums,
+    Uncommitted,
+    UncommittedPartition,
+)
 from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.runtime.metrics import CollectorMetrics
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
@@ -90,13 +98,14 @@ def example_reading(read_at: float = 0.0) -> GroupReading:
     """A group that has read one record of two."""
     return GroupReading(
         "billing", "classic", "stable", read_at,
-        pairs=[("orders", 0)], slices=[TopicSlice("orders", 0, 1)], commits=[1], lags=[1], seconds=[1.0],
+        pairs=[("orders", 0)], slices=[TopicSlice("orders", 0, 1)], commits=[1], ends=[2], lags=[1], seconds=[1.0],
         statuses=bytes([Status.OK]),
         topics=TopicSums(
-            statuses=[Status.OK], sum_lags=[1], max_seconds=[1.0], catch_up_seconds=[1.0], margins=[1], lost=[0],
+            statuses=[Status.OK], sum_lags=[1], least_lags=[1], partitions=[1], known=[1], max_seconds=[1.0], catch_up_seconds=[1.0], margins=[1], lost=[0],
             consumed_per_second=[1.0], produced_per_second=[1.0],
         ),
-        status=Status.OK, sum_lag=1, max_lag=1, max_seconds=1.0, orphans=0, members=1, uncommitted=0,
+        status=Status.OK, sum_lag=1, max_lag=1, least_lag=1, partitions=2, known=2, max_seconds=1.0, orphans=0,
+        members=1, uncommitted=Uncommitted([UncommittedPartition("orders", 1, 3, 0, 0, Status.OK)]),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from flowtrail_collector.lag.metrics import families, kafka_exporter
 from flowtrail_collector.lag.metrics.lines import LineBook, head
 from flowtrail_collector.lag.metrics.poller import CycleFigures, about
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
+from flowtrail_collector.lag.ports import Topics
 from flowtrail_collector.metrics.deflate import Deflater, Piece, piece_of
 from flowtrail_collector.settings import Granularity
 
@@ -49,10 +50,23 @@ class LagPage:
         # One reference, replaced as a whole: a scrape sees one collection, never a mixture.
         self._page: tuple[list[Piece], list[Piece], CycleFigures] | None = None
 
-    def publish(self, readings: Sequence[GroupReading], table: PartitionTable, figures: CycleFigures) -> None:
-        """Render a collection."""
+    def publish(
+        self,
+        readings: Sequence[GroupReading],
+        table: PartitionTable,
+        figures: CycleFigures,
+        topics: Topics | None = None,
+    ) -> None:
+        """Render a collection.
+
+        Args:
+            readings: of all groups.
+            table: the partitions.
+            figures: about the collection itself.
+            topics: who leads and who holds the partitions, which only other exporters' names tell.
+        """
         self._book.prepare(readings)
-        body = list(self._body(readings, table))
+        body = list(self._body(readings, table, topics or Topics({})))
         by_topic = self._granularity != "group"
         lost = list(families.lost_lines(readings, self._book, by_topic=by_topic))
         self._deflater.finish()
@@ -77,7 +91,9 @@ class LagPage:
         """The page in one piece."""
         return b"".join(piece.content() for piece in self.parts(openmetrics))
 
-    def _body(self, readings: Sequence[GroupReading], table: PartitionTable) -> Iterator[Piece]:
+    def _body(
+        self, readings: Sequence[GroupReading], table: PartitionTable, topics: Topics
+    ) -> Iterator[Piece]:
         book = self._book
         if self._granularity == "partition":
             yield from families.pair_families(readings, book)
@@ -88,3 +104,6 @@ class LagPage:
         if self._compat_book is not None:
             self._compat_book.prepare(readings)
             yield from kafka_exporter.exporter_families(readings, table, self._compat_book, self._granularity)
+            fine = self._granularity == "partition"
+            families_of_cluster = kafka_exporter.cluster_families(topics, table, by_partition=fine)
+            yield from (book.text(text) for text in families_of_cluster)

@@ -20,7 +20,7 @@ __all__ = [
 
 _STATUS = (
     "0 ok, 1 rewound, 2 falling behind, 3 stalled, 4 stopped, 5 losing records to retention, "
-    "6 committed past the end"
+    "6 committed past the end, 7 holds partitions and has committed nothing there"
 )
 
 
@@ -63,8 +63,17 @@ def partition_families(table: PartitionTable) -> Iterator[bytes]:
 def topic_families(readings: Sequence[GroupReading], book: LineBook) -> Iterator[Piece]:
     """One line per group and topic."""
     name = "kafka_consumergroup_group_topic_sum_lag"
-    yield book.text(head(name, "Records behind on the topic."))
+    yield book.text(head(name, "Records behind on the topic; absent while a part of it isn't known."))
     yield from (book.topics(reading, name, reading.topics.sum_lags) for reading in readings)
+    name = "flowtrail_group_topic_lag_at_least"
+    yield book.text(head(name, "Records behind on the topic at least: unknown partitions as last seen."))
+    yield from (book.topics(reading, name, reading.topics.least_lags) for reading in readings)
+    name = "flowtrail_group_topic_partitions"
+    yield book.text(head(name, "Partitions of the topic that the group reads."))
+    yield from (book.topics(reading, name, reading.topics.partitions) for reading in readings)
+    name = "flowtrail_group_topic_known_partitions"
+    yield book.text(head(name, "Partitions of the topic that the group's lag is known of."))
+    yield from (book.topics(reading, name, reading.topics.known) for reading in readings)
     name = "flowtrail_group_topic_max_lag_seconds"
     yield book.text(head(name, "Longest wait of an unread record of the topic."))
     yield from (book.topics(reading, name, reading.topics.max_seconds, decimals=2) for reading in readings)
@@ -94,9 +103,19 @@ def group_families(readings: Sequence[GroupReading]) -> Iterator[bytes]:
     """One line per group."""
     names = [f'group="{escape(reading.group)}"' for reading in readings]
     name = "kafka_consumergroup_group_sum_lag"
-    yield column(name, "Records behind, all partitions.", names, [r.sum_lag for r in readings])
+    about = "Records behind, all partitions; absent while a part of it isn't known."
+    yield column(name, about, names, [r.sum_lag for r in readings])
     name = "kafka_consumergroup_group_max_lag"
-    yield column(name, "Records behind, worst partition.", names, [r.max_lag for r in readings])
+    about = "Records behind, worst partition; absent while one isn't known."
+    yield column(name, about, names, [r.max_lag for r in readings])
+    name = "flowtrail_group_lag_at_least"
+    about = "Records behind at least: unknown partitions as last seen."
+    yield column(name, about, names, [r.least_lag for r in readings])
+    name = "flowtrail_group_partitions"
+    yield column(name, "Partitions that the group reads.", names, [r.partitions for r in readings])
+    name = "flowtrail_group_known_partitions"
+    about = "Partitions that the group's lag is known of."
+    yield column(name, about, names, [r.known for r in readings])
     name = "kafka_consumergroup_group_max_lag_seconds"
     yield column(name, "Longest wait of an unread record.", names, [r.max_seconds for r in readings])
     name = "flowtrail_group_status"
@@ -106,11 +125,24 @@ def group_families(readings: Sequence[GroupReading]) -> Iterator[bytes]:
     yield column(name, "Type and state of the group, always 1.", infos, [1] * len(readings))
     name = "flowtrail_group_members"
     yield column(name, "Members of the group.", names, [r.members for r in readings])
-    name = "flowtrail_group_uncommitted_partitions"
-    about = "Partitions that a member holds without any commit."
-    yield column(name, about, names, [r.uncommitted for r in readings])
+    yield from _uncommitted(readings, names)
     name = "flowtrail_group_orphaned_commits"
     yield column(name, "Commits for partitions that don't exist.", names, [r.orphans for r in readings])
     name = "flowtrail_group_read_at_seconds"
     about = "When the group's commits were last read, seconds since the epoch."
     yield column(name, about, names, [r.read_at for r in readings])
+
+
+def _uncommitted(readings: Sequence[GroupReading], names: Sequence[str]) -> Iterator[bytes]:
+    counts = [None if r.uncommitted is None else len(r.uncommitted.partitions) for r in readings]
+    name = "flowtrail_group_uncommitted_partitions"
+    yield column(name, "Partitions that a member holds without any commit.", names, counts)
+    found = [(label, r.uncommitted) for label, r in zip(names, readings, strict=True) if r.uncommitted]
+    some = [(label, uncommitted) for label, uncommitted in found if uncommitted.partitions]
+    labels = [f'{label},start="{start}"' for label, _ in some for start in ("earliest", "latest")]
+    numbers = [number for _, each in some for number in (each.from_earliest, each.from_latest)]
+    name = "flowtrail_group_uncommitted_lag"
+    about = (
+        "Records unread where nothing was committed, if the group began at the start or the end of the log."
+    )
+    yield column(name, about, labels, numbers)

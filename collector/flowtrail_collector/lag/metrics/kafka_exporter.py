@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flowtrail import __version__
 from flowtrail_collector.lag.metrics.lines import LineBook, column, escape, head
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
+from flowtrail_collector.lag.ports import Topics
 from flowtrail_collector.metrics.deflate import Piece
 
-__all__ = ["exporter_families", "exporter_pair_label", "exporter_topic_label"]
+__all__ = ["cluster_families", "exporter_families", "exporter_pair_label", "exporter_topic_label"]
 
 
 def exporter_pair_label(group: str, topic: str, partition: int) -> str:
@@ -36,6 +38,45 @@ def exporter_families(
     names = [f'consumergroup="{escape(reading.group)}"' for reading in readings]
     name, about = "kafka_consumergroup_members", "Amount of members in a consumer group"
     yield book.text(column(name, about, names, [reading.members for reading in readings]))
+
+
+def cluster_families(topics: Topics, table: PartitionTable, *, by_partition: bool) -> Iterator[bytes]:
+    """Brokers, and who leads and who holds each partition that is looked at.
+
+    As kafka_exporter does, a partition without a leader has no `leader`, and isn't led by its preferred one.
+    """
+    layout = topics.layout()
+    name, about = "kafka_brokers", "Number of Brokers in the Kafka Cluster."
+    yield head(name, about) + f"{name} {len(layout.brokers)}\n".encode()
+    addresses = [f'address="{escape(at)}",id="{node}"' for node, at in layout.brokers.items()]
+    about = "Information about the Kafka Broker."
+    yield column("kafka_broker_info", about, addresses, [1] * len(addresses))
+    name = "kafka_exporter_build_info"
+    about = "The program that stands in for kafka_exporter; always 1."
+    yield column(name, about, [f'version="flowtrail-{__version__}"'], [1])
+    if not by_partition:
+        return
+    labels = [f'partition="{number}",topic="{escape(topic)}"' for topic, number in table.names]
+    leaders = [topics.leaders.get(topic, {}).get(number, -1) for topic, number in table.names]
+    held = [layout.replicas.get(place, ((), ())) for place in table.names]
+    known = [bool(replicas) for replicas, _ in held]
+    columns: dict[str, tuple[str, Sequence[int | None]]] = {
+        "leader": ("Leader Broker ID of this Topic/Partition", [at if at >= 0 else None for at in leaders]),
+        "replicas": ("Number of Replicas for this Topic/Partition", [len(all_) for all_, _ in held]),
+        "in_sync_replica": (
+            "Number of In-Sync Replicas for this Topic/Partition", [len(in_sync) for _, in_sync in held]
+        ),
+        "leader_is_preferred": (
+            "1 if Topic/Partition is using the Preferred Broker",
+            [int(all_[:1] == (at,)) for (all_, _), at in zip(held, leaders, strict=True)],
+        ),
+        "under_replicated_partition": (
+            "1 if Topic/Partition is under Replicated", [int(len(in_sync) < len(all_)) for all_, in_sync in held]
+        ),
+    }  # fmt: skip
+    for name, (about, values) in columns.items():
+        shown = [value if there else None for value, there in zip(values, known, strict=True)]
+        yield column(f"kafka_topic_partition_{name}", about, labels, shown)
 
 
 def _pairs(readings: Sequence[GroupReading], book: LineBook) -> Iterator[Piece]:

@@ -12,17 +12,15 @@ from flowtrail_collector.metrics.deflate import Deflater, Piece
 
 __all__ = ["LineBook", "LineTemplate", "column", "escape", "head"]
 
-# Stands for the family's name in a template; `escape` keeps it out of labels.
-_NAME = "\0"
-_SPECIAL = re.compile(r'[\\"\x00-\x1f\x7f]')
+_SPECIAL = re.compile(r'[\\"\n]')
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
 
 
 def escape(label: str) -> str:
-    """A label value for the text formats; other control characters from a broker don't get through."""
+    """A label value for the text formats: any other character stands for itself, so no two names become one."""
     if _SPECIAL.search(label) is None:
         return label
-    return _SPECIAL.sub(lambda match: _ESCAPED.get(match[0], "\N{REPLACEMENT CHARACTER}"), label)
+    return _SPECIAL.sub(lambda match: _ESCAPED[match[0]], label)
 
 
 def head(name: str, about: str, kind: str = "gauge") -> bytes:
@@ -56,7 +54,7 @@ class LineTemplate:
     __slots__ = ("_rendered", "_template")
 
     def __init__(self, labels: Iterable[str]) -> None:
-        self._template = "".join(f"{_NAME}{{{label}}}".replace("%", "%%") + " %d\n" for label in labels)
+        self._template = "".join(f"{{{label}}}".replace("%", "%%") + " %d\n" for label in labels)
         self._rendered: dict[str, tuple[Sequence[Any], Piece]] = {}
 
     def render(
@@ -77,7 +75,7 @@ class LineTemplate:
         if decimals is not None:
             # A real line end only ever follows the placeholder: those in labels are escaped.
             template = template.replace(" %d\n", f" %.{decimals}f\n")
-        text = template.replace(_NAME, name) % tuple(shown)
+        text = _named(template, name) % tuple(shown)
         if decimals is not None:
             text = text.replace(" inf\n", " +Inf\n")
         piece = deflater.piece(text.encode("utf-8", "replace"))
@@ -89,8 +87,14 @@ class LineTemplate:
         if missing not in values:
             return values, self._template
         known = [value != missing for value in values]
-        lines = compress(self._template.splitlines(keepends=True), known)
-        return list(compress(values, known)), "".join(lines)
+        # Not `splitlines`: a name may hold any other line end.
+        lines = compress(self._template.split("\n"), known)
+        return list(compress(values, known)), "".join(f"{line}\n" for line in lines)
+
+
+def _named(template: str, name: str) -> str:
+    """The template with a family's name in front of each line; a line end only ever stands at the end of one."""
+    return template and name + template[:-1].replace("\n", f"\n{name}") + "\n"
 
 
 class LineBook:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowtrail_collector.lag.metrics.lines import head
+from flowtrail_collector.lag.metrics.lines import column, escape, head
+from flowtrail_collector.lag.ports import Failure
 
 __all__ = ["CycleFigures", "about"]
 
 _PREFIX = "flowtrail_collector_lag"
+# A cluster that goes away takes thousands of groups along; `failing` counts them all.
+_MAX_FAILURES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class CycleFigures:
             finished while it is written).
         cycles: collections so far.
         errors: failures so far, by scope.
-        failing: what fails at present, by scope.
+        failing: how much fails at present, by scope.
+        failures: what fails at present.
     """
 
     ended_at: float
@@ -31,6 +36,7 @@ class CycleFigures:
     pairs: int
     errors: dict[str, int]
     failing: dict[str, int]
+    failures: Sequence[Failure] = ()
 
 
 def about(figures: CycleFigures, now: float, *, openmetrics: bool) -> bytes:
@@ -53,4 +59,9 @@ def about(figures: CycleFigures, now: float, *, openmetrics: bool) -> bytes:
     text.append(f"{_PREFIX}_cycles_total {figures.cycles}\n")
     text.append(head(f"{_PREFIX}_errors{suffix}", "Reads that failed so far.", "counter").decode())
     text += [f'{_PREFIX}_errors_total{{scope="{scope}"}} {n}\n' for scope, n in figures.errors.items()]
-    return "".join(text).encode()
+    shown = figures.failures[:_MAX_FAILURES]
+    labels = [
+        f'scope="{each.scope}",name="{escape(each.name)}",reason="{escape(each.reason)}"' for each in shown
+    ]
+    why = "What could not be read in the last collection, and why; always 1."
+    return "".join(text).encode() + column(f"{_PREFIX}_failure", why, labels, [1] * len(labels))

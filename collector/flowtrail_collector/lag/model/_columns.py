@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from operator import gt, itemgetter, ne, sub
+from operator import gt, ne, sub
 from sys import intern
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from flowtrail_collector.lag.model._history import NOTHING_TO_READ
+from flowtrail_collector.lag.model._layout import TopicSlice, carrier_of, picker_of, slices_of
 from flowtrail_collector.lag.model._partitions import PartitionTable
 from flowtrail_collector.lag.model._status import UNKNOWN_STATUS, Status
+from flowtrail_collector.lag.model._waits import Waits, falls_behind
 
-__all__ = ["CommittedOffset", "GroupColumns", "TopicSlice", "Waits"]
+__all__ = ["CommittedOffset", "GroupColumns"]
 
 _TO_ESTIMATE = 0.0
 # Estimating again would find nothing new until the partition's revision changes.
@@ -31,24 +32,6 @@ class CommittedOffset(Protocol):
     def offset(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class TopicSlice:
-    """Where a topic's partitions stand in a group's columns: [start, stop)."""
-
-    topic: str
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """How long each entry of a group's columns had waited at one time; -1 where that wasn't known."""
-
-    at: float
-    layout: int
-    seconds: array[float]
-
-
 class GroupColumns:
     """Commits, lag, seconds and movement of one group, one entry per committed partition.
 
@@ -59,10 +42,13 @@ class GroupColumns:
         pairs: (topic, partition) of each entry.
         slices: the topics among them.
         commits: committed offsets.
+        ends: where the log ends for the group, as last read.
         lags: records (offsets) between commit and end.
+        least: the same, but never None: where the end couldn't be read, as many as there were at least.
         seconds: how long the oldest unread record has waited.
         positions: index of each entry in the `PartitionTable`.
         orphans: committed partitions whose topic does not exist (any more).
+        unseen: committed partitions whose topic isn't looked at (filtered, denied): their lag isn't known.
         lost: offsets removed by retention before they were read, counted since the start, by topic.
     """
 
@@ -71,10 +57,13 @@ class GroupColumns:
         self.slices: list[TopicSlice] = []
         self.positions: tuple[int, ...] = ()
         self.commits: tuple[int, ...] = ()
+        self.ends: tuple[int | None, ...] = ()
         self.lags: Sequence[int | None] = ()
+        self.least: Sequence[int] = ()
         self.seconds: list[float | None] = []
         self.layout = 0
         self.orphans = 0
+        self.unseen: frozenset[tuple[str, int]] = frozenset()
         self.lost: dict[str, int] = {}
         # When the record each entry waits at arrived, seconds since the epoch, or one of the two below.
         self.arrived: list[float] = []
@@ -82,10 +71,12 @@ class GroupColumns:
         self.rewound_at: list[float] = []
         self._reported_loss: dict[int, int] = {}
         self._beyond_since: dict[int, float] = {}
+        # Entries behind whose commit there are offsets and no record.
+        self._recordless: set[int] = set()
         self._generation = -1
         self._response: tuple[list[str], list[int]] = ([], [])
-        self._arrange: Callable[[Sequence[Any]], tuple[Any, ...]] = _picker(())
-        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = _picker(())
+        self._arrange: Callable[[Sequence[Any]], tuple[Any, ...]] = picker_of(())
+        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = picker_of(())
         self._revisions: tuple[int, ...] = ()
 
     def take(self, offsets: Sequence[CommittedOffset], table: PartitionTable, now: float) -> None:
@@ -120,34 +111,41 @@ class GroupColumns:
             patience: how long a commit past the end counts as a lagging replica rather than as lost ground,
                 in seconds.
         """
-        ends = self.pick(table.stable_ends if read_committed else table.ends)
+        self.ends = reached = self.pick(table.stable_ends if read_committed else table.ends)
         commits = self.commits
-        if None in ends:
-            self.lags = [None if end is None else end - at for end, at in zip(ends, commits, strict=True)]
+        if None in reached:
+            self.lags = [None if end is None else end - at for end, at in zip(reached, commits, strict=True)]
             lowest = min((lag for lag in self.lags if lag is not None), default=0)
+            last = self.pick(table.last_stable_ends if read_committed else table.last_ends)
+            reached = tuple(was if end is None else end for end, was in zip(reached, last, strict=True))
         else:
-            lags = list(map(sub, ends, commits))
-            self.lags = lags
+            self.lags = lags = list(map(sub, reached, commits))
             lowest = min(lags, default=0)
         if lowest < 0 or self._beyond_since:
             self._settle_beyond(now, patience)
         revisions = self.pick(table.revisions)
         if revisions != self._revisions:
             self._reconsider(revisions)
-        self._estimate_arrivals(table, ends)
-        arrived = self.arrived
-        self.seconds = [
-            (now - at if at < now else 0.0) if at > 0.0 else (0.0 if lag == 0 else None)
-            for at, lag in zip(arrived, self.lags, strict=True)
-        ]
+        self._estimate_arrivals(table, reached)
+        if self._recordless:
+            self._drop_markers()
+        self._work_out_waits(reached, now)
 
-    def statuses(self, now: float, window: float, *, has_members: bool, earlier: Waits | None) -> bytes:
+    @property
+    def adjusted(self) -> bool:
+        """Whether some lags aren't just end minus commit."""
+        return bool(self._recordless or self._beyond_since)
+
+    def statuses(
+        self, now: float, window: float, *, has_members: bool, rebalancing: bool, earlier: Waits | None
+    ) -> bytes:
         """Judge every entry.
 
         Args:
             now: seconds since the epoch.
             window: the span that behaviour is judged over, seconds.
             has_members: whether anyone is in the group.
+            rebalancing: nobody reads until all members have come back.
             earlier: how long each entry had waited about a window ago, None if not known yet.
 
         Returns:
@@ -160,34 +158,45 @@ class GroupColumns:
             else:
                 self.rewound_at[i] = _NEVER
         idle = Status.STALLED if has_members else Status.STOPPED
-        moved_at, lags, seconds = self.moved_at, self.lags, self.seconds
+        moved_at, lags, least, seconds = self.moved_at, self.lags, self.least, self.seconds
+        if rebalancing:
+            found[:] = bytes(
+                was or (Status.BEHIND if lag else was) for was, lag in zip(found, least, strict=True)
+            )
         for i in [i for i, waited in enumerate(seconds) if waited is None or waited >= window]:
-            if not lags[i]:
+            if not least[i]:
                 continue
             if now - moved_at[i] >= window:
                 found[i] = idle
-            elif found[i] == Status.OK and earlier is not None and _falls_behind(seconds[i], earlier, i, now):
+            elif found[i] == Status.OK and earlier is not None and falls_behind(seconds[i], earlier, i, now):
                 # (After a rewind old records wait again; that says nothing about the pace.)
                 found[i] = Status.BEHIND
         for i in self._reported_loss:
             found[i] = Status.LOSING
         if None in lags:
             for i in [i for i, lag in enumerate(lags) if lag is None]:
-                found[i] = Status.BEYOND if i in self._beyond_since else UNKNOWN_STATUS
+                if i in self._beyond_since:
+                    found[i] = Status.BEYOND
+                elif found[i] == Status.OK:
+                    # (That what it lagged behind before still waits is known all the same.)
+                    found[i] = UNKNOWN_STATUS
         return bytes(found)
 
-    def count_losses(self, earliest: Sequence[int | None]) -> None:
+    def count_losses(self, earliest: Sequence[int | None], table: PartitionTable) -> None:
         """Count what retention removed before it was read.
 
         Args:
             earliest: earliest offset of each entry, as last read.
+            table: knows which offsets never held a record, or lost it to compaction.
         """
         still: dict[int, int] = {}
         for i, (start, at) in enumerate(zip(earliest, self.commits, strict=True)):
-            if start is not None and start > at and self.lags[i]:
-                missing = start - at
+            if start is not None and start > at and self.least[i]:
+                missing = start - at - table.histories[self.positions[i]].holes(at, start)
+                if not missing:
+                    continue
                 topic = self.pairs[i][0]
-                self.lost[topic] = self.lost.get(topic, 0) + missing - self._reported_loss.get(i, 0)
+                self.lost[topic] = self.lost.get(topic, 0) + max(0, missing - self._reported_loss.get(i, 0))
                 still[i] = missing
         self._reported_loss = still
 
@@ -202,7 +211,7 @@ class GroupColumns:
         known.sort(key=pairs.__getitem__)
         kept = {pair: i for i, pair in enumerate(self.pairs)}
         came_from = [kept.get(pairs[i], -1) for i in known]
-        carry = _carrier(came_from)
+        carry = carrier_of(came_from)
         self.commits = tuple(carry(self.commits, -1))
         self.arrived = carry(self.arrived, _TO_ESTIMATE)
         self.moved_at = carry(self.moved_at, now)
@@ -210,12 +219,14 @@ class GroupColumns:
         place = {old: new for new, old in enumerate(came_from) if old >= 0}
         self._reported_loss = {place[i]: n for i, n in self._reported_loss.items() if i in place}
         self._beyond_since = {place[i]: at for i, at in self._beyond_since.items() if i in place}
-        self.orphans = len(pairs) - len(known)
+        self._recordless = {place[i] for i in self._recordless if i in place}
+        self.unseen = frozenset(pair for pair in pairs if pair[0] in table.hidden and pair not in table.index)
+        self.orphans = len(pairs) - len(known) - len(self.unseen)
         self.pairs = [pairs[i] for i in known]
         self.positions = tuple(table.index[pair] for pair in self.pairs)
-        self.slices = _slices(self.pairs)
+        self.slices = slices_of(self.pairs)
         self._response = ([pair[0] for pair in pairs], partitions)
-        self._arrange, self.pick = _picker(known), _picker(self.positions)
+        self._arrange, self.pick = picker_of(known), picker_of(self.positions)
         self._revisions = ()
         self._generation = table.generation
         self.layout += 1
@@ -248,46 +259,52 @@ class GroupColumns:
                     self.arrived[i] = _TO_ESTIMATE
         self._revisions = revisions
 
-    def _estimate_arrivals(self, table: PartitionTable, ends: tuple[int | None, ...]) -> None:
+    def _estimate_arrivals(self, table: PartitionTable, reached: tuple[int | None, ...]) -> None:
         arrived, lags, commits = self.arrived, self.lags, self.commits
         positions, histories, earliest = self.positions, table.histories, table.earliest
         for i, at in enumerate(arrived):
-            if at != _TO_ESTIMATE or not lags[i]:
+            if at != _TO_ESTIMATE or lags[i] == 0:
                 continue
-            position, commit = positions[i], commits[i]
+            position, commit, end = positions[i], commits[i], reached[i] or 0
+            if end <= commit:
+                continue
             # What retention removed waits no longer: the oldest record left is the one that counts.
             start = earliest[position]
             if start is None or start < commit:
                 start = commit
-            known = histories[position].arrival(start, ends[i] or 0)
+            known = histories[position].arrival(start, end)
             arrived[i] = _UNKNOWN if known is None else known[0]
+            if start == commit and arrived[i] == NOTHING_TO_READ:
+                self._recordless.add(i)
 
+    def _drop_markers(self) -> None:
+        """Offsets that hold no record (markers of transactions, what compaction left) are no lag."""
+        self._recordless = {i for i in self._recordless if self.arrived[i] == NOTHING_TO_READ}
+        lags = list(self.lags)
+        for i in self._recordless:
+            lags[i] = None if lags[i] is None else 0
+        self.lags = lags
 
-def _falls_behind(waited: float | None, earlier: Waits, i: int, now: float) -> bool:
-    """Whether the wait has grown by more than a tenth of the time that passed.
-
-    A group that stands still gains a second per second, one that keeps pace gains none, whatever the traffic:
-    so a burst that is being worked off, or lag that only wavers, is no alarm.
-    """
-    before = earlier.seconds[i]
-    return waited is not None and before >= 0.0 and waited - before > 0.1 * (now - earlier.at)
-
-
-def _picker(positions: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """A function that picks these positions of a column, in C where it can."""
-    if len(positions) > 1:
-        return itemgetter(*positions)
-    return lambda column: tuple(column[i] for i in positions)
-
-
-def _carrier(came_from: Sequence[int]) -> Callable[[Sequence[Any], Any], list[Any]]:
-    return lambda column, new: [column[i] if i >= 0 else new for i in came_from]
-
-
-def _slices(pairs: Sequence[tuple[str, int]]) -> list[TopicSlice]:
-    slices, start = [], 0
-    for i in range(1, len(pairs) + 1):
-        if i == len(pairs) or pairs[i][0] != pairs[start][0]:
-            slices.append(TopicSlice(pairs[start][0], start, i))
-            start = i
-    return slices
+    def _work_out_waits(self, reached: tuple[int | None, ...], now: float) -> None:
+        lags = self.lags
+        if None not in lags:
+            self.least = cast("Sequence[int]", lags)
+            self.seconds = [
+                (now - at if at < now else 0.0) if at > 0.0 else (0.0 if lag == 0 else None)
+                for at, lag in zip(self.arrived, lags, strict=True)
+            ]
+            return
+        nothing = self._recordless
+        self.least = [
+            (0 if i in nothing else max(0, (end or 0) - at)) if lag is None else lag
+            for i, (lag, end, at) in enumerate(zip(lags, reached, self.commits, strict=True))
+        ]
+        # A record that was there before the end couldn't be read any more goes on waiting.
+        self.seconds = [
+            None
+            if (lag is None and not least) or (at <= 0.0 and least)
+            else max(0.0, now - at)
+            if least
+            else 0.0
+            for lag, least, at in zip(lags, self.least, self.arrived, strict=True)
+        ]

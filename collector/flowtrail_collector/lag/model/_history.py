@@ -6,6 +6,8 @@ import math
 from array import array
 from bisect import bisect_right
 
+from flowtrail_collector.lag.model._first_records import FirstRecordSet
+
 __all__ = ["NOTHING_TO_READ", "PartitionHistory"]
 
 NOTHING_TO_READ = math.inf
@@ -26,13 +28,13 @@ class PartitionHistory:
     At most 128 points are kept; beyond, older ones are thinned first, so that resolution falls with age.
     """
 
-    __slots__ = ("_first", "_gap_end", "_gap_start", "_last", "_observed", "_offsets")
+    __slots__ = ("_first", "_last", "_observed", "_offsets", "_seen")
 
     def __init__(self) -> None:
         self._offsets = array("q")
         self._first = array("d")
         self._last = array("d")
-        self._gap_start = self._gap_end = -1
+        self._seen: FirstRecordSet | None = None
         self._observed = -1
 
     def __len__(self) -> int:
@@ -66,9 +68,9 @@ class PartitionHistory:
     def forget(self) -> None:
         """Drop everything (the topic was recreated)."""
         del self._offsets[:], self._first[:], self._last[:]
-        self._gap_start = self._gap_end = self._observed = -1
+        self._seen, self._observed = None, -1
 
-    def learn(self, offset: int, timestamp: float, now: float) -> None:
+    def learn(self, offset: int, timestamp: float, now: float) -> float | None:
         """Take in the real timestamp of one record, held to the arrival bounds known so far.
 
         A timestamp before an end offset observed earlier is the producer's clock and not the time of
@@ -78,9 +80,12 @@ class PartitionHistory:
             offset: the record's offset.
             timestamp: its timestamp, seconds since the epoch (CreateTime or LogAppendTime).
             now: the present, seconds since the epoch.
+
+        Returns:
+            When it arrived, as far as is known now; None if the timestamp says nothing.
         """
         if timestamp > now + _CLOCK_TOLERANCE_SECONDS:
-            return
+            return None
         offsets, first, last = self._offsets, self._first, self._last
         at = bisect_right(offsets, offset) - 1
         time = min(timestamp, now)
@@ -96,19 +101,32 @@ class PartitionHistory:
             last[at] = max(last[at], time)
         else:
             self._insert(at + 1, offset, time)
+        return time
 
-    def learn_gap(self, start: int, end: int) -> None:
-        """Note that no record has an offset in [start, end): markers of transactions, or compacted away.
+    def learn_first(self, start: int, at: int, arrived: float | None) -> None:
+        """Note that the first record at or after `start` is the one at `at`: what is between is compacted away, or
+        markers of transactions.
 
-        Only the last such stretch is kept; it is the one that a waiting group stands in front of.
+        Args:
+            start: an offset that was looked at.
+            at: that record's offset; where there is no record, the end of the log.
+            arrived: when it arrived, seconds since the epoch; None if there is none, or it isn't known.
         """
-        if start <= self._gap_end and end >= self._gap_start and self._gap_start >= 0:
-            start, end = min(start, self._gap_start), max(end, self._gap_end)
-        self._gap_start, self._gap_end = start, end
+        if self._seen is None:
+            self._seen = FirstRecordSet()
+        self._seen.learn(start, at, arrived)
 
-    def outgrows_gap(self, end: int) -> bool:
+    def has_seen(self, offset: int) -> bool:
+        """Whether the first record at or after an offset is known from looking at it."""
+        return self._seen is not None and self._seen.find(offset) is not None
+
+    def holes(self, start: int, stop: int) -> int:
+        """How many offsets in [start, stop) are known to hold no record."""
+        return 0 if self._seen is None else self._seen.holes(start, stop)
+
+    def outgrows_hole(self, end: int) -> bool:
         """Whether what is known to hold no record reached to the end so far, and `end` lies beyond."""
-        return self._gap_end == self._observed and 0 <= self._gap_end < end
+        return self._seen is not None and self._seen.is_outgrown(self._observed, end)
 
     def arrival(self, offset: int, end: int) -> tuple[float, float] | None:
         """When the first record at or after `offset` arrived.
@@ -121,10 +139,13 @@ class PartitionHistory:
             Estimated arrival (seconds since the epoch, or `NOTHING_TO_READ`) and the width of the interval
             it is known to lie in (seconds); None if it arrived before anything that is known.
         """
-        if self._gap_start <= offset < self._gap_end:
-            offset = self._gap_end
+        known = None if self._seen is None else self._seen.find(offset)
+        if known is not None:
+            offset = known.at
             if offset >= end:
                 return NOTHING_TO_READ, 0.0
+            if known.arrived is not None:
+                return known.arrived, 0.0
         offsets = self._offsets
         at = bisect_right(offsets, offset) - 1
         if at < 0 or at + 1 >= len(offsets):

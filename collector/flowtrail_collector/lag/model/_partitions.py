@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from flowtrail_collector.lag.model._history import PartitionHistory
 
@@ -14,36 +14,48 @@ class PartitionTable:
 
     Columns are parallel lists in order of (topic, partition); what is not known is None. `generation` rises
     when positions change, `revisions[i]` when knowledge about arrival times in partition i changed in a way
-    that can alter an estimate already made.
+    that can alter an estimate already made. `last_ends` are the end offsets read last, however long ago: a log that
+    can't be looked at has not got shorter. `hidden` are topics that exist and aren't looked at (filtered, denied).
     """
 
     def __init__(self) -> None:
         self.names: list[tuple[str, int]] = []
         self.index: dict[tuple[str, int], int] = {}
         self.ends: list[int | None] = []
+        self.last_ends: list[int | None] = []
+        self.last_stable_ends: list[int | None] = []
         self.stable_ends: list[int | None] = []
         self.earliest: list[int | None] = []
         self.histories: list[PartitionHistory] = []
         self.revisions: list[int] = []
         self.generation = 0
+        self.hidden: frozenset[str] = frozenset()
         # Partitions whose past isn't known: seen for the first time with records in them, or cut short.
         self.unexplored: set[tuple[str, int]] = set()
         self._known_at: float | None = None
 
-    def set_topics(self, topics: Mapping[str, Sequence[int]], now: float) -> None:
+    def set_topics(
+        self, topics: Mapping[str, Sequence[int]], now: float, hidden: Set[str] = frozenset()
+    ) -> None:
         """Take over the present partitions of the present topics; keep what is known about those that stay.
 
         Args:
             topics: partition numbers by topic.
             now: seconds since the epoch.
+            hidden: topics that exist and aren't looked at.
         """
         names = sorted((topic, partition) for topic, partitions in topics.items() for partition in partitions)
         before, self._known_at = self._known_at, now
+        if hidden != self.hidden:
+            self.hidden = frozenset(hidden)
+            self.generation += 1
         if names == self.names:
             return
         old = self.index
         position = [old.get(name, -1) for name in names]
         self.ends = [self.ends[i] if i >= 0 else None for i in position]
+        self.last_ends = [self.last_ends[i] if i >= 0 else None for i in position]
+        self.last_stable_ends = [self.last_stable_ends[i] if i >= 0 else None for i in position]
         self.stable_ends = [self.stable_ends[i] if i >= 0 else None for i in position]
         self.earliest = [self.earliest[i] if i >= 0 else None for i in position]
         self.revisions = [self.revisions[i] if i >= 0 else 0 for i in position]
@@ -64,8 +76,9 @@ class PartitionTable:
         self.ends[i] = end
         if end is None:
             return
+        self.last_ends[i] = end
         history = self.histories[i]
-        outgrown = history.outgrows_gap(end)
+        outgrown = history.outgrows_hole(end)
         if not history.observe(end, asked_at, answered_at):
             self.earliest[i] = None
             self.unexplored.add(self.names[i])
@@ -80,7 +93,17 @@ class PartitionTable:
             self.histories[i].learn(offset, timestamp, now)
             self.revisions[i] += 1
 
-    def learn_gap(self, i: int, start: int, end: int) -> None:
-        """Take in that partition `i` holds no record with an offset in [start, end)."""
-        self.histories[i].learn_gap(start, end)
+    def learn_first(self, i: int, start: int, at: int, timestamp: float | None, now: float) -> None:
+        """Take in the first record of partition `i` at or after an offset that was looked at.
+
+        Args:
+            i: position of the partition.
+            start: the offset.
+            at: the record's offset; where there is none, the end of the log.
+            timestamp: the record's (seconds since the epoch); None if there is none, or it carries none.
+            now: the present, seconds since the epoch.
+        """
+        history = self.histories[i]
+        arrived = None if timestamp is None else history.learn(at, timestamp, now)
+        history.learn_first(start, at, arrived)
         self.revisions[i] += 1

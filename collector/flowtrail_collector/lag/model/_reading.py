@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import gt, sub
+from typing import cast
 
-from flowtrail_collector.lag.model._columns import GroupColumns, TopicSlice, Waits
+from flowtrail_collector.lag.model._columns import GroupColumns
+from flowtrail_collector.lag.model._layout import TopicSlice
 from flowtrail_collector.lag.model._partitions import PartitionTable
 from flowtrail_collector.lag.model._rates import Trends, catch_up_seconds
 from flowtrail_collector.lag.model._status import Status, worst
+from flowtrail_collector.lag.model._uncommitted import Uncommitted
+from flowtrail_collector.lag.model._waits import Waits
 
 __all__ = ["GroupJudge", "GroupReading", "TopicSums"]
 
@@ -21,7 +25,10 @@ class TopicSums:
     """A group's figures per topic as columns, in the order of its slices; None is "not known".
 
     Attributes:
-        sum_lags: records behind, over the partitions.
+        sum_lags: records behind, over the partitions; None unless it is known of each.
+        least_lags: as many at least: those of partitions that can't be read now as they were last seen.
+        partitions: how many partitions of the topic the group reads.
+        known: of how many of them the lag is known.
         max_seconds: longest wait of an unread record.
         catch_up_seconds: time to work the lag off at present rates; infinity if it never will.
         margins: smallest distance of a commit to the earliest offset, in records.
@@ -30,6 +37,9 @@ class TopicSums:
 
     statuses: Sequence[Status | None] = ()
     sum_lags: Sequence[int | None] = ()
+    least_lags: Sequence[int] = ()
+    partitions: Sequence[int] = ()
+    known: Sequence[int] = ()
     max_seconds: Sequence[float | None] = ()
     catch_up_seconds: Sequence[float | None] = ()
     margins: Sequence[int | None] = ()
@@ -43,21 +53,26 @@ class GroupReading:
     """A group's figures of one cycle; the columns are parallel and never change once published.
 
     Attributes:
-        read_at: when its commits were read, seconds since the epoch.
+        read_at: when its commits were read, seconds since the epoch; None if they never were.
         layout: rises when `pairs` changed since the group's previous reading.
         pairs: (topic, partition) of each entry.
+        sum_lag: records behind; None unless it is known of every partition, as `max_lag`.
+        least_lag: as many at least; None if nothing is known.
+        partitions: how many partitions it reads: committed or held by a member.
+        known: of how many of them the lag is known.
         orphans: commits for partitions that do not exist.
-        uncommitted: partitions assigned to a member without any commit; None if not known.
+        uncommitted: partitions held by a member without any commit; None if not known.
     """
 
     group: str
     type: str
     state: str
-    read_at: float
+    read_at: float | None
     layout: int = 0
     pairs: Sequence[tuple[str, int]] = ()
     slices: Sequence[TopicSlice] = ()
     commits: Sequence[int] = ()
+    ends: Sequence[int | None] = ()
     lags: Sequence[int | None] = ()
     seconds: Sequence[float | None] = ()
     statuses: bytes = b""
@@ -65,10 +80,13 @@ class GroupReading:
     status: Status | None = None
     sum_lag: int | None = None
     max_lag: int | None = None
+    least_lag: int | None = None
+    partitions: int | None = None
+    known: int | None = None
     max_seconds: float | None = None
     orphans: int | None = None
     members: int | None = None
-    uncommitted: int | None = None
+    uncommitted: Uncommitted | None = None
 
 
 class GroupJudge:
@@ -84,7 +102,13 @@ class GroupJudge:
         self._earlier: deque[Waits] = deque()
 
     def statuses(
-        self, columns: GroupColumns, table: PartitionTable, now: float, *, has_members: bool
+        self,
+        columns: GroupColumns,
+        table: PartitionTable,
+        now: float,
+        *,
+        has_members: bool,
+        rebalancing: bool = False,
     ) -> bytes:
         """Judge every entry of columns measured in this cycle.
 
@@ -93,30 +117,53 @@ class GroupJudge:
             table: for the earliest offsets.
             now: seconds since the epoch.
             has_members: whether anyone is in the group.
+            rebalancing: nobody reads until all members have come back.
         """
         earliest = columns.pick(table.earliest)
         if columns.has_losses or None in earliest or any(map(gt, earliest, columns.commits)):
-            columns.count_losses(earliest)
-        statuses = columns.statuses(now, self._window, has_members=has_members, earlier=self._waits(columns))
+            columns.count_losses(earliest, table)
+        statuses = columns.statuses(
+            now,
+            self._window,
+            has_members=has_members,
+            rebalancing=rebalancing,
+            earlier=self._waits(columns),
+        )
         self._remember(columns, now)
         return statuses
 
-    def sums(self, columns: GroupColumns, table: PartitionTable, statuses: bytes, now: float) -> TopicSums:
-        """Sum up per topic."""
+    def sums(
+        self, columns: GroupColumns, table: PartitionTable, statuses: bytes, now: float, held: Uncommitted
+    ) -> TopicSums:
+        """Sum up per topic, over those that have commits.
+
+        Args:
+            columns: the group's columns.
+            table: for the earliest offsets.
+            statuses: of the columns' entries.
+            now: seconds since the epoch.
+            held: partitions that members hold without a commit.
+        """
         bounds = [(part.start, part.stop) for part in columns.slices]
         lags, seconds, commits = columns.lags, columns.seconds, columns.commits
-        sum_lags = [sum_known(lags[a:b]) for a, b in bounds]
+        sum_lags: list[int | None] = [sum_known(lags[a:b]) for a, b in bounds]
         read = [sum(commits[a:b]) for a, b in bounds]
-        partly = None in lags
-        ends = [None if lag is None else at + lag for at, lag in zip(read, sum_lags, strict=True)]
-        if partly:
-            # A sum over other partitions than last time would read as a rate.
-            ends = [end if None not in lags[a:b] else None for end, (a, b) in zip(ends, bounds, strict=True)]
+        ends: list[int | None]
+        if columns.adjusted or None in lags:
+            ends = [sum_known(columns.ends[a:b]) for a, b in bounds]
+        else:
+            ends = [at + (lag or 0) for at, lag in zip(read, sum_lags, strict=True)]
+        least, partitions, known = _counts(columns, bounds, sum_lags)
+        if held.partitions or held.unseen:
+            _add_held(columns.slices, held, sum_lags, partitions, known)
         trends = self._trends
         trends.update(columns.slices, read, ends, now, self._window)
         return TopicSums(
             statuses=[worst(statuses[a:b]) for a, b in bounds],
             sum_lags=sum_lags,
+            least_lags=least,
+            partitions=partitions,
+            known=known,
             max_seconds=[max_known(seconds[a:b]) for a, b in bounds],
             catch_up_seconds=list(map(catch_up_seconds, sum_lags, trends.consumed, trends.produced)),
             margins=_margins(columns.pick(table.earliest), commits, bounds),
@@ -154,17 +201,48 @@ def _margins(
     return [max(0, min(margins[a:b])) for a, b in bounds]
 
 
+def _counts(
+    columns: GroupColumns, bounds: Sequence[tuple[int, int]], sum_lags: Sequence[int | None]
+) -> tuple[list[int], list[int], list[int]]:
+    """Per topic: the lag at least, partitions, and those of which lag is known."""
+    partitions = [b - a for a, b in bounds]
+    if None not in sum_lags:
+        return list(cast("Sequence[int]", sum_lags)), partitions, list(partitions)
+    least = [sum(columns.least[a:b]) for a, b in bounds]
+    return least, partitions, [b - a - columns.lags[a:b].count(None) for a, b in bounds]
+
+
+def _add_held(
+    slices: Sequence[TopicSlice],
+    held: Uncommitted,
+    sum_lags: list[int | None],
+    partitions: list[int],
+    known: list[int],
+) -> None:
+    """Count partitions without a commit among their topics' partitions: what waits there isn't known."""
+    all_held = Counter(each.topic for each in held.partitions)
+    all_held.update(topic for topic, _ in held.unseen)
+    for i, part in enumerate(slices):
+        count, unknown = all_held[part.topic], held.open.get(part.topic, 0)
+        partitions[i] += count
+        known[i] += count - unknown
+        if unknown:
+            sum_lags[i] = None
+
+
 def sum_known(values: Iterable[int | None]) -> int | None:
-    """The sum of what is known; None if nothing is."""
+    """The sum; None if one of them isn't known."""
     try:
         return sum(values)  # type: ignore[arg-type]
     except TypeError:
-        known = [value for value in values if value is not None]
-        return sum(known) if known else None
+        return None
 
 
 def max_known(values: Sequence[float | None]) -> float | None:
-    """The greatest of what is known; None if nothing is, or only "no wait" beside unknown ones."""
+    """The greatest of what is known; None if nothing is, or only "no wait" beside unknown ones.
+
+    The longest wait that is known is one that there is: an alarm on it is right, whatever the others are.
+    """
     try:
         return max(values)  # type: ignore[type-var]
     except (TypeError, ValueError):

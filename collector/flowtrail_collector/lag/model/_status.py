@@ -11,7 +11,10 @@ __all__ = ["UNKNOWN_STATUS", "Status", "status_of", "worst"]
 
 
 class Status(IntEnum):
-    """State of a group at a partition, in rising order of urgency; the value is the metric's value."""
+    """State of a group at a partition; the value is the metric's value.
+
+    Up to `BEYOND` in rising order of urgency; `UNCOMMITTED` came later and is as urgent as `STALLED`.
+    """
 
     OK = 0
     REWOUND = 1
@@ -26,6 +29,8 @@ class Status(IntEnum):
     """Retention removed records before it read them."""
     BEYOND = 6
     """Its committed offset lies past the end of the log: truncated, recreated or set by hand."""
+    UNCOMMITTED = 7
+    """A member holds partitions with records in them and has never committed there."""
 
 
 UNKNOWN_STATUS = 255
@@ -35,9 +40,11 @@ _BY_VALUE: dict[int, Status | None] = {**{int(status): status for status in Stat
 
 
 def worst(statuses: bytes) -> Status | None:
-    """The most urgent of a column of statuses; None if none is known."""
+    """The most urgent of a column of statuses; None if none is known, or only `OK` beside ones that aren't."""
     if UNKNOWN_STATUS in statuses:
-        statuses = statuses.replace(bytes((UNKNOWN_STATUS,)), b"") or statuses
+        statuses = statuses.replace(bytes((UNKNOWN_STATUS,)), b"")
+        if not any(statuses):
+            return None
     return _BY_VALUE[max(statuses)] if statuses else None
 
 

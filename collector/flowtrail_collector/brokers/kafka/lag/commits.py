@@ -9,11 +9,12 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from flowtrail_collector.brokers.kafka.errors import reason_of
 from flowtrail_collector.brokers.kafka.lag.deadline import REQUEST_SECONDS, seconds_left
+from flowtrail_collector.brokers.kafka.lag.names import is_askable, not_askable
 from flowtrail_collector.lag.model import CommittedOffset
 from flowtrail_collector.lag.ports import Failure
 
@@ -39,7 +40,9 @@ class CommitQuestions:
         self, client: AdminClient, groups: Sequence[str], deadline: float
     ) -> Iterator[tuple[str, Sequence[CommittedOffset] | Failure]]:
         """Read every committed offset of each group, in the order the answers come."""
-        waiting = deque(groups)
+        waiting = deque(group for group in groups if is_askable(group))
+        # One name that the library can't take must not stop the others.
+        yield from ((group, not_askable(group)) for group in groups if not is_askable(group))
         active: deque[str] = deque()
         parked: list[str] = []
         # Who didn't answer the last time isn't waited for again.
@@ -77,8 +80,12 @@ class CommitQuestions:
         # will be read now: it is taken.
         if group not in self._open:
             request = ConsumerGroupTopicPartitions(group)
-            answers = client.list_consumer_group_offsets([request], request_timeout=REQUEST_SECONDS)
-            self._open[group] = _Question(time.monotonic(), answers[group])
+            try:
+                answer = client.list_consumer_group_offsets([request], request_timeout=REQUEST_SECONDS)[group]
+            except (KafkaException, ValueError, TypeError, KeyError) as error:
+                answer = Future()
+                answer.set_exception(error)
+            self._open[group] = _Question(time.monotonic(), answer)
 
     def _is_answered(self, group: str, patience: float) -> bool:
         try:

@@ -1,7 +1,8 @@
-"""Share and streams groups, which confluent-kafka leaves out of its listing.
+"""Groups that confluent-kafka leaves out of its listing, or takes for others.
 
-librdkafka lists only groups whose protocol type is "consumer". The others are asked for through kafka-python,
-where that is installed (extra `kafka-python`); without it they are not listed.
+librdkafka lists only groups whose protocol type is "consumer", which leaves out share and streams groups, and ends a
+name at a NUL. Those are asked for through kafka-python, where that is installed (extra `kafka-python`); without it
+they are not listed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
@@ -50,6 +51,7 @@ class OtherGroups:
         self._thread: threading.Thread | None = None
         self._asked_at = float("-inf")
         self._known: list[GroupInfo] = []
+        self._impostors: frozenset[str] = frozenset()
 
     def groups(self) -> Sequence[GroupInfo]:
         """Those listed last; begins a new listing when a minute has passed."""
@@ -62,6 +64,12 @@ class OtherGroups:
             self._thread.start()
         return self._known
 
+    def together_with(self, listed: Iterable[GroupInfo]) -> list[GroupInfo]:
+        """All groups: those that confluent-kafka lists, less the stumps of names with a NUL, and the others."""
+        others = self.groups()
+        real = [group for group in listed if group.name not in self._impostors]
+        return [*real, *others]
+
     def close(self) -> None:
         """Wait a moment for a listing under way."""
         if self._thread is not None:
@@ -71,7 +79,11 @@ class OtherGroups:
         if self._settings is None:
             return
         try:
-            self._known = _listed(self._settings)
+            listed = _listed(self._settings)
+            names = {group.name for group in listed}
+            stumps = {name.partition("\0")[0] for name in names if "\0" in name}
+            self._impostors = frozenset(stumps - names)
+            self._known = [group for group in listed if group.type in _TYPES or "\0" in group.name]
         except ImportError:
             self._settings = None
             logger.info("share and streams groups are not listed: that takes `pip install kafka-python`")
@@ -103,9 +115,12 @@ def _listed(settings: Mapping[str, Any]) -> list[GroupInfo]:
     )  # fmt: skip
     try:
         return [
-            GroupInfo(str(group["group_id"]), group["group_type"], _state(group.get("group_state")))
+            GroupInfo(
+                str(group["group_id"]),
+                str(group.get("group_type") or "unknown"),
+                _state(group.get("group_state")),
+            )
             for group in client.list_groups()
-            if group.get("group_type") in _TYPES
         ]
     finally:
         client.close()

@@ -16,10 +16,12 @@ from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
 from flowtrail_collector.brokers.kafka.lag.commits import CommitQuestions
 from flowtrail_collector.brokers.kafka.lag.deadline import REQUEST_SECONDS, seconds_left
+from flowtrail_collector.brokers.kafka.lag.names import is_askable
 from flowtrail_collector.brokers.kafka.lag.offsets import OffsetQuestions
 from flowtrail_collector.brokers.kafka.lag.other_groups import OtherGroups
 from flowtrail_collector.lag.model import CommittedOffset
 from flowtrail_collector.lag.ports import (
+    ClusterLayout,
     Failure,
     GroupInfo,
     GroupList,
@@ -89,7 +91,7 @@ class KafkaLagSource:
             for group in result.valid
         ]
         failures = [Failure("broker", "group listing", reason_of(error)) for error in result.errors]
-        return GroupList([*groups, *self._others.groups()], failures)
+        return GroupList(self._others.together_with(groups), failures)
 
     def topics(self, deadline: float) -> Topics:
         """List all partitions with their leaders."""
@@ -104,7 +106,7 @@ class KafkaLagSource:
                 failures.append(Failure("topic", name, reason_of(topic.error)))
             else:
                 leaders[name] = {number: p.leader for number, p in topic.partitions.items()}
-        return Topics(leaders, failures)
+        return Topics(leaders, failures, lambda: _layout(metadata))
 
     def commits(
         self, groups: Sequence[str], deadline: float
@@ -119,14 +121,21 @@ class KafkaLagSource:
         """Read one offset of each partition, one request per leader: a broker delays only itself."""
         return self._offsets.read(self._admin, topics, spec, deadline, only)
 
-    def members(self, groups: Sequence[str], deadline: float) -> Mapping[str, MemberInfo]:
-        """Describe groups; those that can't be described are left out."""
-        if not groups:
-            return {}
-        found = {}
-        futures = self._admin.describe_consumer_groups(list(groups), request_timeout=REQUEST_SECONDS)
+    def members(
+        self, groups: Sequence[str], deadline: float
+    ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
+        """Describe groups, and say which can't be."""
+        askable = [group for group in groups if is_askable(group)]
+        if not askable:
+            return {}, []
+        found, failures = {}, []
+        futures = self._admin.describe_consumer_groups(askable, request_timeout=REQUEST_SECONDS)
         for group, future in futures.items():
-            if not wait((future,), seconds_left(deadline)).done or future.exception() is not None:
+            if not wait((future,), seconds_left(deadline)).done:
+                continue
+            error = future.exception()
+            if error is not None:
+                failures.append(Failure("group", group, f"its members aren't told: {reason_of(error)}"))
                 continue
             described = future.result()
             assigned = frozenset(
@@ -136,7 +145,7 @@ class KafkaLagSource:
                 for held in member.assignment.topic_partitions
             )
             found[group] = MemberInfo(len(described.members), assigned)
-        return found
+        return found, failures
 
     def close(self) -> None:
         """Let go of the client; requests under way are dropped."""
@@ -158,3 +167,13 @@ class KafkaLagSource:
     def _drop_questions(self) -> None:
         self._commits.drop()
         self._offsets.drop()
+
+
+def _layout(metadata: Any) -> ClusterLayout:
+    brokers = {broker.id: f"{broker.host}:{broker.port}" for broker in metadata.brokers.values()}
+    replicas = {
+        (name, number): (tuple(partition.replicas), tuple(partition.isrs))
+        for name, topic in metadata.topics.items()
+        for number, partition in topic.partitions.items()
+    }
+    return ClusterLayout(brokers, replicas)
