@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flowtrail_collector.dead_letters.model.headers import headers_before_death
 from flowtrail_collector.dead_letters.model.letter import QUARANTINED, DeadLetter, Place
 
 __all__ = [
@@ -16,7 +17,7 @@ __all__ = [
     "is_topic_name",
     "original_place",
     "quarantine_topic",
-    "quarantined_headers",
+    "counted_headers",
     "replays_of",
     "returned_headers",
     "route",
@@ -25,37 +26,10 @@ __all__ = [
 Header = tuple[str, bytes | None]
 
 REPLAYS = "dlq.replays"
-_OWN_PREFIX = "dlq."
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _MAX_REPLAYS = 1_000_000
 _QUARANTINE = ".quarantine"
 _MAX_TOPIC_NAME = 249
-
-# What dying added to a record, by convention: it came after the original headers, so it goes again. So do counts
-# of attempts: kept, they would make the next failure the last one. Who sent what (NServiceBus.MessageId) stays.
-_ADDED: dict[str, tuple[str, ...]] = {
-    "kafka-connect": ("__connect.errors.",),
-    "kafka-streams": ("__streams.errors.",),
-    "share-group": ("__dlq.errors.",),
-    "smallrye": ("dead-letter-",),
-    "smallrye-retry": ("delayed-retry-",),
-    "spring-cloud-stream": ("x-original-", "x-exception-", "x-key-exception-"),
-    "spring-kafka": ("kafka_dlt-", "retry_topic-"),
-    "spring-retry-topic": (
-        "kafka_original-",
-        "kafka_exception-",
-        "kafka_key-exception-",
-        "kafka_dlt-",
-        "retry_topic-",
-    ),
-    "masstransit": ("MT-Fault-", "MT-Reason"),
-    "nservicebus": (
-        "NServiceBus.ExceptionInfo.",
-        "NServiceBus.FailedQ",
-        "NServiceBus.TimeOfFailure",
-        "NServiceBus.Retries",
-    ),
-}
 
 
 class Action(StrEnum):
@@ -185,12 +159,10 @@ def returned_headers(headers: Sequence[Header], convention: str, replays: int) -
         convention: Whose headers say how it died; those go.
         replays: The new count.
     """
-    added = (_OWN_PREFIX, *_ADDED.get(convention, ()))
-    kept = [header for header in headers if not header[0].startswith(added)]
-    return [*kept, (REPLAYS, str(replays).encode())]
+    return counted_headers(headers_before_death(headers, convention), replays)
 
 
-def quarantined_headers(headers: Sequence[Header], replays: int) -> list[Header]:
-    """All headers of a dead letter, for it stays one, and how often it has been sent back in vain."""
+def counted_headers(headers: Sequence[Header], replays: int) -> list[Header]:
+    """Headers as they are, and how often the record has been sent back."""
     kept = [header for header in headers if header[0] != REPLAYS]
     return [*kept, (REPLAYS, str(replays).encode())]
