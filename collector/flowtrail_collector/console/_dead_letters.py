@@ -142,6 +142,7 @@ class DeadLetterPages:
             request,
             "redrive.html",
             total=counted["total"],
+            unmeasured=counted["unmeasured"],
             histograms=histograms,
             selection=query_of(order.selection),
             everything=order.selection.is_everything,

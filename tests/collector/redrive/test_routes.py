@@ -154,6 +154,7 @@ def test_a_survey_counts_what_would_happen():
     ]
     assert survey(groups, to=None, replay_limit=3, known=KNOWN) == {
         "total": 43,
+        "unmeasured": 0,
         "by_error": [
             {"name": "ValueError", "count": 40},
             {"name": "KeyError", "count": 2},

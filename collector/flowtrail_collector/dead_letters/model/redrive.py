@@ -14,13 +14,15 @@ __all__ = [
     "Action",
     "Refusal",
     "Route",
+    "counted_headers",
     "is_topic_name",
     "original_place",
     "quarantine_topic",
-    "counted_headers",
     "replays_of",
     "returned_headers",
     "route",
+    "source_place",
+    "too_large",
 ]
 
 Header = tuple[str, bytes | None]
@@ -51,7 +53,15 @@ class Refusal(StrEnum):
     LIMIT = "it is in quarantine, sent back as often as --replay-limit allows: raise that to try again"
     GONE = "the record is no longer in the dead letter topic"
     NO_COPY = "the dead letter carries no copy of the record, and the original is gone"
-    NOT_TAKEN = "the broker refuses the record for good"
+    NOT_TAKEN = "the broker refuses it for good"
+
+
+def too_large(topic: str, limit_bytes: int) -> str:
+    """Why a record stays that its topic doesn't take."""
+    return (
+        f"it is larger than {topic} takes: raise its max.message.bytes ({limit_bytes} now),"
+        " or name another topic with --to"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +125,11 @@ def original_place(letter: DeadLetter) -> Place | None:
 
     Share groups (KIP-1191) copy no headers, and key and value only if told to.
     """
-    if letter.convention != "share-group":
-        return None
+    return source_place(letter) if letter.convention == "share-group" else None
+
+
+def source_place(letter: DeadLetter) -> Place | None:
+    """Where the record stood that died, as the headers say; None if they don't, or name no topic of users."""
     if letter.source_topic is None or letter.source_partition is None or letter.source_offset is None:
         return None
     if not is_topic_name(letter.source_topic):
