@@ -33,6 +33,7 @@ from flowtrail_collector.dead_letters.web.query import (
     query_of,
     selection_of,
 )
+from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 
@@ -219,9 +220,11 @@ class DeadLetterPages:
         return response
 
     def _posted(self, act: Callable[[Request, Values], Response]) -> Callable[[Request], Awaitable[Response]]:
+        known = asked_by(act, "Body")
+
         @wraps(act)
         async def endpoint(request: Request) -> Response:
-            values = await _form(request)
+            values = await _form(request, known)
             if not self._forms.is_valid(request, values.get("form_token")):
                 raise ApiError(403, _NO_FORM)
             return await run_in_threadpool(checked, lambda: act(request, values))
@@ -237,14 +240,16 @@ def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Respo
     return answered
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request, known: frozenset[str]) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise ApiError(415, "this takes a form")
     body = await body_of(request, "the form is too large")
     try:
-        return dict(parse_qsl(body.decode(), max_num_fields=50))
+        pairs = parse_qsl(body.decode(), max_num_fields=50)
     except (ValueError, UnicodeDecodeError):
         raise ApiError(400, "that isn't a form of this page") from None
+    check_names((name for name, _ in pairs), known)
+    return dict(pairs)
 
 
 def _check_everything(selection: Selection, values: Values) -> None:

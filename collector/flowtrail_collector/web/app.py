@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from flowtrail_collector.web.asked import only_known_queries
 from flowtrail_collector.web.json import ApiError, json_response
 from flowtrail_collector.web.security import Access, Guard
 
@@ -48,7 +49,7 @@ def build_app(
 
     # For an unexpected error, Starlette raises it again after the answer; the guard logs and counts it.
     app = Starlette(
-        routes=list(routes),
+        routes=only_known_queries(routes),
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
     return Guard(app, access=Access(token, write_token, local), on_error=on_error)
