@@ -35,6 +35,7 @@ from flowtrail_collector.dead_letters.web.query import (
 )
 from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
+from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 
 __all__ = ["DeadLetterPages"]
@@ -172,7 +173,7 @@ class DeadLetterPages:
         order = order_of(values, actor_of(request, "the console"))
         _check_everything(order.selection, values)
         job = self._desk.start(order, remote_of(request))
-        return RedirectResponse(f"/redrives/{job.id}", 303)
+        return RedirectResponse(f"{prefix()}/redrives/{job.id}", 303)
 
     def _dismiss(self, request: Request, values: Values) -> Response:
         """Dismisses.
@@ -182,7 +183,7 @@ class DeadLetterPages:
         selection = selection_of(values)
         _check_everything(selection, values)
         self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
-        return RedirectResponse("/dead-letters?state=dismissed", 303)
+        return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
 
     def _cancel(self, request: Request, values: Values) -> Response:
         """Ends a redrive after the batch under way.
@@ -192,7 +193,7 @@ class DeadLetterPages:
         job_id = request.path_params["id"][:64]
         if self._desk.cancel(job_id, actor_of(request, "the console"), remote_of(request)) is None:
             raise ApiError(404, "No such redrive.")
-        return RedirectResponse(f"/redrives/{job_id}", 303)
+        return RedirectResponse(f"{prefix()}/redrives/{job_id}", 303)
 
     def _redrives(self, request: Request) -> Response:
         """Redrives and the audit of writes."""

@@ -23,6 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flowtrail_collector.web.prefix import prefix
+
 __all__ = ["Access", "FormTokens", "Guard", "actor_of", "remote_of"]
 
 logger = logging.getLogger("flowtrail_collector")
@@ -205,7 +207,12 @@ class FormTokens:
     def keep(self, request: Request, response: Response, value: str) -> None:
         """Give the browser the cookie."""
         response.set_cookie(
-            self.cookie, value, httponly=True, samesite="strict", secure=request.url.scheme == "https"
+            self.cookie,
+            value,
+            path=prefix() or "/",
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
         )
 
     def is_valid(self, request: Request, token: str | None) -> bool:
