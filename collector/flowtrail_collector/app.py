@@ -33,7 +33,7 @@ from flowtrail_collector.runtime.supervisor import Part, Supervisor
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.wire import wire as wire_sagas
-from flowtrail_collector.settings import CollectorConfig, PushConfig, RetentionConfig, is_loopback
+from flowtrail_collector.settings import CollectorConfig, PushConfig, RetentionConfig, WebConfig, is_loopback
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.store.open import open_store
 from flowtrail_collector.store.pruner import SqlPruner
@@ -44,6 +44,7 @@ from flowtrail_collector.trails.wire import wire as wire_trails
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.metrics import metrics_routes
+from flowtrail_collector.web.prefix import checked_prefix, proxies_of
 from flowtrail_collector.web.security import Access
 
 __all__ = ["Collector", "build_collector"]
@@ -115,7 +116,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     )  # fmt: skip
     routes = [*metrics_routes(exposition), *health_routes(supervisor.problems, status)]
     routes += [route for wired in (*slices, pages) for route in wired.routes]
-    return Collector(_app(routes, access, about), supervisor, database, routes, exposition)
+    return Collector(_app(routes, access, about, config.web), supervisor, database, routes, exposition)
 
 
 def _about(
@@ -169,7 +170,7 @@ def _metrics_push(config: PushConfig, exposition: Exposition) -> list[Part]:
     ]
 
 
-def _app(routes: Sequence[BaseRoute], access: Access, about: CollectorMetrics) -> ASGIApp:
+def _app(routes: Sequence[BaseRoute], access: Access, about: CollectorMetrics, web: WebConfig) -> ASGIApp:
     return build_app(
         routes,
         token=access.token,
@@ -177,4 +178,6 @@ def _app(routes: Sequence[BaseRoute], access: Access, about: CollectorMetrics) -
         local=access.local,
         on_error=about.failed,
         error_page=error_page,
+        root_path=checked_prefix(web.root_path),
+        trusted_proxies=proxies_of(web.trusted_proxies),
     )

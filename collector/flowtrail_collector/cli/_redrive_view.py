@@ -37,6 +37,8 @@ def print_survey(counted: dict[str, Any]) -> None:
         for row in rows:
             bar = "█" * max(1, round(_BAR * row["count"] / most))
             out.print(f"  {row['count']:>9}  {bar:<{_BAR}}  {printable(row['name'])}", soft_wrap=True)
+    if counted["unmeasured"]:
+        out.print(f"{counted['unmeasured']} weren't measured: their topics may find some of them too large")
 
 
 def follow(client: CollectorClient, job: dict[str, Any], *, quiet: bool) -> dict[str, Any]:

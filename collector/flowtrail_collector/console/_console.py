@@ -29,6 +29,7 @@ from flowtrail_collector.topology.web import Edges
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError
+from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
@@ -127,8 +128,8 @@ class Console:
         """
         wanted = (request.query_params.get("q") or "").strip()
         if not wanted:
-            return RedirectResponse("/", 303)
-        return RedirectResponse(f"/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
+            return RedirectResponse(f"{prefix()}/", 303)
+        return RedirectResponse(f"{prefix()}/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
 
     def _trail(self, request: Request) -> Response:
         """The trail of an id."""

@@ -33,7 +33,9 @@ from flowtrail_collector.dead_letters.web.query import (
     query_of,
     selection_of,
 )
+from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
+from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 
 __all__ = ["DeadLetterPages"]
@@ -142,6 +144,7 @@ class DeadLetterPages:
             request,
             "redrive.html",
             total=counted["total"],
+            unmeasured=counted["unmeasured"],
             histograms=histograms,
             selection=query_of(order.selection),
             everything=order.selection.is_everything,
@@ -170,7 +173,7 @@ class DeadLetterPages:
         order = order_of(values, actor_of(request, "the console"))
         _check_everything(order.selection, values)
         job = self._desk.start(order, remote_of(request))
-        return RedirectResponse(f"/redrives/{job.id}", 303)
+        return RedirectResponse(f"{prefix()}/redrives/{job.id}", 303)
 
     def _dismiss(self, request: Request, values: Values) -> Response:
         """Dismisses.
@@ -180,7 +183,7 @@ class DeadLetterPages:
         selection = selection_of(values)
         _check_everything(selection, values)
         self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
-        return RedirectResponse("/dead-letters?state=dismissed", 303)
+        return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
 
     def _cancel(self, request: Request, values: Values) -> Response:
         """Ends a redrive after the batch under way.
@@ -190,7 +193,7 @@ class DeadLetterPages:
         job_id = request.path_params["id"][:64]
         if self._desk.cancel(job_id, actor_of(request, "the console"), remote_of(request)) is None:
             raise ApiError(404, "No such redrive.")
-        return RedirectResponse(f"/redrives/{job_id}", 303)
+        return RedirectResponse(f"{prefix()}/redrives/{job_id}", 303)
 
     def _redrives(self, request: Request) -> Response:
         """Redrives and the audit of writes."""
@@ -218,9 +221,11 @@ class DeadLetterPages:
         return response
 
     def _posted(self, act: Callable[[Request, Values], Response]) -> Callable[[Request], Awaitable[Response]]:
+        known = asked_by(act, "Body")
+
         @wraps(act)
         async def endpoint(request: Request) -> Response:
-            values = await _form(request)
+            values = await _form(request, known)
             if not self._forms.is_valid(request, values.get("form_token")):
                 raise ApiError(403, _NO_FORM)
             return await run_in_threadpool(checked, lambda: act(request, values))
@@ -236,14 +241,16 @@ def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Respo
     return answered
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request, known: frozenset[str]) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise ApiError(415, "this takes a form")
     body = await body_of(request, "the form is too large")
     try:
-        return dict(parse_qsl(body.decode(), max_num_fields=50))
+        pairs = parse_qsl(body.decode(), max_num_fields=50)
     except (ValueError, UnicodeDecodeError):
         raise ApiError(400, "that isn't a form of this page") from None
+    check_names((name for name, _ in pairs), known)
+    return dict(pairs)
 
 
 def _check_everything(selection: Selection, values: Values) -> None:

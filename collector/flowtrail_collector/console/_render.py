@@ -17,6 +17,7 @@ from flowtrail_collector.console._trail_rows import (
     ticks,
 )
 from flowtrail_collector.trails.drawing import trail_scale
+from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import age, clock, format_seconds, printable
 
 STATIC_FILES = {
@@ -43,6 +44,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["age"] = age
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
+    environment.globals["root"] = prefix
     return environment
 
 

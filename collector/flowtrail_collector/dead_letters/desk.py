@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowtrail.wire import Record
+from flowtrail_collector.dead_letters.measuring import measured
 from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import is_topic_name
 from flowtrail_collector.dead_letters.model.survey import survey
@@ -105,15 +106,18 @@ class RedriveDesk:
         """
         _check(order)
         groups = self._store.groups(order.selection, self._now_ms())
-        wanted = {group.source_topic for group in groups if group.source_topic is not None}
         with self._kafka_lock:
+            wanted = {group.source_topic for group in groups if group.source_topic is not None}
             known = self._kafka.partitions(wanted if order.to is None else {order.to})
+            too_large, unmeasured = measured(self._store, self._kafka, order, groups)
         return survey(
             groups,
             to=order.to,
             replay_limit=order.replay_limit,
             known=known,
             state=order.selection.state or PENDING,
+            too_large=too_large,
+            unmeasured=unmeasured,
         )
 
     def start(self, order: Order, remote: str = "") -> Job:

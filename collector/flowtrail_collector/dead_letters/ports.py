@@ -156,6 +156,14 @@ class RedriveStore(Protocol):
         """The dead letters of an event, a flow or an aggregate by its id, the newest first."""
         ...
 
+    def dead_letter_topics(self, topics: Iterable[str]) -> set[str]:
+        """Those of these topics that dead letters were found in."""
+        ...
+
+    def matching(self, selection: Selection, limit: int) -> list[DeadLetter]:
+        """The dead letters of a selection in the order of their topics, at most so many."""
+        ...
+
     def add_job(self, order: Order, now_ms: int) -> Job:
         """Begin a job over the pending dead letters that match now, and none that come later."""
         ...
@@ -229,13 +237,14 @@ class Outgoing(NamedTuple):
 class Ack(NamedTuple):
     """What became of an `Outgoing`: written at `offset`, or why not.
 
-    `final` means that trying again is of no use.
+    `final` means that trying again is of no use; `too_large`, that the topic doesn't take what size it has.
     """
 
     partition: int = -1
     offset: int = -1
     problem: str | None = None
     final: bool = False
+    too_large: bool = False
 
 
 class RecordMover(Protocol):
@@ -263,6 +272,22 @@ class RecordMover(Protocol):
         Args:
             places: Where.
             timeout_seconds: How long nothing may come before it counts as unreachable.
+
+        Raises:
+            ServiceUnreachableError: No broker answers.
+        """
+        ...
+
+    def size_limits(self, topics: Iterable[str]) -> Mapping[str, int]:
+        """The largest batch in bytes that a topic takes, of those topics that tell.
+
+        Raises:
+            ServiceUnreachableError: No broker answers.
+        """
+        ...
+
+    def exceeded_limits(self, records: Sequence[Outgoing]) -> list[int | None]:
+        """For each record the limit of its topic in bytes that it exceeds, None if it fits or isn't known.
 
         Raises:
             ServiceUnreachableError: No broker answers.

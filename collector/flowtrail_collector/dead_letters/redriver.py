@@ -12,21 +12,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from flowtrail.wire import Record
+from flowtrail_collector.dead_letters.copies import Copies
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
-from flowtrail_collector.dead_letters.model.redrive import (
-    Action,
-    Refusal,
-    Route,
-    original_place,
-    quarantined_headers,
-    replays_of,
-    returned_headers,
-    route,
-)
-from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, Outgoing, RecordMover, RedriveStore
+from flowtrail_collector.dead_letters.model.redrive import Refusal
+from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, RecordMover, RedriveStore
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError
 
 __all__ = ["BATCH", "Redriver"]
@@ -38,17 +28,6 @@ BATCH = 500
 """At most so many dead letters are on their way at a time; as many may arrive twice when it is killed."""
 
 _IDLE_SECONDS = 1.0
-_READ_SECONDS = 15.0
-Fate = Route | Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """A dead letter with its copy."""
-
-    letter: DeadLetter
-    route: Route
-    outgoing: Outgoing
 
 
 class Redriver:
@@ -107,7 +86,7 @@ class Redriver:
             self._kafka.close()
 
     def _do(self, job: Job, stop: threading.Event) -> None:
-        topics = _Topics(self._kafka)
+        copies = Copies(self._store, self._kafka, job.order)
         while not stop.is_set():
             began = time.monotonic()
             rate = job.order.rate
@@ -120,7 +99,7 @@ class Redriver:
                 )  # fmt: skip
                 return
             before = job.redriven + job.quarantined
-            job = self._move(job, letters, topics)
+            job = self._move(job, letters, copies)
             self._problem = None
             now = self._store.job(job.id)
             if now is None or now.state is not JobState.RUNNING:
@@ -129,10 +108,10 @@ class Redriver:
             if rate > 0:
                 stop.wait(max(0.0, moved / rate - (time.monotonic() - began)))
 
-    def _move(self, job: Job, letters: Sequence[DeadLetter], topics: _Topics) -> Job:
+    def _move(self, job: Job, letters: Sequence[DeadLetter], copies: Copies) -> Job:
         """Publish one batch and write down what became of it."""
-        refused: dict[Place, Refusal] = {}
-        sending = self._prepare(job, letters, topics, refused)
+        sending, refused = copies.of(letters)
+        copies.make_quarantines(sending)
         acks = self._kafka.publish([item.outgoing for item in sending]) if sending else []
         moved: list[Moved] = []
         failed: dict[Place, str] = {}
@@ -143,83 +122,19 @@ class Redriver:
                     Moved(item.letter, way.action, way.topic, ack.partition, ack.offset, way.replays)
                 )
             elif ack.final:
-                refused[item.letter.place] = Refusal.NOT_TAKEN
+                refused[item.letter.place] = f"{Refusal.NOT_TAKEN.value}: {ack.problem}"
             else:
                 failed[item.letter.place] = ack.problem
         cursor, over = _past(job.cursor, letters, failed)
-        refusals = Counter(reason.value for place, reason in refused.items() if place in over)
+        refusals = Counter(reason for place, reason in refused.items() if place in over)
         job = self._store.settle(job, moved, refusals, cursor, self._now_ms())
         _log(job, moved)
         if failed:
             raise ServiceUnreachableError(f"redrive {job.id}: {next(iter(failed.values()))}")
         return job
 
-    def _prepare(
-        self, job: Job, letters: Sequence[DeadLetter], topics: _Topics, refused: dict[Place, Refusal]
-    ) -> list[_Sending]:
-        topics.look_at(job, letters)
-        sending: list[_Sending] = []
-        records = self._read(letters)
-        for letter in letters:
-            record = records.get(letter.place)
-            fate = self._fate(job, letter, record, topics.known)
-            if isinstance(fate, Refusal) or record is None:
-                refused[letter.place] = fate if isinstance(fate, Refusal) else Refusal.GONE
-                continue
-            if fate.action is Action.QUARANTINED:
-                topics.ensure(fate.topic)
-            sending.append(_Sending(letter, fate, _copy(letter, record, fate, topics.known)))
-        return sending
-
-    def _read(self, letters: Sequence[DeadLetter]) -> dict[Place, Record]:
-        """The records by the dead letters' places; of share groups the originals, where there are any."""
-        originals = {letter.place: place for letter in letters if (place := original_place(letter))}
-        places = [*(letter.place for letter in letters), *originals.values()]
-        records = dict(self._kafka.read(places, _READ_SECONDS))
-        for letter in letters:
-            record = records.get(letter.place)
-            if record is not None and record.timestamp_ms != letter.timestamp_ms:
-                del records[letter.place]  # a topic made anew: another record stands there now
-        for place, original in originals.items():
-            if place in records and original in records:
-                records[place] = records[original]
-        return records
-
-    def _fate(self, job: Job, letter: DeadLetter, record: Record | None, known: Mapping[str, int]) -> Fate:
-        if record is None:
-            return Refusal.GONE
-        if letter.convention == "share-group" and record.value is None and record.topic == letter.topic:
-            return Refusal.NO_COPY
-        order = job.order
-        replays = max(letter.replays or 0, replays_of(record.headers))
-        return route(letter, to=order.to, replay_limit=order.replay_limit, known=known, replays=replays)
-
     def _now_ms(self) -> int:
         return int(self._time_seconds() * 1000)
-
-
-class _Topics:
-    """Partitions of the topics that a job has to do with, asked for once a batch."""
-
-    def __init__(self, kafka: RecordMover) -> None:
-        self._kafka = kafka
-        self.known: dict[str, int] = {}
-
-    def look_at(self, job: Job, letters: Sequence[DeadLetter]) -> None:
-        """Ask for the targets that aren't known yet."""
-        wanted = {letter.source_topic for letter in letters if letter.source_topic is not None}
-        if job.order.to is not None:
-            wanted = {job.order.to}
-        if not wanted <= self.known.keys():
-            self.known.update(self._kafka.partitions(wanted))
-
-    def ensure(self, topic: str) -> None:
-        """Make a quarantine topic if it isn't there."""
-        if topic not in self.known:
-            self.known.update(self._kafka.partitions([topic]))
-        if topic not in self.known:
-            self._kafka.make_topic(topic, 1)
-            self.known[topic] = 1
 
 
 def _log(job: Job, moved: Sequence[Moved]) -> None:
@@ -228,17 +143,6 @@ def _log(job: Job, moved: Sequence[Moved]) -> None:
             "%s %s/%d@%d to %s/%d@%d, replay %d, event %s, by %s, redrive %s",
             action.value, *letter.place, *target, replays, letter.event_id, job.order.actor, job.id,
         )  # fmt: skip
-
-
-def _copy(letter: DeadLetter, record: Record, way: Route, known: Mapping[str, int]) -> Outgoing:
-    if way.action is Action.QUARANTINED:
-        headers = quarantined_headers(record.headers, way.replays)
-    else:
-        headers = returned_headers(record.headers, letter.convention, way.replays)
-    partition = way.partition
-    if partition is not None and not 0 <= partition < known.get(way.topic, 0):
-        partition = None
-    return Outgoing(way.topic, partition, record.key, record.value, headers)
 
 
 def _past(

@@ -106,6 +106,8 @@ class WebConfig(Section):
         tls_cert: Certificate chain (PEM), None to serve plain HTTP.
         tls_key: Its private key (PEM).
         trace_link: Address of a trace in another tool, with `{trace_id}` in it; empty for none.
+        root_path: Path under which a reverse proxy offers the collector, empty for none.
+        trusted_proxies: Addresses or networks of proxies whose `X-Forwarded-Prefix` and `X-Forwarded-Proto` count.
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
     """
 
@@ -117,6 +119,8 @@ class WebConfig(Section):
     write_token: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    root_path: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def address(self) -> tuple[str, int]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from flowtrail_collector.spans.compression import BodyError
 from flowtrail_collector.spans.model import (
     AttributeValue,
     Resource,
@@ -41,22 +41,6 @@ _MAX_TIME_NS = 2**63 - 1
 _KINDS = {kind.value: kind for kind in SpanKind}
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _STATUSES = {status.value: status for status in SpanStatus}
-# wbits of zlib.decompressobj: 16 + 15 expects a gzip wrapper, 15 a zlib one (HTTP calls that "deflate").
-_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-
-
-class BodyError(Exception):
-    """The body can't be used.
-
-    Args:
-        status: HTTP status that says so: 400 broken, 413 too large, 415 unknown encoding.
-        message: One line.
-    """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +50,7 @@ class Decoded:
     Attributes:
         spans: What can be kept.
         rejected: How many spans can't.
-        reason: Why the first of those can't, empty if all can.
+        reason: Why the first of those can't, and of what is kept, what isn't; empty if everything is.
     """
 
     spans: list[Span]
@@ -74,33 +58,8 @@ class Decoded:
     reason: str = ""
 
 
-def decompressed(body: bytes, encoding: str | None, max_bytes: int) -> bytes:
-    """The body as it was before `Content-Encoding`.
-
-    Args:
-        body: As received.
-        encoding: Value of the `Content-Encoding` header.
-        max_bytes: Most that may come out; a small body can hide a huge one.
-
-    Raises:
-        BodyError: Unknown encoding, broken or too large.
-    """
-    name = (encoding or "identity").strip().lower()
-    if name in ("identity", ""):
-        return body
-    bits = _WINDOW_BITS.get(name)
-    if bits is None:
-        raise BodyError(415, "content-encoding may be gzip or deflate")
-    unpacker = zlib.decompressobj(bits)
-    try:
-        result = unpacker.decompress(body, max_bytes + 1)
-    except zlib.error as error:
-        raise BodyError(400, f"the body is not {name}: {error}") from error
-    if len(result) > max_bytes:
-        raise BodyError(413, f"the body is larger than {max_bytes} bytes once decompressed")
-    if not unpacker.eof:
-        raise BodyError(400, f"the {name} body is cut off")
-    return result
+# What couldn't be kept of spans that are, one phrase each.
+Lost = set[str]
 
 
 def from_protobuf(body: bytes) -> Decoded:
@@ -168,8 +127,9 @@ def _decoded(request: ExportTraceServiceRequest) -> Decoded:
     spans: list[Span] = []
     rejected = 0
     reason = ""
+    lost: Lost = set()
     for resource_spans in request.resource_spans:
-        resource = _resource(_attributes(resource_spans.resource.attributes))
+        resource = _resource(_attributes(resource_spans.resource.attributes, lost))
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope
             names = scope.name[:MAX_NAME_LENGTH], scope.version[:MAX_NAME_LENGTH]
@@ -179,7 +139,10 @@ def _decoded(request: ExportTraceServiceRequest) -> Decoded:
                     rejected += 1
                     reason = reason or problem
                 else:
-                    spans.append(_span(message, resource, *names))
+                    spans.append(_span(message, resource, *names, lost))
+    if lost:
+        kept = f"kept without {', '.join(sorted(lost))}"
+        reason = f"{reason}; others {kept}" if reason else f"spans were {kept}"
     return Decoded(spans, rejected, reason)
 
 
@@ -200,67 +163,92 @@ def _problem(message: trace_pb2.Span) -> str:
     return ""
 
 
-def _span(message: trace_pb2.Span, resource: Resource, scope: str, scope_version: str) -> Span:
+def _span(message: trace_pb2.Span, resource: Resource, scope: str, scope_version: str, lost: Lost) -> Span:
     parent = message.parent_span_id
     start_ns = message.start_time_unix_nano
+    kind = _KINDS.get(message.kind)
+    if kind is None:
+        lost.add("a kind that OTLP doesn't have")
+    if parent and (len(parent) != 8):
+        lost.add("a parent_span_id that is not 8 bytes")
     span = Span(
         message.trace_id.hex(),
         message.span_id.hex(),
         parent.hex() if len(parent) == 8 and parent != _NO_SPAN else None,
         resource,
         message.name[:MAX_NAME_LENGTH],
-        _KINDS.get(message.kind, SpanKind.UNSPECIFIED),
+        kind or SpanKind.UNSPECIFIED,
         start_ns,
         max(start_ns, message.end_time_unix_nano),
-        attributes=_attributes(message.attributes),
+        attributes=_attributes(message.attributes, lost),
         scope=scope,
         scope_version=scope_version,
         trace_state=message.trace_state[:MAX_TEXT_LENGTH],
     )
     if message.HasField("status"):
-        span.status = _STATUSES.get(message.status.code, SpanStatus.UNSET)
+        status = _STATUSES.get(message.status.code)
+        if status is None:
+            lost.add("a status code that OTLP doesn't have")
+        span.status = status or SpanStatus.UNSET
         span.status_message = message.status.message[:MAX_TEXT_LENGTH]
     if message.events:
-        span.events = tuple(_event(event) for event in message.events[:MAX_EVENTS])
+        span.events = tuple(_event(event, lost) for event in message.events[:MAX_EVENTS])
+        if len(message.events) > MAX_EVENTS:
+            lost.add(f"events beyond {MAX_EVENTS}")
     if message.links:
-        span.links = _links(message.links[:MAX_LINKS])
+        span.links = _links(message.links[:MAX_LINKS], lost)
+        if len(message.links) > MAX_LINKS:
+            lost.add(f"links beyond {MAX_LINKS}")
     return span
 
 
-def _event(message: trace_pb2.Span.Event) -> SpanEvent:
+def _event(message: trace_pb2.Span.Event, lost: Lost) -> SpanEvent:
     time_ns = min(message.time_unix_nano, _MAX_TIME_NS)
-    return SpanEvent(message.name[:MAX_NAME_LENGTH], time_ns, _attributes(message.attributes))
+    return SpanEvent(message.name[:MAX_NAME_LENGTH], time_ns, _attributes(message.attributes, lost))
 
 
-def _links(messages: Iterable[trace_pb2.Span.Link]) -> tuple[SpanLink, ...]:
-    return tuple(
-        SpanLink(message.trace_id.hex(), message.span_id.hex(), _attributes(message.attributes))
+def _links(messages: Sequence[trace_pb2.Span.Link], lost: Lost) -> tuple[SpanLink, ...]:
+    links = tuple(
+        SpanLink(message.trace_id.hex(), message.span_id.hex(), _attributes(message.attributes, lost))
         for message in messages
         if len(message.trace_id) == 16 and len(message.span_id) == 8
     )
+    if len(links) < len(messages):
+        lost.add("links without ids")
+    return links
 
 
-def _attributes(pairs: Iterable[KeyValue], depth: int = 0) -> dict[str, AttributeValue]:
+def _attributes(pairs: Iterable[KeyValue], lost: Lost, depth: int = 0) -> dict[str, AttributeValue]:
     result: dict[str, AttributeValue] = {}
     for pair in pairs:
         if len(result) >= MAX_ATTRIBUTES:
+            lost.add(f"attributes beyond {MAX_ATTRIBUTES}")
             break
         # Texts are nearly all there is, and this is the hottest part of the receiver: each access costs.
         key, value = pair.key, pair.value
         text = value.string_value
         if len(key) > MAX_NAME_LENGTH:
             key = key[:MAX_NAME_LENGTH]
+            lost.add(f"the ends of names beyond {MAX_NAME_LENGTH} characters")
         if not text:
-            result[key] = _value(value, depth)
+            result[key] = _value(value, depth, lost)
+        elif len(text) <= MAX_TEXT_LENGTH:
+            result[key] = text
         else:
-            result[key] = text if len(text) <= MAX_TEXT_LENGTH else text[:MAX_TEXT_LENGTH]
+            result[key] = _cut(text, lost)
     return result
 
 
-def _value(value: AnyValue, depth: int) -> AttributeValue:
+def _cut(text: str, lost: Lost) -> str:
+    if len(text) > MAX_TEXT_LENGTH:
+        lost.add(f"the ends of values beyond {MAX_TEXT_LENGTH} characters or bytes")
+    return text[:MAX_TEXT_LENGTH]
+
+
+def _value(value: AnyValue, depth: int, lost: Lost) -> AttributeValue:
     kind = value.WhichOneof("value")
     if kind == "string_value":
-        return value.string_value[:MAX_TEXT_LENGTH]
+        return _cut(value.string_value, lost)
     if kind == "bool_value":
         return value.bool_value
     if kind == "int_value":
@@ -268,11 +256,18 @@ def _value(value: AnyValue, depth: int) -> AttributeValue:
     if kind == "double_value":
         return value.double_value if math.isfinite(value.double_value) else str(value.double_value)
     if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value[:MAX_TEXT_LENGTH]).decode()
-    if depth >= _MAX_DEPTH:
+        data = value.bytes_value
+        if len(data) > MAX_TEXT_LENGTH:
+            lost.add(f"the ends of values beyond {MAX_TEXT_LENGTH} characters or bytes")
+        return base64.b64encode(data[:MAX_TEXT_LENGTH]).decode()
+    if kind is not None and depth >= _MAX_DEPTH:
+        lost.add(f"values more than {_MAX_DEPTH} deep")
         return None
     if kind == "array_value":
-        return [_value(item, depth + 1) for item in value.array_value.values[:MAX_ATTRIBUTES]]
+        values = value.array_value.values
+        if len(values) > MAX_ATTRIBUTES:
+            lost.add(f"items of lists beyond {MAX_ATTRIBUTES}")
+        return [_value(item, depth + 1, lost) for item in values[:MAX_ATTRIBUTES]]
     if kind == "kvlist_value":
-        return _attributes(value.kvlist_value.values, depth + 1)
+        return _attributes(value.kvlist_value.values, lost, depth + 1)
     return None

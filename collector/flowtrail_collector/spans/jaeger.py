@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from functools import wraps
 from typing import Any
 
@@ -20,13 +21,17 @@ from starlette.routing import BaseRoute, Route
 from flowtrail_collector.spans.jaeger_json import trace_json
 from flowtrail_collector.spans.model import SpanKind
 from flowtrail_collector.spans.ports import SpanReader, SpanSearch, TraceQuery
-from flowtrail_collector.units import convert_span
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 
 _MAX_TRACES = 1_500
 _MAX_SPANS = 20_000
 _DAY_MS = 86_400_000
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h)")
+# Go's time.ParseDuration, with both ways to write the micro sign; sixty digits are more than it can mean.
+_PART = r"(\d{1,60}(?:\.\d{0,60})?|\.\d{1,60})(ns|us|\u00b5s|\u03bcs|ms|s|m|h)"
+_DURATION_PART = re.compile(_PART, re.ASCII)
+_DURATION = re.compile(rf"[-+]?(?:(?:{_PART})+|0)", re.ASCII)
+_UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9}
+_LONGEST_NS = 2**63 - 1
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}")
 _LATEST_US = 2**63 // 1000
 
@@ -41,7 +46,7 @@ def jaeger_routes(spans: SpanReader, search: SpanSearch) -> list[BaseRoute]:
     api = _JaegerApi(spans, search)
     pages = {
         "/api/services": api.services,
-        "/api/services/{service}/operations": api.service_operations,
+        "/api/services/{service:path}/operations": api.service_operations,
         "/api/operations": api.operations,
         "/api/traces": api.traces,
         "/api/traces/{trace_id}": api.trace,
@@ -125,8 +130,11 @@ class _JaegerApi:
         )
 
     def _trace(self, trace_id: str) -> dict[str, Any] | None:
-        spans = self._spans.spans([trace_id], _MAX_SPANS)
-        return trace_json(trace_id, spans) if spans else None
+        spans = self._spans.spans([trace_id], _MAX_SPANS + 1)
+        if not spans:
+            return None
+        cut = f"the trace has more than {_MAX_SPANS} spans: the first ones are shown"
+        return trace_json(trace_id, spans[:_MAX_SPANS], [cut] if len(spans) > _MAX_SPANS else None)
 
 
 def _answer(data: list[Any]) -> Response:
@@ -181,7 +189,8 @@ def _duration(request: Request, name: str) -> int | None:
     text = text_param(request, name)
     if text is None:
         return None
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ApiError(400, f"{name} takes a duration such as 1.2s, 100ms, 500us")
-    return int(convert_span(match[1], match[2], to="ns"))
+    took = sum(Fraction(number) * _UNITS_NS[unit.replace("\u00b5", "u").replace("\u03bc", "u")]
+               for number, unit in _DURATION_PART.findall(text))  # fmt: skip
+    if not _DURATION.fullmatch(text) or took > _LONGEST_NS:
+        raise ApiError(400, f"{name} takes a duration such as 1.2s, 100ms, 1m30s")
+    return -int(took) if text.startswith("-") else int(took)

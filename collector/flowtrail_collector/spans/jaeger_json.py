@@ -25,8 +25,8 @@ def short_id(trace_id: str) -> str:
     return trace_id.removeprefix("0" * 16)
 
 
-def trace_json(trace_id: str, spans: Iterable[Span]) -> dict[str, Any]:
-    """One trace with its spans and the processes that emitted them."""
+def trace_json(trace_id: str, spans: Iterable[Span], warnings: list[str] | None = None) -> dict[str, Any]:
+    """One trace with its spans, the processes that emitted them, and what is missing."""
     processes: dict[int, str] = {}
     shown: dict[str, Any] = {}
     rows = []
@@ -36,7 +36,21 @@ def trace_json(trace_id: str, spans: Iterable[Span]) -> dict[str, Any]:
             key = processes[id(span.resource)] = f"p{len(processes) + 1}"
             shown[key] = _process(span.resource)
         rows.append(_span(span, key))
-    return {"traceID": short_id(trace_id), "spans": rows, "processes": shown, "warnings": None}
+    return {"traceID": short_id(trace_id), "spans": rows, "processes": shown, "warnings": warnings}
+
+
+def tag_texts(span: Span) -> Iterator[tuple[str, str]]:
+    """The tags that a search looks at, as texts: the span's, its process', and the fields of its logs."""
+    shown = _span(span, "")
+    logs = (field for log in shown["logs"] for field in log["fields"])
+    for tag in (*shown["tags"], *_process(span.resource)["tags"], *logs):
+        yield tag["key"], _tag_text(tag["value"])
+
+
+def _tag_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return format(value, ".10g") if isinstance(value, float) else str(value)
 
 
 def _process(resource: Resource) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class SpanWriter(Protocol):
     def add(self, spans: Sequence[Span]) -> int:
         """Keep spans, all or none; returns only when they would survive a crash.
 
-        A span already there (same trace and span id) is left as it is: exporters send again whatever they got
+        A span already there (same trace, span id, kind and resource) is left as it is: exporters send again whatever they got
         no answer for.
 
         Returns:
@@ -48,7 +48,7 @@ class SpanReader(Protocol):
         ...
 
     def spans(self, trace_ids: Sequence[str], limit: int = 5_000) -> list[Span]:
-        """The spans of these traces, by start time; at most `limit`."""
+        """The spans of these traces, by start time; at most `limit`. Ids that they share are told apart."""
         ...
 
 

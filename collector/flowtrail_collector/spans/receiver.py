@@ -18,7 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.spans.decoding import BodyError, Decoded, decompressed, from_json, from_protobuf
+from flowtrail_collector.spans.compression import BodyError, decompressed
+from flowtrail_collector.spans.decoding import Decoded, from_json, from_protobuf
 from flowtrail_collector.spans.queue import QueueFullError, SpanQueue
 
 _PROTOBUF = "application/x-protobuf"
@@ -98,10 +99,10 @@ class _Receiver:
 def _accepted(media_type: str, decoded: Decoded) -> Response:
     if media_type == _JSON:
         partial = {"rejectedSpans": str(decoded.rejected), "errorMessage": decoded.reason}
-        body = json.dumps({"partialSuccess": partial} if decoded.rejected else {}).encode()
+        body = json.dumps({"partialSuccess": partial} if decoded.reason else {}).encode()
         return Response(body, media_type=_JSON)
     message = ExportTraceServiceResponse()
-    if decoded.rejected:
+    if decoded.reason:
         message.partial_success.rejected_spans = decoded.rejected
         message.partial_success.error_message = decoded.reason
     return Response(message.SerializeToString(), media_type=_PROTOBUF)

@@ -41,7 +41,7 @@ def open_store(location: Path | str) -> OpenedStore:
     """
     if isinstance(location, Path):
         check_store(location)
-        file = SqliteDatabase(location)
+        file = SqliteDatabase(location, alone=True)
         return OpenedStore(str(location), file)
     database = PostgresDatabase(location)
     # Workers on one database are one group, and those on another are not, without anybody having to say so.

@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from flowtrail_collector.web.asked import only_known_queries
 from flowtrail_collector.web.json import ApiError, json_response
+from flowtrail_collector.web.prefix import Proxies, UnderPrefix
 from flowtrail_collector.web.security import Access, Guard
 
 _MESSAGES = {404: "no such page", 405: "this method isn't allowed here"}
@@ -28,6 +30,8 @@ def build_app(
     error_page: ErrorPage | None = None,
     write_token: str | None = None,
     local: bool = False,
+    root_path: str = "",
+    trusted_proxies: Proxies = (),
 ) -> ASGIApp:
     """The application behind the collector's one address.
 
@@ -38,6 +42,8 @@ def build_app(
         error_page: Shows an error to people who look with a browser; everybody else gets JSON.
         write_token: What changes something must carry this one.
         local: Only this machine can reach the address; see `Access`.
+        root_path: The path under which a reverse proxy offers the collector; empty: none.
+        trusted_proxies: Those whose headers are believed; see `UnderPrefix`.
     """
 
     def answer(request: Request, error: Exception) -> Response:
@@ -48,10 +54,11 @@ def build_app(
 
     # For an unexpected error, Starlette raises it again after the answer; the guard logs and counts it.
     app = Starlette(
-        routes=list(routes),
+        routes=only_known_queries(routes),
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
-    return Guard(app, access=Access(token, write_token, local), on_error=on_error)
+    guard = Guard(app, access=Access(token, write_token, local), on_error=on_error)
+    return UnderPrefix(guard, root_path=root_path, trusted=trusted_proxies)
 
 
 def _is_for_people(request: Request) -> bool:

@@ -23,6 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flowtrail_collector.web.prefix import prefix
+
 __all__ = ["Access", "FormTokens", "Guard", "actor_of", "remote_of"]
 
 logger = logging.getLogger("flowtrail_collector")
@@ -35,6 +37,14 @@ _RECEIVERS = ("/v1/",)
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _MAX_ACTOR = 64
+_NONE_TO_READ = (
+    "an access token is needed: Authorization: Bearer TOKEN (commands: --token or FLOWTRAIL_TOKEN)"
+)
+_OTHER_THAN_TO_READ = (
+    "that access token isn't this collector's: it is the one of its --token-file or FLOWTRAIL_TOKEN"
+)
+_NONE_TO_WRITE = "the write token is needed: Authorization: Bearer TOKEN (commands: FLOWTRAIL_WRITE_TOKEN)"
+_OTHER_THAN_TO_WRITE = "that isn't this collector's write token: it is the one of its --write-token-file or FLOWTRAIL_WRITE_TOKEN"
 _SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -146,7 +156,7 @@ class Guard:
         headers = Headers(scope=scope)
         user, given = _credentials(headers.get("authorization", ""))
         if not self._access.may_read(given):
-            return _refused(401, "an access token is needed: Authorization: Bearer TOKEN", "flowtrail")
+            return _refused(401, _OTHER_THAN_TO_READ if given else _NONE_TO_READ, "flowtrail")
         scope.setdefault("state", {})["user"] = user
         if scope["method"] in _READ_METHODS or path.startswith(_RECEIVERS):
             return None
@@ -166,7 +176,7 @@ class Guard:
             return None
         if self._access.write_token is None:
             return _refused(403, "nobody may write here: start the collector with --write-token-file")
-        return _refused(401, "the write token is needed: Authorization: Bearer TOKEN", "flowtrail write")
+        return _refused(401, _OTHER_THAN_TO_WRITE if given else _NONE_TO_WRITE, "flowtrail write")
 
 
 def actor_of(request: Request, claimed: str | None = None) -> str:
@@ -205,7 +215,12 @@ class FormTokens:
     def keep(self, request: Request, response: Response, value: str) -> None:
         """Give the browser the cookie."""
         response.set_cookie(
-            self.cookie, value, httponly=True, samesite="strict", secure=request.url.scheme == "https"
+            self.cookie,
+            value,
+            path=prefix() or "/",
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
         )
 
     def is_valid(self, request: Request, token: str | None) -> bool:

@@ -37,14 +37,18 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ListenError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+        raise ListenError(
+            f"can't listen on {host}:{port}: {error.strerror or error}: name another address with --listen"
+        ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise ListenError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+        raise ListenError(
+            f"can't listen on {host}:{port}: {error.strerror or error}: name another address with --listen"
+        ) from error
     return listener
 
 

@@ -27,10 +27,11 @@ MINIMUM = frozenset({TOPIC, PARTITION, OFFSET, GROUP})
 MAX_MESSAGE_CHARACTERS = 1000
 MAX_STACKTRACE_CHARACTERS = 8000
 
-_OURS = frozenset({
+ADDED = frozenset({
     TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP, ATTEMPTS, ERROR_TYPE, ERROR_MESSAGE, ERROR_STACKTRACE,
     FAILED_AT, OVERSIZE,
 })  # fmt: skip
+"""What dying adds; the count of replays belongs to the record."""
 
 
 def dead_letter_topic(topic: str, group: str, chosen: bool | str) -> str:
@@ -87,7 +88,7 @@ def smaller(headers: Iterable[Header], left_out: Collection[str]) -> list[Header
 
 def without_dead_letter(headers: Iterable[Header]) -> list[Header]:
     """Headers without what an earlier death left, but with the count of replays."""
-    return [header for header in headers if header[0] not in _OURS]
+    return [header for header in headers if header[0] not in ADDED]
 
 
 def type_name(error: BaseException) -> str:

@@ -95,7 +95,7 @@ def test_dismissed_only_with_a_reason(site):
 
 def test_everything_only_when_said_so(site):
     assert "every dead letter" in site.post(f"{LETTERS}/redrive", {}, 400)["error"]
-    assert "every dead letter" in site.post(f"{LETTERS}/redrive", {"all": "yes"}, 400)["error"]
+    assert site.post(f"{LETTERS}/redrive", {"all": "yes"}, 400)["error"] == "all takes true or false"
     assert "every dead letter" in site.post(f"{LETTERS}/dismiss", {"note": "x"}, 400)["error"]
     assert site.post(f"{LETTERS}/redrive", {"all": True}, 202)["total"] == 3
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import KafkaProducer
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.message_size import batch_bytes
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.dead_letters.ports import Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
@@ -80,14 +84,59 @@ def test_a_key_goes_where_other_clients_send_it(adapter, broker, topic):
     assert [ack.partition for ack in acks] == theirs
 
 
-def test_a_record_too_large_is_refused_for_good(adapter, topic):
-    target = topic("small")
-    adapter.make_topic(target, 1)
-    large, small = Outgoing(target, 0, None, b"x" * 3_000_000, []), Outgoing(target, 0, None, b"y", [])
+def limited(broker, name, limit_bytes):
+    """A topic that takes batches of so many bytes."""
+    new = NewTopic(
+        name, num_partitions=1, replication_factor=1, config={"max.message.bytes": str(limit_bytes)}
+    )
+    client = AdminClient({"bootstrap.servers": broker})
+    client.create_topics([new])[name].result(scaled(20))
+    return name
+
+
+def test_a_record_too_large_is_refused_for_good(adapter, topic, broker):
+    target = limited(broker, topic("small"), 1_000_000)
+    noise = random.Random(1).randbytes(3_000_000)
+    large, small = Outgoing(target, 0, None, noise, []), Outgoing(target, 0, None, b"y", [])
+    assert adapter.exceeded_limits([large, small]) == [1_000_000, None]
     refused, taken = adapter.publish([large, small])
     assert refused.final
-    assert refused.problem
+    assert refused.too_large
     assert taken.problem is None
+
+
+HEADERS = [("a", b"1"), ("nothing", None), ("long" * 40, bytes(300))]
+
+
+@pytest.mark.parametrize("key", [None, b"", b"k" * 200], ids=["no key", "empty", "long"])
+@pytest.mark.parametrize("headers", [[], HEADERS], ids=len)
+@pytest.mark.parametrize("size", [None, 64, 2_200_000], ids=str)
+def test_what_a_topic_takes_is_sent_to_the_byte(adapter, topic, broker, key, headers, size):
+    """Noise, which doesn't compress: one byte below what it takes it is refused beforehand and by the broker."""
+    value = None if size is None else random.Random(size).randbytes(size)
+    size_of = batch_bytes(Outgoing("", 0, key, value, headers))
+    fitting, tight = topic("fitting"), topic("tight")
+    smallest = min(size_of, batch_bytes(Outgoing("", 0, key, value, headers), compressed=True))
+    limited(broker, fitting, size_of)
+    limited(broker, tight, smallest - 1)
+    records = [Outgoing(name, 0, key, value, headers) for name in (fitting, tight)]
+    assert adapter.exceeded_limits(records) == [None, smallest - 1]
+    taken, refused = adapter.publish(records)
+    assert taken.problem is None
+    assert refused.too_large
+
+
+def test_what_fits_only_compressed_or_only_alone_goes_too(adapter, topic, broker):
+    target = limited(broker, topic("narrow"), 20_000)
+    compressible = Outgoing(target, 0, None, b"x" * 3_000_000, [])
+    many = [Outgoing(target, 0, None, random.Random(n).randbytes(15_000), []) for n in range(5)]
+    assert adapter.exceeded_limits([compressible, *many]) == [None] * 6
+    assert [ack.problem for ack in adapter.publish([compressible, *many])] == [None] * 6
+
+
+def test_limits_of_topics_that_exist(adapter, topic, broker):
+    name = limited(broker, topic("told"), 12_345)
+    assert adapter.size_limits([name, topic("not")]) == {name: 12_345}
 
 
 def test_topics_that_exist(adapter, topic):

@@ -14,7 +14,7 @@ from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import Selection
-from flowtrail_collector.dead_letters.model.redrive import Refusal
+from flowtrail_collector.dead_letters.model.redrive import Refusal, too_large
 from flowtrail_collector.dead_letters.ports import JobState, Order
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
@@ -139,7 +139,7 @@ def test_a_record_that_is_refused_for_good_stays_and_is_counted_once(database):
     job = place.start()
     place.work()
     job = place.store.job(job.id)
-    assert (job.redriven, job.refused, job.refusals) == (2, 1, {Refusal.NOT_TAKEN.value: 1})
+    assert (job.redriven, job.refused, job.refusals) == (2, 1, {f"{Refusal.NOT_TAKEN.value}: refused": 1})
     assert states(database)[DLQ, 0, 1] == "pending"
 
 
@@ -320,3 +320,59 @@ def test_nonsense_is_refused(place, order):
         place.desk.start(order)
     with pytest.raises(ConfigurationError):
         place.desk.survey(order)
+
+
+def test_what_a_topic_doesnt_take_is_named_before_and_after(database):
+    place = Place(database, 3)
+    big = place.kafka.bury(7, own_headers(), value=b"x" * 50)
+    keep(database, [big])
+    place.kafka.limits = {DLQ: 1_000, "orders": 10}
+    counted = place.desk.survey(Order(actor="me"))
+    reason = too_large("orders", 10)
+    assert counted["refused"] == [{"name": reason, "count": 1}]
+    assert counted["by_target"] == [{"name": "orders", "count": 3}]
+    assert (counted["total"], counted["unmeasured"]) == (4, 0)
+    job = place.start()
+    place.work()
+    job = place.store.job(job.id)
+    assert (job.redriven, job.refused, job.refusals) == (3, 1, {reason: 1})
+    assert place.arrived() == Counter(range(3))
+
+
+def test_what_fits_anyway_isnt_read_to_be_measured(database):
+    place = Place(database, 3)
+    place.kafka.limits = {DLQ: 10, "orders": 10}
+    place.kafka.records.clear()
+    assert place.desk.survey(Order(actor="me"))["refused"] == []
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["the first letter is there", "it is gone"])
+def test_a_letter_of_a_letter_by_the_same_hand_gets_the_first_deaths_headers_back(database, gone):
+    """The library replaces what an earlier death left: only the first letter has it still."""
+    place = Place(database)
+    first = place.kafka.bury(7, own_headers(), value=b"v")
+    again = own_headers(source=DLQ)
+    keep(database, [first, place.kafka.bury(0, again, topic=f"{DLQ}.dlq", value=b"v")])
+    place.kafka.counts[DLQ] = 1
+    if gone:
+        del place.kafka.records[first.place]
+    place.start(selection=Selection(topic=f"{DLQ}.dlq"))
+    place.work()
+    (sent,) = place.kafka.published
+    kept = own_headers()[:3] if gone else own_headers()[:-1]
+    assert (sent.topic, sent.headers) == (DLQ, [*kept, ("dlq.replays", b"1")])
+
+
+@pytest.mark.parametrize("other", [{"value": b"another"}, {"timestamp_ms": 5}], ids=str)
+def test_another_record_at_the_first_letters_place_lends_no_headers(database, other):
+    place = Place(database)
+    again = [*own_headers(source=DLQ), ("dlq.timestamp", b"1000")]
+    keep(database, [
+        place.kafka.bury(7, own_headers(), **{"value": b"v", **other}),
+        place.kafka.bury(0, again, topic=f"{DLQ}.dlq", value=b"v"),
+    ])  # fmt: skip
+    place.kafka.counts[DLQ] = 1
+    place.start(selection=Selection(topic=f"{DLQ}.dlq"))
+    place.work()
+    (sent,) = place.kafka.published
+    assert sent.headers == [*own_headers()[:3], ("dlq.replays", b"1")]

@@ -106,8 +106,10 @@ def test_the_original_headers_come_back_in_their_order_and_nothing_else(conventi
 def test_what_each_project_wrote_goes_again(name):
     headers, read = FIXTURES[name]
     back = returned_headers([*ORIGINAL, *headers], read.convention, 1)
+    # of SmallRye's, those of an earlier death come last
+    earlier = headers[7:] if read.convention == "smallrye" else []
     kept = [header for header in headers if header[0].startswith("ce_")]
-    assert back == [*ORIGINAL, *kept, ("dlq.replays", b"1")]
+    assert back == [*ORIGINAL, *kept, *earlier, ("dlq.replays", b"1")]
 
 
 def test_an_earlier_death_by_other_hands_is_kept():
@@ -152,6 +154,7 @@ def test_a_survey_counts_what_would_happen():
     ]
     assert survey(groups, to=None, replay_limit=3, known=KNOWN) == {
         "total": 43,
+        "unmeasured": 0,
         "by_error": [
             {"name": "ValueError", "count": 40},
             {"name": "KeyError", "count": 2},

@@ -129,7 +129,22 @@ def test_browsers_are_asked_for_the_right_token():
     assert 'realm="flowtrail"' in asks.get("/").headers["www-authenticate"]
     refused = asks.post("/write", headers=bearer(READ))
     assert 'realm="flowtrail write"' in refused.headers["www-authenticate"]
-    assert refused.json() == {"error": "the write token is needed: Authorization: Bearer TOKEN"}
+    assert "--write-token-file" in refused.json()["error"]
+
+
+def test_a_missing_token_and_a_wrong_one_read_differently_and_name_the_option():
+    asks = client(token=READ, write_token=WRITE)
+    said = [
+        asks.request(method, path, headers=headers).json()["error"]
+        for method, path in (("GET", "/api/v1/status"), ("POST", "/write"))
+        for headers in ({}, bearer("x" * 20))
+    ]
+    said += [asks.post("/write", headers=headers).json()["error"] for headers in (bearer(READ), {})]
+    missing, wrong, _, _, other, _ = said
+    assert len({missing, wrong, other}) == 3
+    assert "FLOWTRAIL_TOKEN" in missing
+    assert "--token-file" in wrong
+    assert "--write-token-file" in other
 
 
 def test_the_audit_names_who_wrote():

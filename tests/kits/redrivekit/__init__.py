@@ -83,6 +83,7 @@ class FakeKafka:
         records: What stands where.
         counts: Partitions of the topics that exist.
         refuse: Values that the broker doesn't take: True for good, False for now.
+        limits: How many bytes of a value a topic takes, where it tells.
         down: Nothing answers.
         crash_after: Dies (`MemoryError`) once so many records were published.
     """
@@ -91,6 +92,7 @@ class FakeKafka:
         self.counts: dict[str, int] = {name.replace("_", "."): n for name, n in topics.items()}
         self.records: dict[Place, Record] = {}
         self.refuse: dict[bytes, bool] = {}
+        self.limits: dict[str, int] = {}
         self.down = False
         self.crash_after: int | None = None
         self.published: list[Outgoing] = []
@@ -108,6 +110,16 @@ class FakeKafka:
         if self.down:
             raise ServiceUnreachableError("no broker")
         return {place: self.records[place] for place in places if place in self.records}
+
+    def size_limits(self, topics: Iterable[str]) -> Mapping[str, int]:
+        return {topic: self.limits[topic] for topic in topics if topic in self.limits}
+
+    def exceeded_limits(self, records: Sequence[Outgoing]) -> list[int | None]:
+        limits = [self.limits.get(record.topic) for record in records]
+        return [
+            limit if limit is not None and len(record.value or b"") > limit else None
+            for record, limit in zip(records, limits, strict=True)
+        ]
 
     def publish(self, records: Sequence[Outgoing]) -> list[Ack]:
         return [self._publish(record) for record in records]

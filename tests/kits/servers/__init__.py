@@ -4,6 +4,7 @@ from servers._catalogue import DOWNLOADS, FETCHED_BY_FIXTURE
 from servers._kafka import KafkaServer
 from servers._kafka_old import OldKafkaServer
 from servers._languages import language_command
+from servers._nginx import NginxServer
 from servers._postgres import PostgresServer
 from servers._process import ManagedProcess, ServerFailedError, free_port
 from servers._prometheus import PrometheusServer
@@ -14,6 +15,7 @@ __all__ = [
     "FETCHED_BY_FIXTURE",
     "KafkaServer",
     "ManagedProcess",
+    "NginxServer",
     "OldKafkaServer",
     "PostgresServer",
     "PrometheusServer",

@@ -20,6 +20,7 @@ from confluent_kafka import (
 from flowtrail.wire import Record
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
+from flowtrail_collector.brokers.kafka.message_size import SizeLimits, fits
 from flowtrail_collector.brokers.kafka.messages import fields_of, partition_of
 from flowtrail_collector.dead_letters.model.letter import Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
@@ -34,6 +35,7 @@ _BATCH = 500
 # Records in between are read and dropped; beyond this many, a new fetch is cheaper.
 _MAX_GAP = 1_000
 _BY_KEY = -1
+_MAX_REQUEST_BYTES = 1_000_000_000  # the client's own highest
 _GONE = frozenset({
     KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART,
 })  # fmt: skip
@@ -54,7 +56,8 @@ class KafkaRecordMover:
     def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
         self._consumer: Consumer | None = None
-        self._producer: Producer | None = None
+        self._producers: dict[str, Producer] = {}
+        self._limits = SizeLimits()
         self._admin: Any = None
         self._seen: dict[str, int] = {}
 
@@ -96,18 +99,42 @@ class KafkaRecordMover:
             self._read_turn(turn, timeout_seconds, found)
         return found
 
+    def size_limits(self, topics: Iterable[str]) -> Mapping[str, int]:
+        """See `RecordMover.size_limits`."""
+        return self._limits.of(self._admin_client(), topics)
+
+    def exceeded_limits(self, records: Sequence[Outgoing]) -> list[int | None]:
+        """See `RecordMover.exceeded_limits`."""
+        limits = self.size_limits({record.topic for record in records}) if records else {}
+        return [
+            limit if (limit := limits.get(record.topic)) is not None and not fits(record, limit) else None
+            for record in records
+        ]
+
     def publish(self, records: Sequence[Outgoing]) -> list[Ack]:
-        """See `RecordMover.publish`."""
-        if self._producer is None:
-            self._producer = Producer(self._producer_settings())
+        """See `RecordMover.publish`.
+
+        A topic's limit holds for batches: what is refused in company goes again, alone and compressed.
+        """
+        acks = self._publish(records, {})
+        for n, ack in enumerate(acks):
+            if ack.too_large:
+                (acks[n],) = self._publish([records[n]], {"compression.type": "gzip"})
+        return acks
+
+    def _publish(self, records: Sequence[Outgoing], settings: Mapping[str, str]) -> list[Ack]:
+        key = settings.get("compression.type", "")
+        producer = self._producers.get(key)
+        if producer is None:
+            producer = self._producers[key] = Producer({**self._producer_settings(), **settings})
         acks = [Ack(problem="not acknowledged in time")] * len(records)
         for n, record in enumerate(records):
-            self._send(self._producer, n, record, acks)
-        if self._producer.flush(_PUBLISH_SECONDS + 5):
+            self._send(producer, n, record, acks)
+        if producer.flush(_PUBLISH_SECONDS + 5):
             # Whatever is still on its way must not arrive after we have gone on without it.
-            self._producer.purge()
-            self._producer.flush(1)
-            self._producer = None
+            producer.purge()
+            producer.flush(1)
+            del self._producers[key]
         return acks
 
     def close(self) -> None:
@@ -115,7 +142,8 @@ class KafkaRecordMover:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
-        self._producer = None
+        self._producers = {}
+        self._limits = SizeLimits()
         self._admin = None
         self._seen = {}
 
@@ -124,7 +152,7 @@ class KafkaRecordMover:
             if error is None:
                 acks[n] = Ack(message.partition() or 0, message.offset() or 0)
             else:
-                acks[n] = Ack(problem=reason_of(error), final=error.code() in _FINAL)
+                acks[n] = _refusal(error)
 
         while True:
             try:
@@ -139,7 +167,7 @@ class KafkaRecordMover:
             except BufferError:
                 producer.poll(0.1)
             except KafkaException as error:
-                acks[n] = Ack(problem=reason_of(error), final=error.args[0].code() in _FINAL)
+                acks[n] = _refusal(error.args[0])
                 return
             else:
                 producer.poll(0)
@@ -151,6 +179,8 @@ class KafkaRecordMover:
             "acks": "all",
             "enable.idempotence": True,
             "linger.ms": 5,
+            # What a topic takes is for its broker to say, not for the client.
+            "message.max.bytes": _MAX_REQUEST_BYTES,
             "delivery.timeout.ms": _PUBLISH_SECONDS * 1000,
             # As the Java client and kafka-python do it: a key comes back to where it was.
             "partitioner": "murmur2_random",
@@ -201,6 +231,13 @@ class KafkaRecordMover:
             settings = self._connection.client_settings(client_id="flowtrail-redrive")
             self._admin = admin.AdminClient({**settings, "log_level": 2})
         return self._admin
+
+
+def _refusal(error: KafkaError) -> Ack:
+    code = error.code()
+    return Ack(
+        problem=reason_of(error), final=code in _FINAL, too_large=code == KafkaError.MSG_SIZE_TOO_LARGE
+    )
 
 
 def _turns(places: Sequence[Place]) -> list[dict[Partition, list[int]]]:

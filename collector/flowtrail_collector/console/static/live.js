@@ -3,6 +3,8 @@
 (() => {
   const main = document.getElementById("main");
   const button = document.getElementById("live");
+  // Beside this script, wherever a proxy has put both.
+  const address = new URL("../live", document.currentScript.src);
   if (!main || !button || !window.EventSource) return;
   let source = null;
   let stale = false;
@@ -48,7 +50,7 @@
   };
 
   const start = () => {
-    source = new EventSource("/live");
+    source = new EventSource(address);
     source.addEventListener("open", () => {
       say("on", "Live");
       // What happened while it was away isn't told again.

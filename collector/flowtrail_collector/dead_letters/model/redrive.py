@@ -7,55 +7,31 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flowtrail_collector.dead_letters.model.headers import headers_before_death
 from flowtrail_collector.dead_letters.model.letter import QUARANTINED, DeadLetter, Place
 
 __all__ = [
     "Action",
     "Refusal",
     "Route",
+    "counted_headers",
     "is_topic_name",
     "original_place",
     "quarantine_topic",
-    "quarantined_headers",
     "replays_of",
     "returned_headers",
     "route",
+    "source_place",
+    "too_large",
 ]
 
 Header = tuple[str, bytes | None]
 
 REPLAYS = "dlq.replays"
-_OWN_PREFIX = "dlq."
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _MAX_REPLAYS = 1_000_000
 _QUARANTINE = ".quarantine"
 _MAX_TOPIC_NAME = 249
-
-# What dying added to a record, by convention: it came after the original headers, so it goes again. So do counts
-# of attempts: kept, they would make the next failure the last one. Who sent what (NServiceBus.MessageId) stays.
-_ADDED: dict[str, tuple[str, ...]] = {
-    "kafka-connect": ("__connect.errors.",),
-    "kafka-streams": ("__streams.errors.",),
-    "share-group": ("__dlq.errors.",),
-    "smallrye": ("dead-letter-",),
-    "smallrye-retry": ("delayed-retry-",),
-    "spring-cloud-stream": ("x-original-", "x-exception-", "x-key-exception-"),
-    "spring-kafka": ("kafka_dlt-", "retry_topic-"),
-    "spring-retry-topic": (
-        "kafka_original-",
-        "kafka_exception-",
-        "kafka_key-exception-",
-        "kafka_dlt-",
-        "retry_topic-",
-    ),
-    "masstransit": ("MT-Fault-", "MT-Reason"),
-    "nservicebus": (
-        "NServiceBus.ExceptionInfo.",
-        "NServiceBus.FailedQ",
-        "NServiceBus.TimeOfFailure",
-        "NServiceBus.Retries",
-    ),
-}
 
 
 class Action(StrEnum):
@@ -77,7 +53,15 @@ class Refusal(StrEnum):
     LIMIT = "it is in quarantine, sent back as often as --replay-limit allows: raise that to try again"
     GONE = "the record is no longer in the dead letter topic"
     NO_COPY = "the dead letter carries no copy of the record, and the original is gone"
-    NOT_TAKEN = "the broker refuses the record for good"
+    NOT_TAKEN = "the broker refuses it for good"
+
+
+def too_large(topic: str, limit_bytes: int) -> str:
+    """Why a record stays that its topic doesn't take."""
+    return (
+        f"it is larger than {topic} takes: raise its max.message.bytes ({limit_bytes} now),"
+        " or name another topic with --to"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +125,11 @@ def original_place(letter: DeadLetter) -> Place | None:
 
     Share groups (KIP-1191) copy no headers, and key and value only if told to.
     """
-    if letter.convention != "share-group":
-        return None
+    return source_place(letter) if letter.convention == "share-group" else None
+
+
+def source_place(letter: DeadLetter) -> Place | None:
+    """Where the record stood that died, as the headers say; None if they don't, or name no topic of users."""
     if letter.source_topic is None or letter.source_partition is None or letter.source_offset is None:
         return None
     if not is_topic_name(letter.source_topic):
@@ -185,12 +172,10 @@ def returned_headers(headers: Sequence[Header], convention: str, replays: int) -
         convention: Whose headers say how it died; those go.
         replays: The new count.
     """
-    added = (_OWN_PREFIX, *_ADDED.get(convention, ()))
-    kept = [header for header in headers if not header[0].startswith(added)]
-    return [*kept, (REPLAYS, str(replays).encode())]
+    return counted_headers(headers_before_death(headers, convention), replays)
 
 
-def quarantined_headers(headers: Sequence[Header], replays: int) -> list[Header]:
-    """All headers of a dead letter, for it stays one, and how often it has been sent back in vain."""
+def counted_headers(headers: Sequence[Header], replays: int) -> list[Header]:
+    """Headers as they are, and how often the record has been sent back."""
     kept = [header for header in headers if header[0] != REPLAYS]
     return [*kept, (REPLAYS, str(replays).encode())]

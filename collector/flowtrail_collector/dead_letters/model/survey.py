@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
@@ -43,11 +43,19 @@ def survey(
     replay_limit: int,
     known: Container[str],
     state: str = PENDING,
+    too_large: Mapping[tuple[str, str], int] | None = None,
+    unmeasured: int = 0,
 ) -> dict[str, Any]:
     """Count groups of dead letters for people and machines.
 
+    Args:
+        groups: What would be redriven.
+        to: See `route`; replay_limit, known and state likewise.
+        too_large: Those among them that their topics don't take, by topic and reason.
+        unmeasured: So many weren't measured, though their topics may not take them.
+
     Returns:
-        `total`, and under `by_error`, `by_source_topic`, `by_age`, `by_target`, `refused` lists of
+        `total`, `unmeasured`, and under `by_error`, `by_source_topic`, `by_age`, `by_target`, `refused` lists of
         `{"name", "count"}`, the most frequent first (ages: the youngest first).
     """
     errors, sources, targets, refused = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
@@ -65,12 +73,16 @@ def survey(
         errors[group.error_type or "?"] += group.letters
         sources[group.source_topic or "?"] += group.letters
         ages[group.age] += group.letters
+    for (topic, reason), count in (too_large or {}).items():
+        targets[topic] -= count
+        refused[reason] += count
     return {
         "total": sum(group.letters for group in groups),
+        "unmeasured": unmeasured,
         "by_error": _rows(errors),
         "by_source_topic": _rows(sources),
         "by_age": [{"name": name, "count": ages[n]} for n, (name, _) in enumerate(AGES) if ages[n]],
-        "by_target": _rows(targets),
+        "by_target": _rows(+targets),
         "refused": _rows(refused),
     }
 

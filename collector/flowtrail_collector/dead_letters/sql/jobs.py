@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +74,17 @@ class SqlRedrive:
         where = "event_id = ? OR correlation_id = ? OR subject = ?"
         with self._database.read() as connection:
             return letters(connection, where, [wanted] * 3, limit, newest=True)
+
+    def dead_letter_topics(self, topics: Iterable[str]) -> set[str]:
+        """See `RedriveStore.dead_letter_topics`."""
+        statement = "SELECT 1 FROM dead_letters WHERE topic = ? LIMIT 1"
+        return {topic for topic in topics if self._rows(statement, [topic])}
+
+    def matching(self, selection: Selection, limit: int) -> list[DeadLetter]:
+        """See `RedriveStore.matching`."""
+        where, values = where_of(selection)
+        with self._database.read() as connection:
+            return letters(connection, where, values, limit)
 
     def add_job(self, order: Order, now_ms: int) -> Job:
         """See `RedriveStore.add_job`."""

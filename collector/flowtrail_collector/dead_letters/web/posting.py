@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flowtrail_collector.errors import CollectorError, ConfigurationError
+from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
 
 __all__ = ["body_of", "checked", "posted"]
@@ -38,9 +39,12 @@ def posted(
 ) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of a handler that takes a JSON object."""
 
+    known = asked_by(handle, "Body")
+
     @wraps(handle)
     async def endpoint(request: Request) -> Response:
         values = await _values(request)
+        check_names(values, known)
         return await run_in_threadpool(checked, lambda: handle(request, values))
 
     return endpoint
@@ -60,13 +64,20 @@ async def body_of(request: Request, too_large: str) -> bytes:
     return body
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ApiError(400, "a name is given twice: say it once")
+    return found
+
+
 async def _values(request: Request) -> Mapping[str, Any]:
     # No form of another site can send this type without being asked first (CORS), and nobody gets a yes.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ApiError(415, "send JSON: Content-Type: application/json")
     body = await body_of(request, "the request is too large")
     try:
-        values = json.loads(body or b"{}")
+        values = json.loads(body or b"{}", object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise ApiError(400, "that isn't JSON") from None
     if not isinstance(values, dict):

@@ -17,7 +17,7 @@ from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.units import iso_time_ms, parse_duration
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 
-__all__ = ["FIELDS", "list_query", "note_of", "order_of", "place_of", "query_of", "selection_of"]
+__all__ = ["FIELDS", "flag_of", "list_query", "note_of", "order_of", "place_of", "query_of", "selection_of"]
 
 FIELDS = (
     "topic", "partition", "offset", "source", "group", "error", "id", "flow", "since", "until", "state",
@@ -51,7 +51,7 @@ def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
         flow=_text(values, "flow"),
         since_ms=_moment_ms(values, "since"),
         until_ms=_moment_ms(values, "until"),
-        state=_text(values, "state") or state,
+        state=_state(values) or state,
     )
 
 
@@ -62,8 +62,6 @@ def list_query(request: Request) -> tuple[Selection, int, int]:
         ApiError: 400, one of them makes no sense.
     """
     selection = selection_of(request.query_params, state=None)
-    if selection.state is not None and selection.state not in STATES:
-        raise ApiError(400, f"state is one of {', '.join(STATES)}")
     limit = int_param(request, "limit", 50, _MAX_LIMIT)
     offset = int_param(request, "offset", 0, _MAX_OFFSET)
     return replace(selection, partition=None, offset=None), limit, offset
@@ -130,6 +128,25 @@ def _text(values: Values, name: str) -> str | None:
     if "\0" in value:
         raise ApiError(400, f"{name} can't contain that")
     return value
+
+
+def flag_of(values: Values, name: str) -> bool:
+    """A yes or no; absent is no.
+
+    Raises:
+        ApiError: 400, it is neither: what somebody meant by "true" must not count as no.
+    """
+    value = values.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise ApiError(400, f"{name} takes true or false")
+    return value is True
+
+
+def _state(values: Values) -> str | None:
+    state = _text(values, "state")
+    if state is not None and state not in STATES:
+        raise ApiError(400, f"state is one of {', '.join(STATES)}")
+    return state
 
 
 def _whole(values: Values, name: str) -> int | None:

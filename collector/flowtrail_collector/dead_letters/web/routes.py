@@ -21,7 +21,14 @@ from flowtrail_collector.dead_letters.web.json import (
     write_json,
 )
 from flowtrail_collector.dead_letters.web.posting import posted
-from flowtrail_collector.dead_letters.web.query import list_query, note_of, order_of, place_of, selection_of
+from flowtrail_collector.dead_letters.web.query import (
+    flag_of,
+    list_query,
+    note_of,
+    order_of,
+    place_of,
+    selection_of,
+)
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 from flowtrail_collector.web.security import actor_of, remote_of
 
@@ -92,7 +99,7 @@ class DeskRoutes:
         Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
         """
         order = order_of(values, actor_of(request, _by(values)))
-        if values.get("dry_run") is True:
+        if flag_of(values, "dry_run"):
             return json_response(self._desk.survey(order))
         _check_everything(order.selection, values)
         return json_response(job_json(self._desk.start(order, remote_of(request)), self._problem()), 202)
@@ -103,7 +110,7 @@ class DeskRoutes:
         Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, dry_run, by.
         """
         selection = selection_of(values)
-        if values.get("dry_run") is True:
+        if flag_of(values, "dry_run"):
             return json_response({"matching": self._desk.count(selection)})
         _check_everything(selection, values)
         note = note_of(values)
@@ -152,7 +159,7 @@ class DeskRoutes:
 
 
 def _check_everything(selection: Selection, values: Mapping[str, Any]) -> None:
-    if selection.is_everything and values.get("all") is not True:
+    if not flag_of(values, "all") and selection.is_everything:
         raise ApiError(400, 'that would be every dead letter: say which ones, or "all": true')
 
 

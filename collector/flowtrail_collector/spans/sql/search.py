@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from flowtrail_collector.spans.model import Span, SpanStatus
+from flowtrail_collector.spans.jaeger_json import tag_texts
+from flowtrail_collector.spans.model import Span
 from flowtrail_collector.spans.ports import ServiceCall, SpanOperation, TraceQuery
 from flowtrail_collector.spans.sql.rows import COLUMNS, read_resources, to_span
 from flowtrail_collector.store.sql import Connection, Database
@@ -86,17 +87,6 @@ def _newest_first(
     return heapq.merge(*cursors, key=lambda row: -row[start_ns])
 
 
-# What Jaeger shows as tags without their being attributes.
-_OWN_TAGS: dict[str, Callable[[Span], str]] = {
-    "span.kind": lambda span: span.kind.name.lower(),
-    "otel.status_code": lambda span: span.status.name if span.status is not SpanStatus.UNSET else "",
-    "otel.status_description": lambda span: span.status_message,
-    "otel.scope.name": lambda span: span.scope,
-    "otel.scope.version": lambda span: span.scope_version,
-    "w3c.tracestate": lambda span: span.trace_state,
-}
-
-
 def _fits(span: Span, query: TraceQuery) -> bool:
     took_ns = span.end_ns - span.start_ns
     if query.operation is not None and span.name != query.operation:
@@ -105,24 +95,7 @@ def _fits(span: Span, query: TraceQuery) -> bool:
         return False
     if query.most_ns is not None and took_ns > query.most_ns:
         return False
-    return all(_has_tag(span, name, value) for name, value in query.tags)
-
-
-def _has_tag(span: Span, name: str, value: str) -> bool:
-    if name == "error":
-        return (span.status.name == "ERROR") == (value == "true")
-    if name in _OWN_TAGS:
-        return _OWN_TAGS[name](span) == value
-    for attributes in (
-        span.attributes,
-        span.resource.attributes,
-        *(event.attributes for event in span.events),
-    ):
-        found = attributes.get(name)
-        if found is not None and _text(found) == value:
-            return True
-    return False
-
-
-def _text(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    if not query.tags:
+        return True
+    found = set(tag_texts(span))
+    return all(tag in found for tag in query.tags)

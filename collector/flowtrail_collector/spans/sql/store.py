@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from flowtrail_collector.spans.model import Resource, Span
+from flowtrail_collector.spans.shared_ids import with_own_ids
 from flowtrail_collector.spans.sql.rows import COLUMNS, id_bytes, read_resources, to_json, to_row, to_span
 from flowtrail_collector.store.sql import Connection, Database, insert_rows
 
@@ -110,7 +111,7 @@ class SqlSpans:
                 (*wanted, limit),
             ).fetchall()
             resources = read_resources(connection, {row[3] for row in rows})
-        return [to_span(row, resources) for row in rows]
+        return with_own_ids([to_span(row, resources) for row in rows])
 
     def _new_ids(self, spans: Sequence[Span]) -> list[tuple[str, bytes]]:
         known = self._known_ids

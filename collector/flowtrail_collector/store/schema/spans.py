@@ -58,4 +58,9 @@ CREATE TABLE edge_position (event_row INTEGER NOT NULL);
 INSERT INTO edge_position VALUES (0);
 CREATE TABLE edge_pending (event_row INTEGER PRIMARY KEY)
 """,
+    # A client and its server may share a span id (B3); what an exporter sends again has the same kind and resource.
+    """
+DROP INDEX spans_by_trace;
+CREATE UNIQUE INDEX spans_by_trace ON spans (trace_id, span_id, kind, resource_id)
+""",
 )

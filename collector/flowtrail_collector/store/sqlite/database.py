@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.store.schema.migrations import migrate
+from flowtrail_collector.store.sqlite.claim import Claim
 from flowtrail_collector.store.sqlite.fair_lock import FairLock
 
 __all__ = ["SqliteDatabase"]
@@ -27,25 +28,29 @@ class SqliteDatabase:
 
     Args:
         path: The file; made if it isn't there.
+        alone: Refuse a file that another collector uses.
 
     Raises:
-        StoreError: It can't be opened or written, or a newer version wrote it.
+        StoreError: It can't be opened or written, a newer version wrote it, or it is in use.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, alone: bool = False) -> None:
         self.path = Path(path)
+        self._claim = Claim(self.path) if alone else None
         self._lock = FairLock()
         self._idle_readers: list[sqlite3.Connection] = []
         self._closed = False
         try:
             self._writer = self._connect()
         except sqlite3.Error as error:
+            self._release()
             raise StoreError(f"store {self.path}: {error}") from None
         try:
             with self.transaction() as connection:
                 migrate(connection, other="another file")
         except BaseException:
             self._writer.close()
+            self._release()
             raise
 
     @contextmanager
@@ -112,6 +117,12 @@ class SqliteDatabase:
             while self._idle_readers:
                 self._idle_readers.pop().close()
             self._writer.close()
+            self._release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if self._closed or len(self._idle_readers) >= _MAX_IDLE_READERS:

@@ -1,0 +1,91 @@
+"""Headers of records that died once or twice, by whatever hands: the last death's go, all others stay."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowtrail_collector.dead_letters.model.conventions import CONVENTIONS
+from flowtrail_collector.dead_letters.model.headers import read_headers
+from flowtrail_collector.dead_letters.model.redrive import returned_headers
+from redrivekit.conventions import FIXTURES
+
+# How each project writes: in front of what the record brought along, or over what it wrote before.
+IN_FRONT = {"smallrye", "smallrye-retry"}
+REPLACING = {"flowtrail", "masstransit", "nservicebus", "smallrye-retry"}
+# One fixture of each, with what dying alone wrote; share groups copy nothing, so they are nobody's second.
+DEATHS = {}
+for _headers, _read in FIXTURES.values():
+    written = [header for header in _headers if not header[0].startswith(("ce_", "dlq.replays"))]
+    alone = {"smallrye": 7, "spring-retry-topic": 10}.get(_read.convention, len(written))
+    DEATHS.setdefault(_read.convention, written[:alone])
+APPLICATION = [
+    ("tenant", b"t1"),
+    ("x-original-forwarded-for", b"10.0.0.7"),
+    ("x-exception-policy", b"retry-later"),
+    ("nothing", None),
+    ("tenant", b"t1 again"),
+]
+PAIRS = [
+    (first, second)
+    for first, second in itertools.product(DEATHS, DEATHS)
+    if second != "share-group" and not (first == second and first in REPLACING)
+]
+
+
+def died(record, convention, source="orders"):
+    """The headers of a dead letter, as the project writes them."""
+    added = [
+        (name, value.replace(b"orders", source.encode()) if isinstance(value, bytes) else value)
+        for name, value in DEATHS[convention]
+    ]
+    return [*added, *record] if convention in IN_FRONT else [*record, *added]
+
+
+def back(headers):
+    read = read_headers(headers)
+    return [header for header in returned_headers(headers, read.convention, 1) if header[0] != "dlq.replays"]
+
+
+def near_misses():
+    """Names that begin like those of a convention, or are the beginning of one, and are nobody's."""
+    taken = {name for convention in CONVENTIONS for name in convention.added}
+    for convention in CONVENTIONS:
+        for name in sorted(convention.added):
+            near = {f"{name}-policy", f"{name}s", name[:-1], name.upper(), f"{name} ", f"x-{name}"} - taken
+            yield convention.name, [(other, b"mine") for other in sorted(near)]
+
+
+NEAR = list(near_misses())
+
+
+@pytest.mark.parametrize(("convention", "mine"), NEAR)
+def test_headers_that_only_look_like_the_conventions_come_back(convention, mine):
+    assert back(died(mine, convention)) == mine
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_a_letter_of_a_letter_goes_back_as_a_letter(first, second):
+    letter = died(APPLICATION, first)
+    again = died(letter, second, "orders.dlq")
+    assert read_headers(again).convention == second
+    assert read_headers(again).source_topic == "orders.dlq"
+    assert back(again) == letter
+    assert back(letter) == APPLICATION
+
+
+NAMES = sorted({name for convention in CONVENTIONS for name in convention.added} | {"tenant", "ce_id"})
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.none() | st.binary(max_size=9)), max_size=30))
+def test_whatever_the_headers_only_the_conventions_go_and_the_rest_keeps_its_order(headers):
+    read = read_headers(headers)
+    kept = back(headers)
+    rest = iter(headers)
+    assert all(header in rest for header in kept)
+    gone = {name for name, _ in headers} - {name for name, _ in kept}
+    adds = next((c.adds for c in CONVENTIONS if c.name == read.convention), lambda name: False)
+    assert all(adds(name) for name in gone)
