@@ -220,13 +220,27 @@ def _look_for_late(
         progress: Of everything up to `until_ms`.
         now: Of everything that was read: which of the steps are late.
     """
-    lateness = Lateness(saga.breached)
     # Where a step's turn came anew, what was missed in the round before can't be told from how it stands now.
-    for moment in _turning_points(flow, saga, until_ms):
+    turning_points = _turning_points(flow, saga, until_ms)
+    if not (saga.breached or turning_points or _due(progress.steps, until_ms) or _due(now, until_ms)):
+        return
+    lateness = Lateness(saga.breached)
+    for moment in turning_points:
         _count_breaches(flow, lateness, _as_of(flow, saga, progress, moment - 1), moment, counts)
     _count_breaches(flow, lateness, progress, until_ms, counts)
     lateness.look(now, until_ms)
     saga.breached = lateness.words()
+
+
+def _due(items: Sequence[StepProgress], until_ms: int) -> bool:
+    """Whether any limit lay before `until_ms`, kept or not."""
+    for item in items:
+        deadline_ms, due_ms = item.deadline_ms, item.due_ms
+        if deadline_ms is not None and deadline_ms < until_ms:
+            return True
+        if due_ms is not None and due_ms < until_ms:
+            return True
+    return False
 
 
 def _count_breaches(

@@ -46,7 +46,7 @@ def plain_steps(
     items = []
     for step in flow.steps:
         since = turn_of(step, passed, started) if step.after else started
-        done = earliest(first, step.done)
+        done = first.get(step.done[0]) if len(step.done) == 1 else earliest(first, step.done)
         undone = first.get(step.undone[0]) if step.undone else None
         if undone is not None and (done is None or undone < done):
             done, undone = undone, None if _done_again(done, undone) else undone
