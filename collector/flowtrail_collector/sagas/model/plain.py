@@ -25,10 +25,8 @@ def is_plain(flow: Flow, events: Mapping[int, Mark], seen: Seen) -> bool:
     if not flow.again_types.isdisjoint(seen.first):
         return False
     failed = min(moment for kind, moment in seen.first.items() if kind in flow.renewing)
-    for mark in events.values():
-        if mark[0] > failed and mark[1] in flow.turning:  # only then can a step that failed be brought anew
-            return False
-    return True
+    # Only what brings a step's turn after one has failed can bring it anew.
+    return not any(mark[0] > failed and mark[1] in flow.turning for mark in events.values())
 
 
 def plain_steps(
