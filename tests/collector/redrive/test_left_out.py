@@ -14,14 +14,17 @@ from flowtrail.wire import Record
 from flowtrail.wire.dead_letters import TIMESTAMP, dead_letter_headers
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
-from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.cli._dead_letters_view import print_dossier
+from flowtrail_collector.dead_letters.desk import Dossier, RedriveDesk
 from flowtrail_collector.dead_letters.model.headers import read_headers
-from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
 from flowtrail_collector.dead_letters.model.redrive import bounded
 from flowtrail_collector.dead_letters.ports import Order
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.dead_letters.web.json import dossier_json
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from flowtrail_collector.wording import left_out
 from redrivekit import dead, keep
 from waiting import scaled
 
@@ -203,3 +206,16 @@ def test_many_places_share_one_reason():
     }  # fmt: skip
     few = dict(list(many.items())[:3])
     assert bounded(few) == few
+
+
+@pytest.mark.parametrize("oversize", ["headers-only", "moved", "reference", "whatever"])
+def test_people_are_told_that_the_value_was_left_out(oversize, capsys):
+    letter = DeadLetter(
+        "orders.dlq", 0, 5, convention="flowtrail", source_topic="orders", source_partition=0, source_offset=7,
+        oversize=oversize,
+    )  # fmt: skip
+    record = Record("orders.dlq", 0, 5, 1, b"k", b"", [("dlq.oversize", oversize.encode())])
+    data = dossier_json(Dossier(letter, record, None, []))
+    assert data["dead_letter"]["oversize"] == oversize
+    print_dossier(data, [])
+    assert f"value was  {left_out(oversize)}" in capsys.readouterr().out
