@@ -146,6 +146,7 @@ def desk(broker, topic, tmp_path):
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+@pytest.mark.sampled(5)
 def test_the_original_goes_back_or_nothing_does(desk, kind, source):
     record, place, letter = desk.bury(kind, source)
     reason = f"its value was left out, and {'/'.join(map(str, place))} {SOURCES[source]}"
@@ -168,6 +169,7 @@ def test_the_original_goes_back_or_nothing_does(desk, kind, source):
     ("there", {"reference": "may be another record now"}),
     ("another", {None: "is another record now", "reference": "may be another record now"}),
 ], ids=str)  # fmt: skip
+@pytest.mark.sampled(5)
 def test_without_a_timestamp_key_and_headers_tell(desk, kind, source, stays):
     """Writers in other languages need not say it."""
     desk.bury(kind, source, timestamp=False)
@@ -181,6 +183,7 @@ def test_without_a_timestamp_key_and_headers_tell(desk, kind, source, stays):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.left_out], ids=lambda kind: kind.name)
+@pytest.mark.sampled(5)
 def test_quarantine_holds_the_whole_record_and_how_it_died(desk, kind):
     desk.bury(kind, "there")
     (copy,) = desk.sent(desk.redrive(replay_limit=1))
