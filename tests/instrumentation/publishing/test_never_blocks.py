@@ -138,6 +138,7 @@ async def _end(made: Awaitable[Any]) -> None:
     await made
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("client", "place", "way"), CASES)
 def test_the_loop_turns_while_the_client_waits(
     client: str, place: str, way: Callable[[flowtrail.Trail], object], devbroker: str, silence: str,
