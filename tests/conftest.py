@@ -13,6 +13,8 @@ from harness.limits import Limits
 from harness.logs import Logs
 from harness.outcome import OPTION, Outcome
 from harness.reports import Reports
+from harness.sampling import MARK as SAMPLED
+from harness.sampling import sampled
 from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
 from servers._apicurio import ApicurioServer
 from servers._postgres import drop_database, new_database
@@ -30,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
+    config.addinivalue_line("markers", SAMPLED)
     for plugin in (Fetching(config), Limits(), Logs(), Reports()):
         config.pluginmanager.register(plugin)
     if (path := config.getoption(OPTION)) is not None and not hasattr(config, "workerinput"):
@@ -38,7 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:(read_text|open_text) is deprecated:DeprecationWarning")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:], left = sampled(items)
+    if left:
+        config.hook.pytest_deselected(items=left)
     for item in items:
         if _NEED_SERVERS.intersection(getattr(item, "fixturenames", ())) or needs(item):
             item.add_marker(pytest.mark.servers)

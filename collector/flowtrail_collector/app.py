@@ -96,7 +96,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     sagas = wire_sagas(
         config, flows, store, database, reads=reads, events_of=reads.events_of_instances, lag=lag
     )
-    trails = wire_trails(reads, spans.store, flows, lag.view.progress)
+    trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tail)
     retention = _retention(config.retention, database, spans.store)
     slices = [

@@ -28,6 +28,12 @@ def unmistakable(name: str) -> str:
     return f"\\{shown}" if shown[0] == '"' else shown
 
 
+def left_out(oversize: str) -> str:
+    """What stands in place of a dead letter's value, by its header `dlq.oversize`."""
+    instead = {"moved": "where it was moved stands instead", "reference": "and key and headers with it"}
+    return f"left out, too large: {instead.get(oversize, 'it stands where the record came from')}"
+
+
 def counted(number: int, word: str) -> str:
     """A number of things: `1 retry`, `2 retries`."""
     plural = word[:-1] + "ies" if word.endswith("y") else word + "s"

@@ -110,7 +110,7 @@ def test_what_is_installed_is_there_today() -> None:
             folder, _, named = word.partition("[")
             if folder.startswith("."):
                 assert (ROOT / folder / "pyproject.toml").exists(), (page, word)
-            assert set(filter(None, named.removesuffix("]").split(","))) <= set(extras), (page, word)
+                assert set(filter(None, named.removesuffix("]").split(","))) <= set(extras), (page, word)
 
 
 def test_the_embedded_broker_installs_what_the_demo_is_locked_to() -> None:

@@ -34,6 +34,10 @@ class Broker(Protocol):
         """
         ...
 
+    def holds_dead_letters(self, topic: str) -> bool:
+        """Whether a topic holds dead letters, going by its name."""
+        ...
+
     def lag_source(self) -> LagSource:
         """What reads groups and offsets."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowtrail_collector.cli._output import console, plain_table
-from flowtrail_collector.wording import age, printable
+from flowtrail_collector.wording import age, left_out, printable
 
 
 def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
@@ -86,6 +86,7 @@ def _facts(letter: dict[str, Any]) -> dict[str, Any]:
         "order": letter["subject"],
         "flow": letter["correlation_id"],
         "headers by": letter["convention"],
+        "value was": left_out(letter["oversize"]) if letter.get("oversize") else None,
     }
 
 

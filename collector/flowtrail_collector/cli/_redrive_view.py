@@ -38,7 +38,7 @@ def print_survey(counted: dict[str, Any]) -> None:
             bar = "█" * max(1, round(_BAR * row["count"] / most))
             out.print(f"  {row['count']:>9}  {bar:<{_BAR}}  {printable(row['name'])}", soft_wrap=True)
     if counted["unmeasured"]:
-        out.print(f"{counted['unmeasured']} weren't measured: their topics may find some of them too large")
+        out.print(f"{counted['unmeasured']} weren't looked at: some may be too large, or their values gone")
 
 
 def follow(client: CollectorClient, job: dict[str, Any], *, quiet: bool) -> dict[str, Any]:

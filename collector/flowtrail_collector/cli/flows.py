@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -13,7 +14,7 @@ from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, 
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, format_span, printable
 
@@ -71,7 +72,9 @@ def try_(file: Path, events: TextIO, as_json: bool) -> int:
     from flowtrail_collector.sagas.flow_file import load_flows
     from flowtrail_collector.sagas.trial import drive
 
-    found = list(drive(load_flows(file), _occasions(events)))
+    loaded, occasions = load_flows(file), list(_occasions(events))
+    _warn_of_strangers(loaded, occasions, events.name)
+    found = list(drive(loaded, occasions))
     if as_json:
         print_json({"happened": [told._asdict() for told in found]})
         return EXIT_OK
@@ -80,6 +83,16 @@ def try_(file: Path, events: TextIO, as_json: bool) -> int:
         line = f"{when:>8}  {told.flow} {told.key}  {told.because or '(time)'}: {told.text}"
         click.echo(printable(line))
     return EXIT_OK
+
+
+def _warn_of_strangers(loaded: Flows, occasions: list[Occasion], name: str) -> None:
+    """Say which events move nothing: most likely they are mistyped."""
+    if not occasions:
+        click.echo(f"{name}: there are no events in it", err=True)
+    for kind in dict.fromkeys(item.type for item in occasions if item.type not in loaded.by_type):
+        close = difflib.get_close_matches(kind, loaded.by_type, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        click.echo(f"warning: no flow names {printable(kind)}{hint}: it moves nothing", err=True)
 
 
 def _occasions(events: TextIO) -> Iterator[Occasion]:

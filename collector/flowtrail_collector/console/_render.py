@@ -18,7 +18,7 @@ from flowtrail_collector.console._trail_rows import (
 )
 from flowtrail_collector.trails.drawing import trail_scale
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.wording import age, clock, format_seconds, printable
+from flowtrail_collector.wording import age, clock, format_seconds, left_out, printable
 
 STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
@@ -42,6 +42,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
     environment.filters["age"] = age
+    environment.filters["left_out"] = left_out
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from flowtrail.wire import Record
+from flowtrail.wire import Header, Record
+from flowtrail.wire import dead_letters as own
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.dead_letters.model.redrive import (
     Action,
+    Original,
     Refusal,
     Route,
     counted_headers,
+    left_out,
     original_place,
+    oversize_of,
     replays_of,
     returned_headers,
     route,
@@ -24,6 +28,7 @@ from flowtrail_collector.dead_letters.ports import Order, Outgoing, RecordMover,
 __all__ = ["Copies", "Sending"]
 
 _READ_SECONDS = 15.0
+_REFERENCE = "reference"
 
 
 class Sending(NamedTuple):
@@ -32,6 +37,18 @@ class Sending(NamedTuple):
     letter: DeadLetter
     route: Route
     outgoing: Outgoing
+
+
+class _Read(NamedTuple):
+    """What stands in Kafka, by the places of the dead letters.
+
+    Attributes:
+        records: The letters; of share groups the originals, where there are any.
+        sources: What stands where they died, of those whose value was left out and of those that died again.
+    """
+
+    records: Mapping[Place, Record]
+    sources: Mapping[Place, Record]
 
 
 class Copies:
@@ -58,27 +75,34 @@ class Copies:
         """
         sending, refused = self._made(letters)
         over = self._over(sending)
-        refused.update({place: reason for place, (_, reason) in over.items()})
-        return [item for item in sending if item.letter.place not in over], refused
+        refused.update(over)
+        stay = {place: reason for place, (_, reason) in refused.items()}
+        return [item for item in sending if item.letter.place not in over], stay
 
-    def oversized(self, letters: Sequence[DeadLetter]) -> list[tuple[str, str]]:
-        """Of those that would go, the ones that their topics don't take: topic and reason of each."""
-        sending, _ = self._made(letters)
-        return list(self._over(sending).values())
+    def stopped(self, letters: Sequence[DeadLetter]) -> list[tuple[str, str]]:
+        """Of those that have a way to go, the ones that can't: topic and reason of each."""
+        sending, refused = self._made(letters)
+        refused.update(self._over(sending))
+        return [(topic, reason) for topic, reason in refused.values() if topic is not None]
 
-    def _made(self, letters: Sequence[DeadLetter]) -> tuple[list[Sending], dict[Place, str]]:
+    def _made(
+        self, letters: Sequence[DeadLetter]
+    ) -> tuple[list[Sending], dict[Place, tuple[str | None, str]]]:
+        """The copies, and of those that can't go where they would have gone, if anywhere, and why they don't."""
         self._look_at(letters)
-        refused: dict[Place, str] = {}
+        refused: dict[Place, tuple[str | None, str]] = {}
         sending: list[Sending] = []
-        records, first_letters = self._read(letters)
+        read = self._read(letters)
         for letter in letters:
-            record = records.get(letter.place)
-            fate = self._fate(letter, record)
-            if isinstance(fate, Refusal) or record is None:
-                refused[letter.place] = (fate if isinstance(fate, Refusal) else Refusal.GONE).value
+            way = self._way(letter, read)
+            if isinstance(way, Refusal):
+                refused[letter.place] = None, way.value
                 continue
-            copy = _copy(letter, record, fate, first_letters.get(letter.place))
-            sending.append(Sending(letter, fate, self._placed(copy)))
+            copy = _copy(letter, way, read)
+            if isinstance(copy, str):
+                refused[letter.place] = way.topic, copy
+            else:
+                sending.append(Sending(letter, way, self._placed(copy)))
         return sending, refused
 
     def _over(self, sending: Sequence[Sending]) -> dict[Place, tuple[str, str]]:
@@ -113,16 +137,13 @@ class Copies:
         if not wanted <= self._known.keys():
             self._known.update(self._kafka.partitions(wanted))
 
-    def _read(self, letters: Sequence[DeadLetter]) -> tuple[dict[Place, Record], dict[Place, Record]]:
-        """The records by the dead letters' places, and of those that died again the first letters.
-
-        Of share groups the originals, where there are any.
-        """
+    def _read(self, letters: Sequence[DeadLetter]) -> _Read:
         originals = {letter.place: place for letter in letters if (place := original_place(letter))}
         firsts = {
             letter.place: place
             for letter in letters
-            if self._sources.get(letter.source_topic or "") and (place := source_place(letter))
+            if (letter.oversize or self._sources.get(letter.source_topic or ""))
+            and (place := source_place(letter))
         }
         places = [*(letter.place for letter in letters), *originals.values(), *firsts.values()]
         found = self._kafka.read(places, _READ_SECONDS)
@@ -134,19 +155,26 @@ class Copies:
         for place, original in originals.items():
             if place in records and original in found:
                 records[place] = found[original]
-        first_letters = {
-            letter.place: found[firsts[letter.place]]
+        lacking = {
+            letter.place: place
             for letter in letters
-            if firsts.get(letter.place) in found and _is_first(letter, records, found[firsts[letter.place]])
+            if letter.place in records
+            and letter.place not in firsts
+            and oversize_of(letter, records[letter.place].headers)
+            and (place := source_place(letter))
         }
-        return records, first_letters
+        if lacking:
+            found = {**found, **self._kafka.read([*lacking.values()], _READ_SECONDS)}
+        sources = {place: found[source] for place, source in (firsts | lacking).items() if source in found}
+        return _Read(records, sources)
 
-    def _fate(self, letter: DeadLetter, record: Record | None) -> Route | Refusal:
-        if record is None:
-            return Refusal.GONE
-        if letter.convention == "share-group" and record.value is None and record.topic == letter.topic:
-            return Refusal.NO_COPY
-        replays = max(letter.replays or 0, replays_of(record.headers))
+    def _way(self, letter: DeadLetter, read: _Read) -> Route | Refusal:
+        replays = letter.replays or 0
+        record, source = read.records.get(letter.place), read.sources.get(letter.place)
+        if record is not None:
+            replays = max(replays, replays_of(record.headers))
+            if source is not None and oversize_of(letter, record.headers):
+                replays = max(replays, replays_of(source.headers))
         order = self._order
         return route(letter, to=order.to, replay_limit=order.replay_limit, known=self._known, replays=replays)
 
@@ -157,23 +185,63 @@ class Copies:
         return copy
 
 
-def _is_first(letter: DeadLetter, records: Mapping[Place, Record], first: Record) -> bool:
-    """Whether the record at the place that a letter's headers name is the letter it was before it died again.
+def _copy(letter: DeadLetter, way: Route, read: _Read) -> Outgoing | str:
+    """The copy of a record, or why there is none.
 
-    Headers are written by whoever can write to the topic, and topics are made anew.
+    Some projects replace the headers of an earlier death: the first letter has them still. Of a value that was
+    left out only the original is worth sending.
     """
-    record = records.get(letter.place)
-    if record is None or record.key != first.key or record.value != first.value:
-        return False
-    return letter.source_timestamp_ms is None or letter.source_timestamp_ms == first.timestamp_ms
-
-
-def _copy(letter: DeadLetter, record: Record, way: Route, first: Record | None) -> Outgoing:
-    """The copy of a record. Some projects replace the headers of an earlier death: the first letter has them still."""
+    record, source = read.records.get(letter.place), read.sources.get(letter.place)
+    if record is None:
+        return Refusal.GONE.value
+    if letter.convention == "share-group" and record.value is None and record.topic == letter.topic:
+        return Refusal.NO_COPY.value
+    oversize = oversize_of(letter, record.headers)
+    stands = _standing(letter, record, source, oversize)
+    if oversize and (source is None or stands is not Original.THERE):
+        return left_out(letter, stands)
+    if source is not None and stands is Original.THERE:
+        headers = source.headers
+        if way.action is Action.QUARANTINED:
+            headers = _quarantined(record, source) if oversize else record.headers
+        record = record if not oversize else source
+        return Outgoing(
+            way.topic, way.partition, record.key, record.value, counted_headers(headers, way.replays)
+        )
     if way.action is Action.QUARANTINED:
         headers = counted_headers(record.headers, way.replays)
-    elif first is not None:
-        headers = counted_headers(first.headers, way.replays)
     else:
         headers = returned_headers(record.headers, letter.convention, way.replays)
     return Outgoing(way.topic, way.partition, record.key, record.value, headers)
+
+
+def _standing(letter: DeadLetter, record: Record, source: Record | None, oversize: str | None) -> Original:
+    """Whether the record at the place that a letter's headers name is the one that died.
+
+    Headers are written by whoever can write to the topic, and topics are made anew.
+    """
+    if source is None:
+        return Original.GONE
+    if oversize != _REFERENCE and record.key != source.key:
+        return Original.ANOTHER
+    if oversize is None and record.value != source.value:
+        return Original.ANOTHER
+    if letter.source_timestamp_ms is not None:
+        same = letter.source_timestamp_ms == source.timestamp_ms
+        return Original.THERE if same else Original.ANOTHER
+    if oversize is None:
+        return Original.THERE
+    if oversize == _REFERENCE:
+        return Original.UNSURE
+    same = _own_headers(record) == _own_headers(source)
+    return Original.THERE if same else Original.ANOTHER
+
+
+def _own_headers(record: Record) -> list[Header]:
+    return [header for header in own.without_dead_letter(record.headers) if header[0] != own.REPLAYS]
+
+
+def _quarantined(letter: Record, source: Record) -> list[Header]:
+    """The original's headers, and beside them what the letter says of how it died."""
+    died = [header for header in letter.headers if header[0] in own.ADDED - {own.OVERSIZE}]
+    return [*own.without_dead_letter(source.headers), *died]

@@ -109,14 +109,14 @@ class RedriveDesk:
         with self._kafka_lock:
             wanted = {group.source_topic for group in groups if group.source_topic is not None}
             known = self._kafka.partitions(wanted if order.to is None else {order.to})
-            too_large, unmeasured = measured(self._store, self._kafka, order, groups)
+            stopped, unmeasured = measured(self._store, self._kafka, order, groups)
         return survey(
             groups,
             to=order.to,
             replay_limit=order.replay_limit,
             known=known,
             state=order.selection.state or PENDING,
-            too_large=too_large,
+            stopped=stopped,
             unmeasured=unmeasured,
         )
 

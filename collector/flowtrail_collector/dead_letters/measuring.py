@@ -1,4 +1,4 @@
-"""Which dead letters are larger than their topics take, said before anything is sent."""
+"""Which dead letters have a way to go and can't, said before anything is sent: too large, or their value is gone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flowtrail_collector.dead_letters.copies import Copies
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.model.survey import Group
 from flowtrail_collector.dead_letters.ports import Order, RecordMover, RedriveStore
 
@@ -14,16 +15,17 @@ __all__ = ["measured"]
 
 # What is measured is read from Kafka, and somebody waits for the answer.
 _MAX_MEASURED = 1_000
+_MAX_COUNTED = 100_000
 _AT_A_TIME = 50
 
 
 def measured(
     store: RedriveStore, kafka: RecordMover, order: Order, groups: Sequence[Group]
 ) -> tuple[dict[tuple[str, str], int], int]:
-    """The dead letters of a redrive that their topics don't take.
+    """The dead letters of a redrive that their topics don't take, or whose value was left out and is gone.
 
-    Sizes aren't stored. Only where a dead letter topic takes larger records than the topic that its records go to
-    are they read.
+    Sizes aren't stored. Read are those whose value was left out, and others only where a dead letter topic takes
+    larger records than the topic that its records go to.
 
     Returns:
         Their number by topic and reason; how many were too many to be read.
@@ -39,9 +41,12 @@ def measured(
         if target in limits and limits[target or ""] < limits.get(dead, limits[target or ""])
     }
     found: Counter[tuple[str, str]] = Counter()
-    left = _MAX_MEASURED
-    unmeasured = 0
     copies = Copies(store, kafka, order)
+    letters = store.oversize(order.selection, _MAX_COUNTED)
+    unmeasured = max(0, len(letters) - _MAX_MEASURED)
+    letters = letters[:_MAX_MEASURED]
+    _count(copies, letters, found)
+    left = _MAX_MEASURED - len(letters)
     for dead, target in sorted(narrower, key=str):
         selection = replace(order.selection, topic=dead)
         if order.to is None:
@@ -54,7 +59,10 @@ def measured(
         letters = store.matching(selection, left)
         left -= len(letters)
         unmeasured += total - min(total, len(letters))
-        for at in range(0, len(letters), _AT_A_TIME):
-            for reason in copies.oversized(letters[at : at + _AT_A_TIME]):
-                found[reason] += 1
+        _count(copies, [letter for letter in letters if letter.oversize is None], found)
     return dict(found), unmeasured
+
+
+def _count(copies: Copies, letters: Sequence[DeadLetter], found: Counter[tuple[str, str]]) -> None:
+    for at in range(0, len(letters), _AT_A_TIME):
+        found.update(copies.stopped(letters[at : at + _AT_A_TIME]))

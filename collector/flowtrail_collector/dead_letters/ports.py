@@ -164,6 +164,10 @@ class RedriveStore(Protocol):
         """The dead letters of a selection in the order of their topics, at most so many."""
         ...
 
+    def oversize(self, selection: Selection, limit: int) -> list[DeadLetter]:
+        """Those of them whose value was left out."""
+        ...
+
     def add_job(self, order: Order, now_ms: int) -> Job:
         """Begin a job over the pending dead letters that match now, and none that come later."""
         ...

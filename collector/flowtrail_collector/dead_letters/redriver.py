@@ -28,6 +28,8 @@ BATCH = 500
 """At most so many dead letters are on their way at a time; as many may arrive twice when it is killed."""
 
 _IDLE_SECONDS = 1.0
+# Values that were left out are large: so many of them at a time.
+_OVERSIZE_BATCH = 50
 
 
 class Redriver:
@@ -91,6 +93,8 @@ class Redriver:
             began = time.monotonic()
             rate = job.order.rate
             letters = self._store.next_letters(job, max(1, min(self._batch, int(rate) or self._batch)))
+            if any(letter.oversize for letter in letters):
+                letters = letters[:_OVERSIZE_BATCH]
             if not letters:
                 self._store.end_job(job.id, JobState.DONE, self._now_ms())
                 logger.info(

@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from flowtrail_collector.sagas.model.assessment import SETTLE_MS, Outcome, add_event, assess
+from flowtrail_collector.sagas.model.assessment import (
+    SETTLE_MS,
+    Outcome,
+    StepProgress,
+    StepState,
+    add_event,
+    assess,
+)
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
@@ -64,9 +71,14 @@ def standing(flow: Flow, saga: SagaRecord) -> str:
         steps.append("its start was not seen")
     if progress.not_undone and progress.outcome is Outcome.OPEN:
         steps.append("to be undone: " + ", ".join(progress.not_undone))
-    elif saga.waiting:
-        steps.append("waits for " + ", ".join(saga.waiting))
+    elif waits := [_waits_for(flow, item) for item in progress.steps if item.waits]:
+        steps.append("waits for " + ", ".join(dict.fromkeys(waits)))
     return "; ".join(steps) or "nothing to wait for"
+
+
+def _waits_for(flow: Flow, item: StepProgress) -> str:
+    """A failed step calls for the cancellation; every other one has still to be done."""
+    return " or ".join(flow.cancels) if item.state is StepState.FAILED else item.step.name
 
 
 def _pass_time(flows: Flows, sagas: dict[SagaKey, SagaRecord], until_ms: int | None) -> Iterator[Told]:

@@ -61,6 +61,7 @@ class TrailFinder:
         spans: Spans.
         flows: The flows of the flow file.
         progress_of: How a consumer group is, to tell why a saga doesn't move.
+        is_dead_letter_topic: Tells by a topic's name whether it holds dead letters.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -71,6 +72,7 @@ class TrailFinder:
         flows: Flows | None = None,
         *,
         progress_of: GroupProgressOf = lambda group: None,
+        is_dead_letter_topic: Callable[[str], bool] = lambda topic: False,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
@@ -79,6 +81,7 @@ class TrailFinder:
         self._compensating_types, self._flow_types = flows.compensating, flows.types
         self._by_other_ids = flows.by_other_ids
         self._progress_of = progress_of
+        self._is_dead_letter_topic = is_dead_letter_topic
         self._time_seconds = time_seconds
 
     def find(self, wanted: str) -> Found | None:
@@ -162,6 +165,7 @@ class TrailFinder:
             sagas=tuple(self._own_sagas(flows, subjects)),
             compensating_types=self._compensating_types,
             flow_types=self._flow_types,
+            is_dead_letter_topic=self._is_dead_letter_topic,
         )
         now_ms = int(self._time_seconds() * 1000)
         trail = assemble(inputs, now_ms=now_ms, progress_of=self._progress_of)

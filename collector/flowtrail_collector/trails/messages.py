@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind
 from flowtrail_collector.trails.model import TrailInputs
 
-_DEAD_LETTER_TOPIC = re.compile(r"(?i)(^|[._-])(dlq|dlt|dead[._-]?letters?)$")
 _MILLION = 1_000_000
 
 Place = tuple[str, int, int]
@@ -114,6 +112,7 @@ class _Collector:
         # Sorted, so that of two records with the same forged ids it is always the same one that counts.
         self._records = dict(sorted(places.items()))
         self._dead_letters = {(item.topic, item.partition, item.offset): item for item in inputs.dead_letters}
+        self._is_dead_letter_topic = inputs.is_dead_letter_topic
         self._spans = sorted(inputs.spans, key=lambda span: (span.start_ns, span.trace_id, span.span_id))
         self._known_ids = {item.event_id for item in inputs.events}
         self._sent_as = {
@@ -194,7 +193,7 @@ class _Collector:
         item.is_dead_letter = (
             item.dead_letter is not None
             or (record is not None and record.dead_letter)
-            or bool(_DEAD_LETTER_TOPIC.search(item.topic))
+            or self._is_dead_letter_topic(item.topic)
         )
 
 

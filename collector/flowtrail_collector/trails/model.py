@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -154,6 +155,8 @@ class TrailInputs:
         sagas: The flow's saga instances.
         compensating_types: Event types that take back a step, as the flow file says.
         flow_types: Event types that move a saga, as the flow file says.
+        is_dead_letter_topic: Tells by a topic's name whether it holds dead letters: of what only spans tell,
+            nothing else does.
     """
 
     events: tuple[StoredEvent, ...] = ()
@@ -162,6 +165,7 @@ class TrailInputs:
     sagas: tuple[SagaView, ...] = ()
     compensating_types: frozenset[str] = frozenset()
     flow_types: frozenset[str] = frozenset()
+    is_dead_letter_topic: Callable[[str], bool] = lambda topic: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flowtrail_collector.lag.model.progress import GroupProgressOf
@@ -28,7 +29,15 @@ class Trails:
     wired: Wired
 
 
-def wire(reads: TrailReader, spans: SpanReader, flows: Flows, progress_of: GroupProgressOf) -> Trails:
+def wire(
+    reads: TrailReader,
+    spans: SpanReader,
+    flows: Flows,
+    progress_of: GroupProgressOf,
+    is_dead_letter_topic: Callable[[str], bool],
+) -> Trails:
     """Put them together."""
-    finder = TrailFinder(reads, spans, flows, progress_of=progress_of)
+    finder = TrailFinder(
+        reads, spans, flows, progress_of=progress_of, is_dead_letter_topic=is_dead_letter_topic
+    )
     return Trails(finder, Wired(routes=trail_routes(finder)))

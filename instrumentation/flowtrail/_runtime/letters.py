@@ -15,7 +15,6 @@ from flowtrail.wire.dead_letters import (
     FAILED_AT,
     MINIMUM,
     OVERSIZE,
-    TIMESTAMP,
     smaller,
 )
 
@@ -69,7 +68,7 @@ class _Step(NamedTuple):
     is_reference: bool = False
 
 
-_REST = frozenset({TIMESTAMP, ATTEMPTS, ERROR_TYPE, ERROR_MESSAGE, ERROR_STACKTRACE, FAILED_AT})
+_REST = frozenset({ATTEMPTS, ERROR_TYPE, ERROR_MESSAGE, ERROR_STACKTRACE, FAILED_AT})
 
 _STEPS = (
     _Step("nothing"),

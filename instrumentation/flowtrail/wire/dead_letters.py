@@ -21,8 +21,8 @@ FAILED_AT = "dlq.failed_at"
 OVERSIZE = "dlq.oversize"
 REPLAYS = "dlq.replays"
 
-MINIMUM = frozenset({TOPIC, PARTITION, OFFSET, GROUP})
-"""What every dead letter says, however little room there is."""
+MINIMUM = frozenset({TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP})
+"""What every dead letter says, however little room there is: by place and time its record is found again."""
 
 MAX_MESSAGE_CHARACTERS = 1000
 MAX_STACKTRACE_CHARACTERS = 8000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -67,3 +68,31 @@ def test_as_json(tmp_path):
     result = CliRunner().invoke(command, arguments, standalone_mode=False)
     happened = json.loads(result.output)["happened"]
     assert [item["key"] for item in happened if item["text"] == "timed_out"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("events", "warning"),
+    [
+        ("0s OrderPlacd", "no flow names OrderPlacd (did you mean OrderPlaced?)"),
+        ("0s Unheard", "no flow names Unheard: it moves nothing"),
+        ("# nothing yet", "there are no events in it"),
+    ],
+)
+def test_events_that_move_nothing_are_named(tmp_path: Path, events: str, warning: str) -> None:
+    flow_file = tmp_path / "flows.yaml"
+    flow_file.write_text("flows: {order: {starts: OrderPlaced, completes: OrderShipped}}\n", encoding="utf-8")
+    done = CliRunner().invoke(command, ["try", str(flow_file), "-"], input=events + "\n")
+    assert done.exit_code == 0
+    assert warning in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_failed_step_waits_for_the_cancellation(tmp_path: Path) -> None:
+    flow_file = tmp_path / "flows.yaml"
+    flow_file.write_text(
+        "flows: {order: {starts: Placed, completes: Paid, cancels: Cancelled,"
+        " steps: {charge: {done: Paid, failed: Declined}}}}\n",
+        encoding="utf-8",
+    )
+    done = CliRunner().invoke(command, ["try", str(flow_file), "-"], input="0s Placed\n5s Declined\n")
+    assert "charge failed; waits for Cancelled" in done.stdout

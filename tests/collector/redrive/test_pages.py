@@ -207,3 +207,11 @@ def test_where_nobody_may_write_the_forms_say_so(tmp_path):
     assert Form(text).action is None
     assert "set-cookie" not in site.client.get("/dead-letters").headers
     database.close()
+
+
+def test_a_value_that_was_left_out_is_said(site):
+    keep(site.database, [site.kafka.bury(7, [*own_headers(), ("dlq.oversize", b"headers-only")], value=b"")])
+    said = "left out, too large"
+    assert said in site.get(f"/dead-letters/{DLQ}/0/7")
+    assert said not in site.get(f"/dead-letters/{DLQ}/0/0")
+    assert "its value was left out, and orders/0/7 is gone" in site.get("/dead-letters/redrive?offset=7")

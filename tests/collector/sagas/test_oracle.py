@@ -3,67 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.assessment import add_event, assess
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
+from sagakit.histories import flows_and_histories, marks, model_of, types_of
 
 FULL = bool(os.environ.get("FLOWTRAIL_FULL"))
 EXAMPLES = settings(
     max_examples=20_000 if FULL else 100, deadline=None, suppress_health_check=list(HealthCheck)
 )
 FAR_MS = 1_000_000
-NAMES = ("s0", "s1", "s2")
-
-
-@st.composite
-def written_flows(draw):
-    """A flow as its file has it: up to three steps, in a row or beside each other."""
-    steps = {}
-    for number, name in enumerate(NAMES[: draw(st.integers(1, 3))]):
-        body = {"done": [f"D{number}"], "within": f"{draw(st.integers(1, 4))}s"}
-        if draw(st.booleans()):
-            body["failed"] = [f"F{number}"]
-        if draw(st.booleans()):
-            body["undone"] = [f"U{number}"]
-        if draw(st.integers(0, 3)) == 0:
-            body["again_after"] = [f"A{number}"]
-        if draw(st.integers(0, 3)) == 0:
-            body["times"] = 2
-        if number and draw(st.booleans()):
-            body["after"] = draw(st.sampled_from([["start"], ["s0"], list(steps)]))
-        steps[name] = body
-    last = next(reversed(steps))
-    completes = draw(st.sampled_from([["End"], steps[last]["done"]]))
-    return {"starts": ["Start"], "steps": steps, "completes": completes, "cancels": ["Stop"]}
-
-
-def types_of(flow):
-    keys = ("done", "failed", "undone", "again_after")
-    named = [kind for step in flow["steps"].values() for key in keys for kind in step.get(key, ())]
-    return ["Start", "Stop", *flow["completes"], *named]
-
-
-@st.composite
-def flows_and_histories(draw, most=10):
-    flow = draw(written_flows())
-    moment = st.integers(0, 24).map(lambda half: half * 500)
-    return flow, draw(st.lists(st.tuples(moment, st.sampled_from(types_of(flow))), max_size=most))
-
-
-def model_of(flow):
-    return parse_flows(json.dumps({"flows": {"f": flow}})).by_name["f"]
-
-
-def marks(history):
-    return {number: (at, kind, 0) for number, (at, kind) in enumerate(history, 1)}
 
 
 def times_of(history, types, until=FAR_MS):
@@ -95,7 +50,9 @@ def end_of(flow, history):
     for kind in flow["completes"]:
         needed = next((s.get("times", 1) for s in flow["steps"].values() if kind in s["done"]), 1)
         completed += times_of(history, [kind])[needed - 1 : needed]
-    cancelled = min(times_of(history, ["Stop"]), default=None)
+    playing = Playing(flow)
+    failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
+    cancelled = min(times_of(history, flow.get("cancels", failed)), default=None)
     over = None
     if cancelled is not None:
         for moment in sorted({cancelled, *(at for at, _ in history if at > cancelled)}):
@@ -122,17 +79,39 @@ class Playing:
 
     def __init__(self, flow):
         self.steps = flow["steps"]
-        names = list(self.steps)
-        self.after = {}
-        for place, name in enumerate(names):
-            wanted = self.steps[name].get("after", names[place - 1 : place] if place else ["start"])
+        self.first, self.after = {}, {}
+        before = ["start"]
+        for name, step in self.steps.items():
+            self.first[name] = first = self.first.get(step.get("instead_of"), name)
+            wanted = self.after[first] if first != name else step.get("after", before)
             self.after[name] = [] if wanted == ["start"] else wanted
+            before = before if first != name or step.get("optional") else [name]
         self.start = None
         self.begin, self.turn, self.done, self.failed, self.count = ({} for _ in range(5))
 
+    def group(self, name):
+        return [other for other in self.steps if self.first[other] == self.first[name]]
+
+    def optional(self, name):
+        return self.steps[self.first[name]].get("optional", False)
+
     def again(self, name):
-        types = set(self.steps[name].get("again_after", ()))
+        types = set(self.steps[self.first[name]].get("again_after", ()))
         return types.union(*(self.again(before) for before in self.after[name]))
+
+    def brings(self, name):
+        found = set() if self.after[name] else {"Start"}
+        for before in self.after[name]:
+            done = {kind for other in self.group(before) for kind in self.steps[other]["done"]}
+            found |= self.brings(before) if self.optional(before) else done
+        return found
+
+    def done_by_any(self, name):
+        return min((self.done[other] for other in self.group(name) if other in self.done), default=None)
+
+    def failed_by_all(self, name):
+        moments = [self.failed.get(other) for other in self.group(name)]
+        return None if None in moments or self.done_by_any(name) is not None else max(moments)
 
     def renew(self, name, at):
         self.begin[name] = at
@@ -142,12 +121,14 @@ class Playing:
     def at(self, moment, kinds):
         if "Start" in kinds and self.start is None:
             self.start = moment
+        anew = set()
         for name in self.steps:
-            brings = [k for before in self.after[name] for k in self.steps[before]["done"]] or ["Start"]
-            stands_failed = self.failed.get(name, moment) < moment and name not in self.done
-            had_turn = self.turn.get(name, moment) < moment
-            if self.again(name) & kinds.keys() or (stands_failed and had_turn and set(brings) & kinds.keys()):
-                self.renew(name, moment)
+            failed = self.failed_by_all(name)
+            brought = failed is not None and name in self.turn and self.brings(name) & kinds.keys()
+            if self.again(name) & kinds.keys() or brought:
+                anew.add(name)
+        for name in anew:
+            self.renew(name, moment)
         for name, step in self.steps.items():
             self.count[name] = self.count.get(name, 0) + sum(kinds[kind] for kind in step["done"])
             if self.count[name] >= step.get("times", 1):
@@ -155,16 +136,33 @@ class Playing:
             if any(kind in kinds for kind in step.get("failed", ())):
                 self.failed.setdefault(name, moment)
         for name in self.steps:
-            before = [self.done.get(other) for other in self.after[name]] or [self.start]
+            before = [
+                self.turn.get(other) if self.optional(other) else self.done_by_any(other)
+                for other in self.after[name]
+            ] or [self.start]
             if name not in self.turn and None not in before:
                 self.turn[name] = max(*before, self.begin.get(name, 0), 0)
 
     def standing(self, name):
+        turn, instead = self.turn.get(name), self.done_by_any(name)
         if name in self.done:
-            return "done", self.turn.get(name), self.done[name]
+            return "done", turn, self.done[name]
         if name in self.failed:
-            return "failed", self.turn.get(name), self.failed[name]
-        return ("open" if name in self.turn else "waiting"), self.turn.get(name), None
+            return "failed", turn, self.failed[name]
+        if instead is not None:
+            return "skipped", turn, instead
+        return ("open" if name in self.turn and not self.optional(name) else "waiting"), turn, None
+
+    def late(self, name, now_ms):
+        """Whether the step is waited for, or the cancellation after it, past the limit."""
+        state, since, _ = self.standing(name)
+        spans = {other: 1_000 * int(self.steps[other]["within"][:-1]) for other in self.group(name)}
+        if since is None or self.optional(name) or state not in ("open", "failed"):
+            return False
+        if state == "open":
+            return since + max(spans.values()) < now_ms
+        failed = self.failed_by_all(name)
+        return failed is not None and max(since, failed) + spans[name] < now_ms
 
 
 @EXAMPLES
@@ -185,7 +183,7 @@ def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
     flow, history = made
     for step in flow["steps"].values():
         step.pop("undone", None)
-    flow["completes"] = ["End"]
+    flow |= {"completes": ["End"], "cancels": ["Stop"]}
     history = [(at, kind) for at, kind in history if kind in types_of(flow) and kind not in ("End", "Stop")]
     playing = Playing(flow)
     for moment, group in itertools.groupby(sorted(history), key=lambda item: item[0]):
@@ -193,12 +191,7 @@ def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
     progress = assess(model_of(flow), marks(history))
     said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in progress.steps}
     assert said == {name: playing.standing(name) for name in flow["steps"]}
-    late = set()
-    for name, step in flow["steps"].items():
-        state, since, until = playing.standing(name)
-        if since is not None and state in ("open", "failed"):
-            limit = max(since, until or 0) + 1_000 * int(step["within"][:-1])
-            late |= {name} if limit < now_ms - 1_000 else set()
+    late = {name for name in flow["steps"] if playing.late(name, now_ms - 1_000)}
     saga = SagaRecord("f", "k", events=marks(history))
     settle(model_of(flow), saga, now_ms, Counter())
     assert set(saga.late) == (late if playing.start is not None else set())
@@ -252,7 +245,8 @@ def test_time_looked_at_on_the_way_counts_the_same(made):
 
 
 def test_the_interpreter_finds_what_is_wrong():
-    flow = {"starts": ["Start"], "steps": {"s0": {"done": ["D"], "undone": ["U"]}}, "completes": ["End"]}
+    steps = {"s0": {"done": ["D"], "undone": ["U"]}}
+    flow = {"starts": ["Start"], "steps": steps, "completes": ["End"], "cancels": ["Stop"]}
     history = [(0, "Start"), (5_000, "D"), (9_000, "U"), (20_000, "D"), (30_000, "Stop")]
     assert end_of(flow, history) == ("open", None, ("s0",))
     assert end_of(flow, [*history, (40_000, "U")]) == ("compensated", 40_000, ())

@@ -86,6 +86,7 @@ def crawl(client, start):
 
 
 @pytest.mark.servers
+@pytest.mark.sampled(5)
 def test_every_link_stays_below_the_prefix_and_leads_somewhere(site):
     with httpx.Client(timeout=scaled(30), follow_redirects=True) as client:
         found = crawl(client, f"{site}/")

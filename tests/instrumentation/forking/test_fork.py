@@ -18,6 +18,8 @@ from instrumentation.delivery.ground import ground_of, header
 from instrumentation.forking.fork_process import MOMENTS
 from waiting import scaled
 
+pytestmark = pytest.mark.sampled(7)
+
 PROGRAM = Path(__file__).with_name("fork_process.py")
 CLIENTS = ("kafka-python", "confluent", "aiokafka")
 IN_A_HANDLER = ("handler", "coroutine_handler")

@@ -15,7 +15,7 @@ from devbroker import DevBroker
 from instrumentation.delivery.ground import ground_of
 from instrumentation.handlers.shapes import ADAPTERS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(170), pytest.mark.sampled(5)]
 
 Leave = Callable[[], None]
 

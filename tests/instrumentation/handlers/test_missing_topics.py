@@ -22,7 +22,7 @@ from instrumentation.delivery.ground import Ground, ground_of, wait_for
 from instrumentation.delivery.test_faults import settings
 from instrumentation.handlers.shapes import ADAPTERS, SHAPES, Shape
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(170), pytest.mark.sampled(5)]
 
 GOOD, BAD = 1, 0
 NAMES = [shape.name for shape in SHAPES]

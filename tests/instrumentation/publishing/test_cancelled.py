@@ -20,6 +20,8 @@ import flowtrail
 from instrumentation.delivery.ground import Ground, ground_of
 from waiting import scaled, until
 
+pytestmark = pytest.mark.sampled(5)
+
 CLIENTS = ("kafka-python", "confluent", "aiokafka")
 BROKERS = ("devbroker", "kafka")
 PLACES = ("outside", "in a handler")

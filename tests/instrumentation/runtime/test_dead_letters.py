@@ -55,7 +55,7 @@ FULL, _ = died(10**9)
 FULL_SIZE = size_of(FULL)
 TRACE = len("dlq.error.stacktrace") + len(texts(FULL)["dlq.error.stacktrace"] or b"")
 MESSAGE = len("dlq.error.message") + len(TEXT)
-MINIMUM = ("dlq.topic", "dlq.partition", "dlq.offset", "dlq.group")
+MINIMUM = ("dlq.topic", "dlq.partition", "dlq.offset", "dlq.timestamp", "dlq.group")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,7 @@ def test_huge_headers_of_its_own_leave_a_reference(own: int) -> None:
         "dlq.topic": b"orders",
         "dlq.partition": b"0",
         "dlq.offset": b"0",
+        "dlq.timestamp": texts(FULL)["dlq.timestamp"],
         "dlq.group": b"billing",
     }
     assert found["dlq.oversize"] == b"reference"
@@ -136,7 +137,7 @@ def test_a_tombstone_stays_one() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    room=st.integers(260, 14_000),
+    room=st.integers(300, 14_000),
     value=st.binary(max_size=6000) | st.none(),
     key=st.binary(min_size=1, max_size=3000),
     own=st.integers(0, 4000),

@@ -27,7 +27,7 @@ from waiting import scaled, until
 MUST = {"ce_specversion": b"1.0", "ce_source": b"/lab"}
 """What wire.md says a producer must write, where the value is known; ids and times are looked at one by one."""
 OURS = {*MUST, "ce_id", "ce_time", "ce_correlationid", "traceparent"}
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sampled(7)]
 
 WAYS = ("wrapped", "instrumented", "instrumented-later")
 

@@ -63,6 +63,9 @@ class NoRedrives:
     def groups(self, selection: Any, now_ms: int) -> list[Any]:
         return []
 
+    def oversize(self, selection: Any, limit: int) -> list[Any]:
+        return []
+
     def jobs(self, limit: int) -> list[Any]:
         return []
 

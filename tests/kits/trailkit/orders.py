@@ -132,6 +132,7 @@ class Story:
             dead_letters=tuple(self.dead_letters),
             sagas=sagas,
             compensating_types=frozenset({"StockReleased", "OrderCancelled"}),
+            is_dead_letter_topic=lambda topic: topic.endswith(".dlq"),
             flow_types=frozenset({"OrderPlaced", "StockReserved", "PaymentCompleted", "PaymentFailed"}),
             **changes,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,10 @@ class Kafka:
             timestamps=timestamps,
             group=group,
         )
+
+    def holds_dead_letters(self, topic: str) -> bool:
+        """See `Broker.holds_dead_letters`."""
+        return re.fullmatch(self.config.dead_letter_topics, topic) is not None
 
     def lag_source(self) -> KafkaLagSource:
         """See `Broker.lag_source`."""

@@ -166,7 +166,7 @@ def _spring(prefix: str) -> dict[str, list[tuple[str, Reader]]]:
 _OWN = _plain(
     "dlq.", source_topic="topic", source_partition="partition", source_offset="offset", source_timestamp_ms="timestamp", group="group",
     attempts="attempts", replays="replays", error_type="error.type", error_message="error.message",
-    failed_ms="failed_at",
+    failed_ms="failed_at", oversize="oversize",
 )  # fmt: skip
 _CONNECT = _plain(
     "__connect.errors.", source_topic="topic", source_partition="partition", source_offset="offset", group="connector.name",

@@ -33,6 +33,8 @@ class DeadLetterHeaders(NamedTuple):
         error_type: Class of the error, the cause's where the outer one only wraps.
         error_message: Its message.
         failed_ms: When it was given up.
+        oversize: What stands in place of a value that was too large: `headers-only`, `moved` or `reference`; None:
+            the value is there.
     """
 
     convention: str = "unknown"
@@ -46,6 +48,7 @@ class DeadLetterHeaders(NamedTuple):
     error_type: str | None = None
     error_message: str | None = None
     failed_ms: int | None = None
+    oversize: str | None = None
 
 
 def read_headers(headers: Any) -> DeadLetterHeaders:

@@ -48,6 +48,7 @@ class DeadLetter(NamedTuple):
     error_type: str | None = None
     error_message: str | None = None
     failed_ms: int | None = None
+    oversize: str | None = None
 
     @property
     def place(self) -> Place:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flowtrail_collector.dead_letters.model.headers import headers_before_death
+from flowtrail.wire import dead_letters as own
+from flowtrail_collector.dead_letters.model.headers import headers_before_death, read_headers
 from flowtrail_collector.dead_letters.model.letter import QUARANTINED, DeadLetter, Place
 
 __all__ = [
     "Action",
+    "Original",
     "Refusal",
     "Route",
+    "bounded",
     "counted_headers",
     "is_topic_name",
+    "left_out",
     "original_place",
+    "oversize_of",
     "quarantine_topic",
     "replays_of",
     "returned_headers",
@@ -32,6 +38,8 @@ _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _MAX_REPLAYS = 1_000_000
 _QUARANTINE = ".quarantine"
 _MAX_TOPIC_NAME = 249
+_LEFT_OUT = "its value was left out"
+_MAX_REASONS = 50
 
 
 class Action(StrEnum):
@@ -54,6 +62,35 @@ class Refusal(StrEnum):
     GONE = "the record is no longer in the dead letter topic"
     NO_COPY = "the dead letter carries no copy of the record, and the original is gone"
     NOT_TAKEN = "the broker refuses it for good"
+
+
+class Original(StrEnum):
+    """What stands at the place where a record died."""
+
+    THERE = "is there"
+    GONE = "is gone"
+    ANOTHER = "is another record now"
+    UNSURE = "may be another record now: neither timestamp nor key are there to tell"
+
+
+def left_out(letter: DeadLetter, original: Original) -> str:
+    """Why a dead letter stays whose value was left out."""
+    place = source_place(letter)
+    if place is None:
+        return f"{_LEFT_OUT}, and its headers don't say where it stands"
+    return f"{_LEFT_OUT}, and {place[0]}/{place[1]}/{place[2]} {original.value}"
+
+
+def bounded(refusals: Mapping[str, int]) -> dict[str, int]:
+    """Refusals by reason, without a reason of its own for each place once there are many of them."""
+    if len(refusals) <= _MAX_REASONS:
+        return dict(refusals)
+    found = Counter[str]()
+    for reason, count in refusals.items():
+        found[f"{_LEFT_OUT}, and it isn't where it stood" if reason.startswith(_LEFT_OUT) else reason] += (
+            count
+        )
+    return dict(found)
 
 
 def too_large(topic: str, limit_bytes: int) -> str:
@@ -135,6 +172,13 @@ def source_place(letter: DeadLetter) -> Place | None:
     if not is_topic_name(letter.source_topic):
         return None
     return letter.source_topic, letter.source_partition, letter.source_offset
+
+
+def oversize_of(letter: DeadLetter, headers: Sequence[Header]) -> str | None:
+    """What a dead letter has in place of its value, None if that is there; older stores don't know it."""
+    if letter.oversize is not None or letter.convention != "flowtrail":
+        return letter.oversize
+    return read_headers(headers).oversize if any(name == own.OVERSIZE for name, _ in headers) else None
 
 
 def is_topic_name(name: str) -> bool:

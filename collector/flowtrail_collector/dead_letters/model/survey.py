@@ -43,7 +43,7 @@ def survey(
     replay_limit: int,
     known: Container[str],
     state: str = PENDING,
-    too_large: Mapping[tuple[str, str], int] | None = None,
+    stopped: Mapping[tuple[str, str], int] | None = None,
     unmeasured: int = 0,
 ) -> dict[str, Any]:
     """Count groups of dead letters for people and machines.
@@ -51,8 +51,8 @@ def survey(
     Args:
         groups: What would be redriven.
         to: See `route`; replay_limit, known and state likewise.
-        too_large: Those among them that their topics don't take, by topic and reason.
-        unmeasured: So many weren't measured, though their topics may not take them.
+        stopped: Those among them that have a way to go and can't, by topic and reason.
+        unmeasured: So many weren't looked at, though they may be stopped, too.
 
     Returns:
         `total`, `unmeasured`, and under `by_error`, `by_source_topic`, `by_age`, `by_target`, `refused` lists of
@@ -73,7 +73,7 @@ def survey(
         errors[group.error_type or "?"] += group.letters
         sources[group.source_topic or "?"] += group.letters
         ages[group.age] += group.letters
-    for (topic, reason), count in (too_large or {}).items():
+    for (topic, reason), count in (stopped or {}).items():
         targets[topic] -= count
         refused[reason] += count
     return {

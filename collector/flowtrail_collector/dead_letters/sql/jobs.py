@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
-from flowtrail_collector.dead_letters.model.redrive import Action
+from flowtrail_collector.dead_letters.model.redrive import Action, bounded
 from flowtrail_collector.dead_letters.model.survey import AGES, Group
 from flowtrail_collector.dead_letters.ports import AuditLine, Job, JobState, Moved, Order, WriteLine
 from flowtrail_collector.dead_letters.sql.letters import letters, replays_of, where_of
@@ -85,6 +85,12 @@ class SqlRedrive:
         where, values = where_of(selection)
         with self._database.read() as connection:
             return letters(connection, where, values, limit)
+
+    def oversize(self, selection: Selection, limit: int) -> list[DeadLetter]:
+        """See `RedriveStore.oversize`."""
+        where, values = where_of(selection)
+        with self._database.read() as connection:
+            return letters(connection, f"{where} AND oversize IS NOT NULL", values, limit)
 
     def add_job(self, order: Order, now_ms: int) -> Job:
         """See `RedriveStore.add_job`."""
@@ -164,7 +170,7 @@ class SqlRedrive:
             redriven=job.redriven + actions[Action.REDRIVEN],
             quarantined=job.quarantined + actions[Action.QUARANTINED],
             refused=job.refused + sum(refusals.values()),
-            refusals=dict(Counter(job.refusals) + Counter(refusals)),
+            refusals=bounded(Counter(job.refusals) + Counter(refusals)),
             cursor=cursor,
             revision=job.revision + 1,
             updated_ms=now_ms,

@@ -13,7 +13,7 @@ __all__ = ["ADD_LETTER", "DeadLetterReads", "letters", "replays_of", "where_of"]
 
 _COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
  convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
- replays, error_type, error_message, failed_ms"""
+ replays, error_type, error_message, failed_ms, oversize"""
 ADD_LETTER = (
     f"INSERT OR IGNORE INTO dead_letters ({_COLUMNS}) VALUES ({','.join('?' * len(DeadLetter._fields))})"  # noqa: S608
 )

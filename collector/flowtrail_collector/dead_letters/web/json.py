@@ -38,6 +38,7 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
         "error_type": letter.error_type,
         "error_message": letter.error_message,
         "failed": iso_time_ms(letter.given_up_ms),
+        "oversize": letter.oversize,
         "state": letter.state,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import gt, ne, sub
 from sys import intern
 from typing import Any, Protocol, cast
@@ -10,15 +10,14 @@ from typing import Any, Protocol, cast
 from flowtrail_collector.lag.model._history import NOTHING_TO_READ
 from flowtrail_collector.lag.model._layout import TopicSlice, carrier_of, picker_of, slices_of
 from flowtrail_collector.lag.model._partitions import PartitionTable
-from flowtrail_collector.lag.model._status import UNKNOWN_STATUS, Status
-from flowtrail_collector.lag.model._waits import Waits, falls_behind
 
-__all__ = ["CommittedOffset", "GroupColumns"]
+__all__ = ["NEVER", "CommittedOffset", "GroupColumns"]
 
 _TO_ESTIMATE = 0.0
 # Estimating again would find nothing new until the partition's revision changes.
 _UNKNOWN = -1.0
-_NEVER = 0.0
+NEVER = 0.0
+"""In `rewound_at`: the commit never went back, or long ago."""
 
 
 class CommittedOffset(Protocol):
@@ -136,51 +135,15 @@ class GroupColumns:
         """Whether some lags aren't just end minus commit."""
         return bool(self._recordless or self._beyond_since)
 
-    def statuses(
-        self, now: float, window: float, *, has_members: bool, rebalancing: bool, earlier: Waits | None
-    ) -> bytes:
-        """Judge every entry.
+    @property
+    def losing(self) -> Collection[int]:
+        """Entries of which retention removed records before they were read."""
+        return self._reported_loss.keys()
 
-        Args:
-            now: seconds since the epoch.
-            window: the span that behaviour is judged over, seconds.
-            has_members: whether anyone is in the group.
-            rebalancing: nobody reads until all members have come back.
-            earlier: how long each entry had waited about a window ago, None if not known yet.
-
-        Returns:
-            One `Status` value per entry, `UNKNOWN_STATUS` where the end offset isn't known.
-        """
-        found = bytearray(len(self.commits))
-        for i in [i for i, at in enumerate(self.rewound_at) if at]:
-            if now - self.rewound_at[i] < window:
-                found[i] = Status.REWOUND
-            else:
-                self.rewound_at[i] = _NEVER
-        idle = Status.STALLED if has_members else Status.STOPPED
-        moved_at, lags, least, seconds = self.moved_at, self.lags, self.least, self.seconds
-        if rebalancing:
-            found[:] = bytes(
-                was or (Status.BEHIND if lag else was) for was, lag in zip(found, least, strict=True)
-            )
-        for i in [i for i, waited in enumerate(seconds) if waited is None or waited >= window]:
-            if not least[i]:
-                continue
-            if now - moved_at[i] >= window:
-                found[i] = idle
-            elif found[i] == Status.OK and earlier is not None and falls_behind(seconds[i], earlier, i, now):
-                # (After a rewind old records wait again; that says nothing about the pace.)
-                found[i] = Status.BEHIND
-        for i in self._reported_loss:
-            found[i] = Status.LOSING
-        if None in lags:
-            for i in [i for i, lag in enumerate(lags) if lag is None]:
-                if i in self._beyond_since:
-                    found[i] = Status.BEYOND
-                elif found[i] == Status.OK:
-                    # (That what it lagged behind before still waits is known all the same.)
-                    found[i] = UNKNOWN_STATUS
-        return bytes(found)
+    @property
+    def beyond(self) -> Collection[int]:
+        """Entries whose commit lies past the end of the log."""
+        return self._beyond_since.keys()
 
     def count_losses(self, earliest: Sequence[int | None], table: PartitionTable) -> None:
         """Count what retention removed before it was read.
@@ -215,7 +178,7 @@ class GroupColumns:
         self.commits = tuple(carry(self.commits, -1))
         self.arrived = carry(self.arrived, _TO_ESTIMATE)
         self.moved_at = carry(self.moved_at, now)
-        self.rewound_at = carry(self.rewound_at, _NEVER)
+        self.rewound_at = carry(self.rewound_at, NEVER)
         place = {old: new for new, old in enumerate(came_from) if old >= 0}
         self._reported_loss = {place[i]: n for i, n in self._reported_loss.items() if i in place}
         self._beyond_since = {place[i]: at for i, at in self._beyond_since.items() if i in place}

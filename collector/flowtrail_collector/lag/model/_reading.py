@@ -13,7 +13,7 @@ from flowtrail_collector.lag.model._columns import GroupColumns
 from flowtrail_collector.lag.model._layout import TopicSlice
 from flowtrail_collector.lag.model._partitions import PartitionTable
 from flowtrail_collector.lag.model._rates import Trends, catch_up_seconds
-from flowtrail_collector.lag.model._status import Status, worst
+from flowtrail_collector.lag.model._status import Status, judged, worst
 from flowtrail_collector.lag.model._uncommitted import Uncommitted
 from flowtrail_collector.lag.model._waits import Waits
 
@@ -122,7 +122,8 @@ class GroupJudge:
         earliest = columns.pick(table.earliest)
         if columns.has_losses or None in earliest or any(map(gt, earliest, columns.commits)):
             columns.count_losses(earliest, table)
-        statuses = columns.statuses(
+        statuses = judged(
+            columns,
             now,
             self._window,
             has_members=has_members,

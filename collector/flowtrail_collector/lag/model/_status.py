@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["UNKNOWN_STATUS", "Status", "status_of", "worst"]
+from flowtrail_collector.lag.model._columns import NEVER, GroupColumns
+from flowtrail_collector.lag.model._waits import Waits, falls_behind
+
+__all__ = ["UNKNOWN_STATUS", "Status", "judged", "status_of", "worst"]
 
 
 class Status(IntEnum):
@@ -37,6 +40,62 @@ UNKNOWN_STATUS = 255
 """In a column of statuses: not known."""
 
 _BY_VALUE: dict[int, Status | None] = {**{int(status): status for status in Status}, UNKNOWN_STATUS: None}
+
+
+def judged(
+    columns: GroupColumns,
+    now: float,
+    window: float,
+    *,
+    has_members: bool,
+    rebalancing: bool,
+    earlier: Waits | None,
+) -> bytes:
+    """Judge every entry of a group's columns.
+
+    Args:
+        columns: measured in this cycle.
+        now: seconds since the epoch.
+        window: the span that behaviour is judged over, seconds.
+        has_members: whether anyone is in the group.
+        rebalancing: nobody reads until all members have come back.
+        earlier: how long each entry had waited about a window ago, None if not known yet.
+
+    Returns:
+        One `Status` value per entry, `UNKNOWN_STATUS` where the end offset isn't known.
+    """
+    found = bytearray(len(columns.commits))
+    rewound_at = columns.rewound_at
+    for i in [i for i, at in enumerate(rewound_at) if at]:
+        if now - rewound_at[i] < window:
+            found[i] = Status.REWOUND
+        else:
+            rewound_at[i] = NEVER
+    idle = Status.STALLED if has_members else Status.STOPPED
+    moved_at, lags, least, seconds = columns.moved_at, columns.lags, columns.least, columns.seconds
+    if rebalancing:
+        found[:] = bytes(
+            was or (Status.BEHIND if lag else was) for was, lag in zip(found, least, strict=True)
+        )
+    for i in [i for i, waited in enumerate(seconds) if waited is None or waited >= window]:
+        if not least[i]:
+            continue
+        if now - moved_at[i] >= window:
+            found[i] = idle
+        elif found[i] == Status.OK and earlier is not None and falls_behind(seconds[i], earlier, i, now):
+            # (After a rewind old records wait again; that says nothing about the pace.)
+            found[i] = Status.BEHIND
+    for i in columns.losing:
+        found[i] = Status.LOSING
+    if None in lags:
+        beyond = columns.beyond
+        for i in [i for i, lag in enumerate(lags) if lag is None]:
+            if i in beyond:
+                found[i] = Status.BEYOND
+            elif found[i] == Status.OK:
+                # (That what it lagged behind before still waits is known all the same.)
+                found[i] = UNKNOWN_STATUS
+    return bytes(found)
 
 
 def worst(statuses: bytes) -> Status | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, nth, settlement
+from flowtrail_collector.sagas.model.plain import is_plain, plain_settlement, plain_steps
 from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState
 
 __all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",
@@ -82,11 +83,19 @@ def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
     started = earliest(first, flow.starts)
     completed = completed_ms(flow, seen)
     cancelled = earliest(first, flow.ending)
-    steps = Steps(flow, seen, started, ended=completed is not None or cancelled is not None).all()
+    ended = completed is not None or cancelled is not None
+    plain = is_plain(flow, events, seen)
+    steps = (
+        plain_steps(flow, first, started, ended=ended)
+        if plain
+        else Steps(flow, seen, started, ended=ended).all()
+    )
     if cancelled is None:
         outcome = Outcome.OPEN if completed is None else Outcome.COMPLETED
         return Progress(started, outcome, completed, steps)
-    over = settlement(flow, events, cancelled)
+    over = plain_settlement(flow, first, cancelled) if plain and seen.once else None
+    if over is None:
+        over = settlement(flow, events, cancelled)
     # Whichever end comes first counts: nothing that is read later can change it.
     if completed is not None and (over.ended_ms is None or completed <= over.ended_ms):
         return Progress(started, Outcome.COMPLETED, completed, steps, True, tuple(over.owed), cancelled)

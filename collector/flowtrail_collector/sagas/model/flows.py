@@ -109,11 +109,27 @@ class Flow:
         return {name: groups[chosen] for name, chosen in first.items() if len(groups[chosen]) > 1}
 
     @cached_property
+    def undoable(self) -> tuple[Step, ...]:
+        """Steps that are owed when the flow is cancelled."""
+        return tuple(step for step in self.steps if step.undone)
+
+    @cached_property
+    def undoing(self) -> frozenset[str]:
+        """Types that take a step back."""
+        return frozenset(kind for step in self.undoable for kind in step.undone)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether no step has alternatives or takes several events, and no type says two things of what is owed."""
+        single = all(len(step.done) == len(step.undone) == 1 for step in self.undoable)
+        apart = len(self.owing) == 2 * len(self.undoable)
+        return single and apart and not self.alternatives and all(step.times == 1 for step in self.steps)
+
+    @cached_property
     def owing(self) -> Mapping[str, tuple[bool, str]]:
         """Types that make a step owed when the flow is cancelled, or take it back: (takes it back, the step)."""
-        undoable = [step for step in self.steps if step.undone]
-        done = {kind: (False, step.name) for step in undoable for kind in step.done}
-        return done | {kind: (True, step.name) for step in undoable for kind in step.undone}
+        done = {kind: (False, step.name) for step in self.undoable for kind in step.done}
+        return done | {kind: (True, step.name) for step in self.undoable for kind in step.undone}
 
     @cached_property
     def again(self) -> Mapping[str, tuple[str, ...]]:
@@ -147,9 +163,14 @@ class Flow:
         return found
 
     @cached_property
+    def again_types(self) -> frozenset[str]:
+        """Types after which a step has its turn anew by the file's word."""
+        return frozenset(kind for step in self.steps for kind in step.again_after)
+
+    @cached_property
     def renewing(self) -> frozenset[str]:
         """Types without which no step has its turn anew."""
-        return frozenset(kind for step in self.steps for kind in (*step.failed, *step.again_after))
+        return self.again_types.union(*(step.failed for step in self.steps))
 
     @cached_property
     def turning(self) -> frozenset[str]:
@@ -166,7 +187,7 @@ class Flow:
     @cached_property
     def compensating(self) -> frozenset[str]:
         """Types that take something back: undone steps and cancellation."""
-        return frozenset(self.cancels) | {name for step in self.steps for name in step.undone}
+        return self.undoing.union(self.cancels)
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,10 @@ class Lateness:
 
 def missed(item: StepProgress, until_ms: int) -> bool:
     """Whether a step's own deadline lay before `until_ms` and was missed."""
-    if item.step.optional or item.deadline_ms is None or item.deadline_ms >= until_ms:
+    deadline_ms = item.deadline_ms
+    if deadline_ms is None or deadline_ms >= until_ms or item.step.optional:
         return False
-    return item.until_ms is None or item.until_ms > item.deadline_ms
+    return item.until_ms is None or item.until_ms > deadline_ms
 
 
 def _key(item: StepProgress) -> str:

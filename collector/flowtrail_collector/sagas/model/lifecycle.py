@@ -142,9 +142,14 @@ def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
 
 def _as_of(flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int) -> Progress:
     """How an instance stood at a moment: what came later may, or may not, have been read yet."""
-    if all(mark[0] <= until_ms for mark in saga.events.values()):
+    if _newest_ms(saga) <= until_ms:
         return progress
     return assess(flow, {unique: mark for unique, mark in saga.events.items() if mark[0] <= until_ms})
+
+
+def _newest_ms(saga: SagaRecord) -> int:
+    """Time of the newest event; a mark begins with its time."""
+    return max(saga.events.values())[0] if saga.events else 0
 
 
 def _end(flow: Flow, started_ms: int, progress: Progress) -> tuple[Outcome, int | None]:
@@ -167,9 +172,8 @@ def _finish(
     saga.outcome, saga.ended_ms = outcome, ended_ms
     labels = (flow.name, outcome.value)
     counts["saga_ended", labels] += 1
-    late = sum(mark[0] > ended_ms for mark in saga.events.values())
-    if late:
-        counts["saga_late_events", (flow.name,)] += late
+    if _newest_ms(saga) > ended_ms:
+        counts["saga_late_events", (flow.name,)] += sum(m[0] > ended_ms for m in saga.events.values())
     if outcome is Outcome.TIMED_OUT:
         if progress.cancelled_ms is not None and progress.cancelled_ms <= ended_ms:
             # Had everything been undone in time, it would have ended by its events.
@@ -216,13 +220,27 @@ def _look_for_late(
         progress: Of everything up to `until_ms`.
         now: Of everything that was read: which of the steps are late.
     """
-    lateness = Lateness(saga.breached)
     # Where a step's turn came anew, what was missed in the round before can't be told from how it stands now.
-    for moment in _turning_points(flow, saga, until_ms):
+    turning_points = _turning_points(flow, saga, until_ms)
+    if not (saga.breached or turning_points or _due(progress.steps, until_ms) or _due(now, until_ms)):
+        return
+    lateness = Lateness(saga.breached)
+    for moment in turning_points:
         _count_breaches(flow, lateness, _as_of(flow, saga, progress, moment - 1), moment, counts)
     _count_breaches(flow, lateness, progress, until_ms, counts)
     lateness.look(now, until_ms)
     saga.breached = lateness.words()
+
+
+def _due(items: Sequence[StepProgress], until_ms: int) -> bool:
+    """Whether any limit lay before `until_ms`, kept or not."""
+    for item in items:
+        deadline_ms, due_ms = item.deadline_ms, item.due_ms
+        if deadline_ms is not None and deadline_ms < until_ms:
+            return True
+        if due_ms is not None and due_ms < until_ms:
+            return True
+    return False
 
 
 def _count_breaches(
@@ -237,7 +255,10 @@ def _count_breaches(
 
 def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
     """Moments before `until_ms` at which a step's turn may have come anew, ascending."""
-    since = min((mark[0] for mark in saga.events.values() if mark[1] in flow.renewing), default=None)
+    since: int | None = None
+    for mark in saga.events.values():
+        if mark[1] in flow.renewing and (since is None or mark[0] < since):
+            since = mark[0]
     if since is None:
         return []
     found = {mark[0] for mark in saga.events.values() if mark[1] in flow.turning}
@@ -251,9 +272,9 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
         saga.waiting = ()
         return
     open_steps = [item for item in progress.steps if item.waits]
-    saga.waiting = tuple(item.step.name for item in open_steps)
-    moments = [item.waits_since_ms for item in open_steps if item.waits_since_ms is not None]
-    saga.waiting_since_ms = min(moments, default=None)
+    saga.waiting = tuple([item.step.name for item in open_steps])
+    moments = [moment for item in open_steps if (moment := item.waits_since_ms) is not None]
+    saga.waiting_since_ms = min(moments) if moments else None
     if saga.started_ms is None:
         # A partial instance has nothing to wait for: its deadlines count from a start that was never seen.
         saga.next_deadline_ms = None

@@ -28,7 +28,10 @@ class Seen:
 
     Attributes:
         first: When each type was first seen.
+        once: Whether no type was seen twice, as nearly always.
     """
+
+    __slots__ = ("_events", "_every", "first", "once")
 
     def __init__(self, events: Mapping[int, Mark]) -> None:
         first: dict[str, int] = {}
@@ -37,12 +40,13 @@ class Seen:
             if known is None or time_ms < known:
                 first[kind] = time_ms
         self.first = first
+        self.once = len(first) == len(events)
         self._events = events
         self._every: dict[str, list[int]] | None = None
 
     def moments(self, types: Iterable[str]) -> list[int]:
         """When any of the types was seen, however often, in the order of time."""
-        if len(self.first) == len(self._events):  # nearly always: no type was seen twice
+        if self.once:
             return sorted(self.first[kind] for kind in types if kind in self.first)
         if self._every is None:
             self._every = {}

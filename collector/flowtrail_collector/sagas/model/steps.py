@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.sagas.model.occurrences import Account, Seen, earliest, nth
 
-__all__ = ["StepProgress", "StepState", "Steps"]
+__all__ = ["StepProgress", "StepState", "Steps", "not_done", "turn_of"]
 
 
 class StepState(StrEnum):
@@ -90,7 +90,7 @@ class Steps:
         passed: dict[str, int | None] = {}
         renewed = not self._flow.renewing.isdisjoint(self._first)
         for step in self._flow.steps:
-            turn = self._turn(step, passed)
+            turn = turn_of(step, passed, self._started)
             if renewed:
                 turn = self._anew(step, turn)
             self._turns[step.name] = turn
@@ -101,19 +101,6 @@ class Steps:
         return tuple(
             [self._step(step)._replace(round_ms=self._rounds.get(step.name, 0)) for step in self._flow.steps]
         )
-
-    def _turn(self, step: Step, passed: Mapping[str, int | None]) -> int | None:
-        """When the step's turn came: with the start, or when the last of the steps before it was done."""
-        if not step.after:
-            return self._started
-        latest: int | None = None
-        for name in step.after:
-            moment = passed[name]
-            if moment is None:
-                return None
-            if latest is None or moment > latest:
-                latest = moment
-        return latest
 
     def _anew(self, step: Step, turn: int | None) -> int | None:
         """When the step's turn came for the last time: by the file's word, or since it failed and was brought again."""
@@ -173,14 +160,10 @@ class Steps:
         failed = self._failed(step)
         if failed is not None:
             called_for = self._calls_for_cancellation(step, since) if instead is None else None
-            due = None if called_for is None or step.within_ms is None else called_for + step.within_ms
-            waits = called_for is not None and not self._ended
-            return StepProgress(step, StepState.FAILED, since, failed, deadline, None, waits, due)
+            return not_done(step, since, deadline, failed, called_for, ended=self._ended)
         if instead is not None:
             return StepProgress(step, StepState.SKIPPED, since, instead, deadline)
-        waits = since is not None and not self._ended and not step.optional
-        state = StepState.OPEN if waits else StepState.WAITING
-        return StepProgress(step, state, since, None, deadline, None, waits, deadline)
+        return not_done(step, since, deadline, None, None, ended=self._ended)
 
     def _undone(self, step: Step) -> int | None:
         """When everything that was done of a step had been taken back; None if something stands, or nothing was done."""
@@ -201,3 +184,45 @@ class Steps:
             return None
         failed = self._failed_by_all(self._alternatives.get(step.name, (step,)))
         return None if failed is None else max(since, failed)  # None: another one may still be done instead
+
+
+def turn_of(step: Step, passed: Mapping[str, int | None], started: int | None) -> int | None:
+    """When a step's turn came: with the start, or when the last of the steps before it was done."""
+    if not step.after:
+        return started
+    latest: int | None = None
+    for name in step.after:
+        moment = passed[name]
+        if moment is None:
+            return None
+        if latest is None or moment > latest:
+            latest = moment
+    return latest
+
+
+def not_done(
+    step: Step,
+    since: int | None,
+    deadline: int | None,
+    failed: int | None,
+    called_for: int | None,
+    *,
+    ended: bool,
+) -> StepProgress:
+    """How a step stands that was not done, nor another one instead of it.
+
+    Args:
+        step: What the flow file says of it.
+        since: When its turn came.
+        deadline: By when it should be done.
+        failed: When it failed.
+        called_for: Since when the cancellation, or another round, should follow that.
+        ended: Whether nobody waits any more.
+    """
+    if failed is not None:
+        due = None if called_for is None or step.within_ms is None else called_for + step.within_ms
+        waits = called_for is not None and not ended
+        return StepProgress(step, StepState.FAILED, since, failed, deadline, None, waits, due)
+    waits = since is not None and not ended and not step.optional
+    state = StepState.OPEN if waits else StepState.WAITING
+    return StepProgress(step, state, since, None, deadline, None, waits, deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
@@ -28,6 +29,7 @@ STUCK = f"(flags & {_LATE}) != 0 AND started_ms IS NOT NULL"
 NOT_STUCK = f"((flags & {_LATE}) = 0 OR started_ms IS NULL)"
 NOT_UNDONE = f"(flags & {_NOT_UNDONE}) != 0"
 """`SagaRecord.not_undone`."""
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
 
 
@@ -81,25 +83,28 @@ def to_row(saga: SagaRecord) -> tuple[object, ...]:
 
 
 def to_record(row: tuple[Any, ...]) -> SagaRecord:
+    # By place, not by name: a changed flow file has every open instance read.
+    flags = row[11]
     return SagaRecord(
-        flow=row[0],
-        key=row[1],
-        subject=row[2],
-        outcome=Outcome(row[3]),
-        started_ms=row[4],
-        ended_ms=row[5],
-        updated_ms=row[6],
-        waiting=names_in(row[7]),
-        waiting_since_ms=row[8],
-        next_deadline_ms=row[9],
-        breached=names_in(row[10]),
-        conflict=bool(row[11] & _CONFLICT),
-        not_undone=bool(row[11] & _NOT_UNDONE),
-        completed_late=bool(row[11] & _COMPLETED_LATE),
-        events=_unpack(row[12]),
+        row[0],
+        row[1],
+        row[2],
+        _OUTCOMES[row[3]],
+        row[4],
+        row[5],
+        row[6],
+        names_in(row[7]),
+        row[8],
+        row[9],
+        names_in(row[10]),
+        flags & _CONFLICT != 0,
+        flags & _NOT_UNDONE != 0,
+        flags & _COMPLETED_LATE != 0,
+        _unpack(row[12]),
     )
 
 
+@lru_cache(maxsize=1_000)  # a flow has few steps, and its instances wait for the same ones
 def names_in(text: str) -> tuple[str, ...]:
     """The steps in `waiting` or `breached`."""
     return tuple(text.split(",")) if text else ()

@@ -114,4 +114,7 @@ CREATE INDEX sagas_breached ON sagas (updated_ms) WHERE ended_ms IS NULL AND bre
     """
 CREATE TABLE flow_rules (flow TEXT PRIMARY KEY, rules TEXT NOT NULL) WITHOUT ROWID
 """,
+    """
+ALTER TABLE dead_letters ADD COLUMN oversize TEXT
+""",
 )

@@ -1,0 +1,68 @@
+"""Generated flows, and what may happen to an instance of one."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import strategies as st
+
+from flowtrail_collector.sagas.flow_file import parse_flows
+
+__all__ = ["flows_and_histories", "marks", "model_of", "types_of"]
+
+NAMES = ("s0", "s1", "s2")
+
+
+@st.composite
+def written_flows(draw):
+    """A flow as its file has it: up to three steps, in a row, beside or instead of each other."""
+    steps = {}
+    for number, name in enumerate(NAMES[: draw(st.integers(1, 3))]):
+        body = {"done": [f"D{number}"], "within": f"{draw(st.integers(1, 4))}s"}
+        if draw(st.booleans()):
+            body["failed"] = [f"F{number}"]
+        if draw(st.booleans()):
+            body["undone"] = [f"U{number}"]
+        if draw(st.integers(0, 3)) == 0:
+            body["again_after"] = [f"A{number}"]
+        if draw(st.integers(0, 3)) == 0:
+            body["times"] = 2
+        if number and draw(st.booleans()):
+            body["after"] = draw(st.sampled_from([["start"], ["s0"], list(steps)]))
+        kind = draw(st.integers(0, 5))
+        if kind == 0:
+            body["optional"] = True
+            body.pop("failed", None)
+        elif kind == 1 and number:
+            body = {key: body[key] for key in body if key not in ("after", "again_after")}
+            body["instead_of"] = draw(st.sampled_from(list(steps)))
+        steps[name] = body
+    last = next(reversed(steps))
+    completes = draw(st.sampled_from([["End"], steps[last]["done"]]))
+    cancels = {"cancels": ["Stop"]} if draw(st.integers(0, 3)) else {}
+    return {"starts": ["Start"], "steps": steps, "completes": completes, **cancels}
+
+
+def types_of(flow):
+    """The types that may happen to an instance."""
+    keys = ("done", "failed", "undone", "again_after")
+    named = [kind for step in flow["steps"].values() for key in keys for kind in step.get(key, ())]
+    return ["Start", "Stop", *flow["completes"], *named]
+
+
+@st.composite
+def flows_and_histories(draw, most=10):
+    """A flow with what happened to one instance: (ms since the epoch, type), in no order."""
+    flow = draw(written_flows())
+    moment = st.integers(0, 24).map(lambda half: half * 500)
+    return flow, draw(st.lists(st.tuples(moment, st.sampled_from(types_of(flow))), max_size=most))
+
+
+def model_of(flow):
+    """The flow as the collector reads it."""
+    return parse_flows(json.dumps({"flows": {"f": flow}})).by_name["f"]
+
+
+def marks(history):
+    """What happened as an instance keeps it."""
+    return {number: (at, kind, 0) for number, (at, kind) in enumerate(history, 1)}
