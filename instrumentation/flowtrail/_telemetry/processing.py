@@ -206,13 +206,16 @@ class Processing:
 
         Args:
             error: What the handler raised.
-            restore: Whether to make the context current again that was before.
+            restore: Whether to make the context current again that was before. Else what is current goes on,
+                without this handling beneath it.
         """
-        outer = self._outer
-        if restore and outer is not None:
-            # Not by token: a task other than the one that entered may leave.
-            attach(outer)
-        self._outer = None
+        if restore:
+            if self._outer is not None:
+                # Not by token: a task other than the one that entered may leave.
+                attach(self._outer)
+            self._outer = None
+        else:
+            self._withdraw()
         reporter = self._reporter
         try:
             seconds = self.seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
@@ -237,6 +240,31 @@ class Processing:
                 report(CONSUME, level, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("processing", failure)
+
+    def _withdraw(self) -> None:
+        """Take this out from under the handlings that began inside it and that go on."""
+        above = get_current().get(FLOW_KEY)
+        while isinstance(above, Processing) and above._outer is not None:
+            beneath = above._outer.get(FLOW_KEY)
+            if beneath is self:
+                above._outer = self._taken_out_of(above._outer)
+                return
+            above = beneath
+        # Another thread, another task or a block around may come back to it: see `step_out_of_ended`.
+        outer = self._outer.get(FLOW_KEY) if self._outer is not None else None
+        if isinstance(outer, Processing) and outer.outcome is not None:
+            self._outer = None  # so that what tasks inherit from tasks doesn't add up
+
+    def _taken_out_of(self, context: Context) -> Context:
+        """A context that lies on top of this handling's, without it."""
+        outer = self._outer or Context()
+        span = context.get(SPAN_KEY)
+        mine = self.span or self._unsampled
+        if span is mine or span is outer.get(SPAN_KEY) or (mine is None and type(span) is NonRecordingSpan):
+            return outer
+        # The program's own span lies between the two.
+        rest = {key: value for key, value in context.items() if key != FLOW_KEY}
+        return Context({**rest, FLOW_KEY: outer[FLOW_KEY]} if FLOW_KEY in outer else rest)
 
     def _end_span(self, span: Span, error: BaseException | None, kind: str) -> None:
         if error is not None and span.is_recording():

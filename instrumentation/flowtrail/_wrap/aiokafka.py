@@ -10,7 +10,8 @@ from weakref import ref
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
 from flowtrail._wrap.calls import Shape, given, put, shape_of
 from flowtrail._wrap.proxy import Proxy, keep
-from flowtrail._wrap.scope import AsyncRecords, Receiver, TaskReceiver, text_or_none, topics_of
+from flowtrail._wrap.scope import AsyncRecords, Receiver, text_or_none, topics_of
+from flowtrail._wrap.tasks import TaskReceiver
 
 PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("send",), ("getone", "getmany"), True
 """Methods that a client must have to be traced here, and whether they are coroutine functions."""
@@ -181,11 +182,11 @@ class TracedConsumer(Proxy):
 
     async def stop(self, *arguments: Any, **named: Any) -> Any:
         """See `AIOKafkaConsumer.stop`."""
-        self._flowtrail_receiver.take_back()
+        self._flowtrail_receiver.close()
         return await self.__wrapped__.stop(*arguments, **named)
 
     async def __aexit__(self, *exception: Any) -> Any:
-        self._flowtrail_receiver.take_back(exception[1] if len(exception) > 1 else None)
+        self._flowtrail_receiver.close(exception[1] if len(exception) > 1 else None)
         return await self.__wrapped__.__aexit__(*exception)
 
 

@@ -7,7 +7,6 @@ loop, the closing of the consumer, the end of the task that ran the handler, or 
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from flowtrail._context import FLOW_KEY, get_current
-from flowtrail._telemetry import Processing
+from flowtrail._telemetry import Processing, Revisit, step_out_of_ended
 from flowtrail._wrap.proxy import Proxy, keep
 
 if TYPE_CHECKING:
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NO_ERRORS = (StopIteration, StopAsyncIteration, GeneratorExit)
+NO_ERRORS = (StopIteration, StopAsyncIteration, GeneratorExit)
+"""How loops end."""
 
 
 class Receiver:
@@ -44,12 +44,17 @@ class Receiver:
         self.group = group
         self.client_id = client_id
         self._last: Processing | None = None
+        self._before: BaseException | None = None
         self._routes: dict[str, ProcessRoute] = {}
         _open.add(self)
         _close_at_exit()
 
-    def hand_over(self, record: RecordLike) -> None:
-        """A record goes to the program: its handling begins."""
+    def hand_over(self, record: RecordLike) -> Processing | None:
+        """A record goes to the program: its handling begins.
+
+        Returns:
+            The handling; None if telemetry itself failed.
+        """
         telemetry = self.telemetry
         try:
             topic = record.topic
@@ -57,25 +62,52 @@ class Receiver:
             if route is None:
                 route = self._routes[topic] = telemetry.process_route(topic, self.group, self.client_id)
             self._last = Processing(telemetry, route, record, telemetry.read(record)).__enter__()
+            return self._last
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("receive", failure)
+            return None
+
+    def revisit(self, processing: Processing) -> None:
+        """A record whose handling is over goes to the program once more."""
+        self._last = Revisit(processing).__enter__()
 
     def take_back(self, error: BaseException | None = None) -> None:
         """The program asks for more, or ends: the handling of the last record is over.
 
         Args:
-            error: What the handler raised, if known; else the exception being handled right now counts.
+            error: What the handler raised, if known; else the exception being handled right now counts,
+                unless the program was handling it already when it got the record.
         """
+        raised = exc_info()[1]
+        if raised is not None and isinstance(raised, NO_ERRORS):
+            raised = None
         last = self._last
         if last is not None:
             self._last = None
-            if error is None and (error := exc_info()[1]) is not None and isinstance(error, _NO_ERRORS):
-                error = None
-            last.leave(error, get_current().get(FLOW_KEY) is last)
+            if error is None and raised is not self._before:
+                error = raised
+            if get_current().get(FLOW_KEY) is last:
+                last.leave(error)
+            else:
+                self._leave_beneath(last, error)
+        elif get_current().get(FLOW_KEY) is not None:
+            step_out_of_ended(self._routes.values())
+        self._before = raised
+
+    def _leave_beneath(self, processing: Processing, error: BaseException | None) -> None:
+        """End a handling while something else is current: that of another consumer, a block of the program."""
+        processing.leave(error, restore=False)
+        step_out_of_ended(self._routes.values())
 
     def take_all_back(self, error: BaseException | None = None) -> None:
         """Everything that is still out comes back: the program ends."""
+        if self._last is not None:
+            self.take_back(error)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Like `take_back`, with all that nobody else would ever take back: the consumer is closed."""
         self.take_back(error)
+        self._before = None
 
     def batch(self, records: list[T], as_record: Any = None) -> list[T]:
         """The same records in a list whose iteration opens and ends each one's handling."""
@@ -83,14 +115,6 @@ class Receiver:
 
     def __del__(self) -> None:
         self.take_all_back()
-
-
-def end(processing: Processing, error: BaseException | None) -> None:
-    """End a handling; in another task or thread than it began in, without touching that one's context."""
-    error = error or exc_info()[1]
-    if isinstance(error, _NO_ERRORS):
-        error = None
-    processing.leave(error, get_current().get(FLOW_KEY) is processing)
 
 
 _open: WeakSet[Receiver] = WeakSet()
@@ -109,68 +133,32 @@ def _close_all() -> None:
         receiver.take_all_back(error)
 
 
-class TaskReceiver(Receiver):
-    """A receiver for a consumer that several tasks may ask: each ends only what it was handed itself.
-
-    What a task still holds when it is done ends with it.
-    """
-
-    def __init__(self, telemetry: Telemetry, group: str | None, client_id: str | None) -> None:
-        super().__init__(telemetry, group, client_id)
-        self._by_task: dict[asyncio.Task[Any], Processing | None] = {}
-
-    def hand_over(self, record: RecordLike) -> None:
-        """See `Receiver.hand_over`."""
-        super().hand_over(record)
-        processing, self._last = self._last, None
-        task = asyncio.current_task()
-        if processing is None or task is None:
-            return
-        if task not in self._by_task:
-            task.add_done_callback(self._task_done)
-        self._by_task[task] = processing
-
-    def take_back(self, error: BaseException | None = None) -> None:
-        """See `Receiver.take_back`."""
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no event loop: called by the garbage collector or at the end of the program
-            return
-        processing = self._by_task.get(task) if task is not None else None
-        if task is not None and processing is not None:
-            self._by_task[task] = None
-            end(processing, error)
-
-    def take_all_back(self, error: BaseException | None = None) -> None:
-        """See `Receiver.take_all_back`."""
-        while self._by_task:
-            processing = self._by_task.popitem()[1]
-            if processing is not None:
-                end(processing, error)
-
-    def _task_done(self, task: asyncio.Task[Any]) -> None:
-        processing = self._by_task.pop(task, None)
-        if processing is not None:
-            # Not with the task's exception: to look at it would keep asyncio from reporting it.
-            end(processing, None)
-
-
 class TracedList(list[T]):
-    """A list of records, each of which is being handled while the loop over it stands at that record."""
+    """A list of records, each of which is being handled while the loop over it stands at that record.
+
+    A record is handled once. A second loop over the list runs in the flows of the records again, and reports
+    nothing.
+    """
 
     def __init__(self, records: Iterable[T], receiver: Receiver, as_record: Any) -> None:
         super().__init__(records)
         self._receiver = receiver
         self._as_record = as_record
+        self._handled: dict[int, tuple[T, Processing]] = {}
 
     def __iter__(self) -> Iterator[T]:
-        receiver, as_record = self._receiver, self._as_record
+        receiver, as_record, handled = self._receiver, self._as_record, self._handled
         try:
             for record in super().__iter__():
                 receiver.take_back()
-                handled: Any = record if as_record is None else as_record(record)
-                if handled is not None:
-                    receiver.hand_over(handled)
+                first = handled.get(id(record))
+                if first is not None:
+                    receiver.revisit(first[1])
+                else:
+                    readable: Any = record if as_record is None else as_record(record)
+                    processing = None if readable is None else receiver.hand_over(readable)
+                    if processing is not None:
+                        handled[id(record)] = record, processing
                 yield record
         finally:
             receiver.take_back()
@@ -227,11 +215,11 @@ class ReceivingProxy(Proxy):
 
     def close(self, *arguments: Any, **named: Any) -> Any:
         """See the client's own `close`."""
-        self._flowtrail_receiver.take_back()
+        self._flowtrail_receiver.close()
         return self.__wrapped__.close(*arguments, **named)
 
     def __exit__(self, *exception: Any) -> Any:
-        self._flowtrail_receiver.take_back(exception[1] if len(exception) > 1 else None)
+        self._flowtrail_receiver.close(exception[1] if len(exception) > 1 else None)
         return self.__wrapped__.__exit__(*exception)
 
 

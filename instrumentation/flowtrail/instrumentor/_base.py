@@ -131,5 +131,5 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
 def close(receiver: Receiver, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """The client's own `close`, at which the last record's handling is over."""
-    receiver.take_back()
+    receiver.close()
     return call(*arguments, **named)

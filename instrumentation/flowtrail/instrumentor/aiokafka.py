@@ -9,7 +9,8 @@ from typing import Any
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import aiokafka as traced
 from flowtrail._wrap.calls import shape_of
-from flowtrail._wrap.scope import Receiver, TaskReceiver
+from flowtrail._wrap.scope import Receiver
+from flowtrail._wrap.tasks import TaskReceiver
 from flowtrail.instrumentor._base import FlowtrailInstrumentor, Patches
 
 
@@ -61,5 +62,5 @@ class AIOKafkaInstrumentor(FlowtrailInstrumentor):
 
 
 async def _stop(receiver: Receiver, call: Any, /, *arguments: Any, **named: Any) -> Any:
-    receiver.take_back()
+    receiver.close()
     return await call(*arguments, **named)
