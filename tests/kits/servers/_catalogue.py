@@ -17,6 +17,7 @@ DOWNLOADS: Mapping[str, Download] = {
 FETCHED_BY_FIXTURE: Mapping[str, str] = {
     "kafka": "kafka",
     "kafka_server": "kafka",
+    "strict_kafka": "kafka",
     "registry": "apicurio",
     "registry_server": "apicurio",
     "axe": "axe",
