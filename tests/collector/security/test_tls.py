@@ -51,6 +51,10 @@ def certificate(tmp_path_factory):
 
 def test_the_command_line_asks_over_https(certificate, capsys, monkeypatch):
     def letters(request):
+        """No dead letters.
+
+        Query: state, limit.
+        """
         return JSONResponse({"dead_letters": [], "scheme": request.url.scheme})
 
     app = build_app([Route("/api/v1/dead-letters", letters)], token=None, on_error=lambda part, error: None)

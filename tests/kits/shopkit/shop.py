@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from starlette.testclient import TestClient
 
@@ -123,6 +123,22 @@ class Shop:
         finally:
             consumer.close()
         return seen
+
+    def dead_letters(self) -> dict[str, int]:
+        """How many records each dead letter topic was given, of those that were given any."""
+        consumer = KafkaConsumer(bootstrap_servers=self.broker.bootstrap_servers, group_id=None)
+        try:
+            found = {}
+            for name in self.topics():
+                if name.endswith(".dlq"):
+                    topic = self.broker.topic(name)
+                    partitions = [
+                        TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()
+                    ]
+                    found[name] = sum(consumer.end_offsets(partitions).values())
+            return {name: count for name, count in found.items() if count}
+        finally:
+            consumer.close()
 
     def trail(self, order_id: str, count: int) -> list[Seen]:
         """All records of an order, of which there must be `count`."""
