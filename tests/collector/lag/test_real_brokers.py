@@ -130,13 +130,15 @@ def test_one_of_two_brokers_is_slow_then_goes_away_and_comes_back(
             assert lag(mine[0], "away", 0) is None
             age = time.time() - (poller.view.collected_at or 0)
             assert age < 8
-            until(lambda: poller.view.reading(theirs[0]) is None)
+            # Then they are still listed, without a figure.
+            until(lambda: (gone := poller.view.reading(theirs[0])) is None or gone.sum_lag is None)
             assert time.monotonic() - killed > 7
             page = poller.metrics.text(False).decode()
             assert (
                 f'kafka_consumergroup_group_lag{{group="{mine[0]}",topic="here",partition="0"}} 1\n' in page
             )
-            assert f'group="{theirs[0]}"' not in page
+            assert f'kafka_consumergroup_group_lag{{group="{theirs[0]}"' not in page
+            assert f'kafka_consumergroup_group_sum_lag{{group="{theirs[0]}"' not in page
             lines = [r.getMessage() for r in caplog.records if r.name == "flowtrail_collector.lag"]
             for group in theirs:
                 assert sum(f"lag of group {group}: " in line for line in lines) == 1, lines
