@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 
+from flowtrail._runtime.lanes import Lanes
 from flowtrail._runtime.letters import Passing
 from flowtrail._runtime.publisher import Publisher
 from flowtrail._runtime.scope import Scope
@@ -37,8 +36,7 @@ class Forwarder:
         self._publisher = publisher
         client = publisher.client
         self._checks = client if isinstance(client, ChecksTopics) else None
-        self._lock = threading.Lock()
-        self._lanes: dict[str, deque[Callable[[], None]]] = {}
+        self._lanes = Lanes("flowtrail-to")
         self._there: set[str] = set()
         self._missing: dict[str, tuple[float, str]] = {}
 
@@ -48,15 +46,8 @@ class Forwarder:
         send = partial(contextvars.copy_context().run, self._send, passing, scope)
         if self._checks is None:
             send()
-            return
-        with self._lock:
-            lane = self._lanes.get(passing.topic)
-            if lane is not None:
-                lane.append(send)
-                return
-            lane = self._lanes[passing.topic] = deque([send])
-        name = f"flowtrail-to-{passing.topic}"
-        threading.Thread(target=self._drain, args=(passing.topic, lane), name=name, daemon=True).start()
+        else:
+            self._lanes.put(passing.topic, send)
 
     def doubt(self, topic: str) -> None:
         """Something went wrong there: look whether it still exists before the next record goes."""
@@ -78,15 +69,6 @@ class Forwarder:
         now = time.monotonic()
         self._missing.update({topic: (now, reason) for topic, reason in missing.items()})
         return missing
-
-    def _drain(self, topic: str, lane: deque[Callable[[], None]]) -> None:
-        while True:
-            with self._lock:
-                if not lane:
-                    del self._lanes[topic]
-                    return
-                send = lane.popleft()
-            send()
 
     def _send(self, passing: Passing, scope: Scope) -> None:
         failure: Exception | None = None

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -13,7 +14,7 @@ from flowtrail import _fork
 from flowtrail._clock import remaining
 from flowtrail._codec import Codec
 from flowtrail._context import FlowContext
-from flowtrail._runtime.handover import Handover
+from flowtrail._runtime.lanes import Lanes
 from flowtrail._runtime.publication import Publication, on_a_loop
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import OutgoingMessage, Telemetry
@@ -48,7 +49,7 @@ class Publisher:
         self.guard = Guard(contracts, telemetry)
         self._producer: ProducerClient | None = None
         self._lock = threading.Lock()
-        self._handover = Handover(self._send_waiting)
+        self._lanes = Lanes("flowtrail-send")
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
@@ -147,8 +148,8 @@ class Publisher:
         message = Message(outgoing.topic, key, value, outgoing.headers)
         if on_a_loop():
             self._send_at_once(message, on_delivery)
-        elif self._handover.has(outgoing.topic):
-            self._handover.put(message, on_delivery)
+        elif self._lanes.has(outgoing.topic):
+            self._send_in_lane(message, on_delivery)
         else:
             self._send_waiting(message, on_delivery)
         return publication
@@ -158,14 +159,17 @@ class Publisher:
         try:
             sent = (
                 producer is not None
-                and not self._handover.has(message.topic)
+                and not self._lanes.has(message.topic)
                 and producer.send_at_once(message, on_delivery)
             )
         except Exception as error:  # noqa: BLE001 - reported like a failed delivery
             on_delivery(None, error)
         else:
             if not sent:
-                self._handover.put(message, on_delivery)
+                self._send_in_lane(message, on_delivery)
+
+    def _send_in_lane(self, message: Message, on_delivery: OnDelivery) -> None:
+        self._lanes.put(message.topic, partial(self._send_waiting, message, on_delivery))
 
     def _send_waiting(self, message: Message, on_delivery: OnDelivery) -> None:
         try:
@@ -207,7 +211,7 @@ class Publisher:
     def flush(self, timeout_seconds: float) -> bool:
         """Wait for everything under way; False if it took longer."""
         deadline = monotonic() + timeout_seconds
-        if not self._handover.wait(timeout_seconds):
+        if not self._lanes.wait(timeout_seconds):
             return False
         producer = self._producer
         return producer.flush(remaining(deadline)) if producer is not None else True
@@ -215,7 +219,7 @@ class Publisher:
     def close(self, timeout_seconds: float) -> None:
         """Close the producer; the next publication opens a new one."""
         deadline = monotonic() + timeout_seconds
-        self._handover.wait(timeout_seconds)
+        self._lanes.wait(timeout_seconds)
         with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:
