@@ -1,20 +1,16 @@
 """A real Apicurio Registry, which speaks Confluent's protocol; in memory, from Maven Central."""
 
-import json
-import urllib.request
 from pathlib import Path
 
 from servers._download import Download, run, unpack
-from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._process import ManagedProcess, answers, free_port, started
 from servers._tools import tool
-from waiting import scaled
 
 VERSION = "3.0.9"
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
 _JAVA_OPTIONS = ("-Xms64m", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 # Newer ones insist on the artifact's parent, which was never published.
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:2.8"
-_START_ATTEMPTS = 3
 
 
 def _fill(part: Path) -> None:
@@ -63,38 +59,24 @@ class ApicurioServer:
         Raises:
             ServerFailedError: it doesn't come up.
         """
-        if self._process is not None:
+        if self._process is None:
+            self._process = started(self._prepare)
+        else:
             self._process.start()
-            return
-        for attempt in range(_START_ATTEMPTS):
-            self.port = free_port()
-            process = ManagedProcess(
-                "apicurio",
-                [self._java, *_JAVA_OPTIONS, "-Dquarkus.http.host=127.0.0.1",
-                 f"-Dquarkus.http.port={self.port}", "-jar", str(self._jar)],
-                ready=self._answers,
-                output=self._folder / f"apicurio-{attempt}.log",
-                cwd=self._folder,
-                timeout_seconds=120,
-            )  # fmt: skip
-            try:
-                process.start()
-            except ServerFailedError as error:
-                # Somebody else may have taken the free port in between.
-                if "already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
-                    raise
-            else:
-                self._process = process
-                return
 
     def kill(self) -> None:
         """`kill -9`."""
         if self._process is not None:
             self._process.kill()
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/subjects", timeout=scaled(2)) as answer:
-                return isinstance(json.load(answer), list)
-        except (OSError, ValueError):
-            return False
+    def _prepare(self, attempt: int) -> ManagedProcess:
+        self.port = free_port()
+        return ManagedProcess(
+            "apicurio",
+            [self._java, *_JAVA_OPTIONS, "-Dquarkus.http.host=127.0.0.1",
+             f"-Dquarkus.http.port={self.port}", "-jar", str(self._jar)],
+            ready=lambda: answers(f"{self.url}/subjects"),
+            output=self._folder / f"apicurio-{attempt}.log",
+            cwd=self._folder,
+            timeout_seconds=120,
+        )  # fmt: skip

@@ -1,17 +1,13 @@
 """A real Jaeger (all-in-one, OTLP in, query API out), built from its Go module."""
 
-import json
-import urllib.request
 from pathlib import Path
 
 from servers._download import Download, run
-from servers._process import ManagedProcess, ServerFailedError, free_port
-from waiting import scaled
+from servers._process import ManagedProcess, answers, free_port, started
 
 _MODULE = "github.com/jaegertracing/jaeger/cmd/all-in-one"
 # Newer ones have replace directives that keep `go get` from resolving them.
 _VERSION = "1.62.0"
-_START_ATTEMPTS = 3
 # All of its addresses; each on loopback, and on a port of its own.
 _LISTEN = (
     "query.http-server.host-port", "query.grpc-server.host-port", "collector.otlp.http.host-port",
@@ -67,38 +63,24 @@ class JaegerServer:
         Raises:
             ServerFailedError: it doesn't come up.
         """
-        for attempt in range(_START_ATTEMPTS):
-            self._ports = {name: free_port() for name in _LISTEN}
-            process = ManagedProcess(
-                "jaeger",
-                [
-                    str(self._program),
-                    "--collector.otlp.enabled=true",
-                    "--log-level=warn",
-                    *(f"--{name}=127.0.0.1:{port}" for name, port in self._ports.items()),
-                ],
-                ready=self._answers,
-                output=self._folder / f"jaeger-{attempt}.log",
-                timeout_seconds=60,
-            )
-            try:
-                process.start()
-            except ServerFailedError as error:
-                # Somebody else may have taken a free port in between.
-                if "already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
-                    raise
-            else:
-                self._process = process
-                return
+        self._process = started(self._prepare)
 
     def kill(self) -> None:
         """End it."""
         if self._process is not None:
             self._process.kill()
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.query_url}/api/services", timeout=scaled(2)) as answer:
-                return "data" in json.load(answer)
-        except (OSError, ValueError):
-            return False
+    def _prepare(self, attempt: int) -> ManagedProcess:
+        self._ports = {name: free_port() for name in _LISTEN}
+        return ManagedProcess(
+            "jaeger",
+            [
+                str(self._program),
+                "--collector.otlp.enabled=true",
+                "--log-level=warn",
+                *(f"--{name}=127.0.0.1:{port}" for name, port in self._ports.items()),
+            ],
+            ready=lambda: answers(f"{self.query_url}/api/services"),
+            output=self._folder / f"jaeger-{attempt}.log",
+            timeout_seconds=60,
+        )

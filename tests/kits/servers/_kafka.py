@@ -9,7 +9,7 @@ from pathlib import Path
 
 from servers._coordinators import is_ready
 from servers._jars import jars
-from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._process import ManagedProcess, ServerFailedError, free_port, started
 from servers._tools import tool
 from waiting import scaled
 
@@ -17,7 +17,6 @@ VERSION = "4.1.0"
 _POM = Path(__file__).parent / "kafka" / "pom.xml"
 # A short-lived server: the first JIT tier and the simplest collector start fastest.
 _JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
-_START_ATTEMPTS = 3
 
 
 JARS = jars(f"Apache Kafka {VERSION}", f"kafka-{VERSION}", _POM)
@@ -64,21 +63,10 @@ class KafkaServer:
         Raises:
             ServerFailedError: it doesn't come up.
         """
-        if self._process is not None:
+        if self._process is None:
+            self._process = started(self._attempt)
+        else:
             self._process.start()
-            return
-        for attempt in range(_START_ATTEMPTS):
-            self.port = free_port()
-            process = self._prepare(self._folder / f"try-{attempt}")
-            try:
-                process.start()
-            except ServerFailedError as error:
-                # Somebody else may have taken the free port in between.
-                if "Address already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
-                    raise
-            else:
-                self._process = process
-                return
 
     def stop(self) -> None:
         """A controlled shutdown."""
@@ -94,6 +82,10 @@ class KafkaServer:
         """Stop and start on the same data and port."""
         self.stop()
         self.start()
+
+    def _attempt(self, number: int) -> ManagedProcess:
+        self.port = free_port()
+        return self._prepare(self._folder / f"try-{number}")
 
     def _prepare(self, folder: Path) -> ManagedProcess:
         folder.mkdir(parents=True)

@@ -1,11 +1,10 @@
 """A real Apache Kafka 0.10 with its ZooKeeper: the last whose messages have no headers."""
 
 import os
-import socket
 from pathlib import Path
 
 from servers._jars import jars
-from servers._process import ManagedProcess, free_port
+from servers._process import ManagedProcess, free_port, listens
 from servers._tools import tool
 
 VERSION = "0.10.2.2"
@@ -42,14 +41,14 @@ class OldKafkaServer:
             ManagedProcess(
                 "zookeeper",
                 [*java, "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(keeper)],
-                ready=lambda: _listens(keeper_port),
+                ready=lambda: listens(keeper_port),
                 output=folder / "zookeeper.log",
                 timeout_seconds=30,
             ),
             ManagedProcess(
                 "kafka 0.10",
                 [*java, "kafka.Kafka", str(broker)],
-                ready=lambda: _listens(self.port),
+                ready=lambda: listens(self.port),
                 output=folder / "kafka.log",
                 timeout_seconds=60,
             ),
@@ -72,11 +71,3 @@ class OldKafkaServer:
         """`kill -9`."""
         for process in reversed(self._processes):
             process.kill()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True

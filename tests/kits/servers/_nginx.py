@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
-from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._process import ManagedProcess, free_port, listens, started
 from servers._tools import tool
-from waiting import scaled
 
-_START_ATTEMPTS = 3
 _CONFIGURATION = """
 daemon off;
 master_process off;
@@ -61,35 +58,22 @@ class NginxServer:
         Raises:
             ServerFailedError: it doesn't come up.
         """
-        for attempt in range(_START_ATTEMPTS):
-            self._port = free_port()
-            values = {"folder": self._folder, "port": self._port, "locations": self._locations}
-            configuration = self._folder / "nginx.conf"
-            configuration.write_text(_CONFIGURATION.format(**values))
-            self._process = ManagedProcess(
-                "nginx",
-                [self._program, "-p", str(self._folder), "-c", str(configuration)],
-                ready=self._ready,
-                output=self._folder / "nginx.log",
-                timeout_seconds=30,
-            )
-            try:
-                self._process.start()
-            except ServerFailedError:
-                # Somebody else may have taken the free port in between.
-                if attempt == _START_ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        self._process = started(self._prepare)
 
     def kill(self) -> None:
         """End it."""
         if self._process is not None:
             self._process.kill()
 
-    def _ready(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self._port), scaled(2)).close()
-        except OSError:
-            return False
-        return True
+    def _prepare(self, _attempt: int) -> ManagedProcess:
+        self._port = free_port()
+        values = {"folder": self._folder, "port": self._port, "locations": self._locations}
+        configuration = self._folder / "nginx.conf"
+        configuration.write_text(_CONFIGURATION.format(**values))
+        return ManagedProcess(
+            "nginx",
+            [self._program, "-p", str(self._folder), "-c", str(configuration)],
+            ready=lambda: listens(self._port),
+            output=self._folder / "nginx.log",
+            timeout_seconds=30,
+        )

@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 import subprocess
+import urllib.request
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ while kill -0 $server 2>/dev/null; do wait $server; done
 """
 # Below where Linux takes the ports of connections from (ip_local_port_range).
 _PORTS = (10_000, 32_000)
+_START_ATTEMPTS = 3
 _draw = random.SystemRandom()
 _running: "weakref.WeakSet[ManagedProcess]" = weakref.WeakSet()
 
@@ -45,6 +47,46 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def started(prepare: Callable[[int], "ManagedProcess"]) -> "ManagedProcess":
+    """A server on free ports, started and ready.
+
+    Args:
+        prepare: draws the ports and makes the process, given the number of the attempt: somebody else may take a
+            free port before the server does, and then it is asked again.
+
+    Raises:
+        ServerFailedError: it doesn't come up.
+    """
+    for attempt in range(_START_ATTEMPTS):
+        process = prepare(attempt)
+        try:
+            process.start()
+        except ServerFailedError as error:
+            if "already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
+                raise
+        else:
+            return process
+    raise AssertionError("unreachable")
+
+
+def answers(url: str) -> bool:
+    """Whether this URL answers with status 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=scaled(2)) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def listens(port: int) -> bool:
+    """Whether this loopback port takes connections."""
+    try:
+        socket.create_connection(("127.0.0.1", port), scaled(2)).close()
+    except OSError:
+        return False
+    return True
 
 
 class ManagedProcess:

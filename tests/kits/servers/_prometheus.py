@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._process import ManagedProcess, answers, free_port, started
 from servers._tools import tool
 from waiting import scaled
-
-_START_ATTEMPTS = 3
 
 
 class QueryError(Exception):
@@ -61,30 +59,7 @@ class PrometheusServer:
         Raises:
             ServerFailedError: it doesn't come up.
         """
-        for attempt in range(_START_ATTEMPTS):
-            self._port = free_port()
-            self._process = ManagedProcess(
-                "prometheus",
-                [
-                    self._program,
-                    f"--config.file={self._config}",
-                    f"--storage.tsdb.path={self._folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{self._port}",
-                    "--enable-feature=exemplar-storage",
-                    "--log.level=warn",
-                ],
-                ready=self._ready,
-                output=self._folder / "prometheus.log",
-                timeout_seconds=60,
-            )
-            try:
-                self._process.start()
-            except ServerFailedError as error:
-                # Somebody else may have taken the free port in between.
-                if "address already in use" not in str(error) or attempt == _START_ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        self._process = started(self._prepare)
 
     def kill(self) -> None:
         """End it."""
@@ -140,12 +115,22 @@ class PrometheusServer:
             with error:
                 raise QueryError(json.load(error).get("error", str(error))) from None
 
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=scaled(2)) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+    def _prepare(self, _attempt: int) -> ManagedProcess:
+        self._port = free_port()
+        return ManagedProcess(
+            "prometheus",
+            [
+                self._program,
+                f"--config.file={self._config}",
+                f"--storage.tsdb.path={self._folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self._port}",
+                "--enable-feature=exemplar-storage",
+                "--log.level=warn",
+            ],
+            ready=lambda: answers(f"{self.url}/-/ready"),
+            output=self._folder / "prometheus.log",
+            timeout_seconds=60,
+        )
 
 
 def _configuration(jobs: Mapping[str, str], rules: Sequence[Path], interval_seconds: int) -> dict[str, Any]:
