@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from bench import ingest_workers
 from bench.results import kafka_in, now_text, show, write
@@ -91,7 +91,7 @@ def fill(servers: str, topic: str, events: int) -> None:
     assert producer.flush(60) == 0
 
 
-def events_of_orders(events: int) -> Iterator[tuple[str, dict[str, str]]]:
+def events_of_orders(events: int) -> Iterator[tuple[str, dict[str, str | bytes | None]]]:
     """Subject and headers of each event; those of many orders are under way at once."""
     under_way: list[list[Any]] = []
     orders = 0

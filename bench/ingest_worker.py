@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -36,7 +37,8 @@ def bare(servers: str, topic: str, events: int) -> dict[str, float]:
     while seen < events:
         for message in consumer.consume(2_000, 0.2):
             assert message.error() is None
-            headers = {name: value.decode() for name, value in message.headers()}
+            pairs: Any = message.headers()
+            headers = {name: value.decode() for name, value in pairs}
             assert "ce_type" in headers
             seen += 1
     took = time.perf_counter() - began

@@ -161,7 +161,7 @@ def set_logging(handler: logging.Handler) -> None:
 
 def spread(times: list[list[float]]) -> float:
     """Half the distance between the quartiles of produce and consume together."""
-    sums = [sum(pair) for pair in zip(*times, strict=True)]
+    sums: list[float] = [sum(pair) for pair in zip(*times, strict=True)]
     quartiles = statistics.quantiles(sums, n=4)
     return (quartiles[2] - quartiles[0]) / 2
 
@@ -221,9 +221,9 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = measure(arguments.messages, arguments.rounds)
     figures |= measure_text_log(arguments.messages, arguments.rounds // 4)
-    targets = {f"overhead_ratio_{setup}": ["<=", TARGET] for setup in SETUPS}
+    targets = {f"overhead_ratio_{setup}": ("<=", TARGET) for setup in SETUPS}
     for name, (_, limit) in targets.items():
-        verdict = "met" if figures[name] <= float(limit) else "MISSED"
+        verdict = "met" if figures[name] <= limit else "MISSED"
         print(f"{name:40}{figures[name]:8.3f}  {verdict} (<= {limit})")
     packages = (
         "opentelemetry-sdk",

@@ -90,7 +90,7 @@ def fuzz(sets: int, seed: int) -> dict[str, float]:
     dice = random.Random(seed)
     telemetry = telemetry_of()
     internal_errors: list[BaseException] = []
-    telemetry.internal_error = lambda _where, error: internal_errors.append(error)  # type: ignore[method-assign]
+    telemetry.internal_error = lambda _where, error: internal_errors.append(error)  # type: ignore[method-assign, assignment]
     producer_class, consumer_class = fake_clients()
     inner_consumer = consumer_class([])
     producer, consumer = wrap_producer(telemetry, producer_class()), wrap_consumer(telemetry, inner_consumer)
@@ -155,15 +155,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     figures = fuzz(arguments.sets, arguments.seed) | memory(arguments.messages)
-    targets = {
-        "fuzz_exceptions": ["<=", 0],
-        "fuzz_mutations": ["<=", 0],
-        "fuzz_internal_errors": ["<=", 0],
-        "memory_growth_mb": ["<=", 5],
+    targets: dict[str, tuple[str, float]] = {
+        "fuzz_exceptions": ("<=", 0),
+        "fuzz_mutations": ("<=", 0),
+        "fuzz_internal_errors": ("<=", 0),
+        "memory_growth_mb": ("<=", 5),
     }
     for name, value in figures.items():
-        limit = targets.get(name, ["", None])[1]
-        verdict = "" if limit is None else ("  met" if value <= float(limit) else f"  MISSED (<= {limit})")
+        limit = targets[name][1] if name in targets else None
+        verdict = "" if limit is None else ("  met" if value <= limit else f"  MISSED (<= {limit})")
         print(f"{name:28}{value:12}{verdict}")
     OUT.parent.mkdir(parents=True, exist_ok=True)
     command = f"python -m bench.instrumentation_soak --sets {arguments.sets} --messages {arguments.messages}"

@@ -130,7 +130,8 @@ def measure_peer(
     """A peer's collections at the same size, in turns with ours."""
     pairs = groups * PAIRS_PER_GROUP
     ours = Worker("ours", bootstrap)
-    theirs, mine = [], []
+    theirs: list[float] = []
+    mine: list[float] = []
     try:
         ours.ask("collect")
         ours.ask("explore")

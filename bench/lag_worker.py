@@ -85,7 +85,7 @@ def bare(bootstrap: str) -> dict[str, Command]:
     from confluent_kafka import admin as kafka_admin
 
     client = kafka_admin.AdminClient({"bootstrap.servers": bootstrap})
-    latest = kafka_admin.OffsetSpec.latest()  # type: ignore[attr-defined]
+    latest = kafka_admin.OffsetSpec.latest()  # type: ignore[attr-defined, no-untyped-call]
 
     def read() -> None:
         groups = [group.group_id for group in client.list_consumer_groups().result().valid]
@@ -94,8 +94,8 @@ def bare(bootstrap: str) -> dict[str, Command]:
             futures.update(client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]))
         for future in futures.values():
             future.result()
-        topics = client.list_topics().topics.values()
-        wanted = [TopicPartition(topic.topic, n) for topic in topics for n in topic.partitions]
+        topics = client.list_topics().topics.items()
+        wanted = [TopicPartition(name, n) for name, topic in topics for n in topic.partitions]
         for future in client.list_offsets(dict.fromkeys(wanted, latest)).values():
             future.result()
 

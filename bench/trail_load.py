@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bench.trail_store import headers_of, order
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 
 PAGES = (
     "/",
@@ -54,7 +54,7 @@ def produce(servers: str, topic: str, seconds: float, result: Any) -> None:
         due = int((time.monotonic() - began) * EVENTS_PER_SECOND)
         while written < due:
             number, step = divmod(written, 5)
-            producer.produce(topic, b"{}", f"order-{number}", headers=headers_of(number, step, run))
+            producer.produce(topic, b"{}", f"order-{number}", headers=dict(headers_of(number, step, run)))
             written += 1
         producer.poll(0)
         time.sleep(0.02)

@@ -12,10 +12,10 @@ from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
-from flowtrail_collector.spans import model as names
+from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
 from flowtrail_collector.spans.sql.store import SqlSpans
-from flowtrail_collector.store.sqlite.database import Database
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.sql import SqlTopology
 
 _CHUNK_ORDERS = 4_000
@@ -27,7 +27,7 @@ def order(number: int) -> tuple[str, str, str]:
     return f"order-{number}", f"0190a000-0000-7000-8000-{number:012x}", f"{number + 1:032x}"
 
 
-def headers_of(number: int, step: int, run: str = "") -> list[tuple[str, bytes]]:
+def headers_of(number: int, step: int, run: str = "") -> list[tuple[str, bytes | None]]:
     """Headers as flowtrail writes them."""
     subject, flow, trace = order(number)
     texts = {
@@ -47,14 +47,14 @@ def headers_of(number: int, step: int, run: str = "") -> list[tuple[str, bytes]]
 
 def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
     """Orders of five events each; one in fifty waits for its payment; the first `traced` have spans too."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     flows = load_flows(flow_file)
     store = SqliteStore(database)
     ingest = Ingest(store, flows)
     start_ms = int(time.time() * 1000) - orders * 10
     offset = 0
     for first in range(0, orders, _CHUNK_ORDERS):
-        records = []
+        records: list[Incoming] = []
         for number in range(first, min(first + _CHUNK_ORDERS, orders)):
             for step in range(2 if number % 50 == 0 else 5):
                 moment = start_ms + number * 10 + step * 30
