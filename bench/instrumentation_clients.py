@@ -93,4 +93,8 @@ def _consumer_class() -> type[Any]:
         def __next__(self) -> Any:
             return self.record
 
+        def poll(self, timeout_ms: int = 0) -> dict[Any, list[Any]]:
+            """Like kafka-python's."""
+            return {_Place.topic_partition: [self.record]}
+
     return FakeConsumer
