@@ -34,6 +34,7 @@ from flowtrail._telemetry import OutgoingMessage as Sending
 from flowtrail._telemetry import Telemetry
 from flowtrail._telemetry.identity import identify
 from flowtrail._telemetry.logs import CONSUME, PUBLISH, report
+from flowtrail._telemetry.outgoing import OutgoingEvent
 from flowtrail._telemetry.processing import Processing
 
 Step = Callable[[], Any]
@@ -54,6 +55,7 @@ def steps_of(telemetry: Telemetry) -> dict[str, tuple[str, Step]]:
 
 def _of_publication(telemetry: Telemetry, sending: Sending) -> dict[str, tuple[str, Step]]:
     route = telemetry.send_route("orders", "bench")
+    event = OutgoingEvent(telemetry, route, b"key", False)
 
     def acknowledged() -> None:
         Answer()._add_cb_eb(sending.done, sending.fail)
@@ -62,7 +64,7 @@ def _of_publication(telemetry: Telemetry, sending: Sending) -> dict[str, tuple[s
         "publication object": ("produce", lambda: Sending(telemetry, route, b"key", False)),
         "event, correlation, causation ids": (
             "produce",
-            lambda: identify(sending, None, None, telemetry.ids),
+            lambda: identify(event, None, None, telemetry.ids),
         ),
         "callback at the client's future": ("produce", acknowledged),
         "log record, publication": (

@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import repeat, starmap
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -118,8 +119,7 @@ def take_all(pending: deque[T]) -> list[T]:
     """Everything that has come together; other threads may be adding and taking meanwhile."""
     taken: list[T] = []
     with suppress(IndexError):
-        for _ in range(len(pending)):
-            taken.append(pending.popleft())
+        taken.extend(starmap(pending.popleft, repeat((), len(pending))))
     return taken
 
 

@@ -57,6 +57,7 @@ class MessageRecord(logging.LogRecord):
     """A log record that fills itself, with a message made of its own attributes."""
 
     # `report` makes it without a constructor: logging's own does the work that this class puts off.
+    levelno = logging.INFO
     _now_ns: int
     _thread: int
     _of: Reportable
@@ -102,6 +103,18 @@ class MessageRecord(logging.LogRecord):
         return logging.makeLogRecord, ({**self.__dict__, "msg": self.getMessage(), "args": None},)
 
 
+class PublishRecord(MessageRecord):
+    """The end of a publication."""
+
+    name = PUBLISH.name
+
+
+class ConsumeRecord(MessageRecord):
+    """The end of a handling."""
+
+    name = CONSUME.name
+
+
 _new_record: Any = MessageRecord.__new__
 _own_dict: Any = logging.LogRecord.__dict__["__dict__"].__get__
 _factory = logging.getLogRecordFactory
@@ -121,9 +134,10 @@ def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> N
         text, fields = PUBLISH_TEXT if logger is PUBLISH else CONSUME_TEXT, of.log_fields()
         logger.log(level, text, fields, extra=fields)
         return
-    record: MessageRecord = _new_record(MessageRecord)
-    record.name = logger.name
-    record.levelno = level
+    kind = PublishRecord if logger is PUBLISH else ConsumeRecord
+    record: MessageRecord = _new_record(kind)
+    if level != logging.INFO:
+        record.levelno = level
     record._now_ns = now_ns
     record._thread = get_ident()
     record._of = of
@@ -143,8 +157,11 @@ def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> N
                 plain = _is_plain(type(handler))
             lock = handler.lock
             if plain and lock is not None and not handler.filters:
-                with lock:
+                lock.acquire()  # half the price of `with`
+                try:
                     handler.emit(record)
+                finally:
+                    lock.release()
             else:
                 handler.handle(record)
         at = at.parent if at.propagate else None

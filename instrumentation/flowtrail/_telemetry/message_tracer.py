@@ -6,7 +6,7 @@ from typing import Any
 
 from flowtrail._context import FLOW_KEY, get_current
 from flowtrail._telemetry.identity import SPECVERSION_HEADER, identify, required
-from flowtrail._telemetry.outgoing import OutgoingMessage
+from flowtrail._telemetry.outgoing import OutgoingEvent, OutgoingMessage
 from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.spans import SPAN_KEY
 from flowtrail._telemetry.telemetry import Telemetry
@@ -42,12 +42,12 @@ class MessageTracer:
         route = self._routes.get(topic)
         if route is None:
             route = self._route(topic)
-        message = OutgoingMessage(telemetry, route, key, value is None)
         current = get_current()
         flow: Any = current.get(FLOW_KEY)
         ours: list[Header]
         if flow is None:
-            event_id = message.event_id = message.correlation_id = self._new_id()
+            message = OutgoingMessage(telemetry, route, key, value is None)
+            event_id = message.event_id = self._new_id()
             id_header = event_id.encode()
             ours = [
                 (_ID, id_header),
@@ -57,7 +57,8 @@ class MessageTracer:
                 (_TIME, now_text(self._time_ns())),
             ]
         else:
-            ours = identify(message, flow, None, telemetry.ids)
+            message = event = OutgoingEvent(telemetry, route, key, value is None)
+            ours = identify(event, flow, None, telemetry.ids)
             ours += required(self._source, self._time_ns())
         if telemetry.tracing or SPAN_KEY in current:
             message.trace(current, ours)

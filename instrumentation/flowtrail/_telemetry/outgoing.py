@@ -24,14 +24,15 @@ class _Place(NamedTuple):
 
 
 class OutgoingMessage:
-    """A message under way to the broker; `Telemetry.sending` and `MessageTracer.start` make it.
+    """A message under way to the broker, the first of its flow; `MessageTracer.start` makes it.
 
     Attributes:
         headers: What to hand to the client; a list of its own.
         event_id: The event's `ce_id`.
         correlation_id: Id of the flow it belongs to.
         causation_id: Id of the event that caused it, None at the start of a flow.
-        type: Event type, None for a message that is no event.
+        type: Event type, None for a message that is no event (likewise subject, causation and size, which only
+            an `OutgoingEvent` has).
         subject: Aggregate id.
         route: What is the same for all messages of its topic.
         span: The send span; None if nothing is recorded.
@@ -48,23 +49,23 @@ class OutgoingMessage:
         "_reporter",
         "_started_ns",
         "_tombstone",
-        "causation_id",
-        "correlation_id",
         "error_type",
         "event_id",
         "headers",
         "route",
         "seconds",
         "span",
-        "subject",
         "trace_context",
-        "type",
-        "value_size",
     )  # fmt: skip
 
     headers: list[Header]
     event_id: str
-    correlation_id: str
+    error_type: str
+    seconds: float
+    causation_id: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    value_size: int | None = None
 
     def __init__(self, reporter: Reporter, route: SendRoute, key: object, tombstone: bool) -> None:
         self._reporter = reporter
@@ -72,16 +73,14 @@ class OutgoingMessage:
         self._key = key
         self._tombstone = tombstone
         self._over = False
-        self._place: Any = None
-        self.causation_id: str | None = None
-        self.type: str | None = None
-        self.subject: str | None = None
         self.span: Span | None = None
         self.trace_context: TraceContext | None = None
-        self.value_size: int | None = None
-        self.error_type = ""
-        self.seconds = 0.0
         self._started_ns = reporter.monotonic_ns()
+
+    @property
+    def correlation_id(self) -> str:
+        """See `OutgoingMessage`."""
+        return self.event_id
 
     @property
     def topic(self) -> str:
@@ -139,6 +138,7 @@ class OutgoingMessage:
             return
         self._over = True
         self._place = metadata
+        self.error_type = ""
         reporter = self._reporter
         try:
             seconds = self.seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
@@ -158,6 +158,7 @@ class OutgoingMessage:
         if self._over:
             return
         self._over = True
+        self._place = None
         reporter = self._reporter
         try:
             self.seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
@@ -203,3 +204,18 @@ class OutgoingMessage:
             "outcome": self.error_type or "ok",
             "duration_ms": self.seconds * 1e3,
         }
+
+
+class OutgoingEvent(OutgoingMessage):
+    """Any other message: an event, or one that something caused; `Telemetry.sending` makes it."""
+
+    __slots__ = ("causation_id", "correlation_id", "subject", "type", "value_size")
+
+    correlation_id: str
+
+    def __init__(self, reporter: Reporter, route: SendRoute, key: object, tombstone: bool) -> None:
+        super().__init__(reporter, route, key, tombstone)
+        self.causation_id: str | None = None
+        self.type: str | None = None
+        self.subject: str | None = None
+        self.value_size: int | None = None

@@ -54,10 +54,7 @@ class Processing:
         "_unsampled",
         "_waited",
         "attempt",
-        "causation_id",
-        "correlation_id",
         "envelope",
-        "event_id",
         "outcome",
         "record",
         "seconds",
@@ -83,7 +80,6 @@ class Processing:
         self._event: Event[Any] | None = None
         self._outer: Context | None = None
         self._waited: float | None = None
-        self._started_ns = 0
         self.record = record
         self.envelope = envelope
         self.attempt = attempt
@@ -91,9 +87,18 @@ class Processing:
         self.span: Span | None = None
         self.trace_context: TraceContext | None = None
         self._unsampled: UnsampledSpan | None = None
-        self.seconds = 0.0
-        event_id = self.event_id = self.causation_id = envelope.id or record_id(record)
-        self.correlation_id = envelope.correlation_id or event_id
+
+    @property
+    def event_id(self) -> str:
+        """See `Processing`."""
+        return self.envelope.id or record_id(self.record)
+
+    causation_id = event_id
+
+    @property
+    def correlation_id(self) -> str:
+        """See `Processing`."""
+        return self.envelope.correlation_id or self.event_id
 
     @property
     def event(self) -> Event[Any]:
@@ -134,7 +139,7 @@ class Processing:
             if reporter.tracing or envelope.traceparent is not None or envelope.baggage is not None:
                 self._start(reporter, outer)
             else:
-                attach(Context({**outer, FLOW_KEY: self}))
+                attach(Context({**outer, FLOW_KEY: self} if outer else {FLOW_KEY: self}))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("processing", failure)
         return self

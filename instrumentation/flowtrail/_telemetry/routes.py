@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from typing import Any
 
@@ -98,12 +99,13 @@ class ProcessRoute(_Route):
         if not taken:
             return
         add_many([seconds for seconds, _ in taken], self._duration, self._consumed)
-        waited = [value for _, value in taken if value is not None]
-        ahead = sum(1 for value in waited if value < 0)
+        waited = sorted([value for _, value in taken if value is not None])
+        ahead = bisect_left(waited, 0.0)
         if ahead:
             self._skew.add(ahead)
+            waited[:ahead] = [0.0] * ahead
         if waited:
-            add_many([max(value, 0.0) for value in waited], self._queue)
+            add_many(waited, self._queue)
 
     def record_other(self, seconds: float | None, error_type: str, waited: float | None, first: bool) -> None:
         """Count any other handling.

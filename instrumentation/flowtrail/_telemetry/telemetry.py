@@ -26,7 +26,7 @@ from flowtrail._telemetry.identity import (
     source_header,
 )
 from flowtrail._telemetry.operations import Operation
-from flowtrail._telemetry.outgoing import OutgoingMessage
+from flowtrail._telemetry.outgoing import OutgoingEvent, OutgoingMessage
 from flowtrail._telemetry.processing import Decode, Processing
 from flowtrail._telemetry.providers import service_name
 from flowtrail._telemetry.reporter import Reporter
@@ -143,7 +143,7 @@ class Telemetry(Reporter):
             The publication with its headers; report its end with `done` or `fail`.
         """
         route = self.send_route(topic, client_id)
-        message = OutgoingMessage(self, route, key, tombstone)
+        message = OutgoingEvent(self, route, key, tombstone)
         current = context.context if context is not None else otel_context.get_current()
         flow: Flow | None = current.get(FLOW_KEY)  # type: ignore[assignment]
         given: list[Header] = list(as_pairs(headers)) if headers else []

@@ -11,7 +11,6 @@ import atexit
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import cache
-from sys import exc_info
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -78,7 +77,7 @@ class Receiver:
             error: What the handler raised, if known; else the exception being handled right now counts,
                 unless the program was handling it already when it got the record.
         """
-        raised = exc_info()[1]
+        raised = sys.exception()
         if raised is not None and isinstance(raised, NO_ERRORS):
             raised = None
         last = self._last

@@ -126,7 +126,17 @@ def _moment(time: object) -> datetime:
 
 def now_text(now_ns: int) -> bytes:
     """`time_text` of now."""
-    return b"%b.%06dZ" % (_second_text(now_ns // 1_000_000_000), now_ns // 1000 % 1_000_000)
+    begins, over, text = _millisecond[0]
+    if not begins <= now_ns < over:
+        now_ms = now_ns // 1_000_000
+        text = b"%b.%03d" % (_second_text(now_ms // 1000), now_ms % 1000)
+        _millisecond[0] = now_ms * 1_000_000, (now_ms + 1) * 1_000_000, text
+    return text + _MICROSECONDS[now_ns // 1000 % 1000]
+
+
+_MICROSECONDS = tuple(b"%03dZ" % micros for micros in range(1000))
+_millisecond = [(0, 0, b"")]
+"""The last one that was written: when many messages are sent, many are sent in each."""
 
 
 @lru_cache(maxsize=8)
