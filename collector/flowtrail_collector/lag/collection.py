@@ -229,7 +229,7 @@ class LagCollection:
         names = [
             record.info.name
             for record in self.groups
-            if record.members is None and record.has_members and self._can_be_described(record.info.name)
+            if record.members is None and self._can_be_described(record.info.name)
         ]
         return names[:_DESCRIBED_AT_ONCE]
 
@@ -246,7 +246,9 @@ class LagCollection:
     def _can_be_described(self, group: str) -> bool:
         # Asked about a streams group as if it were a consumer group, brokers say that it has no members.
         record = self.groups.get(group)
-        return record is not None and record.fresh and record.info.type != "streams"
+        return (
+            record is not None and record.fresh and record.has_members and record.info.type != "streams"
+        )
 
     def _measure(self, now: float) -> list[GroupReading]:
         keep = self._settings.keep_failing_seconds

@@ -93,7 +93,9 @@ class PartitionTable:
             self.histories[i].learn(offset, timestamp, now)
             self.revisions[i] += 1
 
-    def learn_first(self, i: int, start: int, at: int, timestamp: float | None, now: float) -> None:
+    def learn_first(
+        self, i: int, start: int, at: int, timestamp: float | None, now: float, *, is_record: bool
+    ) -> None:
         """Take in the first record of partition `i` at or after an offset that was looked at.
 
         Args:
@@ -102,8 +104,9 @@ class PartitionTable:
             at: the record's offset; where there is none, the end of the log.
             timestamp: the record's (seconds since the epoch); None if there is none, or it carries none.
             now: the present, seconds since the epoch.
+            is_record: whether there is one.
         """
         history = self.histories[i]
         arrived = None if timestamp is None else history.learn(at, timestamp, now)
-        history.learn_first(start, at, arrived)
+        history.learn_first(start, at, arrived, is_record=is_record)
         self.revisions[i] += 1
