@@ -213,10 +213,10 @@ class LagCollection:
         """Read a share of what changes slowly, so that no collection is longer than the others."""
         share = min(1.0, self._settings.interval_seconds / self._settings.slow_seconds)
         names = self.table.names
-        if None in self.table.earliest:
-            turn = [names[i] for i, start in enumerate(self.table.earliest) if start is None]
-        else:
-            turn, self._earliest_turn = _turn(names, self._earliest_turn, share)
+        turn, self._earliest_turn = _turn(names, self._earliest_turn, share)
+        # Those that aren't known can't wait for their turn; where they can't be read, the others still have theirs.
+        missing = [names[i] for i, start in enumerate(self.table.earliest) if start is None]
+        turn = list(dict.fromkeys(missing + turn))
         if turn:
             for i, offset, _ in self._offsets("earliest", deadline, failures, turn):
                 self.table.earliest[i] = offset
@@ -270,6 +270,5 @@ def _turn(items: Sequence[T], start: int, share: float) -> tuple[list[T], int]:
     """The next share of the items, going round, and where the one after it begins."""
     if not items:
         return [], 0
-    start = start if start < len(items) else 0
-    stop = min(len(items), start + ceil(len(items) * share))
-    return list(items[start:stop]), stop
+    start, count = start % len(items), ceil(len(items) * share)
+    return [*items[start : start + count], *items[: max(0, start + count - len(items))]], start + count

@@ -117,8 +117,9 @@ class GroupRegistry:
         if record.has_members:
             record.empty_since = None
         else:
-            # Who comes later holds something else.
+            # Who comes later begins anew.
             record.members = None
+            record.watch.clear()
             if record.empty_since is None:
                 record.empty_since = now
 

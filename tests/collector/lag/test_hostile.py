@@ -32,7 +32,7 @@ class Watcher:
 
     def __init__(self, bootstrap: str) -> None:
         connection = read_connection(bootstrap, environ={})
-        prober = KafkaRecordProber(connection, silence_seconds=0.3)
+        prober = KafkaRecordProber(connection, silence_seconds=0.1)
         self.poller = LagPoller(KafkaLagSource(connection), _SETTINGS, prober=prober)
         self.cycles = 0
 

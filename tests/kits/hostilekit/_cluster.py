@@ -107,7 +107,7 @@ class HostileCluster:
     def close(self) -> None:
         for group in self.groups.values():
             if group.members is not None:
-                group.members.leave()
+                group.members.drop()
         self.wire.close()
 
     def topics(self) -> dict[str, int]:

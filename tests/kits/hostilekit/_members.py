@@ -67,6 +67,11 @@ class ClassicMembers:
             client.close()
         self._clients, self._ids = [], []
 
+    def drop(self) -> None:
+        """Go away without a word."""
+        for client in self._clients:
+            client.close()
+
     def _enter(self) -> None:
         client = self._wire.client()
         _join(client, self._group, "")
@@ -113,6 +118,10 @@ class NewMember:
     def leave(self) -> None:
         """Leave."""
         self._beat(-1, None, None)
+        self._client.close()
+
+    def drop(self) -> None:
+        """Go away without a word."""
         self._client.close()
 
     def _beat(

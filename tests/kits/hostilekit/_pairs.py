@@ -109,6 +109,9 @@ def _arrival(memory: Memory, seen: LogMemory, offset: int) -> Span:
     """When a record arrived, as far as anybody can tell who looked in between."""
     entry = seen.log.entries[offset]
     sight = seen.first_seen.get(offset)
+    if entry.kind == "open" and sight is None:
+        # Nobody is shown it before its transaction is committed.
+        return -math.inf, math.inf
     if entry.arrived[0] - _CLOCKS <= entry.stamp <= entry.arrived[1] + _CLOCKS:
         return entry.arrived
     if sight is not None:

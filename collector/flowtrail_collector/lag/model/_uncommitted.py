@@ -83,6 +83,10 @@ class UncommittedWatch:
         self._unseen: frozenset[tuple[str, int]] = frozenset()
         self._met: dict[tuple[str, int], tuple[float, int]] = {}
 
+    def clear(self) -> None:
+        """Nobody holds anything (any more)."""
+        self._taken, self._places, self._unseen, self._met = None, [], frozenset(), {}
+
     def take(
         self,
         held: frozenset[tuple[str, int]],
