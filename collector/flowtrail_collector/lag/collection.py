@@ -219,7 +219,7 @@ class LagCollection:
         turn = list(dict.fromkeys(missing + turn))
         if turn:
             for i, offset, _ in self._offsets("earliest", deadline, failures, turn):
-                self.table.earliest[i] = offset
+                self.table.set_start(i, offset)
         groups = [name for name in self.groups.with_commits() if self._can_be_described(name)]
         described, self._members_turn = _turn(groups, self._members_turn, share)
         self._describe(list(dict.fromkeys(described + self._not_met())), deadline, failures)

@@ -12,6 +12,7 @@ from devbroker.schema import Api
 from devbroker.wire import Body
 from hostilekit._wire import More, Wire, api_of, check
 from servers.raw import RawClient
+from waiting import until
 
 __all__ = ["ClassicMembers", "NewMember"]
 
@@ -44,6 +45,7 @@ class ClassicMembers:
     def disturb(self) -> None:
         """A second one wants to join: the group waits for the first to join again."""
         self._enter()
+        until(lambda: self._wire.state(self._group) == "PreparingRebalance", "a rebalance")
 
     def settle(self, held: Sequence[Iterable[Place]]) -> None:
         """The first one joins again; each takes its partitions."""

@@ -82,7 +82,7 @@ class Oracle:
         """One group, if its members hold that."""
         memory = self.memory
         truths = {
-            place: pair_truth(memory, self._rules, name, group, place, pair)
+            place: pair_truth(memory, self._rules, name, group, held, place, pair)
             for place, pair in known.pairs.items()
         }
         there = self._cluster.logs.keys()

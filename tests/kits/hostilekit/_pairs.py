@@ -43,7 +43,7 @@ class PairTruth:
 
 
 def pair_truth(
-    memory: Memory, rules: Rules, name: str, group: Group, place: Place, pair: PairMemory
+    memory: Memory, rules: Rules, name: str, group: Group, held: frozenset[Place], place: Place, pair: PairMemory
 ) -> PairTruth:
     """Work it out from what was done."""
     seen = memory.logs[place]
@@ -53,7 +53,8 @@ def pair_truth(
     settled = memory.is_settled(max(seen.since, pair.since, 1))
     lag, least = _lag(seen, commit, reach, beyond, settled=settled)
     seconds = _seconds(memory, seen, commit, reach, lag, settled=settled)
-    statuses = _statuses(memory, rules, group, seen, pair, lag, least, seconds, beyond)
+    idle = _STALLED if place in held or group.state == "preparing_rebalance" else _STOPPED
+    statuses = _statuses(memory, rules, group, idle, seen, pair, lag, least, seconds, beyond)
     margins = [None if start is None else max(0, commit - start) for start in seen.starts]
     return PairTruth(commit, lag, least, seconds, statuses, either(margins))
 
@@ -127,6 +128,7 @@ def _statuses(
     memory: Memory,
     rules: Rules,
     group: Group,
+    idle: int,
     seen: LogMemory,
     pair: PairMemory,
     lag: Allowed,
@@ -136,7 +138,6 @@ def _statuses(
 ) -> frozenset[int | None]:
     found: set[int | None] = set()
     losing = _losing(seen, pair.commit)
-    idle = _STALLED if group.state != "empty" else _STOPPED
     still = _holds_for(pair.moved, memory.now, rules.window)
     for behind in [value for value in least.values if value is not None]:
         for over in _holds_for(pair.rewound, memory.now, rules.window) if pair.rewound else {True}:

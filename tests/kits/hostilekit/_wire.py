@@ -210,6 +210,13 @@ class Wire:
         answer = self._client.call(Api.OFFSET_DELETE, 0, group_id=group, topics=[wanted])
         check(answer.error_code, f"forgetting a commit of {group!r}")
 
+    def state(self, group: str) -> str:
+        """In what state a group of the classic protocol is."""
+        answer = self._client.call(
+            Api.DESCRIBE_GROUPS, 5, groups=[group], include_authorized_operations=False
+        )
+        return str(answer.groups[0].group_state)
+
     def delete_group(self, group: str) -> None:
         """Delete a group without members."""
         answer = self._client.call(Api.DELETE_GROUPS, 2, groups_names=[group])

@@ -86,6 +86,12 @@ class PartitionTable:
         elif outgrown:
             self.revisions[i] += 1
 
+    def set_start(self, i: int, start: int) -> None:
+        """Take in where partition `i` starts; who waited for a record before that waits for the one there now."""
+        if self.earliest[i] != start:
+            self.earliest[i] = start
+            self.revisions[i] += 1
+
     def learn(self, topic: str, partition: int, offset: int, timestamp: float, now: float) -> None:
         """Take in the real timestamp (seconds since the epoch) of one record."""
         i = self.index.get((topic, partition))
