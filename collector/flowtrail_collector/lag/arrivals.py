@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
@@ -87,6 +88,8 @@ class Prober:
         self._begin = 0
         self._failed: dict[str, tuple[float, Failure]] = {}
         self._others: list[Failure] = []
+        # Places about which the broker said nothing, and when.
+        self._unanswered: dict[tuple[str, int, int], float] = {}
 
     @property
     def failures(self) -> list[Failure]:
@@ -99,11 +102,15 @@ class Prober:
         if not places:
             return
         found, failures = self._prober.first_records(list(places), deadline)
+        self._unanswered = {place: at for place, at in self._unanswered.items() if self._waits(at, now)}
+        self._unanswered.update((place, now) for place in places if place not in found)
         for (topic, partition, offset), record in found.items():
             i = self._table.index.get((topic, partition))
             if i is None:
                 continue
-            self._table.learn_first(i, offset, record.offset, record.timestamp, now)
+            self._table.learn_first(
+                i, offset, record.offset, record.timestamp, now, is_record=record.exists
+            )
         self._failed = {name: (at, f) for name, (at, f) in self._failed.items() if now - at < _RETRY_SECONDS}
         self._failed.update(
             (failure.name, (now, failure)) for failure in failures if failure.scope == "topic"
@@ -113,6 +120,10 @@ class Prober:
     def close(self) -> None:
         """Release connections."""
         self._prober.close()
+
+    def _waits(self, asked_at: float, now: float) -> bool:
+        """Whether a place that wasn't told of is asked for later: waiting for it again would take the others' time."""
+        return now - asked_at < self._settings.slow_seconds
 
     def _places(self, records: list[GroupRecord], now: float) -> dict[tuple[str, int, int], None]:
         places: dict[tuple[str, int, int], None] = {}
@@ -124,6 +135,8 @@ class Prober:
                 break
             examined += len(record.columns.commits)
             for place in self._doubtful(record, now):
+                if self._waits(self._unanswered.get(place, -math.inf), now):
+                    continue
                 places[place] = None
                 if len(places) >= self._settings.probes:
                     break
@@ -148,6 +161,6 @@ class Prober:
                 # What stands still must rest on a record that was seen: Kafka's index tells of markers, too.
                 standing = min(waited, now - columns.moved_at[i]) > settings.interval_seconds
                 vague = width > max(1.5 * settings.sample_seconds, 0.05 * waited)
-                if not vague and (not standing or history.has_seen(start)):
+                if not vague and (not standing or history.has_seen(start, end)):
                     continue
             yield topic, partition, start

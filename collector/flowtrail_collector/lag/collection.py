@@ -213,13 +213,13 @@ class LagCollection:
         """Read a share of what changes slowly, so that no collection is longer than the others."""
         share = min(1.0, self._settings.interval_seconds / self._settings.slow_seconds)
         names = self.table.names
-        if None in self.table.earliest:
-            turn = [names[i] for i, start in enumerate(self.table.earliest) if start is None]
-        else:
-            turn, self._earliest_turn = _turn(names, self._earliest_turn, share)
+        turn, self._earliest_turn = _turn(names, self._earliest_turn, share)
+        # Those that aren't known can't wait for their turn; where they can't be read, the others still have theirs.
+        missing = [names[i] for i, start in enumerate(self.table.earliest) if start is None]
+        turn = list(dict.fromkeys(missing + turn))
         if turn:
             for i, offset, _ in self._offsets("earliest", deadline, failures, turn):
-                self.table.earliest[i] = offset
+                self.table.set_start(i, offset)
         groups = [name for name in self.groups.with_commits() if self._can_be_described(name)]
         described, self._members_turn = _turn(groups, self._members_turn, share)
         self._describe(list(dict.fromkeys(described + self._not_met())), deadline, failures)
@@ -229,7 +229,7 @@ class LagCollection:
         names = [
             record.info.name
             for record in self.groups
-            if record.members is None and record.has_members and self._can_be_described(record.info.name)
+            if record.members is None and self._can_be_described(record.info.name)
         ]
         return names[:_DESCRIBED_AT_ONCE]
 
@@ -246,7 +246,9 @@ class LagCollection:
     def _can_be_described(self, group: str) -> bool:
         # Asked about a streams group as if it were a consumer group, brokers say that it has no members.
         record = self.groups.get(group)
-        return record is not None and record.fresh and record.info.type != "streams"
+        return (
+            record is not None and record.fresh and record.has_members and record.info.type != "streams"
+        )
 
     def _measure(self, now: float) -> list[GroupReading]:
         keep = self._settings.keep_failing_seconds
@@ -268,6 +270,5 @@ def _turn(items: Sequence[T], start: int, share: float) -> tuple[list[T], int]:
     """The next share of the items, going round, and where the one after it begins."""
     if not items:
         return [], 0
-    start = start if start < len(items) else 0
-    stop = min(len(items), start + ceil(len(items) * share))
-    return list(items[start:stop]), stop
+    start, count = start % len(items), ceil(len(items) * share)
+    return [*items[start : start + count], *items[: max(0, start + count - len(items))]], start + count

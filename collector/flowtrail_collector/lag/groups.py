@@ -116,8 +116,12 @@ class GroupRegistry:
         record.info = info
         if record.has_members:
             record.empty_since = None
-        elif record.empty_since is None:
-            record.empty_since = now
+        else:
+            # Who comes later begins anew.
+            record.members = None
+            record.watch.clear()
+            if record.empty_since is None:
+                record.empty_since = now
 
     def _is_forgotten(self, record: GroupRecord, now: float) -> bool:
         limit = (

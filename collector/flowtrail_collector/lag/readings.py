@@ -30,7 +30,7 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
     columns, judge = record.columns, record.judge
     columns.measure(table, now, read_committed=record.read_committed, patience=settings.keep_failing_seconds)
     rebalancing = record.info.state == "preparing_rebalance"
-    statuses = judge.statuses(columns, table, now, has_members=record.has_members, rebalancing=rebalancing)
+    statuses = judge.statuses(columns, table, now, held=_held(record), rebalancing=rebalancing)
     uncommitted = _uncommitted(record, table, now)
     held = uncommitted or NOTHING_UNCOMMITTED
     topics = judge.sums(columns, table, statuses, now, held)
@@ -65,6 +65,13 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
         members=_members(record),
         uncommitted=uncommitted,
     )
+
+
+def _held(record: GroupRecord) -> frozenset[tuple[str, int]] | None:
+    """What its members hold; None while that isn't known or changes."""
+    if not record.has_members:
+        return frozenset()
+    return record.members.assigned if record.members and record.info.state == "stable" else None
 
 
 def _members(record: GroupRecord) -> int | None:

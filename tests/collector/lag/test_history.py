@@ -97,7 +97,7 @@ def test_offsets_without_records_wait_for_nothing() -> None:
     history = PartitionHistory()
     history.observe(10, NOW, NOW)
     history.observe(12, NOW + 5, NOW + 5)
-    history.learn_first(10, 12, None)
+    history.learn_first(10, 12, None, is_record=False)
     assert history.arrival(10, 12) == (NOTHING_TO_READ, 0.0)
 
     assert history.outgrows_hole(13)
@@ -130,7 +130,7 @@ def test_whatever_happens_arrivals_rise_with_offsets_and_none_is_in_the_future(
         elif end:
             at = min(end, amount % end + 3)
             arrived = history.learn(at, now + skew, now) if at < end else None
-            history.learn_first(amount % end, at, arrived)
+            history.learn_first(amount % end, at, arrived, is_record=at < end)
     known = [history.arrival(offset, end) for offset in range(max(0, end - 300), end)]
     times = [at for found in known if found for at, _ in [found] if at != NOTHING_TO_READ]
     assert all(later >= earlier - 0.1 for earlier, later in pairwise(times))

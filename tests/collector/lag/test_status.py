@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from flowtrail_collector.lag.model import Status
 from lagkit import SimulatedCluster, Watch
 
 WINDOW = 60.0
@@ -152,3 +153,29 @@ def test_a_consumer_that_stands_before_a_marker_is_ok(cluster: SimulatedCluster)
     cluster.mark("orders")
     cluster.commit("billing", "orders", 0, 5)
     assert watched(cluster, 600, lambda now: None) == {"ok"}
+
+
+HELD = {"all": [("a", 0), ("a", 1), ("b", 0)], "one topic": [("a", 0), ("a", 1)], "one partition": [("a", 0)], "nothing": []}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
+@pytest.mark.parametrize("state", ["stable", "preparing_rebalance", "empty"])
+def test_what_no_member_holds_has_stopped(
+    cluster: SimulatedCluster, held: list[tuple[str, int]], state: str
+) -> None:
+    for topic, partitions in (("a", 2), ("b", 1)):
+        cluster.topic(topic, partitions)
+        for partition in range(partitions):
+            cluster.produce(topic, partition, 5)
+            cluster.commit("billing", topic, partition, 1)
+    cluster.consumers["billing"].assigned = frozenset(held)
+    cluster.consumers["billing"].state = state
+    watch = Watch(cluster, window_seconds=10, slow_seconds=5)
+    watch.run(20)
+    reading = watch.readings["billing"]
+    # Who holds what during a rebalance isn't known.
+    nobody = {pair for pair in reading.pairs if state == "empty" or (state == "stable" and pair not in held)}
+    expected = [Status.STOPPED if pair in nobody else Status.STALLED for pair in reading.pairs]
+    assert list(reading.statuses) == expected
+    topics = {"a": max(expected[:2]), "b": expected[2]}
+    assert dict(zip(topics, reading.topics.statuses, strict=True)) == topics

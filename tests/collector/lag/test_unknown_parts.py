@@ -60,14 +60,14 @@ def test_a_rebalancing_group_with_records_to_read_is_not_ok(cluster: SimulatedCl
 
 def test_several_holes_are_known_at_once() -> None:
     known = FirstRecordSet()
-    known.learn(1, 101, 5.0)
-    known.learn(102, 202, 7.0)
+    known.learn(1, 101, 5.0, is_record=True)
+    known.learn(102, 202, 7.0, is_record=True)
     assert [known.find(offset) and known.find(offset).at for offset in (0, 1, 50, 101, 102, 202, 203)] == [  # type: ignore[union-attr]
         None, 101, 101, 101, 202, 202, None,
     ]  # fmt: skip
     # The record at 101 is compacted away, too.
-    known.learn(101, 202, 7.0)
-    assert known.find(1) == (1, 202, 7.0)
+    known.learn(101, 202, 7.0, is_record=True)
+    assert known.find(1) == (1, 202, 7.0, True)
     assert known.holes(90, 300) == 112
 
 

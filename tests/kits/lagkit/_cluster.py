@@ -39,12 +39,16 @@ class Log:
 
 @dataclass
 class Group:
-    """A group's commits, type and state."""
+    """A group's commits, type and state; its member holds what it has committed, unless told otherwise."""
 
     commits: dict[tuple[str, int], int] = field(default_factory=dict)
     type: str = "classic"
     state: str = "stable"
-    assigned: frozenset[tuple[str, int]] = frozenset()
+    assigned: frozenset[tuple[str, int]] | None = None
+
+    @property
+    def held(self) -> frozenset[tuple[str, int]]:
+        return frozenset(self.commits) if self.assigned is None else self.assigned
 
 
 class SimulatedCluster:
@@ -159,7 +163,7 @@ class SimulatedCluster:
             if name in self.failing_groups
         ]
         found = {
-            name: MemberInfo(0 if self.consumers[name].state == "empty" else 1, self.consumers[name].assigned)
+            name: MemberInfo(0 if self.consumers[name].state == "empty" else 1, self.consumers[name].held)
             for name in groups
             if name in self.consumers and name not in self.failing_groups
         }

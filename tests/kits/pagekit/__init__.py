@@ -1,5 +1,5 @@
 """Reads metrics pages strictly: promtool and the OpenMetrics parser both take a page that has a series twice."""
 
-from pagekit._page import MetricsPage, PageError, pages_watched
+from pagekit._page import MetricsPage, PageError, Series, pages_watched
 
-__all__ = ["MetricsPage", "PageError", "pages_watched"]
+__all__ = ["MetricsPage", "PageError", "Series", "pages_watched"]

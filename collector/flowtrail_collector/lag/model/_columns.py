@@ -237,7 +237,8 @@ class GroupColumns:
                 start = commit
             known = histories[position].arrival(start, end)
             arrived[i] = _UNKNOWN if known is None else known[0]
-            if start == commit and arrived[i] == NOTHING_TO_READ:
+            # (What retention removed was no record either, or it goes on counting.)
+            if arrived[i] == NOTHING_TO_READ and histories[position].holes(commit, start) == start - commit:
                 self._recordless.add(i)
 
     def _drop_markers(self) -> None:

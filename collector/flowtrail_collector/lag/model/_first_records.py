@@ -18,11 +18,13 @@ class Known(NamedTuple):
         at: offset of the first record at or after every offset from `start` to `at`; where there was no record,
             the end of the log at that time.
         arrived: when that record arrived, seconds since the epoch; None if there is none, or it isn't known.
+        is_record: whether a record stands there.
     """
 
     start: int
     at: int
     arrived: float | None
+    is_record: bool
 
 
 class FirstRecordSet:
@@ -39,14 +41,14 @@ class FirstRecordSet:
         self._by_start: dict[int, Known] = {}
         self._starts: list[int] = []
 
-    def learn(self, start: int, at: int, arrived: float | None) -> None:
-        """Take in that the first record at or after `start` is the one at `at`."""
+    def learn(self, start: int, at: int, arrived: float | None, *, is_record: bool) -> None:
+        """Take in that the first record at or after `start` is the one at `at`, or that up to `at` there is none."""
         for old in [known for known in self._by_start.values() if known.start <= at and start <= known.at]:
             # No record stands between its start and its end, so this one is the first for its offsets too; where
             # it told of another record, that one has been compacted away since.
             del self._by_start[old.start]
             start = min(start, old.start)
-        self._by_start[start] = Known(start, at, arrived)
+        self._by_start[start] = Known(start, at, arrived, is_record)
         if len(self._by_start) > _MAX_KEPT:
             del self._by_start[next(iter(self._by_start))]
         self._starts = sorted(self._by_start)
@@ -64,7 +66,7 @@ class FirstRecordSet:
         if not self._starts:
             return False
         last = self._by_start[self._starts[-1]]
-        return last.arrived is None and before <= last.at < end
+        return not last.is_record and before <= last.at < end
 
     def holes(self, start: int, stop: int) -> int:
         """How many offsets in [start, stop) are known to hold no record."""

@@ -103,7 +103,7 @@ class PartitionHistory:
             self._insert(at + 1, offset, time)
         return time
 
-    def learn_first(self, start: int, at: int, arrived: float | None) -> None:
+    def learn_first(self, start: int, at: int, arrived: float | None, *, is_record: bool) -> None:
         """Note that the first record at or after `start` is the one at `at`: what is between is compacted away, or
         markers of transactions.
 
@@ -111,14 +111,19 @@ class PartitionHistory:
             start: an offset that was looked at.
             at: that record's offset; where there is no record, the end of the log.
             arrived: when it arrived, seconds since the epoch; None if there is none, or it isn't known.
+            is_record: whether there is one.
         """
         if self._seen is None:
             self._seen = FirstRecordSet()
-        self._seen.learn(start, at, arrived)
+        self._seen.learn(start, at, arrived, is_record=is_record)
 
-    def has_seen(self, offset: int) -> bool:
-        """Whether the first record at or after an offset is known from looking at it."""
-        return self._seen is not None and self._seen.find(offset) is not None
+    def has_seen(self, offset: int, end: int) -> bool:
+        """Whether the first record in [offset, end) is known from looking at it, or that there is none.
+
+        Where a look ended before a record (a transaction was under way), it is worth another one.
+        """
+        known = None if self._seen is None else self._seen.find(offset)
+        return known is not None and (known.is_record or known.at >= end)
 
     def holes(self, start: int, stop: int) -> int:
         """How many offsets in [start, stop) are known to hold no record."""

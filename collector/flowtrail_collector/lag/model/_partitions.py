@@ -86,6 +86,12 @@ class PartitionTable:
         elif outgrown:
             self.revisions[i] += 1
 
+    def set_start(self, i: int, start: int) -> None:
+        """Take in where partition `i` starts; who waited for a record before that waits for the one there now."""
+        if self.earliest[i] != start:
+            self.earliest[i] = start
+            self.revisions[i] += 1
+
     def learn(self, topic: str, partition: int, offset: int, timestamp: float, now: float) -> None:
         """Take in the real timestamp (seconds since the epoch) of one record."""
         i = self.index.get((topic, partition))
@@ -93,7 +99,9 @@ class PartitionTable:
             self.histories[i].learn(offset, timestamp, now)
             self.revisions[i] += 1
 
-    def learn_first(self, i: int, start: int, at: int, timestamp: float | None, now: float) -> None:
+    def learn_first(
+        self, i: int, start: int, at: int, timestamp: float | None, now: float, *, is_record: bool
+    ) -> None:
         """Take in the first record of partition `i` at or after an offset that was looked at.
 
         Args:
@@ -102,8 +110,9 @@ class PartitionTable:
             at: the record's offset; where there is none, the end of the log.
             timestamp: the record's (seconds since the epoch); None if there is none, or it carries none.
             now: the present, seconds since the epoch.
+            is_record: whether there is one.
         """
         history = self.histories[i]
         arrived = None if timestamp is None else history.learn(at, timestamp, now)
-        history.learn_first(start, at, arrived)
+        history.learn_first(start, at, arrived, is_record=is_record)
         self.revisions[i] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from operator import gt, sub
 from typing import cast
@@ -107,7 +107,7 @@ class GroupJudge:
         table: PartitionTable,
         now: float,
         *,
-        has_members: bool,
+        held: Set[tuple[str, int]] | None,
         rebalancing: bool = False,
     ) -> bytes:
         """Judge every entry of columns measured in this cycle.
@@ -116,7 +116,7 @@ class GroupJudge:
             columns: the group's columns.
             table: for the earliest offsets.
             now: seconds since the epoch.
-            has_members: whether anyone is in the group.
+            held: (topic, partition) of all that members hold; None if that isn't known.
             rebalancing: nobody reads until all members have come back.
         """
         earliest = columns.pick(table.earliest)
@@ -126,7 +126,7 @@ class GroupJudge:
             columns,
             now,
             self._window,
-            has_members=has_members,
+            held=held,
             rebalancing=rebalancing,
             earlier=self._waits(columns),
         )

@@ -5,6 +5,7 @@ Source of the idea: https://github.com/linkedin/Burrow/wiki/Consumer-Lag-Evaluat
 
 from __future__ import annotations
 
+from collections.abc import Set
 from enum import IntEnum
 
 from flowtrail_collector.lag.model._columns import NEVER, GroupColumns
@@ -25,9 +26,9 @@ class Status(IntEnum):
     BEHIND = 2
     """It commits, but records wait longer and longer."""
     STALLED = 3
-    """It has members, records wait, and it has committed nothing for a window."""
+    """A member holds it, records wait, and nothing was committed for a window."""
     STOPPED = 4
-    """It has no members, and records wait."""
+    """The same, and nobody reads: the group has no members, or none of them holds it."""
     LOSING = 5
     """Retention removed records before it read them."""
     BEYOND = 6
@@ -47,7 +48,7 @@ def judged(
     now: float,
     window: float,
     *,
-    has_members: bool,
+    held: Set[tuple[str, int]] | None,
     rebalancing: bool,
     earlier: Waits | None,
 ) -> bytes:
@@ -57,7 +58,7 @@ def judged(
         columns: measured in this cycle.
         now: seconds since the epoch.
         window: the span that behaviour is judged over, seconds.
-        has_members: whether anyone is in the group.
+        held: (topic, partition) of all that members hold; None if that isn't known.
         rebalancing: nobody reads until all members have come back.
         earlier: how long each entry had waited about a window ago, None if not known yet.
 
@@ -71,7 +72,6 @@ def judged(
             found[i] = Status.REWOUND
         else:
             rewound_at[i] = NEVER
-    idle = Status.STALLED if has_members else Status.STOPPED
     moved_at, lags, least, seconds = columns.moved_at, columns.lags, columns.least, columns.seconds
     if rebalancing:
         found[:] = bytes(
@@ -81,7 +81,8 @@ def judged(
         if not least[i]:
             continue
         if now - moved_at[i] >= window:
-            found[i] = idle
+            somebody_reads = held is None or columns.pairs[i] in held
+            found[i] = Status.STALLED if somebody_reads else Status.STOPPED
         elif found[i] == Status.OK and earlier is not None and falls_behind(seconds[i], earlier, i, now):
             # (After a rewind old records wait again; that says nothing about the pace.)
             found[i] = Status.BEHIND

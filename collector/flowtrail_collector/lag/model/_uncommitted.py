@@ -83,6 +83,10 @@ class UncommittedWatch:
         self._unseen: frozenset[tuple[str, int]] = frozenset()
         self._met: dict[tuple[str, int], tuple[float, int]] = {}
 
+    def clear(self) -> None:
+        """Nobody holds anything (any more)."""
+        self._taken, self._places, self._unseen, self._met = None, [], frozenset(), {}
+
     def take(
         self,
         held: frozenset[tuple[str, int]],
@@ -104,7 +108,10 @@ class UncommittedWatch:
         index = table.index
         without = sorted(held.difference(committed))
         self._places = [(pair, index[pair]) for pair in without if pair in index]
-        self._unseen = frozenset(pair for pair in without if pair not in index)
+        # What doesn't exist (any more) holds no records.
+        self._unseen = frozenset(
+            pair for pair in without if pair not in index and pair[0] in table.hidden
+        )
         self._met = {pair: self._met[pair] for pair, _ in self._places if pair in self._met}
 
     def read(self, table: PartitionTable, now: float) -> Uncommitted:

@@ -22,10 +22,13 @@ class KafkaRecordProber:
 
     Args:
         connection: how the cluster is reached.
+        silence_seconds: after how long without any answer the rest isn't waited for: a broker says nothing about
+            an offset within a transaction under way.
     """
 
-    def __init__(self, connection: KafkaConnection) -> None:
+    def __init__(self, connection: KafkaConnection, *, silence_seconds: float = 1.0) -> None:
         self._connection = connection
+        self._silence_seconds = silence_seconds
         self._consumer: Consumer | None = None
 
     def first_records(
@@ -65,8 +68,10 @@ class KafkaRecordProber:
         consumer = self._consumer = self._consumer or self._connect()
         waiting = dict(turn)
         consumer.assign([TopicPartition(topic, n, offset) for (topic, n), offset in turn.items()])
-        while waiting and (left := deadline - time.monotonic()) > 0:
-            for message in consumer.consume(_BATCH, timeout=min(left, 0.2)):
+        heard = time.monotonic()
+        while waiting and (left := min(deadline, heard + self._silence_seconds) - time.monotonic()) > 0:
+            for message in consumer.consume(min(_BATCH, len(waiting)), timeout=min(left, 0.2)):
+                heard = time.monotonic()
                 where = partition_of(message)
                 offset = waiting.get(where)
                 if offset is None:

@@ -1,0 +1,203 @@
+"""One odd thing after another, chosen by chance."""
+
+import random
+from collections.abc import Callable
+
+from hostilekit._cluster import Group, HostileCluster, Place
+
+__all__ = ["ODD_GROUPS", "Mischief"]
+
+ODD_GROUPS = (
+    " ", "a\nb", "a\rb", "a\\nb", "a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x1cb", "a\tb", "\x1b[31m", "\x7f", "%d", "%s",
+    '%s {x="y"} 1', '"', '\\"', "\\", "\\\\", "{{ 7 * 7 }}", "${HOME}", "{group}", "\N{GRINNING FACE}" * 62, "l" * 249,
+    "l" * 248 + "m", "\ufeff", "e\u0301", "\xe9", "\u202egnp", "# HELP x", "# EOF", "NaN", "-1", "null", "/", "?group=x", "'",
+    "<script>", "a,b", "a=b", "rc", "rc-\u2028", "rc\n",
+)  # fmt: skip
+_TOPICS = ("a", "a.b", "-", "_", "NaN", "0", "null", "t" * 249, "t" * 248 + "u", "A", "__kept")
+_NEW = ("new", "new\n\u2028", "rc-new")
+_STEADY = "steady"
+_MOST_PARTITIONS, _MOST_RECORDS = 4, 400
+_DAY = 86400.0
+
+
+class Mischief:
+    """Does things to a cluster.
+
+    Args:
+        cluster: which one.
+        seed: the same seed does the same again.
+    """
+
+    def __init__(self, cluster: HostileCluster, seed: int) -> None:
+        self._cluster = cluster
+        self._dice = random.Random(seed)
+        self._steps: dict[Callable[[], str | None], int] = {
+            self._produce: 24, self._commit: 30, self._transact: 8, self._cut: 5,
+            self._forget_commit: 3, self._delete_group: 2, self._create_topic: 4, self._delete_topic: 2,
+            self._add_partition: 1, self._join: 3, self._join_anew: 1, self._disturb: 2, self._settle: 2,
+            self._leave: 3, self._nothing: 6,
+        }  # fmt: skip
+
+    def begin(self) -> None:
+        """What there is at first."""
+        self._cluster.create_topic(_STEADY, 2)
+        self._cluster.create_topic("compacted", 1, compacted=True)
+        for name in self._dice.sample(_TOPICS, 4):
+            self._cluster.create_topic(name, self._dice.randint(1, 3))
+        for place in list(self._cluster.logs):
+            self._write(place)
+        for name in self._dice.sample(ODD_GROUPS, 20):
+            self._commit(name)
+
+    def step(self) -> str:
+        """Do one thing that can be done; what it was."""
+        while True:
+            (step,) = self._dice.choices(list(self._steps), list(self._steps.values()))
+            if (done := step()) is not None:
+                return f"{step.__name__}: {done}"
+
+    def _nothing(self) -> str:
+        return ""
+
+    def _place(self) -> Place:
+        return self._dice.choice(sorted(self._cluster.logs))
+
+    def _group(self, wanted: Callable[[Group], bool]) -> str | None:
+        names = [name for name, group in self._cluster.groups.items() if wanted(group)]
+        return self._dice.choice(sorted(names)) if names else None
+
+    def _produce(self) -> str | None:
+        place = self._place()
+        if self._cluster.logs[place].end > _MOST_RECORDS or self._cluster.is_open(place):
+            return None
+        return self._write(place)
+
+    def _write(self, place: Place) -> str:
+        dice = self._dice
+        kind, stamp = dice.choices(
+            (("now", lambda now: now),
+             ("past", lambda now: now - dice.uniform(1, _DAY)),
+             ("future", lambda now: now + dice.uniform(10, _DAY)),
+             ("mixed", lambda now: now + dice.uniform(-_DAY, _DAY))),
+            (12, 2, 1, 1),
+        )[0]  # fmt: skip
+        count = dice.choice((1, 1, 2, 5, 20))
+        key = dice.choice((b"k", b"l")) if self._cluster.logs[place].compacted else None
+        self._cluster.produce(place, count, stamp, key)
+        return f"{count} {kind} {place!r}"
+
+    def _commit(self, name: str | None = None) -> str | None:
+        name = name or self._dice.choice((*ODD_GROUPS, *self._cluster.groups))
+        group = self._cluster.groups.get(name)
+        if group is not None and (group.state not in ("empty", "stable")):
+            return None
+        place = self._place()
+        log = self._cluster.logs[place]
+        offset = self._dice.choice(
+            (0, log.start, log.end, log.end, log.stable_end, self._dice.randint(log.start, log.end),
+             self._dice.randint(0, log.end), max(0, log.end - 1), log.end + self._dice.randint(1, 5))
+        )  # fmt: skip
+        self._cluster.commit(name, place, offset)
+        return f"{name!r} {place!r} {offset}"
+
+    def _transact(self) -> str | None:
+        place = self._place()
+        log = self._cluster.logs[place]
+        if log.compacted or log.end > _MOST_RECORDS:
+            return None
+        how = self._dice.choice(("commit", "abort", "leave open"))
+        if not self._cluster.is_open(place) or self._dice.random() < 0.3:
+            self._cluster.write_transaction(place, self._dice.randint(1, 4))
+        if how != "leave open":
+            self._cluster.end_transaction(place, commit=how == "commit")
+        return f"{how} {place!r}"
+
+    def _cut(self) -> str | None:
+        place = self._place()
+        log = self._cluster.logs[place]
+        if log.compacted or log.end == log.start:
+            return None
+        start = self._dice.choice((log.stable_end, self._dice.randint(log.start, log.stable_end)))
+        self._cluster.cut(place, start)
+        return f"{place!r} {start}"
+
+    def _forget_commit(self) -> str | None:
+        name = self._group(lambda group: group.members is None and bool(group.commits))
+        if name is None:
+            return None
+        place = self._dice.choice(sorted(self._cluster.groups[name].commits))
+        self._cluster.forget_commit(name, place)
+        return f"{name!r} {place!r}"
+
+    def _delete_group(self) -> str | None:
+        name = self._group(lambda group: group.members is None)
+        if name is None:
+            return None
+        self._cluster.delete_group(name)
+        return repr(name)
+
+    def _create_topic(self) -> str | None:
+        name = self._dice.choice(_TOPICS)
+        # Kafka takes a point and an underscore for the same.
+        if name.replace(".", "_") in {topic.replace(".", "_") for topic in self._cluster.topics()}:
+            return None
+        self._cluster.create_topic(name, self._dice.randint(1, 3))
+        return name
+
+    def _delete_topic(self) -> str | None:
+        name = self._dice.choice(sorted(self._cluster.topics()))
+        if name == _STEADY or len(self._cluster.topics()) < 4:
+            return None
+        self._cluster.delete_topic(name)
+        if name == "compacted":
+            self._cluster.create_topic(name, 1, compacted=True)
+        return name
+
+    def _add_partition(self) -> str | None:
+        name = self._dice.choice(sorted(self._cluster.topics()))
+        if name == _STEADY or self._cluster.topics()[name] >= _MOST_PARTITIONS:
+            return None
+        self._cluster.add_partition(name)
+        return name
+
+    def _held(self) -> list[Place]:
+        places = sorted(self._cluster.logs)
+        return self._dice.sample(places, self._dice.randint(0, min(5, len(places))))
+
+    def _join(self) -> str | None:
+        name = self._group(lambda group: group.members is None and group.type == "classic")
+        if name is None:
+            return None
+        held = self._held()
+        self._cluster.join(name, held)
+        return f"{name!r} {held!r}"
+
+    def _join_anew(self) -> str | None:
+        name = self._dice.choice(_NEW)
+        if name in self._cluster.groups and self._cluster.groups[name].members is not None:
+            return None
+        self._cluster.join_anew(name, _STEADY)
+        return repr(name)
+
+    def _disturb(self) -> str | None:
+        name = self._group(lambda group: group.type == "classic" and group.count == 1)
+        if name is None:
+            return None
+        self._cluster.disturb(name)
+        return repr(name)
+
+    def _settle(self) -> str | None:
+        name = self._group(lambda group: group.state == "preparing_rebalance")
+        if name is None:
+            return None
+        held = self._held()
+        middle = self._dice.randint(0, len(held))
+        self._cluster.settle(name, [held[:middle], held[middle:]])
+        return f"{name!r} {held!r}"
+
+    def _leave(self) -> str | None:
+        name = self._group(lambda group: group.members is not None and group.state == "stable")
+        if name is None:
+            return None
+        self._cluster.leave(name)
+        return repr(name)

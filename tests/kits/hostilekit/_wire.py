@@ -1,0 +1,272 @@
+"""Kafka's administration by hand: each step is one round trip, takes any name, and shares no code with the collector."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import cast
+
+from kafka.record import MemoryRecords
+from kafka.record.default_records import DefaultRecordBatchBuilder
+
+from devbroker.schema import Api
+from servers.raw import RawClient
+from waiting import scaled, until
+
+__all__ = ["More", "RefusedError", "Wire", "api_of", "check"]
+
+_NONE, _CONCURRENT_TRANSACTIONS = 0, 51
+
+
+class More(IntEnum):
+    """What the embedded broker doesn't speak."""
+
+    ADD_PARTITIONS_TO_TXN = 24
+    END_TXN = 26
+    CONSUMER_GROUP_HEARTBEAT = 68
+
+
+class RefusedError(Exception):
+    """The broker answered with an error code."""
+
+
+class Wire:
+    """One connection to the only broker of a cluster.
+
+    Args:
+        bootstrap: `host:port`.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._client = RawClient(bootstrap, timeout_seconds=scaled(20))
+        self._producers: dict[str, tuple[int, int]] = {}
+        self._sequences: dict[tuple[str, str, int], int] = {}
+
+    def close(self) -> None:
+        self._client.close()
+
+    def client(self) -> RawClient:
+        """A connection of its own, for a member of a group."""
+        return RawClient(self._bootstrap, timeout_seconds=scaled(20))
+
+    def topics(self) -> set[str]:
+        """Names of the topics there are."""
+        answer = self._client.call(Api.METADATA, 9, topics=None, allow_auto_topic_creation=False)
+        return {topic.name for topic in answer.topics if topic.error_code == _NONE}
+
+    def create_topic(self, name: str, partitions: int, configs: Mapping[str, str]) -> uuid.UUID:
+        """Create it and wait until the broker leads its partitions; its id."""
+        wanted = {
+            "name": name, "num_partitions": partitions, "replication_factor": 1, "assignments": [],
+            "configs": [{"name": key, "value": value} for key, value in configs.items()],
+        }  # fmt: skip
+        answer = self._client.call(
+            Api.CREATE_TOPICS, 7, topics=[wanted], timeout=20_000, validate_only=False
+        )
+        check(answer.topics[0].error_code, f"creating {name!r}")
+        self._until_led(name, partitions)
+        return cast("uuid.UUID", answer.topics[0].topic_id)
+
+    def add_partitions(self, name: str, count: int) -> None:
+        """Have so many partitions in all."""
+        wanted = {"name": name, "count": count, "assignments": None}
+        answer = self._client.call(
+            Api.CREATE_PARTITIONS, 3, topics=[wanted], timeout=20_000, validate_only=False
+        )
+        check(answer.results[0].error_code, f"partitions of {name!r}")
+        self._until_led(name, count)
+
+    def delete_topic(self, name: str) -> None:
+        """Delete it and wait until it is gone."""
+        answer = self._client.call(Api.DELETE_TOPICS, 5, topic_names=[name], timeout=20_000)
+        check(answer.responses[0].error_code, f"deleting {name!r}")
+        until(lambda: name not in self.topics(), f"{name!r} to go")
+
+    def produce(self, topic: str, partition: int, stamps_ms: Sequence[int], key: bytes | None = None) -> int:
+        """Append records with these timestamps; the offset of the first."""
+        return self._produce(topic, partition, _batch(stamps_ms, key=key), None)
+
+    def begin(self, transaction: str) -> None:
+        """Get ready to write transactions under this id."""
+        if transaction not in self._producers:
+            answer = self._client.call(
+                Api.INIT_PRODUCER_ID, 3, transactional_id=transaction, transaction_timeout=900_000,
+                producer_id=-1, producer_epoch=-1,
+            )  # fmt: skip
+            check(answer.error_code, "a producer id")
+            self._producers[transaction] = answer.producer_id, answer.producer_epoch
+
+    def write(self, transaction: str, topic: str, partition: int, stamps_ms: Sequence[int]) -> int:
+        """Append records to the open transaction (the first of them opens it); the offset of the first."""
+        self.begin(transaction)
+        producer_id, epoch = self._producers[transaction]
+
+        def added() -> bool:
+            answer = self._client.call(
+                api_of(More.ADD_PARTITIONS_TO_TXN), 3, v3_and_below_transactional_id=transaction,
+                v3_and_below_producer_id=producer_id, v3_and_below_producer_epoch=epoch,
+                v3_and_below_topics=[{"name": topic, "partitions": [partition]}],
+            )  # fmt: skip
+            code = answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code
+            if code != _CONCURRENT_TRANSACTIONS:
+                check(code, "joining a transaction")
+            return bool(code == _NONE)
+
+        until(added, "the end of the last transaction")
+        where = transaction, topic, partition
+        sequence = self._sequences.get(where, 0)
+        self._sequences[where] = sequence + len(stamps_ms)
+        content = _batch(stamps_ms, producer=(producer_id, epoch, sequence), transactional=True)
+        return self._produce(topic, partition, content, transaction)
+
+    def end(self, transaction: str, topic: str, partition: int, *, commit: bool) -> None:
+        """End the open transaction, and wait for the marker."""
+        producer_id, epoch = self._producers[transaction]
+        before = self.end_offset(topic, partition)
+        answer = self._client.call(
+            api_of(More.END_TXN), 3, transactional_id=transaction, producer_id=producer_id,
+            producer_epoch=epoch, committed=commit,
+        )  # fmt: skip
+        check(answer.error_code, "ending a transaction")
+        until(lambda: self.end_offset(topic, partition) > before, "a transaction's marker")
+
+    def forget_producers(self, topic: str) -> None:
+        """A topic that is created anew knows no sequence numbers."""
+        self._sequences = {where: n for where, n in self._sequences.items() if where[1] != topic}
+
+    def cut(self, topic: str, partition: int, start: int) -> None:
+        """Remove the records before an offset, as retention does."""
+        place = {"partition_index": partition, "offset": start}
+        answer = self._client.call(
+            Api.DELETE_RECORDS, 2, topics=[{"name": topic, "partitions": [place]}], timeout=20_000
+        )
+        check(answer.topics[0].partitions[0].error_code, f"cutting {topic!r}")
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """Where the log ends."""
+        place = {"partition_index": partition, "current_leader_epoch": -1, "timestamp": -1}
+        answer = self._client.call(
+            Api.LIST_OFFSETS, 4, replica_id=-1, isolation_level=0,
+            topics=[{"name": topic, "partitions": [place]}],
+        )  # fmt: skip
+        found = answer.topics[0].partitions[0]
+        check(found.error_code, f"the end of {topic!r}")
+        return int(found.offset)
+
+    def left(self, topic: str, partition: int, start: int, end: int) -> list[int]:
+        """The offsets in [start, end) that still hold records (of a log without transactions)."""
+        found: list[int] = []
+        while start < end:
+            place = {
+                "partition": partition, "current_leader_epoch": -1, "fetch_offset": start,
+                "log_start_offset": -1, "partition_max_bytes": 1_000_000,
+            }  # fmt: skip
+            answer = self._client.call(
+                Api.FETCH, 11, replica_id=-1, max_wait=0, min_bytes=0, max_bytes=50_000_000, isolation_level=0,
+                session_id=0, session_epoch=-1, topics=[{"topic": topic, "partitions": [place]}],
+                forgotten_topics_data=[], rack_id="",
+            )  # fmt: skip
+            part = answer.responses[0].partitions[0]
+            check(part.error_code, f"reading {topic!r}")
+            records, last = MemoryRecords(bytes(part.records or b"")), start - 1
+            while (each := records.next_batch()) is not None:
+                found += [record.offset for record in each if start <= record.offset < end]
+                last = each.base_offset + each.last_offset_delta
+            if last < start:
+                break
+            start = last + 1
+        return found
+
+    def commit(
+        self, group: str, offsets: Mapping[tuple[str, int], int], member: str = "", generation: int = -1
+    ) -> None:
+        """Commit as a member does; without one, as tools do."""
+        topics = [
+            {"name": topic, "partitions": [
+                {"partition_index": number, "committed_offset": offset, "committed_leader_epoch": -1,
+                 "committed_metadata": None}
+            ]}
+            for (topic, number), offset in offsets.items()
+        ]  # fmt: skip
+        answer = self._client.call(
+            Api.OFFSET_COMMIT, 9, group_id=group, generation_id_or_member_epoch=generation,
+            member_id=member, group_instance_id=None, topics=topics,
+        )  # fmt: skip
+        for topic in answer.topics:
+            check(topic.partitions[0].error_code, f"a commit of {group!r}")
+
+    def commits(self, group: str) -> dict[tuple[str, int], int]:
+        """What is committed."""
+        answer = self._client.call(Api.OFFSET_FETCH, 7, group_id=group, topics=None, require_stable=False)
+        return {
+            (topic.name, part.partition_index): part.committed_offset
+            for topic in answer.topics
+            for part in topic.partitions
+        }
+
+    def forget_commit(self, group: str, topic: str, partition: int) -> None:
+        """Delete one committed offset."""
+        wanted = {"name": topic, "partitions": [{"partition_index": partition}]}
+        answer = self._client.call(Api.OFFSET_DELETE, 0, group_id=group, topics=[wanted])
+        check(answer.error_code, f"forgetting a commit of {group!r}")
+
+    def state(self, group: str) -> str:
+        """In what state a group of the classic protocol is."""
+        answer = self._client.call(
+            Api.DESCRIBE_GROUPS, 5, groups=[group], include_authorized_operations=False
+        )
+        return str(answer.groups[0].group_state)
+
+    def delete_group(self, group: str) -> None:
+        """Delete a group without members."""
+        answer = self._client.call(Api.DELETE_GROUPS, 2, groups_names=[group])
+        check(answer.results[0].error_code, f"deleting {group!r}")
+
+    def _produce(self, topic: str, partition: int, records: bytes, transaction: str | None) -> int:
+        part = {"index": partition, "records": records}
+        answer = self._client.call(
+            Api.PRODUCE, 7, transactional_id=transaction, acks=-1, timeout=20_000,
+            topic_data=[{"name": topic, "partition_data": [part]}],
+        )  # fmt: skip
+        told = answer.responses[0].partition_responses[0]
+        check(told.error_code, f"writing to {topic!r}")
+        return int(told.base_offset)
+
+    def _until_led(self, topic: str, partitions: int) -> None:
+        def led() -> bool:
+            try:
+                return all(self.end_offset(topic, number) >= 0 for number in range(partitions))
+            except RefusedError:
+                return False
+
+        until(led, f"leaders of {topic!r}")
+
+
+def _batch(
+    stamps_ms: Sequence[int],
+    *,
+    key: bytes | None = None,
+    producer: tuple[int, int, int] = (-1, -1, -1),
+    transactional: bool = False,
+) -> bytes:
+    """One batch (a request takes no more) of records with exactly these timestamps."""
+    producer_id, epoch, sequence = producer
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=0, is_transactional=transactional, producer_id=producer_id,
+        producer_epoch=epoch, base_sequence=sequence, batch_size=10_000_000,
+    )  # fmt: skip
+    for index, stamp in enumerate(stamps_ms):
+        builder.append(index, stamp, key, b"x", [])
+    return bytes(builder.build())
+
+
+def check(code: int, what: str) -> None:
+    """Raise what the broker refused."""
+    if code != _NONE:
+        raise RefusedError(f"{what}: error {code}")
+
+
+def api_of(api: IntEnum) -> Api:
+    """For the codec."""
+    # The codec goes by name and number alone.
+    return cast("Api", api)
