@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -61,6 +61,7 @@ class Console:
         links: Where else a trace can be looked at.
         rates: What went over the edges lately.
         status: Figures about the collector, by name.
+        topics: What was read of each topic, as the API answers it.
         pulse: Differs when something has changed since it was asked last.
     """
 
@@ -76,6 +77,7 @@ class Console:
         links: Links | None = None,
         rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
         status: Callable[[], Mapping[str, Any]] = dict,
+        topics: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         pulse: Callable[[], object] = lambda: None,
     ) -> None:
         self._finder = finder
@@ -87,6 +89,7 @@ class Console:
         self._links = links or Links()
         self._rates = rates
         self._status = status
+        self._topics = topics
         self._live = Live(pulse)
         load_templates()
 
@@ -138,8 +141,8 @@ class Console:
         if found is None:
             raise ApiError(
                 404,
-                f"Nothing is known of “{wanted[:80]}”. Any order id, event id, correlation id or trace id"
-                " works; an event shows up a moment after it was published.",
+                f"Nothing is known of “{wanted[:80]}”: {self._finder.why_unknown()}. Any order id, event id,"
+                " correlation id or trace id works; an event shows up a moment after it was published.",
             )
         data = found_json(found)
         if "matches" in data:
@@ -191,7 +194,8 @@ class Console:
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""
         facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
-        return html_page("health.html", request, problems=self._problems(), facts=facts)
+        problems, topics = self._problems(), self._topics()
+        return html_page("health.html", request, problems=problems, facts=facts, topics=topics)
 
 
 _FACTS = {

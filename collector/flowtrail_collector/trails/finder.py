@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.events.topics import unseen
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.view import SagaView
@@ -98,6 +99,11 @@ class TrailFinder:
         if not events:
             matched_by = _matched_by_span(wanted, spans)
         return Found(matched_by, trail=self._assembled(events, spans, flows))
+
+    def why_unknown(self) -> str:
+        """Why nothing may be known of an id although it exists; in one line, to follow `nothing is known of it: `."""
+        hint = unseen(self._reader.topics_read(), self._is_dead_letter_topic)
+        return hint or "no order, event, correlation or trace id that was read"
 
     def _events(self, wanted: str) -> tuple[str, list[StoredEvent]]:
         """Events the id names directly; most people hold an order id, so that goes first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.events.topics import PartitionRead, TopicRead
 from flowtrail_collector.sagas.model.view import FlowRow, SagaRow, SagaView
 
 EVENTS = [
@@ -21,6 +22,9 @@ class FakeReads:
     def __init__(self):
         self.queries = []
         self.failure = None
+
+    def topics_read(self):
+        return [TopicRead("orders", (PartitionRead(0, len(EVENTS), len(EVENTS)),))]
 
     def events_by_id(self, event_id, limit):
         return [event for event in EVENTS if event.event_id == event_id]
