@@ -20,9 +20,9 @@ from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
-from flowtrail_collector.sagas.web import OUTCOMES, saga_query, saga_row_json
+from flowtrail_collector.sagas.web import saga_query, saga_row_json
 from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.topology.web import Edges
@@ -117,7 +117,7 @@ class Console:
             "overview.html",
             request,
             flows=self._views.list_flows(),
-            outcomes=OUTCOMES,
+            outcomes=STATES,
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
             letters=[listed_json(letter) for letter in letters],
             groups=lag["groups"][:_OVERVIEW_ROWS],
@@ -163,7 +163,7 @@ class Console:
 
         Query: flow, outcome, step, stuck, limit, offset.
         """
-        query = saga_query(request)
+        query = saga_query(request, self._views.known_flows())
         query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
         rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
         return html_page(
@@ -172,7 +172,7 @@ class Console:
             sagas=rows[: query.limit - 1],
             query=query,
             flows=self._views.list_flows(),
-            outcomes=OUTCOMES,
+            outcomes=STATES,
             **paging(
                 lambda offset: "?" + str(request.url.include_query_params(offset=offset).query),
                 query.offset,

@@ -144,7 +144,7 @@ class TrailFinder:
             correlation_id=flow,
             subjects=subjects,
             flows=tuple(dict.fromkeys(saga.flow for saga in sagas)),
-            outcomes=tuple(saga.outcome for saga in sagas),
+            outcomes=tuple(saga.state for saga in sagas),
             started_ms=min((event.timestamp_ms or event.time_ms or 0 for event in events), default=0),
             events=len(events),
         )

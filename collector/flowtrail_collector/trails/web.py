@@ -9,7 +9,6 @@ from starlette.routing import BaseRoute, Route
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, json_response
-from flowtrail_collector.wording import unmistakable
 
 
 def trail_routes(finder: TrailFinder) -> list[BaseRoute]:
@@ -22,7 +21,7 @@ def trail_routes(finder: TrailFinder) -> list[BaseRoute]:
             raise ApiError(400, f"an id has at most {MAX_ID_LENGTH} characters")
         found = finder.find(wanted)
         if found is None:
-            raise ApiError(404, f"nothing is known of {unmistakable(wanted)}: {finder.why_unknown()}")
+            raise ApiError(404, f"nothing is known of {wanted!r}: {finder.why_unknown()}")
         return json_response(found_json(found))
 
     # An id may hold slashes (`convertor` path): the services choose it, not we.

@@ -52,7 +52,7 @@ def test_records_that_no_trail_can_show_are_told_everywhere(devbroker, tmp_path,
         status, text = answer(f"{url}/api/v1/trails/OLD-1")
         assert (status, json.loads(text)["error"]) == (
             404,
-            "nothing is known of OLD-1: 4 topics have records without a type: add a mapping for invoices, orders,"
+            "nothing is known of 'OLD-1': 4 topics have records without a type: add a mapping for invoices, orders,"
             " payments and 1 more",
         )
         for path in ("/trails/OLD-1", "/search?q=OLD-1"):
@@ -64,7 +64,7 @@ def test_records_that_no_trail_can_show_are_told_everywhere(devbroker, tmp_path,
         assert "add a mapping to the flow file" in page
 
         assert main(["trace", "OLD-1", "--url", url]) == 1
-        assert "nothing is known of OLD-1: 4 topics have" in capsys.readouterr().err
+        assert "nothing is known of 'OLD-1': 4 topics have" in capsys.readouterr().err
         main(["doctor", "--url", url])
         told = capsys.readouterr().out
         assert "7 records read of 4 topics" in told

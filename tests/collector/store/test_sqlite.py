@@ -134,6 +134,7 @@ def test_a_store_of_a_version_before_opens_and_its_open_instances_are_looked_at(
     connection.execute("DROP TABLE flow_rules")
     connection.execute("ALTER TABLE dead_letters DROP COLUMN oversize")
     connection.execute("DROP TABLE cluster")
+    connection.execute("DROP INDEX sagas_partial")
     for name in Seen._fields:
         connection.execute(f"ALTER TABLE positions DROP COLUMN {name}")
     connection.execute("UPDATE schema_versions SET version = version - 3 WHERE part = 'core'")
@@ -153,6 +154,7 @@ def test_a_store_of_a_version_before_takes_the_first_cluster_that_it_meets(tmp_p
     SqliteDatabase(path).close()
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE cluster")
+    connection.execute("DROP INDEX sagas_partial")
     for name in Seen._fields:
         connection.execute(f"ALTER TABLE positions DROP COLUMN {name}")
     connection.execute("INSERT INTO positions VALUES ('orders', 0, 10, 5)")

@@ -59,6 +59,9 @@ class FakeReads:
         self.queries.append((selection, limit, offset))
         return [DeadLetter("orders.billing.dlq", 0, 0, 5, "e1", None, "ord-1", "flow-1")]
 
+    def known_flows(self):
+        return {row.name: ("reserve", "charge") for row in self.list_flows()}
+
     def list_flows(self):
         return [FlowRow("fulfilment", ("OrderPlaced",), (), (), None, (), {"open": 1})]
 
