@@ -22,18 +22,20 @@ from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
-from flowtrail_collector.sagas.web import saga_query, saga_row_json
+from flowtrail_collector.sagas.web import MAX_OFFSET, saga_query, saga_row_json
 from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.topology.web import Edges
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
-from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError
+from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
 _MAP_LETTERS = 500
+# A browser and a template draw so many at once; a trail of thousands would take both seconds.
+_TRAIL_ROWS = 500
 
 
 class LagOverview(Protocol):
@@ -135,7 +137,10 @@ class Console:
         return RedirectResponse(f"{prefix()}/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
 
     def _trail(self, request: Request) -> Response:
-        """The trail of an id."""
+        """The trail of an id, 500 rows at a time.
+
+        Query: offset.
+        """
         wanted = request.path_params["id"]
         found = self._finder.find(wanted) if 0 < len(wanted) <= MAX_ID_LENGTH else None
         if found is None:
@@ -147,6 +152,8 @@ class Console:
         data = found_json(found)
         if "matches" in data:
             return html_page("matches.html", request, wanted=wanted, matches=data["matches"])
+        first = int_param(request, "offset", 0, MAX_OFFSET)
+        drawn = trail_values(data["trail"], first, _TRAIL_ROWS)
         trace_links = {trace_id: self._links.of(trace_id) for trace_id in data["trail"]["trace_ids"]}
         return html_page(
             "trail.html",
@@ -155,7 +162,8 @@ class Console:
             matched_by=data["matched_by"],
             trace_links=trace_links,
             grafana=self._links.of_trail(wanted, data["trail"]),
-            **trail_values(data["trail"]),
+            **drawn,
+            **paging(lambda at: f"?offset={at}", first, _TRAIL_ROWS, drawn["all_rows"] - first),
         )
 
     def _sagas(self, request: Request) -> Response:
