@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Sequence
@@ -15,9 +16,11 @@ from flowtrail_collector.brokers.ports import Broker
 from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.events.web import TopicList
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.events.wire import wire as wire_events
-from flowtrail_collector.ingest.ports import Tail
+from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.lag.wire import wire as wire_lag
@@ -51,6 +54,8 @@ __all__ = ["Collector", "build_collector"]
 
 logger = logging.getLogger("flowtrail_collector")
 
+_CLUSTER_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Collector:
@@ -61,6 +66,20 @@ class Collector:
     database: Database
     routes: Sequence[BaseRoute]
     exposition: Exposition
+    broker: Broker
+    store: Store
+
+    def check_cluster(self) -> None:
+        """Refuse to go on if the store belongs to another cluster than the one that answers.
+
+        If none answers within two seconds, whatever reads from one later checks it.
+
+        Raises:
+            OtherClusterError: It does.
+            StoreError: The store can't be asked.
+        """
+        with contextlib.suppress(ServiceUnreachableError):
+            self.store.belong_to(self.broker.check(_CLUSTER_SECONDS))
 
     def close(self) -> None:
         """Stop the parts, then close the store."""
@@ -91,18 +110,23 @@ def build_collector(config: CollectorConfig) -> Collector:
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
     letters = wire_dead_letters(
-        database, broker.mover, lists=reads, figures=store, depths=tail.dead_letter_depths
+        database,
+        lambda: broker.mover(store.belong_to),
+        lists=reads,
+        figures=store,
+        depths=tail.dead_letter_depths,
     )
     sagas = wire_sagas(
         config, flows, store, database, reads=reads, events_of=reads.events_of_instances, lag=lag
     )
+    topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tail)
     retention = _retention(config.retention, database, spans.store)
     slices = [
         Wired(parts=[tail], parts_for_all=[retention]),
-        *(sagas, letters.wired, wire_events(flows.mapping, store), lag.wired, topology.wired, spans.wired),
-        *(trails.wired, Wired(sources=[about])),
+        *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
+        *(topology.wired, spans.wired, trails.wired, Wired(sources=[about])),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
@@ -111,12 +135,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = wire_console(
         config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
-        problems=supervisor.problems, status=status,
+        problems=supervisor.problems, status=status, topics=topics,
         pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
     )  # fmt: skip
     routes = [*metrics_routes(exposition), *health_routes(supervisor.problems, status)]
     routes += [route for wired in (*slices, pages) for route in wired.routes]
-    return Collector(_app(routes, access, about, config.web), supervisor, database, routes, exposition)
+    app = _app(routes, access, about, config.web)
+    return Collector(app, supervisor, database, routes, exposition, broker, store)
 
 
 def _about(

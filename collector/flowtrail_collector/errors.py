@@ -6,6 +6,7 @@ CollectorError                    exit code 2
 ├── ListenError                   2   the address is taken or may not be used
 ├── StoreError                    2   the store can't be opened, read or written
 │   ├── FencedError               2   another worker has moved a position this one held
+│   ├── OtherClusterError         2   the store belongs to another cluster than the one that answers
 │   └── StoreConflictError        2   two workers were in each other's way; trying again may help
 └── ServiceUnreachableError       3   Kafka or a collector doesn't answer
 ```
@@ -36,6 +37,10 @@ class StoreError(CollectorError):
 
 class FencedError(StoreError):
     """A stored position isn't the one this worker began with: somebody else has moved it."""
+
+
+class OtherClusterError(StoreError):
+    """The store belongs to another cluster: its offsets and figures say nothing about this one."""
 
 
 class StoreConflictError(StoreError):

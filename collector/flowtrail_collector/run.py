@@ -41,6 +41,7 @@ def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -
     server = WebServer(collector.app, listener, config.web.tls)
     _keep_answers_quick()
     try:
+        collector.check_cluster()
         collector.supervisor.start()
         server.run(on_ready=lambda: on_ready(url_of(listener, tls=config.web.tls is not None)))
     finally:

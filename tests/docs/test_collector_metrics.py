@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from flowtrail_collector.events.metrics import TopicMetrics
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.runtime.metrics import CollectorMetrics
 from flowtrail_collector.spans.metrics import SpanMetrics
@@ -21,6 +22,7 @@ def test_every_metric_is_explained_and_no_other(tmp_path: Path) -> None:
         CollectorMetrics(SqliteStore(database), partitions=lambda: 1),
         SpanMetrics(SpanQueue(SqlSpans(database))),
         TopologyMetrics(dict),
+        TopicMetrics(list),
     )
     suffix = {"counter": "_total", "info": "_info"}
     exported = {

@@ -58,6 +58,7 @@ _REQUESTS = {
     ),
     "Who did what": ("GET", "/api/v1/dead-letters/audit", None),
     "Who feeds whom": ("GET", "/api/v1/topology", None),
+    "What was read of each topic": ("GET", "/api/v1/topics", None),
     "A collector that doesn't reach Kafka yet": ("GET", "/api/v1/status", None),
     "A mistake": ("GET", "/api/v1/sagas?outcome=late", None),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from flowtrail_collector.dead_letters.ports import RecordMover
@@ -15,8 +16,11 @@ __all__ = ["Broker"]
 class Broker(Protocol):
     """A cluster that events are on, and what the slices need of it."""
 
-    def check(self) -> None:
+    def check(self, timeout_seconds: float = 5.0) -> str | None:
         """Check that it can be reached.
+
+        Returns:
+            The cluster's id; None if it doesn't tell.
 
         Raises:
             ServiceUnreachableError: It can't; says why.
@@ -46,6 +50,10 @@ class Broker(Protocol):
         """What looks at single records."""
         ...
 
-    def mover(self) -> RecordMover:
-        """What reads dead letters and publishes copies."""
+    def mover(self, of_cluster: Callable[[str | None], None]) -> RecordMover:
+        """What reads dead letters and publishes copies.
+
+        Args:
+            of_cluster: Told the id of the cluster that answers; raises if places aren't of that one.
+        """
         ...

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.errors import CollectorError
-from flowtrail_collector.wording import printable
+from flowtrail_collector.wording import age, counted, printable
 
 _PACKAGES = (
     ("kafka-python", "kafka-python"),
@@ -81,3 +82,26 @@ def _collector(client: CollectorClient) -> Iterator[Check]:
     yield "collector", True, f"{client.url} answers, version {status['version']}"
     for part, problem in status["problems"].items():
         yield part, False, problem
+    yield from _topics(client)
+
+
+def _topics(client: CollectorClient) -> Iterator[Check]:
+    try:
+        topics = client.get("/api/v1/topics")["topics"]
+    except click.ClickException as error:
+        yield "topics", False, error.format_message()
+        return
+    records = sum(topic["records"] for topic in topics)
+    yield "topics", True, f"{counted(records, 'record')} read of {counted(len(topics), 'topic')}"
+    for topic in topics:
+        if topic["advice"]:
+            # Not every topic holds events: worth a word, not a failure.
+            yield f"topic {topic['topic']}", True, f"{_figures(topic)}; {topic['advice']}"
+
+
+def _figures(topic: dict[str, Any]) -> str:
+    parts = [f"{topic['without_type']} without a type", f"{topic['without_id']} without an id"]
+    if topic["mapped"]:
+        parts.append(counted(topic["mapping_problems"], "mapping problem"))
+    last = f"; last offset {topic['last_offset']}, {age(topic['last_time'])}" if topic["last_time"] else ""
+    return f"{counted(topic['records'], 'record')}, {', '.join(parts)}{last}"

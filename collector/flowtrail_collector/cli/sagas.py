@@ -12,13 +12,24 @@ from flowtrail_collector.cli._options import limit_option
 from flowtrail_collector.cli._output import console, plain_table, print_json
 from flowtrail_collector.wording import age, printable
 
-_OUTCOMES = ("open", "completed", "compensated", "failed", "timed_out", "retired")
-_STYLES = {"completed": "green", "compensated": "yellow", "failed": "red", "timed_out": "red", "open": "blue"}
+_OUTCOMES = ("open", "partial", "completed", "compensated", "failed", "timed_out", "retired")
+_STYLES = {
+    "completed": "green",
+    "compensated": "yellow",
+    "failed": "red",
+    "timed_out": "red",
+    "open": "blue",
+    "partial": "dim",
+}
 
 
 @click.command()
 @click.option("--flow", help="Only this flow.")
-@click.option("--outcome", type=click.Choice(_OUTCOMES), help="Only those that ended so, or are open.")
+@click.option(
+    "--outcome",
+    type=click.Choice(_OUTCOMES),
+    help="Only those that ended so, are open, or are open without a start that was seen (partial).",
+)
 @click.option("--step", help="Only those open at this step.")
 @click.option("--stuck", is_flag=True, help="Only those past the deadline of a step.")
 @limit_option(50)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -20,20 +20,22 @@ from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
-from flowtrail_collector.sagas.web import OUTCOMES, saga_query, saga_row_json
+from flowtrail_collector.sagas.web import MAX_OFFSET, saga_query, saga_row_json
 from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.topology.web import Edges
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
-from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError
+from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
 _MAP_LETTERS = 500
+# A browser and a template draw so many at once; a trail of thousands would take both seconds.
+_TRAIL_ROWS = 500
 
 
 class LagOverview(Protocol):
@@ -61,6 +63,7 @@ class Console:
         links: Where else a trace can be looked at.
         rates: What went over the edges lately.
         status: Figures about the collector, by name.
+        topics: What was read of each topic, as the API answers it.
         pulse: Differs when something has changed since it was asked last.
     """
 
@@ -76,6 +79,7 @@ class Console:
         links: Links | None = None,
         rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
         status: Callable[[], Mapping[str, Any]] = dict,
+        topics: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         pulse: Callable[[], object] = lambda: None,
     ) -> None:
         self._finder = finder
@@ -87,6 +91,7 @@ class Console:
         self._links = links or Links()
         self._rates = rates
         self._status = status
+        self._topics = topics
         self._live = Live(pulse)
         load_templates()
 
@@ -114,7 +119,7 @@ class Console:
             "overview.html",
             request,
             flows=self._views.list_flows(),
-            outcomes=OUTCOMES,
+            outcomes=STATES,
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
             letters=[listed_json(letter) for letter in letters],
             groups=lag["groups"][:_OVERVIEW_ROWS],
@@ -132,18 +137,23 @@ class Console:
         return RedirectResponse(f"{prefix()}/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
 
     def _trail(self, request: Request) -> Response:
-        """The trail of an id."""
+        """The trail of an id, 500 rows at a time.
+
+        Query: offset.
+        """
         wanted = request.path_params["id"]
         found = self._finder.find(wanted) if 0 < len(wanted) <= MAX_ID_LENGTH else None
         if found is None:
             raise ApiError(
                 404,
-                f"Nothing is known of “{wanted[:80]}”. Any order id, event id, correlation id or trace id"
-                " works; an event shows up a moment after it was published.",
+                f"Nothing is known of “{wanted[:80]}”: {self._finder.why_unknown()}. Any order id, event id,"
+                " correlation id or trace id works; an event shows up a moment after it was published.",
             )
         data = found_json(found)
         if "matches" in data:
             return html_page("matches.html", request, wanted=wanted, matches=data["matches"])
+        first = int_param(request, "offset", 0, MAX_OFFSET)
+        drawn = trail_values(data["trail"], first, _TRAIL_ROWS)
         trace_links = {trace_id: self._links.of(trace_id) for trace_id in data["trail"]["trace_ids"]}
         return html_page(
             "trail.html",
@@ -152,7 +162,8 @@ class Console:
             matched_by=data["matched_by"],
             trace_links=trace_links,
             grafana=self._links.of_trail(wanted, data["trail"]),
-            **trail_values(data["trail"]),
+            **drawn,
+            **paging(lambda at: f"?offset={at}", first, _TRAIL_ROWS, drawn["all_rows"] - first),
         )
 
     def _sagas(self, request: Request) -> Response:
@@ -160,7 +171,7 @@ class Console:
 
         Query: flow, outcome, step, stuck, limit, offset.
         """
-        query = saga_query(request)
+        query = saga_query(request, self._views.known_flows())
         query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
         rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
         return html_page(
@@ -169,7 +180,7 @@ class Console:
             sagas=rows[: query.limit - 1],
             query=query,
             flows=self._views.list_flows(),
-            outcomes=OUTCOMES,
+            outcomes=STATES,
             **paging(
                 lambda offset: "?" + str(request.url.include_query_params(offset=offset).query),
                 query.offset,
@@ -191,7 +202,8 @@ class Console:
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""
         facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
-        return html_page("health.html", request, problems=self._problems(), facts=facts)
+        problems, topics = self._problems(), self._topics()
+        return html_page("health.html", request, problems=problems, facts=facts, topics=topics)
 
 
 _FACTS = {

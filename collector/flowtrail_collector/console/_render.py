@@ -16,7 +16,7 @@ from flowtrail_collector.console._trail_rows import (
     missing_rows,
     ticks,
 )
-from flowtrail_collector.trails.drawing import trail_scale
+from flowtrail_collector.trails.drawing import rows_of, trail_scale
 from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import age, clock, format_seconds, left_out, printable
 
@@ -61,12 +61,21 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
-def trail_values(trail: dict[str, Any]) -> dict[str, Any]:
-    """What the trail templates draw."""
-    scale = trail_scale(trail)
+def trail_values(trail: dict[str, Any], first: int = 0, most: int | None = None) -> dict[str, Any]:
+    """What the trail templates draw.
+
+    Args:
+        trail: As the API answers it.
+        first: The first row drawn, counted from 0.
+        most: How many are drawn; None draws all.
+    """
+    scale, rows = trail_scale(trail), rows_of(trail)
+    drawn = rows[first:] if most is None else rows[first : first + most]
     return {
         "trail": trail,
-        "rows": entry_rows(trail),
+        "rows": entry_rows(trail, drawn),
+        "all_rows": len(rows),
+        "first_row": first,
         "missing_rows": missing_rows(trail),
         "ticks": ticks(scale),
         "breaks": breaks(scale),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flowtrail_collector.trails.drawing import SYMBOLS, TimeScale, Wait, rows_of, trail_scale, waits
+from flowtrail_collector.trails.drawing import SYMBOLS, Row, TimeScale, Wait, trail_scale, waits
 from flowtrail_collector.wording import format_seconds
 
 # Bars are drawn in this many units across, whatever the width on the screen.
@@ -55,8 +56,8 @@ class EntryRow:
     new_service: bool
 
 
-def entry_rows(trail: dict[str, Any]) -> list[EntryRow]:
-    """Rows for what happened."""
+def entry_rows(trail: dict[str, Any], rows: Sequence[Row]) -> list[EntryRow]:
+    """Rows for what happened; the first one names its service, whatever stood before it."""
     colours = {name: index % _COLOURS for index, name in enumerate(trail["services"])}
     scale = trail_scale(trail)
     return [
@@ -67,9 +68,9 @@ def entry_rows(trail: dict[str, Any]) -> list[EntryRow]:
             colour=colours.get(row.entry["service"], 0),
             symbol=SYMBOLS.get(row.entry["kind"], "?"),
             meaning=_MEANINGS.get(row.entry["kind"], row.entry["kind"]),
-            new_service=row.new_service,
+            new_service=row.new_service or number == 0,
         )
-        for row in rows_of(trail)
+        for number, row in enumerate(rows)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flowtrail_collector.console._console import Console, Views
@@ -30,6 +30,7 @@ def wire(
     topology: Topology,
     problems: Callable[[], Mapping[str, str]],
     status: Callable[[], Mapping[str, Any]],
+    topics: Callable[[], Sequence[Mapping[str, Any]]],
     pulse: Callable[[], object],
 ) -> Wired:
     """All pages; for the arguments see `Console`."""
@@ -50,6 +51,7 @@ def wire(
         links=Links(config.trace_link, config.grafana_link),
         rates=topology.rates.rates,
         status=status,
+        topics=topics,
         pulse=pulse,
     )
     return Wired(routes=[*dead_letters.routes(), *console.routes()])

@@ -69,6 +69,24 @@ class Advance(NamedTuple):
     watermark_ms: int
 
 
+class Seen(NamedTuple):
+    """What a batch read of one partition.
+
+    Attributes:
+        records: How many.
+        without_type: Of those, how many have no event type, neither in their headers nor by a mapping.
+        without_id: How many have no event id.
+        mapping_problems: In how many the topic's mapping found nothing usable.
+        last_ms: Timestamp of the last of them, in ms since the epoch; None if it has none.
+    """
+
+    records: int = 0
+    without_type: int = 0
+    without_id: int = 0
+    mapping_problems: int = 0
+    last_ms: int | None = None
+
+
 class Origin(NamedTuple):
     """Where the record stood that a dead letter is a copy of, as far as its headers say."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from flowtrail_collector.events.model import EventRow, StoredEvent
+from flowtrail_collector.events.topics import PartitionRead, TopicRead
 from flowtrail_collector.store.schema.core import EVENT_MS
 from flowtrail_collector.store.sql import MAX_IDS, Reads, marks
 
@@ -22,6 +25,8 @@ EVENT_COLUMNS = _columns(EventRow._fields)
 """In the order of `EventRow`."""
 _EVENT = f"SELECT {_columns(field.name for field in fields(StoredEvent))} FROM events WHERE "  # noqa: S608
 _IN_TIME = f" ORDER BY {EVENT_MS}, topic, partition, position LIMIT ?"
+_TOPICS = f"""SELECT topic, {", ".join(field.name for field in fields(PartitionRead))} FROM positions
+ ORDER BY topic, partition"""  # noqa: S608 - our own columns
 # Enough for every type that is published at all, found within hundredths of a second.
 _RECENT_EVENTS = 20_000
 
@@ -45,6 +50,14 @@ class EventReads(Reads):
     def events_by_trace(self, trace_id: str, limit: int) -> list[StoredEvent]:
         """See `TrailReader.events_by_trace`."""
         return self._events("trace_id = ?", [trace_id], limit)
+
+    def topics_read(self) -> list[TopicRead]:
+        """What was read of each topic, by name."""
+        rows = self._rows(_TOPICS)
+        return [
+            TopicRead(topic, tuple(PartitionRead(*row[1:]) for row in own))
+            for topic, own in groupby(rows, key=itemgetter(0))
+        ]
 
     def publishers(self) -> list[tuple[str, str, int]]:
         """(event type, source, number of events) of the events stored lately."""

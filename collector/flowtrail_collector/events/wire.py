@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.mapping import TopicMappings
-from flowtrail_collector.events.metrics import MappingMetrics
+from flowtrail_collector.events.metrics import MappingMetrics, TopicMetrics
 from flowtrail_collector.events.registry import SchemaRegistry
+from flowtrail_collector.events.topics import TopicRead
+from flowtrail_collector.events.web import TopicList, topic_routes
 from flowtrail_collector.metrics.counts import Counters
 from flowtrail_collector.runtime.slices import Wired
 
@@ -31,6 +35,9 @@ def mapper_of(mappings: TopicMappings, schema_registry: str, flow_file: object) 
     return Mapper(mappings)
 
 
-def wire(mappings: TopicMappings, counters: Counters) -> Wired:
-    """Metrics of the mappings."""
-    return Wired(sources_for_all=[MappingMetrics(counters, mappings)])
+def wire(
+    mappings: TopicMappings, counters: Counters, reads: Callable[[], Sequence[TopicRead]], topics: TopicList
+) -> Wired:
+    """Metrics of mappings and topics, and the list of topics."""
+    sources = [MappingMetrics(counters, mappings), TopicMetrics(reads)]
+    return Wired(sources_for_all=sources, routes=topic_routes(topics))

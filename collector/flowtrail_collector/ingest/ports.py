@@ -8,11 +8,13 @@ from typing import Protocol
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.ports import DeadLetterFigures
-from flowtrail_collector.events.model import Advance, EventRow, Position
+from flowtrail_collector.events.model import Advance, EventRow, Position, Seen
 from flowtrail_collector.runtime.supervisor import Part
 from flowtrail_collector.sagas.ports import SagaStore, SagaUnit
 
-__all__ = ["Store", "Tail", "Unit"]
+__all__ = ["NOTHING_SEEN", "Store", "Tail", "Unit"]
+
+NOTHING_SEEN: Mapping[tuple[str, int], Seen] = {}
 
 
 class Tail(Part, Protocol):
@@ -39,8 +41,14 @@ class Unit(SagaUnit, Protocol):
         """Keep dead letters; one that is there already stays as it is."""
         ...
 
-    def advance(self, advances: Iterable[Advance]) -> None:
+    def advance(
+        self, advances: Iterable[Advance], seen: Mapping[tuple[str, int], Seen] = NOTHING_SEEN
+    ) -> None:
         """Move positions.
+
+        Args:
+            advances: Where to.
+            seen: What was read on the way, by (topic, partition); added to what was read before.
 
         Raises:
             FencedError: A stored position isn't the expected one: somebody else has moved it.
@@ -61,6 +69,18 @@ class Store(SagaStore, DeadLetterFigures, Protocol):
 
     def positions(self) -> dict[tuple[str, int], Position]:
         """How far every partition was read, by (topic, partition)."""
+        ...
+
+    def belong_to(self, cluster: str | None) -> None:
+        """Note which cluster the positions are of; the first one that tells its id.
+
+        Args:
+            cluster: Id of the cluster that answers; None if it doesn't tell.
+
+        Raises:
+            OtherClusterError: They are of another one.
+            StoreError: It can't be read or written.
+        """
         ...
 
     def forget_topics(self, ids: Mapping[str, str | None]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from flowtrail.wire import Envelope
 from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
@@ -14,7 +15,7 @@ from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.events.identity import IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
-from flowtrail_collector.events.model import Advance, EventRow, Origin
+from flowtrail_collector.events.model import Advance, EventRow, Origin, Seen
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
@@ -25,6 +26,8 @@ from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, take_in
 __all__ = ["Ingest"]
 
 _ATTEMPTS = 5
+_PLACE = itemgetter(0, 1)  # topic and partition of an `Incoming`
+_Places = Counter[tuple[str, int]]
 
 
 @dataclass(slots=True)
@@ -34,6 +37,24 @@ class _Batch:
     letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[CountKey] = field(default_factory=Counter)
     plain: int = 0
+    without_type: _Places = field(default_factory=Counter)
+    without_id: _Places = field(default_factory=Counter)
+    problems: _Places = field(default_factory=Counter)
+
+    def seen(self, records: Sequence[Incoming]) -> dict[tuple[str, int], Seen]:
+        """What was read of each partition; for its last record the order within the partition counts."""
+        places = list(map(_PLACE, records))
+        last = dict(zip(places, records, strict=True))
+        return {
+            place: Seen(
+                number,
+                self.without_type[place],
+                self.without_id[place],
+                self.problems[place],
+                last[place].timestamp_ms,
+            )
+            for place, number in Counter(places).items()
+        }
 
 
 class Ingest:
@@ -65,7 +86,7 @@ class Ingest:
         """Records taken in by this process, by kind: `event`, `dead_letter`, `unknown`."""
         return dict(self._taken)
 
-    def apply(self, records: Iterable[Incoming], advances: Sequence[Advance]) -> None:
+    def apply(self, records: Sequence[Incoming], advances: Sequence[Advance]) -> None:
         """Take in records and move the positions past them; all of it happens, or nothing.
 
         Raises:
@@ -78,9 +99,10 @@ class Ingest:
             self._read(record, batch)
         if batch.plain:
             batch.counts["collector_records", ("event",)] += batch.plain
+        seen = batch.seen(records)
         for attempt in range(_ATTEMPTS):
             try:
-                self._write(batch, advances)
+                self._write(batch, advances, seen)
                 break
             except StoreConflictError:  # another worker moved the same instances: now they can be seen
                 if attempt == _ATTEMPTS - 1:
@@ -89,10 +111,12 @@ class Ingest:
             if name == "collector_records":
                 self._taken[labels[0]] += count
 
-    def _write(self, batch: _Batch, advances: Sequence[Advance]) -> None:
+    def _write(
+        self, batch: _Batch, advances: Sequence[Advance], seen: Mapping[tuple[str, int], Seen]
+    ) -> None:
         counts = batch.counts.copy()
         with self._store.unit() as unit:
-            unit.advance(advances)
+            unit.advance(advances, seen)
             if batch.events:
                 unit.add_events(batch.events)
             if batch.moving:
@@ -125,6 +149,11 @@ class Ingest:
         wrong = self._mapper.fill(record, envelope, origin)
         if wrong is not None:
             batch.counts["mapping_problems", (wrong.mapping, wrong.problem.value)] += 1
+            batch.problems[record[:2]] += 1
+        if envelope.type is None:
+            batch.without_type[record[:2]] += 1
+        if envelope.id is None:
+            batch.without_id[record[:2]] += 1
         kind = "dead_letter" if record.dead_letter else "event" if envelope.type else "unknown"
         batch.counts["collector_records", (kind,)] += 1
         if found is not None:

@@ -13,7 +13,7 @@ def saga_json(saga: SagaView) -> dict[str, Any]:
     return {
         "flow": saga.flow,
         "key": saga.key,
-        "outcome": saga.outcome,
+        "outcome": saga.state,
         "started": iso_time_ms(saga.started_ms),
         "ended": iso_time_ms(saga.ended_ms),
         "partial": saga.partial,

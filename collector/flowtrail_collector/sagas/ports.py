@@ -95,6 +95,10 @@ class SagaLists(Protocol):
         """Saga instances, those that need attention first, then the newest."""
         ...
 
+    def known_flows(self) -> dict[str, tuple[str, ...] | None]:
+        """The flows there are, with the names of their steps; None for one that has left the flow file."""
+        ...
+
     def list_flows(self) -> list[FlowRow]:
         """The flows of the flow file."""
         ...

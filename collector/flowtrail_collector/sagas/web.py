@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
+from difflib import get_close_matches
 from typing import Any
 
 from starlette.requests import Request
@@ -11,34 +13,55 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.json import saga_json
-from flowtrail_collector.sagas.model.assessment import Outcome
-from flowtrail_collector.sagas.model.view import SagaFilter, SagaRow
+from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaRow
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.stuck import diagnose, stuck_reason
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
+from flowtrail_collector.wording import unmistakable
 
-OUTCOMES = tuple(Outcome)
 MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
+_NAMED = 20
 
 
-def saga_query(request: Request) -> SagaFilter:
+def saga_query(request: Request, known: Mapping[str, tuple[str, ...] | None]) -> SagaFilter:
     """The filters of a request.
 
+    Args:
+        request: What is asked for.
+        known: The flows there are, with the names of their steps; None for one that has left the flow file.
+
     Raises:
-        ApiError: 400, one of them makes no sense.
+        ApiError: 400, one of them makes no sense, or there is no flow at all.
     """
     outcome = text_param(request, "outcome")
-    if outcome is not None and outcome not in OUTCOMES:
-        raise ApiError(400, f"outcome is one of {', '.join(OUTCOMES)}")
+    if outcome is not None and outcome not in STATES:
+        raise ApiError(400, f"outcome is one of {', '.join(STATES)}")
+    if not known:
+        raise ApiError(400, "this collector has no flow file, so there are no sagas: name one with --flows")
+    flow, step = text_param(request, "flow"), text_param(request, "step")
+    if flow is not None and flow not in known:
+        raise ApiError(400, _no_such("flow", flow, known))
+    chosen = known.values() if flow is None else [known[flow]]
+    steps = dict.fromkeys(name for names in chosen for name in names or ())
+    # Which steps a flow had that has left the flow file, nobody knows.
+    if step is not None and step not in steps and (flow is None or known[flow] is not None):
+        raise ApiError(400, _no_such("step", step, steps))
     return SagaFilter(
-        flow=text_param(request, "flow"),
+        flow=flow,
         outcome=outcome,
-        step=text_param(request, "step"),
+        step=step,
         stuck=bool_param(request, "stuck"),
         limit=int_param(request, "limit", 50, MAX_LIMIT),
         offset=int_param(request, "offset", 0, MAX_OFFSET),
     )
+
+
+def _no_such(what: str, name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known := list(known), 1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    there = ", ".join(known[:_NAMED]) + (", ..." if len(known) > _NAMED else "") or "none"
+    return f"no {what} is called {unmistakable(name)}{meant}: there are {there}"
 
 
 def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: None) -> list[BaseRoute]:
@@ -54,7 +77,7 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
 
         Query: flow, outcome, step, stuck, limit, offset.
         """
-        query = saga_query(request)
+        query = saga_query(request, views.known_flows())
         rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]
         return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
 

@@ -51,6 +51,10 @@ class SpanReader(Protocol):
         """The spans of these traces, by start time; at most `limit`. Ids that they share are told apart."""
         ...
 
+    def count(self, trace_ids: Sequence[str]) -> int:
+        """How many spans these traces have."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SpanOperation:

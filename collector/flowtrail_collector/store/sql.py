@@ -56,6 +56,11 @@ class Connection(Protocol):
 class Database(Protocol):
     """Transactions on one database."""
 
+    @property
+    def name(self) -> str:
+        """What may be shown: path or address, never a password."""
+        ...
+
     def transaction(self) -> AbstractContextManager[Connection]:
         """A writing transaction: committed at the end of the block, rolled back if it raises.
 

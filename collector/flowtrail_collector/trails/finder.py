@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.events.topics import unseen
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.view import SagaView
@@ -92,12 +93,22 @@ class TrailFinder:
             return Found(matched_by, matches=self._matches(flows))
         if flows:
             events = self._merged(events, self._reader.events_by_correlation(flows, MAX_EVENTS))
-        spans = self._all_spans(wanted, events, flows)
+        traces = self._traces(wanted, events, flows)
+        spans = self._spans.spans(traces, MAX_SPANS)
         if not events and not spans:
             return None
         if not events:
             matched_by = _matched_by_span(wanted, spans)
-        return Found(matched_by, trail=self._assembled(events, spans, flows))
+        trail = self._assembled(events, spans, flows)
+        if len(spans) >= MAX_SPANS and (there := self._spans.count(traces)) > len(spans):
+            note = f"only the first {len(spans):,} of {there:,} spans are shown"
+            trail = replace(trail, notes=(*trail.notes, note))
+        return Found(matched_by, trail=trail)
+
+    def why_unknown(self) -> str:
+        """Why nothing may be known of an id although it exists; in one line, to follow `nothing is known of it: `."""
+        hint = unseen(self._reader.topics_read(), self._is_dead_letter_topic)
+        return hint or "no order, event, correlation or trace id that was read"
 
     def _events(self, wanted: str) -> tuple[str, list[StoredEvent]]:
         """Events the id names directly; most people hold an order id, so that goes first."""
@@ -138,7 +149,7 @@ class TrailFinder:
             correlation_id=flow,
             subjects=subjects,
             flows=tuple(dict.fromkeys(saga.flow for saga in sagas)),
-            outcomes=tuple(saga.outcome for saga in sagas),
+            outcomes=tuple(saga.state for saga in sagas),
             started_ms=min((event.timestamp_ms or event.time_ms or 0 for event in events), default=0),
             events=len(events),
         )
@@ -147,13 +158,13 @@ class TrailFinder:
         by_place = {(item.topic, item.partition, item.offset): item for item in (*events, *more)}
         return list(by_place.values())[:MAX_EVENTS]
 
-    def _all_spans(self, wanted: str, events: Sequence[StoredEvent], flows: Sequence[str]) -> list[Span]:
+    def _traces(self, wanted: str, events: Sequence[StoredEvent], flows: Sequence[str]) -> list[str]:
         traces = dict.fromkeys(event.trace_id for event in events if event.trace_id)
         for value in (wanted, *flows):
             traces.update(dict.fromkeys(self._spans.trace_ids(value, MAX_TRACES)))
         if _TRACE_ID.fullmatch(wanted):
             traces[wanted.lower()] = None
-        return self._spans.spans(list(traces)[:MAX_TRACES], MAX_SPANS)
+        return list(traces)[:MAX_TRACES]
 
     def _assembled(self, events: list[StoredEvent], spans: list[Span], flows: list[str]) -> Trail:
         event_ids = list(dict.fromkeys(event.event_id for event in events))
@@ -169,12 +180,9 @@ class TrailFinder:
         )
         now_ms = int(self._time_seconds() * 1000)
         trail = assemble(inputs, now_ms=now_ms, progress_of=self._progress_of)
-        cut = [
-            f"only the first {limit} {what} are shown"
-            for count, limit, what in ((len(events), MAX_EVENTS, "events"), (len(spans), MAX_SPANS, "spans"))
-            if count >= limit
-        ]
-        return replace(trail, notes=(*trail.notes, *cut))
+        if len(events) < MAX_EVENTS:
+            return trail
+        return replace(trail, notes=(*trail.notes, f"only the first {MAX_EVENTS:,} events are shown"))
 
     def _own_sagas(self, flows: Sequence[str], subjects: Sequence[str]) -> list[SagaView]:
         """By correlation; by subject only what has no correlation, for other orders may share a subject."""

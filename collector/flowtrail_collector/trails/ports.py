@@ -7,6 +7,7 @@ from typing import Protocol
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.events.topics import TopicRead
 from flowtrail_collector.sagas.model.view import SagaView
 
 
@@ -27,6 +28,10 @@ class TrailReader(Protocol):
 
     def events_by_trace(self, trace_id: str, limit: int) -> list[StoredEvent]:
         """Records published within this trace, oldest first."""
+        ...
+
+    def topics_read(self) -> list[TopicRead]:
+        """What was read of each topic, by name."""
         ...
 
     def dead_letters(self, event_ids: Sequence[str], limit: int) -> list[DeadLetter]:

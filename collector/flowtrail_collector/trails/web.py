@@ -21,7 +21,7 @@ def trail_routes(finder: TrailFinder) -> list[BaseRoute]:
             raise ApiError(400, f"an id has at most {MAX_ID_LENGTH} characters")
         found = finder.find(wanted)
         if found is None:
-            raise ApiError(404, f"nothing is known of {wanted!r}: no order, event, correlation or trace id")
+            raise ApiError(404, f"nothing is known of {wanted!r}: {finder.why_unknown()}")
         return json_response(found_json(found))
 
     # An id may hold slashes (`convertor` path): the services choose it, not we.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 MAX_ID_LENGTH = 512
+_PIECES_DEPTH = 4  # the long lists stand no deeper
+_LONG = 50
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class ApiError(Exception):
@@ -27,10 +31,29 @@ class ApiError(Exception):
 
 def json_response(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """An `application/json` answer; nan and infinity are refused, for JSON knows neither."""
-    body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
-        "utf-8", "replace"
-    )
+    body = "".join(_pieces(data)).encode("utf-8", "replace")
     return Response(body, status, headers, media_type="application/json")
+
+
+def _pieces(data: Any, depth: int = 0) -> Iterator[str]:
+    """JSON in pieces: writing it all at once would keep the interpreter from every other request meanwhile."""
+    if depth == _PIECES_DEPTH or not data or not isinstance(data, dict | list):
+        yield _encode(data)
+    elif isinstance(data, dict):
+        for number, (name, value) in enumerate(data.items()):
+            yield f"{',' if number else '{'}{_encode(name)}:"
+            yield from _pieces(value, depth + 1)
+        yield "}"
+    elif len(data) > _LONG:
+        yield "["
+        for start in range(0, len(data), _LONG):
+            yield ("," if start else "") + _encode(data[start : start + _LONG])[1:-1]
+        yield "]"
+    else:
+        for number, value in enumerate(data):
+            yield "," if number else "["
+            yield from _pieces(value, depth + 1)
+        yield "]"
 
 
 def int_param(request: Request, name: str, default: int, maximum: int) -> int:

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -23,8 +24,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import flowtrail
 import waiting
+from devbroker import DevBroker
 from flowtrail_collector.cli import main
+from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings
+from flowtrail_collector.store.open import open_store
 from trailkit.web import collecting
 from waiting import scaled
 
@@ -209,6 +213,41 @@ def refusal(capsys, *arguments):
     return code, captured.err
 
 
+def test_a_store_of_another_cluster_is_refused(capsys, tmp_path, devbroker, store, monkeypatch):
+    monkeypatch.setenv("FLOWTRAIL_STORE", str(store))
+    opened = open_store(store)
+    store_on(opened.database).belong_to("the-other-one")
+    opened.database.close()
+    code, line = refusal(capsys, "--bootstrap-servers", devbroker, "--listen", ":0")
+    assert code == 2
+    assert "belongs to the Kafka cluster the-other-one, and this is " in line
+    assert "--store" in line
+
+
+def test_a_cluster_that_answers_late_is_looked_at_all_the_same(tmp_path, flows_file):
+    """Nothing of it is read, and /readyz says why."""
+    port = free_port()
+    config = CollectorConfig(KafkaConfig(f"127.0.0.1:{port}"), flows=flows_file, store=tmp_path / "s.sqlite")
+    opened = open_store(config.store)
+    store_on(opened.database).belong_to("the-other-one")
+    opened.database.close()
+    with collecting(config) as url, DevBroker(port=port) as broker:
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+        producer.produce("orders", b"{}", headers=[("ce_type", b"OrderPlaced"), ("ce_id", b"1")])
+        producer.flush(scaled(20))
+
+        def problem():
+            try:
+                get(f"{url}/readyz")
+            except urllib.error.HTTPError as error:
+                with error:
+                    text = error.read().decode()
+                return text if "the-other-one" in text else None
+
+        assert "name another store with --store" in until(problem)
+        assert get(f"{url}/api/v1/topics")["topics"] == []
+
+
 def test_a_port_in_use(capsys, tmp_path):
     with contextlib.closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -217,7 +256,7 @@ def test_a_port_in_use(capsys, tmp_path):
         code, line = refusal(
             capsys, "--bootstrap-servers", "a:1", "--listen", f":{port}", "--store", str(tmp_path / "s")
         )
-    assert (code, "in use" in line) == (2, True)
+    assert (code, "in use" in line, "--listen" in line) == (2, True, True)
     assert not (tmp_path / "s").exists()
 
 

@@ -50,7 +50,25 @@ def test_what_is_no_store_is_one_line_and_stays_free(tmp_path, content):
     path = tmp_path / "store.sqlite"
     path.write_bytes(content)
     for _ in range(2):
-        with pytest.raises(StoreError, match=r"store\.sqlite: ") as refused:
+        with pytest.raises(StoreError, match=r"store\.sqlite: .*: put a backup .* --store") as refused:
             open_store(path)
         assert "\n" not in str(refused.value)
     assert path.read_bytes() == content
+
+
+def test_damage_that_is_met_later_is_one_line_with_what_to_do(tmp_path):
+    path = tmp_path / "store.sqlite"
+    database = open_store(path).database
+    with database.transaction() as connection:
+        connection.executemany("INSERT INTO topics VALUES (?, 'x' || hex(randomblob(200)))",
+                               [(f"t{n}",) for n in range(500)])  # fmt: skip
+    database.close()
+    whole = bytearray(path.read_bytes())
+    whole[8 * 4096 :] = b"\xff" * (len(whole) - 8 * 4096)
+    path.write_bytes(whole)
+    with pytest.raises(StoreError, match=r"store\.sqlite: .*: put a backup .* --store") as refused:  # noqa: PT012
+        database = open_store(path).database
+        with database.read() as connection:
+            connection.execute("SELECT count(*), max(id) FROM topics").fetchall()
+    assert "\n" not in str(refused.value)
+    database.close()

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from flowtrail_collector.errors import StoreError
+from flowtrail_collector.events.model import Position, Seen
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from sagakit import ORDERS, Happening, core
@@ -122,7 +123,7 @@ def test_writers_take_turns(tmp_path):
     assert not list(tmp_path.glob("*-wal"))
 
 
-def test_a_store_of_the_version_before_opens_and_its_open_instances_are_looked_at(tmp_path):
+def test_a_store_of_a_version_before_opens_and_its_open_instances_are_looked_at(tmp_path):
     """Written without notes of rules, by a version that kept the bare names of steps past their deadline."""
     path = tmp_path / "store.sqlite"
     with core(tmp_path) as made:
@@ -132,7 +133,11 @@ def test_a_store_of_the_version_before_opens_and_its_open_instances_are_looked_a
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE flow_rules")
     connection.execute("ALTER TABLE dead_letters DROP COLUMN oversize")
-    connection.execute("UPDATE schema_versions SET version = version - 2 WHERE part = 'core'")
+    connection.execute("DROP TABLE cluster")
+    connection.execute("DROP INDEX sagas_partial")
+    for name in Seen._fields:
+        connection.execute(f"ALTER TABLE positions DROP COLUMN {name}")
+    connection.execute("UPDATE schema_versions SET version = version - 3 WHERE part = 'core'")
     assert connection.execute("SELECT breached FROM sagas").fetchall() == [("reserve",)]
     connection.commit()
     connection.close()
@@ -142,3 +147,24 @@ def test_a_store_of_the_version_before_opens_and_its_open_instances_are_looked_a
         made.pass_time(12_000)
         assert made.kinds() == {"open": 1, "stuck": 1}
         assert made.counters()["deadline_breaches", "orders", "reserve"] == 1
+
+
+def test_a_store_of_a_version_before_takes_the_first_cluster_that_it_meets(tmp_path):
+    path = tmp_path / "store.sqlite"
+    SqliteDatabase(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE cluster")
+    connection.execute("DROP INDEX sagas_partial")
+    for name in Seen._fields:
+        connection.execute(f"ALTER TABLE positions DROP COLUMN {name}")
+    connection.execute("INSERT INTO positions VALUES ('orders', 0, 10, 5)")
+    connection.execute("UPDATE schema_versions SET version = version - 1 WHERE part = 'core'")
+    connection.commit()
+    connection.close()
+    database = SqliteDatabase(path)
+    store = SqliteStore(database)
+    assert store.positions() == {("orders", 0): Position(10, 5)}
+    store.belong_to("one")
+    with pytest.raises(StoreError, match="belongs to the Kafka cluster one"):
+        store.belong_to("two")
+    database.close()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 
 import pytest
 
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
+from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.trails.sql import TrailReads
 from storekit import EVENT
@@ -48,6 +50,11 @@ def some_sagas(dice):
     return records
 
 
+def state(saga):
+    """What counts tell apart."""
+    return "partial" if saga.outcome is Outcome.OPEN and saga.started_ms is None else saga.outcome.value
+
+
 def rank(saga):
     """Where an instance stands in a list: the stuck, the open, the rest; then the newest first."""
     stuck = bool(saga.late) and not saga.partial
@@ -60,8 +67,8 @@ def expected(records, query):
         saga
         for saga in records
         if (query.flow is None or saga.flow == query.flow)
-        and (query.outcome is None or saga.outcome == query.outcome)
-        and (query.step is None or (query.step in saga.waiting and saga.outcome is Outcome.OPEN))
+        and (query.outcome is None or state(saga) == query.outcome)
+        and (query.step is None or (query.step in saga.waiting and state(saga) == (query.outcome or "open")))
         and (not query.stuck or rank(saga)[0] == 0)
     ]
     return [(saga.flow, saga.key) for saga in sorted(kept, key=rank)]
@@ -84,7 +91,7 @@ class ReadsContract:
     def test_sagas_page_by_page(self, reads, records):
         for flow, outcome, more in itertools.product(
             [None, "a", "unknown"],
-            [None, "open", "completed", "timed_out"],
+            [None, "open", "partial", "completed", "timed_out"],
             [{}, {"step": "x"}, {"stuck": True}, {"step": "xy", "stuck": True}],
         ):
             found, page = [], [None] * 37
@@ -101,10 +108,33 @@ class ReadsContract:
             for row in reads.list_flows()
             for outcome, number in row.instances.items()
         }
-        assert sum(found.values()) == SAGAS
-        assert found["a", "open"] == sum(
-            saga.flow == "a" and saga.outcome is Outcome.OPEN for saga in records
+        assert found == Counter((saga.flow, state(saga)) for saga in records)
+
+    def test_whoever_counts_counts_alike(self, reads, records, store):
+        """Flows (overview, API), lists (page, command line, API) and metrics."""
+        counted = Counter((saga.flow, state(saga)) for saga in records)
+        in_metrics = {(flow, kind): number for flow, kind, number in store.saga_figures().open_by_flow}
+        waiting = Counter(
+            (saga.flow, step) for saga in records if state(saga) == "open" for step in saga.waiting
         )
+        steps = {(flow, step): number for flow, step, number, _ in store.saga_figures().open_steps}
+        for flow in "ab":
+            for name in STATES:
+                rows = reads.list_sagas(SagaFilter(flow, name, limit=1000))
+                assert len(rows) == counted[flow, name]
+                assert {row.saga.state for row in rows} <= {name}
+                assert {saga_json(row.saga)["outcome"] for row in rows} <= {name}
+            assert all(in_metrics.get((flow, kind), 0) == counted[flow, kind] for kind in ("open", "partial"))
+            for step in ("x", "xy"):
+                found = len(reads.list_sagas(SagaFilter(flow, step=step, limit=1000)))
+                assert found == waiting[flow, step] == steps.get((flow, step), 0)
+
+    def test_known_flows_are_those_of_the_file_and_of_the_store(self, database, reads, store):
+        assert reads.known_flows() == {"a": ("x", "xy"), "b": ("x",)}
+        with store.unit() as unit:
+            unit.save_sagas([SagaRecord("left", "f1", started_ms=1, outcome=Outcome.RETIRED, ended_ms=2)])
+        anew = TrailReads(database, FLOWS)
+        assert anew.known_flows() == {"a": ("x", "xy"), "b": ("x",), "left": None}
 
     def test_instances_of_an_order(self, reads, records):
         by_key = reads.sagas(["f1", "f2", "unknown"], [], 10)

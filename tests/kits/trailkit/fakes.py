@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.events.topics import PartitionRead, TopicRead
 from flowtrail_collector.sagas.model.view import FlowRow, SagaRow, SagaView
 
 EVENTS = [
@@ -21,6 +22,9 @@ class FakeReads:
     def __init__(self):
         self.queries = []
         self.failure = None
+
+    def topics_read(self):
+        return [TopicRead("orders", (PartitionRead(0, len(EVENTS), len(EVENTS)),))]
 
     def events_by_id(self, event_id, limit):
         return [event for event in EVENTS if event.event_id == event_id]
@@ -54,6 +58,9 @@ class FakeReads:
     def list_dead_letters(self, selection, limit, offset=0):
         self.queries.append((selection, limit, offset))
         return [DeadLetter("orders.billing.dlq", 0, 0, 5, "e1", None, "ord-1", "flow-1")]
+
+    def known_flows(self):
+        return {row.name: ("reserve", "charge") for row in self.list_flows()}
 
     def list_flows(self):
         return [FlowRow("fulfilment", ("OrderPlaced",), (), (), None, (), {"open": 1})]

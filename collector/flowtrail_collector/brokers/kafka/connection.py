@@ -164,8 +164,11 @@ def read_connection(
     return connection
 
 
-def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0) -> None:
+def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0) -> str | None:
     """Ask the cluster for its metadata once.
+
+    Returns:
+        The cluster's id; None if it doesn't tell.
 
     Raises:
         ServiceUnreachableError: no broker answered in time, or it refused us; says where and why.
@@ -179,7 +182,7 @@ def check_reachable(connection: KafkaConnection, *, timeout_seconds: float = 5.0
     }
     client = AdminClient(settings)
     try:
-        client.list_topics(timeout=timeout_seconds)
+        return client.list_topics(timeout=timeout_seconds).cluster_id or None
     except KafkaException as error:
         client.poll(0.1)
         cause = next((c for c in causes if "brokers are down" not in c), None) or text_of(error)

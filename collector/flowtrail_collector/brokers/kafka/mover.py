@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import (
@@ -51,10 +51,16 @@ class KafkaRecordMover:
 
     Args:
         connection: Which cluster.
+        of_cluster: Told the id of the cluster that answers, before anything is read; raises if it is another.
     """
 
-    def __init__(self, connection: KafkaConnection) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        of_cluster: Callable[[str | None], None] = lambda cluster: None,
+    ) -> None:
         self._connection = connection
+        self._of_cluster = of_cluster
         self._consumer: Consumer | None = None
         self._producers: dict[str, Producer] = {}
         self._limits = SizeLimits()
@@ -69,6 +75,7 @@ class KafkaRecordMover:
             metadata = self._admin_client().list_topics(timeout=_METADATA_SECONDS)
         except KafkaException as error:
             raise unreachable(self._connection.bootstrap_servers, error) from None
+        self._of_cluster(metadata.cluster_id)
         return {
             name: len(topic.partitions)
             for name, topic in metadata.topics.items()

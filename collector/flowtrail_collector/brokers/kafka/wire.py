@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +32,9 @@ class Kafka:
     config: KafkaConfig
     connection: KafkaConnection
 
-    def check(self) -> None:
+    def check(self, timeout_seconds: float = 5.0) -> str | None:
         """See `Broker.check`."""
-        check_reachable(self.connection)
+        return check_reachable(self.connection, timeout_seconds=timeout_seconds)
 
     def tail(
         self, ingest: Ingest, store: Store, timestamps: RecordTimestamps, group: str | None
@@ -63,9 +64,9 @@ class Kafka:
         """See `Broker.prober`."""
         return KafkaRecordProber(self.connection)
 
-    def mover(self) -> KafkaRecordMover:
+    def mover(self, of_cluster: Callable[[str | None], None]) -> KafkaRecordMover:
         """See `Broker.mover`."""
-        return KafkaRecordMover(self.connection)
+        return KafkaRecordMover(self.connection, of_cluster)
 
 
 def wire(config: KafkaConfig) -> Kafka:

@@ -7,16 +7,17 @@ worker began with; instances are locked before they are read; events and positio
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.events.model import Advance, EventRow
+from flowtrail_collector.events.model import Advance, EventRow, Seen
 from flowtrail_collector.events.sql import EVENT_COLUMNS
+from flowtrail_collector.ingest.ports import NOTHING_SEEN
 from flowtrail_collector.ingest.sql import copying as _copy
-from flowtrail_collector.ingest.sql.store import SqlStore
+from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import postgres as sagas
@@ -32,11 +33,14 @@ _COUNT = """INSERT INTO counters (name, labels, value, shard)
  SELECT name, labels, value, mod(pg_backend_pid(), 64)
  FROM unnest(%s::text[], %s::text[], %s::float8[]) AS n (name, labels, value) ORDER BY name, labels
  ON CONFLICT (name, labels, shard) DO UPDATE SET value = counters.value + excluded.value"""
-_ADVANCE = """UPDATE positions p SET next_offset = n.next_offset, watermark_ms = n.watermark_ms
- FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
- AS n (topic, partition, expected, next_offset, watermark_ms)
- WHERE p.topic = n.topic AND p.partition = n.partition AND p.next_offset = n.expected"""
-_BEGIN_PARTITION = "INSERT INTO positions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_ADVANCE = f"""UPDATE positions p SET next_offset = n.next_offset, watermark_ms = n.watermark_ms,
+ records = p.records + n.records, without_type = p.without_type + n.without_type,
+ without_id = p.without_id + n.without_id, mapping_problems = p.mapping_problems + n.mapping_problems,
+ last_ms = coalesce(n.last_ms, p.last_ms)
+ FROM unnest(%s::text[]{", %s::bigint[]" * 9}) AS n ({POSITION_COLUMNS}, expected)
+ WHERE p.topic = n.topic AND p.partition = n.partition AND p.next_offset = n.expected"""  # noqa: S608
+_BEGIN_PARTITION = f"""INSERT INTO positions ({POSITION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ ON CONFLICT DO NOTHING"""  # noqa: S608 - our own columns
 _STANDS_AT = "SELECT next_offset FROM positions WHERE topic = ? AND partition = ?"
 
 
@@ -108,17 +112,19 @@ class PostgresUnit:
         values = numbers([float(value) for value in increments.values()])
         self._connection.raw.execute(_COUNT, (texts(names), texts(labels), values))
 
-    def advance(self, advances: Iterable[Advance]) -> None:
+    def advance(
+        self, advances: Iterable[Advance], seen: Mapping[tuple[str, int], Seen] = NOTHING_SEEN
+    ) -> None:
         """See `Unit.advance`."""
         ordered = sorted(advances, key=lambda advance: advance[:2])
         begun = [advance for advance in ordered if advance.expected is None]
-        for topic, partition, _, next_offset, watermark_ms in begun:
-            values = (topic, partition, next_offset, watermark_ms)
-            if self._connection.execute(_BEGIN_PARTITION, values).rowcount != 1:
+        for advance in begun:
+            if self._connection.execute(_BEGIN_PARTITION, position_row(advance, seen)).rowcount != 1:
                 self._fenced(ordered)
         moved = [advance for advance in ordered if advance.expected is not None]
         if moved:
-            topics, *rest = zip(*moved, strict=True)
+            rows = [(*position_row(advance, seen), advance.expected) for advance in moved]
+            topics, *rest = zip(*rows, strict=True)
             columns = (texts(topics), *map(numbers, rest))
             if self._connection.raw.execute(_ADVANCE, columns).rowcount != len(moved):
                 self._fenced(moved)

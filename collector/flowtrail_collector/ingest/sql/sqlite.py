@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
-from flowtrail_collector.events.model import Advance, EventRow
+from flowtrail_collector.events.model import Advance, EventRow, Seen
 from flowtrail_collector.events.sql import EVENT_COLUMNS
-from flowtrail_collector.ingest.sql.store import SqlStore
+from flowtrail_collector.ingest.ports import NOTHING_SEEN
+from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
@@ -24,6 +25,12 @@ __all__ = ["SqliteStore"]
 
 _COUNT = """INSERT INTO counters (name, labels, value) VALUES (?, ?, ?)
  ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value"""
+_ADVANCE = f"""INSERT INTO positions ({POSITION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset,
+ watermark_ms = excluded.watermark_ms, records = records + excluded.records,
+ without_type = without_type + excluded.without_type, without_id = without_id + excluded.without_id,
+ mapping_problems = mapping_problems + excluded.mapping_problems,
+ last_ms = coalesce(excluded.last_ms, last_ms)"""  # noqa: S608 - our own columns
 
 
 class SqliteUnit:
@@ -63,19 +70,19 @@ class SqliteUnit:
             _COUNT, [(name, json.dumps(labels), value) for (name, labels), value in increments.items()]
         )
 
-    def advance(self, advances: Iterable[Advance]) -> None:
+    def advance(
+        self, advances: Iterable[Advance], seen: Mapping[tuple[str, int], Seen] = NOTHING_SEEN
+    ) -> None:
         """See `Unit.advance`."""
-        for topic, partition, expected, next_offset, watermark_ms in advances:
+        for advance in advances:
+            topic, partition, expected = advance[:3]
             row = self._connection.execute(
                 "SELECT next_offset FROM positions WHERE topic = ? AND partition = ?", (topic, partition)
             ).fetchone()
             stored = row[0] if row else None
             if stored != expected:
                 raise FencedError(f"{topic}-{partition} stands at {stored}, not at {expected}")
-            self._connection.execute(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
-                (topic, partition, next_offset, watermark_ms),
-            )
+            self._connection.execute(_ADVANCE, position_row(advance, seen))
 
 
 class SqliteStore(SqlStore):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowtrail_collector.events.model import Position
+from flowtrail_collector.errors import OtherClusterError
+from flowtrail_collector.events.model import Advance, Position, Seen
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey
 from flowtrail_collector.sagas.ports import SagaFigures
@@ -13,9 +14,18 @@ from flowtrail_collector.sagas.sql.figures import read_figures
 from flowtrail_collector.store.counters import read_counters
 from flowtrail_collector.store.sql import Reads
 
-__all__ = ["SqlStore"]
+__all__ = ["POSITION_COLUMNS", "SqlStore", "position_row"]
 
+POSITION_COLUMNS = ", ".join(("topic", "partition", "next_offset", "watermark_ms", *Seen._fields))
+"""In the order of `position_row`."""
+_NOTHING = Seen()
 _REMEMBER_TOPIC = "INSERT INTO topics VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET id = excluded.id"
+
+
+def position_row(advance: Advance, seen: Mapping[tuple[str, int], Seen]) -> tuple[object, ...]:
+    """Where a partition stands, and what was read on the way there."""
+    topic, partition, _, next_offset, watermark_ms = advance
+    return (topic, partition, next_offset, watermark_ms, *seen.get((topic, partition), _NOTHING))
 
 
 class SqlStore(Reads):
@@ -24,6 +34,24 @@ class SqlStore(Reads):
     Args:
         database: Where the tables are.
     """
+
+    _cluster: str | None = None
+
+    def belong_to(self, cluster: str | None) -> None:
+        """See `Store.belong_to`."""
+        if not cluster or cluster == self._cluster:
+            return
+        with self._database.transaction() as connection:
+            known = connection.execute("SELECT id FROM cluster").fetchone()
+            if known is None:
+                connection.execute("INSERT INTO cluster VALUES (?)", (cluster,))
+            elif known[0] != cluster:
+                raise OtherClusterError(
+                    f"the store {self._database.name} belongs to the Kafka cluster {known[0]}, and this is"
+                    f" {cluster}: name another store with --store, or brokers of that cluster with"
+                    " --bootstrap-servers"
+                )
+        self._cluster = cluster
 
     def positions(self) -> dict[tuple[str, int], Position]:
         """See `Store.positions`."""

@@ -5,11 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.assessment import Progress, StepProgress, StepState, assess
+from flowtrail_collector.sagas.model.assessment import Outcome, Progress, StepProgress, StepState, assess
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf
 from flowtrail_collector.sagas.model.instance import SagaRecord
 
-__all__ = ["FlowRow", "FlowStepRow", "SagaFilter", "SagaRow", "SagaView", "StepView", "flow_row", "saga_view"]
+__all__ = [
+    "STATES",
+    "FlowRow",
+    "FlowStepRow",
+    "SagaFilter",
+    "SagaRow",
+    "SagaView",
+    "StepView",
+    "flow_row",
+    "saga_view",
+]
+
+PARTIAL = "partial"
+STATES = (Outcome.OPEN.value, PARTIAL, *(outcome.value for outcome in Outcome if outcome is not Outcome.OPEN))
+"""What lists and counts tell apart: an open instance whose start was never seen is none of the open ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,11 @@ class SagaView:
     steps: tuple[StepView, ...] = ()
     reason: str | None = None
     correlation_id: str | None = None
+
+    @property
+    def state(self) -> str:
+        """One of `STATES`."""
+        return PARTIAL if self.partial and self.outcome == Outcome.OPEN else self.outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +82,8 @@ class SagaFilter:
 
     Attributes:
         flow: Name of the flow.
-        outcome: `open` or how it ended.
-        step: A step that is open.
+        outcome: One of `STATES`.
+        step: A step that is open; of those without a start only if they are asked for.
         stuck: Only those past the deadline of a step.
         limit: At most so many.
         offset: Skip so many.

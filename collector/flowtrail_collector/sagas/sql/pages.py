@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.view import PARTIAL, SagaFilter
 from flowtrail_collector.sagas.sql.rows import NOT_STUCK, STUCK, read_sagas
 from flowtrail_collector.store.sql import Connection
 
@@ -22,11 +22,18 @@ _NEWEST = " ORDER BY updated_ms DESC, flow, key"
 # The first two are what the partial index of such instances is about; `outcome` would lead SQLite to another one.
 _STUCK = f"ended_ms IS NULL AND breached != '' AND outcome || '' = 'open' AND {STUCK}"
 
+# As above, with the partial index of those whose start was never seen.
+_PARTIAL = "ended_ms IS NULL AND started_ms IS NULL AND outcome || '' = 'open'"
+
 
 def listed(connection: Connection, query: SagaFilter) -> list[SagaRecord]:
     """A page of the instances of a filter: those that are stuck, those open, then the rest."""
     page = _Page(connection, query.offset, query.limit)
     more, values = _conditions(query)
+    if query.outcome == PARTIAL:
+        if not query.stuck:
+            page.take(_PARTIAL + more, values)
+        return page.found
     if query.outcome in (None, "open"):
         page.take(_STUCK + more, values)
         if not query.stuck:
@@ -81,6 +88,8 @@ def _conditions(query: SagaFilter) -> tuple[str, list[object]]:
     if query.flow is not None:
         parts.append(" AND flow = ?")
         values.append(query.flow)
+    if query.outcome == "open" or (query.step is not None and query.outcome != PARTIAL):
+        parts.append(" AND started_ms IS NOT NULL")
     if query.step is not None:
         # `waiting` joins the names of open steps by commas.
         parts.append(" AND instr(',' || waiting || ',', ',' || ? || ',') > 0")

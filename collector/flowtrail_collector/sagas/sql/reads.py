@@ -16,6 +16,9 @@ from flowtrail_collector.store.sql import MAX_IDS, Database, Reads, marks
 
 __all__ = ["SagaReads"]
 
+_COUNTS = """SELECT flow, CASE WHEN outcome = 'open' AND started_ms IS NULL THEN 'partial' ELSE outcome END, count(*)
+ FROM sagas GROUP BY 1, 2"""
+
 
 class SagaReads(Reads):
     """`SagaLists` on the collector's database, and instances by id.
@@ -39,9 +42,7 @@ class SagaReads(Reads):
         self._flows = flows
         self.owner_of = owner_of
         self._pending_letters_of = pending_letters
-        self._counts = SlowAnswer(
-            lambda: self._rows("SELECT flow, outcome, count(*) FROM sagas GROUP BY flow, outcome")
-        )
+        self._counts = SlowAnswer(lambda: self._rows(_COUNTS))
 
     def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[SagaView]:
         """See `TrailReader.sagas`."""
@@ -63,11 +64,17 @@ class SagaReads(Reads):
         letters = self._pending_letters_of([row.correlation_id or "" for row in rows if row.stuck])
         return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
 
+    def known_flows(self) -> dict[str, tuple[str, ...] | None]:
+        """See `SagaLists.known_flows`."""
+        known: dict[str, tuple[str, ...] | None] = {row[0]: None for row in self._counts()}
+        steps = {flow.name: tuple(step.name for step in flow.steps) for flow in self._flows.by_name.values()}
+        return known | steps
+
     def list_flows(self) -> list[FlowRow]:
         """See `SagaLists.list_flows`."""
         counted: dict[str, Counter[str]] = defaultdict(Counter)
-        for flow, outcome, number in self._counts():
-            counted[flow][outcome] = number
+        for flow, state, number in self._counts():
+            counted[flow][state] = number
         return [flow_row(flow, dict(counted[flow.name])) for flow in self._flows.by_name.values()]
 
     def _saga(self, record: SagaRecord) -> SagaView:

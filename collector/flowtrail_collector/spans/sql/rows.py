@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -78,13 +77,13 @@ def read_resources(connection: Connection, ids: Iterable[int]) -> dict[int, Reso
         f"SELECT id, service, attributes FROM span_resources WHERE id IN ({marks})",  # noqa: S608 - only marks
         wanted,
     )
-    return {row[0]: Resource(row[1], json.loads(row[2])) for row in rows}
+    return {row[0]: Resource(row[1], orjson.loads(row[2])) for row in rows}
 
 
 def to_span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:
     """A span from `COLUMNS`."""
     trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status, text = row
-    detail = json.loads(text)
+    detail = orjson.loads(text)
     return Span(
         trace_id=trace_id.hex(),
         span_id=span_id.hex(),

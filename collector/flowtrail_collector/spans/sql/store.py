@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from flowtrail_collector.spans.model import Resource, Span
 from flowtrail_collector.spans.shared_ids import with_own_ids
 from flowtrail_collector.spans.sql.rows import COLUMNS, id_bytes, read_resources, to_json, to_row, to_span
-from flowtrail_collector.store.sql import Connection, Database, insert_rows
+from flowtrail_collector.store.sql import Connection, Database, insert_rows, marks
 
 _INSERT_SPANS = (
     "INSERT OR IGNORE INTO spans (trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_ns, status,"
@@ -100,14 +100,21 @@ class SqlSpans:
             ).fetchall()
         return [row[0].hex() for row in reversed(rows)]
 
+    def count(self, trace_ids: Sequence[str]) -> int:
+        """See `SpanReader.count`."""
+        wanted = _trace_ids(trace_ids)
+        with self._database.read() as connection:
+            statement = f"SELECT count(*) FROM spans WHERE trace_id IN ({marks(wanted)})"  # noqa: S608 - only marks
+            return int(connection.execute(statement, wanted).fetchone()[0])
+
     def spans(self, trace_ids: Sequence[str], limit: int = 5_000) -> list[Span]:
         """The spans of some traces; see `SpanReader.spans`."""
-        wanted = [trace_id for text in dict.fromkeys(trace_ids) if (trace_id := id_bytes(text, 16))]
+        wanted = _trace_ids(trace_ids)
         if not wanted:
             return []
         with self._database.read() as connection:
             rows = connection.execute(
-                f"{_SELECT_SPANS}({','.join('?' * len(wanted))}) ORDER BY start_ns, span_id LIMIT ?",
+                f"{_SELECT_SPANS}({marks(wanted)}) ORDER BY start_ns, span_id LIMIT ?",
                 (*wanted, limit),
             ).fetchall()
             resources = read_resources(connection, {row[3] for row in rows})
@@ -152,3 +159,7 @@ class SqlSpans:
         )
         row = connection.execute("SELECT id FROM span_resources WHERE digest = ?", (digest,)).fetchone()
         return int(row[0])
+
+
+def _trace_ids(texts: Sequence[str]) -> list[bytes]:
+    return [trace_id for text in dict.fromkeys(texts) if (trace_id := id_bytes(text, 16))]

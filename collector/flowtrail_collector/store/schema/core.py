@@ -117,4 +117,14 @@ CREATE TABLE flow_rules (flow TEXT PRIMARY KEY, rules TEXT NOT NULL) WITHOUT ROW
     """
 ALTER TABLE dead_letters ADD COLUMN oversize TEXT
 """,
+    # Which cluster the positions are of, what was read up to each of them, and the instances without a start.
+    """
+CREATE TABLE cluster (id TEXT PRIMARY KEY) WITHOUT ROWID;
+ALTER TABLE positions ADD COLUMN records INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE positions ADD COLUMN without_type INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE positions ADD COLUMN without_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE positions ADD COLUMN mapping_problems INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE positions ADD COLUMN last_ms INTEGER;
+CREATE INDEX sagas_partial ON sagas (updated_ms) WHERE ended_ms IS NULL AND started_ms IS NULL
+""",
 )

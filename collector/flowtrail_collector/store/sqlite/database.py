@@ -21,6 +21,7 @@ __all__ = ["SqliteDatabase"]
 
 _BUSY_TIMEOUT_MS = 10_000
 _MAX_IDLE_READERS = 8
+_DAMAGED = ": put a backup of it there, or name another file with --store"
 
 
 class SqliteDatabase:
@@ -44,7 +45,7 @@ class SqliteDatabase:
             self._writer = self._connect()
         except sqlite3.Error as error:
             self._release()
-            raise StoreError(f"store {self.path}: {error}") from None
+            raise self._refusal(error) from None
         try:
             with self.transaction() as connection:
                 migrate(connection, other="another file")
@@ -69,7 +70,7 @@ class SqliteDatabase:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
-                    raise StoreError(f"store {self.path}: {error}") from error
+                    raise self._refusal(error) from error
                 raise
 
     @contextmanager
@@ -90,8 +91,13 @@ class SqliteDatabase:
             if connection is not None:
                 connection.close()
             if isinstance(error, sqlite3.Error):
-                raise StoreError(f"store {self.path}: {error}") from error
+                raise self._refusal(error) from error
             raise
+
+    @property
+    def name(self) -> str:
+        """See `sql.Database.name`."""
+        return str(self.path)
 
     def newest_event_row(self) -> int:
         """See `sql.Database.newest_event_row`."""
@@ -118,6 +124,11 @@ class SqliteDatabase:
                 self._idle_readers.pop().close()
             self._writer.close()
             self._release()
+
+    def _refusal(self, error: sqlite3.Error) -> StoreError:
+        # This class itself, none below it, says that the file is damaged or no database at all.
+        advice = _DAMAGED if type(error) is sqlite3.DatabaseError else ""
+        return StoreError(f"store {self.path}: {error}{advice}")
 
     def _release(self) -> None:
         if self._claim is not None:

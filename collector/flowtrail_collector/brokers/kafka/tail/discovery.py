@@ -58,11 +58,13 @@ class Discovery:
 
         Raises:
             ServiceUnreachableError: No broker answers. What is being read is read on.
+            OtherClusterError: The store belongs to another cluster.
         """
         try:
             metadata = self._partitions.consumer.list_topics(timeout=_METADATA_TIMEOUT_SECONDS)
         except KafkaException as error:
             raise unreachable(self._offsets.servers, error) from None
+        self._positions.of_cluster(metadata.cluster_id)
         wanted = {name: topic for name, topic in metadata.topics.items() if self._filter.wants(name)}
         there = {
             (name, partition)

@@ -88,6 +88,14 @@ class Positions(dict[Place, Position]):
         self.update(positions)
         self.store_fails = False
 
+    def of_cluster(self, cluster: str | None) -> None:
+        """Go on only if they are of the cluster that answers.
+
+        Raises:
+            OtherClusterError: They are of another one.
+        """
+        self._store.belong_to(cluster)
+
     def forget_deleted(self, topics: Collection[str]) -> None:
         """Make the store forget topics that are gone."""
         self._store.forget_topics({topic: self._ids.get(topic) for topic in sorted(topics)})
