@@ -16,8 +16,10 @@ from flowtrail_collector.events.identity import IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
+from flowtrail_collector.events.sources import Look, Subject
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
+from flowtrail_collector.sagas.model.fields import Values, read_fields
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, take_in
@@ -30,7 +32,7 @@ _ATTEMPTS = 5
 @dataclass(slots=True)
 class _Batch:
     events: list[EventRow] = field(default_factory=list)
-    moving: list[tuple[SagaKey, EventRow]] = field(default_factory=list)
+    moving: list[tuple[SagaKey, EventRow, Values]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[CountKey] = field(default_factory=Counter)
     plain: int = 0
@@ -113,10 +115,25 @@ class Ingest:
         batch.events.append(event)
         # A copy that waits to be tried again, or that was given up, is no second event.
         if not record.dead_letter and not record.retry:
+            if event.type in self._flows.reading:
+                self._move_by_payload(record, event, batch)
+                return
             for flow in self._flows.by_type.get(event.type, ()):
                 key = flow.correlate.of(event)
                 if key:
-                    batch.moving.append((SagaKey(flow.name, key), event))
+                    batch.moving.append((SagaKey(flow.name, key), event, ()))
+
+    def _move_by_payload(self, record: Incoming, event: EventRow, batch: _Batch) -> None:
+        """An event of which flows have to know more than its headers say."""
+        look = Look(Subject(record.topic, record.key, record.headers, record.value), None)
+        for flow in self._flows.by_type.get(event.type, ()):
+            key = flow.correlate.of(event)
+            if not key:
+                continue
+            values, problems = read_fields(flow.fields.get(event.type, ()), look)
+            for problem in problems:
+                batch.counts["saga_unread_fields", (flow.name, problem.value)] += 1
+            batch.moving.append((SagaKey(flow.name, key), event, values))
 
     def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
         envelope = read_envelope(record)
@@ -134,16 +151,16 @@ class Ingest:
         return read_event(record, envelope) if envelope.type else None
 
     def _move_sagas(
-        self, unit: Unit, moving: Sequence[tuple[SagaKey, EventRow]], counts: Counter[CountKey]
+        self, unit: Unit, moving: Sequence[tuple[SagaKey, EventRow, Values]], counts: Counter[CountKey]
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
-        sagas = unit.load_sagas(dict.fromkeys(key for key, _ in moving))
+        sagas = unit.load_sagas(dict.fromkeys(key for key, _, _ in moving))
         hashes = IdHashes()
-        for key, event in moving:
+        for key, event, values in moving:
             saga = sagas.get(key)
             if saga is None:
                 saga = sagas[key] = SagaRecord(*key)
-            take_in(saga, event, hashes, counts, now_ms)
+            take_in(saga, event, hashes, counts, now_ms, values)
         for (flow, _), saga in sagas.items():
             bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())

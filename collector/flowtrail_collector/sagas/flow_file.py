@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.mapping_file import read_mapping
+from flowtrail_collector.sagas.flow_forms import FlowForms
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span
 
@@ -22,7 +23,7 @@ __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
-              "again_after")  # fmt: skip
+              "again_after", "of")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -87,6 +88,7 @@ def parse_flows(text: str, file: str = "flows.yaml") -> Flows:
 class _Reader:
     def __init__(self, file: str) -> None:
         self._file = file
+        self._forms = FlowForms(self._wrong, self._known_keys, self._types)
 
     def flows(self, document: Any) -> Flows:
         if not isinstance(document, CommentedMap) or not {"flows", "mapping"} & set(document):
@@ -176,7 +178,11 @@ class _Reader:
     def _times(self, body: CommentedMap) -> int:
         value = body.get("times", 1)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_TIMES:
-            self._wrong(body, "times", f"'times' must be a whole number from 1 to {_MAX_TIMES}")
+            self._wrong(
+                body,
+                "times",
+                f"'times' must be a whole number from 1 to {_MAX_TIMES}, or name an 'event' and its 'field'",
+            )
         return int(value)
 
     def _step(self, steps: CommentedMap, name: Any, previous: tuple[str, ...]) -> Step:
@@ -202,9 +208,10 @@ class _Reader:
             within_ms=self._duration(body, "within"),
             after=self._after(steps, body, name) if "after" in body else previous,
             optional=optional,
-            times=self._times(body),
+            times=self._forms.count(body) or self._times(body),
             instead_of=instead_of,
             again_after=self._types(body, "again_after"),
+            of=self._forms.of(body),
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

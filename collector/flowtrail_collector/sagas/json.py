@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowtrail_collector.sagas.model.view import SagaView
+from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.units import iso_time_ms
 
 
@@ -18,14 +18,20 @@ def saga_json(saga: SagaView) -> dict[str, Any]:
         "ended": iso_time_ms(saga.ended_ms),
         "partial": saga.partial,
         "reason": saga.reason,
-        "steps": [
-            {
-                "name": step.name,
-                "state": step.state,
-                "expects": list(step.expects),
-                "by": step.by,
-                "deadline": iso_time_ms(step.deadline_ms),
-            }
-            for step in saga.steps
-        ],
+        "steps": [_step_json(step) for step in saga.steps],
     }
+
+
+def _step_json(step: StepView) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": step.name,
+        "state": step.state,
+        "expects": list(step.expects),
+        "by": step.by,
+        "deadline": iso_time_ms(step.deadline_ms),
+    }
+    if step.owed:
+        found["owed"] = list(step.owed)
+    if step.so_far is not None:
+        found |= {"so_far": step.so_far, "times": step.times}
+    return found

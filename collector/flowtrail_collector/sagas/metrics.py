@@ -18,6 +18,7 @@ from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
 from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.fields import PAYLOAD_PROBLEMS
 from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
 from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS
 from flowtrail_collector.sagas.owners import as_written
@@ -88,6 +89,7 @@ class SagaMetrics(Families):
             for flow in flows:
                 family.add_metric([flow], figures.counts.get((name, (flow,)), 0))
             yield family
+        yield self._unread(figures.counts)
         yield self._ended(figures.counts, flows)
         yield self._breaches(figures.counts)
         yield from self._open(figures, flows)
@@ -116,6 +118,18 @@ class SagaMetrics(Families):
                 if outcome not in (Outcome.OPEN, Outcome.RETIRED):
                     labels = (flow, outcome.value)
                     family.add_metric(labels, counts.get(("saga_ended", labels), 0))
+        return family
+
+    def _unread(self, counts: Counts) -> Metric:
+        family = CounterMetricFamily(
+            "flowtrail_saga_unread_fields",
+            "Fields of payloads that a flow asks for and events don't have.",
+            labels=["flow", "reason"],
+        )
+        for flow in self._flows.by_name.values():
+            for problem in PAYLOAD_PROBLEMS if flow.fields else ():
+                labels = (flow.name, problem.value)
+                family.add_metric(labels, counts.get(("saga_unread_fields", labels), 0))
         return family
 
     def _breaches(self, counts: Counts) -> Metric:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from flowtrail_collector.events.sources import Look, Subject
 from flowtrail_collector.sagas.model.assessment import (
     SETTLE_MS,
+    Mark,
     Outcome,
     StepProgress,
     StepState,
     add_event,
     assess,
 )
+from flowtrail_collector.sagas.model.fields import read_fields
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
@@ -22,11 +25,12 @@ __all__ = ["Occasion", "Told", "drive"]
 
 
 class Occasion(NamedTuple):
-    """An event of the list: when (ms since the first moment), its type, and the instance it belongs to."""
+    """An event of the list: when (ms since the first moment), its type, the instance it belongs to, its payload."""
 
     at_ms: int
     type: str
     key: str
+    payload: bytes | None = None
 
 
 class Told(NamedTuple):
@@ -56,11 +60,18 @@ def drive(flows: Flows, occasions: Iterable[Occasion]) -> Iterator[Told]:
             key = SagaKey(flow.name, occasion.key)
             saga = sagas.setdefault(key, SagaRecord(*key))
             ended = saga.outcome is not Outcome.OPEN
-            add_event(saga.events, number, (occasion.at_ms, occasion.type, 0))
+            add_event(saga.events, number, _mark(flow, occasion))
             bring_up_to_date(flow, saga, Counter())
             text = f"late, as it had {saga.outcome.value} already" if ended else standing(flow, saga)
             yield Told(occasion.at_ms, *key, occasion.type, text)
     yield from _pass_time(flows, sagas, None)
+
+
+def _mark(flow: Flow, occasion: Occasion) -> Mark:
+    look = Look(Subject("", None, None, lambda: occasion.payload), None)
+    values, _ = read_fields(flow.fields.get(occasion.type, ()), look)
+    mark = (occasion.at_ms, occasion.type, 0)
+    return (*mark, values) if values else mark
 
 
 def standing(flow: Flow, saga: SagaRecord) -> str:
@@ -70,15 +81,25 @@ def standing(flow: Flow, saga: SagaRecord) -> str:
     if saga.partial:
         steps.append("its start was not seen")
     if progress.not_undone and progress.outcome is Outcome.OPEN:
-        steps.append("to be undone: " + ", ".join(progress.not_undone))
+        owed = [_owed(name, progress.owed_ids.get(name, ())) for name in progress.not_undone]
+        steps.append("to be undone: " + ", ".join(owed))
     elif waits := [_waits_for(flow, item) for item in progress.steps if item.waits]:
         steps.append("waits for " + ", ".join(dict.fromkeys(waits)))
     return "; ".join(steps) or "nothing to wait for"
 
 
+def _owed(name: str, ids: Sequence[str]) -> str:
+    return f"{name} ({', '.join(ids)})" if ids else name
+
+
 def _waits_for(flow: Flow, item: StepProgress) -> str:
     """A failed step calls for the cancellation; every other one has still to be done."""
-    return " or ".join(flow.cancels) if item.state is StepState.FAILED else item.step.name
+    if item.state is StepState.FAILED:
+        return " or ".join(flow.cancels)
+    if item.tally is None:
+        return item.step.name
+    times = "an unknown number" if item.tally.times is None else item.tally.times
+    return f"{item.step.name} ({item.tally.so_far} of {times})"
 
 
 def _pass_time(flows: Flows, sagas: dict[SagaKey, SagaRecord], until_ms: int | None) -> Iterator[Told]:

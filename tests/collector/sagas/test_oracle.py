@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flowtrail_collector.sagas.model.assessment import add_event, assess
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
-from sagakit.histories import flows_and_histories, marks, model_of, types_of
+from sagakit.histories import Happened, flows_and_histories, marks, model_of, types_of
 
 FULL = bool(os.environ.get("FLOWTRAIL_FULL"))
 EXAMPLES = settings(
@@ -22,10 +22,47 @@ FAR_MS = 1_000_000
 
 
 def times_of(history, types, until=FAR_MS):
-    return sorted(at for at, kind in history if kind in types and at <= until)
+    return sorted(at for at, kind, _ in history if kind in types and at <= until)
+
+
+def each(step, history):
+    """The history of each id of a step; all of it where the step has none."""
+    if "of" not in step:
+        return [history]
+    return [[item for item in history if item.value == own] for own in {item.value for item in history}]
+
+
+def needed(step, history, until=FAR_MS):
+    """How many it takes by a moment; None while that isn't known."""
+    times = step.get("times", 1)
+    if not isinstance(times, dict):
+        return times
+    said = [(at, int(value)) for at, kind, value in history if kind == times["event"] and at <= until]
+    return max(said)[1] if said else None
+
+
+def often(step, history, since=0, until=FAR_MS):
+    """How many were done between two moments, of each id one."""
+    done = [item.value for item in history if item.kind in step["done"] and since <= item.at <= until]
+    named = {value for value in done if value}
+    return len(done) if "of" not in step else len(named) + done.count("")
+
+
+def enough_ms(step, history):
+    """When it had been done as often as it took by then."""
+    for moment in sorted({item.at for item in history}):
+        wanted = needed(step, history, moment)
+        if wanted is not None and often(step, history, until=moment) >= wanted:
+            return moment
+    return None
 
 
 def owed(step, history, until):
+    """Of what was done, how much no taking back can be assigned to, id by id."""
+    return sum(owed_of_one(step, own, until) for own in each(step, history))
+
+
+def owed_of_one(step, history, until):
     """Of what was done, how much no taking back can be assigned to: tried in every way that helps."""
     undone = times_of(history, step["undone"], until)
     taken = {}
@@ -48,14 +85,17 @@ def end_of(flow, history):
     undoable = {name: step for name, step in flow["steps"].items() if "undone" in step}
     completed = []
     for kind in flow["completes"]:
-        needed = next((s.get("times", 1) for s in flow["steps"].values() if kind in s["done"]), 1)
-        completed += times_of(history, [kind])[needed - 1 : needed]
+        step = next((s for s in flow["steps"].values() if kind in s["done"]), {"done": [kind]})
+        if "times" not in step:
+            step = {"done": [kind]}
+        moment = enough_ms(step, history)
+        completed += [] if moment is None else [moment]
     playing = Playing(flow)
     failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
     cancelled = min(times_of(history, flow.get("cancels", failed)), default=None)
     over = None
     if cancelled is not None:
-        for moment in sorted({cancelled, *(at for at, _ in history if at > cancelled)}):
+        for moment in sorted({cancelled, *(item.at for item in history if item.at > cancelled)}):
             more = any(
                 moment < at <= moment + 1_000
                 for s in undoable.values()
@@ -87,7 +127,8 @@ class Playing:
             self.after[name] = [] if wanted == ["start"] else wanted
             before = before if first != name or step.get("optional") else [name]
         self.start = None
-        self.begin, self.turn, self.done, self.failed, self.count = ({} for _ in range(5))
+        self.begin, self.turn, self.done, self.failed = ({} for _ in range(4))
+        self.history = []
 
     def group(self, name):
         return [other for other in self.steps if self.first[other] == self.first[name]]
@@ -115,10 +156,12 @@ class Playing:
 
     def renew(self, name, at):
         self.begin[name] = at
-        for known in (self.turn, self.done, self.failed, self.count):
+        for known in (self.turn, self.done, self.failed):
             known.pop(name, None)
 
-    def at(self, moment, kinds):
+    def at(self, moment, happened):
+        self.history += happened
+        kinds = Counter(item.kind for item in happened)
         if "Start" in kinds and self.start is None:
             self.start = moment
         anew = set()
@@ -130,8 +173,8 @@ class Playing:
         for name in anew:
             self.renew(name, moment)
         for name, step in self.steps.items():
-            self.count[name] = self.count.get(name, 0) + sum(kinds[kind] for kind in step["done"])
-            if self.count[name] >= step.get("times", 1):
+            wanted = needed(step, self.history)
+            if wanted is not None and often(step, self.history, self.begin.get(name, 0)) >= wanted:
                 self.done.setdefault(name, moment)
             if any(kind in kinds for kind in step.get("failed", ())):
                 self.failed.setdefault(name, moment)
@@ -184,10 +227,10 @@ def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
     for step in flow["steps"].values():
         step.pop("undone", None)
     flow |= {"completes": ["End"], "cancels": ["Stop"]}
-    history = [(at, kind) for at, kind in history if kind in types_of(flow) and kind not in ("End", "Stop")]
+    history = [item for item in history if item.kind in types_of(flow) and item.kind not in ("End", "Stop")]
     playing = Playing(flow)
     for moment, group in itertools.groupby(sorted(history), key=lambda item: item[0]):
-        playing.at(moment, Counter(kind for _, kind in group))
+        playing.at(moment, list(group))
     progress = assess(model_of(flow), marks(history))
     said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in progress.steps}
     assert said == {name: playing.standing(name) for name in flow["steps"]}
@@ -248,5 +291,6 @@ def test_the_interpreter_finds_what_is_wrong():
     steps = {"s0": {"done": ["D"], "undone": ["U"]}}
     flow = {"starts": ["Start"], "steps": steps, "completes": ["End"], "cancels": ["Stop"]}
     history = [(0, "Start"), (5_000, "D"), (9_000, "U"), (20_000, "D"), (30_000, "Stop")]
+    history = [Happened(*item) for item in history]
     assert end_of(flow, history) == ("open", None, ("s0",))
-    assert end_of(flow, [*history, (40_000, "U")]) == ("compensated", 40_000, ())
+    assert end_of(flow, [*history, Happened(40_000, "U")]) == ("compensated", 40_000, ())

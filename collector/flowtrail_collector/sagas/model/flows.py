@@ -10,6 +10,7 @@ from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.sagas.model.fields import CountFrom, Field
 
 __all__ = ["Correlate", "Flow", "Flows", "OwnerOf", "Step"]
 
@@ -28,9 +29,10 @@ class Step:
         after: Steps that must be done before its turn comes; empty: its turn comes with the start. An optional
             one among them is passed as soon as its own turn comes.
         optional: A flow may end without it, and nobody waits for it.
-        times: How many events of `done` it takes.
+        times: How many events of `done` it takes, or, where they have ids, how many ids; or which event says so.
         instead_of: The step that needn't be done if this one is, and the other way round.
         again_after: Types after which it, and what follows it, has its turn anew.
+        of: The id by which what is done, and taken back, is told from others of this step.
     """
 
     name: str
@@ -41,9 +43,20 @@ class Step:
     within_ms: int | None = None
     after: tuple[str, ...] = ()
     optional: bool = False
-    times: int = 1
+    times: int | CountFrom = 1
     instead_of: str | None = None
     again_after: tuple[str, ...] = ()
+    of: Field | None = None
+
+    @property
+    def count(self) -> CountFrom | None:
+        """Which event says how many it takes, where the flow file doesn't."""
+        return self.times if isinstance(self.times, CountFrom) else None
+
+    @property
+    def single(self) -> bool:
+        """Whether one event of `done` is all it takes."""
+        return self.times == 1
 
 
 OwnerOf = Callable[[Step], str | None]
@@ -99,6 +112,7 @@ class Flow:
         named = [self.starts, self.completes, self.cancels]
         for step in self.steps:
             named += [step.done, step.failed, step.undone, step.again_after]
+            named += [step.count.types] if step.count is not None else []
         return frozenset(name for names in named for name in names)
 
     @cached_property
@@ -123,7 +137,25 @@ class Flow:
         """Whether no step has alternatives or takes several events, and no type says two things of what is owed."""
         single = all(len(step.done) == len(step.undone) == 1 for step in self.undoable)
         apart = len(self.owing) == 2 * len(self.undoable)
-        return single and apart and not self.alternatives and all(step.times == 1 for step in self.steps)
+        counted = any(not step.single or step.of is not None for step in self.steps)
+        return single and apart and not self.alternatives and not counted
+
+    @cached_property
+    def ids(self) -> Mapping[str, Field]:
+        """Steps whose occurrences have ids, with where those are."""
+        return {step.name: step.of for step in self.steps if step.of is not None}
+
+    @cached_property
+    def fields(self) -> Mapping[str, tuple[Field, ...]]:
+        """What has to be read of payloads, by event type."""
+        found: dict[str, dict[Field, None]] = {}
+        for step in self.steps:
+            wanted = [] if step.of is None else [((*step.done, *step.failed, *step.undone), step.of)]
+            wanted += [] if step.count is None else [step.count]
+            for types, place in wanted:
+                for kind in types:
+                    found.setdefault(kind, {})[place] = None
+        return {kind: tuple(fields) for kind, fields in found.items()}
 
     @cached_property
     def owing(self) -> Mapping[str, tuple[bool, str]]:
@@ -146,7 +178,7 @@ class Flow:
     def counted(self) -> tuple[Step, ...]:
         """Steps that take several events, each of which would complete the flow by its type: the last one does."""
         ends = set(self.completes)
-        return tuple(step for step in self.steps if step.times > 1 and not ends.isdisjoint(step.done))
+        return tuple(step for step in self.steps if not step.single and not ends.isdisjoint(step.done))
 
     @cached_property
     def brings(self) -> Mapping[str, tuple[str, ...]]:
@@ -206,6 +238,11 @@ class Flows:
     def of(cls, flows: Iterable[Flow]) -> Flows:
         """Gather flows; of two with the same name the later one counts."""
         return cls({flow.name: flow for flow in flows})
+
+    @cached_property
+    def reading(self) -> frozenset[str]:
+        """Types of which some flow has to know something of the payload."""
+        return frozenset(kind for flow in self.by_name.values() for kind in flow.fields)
 
     @cached_property
     def by_other_ids(self) -> bool:

@@ -24,10 +24,11 @@ from flowtrail_collector.sagas.model.assessment import (
     assess,
     completed_ms,
 )
+from flowtrail_collector.sagas.model.fields import Values
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import Lateness, missed
-from flowtrail_collector.sagas.model.occurrences import Seen
+from flowtrail_collector.sagas.model.occurrences import Mark, Seen
 
 __all__ = [
     "DURATION_BUCKETS_SECONDS",
@@ -48,7 +49,12 @@ DURATION_BUCKETS_SECONDS = (
 
 
 def take_in(
-    saga: SagaRecord, event: EventRow, hashes: IdHashes, counts: Counter[CountKey], now_ms: int
+    saga: SagaRecord,
+    event: EventRow,
+    hashes: IdHashes,
+    counts: Counter[CountKey],
+    now_ms: int,
+    values: Values = (),
 ) -> None:
     """Add an event to an instance; count one that was there, comes after its effect, or after the end.
 
@@ -58,6 +64,7 @@ def take_in(
         hashes: Of the batch.
         counts: Added to.
         now_ms: By this machine's clock.
+        values: What the flow wants to know of its payload.
     """
     reopen(saga)
     own = hashes[event.event_id]
@@ -69,7 +76,8 @@ def take_in(
         if mark[2] == own:
             effect_known = True
             break
-    if not add_event(saga.events, hashes.of_event(event), (moment, event.type, cause)):
+    added: Mark = (moment, event.type, cause, values) if values else (moment, event.type, cause)
+    if not add_event(saga.events, hashes.of_event(event), added):
         counts["saga_duplicate_events", (saga.flow,)] += 1
         return
     if effect_known:

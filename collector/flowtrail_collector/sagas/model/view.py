@@ -11,6 +11,8 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 
 __all__ = ["FlowRow", "FlowStepRow", "SagaFilter", "SagaRow", "SagaView", "StepView", "flow_row", "saga_view"]
 
+_MOST_IDS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class SagaView:
@@ -43,6 +45,9 @@ class StepView:
         optional: The saga goes on without it.
         undo: Event types that would take it back, where the saga was cancelled and that hasn't happened yet.
         uncancelled: It failed, and the cancellation that should follow hasn't come: that is what it expects.
+        owed: Which ids should be taken back, where its events have ids; at most 20.
+        so_far: How often it was done, where that isn't once.
+        times: How often it takes; None beside `so_far` if no event has said so yet.
     """
 
     name: str
@@ -55,6 +60,9 @@ class StepView:
     optional: bool = False
     undo: tuple[str, ...] = ()
     uncancelled: bool = False
+    owed: tuple[str, ...] = ()
+    so_far: int | None = None
+    times: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +185,9 @@ def _step(
         optional=step.optional,
         undo=step.undone if step.name in progress.not_undone else (),
         uncancelled=uncancelled,
+        owed=progress.owed_ids.get(step.name, ())[:_MOST_IDS],
+        so_far=None if item.tally is None else item.tally.so_far,
+        times=None if item.tally is None else item.tally.times,
     )
 
 

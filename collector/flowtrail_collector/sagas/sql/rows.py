@@ -31,6 +31,8 @@ NOT_UNDONE = f"(flags & {_NOT_UNDONE}) != 0"
 """`SagaRecord.not_undone`."""
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
+_VALUES = 0x8000
+"""Set in that length where names and values follow the type, each behind a zero character."""
 
 
 def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
@@ -112,9 +114,13 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def _pack(events: SagaEvents) -> bytes:
     parts = []
-    for event, (time_ms, kind, cause) in events.items():
-        name = kind.encode()
-        parts.append(_EVENT.pack(event, time_ms, cause, len(name)) + name)
+    for event, mark in events.items():
+        name = mark[1].encode()
+        length = len(name)
+        if len(mark) > 3:
+            name = "\0".join([mark[1], *(text for pair in mark[3] for text in pair)]).encode()
+            length = len(name) | _VALUES
+        parts.append(_EVENT.pack(event, mark[0], mark[2], length) + name)
     return b"".join(parts)
 
 
@@ -124,6 +130,11 @@ def _unpack(blob: bytes) -> SagaEvents:
     while place < len(blob):
         event, time_ms, cause, length = _EVENT.unpack_from(blob, place)
         place += _EVENT.size
-        events[event] = (time_ms, blob[place : place + length].decode(), cause)
+        if length & _VALUES:
+            length ^= _VALUES
+            kind, *texts = blob[place : place + length].decode().split("\0")
+            events[event] = (time_ms, kind, cause, tuple(zip(texts[::2], texts[1::2], strict=True)))
+        else:
+            events[event] = (time_ms, blob[place : place + length].decode(), cause)
         place += length
     return events
