@@ -21,8 +21,10 @@ from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.fields import Values, read_fields
 from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, take_in
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, earlier_key
+from flowtrail_collector.sagas.model.intake import take_in, time_of
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
+from flowtrail_collector.sagas.model.recurrence import MOST_EARLIER, instance_of
 
 __all__ = ["Ingest"]
 
@@ -155,15 +157,36 @@ class Ingest:
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
         sagas = unit.load_sagas(dict.fromkeys(key for key, _, _ in moving))
+        earlier = _earlier(unit, sagas)
         hashes = IdHashes()
         for key, event, values in moving:
             saga = sagas.get(key)
             if saga is None:
                 saga = sagas[key] = SagaRecord(*key)
+            elif saga.instance > 1:
+                moment = time_of(event, now_ms)
+                saga = instance_of(saga, earlier.get(key, ()), hashes.of_event(event), moment)
+                sagas[SagaKey(saga.flow, saga.row_key)] = saga
             take_in(saga, event, hashes, counts, now_ms, values)
         for (flow, _), saga in sagas.items():
             bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())
+
+
+def _earlier(unit: Unit, sagas: Mapping[SagaKey, SagaRecord]) -> dict[SagaKey, list[SagaRecord]]:
+    """The last instances before those that have any, the oldest first."""
+    wanted = {
+        key: [
+            SagaKey(key.flow, earlier_key(key.key, number))
+            for number in range(max(1, saga.instance - MOST_EARLIER), saga.instance)
+        ]
+        for key, saga in sagas.items()
+        if saga.instance > 1
+    }
+    if not wanted:
+        return {}
+    found = unit.load_sagas(earlier for keys in wanted.values() for earlier in keys)
+    return {key: [found[earlier] for earlier in keys if earlier in found] for key, keys in wanted.items()}
 
 
 def _letter_of(record: Incoming, envelope: Envelope, found: DeadLetterHeaders) -> DeadLetter:

@@ -13,10 +13,12 @@ def saga_json(saga: SagaView) -> dict[str, Any]:
     return {
         "flow": saga.flow,
         "key": saga.key,
+        "instance": saga.instance,
         "outcome": saga.outcome,
         "started": iso_time_ms(saga.started_ms),
         "ended": iso_time_ms(saga.ended_ms),
         "partial": saga.partial,
+        "repeated_starts": saga.repeated_starts,
         "reason": saga.reason,
         "steps": [_step_json(step) for step in saga.steps],
     }

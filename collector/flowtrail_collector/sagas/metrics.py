@@ -30,6 +30,7 @@ __all__ = ["SagaMetrics"]
 _PER_FLOW = {
     "saga_started": "Instances that started.",
     "saga_late_completions": "Instances that completed after they had timed out.",
+    "saga_repeated_starts": "Starts of instances that had started and not ended.",
     "saga_late_events": "Events of instances that had already ended.",
     "saga_duplicate_events": "Events that were there already (same source and id).",
     "saga_out_of_order_events": "Events read after one that they had caused.",

@@ -10,7 +10,8 @@ from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import reopen, retire, settle
+from flowtrail_collector.sagas.model.intake import reopen, retire
+from flowtrail_collector.sagas.model.lifecycle import settle
 from flowtrail_collector.sagas.ports import SagaStore
 
 __all__ = ["Sweeper"]
@@ -101,9 +102,9 @@ class Sweeper:
                     retire(saga, until_ms)
                 else:
                     reopen(saga)
-                    settle(flow, saga, until_ms, counts)
-                    if saga.outcome is not Outcome.OPEN and before[0] != saga.outcome:
-                        ended.append(saga)
+                    earlier = settle(flow, saga, until_ms, counts)
+                    changed += earlier
+                    ended += _over([*earlier, saga])
                 if _state(saga) != before:
                     changed.append(saga)
             if changed:
@@ -117,25 +118,34 @@ class Sweeper:
         counts: Counter[CountKey] = Counter()
         with self._store.unit() as unit:
             due = unit.due_sagas(until_ms, _PER_TRANSACTION)
-            were_open = [saga for saga in due if saga.outcome is Outcome.OPEN]
+            ended: list[SagaRecord] = []
+            followed: list[SagaRecord] = []
             for saga in due:
-                self._settle(saga, until_ms, counts)
+                was_open = saga.outcome is Outcome.OPEN
+                earlier = self._settle(saga, until_ms, counts)
+                followed += earlier
+                ended += _over([*earlier, saga][0 if was_open else 1 :])
             if due:
-                unit.save_sagas(due)
+                unit.save_sagas([*due, *followed])
             if counts:
                 unit.count(counts)
-        if ended := [s for s in were_open if s.outcome not in (Outcome.OPEN, Outcome.RETIRED)]:
+        if ended:
             self._on_ended(ended)
         return len(due)
 
-    def _settle(self, saga: SagaRecord, until_ms: int, counts: Counter[CountKey]) -> None:
+    def _settle(self, saga: SagaRecord, until_ms: int, counts: Counter[CountKey]) -> list[SagaRecord]:
         flow = self._flows.by_name.get(saga.flow)
         if flow is None:
             retire(saga, until_ms)
-            return
-        settle(flow, saga, until_ms, counts)
+            return []
+        earlier = settle(flow, saga, until_ms, counts)
         if saga.next_deadline_ms is not None and saga.next_deadline_ms <= until_ms:
             saga.next_deadline_ms = until_ms + 1  # always forward, or one instance could hold up the sweep
+        return earlier
+
+
+def _over(sagas: Sequence[SagaRecord]) -> list[SagaRecord]:
+    return [saga for saga in sagas if saga.outcome not in (Outcome.OPEN, Outcome.RETIRED)]
 
 
 def _state(saga: SagaRecord) -> tuple[object, ...]:
@@ -150,4 +160,7 @@ def _state(saga: SagaRecord) -> tuple[object, ...]:
         saga.conflict,
         saga.not_undone,
         saga.completed_late,
+        saga.instance,
+        saga.repeated_starts,
+        saga.late_events,
     )

@@ -20,6 +20,7 @@ from flowtrail_collector.sagas.model.fields import read_fields
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
+from flowtrail_collector.sagas.model.recurrence import follows_at
 
 __all__ = ["Occasion", "Told", "drive"]
 
@@ -39,7 +40,7 @@ class Told(NamedTuple):
     Attributes:
         at_ms: When.
         flow: The instance's flow.
-        key: What names it.
+        key: What names it, with the number of one that followed others: `order-1 #2`.
         because: The event's type; empty if time alone decided.
         text: What happened.
     """
@@ -61,9 +62,17 @@ def drive(flows: Flows, occasions: Iterable[Occasion]) -> Iterator[Told]:
             saga = sagas.setdefault(key, SagaRecord(*key))
             ended = saga.outcome is not Outcome.OPEN
             add_event(saga.events, number, _mark(flow, occasion))
-            bring_up_to_date(flow, saga, Counter())
-            text = f"late, as it had {saga.outcome.value} already" if ended else standing(flow, saga)
-            yield Told(occasion.at_ms, *key, occasion.type, text)
+            saga.updated_ms = occasion.at_ms
+            progress = bring_up_to_date(flow, saga, Counter())
+            if follows_at(flow, saga, assess(flow, saga.events)) is not None:
+                yield from _renew(flow, saga, occasion)
+                continue
+            text = standing(flow, saga)
+            if ended:
+                text = f"late, as it had {saga.outcome.value} already"
+            elif occasion.at_ms in progress.restarts:
+                text = f"starts again; {text}"
+            yield Told(occasion.at_ms, flow.name, named(saga), occasion.type, text)
     yield from _pass_time(flows, sagas, None)
 
 
@@ -72,6 +81,20 @@ def _mark(flow: Flow, occasion: Occasion) -> Mark:
     values, _ = read_fields(flow.fields.get(occasion.type, ()), look)
     mark = (occasion.at_ms, occasion.type, 0)
     return (*mark, values) if values else mark
+
+
+def named(saga: SagaRecord) -> str:
+    """An instance's key, with its number if it isn't the first one under that."""
+    return f"{saga.key} #{saga.instance}" if saga.instance > 1 else saga.key
+
+
+def _renew(flow: Flow, saga: SagaRecord, occasion: Occasion) -> Iterator[Told]:
+    """An instance ends at the latest when the one begins that follows it."""
+    was_open = saga.outcome is Outcome.OPEN
+    for earlier in settle(flow, saga, occasion.at_ms + SETTLE_MS + 1, Counter()):
+        if was_open:
+            yield Told(earlier.ended_ms or 0, flow.name, named(earlier), "", earlier.outcome.value)
+    yield Told(occasion.at_ms, flow.name, named(saga), occasion.type, standing(flow, saga))
 
 
 def standing(flow: Flow, saga: SagaRecord) -> str:
@@ -107,15 +130,15 @@ def _pass_time(flows: Flows, sagas: dict[SagaKey, SagaRecord], until_ms: int | N
     while due := [saga for saga in sagas.values() if _is_due(saga, until_ms)]:
         saga = min(due, key=lambda item: item.next_deadline_ms or 0)
         moment = saga.next_deadline_ms or 0
-        before = saga.late
+        before, was_open = saga.late, saga.outcome is Outcome.OPEN
         settle(flows.by_name[saga.flow], saga, moment, Counter())
         if saga.next_deadline_ms is not None and saga.next_deadline_ms <= moment:
             saga.next_deadline_ms = moment + 1  # always forward, or this would never end
-        if saga.outcome is not Outcome.OPEN:
-            yield Told(saga.ended_ms or 0, saga.flow, saga.key, "", saga.outcome.value)
+        if was_open and saga.outcome is not Outcome.OPEN:
+            yield Told(saga.ended_ms or 0, saga.flow, named(saga), "", saga.outcome.value)
         for name in saga.late:
             if name not in before:
-                yield Told(moment - SETTLE_MS - 1, saga.flow, saga.key, "", f"stuck at {name}")
+                yield Told(moment - SETTLE_MS - 1, saga.flow, named(saga), "", f"stuck at {name}")
 
 
 def _is_due(saga: SagaRecord, until_ms: int | None) -> bool:

@@ -132,7 +132,9 @@ def test_a_store_of_the_version_before_opens_and_its_open_instances_are_looked_a
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE flow_rules")
     connection.execute("ALTER TABLE dead_letters DROP COLUMN oversize")
-    connection.execute("UPDATE schema_versions SET version = version - 2 WHERE part = 'core'")
+    for column in ("instance", "repeated_starts", "late_events"):
+        connection.execute(f"ALTER TABLE sagas DROP COLUMN {column}")
+    connection.execute("UPDATE schema_versions SET version = version - 3 WHERE part = 'core'")
     assert connection.execute("SELECT breached FROM sagas").fetchall() == [("reserve",)]
     connection.commit()
     connection.close()
@@ -142,3 +144,21 @@ def test_a_store_of_the_version_before_opens_and_its_open_instances_are_looked_a
         made.pass_time(12_000)
         assert made.kinds() == {"open": 1, "stuck": 1}
         assert made.counters()["deadline_breaches", "orders", "reserve"] == 1
+
+
+def test_late_events_that_the_version_before_counted_are_not_counted_again(tmp_path):
+    with core(tmp_path) as made:
+        made.read([Happening("OrderPlaced", 1_000), Happening("OrderShipped", 2_000)])
+        made.read([Happening("StockReserved", 5_000)], until_ms=60_000)
+        made.pass_time(60_000)
+        assert made.counters()["late_events", "orders"] == 1
+    connection = sqlite3.connect(tmp_path / "store.sqlite")
+    for column in ("instance", "repeated_starts", "late_events"):
+        connection.execute(f"ALTER TABLE sagas DROP COLUMN {column}")
+    connection.execute("UPDATE schema_versions SET version = version - 1 WHERE part = 'core'")
+    connection.commit()
+    connection.close()
+    with core(tmp_path) as made:
+        made.read([Happening("PaymentCompleted", 6_000)])
+        made.pass_time(61_000)
+        assert made.counters()["late_events", "orders"] == 2

@@ -64,9 +64,11 @@ def types_of(flow):
 
 
 @st.composite
-def flows_and_histories(draw, most=10):
+def flows_and_histories(draw, most=10, within=False):
     """A flow with what happened to one instance, in no order."""
     flow = draw(written_flows())
+    if within and draw(st.booleans()):
+        flow["within"] = f"{draw(st.integers(2, 6))}s"
     moment = st.integers(0, 24).map(lambda half: half * 500)
     happened = st.tuples(moment, st.sampled_from(types_of(flow)), st.integers(0, 2))
     return flow, [_happened(*item) for item in draw(st.lists(happened, max_size=most))]

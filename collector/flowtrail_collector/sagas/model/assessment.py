@@ -49,6 +49,7 @@ class Progress(NamedTuple):
         conflict: It both completed and was cancelled; its outcome is whichever end came first.
         not_undone: Steps of a cancelled instance that were done and should have been undone.
         cancelled_ms: When it was cancelled.
+        restarts: When its start happened again, ascending.
         owed_ids: Of the steps in `not_undone` that have ids, which of them should have been undone.
     """
 
@@ -60,6 +61,7 @@ class Progress(NamedTuple):
     not_undone: tuple[str, ...] = ()
     cancelled_ms: int | None = None
     owed_ids: Mapping[str, tuple[str, ...]] = {}
+    restarts: tuple[int, ...] = ()
 
 
 def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
@@ -81,6 +83,14 @@ def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
 def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
     """What the events say of an instance of `flow`."""
     seen = Seen(events)
+    progress = _assess(flow, events, seen)
+    if progress.started_ms is None or (seen.once and len(flow.starts) == 1):
+        return progress
+    starts = seen.moments(flow.starts)
+    return progress._replace(restarts=tuple(starts[1:])) if len(starts) > 1 else progress
+
+
+def _assess(flow: Flow, events: Mapping[int, Mark], seen: Seen) -> Progress:
     first = seen.first
     started = earliest(first, flow.starts)
     completed = completed_ms(flow, seen)

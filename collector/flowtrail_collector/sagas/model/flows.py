@@ -76,7 +76,10 @@ class Correlate(StrEnum):
         """What an event has in common with the others of its instance: the instance's key."""
         if self is Correlate.CORRELATION:
             return event.correlation_id
-        return event.subject if self is Correlate.SUBJECT else event.key
+        if self is Correlate.SUBJECT:
+            return event.subject
+        # Any bytes may be a key; this character parts it from an instance's number.
+        return event.key and event.key.replace("\x1f", "\ufffd")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.assessment import Progress, StepProgress, StepState, assess
+from flowtrail_collector.sagas.model.assessment import Progress, StepProgress, StepState
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.recurrence import stand
 
 __all__ = ["FlowRow", "FlowStepRow", "SagaFilter", "SagaRow", "SagaView", "StepView", "flow_row", "saga_view"]
 
@@ -16,7 +17,11 @@ _MOST_IDS = 20
 
 @dataclass(frozen=True, slots=True)
 class SagaView:
-    """A saga instance. `outcome` is `open` until it ended; `reason` says why it doesn't move."""
+    """A saga instance.
+
+    `outcome` is `open` until it ended; `reason` says why it doesn't move; `instance` counts those that followed
+    each other under its key, from 1; `repeated_starts` its starts after the first one.
+    """
 
     flow: str
     key: str
@@ -27,6 +32,8 @@ class SagaView:
     steps: tuple[StepView, ...] = ()
     reason: str | None = None
     correlation_id: str | None = None
+    instance: int = 1
+    repeated_starts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,7 @@ def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaV
         record: The instance.
         owner_of: Who should do a step.
     """
+    progress = None if flow is None else stand(flow, record)
     return SagaView(
         flow=record.flow,
         key=record.subject or record.key,
@@ -137,7 +145,9 @@ def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaV
         ended_ms=record.ended_ms,
         partial=record.partial,
         correlation_id=_correlation_of(flow, record),
-        steps=_steps(flow, record, owner_of) if flow is not None else (),
+        steps=() if flow is None or progress is None else _steps(flow, record, progress, owner_of),
+        instance=record.instance,
+        repeated_starts=0 if progress is None else len(progress.restarts),
     )
 
 
@@ -162,8 +172,7 @@ def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
     return record.key if flow is None or flow.correlate is Correlate.CORRELATION else None
 
 
-def _steps(flow: Flow, record: SagaRecord, owner_of: OwnerOf) -> tuple[StepView, ...]:
-    progress = assess(flow, record.events)
+def _steps(flow: Flow, record: SagaRecord, progress: Progress, owner_of: OwnerOf) -> tuple[StepView, ...]:
     return tuple(_step(flow, record, progress, item, owner_of) for item in progress.steps)
 
 

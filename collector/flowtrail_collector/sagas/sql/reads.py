@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
-from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.instance import SagaRecord, earlier_key
+from flowtrail_collector.sagas.model.recurrence import MOST_EARLIER
 from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow, SagaView, flow_row, saga_view
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
 from flowtrail_collector.sagas.sql.rows import read_sagas
 from flowtrail_collector.store.sql import MAX_IDS, Database, Reads, marks
 
 __all__ = ["SagaReads"]
+
+
+def _earlier_keys(records: Iterable[SagaRecord]) -> list[str]:
+    """What the last instances before these are kept under."""
+    keys: dict[str, None] = {}
+    for record in records:
+        for number in range(max(1, record.instance - MOST_EARLIER), record.instance):
+            keys[earlier_key(record.key, number)] = None
+    return list(keys)[-MAX_IDS:]
 
 
 class SagaReads(Reads):
@@ -53,7 +63,12 @@ class SagaReads(Reads):
         where = " OR ".join(parts)
         with self._database.read() as connection:
             records = read_sagas(connection, where, (*keys, *names), limit)
-        return [self._saga(record) for record in records]
+            if more := _earlier_keys(records):
+                where = f"key IN ({marks(more)})"
+                known = {(record.flow, record.row_key) for record in records}
+                found = read_sagas(connection, where, more, limit)
+                records += [record for record in found if (record.flow, record.row_key) not in known]
+        return [self._saga(record) for record in records[:limit]]
 
     def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """See `SagaLists.list_sagas`."""

@@ -117,4 +117,10 @@ CREATE TABLE flow_rules (flow TEXT PRIMARY KEY, rules TEXT NOT NULL) WITHOUT ROW
     """
 ALTER TABLE dead_letters ADD COLUMN oversize TEXT
 """,
+    # Instances that follow each other under one key; -1: not known of those that an earlier version wrote.
+    """
+ALTER TABLE sagas ADD COLUMN instance INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE sagas ADD COLUMN repeated_starts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sagas ADD COLUMN late_events INTEGER NOT NULL DEFAULT -1
+""",
 )
