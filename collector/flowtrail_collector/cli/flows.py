@@ -16,7 +16,7 @@ from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
-from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
+from flowtrail_collector.sagas.model.flows import Children, Flow, Flows, Step
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, format_span, printable
 
@@ -186,9 +186,14 @@ def _within(span_ms: int | None) -> str:
 
 def _step(step: Step) -> str:
     parts = [f"done by {_any(step.done)}{_within(step.within_ms)}"]
+    if step.children is not None:
+        which = "all" if step.children.all else "one"
+        parts = [
+            f"done when {which} of its {printable(step.children.flow)} completed{_within(step.within_ms)}"
+        ]
     if step.by:
         parts.append(f"handled by {printable(step.by)}")
-    if step.failed:
+    if step.failed and step.children is None:
         parts.append(f"fails with {_any(step.failed)}")
     if step.undone:
         parts.append(f"undone by {_any(step.undone)}")
@@ -198,7 +203,7 @@ def _step(step: Step) -> str:
         parts.append(f"{step.times} times")
     if step.count is not None:
         parts.append(f"as often as {_any(step.count.types)} says in {_place(step.count.field)}")
-    if step.of is not None:
+    if step.of is not None and step.children is None:
         parts.append(f"told apart by {_place(step.of)}")
     if step.again_after:
         parts.append(f"anew after {_any(step.again_after)}")
@@ -217,6 +222,12 @@ def _count_json(count: CountFrom) -> dict[str, object]:
     return {"event": count.types, "field": _place(count.field)}
 
 
+def _children_json(children: Children) -> dict[str, object]:
+    parent = children.parent
+    named = {"field": _place(parent)} if isinstance(parent, Field) else parent.value
+    return {"flow": children.flow, "parent": named, "all": children.all}
+
+
 def _flow_json(flow: Flow) -> dict[str, object]:
     return {
         "name": flow.name,
@@ -227,7 +238,8 @@ def _flow_json(flow: Flow) -> dict[str, object]:
                 "within_seconds": _seconds(step.within_ms),
                 **{name: getattr(step, name) for name in ("after", "optional", "instead_of", "again_after")},
                 "times": step.times if step.count is None else _count_json(step.count),
-                "of": None if step.of is None else {"field": _place(step.of)},
+                "of": None if step.of is None or step.children is not None else {"field": _place(step.of)},
+                "children": None if step.children is None else _children_json(step.children),
             }
             for step in flow.steps
         ],

@@ -16,15 +16,17 @@ from flowtrail_collector.events.identity import IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
-from flowtrail_collector.events.sources import Look, Subject
+from flowtrail_collector.events.sources import Look, NothingError, Subject
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
+from flowtrail_collector.sagas.kept import earlier_of
+from flowtrail_collector.sagas.model.children import beginning, parent_of
 from flowtrail_collector.sagas.model.fields import Values, read_fields
-from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, earlier_key
+from flowtrail_collector.sagas.model.flows import Flow, Flows
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.intake import take_in, time_of
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
-from flowtrail_collector.sagas.model.recurrence import MOST_EARLIER, instance_of
+from flowtrail_collector.sagas.model.recurrence import instance_of
 
 __all__ = ["Ingest"]
 
@@ -135,7 +137,23 @@ class Ingest:
             values, problems = read_fields(flow.fields.get(event.type, ()), look)
             for problem in problems:
                 batch.counts["saga_unread_fields", (flow.name, problem.value)] += 1
+            if event.type in flow.starts:
+                values += self._tell_parents(flow, key, event, look, batch)
             batch.moving.append((SagaKey(flow.name, key), event, values))
+
+    def _tell_parents(self, flow: Flow, key: str, event: EventRow, look: Look, batch: _Batch) -> Values:
+        """Tell those that wait for a starting instance; what names them is kept with its start."""
+        named: Values = ()
+        for parent, children in self._flows.parents.get(flow.name, ()):
+            try:
+                parent_key = parent_of(children, event, look)
+            except NothingError as error:
+                batch.counts["saga_unread_fields", (flow.name, error.problem.value)] += 1
+                continue
+            if parent_key:
+                named += ((children.parent_name, parent_key),)
+                batch.moving.append((SagaKey(parent, parent_key), *beginning(children, event, key)))
+        return named
 
     def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
         envelope = read_envelope(record)
@@ -157,7 +175,7 @@ class Ingest:
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
         sagas = unit.load_sagas(dict.fromkeys(key for key, _, _ in moving))
-        earlier = _earlier(unit, sagas)
+        earlier = earlier_of(unit, sagas)
         hashes = IdHashes()
         for key, event, values in moving:
             saga = sagas.get(key)
@@ -171,22 +189,6 @@ class Ingest:
         for (flow, _), saga in sagas.items():
             bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())
-
-
-def _earlier(unit: Unit, sagas: Mapping[SagaKey, SagaRecord]) -> dict[SagaKey, list[SagaRecord]]:
-    """The last instances before those that have any, the oldest first."""
-    wanted = {
-        key: [
-            SagaKey(key.flow, earlier_key(key.key, number))
-            for number in range(max(1, saga.instance - MOST_EARLIER), saga.instance)
-        ]
-        for key, saga in sagas.items()
-        if saga.instance > 1
-    }
-    if not wanted:
-        return {}
-    found = unit.load_sagas(earlier for keys in wanted.values() for earlier in keys)
-    return {key: [found[earlier] for earlier in keys if earlier in found] for key, keys in wanted.items()}
 
 
 def _letter_of(record: Incoming, envelope: Envelope, found: DeadLetterHeaders) -> DeadLetter:

@@ -16,14 +16,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.mapping_file import read_mapping
 from flowtrail_collector.sagas.flow_forms import FlowForms
-from flowtrail_collector.sagas.model.flows import Correlate, Flow, Flows, Step
+from flowtrail_collector.sagas.model.flows import CHILD, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span
 
 __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
-              "again_after", "of")  # fmt: skip
+              "again_after", "of", "children")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -100,7 +100,8 @@ class _Reader:
         flows = document["flows"]
         if not isinstance(flows, CommentedMap) or not flows:
             self._wrong(document, "flows", "'flows' must map names to flows, and name at least one")
-        return replace(Flows.of(self._flow(flows, name) for name in flows), mapping=mapping)
+        read = Flows.of(self._flow(flows, name) for name in flows)
+        return replace(self._forms.with_depth(flows, read), mapping=mapping)
 
     def _flow(self, flows: CommentedMap, name: Any) -> Flow:
         body = self._named_mapping(flows, name, "flow")
@@ -188,7 +189,8 @@ class _Reader:
     def _step(self, steps: CommentedMap, name: Any, previous: tuple[str, ...]) -> Step:
         body = self._named_mapping(steps, name, "step")
         self._known_keys(body, _STEP_KEYS, f"step '{name}'")
-        if "done" not in body:
+        children = self._forms.children(body)
+        if children is None and "done" not in body:
             self._wrong(steps, name, f"step '{name}' needs 'done': the event type that says it was done")
         by = body.get("by")
         if by is not None and not isinstance(by, str):
@@ -201,8 +203,8 @@ class _Reader:
             self._wrong(body, "instead_of", "'instead_of' must be the name of a step")
         return Step(
             name=name,
-            done=self._types(body, "done"),
-            failed=self._types(body, "failed"),
+            done=self._types(body, "done") if children is None else (children.completed,),
+            failed=self._types(body, "failed") if children is None else (children.failed,),
             undone=self._types(body, "undone"),
             by=by,
             within_ms=self._duration(body, "within"),
@@ -211,7 +213,8 @@ class _Reader:
             times=self._forms.count(body) or self._times(body),
             instead_of=instead_of,
             again_after=self._types(body, "again_after"),
-            of=self._forms.of(body),
+            of=self._forms.of(body) if children is None else CHILD,
+            children=children,
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

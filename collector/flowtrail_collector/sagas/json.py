@@ -36,4 +36,10 @@ def _step_json(step: StepView) -> dict[str, Any]:
         found["owed"] = list(step.owed)
     if step.so_far is not None:
         found |= {"so_far": step.so_far, "times": step.times}
+    if step.children:
+        found["children"] = [
+            {name: getattr(child.saga, name) for name in ("flow", "key", "instance", "outcome")}
+            | {"stuck": child.stuck}
+            for child in step.children
+        ]
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
+from flowtrail_collector.sagas.kept import Parents
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
@@ -60,8 +61,13 @@ class Sweeper:
         until_ms = self._store.watermark_ms()
         if not until_ms:
             return 0
-        looked_at = 0 if self._applied else self._apply(until_ms, stop or threading.Event())
-        while stop is None or not stop.is_set():
+        stop = stop or threading.Event()
+        looked_at = 0 if self._applied else self._apply(until_ms, stop)
+        return looked_at + self._settle_due(until_ms, stop)
+
+    def _settle_due(self, until_ms: int, stop: threading.Event) -> int:
+        looked_at = 0
+        while not stop.is_set():
             count = self._settle_some(until_ms)
             looked_at += count
             if count < _PER_TRANSACTION:
@@ -75,10 +81,14 @@ class Sweeper:
         """
         known = self._store.known_rules()
         looked_at = 0
-        for name in sorted({*known, *self._flows.by_name, *self._store.flows_with_open_sagas()}):
-            flow = self._flows.by_name.get(name)
+        names = {*known, *self._flows.by_name, *self._store.flows_with_open_sagas()}
+        flows = [(self._flows.by_name.get(name), name) for name in sorted(names)]
+        # Parents last: how their children ended counts for what is said of them.
+        for flow, name in sorted(flows, key=lambda item: item[0].depth if item[0] is not None else 0):
             if flow is not None and flow.rules == known.get(name):
                 continue
+            if flow is not None and flow.depth:
+                looked_at += self._settle_due(until_ms, stop)
             after = ""
             while keys := self._store.open_keys(name, after, _PER_TRANSACTION):
                 if stop.is_set():
@@ -96,7 +106,9 @@ class Sweeper:
         changed: list[SagaRecord] = []
         ended: list[SagaRecord] = []
         with self._store.unit() as unit:
-            for saga in unit.load_sagas(keys).values():
+            found = unit.load_sagas(keys)
+            parents = Parents(self._flows, unit, found.values(), counts)
+            for saga in found.values():
                 before = _state(saga)
                 if flow is None:
                     retire(saga, until_ms)
@@ -104,11 +116,13 @@ class Sweeper:
                     reopen(saga)
                     earlier = settle(flow, saga, until_ms, counts)
                     changed += earlier
-                    ended += _over([*earlier, saga])
+                    over = _over([*earlier, saga])
+                    ended += over
+                    parents.tell(over)
                 if _state(saga) != before:
                     changed.append(saga)
             if changed:
-                unit.save_sagas(changed)
+                unit.save_sagas(_each([*changed, *parents.touched.values()]))
             if counts:
                 unit.count(counts)
         if ended:
@@ -120,13 +134,17 @@ class Sweeper:
             due = unit.due_sagas(until_ms, _PER_TRANSACTION)
             ended: list[SagaRecord] = []
             followed: list[SagaRecord] = []
+            parents = Parents(self._flows, unit, due, counts)
+            # Those that are due first come first: children before the parents that wait for them.
             for saga in due:
                 was_open = saga.outcome is Outcome.OPEN
                 earlier = self._settle(saga, until_ms, counts)
                 followed += earlier
-                ended += _over([*earlier, saga][0 if was_open else 1 :])
+                over = _over([*earlier, saga][0 if was_open else 1 :])
+                ended += over
+                parents.tell(over)
             if due:
-                unit.save_sagas([*due, *followed])
+                unit.save_sagas(_each([*due, *followed, *parents.touched.values()]))
             if counts:
                 unit.count(counts)
         if ended:
@@ -142,6 +160,11 @@ class Sweeper:
         if saga.next_deadline_ms is not None and saga.next_deadline_ms <= until_ms:
             saga.next_deadline_ms = until_ms + 1  # always forward, or one instance could hold up the sweep
         return earlier
+
+
+def _each(sagas: Iterable[SagaRecord]) -> list[SagaRecord]:
+    """Each of them once."""
+    return list({SagaKey(saga.flow, saga.row_key): saga for saga in sagas}.values())
 
 
 def _over(sagas: Sequence[SagaRecord]) -> list[SagaRecord]:

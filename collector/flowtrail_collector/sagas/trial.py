@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from flowtrail_collector.events.sources import Look, Subject
 from flowtrail_collector.sagas.model.assessment import (
-    SETTLE_MS,
     Mark,
     Outcome,
     StepProgress,
@@ -16,10 +15,11 @@ from flowtrail_collector.sagas.model.assessment import (
     add_event,
     assess,
 )
-from flowtrail_collector.sagas.model.fields import read_fields
-from flowtrail_collector.sagas.model.flows import Flow, Flows
+from flowtrail_collector.sagas.model.children import ending
+from flowtrail_collector.sagas.model.fields import Field, read_fields
+from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle, settling_ms
 from flowtrail_collector.sagas.model.recurrence import follows_at
 
 __all__ = ["Occasion", "Told", "drive"]
@@ -54,47 +54,94 @@ class Told(NamedTuple):
 
 def drive(flows: Flows, occasions: Iterable[Occasion]) -> Iterator[Told]:
     """What happens, in the order of time; at the end, time passes until nothing more would be due."""
-    sagas: dict[SagaKey, SagaRecord] = {}
+    trial = _Trial(flows)
     for number, occasion in enumerate(sorted(occasions, key=lambda item: item.at_ms), 1):
-        yield from _pass_time(flows, sagas, occasion.at_ms)
+        yield from trial.pass_time(occasion.at_ms)
+        look = _look(occasion.payload)
         for flow in flows.by_type.get(occasion.type, ()):
-            key = SagaKey(flow.name, occasion.key)
-            saga = sagas.setdefault(key, SagaRecord(*key))
-            ended = saga.outcome is not Outcome.OPEN
-            add_event(saga.events, number, _mark(flow, occasion))
-            saga.updated_ms = occasion.at_ms
-            progress = bring_up_to_date(flow, saga, Counter())
-            if follows_at(flow, saga, assess(flow, saga.events)) is not None:
-                yield from _renew(flow, saga, occasion)
-                continue
-            text = standing(flow, saga)
-            if ended:
-                text = f"late, as it had {saga.outcome.value} already"
-            elif occasion.at_ms in progress.restarts:
-                text = f"starts again; {text}"
-            yield Told(occasion.at_ms, flow.name, named(saga), occasion.type, text)
-    yield from _pass_time(flows, sagas, None)
+            yield from trial.take(flow, occasion, number, look)
+    yield from trial.pass_time(None)
 
 
-def _mark(flow: Flow, occasion: Occasion) -> Mark:
-    look = Look(Subject("", None, None, lambda: occasion.payload), None)
-    values, _ = read_fields(flow.fields.get(occasion.type, ()), look)
-    mark = (occasion.at_ms, occasion.type, 0)
-    return (*mark, values) if values else mark
+class _Trial:
+    """The instances of a trial, and what happens to them."""
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+        self._sagas: dict[SagaKey, SagaRecord] = {}
+
+    def take(self, flow: Flow, occasion: Occasion, number: int, look: Look) -> Iterator[Told]:
+        """An event of the list happens to an instance of a flow, and to those that wait for that one."""
+        values, _ = read_fields(flow.fields.get(occasion.type, ()), look)
+        begun: list[tuple[SagaKey, Mark, str]] = []
+        if occasion.type in flow.starts:
+            for parent, children in self._flows.parents.get(flow.name, ()):
+                for key in _parent_keys(children, occasion, look):
+                    values += ((children.parent_name, key),)
+                    mark = (occasion.at_ms, children.begun, 0, ((CHILD.name, occasion.key),))
+                    begun.append((SagaKey(parent, key), mark, f"{children.begun}: {occasion.key}"))
+        own: Mark = (occasion.at_ms, occasion.type, 0)
+        yield from self._move(
+            SagaKey(flow.name, occasion.key), number, (*own[:3], values) if values else own, occasion.type
+        )
+        for place, news in enumerate(begun, 1):
+            yield from self._move(news[0], -number * 1_000 - place, news[1], news[2])
+
+    def _move(self, key: SagaKey, unique: int, mark: Mark, because: str) -> Iterator[Told]:
+        flow, saga = self._flows.by_name[key.flow], self._sagas.setdefault(key, SagaRecord(*key))
+        ended = saga.outcome is not Outcome.OPEN
+        add_event(saga.events, unique, mark)
+        saga.updated_ms = max(saga.updated_ms, mark[0])
+        progress = bring_up_to_date(flow, saga, Counter())
+        if follows_at(flow, saga, assess(flow, saga.events)) is not None:
+            # It ends at the latest when the one begins that follows it.
+            yield from self._settle(saga, mark[0] + settling_ms(flow) + 1)
+            ended = False
+        text = standing(flow, saga)
+        if ended:
+            text = f"late, as it had {saga.outcome.value} already"
+        elif mark[0] in progress.restarts and mark[1] in flow.starts and saga.started_ms != mark[0]:
+            text = f"starts again; {text}"
+        yield Told(mark[0], flow.name, named(saga), because, text)
+
+    def pass_time(self, until_ms: int | None) -> Iterator[Told]:
+        """Let deadlines and ends show that lie before a moment; None: all of them."""
+        while due := [saga for saga in self._sagas.values() if _is_due(saga, until_ms)]:
+            saga = min(due, key=lambda item: item.next_deadline_ms or 0)
+            yield from self._settle(saga, saga.next_deadline_ms or 0)
+
+    def _settle(self, saga: SagaRecord, moment: int) -> Iterator[Told]:
+        flow = self._flows.by_name[saga.flow]
+        before, was_open = saga.late, saga.outcome is Outcome.OPEN
+        earlier = settle(flow, saga, moment, Counter())
+        if saga.next_deadline_ms is not None and saga.next_deadline_ms <= moment:
+            saga.next_deadline_ms = moment + 1  # always forward, or this would never end
+        for over in [*earlier, saga][0 if was_open else 1 :]:
+            if over.outcome is not Outcome.OPEN:
+                yield Told(over.ended_ms or 0, over.flow, named(over), "", over.outcome.value)
+                for key, unique, mark in ending(self._flows, over):
+                    yield from self._move(key, unique, mark, f"{mark[1]}: {named(over)}")
+        for name in saga.late:
+            if name not in before:
+                at_ms = moment - settling_ms(flow) - 1
+                yield Told(at_ms, saga.flow, named(saga), "", f"stuck at {name}")
+
+
+def _look(payload: bytes | None) -> Look:
+    return Look(Subject("", None, None, lambda: payload), None)
+
+
+def _parent_keys(children: Children, occasion: Occasion, look: Look) -> list[str]:
+    """What a child's start says of its parent; in a list of events, everything has one id."""
+    if not isinstance(children.parent, Field):
+        return [occasion.key]
+    values, _ = read_fields([children.parent], look)
+    return [value for _, value in values]
 
 
 def named(saga: SagaRecord) -> str:
     """An instance's key, with its number if it isn't the first one under that."""
     return f"{saga.key} #{saga.instance}" if saga.instance > 1 else saga.key
-
-
-def _renew(flow: Flow, saga: SagaRecord, occasion: Occasion) -> Iterator[Told]:
-    """An instance ends at the latest when the one begins that follows it."""
-    was_open = saga.outcome is Outcome.OPEN
-    for earlier in settle(flow, saga, occasion.at_ms + SETTLE_MS + 1, Counter()):
-        if was_open:
-            yield Told(earlier.ended_ms or 0, flow.name, named(earlier), "", earlier.outcome.value)
-    yield Told(occasion.at_ms, flow.name, named(saga), occasion.type, standing(flow, saga))
 
 
 def standing(flow: Flow, saga: SagaRecord) -> str:
@@ -119,26 +166,10 @@ def _waits_for(flow: Flow, item: StepProgress) -> str:
     """A failed step calls for the cancellation; every other one has still to be done."""
     if item.state is StepState.FAILED:
         return " or ".join(flow.cancels)
-    if item.tally is None:
+    if item.tally is None or (item.tally.times is None and item.step.children is not None):
         return item.step.name
     times = "an unknown number" if item.tally.times is None else item.tally.times
     return f"{item.step.name} ({item.tally.so_far} of {times})"
-
-
-def _pass_time(flows: Flows, sagas: dict[SagaKey, SagaRecord], until_ms: int | None) -> Iterator[Told]:
-    """Let deadlines and ends show that lie before a moment; None: all of them."""
-    while due := [saga for saga in sagas.values() if _is_due(saga, until_ms)]:
-        saga = min(due, key=lambda item: item.next_deadline_ms or 0)
-        moment = saga.next_deadline_ms or 0
-        before, was_open = saga.late, saga.outcome is Outcome.OPEN
-        settle(flows.by_name[saga.flow], saga, moment, Counter())
-        if saga.next_deadline_ms is not None and saga.next_deadline_ms <= moment:
-            saga.next_deadline_ms = moment + 1  # always forward, or this would never end
-        if was_open and saga.outcome is not Outcome.OPEN:
-            yield Told(saga.ended_ms or 0, saga.flow, named(saga), "", saga.outcome.value)
-        for name in saga.late:
-            if name not in before:
-                yield Told(moment - SETTLE_MS - 1, saga.flow, named(saga), "", f"stuck at {name}")
 
 
 def _is_due(saga: SagaRecord, until_ms: int | None) -> bool:

@@ -18,6 +18,7 @@ PAYLOAD_PROBLEMS = (Problem.EMPTY, Problem.TOO_LARGE, Problem.NOT_JSON, Problem.
 MOST_TIMES = 1_000_000
 """How much an event may say that a step takes."""
 _MAX_BYTES = 64
+_MAX_KEY = 1_024
 
 
 class Field(NamedTuple):
@@ -27,11 +28,13 @@ class Field(NamedTuple):
         name: What it is kept under.
         place: Where it stands.
         counts: It says how many there are: a whole number, or a list, whose length counts.
+        whole: It names an instance, and can't be kept as a hash.
     """
 
     name: str
     place: FromField
     counts: bool = False
+    whole: bool = False
 
     def read(self, look: Look) -> str:
         """The value; one that is longer than 64 bytes, or not printable, as a hash.
@@ -47,8 +50,10 @@ class Field(NamedTuple):
         if not value:
             raise NothingError(Problem.MISSING)
         data = value.encode("utf-8", "surrogatepass")
-        if len(data) <= _MAX_BYTES and value.isprintable():
+        if len(data) <= (_MAX_KEY if self.whole else _MAX_BYTES) and value.isprintable():
             return value
+        if self.whole:
+            raise NothingError(Problem.UNUSABLE)
         return "blake2b:" + hashlib.blake2b(data, digest_size=16).hexdigest()
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "DURATION_BUCKETS_SECONDS",
     "bring_up_to_date",
     "settle",
+    "settling_ms",
     "step_durations",
 ]
 
@@ -65,7 +66,7 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
     Returns:
         Instances that have ended and are followed by another one, the oldest first.
     """
-    known_ms = watermark_ms - SETTLE_MS  # earlier than this, nothing new will show
+    known_ms = watermark_ms - settling_ms(flow)  # earlier than this, nothing new will show
     earlier: list[SagaRecord] = []
     while (follows_ms := _settle(flow, saga, known_ms, counts)) is not None and follows_ms < known_ms:
         earlier.append(parted(saga, follows_ms))
@@ -254,7 +255,7 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
     if saga.outcome is not Outcome.OPEN:
         saga.waiting_since_ms = None
         saga.waiting = ()
-        saga.next_deadline_ms = _behind_at(saga)
+        saga.next_deadline_ms = _behind_at(flow, saga)
         return
     open_steps = [item for item in progress.steps if item.waits]
     saga.waiting = tuple([item.step.name for item in open_steps])
@@ -272,15 +273,20 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
         moments.append(ended_ms)
     if len(progress.restarts) > saga.repeated_starts:
         moments.append(progress.restarts[saga.repeated_starts])
-    saga.next_deadline_ms = min(moments) + SETTLE_MS + 1 if moments else None
+    saga.next_deadline_ms = min(moments) + settling_ms(flow) + 1 if moments else None
 
 
-def _behind_at(saga: SagaRecord) -> int | None:
+def settling_ms(flow: Flow) -> int:
+    """How long after a moment it is known how an instance stood: a parent learns of its children's ends first."""
+    return SETTLE_MS * (1 + flow.depth)
+
+
+def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
     """When what came after an end can be counted, or parted from it."""
     if saga.outcome is Outcome.RETIRED or saga.ended_ms is None or saga.updated_ms <= saga.ended_ms:
         return None
     behind = sorted(mark[0] for mark in saga.events.values() if mark[0] > saga.ended_ms)
-    return behind[saga.late_events] + SETTLE_MS + 1 if len(behind) > saga.late_events else None
+    return behind[saga.late_events] + settling_ms(flow) + 1 if len(behind) > saga.late_events else None
 
 
 def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.fields import MOST_TIMES, CountFrom, Field, Values
-from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Step
 
 __all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "Tally", "earliest",
            "settlement", "tally", "value_of"]  # fmt: skip
@@ -271,7 +271,10 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
     moments = _each_once(moments[place:], ids[place:])
     times = step.times
     if isinstance(times, CountFrom):
-        return _counted(times, seen, moments, begin)
+        said = seen.told(times.types, times.field)
+        return _counted([(at, int(text)) for at, text in said if text.isdecimal()], moments, begin)
+    if step.children is not None and step.children.all and times == 1:
+        return _counted(_begun(step.children, seen, begin), moments, begin)
     return Tally(moments[times - 1] if len(moments) >= times else None, len(moments), times)
 
 
@@ -288,9 +291,15 @@ def _each_once(moments: list[int], ids: Sequence[str]) -> list[int]:
     return found
 
 
-def _counted(count: CountFrom, seen: Seen, moments: Sequence[int], begin: int | None) -> Tally:
+def _begun(children: Children, seen: Seen, begin: int | None) -> list[tuple[int, int]]:
+    """How many of them there were, each time that one began."""
+    begun = [(at, own) for at, own in seen.told((children.begun,), CHILD) if begin is None or at >= begin]
+    moments = _each_once([at for at, _ in begun], [own for _, own in begun])
+    return [(at, number) for number, at in enumerate(moments, 1)]
+
+
+def _counted(said: Sequence[tuple[int, int]], moments: Sequence[int], begin: int | None) -> Tally:
     """Of several events that say how many it takes the newest counts; of those of one moment, the greatest."""
-    said = [(at, int(text)) for at, text in seen.told(count.types, count.field) if text.isdecimal()]
     if not said:
         return Tally(None, len(moments), None)
     first = said[0][0] if begin is None else max(said[0][0], begin)

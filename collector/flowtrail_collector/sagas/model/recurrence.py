@@ -43,7 +43,8 @@ def follows_at(flow: Flow, saga: SagaRecord, progress: Progress) -> int | None:
         _, ended_ms = end_of(flow, progress.started_ms, progress)
     if ended_ms is None:
         return None
-    return next((at for at in progress.restarts if at > ended_ms), None)
+    over_ms = max(ended_ms, progress.started_ms)  # clocks may put an end before its start
+    return next((at for at in progress.restarts if at > over_ms), None)
 
 
 def stand(flow: Flow, saga: SagaRecord) -> Progress:

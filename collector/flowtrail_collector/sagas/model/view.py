@@ -6,11 +6,21 @@ from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.model.assessment import Progress, StepProgress, StepState
-from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf
+from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.recurrence import stand
 
-__all__ = ["FlowRow", "FlowStepRow", "SagaFilter", "SagaRow", "SagaView", "StepView", "flow_row", "saga_view"]
+__all__ = [
+    "ChildView",
+    "FlowRow",
+    "FlowStepRow",
+    "SagaFilter",
+    "SagaRow",
+    "SagaView",
+    "StepView",
+    "flow_row",
+    "saga_view",
+]
 
 _MOST_IDS = 20
 
@@ -55,6 +65,8 @@ class StepView:
         owed: Which ids should be taken back, where its events have ids; at most 20.
         so_far: How often it was done, where that isn't once.
         times: How often it takes; None beside `so_far` if no event has said so yet.
+        children: Instances of another flow that it waits for and that haven't ended well; at most 20, those that
+            need attention first.
     """
 
     name: str
@@ -70,6 +82,16 @@ class StepView:
     owed: tuple[str, ...] = ()
     so_far: int | None = None
     times: int | None = None
+    children: tuple[ChildView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """An instance that a step of another one waits for, with the pending dead letters of its flow if it is stuck."""
+
+    saga: SagaView
+    stuck: bool
+    dead_letters: tuple[DeadLetter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +206,7 @@ def _step(
     return StepView(
         name=step.name,
         state=item.state.value,
-        expects=(*flow.cancels, *flow.again.get(step.name, ()))
-        if uncancelled
-        else (*step.done, *step.failed),
+        expects=_expects(flow, step, uncancelled),
         by=None if uncancelled else owner_of(step),
         deadline_ms=item.due_ms if uncancelled else item.deadline_ms,
         late=step.name in record.late,
@@ -198,6 +218,12 @@ def _step(
         so_far=None if item.tally is None else item.tally.so_far,
         times=None if item.tally is None else item.tally.times,
     )
+
+
+def _expects(flow: Flow, step: Step, uncancelled: bool) -> tuple[str, ...]:
+    if uncancelled:
+        return (*flow.cancels, *flow.again.get(step.name, ()))
+    return (*step.done, *step.failed)
 
 
 def _seconds(span_ms: int | None) -> float | None:
