@@ -23,6 +23,7 @@ from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.occurrences import Mark
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -35,7 +36,7 @@ def instances(count: int, now_ms: int) -> Iterator[SagaRecord]:
     for number in range(count):
         started_ms = now_ms - 3_600_000 + number * 3_600 // max(count // 1_000, 1)
         reserved = number % 2 == 0
-        events = {id_hash(f"{number}-placed"): (started_ms, "OrderPlaced", 0)}
+        events: dict[int, Mark] = {id_hash(f"{number}-placed"): (started_ms, "OrderPlaced", 0)}
         if reserved:
             events[id_hash(f"{number}-reserved")] = (started_ms + 40, "StockReserved", 1)
         yield SagaRecord(

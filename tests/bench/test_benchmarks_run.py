@@ -19,7 +19,9 @@ SMALL = {
 
 def run(name: str, *arguments: str, cwd: Path) -> str:
     path = [str(ROOT / "tests" / "kits"), str(ROOT / "tests"), str(ROOT)]
-    code = f"import sys, runpy; sys.path[:0] = {path!r}; runpy.run_module('bench.{name}', run_name='__main__')"
+    code = (
+        f"import sys, runpy; sys.path[:0] = {path!r}; runpy.run_module('bench.{name}', run_name='__main__')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, check=False
     )

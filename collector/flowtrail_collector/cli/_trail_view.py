@@ -76,7 +76,8 @@ class TrailView:
         data, dot = self._data, self._glyphs.dot
         title = Text()
         for saga in data["sagas"]:
-            title.append(printable(saga["flow"]), style="bold")
+            number = f" #{saga['instance']}" if saga["instance"] > 1 else ""
+            title.append(printable(saga["flow"]) + number, style="bold")
             title.append(dot)
             style = _OUTCOME_STYLES.get(saga["outcome"], "bold")
             title.append(saga["outcome"].replace("_", " "), style=style)

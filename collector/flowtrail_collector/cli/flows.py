@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -14,7 +15,8 @@ from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, 
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
+from flowtrail_collector.sagas.model.fields import CountFrom, Field
+from flowtrail_collector.sagas.model.flows import Children, Flow, Flows, Step
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, format_span, printable
 
@@ -64,8 +66,9 @@ def check(file: Path, as_json: bool) -> int:
 def try_(file: Path, events: TextIO, as_json: bool) -> int:
     """Drive a list of events through a flow file and print what happens.
 
-    EVENTS (`-`: standard input) has an event on each line: when, its type, and the id of its instance if there are
-    several: `90s PaymentFailed order-1`. What follows a `#` is left out.
+    EVENTS (`-`: standard input) has an event on each line: when, its type, the id of its instance if there are
+    several, and its payload if the flow looks into it: `90s ParcelShipped order-1 {"parcel": "2"}`. What follows a
+    `#` is left out.
 
     Exit code 2: one of the files can't be used.
     """
@@ -99,8 +102,9 @@ def _occasions(events: TextIO) -> Iterator[Occasion]:
     from flowtrail_collector.sagas.trial import Occasion
 
     for number, line in enumerate(events, 1):
-        words = line.partition("#")[0].split()
-        if not words:
+        text, payload = _parted(line, f"{events.name}:{number}")
+        words = text.split()
+        if not words and payload is None:
             continue
         if not 2 <= len(words) <= 3:
             raise Failure(f"{events.name}:{number}: expected a time, a type, and perhaps an id", EXIT_USAGE)
@@ -108,7 +112,22 @@ def _occasions(events: TextIO) -> Iterator[Occasion]:
             at_ms = round(parse_duration(words[0]) * 1000)
         except ConfigurationError as error:
             raise Failure(f"{events.name}:{number}: {error}", EXIT_USAGE) from None
-        yield Occasion(at_ms, words[1], words[2] if len(words) == 3 else "1")
+        yield Occasion(at_ms, words[1], words[2] if len(words) == 3 else "1", payload)
+
+
+def _parted(line: str, place: str) -> tuple[str, bytes | None]:
+    """The words of a line, and the JSON object behind them if there is one; without the remark."""
+    text = line.partition("#")[0]
+    brace = text.find("{")
+    if brace < 0:
+        return text, None
+    try:
+        _, end = json.JSONDecoder().raw_decode(line, brace)
+    except (ValueError, RecursionError):
+        raise Failure(f"{place}: what begins with {{ is no JSON object", EXIT_USAGE) from None
+    if line[end:].partition("#")[0].strip():
+        raise Failure(f"{place}: nothing but a remark may stand behind the payload", EXIT_USAGE)
+    return line[:brace], line[brace:end].encode("utf-8", "surrogatepass")
 
 
 @flows.command()
@@ -167,16 +186,25 @@ def _within(span_ms: int | None) -> str:
 
 def _step(step: Step) -> str:
     parts = [f"done by {_any(step.done)}{_within(step.within_ms)}"]
+    if step.children is not None:
+        which = "all" if step.children.all else "one"
+        parts = [
+            f"done when {which} of its {printable(step.children.flow)} completed{_within(step.within_ms)}"
+        ]
     if step.by:
         parts.append(f"handled by {printable(step.by)}")
-    if step.failed:
+    if step.failed and step.children is None:
         parts.append(f"fails with {_any(step.failed)}")
     if step.undone:
         parts.append(f"undone by {_any(step.undone)}")
     if step.after:
         parts.append(f"after {printable(', '.join(step.after))}")
-    if step.times > 1:
+    if step.count is None and not step.single:
         parts.append(f"{step.times} times")
+    if step.count is not None:
+        parts.append(f"as often as {_any(step.count.types)} says in {_place(step.count.field)}")
+    if step.of is not None and step.children is None:
+        parts.append(f"told apart by {_place(step.of)}")
     if step.again_after:
         parts.append(f"anew after {_any(step.again_after)}")
     if step.instead_of:
@@ -184,6 +212,20 @@ def _step(step: Step) -> str:
     if step.optional:
         parts.append("optional")
     return "; ".join(parts)
+
+
+def _place(field: Field) -> str:
+    return printable(field.name.removeprefix("#") if field.counts else field.name)
+
+
+def _count_json(count: CountFrom) -> dict[str, object]:
+    return {"event": count.types, "field": _place(count.field)}
+
+
+def _children_json(children: Children) -> dict[str, object]:
+    parent = children.parent
+    named = {"field": _place(parent)} if isinstance(parent, Field) else parent.value
+    return {"flow": children.flow, "parent": named, "all": children.all}
 
 
 def _flow_json(flow: Flow) -> dict[str, object]:
@@ -194,10 +236,10 @@ def _flow_json(flow: Flow) -> dict[str, object]:
             {
                 **{name: getattr(step, name) for name in ("name", "done", "failed", "undone", "by")},
                 "within_seconds": _seconds(step.within_ms),
-                **{
-                    name: getattr(step, name)
-                    for name in ("after", "optional", "times", "instead_of", "again_after")
-                },
+                **{name: getattr(step, name) for name in ("after", "optional", "instead_of", "again_after")},
+                "times": step.times if step.count is None else _count_json(step.count),
+                "of": None if step.of is None or step.children is not None else {"field": _place(step.of)},
+                "children": None if step.children is None else _children_json(step.children),
             }
             for step in flow.steps
         ],

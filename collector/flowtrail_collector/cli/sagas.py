@@ -56,6 +56,12 @@ def sagas(
     return EXIT_FINDINGS if stuck and data["sagas"] else EXIT_OK
 
 
+def _name(saga: dict[str, Any]) -> str:
+    """Its key, with its number if it isn't the first one under that."""
+    key = printable(saga["key"])
+    return f"{key} #{saga['instance']}" if saga["instance"] > 1 else key
+
+
 def _print_sagas(sagas: list[dict[str, Any]], limit: int) -> None:
     out = console()
     if not sagas:
@@ -67,7 +73,7 @@ def _print_sagas(sagas: list[dict[str, Any]], limit: int) -> None:
         deadlines = [step["deadline"] for step in waiting if step["deadline"]]
         table.add_row(
             printable(saga["flow"]),
-            printable(saga["key"]),
+            _name(saga),
             saga["outcome"].replace("_", " ") + (" (stuck)" if saga["stuck"] else ""),
             age(saga["started"]),
             printable(", ".join(step["name"] for step in waiting)),
@@ -78,8 +84,6 @@ def _print_sagas(sagas: list[dict[str, Any]], limit: int) -> None:
     out.print(table)
     for saga in sagas:
         if saga["reason"]:
-            out.print(
-                f"{printable(saga['key'])}: {printable(saga['reason'])}", style="yellow", soft_wrap=True
-            )
+            out.print(f"{_name(saga)}: {printable(saga['reason'])}", style="yellow", soft_wrap=True)
     if len(sagas) == limit:
         out.print(f"the first {limit}; --limit shows more", style="dim")

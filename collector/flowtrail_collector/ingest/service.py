@@ -17,11 +17,17 @@ from flowtrail_collector.events.identity import IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin, Seen
 from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
+from flowtrail_collector.events.sources import Look, NothingError, Subject
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
-from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.kept import earlier_of
+from flowtrail_collector.sagas.model.children import beginning, parent_of
+from flowtrail_collector.sagas.model.fields import Values, read_fields
+from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, take_in
+from flowtrail_collector.sagas.model.intake import take_in, time_of
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
+from flowtrail_collector.sagas.model.recurrence import instance_of
 
 __all__ = ["Ingest"]
 
@@ -33,7 +39,7 @@ _Places = Counter[tuple[str, int]]
 @dataclass(slots=True)
 class _Batch:
     events: list[EventRow] = field(default_factory=list)
-    moving: list[tuple[SagaKey, EventRow]] = field(default_factory=list)
+    moving: list[tuple[SagaKey, EventRow, Values]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[CountKey] = field(default_factory=Counter)
     plain: int = 0
@@ -137,10 +143,41 @@ class Ingest:
         batch.events.append(event)
         # A copy that waits to be tried again, or that was given up, is no second event.
         if not record.dead_letter and not record.retry:
+            if event.type in self._flows.reading:
+                self._move_by_payload(record, event, batch)
+                return
             for flow in self._flows.by_type.get(event.type, ()):
                 key = flow.correlate.of(event)
                 if key:
-                    batch.moving.append((SagaKey(flow.name, key), event))
+                    batch.moving.append((SagaKey(flow.name, key), event, ()))
+
+    def _move_by_payload(self, record: Incoming, event: EventRow, batch: _Batch) -> None:
+        """An event of which flows have to know more than its headers say."""
+        look = Look(Subject(record.topic, record.key, record.headers, record.value), None)
+        for flow in self._flows.by_type.get(event.type, ()):
+            key = flow.correlate.of(event)
+            if not key:
+                continue
+            values, problems = read_fields(flow.fields.get(event.type, ()), look)
+            for problem in problems:
+                batch.counts["saga_unread_fields", (flow.name, problem.value)] += 1
+            if event.type in flow.starts:
+                values += self._tell_parents(flow, key, event, look, batch)
+            batch.moving.append((SagaKey(flow.name, key), event, values))
+
+    def _tell_parents(self, flow: Flow, key: str, event: EventRow, look: Look, batch: _Batch) -> Values:
+        """Tell those that wait for a starting instance; what names them is kept with its start."""
+        named: Values = ()
+        for parent, children in self._flows.parents.get(flow.name, ()):
+            try:
+                parent_key = parent_of(children, event, look)
+            except NothingError as error:
+                batch.counts["saga_unread_fields", (flow.name, error.problem.value)] += 1
+                continue
+            if parent_key:
+                named += ((children.parent_name, parent_key),)
+                batch.moving.append((SagaKey(parent, parent_key), *beginning(children, event, key)))
+        return named
 
     def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
         envelope = read_envelope(record)
@@ -163,16 +200,21 @@ class Ingest:
         return read_event(record, envelope) if envelope.type else None
 
     def _move_sagas(
-        self, unit: Unit, moving: Sequence[tuple[SagaKey, EventRow]], counts: Counter[CountKey]
+        self, unit: Unit, moving: Sequence[tuple[SagaKey, EventRow, Values]], counts: Counter[CountKey]
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
-        sagas = unit.load_sagas(dict.fromkeys(key for key, _ in moving))
+        sagas = unit.load_sagas(dict.fromkeys(key for key, _, _ in moving))
+        earlier = earlier_of(unit, sagas)
         hashes = IdHashes()
-        for key, event in moving:
+        for key, event, values in moving:
             saga = sagas.get(key)
             if saga is None:
                 saga = sagas[key] = SagaRecord(*key)
-            take_in(saga, event, hashes, counts, now_ms)
+            elif saga.instance > 1:
+                moment = time_of(event, now_ms)
+                saga = instance_of(saga, earlier.get(key, ()), hashes.of_event(event), moment)
+                sagas[SagaKey(saga.flow, saga.row_key)] = saga
+            take_in(saga, event, hashes, counts, now_ms, values)
         for (flow, _), saga in sagas.items():
             bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())

@@ -19,6 +19,8 @@ def doubts(flow: Flow) -> Iterator[str]:
             yield f"{where} may take longer than the flow itself: its 'within' never counts"
         if step.name in over and not step.optional:
             yield f"{where} has its turn only when the flow has completed: nobody will wait for it"
+        if step.children is None and step.of is not None and step.single and not step.undone:
+            yield f"'of' of {where} makes no difference: it is done once, and nothing takes it back"
         for key in ("failed", "undone", "again_after"):
             for kind in sorted(set(getattr(step, key)) & ends.keys()):
                 if not (key == "failed" and ends[kind] == "cancels"):

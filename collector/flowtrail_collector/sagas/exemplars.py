@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.metrics.exemplars import BucketExemplars
-from flowtrail_collector.sagas.model.assessment import Outcome, assess
+from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS, step_durations
+from flowtrail_collector.sagas.model.recurrence import stand
 
 __all__ = ["SagaExemplars"]
 
@@ -78,7 +79,7 @@ class SagaExemplars:
             self._steps.keep((saga.flow, name), step_place, own or last, took_seconds)
 
     def _due_steps(self, flow: Flow, saga: SagaRecord) -> Iterable[tuple[str, tuple[str, ...], int, float]]:
-        for item, took_ms in step_durations(assess(flow, saga.events), saga.ended_ms or 0):
+        for item, took_ms in step_durations(stand(flow, saga), saga.ended_ms or 0):
             place = bisect_left(DURATION_BUCKETS_SECONDS, took_ms / 1000)
             if self._steps.wants((saga.flow, item.step.name), place):
                 yield item.step.name, item.step.done, place, took_ms / 1000

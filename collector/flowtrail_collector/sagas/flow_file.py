@@ -15,14 +15,15 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.mapping_file import read_mapping
-from flowtrail_collector.sagas.model.flows import Correlate, Flow, Flows, Step
+from flowtrail_collector.sagas.flow_forms import FlowForms
+from flowtrail_collector.sagas.model.flows import CHILD, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span
 
 __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
-              "again_after")  # fmt: skip
+              "again_after", "of", "children")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -87,6 +88,7 @@ def parse_flows(text: str, file: str = "flows.yaml") -> Flows:
 class _Reader:
     def __init__(self, file: str) -> None:
         self._file = file
+        self._forms = FlowForms(self._wrong, self._known_keys, self._types)
 
     def flows(self, document: Any) -> Flows:
         if not isinstance(document, CommentedMap) or not {"flows", "mapping"} & set(document):
@@ -98,7 +100,8 @@ class _Reader:
         flows = document["flows"]
         if not isinstance(flows, CommentedMap) or not flows:
             self._wrong(document, "flows", "'flows' must map names to flows, and name at least one")
-        return replace(Flows.of(self._flow(flows, name) for name in flows), mapping=mapping)
+        read = Flows.of(self._flow(flows, name) for name in flows)
+        return replace(self._forms.with_depth(flows, read), mapping=mapping)
 
     def _flow(self, flows: CommentedMap, name: Any) -> Flow:
         body = self._named_mapping(flows, name, "flow")
@@ -176,13 +179,18 @@ class _Reader:
     def _times(self, body: CommentedMap) -> int:
         value = body.get("times", 1)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_TIMES:
-            self._wrong(body, "times", f"'times' must be a whole number from 1 to {_MAX_TIMES}")
+            self._wrong(
+                body,
+                "times",
+                f"'times' must be a whole number from 1 to {_MAX_TIMES}, or name an 'event' and its 'field'",
+            )
         return int(value)
 
     def _step(self, steps: CommentedMap, name: Any, previous: tuple[str, ...]) -> Step:
         body = self._named_mapping(steps, name, "step")
         self._known_keys(body, _STEP_KEYS, f"step '{name}'")
-        if "done" not in body:
+        children = self._forms.children(body)
+        if children is None and "done" not in body:
             self._wrong(steps, name, f"step '{name}' needs 'done': the event type that says it was done")
         by = body.get("by")
         if by is not None and not isinstance(by, str):
@@ -195,16 +203,18 @@ class _Reader:
             self._wrong(body, "instead_of", "'instead_of' must be the name of a step")
         return Step(
             name=name,
-            done=self._types(body, "done"),
-            failed=self._types(body, "failed"),
+            done=self._types(body, "done") if children is None else (children.completed,),
+            failed=self._types(body, "failed") if children is None else (children.failed,),
             undone=self._types(body, "undone"),
             by=by,
             within_ms=self._duration(body, "within"),
             after=self._after(steps, body, name) if "after" in body else previous,
             optional=optional,
-            times=self._times(body),
+            times=self._forms.count(body) or self._times(body),
             instead_of=instead_of,
             again_after=self._types(body, "again_after"),
+            of=self._forms.of(body) if children is None else CHILD,
+            children=children,
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.metrics.exemplars import ExemplarOf, no_exemplar
 from flowtrail_collector.metrics.exposition import Families
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.fields import PAYLOAD_PROBLEMS
 from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
 from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS
 from flowtrail_collector.sagas.owners import as_written
@@ -29,6 +30,7 @@ __all__ = ["SagaMetrics"]
 _PER_FLOW = {
     "saga_started": "Instances that started.",
     "saga_late_completions": "Instances that completed after they had timed out.",
+    "saga_repeated_starts": "Starts of instances that had started and not ended.",
     "saga_late_events": "Events of instances that had already ended.",
     "saga_duplicate_events": "Events that were there already (same source and id).",
     "saga_out_of_order_events": "Events read after one that they had caused.",
@@ -88,6 +90,7 @@ class SagaMetrics(Families):
             for flow in flows:
                 family.add_metric([flow], figures.counts.get((name, (flow,)), 0))
             yield family
+        yield self._unread(figures.counts)
         yield self._ended(figures.counts, flows)
         yield self._breaches(figures.counts)
         yield from self._open(figures, flows)
@@ -116,6 +119,18 @@ class SagaMetrics(Families):
                 if outcome not in (Outcome.OPEN, Outcome.RETIRED):
                     labels = (flow, outcome.value)
                     family.add_metric(labels, counts.get(("saga_ended", labels), 0))
+        return family
+
+    def _unread(self, counts: Counts) -> Metric:
+        family = CounterMetricFamily(
+            "flowtrail_saga_unread_fields",
+            "Fields of payloads that a flow asks for and events don't have.",
+            labels=["flow", "reason"],
+        )
+        for flow in self._flows.by_name.values():
+            for problem in PAYLOAD_PROBLEMS if flow.fields else ():
+                labels = (flow.name, problem.value)
+                family.add_metric(labels, counts.get(("saga_unread_fields", labels), 0))
         return family
 
     def _breaches(self, counts: Counts) -> Metric:

@@ -93,6 +93,8 @@ def stuck_reason(saga: SagaView, letters: Iterable[DeadLetter], progress_of: Gro
 
 
 def _diagnose_step(step: StepView, letters: Sequence[DeadLetter], progress_of: GroupProgressOf) -> Diagnosis:
+    if step.children and not step.uncancelled:
+        return _diagnose_children(step, progress_of)
     theirs = next((letter for letter in letters if step.by is None or letter.group == step.by), None)
     who = _who(step)
     if theirs is not None:
@@ -103,6 +105,22 @@ def _diagnose_step(step: StepView, letters: Sequence[DeadLetter], progress_of: G
     if progress is None or reason is Reason.UNKNOWN:
         return Diagnosis(step.name, step.by, reason, who)
     return Diagnosis(step.name, step.by, reason, f"{who}, which {_doing(reason, progress)}")
+
+
+def _diagnose_children(step: StepView, progress_of: GroupProgressOf) -> Diagnosis:
+    """Which of the instances that a step waits for needs attention first, and why that is late."""
+    child, *others = step.children
+    late = diagnose(child.saga, child.dead_letters, progress_of)
+    why = stuck_reason(child.saga, child.dead_letters, progress_of)
+    text = f"{step.name} waits for {child.saga.flow} {child.saga.key}"
+    if why is not None:
+        text += f", where {why}"
+    elif child.saga.outcome != "open":
+        text += f", which ended as {child.saga.outcome.replace('_', ' ')}"
+    if others:
+        text += f"; and for {counted(len(others), 'other')}"
+    by, reason = (late[0].by, late[0].reason) if late else (step.by, Reason.UNKNOWN)
+    return Diagnosis(step.name, by, reason, text)
 
 
 def _who(step: StepView) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
+from flowtrail_collector.sagas.kept import Parents
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import reopen, retire, settle
+from flowtrail_collector.sagas.model.intake import reopen, retire
+from flowtrail_collector.sagas.model.lifecycle import settle
 from flowtrail_collector.sagas.ports import SagaStore
 
 __all__ = ["Sweeper"]
@@ -59,8 +61,13 @@ class Sweeper:
         until_ms = self._store.watermark_ms()
         if not until_ms:
             return 0
-        looked_at = 0 if self._applied else self._apply(until_ms, stop or threading.Event())
-        while stop is None or not stop.is_set():
+        stop = stop or threading.Event()
+        looked_at = 0 if self._applied else self._apply(until_ms, stop)
+        return looked_at + self._settle_due(until_ms, stop)
+
+    def _settle_due(self, until_ms: int, stop: threading.Event) -> int:
+        looked_at = 0
+        while not stop.is_set():
             count = self._settle_some(until_ms)
             looked_at += count
             if count < _PER_TRANSACTION:
@@ -74,10 +81,14 @@ class Sweeper:
         """
         known = self._store.known_rules()
         looked_at = 0
-        for name in sorted({*known, *self._flows.by_name, *self._store.flows_with_open_sagas()}):
-            flow = self._flows.by_name.get(name)
+        names = {*known, *self._flows.by_name, *self._store.flows_with_open_sagas()}
+        flows = [(self._flows.by_name.get(name), name) for name in sorted(names)]
+        # Parents last: how their children ended counts for what is said of them.
+        for flow, name in sorted(flows, key=lambda item: item[0].depth if item[0] is not None else 0):
             if flow is not None and flow.rules == known.get(name):
                 continue
+            if flow is not None and flow.depth:
+                looked_at += self._settle_due(until_ms, stop)
             after = ""
             while keys := self._store.open_keys(name, after, _PER_TRANSACTION):
                 if stop.is_set():
@@ -95,19 +106,23 @@ class Sweeper:
         changed: list[SagaRecord] = []
         ended: list[SagaRecord] = []
         with self._store.unit() as unit:
-            for saga in unit.load_sagas(keys).values():
+            found = unit.load_sagas(keys)
+            parents = Parents(self._flows, unit, found.values(), counts)
+            for saga in found.values():
                 before = _state(saga)
                 if flow is None:
                     retire(saga, until_ms)
                 else:
                     reopen(saga)
-                    settle(flow, saga, until_ms, counts)
-                    if saga.outcome is not Outcome.OPEN and before[0] != saga.outcome:
-                        ended.append(saga)
+                    earlier = settle(flow, saga, until_ms, counts)
+                    changed += earlier
+                    over = _over([*earlier, saga])
+                    ended += over
+                    parents.tell(over)
                 if _state(saga) != before:
                     changed.append(saga)
             if changed:
-                unit.save_sagas(changed)
+                unit.save_sagas(_each([*changed, *parents.touched.values()]))
             if counts:
                 unit.count(counts)
         if ended:
@@ -117,25 +132,43 @@ class Sweeper:
         counts: Counter[CountKey] = Counter()
         with self._store.unit() as unit:
             due = unit.due_sagas(until_ms, _PER_TRANSACTION)
-            were_open = [saga for saga in due if saga.outcome is Outcome.OPEN]
+            ended: list[SagaRecord] = []
+            followed: list[SagaRecord] = []
+            parents = Parents(self._flows, unit, due, counts)
+            # Those that are due first come first: children before the parents that wait for them.
             for saga in due:
-                self._settle(saga, until_ms, counts)
+                was_open = saga.outcome is Outcome.OPEN
+                earlier = self._settle(saga, until_ms, counts)
+                followed += earlier
+                over = _over([*earlier, saga][0 if was_open else 1 :])
+                ended += over
+                parents.tell(over)
             if due:
-                unit.save_sagas(due)
+                unit.save_sagas(_each([*due, *followed, *parents.touched.values()]))
             if counts:
                 unit.count(counts)
-        if ended := [s for s in were_open if s.outcome not in (Outcome.OPEN, Outcome.RETIRED)]:
+        if ended:
             self._on_ended(ended)
         return len(due)
 
-    def _settle(self, saga: SagaRecord, until_ms: int, counts: Counter[CountKey]) -> None:
+    def _settle(self, saga: SagaRecord, until_ms: int, counts: Counter[CountKey]) -> list[SagaRecord]:
         flow = self._flows.by_name.get(saga.flow)
         if flow is None:
             retire(saga, until_ms)
-            return
-        settle(flow, saga, until_ms, counts)
+            return []
+        earlier = settle(flow, saga, until_ms, counts)
         if saga.next_deadline_ms is not None and saga.next_deadline_ms <= until_ms:
             saga.next_deadline_ms = until_ms + 1  # always forward, or one instance could hold up the sweep
+        return earlier
+
+
+def _each(sagas: Iterable[SagaRecord]) -> list[SagaRecord]:
+    """Each of them once."""
+    return list({SagaKey(saga.flow, saga.row_key): saga for saga in sagas}.values())
+
+
+def _over(sagas: Sequence[SagaRecord]) -> list[SagaRecord]:
+    return [saga for saga in sagas if saga.outcome not in (Outcome.OPEN, Outcome.RETIRED)]
 
 
 def _state(saga: SagaRecord) -> tuple[object, ...]:
@@ -150,4 +183,7 @@ def _state(saga: SagaRecord) -> tuple[object, ...]:
         saga.conflict,
         saga.not_undone,
         saga.completed_late,
+        saga.instance,
+        saga.repeated_starts,
+        saga.late_events,
     )

@@ -19,10 +19,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.metrics.otlp import SCOPE, OtlpSender, attributes_of
-from flowtrail_collector.sagas.model.assessment import Outcome, StepProgress, StepState, assess
+from flowtrail_collector.sagas.model.assessment import Outcome, StepProgress, StepState
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import step_of
+from flowtrail_collector.sagas.model.recurrence import stand
 from flowtrail_collector.spans import attributes as names
 
 __all__ = ["OtlpSagaTraces"]
@@ -105,8 +106,16 @@ class OtlpSagaTraces:
         for saga in sagas:
             flow = self._flows.by_name.get(saga.flow)
             if flow is not None and saga.started_ms is not None:
-                _saga_spans(scope, flow, saga, self._events([saga.key], 200))
+                _saga_spans(scope, flow, saga, _own(saga, self._events([saga.key], 200)))
         return request if scope.spans else None
+
+
+def _own(saga: SagaRecord, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+    """Of the events under an instance's key, those that aren't another instance's."""
+    if saga.instance == 1 and not saga.followed:
+        return events
+    moments = {mark[0] for mark in saga.events.values()}
+    return [event for event in events if event.timestamp_ms in moments]
 
 
 def _saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequence[StoredEvent]) -> None:
@@ -124,7 +133,7 @@ def _saga_spans(scope: ScopeSpans, flow: Flow, saga: SagaRecord, events: Sequenc
     if saga.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
         root.status.code, root.status.message = Status.STATUS_CODE_ERROR, saga.outcome.value
     _link(root, next((event for event in events if event.type in flow.starts), None))
-    for progress in assess(flow, saga.events).steps:
+    for progress in stand(flow, saga).steps:
         if progress.state is not StepState.WAITING and progress.since_ms is not None:
             _step_span(scope, root, saga, progress, events, ended_ms)
 
@@ -188,5 +197,6 @@ def _link(span: Span, event: StoredEvent | None) -> None:
 
 
 def _digest(saga: SagaRecord, part: str) -> bytes:
-    text = "\0".join((saga.flow, saga.key, part))
+    number = (str(saga.instance),) if saga.instance > 1 else ()
+    text = "\0".join((saga.flow, saga.key, *number, part))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -165,7 +165,7 @@ def _missing(sagas: Iterable[SagaView], now_ms: int, progress_of: GroupProgressO
                 # Who takes a step back is usually who did it, but no flow file says so: nobody is named.
                 yield MissingStep(
                     saga.flow, step.name, step.undo, None, None, saga.outcome == "timed_out", None,
-                    step.since_ms, until_ms, undo=True,
+                    step.since_ms, until_ms, undo=True, ids=step.owed,
                 )  # fmt: skip
 
 

@@ -202,6 +202,8 @@ def _wait(step: dict[str, Any], end: float) -> Wait:
     # Clocks disagree, and a store may know of a saga more than of its events: it begins within the axis.
     start = min(max(0.0, since), end) if since is not None else end
     name = f"undo of {step['step']}" if step["undo"] else step["step"]
+    if ids := step.get("ids"):
+        name = f"{name} ({', '.join(ids)})"
     return Wait(
         step,
         f"missing: {name}",

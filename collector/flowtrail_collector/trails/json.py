@@ -80,6 +80,7 @@ def _missing_json(step: MissingStep, start_ns: int) -> dict[str, Any]:
         "overdue": step.overdue,
         "lag_messages": step.lag_messages,
         "undo": step.undo,
+        "ids": list(step.ids),
         "since_offset_seconds": offset(step.since_ms),
         "deadline_offset_seconds": offset(step.deadline_ms),
         "until_offset_seconds": offset(step.until_ms),

@@ -130,6 +130,7 @@ class MissingStep:
         since_ms: Since when it is waited for, None if its turn hasn't come.
         until_ms: Until when it was waited for: the present, or the end of its saga.
         undo: It isn't the step that is missing but its taking back.
+        ids: Of which of its occurrences, where they have ids.
     """
 
     flow: str
@@ -142,6 +143,7 @@ class MissingStep:
     since_ms: int | None = None
     until_ms: int | None = None
     undo: bool = False
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

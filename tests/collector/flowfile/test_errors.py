@@ -26,6 +26,17 @@ flows:
 
 WRONG = [
     # what to replace, by what, line, column, words of the message
+    ("within: 30s}", "times: {event: N}}", 5, 38, "'times' needs 'field'"),
+    ("within: 30s}", "times: {field: $.n}}", 5, 38, "'times' needs 'event'"),
+    ("within: 30s}", "times: {event: N, field: n}}", 5, 56, "'field' takes a path"),
+    ("within: 30s}", "times: {event: N, field: 3}}", 5, 56, "'field' takes a path"),
+    ("within: 30s}", "times: {event: [], field: $.n}}", 5, 46, "'event' must be"),
+    ("within: 30s}", "times: {event: N, field: $.n, more: 1}}", 5, 68, "'times' has no key 'more'"),
+    ("within: 30s}", "times: 0}", 5, 38, "or name an 'event' and its 'field'"),
+    ("within: 30s}", "of: $.id}", 5, 38, "'of' takes a field of the payload"),
+    ("within: 30s}", "of: {}}", 5, 38, "'of' needs 'field'"),
+    ("within: 30s}", "of: {field: $}}", 5, 43, "'field' takes a path"),
+    ("within: 30s}", "of: {from: key}}", 5, 43, "'of' has no key 'from'"),
     ("flows:\n", "flow:\n", 1, 1, "expected a mapping with the key 'flows'"),
     ("flows:\n", "more: 1\nflows:\n", 1, 1, "the file has no key 'more'"),
     ("  orders:", "  a b:", 2, 3, "a flow's name is made of"),

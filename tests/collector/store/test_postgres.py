@@ -9,13 +9,15 @@ import pytest
 
 from flowtrail_collector.errors import StoreConflictError, StoreError
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, earlier_key
 from flowtrail_collector.store.postgres.database import PostgresDatabase, describe
 from flowtrail_collector.store.postgres.dialect import ddl, statement
 from flowtrail_collector.store.postgres.driver import connect
 from servers import free_port
 from servers._process import wait_for
 from storekit import EVENT, StoreContract
+from storekit.older import back_before
 from storekit.reads import ReadsContract
 
 pytestmark = pytest.mark.servers
@@ -188,3 +190,35 @@ def test_what_is_translated():
     )
     with pytest.raises(ValueError, match="SQLite's own"):
         statement("INSERT OR REPLACE INTO t VALUES (1)")
+
+
+def test_instances_of_the_version_before_know_what_it_counted(postgres, database):
+    ended = SagaRecord("a", "k", outcome=Outcome.COMPLETED, started_ms=1, ended_ms=5, updated_ms=9)
+    ended.events = {1: (1, "S", 0), 2: (5, "E", 0), 3: (9, "L", 0)}
+    with PostgresStore(database).unit() as unit:
+        unit.save_sagas([ended, SagaRecord("a", "open", started_ms=1, events={1: (1, "S", 0)})])
+    with connect(postgres) as other:
+        back_before(other, "instances")
+    again = PostgresDatabase(postgres)
+    try:
+        with PostgresStore(again).unit() as unit:
+            found = unit.load_sagas([SagaKey("a", "k"), SagaKey("a", "open")])
+    finally:
+        again.close()
+    assert {key.key: (saga.instance, saga.late_events) for key, saga in found.items()} == {
+        "k": (1, 1),
+        "open": (1, 0),
+    }
+
+
+def test_an_instance_and_the_one_that_follows_it_are_rows_of_their_own(database):
+    saga = SagaRecord("a", "k", started_ms=9, instance=2)
+    store = PostgresStore(database)
+    with store.unit() as unit:
+        unit.save_sagas([SagaRecord("a", "k", started_ms=1)])
+    with store.unit() as unit:
+        unit.load_sagas([SagaKey("a", "k")])
+        unit.save_sagas([saga, SagaRecord("a", "k", outcome=Outcome.FAILED, started_ms=1, followed=True)])
+    with store.unit() as unit:
+        keys = [SagaKey("a", "k"), SagaKey("a", earlier_key("k", 1))]
+        assert [unit.load_sagas(keys)[key].outcome for key in keys] == [Outcome.OPEN, Outcome.FAILED]

@@ -8,11 +8,12 @@ import threading
 import pytest
 
 from flowtrail_collector.errors import StoreError
-from flowtrail_collector.events.model import Position, Seen
+from flowtrail_collector.events.model import Position
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from sagakit import ORDERS, Happening, core
 from storekit import StoreContract
+from storekit.older import back_before
 from storekit.reads import ReadsContract
 
 
@@ -131,13 +132,7 @@ def test_a_store_of_a_version_before_opens_and_its_open_instances_are_looked_at(
         made.pass_time(5_500)
         assert made.kinds() == {"open": 1, "stuck": 1}
     connection = sqlite3.connect(path)
-    connection.execute("DROP TABLE flow_rules")
-    connection.execute("ALTER TABLE dead_letters DROP COLUMN oversize")
-    connection.execute("DROP TABLE cluster")
-    connection.execute("DROP INDEX sagas_partial")
-    for name in Seen._fields:
-        connection.execute(f"ALTER TABLE positions DROP COLUMN {name}")
-    connection.execute("UPDATE schema_versions SET version = version - 3 WHERE part = 'core'")
+    back_before(connection, "rules")
     assert connection.execute("SELECT breached FROM sagas").fetchall() == [("reserve",)]
     connection.commit()
     connection.close()
@@ -153,12 +148,8 @@ def test_a_store_of_a_version_before_takes_the_first_cluster_that_it_meets(tmp_p
     path = tmp_path / "store.sqlite"
     SqliteDatabase(path).close()
     connection = sqlite3.connect(path)
-    connection.execute("DROP TABLE cluster")
-    connection.execute("DROP INDEX sagas_partial")
-    for name in Seen._fields:
-        connection.execute(f"ALTER TABLE positions DROP COLUMN {name}")
+    back_before(connection, "cluster")
     connection.execute("INSERT INTO positions VALUES ('orders', 0, 10, 5)")
-    connection.execute("UPDATE schema_versions SET version = version - 1 WHERE part = 'core'")
     connection.commit()
     connection.close()
     database = SqliteDatabase(path)
@@ -168,3 +159,19 @@ def test_a_store_of_a_version_before_takes_the_first_cluster_that_it_meets(tmp_p
     with pytest.raises(StoreError, match="belongs to the Kafka cluster one"):
         store.belong_to("two")
     database.close()
+
+
+def test_late_events_that_the_version_before_counted_are_not_counted_again(tmp_path):
+    with core(tmp_path) as made:
+        made.read([Happening("OrderPlaced", 1_000), Happening("OrderShipped", 2_000)])
+        made.read([Happening("StockReserved", 5_000)], until_ms=60_000)
+        made.pass_time(60_000)
+        assert made.counters()["late_events", "orders"] == 1
+    connection = sqlite3.connect(tmp_path / "store.sqlite")
+    back_before(connection, "instances")
+    connection.commit()
+    connection.close()
+    with core(tmp_path) as made:
+        made.read([Happening("PaymentCompleted", 6_000)])
+        made.pass_time(61_000)
+        assert made.counters()["late_events", "orders"] == 2

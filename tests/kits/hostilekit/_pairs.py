@@ -43,7 +43,13 @@ class PairTruth:
 
 
 def pair_truth(
-    memory: Memory, rules: Rules, name: str, group: Group, held: frozenset[Place], place: Place, pair: PairMemory
+    memory: Memory,
+    rules: Rules,
+    name: str,
+    group: Group,
+    held: frozenset[Place],
+    place: Place,
+    pair: PairMemory,
 ) -> PairTruth:
     """Work it out from what was done."""
     seen = memory.logs[place]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ flows:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event as a test writes it down: type, time in ms, id, the flow it belongs to, what caused it."""
+    """An event as a test writes it down: type, time in ms, id, the flow it belongs to, what caused it, its payload."""
 
     type: str
     at_ms: int
@@ -45,6 +46,11 @@ class Happening:
     cause: str | None = None
     source: str = "/orders"
     subject: str | None = "order-1"
+    payload: object = None
+
+    def value(self) -> bytes:
+        """The payload as it is written."""
+        return b"" if self.payload is None else json.dumps(self.payload).encode()
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
@@ -79,7 +85,7 @@ class Core:
         known = self.store.positions().get(place)
         begin = known.next_offset if known else 0
         records = [
-            Incoming(*place, begin + number, item.at_ms, None, item.headers)
+            Incoming(*place, begin + number, item.at_ms, None, item.headers, value=item.value)
             for number, item in enumerate(happenings)
         ]
         watermark_ms = (

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
 from flowtrail_collector.sagas.flow_file import parse_flows
 
-__all__ = ["flows_and_histories", "marks", "model_of", "types_of"]
+__all__ = ["Happened", "flows_and_histories", "marks", "model_of", "types_of"]
 
 NAMES = ("s0", "s1", "s2")
+
+
+class Happened(NamedTuple):
+    """An event: ms since the epoch, its type, and the id or the number that its payload has."""
+
+    at: int
+    kind: str
+    value: str = ""
 
 
 @st.composite
@@ -25,8 +34,11 @@ def written_flows(draw):
             body["undone"] = [f"U{number}"]
         if draw(st.integers(0, 3)) == 0:
             body["again_after"] = [f"A{number}"]
+        times = draw(st.integers(0, 7))
+        if times < 3:
+            body["times"] = 2 if times < 2 else {"event": f"N{number}", "field": "$.n"}
         if draw(st.integers(0, 3)) == 0:
-            body["times"] = 2
+            body["of"] = {"field": "$.id"}
         if number and draw(st.booleans()):
             body["after"] = draw(st.sampled_from([["start"], ["s0"], list(steps)]))
         kind = draw(st.integers(0, 5))
@@ -47,15 +59,23 @@ def types_of(flow):
     """The types that may happen to an instance."""
     keys = ("done", "failed", "undone", "again_after")
     named = [kind for step in flow["steps"].values() for key in keys for kind in step.get(key, ())]
-    return ["Start", "Stop", *flow["completes"], *named]
+    counts = [step.get("times") for step in flow["steps"].values()]
+    return ["Start", "Stop", *flow["completes"], *named, *(c["event"] for c in counts if isinstance(c, dict))]
 
 
 @st.composite
-def flows_and_histories(draw, most=10):
-    """A flow with what happened to one instance: (ms since the epoch, type), in no order."""
+def flows_and_histories(draw, most=10, within=False):
+    """A flow with what happened to one instance, in no order."""
     flow = draw(written_flows())
+    if within and draw(st.booleans()):
+        flow["within"] = f"{draw(st.integers(2, 6))}s"
     moment = st.integers(0, 24).map(lambda half: half * 500)
-    return flow, draw(st.lists(st.tuples(moment, st.sampled_from(types_of(flow))), max_size=most))
+    happened = st.tuples(moment, st.sampled_from(types_of(flow)), st.integers(0, 2))
+    return flow, [_happened(*item) for item in draw(st.lists(happened, max_size=most))]
+
+
+def _happened(at, kind, number):
+    return Happened(at, kind, str(number) if kind.startswith("N") else ["", "a", "b"][number])
 
 
 def model_of(flow):
@@ -65,4 +85,9 @@ def model_of(flow):
 
 def marks(history):
     """What happened as an instance keeps it."""
-    return {number: (at, kind, 0) for number, (at, kind) in enumerate(history, 1)}
+    return {number: _mark(*item) for number, item in enumerate(history, 1)}
+
+
+def _mark(at, kind, value=""):
+    name = "#$.n" if kind.startswith("N") else "$.id"
+    return (at, kind, 0, ((name, value),)) if value else (at, kind, 0)

@@ -44,7 +44,11 @@ SAGA = SagaRecord(
     conflict=True,
     not_undone=True,
     completed_late=True,
-    events={1: (1_000, "OrderPlaced", 0), -(2**63): (2**62, "Größe" * 40, LONG)},
+    events={
+        1: (1_000, "OrderPlaced", 0),
+        2: (1_000, "Packed", 0, (("$.größe", "ü"), ("#$.n", "3"))),
+        -(2**63): (2**62, "Größe" * 40, LONG),
+    },
 )
 LETTER = DeadLetter(
     "orders.dlq",

@@ -63,7 +63,7 @@ class PostgresUnit:
     def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
         """See `Unit.due_sagas`."""
         found = sagas.due(self._connection.raw, until_ms, limit)
-        self._locked.update(SagaKey(saga.flow, saga.key) for saga in found)
+        self._locked.update(SagaKey(saga.flow, saga.row_key) for saga in found)
         return found
 
     def remember_rules(self, flow: str, rules: str | None) -> None:
@@ -78,7 +78,7 @@ class PostgresUnit:
         """
         new, there, unknown = [], [], []
         for saga in records:
-            key = SagaKey(saga.flow, saga.key)
+            key = SagaKey(saga.flow, saga.row_key)
             if key in self._locked:
                 there.append(saga)
             elif key in self._looked_for:

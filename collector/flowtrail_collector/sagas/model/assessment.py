@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow
-from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, nth, settlement
+from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, settlement, tally
 from flowtrail_collector.sagas.model.plain import is_plain, plain_settlement, plain_steps
 from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState
 
@@ -49,6 +49,8 @@ class Progress(NamedTuple):
         conflict: It both completed and was cancelled; its outcome is whichever end came first.
         not_undone: Steps of a cancelled instance that were done and should have been undone.
         cancelled_ms: When it was cancelled.
+        restarts: When its start happened again, ascending.
+        owed_ids: Of the steps in `not_undone` that have ids, which of them should have been undone.
     """
 
     started_ms: int | None
@@ -58,6 +60,8 @@ class Progress(NamedTuple):
     conflict: bool = False
     not_undone: tuple[str, ...] = ()
     cancelled_ms: int | None = None
+    owed_ids: Mapping[str, tuple[str, ...]] = {}
+    restarts: tuple[int, ...] = ()
 
 
 def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
@@ -79,6 +83,14 @@ def add_event(events: SagaEvents, event: int, mark: Mark) -> bool:
 def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
     """What the events say of an instance of `flow`."""
     seen = Seen(events)
+    progress = _assess(flow, events, seen)
+    if progress.started_ms is None or (seen.once and len(flow.starts) == 1):
+        return progress
+    starts = seen.moments(flow.starts)
+    return progress._replace(restarts=tuple(starts[1:])) if len(starts) > 1 else progress
+
+
+def _assess(flow: Flow, events: Mapping[int, Mark], seen: Seen) -> Progress:
     first = seen.first
     started = earliest(first, flow.starts)
     completed = completed_ms(flow, seen)
@@ -98,10 +110,12 @@ def assess(flow: Flow, events: Mapping[int, Mark]) -> Progress:
         over = settlement(flow, events, cancelled)
     # Whichever end comes first counts: nothing that is read later can change it.
     if completed is not None and (over.ended_ms is None or completed <= over.ended_ms):
-        return Progress(started, Outcome.COMPLETED, completed, steps, True, tuple(over.owed), cancelled)
+        owed = tuple(over.owed)
+        return Progress(started, Outcome.COMPLETED, completed, steps, True, owed, cancelled, over.ids)
     conflict = completed is not None
     if over.ended_ms is None:
-        return Progress(started, Outcome.OPEN, None, steps, conflict, tuple(over.owed), cancelled)
+        owed = tuple(over.owed)
+        return Progress(started, Outcome.OPEN, None, steps, conflict, owed, cancelled, over.ids)
     outcome = Outcome.COMPENSATED if over.undone else Outcome.FAILED
     return Progress(started, outcome, over.ended_ms, steps, conflict, (), cancelled)
 
@@ -112,5 +126,5 @@ def completed_ms(flow: Flow, seen: Seen) -> int | None:
         return earliest(seen.first, flow.completes)
     several = {kind for step in flow.counted for kind in step.done}
     moments = [earliest(seen.first, tuple(kind for kind in flow.completes if kind not in several))]
-    moments += [nth(seen.moments(step.done), step.times) for step in flow.counted]
+    moments += [tally(step, seen).done_ms for step in flow.counted]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -3,67 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
-from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.sagas.model.definitions import CHILD, Children, Correlate, OwnerOf, Step
+from flowtrail_collector.sagas.model.fields import Field
 
-__all__ = ["Correlate", "Flow", "Flows", "OwnerOf", "Step"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a flow. Every tuple of event types reads as "any of these".
-
-    Attributes:
-        name: As in the flow file.
-        done: Types that say it was done.
-        failed: Types that say it could not be done.
-        undone: Types that take it back.
-        by: The consumer group that should do it, None if the flow file doesn't say.
-        within_ms: How long it may take once its turn has come, None for no limit.
-        after: Steps that must be done before its turn comes; empty: its turn comes with the start. An optional
-            one among them is passed as soon as its own turn comes.
-        optional: A flow may end without it, and nobody waits for it.
-        times: How many events of `done` it takes.
-        instead_of: The step that needn't be done if this one is, and the other way round.
-        again_after: Types after which it, and what follows it, has its turn anew.
-    """
-
-    name: str
-    done: tuple[str, ...]
-    failed: tuple[str, ...] = ()
-    undone: tuple[str, ...] = ()
-    by: str | None = None
-    within_ms: int | None = None
-    after: tuple[str, ...] = ()
-    optional: bool = False
-    times: int = 1
-    instead_of: str | None = None
-    again_after: tuple[str, ...] = ()
-
-
-OwnerOf = Callable[[Step], str | None]
-"""The consumer group that should do a step; None if nobody can tell."""
-
-
-class Correlate(StrEnum):
-    """What the events of one instance have in common."""
-
-    CORRELATION = "correlation"
-    """The correlation id."""
-    SUBJECT = "subject"
-    KEY = "key"
-    """The record's key."""
-
-    def of(self, event: EventRow) -> str | None:
-        """What an event has in common with the others of its instance: the instance's key."""
-        if self is Correlate.CORRELATION:
-            return event.correlation_id
-        return event.subject if self is Correlate.SUBJECT else event.key
+__all__ = ["CHILD", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +46,10 @@ class Flow:
         """Every event type the flow names."""
         named = [self.starts, self.completes, self.cancels]
         for step in self.steps:
-            named += [step.done, step.failed, step.undone, step.again_after]
+            named += [step.undone, step.again_after]
+            # No event says how children end, whatever it is called.
+            named += [step.done, step.failed] if step.children is None else []
+            named += [step.count.types] if step.count is not None else []
         return frozenset(name for names in named for name in names)
 
     @cached_property
@@ -123,7 +74,32 @@ class Flow:
         """Whether no step has alternatives or takes several events, and no type says two things of what is owed."""
         single = all(len(step.done) == len(step.undone) == 1 for step in self.undoable)
         apart = len(self.owing) == 2 * len(self.undoable)
-        return single and apart and not self.alternatives and all(step.times == 1 for step in self.steps)
+        counted = any(not step.single or step.of is not None for step in self.steps)
+        return single and apart and not self.alternatives and not counted
+
+    @cached_property
+    def ids(self) -> Mapping[str, Field]:
+        """Steps whose occurrences have ids, with where those are."""
+        return {step.name: step.of for step in self.steps if step.of is not None}
+
+    @cached_property
+    def depth(self) -> int:
+        """How many levels of children there are below it: what it says of itself waits so much longer."""
+        return max((step.children.depth for step in self.steps if step.children is not None), default=0)
+
+    @cached_property
+    def fields(self) -> Mapping[str, tuple[Field, ...]]:
+        """What has to be read of payloads, by event type."""
+        found: dict[str, dict[Field, None]] = {}
+        for step in self.steps:
+            if step.children is not None:
+                continue
+            wanted = [] if step.of is None else [((*step.done, *step.failed, *step.undone), step.of)]
+            wanted += [] if step.count is None else [step.count]
+            for types, place in wanted:
+                for kind in types:
+                    found.setdefault(kind, {})[place] = None
+        return {kind: tuple(fields) for kind, fields in found.items()}
 
     @cached_property
     def owing(self) -> Mapping[str, tuple[bool, str]]:
@@ -146,7 +122,7 @@ class Flow:
     def counted(self) -> tuple[Step, ...]:
         """Steps that take several events, each of which would complete the flow by its type: the last one does."""
         ends = set(self.completes)
-        return tuple(step for step in self.steps if step.times > 1 and not ends.isdisjoint(step.done))
+        return tuple(step for step in self.steps if not step.single and not ends.isdisjoint(step.done))
 
     @cached_property
     def brings(self) -> Mapping[str, tuple[str, ...]]:
@@ -206,6 +182,23 @@ class Flows:
     def of(cls, flows: Iterable[Flow]) -> Flows:
         """Gather flows; of two with the same name the later one counts."""
         return cls({flow.name: flow for flow in flows})
+
+    @cached_property
+    def reading(self) -> frozenset[str]:
+        """Types of which some flow has to know more than that they happened."""
+        starts = (kind for name in self.parents for kind in self.by_name[name].starts)
+        return frozenset(kind for flow in self.by_name.values() for kind in flow.fields).union(starts)
+
+    @cached_property
+    def parents(self) -> Mapping[str, tuple[tuple[str, Children], ...]]:
+        """For each flow whose instances another one waits for: (that flow, how)."""
+        found: dict[str, tuple[tuple[str, Children], ...]] = {}
+        for flow in self.by_name.values():
+            for step in flow.steps:
+                if step.children is not None and step.children.flow in self.by_name:
+                    name = step.children.flow
+                    found[name] = (*found.get(name, ()), (flow.name, step.children))
+        return found
 
     @cached_property
     def by_other_ids(self) -> bool:

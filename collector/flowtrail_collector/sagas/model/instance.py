@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.assessment import Outcome, SagaEvents
 
-__all__ = ["SagaKey", "SagaRecord", "late_steps"]
+__all__ = ["SagaKey", "SagaRecord", "earlier_key", "key_of", "late_steps"]
 
 
 class SagaKey(NamedTuple):
@@ -38,6 +38,10 @@ class SagaRecord:
         not_undone: It was cancelled, and something has still to be undone.
         completed_late: It timed out and completed all the same.
         events: Its events.
+        instance: Which one it is under its key, counted from 1.
+        followed: Another one follows it.
+        repeated_starts: How many starts after its first one were counted.
+        late_events: How many events after its end were counted.
     """
 
     flow: str
@@ -55,6 +59,15 @@ class SagaRecord:
     not_undone: bool = False
     completed_late: bool = False
     events: SagaEvents = field(default_factory=dict)
+    instance: int = 1
+    followed: bool = False
+    repeated_starts: int = 0
+    late_events: int = 0
+
+    @property
+    def row_key(self) -> str:
+        """What it is kept under: the newest instance under its key, those before it with their number behind."""
+        return earlier_key(self.key, self.instance) if self.followed else self.key
 
     @property
     def late(self) -> tuple[str, ...]:
@@ -72,6 +85,19 @@ class SagaRecord:
     def stuck(self) -> bool:
         """Whether it started and waits for a step past its deadline."""
         return bool(self.late) and not self.partial
+
+
+_NUMBERED = "\x1f"
+
+
+def earlier_key(key: str, instance: int) -> str:
+    """What an instance is kept under that another one follows."""
+    return f"{key}{_NUMBERED}{instance}"
+
+
+def key_of(row_key: str) -> str:
+    """The key in what an instance is kept under."""
+    return row_key.partition(_NUMBERED)[0]
 
 
 def late_steps(waiting: Iterable[str], breached: Collection[str]) -> tuple[str, ...]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from flowtrail_collector.events.identity import IdHashes
-from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import (
     SETTLE_MS,
@@ -20,7 +18,6 @@ from flowtrail_collector.sagas.model.assessment import (
     Progress,
     StepProgress,
     StepState,
-    add_event,
     assess,
     completed_ms,
 )
@@ -28,15 +25,14 @@ from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import Lateness, missed
 from flowtrail_collector.sagas.model.occurrences import Seen
+from flowtrail_collector.sagas.model.recurrence import end_of, follows_at, parted
 
 __all__ = [
     "DURATION_BUCKETS_SECONDS",
     "bring_up_to_date",
-    "reopen",
-    "retire",
     "settle",
+    "settling_ms",
     "step_durations",
-    "take_in",
 ]
 
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
@@ -47,56 +43,9 @@ DURATION_BUCKETS_SECONDS = (
 )  # fmt: skip
 
 
-def take_in(
-    saga: SagaRecord, event: EventRow, hashes: IdHashes, counts: Counter[CountKey], now_ms: int
-) -> None:
-    """Add an event to an instance; count one that was there, comes after its effect, or after the end.
-
-    Args:
-        saga: The instance; changed.
-        event: One of its events.
-        hashes: Of the batch.
-        counts: Added to.
-        now_ms: By this machine's clock.
-    """
-    reopen(saga)
-    own = hashes[event.event_id]
-    cause = hashes[event.causation_id] if event.causation_id else 0
-    # A timestamp from the future would keep the instance open until then.
-    moment = min(event.timestamp_ms or now_ms, now_ms)
-    effect_known = False
-    for mark in saga.events.values():
-        if mark[2] == own:
-            effect_known = True
-            break
-    if not add_event(saga.events, hashes.of_event(event), (moment, event.type, cause)):
-        counts["saga_duplicate_events", (saga.flow,)] += 1
-        return
-    if effect_known:
-        counts["saga_out_of_order_events", (saga.flow,)] += 1
-    if saga.outcome is not Outcome.OPEN and saga.ended_ms is not None and moment > saga.ended_ms:
-        counts["saga_late_events", (saga.flow,)] += 1
-    saga.updated_ms = max(saga.updated_ms, moment)
-    saga.subject = saga.subject or event.subject
-
-
-def retire(saga: SagaRecord, watermark_ms: int) -> None:
-    """Let an open instance rest whose flow has left the flow file."""
-    if saga.outcome is Outcome.OPEN:
-        saga.outcome, saga.ended_ms = Outcome.RETIRED, watermark_ms
-        saga.next_deadline_ms = saga.waiting_since_ms = None
-        saga.waiting = ()
-
-
-def reopen(saga: SagaRecord) -> None:
-    """Take up an instance again that was retired, as its flow is back."""
-    if saga.outcome is Outcome.RETIRED:
-        saga.outcome, saga.ended_ms = Outcome.OPEN, None
-
-
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
     """Let an instance say what its events say; count what no other event can take back."""
-    progress = _bring(flow, saga, counts)
+    progress, _ = _bring(flow, saga, counts)
     if saga.breached:
         lateness = Lateness(saga.breached)
         lateness.keep(progress.steps)
@@ -105,16 +54,30 @@ def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) ->
     return progress
 
 
-def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[CountKey]) -> None:
-    """Declare what time has decided: ends, missed deadlines, time-outs.
+def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[CountKey]) -> list[SagaRecord]:
+    """Declare what time has decided: ends, missed deadlines, time-outs, and that another instance follows.
 
     Args:
+        flow: What is said of the instance.
+        saga: The newest instance under its key; changed, and it may become the one that follows it.
         watermark_ms: Everything written until then has been read.
+        counts: Added to.
+
+    Returns:
+        Instances that have ended and are followed by another one, the oldest first.
     """
-    progress = _bring(flow, saga, counts)
+    known_ms = watermark_ms - settling_ms(flow)  # earlier than this, nothing new will show
+    earlier: list[SagaRecord] = []
+    while (follows_ms := _settle(flow, saga, known_ms, counts)) is not None and follows_ms < known_ms:
+        earlier.append(parted(saga, follows_ms))
+    return earlier
+
+
+def _settle(flow: Flow, saga: SagaRecord, known_ms: int, counts: Counter[CountKey]) -> int | None:
+    """Declare what is known of one instance; returns when the next one begins, if this one has ended."""
+    progress, follows_ms = _bring(flow, saga, counts)
     if saga.outcome is Outcome.OPEN and saga.started_ms is not None:
-        known_ms = watermark_ms - SETTLE_MS  # earlier than this, nothing new will show
-        outcome, ended_ms = _end(flow, saga.started_ms, progress)
+        outcome, ended_ms = end_of(flow, saga.started_ms, progress)
         if ended_ms is not None and ended_ms < known_ms:
             then = _as_of(flow, saga, progress, ended_ms)
             _look_for_late(flow, saga, then, ended_ms, counts)
@@ -122,22 +85,28 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
         else:
             then = _as_of(flow, saga, progress, known_ms)
             _look_for_late(flow, saga, then, known_ms, counts, progress.steps)
+    own_ms = known_ms if follows_ms is None else min(known_ms, follows_ms - 1)
+    _count_restarts(flow, saga, progress, own_ms, counts)
+    if saga.outcome in (Outcome.OPEN, Outcome.RETIRED):
+        follows_ms = None
+    else:
+        _count_behind(flow, saga, own_ms, counts)
     _look_again(flow, saga, progress)
+    return follows_ms
 
 
-def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
-    progress = assess(flow, saga.events)
+def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> tuple[Progress, int | None]:
+    """What an instance's own events say, and when the next one begins."""
+    progress, follows_ms = assess(flow, saga.events), None
+    if progress.restarts:
+        follows_ms = follows_at(flow, saga, progress)
+        progress = progress if follows_ms is None else _as_of(flow, saga, progress, follows_ms - 1)
     if saga.started_ms is None and progress.started_ms is not None:
         counts["saga_started", (flow.name,)] += 1
     # A start that was counted stays one, whatever a changed flow file calls a start.
     saga.started_ms = saga.started_ms if progress.started_ms is None else progress.started_ms
-    if progress.conflict and not saga.conflict:
-        saga.conflict = True
-        counts["saga_conflicts", (flow.name,)] += 1
     saga.not_undone = bool(progress.not_undone)
-    if saga.outcome is Outcome.TIMED_OUT:
-        _count_late_completion(flow, saga, counts)
-    return progress
+    return progress, follows_ms
 
 
 def _as_of(flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int) -> Progress:
@@ -152,15 +121,6 @@ def _newest_ms(saga: SagaRecord) -> int:
     return max(saga.events.values())[0] if saga.events else 0
 
 
-def _end(flow: Flow, started_ms: int, progress: Progress) -> tuple[Outcome, int | None]:
-    """How and when an instance ends: as its events say, unless its own time was over by then."""
-    if flow.within_ms is not None:
-        over_ms = started_ms + flow.within_ms
-        if progress.ended_ms is None or progress.ended_ms > over_ms:
-            return Outcome.TIMED_OUT, over_ms
-    return progress.outcome, progress.ended_ms
-
-
 def _finish(
     flow: Flow,
     saga: SagaRecord,
@@ -172,13 +132,11 @@ def _finish(
     saga.outcome, saga.ended_ms = outcome, ended_ms
     labels = (flow.name, outcome.value)
     counts["saga_ended", labels] += 1
-    if _newest_ms(saga) > ended_ms:
-        counts["saga_late_events", (flow.name,)] += sum(m[0] > ended_ms for m in saga.events.values())
+    _count_conflict(flow, saga, progress, counts)
     if outcome is Outcome.TIMED_OUT:
         if progress.cancelled_ms is not None and progress.cancelled_ms <= ended_ms:
             # Had everything been undone in time, it would have ended by its events.
             counts["saga_incomplete_compensations", (flow.name,)] += 1
-        _count_late_completion(flow, saga, counts)
         return
     _observe("saga_duration_seconds", labels, ended_ms - (saga.started_ms or 0), counts)
     for item, took_ms in step_durations(progress, ended_ms):
@@ -199,9 +157,36 @@ def _took_part(item: StepProgress, ended_ms: int) -> bool:
     return item.until_ms <= ended_ms and item.since_ms <= ended_ms
 
 
-def _count_late_completion(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> None:
-    """A timed out instance that completed at all did so too late."""
-    if not saga.completed_late and completed_ms(flow, Seen(saga.events)) is not None:
+def _count_conflict(flow: Flow, saga: SagaRecord, progress: Progress, counts: Counter[CountKey]) -> None:
+    if progress.conflict and not saga.conflict:
+        saga.conflict = True
+        counts["saga_conflicts", (flow.name,)] += 1
+
+
+def _count_restarts(
+    flow: Flow, saga: SagaRecord, progress: Progress, own_ms: int, counts: Counter[CountKey]
+) -> None:
+    """Count the starts before the end that were not the first."""
+    over_ms = own_ms if saga.ended_ms is None else min(own_ms, saga.ended_ms)
+    more = sum(at <= over_ms for at in progress.restarts) - saga.repeated_starts
+    if more > 0:
+        saga.repeated_starts += more
+        counts["saga_repeated_starts", (flow.name,)] += more
+
+
+def _count_behind(flow: Flow, saga: SagaRecord, own_ms: int, counts: Counter[CountKey]) -> None:
+    """Count what came after an end, and before the next instance: late events, and what they say of the end."""
+    ended_ms = saga.ended_ms or 0
+    more = sum(ended_ms < mark[0] <= own_ms for mark in saga.events.values()) - saga.late_events
+    if more <= 0:
+        return
+    saga.late_events += more
+    counts["saga_late_events", (flow.name,)] += more
+    events = {unique: mark for unique, mark in saga.events.items() if mark[0] <= own_ms}
+    _count_conflict(flow, saga, assess(flow, events), counts)
+    # A timed out instance that completed at all did so too late.
+    late = saga.outcome is Outcome.TIMED_OUT and not saga.completed_late
+    if late and completed_ms(flow, Seen(events)) is not None:
         saga.completed_late = True
         counts["saga_late_completions", (flow.name,)] += 1
 
@@ -268,8 +253,9 @@ def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
 def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
     """Note what an open instance waits for, and when the sweep should look at it next."""
     if saga.outcome is not Outcome.OPEN:
-        saga.next_deadline_ms = saga.waiting_since_ms = None
+        saga.waiting_since_ms = None
         saga.waiting = ()
+        saga.next_deadline_ms = _behind_at(flow, saga)
         return
     open_steps = [item for item in progress.steps if item.waits]
     saga.waiting = tuple([item.step.name for item in open_steps])
@@ -282,10 +268,25 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
     moments = [
         item.due_ms for item in open_steps if item.due_ms is not None and item.step.name not in saga.breached
     ]
-    _, ended_ms = _end(flow, saga.started_ms, progress)
+    _, ended_ms = end_of(flow, saga.started_ms, progress)
     if ended_ms is not None:
         moments.append(ended_ms)
-    saga.next_deadline_ms = min(moments) + SETTLE_MS + 1 if moments else None
+    if len(progress.restarts) > saga.repeated_starts:
+        moments.append(progress.restarts[saga.repeated_starts])
+    saga.next_deadline_ms = min(moments) + settling_ms(flow) + 1 if moments else None
+
+
+def settling_ms(flow: Flow) -> int:
+    """How long after a moment it is known how an instance stood: a parent learns of its children's ends first."""
+    return SETTLE_MS * (1 + flow.depth)
+
+
+def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
+    """When what came after an end can be counted, or parted from it."""
+    if saga.outcome is Outcome.RETIRED or saga.ended_ms is None or saga.updated_ms <= saga.ended_ms:
+        return None
+    behind = sorted(mark[0] for mark in saga.events.values() if mark[0] > saga.ended_ms)
+    return behind[saga.late_events] + settling_ms(flow) + 1 if len(behind) > saga.late_events else None
 
 
 def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:

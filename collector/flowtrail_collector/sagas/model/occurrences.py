@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.sagas.model.fields import MOST_TIMES, CountFrom, Field, Values
+from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Step
 
-__all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "earliest", "nth", "settlement"]
+__all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "Tally", "earliest",
+           "settlement", "tally", "value_of"]  # fmt: skip
 
-Mark = tuple[int, str, int]
-"""(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0).
+Mark = tuple[int, str, int] | tuple[int, str, int, Values]
+"""(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0), and values
+where the flow has a field of that type's payload.
 
 The record's timestamp rather than the event's own time: it says when others could know of it. An event that
 lay in an outbox for an hour was an hour late for everybody else."""
@@ -35,10 +39,11 @@ class Seen:
 
     def __init__(self, events: Mapping[int, Mark]) -> None:
         first: dict[str, int] = {}
-        for time_ms, kind, _ in events.values():
+        for mark in events.values():
+            kind = mark[1]
             known = first.get(kind)
-            if known is None or time_ms < known:
-                first[kind] = time_ms
+            if known is None or mark[0] < known:
+                first[kind] = mark[0]
         self.first = first
         self.once = len(first) == len(events)
         self._events = events
@@ -50,9 +55,14 @@ class Seen:
             return sorted(self.first[kind] for kind in types if kind in self.first)
         if self._every is None:
             self._every = {}
-            for time_ms, kind, _ in self._events.values():
-                self._every.setdefault(kind, []).append(time_ms)
+            for mark in self._events.values():
+                self._every.setdefault(mark[1], []).append(mark[0])
         return sorted(at for kind in types for at in self._every.get(kind, ()))
+
+    def told(self, types: Iterable[str], field: Field) -> list[tuple[int, str]]:
+        """When any of the types was seen and with which value, empty if it had none; in the order of time."""
+        wanted = frozenset(types)
+        return sorted((mark[0], value_of(mark, field)) for mark in self._events.values() if mark[1] in wanted)
 
 
 class Account:
@@ -63,14 +73,16 @@ class Account:
 
     Attributes:
         moments: When each occurrence was done, or, if only that was seen, taken back; ascending.
+        ids: Of each of them, where the step has ids.
         owed: How many were done and not taken back.
         undone_ms: When the last of them was taken back; None if none was.
     """
 
-    __slots__ = ("_spare", "moments", "owed", "undone_ms")
+    __slots__ = ("_spare", "ids", "moments", "owed", "undone_ms")
 
     def __init__(self) -> None:
         self.moments: list[int] = []
+        self.ids: list[str] = []
         self.owed = 0
         self.undone_ms: int | None = None
         self._spare: deque[int] = deque()
@@ -78,6 +90,8 @@ class Account:
     @classmethod
     def of(cls, step: Step, seen: Seen) -> Account:
         """All that was seen of a step."""
+        if step.of is not None:
+            return cls._of_each(step, step.of, seen)
         account = cls()
         entries = [(at, False) for at in seen.moments(step.done)]
         if step.undone:
@@ -86,6 +100,22 @@ class Account:
         for at, undoes in entries:
             account.enter(at, undoes=undoes)
         return account
+
+    @classmethod
+    def _of_each(cls, step: Step, field: Field, seen: Seen) -> Account:
+        """The sum of one account for each id; events without one have an account of their own."""
+        entries = [(at, False, own) for at, own in seen.told(step.done, field)]
+        entries += [(at, True, own) for at, own in seen.told(step.undone, field)]
+        accounts: dict[str, Account] = {}
+        for at, undoes, own in sorted(entries):
+            accounts.setdefault(own, cls()).enter(at, undoes=undoes)
+        whole = cls()
+        every = sorted((at, own) for own, account in accounts.items() for at in account.moments)
+        whole.moments, whole.ids = [at for at, _ in every], [own for _, own in every]
+        whole.owed = sum(account.owed for account in accounts.values())
+        undone = [account.undone_ms for account in accounts.values() if account.undone_ms is not None]
+        whole.undone_ms = max(undone, default=None)
+        return whole
 
     def enter(self, at: int, *, undoes: bool) -> int:
         """Enter that the step was done, or taken back.
@@ -117,6 +147,20 @@ class Account:
         return 0
 
 
+class Tally(NamedTuple):
+    """How often a step was done.
+
+    Attributes:
+        done_ms: The first moment at which that was as often as it took by then; None if it never was.
+        so_far: How often.
+        times: How often it takes; None while no event has said so.
+    """
+
+    done_ms: int | None
+    so_far: int
+    times: int | None
+
+
 class Settlement(NamedTuple):
     """How far a cancellation has come.
 
@@ -124,11 +168,13 @@ class Settlement(NamedTuple):
         ended_ms: When nothing was owed any more; None while something is.
         undone: Whether anything was taken back until then.
         owed: Of each step, how many times it has still to be undone.
+        ids: Of each step with ids, which of them have.
     """
 
     ended_ms: int | None
     undone: bool
     owed: Mapping[str, int]
+    ids: Mapping[str, tuple[str, ...]] = {}
 
 
 def settlement(flow: Flow, events: Mapping[int, Mark], cancelled_ms: int) -> Settlement:
@@ -137,30 +183,50 @@ def settlement(flow: Flow, events: Mapping[int, Mark], cancelled_ms: int) -> Set
     It is over at the first moment from the cancellation on at which nothing is owed, if nothing more is done
     in the second after it. What is done before that is owed too; what is done later is late.
     """
-    moves = sorted((mark[0], *move) for mark in events.values() if (move := flow.owing.get(mark[1])))
-    accounts: dict[str, Account] = {}
+    moves = sorted(_moves(flow, events))
+    accounts: dict[tuple[str, str], Account] = {}
     place = owed = 0
     moment, undone = cancelled_ms, False
     while True:
         while place < len(moves) and moves[place][0] <= moment:
-            at, undoes, name = moves[place]
-            account = accounts.get(name)
+            at, undoes, *name = moves[place]
+            account = accounts.get((name[0], name[1]))
             if account is None:
-                account = accounts[name] = Account()
+                account = accounts[name[0], name[1]] = Account()
             owed += account.enter(at, undoes=undoes)
             undone = undone or undoes
             place += 1
         if not owed and not _done_soon(moves, place, moment):
             return Settlement(moment, undone, {})
         if place == len(moves):
-            return Settlement(None, undone, {name: a.owed for name, a in accounts.items() if a.owed})
+            return _unsettled(undone, accounts)
         moment = moves[place][0]
 
 
-def _done_soon(moves: list[tuple[int, bool, str]], place: int, moment: int) -> bool:
+def _moves(flow: Flow, events: Mapping[int, Mark]) -> Iterator[tuple[int, bool, str, str]]:
+    """What makes a step owed or takes it back: (when, takes it back, the step, which of its ids)."""
+    for mark in events.values():
+        move = flow.owing.get(mark[1])
+        if move is not None:
+            field = flow.ids.get(move[1])
+            yield mark[0], *move, "" if field is None else value_of(mark, field)
+
+
+def _unsettled(undone: bool, accounts: Mapping[tuple[str, str], Account]) -> Settlement:
+    owed: Counter[str] = Counter()
+    ids: dict[str, tuple[str, ...]] = {}
+    for (name, own), account in accounts.items():
+        if account.owed:
+            owed[name] += account.owed
+            if own:
+                ids[name] = (*ids.get(name, ()), own)
+    return Settlement(None, undone, owed, ids)
+
+
+def _done_soon(moves: list[tuple[int, bool, str, str]], place: int, moment: int) -> bool:
     """Whether something more is done before clocks agree that the moment is past."""
     for number in range(place, len(moves)):
-        at, undoes, _ = moves[number]
+        at, undoes = moves[number][:2]
         if at > moment + SETTLE_MS:
             return False
         if not undoes:
@@ -180,6 +246,65 @@ def earliest(first: Mapping[str, int], types: tuple[str, ...]) -> int | None:
     return earliest
 
 
-def nth(moments: Sequence[int], times: int) -> int | None:
-    """The moment at which something had happened so many times."""
-    return moments[times - 1] if len(moments) >= times else None
+def value_of(mark: Mark, field: Field) -> str:
+    """What an event's payload said in a field; empty if nothing is known of it."""
+    return dict(mark[3]).get(field.name, "") if len(mark) > 3 else ""
+
+
+def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | None = None) -> Tally:
+    """How often a step was done.
+
+    Args:
+        step: What the flow file says of it.
+        seen: The instance's events.
+        begin: Count only from this moment on.
+        account: Where what was taken back counts as done, even if its doing was not seen.
+    """
+    if account is not None:
+        moments, ids = account.moments, account.ids
+    elif step.of is None:
+        moments, ids = seen.moments(step.done), []
+    else:
+        every = seen.told(step.done, step.of)
+        moments, ids = [at for at, _ in every], [own for _, own in every]
+    place = 0 if begin is None else bisect_left(moments, begin)
+    moments = _each_once(moments[place:], ids[place:])
+    times = step.times
+    if isinstance(times, CountFrom):
+        said = seen.told(times.types, times.field)
+        return _counted([(at, int(text)) for at, text in said if text.isdecimal()], moments, begin)
+    if step.children is not None and step.children.all and times == 1:
+        return _counted(_begun(step.children, seen, begin), moments, begin)
+    return Tally(moments[times - 1] if len(moments) >= times else None, len(moments), times)
+
+
+def _each_once(moments: list[int], ids: Sequence[str]) -> list[int]:
+    """The first moment of each id, and all of those without one."""
+    if not ids:
+        return moments
+    known: set[str] = set()
+    found = []
+    for at, own in zip(moments, ids, strict=True):
+        if not own or own not in known:
+            found.append(at)
+            known.add(own)
+    return found
+
+
+def _begun(children: Children, seen: Seen, begin: int | None) -> list[tuple[int, int]]:
+    """How many of them there were, each time that one began."""
+    begun = [(at, own) for at, own in seen.told((children.begun,), CHILD) if begin is None or at >= begin]
+    moments = _each_once([at for at, _ in begun], [own for _, own in begun])
+    return [(at, number) for number, at in enumerate(moments, 1)]
+
+
+def _counted(said: Sequence[tuple[int, int]], moments: Sequence[int], begin: int | None) -> Tally:
+    """Of several events that say how many it takes the newest counts; of those of one moment, the greatest."""
+    if not said:
+        return Tally(None, len(moments), None)
+    first = said[0][0] if begin is None else max(said[0][0], begin)
+    for at in sorted({first, *moments, *(at for at, _ in said)}):
+        needed = said[bisect_right(said, (at, MOST_TIMES)) - 1][1]
+        if at >= first and bisect_right(moments, at) >= needed:
+            return Tally(at, len(moments), said[-1][1])
+    return Tally(None, len(moments), said[-1][1])

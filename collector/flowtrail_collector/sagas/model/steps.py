@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.sagas.model.occurrences import Account, Seen, earliest, nth
+from flowtrail_collector.sagas.model.occurrences import Account, Seen, Tally, earliest, tally
 
 __all__ = ["StepProgress", "StepState", "Steps", "not_done", "turn_of"]
 
@@ -39,6 +38,7 @@ class StepProgress(NamedTuple):
         waits: Whether the instance waits for it: to be done, or, if it failed, for the cancellation to follow.
         due_ms: By when what it waits for should have happened.
         round_ms: What is said of it counts from then on, when its turn came anew; 0 in its first round.
+        tally: How often it was done, where that isn't once.
     """
 
     step: Step
@@ -50,6 +50,7 @@ class StepProgress(NamedTuple):
     waits: bool = False
     due_ms: int | None = None
     round_ms: int = 0
+    tally: Tally | None = None
 
     @property
     def waits_since_ms(self) -> int | None:
@@ -75,13 +76,14 @@ class Steps:
         self._ended = ended
         self._alternatives = flow.alternatives
         self._accounts: dict[str, Account] = {}
+        self._tallies: dict[str, Tally] = {}
         self._done: dict[str, int | None] = {}
         for step in flow.steps:
-            if step.times == 1 and (not step.undone or earliest(first, step.undone) is None):
+            if step.single and (not step.undone or earliest(first, step.undone) is None):
                 self._done[step.name] = earliest(first, step.done)
                 continue
             account = self._accounts[step.name] = Account.of(step, seen)
-            self._done[step.name] = nth(account.moments, step.times)
+            self._tell(step, tally(step, seen, None, account))
         self._turns: dict[str, int | None] = {}
         self._rounds: dict[str, int] = {}
 
@@ -96,11 +98,14 @@ class Steps:
             self._turns[step.name] = turn
             # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
             passed[step.name] = turn if step.optional else self._done_by_any(step)
-        if not self._rounds:
+        if not (self._rounds or self._tallies):
             return tuple([self._step(step) for step in self._flow.steps])
-        return tuple(
-            [self._step(step)._replace(round_ms=self._rounds.get(step.name, 0)) for step in self._flow.steps]
-        )
+        return tuple([self._with_more(self._step(step)) for step in self._flow.steps])
+
+    def _with_more(self, item: StepProgress) -> StepProgress:
+        """In which round the step is, and how often it was done."""
+        name = item.step.name
+        return item._replace(round_ms=self._rounds.get(name, 0), tally=self._tallies.get(name))
 
     def _anew(self, step: Step, turn: int | None) -> int | None:
         """When the step's turn came for the last time: by the file's word, or since it failed and was brought again."""
@@ -125,8 +130,12 @@ class Steps:
         for step in group:
             self._rounds[step.name] = begin
             account = self._accounts.get(step.name)
-            moments = self._seen.moments(step.done) if account is None else account.moments
-            self._done[step.name] = nth(moments[bisect_left(moments, begin) :], step.times)
+            self._tell(step, tally(step, self._seen, begin, account))
+
+    def _tell(self, step: Step, found: Tally) -> None:
+        self._done[step.name] = found.done_ms
+        if not step.single:
+            self._tallies[step.name] = found
 
     def _failed(self, step: Step) -> int | None:
         """When the step failed in this round."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.assessment import Outcome, Progress, StepProgress, StepState, assess
-from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf
+from flowtrail_collector.sagas.model.assessment import Outcome, Progress, StepProgress, StepState
+from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.recurrence import stand
 
 __all__ = [
     "STATES",
+    "ChildView",
     "FlowRow",
     "FlowStepRow",
     "SagaFilter",
@@ -24,11 +26,16 @@ __all__ = [
 PARTIAL = "partial"
 STATES = (Outcome.OPEN.value, PARTIAL, *(outcome.value for outcome in Outcome if outcome is not Outcome.OPEN))
 """What lists and counts tell apart: an open instance whose start was never seen is none of the open ones."""
+_MOST_IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class SagaView:
-    """A saga instance. `outcome` is `open` until it ended; `reason` says why it doesn't move."""
+    """A saga instance.
+
+    `outcome` is `open` until it ended; `reason` says why it doesn't move; `instance` counts those that followed
+    each other under its key, from 1; `repeated_starts` its starts after the first one.
+    """
 
     flow: str
     key: str
@@ -39,6 +46,8 @@ class SagaView:
     steps: tuple[StepView, ...] = ()
     reason: str | None = None
     correlation_id: str | None = None
+    instance: int = 1
+    repeated_starts: int = 0
 
     @property
     def state(self) -> str:
@@ -62,6 +71,11 @@ class StepView:
         optional: The saga goes on without it.
         undo: Event types that would take it back, where the saga was cancelled and that hasn't happened yet.
         uncancelled: It failed, and the cancellation that should follow hasn't come: that is what it expects.
+        owed: Which ids should be taken back, where its events have ids; at most 20.
+        so_far: How often it was done, where that isn't once.
+        times: How often it takes; None beside `so_far` if no event has said so yet.
+        children: Instances of another flow that it waits for and that haven't ended well; at most 20, those that
+            need attention first.
     """
 
     name: str
@@ -74,6 +88,19 @@ class StepView:
     optional: bool = False
     undo: tuple[str, ...] = ()
     uncancelled: bool = False
+    owed: tuple[str, ...] = ()
+    so_far: int | None = None
+    times: int | None = None
+    children: tuple[ChildView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """An instance that a step of another one waits for, with the pending dead letters of its flow if it is stuck."""
+
+    saga: SagaView
+    stuck: bool
+    dead_letters: tuple[DeadLetter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +167,7 @@ def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaV
         record: The instance.
         owner_of: Who should do a step.
     """
+    progress = None if flow is None else stand(flow, record)
     return SagaView(
         flow=record.flow,
         key=record.subject or record.key,
@@ -148,7 +176,9 @@ def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaV
         ended_ms=record.ended_ms,
         partial=record.partial,
         correlation_id=_correlation_of(flow, record),
-        steps=_steps(flow, record, owner_of) if flow is not None else (),
+        steps=() if flow is None or progress is None else _steps(flow, record, progress, owner_of),
+        instance=record.instance,
+        repeated_starts=0 if progress is None else len(progress.restarts),
     )
 
 
@@ -173,8 +203,7 @@ def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
     return record.key if flow is None or flow.correlate is Correlate.CORRELATION else None
 
 
-def _steps(flow: Flow, record: SagaRecord, owner_of: OwnerOf) -> tuple[StepView, ...]:
-    progress = assess(flow, record.events)
+def _steps(flow: Flow, record: SagaRecord, progress: Progress, owner_of: OwnerOf) -> tuple[StepView, ...]:
     return tuple(_step(flow, record, progress, item, owner_of) for item in progress.steps)
 
 
@@ -186,9 +215,7 @@ def _step(
     return StepView(
         name=step.name,
         state=item.state.value,
-        expects=(*flow.cancels, *flow.again.get(step.name, ()))
-        if uncancelled
-        else (*step.done, *step.failed),
+        expects=_expects(flow, step, uncancelled),
         by=None if uncancelled else owner_of(step),
         deadline_ms=item.due_ms if uncancelled else item.deadline_ms,
         late=step.name in record.late,
@@ -196,7 +223,16 @@ def _step(
         optional=step.optional,
         undo=step.undone if step.name in progress.not_undone else (),
         uncancelled=uncancelled,
+        owed=progress.owed_ids.get(step.name, ())[:_MOST_IDS],
+        so_far=None if item.tally is None else item.tally.so_far,
+        times=None if item.tally is None else item.tally.times,
     )
+
+
+def _expects(flow: Flow, step: Step, uncancelled: bool) -> tuple[str, ...]:
+    if uncancelled:
+        return (*flow.cancels, *flow.again.get(step.name, ()))
+    return (*step.done, *step.failed)
 
 
 def _seconds(span_ms: int | None) -> float | None:

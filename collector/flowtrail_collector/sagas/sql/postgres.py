@@ -21,7 +21,8 @@ __all__ = ["due", "insert", "load", "replace"]
 
 _QUALIFIED = ", ".join(f"s.{name}" for name in NAMES)
 _REST = NAMES[2:]
-_NUMBERS = {name for name in NAMES if name.endswith("_ms")} | {"flags"}
+_TEXTS = {"flow", "key", "subject", "outcome", "waiting", "breached"}
+_NUMBERS = set(NAMES) - _TEXTS - {"events"}
 _ARRAYS = ", ".join(
     f"%s::{'bytea' if name == 'events' else 'bigint' if name in _NUMBERS else 'text'}[]" for name in NAMES
 )

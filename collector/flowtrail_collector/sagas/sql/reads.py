@@ -3,21 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.children import open_children
 from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
-from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow, SagaView, flow_row, saga_view
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, earlier_key
+from flowtrail_collector.sagas.model.recurrence import MOST_EARLIER
+from flowtrail_collector.sagas.model.view import (
+    ChildView,
+    FlowRow,
+    SagaFilter,
+    SagaRow,
+    SagaView,
+    flow_row,
+    saga_view,
+)
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
-from flowtrail_collector.sagas.sql.rows import read_sagas
-from flowtrail_collector.store.sql import MAX_IDS, Database, Reads, marks
+from flowtrail_collector.sagas.sql.rows import load, read_sagas
+from flowtrail_collector.store.sql import MAX_IDS, Connection, Database, Reads, marks
 
 __all__ = ["SagaReads"]
 
 _COUNTS = """SELECT flow, CASE WHEN outcome = 'open' AND started_ms IS NULL THEN 'partial' ELSE outcome END, count(*)
  FROM sagas GROUP BY 1, 2"""
+
+
+_Children = dict[SagaKey, dict[str, tuple[ChildView, ...]]]
+_MOST_CHILDREN = 20
+
+
+def _first(children: Iterable[ChildView]) -> tuple[ChildView, ...]:
+    """Those that need attention first: stuck ones, those that ended otherwise than well, then the rest."""
+    return tuple(sorted(children, key=lambda child: (not child.stuck, child.saga.outcome == "open")))
+
+
+def _earlier_keys(records: Iterable[SagaRecord]) -> list[str]:
+    """What the last instances before these are kept under."""
+    keys: dict[str, None] = {}
+    for record in records:
+        for number in range(max(1, record.instance - MOST_EARLIER), record.instance):
+            keys[earlier_key(record.key, number)] = None
+    return list(keys)[-MAX_IDS:]
 
 
 class SagaReads(Reads):
@@ -54,13 +83,20 @@ class SagaReads(Reads):
         where = " OR ".join(parts)
         with self._database.read() as connection:
             records = read_sagas(connection, where, (*keys, *names), limit)
-        return [self._saga(record) for record in records]
+            if more := _earlier_keys(records):
+                where = f"key IN ({marks(more)})"
+                known = {(record.flow, record.row_key) for record in records}
+                found = read_sagas(connection, where, more, limit)
+                records += [record for record in found if (record.flow, record.row_key) not in known]
+            children = self._children(connection, records)
+        return [self._saga(record, children) for record in records[:limit]]
 
     def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """See `SagaLists.list_sagas`."""
         with self._database.read() as connection:
             records = listed(connection, query)
-        rows = [self._saga_row(record) for record in records]
+            children = self._children(connection, records)
+        rows = [self._saga_row(record, children) for record in records]
         letters = self._pending_letters_of([row.correlation_id or "" for row in rows if row.stuck])
         return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
 
@@ -77,9 +113,43 @@ class SagaReads(Reads):
             counted[flow][state] = number
         return [flow_row(flow, dict(counted[flow.name])) for flow in self._flows.by_name.values()]
 
-    def _saga(self, record: SagaRecord) -> SagaView:
-        return saga_view(self._flows.by_name.get(record.flow), record, self.owner_of)
+    def _children(self, connection: Connection, records: Iterable[SagaRecord]) -> _Children:
+        """What instances wait for of other flows, for those that wait for any."""
+        wanted: dict[SagaKey, dict[str, list[SagaKey]]] = {}
+        for record in records:
+            flow = self._flows.by_name.get(record.flow)
+            if flow is not None and flow.depth and record.outcome in (Outcome.OPEN, Outcome.TIMED_OUT):
+                steps = {step.name: step.children.flow for step in flow.steps if step.children is not None}
+                wanted[SagaKey(record.flow, record.row_key)] = {
+                    name: [SagaKey(steps[name], child) for child in children[:_MOST_CHILDREN]]
+                    for name, children in open_children(flow, record).items()
+                }
+        if not wanted:
+            return {}
+        keys = [key for steps in wanted.values() for children in steps.values() for key in children]
+        found = load(connection, dict.fromkeys(keys))
+        below = self._children(connection, found.values())
+        letters = self._pending_letters_of([saga.key for saga in found.values() if saga.stuck])
+        views = {
+            key: ChildView(self._saga(saga, below), saga.stuck, tuple(letters.get(saga.key, ())))
+            for key, saga in found.items()
+        }
+        return {
+            key: {
+                name: _first(views[child] for child in children if child in views)
+                for name, children in steps.items()
+            }
+            for key, steps in wanted.items()
+        }
 
-    def _saga_row(self, record: SagaRecord) -> SagaRow:
-        saga = self._saga(record)
+    def _saga(self, record: SagaRecord, children: _Children) -> SagaView:
+        view = saga_view(self._flows.by_name.get(record.flow), record, self.owner_of)
+        own = children.get(SagaKey(record.flow, record.row_key))
+        if own is None:
+            return view
+        steps = tuple(replace(step, children=own.get(step.name, ())) for step in view.steps)
+        return replace(view, steps=steps)
+
+    def _saga_row(self, record: SagaRecord, children: _Children) -> SagaRow:
+        saga = self._saga(record, children)
         return SagaRow(saga, stuck=record.stuck, correlation_id=saga.correlation_id)

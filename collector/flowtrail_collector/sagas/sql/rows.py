@@ -8,14 +8,15 @@ from functools import lru_cache
 from typing import Any
 
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, key_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, insert_rows, marks
 
 __all__ = ["COLUMNS", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "load", "names_in", "read_sagas", "save",
            "to_record", "to_row"]  # fmt: skip
 
 NAMES = ("flow", "key", "subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting",
-         "waiting_since_ms", "next_deadline_ms", "breached", "flags", "events")  # fmt: skip
+         "waiting_since_ms", "next_deadline_ms", "breached", "flags", "events", "instance", "repeated_starts",
+         "late_events")  # fmt: skip
 """The columns, in the order of `to_row`; the first two are the key."""
 COLUMNS = ", ".join(NAMES)
 # Not INSERT OR REPLACE: a row that keeps its place stays beside its neighbours in time.
@@ -31,6 +32,8 @@ NOT_UNDONE = f"(flags & {_NOT_UNDONE}) != 0"
 """`SagaRecord.not_undone`."""
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
+_VALUES = 0x8000
+"""Set in that length where names and values follow the type, each behind a zero character."""
 
 
 def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
@@ -44,7 +47,7 @@ def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaR
             part = wanted[start : start + MAX_IDS]
             where = f"flow = ? AND key IN ({marks(part)})"
             for record in read_sagas(connection, where, (flow, *part), len(part)):
-                found[SagaKey(record.flow, record.key)] = record
+                found[SagaKey(record.flow, record.row_key)] = record
     return found
 
 
@@ -67,7 +70,7 @@ def to_row(saga: SagaRecord) -> tuple[object, ...]:
         flags |= _LATE
     return (
         saga.flow,
-        saga.key,
+        saga.row_key if saga.followed else saga.key,
         saga.subject,
         saga.outcome.value,
         saga.started_ms,
@@ -79,15 +82,19 @@ def to_row(saga: SagaRecord) -> tuple[object, ...]:
         ",".join(saga.breached),
         flags,
         _pack(saga.events),
+        saga.instance,
+        saga.repeated_starts,
+        saga.late_events,
     )
 
 
 def to_record(row: tuple[Any, ...]) -> SagaRecord:
     # By place, not by name: a changed flow file has every open instance read.
     flags = row[11]
-    return SagaRecord(
+    key = key_of(row[1])
+    saga = SagaRecord(
         row[0],
-        row[1],
+        key,
         row[2],
         _OUTCOMES[row[3]],
         row[4],
@@ -101,7 +108,15 @@ def to_record(row: tuple[Any, ...]) -> SagaRecord:
         flags & _NOT_UNDONE != 0,
         flags & _COMPLETED_LATE != 0,
         _unpack(row[12]),
+        row[13],
+        key != row[1],
+        row[14],
+        row[15],
     )
+    if saga.late_events < 0:  # the version before counted them as it read them
+        ended_ms = saga.ended_ms
+        saga.late_events = 0 if ended_ms is None else sum(m[0] > ended_ms for m in saga.events.values())
+    return saga
 
 
 @lru_cache(maxsize=1_000)  # a flow has few steps, and its instances wait for the same ones
@@ -112,9 +127,13 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def _pack(events: SagaEvents) -> bytes:
     parts = []
-    for event, (time_ms, kind, cause) in events.items():
-        name = kind.encode()
-        parts.append(_EVENT.pack(event, time_ms, cause, len(name)) + name)
+    for event, mark in events.items():
+        name = mark[1].encode()
+        length = len(name)
+        if len(mark) > 3:
+            name = "\0".join([mark[1], *(text for pair in mark[3] for text in pair)]).encode()
+            length = len(name) | _VALUES
+        parts.append(_EVENT.pack(event, mark[0], mark[2], length) + name)
     return b"".join(parts)
 
 
@@ -124,6 +143,11 @@ def _unpack(blob: bytes) -> SagaEvents:
     while place < len(blob):
         event, time_ms, cause, length = _EVENT.unpack_from(blob, place)
         place += _EVENT.size
-        events[event] = (time_ms, blob[place : place + length].decode(), cause)
+        if length & _VALUES:
+            length ^= _VALUES
+            kind, *texts = blob[place : place + length].decode().split("\0")
+            events[event] = (time_ms, kind, cause, tuple(zip(texts[::2], texts[1::2], strict=True)))
+        else:
+            events[event] = (time_ms, blob[place : place + length].decode(), cause)
         place += length
     return events

@@ -127,4 +127,10 @@ ALTER TABLE positions ADD COLUMN mapping_problems INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE positions ADD COLUMN last_ms INTEGER;
 CREATE INDEX sagas_partial ON sagas (updated_ms) WHERE ended_ms IS NULL AND started_ms IS NULL
 """,
+    # Instances that follow each other under one key; -1: not known of those that an earlier version wrote.
+    """
+ALTER TABLE sagas ADD COLUMN instance INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE sagas ADD COLUMN repeated_starts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sagas ADD COLUMN late_events INTEGER NOT NULL DEFAULT -1
+""",
 )

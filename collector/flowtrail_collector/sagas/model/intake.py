@@ -1,0 +1,70 @@
+"""Adds events to kept instances, and lets instances rest whose flow is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from flowtrail_collector.events.identity import IdHashes
+from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.metrics.counts import CountKey
+from flowtrail_collector.sagas.model.assessment import Mark, Outcome, add_event
+from flowtrail_collector.sagas.model.fields import Values
+from flowtrail_collector.sagas.model.instance import SagaRecord
+
+__all__ = ["reopen", "retire", "take_in", "time_of"]
+
+
+def take_in(
+    saga: SagaRecord,
+    event: EventRow,
+    hashes: IdHashes,
+    counts: Counter[CountKey],
+    now_ms: int,
+    values: Values = (),
+) -> None:
+    """Add an event to an instance; count one that was there, or comes after its effect.
+
+    Args:
+        saga: The instance; changed.
+        event: One of its events.
+        hashes: Of the batch.
+        counts: Added to.
+        now_ms: By this machine's clock.
+        values: What the flow wants to know of its payload.
+    """
+    reopen(saga)
+    own = hashes[event.event_id]
+    cause = hashes[event.causation_id] if event.causation_id else 0
+    moment = time_of(event, now_ms)
+    effect_known = False
+    for mark in saga.events.values():
+        if mark[2] == own:
+            effect_known = True
+            break
+    added: Mark = (moment, event.type, cause, values) if values else (moment, event.type, cause)
+    if not add_event(saga.events, hashes.of_event(event), added):
+        counts["saga_duplicate_events", (saga.flow,)] += 1
+        return
+    if effect_known:
+        counts["saga_out_of_order_events", (saga.flow,)] += 1
+    saga.updated_ms = max(saga.updated_ms, moment)
+    saga.subject = saga.subject or event.subject
+
+
+def retire(saga: SagaRecord, watermark_ms: int) -> None:
+    """Let an open instance rest whose flow has left the flow file."""
+    if saga.outcome is Outcome.OPEN:
+        saga.outcome, saga.ended_ms = Outcome.RETIRED, watermark_ms
+        saga.next_deadline_ms = saga.waiting_since_ms = None
+        saga.waiting = ()
+
+
+def reopen(saga: SagaRecord) -> None:
+    """Take up an instance again that was retired, as its flow is back."""
+    if saga.outcome is Outcome.RETIRED:
+        saga.outcome, saga.ended_ms = Outcome.OPEN, None
+
+
+def time_of(event: EventRow, now_ms: int) -> int:
+    """The time of an event that counts; one from the future would keep its instance open until then."""
+    return min(event.timestamp_ms or now_ms, now_ms)

@@ -1,0 +1,247 @@
+"""What becomes of an instance, by the words of the docs alone: slow, and sharing no code with the collector."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+__all__ = ["FAR_MS", "Became", "Playing", "end_of", "instances_of", "times_of"]
+
+FAR_MS = 1_000_000
+
+
+def times_of(history, types, until=FAR_MS):
+    return sorted(at for at, kind, _ in history if kind in types and at <= until)
+
+
+def each(step, history):
+    """The history of each id of a step; all of it where the step has none."""
+    if "of" not in step:
+        return [history]
+    return [[item for item in history if item.value == own] for own in {item.value for item in history}]
+
+
+def needed(step, history, until=FAR_MS):
+    """How many it takes by a moment; None while that isn't known."""
+    times = step.get("times", 1)
+    if not isinstance(times, dict):
+        return times
+    said = [(at, int(value)) for at, kind, value in history if kind == times["event"] and at <= until]
+    return max(said)[1] if said else None
+
+
+def often(step, history, since=0, until=FAR_MS):
+    """How many were done between two moments, of each id one."""
+    done = [item.value for item in history if item.kind in step["done"] and since <= item.at <= until]
+    named = {value for value in done if value}
+    return len(done) if "of" not in step else len(named) + done.count("")
+
+
+def enough_ms(step, history):
+    """When it had been done as often as it took by then."""
+    for moment in sorted({item.at for item in history}):
+        wanted = needed(step, history, moment)
+        if wanted is not None and often(step, history, until=moment) >= wanted:
+            return moment
+    return None
+
+
+def owed(step, history, until):
+    """Of what was done, how much no taking back can be assigned to, id by id."""
+    return sum(owed_of_one(step, own, until) for own in each(step, history))
+
+
+def owed_of_one(step, history, until):
+    """Of what was done, how much no taking back can be assigned to: tried in every way that helps."""
+    undone = times_of(history, step["undone"], until)
+    taken = {}
+
+    def assign(done, number, tried):
+        for place, at in enumerate(undone):
+            if at >= done - 1_000 and place not in tried:
+                tried.add(place)
+                if place not in taken or assign(*taken[place], tried):
+                    taken[place] = (done, number)
+                    return True
+        return False
+
+    dones = times_of(history, step["done"], until)
+    return sum(not assign(done, number, set()) for number, done in enumerate(dones))
+
+
+def end_of(flow, history):
+    """(outcome, when it ended, steps that are owed), by trying every moment."""
+    undoable = {name: step for name, step in flow["steps"].items() if "undone" in step}
+    completed = []
+    for kind in flow["completes"]:
+        step = next((s for s in flow["steps"].values() if kind in s["done"]), {"done": [kind]})
+        if "times" not in step:
+            step = {"done": [kind]}
+        moment = enough_ms(step, history)
+        completed += [] if moment is None else [moment]
+    playing = Playing(flow)
+    failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
+    cancelled = min(times_of(history, flow.get("cancels", failed)), default=None)
+    over = None
+    if cancelled is not None:
+        for moment in sorted({cancelled, *(item.at for item in history if item.at > cancelled)}):
+            more = any(
+                moment < at <= moment + 1_000
+                for s in undoable.values()
+                for at in times_of(history, s["done"])
+            )
+            if not more and not any(owed(step, history, moment) for step in undoable.values()):
+                over = moment
+                break
+    if completed and (over is None or completed[0] <= over):
+        return "completed", completed[0], None
+    if cancelled is None:
+        return "open", None, ()
+    if over is None:
+        return "open", None, tuple(name for name, step in undoable.items() if owed(step, history, FAR_MS))
+    undone = any(times_of(history, step["undone"], over) for step in undoable.values())
+    return ("compensated" if undone else "failed"), over, ()
+
+
+class Playing:
+    """Steps without `undone`, played forward moment by moment."""
+
+    def __init__(self, flow):
+        self.steps = flow["steps"]
+        self.first, self.after = {}, {}
+        before = ["start"]
+        for name, step in self.steps.items():
+            self.first[name] = first = self.first.get(step.get("instead_of"), name)
+            wanted = self.after[first] if first != name else step.get("after", before)
+            self.after[name] = [] if wanted == ["start"] else wanted
+            before = before if first != name or step.get("optional") else [name]
+        self.start = None
+        self.begin, self.turn, self.done, self.failed = ({} for _ in range(4))
+        self.history = []
+
+    def group(self, name):
+        return [other for other in self.steps if self.first[other] == self.first[name]]
+
+    def optional(self, name):
+        return self.steps[self.first[name]].get("optional", False)
+
+    def again(self, name):
+        types = set(self.steps[self.first[name]].get("again_after", ()))
+        return types.union(*(self.again(before) for before in self.after[name]))
+
+    def brings(self, name):
+        found = set() if self.after[name] else {"Start"}
+        for before in self.after[name]:
+            done = {kind for other in self.group(before) for kind in self.steps[other]["done"]}
+            found |= self.brings(before) if self.optional(before) else done
+        return found
+
+    def done_by_any(self, name):
+        return min((self.done[other] for other in self.group(name) if other in self.done), default=None)
+
+    def failed_by_all(self, name):
+        moments = [self.failed.get(other) for other in self.group(name)]
+        return None if None in moments or self.done_by_any(name) is not None else max(moments)
+
+    def renew(self, name, at):
+        self.begin[name] = at
+        for known in (self.turn, self.done, self.failed):
+            known.pop(name, None)
+
+    def at(self, moment, happened):
+        self.history += happened
+        kinds = Counter(item.kind for item in happened)
+        if "Start" in kinds and self.start is None:
+            self.start = moment
+        anew = set()
+        for name in self.steps:
+            failed = self.failed_by_all(name)
+            brought = failed is not None and name in self.turn and self.brings(name) & kinds.keys()
+            if self.again(name) & kinds.keys() or brought:
+                anew.add(name)
+        for name in anew:
+            self.renew(name, moment)
+        for name, step in self.steps.items():
+            wanted = needed(step, self.history)
+            if wanted is not None and often(step, self.history, self.begin.get(name, 0)) >= wanted:
+                self.done.setdefault(name, moment)
+            if any(kind in kinds for kind in step.get("failed", ())):
+                self.failed.setdefault(name, moment)
+        for name in self.steps:
+            before = [
+                self.turn.get(other) if self.optional(other) else self.done_by_any(other)
+                for other in self.after[name]
+            ] or [self.start]
+            if name not in self.turn and None not in before:
+                self.turn[name] = max(*before, self.begin.get(name, 0), 0)
+
+    def standing(self, name):
+        turn, instead = self.turn.get(name), self.done_by_any(name)
+        if name in self.done:
+            return "done", turn, self.done[name]
+        if name in self.failed:
+            return "failed", turn, self.failed[name]
+        if instead is not None:
+            return "skipped", turn, instead
+        return ("open" if name in self.turn and not self.optional(name) else "waiting"), turn, None
+
+    def late(self, name, now_ms):
+        """Whether the step is waited for, or the cancellation after it, past the limit."""
+        state, since, _ = self.standing(name)
+        spans = {other: 1_000 * int(self.steps[other]["within"][:-1]) for other in self.group(name)}
+        if since is None or self.optional(name) or state not in ("open", "failed"):
+            return False
+        if state == "open":
+            return since + max(spans.values()) < now_ms
+        failed = self.failed_by_all(name)
+        return failed is not None and max(since, failed) + spans[name] < now_ms
+
+
+class Became(NamedTuple):
+    """One of the instances that follow each other: how and when it ended, and what was counted."""
+
+    outcome: str
+    ended: int | None
+    started: int | None
+    repeated: int = 0
+    late: int = 0
+    conflict: bool = False
+
+
+def instances_of(flow, history):
+    """Each instance under one key, the oldest first."""
+    history = sorted(history)
+    found = []
+    while True:
+        starts = times_of(history, ["Start"])
+        outcome, ended, _ = end_of(flow, history)
+        if not starts:
+            return [*found, Became("open", None, None)]
+        if "within" in flow:
+            over = starts[0] + 1_000 * int(flow["within"][:-1])
+            if ended is None or ended > over:
+                outcome, ended = "timed_out", over
+        last = FAR_MS if ended is None else ended
+        next_start = next((at for at in starts if at > max(last, starts[0])), None)
+        own = [item for item in history if next_start is None or item.at < next_start]
+        found.append(
+            Became(
+                outcome,
+                ended,
+                starts[0],
+                sum(at <= last for at in starts[1:]),
+                sum(item.at > last for item in own),
+                ended is not None and conflicting(flow, own),
+            )
+        )
+        if next_start is None:
+            return found
+        history = [item for item in history if item.at >= next_start]
+
+
+def conflicting(flow, history):
+    """Whether it both completed and was cancelled."""
+    without = {**flow, "cancels": ["nothing"]}
+    playing = Playing(flow)
+    failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
+    return end_of(without, history)[1] is not None and bool(times_of(history, flow.get("cancels", failed)))

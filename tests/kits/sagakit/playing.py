@@ -1,0 +1,66 @@
+"""Instances under one key, moved event by event without a store."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from flowtrail_collector.sagas.model.assessment import Outcome, add_event, assess
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
+from flowtrail_collector.sagas.model.recurrence import instance_of
+from sagakit.interpreter import Became
+
+__all__ = ["Played"]
+
+
+class Played:
+    """Takes events, and looks at what time has decided."""
+
+    def __init__(self, flow):
+        self.flow, self.counts = flow, Counter()
+        self.saga, self.earlier = SagaRecord("f", "k"), []
+
+    def take(self, event, mark):
+        saga = instance_of(self.saga, self.earlier, event, mark[0])
+        add_event(saga.events, event, mark)
+        saga.updated_ms = max(saga.updated_ms, mark[0])
+        bring_up_to_date(self.flow, saga, self.counts)
+
+    def sweep(self, watermark_ms):
+        for saga in self.earlier:
+            assert settle(self.flow, saga, watermark_ms, self.counts) == []
+        self.earlier += settle(self.flow, self.saga, watermark_ms, self.counts)
+
+    def outcome(self):
+        """Everything there is, in no order that depends on how it came in."""
+        records = [*self.earlier, self.saga]
+        for saga in records:
+            saga.events = dict(sorted(saga.events.items()))
+        return records, self.counts
+
+    def became(self):
+        """How each instance ended, and what was counted in all."""
+        found = []
+        for saga in (*self.earlier, self.saga):
+            over = saga.outcome is not Outcome.OPEN
+            found.append(
+                Became(
+                    saga.outcome.value,
+                    saga.ended_ms,
+                    saga.started_ms,
+                    saga.repeated_starts if over else len(assess(self.flow, saga.events).restarts),
+                    saga.late_events,
+                    saga.conflict,
+                )
+            )
+        names = ("started", "repeated_starts", "late_events", "conflicts")
+        counted = {name: self.counts["saga_" + name, (self.flow.name,)] for name in names}
+        assert counted == {
+            "started": sum(item.started is not None for item in found),
+            "repeated_starts": sum(item.repeated for item in found),
+            "late_events": sum(item.late for item in found),
+            "conflicts": sum(item.conflict for item in found),
+        }
+        ended = {name[1][1]: count for name, count in self.counts.items() if name[0] == "saga_ended"}
+        assert ended == Counter(item.outcome for item in found if item.outcome != "open")
+        return found
