@@ -6,11 +6,12 @@ import itertools
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.sagas.model.assessment import assess
+from flowtrail_collector.sagas.model.assessment import asked_ms, assess
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import settle
 from sagakit.histories import Happened, flows_and_histories, marks, model_of, types_of
@@ -49,6 +50,8 @@ def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
     progress = assess(model_of(flow), marks(history))
     said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in progress.steps}
     assert said == {name: playing.standing(name) for name in flow["steps"]}
+    asked = {item.step.name: asked_ms(item, marks(history)) for item in progress.steps}
+    assert asked == {name: playing.asked(name) for name in flow["steps"]}
     late = {name for name in flow["steps"] if playing.late(name, now_ms - 1_000)}
     saga = SagaRecord("f", "k", events=marks(history))
     settle(model_of(flow), saga, now_ms, Counter())
@@ -91,7 +94,10 @@ def test_time_looked_at_on_the_way_counts_the_same(made):
                 play.take(event, mark)
         play.sweep(at)
     play.sweep(FAR_MS)
-    assert play.outcome() == expected
+    (records, counts), (others, counted) = play.outcome(), expected
+    assert counts == counted
+    # Only who looked then has noted that a cancellation was late.
+    assert [replace(saga, breached=()) for saga in records] == [replace(saga, breached=()) for saga in others]
 
 
 @EXAMPLES

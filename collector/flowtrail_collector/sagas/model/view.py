@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.assessment import Outcome, Progress, StepProgress, StepState
+from flowtrail_collector.sagas.model.assessment import Outcome, Progress, StepProgress, StepState, asked_ms
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.recurrence import stand
@@ -74,6 +74,7 @@ class StepView:
         owed: Which ids should be taken back, where its events have ids; at most 20.
         so_far: How often it was done, where that isn't once.
         times: How often it takes; None beside `so_far` if no event has said so yet.
+        asked: Whether it was asked for, where a command has to; until then that is what it expects.
         children: Instances of another flow that it waits for and that haven't ended well; at most 20, those that
             need attention first.
     """
@@ -92,6 +93,7 @@ class StepView:
     so_far: int | None = None
     times: int | None = None
     children: tuple[ChildView, ...] = ()
+    asked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,21 +214,31 @@ def _step(
 ) -> StepView:
     step = item.step
     uncancelled = item.waits and item.state is StepState.FAILED
+    asked = asked_ms(item, record.events) if step.asks else None
+    # Whoever should do it can't before somebody asks.
+    unasked = bool(step.asks) and asked is None and item.waits and not uncancelled
     return StepView(
         name=step.name,
         state=item.state.value,
-        expects=_expects(flow, step, uncancelled),
-        by=None if uncancelled else owner_of(step),
+        expects=step.asks if unasked else _expects(flow, step, uncancelled),
+        by=None if uncancelled else owner_of(step.asking if unasked else step),
         deadline_ms=item.due_ms if uncancelled else item.deadline_ms,
         late=step.name in record.late,
-        since_ms=progress.cancelled_ms if step.name in progress.not_undone else item.waits_since_ms,
+        since_ms=progress.cancelled_ms if step.name in progress.not_undone else _since(item, asked),
         optional=step.optional,
         undo=step.undone if step.name in progress.not_undone else (),
         uncancelled=uncancelled,
         owed=progress.owed_ids.get(step.name, ())[:_MOST_IDS],
         so_far=None if item.tally is None else item.tally.so_far,
         times=None if item.tally is None else item.tally.times,
+        asked=asked is not None if step.asks else None,
     )
+
+
+def _since(item: StepProgress, asked: int | None) -> int | None:
+    """Since when there is something to wait for: an answer, since it was asked for."""
+    since = item.waits_since_ms
+    return since if since is None or asked is None or item.state is StepState.FAILED else max(since, asked)
 
 
 def _expects(flow: Flow, step: Step, uncancelled: bool) -> tuple[str, ...]:
