@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -102,23 +103,17 @@ def build_collector(config: CollectorConfig) -> Collector:
     opened = open_store(config.store)
     database, store = opened.database, store_on(opened.database)
     leadership = Leadership(opened.lease) if opened.lease is not None else None
-
     ingest = Ingest(store, flows, mapper=mapper)
     lag = wire_lag(broker.lag_source(), broker.prober(), config.lag)
     tail = broker.tail(ingest, store, lag.timestamps, opened.group)
     reads = TrailReads(database, flows)
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
-    letters = wire_dead_letters(
-        database,
-        lambda: broker.mover(store.belong_to),
-        lists=reads,
-        figures=store,
-        depths=tail.dead_letter_depths,
-    )
-    sagas = wire_sagas(
-        config, flows, store, database, reads=reads, events_of=reads.events_of_instances, lag=lag
-    )
+    mover = partial(broker.mover, store.belong_to)
+    depths = tail.dead_letter_depths
+    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=depths)
+    events_of = reads.events_of_instances
+    sagas = wire_sagas(config, flows, store, database, reads=reads, events_of=events_of, lag=lag)
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tail)
@@ -138,8 +133,8 @@ def build_collector(config: CollectorConfig) -> Collector:
         problems=supervisor.problems, status=status, topics=topics,
         pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
     )  # fmt: skip
-    routes = [*metrics_routes(exposition), *health_routes(supervisor.problems, status)]
-    routes += [route for wired in (*slices, pages) for route in wired.routes]
+    own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
+    routes = [route for wired in (own, *slices, pages) for route in wired.routes]
     app = _app(routes, access, about, config.web)
     return Collector(app, supervisor, database, routes, exposition, broker, store)
 

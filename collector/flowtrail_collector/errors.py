@@ -40,7 +40,20 @@ class FencedError(StoreError):
 
 
 class OtherClusterError(StoreError):
-    """The store belongs to another cluster: its offsets and figures say nothing about this one."""
+    """The store belongs to another cluster: its offsets and figures say nothing about this one.
+
+    Attributes:
+        known: The cluster it belongs to.
+        cluster: The one that answers.
+    """
+
+    def __init__(self, store: str, known: str, cluster: str) -> None:
+        super().__init__(
+            f"the store {store} belongs to the Kafka cluster {known}, and this is {cluster}: name another store with"
+            " --store, or brokers of that cluster with --bootstrap-servers"
+        )
+        self.known = known
+        self.cluster = cluster
 
 
 class StoreConflictError(StoreError):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.brokers.kafka.wire import wire as kafka
-from flowtrail_collector.errors import CollectorError
+from flowtrail_collector.errors import CollectorError, OtherClusterError
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.settings import CollectorConfig
-from flowtrail_collector.store.open import check_store
+from flowtrail_collector.store.open import store_cluster
+from flowtrail_collector.store.postgres.database import describe
 from flowtrail_collector.web.server import WebServer, listen, url_of
 
 __all__ = ["check_collector", "run_collector"]
@@ -57,9 +60,9 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
     """
     checks: list[tuple[str, Callable[[], object]]] = [
         ("flows", lambda: _check_flows(config)),
-        ("store", lambda: check_store(config.store)),
+        ("store", lambda: store_cluster(config.store)),
         ("listen", lambda: listen(*config.web.address).close()),
-        ("kafka", lambda: kafka(config.kafka).check()),
+        ("kafka", lambda: _check_kafka(config)),
     ]
     for name, check in checks:
         try:
@@ -73,6 +76,15 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
 def _check_flows(config: CollectorConfig) -> None:
     if config.flows is not None:
         mapper_of(load_flows(config.flows).mapping, config.schema_registry, config.flows)
+
+
+def _check_kafka(config: CollectorConfig) -> None:
+    cluster, known = kafka(config.kafka).check(), None
+    with contextlib.suppress(CollectorError):  # said by the check of the store
+        known = store_cluster(config.store)
+    if cluster and known and cluster != known:
+        name = config.store if isinstance(config.store, Path) else describe(config.store)
+        raise OtherClusterError(str(name), known, cluster)
 
 
 def _keep_answers_quick() -> None:

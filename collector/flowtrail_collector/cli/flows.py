@@ -35,12 +35,17 @@ def flows() -> None:
 def check(file: Path, as_json: bool) -> int:
     """Check a flow file and show how it is understood; warn of what it can hardly mean.
 
-    Exit code 2: it can't be used; the message names line and column.
+    Exit code 2: it can't be used; each mistake is a line that names line and column.
     """
     from flowtrail_collector.sagas.doubts import doubts
-    from flowtrail_collector.sagas.flow_file import load_flows
+    from flowtrail_collector.sagas.flow_file import FlowFileError, load_flows
 
-    found = load_flows(file)
+    try:
+        found = load_flows(file)
+    except FlowFileError as error:
+        for line in error.lines:
+            click.echo(f"flowtrail: {printable(line)}", err=True)
+        return error.exit_code
     warnings = [doubt for flow in found.by_name.values() for doubt in doubts(flow)]
     if as_json:
         mapped = [{"topics": item.name, "fields": list(item.sources)} for item in found.mapping.all]

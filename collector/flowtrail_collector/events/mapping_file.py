@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
@@ -19,7 +19,10 @@ from flowtrail_collector.events.sources import (
     parse_path,
 )
 
-__all__ = ["read_mapping"]
+__all__ = ["Mistakes", "read_mapping"]
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 _FROM = {"topic": FromTopic(), "key": FromKey()}
 _SCHEMA = {"name": FromSchema(), "subject": FromSchema(subject=True)}
@@ -29,35 +32,46 @@ _MAX_NAME = 249  # of a topic
 _MAX_SOURCES = 8
 
 
-class _Wrong(Protocol):
-    def __call__(self, parent: CommentedMap | CommentedSeq, key: Any, message: str) -> NoReturn: ...
+class Mistakes(Protocol):
+    """Gathers what is wrong with a file."""
+
+    def wrong(self, parent: CommentedMap | CommentedSeq, key: Any, message: str) -> NoReturn:
+        """Raise, naming the place of a key."""
+        ...
+
+    def known_keys(self, body: CommentedMap, known: Sequence[str], what: str) -> None:
+        """Refuse other keys."""
+        ...
+
+    def attempt(self, read: Callable[..., T], *values: Any, instead: S) -> T | S:
+        """What `read` gives, or, if it raises, a note of that and something else instead."""
+        ...
 
 
-def read_mapping(
-    document: CommentedMap, wrong: _Wrong, known_keys: Callable[[CommentedMap, Sequence[str], str], None]
-) -> TopicMappings:
+def read_mapping(document: CommentedMap, mistakes: Mistakes) -> TopicMappings:
     """The mappings of a file, none if it has no key `mapping`.
 
     Args:
         document: The whole file.
-        wrong: Raises, naming the place of a key.
-        known_keys: Checks the keys of a mapping.
+        mistakes: Told what is wrong.
     """
     if "mapping" not in document:
         return TopicMappings()
-    return _Reader(wrong, known_keys).mappings(document)
+    return _Reader(mistakes).mappings(document)
 
 
 class _Reader:
-    def __init__(self, wrong: _Wrong, known_keys: Callable[[CommentedMap, Sequence[str], str], None]) -> None:
-        self._wrong = wrong
-        self._known_keys = known_keys
+    def __init__(self, mistakes: Mistakes) -> None:
+        self._wrong = mistakes.wrong
+        self._known_keys = mistakes.known_keys
+        self._attempt = mistakes.attempt
 
     def mappings(self, document: CommentedMap) -> TopicMappings:
         topics = document["mapping"]
         if not isinstance(topics, CommentedMap) or not topics:
             self._wrong(document, "mapping", "'mapping' must map topics, and name at least one")
-        return TopicMappings(tuple(self._topic(topics, name) for name in topics))
+        found = [self._attempt(self._topic, topics, name, instead=None) for name in topics]
+        return TopicMappings(tuple(mapping for mapping in found if mapping is not None))
 
     def _topic(self, topics: CommentedMap, name: Any) -> TopicMapping:
         if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
@@ -65,8 +79,11 @@ class _Reader:
         body = topics[name]
         if not isinstance(body, CommentedMap) or not body:
             self._wrong(topics, name, f"the mapping of '{name}' must say where {', '.join(FIELDS)} come from")
-        self._known_keys(body, tuple(FIELDS), f"the mapping of '{name}'")
-        return TopicMapping(name, {field: self._sources(body, field) for field in body})
+        self._attempt(self._known_keys, body, tuple(FIELDS), f"the mapping of '{name}'", instead=None)
+        known = [field for field in body if field in FIELDS]
+        return TopicMapping(
+            name, {field: self._attempt(self._sources, body, field, instead=()) for field in known}
+        )
 
     def _sources(self, body: CommentedMap, name: str) -> tuple[Source, ...]:
         value = body[name]
@@ -74,7 +91,10 @@ class _Reader:
             return (self._source(body, name, name),)
         if not 0 < len(value) <= _MAX_SOURCES:
             self._wrong(body, name, f"'{name}' takes up to {_MAX_SOURCES} sources, at least one")
-        return tuple(self._source(value, number, name) for number in range(len(value)))
+        found = [
+            self._attempt(self._source, value, number, name, instead=None) for number in range(len(value))
+        ]
+        return tuple(source for source in found if source is not None)
 
     def _source(self, parent: CommentedMap | CommentedSeq, key: Any, name: str) -> Source:
         value = parent[key]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.mapping_file import read_mapping
+from flowtrail_collector.sagas.file_mistakes import FlowFileError, Mistakes, hint
 from flowtrail_collector.sagas.flow_forms import FlowForms
-from flowtrail_collector.sagas.model.flows import CHILD, Correlate, Flow, Flows, Step
+from flowtrail_collector.sagas.model.fields import CountFrom
+from flowtrail_collector.sagas.model.flows import CHILD, Children, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span
 
 __all__ = ["FlowFileError", "load_flows", "parse_flows"]
 
+_FILE_KEYS = ("flows", "mapping")
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
               "again_after", "of", "children", "asks", "asked_by")  # fmt: skip
@@ -29,20 +32,6 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
 _MAX_BYTES = 1_000_000
 START = "start"
-
-
-class FlowFileError(ConfigurationError):
-    """Something in a flow file is wrong.
-
-    Attributes:
-        line: Counted from 1.
-        column: Counted from 1.
-    """
-
-    def __init__(self, file: str, line: int, column: int, message: str) -> None:
-        super().__init__(f"{file}:{line}:{column}: {message}")
-        self.line = line
-        self.column = column
 
 
 def load_flows(path: str | Path) -> Flows:
@@ -70,7 +59,7 @@ def parse_flows(text: str, file: str = "flows.yaml") -> Flows:
     """Read flows from text; `file` names it in errors.
 
     Raises:
-        FlowFileError: It is malformed.
+        FlowFileError: It is malformed; names every mistake.
     """
     try:
         # The round-trip loader keeps lines and columns; it builds no Python objects.
@@ -88,36 +77,50 @@ def parse_flows(text: str, file: str = "flows.yaml") -> Flows:
 class _Reader:
     def __init__(self, file: str) -> None:
         self._file = file
-        self._forms = FlowForms(self._wrong, self._known_keys, self._types)
+        self._mistakes = Mistakes(file)
+        self._wrong = self._mistakes.wrong
+        self._attempt = self._mistakes.attempt
+        self._forms = FlowForms(self._mistakes, self._types)
 
     def flows(self, document: Any) -> Flows:
-        if not isinstance(document, CommentedMap) or not {"flows", "mapping"} & set(document):
-            raise FlowFileError(self._file, 1, 1, "expected a mapping with the key 'flows'")
-        self._known_keys(document, ("flows", "mapping"), "the file")
-        mapping = read_mapping(document, self._wrong, self._known_keys)
+        if not isinstance(document, CommentedMap) or not set(_FILE_KEYS) & set(document):
+            near = map(str, document) if isinstance(document, CommentedMap) else ()
+            meant = next(filter(None, (hint(key, _FILE_KEYS) for key in near)), "")
+            raise FlowFileError(self._file, 1, 1, f"expected a mapping with the key 'flows'{meant}")
+        self._check_keys(document, _FILE_KEYS, "the file")
+        mapping = self._attempt(read_mapping, document, self._mistakes, instead=TopicMappings())
+        found = self._attempt(self._all_flows, document, instead=[])
+        self._mistakes.end()
+        return replace(Flows.of(found), mapping=mapping)
+
+    def _all_flows(self, document: CommentedMap) -> list[Flow]:
         if "flows" not in document:
-            return Flows(mapping=mapping)
+            return []
         flows = document["flows"]
         if not isinstance(flows, CommentedMap) or not flows:
             self._wrong(document, "flows", "'flows' must map names to flows, and name at least one")
-        read = Flows.of(self._flow(flows, name) for name in flows)
-        return replace(self._forms.with_depth(flows, read), mapping=mapping)
+        found = [self._attempt(self._flow, flows, name, instead=None) for name in flows]
+        read = [flow for flow in found if flow is not None]
+        return self._attempt(self._forms.with_depth, flows, read, instead=read)
+
+    def _check_keys(self, body: CommentedMap, known: tuple[str, ...], what: str) -> None:
+        self._attempt(self._mistakes.known_keys, body, known, what, instead=None)
 
     def _flow(self, flows: CommentedMap, name: Any) -> Flow:
         body = self._named_mapping(flows, name, "flow")
-        self._known_keys(body, _FLOW_KEYS, f"flow '{name}'")
+        self._check_keys(body, _FLOW_KEYS, f"flow '{name}'")
         for key in ("starts", "completes"):
-            if key not in body:
-                self._wrong(flows, name, f"flow '{name}' needs '{key}': the event type that {key} it")
-        steps = tuple(self._steps(body, name))
+            if self._mistakes.lacks(body, key, _FLOW_KEYS):
+                message = f"flow '{name}' needs '{key}': the event type that {key} it"
+                self._attempt(self._wrong, flows, name, message, instead=None)
         flow = Flow(
             name=name,
             starts=self._types(body, "starts"),
-            steps=steps,
+            steps=tuple(self._attempt(self._steps, body, name, instead=[])),
             completes=self._types(body, "completes"),
             cancels=self._types(body, "cancels"),
-            within_ms=self._duration(body, "within"),
-            correlate=self._correlate(body),
+            within_ms=self._duration(body),
+            correlate=self._attempt(self._correlate, body, instead=Correlate.CORRELATION),
         )
         self._check_ends(body, flow)
         return flow
@@ -125,31 +128,38 @@ class _Reader:
     def _check_ends(self, body: CommentedMap, flow: Flow) -> None:
         for first, second in (("starts", "completes"), ("starts", "cancels"), ("completes", "cancels")):
             both = set(getattr(flow, first)) & set(getattr(flow, second))
-            if both:
-                self._wrong(body, second, f"'{both.pop()}' can't be in both '{first}' and '{second}'")
+            for kind in sorted(both):
+                message = f"'{kind}' can't be in both '{first}' and '{second}'"
+                self._attempt(self._wrong, body, second, message, instead=None)
         seen: dict[str, str] = {}
         for step in flow.steps:
             for kind in (*step.done, *step.failed, *step.undone):
                 if kind in seen:
-                    self._wrong(body["steps"], step.name, f"'{kind}' is already used by step '{seen[kind]}'")
+                    message = f"'{kind}' is already used by step '{seen[kind]}'"
+                    self._attempt(self._wrong, body["steps"], step.name, message, instead=None)
             seen.update(dict.fromkeys((*step.done, *step.failed, *step.undone), step.name))
-            for kind in {*step.asks} & {*step.done, *step.failed, *step.undone}:
-                self._wrong(
-                    body["steps"][step.name], "asks", f"'{kind}' can't both ask for a step and answer"
-                )
+            for kind in sorted({*step.asks} & {*step.done, *step.failed, *step.undone}):
+                message = f"'{kind}' can't both ask for a step and answer"
+                self._attempt(self._wrong, body["steps"][step.name], "asks", message, instead=None)
 
-    def _steps(self, body: CommentedMap, flow: str) -> Iterator[Step]:
+    def _steps(self, body: CommentedMap, flow: str) -> list[Step]:
         if "steps" not in body:
-            return
+            return []
         steps = body["steps"]
         if not isinstance(steps, CommentedMap):
             self._wrong(body, "steps", f"'steps' of flow '{flow}' must map names to steps")
+        return list(self._each_step(steps))
+
+    def _each_step(self, steps: CommentedMap) -> Iterator[Step]:
         previous: tuple[str, ...] = ()
         known: dict[str, Step] = {}
         for name in steps:
-            step = known[name] = self._step(steps, name, previous)
+            step = self._attempt(self._step, steps, name, previous, instead=None)
+            if step is None:
+                continue
+            known[name] = step
             if step.instead_of is not None:
-                step = known[name] = self._alternative(steps, step, known)
+                step = known[name] = self._attempt(self._alternative, steps, step, known, instead=step)
             elif not step.optional:
                 previous = (step.name,)
             yield step
@@ -164,12 +174,14 @@ class _Reader:
                 )
         other = known.get(step.instead_of or "")
         if other is None or other is step:
-            earlier = [name for name in known if name != step.name]
+            earlier = list(steps)[: list(steps).index(step.name)]
+            if step.instead_of in earlier:
+                return step  # what is wrong with that one is said there
             self._wrong(
                 body,
                 "instead_of",
                 f"step '{step.instead_of}' doesn't stand before step '{step.name}'"
-                + _hint(step.instead_of or "", earlier),
+                + hint(step.instead_of or "", earlier),
             )
         first = other.instead_of or other.name
         return replace(step, instead_of=first, after=other.after, optional=other.optional)
@@ -180,8 +192,10 @@ class _Reader:
             self._wrong(body, "correlate", f"'correlate' must be one of {', '.join(Correlate)}")
         return Correlate(value)
 
-    def _times(self, body: CommentedMap) -> int:
+    def _times(self, body: CommentedMap) -> int | CountFrom:
         value = body.get("times", 1)
+        if isinstance(value, CommentedMap):
+            return self._forms.count(body, value)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_TIMES:
             self._wrong(
                 body,
@@ -192,38 +206,47 @@ class _Reader:
 
     def _step(self, steps: CommentedMap, name: Any, previous: tuple[str, ...]) -> Step:
         body = self._named_mapping(steps, name, "step")
-        self._known_keys(body, _STEP_KEYS, f"step '{name}'")
-        children = self._forms.children(body)
-        if children is None and "done" not in body:
-            self._wrong(steps, name, f"step '{name}' needs 'done': the event type that says it was done")
-        for key in ("by", "asked_by"):
-            if body.get(key) is not None and not isinstance(body[key], str):
-                self._wrong(body, key, f"'{key}' must be the name of a consumer group")
-        if "asked_by" in body and "asks" not in body:
-            self._wrong(body, "asked_by", f"step '{name}' needs 'asks' beside 'asked_by'")
-        optional = body.get("optional", False)
-        if not isinstance(optional, bool):
-            self._wrong(body, "optional", "'optional' must be true or false")
-        instead_of = body.get("instead_of")
-        if instead_of is not None and not isinstance(instead_of, str):
-            self._wrong(body, "instead_of", "'instead_of' must be the name of a step")
-        return Step(
+        self._check_keys(body, _STEP_KEYS, f"step '{name}'")
+        children = self._attempt(self._forms.children, body, instead=None)
+        if "children" not in body and self._mistakes.lacks(body, "done", _STEP_KEYS):
+            message = f"step '{name}' needs 'done': the event type that says it was done"
+            self._attempt(self._wrong, steps, name, message, instead=None)
+        if "asked_by" in body and self._mistakes.lacks(body, "asks", _STEP_KEYS):
+            message = f"step '{name}' needs 'asks' beside 'asked_by'"
+            self._attempt(self._wrong, body, "asked_by", message, instead=None)
+        after = self._attempt(self._after, steps, body, name, instead=()) if "after" in body else previous
+        step = Step(
             name=name,
-            done=self._types(body, "done") if children is None else (children.completed,),
-            failed=self._types(body, "failed") if children is None else (children.failed,),
+            done=self._types(body, "done"),
+            failed=self._types(body, "failed"),
             undone=self._types(body, "undone"),
-            by=body.get("by"),
-            within_ms=self._duration(body, "within"),
-            after=self._after(steps, body, name) if "after" in body else previous,
-            optional=optional,
-            times=self._forms.count(body) or self._times(body),
-            instead_of=instead_of,
+            by=self._group(body, "by"),
+            within_ms=self._duration(body),
+            after=after,
+            optional=self._attempt(self._optional, body, instead=False),
+            times=self._attempt(self._times, body, instead=1),
+            instead_of=self._attempt(self._text, body, "instead_of", "the name of a step", instead=None),
             again_after=self._types(body, "again_after"),
-            of=self._forms.of(body) if children is None else CHILD,
-            children=children,
+            of=self._attempt(self._forms.of, body, instead=None),
             asks=self._types(body, "asks"),
-            asked_by=body.get("asked_by"),
+            asked_by=self._group(body, "asked_by"),
         )
+        return step if children is None else _waiting_for(step, children)
+
+    def _group(self, body: CommentedMap, key: str) -> str | None:
+        return self._attempt(self._text, body, key, "the name of a consumer group", instead=None)
+
+    def _text(self, body: CommentedMap, key: str, what: str) -> str | None:
+        value = body.get(key)
+        if value is not None and not isinstance(value, str):
+            self._wrong(body, key, f"'{key}' must be {what}")
+        return value
+
+    def _optional(self, body: CommentedMap) -> bool:
+        value = body.get("optional", False)
+        if not isinstance(value, bool):
+            self._wrong(body, "optional", "'optional' must be true or false")
+        return value
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:
         names = self._strings(body, "after", "the names of steps, or 'start'")
@@ -235,12 +258,14 @@ class _Reader:
                 self._wrong(
                     body,
                     "after",
-                    f"step '{wanted}' doesn't stand before step '{name}'" + _hint(wanted, earlier),
+                    f"step '{wanted}' doesn't stand before step '{name}'" + hint(wanted, earlier),
                 )
         return names
 
     def _types(self, body: CommentedMap, key: str) -> tuple[str, ...]:
-        return self._strings(body, key, "an event type or a list of them") if key in body else ()
+        if key not in body:
+            return ()
+        return self._attempt(self._strings, body, key, "an event type or a list of them", instead=())
 
     def _strings(self, body: CommentedMap, key: str, what: str) -> tuple[str, ...]:
         value = body[key]
@@ -253,10 +278,11 @@ class _Reader:
             self._wrong(body, key, f"'{key}' must be {what}")
         return tuple(dict.fromkeys(str(name) for name in names))
 
-    def _duration(self, body: CommentedMap, key: str) -> int | None:
-        value = body.get(key)
-        if value is None and key not in body:
-            return None
+    def _duration(self, body: CommentedMap) -> int | None:
+        return self._attempt(self._span_ms, body, "within", instead=None) if "within" in body else None
+
+    def _span_ms(self, body: CommentedMap, key: str) -> int | None:
+        value = body[key]
         match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
         if match is None or float(match[1]) == 0:
             self._wrong(body, key, f"'{key}' must be a duration such as 500ms, 30s, 5m, 2h or 1d")
@@ -274,20 +300,7 @@ class _Reader:
             self._wrong(parent, name, f"{what} '{name}' must be a mapping")
         return body
 
-    def _known_keys(self, body: CommentedMap, known: Sequence[str], what: str) -> None:
-        for key in body:
-            if key not in known:
-                self._wrong(
-                    body,
-                    key,
-                    f"{what} has no key '{key}'{_hint(str(key), known)}; it knows {', '.join(known)}",
-                )
 
-    def _wrong(self, parent: CommentedMap | CommentedSeq, key: Any, message: str) -> NoReturn:
-        line, column = parent.lc.data[key][:2]
-        raise FlowFileError(self._file, line + 1, column + 1, message)
-
-
-def _hint(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+def _waiting_for(step: Step, children: Children) -> Step:
+    """The step whose end is that of its children."""
+    return replace(step, done=(children.completed,), failed=(children.failed,), of=CHILD, children=children)

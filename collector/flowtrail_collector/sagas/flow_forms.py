@@ -4,45 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
-from typing import Any, NoReturn, Protocol
 
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 
 from flowtrail_collector.events.sources import FromField, parse_path
+from flowtrail_collector.sagas.file_mistakes import Mistakes
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 from flowtrail_collector.sagas.model.flows import Children, Correlate, Flow, Flows, Step
 
 __all__ = ["FlowForms"]
 
 
-class _Wrong(Protocol):
-    def __call__(self, parent: CommentedMap | CommentedSeq, key: Any, message: str) -> NoReturn: ...
+_CHILDREN_KEYS = ("flow", "parent", "all")
 
 
 class FlowForms:
     """Reads them from the body of a step.
 
     Args:
-        wrong: Raises, naming the place of a key.
-        known_keys: Checks the keys of a mapping.
+        mistakes: Where what is wrong is noted.
         types: Reads the event types of a key.
     """
 
-    def __init__(
-        self,
-        wrong: _Wrong,
-        known_keys: Callable[[CommentedMap, Sequence[str], str], None],
-        types: Callable[[CommentedMap, str], tuple[str, ...]],
-    ) -> None:
-        self._wrong = wrong
-        self._known_keys = known_keys
+    def __init__(self, mistakes: Mistakes, types: Callable[[CommentedMap, str], tuple[str, ...]]) -> None:
+        self._mistakes = mistakes
+        self._wrong = mistakes.wrong
+        self._known_keys = mistakes.known_keys
         self._types = types
 
-    def count(self, body: CommentedMap) -> CountFrom | None:
-        """Which event says how often the step is to be done; None if `times` is a number, or isn't there."""
-        value = body.get("times")
-        if not isinstance(value, CommentedMap):
-            return None
+    def count(self, body: CommentedMap, value: CommentedMap) -> CountFrom:
+        """Which event says how often the step is to be done: the mapping `value` of its key `times`."""
         self._known_keys(value, ("event", "field"), "'times'")
         if "event" not in value:
             self._wrong(body, "times", "'times' needs 'event': the event type that says how many it takes")
@@ -65,19 +56,20 @@ class FlowForms:
         value = body["children"]
         if not isinstance(value, CommentedMap):
             self._wrong(body, "children", "'children' takes a 'flow' and its 'parent'")
-        self._known_keys(value, ("flow", "parent", "all"), "'children'")
+        self._mistakes.attempt(self._known_keys, value, _CHILDREN_KEYS, "'children'", instead=None)
         for key in ("done", "failed", "of"):
             if key in body:
                 self._wrong(body, key, f"a step with 'children' has no '{key}': their ends say how it ends")
         for key in ("flow", "parent"):
-            if key not in value:
+            if self._mistakes.lacks(value, key, _CHILDREN_KEYS):
                 self._wrong(body, "children", f"'children' needs '{key}'")
-        if not isinstance(value["flow"], str):
+        parent = self._parent(value) if "parent" in value else Correlate.CORRELATION
+        if not isinstance(value.get("flow", ""), str):
             self._wrong(value, "flow", "'flow' must be the name of a flow of this file")
         every = value.get("all", True)
         if not isinstance(every, bool):
             self._wrong(value, "all", "'all' must be true or false")
-        return Children(str(value["flow"]), self._parent(value), every)
+        return Children(str(value["flow"]), parent, every) if "flow" in value else None
 
     def _parent(self, value: CommentedMap) -> Field | Correlate:
         parent = value["parent"]
@@ -91,18 +83,19 @@ class FlowForms:
             )
         return Correlate(parent)
 
-    def with_depth(self, bodies: CommentedMap, flows: Flows) -> Flows:
+    def with_depth(self, bodies: CommentedMap, read: Sequence[Flow]) -> list[Flow]:
         """The flows, knowing how many levels of children they have; there is no flow below itself."""
-        return Flows.of(
+        flows = Flows.of(read)
+        return [
             replace(flow, steps=tuple(self._deep(bodies, flows, flow, step) for step in flow.steps))
-            for flow in flows.by_name.values()
-        )
+            for flow in read
+        ]
 
     def _deep(self, bodies: CommentedMap, flows: Flows, flow: Flow, step: Step) -> Step:
         if step.children is None:
             return step
         body = bodies[flow.name]["steps"][step.name]["children"]
-        if step.children.flow not in flows.by_name:
+        if step.children.flow not in bodies:
             self._wrong(body, "flow", f"there is no flow '{step.children.flow}' in this file")
         depth = _depth(flows, step.children.flow, {flow.name})
         if depth is None:

@@ -133,13 +133,14 @@ def _decoded(request: ExportTraceServiceRequest) -> Decoded:
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope
             names = scope.name[:MAX_NAME_LENGTH], scope.version[:MAX_NAME_LENGTH]
+            told = _attributes(scope.attributes, lost)
             for message in scope_spans.spans:
                 problem = _problem(message)
                 if problem:
                     rejected += 1
                     reason = reason or problem
                 else:
-                    spans.append(_span(message, resource, *names, lost))
+                    spans.append(_span(message, resource, *names, told, lost))
     if lost:
         kept = f"kept without {', '.join(sorted(lost))}"
         reason = f"{reason}; others {kept}" if reason else f"spans were {kept}"
@@ -163,7 +164,14 @@ def _problem(message: trace_pb2.Span) -> str:
     return ""
 
 
-def _span(message: trace_pb2.Span, resource: Resource, scope: str, scope_version: str, lost: Lost) -> Span:
+def _span(
+    message: trace_pb2.Span,
+    resource: Resource,
+    scope: str,
+    scope_version: str,
+    scope_attributes: dict[str, AttributeValue],
+    lost: Lost,
+) -> Span:
     parent = message.parent_span_id
     start_ns = message.start_time_unix_nano
     kind = _KINDS.get(message.kind)
@@ -184,6 +192,7 @@ def _span(message: trace_pb2.Span, resource: Resource, scope: str, scope_version
         scope=scope,
         scope_version=scope_version,
         trace_state=message.trace_state[:MAX_TEXT_LENGTH],
+        scope_attributes=scope_attributes,
     )
     if message.HasField("status"):
         status = _STATUSES.get(message.status.code)
@@ -208,6 +217,8 @@ def _event(message: trace_pb2.Span.Event, lost: Lost) -> SpanEvent:
 
 
 def _links(messages: Sequence[trace_pb2.Span.Link], lost: Lost) -> tuple[SpanLink, ...]:
+    if any(message.trace_state for message in messages):
+        lost.add("the trace_state of links")
     links = tuple(
         SpanLink(message.trace_id.hex(), message.span_id.hex(), _attributes(message.attributes, lost))
         for message in messages

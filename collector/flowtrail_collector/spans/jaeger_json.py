@@ -2,7 +2,7 @@
 
 Field by field what Jaeger 1.62 answers for the same OTLP (its translator is
 `pkg/translator/jaeger` of opentelemetry-collector-contrib): kinds, status, scope and trace state become tags,
-links become `FOLLOWS_FROM` references. Only its tag `internal.span.format` and its warnings about
+links become `FOLLOWS_FROM` references. Attributes of scopes, which it drops, are tags here, too. Only its tag `internal.span.format` and its warnings about
 clocks are left out.
 """
 
@@ -99,6 +99,8 @@ def _scope_tags(span: Span) -> Iterator[tuple[str, AttributeValue]]:
         yield "otel.scope.name", span.scope
     if span.scope_version:
         yield "otel.scope.version", span.scope_version
+    for name, value in span.scope_attributes.items():
+        yield f"otel.scope.attributes.{name}", value
 
 
 def _status_tags(span: Span) -> Iterator[tuple[str, AttributeValue]]:

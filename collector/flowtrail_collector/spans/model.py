@@ -84,6 +84,7 @@ class Span:
         scope: Name of the instrumentation.
         scope_version: Its version.
         trace_state: W3C `tracestate`.
+        scope_attributes: What the instrumentation says of itself; the same object for all of its spans.
     """
 
     trace_id: str
@@ -102,6 +103,7 @@ class Span:
     scope: str = ""
     scope_version: str = ""
     trace_state: str = ""
+    scope_attributes: Attributes = field(default_factory=dict)
 
     @property
     def service(self) -> str:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.runtime.leadership import Lease
-from flowtrail_collector.store.postgres.database import PostgresDatabase, check_connection
+from flowtrail_collector.store.postgres.database import PostgresDatabase
+from flowtrail_collector.store.postgres.database import look_at as look_at_database
 from flowtrail_collector.store.postgres.lease import PostgresLease
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from flowtrail_collector.store.sqlite.database import look_at as look_at_file
 
-__all__ = ["OpenedStore", "check_store", "open_store"]
+__all__ = ["OpenedStore", "open_store", "store_cluster"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,28 @@ def open_store(location: Path | str) -> OpenedStore:
     return OpenedStore(database.name, database, PostgresLease(database), group)
 
 
-def check_store(location: Path | str) -> None:
-    """Check that a store could be opened, and change nothing.
+def store_cluster(location: Path | str) -> str | None:
+    """Check that a store could be used, and change nothing.
+
+    Returns:
+        The cluster it belongs to; None if it has met none yet, or isn't there yet.
 
     Raises:
         ConfigurationError: A driver isn't installed.
-        StoreError: It couldn't.
+        StoreError: It couldn't: it can't be opened, is damaged, or a newer version wrote it.
     """
     if isinstance(location, str):
-        return check_connection(location)
+        return look_at_database(location)
+    check_store(location)
+    return look_at_file(location) if location.exists() and location.stat().st_size else None
+
+
+def check_store(location: Path) -> None:
+    """Check that a file could be opened, and change nothing.
+
+    Raises:
+        StoreError: It couldn't.
+    """
     folder = location.parent
     if not folder.is_dir():
         raise StoreError(f"store {location}: the folder {folder} doesn't exist")
@@ -67,4 +82,3 @@ def check_store(location: Path | str) -> None:
     for place in (folder, location) if location.exists() else (folder,):
         if not os.access(place, os.W_OK):
             raise StoreError(f"store {location}: {place} can't be written")
-    return None

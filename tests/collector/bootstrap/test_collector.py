@@ -222,6 +222,9 @@ def test_a_store_of_another_cluster_is_refused(capsys, tmp_path, devbroker, stor
     assert code == 2
     assert "belongs to the Kafka cluster the-other-one, and this is " in line
     assert "--store" in line
+    assert main(["collector", "check", "--bootstrap-servers", devbroker, "--listen", ":0"]) == 2
+    assert "kafka: the store" in (told := capsys.readouterr().err)
+    assert line.removeprefix("flowtrail: ") in told
 
 
 def test_a_cluster_that_answers_late_is_looked_at_all_the_same(tmp_path, flows_file):
@@ -231,7 +234,9 @@ def test_a_cluster_that_answers_late_is_looked_at_all_the_same(tmp_path, flows_f
     opened = open_store(config.store)
     store_on(opened.database).belong_to("the-other-one")
     opened.database.close()
-    with collecting(config) as url, DevBroker(port=port) as broker:
+    # The broker outlives the collector, whose threads would complain of it in later tests' output.
+    with contextlib.ExitStack() as later, collecting(config) as url:
+        broker = later.enter_context(DevBroker(port=port))
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
         producer.produce("orders", b"{}", headers=[("ce_type", b"OrderPlaced"), ("ce_id", b"1")])
         producer.flush(scaled(20))

@@ -14,8 +14,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from flowtrail_collector.spans.compression import BodyError, decompressed
 from flowtrail_collector.spans.decoding import from_json, from_protobuf
+from flowtrail_collector.spans.jaeger_json import trace_json
 from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
 from flowtrail_collector.spans.shared_ids import with_own_ids
+from flowtrail_collector.spans.sql.rows import to_row, to_span
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -91,17 +93,31 @@ VALUES = [
 ]
 
 
+def read_back(span):
+    """What the store makes of it."""
+    *columns, _, detail = to_row(span, 1, 0)
+    return to_span((*columns, detail), {1: span.resource})
+
+
 @pytest.mark.parametrize(("value", "kept"), VALUES, ids=lambda value: json.dumps(value)[:40])
 def test_every_type_of_attribute_wherever_it_stands(value, kept):
     pair = [{"key": "a", "value": value}]
     request = request_of(attributes=pair, events=[{"attributes": pair}],
                          links=[{"traceId": TRACE, "spanId": f"{2:016x}", "attributes": pair}])  # fmt: skip
     request["resourceSpans"][0]["resource"] = {"attributes": pair}
+    request["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": "lib", "attributes": pair}
     found = from_json(json.dumps(request).encode())
     (span,) = found.spans
-    places = (span.attributes, span.events[0].attributes, span.links[0].attributes, span.resource.attributes)
-    assert [attributes["a"] for attributes in places] == [kept] * 4
     assert found.reason == ""
+    # As received, and as read back from the store.
+    for each in (span, read_back(span)):
+        places = (each.attributes, each.events[0].attributes, each.links[0].attributes,
+                  each.resource.attributes, each.scope_attributes)  # fmt: skip
+        assert [attributes["a"] for attributes in places] == [kept] * 5
+    (tag,) = (
+        tag for tag in trace_json(TRACE, [span])["spans"][0]["tags"] if "scope.attributes" in tag["key"]
+    )
+    assert tag["key"] == "otel.scope.attributes.a"
 
 
 def nested(depth):
@@ -112,6 +128,7 @@ LOST = {
     "attributes beyond 128": {"attributes": [{"key": f"k{n}", "value": {"intValue": n}} for n in range(129)]},
     "events beyond 64": {"events": [{"name": "e"}] * 65},
     "links beyond 128": {"links": [{"traceId": TRACE, "spanId": f"{2:016x}"}] * 129},
+    "the trace_state of links": {"links": [{"traceId": TRACE, "spanId": f"{2:016x}", "traceState": "a=b"}]},
     "links without ids": {"links": [{"traceId": "ab", "spanId": f"{2:016x}"}]},
     "values more than 4 deep": {"attributes": [{"key": "k", "value": nested(6)}]},
     "items of lists beyond 128": {

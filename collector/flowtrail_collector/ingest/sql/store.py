@@ -46,11 +46,7 @@ class SqlStore(Reads):
             if known is None:
                 connection.execute("INSERT INTO cluster VALUES (?)", (cluster,))
             elif known[0] != cluster:
-                raise OtherClusterError(
-                    f"the store {self._database.name} belongs to the Kafka cluster {known[0]}, and this is"
-                    f" {cluster}: name another store with --store, or brokers of that cluster with"
-                    " --bootstrap-servers"
-                )
+                raise OtherClusterError(self._database.name, known[0], cluster)
         self._cluster = cluster
 
     def positions(self) -> dict[tuple[str, int], Position]:

@@ -60,6 +60,8 @@ def _detail(span: Span) -> str:
         detail["l"] = [[link.trace_id, link.span_id, link.attributes] for link in span.links]
     if span.scope:
         detail["s"] = span.scope
+    if span.scope_attributes:
+        detail["i"] = span.scope_attributes
     if span.scope_version:
         detail["v"] = span.scope_version
     if span.status_message:
@@ -101,4 +103,5 @@ def to_span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:
         scope=detail.get("s", ""),
         scope_version=detail.get("v", ""),
         trace_state=detail.get("t", ""),
+        scope_attributes=detail.get("i") or {},
     )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from flowtrail_collector.errors import StoreConflictError, StoreError
 from flowtrail_collector.store.postgres.dialect import ddl, statement
 from flowtrail_collector.store.postgres.driver import connect, is_conflict, new_pool, psycopg_error
 from flowtrail_collector.store.postgres.schema import MIGRATIONS
+from flowtrail_collector.store.schema.inspection import looked_at
 from flowtrail_collector.store.schema.migrations import migrate
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["PostgresConnection", "PostgresDatabase", "check_connection", "describe"]
+__all__ = ["PostgresConnection", "PostgresDatabase", "check_connection", "describe", "look_at"]
+
+T = TypeVar("T")
 
 # Names of advisory locks, within this database.
 _WRITERS_TURN, EVENTS_LOCK, _MIGRATING = 0x666C6F77_00000001, 0x666C6F77_00000002, 0x666C6F77_00000003
@@ -42,9 +45,40 @@ def check_connection(url: str) -> None:
         ConfigurationError: The driver isn't installed.
         StoreError: No connection.
     """
+    _connected(url, lambda connection: None)
+
+
+def look_at(url: str) -> str | None:
+    """Check that this version can use a database, and change nothing.
+
+    Returns:
+        The cluster it belongs to; None if it has met none yet.
+
+    Raises:
+        ConfigurationError: The driver isn't installed.
+        StoreError: No connection, or a newer version wrote the schema.
+    """
+
+    def look(connection: psycopg.Connection[Any]) -> str | None:
+        def rows(query: str) -> list[Any]:
+            return connection.execute(query).fetchall()
+
+        tables = [
+            row[0] for row in rows("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        ]
+        return looked_at(rows, tables, other="another database", own={"postgres": MIGRATIONS})
+
+    return _connected(url, look)
+
+
+def _connected(url: str, look: Callable[[psycopg.Connection[Any]], T]) -> T:
     error_type = psycopg_error()
     try:
-        connect(url).close()
+        connection = connect(url)
+        try:
+            return look(connection)
+        finally:
+            connection.close()
     except error_type as error:
         raise StoreError(f"store {describe(url)}: {str(error).strip().splitlines()[0]}") from None
 

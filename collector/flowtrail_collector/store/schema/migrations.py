@@ -10,12 +10,30 @@ from flowtrail_collector.store.schema.redrive import MIGRATIONS as REDRIVE
 from flowtrail_collector.store.schema.spans import MIGRATIONS as SPANS
 from flowtrail_collector.store.sql import Connection
 
-__all__ = ["migrate"]
+__all__ = ["check_versions", "migrate"]
 
 _PARTS = {"core": CORE, "spans": SPANS, "redrive": REDRIVE}
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 _REMEMBER = """INSERT INTO schema_versions VALUES (?, ?)
  ON CONFLICT (part) DO UPDATE SET version = excluded.version"""
+
+
+def check_versions(known: Mapping[str, int], other: str, own: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a schema that is newer than this version's; for the arguments see `migrate`.
+
+    Args:
+        known: Version of each part.
+
+    Raises:
+        StoreError: A newer version of flowtrail wrote it.
+    """
+    for part, migrations in {**_PARTS, **own}.items():
+        version = known.get(part, 0)
+        if version > len(migrations):
+            raise StoreError(
+                f"the store was written by a newer flowtrail ({part} schema {version}):"
+                f" upgrade flowtrail, or name {other} with --store"
+            )
 
 
 def migrate(
@@ -38,13 +56,9 @@ def migrate(
     """
     connection.execute(ddl(_VERSIONS))
     known = dict(connection.execute("SELECT part, version FROM schema_versions").fetchall())
+    check_versions(known, other, own or {})
     for part, migrations in {**_PARTS, **(own or {})}.items():
         version = known.get(part, 0)
-        if version > len(migrations):
-            raise StoreError(
-                f"the store was written by a newer flowtrail ({part} schema {version}):"
-                f" upgrade flowtrail, or name {other} with --store"
-            )
         for migration in migrations[version:]:
             for statement in migration.split(";"):
                 connection.execute(ddl(statement))

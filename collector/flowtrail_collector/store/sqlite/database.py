@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowtrail_collector.errors import StoreError
+from flowtrail_collector.store.schema.inspection import Rows, looked_at, rows_of_file
 from flowtrail_collector.store.schema.migrations import migrate
 from flowtrail_collector.store.sqlite.claim import Claim
 from flowtrail_collector.store.sqlite.fair_lock import FairLock
 
-__all__ = ["SqliteDatabase"]
+__all__ = ["SqliteDatabase", "look_at"]
 
 _BUSY_TIMEOUT_MS = 10_000
 _MAX_IDLE_READERS = 8
@@ -126,9 +127,7 @@ class SqliteDatabase:
             self._release()
 
     def _refusal(self, error: sqlite3.Error) -> StoreError:
-        # This class itself, none below it, says that the file is damaged or no database at all.
-        advice = _DAMAGED if type(error) is sqlite3.DatabaseError else ""
-        return StoreError(f"store {self.path}: {error}{advice}")
+        return _refusal(self.path, error)
 
     def _release(self) -> None:
         if self._claim is not None:
@@ -152,3 +151,29 @@ class SqliteDatabase:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -32768")
         return connection
+
+
+def look_at(path: Path) -> str | None:
+    """Check that this version can use a file, and change nothing.
+
+    Returns:
+        The cluster it belongs to; None if it has met none yet.
+
+    Raises:
+        StoreError: It is damaged or no store, or a newer version wrote it.
+    """
+
+    def look(rows: Rows) -> str | None:
+        tables = [row[0] for row in rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return looked_at(rows, tables, other="another file", own={})
+
+    try:
+        return rows_of_file(path, look)
+    except sqlite3.Error as error:
+        raise _refusal(path, error) from None
+
+
+def _refusal(path: Path, error: sqlite3.Error) -> StoreError:
+    # This class itself, none below it, says that the file is damaged or no database at all.
+    advice = _DAMAGED if type(error) is sqlite3.DatabaseError else ""
+    return StoreError(f"store {path}: {error}{advice}")
