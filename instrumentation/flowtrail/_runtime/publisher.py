@@ -151,8 +151,20 @@ class Publisher:
         elif self._lanes.has(outgoing.topic):
             self._send_in_lane(message, on_delivery)
         else:
-            self._send_waiting(message, on_delivery)
+            self._send_here(message, on_delivery)
         return publication
+
+    def _send_here(self, message: Message, on_delivery: OnDelivery) -> None:
+        """Send from a thread that may wait, though not for a topic that may never be there."""
+        try:
+            apart = self.producer().waits_for(message.topic)
+        except Exception as error:  # noqa: BLE001 - reported like a failed delivery
+            on_delivery(None, error)
+            return
+        if apart:
+            self._send_in_lane(message, on_delivery)
+        else:
+            self._send_waiting(message, on_delivery)
 
     def _send_at_once(self, message: Message, on_delivery: OnDelivery) -> None:
         producer = self._producer
@@ -189,6 +201,7 @@ class Publisher:
             f"event{named} was not published to {publication.topic}: {error}",
             topic=publication.topic,
             event_id=publication.event_id or None,
+            retriable=publication.retriable,
         )
         failure.__cause__ = error
         return failure
