@@ -294,7 +294,7 @@ def test_a_topic_that_is_not_there_is_named_and_may_be_tried_again() -> None:
         trail = flowtrail.Trail(
             "billing", broker.bootstrap_servers, client="kafka-python", client_settings={"max_block_ms": 300}
         )
-        with pytest.raises(flowtrail.PublishError, match="knows no topic nowhere.*: create it") as refused:
+        with pytest.raises(flowtrail.PublishError, match=r"knows no topic nowhere.*: create it") as refused:
             trail.publish("nowhere", 1, type="Lost")
         trail.close()
     assert (refused.value.topic, refused.value.retriable) == ("nowhere", True)
