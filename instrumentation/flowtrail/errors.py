@@ -15,7 +15,6 @@
     |   `-- CommitRefusedError      the group has moved on
     `-- HandlerError                work that the library ran for a handler failed
         |-- HandlerTimeoutError     it took longer than the consumer's timeout; .seconds
-        |-- RetriesExhaustedError   .attempts, .last_error
         `-- DeadLetterError         the dead letter could not be published; .topic
 
 What a user's handler or a Kafka client raises passes through unchanged, except where a method's docstring
@@ -124,20 +123,6 @@ class HandlerTimeoutError(HandlerError, TimeoutError):
         super().__init__(f"{handler} took longer than {seconds:g} s; it {how}")
         self.seconds = seconds
         self.left_behind = left_behind
-
-
-class RetriesExhaustedError(HandlerError):
-    """A handler failed on its last attempt.
-
-    Attributes:
-        attempts: How often it was called.
-        last_error: What it raised last.
-    """
-
-    def __init__(self, attempts: int, last_error: BaseException) -> None:
-        super().__init__(f"failed after {attempts} attempts: {type(last_error).__name__}: {last_error}")
-        self.attempts = attempts
-        self.last_error = last_error
 
 
 class DeadLetterError(HandlerError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -19,8 +19,8 @@ from flowtrail._runtime.publication import Publication, on_a_loop
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import OutgoingMessage, Telemetry
 from flowtrail.clients import Client, ClientError, Delivered, Message, OnDelivery, ProducerClient
-from flowtrail.contracts import Contracts, Guard
-from flowtrail.errors import ConfigurationError, EncodeError, PublishError
+from flowtrail.contracts import Contracts, Guard, RegistryUnavailableError
+from flowtrail.errors import ConfigurationError, ContractError, EncodeError, FlowtrailError, PublishError
 from flowtrail.wire import Header
 
 
@@ -79,7 +79,10 @@ class Publisher:
             EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
                 can't be written as it is: nothing is cut.
         """
-        self.guard.publishing(topic, type, version, data)
+        check = partial(self.guard.publishing, topic, type, version, data)
+        checks_later = on_a_loop() and not self.guard.at_hand(type, version, data)
+        if not checks_later:
+            check()
         value = None if data is None else self.codec.encode(data)
         raw_key = encode_key(key if key is not None else subject)
         outgoing = self.telemetry.sending(
@@ -98,7 +101,7 @@ class Publisher:
             headers=headers,
             context=context,
         )
-        return self._send(outgoing, raw_key, value, current_scope())
+        return self._send(outgoing, raw_key, value, current_scope(), check if checks_later else None)
 
     def forward(
         self,
@@ -124,7 +127,12 @@ class Publisher:
         return self._send(outgoing, key, value, None)
 
     def _send(
-        self, outgoing: OutgoingMessage, key: bytes | None, value: bytes | None, scope: Scope | None
+        self,
+        outgoing: OutgoingMessage,
+        key: bytes | None,
+        value: bytes | None,
+        scope: Scope | None,
+        check: Callable[[], None] | None = None,
     ) -> Publication:
         publication = Publication(outgoing.topic, outgoing.event_id or "")
         publication.in_handler = scope is not None and scope.begin()
@@ -146,13 +154,27 @@ class Publisher:
                     scope.end(failure, retriable=publication.retriable)
 
         message = Message(outgoing.topic, key, value, outgoing.headers)
-        if on_a_loop():
+        if check is not None:
+            self._lanes.put(message.topic, partial(self._send_checked, check, message, on_delivery))
+        elif on_a_loop():
             self._send_at_once(message, on_delivery)
         elif self._lanes.has(outgoing.topic):
             self._send_in_lane(message, on_delivery)
         else:
-            self._send_waiting(message, on_delivery)
+            self._send_here(message, on_delivery)
         return publication
+
+    def _send_here(self, message: Message, on_delivery: OnDelivery) -> None:
+        """Send from a thread that may wait, though not for a topic that may never be there."""
+        try:
+            apart = self.producer().waits_for(message.topic)
+        except Exception as error:  # noqa: BLE001 - reported like a failed delivery
+            on_delivery(None, error)
+            return
+        if apart:
+            self._send_in_lane(message, on_delivery)
+        else:
+            self._send_waiting(message, on_delivery)
 
     def _send_at_once(self, message: Message, on_delivery: OnDelivery) -> None:
         producer = self._producer
@@ -171,6 +193,14 @@ class Publisher:
     def _send_in_lane(self, message: Message, on_delivery: OnDelivery) -> None:
         self._lanes.put(message.topic, partial(self._send_waiting, message, on_delivery))
 
+    def _send_checked(self, check: Callable[[], None], message: Message, on_delivery: OnDelivery) -> None:
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001 - reported like a failed delivery
+            on_delivery(None, error)
+        else:
+            self._send_waiting(message, on_delivery)
+
     def _send_waiting(self, message: Message, on_delivery: OnDelivery) -> None:
         try:
             self.producer().send(message, on_delivery)
@@ -180,7 +210,10 @@ class Publisher:
             on_delivery(None, ClientError("interrupted"))
             raise
 
-    def _failure(self, publication: Publication, error: Exception | None) -> PublishError:
+    def _failure(self, publication: Publication, error: Exception | None) -> FlowtrailError:
+        if isinstance(error, ContractError | RegistryUnavailableError):
+            publication.retriable = isinstance(error, RegistryUnavailableError)
+            return error
         publication.retriable = isinstance(error, ClientError) or (
             error is not None and self.client.is_retriable(error)
         )
@@ -189,6 +222,7 @@ class Publisher:
             f"event{named} was not published to {publication.topic}: {error}",
             topic=publication.topic,
             event_id=publication.event_id or None,
+            retriable=publication.retriable,
         )
         failure.__cause__ = error
         return failure

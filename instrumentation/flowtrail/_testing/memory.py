@@ -189,6 +189,9 @@ class _MemoryProducer:
         else:
             on_delivery(delivered, None)
 
+    def waits_for(self, topic: str) -> bool:
+        return False
+
     def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
         self.send(message, on_delivery)
         return True

@@ -40,6 +40,9 @@ class AiokafkaProducer:
             self._under_way += 1
         self._thread.loop.call_soon_threadsafe(self._take, message, on_delivery)
 
+    def waits_for(self, topic: str) -> bool:
+        return False
+
     def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
         self.send(message, on_delivery)
         return True

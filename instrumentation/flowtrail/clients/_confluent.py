@@ -174,6 +174,9 @@ class _Producer:
             else:
                 return
 
+    def waits_for(self, topic: str) -> bool:
+        return False
+
     def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
         try:
             self._produce(message, on_delivery)

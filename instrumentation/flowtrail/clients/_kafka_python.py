@@ -130,6 +130,7 @@ class KafkaPythonClient:
 class _Producer:
     def __init__(self, producer: Any) -> None:
         self._producer = producer
+        self._known: set[str] = set()
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
@@ -141,9 +142,24 @@ class _Producer:
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         # Header values can't be null in kafka-python; an empty one is the closest.
         headers = [(name, value if value is not None else b"") for name, value in message.headers]
-        future = self._producer.send(message.topic, key=message.key, value=message.value, headers=headers)
+        try:
+            future = self._producer.send(message.topic, key=message.key, value=message.value, headers=headers)
+        except Exception as error:
+            if self.waits_for(message.topic):
+                raise ClientError(
+                    f"the broker knows no topic {message.topic} ({error}): create it, or let the broker do so"
+                ) from error
+            raise
         future.add_callback(lambda sent: report(on_delivery, Delivered(sent.partition, sent.offset), None))
         future.add_errback(lambda error: report(on_delivery, None, error))
+
+    def waits_for(self, topic: str) -> bool:
+        if topic in self._known:
+            return False
+        if self._producer._metadata.partitions_for_topic(topic) is None:
+            return True
+        self._known.add(topic)
+        return False
 
     def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
         # `send` waits only for a topic's metadata.

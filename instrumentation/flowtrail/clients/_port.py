@@ -106,6 +106,10 @@ class ProducerClient(Protocol):
         """
         ...
 
+    def waits_for(self, topic: str) -> bool:
+        """Whether `send` would wait until the broker tells where the partitions of this topic are."""
+        ...
+
     def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
         """`send` for a caller that can't wait, such as an event loop.
 

@@ -132,6 +132,10 @@ class Contracts:
             raise ContractError(type, str(number), broken)
         self._note(type, number, data, "publish")
 
+    def at_hand(self, type: str, version: str | int | None) -> bool:
+        """Whether data to be published can be checked at once, without asking a registry."""
+        return not isinstance(self.source, RegistrySource) or self.source.at_hand(type, _number(version))
+
     def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]:
         """Bring data to the version that handlers want: defaults filled in, upcast, unknown fields kept.
 

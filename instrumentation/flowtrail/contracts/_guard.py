@@ -11,6 +11,7 @@ from flowtrail.errors import ContractError, DecodeError
 class _Checks(Protocol):
     def validate_publish(self, type: str, version: str | int | None, data: Any) -> None: ...
     def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]: ...
+    def at_hand(self, type: str, version: str | int | None) -> bool: ...
     def named(self, type: str, version: str | int) -> tuple[str, str]: ...
     def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]: ...
 
@@ -34,6 +35,12 @@ class Guard:
     def __init__(self, contracts: _Checks | None, telemetry: _Counts) -> None:
         self._contracts = contracts
         self._telemetry = telemetry
+
+    def at_hand(self, type: str | None, version: str | int | None, data: Any) -> bool:
+        """Whether `publishing` doesn't have to wait for anybody."""
+        if self._contracts is None or data is None or type is None:
+            return True
+        return self._contracts.at_hand(type, version)
 
     def publishing(self, topic: str, type: str | None, version: str | int | None, data: Any) -> None:
         """Data is about to be published.

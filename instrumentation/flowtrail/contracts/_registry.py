@@ -106,6 +106,16 @@ class RegistrySource:
         self._schemas[type, version] = schema
         return schema
 
+    def at_hand(self, type: str, version: int | None) -> bool:
+        """Whether `schema` and `versions` answer at once, with what is known or with an error."""
+        if (type, version) in self._schemas or time.monotonic() < self._away_until:
+            return True
+        known = self._versions.get(type, ())
+        if version is None:
+            return bool(known) or self._hopeless(type, 0)
+        passed_over = bool(known) and known[-1] >= version and version not in known
+        return passed_over or self._hopeless(type, version)
+
     def register(self, type: str, schema: Schema) -> int:
         """Register a contract, and hand back its version.
 

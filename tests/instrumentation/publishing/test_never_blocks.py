@@ -11,16 +11,19 @@ import functools
 import logging
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import product
 from typing import Any
 
+import confluent_kafka
 import pytest
 from prometheus_client import CollectorRegistry
 
 import flowtrail
 from devbroker import DevBroker
 from instrumentation.delivery.ground import ground_of
+from instrumentation.handlers.shapes import SHAPES, Shape
 from waiting import scaled, until
 
 CLIENTS = ("kafka-python", "confluent", "aiokafka")
@@ -225,6 +228,76 @@ def test_a_topic_that_is_not_there_holds_up_no_other(client: str, topic: Callabl
         trail.close()
         with pytest.raises(flowtrail.PublishError):
             lost.result(scaled(10))  # nothing is left open when the trail is closed
+
+
+def _feed(broker: str, topic: str, partition: int, count: int) -> None:
+    """Write so many records to one partition."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": broker})
+    for _ in range(count):
+        producer.produce(topic, b"{}", partition=partition)
+    assert producer.flush(scaled(30)) == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_group_is_not_held_up_by_a_topic_that_is_not_there(
+    client: str, shape: Shape, topic: Callable[..., str]
+) -> None:
+    """Its own partition waits; the others go on, and what they publish goes out."""
+    with DevBroker(auto_create_topics=False) as broker, ground_of(broker.bootstrap_servers) as ground:
+        orders, payments = topic("orders"), topic("payments")
+        ground.create(orders, partitions=2)
+        ground.create(payments, partitions=1)
+        trail = flowtrail.Trail(
+            "billing", broker.bootstrap_servers, client=client, client_settings=WITHOUT_PATIENCE.get(client),
+            timing=flowtrail.Timing(shutdown_timeout_seconds=0.5),
+        )  # fmt: skip
+        lost = threading.Event()
+
+        def pay(event: flowtrail.Event[Any]) -> None:
+            if event.partition == 0:
+                trail.publish("nowhere", 1, type="Lost")
+                lost.set()
+            else:
+                trail.publish(payments, event.offset, type="PaymentCompleted")
+
+        shape.register(trail, orders, pay, group=orders)
+        with trail.running():
+            assert trail.ready(scaled(30))
+            _feed(broker.bootstrap_servers, orders, 0, 1)
+            until(lost.is_set, "the handler of what can't be published")
+            _feed(broker.bootstrap_servers, orders, 1, 20)
+            until(lambda: ground.committed(orders, orders).get(1) == 20, "the other partition")
+            assert not ground.committed(orders, orders).get(0)
+        assert [int(message.value()) for message in ground.read(payments)] == list(range(20))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_waiting_for_a_topic_that_is_not_there_ends_when_the_patience_does(
+    client: str, topic: Callable[..., str]
+) -> None:
+    with DevBroker(auto_create_topics=False) as broker:
+        trail = flowtrail.Trail(
+            "billing", broker.bootstrap_servers, client=client, client_settings=WITHOUT_PATIENCE.get(client),
+            timing=flowtrail.Timing(publish_timeout_seconds=0.5, shutdown_timeout_seconds=scaled(20)),
+        )  # fmt: skip
+        nowhere = topic("nowhere")
+        began = time.monotonic()
+        with pytest.raises(flowtrail.PublishError, match=nowhere):
+            trail.publish(nowhere, 1, type="Lost")
+        assert time.monotonic() - began < scaled(4)
+        trail.close()
+
+
+def test_a_topic_that_is_not_there_is_named_and_may_be_tried_again() -> None:
+    with DevBroker(auto_create_topics=False) as broker:
+        trail = flowtrail.Trail(
+            "billing", broker.bootstrap_servers, client="kafka-python", client_settings={"max_block_ms": 300}
+        )
+        with pytest.raises(flowtrail.PublishError, match=r"knows no topic nowhere.*: create it") as refused:
+            trail.publish("nowhere", 1, type="Lost")
+        trail.close()
+    assert (refused.value.topic, refused.value.retriable) == ("nowhere", True)
 
 
 @pytest.mark.parametrize("client", CLIENTS)

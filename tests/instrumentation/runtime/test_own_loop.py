@@ -1,6 +1,6 @@
 """`process` and `process_batch`, for programs that keep their own loop."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -38,6 +38,18 @@ def test_a_refused_publication_is_raised_at_the_end_of_the_block() -> None:
         with pytest.raises(flowtrail.PublishError):
             handle()
     assert reached == ["after it"], "publishing in the block doesn't wait"
+
+
+@pytest.mark.parametrize("retriable", [True, False])
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_error_says_whether_trying_again_may_help(inside: bool, retriable: bool) -> None:
+    trail = flowtrail.Trail("billing")
+    with Harness(trail) as flow:
+        flow.broker.refuse("payments", times=1, retriable=retriable)
+        block = trail.process(record()) if inside else nullcontext()
+        with pytest.raises(flowtrail.PublishError) as refused, block:
+            trail.publish("payments", {}, type="Paid")
+    assert refused.value.retriable is retriable
 
 
 def test_the_same_for_a_batch() -> None:
