@@ -16,7 +16,7 @@ ODD_GROUPS = (
 _TOPICS = ("a", "a.b", "-", "_", "NaN", "0", "null", "t" * 249, "t" * 248 + "u", "A", "__kept")
 _NEW = ("new", "new\n\u2028", "rc-new")
 _STEADY = "steady"
-_MOST_PARTITIONS, _MOST_RECORDS = 4, 400
+_MOST_PARTITIONS, _MOST_RECORDS = 4, 120
 _DAY = 86400.0
 
 
@@ -33,7 +33,7 @@ class Mischief:
         self._dice = random.Random(seed)
         self._steps: dict[Callable[[], str | None], int] = {
             self._produce: 24, self._commit: 30, self._transact: 8, self._cut: 5,
-            self._forget_commit: 3, self._delete_group: 2, self._create_topic: 4, self._delete_topic: 2,
+            self._forget_commit: 4, self._delete_group: 4, self._create_topic: 4, self._delete_topic: 3,
             self._add_partition: 1, self._join: 3, self._join_anew: 1, self._disturb: 2, self._settle: 2,
             self._leave: 3, self._nothing: 6,
         }  # fmt: skip
