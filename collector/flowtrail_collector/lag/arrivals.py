@@ -108,9 +108,7 @@ class Prober:
             i = self._table.index.get((topic, partition))
             if i is None:
                 continue
-            self._table.learn_first(
-                i, offset, record.offset, record.timestamp, now, is_record=record.exists
-            )
+            self._table.learn_first(i, offset, record.offset, record.timestamp, now, is_record=record.exists)
         self._failed = {name: (at, f) for name, (at, f) in self._failed.items() if now - at < _RETRY_SECONDS}
         self._failed.update(
             (failure.name, (now, failure)) for failure in failures if failure.scope == "topic"

@@ -246,9 +246,7 @@ class LagCollection:
     def _can_be_described(self, group: str) -> bool:
         # Asked about a streams group as if it were a consumer group, brokers say that it has no members.
         record = self.groups.get(group)
-        return (
-            record is not None and record.fresh and record.has_members and record.info.type != "streams"
-        )
+        return record is not None and record.fresh and record.has_members and record.info.type != "streams"
 
     def _measure(self, now: float) -> list[GroupReading]:
         keep = self._settings.keep_failing_seconds

@@ -55,7 +55,9 @@ def arrived(prometheus: PrometheusServer, job: str) -> dict[tuple[str, tuple[tup
     """The series of a job, by name and labels."""
     found = {}
     for each in prometheus.query(f'{{job="{job}"}}'):
-        labels = {key: value for key, value in each["metric"].items() if key not in ("job", "instance", "__name__")}
+        labels = {
+            key: value for key, value in each["metric"].items() if key not in ("job", "instance", "__name__")
+        }
         found[each["metric"]["__name__"], tuple(sorted(labels.items()))] = float(each["value"][1])
     return found
 
@@ -73,7 +75,9 @@ def test_every_series_arrives_in_both_formats(hostile_cluster: HostileCluster, t
         watcher.collect()
         watcher.learn()
     watcher.collect()
-    app = build_app(metrics_routes(Exposition([watcher.poller.metrics])), token=None, on_error=lambda part, error: None)
+    app = build_app(
+        metrics_routes(Exposition([watcher.poller.metrics])), token=None, on_error=lambda part, error: None
+    )
     with scraping(tmp_path / "prometheus", {"openmetrics": app, "text": plain(app)}) as prometheus:
         until(lambda: prometheus.targets_up() == {"openmetrics": True, "text": True}, prometheus.targets_up)
         for job in ("openmetrics", "text"):
@@ -82,7 +86,9 @@ def test_every_series_arrives_in_both_formats(hostile_cluster: HostileCluster, t
             shown = {(name, tuple(pair for pair in labels if pair[1])): value
                      for (name, labels), value in page.values.items() if name != _AGE}  # fmt: skip
             assert len(shown) == len(page.values) - 1
-            until(lambda job=job, shown=shown: shown.keys() <= arrived(prometheus, job).keys(), f"all of {job}")
+            until(
+                lambda job=job, shown=shown: shown.keys() <= arrived(prometheus, job).keys(), f"all of {job}"
+            )
             there = arrived(prometheus, job)
             assert {series: there[series] for series in shown} == shown
             own = {series for series in there if series[0].startswith(("scrape_", "up"))}

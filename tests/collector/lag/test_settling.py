@@ -30,8 +30,9 @@ class Transactional(SimulatedCluster):
             if stable is not None and record.offset >= stable:
                 if self.silent and offset > stable:
                     continue
-                record = FirstRecord(stable, None, exists=False)
-            told[topic, number, offset] = record
+                told[topic, number, offset] = FirstRecord(stable, None, exists=False)
+            else:
+                told[topic, number, offset] = record
         return told, failures
 
 
@@ -101,7 +102,9 @@ def test_markers_that_retention_removed_are_no_lag(cluster: SimulatedCluster) ->
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 20])
-def test_a_partition_whose_start_cannot_be_read_holds_up_no_other(cluster: SimulatedCluster, count: int) -> None:
+def test_a_partition_whose_start_cannot_be_read_holds_up_no_other(
+    cluster: SimulatedCluster, count: int
+) -> None:
     cluster.topic("away")
     cluster.logs["away", 0].leader = 2
     cluster.failing_brokers.add(2)
@@ -164,4 +167,6 @@ def test_turns_reach_everything_as_often_as_they_should(cluster: SimulatedCluste
         # A turn, and the collection that shows it.
     watch.run(25)
     table = watch.collection.table
-    assert [table.earliest[i] for i in range(len(table.names))] == [cluster.logs[name].start for name in table.names]
+    assert [table.earliest[i] for i in range(len(table.names))] == [
+        cluster.logs[name].start for name in table.names
+    ]

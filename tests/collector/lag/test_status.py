@@ -155,7 +155,12 @@ def test_a_consumer_that_stands_before_a_marker_is_ok(cluster: SimulatedCluster)
     assert watched(cluster, 600, lambda now: None) == {"ok"}
 
 
-HELD = {"all": [("a", 0), ("a", 1), ("b", 0)], "one topic": [("a", 0), ("a", 1)], "one partition": [("a", 0)], "nothing": []}
+HELD = {
+    "all": [("a", 0), ("a", 1), ("b", 0)],
+    "one topic": [("a", 0), ("a", 1)],
+    "one partition": [("a", 0)],
+    "nothing": [],
+}
 
 
 @pytest.mark.parametrize("held", HELD.values(), ids=HELD)

@@ -174,7 +174,9 @@ def _packed(places: Iterable[Place]) -> bytes:
     for topic, number in places:
         topics.setdefault(topic, []).append(number)
     body = b"".join(
-        struct.pack(">h", len(name)) + name.encode() + struct.pack(f">i{len(numbers)}i", len(numbers), *numbers)
+        struct.pack(">h", len(name))
+        + name.encode()
+        + struct.pack(f">i{len(numbers)}i", len(numbers), *numbers)
         for name, numbers in topics.items()
     )
     return struct.pack(">hi", 0, len(topics)) + body + struct.pack(">i", -1)

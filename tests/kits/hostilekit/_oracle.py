@@ -26,7 +26,8 @@ class Unread(NamedTuple):
     def counts(self, topic: str | None = None) -> range:
         """How many there may be, of one topic or of all."""
         least, most = (
-            sum(topic is None or place[0] == topic for place in places) for places in (self.surely, self.maybe)
+            sum(topic is None or place[0] == topic for place in places)
+            for places in (self.surely, self.maybe)
         )
         return range(least, most + 1)
 

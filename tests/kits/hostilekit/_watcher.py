@@ -66,7 +66,9 @@ def differences(page: MetricsPage, oracle: Oracle) -> list[str]:
     shown = {series: value for series, value in page.values.items() if is_compared(series)}
     found = [f"{name(series)} is {shown.get(series)}, not {allowed}" for series, allowed in expected.items()
              if shown.get(series) not in allowed]  # fmt: skip
-    return found + [f"{name(series)} is {value}, not absent" for series, value in shown.items() if series not in expected]
+    return found + [
+        f"{name(series)} is {value}, not absent" for series, value in shown.items() if series not in expected
+    ]
 
 
 def is_compared(series: Series) -> bool:
@@ -100,7 +102,10 @@ def told_apart(watcher: Watcher, page: MetricsPage) -> list[str]:
             for value, series in (
                 (row["end"], page.one("kafka_partition_latest_offset", **where)),
                 (row["offset"], page.one("kafka_consumergroup_group_offset", **mine)),
-                (row["lag"] if row["offset"] is not None else None, page.one("kafka_consumergroup_group_lag", **mine)),
+                (
+                    row["lag"] if row["offset"] is not None else None,
+                    page.one("kafka_consumergroup_group_lag", **mine),
+                ),
             ):
                 if value != series and not (group.startswith("rc") and value == row["end"]):
                     found.append(f"{mine}: {value}, {series} on the page")

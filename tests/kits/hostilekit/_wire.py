@@ -60,9 +60,7 @@ class Wire:
             "name": name, "num_partitions": partitions, "replication_factor": 1, "assignments": [],
             "configs": [{"name": key, "value": value} for key, value in configs.items()],
         }  # fmt: skip
-        answer = self._client.call(
-            Api.CREATE_TOPICS, 7, topics=[wanted], timeout=20_000, validate_only=False
-        )
+        answer = self._client.call(Api.CREATE_TOPICS, 7, topics=[wanted], timeout=20_000, validate_only=False)
         check(answer.topics[0].error_code, f"creating {name!r}")
         self._until_led(name, partitions)
         return cast("uuid.UUID", answer.topics[0].topic_id)
