@@ -8,6 +8,7 @@ from hostilekit._cluster import Group, HostileCluster, Place
 __all__ = ["ODD_GROUPS", "Mischief"]
 
 ODD_GROUPS = (
+    "",
     " ", "a\nb", "a\rb", "a\\nb", "a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x1cb", "a\tb", "\x1b[31m", "\x7f", "%d", "%s",
     '%s {x="y"} 1', '"', '\\"', "\\", "\\\\", "{{ 7 * 7 }}", "${HOME}", "{group}", "\N{GRINNING FACE}" * 62, "l" * 249,
     "l" * 248 + "m", "\ufeff", "e\u0301", "\xe9", "\u202egnp", "# HELP x", "# EOF", "NaN", "-1", "null", "/", "?group=x", "'",
@@ -87,7 +88,8 @@ class Mischief:
         return f"{count} {kind} {place!r}"
 
     def _commit(self, name: str | None = None) -> str | None:
-        name = name or self._dice.choice((*ODD_GROUPS, *self._cluster.groups))
+        if name is None:
+            name = self._dice.choice((*ODD_GROUPS, *self._cluster.groups))
         group = self._cluster.groups.get(name)
         if group is not None and (group.state not in ("empty", "stable")):
             return None
@@ -166,7 +168,8 @@ class Mischief:
 
     def _join(self) -> str | None:
         name = self._group(lambda group: group.members is None and group.type == "classic")
-        if name is None:
+        # Kafka lets nobody into a group without a name.
+        if not name:
             return None
         held = self._held()
         self._cluster.join(name, held)

@@ -8,6 +8,7 @@ from flowtrail_collector.lag import LagPoller, LagSettings
 from hostilekit._oracle import Oracle
 from hostilekit._pairs import Rules
 from pagekit import MetricsPage, Series
+from waiting import scaled
 
 __all__ = ["RULES", "Watcher", "differences", "told_apart"]
 
@@ -25,7 +26,7 @@ class Watcher:
 
     def __init__(self, bootstrap: str) -> None:
         connection = read_connection(bootstrap, environ={})
-        prober = KafkaRecordProber(connection, silence_seconds=0.1)
+        prober = KafkaRecordProber(connection, silence_seconds=scaled(0.3))
         self.poller = LagPoller(KafkaLagSource(connection), _SETTINGS, prober=prober)
         self.cycles = 0
 
