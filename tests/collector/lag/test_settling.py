@@ -170,3 +170,17 @@ def test_turns_reach_everything_as_often_as_they_should(cluster: SimulatedCluste
     assert [table.earliest[i] for i in range(len(table.names))] == [
         cluster.logs[name].start for name in table.names
     ]
+
+
+@pytest.mark.parametrize(
+    ("commit", "expected"), [(3, (2, "ok")), (5, (0, "ok")), (7, (0, "ok")), (9, (None, "beyond"))]
+)
+def test_past_the_last_stable_offset_is_not_past_the_end(
+    cluster: SimulatedCluster, commit: int, expected: tuple[int | None, str]
+) -> None:
+    cluster.produce("orders", count=8)
+    cluster.logs["orders", 0].stable_end = 5
+    cluster.commit("billing", "orders", 0, commit)
+    watch = Watch(cluster, read_committed="^billing$", keep_failing_seconds=20)
+    watch.run(60)
+    assert (watch.lag("billing", "orders"), watch.status("billing")) == expected
