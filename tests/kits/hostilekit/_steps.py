@@ -125,7 +125,8 @@ class Mischief:
 
     def _forget_commit(self) -> str | None:
         name = self._group(lambda group: group.members is None and bool(group.commits))
-        if name is None:
+        # Kafka takes commits of a group without a name, and gives them up with the group alone.
+        if not name:
             return None
         place = self._dice.choice(sorted(self._cluster.groups[name].commits))
         self._cluster.forget_commit(name, place)
