@@ -1,12 +1,13 @@
 """What a lag collection costs: 2,000 partitions, 200 groups, 100,000 pairs on a real Kafka, and its growth.
 
-    python -m bench.lag
+    python -m bench.lag [--beside PATH]
 
 A cycle runs from the first request to Kafka until the metrics page with messages, seconds, offset and status
 of every pair is ready to serve. Before each cycle every group commits every one of its partitions anew and
 every partition gets a record, so that every figure on the page changes; cycles without that are the "idle"
 ones. A bare read of the same offsets with the same client library runs in turns with ours; the other
-exporters, where somebody has put them on PATH, follow in the same run, one by one.
+exporters, where somebody has put them on PATH, follow in the same run, one by one. Another checkout of this
+project, with an environment of its own in `.venv`, collects in turns with this one (`--beside`, or `PEER`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import argparse
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from typing import Any
 
 from bench.lag_cluster import PAIRS_PER_GROUP, LagCluster
 from bench.lag_peers import Peer, peers_on_path
+from bench.lag_workers import Worker, beside_figures, measure_beside
 from servers import KafkaServer
 
 OUT = Path("build/bench/lag.json")
@@ -43,35 +45,6 @@ TARGETS: dict[str, list[Any]] = {
     "rss_mb_100k": ["<=", 150],
     "growth_exponent": ["<=", 1.1],
 }
-
-
-class Worker:
-    """A process that collects when told to."""
-
-    def __init__(self, kind: str, bootstrap: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.lag_worker", kind, bootstrap],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, command: str) -> dict[str, Any]:
-        """One command, one answer."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the worker ended: {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
 
 
 def scrape(url: str, encoding: str) -> tuple[float, int]:
@@ -237,11 +210,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--sizes", default=",".join(SIZES), help="comma-separated, of " + ", ".join(SIZES))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--beside", type=Path, default=os.environ.get("PEER"), help="another checkout")
     options = parser.parse_args(arguments)
     # So that what was started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found: dict[str, dict[str, float]] = {}
     others: dict[str, dict[str, float]] = {}
+    beside: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-lag-") as folder:
         server = KafkaServer(Path(folder) / "kafka")
         server.start()
@@ -254,6 +229,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 rounds = options.rounds if size == ISSUE_SIZE else max(3, options.rounds // 2)
                 found[size] = measure(cluster, server.bootstrap_servers, groups, rounds)
                 print(f"{size}: cycle {found[size]['cycle']:.3f} s", flush=True)
+                if options.beside is not None:
+                    beside[size] = measure_beside(
+                        options.beside, cluster, server.bootstrap_servers, groups, options.rounds
+                    )
                 if size == ISSUE_SIZE:
                     for peer in peers_on_path():
                         others[peer.name] = measure_peer(
@@ -267,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(
                 f"{name}: all there after {f['first']:.1f} s, scrape {f['scrape']:.2f} s, {f['rss']:.0f} MB"
             )
-    report(figures_of(found, others), options.rounds)
+    report(figures_of(found, others) | beside_figures(beside), options.rounds)
 
 
 if __name__ == "__main__":

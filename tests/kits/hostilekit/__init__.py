@@ -7,6 +7,9 @@ from hostilekit._allowed import Allowed, Figures
 from hostilekit._cluster import HostileCluster
 from hostilekit._oracle import Oracle
 from hostilekit._pairs import Rules
-from hostilekit._steps import Mischief
+from hostilekit._steps import ODD_GROUPS, Mischief
+from hostilekit._watcher import RULES, Watcher, differences, told_apart
 
-__all__ = ["Allowed", "Figures", "HostileCluster", "Mischief", "Oracle", "Rules"]
+__all__ = [
+    "ODD_GROUPS", "RULES", "Allowed", "Figures", "HostileCluster", "Mischief", "Oracle", "Rules", "Watcher", "differences", "told_apart",
+]  # fmt: skip

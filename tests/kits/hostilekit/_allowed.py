@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pagekit import Series
 
@@ -42,6 +43,7 @@ Figures = dict[Series, Allowed]
 ABSENT = Allowed(frozenset({None}))
 
 
+@lru_cache(maxsize=10_000)
 def exactly(value: float | None) -> Allowed:
     """This value alone."""
     return Allowed(frozenset({value}))
@@ -61,6 +63,8 @@ def merged(variants: Iterable[Figures]) -> Figures:
     """What may be where any of several things may be true."""
     found: Figures = {}
     told = list(variants)
+    if len(told) == 1:
+        return told[0]
     for series in dict.fromkeys(series for figures in told for series in figures):
         may = [figures.get(series, ABSENT) for figures in told]
         for each in may[1:]:

@@ -136,10 +136,11 @@ class HostileCluster:
         self.logs = {place: log for place, log in self.logs.items() if place[0] != topic}
         for name, group in self.groups.items():
             if any(place[0] == topic for place in group.commits):
-                until(
-                    lambda name=name: all(place[0] != topic for place in self.wire.commits(name)), "no commit"
-                )
+                self._await_no_commits(name, topic)
                 group.commits = {place: at for place, at in group.commits.items() if place[0] != topic}
+
+    def _await_no_commits(self, group: str, topic: str) -> None:
+        until(lambda: all(place[0] != topic for place in self.wire.commits(group)), "commits to go")
 
     def produce(self, place: Place, count: int, stamp: Callable[[float], float], key: bytes | None) -> None:
         """Append records; `stamp` makes their timestamps of the present."""

@@ -161,7 +161,7 @@ class Memory:
     def _note_losses(self, known: GroupMemory) -> None:
         for place, pair in known.pairs.items():
             memory = self.logs[place]
-            for start in memory.starts - {None}:
+            for start in [start for start in memory.starts if start is not None]:
                 gone = range(pair.commit, min(start, memory.log.end))
                 known.maybe[place[0]].update((memory.log.number, at) for at in gone)
             if memory.starts == {memory.log.start}:

@@ -157,9 +157,9 @@ def _statuses(
                         each.add(_BEHIND)
                     found |= each
     if True in losing:
-        found = {_LOSING} | (found if False in losing else set())
+        found = {_LOSING, *(found if False in losing else ())}
     if None in lag.values:
-        found = {_BEYOND} | (found if 0 in lag.values else set())
+        found = {_BEYOND, *(found if 0 in lag.values else ())}
     return frozenset(found)
 
 
@@ -177,6 +177,6 @@ def _losing(seen: LogMemory, commit: int) -> frozenset[bool]:
         records = [at for at in gone if seen.log.entries[at].kind == "record"]
         sure.add(bool(records))
         # Markers count as lost records where nobody looked at them before they went.
-        if gone and (len(records) < len(gone) or seen.log.compacted or seen.doubtful):
-            sure |= {True, False} if not records or seen.log.compacted or seen.doubtful else set()
+        if gone and (not records or seen.log.compacted or seen.doubtful):
+            sure = {True, False}
     return frozenset(sure)

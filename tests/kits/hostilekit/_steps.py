@@ -8,6 +8,7 @@ from hostilekit._cluster import Group, HostileCluster, Place
 __all__ = ["ODD_GROUPS", "Mischief"]
 
 ODD_GROUPS = (
+    "",
     " ", "a\nb", "a\rb", "a\\nb", "a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x1cb", "a\tb", "\x1b[31m", "\x7f", "%d", "%s",
     '%s {x="y"} 1', '"', '\\"', "\\", "\\\\", "{{ 7 * 7 }}", "${HOME}", "{group}", "\N{GRINNING FACE}" * 62, "l" * 249,
     "l" * 248 + "m", "\ufeff", "e\u0301", "\xe9", "\u202egnp", "# HELP x", "# EOF", "NaN", "-1", "null", "/", "?group=x", "'",
@@ -16,7 +17,7 @@ ODD_GROUPS = (
 _TOPICS = ("a", "a.b", "-", "_", "NaN", "0", "null", "t" * 249, "t" * 248 + "u", "A", "__kept")
 _NEW = ("new", "new\n\u2028", "rc-new")
 _STEADY = "steady"
-_MOST_PARTITIONS, _MOST_RECORDS = 4, 400
+_MOST_PARTITIONS, _MOST_RECORDS = 4, 120
 _DAY = 86400.0
 
 
@@ -33,7 +34,7 @@ class Mischief:
         self._dice = random.Random(seed)
         self._steps: dict[Callable[[], str | None], int] = {
             self._produce: 24, self._commit: 30, self._transact: 8, self._cut: 5,
-            self._forget_commit: 3, self._delete_group: 2, self._create_topic: 4, self._delete_topic: 2,
+            self._forget_commit: 4, self._delete_group: 4, self._create_topic: 4, self._delete_topic: 3,
             self._add_partition: 1, self._join: 3, self._join_anew: 1, self._disturb: 2, self._settle: 2,
             self._leave: 3, self._nothing: 6,
         }  # fmt: skip
@@ -87,7 +88,8 @@ class Mischief:
         return f"{count} {kind} {place!r}"
 
     def _commit(self, name: str | None = None) -> str | None:
-        name = name or self._dice.choice((*ODD_GROUPS, *self._cluster.groups))
+        if name is None:
+            name = self._dice.choice((*ODD_GROUPS, *self._cluster.groups))
         group = self._cluster.groups.get(name)
         if group is not None and (group.state not in ("empty", "stable")):
             return None
@@ -123,7 +125,8 @@ class Mischief:
 
     def _forget_commit(self) -> str | None:
         name = self._group(lambda group: group.members is None and bool(group.commits))
-        if name is None:
+        # Kafka takes commits of a group without a name, and gives them up with the group alone.
+        if not name:
             return None
         place = self._dice.choice(sorted(self._cluster.groups[name].commits))
         self._cluster.forget_commit(name, place)
@@ -166,7 +169,8 @@ class Mischief:
 
     def _join(self) -> str | None:
         name = self._group(lambda group: group.members is None and group.type == "classic")
-        if name is None:
+        # Kafka lets nobody into a group without a name.
+        if not name:
             return None
         held = self._held()
         self._cluster.join(name, held)

@@ -7,11 +7,9 @@ from lagkit._second_broker import SecondBroker
 from lagkit._watch import Watch, explore, pair_lag
 
 __all__ = [
-    "HostileCluster",
     "SecondBroker",
     "SimulatedCluster",
     "SlowProxy",
-    "Truth",
     "Watch",
     "explore",
     "pair_lag",

@@ -22,6 +22,11 @@ class SecondBroker(KafkaServer):
         self._first = first
         self._proxy = proxy
 
+    @property
+    def listed_port(self) -> int:
+        """The port that clients are told."""
+        return self._proxy.port
+
     def _properties(self, folder: Path) -> dict[str, str]:
         theirs = _read(self._settings_of_first())
         self._proxy.target = self.port

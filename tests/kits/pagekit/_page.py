@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import pytest
 
@@ -75,6 +76,8 @@ class MetricsPage:
         return {labels: value for (each, labels), value in self.values.items() if each == name}
 
 
+# Most lines of a page are those of the one before.
+@lru_cache(maxsize=50_000)
 def _read(line: str) -> tuple[str, tuple[tuple[str, str], ...], float]:
     found = _LINE.fullmatch(line)
     if found is None:

@@ -121,7 +121,7 @@ class GroupColumns:
             self.lags = lags = list(map(sub, reached, commits))
             lowest = min(lags, default=0)
         if lowest < 0 or self._beyond_since:
-            self._settle_beyond(now, patience)
+            self._settle_beyond(self.pick(table.ends), now, patience)
         revisions = self.pick(table.revisions)
         if revisions != self._revisions:
             self._reconsider(revisions)
@@ -203,12 +203,20 @@ class GroupColumns:
                 if at < was:
                     self.rewound_at[i] = now
 
-    def _settle_beyond(self, now: float, patience: float) -> None:
-        """A commit past the end is a replica that is briefly behind (lag 0) until it lasts (not known)."""
+    def _settle_beyond(self, ends: tuple[int | None, ...], now: float, patience: float) -> None:
+        """A commit past the end is a replica that is briefly behind (lag 0) until it lasts (not known).
+
+        One past the last stable offset that the log reaches isn't past the end: nothing is left to read.
+        """
         lags = list(self.lags)
         since: dict[int, float] = {}
         for i, lag in enumerate(lags):
-            if lag is not None and lag < 0:
+            if lag is None or lag >= 0:
+                continue
+            end = ends[i]
+            if end is not None and self.commits[i] <= end:
+                lags[i] = 0
+            else:
                 since[i] = self._beyond_since.get(i, now)
                 lags[i] = 0 if now - since[i] < patience else None
         self.lags, self._beyond_since = lags, since

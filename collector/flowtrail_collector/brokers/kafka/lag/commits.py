@@ -14,7 +14,6 @@ from confluent_kafka.admin import AdminClient
 
 from flowtrail_collector.brokers.kafka.errors import reason_of
 from flowtrail_collector.brokers.kafka.lag.deadline import REQUEST_SECONDS, seconds_left
-from flowtrail_collector.brokers.kafka.lag.names import is_askable, not_askable
 from flowtrail_collector.lag.model import CommittedOffset
 from flowtrail_collector.lag.ports import Failure
 
@@ -40,9 +39,7 @@ class CommitQuestions:
         self, client: AdminClient, groups: Sequence[str], deadline: float
     ) -> Iterator[tuple[str, Sequence[CommittedOffset] | Failure]]:
         """Read every committed offset of each group, in the order the answers come."""
-        waiting = deque(group for group in groups if is_askable(group))
-        # One name that the library can't take must not stop the others.
-        yield from ((group, not_askable(group)) for group in groups if not is_askable(group))
+        waiting = deque(groups)
         active: deque[str] = deque()
         parked: list[str] = []
         # Who didn't answer the last time isn't waited for again.

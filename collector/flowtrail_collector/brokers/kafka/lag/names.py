@@ -12,7 +12,7 @@ def is_askable(group: str) -> bool:
     return group != "" and "\0" not in group
 
 
-def not_askable(group: str) -> Failure:
-    """What is told of the others."""
+def not_askable(group: str, why_not: str) -> Failure:
+    """What is told of the others, where kafka-python can't stand in."""
     why = "its name is empty" if group == "" else "its name holds a NUL"
-    return Failure("group", group, f"{why}: the client library (librdkafka) can't ask about it")
+    return Failure("group", group, f"{why}: librdkafka can't ask about it, and {why_not}")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
+from flowtrail_collector.brokers.kafka.lag.second_client import connected, settings_of
 from flowtrail_collector.lag.ports import GroupInfo
 
 __all__ = ["OtherGroups"]
@@ -22,19 +23,6 @@ logger = logging.getLogger("flowtrail_collector.lag")
 
 _TYPES = ("share", "streams")
 _EVERY_SECONDS = 60.0
-_TIMEOUT_MS = 5_000
-_SETTINGS = {
-    "security.protocol": "security_protocol",
-    "sasl.mechanisms": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-    "ssl.key.password": "ssl_password",
-}
-# What kafka-python has no setting for: a connection without it would be another connection.
-_UNTRANSLATABLE = ("ssl.ca.pem", "ssl.certificate.pem", "ssl.key.pem", "ssl.keystore.location")
 
 
 class OtherGroups:
@@ -46,7 +34,7 @@ class OtherGroups:
     """
 
     def __init__(self, connection: KafkaConnection, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings = _translated(connection)
+        self._settings = settings_of(connection)
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._asked_at = float("-inf")
@@ -91,28 +79,8 @@ class OtherGroups:
             logger.debug("share and streams groups are not listed: %s", error)
 
 
-def _translated(connection: KafkaConnection) -> Mapping[str, Any] | None:
-    settings = connection.settings
-    if any(name in settings for name in _UNTRANSLATABLE) or settings.get("sasl.mechanisms") == "OAUTHBEARER":
-        return None
-    found: dict[str, Any] = {new: settings[old] for old, new in _SETTINGS.items() if old in settings}
-    found["bootstrap_servers"] = [server.strip() for server in connection.bootstrap_servers.split(",")]
-    found["ssl_check_hostname"] = settings.get("ssl.endpoint.identification.algorithm") != "none"
-    if "security_protocol" in found:
-        found["security_protocol"] = found["security_protocol"].upper()
-    return found
-
-
 def _listed(settings: Mapping[str, Any]) -> list[GroupInfo]:
-    from kafka.admin import KafkaAdminClient
-
-    # At DEBUG it logs its settings, the password among them; and each failed connection at ERROR, which is
-    # told where lag is read.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    client = KafkaAdminClient(
-        **settings, client_id="flowtrail-lag-groups", bootstrap_timeout_ms=_TIMEOUT_MS,
-        request_timeout_ms=_TIMEOUT_MS,
-    )  # fmt: skip
+    client = connected(settings)
     try:
         return [
             GroupInfo(

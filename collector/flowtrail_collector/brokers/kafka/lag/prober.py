@@ -30,6 +30,7 @@ class KafkaRecordProber:
         self._connection = connection
         self._silence_seconds = silence_seconds
         self._consumer: Consumer | None = None
+        self._has_answered = False
 
     def first_records(
         self, places: Sequence[tuple[str, int, int]], deadline: float
@@ -56,7 +57,7 @@ class KafkaRecordProber:
         """Close the consumer."""
         if self._consumer is not None:
             self._consumer.close()
-            self._consumer = None
+            self._consumer, self._has_answered = None, False
 
     def _look(
         self,
@@ -68,10 +69,11 @@ class KafkaRecordProber:
         consumer = self._consumer = self._consumer or self._connect()
         waiting = dict(turn)
         consumer.assign([TopicPartition(topic, n, offset) for (topic, n), offset in turn.items()])
-        heard = time.monotonic()
+        # To connect takes the time that it takes.
+        heard = time.monotonic() if self._has_answered else deadline
         while waiting and (left := min(deadline, heard + self._silence_seconds) - time.monotonic()) > 0:
             for message in consumer.consume(min(_BATCH, len(waiting)), timeout=min(left, 0.2)):
-                heard = time.monotonic()
+                heard, self._has_answered = time.monotonic(), True
                 where = partition_of(message)
                 offset = waiting.get(where)
                 if offset is None:

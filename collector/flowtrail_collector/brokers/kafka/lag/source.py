@@ -18,6 +18,7 @@ from flowtrail_collector.brokers.kafka.lag.commits import CommitQuestions
 from flowtrail_collector.brokers.kafka.lag.deadline import REQUEST_SECONDS, seconds_left
 from flowtrail_collector.brokers.kafka.lag.names import is_askable
 from flowtrail_collector.brokers.kafka.lag.offsets import OffsetQuestions
+from flowtrail_collector.brokers.kafka.lag.other_commits import OtherCommits
 from flowtrail_collector.brokers.kafka.lag.other_groups import OtherGroups
 from flowtrail_collector.lag.model import CommittedOffset
 from flowtrail_collector.lag.ports import (
@@ -65,6 +66,7 @@ class KafkaLagSource:
         self._admin = AdminClient(self._settings)
         self._renewed_at = 0.0
         self._others = OtherGroups(connection)
+        self._other_commits = OtherCommits(connection)
         self._listing: Future[Any] | None = None
         self._commits = CommitQuestions()
         self._offsets = OffsetQuestions()
@@ -112,7 +114,12 @@ class KafkaLagSource:
         self, groups: Sequence[str], deadline: float
     ) -> Iterator[tuple[str, Sequence[CommittedOffset] | Failure]]:
         """Read every committed offset of each group, many requests at a time."""
-        yield from self._commits.read(self._admin, groups, deadline)
+        # One name that the library can't take must not stop the others.
+        askable = [group for group in groups if is_askable(group)]
+        yield from self._commits.read(self._admin, askable, deadline)
+        if len(askable) < len(groups):
+            others = [group for group in groups if not is_askable(group)]
+            yield from self._other_commits.read(others, deadline)
         self._renew_if_stuck(self._commits.longest_wait(groups))
 
     def offsets(
@@ -150,6 +157,7 @@ class KafkaLagSource:
     def close(self) -> None:
         """Let go of the client; requests under way are dropped."""
         self._others.close()
+        self._other_commits.close()
         self._drop_questions()
 
     def _renew_if_stuck(self, waited: float) -> None:
