@@ -386,9 +386,11 @@ def test_never_negative_beside_clients_that_write_and_commit(
                 if cycle % 1000 == 999:
                     print(f"{cycle + 1} cycles, {len(moved)} different commits", flush=True)
                 (reading,) = it.poller.collect()
-                assert all(lag is not None and lag >= 0 for lag in reading.lags)
+                known = [lag for lag in reading.lags if lag is not None]  # a busy broker may answer too late
+                assert all(lag >= 0 for lag in known)
                 assert all(waited is None or waited >= 0 for waited in reading.seconds)
-                moved.add(tuple(reading.commits))
+                if len(known) == len(reading.lags):
+                    moved.add(tuple(reading.commits))
     finally:
         stop.set()
         for thread in threads:
