@@ -18,7 +18,7 @@ from flowtrail_collector.events.mapping_file import read_mapping
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span
 
-__all__ = ["FlowFileError", "load_flows", "parse_flows"]
+__all__ = ["FlowFileError", "load_flows", "parse_flows", "read_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
@@ -81,6 +81,15 @@ def parse_flows(text: str, file: str = "flows.yaml") -> Flows:
         raise FlowFileError(file, line, column, problem) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise FlowFileError(file, 1, 1, str(error).splitlines()[0] if str(error) else "not YAML") from None
+    return read_flows(document, file)
+
+
+def read_flows(document: Any, file: str = "flows.yaml") -> Flows:
+    """Read flows from what a YAML document holds: `CommentedMap` and `CommentedSeq`, as they know where they stand.
+
+    Raises:
+        FlowFileError: It is malformed.
+    """
     return _Reader(file).flows(document)
 
 

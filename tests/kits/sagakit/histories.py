@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from hypothesis import strategies
+from ruamel.yaml.comments import CommentedMap
 
-from hypothesis import strategies as st
+from flowtrail_collector.sagas.flow_file import read_flows
 
-from flowtrail_collector.sagas.flow_file import parse_flows
-
-__all__ = ["flows_and_histories", "marks", "model_of", "types_of"]
+__all__ = ["flows_and_histories", "marks", "model_of", "types_of", "write_flow", "write_history"]
 
 NAMES = ("s0", "s1", "s2")
 
 
-@st.composite
-def written_flows(draw):
-    """A flow as its file has it: up to three steps, in a row, beside or instead of each other."""
+def write_flow(draw, st=strategies):
+    """A flow as its file has it: up to three steps, in a row, beside or instead of each other.
+
+    Args:
+        draw: Takes one of what a strategy has to offer.
+        st: Makes strategies: `hypothesis.strategies`, or `sagakit.chances`.
+    """
     steps = {}
     for number, name in enumerate(NAMES[: draw(st.integers(1, 3))]):
         body = {"done": [f"D{number}"], "within": f"{draw(st.integers(1, 4))}s"}
@@ -40,7 +43,8 @@ def written_flows(draw):
     last = next(reversed(steps))
     completes = draw(st.sampled_from([["End"], steps[last]["done"]]))
     cancels = {"cancels": ["Stop"]} if draw(st.integers(0, 3)) else {}
-    return {"starts": ["Start"], "steps": steps, "completes": completes, **cancels}
+    within = {"within": f"{draw(st.integers(2, 9))}s"} if draw(st.integers(0, 3)) == 0 else {}
+    return {"starts": ["Start"], "steps": steps, "completes": completes, **cancels, **within}
 
 
 def types_of(flow):
@@ -50,17 +54,28 @@ def types_of(flow):
     return ["Start", "Stop", *flow["completes"], *named]
 
 
-@st.composite
-def flows_and_histories(draw, most=10):
-    """A flow with what happened to one instance: (ms since the epoch, type), in no order."""
-    flow = draw(written_flows())
+def write_history(draw, flow, most=10, st=strategies):
+    """What happened to one instance: (ms since the epoch, type), in no order."""
     moment = st.integers(0, 24).map(lambda half: half * 500)
-    return flow, draw(st.lists(st.tuples(moment, st.sampled_from(types_of(flow))), max_size=most))
+    return draw(st.lists(st.tuples(moment, st.sampled_from(types_of(flow))), max_size=most))
+
+
+@strategies.composite
+def flows_and_histories(draw, most=10):
+    """A flow with what happened to one instance."""
+    flow = write_flow(draw)
+    return flow, write_history(draw, flow, most)
 
 
 def model_of(flow):
-    """The flow as the collector reads it."""
-    return parse_flows(json.dumps({"flows": {"f": flow}})).by_name["f"]
+    """The flow as the collector reads it; writing and parsing YAML would take nearly all of a run's time."""
+    return read_flows(CommentedMap(flows=CommentedMap(f=_as_parsed(flow)))).by_name["f"]
+
+
+def _as_parsed(written):
+    if isinstance(written, dict):
+        return CommentedMap((key, _as_parsed(value)) for key, value in written.items())
+    return written
 
 
 def marks(history):
