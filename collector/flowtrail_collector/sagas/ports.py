@@ -9,6 +9,7 @@ from typing import Protocol
 
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
 from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
 
 
@@ -41,6 +42,21 @@ class SagaUnit(Protocol):
 
     def remember_rules(self, flow: str, rules: str | None) -> None:
         """Note by which rules the open instances of a flow were looked at; None: it left the flow file."""
+        ...
+
+    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
+        """Instances of a flow that are open or retired, in the order of their keys, behind the key `after`.
+
+        They stay as they are until the end of the transaction.
+        """
+        ...
+
+    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
+        """Write how open instances stand now; the rest of them stays."""
+        ...
+
+    def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
+        """Let the open instances of a flow rest whose keys lie behind the first one, up to the second."""
         ...
 
     def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
@@ -77,10 +93,6 @@ class SagaStore(Protocol):
 
     def flows_with_open_sagas(self) -> list[str]:
         """Flows of which instances are open, in the flow file or not."""
-        ...
-
-    def open_keys(self, flow: str, after: str, limit: int) -> list[SagaKey]:
-        """Instances of a flow that are open or retired, in the order of their keys, behind the key `after`."""
         ...
 
     def saga_figures(self) -> SagaFigures:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Outcome
-from flowtrail_collector.sagas.model.flows import Flow, Flows
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import reopen, retire, settle
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.lifecycle import retire, settle
+from flowtrail_collector.sagas.new_rules import NewRules
 from flowtrail_collector.sagas.ports import SagaStore
 
 __all__ = ["Sweeper"]
@@ -43,7 +44,7 @@ class Sweeper:
         self._flows = flows
         self._interval_seconds = interval_seconds
         self._on_ended = on_ended
-        self._applied = False
+        self._new_rules = NewRules(store, flows, on_ended)
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop."""
@@ -59,59 +60,13 @@ class Sweeper:
         until_ms = self._store.watermark_ms()
         if not until_ms:
             return 0
-        looked_at = 0 if self._applied else self._apply(until_ms, stop or threading.Event())
+        looked_at = self._new_rules.apply(until_ms, stop or threading.Event())
         while stop is None or not stop.is_set():
             count = self._settle_some(until_ms)
             looked_at += count
             if count < _PER_TRANSACTION:
                 break
         return looked_at
-
-    def _apply(self, until_ms: int, stop: threading.Event) -> int:
-        """Look at what is open by the rules of this flow file, where it was last looked at by others.
-
-        Stopped or killed on the way, it begins anew: an instance that was looked at stays as it is.
-        """
-        known = self._store.known_rules()
-        looked_at = 0
-        for name in sorted({*known, *self._flows.by_name, *self._store.flows_with_open_sagas()}):
-            flow = self._flows.by_name.get(name)
-            if flow is not None and flow.rules == known.get(name):
-                continue
-            after = ""
-            while keys := self._store.open_keys(name, after, _PER_TRANSACTION):
-                if stop.is_set():
-                    return looked_at
-                self._apply_to(flow, keys, until_ms)
-                looked_at += len(keys)
-                after = keys[-1].key
-            with self._store.unit() as unit:
-                unit.remember_rules(name, None if flow is None else flow.rules)
-        self._applied = True
-        return looked_at
-
-    def _apply_to(self, flow: Flow | None, keys: Sequence[SagaKey], until_ms: int) -> None:
-        counts: Counter[CountKey] = Counter()
-        changed: list[SagaRecord] = []
-        ended: list[SagaRecord] = []
-        with self._store.unit() as unit:
-            for saga in unit.load_sagas(keys).values():
-                before = _state(saga)
-                if flow is None:
-                    retire(saga, until_ms)
-                else:
-                    reopen(saga)
-                    settle(flow, saga, until_ms, counts)
-                    if saga.outcome is not Outcome.OPEN and before[0] != saga.outcome:
-                        ended.append(saga)
-                if _state(saga) != before:
-                    changed.append(saga)
-            if changed:
-                unit.save_sagas(changed)
-            if counts:
-                unit.count(counts)
-        if ended:
-            self._on_ended(ended)
 
     def _settle_some(self, until_ms: int) -> int:
         counts: Counter[CountKey] = Counter()
@@ -136,18 +91,3 @@ class Sweeper:
         settle(flow, saga, until_ms, counts)
         if saga.next_deadline_ms is not None and saga.next_deadline_ms <= until_ms:
             saga.next_deadline_ms = until_ms + 1  # always forward, or one instance could hold up the sweep
-
-
-def _state(saga: SagaRecord) -> tuple[object, ...]:
-    """All that a look at an instance can change."""
-    return (
-        saga.outcome,
-        saga.started_ms,
-        saga.waiting,
-        saga.waiting_since_ms,
-        saga.next_deadline_ms,
-        saga.breached,
-        saga.conflict,
-        saga.not_undone,
-        saga.completed_late,
-    )

@@ -80,6 +80,9 @@ def test_unchanged_rules_are_not_applied_again(tmp_path):
         made.pass_time(2_000)
     with core(tmp_path, rules()) as made:
         assert made.sweeper.sweep() == 0
+    named = rules().replace("done: Paid", "done: Paid, by: billing")
+    with core(tmp_path, named) as made:
+        assert made.sweeper.sweep() == 0
     with core(tmp_path, rules(pay="11s")) as made:
         assert made.sweeper.sweep() == 1_500
         assert made.sweeper.sweep() == 0

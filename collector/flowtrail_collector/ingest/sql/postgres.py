@@ -19,6 +19,8 @@ from flowtrail_collector.ingest.sql import copying as _copy
 from flowtrail_collector.ingest.sql.store import SqlStore
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
+from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import postgres as sagas
 from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.postgres.arrays import numbers, texts
@@ -26,6 +28,7 @@ from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresCon
 
 __all__ = ["PostgresStore"]
 
+_GLANCES = f"{glances.GLANCES} FOR UPDATE"
 _COPY_EVENTS = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
 # One of 64 shares per connection: workers that counted in the same rows would wait for each other's commits.
 _COUNT = """INSERT INTO counters (name, labels, value, shard)
@@ -61,6 +64,19 @@ class PostgresUnit:
         found = sagas.due(self._connection.raw, until_ms, limit)
         self._locked.update(SagaKey(saga.flow, saga.key) for saga in found)
         return found
+
+    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
+        """See `SagaUnit.open_sagas`."""
+        rows = self._connection.execute(_GLANCES, (flow, after, limit)).fetchall()
+        return [glances.glance_of(row) for row in rows]
+
+    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
+        """See `SagaUnit.note_open`."""
+        glances.note(self._connection, flow, changed)
+
+    def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
+        """See `SagaUnit.retire_open`."""
+        glances.retire(self._connection, flow, keys, watermark_ms)
 
     def remember_rules(self, flow: str, rules: str | None) -> None:
         """See `SagaUnit.remember_rules`."""

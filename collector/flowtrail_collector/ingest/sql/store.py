@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from flowtrail_collector.events.model import Position
 from flowtrail_collector.metrics.counts import Counts
-from flowtrail_collector.sagas.model.instance import SagaKey
 from flowtrail_collector.sagas.ports import SagaFigures
 from flowtrail_collector.sagas.sql import rules
 from flowtrail_collector.sagas.sql.figures import read_figures
@@ -74,11 +73,6 @@ class SqlStore(Reads):
         """See `SagaStore.flows_with_open_sagas`."""
         with self._database.read() as connection:
             return rules.flows_with_open(connection)
-
-    def open_keys(self, flow: str, after: str, limit: int) -> list[SagaKey]:
-        """See `SagaStore.open_keys`."""
-        with self._database.read() as connection:
-            return rules.open_keys(connection, flow, after, limit)
 
     def counters(self, prefix: str) -> Counts:
         """See `Store.counters`."""

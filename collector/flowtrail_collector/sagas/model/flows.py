@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -90,8 +90,9 @@ class Flow:
 
     @cached_property
     def rules(self) -> str:
-        """The same for two flows only if they judge alike."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        """The same for two flows only if they judge alike; who should do a step changes nothing of that."""
+        steps = tuple(replace(step, by=None) for step in self.steps)
+        return hashlib.sha256(repr(replace(self, steps=steps)).encode()).hexdigest()
 
     @cached_property
     def types(self) -> frozenset[str]:
