@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import os
 import sqlite3
 import subprocess
 import sys
@@ -138,10 +139,18 @@ def applied(servers: str, folder: Path, topic: str, limits: tuple[str, str], cou
                         break
                     assert process.poll() is None, "the collector ended"
                     time.sleep(0.02)
+            cpu_ticks = sum(
+                map(int, Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13])
+            )
         finally:
             process.terminate()
     pauses = [after - before for (before, _), (after, _) in itertools.pairwise(steps[1:])]
-    return {"seconds": passed, "read": steps[-1][1], "longest_pause_seconds": max(pauses, default=0.0)}
+    return {
+        "seconds": passed,
+        "cpu_seconds": cpu_ticks / os.sysconf("SC_CLK_TCK"),
+        "read": steps[-1][1],
+        "longest_pause_seconds": max(pauses, default=0.0),
+    }
 
 
 def main() -> int:
@@ -162,6 +171,7 @@ def main() -> int:
                 with written(servers, topic, rate):
                     found = applied(servers, folder, topic, limits, options.instances)
                 figures[f"{name}_seconds_{suffix}"] = round(found["seconds"], 2)
+                figures[f"{name}_cpu_seconds_{suffix}"] = round(found["cpu_seconds"], 2)
                 if rate:
                     figures[f"{name}_events_read"] = found["read"]
                     figures[f"{name}_longest_pause_seconds"] = round(found["longest_pause_seconds"], 2)

@@ -12,11 +12,13 @@ from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import reopen, settle
 from flowtrail_collector.sagas.model.shapes import OpenSaga, Shapes, Standing
-from flowtrail_collector.sagas.ports import SagaStore, SagaUnit
+from flowtrail_collector.sagas.ports import SagaStore
 
 __all__ = ["NewRules"]
 
-_PER_TRANSACTION = 5_000  # reading waits meanwhile, a tenth of a second; each portion waits for a batch read
+# Reading waits for a transaction, some tenths of a second, and each of them waits for a batch that is read.
+_PER_TRANSACTION = 20_000
+_CLOSELY_PER_TRANSACTION = 5_000
 
 
 class NewRules:
@@ -99,35 +101,34 @@ class NewRules:
                 for step in missed:
                     counts["saga_deadline_breaches", (flow.name, step)] += 1
             unit.note_open(flow.name, changed)
-            ended = self._look_closer(unit, flow, closer, until_ms, counts) if closer else []
+            if counts:
+                unit.count(counts)
+        for begin in range(0, len(closer), _CLOSELY_PER_TRANSACTION):
+            self._look_closer(flow, closer[begin : begin + _CLOSELY_PER_TRANSACTION], until_ms)
+        return page
+
+    def _look_closer(self, flow: Flow, keys: Sequence[SagaKey], until_ms: int) -> None:
+        """Settle instances one by one."""
+        counts: Counter[CountKey] = Counter()
+        changed: list[SagaRecord] = []
+        ended: list[SagaRecord] = []
+        with self._store.unit() as unit:
+            for saga in unit.load_sagas(keys).values():
+                before = _state(saga)
+                if before[0] not in (Outcome.OPEN, Outcome.RETIRED):
+                    continue  # it has ended meanwhile
+                reopen(saga)
+                settle(flow, saga, until_ms, counts)
+                if saga.outcome is not Outcome.OPEN:
+                    ended.append(saga)
+                if _state(saga) != before:
+                    changed.append(saga)
+            if changed:
+                unit.save_sagas(changed)
             if counts:
                 unit.count(counts)
         if ended:
             self._on_ended(ended)
-        return page
-
-    def _look_closer(
-        self,
-        unit: SagaUnit,
-        flow: Flow,
-        keys: Sequence[SagaKey],
-        until_ms: int,
-        counts: Counter[CountKey],
-    ) -> list[SagaRecord]:
-        """Settle instances one by one; those that end with it."""
-        changed: list[SagaRecord] = []
-        ended: list[SagaRecord] = []
-        for saga in unit.load_sagas(keys).values():
-            before = _state(saga)
-            reopen(saga)
-            settle(flow, saga, until_ms, counts)
-            if saga.outcome is not Outcome.OPEN and before[0] != saga.outcome:
-                ended.append(saga)
-            if _state(saga) != before:
-                changed.append(saga)
-        if changed:
-            unit.save_sagas(changed)
-        return ended
 
 
 def _state(saga: SagaRecord) -> tuple[object, ...]:

@@ -148,6 +148,8 @@ def main(count, first="0", processes="1"):
             for start in range(0, count, _PORTION)
         ]
         for number, done in enumerate(as_completed(waiting), 1):
+            if done.exception() is not None:
+                pool.shutdown(cancel_futures=True)
             looked_at += done.result()
             if number % 10 == 0 or looked_at == count:
                 print(f"{looked_at} histories, no difference, {time.monotonic() - began:.0f} s", flush=True)
