@@ -179,6 +179,8 @@ def _step(step: Step) -> str:
         parts.append(f"{step.times} times")
     if step.again_after:
         parts.append(f"anew after {_any(step.again_after)}")
+    if step.was:
+        parts.append(f"was {printable(', '.join(step.was))}")
     if step.instead_of:
         parts.append(f"instead of {printable(step.instead_of)}")
     if step.optional:
@@ -196,7 +198,7 @@ def _flow_json(flow: Flow) -> dict[str, object]:
                 "within_seconds": _seconds(step.within_ms),
                 **{
                     name: getattr(step, name)
-                    for name in ("after", "optional", "times", "instead_of", "again_after")
+                    for name in ("after", "optional", "times", "instead_of", "again_after", "was")
                 },
             }
             for step in flow.steps

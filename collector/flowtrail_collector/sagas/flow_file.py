@@ -22,7 +22,7 @@ __all__ = ["FlowFileError", "load_flows", "parse_flows", "read_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
-              "again_after")  # fmt: skip
+              "again_after", "was")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -126,7 +126,19 @@ class _Reader:
             correlate=self._correlate(body),
         )
         self._check_ends(body, flow)
+        self._check_renamed(body, flow)
         return flow
+
+    def _check_renamed(self, body: CommentedMap, flow: Flow) -> None:
+        taken = {step.name: step.name for step in flow.steps}
+        for step in flow.steps:
+            for name in step.was:
+                if name in taken:
+                    written = body["steps"][step.name]
+                    self._wrong(
+                        written, "was", f"'{name}' is, or was, step '{taken[name]}': it can be only one"
+                    )
+                taken[name] = step.name
 
     def _check_ends(self, body: CommentedMap, flow: Flow) -> None:
         for first, second in (("starts", "completes"), ("starts", "cancels"), ("completes", "cancels")):
@@ -214,6 +226,9 @@ class _Reader:
             times=self._times(body),
             instead_of=instead_of,
             again_after=self._types(body, "again_after"),
+            was=self._strings(body, "was", "the name, or the names, that the step had before")
+            if "was" in body
+            else (),
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Step:
         times: How many events of `done` it takes.
         instead_of: The step that needn't be done if this one is, and the other way round.
         again_after: Types after which it, and what follows it, has its turn anew.
+        was: Names that it had in earlier flow files.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Step:
     times: int = 1
     instead_of: str | None = None
     again_after: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
 
 
 OwnerOf = Callable[[Step], str | None]
@@ -93,6 +95,11 @@ class Flow:
         """The same for two flows only if they judge alike; who should do a step changes nothing of that."""
         steps = tuple(replace(step, by=None) for step in self.steps)
         return hashlib.sha256(repr(replace(self, steps=steps)).encode()).hexdigest()
+
+    @cached_property
+    def renamed(self) -> Mapping[str, str]:
+        """Names of steps in earlier flow files, and what they are now."""
+        return {name: step.name for step in self.steps for name in step.was}
 
     @cached_property
     def types(self) -> frozenset[str]:

@@ -26,7 +26,7 @@ from flowtrail_collector.sagas.model.assessment import (
 )
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.lateness import Lateness, missed
+from flowtrail_collector.sagas.model.lateness import Lateness, missed, renamed
 from flowtrail_collector.sagas.model.occurrences import Seen
 
 __all__ = [
@@ -135,6 +135,8 @@ def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
         saga.conflict = True
         counts["saga_conflicts", (flow.name,)] += 1
     saga.not_undone = bool(progress.not_undone)
+    if saga.breached and flow.renamed:
+        saga.breached = renamed(saga.breached, flow.renamed)
     if saga.outcome is Outcome.TIMED_OUT:
         _count_late_completion(flow, saga, counts)
     return progress

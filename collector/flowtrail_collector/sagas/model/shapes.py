@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.assessment import Outcome, assess
 from flowtrail_collector.sagas.model.flows import Flow
+from flowtrail_collector.sagas.model.lateness import renamed
 from flowtrail_collector.sagas.model.occurrences import SETTLE_MS
 from flowtrail_collector.sagas.model.steps import StepProgress
 
@@ -129,7 +130,7 @@ class Shapes:
         self, shape: _Shape, before: Standing, moments: Sequence[int], until_ms: int
     ) -> tuple[Standing, Sequence[str]] | None:
         started, waiting, since, limits = shape
-        known = _names(before.breached) if before.breached else {}
+        known = _names(renamed(before.breached, self.flow.renamed)) if before.breached else {}
         if known is None:
             return None
         next_ms: int | None = None
