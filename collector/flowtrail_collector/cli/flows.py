@@ -11,6 +11,7 @@ import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
+from flowtrail_collector.cli._flow_changes import apply, diff
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.errors import ConfigurationError
@@ -136,6 +137,10 @@ def learn(
         # Through click, not the console: a flow file is not to be wrapped or coloured.
         click.echo("\n".join(printable(line) for line in found["yaml"].splitlines()))
     return EXIT_OK if found["flows"] else EXIT_FINDINGS
+
+
+flows.add_command(diff)
+flows.add_command(apply)
 
 
 def _write(path: Path, text: str) -> None:

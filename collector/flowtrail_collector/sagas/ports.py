@@ -91,6 +91,14 @@ class SagaStore(Protocol):
         """By which rules the open instances of each flow were last looked at."""
         ...
 
+    def follow(self, types_of: Mapping[str, Iterable[str]]) -> None:
+        """Note which types of event are counted for which flow from now on; before anything is read."""
+        ...
+
+    def open_records(self, flow: str, after: str, limit: int) -> list[SagaRecord]:
+        """Instances of a flow that are open or retired, in the order of their keys, behind the key `after`."""
+        ...
+
     def flows_with_open_sagas(self) -> list[str]:
         """Flows of which instances are open, in the flow file or not."""
         ...

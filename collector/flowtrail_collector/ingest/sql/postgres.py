@@ -22,6 +22,7 @@ from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
 from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import postgres as sagas
+from flowtrail_collector.sagas.sql.followed import remember_folded
 from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
@@ -77,6 +78,10 @@ class PostgresUnit:
     def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
         """See `SagaUnit.retire_open`."""
         glances.retire(self._connection, flow, keys, watermark_ms)
+
+    def remember_folded(self, pairs: Iterable[tuple[str, str]], rows: tuple[int, int]) -> None:
+        """See `FoldUnit.remember_folded`."""
+        remember_folded(self._connection, pairs, rows)
 
     def remember_rules(self, flow: str, rules: str | None) -> None:
         """See `SagaUnit.remember_rules`."""

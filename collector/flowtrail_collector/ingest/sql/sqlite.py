@@ -18,6 +18,7 @@ from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
 from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import rows as sagas
+from flowtrail_collector.sagas.sql.followed import remember_folded
 from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.sql import insert_rows
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
@@ -55,6 +56,10 @@ class SqliteUnit:
     def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
         """See `SagaUnit.retire_open`."""
         glances.retire(self._connection, flow, keys, watermark_ms)
+
+    def remember_folded(self, pairs: Iterable[tuple[str, str]], rows: tuple[int, int]) -> None:
+        """See `FoldUnit.remember_folded`."""
+        remember_folded(self._connection, pairs, rows)
 
     def remember_rules(self, flow: str, rules: str | None) -> None:
         """See `SagaUnit.remember_rules`."""

@@ -117,4 +117,15 @@ CREATE TABLE flow_rules (flow TEXT PRIMARY KEY, rules TEXT NOT NULL) WITHOUT ROW
     """
 ALTER TABLE dead_letters ADD COLUMN oversize TEXT
 """,
+    # Which types of event were counted for a flow as they were read: rows of `events` from the first one on, before
+    # the last one; without it, all since.
+    """
+CREATE TABLE followed_types (
+  flow TEXT NOT NULL,
+  type TEXT NOT NULL,
+  first_row INTEGER NOT NULL,
+  until_row INTEGER,
+  PRIMARY KEY (flow, type, first_row)
+) WITHOUT ROWID
+""",
 )
