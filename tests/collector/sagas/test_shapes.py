@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from dataclasses import replace
 
@@ -15,7 +16,8 @@ from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from flowtrail_collector.sagas.model.shapes import OpenSaga, Shapes, Standing
 from flowtrail_collector.sagas.sql.glances import glance_of
 from flowtrail_collector.sagas.sql.rows import NAMES, to_row
-from sagakit.histories import flows_and_histories, marks, model_of, write_flow
+from sagakit.histories import flows_and_histories, marks, model_of
+from sagakit.oracle import changed_flow
 
 COLUMNS = [1, 3, 4, 7, 8, 9, 10, 11, 12]
 
@@ -31,24 +33,49 @@ def standing_of(saga):
     )
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
-@given(flows_and_histories(most=6), st.composite(write_flow)(), st.integers(0, 20), st.integers(0, 20))
-def test_at_a_glance_as_looked_at_closely(made, other, before, now):
-    """Under another file until then, so that deadlines may have been missed and counted already."""
-    flow, saga, counts = model_of(made[0]), SagaRecord("f", "k", events=marks(made[1])), Counter()
-    for model, until_ms in ((model_of(other), 1_000 * before), (flow, None)):
-        bring_up_to_date(model, saga, Counter())
-        if until_ms is not None:
-            settle(model, saga, until_ms, Counter())
-    now_ms = 1_000 * max(before, now)
+def looked_at(flow, saga, now_ms):
+    """Whether a glance tells how the instance stands; if so, as a closer look does."""
     found = Shapes(flow).of(glance(saga), now_ms)
     if found is None:
-        return
+        return False
     standing, missed = found
-    saga.breached = glance(saga).standing.breached
+    counts = Counter()
     settle(flow, saga, now_ms, counts)
     assert (saga.outcome.value, standing) == ("open", standing_of(saga))
     assert counts == Counter({("saga_deadline_breaches", ("f", step)): 1 for step in missed})
+    return True
+
+
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@given(st.data(), flows_and_histories(most=4), st.integers(0, 20), st.integers(0, 20))
+def test_at_a_glance_as_looked_at_closely(data, made, before, now):
+    """Under another file until then, so that deadlines may have been missed and counted already."""
+    other = model_of(changed_flow(data.draw, made[0], st))
+    saga = SagaRecord("f", "k", events=marks(made[1]))
+    bring_up_to_date(other, saga, Counter())
+    settle(other, saga, 1_000 * before, Counter())
+    looked_at(model_of(made[0]), saga, 1_000 * max(before, now))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_limits_that_change_again_and_again(seed):
+    """Nothing but limits changes, and nothing fails, so that most are told at a glance."""
+    chance, told = random.Random(seed), 0
+    for _ in range(50):
+        saga, moment = SagaRecord("f", "k"), 0
+        for number, kind in enumerate(["Start", "D0", "D1", "D2"][: chance.randint(1, 4)]):
+            moment += chance.choice([400, 2_000, 5_000])
+            saga.events[number] = (moment, kind, 0)
+        now_ms = moment
+        for _ in range(4):
+            now_ms += chance.choice([0, 1_500, 4_000])
+            limits = [f"{chance.choice([1, 3, 6, 9])}s" for _ in range(3)]
+            steps = {f"s{n}": {"done": [f"D{n}"], "within": limit} for n, limit in enumerate(limits)}
+            flow = model_of({"starts": ["Start"], "steps": steps, "completes": ["End"], "within": "40s"})
+            bring_up_to_date(flow, saga, Counter())
+            told += looked_at(flow, saga, now_ms)
+            settle(flow, saga, now_ms, Counter())
+    assert told > 50
 
 
 ORDERS = Flow(

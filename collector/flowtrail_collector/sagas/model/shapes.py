@@ -146,7 +146,7 @@ class Shapes:
                     missed.append(step)
                 if waits:
                     late.append(step)
-            elif waits and step not in known and (next_ms is None or deadline_ms < next_ms):
+            elif waits and (next_ms is None or deadline_ms < next_ms):
                 next_ms = deadline_ms
         since_ms = min([moments[place] for place in since]) if since else None
         words = [name if name in late else f"{name}#0" for name in (*known, *missed)]
