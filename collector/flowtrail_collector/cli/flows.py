@@ -36,11 +36,11 @@ def check(file: Path, as_json: bool) -> int:
 
     Exit code 2: it can't be used; the message names line and column.
     """
-    from flowtrail_collector.sagas.doubts import doubts
+    from flowtrail_collector.sagas.doubts import file_doubts
     from flowtrail_collector.sagas.flow_file import load_flows
 
     found = load_flows(file)
-    warnings = [doubt for flow in found.by_name.values() for doubt in doubts(flow)]
+    warnings = list(file_doubts(found))
     if as_json:
         mapped = [{"topics": item.name, "fields": list(item.sources)} for item in found.mapping.all]
         print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()], "mapping": mapped,

@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute, Route
 from flowtrail_collector.dead_letters.web.posting import posted
 from flowtrail_collector.sagas.difference import difference, difference_json
 from flowtrail_collector.sagas.flow_file import parse_flows
-from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.ports import SagaStore
 from flowtrail_collector.web.json import ApiError, json_response
 
@@ -31,14 +30,16 @@ def difference_routes(store: SagaStore) -> list[BaseRoute]:
 
         Body: old, new.
         """
-        found = difference(store, _flows(values, "old"), _flows(values, "new"))
+        old = parse_flows(_text(values, "old"), "old")
+        new = parse_flows(_text(values, "new"), "new")
+        found = difference(store, old, new)
         return json_response({"flows": difference_json(found)})
 
     return [Route("/api/v1/flows/diff", posted(compared), methods=["POST"])]
 
 
-def _flows(values: Mapping[str, Any], name: str) -> Flows:
+def _text(values: Mapping[str, Any], name: str) -> str:
     text = values.get(name)
     if not isinstance(text, str):
         raise ApiError(400, f"{name} takes the text of a flow file")
-    return parse_flows(text, name)
+    return text

@@ -77,8 +77,10 @@ def standing(flow: Flow, saga: SagaRecord) -> str:
 
 
 def _waits_for(flow: Flow, item: StepProgress) -> str:
-    """A failed step calls for the cancellation; every other one has still to be done."""
-    return " or ".join(flow.cancels) if item.state is StepState.FAILED else item.step.name
+    """A failed step calls for the cancellation, or for another round; every other one has still to be done."""
+    if item.state is not StepState.FAILED:
+        return item.step.name
+    return " or ".join((*flow.cancels, *flow.again.get(item.step.name, ())))
 
 
 def _pass_time(flows: Flows, sagas: dict[SagaKey, SagaRecord], until_ms: int | None) -> Iterator[Told]:

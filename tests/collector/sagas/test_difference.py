@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from flowtrail_collector.cli.flows import flows as command
+from flowtrail_collector.cli._app import cli as command
 from flowtrail_collector.sagas.difference import difference
 from flowtrail_collector.sagas.flow_file import parse_flows
 from sagakit import Happening, core
@@ -88,7 +88,7 @@ def test_the_command_on_a_store(tmp_path, new, code):
     opened(tmp_path)
     (tmp_path / "old.yaml").write_text(FILE)
     (tmp_path / "new.yaml").write_text(CHANGES[new][0])
-    arguments = ["diff", *(str(tmp_path / name) for name in ("old.yaml", "new.yaml"))]
+    arguments = ["flows", "diff", *(str(tmp_path / name) for name in ("old.yaml", "new.yaml"))]
     arguments += ["--store", str(tmp_path / "store.sqlite")]
     result = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert result.return_value == code

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from flowtrail_collector.cli.flows import flows as command
+from flowtrail_collector.cli._app import cli as command
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.folding import Fold
 from flowtrail_collector.sagas.model.followed import Followed
@@ -212,7 +212,7 @@ def test_ranges_of_rows(rows, missing):
 
 
 def run(*arguments):
-    return CliRunner().invoke(command, list(map(str, arguments)), standalone_mode=False)
+    return CliRunner().invoke(command, ["flows", *map(str, arguments)], standalone_mode=False)
 
 
 def test_the_command_says_what_it_did_and_what_it_could_not(tmp_path):
