@@ -7,10 +7,14 @@ from collections import Counter
 
 import pytest
 from click.testing import CliRunner
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from flowtrail_collector.cli._app import cli as command
 from flowtrail_collector.sagas.difference import difference
+from flowtrail_collector.sagas.difference_web import difference_routes
 from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.web.json import ApiError, json_response
 from sagakit import Happening, core
 
 FILE = """\
@@ -71,6 +75,42 @@ def test_what_was_told_is_what_happens(tmp_path, new):
         assert made.kinds().get("stuck", 0) == told["is stuck at pay"]
         assert sum(made.ended().values()) == told["ends as timed_out"]
         assert made.kinds().get("open", 0) == 3 - told["ends as timed_out"] - told["rests as retired"]
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Asks the API of a collector."""
+    opened(tmp_path)
+    with core(tmp_path, FILE) as made:
+        app = Starlette(
+            routes=difference_routes(made.store),
+            exception_handlers={
+                ApiError: lambda request, error: json_response({"error": str(error)}, error.status)
+            },
+        )
+        yield lambda **body: TestClient(app).post("/api/v1/flows/diff", json=body)
+
+
+def test_the_api_tells_the_same(asked):
+    answer = asked(old=FILE, new=CHANGES["sooner"][0])
+    assert answer.json() == {
+        "flows": [{"flow": "orders", "open": 3, "changed": 2, "how": {"is stuck at pay": 2}}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"old": FILE}, "new takes the text of a flow file"),
+        ({"old": FILE, "new": 5}, "new takes the text of a flow file"),
+        ({"old": "flows: {a: 1}", "new": FILE}, "old:1:9: flow 'a' must be a mapping"),
+        ({"old": FILE, "new": FILE, "more": 1}, "more"),
+    ],
+)
+def test_the_api_says_what_is_wrong(asked, body, error):
+    answer = asked(**body)
+    assert answer.status_code == 400
+    assert error in answer.json()["error"]
 
 
 def test_a_flow_that_comes_back(tmp_path):
