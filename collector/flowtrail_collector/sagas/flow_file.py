@@ -19,11 +19,11 @@ from flowtrail_collector.sagas.flow_forms import FlowForms
 from flowtrail_collector.sagas.model.flows import CHILD, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span
 
-__all__ = ["FlowFileError", "load_flows", "parse_flows"]
+__all__ = ["FlowFileError", "load_flows", "parse_flows", "read_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
-              "again_after", "of", "children")  # fmt: skip
+              "again_after", "of", "children", "was")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -82,6 +82,15 @@ def parse_flows(text: str, file: str = "flows.yaml") -> Flows:
         raise FlowFileError(file, line, column, problem) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise FlowFileError(file, 1, 1, str(error).splitlines()[0] if str(error) else "not YAML") from None
+    return read_flows(document, file)
+
+
+def read_flows(document: Any, file: str = "flows.yaml") -> Flows:
+    """Read flows from what a YAML document holds: `CommentedMap` and `CommentedSeq`, as they know where they stand.
+
+    Raises:
+        FlowFileError: It is malformed.
+    """
     return _Reader(file).flows(document)
 
 
@@ -120,7 +129,19 @@ class _Reader:
             correlate=self._correlate(body),
         )
         self._check_ends(body, flow)
+        self._check_renamed(body, flow)
         return flow
+
+    def _check_renamed(self, body: CommentedMap, flow: Flow) -> None:
+        taken = {step.name: step.name for step in flow.steps}
+        for step in flow.steps:
+            for name in step.was:
+                if name in taken:
+                    written = body["steps"][step.name]
+                    self._wrong(
+                        written, "was", f"'{name}' is, or was, step '{taken[name]}': it can be only one"
+                    )
+                taken[name] = step.name
 
     def _check_ends(self, body: CommentedMap, flow: Flow) -> None:
         for first, second in (("starts", "completes"), ("starts", "cancels"), ("completes", "cancels")):
@@ -215,6 +236,9 @@ class _Reader:
             again_after=self._types(body, "again_after"),
             of=self._forms.of(body) if children is None else CHILD,
             children=children,
+            was=self._strings(body, "was", "the name, or the names, that the step had before")
+            if "was" in body
+            else (),
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

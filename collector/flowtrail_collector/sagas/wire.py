@@ -9,6 +9,7 @@ from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.wire import Lag
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.sagas.difference_web import difference_routes
 from flowtrail_collector.sagas.exemplars import SagaExemplars
 from flowtrail_collector.sagas.learning.sql import SqlInstances
 from flowtrail_collector.sagas.learning.web import learning_routes
@@ -77,6 +78,7 @@ def wire(
         sources_for_all=[metrics],
         routes=[
             *saga_routes(reads, lag.view.progress),
+            *difference_routes(store),
             *learning_routes(SqlInstances(database), lag.group_names),
         ],
     )

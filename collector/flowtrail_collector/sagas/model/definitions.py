@@ -92,6 +92,7 @@ class Step:
         again_after: Types after which it, and what follows it, has its turn anew.
         of: The id by which what is done, and taken back, is told from others of this step.
         children: Whose ends say that it was done, or failed; then `done` and `failed` are what it is told of them.
+        was: Names that it had in earlier flow files.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Step:
     again_after: tuple[str, ...] = ()
     of: Field | None = None
     children: Children | None = None
+    was: tuple[str, ...] = ()
 
     @property
     def count(self) -> CountFrom | None:
