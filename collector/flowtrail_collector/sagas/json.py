@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.units import iso_time_ms
 
@@ -27,5 +28,22 @@ def saga_json(saga: SagaView) -> dict[str, Any]:
                 "deadline": iso_time_ms(step.deadline_ms),
             }
             for step in saga.steps
+        ],
+        "forecast": None if saga.forecast is None else forecast_json(saga.forecast),
+    }
+
+
+def forecast_json(forecast: Forecast) -> dict[str, Any]:
+    """What comes next in an instance, and when."""
+    return {
+        "remaining": list(forecast.remaining),
+        "expected_end": iso_time_ms(forecast.expected_ms),
+        "earliest_end": iso_time_ms(forecast.earliest_ms),
+        "latest_end": iso_time_ms(forecast.latest_ms),
+        "comparable_instances": forecast.comparable,
+        "unknown": forecast.unknown,
+        "risks": [
+            {"step": step, "deadline": iso_time_ms(deadline_ms), "probability": round(probability, 3)}
+            for step, deadline_ms, probability in forecast.risks
         ],
     }

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
+from flowtrail_collector.sagas.memory import Memory
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
@@ -44,6 +45,7 @@ class Sweeper:
         self._interval_seconds = interval_seconds
         self._on_ended = on_ended
         self._applied = False
+        self._memory = Memory(store, flows)
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop."""
@@ -87,6 +89,7 @@ class Sweeper:
                 after = keys[-1].key
             with self._store.unit() as unit:
                 unit.remember_rules(name, None if flow is None else flow.rules)
+        self._memory.look_back()
         self._applied = True
         return looked_at
 
@@ -108,6 +111,8 @@ class Sweeper:
                     changed.append(saga)
             if changed:
                 unit.save_sagas(changed)
+            if ended:
+                self._memory.keep(unit, ended)
             if counts:
                 unit.count(counts)
         if ended:
@@ -122,9 +127,12 @@ class Sweeper:
                 self._settle(saga, until_ms, counts)
             if due:
                 unit.save_sagas(due)
+            ended = [s for s in were_open if s.outcome not in (Outcome.OPEN, Outcome.RETIRED)]
+            if ended:
+                self._memory.keep(unit, ended)
             if counts:
                 unit.count(counts)
-        if ended := [s for s in were_open if s.outcome not in (Outcome.OPEN, Outcome.RETIRED)]:
+        if ended:
             self._on_ended(ended)
         return len(due)
 

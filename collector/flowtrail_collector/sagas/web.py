@@ -36,6 +36,7 @@ def saga_query(request: Request) -> SagaFilter:
         outcome=outcome,
         step=text_param(request, "step"),
         stuck=bool_param(request, "stuck"),
+        predicted=bool_param(request, "predicted"),
         limit=int_param(request, "limit", 50, MAX_LIMIT),
         offset=int_param(request, "offset", 0, MAX_OFFSET),
     )
@@ -52,7 +53,7 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
     def sagas(request: Request) -> Response:
         """Saga instances, those that need attention first; a stuck one says why.
 
-        Query: flow, outcome, step, stuck, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, limit, offset.
         """
         query = saga_query(request)
         rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]

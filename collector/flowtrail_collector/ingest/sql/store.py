@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from flowtrail_collector.events.model import Position
 from flowtrail_collector.metrics.counts import Counts
-from flowtrail_collector.sagas.model.instance import SagaKey
+from flowtrail_collector.sagas.model.histories import History
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.ports import SagaFigures
 from flowtrail_collector.sagas.sql import rules
 from flowtrail_collector.sagas.sql.figures import read_figures
+from flowtrail_collector.sagas.sql.histories import newest_ended, read_histories
 from flowtrail_collector.store.counters import read_counters
 from flowtrail_collector.store.sql import Reads
 
@@ -79,6 +81,16 @@ class SqlStore(Reads):
         """See `SagaStore.open_keys`."""
         with self._database.read() as connection:
             return rules.open_keys(connection, flow, after, limit)
+
+    def histories(self, flow: str, shape: str) -> list[History]:
+        """See `SagaStore.histories`."""
+        with self._database.read() as connection:
+            return read_histories(connection, flow, shape)
+
+    def newest_ended(self, flow: str, limit: int) -> list[SagaRecord]:
+        """See `SagaStore.newest_ended`."""
+        with self._database.read() as connection:
+            return newest_ended(connection, flow, limit)
 
     def counters(self, prefix: str) -> Counts:
         """See `Store.counters`."""

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.model.assessment import Progress, StepProgress, StepState, assess
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf
+from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.instance import SagaRecord
 
-__all__ = ["FlowRow", "FlowStepRow", "SagaFilter", "SagaRow", "SagaView", "StepView", "flow_row", "saga_view"]
+__all__ = [
+    "FlowRow",
+    "FlowStepRow",
+    "ForecastOf",
+    "SagaFilter",
+    "SagaRow",
+    "SagaView",
+    "StepView",
+    "flow_row",
+    "saga_view",
+]
+
+
+ForecastOf = Callable[[SagaRecord, Progress], Forecast | None]
+"""What comes next in an instance, and when, by what its events say."""
 
 
 @dataclass(frozen=True, slots=True)
 class SagaView:
-    """A saga instance. `outcome` is `open` until it ended; `reason` says why it doesn't move."""
+    """A saga instance.
+
+    `outcome` is `open` until it ended; `reason` says why it doesn't move; `forecast` what comes next, and when.
+    """
 
     flow: str
     key: str
@@ -25,6 +44,7 @@ class SagaView:
     steps: tuple[StepView, ...] = ()
     reason: str | None = None
     correlation_id: str | None = None
+    forecast: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,7 @@ class SagaFilter:
         outcome: `open` or how it ended.
         step: A step that is open.
         stuck: Only those past the deadline of a step.
+        predicted: Only those that will probably miss a deadline.
         limit: At most so many.
         offset: Skip so many.
     """
@@ -74,6 +95,7 @@ class SagaFilter:
     outcome: str | None = None
     step: str | None = None
     stuck: bool = False
+    predicted: bool = False
     limit: int = 50
     offset: int = 0
 
@@ -113,14 +135,21 @@ class FlowStepRow:
     within_seconds: float | None
 
 
-def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaView:
+def saga_view(
+    flow: Flow | None,
+    record: SagaRecord,
+    owner_of: OwnerOf,
+    forecast_of: ForecastOf = lambda record, progress: None,
+) -> SagaView:
     """An instance as lists and trails show it.
 
     Args:
         flow: Its flow; None if that has left the flow file: then there are no steps to tell.
         record: The instance.
         owner_of: Who should do a step.
+        forecast_of: What comes next.
     """
+    progress = None if flow is None else assess(flow, record.events)
     return SagaView(
         flow=record.flow,
         key=record.subject or record.key,
@@ -129,7 +158,8 @@ def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaV
         ended_ms=record.ended_ms,
         partial=record.partial,
         correlation_id=_correlation_of(flow, record),
-        steps=_steps(flow, record, owner_of) if flow is not None else (),
+        steps=() if flow is None or progress is None else _steps(flow, record, progress, owner_of),
+        forecast=None if progress is None else forecast_of(record, progress),
     )
 
 
@@ -154,8 +184,7 @@ def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
     return record.key if flow is None or flow.correlate is Correlate.CORRELATION else None
 
 
-def _steps(flow: Flow, record: SagaRecord, owner_of: OwnerOf) -> tuple[StepView, ...]:
-    progress = assess(flow, record.events)
+def _steps(flow: Flow, record: SagaRecord, progress: Progress, owner_of: OwnerOf) -> tuple[StepView, ...]:
     return tuple(_step(flow, record, progress, item, owner_of) for item in progress.steps)
 
 
