@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowtrail_collector.sagas.model.forecast import Forecast
-from flowtrail_collector.sagas.model.view import SagaView
+from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.units import iso_time_ms
 
 
@@ -19,18 +19,30 @@ def saga_json(saga: SagaView) -> dict[str, Any]:
         "ended": iso_time_ms(saga.ended_ms),
         "partial": saga.partial,
         "reason": saga.reason,
-        "steps": [
-            {
-                "name": step.name,
-                "state": step.state,
-                "expects": list(step.expects),
-                "by": step.by,
-                "deadline": iso_time_ms(step.deadline_ms),
-            }
-            for step in saga.steps
-        ],
+        "repeated_starts": saga.repeated_starts,
+        "steps": [_step_json(step) for step in saga.steps],
         "forecast": None if saga.forecast is None else forecast_json(saga.forecast),
     }
+
+
+def _step_json(step: StepView) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": step.name,
+        "state": step.state,
+        "expects": list(step.expects),
+        "by": step.by,
+        "deadline": iso_time_ms(step.deadline_ms),
+    }
+    if step.rounds:
+        moments = [(item.state, item.since_ms, item.until_ms) for item in step.rounds]
+        moments.append((step.state, step.since_ms, step.until_ms))
+        found["rounds"] = [
+            {"state": state, "since": iso_time_ms(since_ms), "until": iso_time_ms(until_ms)}
+            for state, since_ms, until_ms in moments
+        ]
+    if step.owed_times:
+        found |= {"owed_times": step.owed_times, "undo": list(step.undo)}
+    return found
 
 
 def forecast_json(forecast: Forecast) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from flowtrail_collector.sagas.model.assessment import Outcome, assess
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.route import Route, first_turn_ms
+from flowtrail_collector.sagas.model.rounds import first_turn_ms
+from flowtrail_collector.sagas.model.route import Route
 from flowtrail_collector.sagas.model.steps import StepProgress, StepState
 
 __all__ = ["History", "history_of"]

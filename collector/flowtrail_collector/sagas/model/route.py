@@ -9,11 +9,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from flowtrail_collector.sagas.model.assessment import Mark, Progress, assess
+from flowtrail_collector.sagas.model.assessment import Mark, Progress
 from flowtrail_collector.sagas.model.flows import Flow
+from flowtrail_collector.sagas.model.rounds import first_turn_ms
 from flowtrail_collector.sagas.model.steps import StepProgress, StepState
 
-__all__ = ["Ahead", "Route", "Stage", "Standing", "Waiting", "first_turn_ms", "standing_of"]
+__all__ = ["Ahead", "Route", "Stage", "Standing", "Waiting", "standing_of"]
 
 
 class Stage(NamedTuple):
@@ -233,16 +234,3 @@ def standing_of(flow: Flow, route: Route, events: Mapping[int, Mark], progress: 
 def _goes_on(flow: Flow, item: StepProgress) -> bool:
     """Whether a step that is waited for can still be done."""
     return item.waits and (item.state is StepState.OPEN or item.step.name in flow.again)
-
-
-def first_turn_ms(flow: Flow, events: Mapping[int, Mark], item: StepProgress) -> int:
-    """When a step's turn came for the first time; it may have come anew since."""
-    while item.round_ms:
-        before = {unique: mark for unique, mark in events.items() if mark[0] < item.round_ms}
-        earlier = next(other for other in assess(flow, before).steps if other.step.name == item.step.name)
-        if earlier.since_ms is None:
-            break
-        if earlier.round_ms >= item.round_ms:
-            return earlier.since_ms
-        item = earlier
-    return item.since_ms or 0

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.model.assessment import Progress, StepProgress, StepState, assess
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf
 from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.occurrences import settlement
+from flowtrail_collector.sagas.model.rounds import earlier_rounds
 
 __all__ = [
     "FlowRow",
     "FlowStepRow",
     "ForecastOf",
+    "RoundView",
     "SagaFilter",
     "SagaRow",
     "SagaView",
@@ -32,7 +35,8 @@ ForecastOf = Callable[[SagaRecord, Progress], Forecast | None]
 class SagaView:
     """A saga instance.
 
-    `outcome` is `open` until it ended; `reason` says why it doesn't move; `forecast` what comes next, and when.
+    `outcome` is `open` until it ended; `reason` says why it doesn't move; `forecast` what comes next, and when;
+    `repeated_starts` counts its starts after the first one.
     """
 
     flow: str
@@ -45,6 +49,22 @@ class SagaView:
     reason: str | None = None
     correlation_id: str | None = None
     forecast: Forecast | None = None
+    repeated_starts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoundView:
+    """An earlier round of a step: how it stood when the next one began.
+
+    Attributes:
+        state: As in `StepView`.
+        since_ms: When its turn came.
+        until_ms: When it was done, or failed; None if neither.
+    """
+
+    state: str
+    since_ms: int | None
+    until_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,9 @@ class StepView:
         optional: The saga goes on without it.
         undo: Event types that would take it back, where the saga was cancelled and that hasn't happened yet.
         uncancelled: It failed, and the cancellation that should follow hasn't come: that is what it expects.
+        until_ms: When it was done, or failed.
+        rounds: Earlier rounds, the first one first.
+        owed_times: How often it has still to be taken back, where the saga was cancelled.
     """
 
     name: str
@@ -75,6 +98,9 @@ class StepView:
     optional: bool = False
     undo: tuple[str, ...] = ()
     uncancelled: bool = False
+    until_ms: int | None = None
+    rounds: tuple[RoundView, ...] = ()
+    owed_times: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +186,7 @@ def saga_view(
         correlation_id=_correlation_of(flow, record),
         steps=() if flow is None or progress is None else _steps(flow, record, progress, owner_of),
         forecast=None if progress is None else forecast_of(record, progress),
+        repeated_starts=0 if flow is None else _repeated_starts(flow, record),
     )
 
 
@@ -185,7 +212,28 @@ def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
 
 
 def _steps(flow: Flow, record: SagaRecord, progress: Progress, owner_of: OwnerOf) -> tuple[StepView, ...]:
-    return tuple(_step(flow, record, progress, item, owner_of) for item in progress.steps)
+    owed: Mapping[str, int] = {}
+    if progress.not_undone and progress.cancelled_ms is not None:
+        owed = settlement(flow, record.events, progress.cancelled_ms).owed
+    return tuple(
+        replace(
+            _step(flow, record, progress, item, owner_of),
+            rounds=_rounds(flow, record, item) if item.round_ms else (),
+            owed_times=owed.get(item.step.name, 0),
+        )
+        for item in progress.steps
+    )
+
+
+def _rounds(flow: Flow, record: SagaRecord, item: StepProgress) -> tuple[RoundView, ...]:
+    return tuple(
+        RoundView(earlier.state.value, earlier.since_ms, earlier.until_ms)
+        for earlier in earlier_rounds(flow, record.events, item)
+    )
+
+
+def _repeated_starts(flow: Flow, record: SagaRecord) -> int:
+    return max(0, sum(mark[1] in flow.starts for mark in record.events.values()) - 1)
 
 
 def _step(
@@ -206,6 +254,7 @@ def _step(
         optional=step.optional,
         undo=step.undone if step.name in progress.not_undone else (),
         uncancelled=uncancelled,
+        until_ms=item.until_ms,
     )
 
 
