@@ -158,7 +158,7 @@ class Console:
     def _sagas(self, request: Request) -> Response:
         """Saga instances.
 
-        Query: flow, outcome, step, stuck, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, limit, offset.
         """
         query = saga_query(request)
         query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
