@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from flowtrail_collector.sagas.model.assessment import Progress
 from flowtrail_collector.sagas.model.flows import Flow
@@ -24,11 +24,13 @@ from flowtrail_collector.wording import counted
 
 __all__ = ["CONFIDENCE", "NEEDED", "Forecast", "Outlook", "Risk"]
 
+T = TypeVar("T")
 CONFIDENCE = 0.95
 """How often an interval holds."""
 NEEDED = 40
 """With fewer comparable instances, ranks can't bound such an interval."""
 _LOOKED_AT = 500
+_MOST_SORTS = 200
 
 
 class Risk(NamedTuple):
@@ -102,6 +104,7 @@ class Outlook:
         ]
         self._undoing = sorted(item.undoing for item in histories if item.undoing is not None)
         self.known = len(histories)
+        self._after: dict[object, tuple[list[int], list[int]] | None] = {}
         self._lasted = {
             stage.name: sorted(span for item in histories if (span := item.lasted(stage.name)) is not None)
             for stage in self.route.stages
@@ -148,15 +151,50 @@ class Outlook:
 
     def ends(self, standing: Standing, now_ms: int) -> list[int]:
         """When it would end if it went on like each of the comparable instances; ascending."""
-        rows = self._comparable(standing, now_ms)
-        if len(rows) > _LOOKED_AT:
-            rows = rows[:: -(-len(rows) // _LOOKED_AT)]
+        if len(standing.waiting) == 1:
+            quick = self._after_one(standing, standing.waiting[0], now_ms)
+            if quick is not None:
+                return quick
+        rows = _some(self._comparable(standing, now_ms))
         begun = {item.stage: item.first_ms for item in standing.waiting}
         end_of = self.route.ahead(standing.done, begun, standing.started_ms).end_ms
         ends = [end_of(row.took) + row.closing for row in rows]
         return sorted(end_ms for end_ms in ends if end_ms > now_ms)
 
-    def _comparable(self, standing: Standing, now_ms: int) -> list[_Row]:
+    def _after_one(self, standing: Standing, waiting: Waiting, now_ms: int) -> list[int] | None:
+        """The same where one stage is waited for: all that follows counts from it, whatever was done when.
+
+        Returns:
+            None where one of the others ended without that stage.
+        """
+        via = tuple(sorted(item for item in standing.via.items() if item[0] in self._forks))
+        sort = (waiting.stage, frozenset(standing.done), via)
+        if sort not in self._after:
+            if len(self._after) >= _MOST_SORTS:
+                self._after.clear()
+            self._after[sort] = self._spans_after(standing, waiting)
+        known = self._after[sort]
+        if known is None:
+            return None
+        spans, totals = known
+        waited_ms = now_ms - waiting.first_ms
+        rest = _some(totals[bisect_right(spans, waited_ms) :])
+        return sorted(waiting.first_ms + total for total in rest if total > waited_ms)
+
+    def _spans_after(self, standing: Standing, waiting: Waiting) -> tuple[list[int], list[int]] | None:
+        """Of each comparable instance, how long the stage took, and how long it was from its turn to the end."""
+        place = self.route.places[waiting.stage]
+        end_of = self.route.ahead(dict.fromkeys(standing.done, 0), {waiting.stage: 0}, 0).end_ms
+        found = []
+        for row in self._comparable(standing, waiting.first_ms - 1):
+            span = row.took[place]
+            if span is None:
+                return None
+            found.append((span, end_of(row.took) + row.closing))
+        found.sort()
+        return [span for span, _ in found], [total for _, total in found]
+
+    def _comparable(self, standing: Standing, now_ms: int) -> Sequence[_Row]:
         """Instances that completed, had got as far as this one, and had waited as long."""
         rows = self._rows
         for waiting in standing.waiting:
@@ -214,6 +252,11 @@ class Outlook:
         if known < NEEDED:
             return f"{counted(known, 'instance')} of its flow completed so far, {NEEDED} are needed"
         return f"only {comparable} of the {known} instances known went on after such a wait"
+
+
+def _some(items: Sequence[T]) -> Sequence[T]:
+    """So many of them that looking at more would tell little more."""
+    return items if len(items) <= _LOOKED_AT else items[:: -(-len(items) // _LOOKED_AT)]
 
 
 def _bounded(remaining: tuple[str, ...], ends: Sequence[int], risks: tuple[Risk, ...]) -> Forecast:

@@ -40,14 +40,17 @@ def count_predicted(connection: Connection, flows: Flows, bands: Bands, now_ms: 
 
 def predicted_condition(flows: Flows, bands: Bands, now_ms: int) -> tuple[str, list[object]]:
     """The condition that an open instance will probably miss a deadline."""
+    select = (
+        "SELECT flow, key FROM sagas WHERE outcome = 'open' AND "  # each of them walks a part of an index
+    )
     parts: list[str] = []
     values: list[object] = []
     for (flow, waiting), own in bands.items():
         for band in own:
             where, more = _within(flow, waiting, band, flows.by_name[flow].within_ms, now_ms)
-            parts.append(where)
+            parts.append(select + where)
             values += more
-    return (f"({' OR '.join(parts)})" if parts else "1 = 0"), values
+    return (f"(flow, key) IN ({' UNION ALL '.join(parts)})" if parts else "1 = 0"), values
 
 
 def _within(
