@@ -85,7 +85,7 @@ def _news(trail: dict[str, Any]) -> object:
 
 def _risks(saga: dict[str, Any]) -> list[str | None]:
     """What is expected changes all the time; that a deadline will be missed is news."""
-    return [risk["step"] for risk in (saga["forecast"] or {"risks": ()})["risks"]]
+    return [risk["step"] for risk in (saga.get("forecast") or {"risks": ()})["risks"]]
 
 
 def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:

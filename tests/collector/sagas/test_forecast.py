@@ -17,6 +17,7 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.route import Route
 from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.sql.predicted import count_predicted
 from flowtrail_collector.trails.sql import TrailReads
 from sagakit import Happening, core
 
@@ -202,6 +203,26 @@ def test_the_sweep_remembers_and_a_restart_forgets_nothing(tmp_path):
         assert [risk.step for risk in again.saga.forecast.risks] == ["reserve", None]
         made.pass_time(now_ms + 10_500)  # missed by now, and the flow's own time is still to come
         assert reads.list_sagas(SagaFilter(predicted=True, outcome="completed")) == []
+
+
+def test_however_many_are_open_an_index_tells_who_will_be_late(tmp_path):
+    with core(tmp_path, ORDERS) as made:
+        now_ms = ended_flows(made, 60)
+        made.read([Happening("Placed", now_ms, flow="new", subject="new")])
+        made.pass_time(now_ms + 1)
+        said = []
+        with made.database.read() as connection:
+            connection.set_trace_callback(said.append)
+            bands = TrailReads(made.database, made.flows).forecasts.bands([("orders", "reserve")])
+            count_predicted(connection, made.flows, bands, now_ms)
+            connection.set_trace_callback(None)
+            plans = [connection.execute(f"EXPLAIN QUERY PLAN {asked}").fetchall() for asked in said]
+    assert len(plans) == len(bands["orders", "reserve"]) > 0
+    for ((*_, plan),) in plans:
+        assert (
+            "USING COVERING INDEX sagas_by_outcome (outcome=? AND flow=? AND waiting=? AND waiting_since_ms"
+            in plan
+        )
 
 
 def test_a_store_of_the_version_before_learns_from_the_instances_it_has(tmp_path):

@@ -169,14 +169,15 @@ class Outlook:
         """
         via = tuple(sorted(item for item in standing.via.items() if item[0] in self._forks))
         sort = (waiting.stage, frozenset(standing.done), via)
-        if sort not in self._after:
-            if len(self._after) >= _MOST_SORTS:
-                self._after.clear()
-            self._after[sort] = self._spans_after(standing, waiting)
-        known = self._after[sort]
-        if known is None:
+        if sort in (known := self._after):
+            found = known[sort]
+        else:
+            # Another thread may read the old one meanwhile, so it isn't emptied.
+            self._after = {} if len(known) >= _MOST_SORTS else known
+            found = self._after[sort] = self._spans_after(standing, waiting)
+        if found is None:
             return None
-        spans, totals = known
+        spans, totals = found
         waited_ms = now_ms - waiting.first_ms
         rest = _some(totals[bisect_right(spans, waited_ms) :])
         return sorted(waiting.first_ms + total for total in rest if total > waited_ms)
