@@ -30,7 +30,7 @@ CONFIDENCE = 0.95
 NEEDED = 40
 """With fewer comparable instances, ranks can't bound such an interval."""
 _LOOKED_AT = 500
-_MOST_SORTS = 200
+_MOST_KINDS = 200
 
 
 class Risk(NamedTuple):
@@ -168,13 +168,13 @@ class Outlook:
             None where one of the others ended without that stage.
         """
         via = tuple(sorted(item for item in standing.via.items() if item[0] in self._forks))
-        sort = (waiting.stage, frozenset(standing.done), via)
-        if sort in (known := self._after):
-            found = known[sort]
+        kind = (waiting.stage, frozenset(standing.done), via)
+        if kind in (known := self._after):
+            found = known[kind]
         else:
             # Another thread may read the old one meanwhile, so it isn't emptied.
-            self._after = {} if len(known) >= _MOST_SORTS else known
-            found = self._after[sort] = self._spans_after(standing, waiting)
+            self._after = {} if len(known) >= _MOST_KINDS else known
+            found = self._after[kind] = self._spans_after(standing, waiting)
         if found is None:
             return None
         spans, totals = found
