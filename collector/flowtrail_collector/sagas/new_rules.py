@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.kept import Parents, each_once, over_of
+from flowtrail_collector.sagas.memory import Memory
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
@@ -31,6 +32,7 @@ class NewRules:
         flows: What to follow.
         on_ended: Told of the instances that have ended, once that is stored.
         settle_due: Settles what is due; returns how many instances that were.
+        memory: Remembers instances that ended.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class NewRules:
         flows: Flows,
         on_ended: Callable[[Sequence[SagaRecord]], None],
         settle_due: Callable[[int, threading.Event], int],
+        memory: Memory,
     ) -> None:
         self._store = store
         self._flows = flows
         self._on_ended = on_ended
         self._settle_due = settle_due
+        self._memory = memory
         self._applied = False
 
     def apply(self, until_ms: int, stop: threading.Event) -> int:
@@ -85,6 +89,7 @@ class NewRules:
                 after = page[-1].key
             with self._store.unit() as unit:
                 unit.remember_rules(name, None if flow is None else flow.rules)
+        self._memory.look_back()
         self._applied = True
         return looked_at
 
@@ -146,6 +151,8 @@ class NewRules:
                     changed.append(saga)
             if changed:
                 unit.save_sagas(each_once([*changed, *parents.touched.values()]))
+            if ended:
+                self._memory.keep(unit, ended)
             if counts:
                 unit.count(counts)
         if ended:

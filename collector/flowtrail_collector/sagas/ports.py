@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
 from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
@@ -67,6 +68,14 @@ class SagaUnit(Protocol):
         """Write instances whole."""
         ...
 
+    def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
+        """Remember how instances went; what is remembered of a flow of another shape is forgotten.
+
+        Returns:
+            From when on (ms since the epoch) the end of another instance is wanted; 0 while there is room.
+        """
+        ...
+
     def count(self, increments: Counts) -> None:
         """Add to counters."""
         ...
@@ -93,6 +102,14 @@ class SagaStore(Protocol):
 
     def follow(self, types_of: Mapping[str, Iterable[str]]) -> None:
         """Note which types of event are counted for which flow from now on; before anything is read."""
+        ...
+
+    def histories(self, flow: str, shape: str) -> list[History]:
+        """What is remembered of the instances of a flow of this shape."""
+        ...
+
+    def newest_ended(self, flow: str, limit: int) -> list[SagaRecord]:
+        """Instances of a flow that ended last."""
         ...
 
     def open_records(self, flow: str, after: str, limit: int) -> list[SagaRecord]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.kept import Parents, each_once, over_of
+from flowtrail_collector.sagas.memory import Memory
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
@@ -46,7 +47,8 @@ class Sweeper:
         self._flows = flows
         self._interval_seconds = interval_seconds
         self._on_ended = on_ended
-        self._new_rules = NewRules(store, flows, on_ended, self._settle_due)
+        self._memory = Memory(store, flows)
+        self._new_rules = NewRules(store, flows, on_ended, self._settle_due, self._memory)
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop."""
@@ -92,6 +94,8 @@ class Sweeper:
                 parents.tell(over)
             if due:
                 unit.save_sagas(each_once([*due, *followed, *parents.touched.values()]))
+            if ended:
+                self._memory.keep(unit, ended)
             if counts:
                 unit.count(counts)
         if ended:

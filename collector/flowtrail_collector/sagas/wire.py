@@ -17,6 +17,7 @@ from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.ports import SagaStore
+from flowtrail_collector.sagas.sql.pages import SlowAnswer
 from flowtrail_collector.sagas.sql.reads import SagaReads
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.sagas.traces import OtlpSagaTraces
@@ -69,6 +70,7 @@ def wire(
         owner_of=reads.owner_of,
         exemplar_of=exemplars.of,
         step_exemplar_of=exemplars.of_step,
+        predicted=SlowAnswer(reads.predicted),
     )
     return Wired(
         parts=traces,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -11,8 +12,10 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Position
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
+from flowtrail_collector.sagas.sql.histories import KEPT, SPACING_MS
 
 LONG = 2**63 - 1
 EVENT = EventRow(
@@ -186,6 +189,39 @@ class StoreContract:
                 unit.remember_folded(pairs, (first, until))
         assert store.followed().missing(pairs, first, newest + 1) == set()
         assert store.first_row_since(100) is None
+
+    def test_what_is_remembered_of_instances_is_bounded_and_spread_over_time(self, store, opened):
+        def ended(moments):
+            return [History(at % 2 == 0, at, {"x": at}, undoing=None) for at in moments]
+
+        first = ended(range(KEPT + 50))
+        with store.unit() as unit:
+            assert unit.keep_histories("a", "s", first[:7]) == 0
+            assert unit.keep_histories("a", "s", first[7:]) == first[KEPT - 1].ended_ms + SPACING_MS
+            unit.keep_histories("b", "s", first[:1])
+        store = opened()
+        assert store.histories("a", "s") == first[:KEPT]
+        with store.unit() as unit:
+            unit.keep_histories("a", "s", ended(range(KEPT, KEPT + 20 * SPACING_MS, 100)))
+        kept = store.histories("a", "s")
+        assert len(kept) == KEPT
+        assert all(later.ended_ms - one.ended_ms >= SPACING_MS for one, later in pairwise(kept[-19:]))
+        with store.unit() as unit:
+            unit.keep_histories("a", "another", first[:2])
+        assert store.histories("a", "s") == []
+        assert store.histories("a", "another") == first[:2]
+        assert store.histories("b", "s") == first[:1]
+
+    def test_the_instances_that_ended_last(self, store):
+        with store.unit() as unit:
+            unit.save_sagas(
+                SagaRecord("a", f"{outcome}{at}", outcome=outcome, updated_ms=at)
+                for at in range(3)
+                for outcome in Outcome
+            )
+        found = [(saga.outcome, saga.updated_ms) for saga in store.newest_ended("a", 5)]
+        assert [at for _, at in found] == [2, 2, 2, 2, 1]
+        assert {outcome for outcome, _ in found} == set(Outcome) - {Outcome.OPEN, Outcome.RETIRED}
 
     def test_counters_add_up(self, store, opened):
         for value in (1, 2, 0.5):

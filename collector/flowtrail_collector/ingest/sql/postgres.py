@@ -19,11 +19,13 @@ from flowtrail_collector.ingest.ports import NOTHING_SEEN
 from flowtrail_collector.ingest.sql import copying as _copy
 from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
 from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
 from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import postgres as sagas
 from flowtrail_collector.sagas.sql.followed import remember_folded
+from flowtrail_collector.sagas.sql.histories import keep_histories
 from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
@@ -90,6 +92,10 @@ class PostgresUnit:
     def remember_rules(self, flow: str, rules: str | None) -> None:
         """See `SagaUnit.remember_rules`."""
         remember_rules(self._connection, flow, rules)
+
+    def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
+        """See `SagaUnit.keep_histories`."""
+        return keep_histories(self._connection, flow, shape, histories)
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`.

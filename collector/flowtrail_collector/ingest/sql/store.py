@@ -8,10 +8,12 @@ from flowtrail_collector.errors import OtherClusterError
 from flowtrail_collector.events.model import Advance, EventRow, Position, Seen
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.followed import Followed
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.ports import SagaFigures
 from flowtrail_collector.sagas.sql import followed, rules
 from flowtrail_collector.sagas.sql.figures import read_figures
+from flowtrail_collector.sagas.sql.histories import newest_ended, read_histories
 from flowtrail_collector.sagas.sql.rows import read_sagas
 from flowtrail_collector.store.counters import read_counters
 from flowtrail_collector.store.schema.core import EVENT_MS
@@ -141,6 +143,16 @@ class SqlStore(Reads):
         where = "flow = ? AND key > ? AND outcome || '' IN ('open', 'retired') ORDER BY flow, key"
         with self._database.read() as connection:
             return read_sagas(connection, where, (flow, after), limit)
+
+    def histories(self, flow: str, shape: str) -> list[History]:
+        """See `SagaStore.histories`."""
+        with self._database.read() as connection:
+            return read_histories(connection, flow, shape)
+
+    def newest_ended(self, flow: str, limit: int) -> list[SagaRecord]:
+        """See `SagaStore.newest_ended`."""
+        with self._database.read() as connection:
+            return newest_ended(connection, flow, limit)
 
     def counters(self, prefix: str) -> Counts:
         """See `Store.counters`."""
