@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from bench.results import kafka_in, now_text, show, write
 from flowtrail_collector.events.identity import id_hash
@@ -97,7 +97,7 @@ def written(servers: str, topic: str, per_second: int) -> Iterator[None]:
         while not over.wait(0.05):
             while number < (time.perf_counter() - began) * per_second:
                 order, kind = f"new-{number // 4}", STORY[number % 4]
-                headers = {
+                headers: dict[str, str | bytes | None] = {
                     "ce_specversion": "1.0", "ce_id": f"{order}-{kind}", "ce_type": kind, "ce_source": "/bench",
                     "ce_subject": order, "ce_correlationid": order,
                 }  # fmt: skip

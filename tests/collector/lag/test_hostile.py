@@ -17,7 +17,7 @@ from servers import KafkaServer
 
 pytestmark = pytest.mark.servers
 
-CYCLES = int(os.environ.get("HOSTILE_CYCLES", 10_000 if os.environ.get("FLOWTRAIL_FULL") == "1" else 300))
+CYCLES = int(os.environ.get("HOSTILE_CYCLES", "10000" if os.environ.get("FLOWTRAIL_FULL") == "1" else "300"))
 _OWN = "flowtrail_collector_lag_"
 _RULES = Rules(window=2.0, patience=1.5, read_committed="rc")
 _SETTINGS = LagSettings(
@@ -123,7 +123,7 @@ def cluster(kafka_server: Callable[..., KafkaServer]) -> Iterator[HostileCluster
 
 @pytest.mark.timeout(120 if CYCLES <= 300 else 7200)
 def test_no_figure_is_wrong_whatever_is_done(cluster: HostileCluster) -> None:
-    seed = int(os.environ.get("HOSTILE_SEED", 0)) or random.randrange(2**32)
+    seed = int(os.environ.get("HOSTILE_SEED", "0")) or random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     mischief, oracle = Mischief(cluster, seed), Oracle(cluster, _RULES)
