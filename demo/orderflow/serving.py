@@ -22,6 +22,7 @@ _BUILDERS = {
     "fulfillment": "orderflow.fulfillment.adapters",
     "customers": "orderflow.customers.adapters",
     "recommendations": "orderflow.recommendations",
+    "campaigns": "orderflow.campaigns",
 }
 
 

@@ -196,6 +196,9 @@ def _step(step: Step) -> str:
         parts = [
             f"done when {which} of its {printable(step.children.flow)} completed{_within(step.within_ms)}"
         ]
+    if step.asks:
+        who = f" of {printable(step.asked_by)}" if step.asked_by else ""
+        parts.append(f"asked for by {_any(step.asks)}{who}")
     if step.by:
         parts.append(f"handled by {printable(step.by)}")
     if step.failed and step.children is None:
@@ -249,6 +252,8 @@ def _flow_json(flow: Flow) -> dict[str, object]:
                 },
                 "times": step.times if step.count is None else _count_json(step.count),
                 "of": None if step.of is None or step.children is not None else {"field": _place(step.of)},
+                "asks": step.asks,
+                "asked_by": step.asked_by,
                 "children": None if step.children is None else _children_json(step.children),
             }
             for step in flow.steps

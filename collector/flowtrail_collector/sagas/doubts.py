@@ -65,6 +65,8 @@ def doubts(flow: Flow) -> Iterator[str]:
             for kind in sorted(set(getattr(step, key)) & ends.keys()):
                 if not (key == "failed" and ends[kind] == "cancels"):
                     yield f"'{kind}' stands in '{key}' of {where}, and {ends[kind]} the flow"
+        for kind in sorted(set(step.asks) & ends.keys()):
+            yield f"'{kind}' asks for {where}, and {ends[kind]} the flow"
         for kind in sorted(set(step.again_after) & {*step.done, *step.failed, *step.undone, *flow.starts}):
             yield f"'{kind}' begins {where} anew, and means something else there: the round ends as it begins"
 

@@ -23,7 +23,7 @@ __all__ = ["FlowFileError", "load_flows", "parse_flows", "read_flows"]
 
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
-              "again_after", "of", "children", "was")  # fmt: skip
+              "again_after", "of", "children", "was", "asks", "asked_by")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -154,6 +154,10 @@ class _Reader:
                 if kind in seen:
                     self._wrong(body["steps"], step.name, f"'{kind}' is already used by step '{seen[kind]}'")
             seen.update(dict.fromkeys((*step.done, *step.failed, *step.undone), step.name))
+            for kind in {*step.asks} & {*step.done, *step.failed, *step.undone}:
+                self._wrong(
+                    body["steps"][step.name], "asks", f"'{kind}' can't both ask for a step and answer"
+                )
 
     def _steps(self, body: CommentedMap, flow: str) -> Iterator[Step]:
         if "steps" not in body:
@@ -213,9 +217,11 @@ class _Reader:
         children = self._forms.children(body)
         if children is None and "done" not in body:
             self._wrong(steps, name, f"step '{name}' needs 'done': the event type that says it was done")
-        by = body.get("by")
-        if by is not None and not isinstance(by, str):
-            self._wrong(body, "by", "'by' must be the name of a consumer group")
+        for key in ("by", "asked_by"):
+            if body.get(key) is not None and not isinstance(body[key], str):
+                self._wrong(body, key, f"'{key}' must be the name of a consumer group")
+        if "asked_by" in body and "asks" not in body:
+            self._wrong(body, "asked_by", f"step '{name}' needs 'asks' beside 'asked_by'")
         optional = body.get("optional", False)
         if not isinstance(optional, bool):
             self._wrong(body, "optional", "'optional' must be true or false")
@@ -227,7 +233,7 @@ class _Reader:
             done=self._types(body, "done") if children is None else (children.completed,),
             failed=self._types(body, "failed") if children is None else (children.failed,),
             undone=self._types(body, "undone"),
-            by=by,
+            by=body.get("by"),
             within_ms=self._duration(body, "within"),
             after=self._after(steps, body, name) if "after" in body else previous,
             optional=optional,
@@ -239,6 +245,8 @@ class _Reader:
             was=self._strings(body, "was", "the name, or the names, that the step had before")
             if "was" in body
             else (),
+            asks=self._types(body, "asks"),
+            asked_by=body.get("asked_by"),
         )
 
     def _after(self, steps: CommentedMap, body: CommentedMap, name: str) -> tuple[str, ...]:

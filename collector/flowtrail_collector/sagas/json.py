@@ -47,6 +47,8 @@ def _step_json(step: StepView) -> dict[str, Any]:
         found["owed"] = list(step.owed)
     if step.so_far is not None:
         found |= {"so_far": step.so_far, "times": step.times}
+    if step.asked is not None:
+        found["asked"] = step.asked
     if step.children:
         found["children"] = [
             {name: getattr(child.saga, name) for name in ("flow", "key", "instance", "outcome")}

@@ -39,7 +39,8 @@ class StepOwners:
         self._unnamed = {
             kind
             for flow in flows.by_name.values()
-            for step in flow.steps
+            for own in flow.steps
+            for step in (own, own.asking)
             if step.by is None
             for kind in step.done
         }

@@ -35,12 +35,13 @@ class Reason(StrEnum):
 
 
 class Diagnosis(NamedTuple):
-    """Why one step of an instance is late."""
+    """Why one step of an instance is late; `asked`: whether it was asked for, where a command has to."""
 
     step: str
     by: str | None
     reason: Reason
     text: str
+    asked: bool | None = None
 
 
 def reason_of(progress: GroupProgress | None) -> Reason:
@@ -99,12 +100,12 @@ def _diagnose_step(step: StepView, letters: Sequence[DeadLetter], progress_of: G
     who = _who(step)
     if theirs is not None:
         text = f"{who}, which {_gave_up(theirs)}" if step.by else f"{who}: {_given_up(theirs)}"
-        return Diagnosis(step.name, step.by, Reason.DEAD_LETTER, text)
+        return Diagnosis(step.name, step.by, Reason.DEAD_LETTER, text, step.asked)
     progress = progress_of(step.by) if step.by else None
     reason = reason_of(progress)
     if progress is None or reason is Reason.UNKNOWN:
-        return Diagnosis(step.name, step.by, reason, who)
-    return Diagnosis(step.name, step.by, reason, f"{who}, which {_doing(reason, progress)}")
+        return Diagnosis(step.name, step.by, reason, who, step.asked)
+    return Diagnosis(step.name, step.by, reason, f"{who}, which {_doing(reason, progress)}", step.asked)
 
 
 def _diagnose_children(step: StepView, progress_of: GroupProgressOf) -> Diagnosis:
@@ -126,6 +127,13 @@ def _diagnose_children(step: StepView, progress_of: GroupProgressOf) -> Diagnosi
 def _who(step: StepView) -> str:
     if step.uncancelled:
         return f"{step.name} failed, and {' or '.join(step.expects)} has not followed"
+    if step.asked is False:
+        asks = " or ".join(step.expects)
+        return f"{step.name} was not asked for: {asks}" + (
+            f" should come from {step.by}" if step.by else " is late"
+        )
+    if step.asked:
+        return f"{step.name} was asked for and " + (f"waits for {step.by}" if step.by else "is not answered")
     return f"{step.name} waits for {step.by}" if step.by else f"{step.name} is late"
 
 

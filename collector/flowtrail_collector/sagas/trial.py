@@ -13,6 +13,7 @@ from flowtrail_collector.sagas.model.assessment import (
     StepProgress,
     StepState,
     add_event,
+    asked_ms,
     assess,
 )
 from flowtrail_collector.sagas.model.children import ending
@@ -154,7 +155,7 @@ def standing(flow: Flow, saga: SagaRecord) -> str:
     if progress.not_undone and progress.outcome is Outcome.OPEN:
         owed = [_owed(name, progress.owed_ids.get(name, ())) for name in progress.not_undone]
         steps.append("to be undone: " + ", ".join(owed))
-    elif waits := [_waits_for(flow, item) for item in progress.steps if item.waits]:
+    elif waits := [_waits_for(flow, saga, item) for item in progress.steps if item.waits]:
         steps.append("waits for " + ", ".join(dict.fromkeys(waits)))
     return "; ".join(steps) or "nothing to wait for"
 
@@ -163,10 +164,13 @@ def _owed(name: str, ids: Sequence[str]) -> str:
     return f"{name} ({', '.join(ids)})" if ids else name
 
 
-def _waits_for(flow: Flow, item: StepProgress) -> str:
+def _waits_for(flow: Flow, saga: SagaRecord, item: StepProgress) -> str:
     """A failed step calls for the cancellation, or for another round; every other one has still to be done."""
     if item.state is StepState.FAILED:
         return " or ".join((*flow.cancels, *flow.again.get(item.step.name, ())))
+    if item.step.asks:
+        asked = asked_ms(item, saga.events) is not None
+        return f"{item.step.name} ({'asked' if asked else 'not asked'})"
     if item.tally is None or (item.tally.times is None and item.step.children is not None):
         return item.step.name
     times = "an unknown number" if item.tally.times is None else item.tally.times

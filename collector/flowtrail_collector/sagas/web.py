@@ -15,7 +15,7 @@ from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaRow
 from flowtrail_collector.sagas.ports import SagaLists
-from flowtrail_collector.sagas.stuck import diagnose, stuck_reason
+from flowtrail_collector.sagas.stuck import Diagnosis, diagnose, stuck_reason
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
 from flowtrail_collector.wording import unmistakable
 
@@ -92,6 +92,11 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
     ]
 
 
+def _late_json(item: Diagnosis) -> dict[str, Any]:
+    asked = {} if item.asked is None else {"asked": item.asked}
+    return {"step": item.step, "by": item.by, "reason": item.reason.value, **asked}
+
+
 def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
     """A saga of a list; a stuck one says why."""
     reason = stuck_reason(row.saga, row.dead_letters, progress_of) if row.stuck else None
@@ -100,6 +105,6 @@ def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
     return {
         **saga,
         "stuck": row.stuck,
-        "stuck_at": [{"step": item.step, "by": item.by, "reason": item.reason.value} for item in late],
+        "stuck_at": [_late_json(item) for item in late],
         "correlation_id": row.correlation_id,
     }

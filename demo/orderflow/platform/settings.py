@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-TOPICS = ("orders", "inventory", "payments", "shipments", "customers")
+TOPICS = ("orders", "inventory", "payments", "shipments", "customers", "campaigns")
 SERVICES = ("orders", "inventory", "billing", "fulfillment", "customers")
-LATER_SERVICES = ("recommendations",)
+LATER_SERVICES = ("recommendations", "campaigns")
 
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 

@@ -62,13 +62,15 @@ def _write_step(draw, number, st):
     if times < 3:
         body["times"] = 2 if times < 2 else {"event": f"N{number}", "field": "$.n"}
     if draw(st.integers(0, 3)) == 0:
+        body["asks"] = [f"Q{number}"]
+    if draw(st.integers(0, 3)) == 0:
         body["of"] = {"field": "$.id"}
     return body
 
 
 def types_of(flow):
     """The types that may happen to an instance."""
-    keys = ("done", "failed", "undone", "again_after")
+    keys = ("done", "failed", "undone", "again_after", "asks")
     named = [kind for step in flow["steps"].values() for key in keys for kind in step.get(key, ())]
     counts = [step.get("times") for step in flow["steps"].values()]
     return ["Start", "Stop", *flow["completes"], *named, *(c["event"] for c in counts if isinstance(c, dict))]

@@ -146,7 +146,18 @@ class Playing:
         for before in self.after[name]:
             done = {kind for other in self.group(before) for kind in self.steps[other]["done"]}
             found |= self.brings(before) if self.optional(before) else done
-        return found
+        return found.union(*(self.steps[other].get("asks", ()) for other in self.group(name)))
+
+    def asked(self, name):
+        """When it was first asked for in its round."""
+        return min(
+            (
+                item.at
+                for item in self.history
+                if item.kind in self.steps[name].get("asks", ()) and item.at >= self.begin.get(name, 0)
+            ),
+            default=None,
+        )
 
     def done_by_any(self, name):
         return min((self.done[other] for other in self.group(name) if other in self.done), default=None)

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from flowtrail_collector.sagas.model.assessment import assess
+from flowtrail_collector.sagas.model.assessment import asked_ms, assess
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import settle
 from sagakit import chances
@@ -46,6 +46,8 @@ def same_steps(flow, history, now_ms):
     progress = assess(model_of(flow), marks(history))
     said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in progress.steps}
     assert said == {name: playing.standing(name) for name in steps}
+    asked = {item.step.name: asked_ms(item, marks(history)) for item in progress.steps}
+    assert asked == {name: playing.asked(name) for name in steps}
     late = {name for name in steps if playing.late(name, now_ms - 1_000)}
     saga = SagaRecord("f", "k", events=marks(history))
     settle(model_of(flow), saga, now_ms, Counter())

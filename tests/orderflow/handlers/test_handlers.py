@@ -1,12 +1,14 @@
 """Each context's handlers on its real database, without a broker."""
 
 import itertools
+import json
 
 import pytest
 
 from flowtrail import Event
 from orderflow import serving
 from orderflow.billing.adapters import messaging as billing
+from orderflow.campaigns import service as campaigns
 from orderflow.customers.adapters import messaging as customers
 from orderflow.fulfillment.adapters import messaging as fulfillment
 from orderflow.inventory.adapters import messaging as inventory
@@ -178,6 +180,29 @@ def test_recommendations_learn_from_both_versions(build):
     with service.unit() as unit:
         assert often_bought_with(unit.connection, "MUG-BLUE") == ["TEA-SENCHA"]
         assert often_bought_with(unit.connection, "KETTLE-STEEL") == []
+
+
+def last_payload(service):
+    (payload,) = rows(
+        service.settings.database, "SELECT record_value FROM flowtrail_outbox ORDER BY position DESC LIMIT 1"
+    )[0]
+    return json.loads(payload)
+
+
+def test_a_loyalty_check_is_asked_for_and_answered(build):
+    shop, shipped = build("customers"), {"customer_id": "CUS-0001", "tracking_number": "TRK-1"}
+    campaign = build("campaigns")
+    asked = published(campaign, campaigns.on_order_shipped, event("OrderShipped", {**V2, **shipped}))
+    assert asked == ["BonusConsidered", "CheckLoyalty"]
+    published(shop, customers.on_order, event("OrderPlaced", V2, version=2))
+    published(shop, customers.on_shipment, event("OrderShipped", {**V2, **shipped}))
+    assert published(shop, customers.on_loyalty_check, event("CheckLoyalty", shipped)) == ["LoyaltyChecked"]
+    answer = {"customer_id": "CUS-0001", "points": 25}
+    assert answer.items() <= last_payload(shop).items()
+    assert published(campaign, campaigns.on_loyalty_checked, event("LoyaltyChecked", answer)) == [
+        "BonusGranted"
+    ]
+    assert last_payload(campaign)["bonus_cents"] == 125
 
 
 # -- twice, wrong, and at the same time

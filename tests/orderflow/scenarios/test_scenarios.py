@@ -6,9 +6,16 @@ import uuid
 
 import pytest
 
+from flowtrail_collector.events.model import Advance
+from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.owners import as_written
+from flowtrail_collector.sagas.sql.reads import SagaReads
 from orderflow.recommendations import often_bought_with
+from sagakit import core
 from shopkit.shop import Seen, Shop
 from shopkit.sink import sink
+from tools.docs.blocks import ROOT
 from waiting import scaled, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
@@ -154,3 +161,48 @@ def test_recommendations_come_later_and_read_from_the_start(shop):
     finally:
         connection.close()
     assert times[0] >= 3
+
+
+@pytest.fixture
+def bonuses(tmp_path):
+    """A collector's core that follows the flow of commands and replies."""
+    with core(tmp_path, (ROOT / "demo/orderflow/campaigns/flows.yaml").read_text(), "bonuses.sqlite") as made:
+        yield made
+
+
+def follow(bonuses, records):
+    """What the collector says of each order's bonus, by order."""
+    lists = SagaReads(bonuses.database, bonuses.flows, owner_of=as_written, pending_letters=lambda ids: {})
+    known = bonuses.store.positions().get(("all", 0))
+    incoming = [
+        Incoming("all", 0, place, 1_000 + place, item.key, item.headers) for place, item in enumerate(records)
+    ]
+    bonuses.ingest.apply(incoming, [Advance("all", 0, known and known.next_offset, len(records), 1)])
+    return {row.saga.key: row.saga for row in lists.list_sagas(SagaFilter())}
+
+
+def test_a_loyalty_check_by_command_and_reply_shows_who_has_not_answered(shop, bonuses):
+    shop.start("campaigns")
+    assert shop.services["campaigns"].trail.ready(scaled(30))
+    first = shop.order()["order_id"]
+    records = shop.trail(first, len(NORMAL) + 4)
+    assert [item.type for item in records if item.header("ce_source") == "/campaigns"] == [
+        "BonusConsidered", "CheckLoyalty", "BonusGranted",
+    ]  # fmt: skip
+    assert ("LoyaltyChecked", "CheckLoyalty") in causes(records)
+    shop.stop("customers")
+    second = shop.order()["order_id"]
+    records = shop.trail(second, len(NORMAL) - 2 + 2)
+    (saga,) = follow(bonuses, records).values()
+    check, grant = saga.steps
+    assert (check.state, check.asked, check.by, check.expects) == (
+        "open",
+        True,
+        "customers",
+        ("LoyaltyChecked",),
+    )
+    assert (grant.state, saga.outcome) == ("waiting", "open")
+    shop.start("customers")
+    records = shop.trail(second, len(NORMAL) + 4)
+    (saga,) = follow(bonuses, records).values()
+    assert [step.state for step in saga.steps] == ["done", "done"]

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, settlement, tally
 from flowtrail_collector.sagas.model.plain import is_plain, plain_settlement, plain_steps
-from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState
+from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState, asked_ms
 
 __all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",
-           "assess", "completed_ms"]  # fmt: skip
+           "asked_ms", "assess", "completed_ms"]  # fmt: skip
 
 SagaEvents = dict[int, Mark]
 """An instance's events by the hash of source, id and type."""

@@ -91,6 +91,8 @@ class Step:
         instead_of: The step that needn't be done if this one is, and the other way round.
         again_after: Types after which it, and what follows it, has its turn anew.
         of: The id by which what is done, and taken back, is told from others of this step.
+        asks: Commands that ask for it; until one was sent nobody can do it.
+        asked_by: The service or group that should send them, None if the flow file doesn't say.
         children: Whose ends say that it was done, or failed; then `done` and `failed` are what it is told of them.
         was: Names that it had in earlier flow files.
     """
@@ -109,11 +111,18 @@ class Step:
     of: Field | None = None
     children: Children | None = None
     was: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    asked_by: str | None = None
 
     @property
     def count(self) -> CountFrom | None:
         """Which event says how many it takes, where the flow file doesn't."""
         return self.times if isinstance(self.times, CountFrom) else None
+
+    @property
+    def asking(self) -> Step:
+        """What has to be done first: that somebody asks for it."""
+        return Step(self.name, self.asks, by=self.asked_by)
 
     @property
     def single(self) -> bool:

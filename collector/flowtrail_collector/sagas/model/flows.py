@@ -39,7 +39,7 @@ class Flow:
     @cached_property
     def rules(self) -> str:
         """The same for two flows only if they judge alike; who should do a step changes nothing of that."""
-        steps = tuple(replace(step, by=None) for step in self.steps)
+        steps = tuple(replace(step, by=None, asked_by=None) for step in self.steps)
         return hashlib.sha256(repr(replace(self, steps=steps)).encode()).hexdigest()
 
     @cached_property
@@ -52,7 +52,7 @@ class Flow:
         """Every event type the flow names."""
         named = [self.starts, self.completes, self.cancels]
         for step in self.steps:
-            named += [step.undone, step.again_after]
+            named += [step.undone, step.again_after, step.asks]
             # No event says how children end, whatever it is called.
             named += [step.done, step.failed] if step.children is None else []
             named += [step.count.types] if step.count is not None else []
@@ -137,7 +137,7 @@ class Flow:
 
     @cached_property
     def brings(self) -> Mapping[str, tuple[str, ...]]:
-        """For each step: the types that bring its turn, and bring it anew once it has failed."""
+        """For each step: the types that bring its turn, or ask for it, and bring it anew once it has failed."""
         by_name = {step.name: step for step in self.steps}
         found: dict[str, tuple[str, ...]] = {}
         for step in self.steps:
@@ -146,6 +146,8 @@ class Flow:
                 group = self.alternatives.get(before.name, (before,))
                 done = tuple(kind for other in group for kind in other.done)
                 types.update(dict.fromkeys(found[before.name] if before.optional else done))
+            for other in self.alternatives.get(step.name, (step,)):
+                types.update(dict.fromkeys(other.asks))
             found[step.name] = tuple(types)
         return found
 

@@ -95,9 +95,11 @@ def earlier_key(key: str, instance: int) -> str:
     return f"{key}{_NUMBERED}{instance}"
 
 
-def key_of(row_key: str) -> str:
-    """The key in what an instance is kept under."""
-    return row_key.partition(_NUMBERED)[0]
+def key_of(row_key: str) -> tuple[str, bool]:
+    """The key in what an instance is kept under, and whether another one follows it."""
+    if _NUMBERED in row_key:
+        return row_key.partition(_NUMBERED)[0], True
+    return row_key, False
 
 
 def late_steps(waiting: Iterable[str], breached: Collection[str]) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.sagas.model.occurrences import Account, Seen, Tally, earliest, tally
+from flowtrail_collector.sagas.model.occurrences import Account, Mark, Seen, Tally, earliest, tally
 
-__all__ = ["StepProgress", "StepState", "Steps", "not_done", "turn_of"]
+__all__ = ["StepProgress", "StepState", "Steps", "asked_ms", "not_done", "turn_of"]
 
 
 class StepState(StrEnum):
@@ -56,6 +56,13 @@ class StepProgress(NamedTuple):
     def waits_since_ms(self) -> int | None:
         """Since when there is something to wait for."""
         return self.until_ms if self.state is StepState.FAILED else self.since_ms
+
+
+def asked_ms(item: StepProgress, events: Mapping[int, Mark]) -> int | None:
+    """When a step was first asked for in its round; None if it wasn't, or needn't be."""
+    asks = item.step.asks
+    moments = [mark[0] for mark in events.values() if mark[1] in asks and mark[0] >= item.round_ms]
+    return min(moments, default=None)
 
 
 class Steps:

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.assessment import Mark, Outcome, Progress, StepProgress, StepState
+from flowtrail_collector.sagas.model.assessment import (
+    Mark,
+    Outcome,
+    Progress,
+    StepProgress,
+    StepState,
+    asked_ms,
+)
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf, Step
 from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.instance import SagaRecord
@@ -100,6 +107,7 @@ class StepView:
         owed: Which ids should be taken back, where its events have ids; at most 20.
         so_far: How often it was done, where that isn't once.
         times: How often it takes; None beside `so_far` if no event has said so yet.
+        asked: Whether it was asked for, where a command has to; until then that is what it expects.
         children: Instances of another flow that it waits for and that haven't ended well; at most 20, those that
             need attention first.
         until_ms: When it was done, or failed.
@@ -124,6 +132,7 @@ class StepView:
     until_ms: int | None = None
     rounds: tuple[RoundView, ...] = ()
     owed_times: int = 0
+    asked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,14 +280,17 @@ def _step(
 ) -> StepView:
     step = item.step
     uncancelled = item.waits and item.state is StepState.FAILED
+    asked = asked_ms(item, record.events) if step.asks else None
+    # Whoever should do it can't before somebody asks.
+    unasked = bool(step.asks) and asked is None and item.waits and not uncancelled
     return StepView(
         name=step.name,
         state=item.state.value,
-        expects=_expects(flow, step, uncancelled),
-        by=None if uncancelled else owner_of(step),
+        expects=step.asks if unasked else _expects(flow, step, uncancelled),
+        by=None if uncancelled else owner_of(step.asking if unasked else step),
         deadline_ms=item.due_ms if uncancelled else item.deadline_ms,
         late=step.name in record.late,
-        since_ms=progress.cancelled_ms if step.name in progress.not_undone else item.waits_since_ms,
+        since_ms=progress.cancelled_ms if step.name in progress.not_undone else _since(item, asked),
         optional=step.optional,
         undo=step.undone if step.name in progress.not_undone else (),
         uncancelled=uncancelled,
@@ -286,7 +298,14 @@ def _step(
         so_far=None if item.tally is None else item.tally.so_far,
         times=None if item.tally is None else item.tally.times,
         until_ms=item.until_ms,
+        asked=asked is not None if step.asks else None,
     )
+
+
+def _since(item: StepProgress, asked: int | None) -> int | None:
+    """Since when there is something to wait for: an answer, since it was asked for."""
+    since = item.waits_since_ms
+    return since if since is None or asked is None or item.state is StepState.FAILED else max(since, asked)
 
 
 def _expects(flow: Flow, step: Step, uncancelled: bool) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def to_row(saga: SagaRecord) -> tuple[object, ...]:
 def to_record(row: tuple[Any, ...]) -> SagaRecord:
     # By place, not by name: a changed flow file has every open instance read.
     flags = row[11]
-    key = key_of(row[1])
+    key, followed = key_of(row[1])
     saga = SagaRecord(
         row[0],
         key,
@@ -111,7 +111,7 @@ def to_record(row: tuple[Any, ...]) -> SagaRecord:
         flags & _COMPLETED_LATE != 0,
         _unpack(row[12]),
         row[13],
-        key != row[1],
+        followed,
         row[14],
         row[15],
     )
@@ -130,12 +130,13 @@ def names_in(text: str) -> tuple[str, ...]:
 def _pack(events: SagaEvents) -> bytes:
     parts = []
     for event, mark in events.items():
-        name = mark[1].encode()
-        length = len(name)
-        if len(mark) > 3:
-            name = "\0".join([mark[1], *(text for pair in mark[3] for text in pair)]).encode()
-            length = len(name) | VALUES
-        parts.append(EVENT.pack(event, mark[0], mark[2], length) + name)
+        if len(mark) == 3:
+            time_ms, kind, cause = mark
+            name = kind.encode()
+            parts.append(EVENT.pack(event, time_ms, cause, len(name)) + name)
+            continue
+        name = "\0".join([mark[1], *(text for pair in mark[3] for text in pair)]).encode()
+        parts.append(EVENT.pack(event, mark[0], mark[2], len(name) | VALUES) + name)
     return b"".join(parts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orderflow.customers.adapters.sqlite import SCHEMA, SqliteCustomers
-from orderflow.customers.application import note_cancelled, note_placed, note_shipped
+from orderflow.customers.application import check_loyalty, note_cancelled, note_placed, note_shipped
 from orderflow.kernel import Money
 from orderflow.platform import Message, Service, Settings, UnitOfWork
 
@@ -13,7 +13,14 @@ def build(settings: Settings) -> Service:
     service = Service(settings, "customers", SCHEMA)
     service.consume("orders", ["OrderPlaced", "OrderCancelled"], on_order)
     service.consume("shipments", ["OrderShipped"], on_shipment)
+    service.consume("campaigns", ["CheckLoyalty"], on_loyalty_check)
     return service
+
+
+def on_loyalty_check(unit: UnitOfWork, message: Message) -> None:
+    """Answer it."""
+    customers = SqliteCustomers(unit.connection)
+    unit.publish(check_loyalty(message.order_id, message.text("customer_id"), customers))
 
 
 def on_order(unit: UnitOfWork, message: Message) -> None:

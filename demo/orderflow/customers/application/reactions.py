@@ -21,6 +21,14 @@ class Customers(Protocol):
         ...
 
 
+def check_loyalty(order_id: str, customer_id: str, customers: Customers) -> Sequence[DomainEvent]:
+    """CheckLoyalty, a command: whatever the customer has so far is the answer."""
+    customer = customers.get(customer_id, order_id)
+    customer.check_loyalty(order_id)
+    customers.save(customer)
+    return customer.collect()
+
+
 def note_placed(order_id: str, customer_id: str, total: Money, customers: Customers) -> Sequence[DomainEvent]:
     """OrderPlaced."""
     customer = customers.get(customer_id, order_id)

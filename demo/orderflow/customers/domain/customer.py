@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orderflow.customers.domain.history import CustomerNotified, OrderRecord, RecordState
+from orderflow.customers.domain.history import CustomerNotified, LoyaltyChecked, OrderRecord, RecordState
 from orderflow.kernel import DomainError, DomainEvent, Money, identifier
 
 CENTS_PER_POINT = 100
@@ -50,6 +50,19 @@ class Customer:
         if record.final:
             raise DomainError(f"{order_id} is {record.state} already")
         self._tell(record, RecordState.CANCELLED, f"We had to cancel your order: {reason}.")
+
+    def check_loyalty(self, order_id: str) -> None:
+        """Somebody asks, because of an order, how loyal this customer is."""
+        record = self._record(order_id)
+        record.version += 1
+        self._raised.append(
+            LoyaltyChecked(
+                order_id=order_id,
+                sequence=record.version,
+                customer_id=self.customer_id,
+                points=self.points,
+            )
+        )
 
     def collect(self) -> tuple[DomainEvent, ...]:
         """The events raised since the last call."""

@@ -16,6 +16,14 @@ class CustomerNotified(DomainEvent):
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoyaltyChecked(DomainEvent):
+    """The answer to CheckLoyalty: how many points the customer has."""
+
+    customer_id: str
+    points: int
+
+
 class RecordState(StrEnum):
     """What the customer knows of an order."""
 
