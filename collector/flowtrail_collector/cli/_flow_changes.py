@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["apply", "diff"]
 
+_LOOKING_SECONDS = 600.0  # every open instance is looked at twice
 _FILE = click.Path(path_type=Path)
 
 
@@ -47,7 +48,8 @@ def diff(client: CollectorClient, as_json: bool, old: Path, new: Path, store: st
     before, after = load_flows(old), load_flows(new)
     if store is None:
         texts = {"old": old.read_text(encoding="utf-8"), "new": new.read_text(encoding="utf-8")}
-        found = client.post("/api/v1/flows/diff", texts)["flows"]
+        answer = client.post("/api/v1/flows/diff", texts, timeout_seconds=_LOOKING_SECONDS)
+        found = answer["flows"]
     else:
         with _opened(store) as opened:
             found = difference_json(difference(opened, before, after))

@@ -14,8 +14,10 @@ from flowtrail_collector.cli._app import cli as command
 from flowtrail_collector.sagas.difference import difference
 from flowtrail_collector.sagas.difference_web import difference_routes
 from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.json import ApiError, json_response
 from sagakit import Happening, core
+from trailkit.web import served
 
 FILE = """\
 flows:
@@ -111,6 +113,25 @@ def test_the_api_says_what_is_wrong(asked, body, error):
     answer = asked(**body)
     assert answer.status_code == 400
     assert error in answer.json()["error"]
+
+
+def test_the_command_asks_a_collector(tmp_path):
+    opened(tmp_path)
+    (tmp_path / "old.yaml").write_text(FILE)
+    (tmp_path / "new.yaml").write_text(CHANGES["sooner"][0])
+    names = [str(tmp_path / name) for name in ("old.yaml", "new.yaml")]
+    with core(tmp_path, FILE) as made:
+        app = build_app(
+            difference_routes(made.store), token=None, local=True, on_error=lambda part, error: None
+        )
+        with served(app) as url:
+            result = CliRunner().invoke(
+                command, ["flows", "diff", *names, "--url", url], standalone_mode=False
+            )
+    assert (result.return_value, result.output) == (
+        1, "orders: 2 of 3 open instances change\n         2  is stuck at pay\n")  # fmt: skip
+    result = CliRunner().invoke(command, ["flows", "diff", *names, "--url", url], standalone_mode=False)
+    assert "no collector answers" in str(result.exception)
 
 
 def test_a_flow_that_comes_back(tmp_path):

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from flowtrail_collector.cli._app import cli as command
+from flowtrail_collector.events.model import Advance
+from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.folding import Fold
 from flowtrail_collector.sagas.model.followed import Followed
@@ -209,6 +211,46 @@ def test_ranges_of_rows(rows, missing):
     assert followed.missing([("f", "A")], 1, 20) == ({("f", "A")} if missing else set())
     has = [followed.has("f", "A", row) for row in range(1, 20)]
     assert all(has) is not missing
+
+
+def keyed(made, happened):
+    """Events whose headers don't say which flow they belong to; the record's key does."""
+    headers = [[pair for pair in item.headers if pair[0] != "ce_correlationid"] for item in happened]
+    records = [
+        Incoming("shop", 0, place, item.at_ms, item.flow.encode(), headers[place])
+        for place, item in enumerate(happened)
+    ]
+    made.ingest.apply(records, [Advance("shop", 0, None, len(records), 0)])
+
+
+@pytest.mark.parametrize(
+    ("correlation", "begun", "unmapped"),
+    [
+        ("{from: key}", 1, {}),
+        ("[{header: order}, {from: key}]", 1, {}),
+        ("{field: $.order}", 2, {"shop": 2}),
+        ("{header: order}", 2, {"shop": 2}),
+    ],
+)
+def test_a_mapping_that_came_later(tmp_path, correlation, begun, unmapped):
+    """Where topic and key tell, events find together; else each stays a flow of its own, and that is said."""
+    with core(tmp_path, OTHER) as made:
+        follow(made)
+        keyed(made, [Happening("Placed", 1_000), Happening("Paid", 2_000)])
+    with core(tmp_path, f"{ORDERS}mapping: {{shop: {{correlation: {correlation}}}}}\n") as made:
+        follow(made)
+        folded = fold(made)
+        assert (folded.events, folded.begun, dict(folded.unmapped)) == (2, begun, unmapped)
+        assert fold(made).events == 0
+
+
+def test_headers_win_over_a_mapping_that_came_later(tmp_path):
+    read_with(tmp_path, OTHER, [[Happening("Placed", 1_000, flow="a"), Happening("Paid", 1_000, flow="a")]])
+    with core(tmp_path, f"{ORDERS}mapping: {{orders: {{correlation: {{from: topic}}}}}}\n") as made:
+        follow(made)
+        assert fold(made).begun == 1
+        with made.database.read() as connection:
+            assert connection.execute("SELECT key FROM sagas").fetchall() == [("a",)]
 
 
 def run(*arguments):
