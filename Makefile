@@ -47,6 +47,7 @@ reference: env ## write the generated pages of docs/ anew
 	@$(PY) -m tools.docs.python_api > docs/reference-python.md
 	@$(PY) -m tools.docs.collector > docs/reference-collector.md
 	@$(PY) -m tools.docs.api_examples > docs/api.md
+	@$(PY) -m tools.docs.flow_examples > docs/flow-examples.md
 
 dashboards: env ## write dashboards/grafana/*.json anew from their source
 	@$(PY) -m dashboards.source

@@ -144,12 +144,12 @@ FLOW = Dashboard(
         ),
         Row("Stuck, and by what"),
         lines(
-            "Stuck, half undone, begun elsewhere",
-            "Open flows past the deadline of a step; cancelled ones with a step not undone yet; and"
-            " those whose"
-            " start was never seen.",
+            "Stuck, about to be late, half undone, begun elsewhere",
+            "Open flows past the deadline of a step; those that will probably miss one; cancelled ones with"
+            " a step not undone yet; and those whose start was never seen.",
             [
                 Query(Q.STUCK_OVER_TIME, "{{flow}}: stuck"),
+                Query(Q.PREDICTED, "{{flow}}: will probably be late"),
                 Query(Q.UNCOMPENSATED, "{{flow}}: half undone"),
                 Query(Q.PARTIAL, "{{flow}}: start not seen"),
             ],

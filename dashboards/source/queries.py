@@ -133,6 +133,7 @@ class Flow:
         f" / (sum by (flow, step) (rate({select('flowtrail_saga_step_duration_seconds_count', FLOW)}"
         f"[{RATE}])) > 0)"
     )
+    PREDICTED = latest("flow", "flowtrail_saga_predicted_breaches", FLOW)
     STUCK_OVER_TIME = latest("flow", "flowtrail_saga_stuck_instances", FLOW)
     STUCK_BY_REASON = f"sum by (flow, reason) ({latest('flow, step, reason', 'flowtrail_saga_stuck', FLOW)})"
     UNCOMPENSATED = latest("flow", "flowtrail_saga_uncompensated_instances", FLOW)

@@ -47,6 +47,14 @@ _REQUESTS = {
     "One order": ("GET", "/api/v1/trails/ORD-2", None),
     "Sagas": ("GET", "/api/v1/sagas?stuck=true", None),
     "Flows": ("GET", "/api/v1/flows", None),
+    "Another flow file": (
+        "POST",
+        "/api/v1/flows/diff",
+        {
+            "old": "flows: {order-fulfilment: {starts: OrderPlaced, completes: OrderShipped}}",
+            "new": "flows: {order-fulfilment: {starts: OrderPlaced, completes: OrderShipped, within: 20m}}",
+        },
+    ),
     "Consumer groups": ("GET", "/api/v1/lag", None),
     "One consumer group": ("GET", "/api/v1/lag?group=billing", None),
     "Dead letters": ("GET", "/api/v1/dead-letters?state=pending", None),

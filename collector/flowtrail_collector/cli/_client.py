@@ -78,19 +78,20 @@ class CollectorClient:
         query = {name: value for name, value in (params or {}).items() if value is not None}
         return self._asked("GET", path, params=query)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, Any], *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Any:
         """The decoded JSON of one POST request, sent with `FLOWTRAIL_WRITE_TOKEN` where that is set.
 
         Args:
             path: Path such as `/api/v1/dead-letters/redrive`.
             body: What is sent as JSON.
+            timeout_seconds: How long an answer may take.
 
         Raises:
             Failure: Not found (exit code 1), refused (2), unreachable or broken (3).
         """
         token = os.environ.get("FLOWTRAIL_WRITE_TOKEN", "").strip()
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return self._asked("POST", path, json=dict(body), headers=headers)
+        return self._asked("POST", path, json=dict(body), headers=headers, timeout=timeout_seconds)
 
     def _asked(self, method: str, path: str, **values: Any) -> Any:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowtrail_collector.cli._output import console, plain_table
+from rich.console import Console
+
+from flowtrail_collector.cli._output import Listing, console, print_words
 from flowtrail_collector.wording import age, left_out, printable
 
 
@@ -14,9 +16,8 @@ def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
     if not letters:
         out.print("no dead letters match")
         return
-    table = plain_table(
-        "FAILED", "GROUP", "EVENT", "SUBJECT", "ERROR", "TRIES", "STATE", "WHERE", numbers=("TRIES",)
-    )
+    columns = ("FAILED", "GROUP", "EVENT", "SUBJECT", "ERROR", "TRIES", "STATE", "WHERE")
+    table = Listing(*columns, heads=("WHERE", "SUBJECT", "STATE"), numbers=("TRIES",))
     for letter in letters:
         table.add_row(
             age(letter["failed"]),
@@ -29,34 +30,36 @@ def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
             printable(_place(letter)),
             style="red" if letter["state"] == "pending" else "dim",
         )
-    out.print(table)
+    table.print(out)
     if len(letters) == limit:
         out.print(f"the newest {limit}; --limit shows more", style="dim")
 
 
-def print_dossier(data: dict[str, Any], others: list[str]) -> None:
+def print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
     """All that is known of one dead letter.
 
     Args:
         data: The API's answer.
-        others: Where further ones of the same event, flow or order are.
+        others: Further ones of the same event, flow or order.
     """
     out, record = console(), data["record"]
     for name, value in _facts(data["dead_letter"]).items():
         if value is not None:
-            out.print(f"{name:<11}{printable(str(value))}")
+            _fact(out, name, printable(str(value)))
     if record is None:
-        out.print(f"{'record':<11}{printable(data['problem'] or '')}")
+        _fact(out, "record", printable(data["problem"] or ""))
     else:
         size = "null" if record["value_bytes"] is None else f"{record['value_bytes']} bytes"
-        out.print(f"{'key':<11}{printable(str(record['key']))}\n{'value':<11}{size} (not shown)\nheaders")
+        _fact(out, "key", printable(str(record["key"])))
+        _fact(out, "value", f"{size} (not shown)")
+        out.print("headers")
         for header in record["headers"]:
             value = "null" if header["value"] is None else header["value"]
-            out.print(f"  {printable(header['name'])}: {printable(value[:500])}")
+            print_words(out, f"  {printable(header['name'])}: {printable(value[:500])}", indent=4)
     for line in data["history"]:
-        out.print(_moved(line))
+        print_words(out, _moved(line), indent=2)
     if others:
-        out.print("others: " + printable(", ".join(others)))
+        print_words(out, "others: " + printable(", ".join(map(_place, others))), indent=2)
 
 
 def print_audit(data: dict[str, Any], *, writes: bool) -> None:
@@ -64,9 +67,13 @@ def print_audit(data: dict[str, Any], *, writes: bool) -> None:
     out = console()
     for line in data["writes"] if writes else ():
         asked = f"{line['at']}  {line['by']} from {line['from']}: {line['action']} {line['detail']}"
-        out.print(printable(asked))
+        print_words(out, printable(asked), indent=2)
     for line in data["moved"]:
-        out.print(_moved(line))
+        print_words(out, _moved(line), indent=2)
+
+
+def _fact(out: Console, name: str, value: str) -> None:
+    print_words(out, f"{name:<11}{value}", indent=11)
 
 
 def _facts(letter: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Listing", "console", "print_json", "print_words"]
+
+_GAP = "  "
+_BETWEEN = ", "
+_WORD = re.compile(r"[^ ]+")
 
 
 def console() -> Console:
@@ -16,14 +25,103 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=False, emoji=False, markup=False)
 
 
-def plain_table(*columns: str, numbers: Collection[str] = ()) -> Table:
-    """A table without lines, whose cells fold; the columns with numbers stand to the right."""
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
-    return table
+def print_words(out: Console, text: str | Text, *, indent: int = 0, style: str = "") -> None:
+    """Print a text on lines of the terminal's width, broken only between words: ids can be copied whole.
+
+    Args:
+        out: Where to.
+        text: What.
+        indent: How many spaces stand before every line but the first.
+        style: Of all of it.
+    """
+    whole = Text(text) if isinstance(text, str) else text
+    for number, (start, end) in enumerate(_lines(whole.plain, _width(out), indent)):
+        line = Text(" " * (indent if number else 0)).append_text(whole[start:end])
+        out.print(line, style=style or None, soft_wrap=True)
 
 
 def print_json(data: Any) -> None:
     """Print data as indented JSON, readable and with sorted-as-given keys."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+class Listing:
+    """Rows under headings. Where they don't fit in the terminal's width, each row is a block of lines.
+
+    No cell of a row is ever broken, and in a block only those that don't fit on a line of their own, between words.
+
+    Args:
+        columns: The headings.
+        heads: What a block begins with, unnamed; the others follow, each with its heading.
+        numbers: Headings of columns that stand to the right.
+    """
+
+    def __init__(self, *columns: str, heads: Collection[str], numbers: Collection[str] = ()) -> None:
+        self._columns = columns
+        self._heads = heads
+        self._numbers = numbers
+        self._rows: list[tuple[tuple[str, ...], str]] = []
+
+    def add_row(self, *cells: str, style: str = "") -> None:
+        """Add a row with a cell for each column."""
+        self._rows.append((cells, style))
+
+    def print(self, out: Console) -> None:
+        """Print all rows."""
+        table = [self._columns, *(cells for cells, _ in self._rows)]
+        widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+        width = _width(out)
+        if width is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
+            for cells, style in [(self._columns, "bold"), *self._rows]:
+                out.print(Text(self._line(cells, widths), style=style), soft_wrap=True)
+            return
+        for cells, style in self._rows:
+            for line in self._block(cells, width):
+                out.print(Text(line, style=style), soft_wrap=True)
+
+    def _line(self, cells: Iterable[str], widths: Iterable[int]) -> str:
+        padded = []
+        for name, cell, width in zip(self._columns, cells, widths, strict=True):
+            room = " " * (width - cell_len(cell))
+            padded.append(room + cell if name in self._numbers else cell + room)
+        return _GAP.join(padded).rstrip()
+
+    def _block(self, cells: Iterable[str], width: int) -> Iterator[str]:
+        named = dict(zip(self._columns, cells, strict=True))
+        yield from _broken([named[name] for name in self._heads if named[name]], _GAP, width, 0)
+        rest = [f"{name.lower()} {cell}" for name, cell in named.items() if cell and name not in self._heads]
+        for line in _broken(rest, _BETWEEN, width, 2):
+            text = "  " + line
+            for number, (start, end) in enumerate(_lines(text, width, 4)):
+                yield " " * (4 if number else 0) + text[start:end]
+
+
+def _lines(text: str, width: int | None, indent: int) -> Iterator[tuple[int, int]]:
+    """Where the lines of a text begin and end; a word that is longer than a line has one of its own."""
+    start, end = 0, 0
+    room = width
+    for word in _WORD.finditer(text):
+        if end and room is not None and cell_len(text[start : word.end()]) > room:
+            yield start, end
+            start, room = word.start(), (width or 0) - indent
+        end = word.end()
+    yield start, end
+
+
+def _width(out: Console) -> int | None:
+    """How wide lines may be; None through a pipe, where nobody looks at them but a program."""
+    return out.width if out.is_terminal or "COLUMNS" in os.environ else None
+
+
+def _broken(parts: Iterable[str], gap: str, width: int | None, indent: int) -> Iterator[str]:
+    """Parts joined to lines that have room beside an indent; a part that is longer has a line of its own."""
+    line: str | None = None
+    for part in parts:
+        if line is None:
+            line = part
+        elif width is None or indent + cell_len(line) + len(gap) + cell_len(part) <= width:
+            line += gap + part
+        else:
+            yield line
+            line = part
+    yield line or ""

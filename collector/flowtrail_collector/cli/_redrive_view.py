@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, Failure
-from flowtrail_collector.cli._output import console, plain_table
+from flowtrail_collector.cli._output import Listing, console, print_words
 from flowtrail_collector.wording import age, printable
 
 _POLL_SECONDS = 0.5
@@ -75,7 +75,7 @@ def print_job(job: dict[str, Any]) -> None:
     out = console()
     counts = f"{job['redriven']} redriven, {job['quarantined']} quarantined, {job['refused']} refused"
     left = f", {job['left']} left" if job["left"] else ""
-    out.print(f"redrive {job['id']} {job['state']}: {counts}{left}")
+    print_words(out, f"redrive {job['id']} {job['state']}: {counts}{left}", indent=2)
     for row in job["refusals"]:
         out.print(f"  {row['count']} stay: {row['name']}", soft_wrap=True)
     if job["problem"]:
@@ -89,8 +89,9 @@ def print_jobs(jobs: list[dict[str, Any]]) -> None:
         out.print("no redrives")
         return
     numbers = ("TOTAL", "REDRIVEN", "QUARANTINED", "REFUSED", "LEFT")
-    table = plain_table("ID", "BEGAN", "BY", "STATE", *numbers, numbers=numbers)
+    columns = ("ID", "BEGAN", "BY", "STATE", *numbers)
+    table = Listing(*columns, heads=("ID", "STATE"), numbers=numbers)
     for job in jobs:
         counts = [str(job[name.lower()]) for name in numbers]
         table.add_row(job["id"], age(job["created"]), printable(job["by"]), job["state"], *counts)
-    out.print(table)
+    table.print(out)

@@ -10,7 +10,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from flowtrail_collector.cli._output import print_words
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
+from flowtrail_collector.sagas.words import forecast_words, past_words
 from flowtrail_collector.trails.drawing import Row, Wait, rows_of, trail_scale, waits
 from flowtrail_collector.wording import clock, counted, format_seconds, printable
 
@@ -60,7 +62,7 @@ class TrailView:
     def print(self) -> None:
         """Draw everything."""
         for line in self._header():
-            self._console.print(line, soft_wrap=True)
+            print_words(self._console, line, indent=2)
         self._console.print()
         self._console.print(self._axis(), no_wrap=True, overflow="crop")
         for row in rows_of(self._data):
@@ -70,7 +72,7 @@ class TrailView:
         if self._data["notes"]:
             self._console.print()
         for note in self._data["notes"]:
-            self._console.print(Text(f"note: {printable(note)}", style="dim"), soft_wrap=True)
+            print_words(self._console, f"note: {printable(note)}", style="dim")
 
     def _header(self) -> Iterator[Text]:
         data, dot = self._data, self._glyphs.dot
@@ -104,6 +106,10 @@ class TrailView:
         for saga in data["sagas"]:
             if saga.get("reason"):
                 yield Text(printable(saga["reason"]), style="yellow")
+            for sentence in past_words(saga):
+                yield Text(sentence, style="yellow")
+            for sentence in forecast_words(saga, now=self._now):
+                yield Text(sentence)
 
     def _axis(self) -> Text:
         line = Text(style="dim")
@@ -195,7 +201,7 @@ class TrailView:
         waited = "" if wait.seconds is None else format_seconds(wait.seconds)
         line.append(waited.rjust(_FIGURE_CELLS), style="dim")
         self._console.print(line, no_wrap=True, overflow="crop")
-        self._console.print(self._missing_facts(wait.step), soft_wrap=True)
+        print_words(self._console, self._missing_facts(wait.step), indent=self._service_cells + 3)
 
     def _missing_bar(self, wait: Wait) -> Text:
         looks = {

@@ -82,7 +82,7 @@ def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
     if as_json:
         print_json({**data, "others": others})
     else:
-        print_dossier(data, [_place_of(other) for other in others])
+        print_dossier(data, others)
     return EXIT_OK
 
 

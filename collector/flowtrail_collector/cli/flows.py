@@ -12,6 +12,7 @@ import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
+from flowtrail_collector.cli._flow_changes import apply, diff
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json
 from flowtrail_collector.errors import ConfigurationError
@@ -37,7 +38,7 @@ def check(file: Path, as_json: bool) -> int:
 
     Exit code 2: it can't be used; each mistake is a line that names line and column.
     """
-    from flowtrail_collector.sagas.doubts import doubts
+    from flowtrail_collector.sagas.doubts import file_doubts
     from flowtrail_collector.sagas.flow_file import FlowFileError, load_flows
 
     try:
@@ -46,7 +47,7 @@ def check(file: Path, as_json: bool) -> int:
         for line in error.lines:
             click.echo(f"flowtrail: {printable(line)}", err=True)
         return error.exit_code
-    warnings = [doubt for flow in found.by_name.values() for doubt in doubts(flow)]
+    warnings = list(file_doubts(found))
     if as_json:
         mapped = [{"topics": item.name, "fields": list(item.sources)} for item in found.mapping.all]
         print_json({"flows": [_flow_json(flow) for flow in found.by_name.values()], "mapping": mapped,
@@ -162,6 +163,10 @@ def learn(
     return EXIT_OK if found["flows"] else EXIT_FINDINGS
 
 
+flows.add_command(diff)
+flows.add_command(apply)
+
+
 def _write(path: Path, text: str) -> None:
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -215,6 +220,8 @@ def _step(step: Step) -> str:
         parts.append(f"told apart by {_place(step.of)}")
     if step.again_after:
         parts.append(f"anew after {_any(step.again_after)}")
+    if step.was:
+        parts.append(f"was {printable(', '.join(step.was))}")
     if step.instead_of:
         parts.append(f"instead of {printable(step.instead_of)}")
     if step.optional:
@@ -244,7 +251,10 @@ def _flow_json(flow: Flow) -> dict[str, object]:
             {
                 **{name: getattr(step, name) for name in ("name", "done", "failed", "undone", "by")},
                 "within_seconds": _seconds(step.within_ms),
-                **{name: getattr(step, name) for name in ("after", "optional", "instead_of", "again_after")},
+                **{
+                    name: getattr(step, name)
+                    for name in ("after", "optional", "instead_of", "again_after", "was")
+                },
                 "times": step.times if step.count is None else _count_json(step.count),
                 "of": None if step.of is None or step.children is not None else {"field": _place(step.of)},
                 "asks": step.asks,

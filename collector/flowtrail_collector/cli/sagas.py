@@ -9,7 +9,8 @@ import click
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import limit_option
-from flowtrail_collector.cli._output import console, plain_table, print_json
+from flowtrail_collector.cli._output import Listing, console, print_json, print_words
+from flowtrail_collector.sagas.words import expected_words, past_words, risk_words
 from flowtrail_collector.wording import age, printable
 
 _OUTCOMES = ("open", "partial", "completed", "compensated", "failed", "timed_out", "retired")
@@ -32,6 +33,7 @@ _STYLES = {
 )
 @click.option("--step", help="Only those open at this step.")
 @click.option("--stuck", is_flag=True, help="Only those past the deadline of a step.")
+@click.option("--predicted", is_flag=True, help="Only those that will probably miss a deadline.")
 @limit_option(50)
 @collector_options
 def sagas(
@@ -41,19 +43,21 @@ def sagas(
     outcome: str | None,
     step: str | None,
     stuck: bool,
+    predicted: bool,
     limit: int,
 ) -> int:
     """List saga instances, those that need attention first.
 
-    With --stuck, exit code 1 says that there are some.
+    With --stuck or --predicted, exit code 1 says that there are some.
     """
     query = {"flow": flow, "outcome": outcome, "step": step, "limit": limit}
-    data = client.get("/api/v1/sagas", query | {"stuck": "true" if stuck else None})
+    query |= {name: "true" for name, asked in (("stuck", stuck), ("predicted", predicted)) if asked}
+    data = client.get("/api/v1/sagas", query)
     if as_json:
         print_json(data)
     else:
         _print_sagas(data["sagas"], limit)
-    return EXIT_FINDINGS if stuck and data["sagas"] else EXIT_OK
+    return EXIT_FINDINGS if (stuck or predicted) and data["sagas"] else EXIT_OK
 
 
 def _name(saga: dict[str, Any]) -> str:
@@ -67,7 +71,8 @@ def _print_sagas(sagas: list[dict[str, Any]], limit: int) -> None:
     if not sagas:
         out.print("no sagas match")
         return
-    table = plain_table("FLOW", "KEY", "OUTCOME", "STARTED", "WAITS FOR", "BY", "DEADLINE")
+    columns = ("FLOW", "KEY", "OUTCOME", "STARTED", "WAITS FOR", "BY", "DEADLINE", "EXPECTED END")
+    table = Listing(*columns, heads=("KEY", "FLOW", "OUTCOME"))
     for saga in sagas:
         waiting = [step for step in saga["steps"] if step["state"] == "open"] if not saga["ended"] else []
         deadlines = [step["deadline"] for step in waiting if step["deadline"]]
@@ -79,11 +84,13 @@ def _print_sagas(sagas: list[dict[str, Any]], limit: int) -> None:
             printable(", ".join(step["name"] for step in waiting)),
             printable(", ".join(dict.fromkeys(step["by"] for step in waiting if step["by"]))),
             age(min(deadlines)) if deadlines else "",
-            style="red" if saga["stuck"] else _STYLES.get(saga["outcome"]),
+            expected_words(saga),
+            style="red" if saga["stuck"] else _STYLES.get(saga["outcome"], ""),
         )
-    out.print(table)
+    table.print(out)
     for saga in sagas:
-        if saga["reason"]:
-            out.print(f"{_name(saga)}: {printable(saga['reason'])}", style="yellow", soft_wrap=True)
+        said = [printable(saga["reason"])] if saga["reason"] else []
+        for sentence in (*said, *risk_words(saga), *past_words(saga)):
+            print_words(out, f"{_name(saga)}: {sentence}", indent=2, style="yellow")
     if len(sagas) == limit:
         out.print(f"the first {limit}; --limit shows more", style="dim")

@@ -11,7 +11,7 @@ import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
-from flowtrail_collector.cli._output import console, plain_table, print_json
+from flowtrail_collector.cli._output import Listing, console, print_json, print_words
 from flowtrail_collector.cli._trail_view import TrailView
 from flowtrail_collector.wording import printable
 
@@ -78,16 +78,21 @@ def _news(trail: dict[str, Any]) -> object:
     """What a trail is drawn again for: not for the time that goes by, only when it makes something late."""
     return (
         len(trail["entries"]),
-        trail["sagas"],
+        [{**saga, "forecast": _risks(saga)} for saga in trail["sagas"]],
         [(item["step"], item["overdue"]) for item in trail["missing"]],
     )
 
 
+def _risks(saga: dict[str, Any]) -> list[str | None]:
+    """What is expected changes all the time; that a deadline will be missed is news."""
+    return [risk["step"] for risk in (saga.get("forecast") or {"risks": ()})["risks"]]
+
+
 def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:
     out = console()
-    out.print(f"{printable(wanted)} belongs to {len(matches)} flows; name one by its correlation id:")
+    print_words(out, f"{printable(wanted)} belongs to {len(matches)} flows; name one by its correlation id:")
     columns = ("CORRELATION ID", "STARTED", "FLOW", "OUTCOME", "EVENTS", "SUBJECTS")
-    table = plain_table(*columns, numbers=("EVENTS",))
+    table = Listing(*columns, heads=("CORRELATION ID",), numbers=("EVENTS",))
     for match in matches:
         table.add_row(
             printable(match["correlation_id"]),
@@ -97,4 +102,4 @@ def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:
             str(match["events"]),
             printable(", ".join(match["subjects"][:3])),
         )
-    out.print(table)
+    table.print(out)

@@ -169,7 +169,7 @@ class Console:
     def _sagas(self, request: Request) -> Response:
         """Saga instances.
 
-        Query: flow, outcome, step, stuck, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, limit, offset.
         """
         query = saga_query(request, self._views.known_flows())
         query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)

@@ -17,16 +17,17 @@ from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.mapping_file import read_mapping
 from flowtrail_collector.sagas.file_mistakes import FlowFileError, Mistakes, hint
 from flowtrail_collector.sagas.flow_forms import FlowForms
+from flowtrail_collector.sagas.flow_uses import check_uses
 from flowtrail_collector.sagas.model.fields import CountFrom
 from flowtrail_collector.sagas.model.flows import CHILD, Children, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span
 
-__all__ = ["FlowFileError", "load_flows", "parse_flows"]
+__all__ = ["FlowFileError", "load_flows", "parse_flows", "read_flows"]
 
 _FILE_KEYS = ("flows", "mapping")
 _FLOW_KEYS = ("starts", "steps", "completes", "cancels", "within", "correlate")
 _STEP_KEYS = ("done", "failed", "undone", "by", "within", "after", "optional", "times", "instead_of",
-              "again_after", "of", "children", "asks", "asked_by")  # fmt: skip
+              "again_after", "of", "children", "was", "asks", "asked_by")  # fmt: skip
 _MAX_TIMES = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)")
@@ -71,6 +72,15 @@ def parse_flows(text: str, file: str = "flows.yaml") -> Flows:
         raise FlowFileError(file, line, column, problem) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise FlowFileError(file, 1, 1, str(error).splitlines()[0] if str(error) else "not YAML") from None
+    return read_flows(document, file)
+
+
+def read_flows(document: Any, file: str = "flows.yaml") -> Flows:
+    """Read flows from what a YAML document holds: `CommentedMap` and `CommentedSeq`, as they know where they stand.
+
+    Raises:
+        FlowFileError: It is malformed.
+    """
     return _Reader(file).flows(document)
 
 
@@ -122,25 +132,8 @@ class _Reader:
             within_ms=self._duration(body),
             correlate=self._attempt(self._correlate, body, instead=Correlate.CORRELATION),
         )
-        self._check_ends(body, flow)
+        check_uses(self._mistakes, body, flow)
         return flow
-
-    def _check_ends(self, body: CommentedMap, flow: Flow) -> None:
-        for first, second in (("starts", "completes"), ("starts", "cancels"), ("completes", "cancels")):
-            both = set(getattr(flow, first)) & set(getattr(flow, second))
-            for kind in sorted(both):
-                message = f"'{kind}' can't be in both '{first}' and '{second}'"
-                self._attempt(self._wrong, body, second, message, instead=None)
-        seen: dict[str, str] = {}
-        for step in flow.steps:
-            for kind in (*step.done, *step.failed, *step.undone):
-                if kind in seen:
-                    message = f"'{kind}' is already used by step '{seen[kind]}'"
-                    self._attempt(self._wrong, body["steps"], step.name, message, instead=None)
-            seen.update(dict.fromkeys((*step.done, *step.failed, *step.undone), step.name))
-            for kind in sorted({*step.asks} & {*step.done, *step.failed, *step.undone}):
-                message = f"'{kind}' can't both ask for a step and answer"
-                self._attempt(self._wrong, body["steps"][step.name], "asks", message, instead=None)
 
     def _steps(self, body: CommentedMap, flow: str) -> list[Step]:
         if "steps" not in body:
@@ -228,10 +221,15 @@ class _Reader:
             instead_of=self._attempt(self._text, body, "instead_of", "the name of a step", instead=None),
             again_after=self._types(body, "again_after"),
             of=self._attempt(self._forms.of, body, instead=None),
+            was=self._attempt(self._was, body, instead=()),
             asks=self._types(body, "asks"),
             asked_by=self._group(body, "asked_by"),
         )
         return step if children is None else _waiting_for(step, children)
+
+    def _was(self, body: CommentedMap) -> tuple[str, ...]:
+        what = "the name, or the names, that the step had before"
+        return self._strings(body, "was", what) if "was" in body else ()
 
     def _group(self, body: CommentedMap, key: str) -> str | None:
         return self._attempt(self._text, body, key, "the name of a consumer group", instead=None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
-from flowtrail_collector.sagas.model.assessment import Mark, add_event
+from flowtrail_collector.sagas.model.assessment import Mark, Outcome, add_event
 from flowtrail_collector.sagas.model.children import ending
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, earlier_key
@@ -14,7 +14,7 @@ from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.recurrence import MOST_EARLIER, instance_of
 from flowtrail_collector.sagas.ports import SagaUnit
 
-__all__ = ["Parents", "earlier_of"]
+__all__ = ["Parents", "each_once", "earlier_of", "over_of"]
 
 
 def earlier_of(unit: SagaUnit, sagas: Mapping[SagaKey, SagaRecord]) -> dict[SagaKey, list[SagaRecord]]:
@@ -31,6 +31,16 @@ def earlier_of(unit: SagaUnit, sagas: Mapping[SagaKey, SagaRecord]) -> dict[Saga
         return {}
     found = unit.load_sagas(earlier for keys in wanted.values() for earlier in keys)
     return {key: [found[earlier] for earlier in keys if earlier in found] for key, keys in wanted.items()}
+
+
+def each_once(sagas: Iterable[SagaRecord]) -> list[SagaRecord]:
+    """Each of them once, as it was named last."""
+    return list({SagaKey(saga.flow, saga.row_key): saga for saga in sagas}.values())
+
+
+def over_of(sagas: Sequence[SagaRecord]) -> list[SagaRecord]:
+    """Those of them that have ended."""
+    return [saga for saga in sagas if saga.outcome not in (Outcome.OPEN, Outcome.RETIRED)]
 
 
 class Parents:

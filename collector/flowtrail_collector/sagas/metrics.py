@@ -59,6 +59,7 @@ class SagaMetrics(Families):
         owner_of: Who should do a step.
         exemplar_of: A trace for each bucket of the instances' durations (in OpenMetrics).
         step_exemplar_of: The same for their steps'.
+        predicted: How many open instances of each flow will probably miss a deadline.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -71,8 +72,10 @@ class SagaMetrics(Families):
         owner_of: OwnerOf = as_written,
         exemplar_of: ExemplarOf = no_exemplar,
         step_exemplar_of: ExemplarOf = no_exemplar,
+        predicted: Callable[[], Mapping[str, int]] = dict,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
+        self._predicted = predicted
         self._store = store
         self._flows = flows
         self._progress_of = progress_of
@@ -95,6 +98,7 @@ class SagaMetrics(Families):
         yield self._breaches(figures.counts)
         yield from self._open(figures, flows)
         yield self._stuck(figures)
+        yield self._predictions()
         yield _histogram(
             "saga_duration_seconds",
             "From start to end.",
@@ -165,6 +169,17 @@ class SagaMetrics(Families):
                 found[otherwise] = total - found[Reason.DEAD_LETTER]
                 for reason, count in found.items():
                     family.add_metric([flow.name, step.name, reason.value], count)
+        return family
+
+    def _predictions(self) -> Metric:
+        family = GaugeMetricFamily(
+            "flowtrail_saga_predicted_breaches",
+            "Open instances that will probably miss a deadline which they haven't missed yet.",
+            labels=["flow"],
+        )
+        predicted = self._predicted()
+        for flow in sorted(self._flows.by_name):
+            family.add_metric([flow], predicted.get(flow, 0))
         return family
 
     def _open(self, figures: SagaFigures, flows: Iterable[str]) -> Iterator[Metric]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
 from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
 
 
@@ -43,12 +45,35 @@ class SagaUnit(Protocol):
         """Note by which rules the open instances of a flow were looked at; None: it left the flow file."""
         ...
 
+    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
+        """Instances of a flow that are open or retired, in the order of their keys, behind the key `after`.
+
+        They stay as they are until the end of the transaction.
+        """
+        ...
+
+    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
+        """Write how open instances stand now; the rest of them stays."""
+        ...
+
+    def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
+        """Let the open instances of a flow rest whose keys lie behind the first one, up to the second."""
+        ...
+
     def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
         """Instances whose `next_deadline_ms` has come."""
         ...
 
     def save_sagas(self, sagas: Iterable[SagaRecord]) -> None:
         """Write instances whole."""
+        ...
+
+    def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
+        """Remember how instances went; what is remembered of a flow of another shape is forgotten.
+
+        Returns:
+            From when on (ms since the epoch) the end of another instance is wanted; 0 while there is room.
+        """
         ...
 
     def count(self, increments: Counts) -> None:
@@ -75,12 +100,24 @@ class SagaStore(Protocol):
         """By which rules the open instances of each flow were last looked at."""
         ...
 
-    def flows_with_open_sagas(self) -> list[str]:
-        """Flows of which instances are open, in the flow file or not."""
+    def follow(self, types_of: Mapping[str, Iterable[str]]) -> None:
+        """Note which types of event are counted for which flow from now on; before anything is read."""
         ...
 
-    def open_keys(self, flow: str, after: str, limit: int) -> list[SagaKey]:
+    def histories(self, flow: str, shape: str) -> list[History]:
+        """What is remembered of the instances of a flow of this shape."""
+        ...
+
+    def newest_ended(self, flow: str, limit: int) -> list[SagaRecord]:
+        """Instances of a flow that ended last."""
+        ...
+
+    def open_records(self, flow: str, after: str, limit: int) -> list[SagaRecord]:
         """Instances of a flow that are open or retired, in the order of their keys, behind the key `after`."""
+        ...
+
+    def flows_with_open_sagas(self) -> list[str]:
+        """Flows of which instances are open, in the flow file or not."""
         ...
 
     def saga_figures(self) -> SagaFigures:

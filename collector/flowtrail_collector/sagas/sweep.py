@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
-from flowtrail_collector.sagas.kept import Parents
+from flowtrail_collector.sagas.kept import Parents, each_once, over_of
+from flowtrail_collector.sagas.memory import Memory
 from flowtrail_collector.sagas.model.assessment import Outcome
-from flowtrail_collector.sagas.model.flows import Flow, Flows
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.intake import reopen, retire
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.intake import retire
 from flowtrail_collector.sagas.model.lifecycle import settle
+from flowtrail_collector.sagas.new_rules import NewRules
 from flowtrail_collector.sagas.ports import SagaStore
 
 __all__ = ["Sweeper"]
@@ -45,7 +47,8 @@ class Sweeper:
         self._flows = flows
         self._interval_seconds = interval_seconds
         self._on_ended = on_ended
-        self._applied = False
+        self._memory = Memory(store, flows)
+        self._new_rules = NewRules(store, flows, on_ended, self._settle_due, self._memory)
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop."""
@@ -62,7 +65,7 @@ class Sweeper:
         if not until_ms:
             return 0
         stop = stop or threading.Event()
-        looked_at = 0 if self._applied else self._apply(until_ms, stop)
+        looked_at = self._new_rules.apply(until_ms, stop)
         return looked_at + self._settle_due(until_ms, stop)
 
     def _settle_due(self, until_ms: int, stop: threading.Event) -> int:
@@ -73,60 +76,6 @@ class Sweeper:
             if count < _PER_TRANSACTION:
                 break
         return looked_at
-
-    def _apply(self, until_ms: int, stop: threading.Event) -> int:
-        """Look at what is open by the rules of this flow file, where it was last looked at by others.
-
-        Stopped or killed on the way, it begins anew: an instance that was looked at stays as it is.
-        """
-        known = self._store.known_rules()
-        looked_at = 0
-        names = {*known, *self._flows.by_name, *self._store.flows_with_open_sagas()}
-        flows = [(self._flows.by_name.get(name), name) for name in sorted(names)]
-        # Parents last: how their children ended counts for what is said of them.
-        for flow, name in sorted(flows, key=lambda item: item[0].depth if item[0] is not None else 0):
-            if flow is not None and flow.rules == known.get(name):
-                continue
-            if flow is not None and flow.depth:
-                looked_at += self._settle_due(until_ms, stop)
-            after = ""
-            while keys := self._store.open_keys(name, after, _PER_TRANSACTION):
-                if stop.is_set():
-                    return looked_at
-                self._apply_to(flow, keys, until_ms)
-                looked_at += len(keys)
-                after = keys[-1].key
-            with self._store.unit() as unit:
-                unit.remember_rules(name, None if flow is None else flow.rules)
-        self._applied = True
-        return looked_at
-
-    def _apply_to(self, flow: Flow | None, keys: Sequence[SagaKey], until_ms: int) -> None:
-        counts: Counter[CountKey] = Counter()
-        changed: list[SagaRecord] = []
-        ended: list[SagaRecord] = []
-        with self._store.unit() as unit:
-            found = unit.load_sagas(keys)
-            parents = Parents(self._flows, unit, found.values(), counts)
-            for saga in found.values():
-                before = _state(saga)
-                if flow is None:
-                    retire(saga, until_ms)
-                else:
-                    reopen(saga)
-                    earlier = settle(flow, saga, until_ms, counts)
-                    changed += earlier
-                    over = _over([*earlier, saga])
-                    ended += over
-                    parents.tell(over)
-                if _state(saga) != before:
-                    changed.append(saga)
-            if changed:
-                unit.save_sagas(_each([*changed, *parents.touched.values()]))
-            if counts:
-                unit.count(counts)
-        if ended:
-            self._on_ended(ended)
 
     def _settle_some(self, until_ms: int) -> int:
         counts: Counter[CountKey] = Counter()
@@ -140,11 +89,13 @@ class Sweeper:
                 was_open = saga.outcome is Outcome.OPEN
                 earlier = self._settle(saga, until_ms, counts)
                 followed += earlier
-                over = _over([*earlier, saga][0 if was_open else 1 :])
+                over = over_of([*earlier, saga][0 if was_open else 1 :])
                 ended += over
                 parents.tell(over)
             if due:
-                unit.save_sagas(_each([*due, *followed, *parents.touched.values()]))
+                unit.save_sagas(each_once([*due, *followed, *parents.touched.values()]))
+            if ended:
+                self._memory.keep(unit, ended)
             if counts:
                 unit.count(counts)
         if ended:
@@ -160,30 +111,3 @@ class Sweeper:
         if saga.next_deadline_ms is not None and saga.next_deadline_ms <= until_ms:
             saga.next_deadline_ms = until_ms + 1  # always forward, or one instance could hold up the sweep
         return earlier
-
-
-def _each(sagas: Iterable[SagaRecord]) -> list[SagaRecord]:
-    """Each of them once."""
-    return list({SagaKey(saga.flow, saga.row_key): saga for saga in sagas}.values())
-
-
-def _over(sagas: Sequence[SagaRecord]) -> list[SagaRecord]:
-    return [saga for saga in sagas if saga.outcome not in (Outcome.OPEN, Outcome.RETIRED)]
-
-
-def _state(saga: SagaRecord) -> tuple[object, ...]:
-    """All that a look at an instance can change."""
-    return (
-        saga.outcome,
-        saga.started_ms,
-        saga.waiting,
-        saga.waiting_since_ms,
-        saga.next_deadline_ms,
-        saga.breached,
-        saga.conflict,
-        saga.not_undone,
-        saga.completed_late,
-        saga.instance,
-        saga.repeated_starts,
-        saga.late_events,
-    )

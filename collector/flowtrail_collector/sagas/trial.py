@@ -20,7 +20,8 @@ from flowtrail_collector.sagas.model.children import ending
 from flowtrail_collector.sagas.model.fields import Field, read_fields
 from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle, settling_ms
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
+from flowtrail_collector.sagas.model.occurrences import settling_ms
 from flowtrail_collector.sagas.model.recurrence import follows_at
 
 __all__ = ["Occasion", "Told", "drive"]
@@ -164,9 +165,9 @@ def _owed(name: str, ids: Sequence[str]) -> str:
 
 
 def _waits_for(flow: Flow, saga: SagaRecord, item: StepProgress) -> str:
-    """A failed step calls for the cancellation; every other one has still to be done."""
+    """A failed step calls for the cancellation, or for another round; every other one has still to be done."""
     if item.state is StepState.FAILED:
-        return " or ".join(flow.cancels)
+        return " or ".join((*flow.cancels, *flow.again.get(item.step.name, ())))
     if item.step.asks:
         asked = asked_ms(item, saga.events) is not None
         return f"{item.step.name} ({'asked' if asked else 'not asked'})"

@@ -52,6 +52,7 @@ def saga_query(request: Request, known: Mapping[str, tuple[str, ...] | None]) ->
         outcome=outcome,
         step=step,
         stuck=bool_param(request, "stuck"),
+        predicted=bool_param(request, "predicted"),
         limit=int_param(request, "limit", 50, MAX_LIMIT),
         offset=int_param(request, "offset", 0, MAX_OFFSET),
     )
@@ -75,7 +76,7 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
     def sagas(request: Request) -> Response:
         """Saga instances, those that need attention first; a stuck one says why.
 
-        Query: flow, outcome, step, stuck, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, limit, offset.
         """
         query = saga_query(request, views.known_flows())
         rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]

@@ -9,6 +9,7 @@ from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.wire import Lag
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.sagas.difference_web import difference_routes
 from flowtrail_collector.sagas.exemplars import SagaExemplars
 from flowtrail_collector.sagas.learning.sql import SqlInstances
 from flowtrail_collector.sagas.learning.web import learning_routes
@@ -16,6 +17,7 @@ from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.ports import SagaStore
+from flowtrail_collector.sagas.sql.pages import SlowAnswer
 from flowtrail_collector.sagas.sql.reads import SagaReads
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.sagas.traces import OtlpSagaTraces
@@ -68,6 +70,7 @@ def wire(
         owner_of=reads.owner_of,
         exemplar_of=exemplars.of,
         step_exemplar_of=exemplars.of_step,
+        predicted=SlowAnswer(reads.predicted),
     )
     return Wired(
         parts=traces,
@@ -77,6 +80,7 @@ def wire(
         sources_for_all=[metrics],
         routes=[
             *saga_routes(reads, lag.view.progress),
+            *difference_routes(store),
             *learning_routes(SqlInstances(database), lag.group_names),
         ],
     )

@@ -8,8 +8,9 @@ from flowtrail_collector.store.sql import Database
 __all__ = ["SqlPruner"]
 
 # Rows are numbered as they were read: a range of numbers is a bounded piece of neighbouring pages.
+# The newest stays: SQLite numbers on from it, and would begin anew with none, below what was noted of the others.
 _EVENTS = f"""DELETE FROM events WHERE rowid < ? AND rowid <= (SELECT min(event_row) FROM edge_position)
- AND {EVENT_MS} < ?"""  # noqa: S608 - our own column
+ AND rowid < (SELECT max(rowid) FROM events) AND {EVENT_MS} < ?"""  # noqa: S608 - our own column
 _OLDEST = f"SELECT {EVENT_MS} FROM events ORDER BY rowid LIMIT 1"  # noqa: S608
 _SAGAS = """DELETE FROM sagas WHERE (flow, key) IN (
  SELECT flow, key FROM sagas WHERE updated_ms < ? AND (outcome != 'open' OR started_ms IS NULL)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flowtrail_collector.cli.flows import flows as command
+from flowtrail_collector.cli._app import cli as command
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.trial import Occasion, drive
 
@@ -55,7 +55,7 @@ def test_an_end_shows_before_what_comes_later():
 def test_a_line_that_is_none_is_named(tmp_path, line):
     (tmp_path / "flows.yaml").write_text(TRIP)
     result = CliRunner().invoke(
-        command, ["try", str(tmp_path / "flows.yaml"), "-"], input=f"# a trip\n{line}\n"
+        command, ["flows", "try", str(tmp_path / "flows.yaml"), "-"], input=f"# a trip\n{line}\n"
     )
     assert result.exception is not None
     assert "-:2" in f"{result.exception}{result.output}" or "stdin>:2" in f"{result.exception}{result.output}"
@@ -64,7 +64,7 @@ def test_a_line_that_is_none_is_named(tmp_path, line):
 def test_as_json(tmp_path):
     (tmp_path / "flows.yaml").write_text(TRIP)
     (tmp_path / "events.txt").write_text("0s Asked a\n\n0s Asked b # another\n")
-    arguments = ["try", str(tmp_path / "flows.yaml"), str(tmp_path / "events.txt"), "--json"]
+    arguments = ["flows", "try", str(tmp_path / "flows.yaml"), str(tmp_path / "events.txt"), "--json"]
     result = CliRunner().invoke(command, arguments, standalone_mode=False)
     happened = json.loads(result.output)["happened"]
     assert [item["key"] for item in happened if item["text"] == "timed_out"] == ["a", "b"]
@@ -81,10 +81,19 @@ def test_as_json(tmp_path):
 def test_events_that_move_nothing_are_named(tmp_path: Path, events: str, warning: str) -> None:
     flow_file = tmp_path / "flows.yaml"
     flow_file.write_text("flows: {order: {starts: OrderPlaced, completes: OrderShipped}}\n", encoding="utf-8")
-    done = CliRunner().invoke(command, ["try", str(flow_file), "-"], input=events + "\n")
+    done = CliRunner().invoke(command, ["flows", "try", str(flow_file), "-"], input=events + "\n")
     assert done.exit_code == 0
     assert warning in done.stderr
     assert done.stdout == ""
+
+
+def test_a_failed_step_waits_for_another_round_as_well():
+    flow = parse_flows(
+        "flows: {f: {starts: Filed, steps: {decide: {done: Approved, failed: Returned, again_after: Refiled}},"
+        " completes: Approved, cancels: Withdrawn}}"
+    )
+    happened = list(drive(flow, [Occasion(0, "Filed", "1"), Occasion(5, "Returned", "1")]))
+    assert happened[-1].text == "decide failed; waits for Withdrawn or Refiled"
 
 
 def test_a_failed_step_waits_for_the_cancellation(tmp_path: Path) -> None:
@@ -94,5 +103,7 @@ def test_a_failed_step_waits_for_the_cancellation(tmp_path: Path) -> None:
         " steps: {charge: {done: Paid, failed: Declined}}}}\n",
         encoding="utf-8",
     )
-    done = CliRunner().invoke(command, ["try", str(flow_file), "-"], input="0s Placed\n5s Declined\n")
+    done = CliRunner().invoke(
+        command, ["flows", "try", str(flow_file), "-"], input="0s Placed\n5s Declined\n"
+    )
     assert "charge failed; waits for Cancelled" in done.stdout

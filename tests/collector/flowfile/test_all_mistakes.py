@@ -33,6 +33,7 @@ WHOLE = {
                     "of": {"field": "$.parcel"},
                     "asks": "K",
                     "asked_by": "h",
+                    "was": "hold",
                 },
                 "charge": {"done": "E", "after": "reserve", "optional": True, "again_after": "F"},
                 "invoice": {"done": "G", "instead_of": "charge"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import pytest
 
 from sagakit import Happening, core
@@ -16,6 +18,7 @@ flows:
     completes: Shipped
     within: {whole}
 """
+LateStep = namedtuple("LateStep", "flow step instances")
 OTHER = "flows: {other: {starts: A, completes: B}}"
 
 
@@ -60,6 +63,33 @@ def test_a_deadline_cut_and_lengthened_again_is_counted_once(tmp_path):
             assert made.counters()["deadline_breaches", "orders", "pay"] == 1
 
 
+@pytest.mark.parametrize("read_first", [False, True])
+@pytest.mark.parametrize("paid", [False, True])
+def test_a_step_under_another_name_has_missed_its_deadline_once(tmp_path, read_first, paid):
+    """Whether the sweep or another event gets to the instance first, and whether the step was done late by then."""
+    happened = [*placed(), *([Happening("Paid", 5_000, flow="f0")] if paid else [])]
+    with core(tmp_path, rules(pay="2s")) as made:
+        made.read(happened)
+        made.pass_time(7_000)
+    changed = rules(pay="2s").replace("pay: {", "charge: {was: [bill, pay], ")
+    for _ in range(2):
+        with core(tmp_path, changed) as made:
+            if read_first:
+                made.read(
+                    [Happening("Noticed", 6_000, flow="f0"), Happening("Placed", 1_000, "again", flow="f0")]
+                )
+            made.sweeper.sweep()
+            made.pass_time(9_000)
+            missed = {name: count for (kind, *_, name), count in made.counters().items() if "breach" in kind}
+            assert missed == {"pay": 1}
+            assert made.kinds() == ({"open": 1} if paid else {"open": 1, "stuck": 1})
+            assert [row.step for row in _late(made)] == ([] if paid else ["charge"])
+
+
+def _late(made):
+    return [LateStep(*row) for row in made.store.saga_figures().late_steps]
+
+
 def test_a_flow_that_is_gone_is_retired_and_one_that_is_back_goes_on(tmp_path):
     with core(tmp_path, rules()) as made:
         made.read(placed(2))
@@ -79,6 +109,9 @@ def test_unchanged_rules_are_not_applied_again(tmp_path):
         made.read(placed(1_500))
         made.pass_time(2_000)
     with core(tmp_path, rules()) as made:
+        assert made.sweeper.sweep() == 0
+    named = rules().replace("done: Paid", "done: Paid, by: billing")
+    with core(tmp_path, named) as made:
         assert made.sweeper.sweep() == 0
     with core(tmp_path, rules(pay="11s")) as made:
         assert made.sweeper.sweep() == 1_500

@@ -120,7 +120,7 @@ def test_killed_between_the_end_of_a_child_and_the_news_of_it_nothing_is_lost(tm
     """They are one transaction: it happens whole, or not at all."""
     with core(tmp_path, ORDER) as made:
         made.read(events("1:Placed 2:Packed 3:Handed:p1 9:Delivered:p1"))
-        made.sweeper._on_ended = lambda sagas: 1 / 0  # after the transaction
+        made.sweeper._new_rules._on_ended = lambda sagas: 1 / 0  # after the transaction
         with pytest.raises(ZeroDivisionError):
             made.pass_time(20_000)
     with core(tmp_path, ORDER) as made:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from flowtrail_collector.sagas.flow_file import parse_flows
@@ -92,6 +94,29 @@ def test_rounds(story, steps, turns):
     progress = assess(CLAIM, events(*happened))
     assert [item.state.value for item in progress.steps] == steps.split()
     assert [item.since_ms for item in progress.steps] == [turn and 10_000 * turn for turn in turns]
+
+
+ANY_OF = parse_flows("""\
+flows:
+  parcel:
+    starts: Packed
+    steps:
+      courier: {done: Sent, failed: Lost, within: 30s}
+      locker: {done: Stored, failed: Full, instead_of: courier, within: 20s}
+      drone: {done: Flown, failed: Windy, instead_of: courier, within: 10s}
+    completes: Billed
+    cancels: Cancelled
+""").by_name["parcel"]
+
+
+@pytest.mark.parametrize("failing", list(itertools.permutations(["Lost", "Full", "Windy"])))
+@pytest.mark.parametrize("failed_at", [0, 2])
+def test_alternatives_have_every_turn_together(failing, failed_at):
+    """Whether they failed before or after the turn that the first start brought."""
+    failed = [(kind, 10_000 * (failed_at + n)) for n, kind in enumerate(failing)]
+    progress = assess(ANY_OF, events(("Packed", 15_000), *failed, ("Packed", 70_000), ("Full", 80_000)))
+    assert [item.since_ms for item in progress.steps] == [70_000] * 3
+    assert [item.deadline_ms for item in progress.steps] == [100_000] * 3
 
 
 def test_a_failed_step_that_may_come_again_ends_no_flow_and_is_waited_for():

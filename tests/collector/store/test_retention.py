@@ -71,10 +71,10 @@ def test_events_go_in_pieces(sql_database, store):
 
 
 def test_what_has_not_been_looked_through_stays(sql_database, store):
-    fill(sql_database, store, [5, 5], looked_through=False)
+    fill(sql_database, store, [5, 5, 5], looked_through=False)
     assert keeper(sql_database).prune() == 0
     fill(sql_database, store, [])
-    assert keeper(sql_database).prune() == 2
+    assert keeper(sql_database).prune() == 2  # the newest stays
 
 
 def test_instances_that_ended_or_never_began_go(sql_database, store):

@@ -107,6 +107,7 @@ def exported(metrics):
         "duplicates": metrics.get(("flowtrail_saga_duplicate_events_total", flow)),
         "open": metrics.get(("flowtrail_saga_open_instances", flow)),
         "partial": metrics.get(("flowtrail_saga_partial_instances", flow)),
+        "uncompensated": metrics.get(("flowtrail_saga_uncompensated_instances", flow)),
         "dead letters": sum(v for (name, *_), v in metrics.items() if name == "flowtrail_dlq_arrivals_total"),
     }
 

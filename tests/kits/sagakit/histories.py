@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
-from hypothesis import strategies as st
+from hypothesis import strategies
+from ruamel.yaml.comments import CommentedMap
 
-from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.flow_file import read_flows
 
-__all__ = ["Happened", "flows_and_histories", "marks", "model_of", "types_of"]
+__all__ = ["Happened", "flows_and_histories", "flows_of", "marks", "model_of", "types_of", "write_flow",
+           "write_history"]  # fmt: skip
 
 NAMES = ("s0", "s1", "s2")
 
@@ -22,25 +23,16 @@ class Happened(NamedTuple):
     value: str = ""
 
 
-@st.composite
-def written_flows(draw):
-    """A flow as its file has it: up to three steps, in a row, beside or instead of each other."""
+def write_flow(draw, st=strategies):
+    """A flow as its file has it: up to three steps, in a row, beside or instead of each other.
+
+    Args:
+        draw: Takes one of what a strategy has to offer.
+        st: Makes strategies: `hypothesis.strategies`, or `sagakit.chances`.
+    """
     steps = {}
     for number, name in enumerate(NAMES[: draw(st.integers(1, 3))]):
-        body = {"done": [f"D{number}"], "within": f"{draw(st.integers(1, 4))}s"}
-        if draw(st.booleans()):
-            body["failed"] = [f"F{number}"]
-        if draw(st.booleans()):
-            body["undone"] = [f"U{number}"]
-        if draw(st.integers(0, 3)) == 0:
-            body["again_after"] = [f"A{number}"]
-        times = draw(st.integers(0, 7))
-        if times < 3:
-            body["times"] = 2 if times < 2 else {"event": f"N{number}", "field": "$.n"}
-        if draw(st.integers(0, 3)) == 0:
-            body["asks"] = [f"Q{number}"]
-        if draw(st.integers(0, 3)) == 0:
-            body["of"] = {"field": "$.id"}
+        body = _write_step(draw, number, st)
         if number and draw(st.booleans()):
             body["after"] = draw(st.sampled_from([["start"], ["s0"], list(steps)]))
         kind = draw(st.integers(0, 5))
@@ -54,7 +46,26 @@ def written_flows(draw):
     last = next(reversed(steps))
     completes = draw(st.sampled_from([["End"], steps[last]["done"]]))
     cancels = {"cancels": ["Stop"]} if draw(st.integers(0, 3)) else {}
-    return {"starts": ["Start"], "steps": steps, "completes": completes, **cancels}
+    within = {"within": f"{draw(st.integers(2, 9))}s"} if draw(st.integers(0, 3)) == 0 else {}
+    return {"starts": ["Start"], "steps": steps, "completes": completes, **cancels, **within}
+
+
+def _write_step(draw, number, st):
+    body = {"done": [f"D{number}"], "within": f"{draw(st.integers(1, 4))}s"}
+    if draw(st.booleans()):
+        body["failed"] = [f"F{number}"]
+    if draw(st.booleans()):
+        body["undone"] = [f"U{number}"]
+    if draw(st.integers(0, 3)) == 0:
+        body["again_after"] = [f"A{number}"]
+    times = draw(st.integers(0, 7))
+    if times < 3:
+        body["times"] = 2 if times < 2 else {"event": f"N{number}", "field": "$.n"}
+    if draw(st.integers(0, 3)) == 0:
+        body["asks"] = [f"Q{number}"]
+    if draw(st.integers(0, 3)) == 0:
+        body["of"] = {"field": "$.id"}
+    return body
 
 
 def types_of(flow):
@@ -65,24 +76,38 @@ def types_of(flow):
     return ["Start", "Stop", *flow["completes"], *named, *(c["event"] for c in counts if isinstance(c, dict))]
 
 
-@st.composite
-def flows_and_histories(draw, most=10, within=False):
-    """A flow with what happened to one instance, in no order."""
-    flow = draw(written_flows())
-    if within and draw(st.booleans()):
-        flow["within"] = f"{draw(st.integers(2, 6))}s"
+def write_history(draw, flow, most=10, st=strategies):
+    """What happened to one instance, in no order."""
     moment = st.integers(0, 24).map(lambda half: half * 500)
     happened = st.tuples(moment, st.sampled_from(types_of(flow)), st.integers(0, 2))
-    return flow, [_happened(*item) for item in draw(st.lists(happened, max_size=most))]
+    return [_happened(*item) for item in draw(st.lists(happened, max_size=most))]
 
 
 def _happened(at, kind, number):
     return Happened(at, kind, str(number) if kind.startswith("N") else ["", "a", "b"][number])
 
 
+@strategies.composite
+def flows_and_histories(draw, most=10):
+    """A flow with what happened to one instance."""
+    flow = write_flow(draw)
+    return flow, write_history(draw, flow, most)
+
+
 def model_of(flow):
-    """The flow as the collector reads it."""
-    return parse_flows(json.dumps({"flows": {"f": flow}})).by_name["f"]
+    """The flow as the collector reads it; writing and parsing YAML would take nearly all of a run's time."""
+    return flows_of({"f": flow}).by_name["f"]
+
+
+def flows_of(flows):
+    """Flows as the collector reads them."""
+    return read_flows(_as_parsed({"flows": flows}))
+
+
+def _as_parsed(written):
+    if isinstance(written, dict):
+        return CommentedMap((key, _as_parsed(value)) for key, value in written.items())
+    return written
 
 
 def marks(history):

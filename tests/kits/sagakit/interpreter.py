@@ -1,11 +1,16 @@
-"""What becomes of an instance, by the words of the docs alone: slow, and sharing no code with the collector."""
+"""What the docs' words say of an instance, told by brute force; shares no code with the collector.
+
+Flows are as their file has them, after `sagakit.histories`; a history is what happened: (ms since the epoch, type,
+the id or the number in its payload).
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import NamedTuple
 
-__all__ = ["FAR_MS", "Became", "Playing", "end_of", "instances_of", "times_of"]
+__all__ = ["FAR_MS", "Became", "Playing", "end_of", "fate_of", "instances_of", "times_of"]
 
 FAR_MS = 1_000_000
 
@@ -105,6 +110,13 @@ def end_of(flow, history):
 
 class Playing:
     """Steps without `undone`, played forward moment by moment."""
+
+    @classmethod
+    def of(cls, flow, history):
+        playing = cls(flow)
+        for moment, group in itertools.groupby(sorted(history), key=lambda item: item[0]):
+            playing.at(moment, list(group))
+        return playing
 
     def __init__(self, flow):
         self.steps = flow["steps"]
@@ -219,19 +231,40 @@ class Became(NamedTuple):
     conflict: bool = False
 
 
-def instances_of(flow, history):
-    """Each instance under one key, the oldest first."""
+def fate_of(flow, history):
+    """(outcome, when it ended) of the first instance, once all time has passed."""
+    started = min(times_of(history, ["Start"]), default=None)
+    if started is None:
+        return "open", None
+    outcome, ended, _ = end_of(flow, history)
+    if "within" in flow:
+        over = started + 1_000 * int(flow["within"][:-1])
+        if ended is None or ended > over:
+            return "timed_out", over
+    return outcome, ended
+
+
+def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
+    """Each instance under one key, the oldest first.
+
+    Args:
+        flow: By whose words they are judged.
+        history: What happened.
+        before: The flow as its file had it at first; None if that never changed.
+        known_ms: Before which everything was known when that file was looked at for the last time.
+        begun: Whether the first start had been read by then.
+    """
     history = sorted(history)
     found = []
     while True:
         starts = times_of(history, ["Start"])
-        outcome, ended, _ = end_of(flow, history)
         if not starts:
             return [*found, Became("open", None, None)]
-        if "within" in flow:
-            over = starts[0] + 1_000 * int(flow["within"][:-1])
-            if ended is None or ended > over:
-                outcome, ended = "timed_out", over
+        judge = flow
+        if before is not None and (starts[0] < known_ms if found else begun):
+            _, over = fate_of(before, history)
+            judge = before if over is not None and over < known_ms else flow
+        outcome, ended = fate_of(judge, history)
         last = FAR_MS if ended is None else ended
         next_start = next((at for at in starts if at > max(last, starts[0])), None)
         own = [item for item in history if next_start is None or item.at < next_start]
@@ -242,7 +275,7 @@ def instances_of(flow, history):
                 starts[0],
                 sum(at <= last for at in starts[1:]),
                 sum(item.at > last for item in own),
-                ended is not None and conflicting(flow, own),
+                ended is not None and conflicting(judge, own),
             )
         )
         if next_start is None:

@@ -17,18 +17,41 @@ flows:
     starts: OrderPlaced
     steps:
       reserve: {done: StockReserved, failed: StockReservationFailed, within: 1h, undone: StockReleased}
-      charge: {done: PaymentCompleted, failed: PaymentFailed, within: 1h}
+      charge: {done: PaymentCompleted, failed: PaymentFailed, within: 1h, again_after: CardReplaced}
     completes: OrderShipped
     cancels: OrderCancelled
     within: 1d
 """
-# Within a group any order; the groups one after the other, so that nothing depends on clocks.
+# Within a group any order; the groups one after the other, so that nothing depends on clocks. A number behind a type
+# tells an occurrence from the first one.
 STORIES = {
-    "completed": [["OrderPlaced", "StockReserved", "PaymentCompleted", "OrderShipped"]],
-    "compensated": [["OrderPlaced", "StockReserved"], ["PaymentFailed", "OrderCancelled", "StockReleased"]],
-    "failed": [["OrderPlaced", "StockReservationFailed", "OrderCancelled"]],
-    "open": [["OrderPlaced", "StockReserved"]],
-    "partial": [["StockReserved", "PaymentCompleted"]],
+    "done": ("completed", "OrderPlaced StockReserved PaymentCompleted OrderShipped"),
+    "another card": (
+        "completed",
+        "OrderPlaced StockReserved | PaymentFailed | CardReplaced | PaymentFailed/2 | CardReplaced/2 |"
+        " PaymentCompleted OrderShipped",
+    ),
+    "reserved again": (
+        "completed",
+        "OrderPlaced StockReserved | StockReleased | StockReserved/2 | PaymentCompleted OrderShipped",
+    ),
+    "given back": ("compensated", "OrderPlaced StockReserved | PaymentFailed OrderCancelled StockReleased"),
+    "given back twice": (
+        "compensated",
+        "OrderPlaced StockReserved | StockReleased | StockReserved/2 | OrderCancelled | StockReleased/2",
+    ),
+    "given back after rounds": (
+        "compensated",
+        "OrderPlaced StockReserved | PaymentFailed | CardReplaced | PaymentFailed/2 OrderCancelled | StockReleased",
+    ),
+    "given back once of twice": (
+        "uncompensated",
+        "OrderPlaced StockReserved | StockReleased | StockReserved/2 | OrderCancelled",
+    ),
+    "out of stock": ("failed", "OrderPlaced StockReservationFailed OrderCancelled"),
+    "on its way": ("open", "OrderPlaced StockReserved"),
+    "in its second round": ("open", "OrderPlaced StockReserved | PaymentFailed | CardReplaced"),
+    "seen from the middle": ("partial", "StockReserved PaymentCompleted"),
 }
 WAIT_SECONDS = 40
 
@@ -66,9 +89,10 @@ class Services(threading.Thread):
 
     def expected(self):
         """What should be counted in the end."""
-        kinds = ("completed", "compensated", "failed", "open", "partial")
+        kinds = ("completed", "compensated", "failed", "partial", "uncompensated")
         return {
             **{kind: self.orders[kind] for kind in kinds},
+            "open": self.orders["open"] + self.orders["uncompensated"],
             "timed_out": 0,
             "started": sum(self.orders.values()) - self.orders["partial"],
             "duplicates": self.duplicates,
@@ -76,11 +100,11 @@ class Services(threading.Thread):
         }
 
     def _order(self):
-        outcome = self._random.choice(list(STORIES))
+        outcome, story = self._random.choice(list(STORIES.values()))
         number = sum(self.orders.values())
         self.orders[outcome] += 1
         events = []
-        for group in STORIES[outcome]:
+        for group in map(str.split, story.split("|")):
             shuffled = self._random.sample(group, len(group))
             events += [(number, kind) for kind in shuffled]
         for _ in range(self._random.choice((0, 0, 1, 2))):
@@ -101,7 +125,7 @@ class Services(threading.Thread):
             headers = {
                 "ce_specversion": "1.0",
                 "ce_id": f"{number}-{kind}",
-                "ce_type": kind,
+                "ce_type": kind.partition("/")[0],
                 "ce_source": "/test",
                 "ce_subject": f"order-{number}",
                 "ce_correlationid": f"flow-{number}",
@@ -126,5 +150,6 @@ def counted(store):
         "duplicates": now.counts.get(("saga_duplicate_events", ("orders",)), 0),
         "open": kinds.get("open", 0),
         "partial": kinds.get("partial", 0),
+        "uncompensated": kinds.get("uncompensated", 0),
         "dead letters": sum(arrivals.values()),
     }

@@ -6,11 +6,26 @@ from collections import Counter
 
 from flowtrail_collector.sagas.model.assessment import Outcome, add_event, assess
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.intake import reopen
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from flowtrail_collector.sagas.model.recurrence import instance_of
+from flowtrail_collector.sagas.model.shapes import Shapes
+from flowtrail_collector.sagas.sql.glances import glance_of
+from flowtrail_collector.sagas.sql.rows import NAMES, to_record, to_row
 from sagakit.interpreter import Became
 
-__all__ = ["Played"]
+__all__ = ["GLANCED", "Played", "glance"]
+
+GLANCED = ("key", "outcome", "started_ms", "waiting", "waiting_since_ms", "next_deadline_ms", "breached", "flags",
+           "events")  # fmt: skip
+"""The columns of a glance."""
+_PLACES = [NAMES.index(name) for name in GLANCED]
+
+
+def glance(saga):
+    """A kept instance at a glance."""
+    row = to_row(saga)
+    return glance_of([row[place] for place in _PLACES])
 
 
 class Played:
@@ -30,6 +45,26 @@ class Played:
         for saga in self.earlier:
             assert settle(self.flow, saga, watermark_ms, self.counts) == []
         self.earlier += settle(self.flow, self.saga, watermark_ms, self.counts)
+
+    def change(self, flow, watermark_ms):
+        """Look at what is open by the rules of another flow file, at a glance where that is enough."""
+        self.flow, saga = flow, self.saga
+        if saga.outcome not in (Outcome.OPEN, Outcome.RETIRED):
+            return
+        found = Shapes(flow).of(glance(saga), watermark_ms)
+        if found is None:
+            reopen(saga)
+            self.earlier += settle(flow, saga, watermark_ms, self.counts)
+            return
+        standing, missed = found
+        for name, value in standing._asdict().items():
+            setattr(saga, name, value)
+        for step in missed:
+            self.counts["saga_deadline_breaches", (flow.name, step)] += 1
+
+    def restart(self):
+        """What is kept is all that is left."""
+        self.saga, *self.earlier = [to_record(to_row(saga)) for saga in (self.saga, *self.earlier)]
 
     def outcome(self):
         """Everything there is, in no order that depends on how it came in."""

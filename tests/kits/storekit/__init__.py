@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
@@ -9,7 +12,10 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Position
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
+from flowtrail_collector.sagas.sql.histories import KEPT, SPACING_MS
 
 LONG = 2**63 - 1
 EVENT = EventRow(
@@ -117,6 +123,105 @@ class StoreContract:
             unit.save_sagas([SagaRecord("a", "never")])
             assert [saga.key for saga in unit.due_sagas(5_000, 10)] == ["1000", "3000", "5000"]
             assert [saga.key for saga in unit.due_sagas(5_000, 2)] == ["1000", "3000"]
+
+    def test_open_instances_at_a_glance(self, store):
+        events = {1: (1_000, "OrderPlaced", 0), 2: (2_000, "Größe", 0)}
+        plain = {"started_ms": 1_000, "updated_ms": 2_000, "waiting": ("charge",), "waiting_since_ms": 1_500}
+        written = [
+            SagaRecord("orders", f"f{n}", next_deadline_ms=9_000, events=events, **plain) for n in range(3)
+        ]
+        ended = SagaRecord("orders", "f8", outcome=Outcome.FAILED, ended_ms=5)
+        with store.unit() as unit:
+            unit.save_sagas([*written, ended, SagaRecord("other", "f0"), replace(SAGA, key="f9")])
+        with store.unit() as unit:
+            page = unit.open_sagas("orders", "f0", 10)
+            assert [saga.key for saga in page] == ["f1", "f2", "f9"]
+            assert [saga.key for saga in unit.open_sagas("orders", "", 2)] == ["f0", "f1"]
+            assert page[0] == OpenSaga(
+                "f1",
+                Standing(1_000, ("charge",), 1_500, 9_000),
+                True,
+                ("OrderPlaced", "Größe"),
+                (1_000, 2_000),
+            )
+            assert not page[2].quiet
+            later = page[0].standing._replace(next_deadline_ms=9_500)
+            late = Standing(1_000, ("ship",), 2_000, None, ("charge#0", "ship"))
+            unit.note_open("orders", [(page[0], later), (page[1], late)])
+        with store.unit() as unit:
+            found = unit.load_sagas([SagaKey("orders", key) for key in ("f1", "f2")])
+            assert found["orders", "f1"] == replace(written[1], next_deadline_ms=9_500)
+            assert found["orders", "f2"] == SagaRecord(
+                "orders", "f2", started_ms=1_000, updated_ms=2_000, waiting=("ship",), waiting_since_ms=2_000,
+                breached=("charge#0", "ship"), events=events,
+            )  # fmt: skip
+        assert ("orders", "stuck", 2) in store.saga_figures().open_by_flow
+        with store.unit() as unit:
+            unit.retire_open("orders", ("f0", "f2"), 7_000)
+        assert [saga.key for saga in store.open_records("orders", "", 10)] == ["f0", "f1", "f2", "f9"]
+        assert [saga.outcome.value for saga in store.open_records("orders", "f0", 2)] == ["retired"] * 2
+        with store.unit() as unit:
+            assert unit.load_sagas([SagaKey("orders", "f8")])["orders", "f8"].ended_ms == 5
+
+    def test_what_is_followed(self, store):
+        rows = [
+            EVENT._replace(offset=n, event_id=f"e{n}", type="ABC"[n % 3], timestamp_ms=n) for n in range(9)
+        ]
+        store.follow({"orders": ["A"]})
+        with store.unit() as unit:
+            unit.add_events(rows[:6])
+        middle = store.newest_event_row()
+        store.follow({"orders": ["A", "B"], "other": ["C"]})
+        with store.unit() as unit:
+            unit.add_events(rows[6:])
+        store.follow({"orders": ["B"]})
+        newest, first = store.newest_event_row(), store.first_row_since(0)
+        followed = store.followed()
+        pairs = [("orders", "A"), ("orders", "B"), ("other", "C")]
+        assert followed.missing(pairs, first, newest + 1) == set(pairs[1:])
+        assert followed.missing(pairs, middle + 1, newest + 1) == set()
+        assert followed.missing(pairs, first, newest + 2) == {("orders", "A"), *pairs[1:]}
+        assert [event.offset for _, event in store.events(["B", "C"], (first, newest), 3)] == [1, 2, 4]
+        (_, event), *_ = store.events(["A"], (store.first_row_since(6), newest + 1), 10)
+        assert event == rows[6]
+        for until in (middle, middle + 1):
+            with store.unit() as unit:
+                unit.remember_folded(pairs, (first, until))
+        assert store.followed().missing(pairs, first, newest + 1) == set()
+        assert store.first_row_since(100) is None
+
+    def test_what_is_remembered_of_instances_is_bounded_and_spread_over_time(self, store, opened):
+        def ended(moments):
+            return [History(at % 2 == 0, at, {"x": at}, undoing=None) for at in moments]
+
+        first = ended(range(KEPT + 50))
+        with store.unit() as unit:
+            assert unit.keep_histories("a", "s", first[:7]) == 0
+            assert unit.keep_histories("a", "s", first[7:]) == first[KEPT - 1].ended_ms + SPACING_MS
+            unit.keep_histories("b", "s", first[:1])
+        store = opened()
+        assert store.histories("a", "s") == first[:KEPT]
+        with store.unit() as unit:
+            unit.keep_histories("a", "s", ended(range(KEPT, KEPT + 20 * SPACING_MS, 100)))
+        kept = store.histories("a", "s")
+        assert len(kept) == KEPT
+        assert all(later.ended_ms - one.ended_ms >= SPACING_MS for one, later in pairwise(kept[-19:]))
+        with store.unit() as unit:
+            unit.keep_histories("a", "another", first[:2])
+        assert store.histories("a", "s") == []
+        assert store.histories("a", "another") == first[:2]
+        assert store.histories("b", "s") == first[:1]
+
+    def test_the_instances_that_ended_last(self, store):
+        with store.unit() as unit:
+            unit.save_sagas(
+                SagaRecord("a", f"{outcome}{at}", outcome=outcome, updated_ms=at)
+                for at in range(3)
+                for outcome in Outcome
+            )
+        found = [(saga.outcome, saga.updated_ms) for saga in store.newest_ended("a", 5)]
+        assert [at for _, at in found] == [2, 2, 2, 2, 1]
+        assert {outcome for outcome, _ in found} == set(Outcome) - {Outcome.OPEN, Outcome.RETIRED}
 
     def test_counters_add_up(self, store, opened):
         for value in (1, 2, 0.5):

@@ -8,6 +8,7 @@ from flowtrail_collector.events.model import Seen
 
 # The newest first. What a migration added, and how it goes.
 _UNDO: dict[str, tuple[str, ...]] = {
+    "followed": ("DROP TABLE followed_types",),
     "instances": tuple(
         f"ALTER TABLE sagas DROP COLUMN {name}" for name in ("instance", "repeated_starts", "late_events")
     ),

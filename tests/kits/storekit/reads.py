@@ -10,10 +10,13 @@ import pytest
 
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
+from flowtrail_collector.events.model import Advance
 from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.route import Route
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.trails.sql import TrailReads
@@ -101,6 +104,29 @@ class ReadsContract:
                 found += [(row.saga.flow, row.correlation_id) for row in page]
             assert found == expected(records, query), query
             assert reads.list_sagas(SagaFilter(flow, outcome, offset=len(found), **more)) == []
+
+    def test_instances_that_will_probably_miss_a_deadline(self, database, store):
+        steps = (Step("x", ("X",), within_ms=1_000), Step("y", ("Y",), within_ms=1_000, after=("x",)))
+        flow = Flow("a", ("Placed",), steps, ("Y",))
+        reads = TrailReads(database, Flows.of([flow, FLOWS.by_name["b"]]))
+        took = [History(True, at, {"x": at, "y": 5}) for at in range(1, 101)]
+        waits = range(10, 1_500, 10)
+        with store.unit() as unit:
+            unit.advance([Advance("t", 0, None, 1, 10_000)])
+            unit.keep_histories("a", Route(flow).shape, took)
+            unit.save_sagas(
+                SagaRecord(name, f"{name}{waited}", started_ms=at, waiting=("x",), waiting_since_ms=at,
+                           events={1: (at, "Placed", 0)})
+                for waited in waits if (at := 10_000 - waited) for name in "ab"
+            )  # fmt: skip
+        # Half of those that took longer than 98 ms, and one more, might miss it: that is one in two.
+        late = [f"a{waited}" for waited in waits if 98 <= waited < 1_000]
+        found = reads.list_sagas(SagaFilter(predicted=True, limit=500))
+        assert sorted(row.saga.key for row in found) == sorted(late)
+        assert all(row.saga.forecast.risks for row in found)
+        assert reads.predicted() == {"a": len(late)}
+        rest = reads.list_sagas(SagaFilter(flow="a", limit=500))
+        assert sum(bool(row.saga.forecast.risks) for row in rest) == len(late)
 
     def test_flows_with_their_numbers(self, reads, records):
         found = {

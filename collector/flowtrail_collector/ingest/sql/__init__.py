@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.store.postgres.database import PostgresDatabase
@@ -11,6 +10,6 @@ from flowtrail_collector.store.sqlite.database import SqliteDatabase
 __all__ = ["store_on"]
 
 
-def store_on(database: SqliteDatabase | PostgresDatabase) -> Store:
+def store_on(database: SqliteDatabase | PostgresDatabase) -> PostgresStore | SqliteStore:
     """The store's port on an opened database."""
     return PostgresStore(database) if isinstance(database, PostgresDatabase) else SqliteStore(database)

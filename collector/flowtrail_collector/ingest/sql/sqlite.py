@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
@@ -15,8 +15,13 @@ from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
 from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
 from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
+from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import rows as sagas
+from flowtrail_collector.sagas.sql.followed import remember_folded
+from flowtrail_collector.sagas.sql.histories import keep_histories
 from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.sql import insert_rows
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
@@ -48,9 +53,30 @@ class SqliteUnit:
         where = "next_deadline_ms <= ? ORDER BY next_deadline_ms"
         return sagas.read_sagas(self._connection, where, (until_ms,), limit)
 
+    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
+        """See `SagaUnit.open_sagas`."""
+        rows = self._connection.execute(glances.GLANCES, (flow, after, limit)).fetchall()
+        return [glances.glance_of(row) for row in rows]
+
+    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
+        """See `SagaUnit.note_open`."""
+        glances.note(self._connection, flow, changed)
+
+    def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
+        """See `SagaUnit.retire_open`."""
+        glances.retire(self._connection, flow, keys, watermark_ms)
+
+    def remember_folded(self, pairs: Iterable[tuple[str, str]], rows: tuple[int, int]) -> None:
+        """See `FoldUnit.remember_folded`."""
+        remember_folded(self._connection, pairs, rows)
+
     def remember_rules(self, flow: str, rules: str | None) -> None:
         """See `SagaUnit.remember_rules`."""
         remember_rules(self._connection, flow, rules)
+
+    def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
+        """See `SagaUnit.keep_histories`."""
+        return keep_histories(self._connection, flow, shape, histories)
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from flowtrail_collector.errors import OtherClusterError
-from flowtrail_collector.events.model import Advance, Position, Seen
+from flowtrail_collector.events.model import Advance, EventRow, Position, Seen
 from flowtrail_collector.metrics.counts import Counts
-from flowtrail_collector.sagas.model.instance import SagaKey
+from flowtrail_collector.sagas.model.followed import Followed
+from flowtrail_collector.sagas.model.histories import History
+from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.ports import SagaFigures
-from flowtrail_collector.sagas.sql import rules
+from flowtrail_collector.sagas.sql import followed, rules
 from flowtrail_collector.sagas.sql.figures import read_figures
+from flowtrail_collector.sagas.sql.histories import newest_ended, read_histories
+from flowtrail_collector.sagas.sql.rows import read_sagas
 from flowtrail_collector.store.counters import read_counters
+from flowtrail_collector.store.schema.core import EVENT_MS
 from flowtrail_collector.store.sql import Reads
 
 __all__ = ["POSITION_COLUMNS", "SqlStore", "position_row"]
@@ -99,10 +104,51 @@ class SqlStore(Reads):
         with self._database.read() as connection:
             return rules.flows_with_open(connection)
 
-    def open_keys(self, flow: str, after: str, limit: int) -> list[SagaKey]:
-        """See `SagaStore.open_keys`."""
+    def follow(self, types_of: Mapping[str, Iterable[str]]) -> None:
+        """See `SagaStore.follow`."""
+        newest_row = self._database.newest_event_row()
+        with self._database.transaction() as connection:
+            followed.follow(connection, types_of, newest_row)
+
+    def followed(self) -> Followed:
+        """See `FoldStore.followed`."""
         with self._database.read() as connection:
-            return rules.open_keys(connection, flow, after, limit)
+            return followed.read_followed(connection)
+
+    def first_row_since(self, since_ms: int) -> int | None:
+        """See `FoldStore.first_row_since`."""
+        with self._database.read() as connection:
+            return followed.first_row_since(connection, since_ms)
+
+    def oldest_event_ms(self) -> int | None:
+        """When the event read first was recorded, None if there is none."""
+        rows = self._rows(f"SELECT {EVENT_MS} FROM events ORDER BY rowid LIMIT 1")  # noqa: S608 - our own column
+        return int(rows[0][0]) if rows else None
+
+    def newest_event_row(self) -> int:
+        """See `FoldStore.newest_event_row`."""
+        return self._database.newest_event_row()
+
+    def events(self, types: Sequence[str], rows: tuple[int, int], limit: int) -> list[tuple[int, EventRow]]:
+        """See `FoldStore.events`."""
+        with self._database.read() as connection:
+            return followed.page_of_events(connection, types, rows, limit)
+
+    def open_records(self, flow: str, after: str, limit: int) -> list[SagaRecord]:
+        """See `SagaStore.open_records`."""
+        where = "flow = ? AND key > ? AND outcome || '' IN ('open', 'retired') ORDER BY flow, key"
+        with self._database.read() as connection:
+            return read_sagas(connection, where, (flow, after), limit)
+
+    def histories(self, flow: str, shape: str) -> list[History]:
+        """See `SagaStore.histories`."""
+        with self._database.read() as connection:
+            return read_histories(connection, flow, shape)
+
+    def newest_ended(self, flow: str, limit: int) -> list[SagaRecord]:
+        """See `SagaStore.newest_ended`."""
+        with self._database.read() as connection:
+            return newest_ended(connection, flow, limit)
 
     def counters(self, prefix: str) -> Counts:
         """See `Store.counters`."""

@@ -94,6 +94,7 @@ class Step:
         asks: Commands that ask for it; until one was sent nobody can do it.
         asked_by: The service or group that should send them, None if the flow file doesn't say.
         children: Whose ends say that it was done, or failed; then `done` and `failed` are what it is told of them.
+        was: Names that it had in earlier flow files.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Step:
     again_after: tuple[str, ...] = ()
     of: Field | None = None
     children: Children | None = None
+    was: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
     asked_by: str | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
@@ -38,8 +38,14 @@ class Flow:
 
     @cached_property
     def rules(self) -> str:
-        """The same for two flows only if they judge alike."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        """The same for two flows only if they judge alike; who should do a step changes nothing of that."""
+        steps = tuple(replace(step, by=None, asked_by=None) for step in self.steps)
+        return hashlib.sha256(repr(replace(self, steps=steps)).encode()).hexdigest()
+
+    @cached_property
+    def renamed(self) -> Mapping[str, str]:
+        """Names of steps in earlier flow files, and what they are now."""
+        return {name: step.name for step in self.steps for name in step.was}
 
     @cached_property
     def types(self) -> frozenset[str]:
@@ -51,6 +57,11 @@ class Flow:
             named += [step.done, step.failed] if step.children is None else []
             named += [step.count.types] if step.count is not None else []
         return frozenset(name for names in named for name in names)
+
+    @cached_property
+    def followed(self) -> frozenset[str]:
+        """Every event type the flow names, and what it is told of its children's beginnings."""
+        return self.types.union(step.children.begun for step in self.steps if step.children is not None)
 
     @cached_property
     def alternatives(self) -> Mapping[str, tuple[Step, ...]]:

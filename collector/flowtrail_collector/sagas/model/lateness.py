@@ -7,11 +7,11 @@ own deadline or that of the cancellation it called for, in the round that began 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flowtrail_collector.sagas.model.steps import StepProgress, StepState
 
-__all__ = ["Lateness", "missed", "step_of"]
+__all__ = ["Lateness", "missed", "renamed", "step_of"]
 
 _OWN, _CANCELLATION = "#", "!"
 
@@ -19,6 +19,11 @@ _OWN, _CANCELLATION = "#", "!"
 def step_of(word: str) -> str:
     """The step that a word is about."""
     return word.partition(_OWN)[0].partition(_CANCELLATION)[0]
+
+
+def renamed(breached: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """What was written, with the names that steps have now."""
+    return tuple([names.get(step_of(word), step_of(word)) + word[len(step_of(word)) :] for word in breached])
 
 
 class Lateness:

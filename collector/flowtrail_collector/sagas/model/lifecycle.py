@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import (
-    SETTLE_MS,
     Outcome,
     Progress,
     StepProgress,
@@ -23,15 +22,14 @@ from flowtrail_collector.sagas.model.assessment import (
 )
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.lateness import Lateness, missed
-from flowtrail_collector.sagas.model.occurrences import Seen
+from flowtrail_collector.sagas.model.lateness import Lateness, missed, renamed
+from flowtrail_collector.sagas.model.occurrences import Seen, settling_ms
 from flowtrail_collector.sagas.model.recurrence import end_of, follows_at, parted
 
 __all__ = [
     "DURATION_BUCKETS_SECONDS",
     "bring_up_to_date",
     "settle",
-    "settling_ms",
     "step_durations",
 ]
 
@@ -106,6 +104,8 @@ def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> tuple[Pro
     # A start that was counted stays one, whatever a changed flow file calls a start.
     saga.started_ms = saga.started_ms if progress.started_ms is None else progress.started_ms
     saga.not_undone = bool(progress.not_undone)
+    if saga.breached and flow.renamed:
+        saga.breached = renamed(saga.breached, flow.renamed)
     return progress, follows_ms
 
 
@@ -274,11 +274,6 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
     if len(progress.restarts) > saga.repeated_starts:
         moments.append(progress.restarts[saga.repeated_starts])
     saga.next_deadline_ms = min(moments) + settling_ms(flow) + 1 if moments else None
-
-
-def settling_ms(flow: Flow) -> int:
-    """How long after a moment it is known how an instance stood: a parent learns of its children's ends first."""
-    return SETTLE_MS * (1 + flow.depth)
 
 
 def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:

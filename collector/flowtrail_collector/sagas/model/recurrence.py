@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flowtrail_collector.sagas.model.assessment import Outcome, Progress, assess
+from flowtrail_collector.sagas.model.assessment import Outcome, Progress, SagaEvents, assess
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 
-__all__ = ["MOST_EARLIER", "end_of", "follows_at", "instance_of", "parted", "stand"]
+__all__ = ["MOST_EARLIER", "end_of", "follows_at", "instance_of", "own_events", "parted", "stand"]
 
 MOST_EARLIER = 16
 """In so many instances before the newest an event finds its place, or its copy."""
@@ -50,10 +50,23 @@ def follows_at(flow: Flow, saga: SagaRecord, progress: Progress) -> int | None:
 def stand(flow: Flow, saga: SagaRecord) -> Progress:
     """What an instance's own events say, without those of one that follows it."""
     progress = assess(flow, saga.events)
-    follows_ms = follows_at(flow, saga, progress)
-    if follows_ms is None:
+    if not progress.restarts:
         return progress
-    return assess(flow, {unique: mark for unique, mark in saga.events.items() if mark[0] < follows_ms})
+    return assess(flow, own_events(flow, saga, progress))
+
+
+def own_events(flow: Flow, saga: SagaRecord, progress: Progress | None = None) -> SagaEvents:
+    """An instance's events without those of one that follows it.
+
+    Args:
+        flow: What is said of the instance.
+        saga: The instance.
+        progress: What all of its events say, if that is known.
+    """
+    follows_ms = follows_at(flow, saga, progress or assess(flow, saga.events))
+    if follows_ms is None:
+        return saga.events
+    return {unique: mark for unique, mark in saga.events.items() if mark[0] < follows_ms}
 
 
 def parted(saga: SagaRecord, follows_ms: int) -> SagaRecord:

@@ -99,9 +99,12 @@ class Steps:
         passed: dict[str, int | None] = {}
         renewed = not self._flow.renewing.isdisjoint(self._first)
         for step in self._flow.steps:
-            turn = turn_of(step, passed, self._started)
-            if renewed:
-                turn = self._anew(step, turn)
+            if step.instead_of is None:
+                turn = turn_of(step, passed, self._started)
+                if renewed:
+                    turn = self._anew(step, turn)
+            else:  # alternatives have every turn together
+                turn = self._turns[step.instead_of]
             self._turns[step.name] = turn
             # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
             passed[step.name] = turn if step.optional else self._done_by_any(step)

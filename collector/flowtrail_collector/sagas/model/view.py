@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.assessment import Outcome, Progress, StepProgress, StepState, asked_ms
+from flowtrail_collector.sagas.model.assessment import (
+    Mark,
+    Outcome,
+    Progress,
+    StepProgress,
+    StepState,
+    asked_ms,
+)
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf, Step
+from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.recurrence import stand
+from flowtrail_collector.sagas.model.occurrences import settlement
+from flowtrail_collector.sagas.model.recurrence import own_events, stand
+from flowtrail_collector.sagas.model.rounds import earlier_rounds
 
 __all__ = [
     "STATES",
     "ChildView",
     "FlowRow",
     "FlowStepRow",
+    "ForecastOf",
+    "RoundView",
     "SagaFilter",
     "SagaRow",
     "SagaView",
@@ -28,13 +41,17 @@ STATES = (Outcome.OPEN.value, PARTIAL, *(outcome.value for outcome in Outcome if
 """What lists and counts tell apart: an open instance whose start was never seen is none of the open ones."""
 _MOST_IDS = 20
 
+ForecastOf = Callable[[SagaRecord, Progress], Forecast | None]
+"""What comes next in an instance, and when, by what its events say."""
+
 
 @dataclass(frozen=True, slots=True)
 class SagaView:
     """A saga instance.
 
-    `outcome` is `open` until it ended; `reason` says why it doesn't move; `instance` counts those that followed
-    each other under its key, from 1; `repeated_starts` its starts after the first one.
+    `outcome` is `open` until it ended; `reason` says why it doesn't move; `forecast` what comes next, and when;
+    `instance` counts those that followed each other under its key, from 1; `repeated_starts` its starts after the
+    first one.
     """
 
     flow: str
@@ -48,11 +65,27 @@ class SagaView:
     correlation_id: str | None = None
     instance: int = 1
     repeated_starts: int = 0
+    forecast: Forecast | None = None
 
     @property
     def state(self) -> str:
         """One of `STATES`."""
         return PARTIAL if self.partial and self.outcome == Outcome.OPEN else self.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RoundView:
+    """An earlier round of a step: how it stood when the next one began.
+
+    Attributes:
+        state: As in `StepView`.
+        since_ms: When its turn came.
+        until_ms: When it was done, or failed; None if neither.
+    """
+
+    state: str
+    since_ms: int | None
+    until_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +110,9 @@ class StepView:
         asked: Whether it was asked for, where a command has to; until then that is what it expects.
         children: Instances of another flow that it waits for and that haven't ended well; at most 20, those that
             need attention first.
+        until_ms: When it was done, or failed.
+        rounds: Earlier rounds, the first one first.
+        owed_times: How often it has still to be taken back, where the saga was cancelled.
     """
 
     name: str
@@ -93,6 +129,9 @@ class StepView:
     so_far: int | None = None
     times: int | None = None
     children: tuple[ChildView, ...] = ()
+    until_ms: int | None = None
+    rounds: tuple[RoundView, ...] = ()
+    owed_times: int = 0
     asked: bool | None = None
 
 
@@ -114,6 +153,7 @@ class SagaFilter:
         outcome: One of `STATES`.
         step: A step that is open; of those without a start only if they are asked for.
         stuck: Only those past the deadline of a step.
+        predicted: Only those that will probably miss a deadline.
         limit: At most so many.
         offset: Skip so many.
     """
@@ -122,6 +162,7 @@ class SagaFilter:
     outcome: str | None = None
     step: str | None = None
     stuck: bool = False
+    predicted: bool = False
     limit: int = 50
     offset: int = 0
 
@@ -161,13 +202,19 @@ class FlowStepRow:
     within_seconds: float | None
 
 
-def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaView:
+def saga_view(
+    flow: Flow | None,
+    record: SagaRecord,
+    owner_of: OwnerOf,
+    forecast_of: ForecastOf = lambda record, progress: None,
+) -> SagaView:
     """An instance as lists and trails show it.
 
     Args:
         flow: Its flow; None if that has left the flow file: then there are no steps to tell.
         record: The instance.
         owner_of: Who should do a step.
+        forecast_of: What comes next.
     """
     progress = None if flow is None else stand(flow, record)
     return SagaView(
@@ -179,6 +226,7 @@ def saga_view(flow: Flow | None, record: SagaRecord, owner_of: OwnerOf) -> SagaV
         partial=record.partial,
         correlation_id=_correlation_of(flow, record),
         steps=() if flow is None or progress is None else _steps(flow, record, progress, owner_of),
+        forecast=None if progress is None else forecast_of(record, progress),
         instance=record.instance,
         repeated_starts=0 if progress is None else len(progress.restarts),
     )
@@ -206,7 +254,25 @@ def _correlation_of(flow: Flow | None, record: SagaRecord) -> str | None:
 
 
 def _steps(flow: Flow, record: SagaRecord, progress: Progress, owner_of: OwnerOf) -> tuple[StepView, ...]:
-    return tuple(_step(flow, record, progress, item, owner_of) for item in progress.steps)
+    owed: Mapping[str, int] = {}
+    events = own_events(flow, record)
+    if progress.not_undone and progress.cancelled_ms is not None:
+        owed = settlement(flow, events, progress.cancelled_ms).owed
+    return tuple(
+        replace(
+            _step(flow, record, progress, item, owner_of),
+            rounds=_rounds(flow, events, item) if item.round_ms else (),
+            owed_times=owed.get(item.step.name, 0),
+        )
+        for item in progress.steps
+    )
+
+
+def _rounds(flow: Flow, events: Mapping[int, Mark], item: StepProgress) -> tuple[RoundView, ...]:
+    return tuple(
+        RoundView(earlier.state.value, earlier.since_ms, earlier.until_ms)
+        for earlier in earlier_rounds(flow, events, item)
+    )
 
 
 def _step(
@@ -231,6 +297,7 @@ def _step(
         owed=progress.owed_ids.get(step.name, ())[:_MOST_IDS],
         so_far=None if item.tally is None else item.tally.so_far,
         times=None if item.tally is None else item.tally.times,
+        until_ms=item.until_ms,
         asked=asked is not None if step.asks else None,
     )
 

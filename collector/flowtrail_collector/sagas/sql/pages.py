@@ -26,10 +26,20 @@ _STUCK = f"ended_ms IS NULL AND breached != '' AND outcome || '' = 'open' AND {S
 _PARTIAL = "ended_ms IS NULL AND started_ms IS NULL AND outcome || '' = 'open'"
 
 
-def listed(connection: Connection, query: SagaFilter) -> list[SagaRecord]:
-    """A page of the instances of a filter: those that are stuck, those open, then the rest."""
+def listed(
+    connection: Connection, query: SagaFilter, only: str = "", only_values: Sequence[object] = ()
+) -> list[SagaRecord]:
+    """A page of the instances of a filter: those that are stuck, those open, then the rest.
+
+    Args:
+        connection: To the store.
+        query: The filter.
+        only: A further condition on those that are open, of the caller's own making.
+        only_values: What stands for its `?`.
+    """
     page = _Page(connection, query.offset, query.limit)
     more, values = _conditions(query)
+    more, values = more + only, [*values, *only_values]
     if query.outcome == PARTIAL:
         if not query.stuck:
             page.take(_PARTIAL + more, values)
@@ -38,7 +48,7 @@ def listed(connection: Connection, query: SagaFilter) -> list[SagaRecord]:
         page.take(_STUCK + more, values)
         if not query.stuck:
             page.take(*_walked(connection, "open", NOT_STUCK + more, values))
-    if query.stuck or query.step is not None or query.outcome == "open":
+    if query.stuck or query.predicted or query.step is not None or query.outcome == "open":
         return page.found
     rest = "outcome != 'open'" + more
     page.take(

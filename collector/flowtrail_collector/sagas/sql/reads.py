@@ -7,21 +7,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.forecasts import Forecasts
+from flowtrail_collector.sagas.model.assessment import Outcome, Progress
 from flowtrail_collector.sagas.model.children import open_children
 from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
+from flowtrail_collector.sagas.model.forecast import Forecast
+from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, earlier_key
 from flowtrail_collector.sagas.model.recurrence import MOST_EARLIER
 from flowtrail_collector.sagas.model.view import (
     ChildView,
     FlowRow,
+    ForecastOf,
     SagaFilter,
     SagaRow,
     SagaView,
     flow_row,
     saga_view,
 )
+from flowtrail_collector.sagas.sql.histories import read_histories
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
+from flowtrail_collector.sagas.sql.predicted import count_predicted, open_waiting, predicted_condition
 from flowtrail_collector.sagas.sql.rows import load, read_sagas
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Database, Reads, marks
 
@@ -57,6 +63,9 @@ class SagaReads(Reads):
         flows: The flows of the flow file.
         owner_of: Who should do a step.
         pending_letters: Finds the pending dead letters of flows, by correlation id.
+
+    Attributes:
+        forecasts: What comes next in open instances.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class SagaReads(Reads):
         self._flows = flows
         self.owner_of = owner_of
         self._pending_letters_of = pending_letters
+        self.forecasts = Forecasts(flows, self._histories)
         self._counts = SlowAnswer(lambda: self._rows(_COUNTS))
 
     def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[SagaView]:
@@ -89,14 +99,15 @@ class SagaReads(Reads):
                 found = read_sagas(connection, where, more, limit)
                 records += [record for record in found if (record.flow, record.row_key) not in known]
             children = self._children(connection, records)
-        return [self._saga(record, children) for record in records[:limit]]
+        return self._sagas(records[:limit], children)
 
     def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """See `SagaLists.list_sagas`."""
         with self._database.read() as connection:
-            records = listed(connection, query)
+            records = listed(connection, query, *self._predicted(connection, query))
             children = self._children(connection, records)
-        rows = [self._saga_row(record, children) for record in records]
+        sagas = zip(records, self._sagas(records, children), strict=True)
+        rows = [SagaRow(saga, record.stuck, saga.correlation_id) for record, saga in sagas]
         letters = self._pending_letters_of([row.correlation_id or "" for row in rows if row.stuck])
         return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
 
@@ -142,14 +153,44 @@ class SagaReads(Reads):
             for key, steps in wanted.items()
         }
 
-    def _saga(self, record: SagaRecord, children: _Children) -> SagaView:
-        view = saga_view(self._flows.by_name.get(record.flow), record, self.owner_of)
+    def predicted(self) -> dict[str, int]:
+        """How many open instances of each flow will probably miss a deadline."""
+        now_ms = self._watermark_ms()
+        if now_ms is None:
+            return {}
+        with self._database.read() as connection:
+            bands = self.forecasts.bands(open_waiting(connection))
+            return count_predicted(connection, self._flows, bands, now_ms)
+
+    def _predicted(self, connection: Connection, query: SagaFilter) -> tuple[str, list[object]]:
+        if not query.predicted:
+            return "", []
+        bands = self.forecasts.bands(open_waiting(connection))
+        where, values = predicted_condition(self._flows, bands, self._watermark_ms() or 0)
+        return f" AND {where}", values
+
+    def _sagas(self, records: Sequence[SagaRecord], children: _Children) -> list[SagaView]:
+        now_ms = self._watermark_ms() if any(not record.ended_ms for record in records) else None
+
+        def forecast_of(record: SagaRecord, progress: Progress) -> Forecast | None:
+            return self.forecasts.forecast(record, progress, now_ms)
+
+        return [self._saga(record, children, forecast_of) for record in records]
+
+    def _saga(
+        self, record: SagaRecord, children: _Children, forecast_of: ForecastOf = lambda record, progress: None
+    ) -> SagaView:
+        view = saga_view(self._flows.by_name.get(record.flow), record, self.owner_of, forecast_of)
         own = children.get(SagaKey(record.flow, record.row_key))
         if own is None:
             return view
         steps = tuple(replace(step, children=own.get(step.name, ())) for step in view.steps)
         return replace(view, steps=steps)
 
-    def _saga_row(self, record: SagaRecord, children: _Children) -> SagaRow:
-        saga = self._saga(record, children)
-        return SagaRow(saga, stuck=record.stuck, correlation_id=saga.correlation_id)
+    def _histories(self, flow: str, shape: str) -> list[History]:
+        with self._database.read() as connection:
+            return read_histories(connection, flow, shape)
+
+    def _watermark_ms(self) -> int | None:
+        ((least,),) = self._rows("SELECT min(watermark_ms) FROM positions")
+        return None if least is None else int(least)

@@ -11,7 +11,8 @@ from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, key_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, insert_rows, marks
 
-__all__ = ["COLUMNS", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "load", "names_in", "read_sagas", "save",
+__all__ = ["COLUMNS", "EVENT", "LATE", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "VALUES", "load", "names_in",
+           "read_sagas", "save",
            "to_record", "to_row"]  # fmt: skip
 
 NAMES = ("flow", "key", "subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting",
@@ -23,16 +24,17 @@ COLUMNS = ", ".join(NAMES)
 _OVER = "ON CONFLICT (flow, key) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in NAMES[2:]
 )
-_CONFLICT, _NOT_UNDONE, _COMPLETED_LATE, _LATE = 1, 2, 4, 8
-# `_LATE` is `SagaRecord.late` for queries; it follows from the rest.
-STUCK = f"(flags & {_LATE}) != 0 AND started_ms IS NOT NULL"
+_CONFLICT, _NOT_UNDONE, _COMPLETED_LATE, LATE = 1, 2, 4, 8
+# `LATE` is `SagaRecord.late` for queries; it follows from the rest.
+STUCK = f"(flags & {LATE}) != 0 AND started_ms IS NOT NULL"
 """`SagaRecord.stuck` of an open instance."""
-NOT_STUCK = f"((flags & {_LATE}) = 0 OR started_ms IS NULL)"
+NOT_STUCK = f"((flags & {LATE}) = 0 OR started_ms IS NULL)"
 NOT_UNDONE = f"(flags & {_NOT_UNDONE}) != 0"
 """`SagaRecord.not_undone`."""
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-_EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
-_VALUES = 0x8000
+EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
+"""How an event begins in the column `events`."""
+VALUES = 0x8000
 """Set in that length where names and values follow the type, each behind a zero character."""
 
 
@@ -67,7 +69,7 @@ def read_sagas(
 def to_row(saga: SagaRecord) -> tuple[object, ...]:
     flags = _CONFLICT * saga.conflict | _NOT_UNDONE * saga.not_undone | _COMPLETED_LATE * saga.completed_late
     if saga.breached and saga.late:
-        flags |= _LATE
+        flags |= LATE
     return (
         saga.flow,
         saga.row_key if saga.followed else saga.key,
@@ -131,10 +133,10 @@ def _pack(events: SagaEvents) -> bytes:
         if len(mark) == 3:
             time_ms, kind, cause = mark
             name = kind.encode()
-            parts.append(_EVENT.pack(event, time_ms, cause, len(name)) + name)
+            parts.append(EVENT.pack(event, time_ms, cause, len(name)) + name)
             continue
         name = "\0".join([mark[1], *(text for pair in mark[3] for text in pair)]).encode()
-        parts.append(_EVENT.pack(event, mark[0], mark[2], len(name) | _VALUES) + name)
+        parts.append(EVENT.pack(event, mark[0], mark[2], len(name) | VALUES) + name)
     return b"".join(parts)
 
 
@@ -142,10 +144,10 @@ def _unpack(blob: bytes) -> SagaEvents:
     events: dict[int, Mark] = {}
     place = 0
     while place < len(blob):
-        event, time_ms, cause, length = _EVENT.unpack_from(blob, place)
-        place += _EVENT.size
-        if length & _VALUES:
-            length ^= _VALUES
+        event, time_ms, cause, length = EVENT.unpack_from(blob, place)
+        place += EVENT.size
+        if length & VALUES:
+            length ^= VALUES
             kind, *texts = blob[place : place + length].decode().split("\0")
             events[event] = (time_ms, kind, cause, tuple(zip(texts[::2], texts[1::2], strict=True)))
         else:

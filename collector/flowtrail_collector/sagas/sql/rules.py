@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.sagas.model.instance import SagaKey
 from flowtrail_collector.store.sql import Connection
 
-__all__ = ["flows_with_open", "known_rules", "open_keys", "remember_rules"]
+__all__ = ["flows_with_open", "known_rules", "remember_rules"]
 
 _REMEMBER = "INSERT INTO flow_rules VALUES (?, ?) ON CONFLICT (flow) DO UPDATE SET rules = excluded.rules"
-# An expression instead of the column keeps SQLite to the primary key: no page of keys needs a sort.
-_OPEN_KEYS = """SELECT flow, key FROM sagas WHERE flow = ? AND key > ? AND outcome || '' IN ('open', 'retired')
- ORDER BY flow, key LIMIT ?"""
 
 
 def known_rules(connection: Connection) -> dict[str, str]:
@@ -30,8 +26,3 @@ def flows_with_open(connection: Connection) -> list[str]:
     """See `SagaStore.flows_with_open_sagas`."""
     rows = connection.execute("SELECT DISTINCT flow FROM sagas WHERE outcome = 'open'").fetchall()
     return [flow for (flow,) in rows]
-
-
-def open_keys(connection: Connection, flow: str, after: str, limit: int) -> list[SagaKey]:
-    """See `SagaStore.open_keys`."""
-    return [SagaKey(*row) for row in connection.execute(_OPEN_KEYS, (flow, after, limit)).fetchall()]

@@ -133,4 +133,15 @@ ALTER TABLE sagas ADD COLUMN instance INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE sagas ADD COLUMN repeated_starts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sagas ADD COLUMN late_events INTEGER NOT NULL DEFAULT -1
 """,
+    # Which types of event were counted for a flow as they were read: rows of `events` from the first one on, before
+    # the last one; without it, all since.
+    """
+CREATE TABLE followed_types (
+  flow TEXT NOT NULL,
+  type TEXT NOT NULL,
+  first_row INTEGER NOT NULL,
+  until_row INTEGER,
+  PRIMARY KEY (flow, type, first_row)
+) WITHOUT ROWID
+""",
 )

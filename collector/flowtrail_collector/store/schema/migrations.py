@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.store.schema.core import MIGRATIONS as CORE
+from flowtrail_collector.store.schema.forecast import MIGRATIONS as FORECAST
 from flowtrail_collector.store.schema.redrive import MIGRATIONS as REDRIVE
 from flowtrail_collector.store.schema.spans import MIGRATIONS as SPANS
 from flowtrail_collector.store.sql import Connection
 
 __all__ = ["check_versions", "migrate"]
 
-_PARTS = {"core": CORE, "spans": SPANS, "redrive": REDRIVE}
+_PARTS = {"core": CORE, "spans": SPANS, "redrive": REDRIVE, "forecast": FORECAST}
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 _REMEMBER = """INSERT INTO schema_versions VALUES (?, ?)
  ON CONFLICT (part) DO UPDATE SET version = excluded.version"""

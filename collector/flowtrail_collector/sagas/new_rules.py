@@ -1,0 +1,177 @@
+"""A changed flow file: what is open is looked at by the rules of this one, a portion at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from flowtrail_collector.metrics.counts import CountKey
+from flowtrail_collector.sagas.kept import Parents, each_once, over_of
+from flowtrail_collector.sagas.memory import Memory
+from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.flows import Flow, Flows
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.intake import reopen
+from flowtrail_collector.sagas.model.lifecycle import settle
+from flowtrail_collector.sagas.model.shapes import OpenSaga, Shapes, Standing
+from flowtrail_collector.sagas.ports import SagaStore
+
+__all__ = ["NewRules"]
+
+# Reading waits for a transaction, some tenths of a second, and each of them waits for a batch that is read.
+_PER_TRANSACTION = 20_000
+_CLOSELY_PER_TRANSACTION = 5_000
+
+
+class NewRules:
+    """Applies the rules of a flow file to what was last looked at by others.
+
+    Args:
+        store: Where state is kept.
+        flows: What to follow.
+        on_ended: Told of the instances that have ended, once that is stored.
+        settle_due: Settles what is due; returns how many instances that were.
+        memory: Remembers instances that ended.
+    """
+
+    def __init__(
+        self,
+        store: SagaStore,
+        flows: Flows,
+        on_ended: Callable[[Sequence[SagaRecord]], None],
+        settle_due: Callable[[int, threading.Event], int],
+        memory: Memory,
+    ) -> None:
+        self._store = store
+        self._flows = flows
+        self._on_ended = on_ended
+        self._settle_due = settle_due
+        self._memory = memory
+        self._applied = False
+
+    def apply(self, until_ms: int, stop: threading.Event) -> int:
+        """Look at what is open, unless that was done.
+
+        Stopped or killed on the way, it begins anew: an instance that was looked at stays as it is.
+
+        Args:
+            until_ms: Everything written until then has been read.
+            stop: Ends it early.
+
+        Returns:
+            How many instances were looked at.
+        """
+        if self._applied:
+            return 0
+        known = self._store.known_rules()
+        looked_at = 0
+        for name in self._children_first(
+            {*known, *self._flows.by_name, *self._store.flows_with_open_sagas()}
+        ):
+            flow = self._flows.by_name.get(name)
+            if flow is not None and flow.rules == known.get(name):
+                continue
+            if flow is not None and flow.depth:
+                looked_at += self._settle_due(until_ms, stop)
+            shapes, after = None if flow is None else Shapes(flow), ""
+            while True:
+                if stop.is_set():
+                    return looked_at
+                page = (
+                    self._retire(name, after, until_ms)
+                    if shapes is None
+                    else self._look(shapes, after, until_ms)
+                )
+                looked_at += len(page)
+                if len(page) < _PER_TRANSACTION:
+                    break
+                after = page[-1].key
+            with self._store.unit() as unit:
+                unit.remember_rules(name, None if flow is None else flow.rules)
+        self._memory.look_back()
+        self._applied = True
+        return looked_at
+
+    def _children_first(self, names: Iterable[str]) -> list[str]:
+        """Parents last: how their children ended counts for what is said of them."""
+        flows = self._flows.by_name
+        return sorted(names, key=lambda name: (flows[name].depth if name in flows else 0, name))
+
+    def _retire(self, name: str, after: str, until_ms: int) -> list[OpenSaga]:
+        with self._store.unit() as unit:
+            page = unit.open_sagas(name, after, _PER_TRANSACTION)
+            if page:
+                unit.retire_open(name, (after, page[-1].key), until_ms)
+        return page
+
+    def _look(self, shapes: Shapes, after: str, until_ms: int) -> list[OpenSaga]:
+        flow = shapes.flow
+        changed: list[tuple[OpenSaga, Standing]] = []
+        closer: list[SagaKey] = []
+        counts: Counter[CountKey] = Counter()
+        with self._store.unit() as unit:
+            page = unit.open_sagas(flow.name, after, _PER_TRANSACTION)
+            for saga in page:
+                found = shapes.of(saga, until_ms)
+                if found is None:
+                    closer.append(SagaKey(flow.name, saga.key))
+                    continue
+                standing, missed = found
+                if standing != saga.standing:
+                    changed.append((saga, standing))
+                for step in missed:
+                    counts["saga_deadline_breaches", (flow.name, step)] += 1
+            unit.note_open(flow.name, changed)
+            if counts:
+                unit.count(counts)
+        for begin in range(0, len(closer), _CLOSELY_PER_TRANSACTION):
+            self._look_closer(flow, closer[begin : begin + _CLOSELY_PER_TRANSACTION], until_ms)
+        return page
+
+    def _look_closer(self, flow: Flow, keys: Sequence[SagaKey], until_ms: int) -> None:
+        """Settle instances one by one."""
+        counts: Counter[CountKey] = Counter()
+        changed: list[SagaRecord] = []
+        ended: list[SagaRecord] = []
+        with self._store.unit() as unit:
+            found = unit.load_sagas(keys)
+            parents = Parents(self._flows, unit, found.values(), counts)
+            for saga in found.values():
+                before = _state(saga)
+                if before[0] not in (Outcome.OPEN, Outcome.RETIRED):
+                    continue  # it has ended meanwhile
+                reopen(saga)
+                earlier = settle(flow, saga, until_ms, counts)
+                changed += earlier
+                over = over_of([*earlier, saga])
+                ended += over
+                parents.tell(over)
+                if _state(saga) != before:
+                    changed.append(saga)
+            if changed:
+                unit.save_sagas(each_once([*changed, *parents.touched.values()]))
+            if ended:
+                self._memory.keep(unit, ended)
+            if counts:
+                unit.count(counts)
+        if ended:
+            self._on_ended(ended)
+
+
+def _state(saga: SagaRecord) -> tuple[object, ...]:
+    """All that a look at an instance can change."""
+    return (
+        saga.outcome,
+        saga.started_ms,
+        saga.waiting,
+        saga.waiting_since_ms,
+        saga.next_deadline_ms,
+        saga.breached,
+        saga.conflict,
+        saga.not_undone,
+        saga.completed_late,
+        saga.instance,
+        saga.repeated_starts,
+        saga.late_events,
+    )

@@ -1,0 +1,119 @@
+"""Open instances looked at many at once stand as those that are settled one by one."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowtrail_collector.sagas.model.flows import Flow, Step
+from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
+from flowtrail_collector.sagas.model.shapes import OpenSaga, Shapes, Standing
+from flowtrail_collector.sagas.sql.glances import GLANCES
+from sagakit.histories import flows_and_histories, marks, model_of
+from sagakit.oracle import changed_flow
+from sagakit.playing import GLANCED, glance
+
+
+def standing_of(saga):
+    return Standing(
+        saga.started_ms, saga.waiting, saga.waiting_since_ms, saga.next_deadline_ms, saga.breached
+    )
+
+
+def looked_at(flow, saga, now_ms):
+    """Whether a glance tells how the instance stands; if so, as a closer look does."""
+    found = Shapes(flow).of(glance(saga), now_ms)
+    if found is None:
+        return False
+    standing, missed = found
+    counts = Counter()
+    assert settle(flow, saga, now_ms, counts) == []
+    assert (saga.outcome.value, standing) == ("open", standing_of(saga))
+    assert counts == Counter({("saga_deadline_breaches", ("f", step)): 1 for step in missed})
+    return True
+
+
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@given(st.data(), flows_and_histories(most=4), st.integers(0, 20), st.integers(0, 20))
+def test_at_a_glance_as_looked_at_closely(data, made, before, now):
+    """Under another file until then, so that deadlines may have been missed and counted already."""
+    other = model_of(changed_flow(data.draw, made[0], st))
+    saga = SagaRecord("f", "k", events=marks(made[1]))
+    bring_up_to_date(other, saga, Counter())
+    settle(other, saga, 1_000 * before, Counter())
+    looked_at(model_of(made[0]), saga, 1_000 * max(before, now))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_limits_that_change_again_and_again(seed):
+    """Nothing but limits changes, and nothing fails, so that most are told at a glance."""
+    chance, told = random.Random(seed), 0
+    for _ in range(50):
+        saga, moment = SagaRecord("f", "k"), 0
+        for number, kind in enumerate(["Start", "D0", "D1", "D2"][: chance.randint(1, 4)]):
+            moment += chance.choice([400, 2_000, 5_000])
+            saga.events[number] = (moment, kind, 0)
+        now_ms = moment
+        for _ in range(4):
+            now_ms += chance.choice([0, 1_500, 4_000])
+            limits = [f"{chance.choice([1, 3, 6, 9])}s" for _ in range(3)]
+            steps = {f"s{n}": {"done": [f"D{n}"], "within": limit} for n, limit in enumerate(limits)}
+            flow = model_of({"starts": ["Start"], "steps": steps, "completes": ["End"], "within": "40s"})
+            bring_up_to_date(flow, saga, Counter())
+            told += looked_at(flow, saga, now_ms)
+            settle(flow, saga, now_ms, Counter())
+    assert told > 50
+
+
+ORDERS = Flow(
+    "orders",
+    ("Placed",),
+    (
+        Step("pay", ("Paid",), failed=("Declined",), undone=("Refunded",), within_ms=10_000),
+        Step("ship", ("Shipped",), within_ms=20_000, after=("pay",)),
+    ),
+    ("Delivered",),
+    ("Cancelled",),
+    within_ms=60_000,
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "at_a_glance"),
+    [
+        ([(0, "Placed")], True),
+        ([(0, "Placed"), (5, "Paid")], True),
+        ([(5, "Paid"), (0, "Placed")], True),
+        ([(0, "Placed"), (15, "Paid")], True),
+        ([(5, "Paid")], True),
+        ([(0, "Placed"), (0, "Paid")], False),
+        ([(0, "Placed"), (5, "Declined")], False),
+        ([(0, "Placed"), (5, "Paid"), (9, "Refunded")], False),
+        ([(0, "Placed"), (5, "Delivered")], False),
+        ([(0, "Placed"), (39.5, "Paid")], False),
+        ([], False),
+    ],
+)
+def test_the_ordinary_ones_take_no_closer_look(events, at_a_glance):
+    """Forty seconds after the start: those are most of a store's, so the test above has something to compare."""
+    saga = SagaRecord("orders", "k", events=marks([(int(1_000 * at), kind) for at, kind in events]))
+    bring_up_to_date(ORDERS, saga, Counter())
+    assert (Shapes(ORDERS).of(glance(saga), 40_000) is not None) is at_a_glance
+
+
+def test_what_is_not_quiet_takes_a_closer_look():
+    saga = SagaRecord("orders", "k", events=marks([(0, "Placed")]))
+    bring_up_to_date(ORDERS, saga, Counter())
+    for changed in ({"conflict": True}, {"not_undone": True}, {"breached": ("pay!0",)}, {"started_ms": 5}):
+        assert Shapes(ORDERS).of(glance(replace(saga, **changed)), 40_000) is None
+
+
+def test_a_glance_has_the_columns_it_names():
+    assert GLANCES.startswith(f"SELECT {', '.join(GLANCED)}\n FROM")
+    assert isinstance(glance(SagaRecord("f", "k")), OpenSaga)
