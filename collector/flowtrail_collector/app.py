@@ -111,8 +111,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
     mover = partial(broker.mover, store.belong_to)
-    depths = tail.dead_letter_depths
-    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=depths)
+    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=tail.dead_letter_depths)
     events_of = reads.events_of_instances
     sagas = wire_sagas(config, flows, store, database, reads=reads, events_of=events_of, lag=lag)
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
