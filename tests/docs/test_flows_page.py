@@ -9,7 +9,7 @@ from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.metrics import MappingMetrics
 from flowtrail_collector.events.schemas import Problem
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
-from flowtrail_collector.sagas import flow_file as flowfile
+from flowtrail_collector.sagas.flow_file import reader as flowfile
 from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows

@@ -38,8 +38,7 @@ def check(file: Path, as_json: bool) -> int:
 
     Exit code 2: it can't be used; each mistake is a line that names line and column.
     """
-    from flowtrail_collector.sagas.doubts import file_doubts
-    from flowtrail_collector.sagas.flow_file import FlowFileError, load_flows
+    from flowtrail_collector.sagas.flow_file import FlowFileError, file_doubts, load_flows
 
     try:
         found = load_flows(file)

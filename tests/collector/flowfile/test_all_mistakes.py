@@ -13,8 +13,7 @@ from ruamel.yaml import YAML
 
 from flowtrail_collector.cli import main
 from flowtrail_collector.events.mapping import FIELDS
-from flowtrail_collector.sagas import flow_file
-from flowtrail_collector.sagas.flow_file import FlowFileError, parse_flows
+from flowtrail_collector.sagas.flow_file import FlowFileError, parse_flows, reader
 from flowtrail_collector.sagas.model.flows import Flow, Step
 
 # Each key that there is, once.
@@ -108,8 +107,8 @@ def test_the_file_that_is_misspelt_here_is_right_and_has_every_key_of_the_model(
     }
     at = {kind: {path[-1] for path in KEYS if len(path) == depth and path[0] == "flows"}
           for kind, depth in ((Flow, 3), (Step, 5))}  # fmt: skip
-    assert at[Flow] == set(flow_file._FLOW_KEYS) == {name for name in model[Flow] if name in at[Flow]}
-    assert at[Step] == set(flow_file._STEP_KEYS) == model[Step] & at[Step]
+    assert at[Flow] == set(reader._FLOW_KEYS) == {name for name in model[Flow] if name in at[Flow]}
+    assert at[Step] == set(reader._STEP_KEYS) == model[Step] & at[Step]
     assert {path[2] for path in KEYS if len(path) == 3 and path[0] == "mapping"} == set(FIELDS)
 
 

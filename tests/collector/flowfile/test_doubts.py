@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrail_collector.sagas.doubts import file_doubts
-from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.flow_file import file_doubts, parse_flows
 from sagakit import ORDERS
 
 FLOW = "flows: {f: {starts: A, steps: {%s}, completes: [C, D], cancels: X, within: 1h}}"

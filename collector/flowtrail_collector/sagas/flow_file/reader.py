@@ -15,9 +15,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.mapping_file import read_mapping
-from flowtrail_collector.sagas.file_mistakes import FlowFileError, Mistakes, hint
-from flowtrail_collector.sagas.flow_forms import FlowForms
-from flowtrail_collector.sagas.flow_uses import check_uses
+from flowtrail_collector.sagas.flow_file.forms import FlowForms
+from flowtrail_collector.sagas.flow_file.mistakes import FlowFileError, Mistakes, hint
+from flowtrail_collector.sagas.flow_file.uses import check_uses
 from flowtrail_collector.sagas.model.fields import CountFrom
 from flowtrail_collector.sagas.model.flows import CHILD, Children, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import convert_span

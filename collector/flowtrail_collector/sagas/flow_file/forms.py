@@ -8,7 +8,7 @@ from dataclasses import replace
 from ruamel.yaml.comments import CommentedMap
 
 from flowtrail_collector.events.sources import FromField, parse_path
-from flowtrail_collector.sagas.file_mistakes import Mistakes
+from flowtrail_collector.sagas.flow_file.mistakes import Mistakes
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 from flowtrail_collector.sagas.model.flows import Children, Correlate, Flow, Flows, Step
 

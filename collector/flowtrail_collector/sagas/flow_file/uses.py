@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ruamel.yaml.comments import CommentedMap
 
-from flowtrail_collector.sagas.file_mistakes import Mistakes
+from flowtrail_collector.sagas.flow_file.mistakes import Mistakes
 from flowtrail_collector.sagas.model.flows import Flow
 
 __all__ = ["check_uses"]
