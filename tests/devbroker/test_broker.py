@@ -80,7 +80,7 @@ def test_ipv6_loopback() -> None:
 
 
 def test_retention_moves_a_slow_consumer_on() -> None:
-    with DevBroker(retention_bytes=20_000) as broker:
+    with DevBroker(retention_bytes=20_000, partitions=1) as broker:
         servers = broker.bootstrap_servers
         for number in range(10):
             Confluent().produce(servers, "t", [Message(bytes(5000), b"%d" % number)])
