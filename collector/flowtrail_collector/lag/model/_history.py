@@ -30,7 +30,7 @@ class PartitionHistory:
     At most 128 points are kept; beyond, older ones are thinned first, so that resolution falls with age.
     """
 
-    __slots__ = ("_first", "_last", "_offsets", "_seen", "_told")
+    __slots__ = ("_first", "_last", "_offsets", "_seen", "_told", "_told_end")
 
     def __init__(self) -> None:
         self._offsets = array("q")
@@ -38,6 +38,7 @@ class PartitionHistory:
         self._last = array("d")
         self._seen: FirstRecordSet | None = None
         self._told: ToldTimes | None = None
+        self._told_end = 0
 
     def __len__(self) -> int:
         """How many points are kept."""
@@ -69,6 +70,7 @@ class PartitionHistory:
         """Drop everything (the topic was recreated)."""
         del self._offsets[:], self._first[:], self._last[:]
         self._seen = self._told = None
+        self._told_end = 0
 
     def learn(self, offset: int, timestamp: float, now: float) -> float | None:
         """Take in the real timestamp of one record, held to the arrival bounds observed so far.
@@ -94,6 +96,7 @@ class PartitionHistory:
             time = min(time, self._first[at + 1])
         if self._told is None:
             self._told = ToldTimes()
+        self._told_end = max(self._told_end, offset + 1)
         return self._told.add(offset, time)
 
     def learn_first(self, start: int, at: int, arrived: float | None, *, is_record: bool) -> None:
@@ -143,38 +146,41 @@ class PartitionHistory:
             offset = known.at
             if offset >= end:
                 return NOTHING_TO_READ, 0.0
-        begin, after, stop, before = self._bracket(offset)
+        offsets = self._offsets
+        at = bisect_right(offsets, offset)
+        # Most are like this, and the poller asks of every pair: what timestamps told of records before the observed
+        # point can't be later than that.
+        if 0 < at < len(offsets) and self._told_end <= offsets[at - 1]:
+            begin, after, stop, before = offsets[at - 1], self._last[at - 1], offsets[at], self._first[at]
+        else:
+            begin, after, stop, before = self._bracket(offset, at)
         if known is not None and known.arrived is not None:
             return max(known.arrived, after), 0.0
-        if after == -math.inf or before == math.inf:
-            return None
         if before <= after:
             return after, 0.0
         # Records between two points are taken to have arrived evenly spread; half a step is the middle.
         width = before - after
+        if width == math.inf:
+            return None
         return after + width * (offset - begin + 0.5) / (stop - begin), width
 
-    def _bracket(self, offset: int) -> tuple[int, float, int, float]:
-        """What is known around a record: it came as one of those from an offset on, which arrived after a time; and
-        as one of those before another offset, which arrived until another time."""
-        offsets = self._offsets
+    def _bracket(self, offset: int, at: int) -> tuple[int, float, int, float]:
+        """What is known around a record, of which observed points stand before `at`: it came as one of those from an
+        offset on, which arrived after a time; and as one of those before another offset, which arrived until another
+        time. Infinite where nothing is known."""
         begin, after, stop, before = 0, -math.inf, 0, math.inf
-        at = bisect_right(offsets, offset)
         if at:
-            begin, after = offsets[at - 1], self._last[at - 1]
-        if at < len(offsets):
-            stop, before = offsets[at], self._first[at]
+            begin, after = self._offsets[at - 1], self._last[at - 1]
+        if at < len(self._offsets):
+            stop, before = self._offsets[at], self._first[at]
         if self._told is None:
             return begin, after, stop, before
-        last, following = self._told.before(offset), self._told.after(offset)
-        if last is not None:
-            at, time = last
-            if at == offset:
-                before = time
-            begin, after = max(begin, at + 1), max(after, time)
-        if following is not None and following[1] < before:
-            stop, before = following
-        return begin, after, stop, before
+        last, since, following, until = self._told.around(offset)
+        if last == offset:
+            before = since
+        elif until < before:
+            stop, before = following, until
+        return max(begin, last + 1), max(after, since), stop, before
 
     def _append(self, offset: int, first: float, last: float) -> None:
         self._offsets.append(offset)

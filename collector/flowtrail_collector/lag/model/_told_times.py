@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left, bisect_right
 
@@ -47,12 +48,13 @@ class ToldTimes:
             del offsets[1:half:2], times[1:half:2]
         return time
 
-    def before(self, offset: int) -> tuple[int, float] | None:
-        """The last record up to an offset that told its time."""
-        at = bisect_right(self._offsets, offset) - 1
-        return (self._offsets[at], self._times[at]) if at >= 0 else None
-
-    def after(self, offset: int) -> tuple[int, float] | None:
-        """The first record past an offset that told its time."""
-        at = bisect_right(self._offsets, offset)
-        return (self._offsets[at], self._times[at]) if at < len(self._offsets) else None
+    def around(self, offset: int) -> tuple[int, float, int, float]:
+        """Offset and time of the last record up to an offset, and of the first one past it; infinite times where there
+        is none."""
+        offsets, times = self._offsets, self._times
+        at = bisect_right(offsets, offset)
+        if 0 < at < len(offsets):
+            return offsets[at - 1], times[at - 1], offsets[at], times[at]
+        if at:
+            return offsets[at - 1], times[at - 1], 0, math.inf
+        return (-1, -math.inf, offsets[0], times[0]) if offsets else (-1, -math.inf, 0, math.inf)
