@@ -138,6 +138,37 @@ def test_whatever_happens_arrivals_rise_with_offsets_and_none_is_in_the_future(
     assert all(found[1] >= 0 for found in known if found)
 
 
+@given(
+    st.lists(st.floats(-1e6, 5.0), min_size=1, max_size=40).flatmap(
+        lambda ages: st.tuples(st.just(ages), st.permutations(range(len(ages))), st.integers(1, 40))
+    )
+)
+def test_a_record_is_no_older_than_those_before_it_in_whatever_order_clocks_are_read(
+    case: tuple[list[float], list[int], int],
+) -> None:
+    """Timestamps from before the start go back wherever old records were imported, or a clock was late."""
+    ages, order, count = case
+    history = PartitionHistory()
+    history.observe(len(ages), NOW - 0.1, NOW)
+    for offset in order[:count]:
+        stamp = NOW + ages[offset]
+        history.learn_first(offset, offset, history.learn(offset, stamp, NOW), is_record=True)
+    told = {offset: NOW + ages[offset] for offset in order[:count] if ages[offset] <= 1.0}
+    for offset in told:
+        expected = max(time for at, time in told.items() if at <= offset)
+        assert history.arrival(offset, len(ages)) == (min(expected, NOW), 0.0)
+
+
+def test_what_was_looked_at_is_bounded_too() -> None:
+    history = PartitionHistory()
+    history.observe(100_000, NOW, NOW)
+    for offset in range(0, 100_000, 10):
+        history.learn(offset, NOW - 100_000 + offset, NOW)
+    assert history.arrival(99_990, 100_000) == (NOW - 10, 0.0)
+    middle, _ = history.arrival(50_005, 100_000) or (0.0, 0.0)
+    assert middle == pytest.approx(NOW - 50_000, abs=5_000)
+
+
 def test_memory_stays_bounded_and_the_recent_past_exact() -> None:
     history = PartitionHistory()
     for i in range(100_000):

@@ -21,6 +21,8 @@ SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] 
 @pytest.mark.parametrize("run", range(len(SEEDS)))
 def test_no_figure_is_wrong_whatever_is_done(hostile_cluster: HostileCluster, run: int) -> None:
     seed = SEEDS[run]
+    # Whatever ends it is shown with this.
+    print(f"FLOWTRAIL_HOSTILE_SEED={seed}")
     dice = random.Random(seed)
     mischief, oracle = Mischief(hostile_cluster, seed), Oracle(hostile_cluster, RULES)
     mischief.begin()

@@ -1,5 +1,7 @@
 """What was learned once is learned anew when the cluster has changed under it."""
 
+import random
+
 import pytest
 
 from flowtrail_collector.lag.ports import FirstRecord
@@ -184,3 +186,26 @@ def test_past_the_last_stable_offset_is_not_past_the_end(
     watch = Watch(cluster, read_committed="^billing$", keep_failing_seconds=20)
     watch.run(60)
     assert (watch.lag("billing", "orders"), watch.status("billing")) == expected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_clock_of_another_record_makes_a_wait_longer(seed: int) -> None:
+    """Records from before the start, some with old timestamps, and groups that come to them in any order."""
+    dice, cluster = random.Random(seed), SimulatedCluster()
+    cluster.topic("orders")
+    began = cluster.now
+    for _ in range(12):
+        cluster.produce("orders", at=(at := began + cluster.logs["orders", 0].end), stamped=dice.choice(
+            (at, at, at - dice.uniform(1, 5), at - dice.uniform(10, 86400))
+        ))  # fmt: skip
+        cluster.now = at + 1
+    watch = Watch(cluster)
+    watch.run(3)
+    log = cluster.logs["orders", 0]
+    for offset in dice.sample(range(12), 12):
+        cluster.commit(f"at {offset}", "orders", 0, offset)
+        watch.run(dice.choice((0, 1, 3)))
+    watch.run(15)
+    for offset in range(12):
+        latest = max(log.stamped[: offset + 1])
+        assert watch.waited(f"at {offset}", "orders") == pytest.approx(cluster.now - latest, abs=1), offset

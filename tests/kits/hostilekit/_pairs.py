@@ -116,18 +116,22 @@ def _arrival(memory: Memory, seen: LogMemory, offset: int) -> Span:
     """When a record arrived, as far as anybody can tell who looked in between."""
     entry = seen.log.entries[offset]
     sight = seen.first_seen.get(offset)
-    if entry.kind == "open" and sight is None:
-        # Nobody is shown it before its transaction is committed.
-        return -math.inf, math.inf
+    if entry.kind == "open":
+        # Nobody is shown it, nor its timestamp, before its transaction is committed.
+        return sight or (-math.inf, math.inf)
+    stamps = [each.stamp for each in seen.log.entries[: offset + 1]]
     if entry.arrived[0] - _CLOCKS <= entry.stamp <= entry.arrived[1] + _CLOCKS:
-        return entry.arrived
+        if sight is not None:
+            return entry.arrived
+        # A clock that was fast, before anybody looked, tells a later time of those behind it, too.
+        latest = max(stamp for stamp in stamps if stamp <= max(entry.stamp, memory.began))
+        return entry.arrived[0], max(entry.arrived[1], latest)
     if sight is not None:
         return sight
     # Only timestamps tell, and a record is no older than those before it.
-    stamps = [each.stamp for each in seen.log.entries]
-    if max(stamps[: offset + 1]) > memory.began:
+    if max(stamps) > memory.began:
         return -math.inf, math.inf
-    return min(stamps[offset:]), max(stamps[: offset + 1])
+    return entry.stamp, max(stamps)
 
 
 def _statuses(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flowtrail import __version__
 from flowtrail_collector.lag.metrics.lines import LineBook, column, escape, head
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.lag.ports import Topics
@@ -53,6 +52,8 @@ def cluster_families(topics: Topics, table: PartitionTable, *, by_partition: boo
     yield column("kafka_broker_info", about, addresses, [1] * len(addresses))
     name = "kafka_exporter_build_info"
     about = "The program that stands in for kafka_exporter; always 1."
+    from flowtrail import __version__  # the whole library, 7 MB, for those alone who want these names
+
     yield column(name, about, [f'version="flowtrail-{__version__}"'], [1])
     if not by_partition:
         return

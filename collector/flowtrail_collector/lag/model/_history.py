@@ -7,6 +7,7 @@ from array import array
 from bisect import bisect_right
 
 from flowtrail_collector.lag.model._first_records import FirstRecordSet
+from flowtrail_collector.lag.model._told_times import ToldTimes
 
 __all__ = ["NOTHING_TO_READ", "PartitionHistory"]
 
@@ -22,20 +23,22 @@ class PartitionHistory:
 
     Kept as points in rising offset order. A point says: the log ended at `offset` from `first` until at
     least `last` (seconds since the epoch). So the record at offset k, with o(i) <= k < o(i+1), arrived after
-    last(i) and not later than first(i+1). Every later piece of knowledge only narrows these bounds, which is
+    last(i) and not later than first(i+1). Every later observation only narrows these bounds, which is
     why a wrong producer clock can never move a record further than to a bound that was really observed.
+    What timestamps tell is kept apart: one record's clock is no bound for what another record's says.
 
     At most 128 points are kept; beyond, older ones are thinned first, so that resolution falls with age.
     """
 
-    __slots__ = ("_first", "_last", "_observed", "_offsets", "_seen")
+    __slots__ = ("_first", "_last", "_offsets", "_seen", "_told", "_told_end")
 
     def __init__(self) -> None:
         self._offsets = array("q")
         self._first = array("d")
         self._last = array("d")
         self._seen: FirstRecordSet | None = None
-        self._observed = -1
+        self._told: ToldTimes | None = None
+        self._told_end = 0
 
     def __len__(self) -> int:
         """How many points are kept."""
@@ -48,16 +51,14 @@ class PartitionHistory:
             False if the log got shorter: it was truncated or its topic recreated, and nothing known before
             holds any more.
         """
-        shorter = end < self._observed
+        offsets = self._offsets
+        shorter = bool(offsets) and end < offsets[-1]
         if shorter:
             self.forget()
-        self._observed = end
-        offsets = self._offsets
         if not offsets or end > offsets[-1]:
             self._append(end, answered_at, asked_at)
-        elif end == offsets[-1] and asked_at > self._last[-1]:
+        elif asked_at > self._last[-1]:
             self._last[-1] = asked_at
-        # An end below the last point but not below the last one observed is older than a record heard of.
         return not shorter
 
     def begin(self, start: int, at: float) -> None:
@@ -68,10 +69,11 @@ class PartitionHistory:
     def forget(self) -> None:
         """Drop everything (the topic was recreated)."""
         del self._offsets[:], self._first[:], self._last[:]
-        self._seen, self._observed = None, -1
+        self._seen = self._told = None
+        self._told_end = 0
 
     def learn(self, offset: int, timestamp: float, now: float) -> float | None:
-        """Take in the real timestamp of one record, held to the arrival bounds known so far.
+        """Take in the real timestamp of one record, held to the arrival bounds observed so far.
 
         A timestamp before an end offset observed earlier is the producer's clock and not the time of
         arrival; it is moved to the nearest bound. One that lies in the future says nothing at all.
@@ -86,22 +88,16 @@ class PartitionHistory:
         """
         if timestamp > now + _CLOCK_TOLERANCE_SECONDS:
             return None
-        offsets, first, last = self._offsets, self._first, self._last
-        at = bisect_right(offsets, offset) - 1
+        at = bisect_right(self._offsets, offset) - 1
         time = min(timestamp, now)
         if at >= 0:
-            time = max(time, last[at])
-        if at + 1 < len(offsets):
-            time = min(time, first[at + 1])
-        if at + 1 < len(offsets) and offsets[at + 1] == offset + 1:
-            first[at + 1] = time
-        else:
-            self._insert(at + 1, offset + 1, time)
-        if at >= 0 and offsets[at] == offset:
-            last[at] = max(last[at], time)
-        else:
-            self._insert(at + 1, offset, time)
-        return time
+            time = max(time, self._last[at])
+        if at + 1 < len(self._offsets):
+            time = min(time, self._first[at + 1])
+        if self._told is None:
+            self._told = ToldTimes()
+        self._told_end = max(self._told_end, offset + 1)
+        return self._told.add(offset, time)
 
     def learn_first(self, start: int, at: int, arrived: float | None, *, is_record: bool) -> None:
         """Note that the first record at or after `start` is the one at `at`: what is between is compacted away, or
@@ -131,7 +127,8 @@ class PartitionHistory:
 
     def outgrows_hole(self, end: int) -> bool:
         """Whether what is known to hold no record reached to the end so far, and `end` lies beyond."""
-        return self._seen is not None and self._seen.is_outgrown(self._observed, end)
+        before = self._offsets[-1] if self._offsets else -1
+        return self._seen is not None and self._seen.is_outgrown(before, end)
 
     def arrival(self, offset: int, end: int) -> tuple[float, float] | None:
         """When the first record at or after `offset` arrived.
@@ -149,32 +146,47 @@ class PartitionHistory:
             offset = known.at
             if offset >= end:
                 return NOTHING_TO_READ, 0.0
-            if known.arrived is not None:
-                return known.arrived, 0.0
         offsets = self._offsets
-        at = bisect_right(offsets, offset) - 1
-        if at < 0 or at + 1 >= len(offsets):
-            return None
-        after, before = self._last[at], self._first[at + 1]
+        at = bisect_right(offsets, offset)
+        # Most are like this, and the poller asks of every pair: what timestamps told of records before the observed
+        # point can't be later than that.
+        if 0 < at < len(offsets) and self._told_end <= offsets[at - 1]:
+            begin, after, stop, before = offsets[at - 1], self._last[at - 1], offsets[at], self._first[at]
+        else:
+            begin, after, stop, before = self._bracket(offset, at)
+        if known is not None and known.arrived is not None:
+            return max(known.arrived, after), 0.0
         if before <= after:
-            return before, 0.0
+            return after, 0.0
         # Records between two points are taken to have arrived evenly spread; half a step is the middle.
         width = before - after
-        begin = offsets[at]
-        return after + width * (offset - begin + 0.5) / (offsets[at + 1] - begin), width
+        if width == math.inf:
+            return None
+        return after + width * (offset - begin + 0.5) / (stop - begin), width
+
+    def _bracket(self, offset: int, at: int) -> tuple[int, float, int, float]:
+        """What is known around a record, of which observed points stand before `at`: it came as one of those from an
+        offset on, which arrived after a time; and as one of those before another offset, which arrived until another
+        time. Infinite where nothing is known."""
+        begin, after, stop, before = 0, -math.inf, 0, math.inf
+        if at:
+            begin, after = self._offsets[at - 1], self._last[at - 1]
+        if at < len(self._offsets):
+            stop, before = self._offsets[at], self._first[at]
+        if self._told is None:
+            return begin, after, stop, before
+        last, since, following, until = self._told.around(offset)
+        if last == offset:
+            before = since
+        elif until < before:
+            stop, before = following, until
+        return max(begin, last + 1), max(after, since), stop, before
 
     def _append(self, offset: int, first: float, last: float) -> None:
         self._offsets.append(offset)
         self._first.append(first)
         self._last.append(last)
         if len(self._offsets) > _MAX_POINTS:
-            self._thin()
-
-    def _insert(self, at: int, offset: int, time: float) -> None:
-        self._offsets.insert(at, offset)
-        self._first.insert(at, time)
-        self._last.insert(at, time)
-        if len(self._offsets) > 2 * _MAX_POINTS:
             self._thin()
 
     def _thin(self) -> None:
