@@ -23,6 +23,7 @@ from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.handlers import Handler, Plan, names
+from flowtrail._runtime.own_loop import Block
 from flowtrail._runtime.payloads import model_of
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publication import Publication
@@ -355,7 +356,7 @@ class Trail:
         """
         return _wrap.wrap_consumer(self.telemetry, consumer, group=group)
 
-    def process(self, record: RecordLike, *, group: str | None = None) -> own_loop.Block[Event[Any]]:
+    def process(self, record: RecordLike, *, group: str | None = None) -> Block[Event[Any]]:
         """A block that handles one record of any client, within its process span.
 
         What is published inside doesn't block; the block ends when it is acknowledged. Commit after it. In a
@@ -371,9 +372,7 @@ class Trail:
             self.telemetry, record, group=group, decode=self._decode([record]), timeout_seconds=seconds
         )
 
-    def process_batch(
-        self, records: Sequence[RecordLike], *, group: str | None = None
-    ) -> own_loop.Block[Batch[Any]]:
+    def process_batch(self, records: Sequence[RecordLike], *, group: str | None = None) -> Block[Batch[Any]]:
         """A block that handles several records within one span, linked to the records' own traces.
 
         `with trail.process_batch(records) as batch:`, and inside, for each message, `for member in batch:`

@@ -218,7 +218,8 @@ class Processing:
                 that nobody runs in this handling any more, see `step_out_of_ended`.
         """
         if not restore:
-            self._keep_outer()
+            if self._outer:
+                self._keep_outer()
         elif self._outer is not None:
             # Not by token: a task other than the one that entered may leave.
             attach(self._outer)
