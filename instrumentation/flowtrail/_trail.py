@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,6 +23,7 @@ from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.handlers import Handler, Plan, names
+from flowtrail._runtime.own_loop import Block
 from flowtrail._runtime.payloads import model_of
 from flowtrail._runtime.producing import Pick, Picks, publishing
 from flowtrail._runtime.publication import Publication
@@ -356,10 +356,12 @@ class Trail:
         """
         return _wrap.wrap_consumer(self.telemetry, consumer, group=group)
 
-    def process(self, record: RecordLike, *, group: str | None = None) -> AbstractContextManager[Event[Any]]:
+    def process(self, record: RecordLike, *, group: str | None = None) -> Block[Event[Any]]:
         """A block that handles one record of any client, within its process span.
 
-        What is published inside doesn't block; the block ends when it is acknowledged. Commit after it.
+        What is published inside doesn't block; the block ends when it is acknowledged. Commit after it. In a
+        coroutine write `async with`: then neither that nor a registry that is asked for a contract is waited
+        for on the event loop.
 
         Raises:
             DecodeError: The payload isn't what it should be; raised inside the span.
@@ -370,13 +372,12 @@ class Trail:
             self.telemetry, record, group=group, decode=self._decode([record]), timeout_seconds=seconds
         )
 
-    def process_batch(
-        self, records: Sequence[RecordLike], *, group: str | None = None
-    ) -> AbstractContextManager[Batch[Any]]:
+    def process_batch(self, records: Sequence[RecordLike], *, group: str | None = None) -> Block[Batch[Any]]:
         """A block that handles several records within one span, linked to the records' own traces.
 
         `with trail.process_batch(records) as batch:`, and inside, for each message, `for member in batch:`
-        `with member as event:`. A message whose block was not entered counts as handled.
+        `with member as event:`. A message whose block was not entered counts as handled. In a coroutine write
+        `async with trail.process_batch(records)`, as with `process`.
 
         Raises:
             PublishError: A publication failed, or wasn't acknowledged in time.

@@ -7,6 +7,7 @@ from logging import INFO, WARNING
 from types import TracebackType
 from typing import Any
 
+from opentelemetry import baggage
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind
 
@@ -22,6 +23,8 @@ from flowtrail.wire import Envelope, RecordLike
 from flowtrail.wire.tracecontext import UnsampledSpan, span_context_of, unsampled_span_of, with_baggage
 
 Decode = Callable[[Envelope, Any], Any]
+
+_BAGGAGE_KEY: str = next(iter(baggage.set_baggage("", "", Context())))
 
 
 class Processing:
@@ -51,7 +54,7 @@ class Processing:
         "_reporter",
         "_route",
         "_started_ns",
-        "_unsampled",
+        "_unrecorded",
         "_waited",
         "attempt",
         "envelope",
@@ -86,7 +89,7 @@ class Processing:
         self.outcome: str | None = None
         self.span: Span | None = None
         self.trace_context: TraceContext | None = None
-        self._unsampled: UnsampledSpan | None = None
+        self._unrecorded: UnsampledSpan | NonRecordingSpan | None = None
 
     @property
     def event_id(self) -> str:
@@ -149,7 +152,7 @@ class Processing:
         if reporter.starter.drops_unsampled and envelope.baggage is None and not reporter.links_only:
             unsampled = unsampled_span_of(envelope)
             if unsampled is not None:
-                self._unsampled = unsampled
+                self._unrecorded = unsampled
                 attach(Context({**current, SPAN_KEY: unsampled, FLOW_KEY: self}))
                 return
         parent = parent_in(current)
@@ -169,7 +172,7 @@ class Processing:
         )
         self.span, self.trace_context = span, own
         if span is None and own is not None:
-            span = NonRecordingSpan(as_span_context(own))
+            span = self._unrecorded = NonRecordingSpan(as_span_context(own))
         if span is not None:
             attach(Context({**current, SPAN_KEY: span, FLOW_KEY: self}))
         else:
@@ -211,16 +214,16 @@ class Processing:
 
         Args:
             error: What the handler raised.
-            restore: Whether to make the context current again that was before. Else what is current goes on,
-                without this handling beneath it.
+            restore: Whether to make the context current again that was before; else the caller sees to it
+                that nobody runs in this handling any more, see `step_out_of_ended`.
         """
-        if restore:
-            if self._outer is not None:
-                # Not by token: a task other than the one that entered may leave.
-                attach(self._outer)
+        if not restore:
+            if self._outer:
+                self._keep_outer()
+        elif self._outer is not None:
+            # Not by token: a task other than the one that entered may leave.
+            attach(self._outer)
             self._outer = None
-        else:
-            self._withdraw()
         reporter = self._reporter
         try:
             seconds = self.seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
@@ -246,30 +249,31 @@ class Processing:
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("processing", failure)
 
-    def _withdraw(self) -> None:
-        """Take this out from under the handlings that began inside it and that go on."""
-        above = get_current().get(FLOW_KEY)
-        while isinstance(above, Processing) and above._outer is not None:
-            beneath = above._outer.get(FLOW_KEY)
-            if beneath is self:
-                above._outer = self._taken_out_of(above._outer)
-                return
-            above = beneath
-        # Another thread, another task or a block around may come back to it: see `step_out_of_ended`.
-        outer = self._outer.get(FLOW_KEY) if self._outer is not None else None
-        if isinstance(outer, Processing) and outer.outcome is not None:
-            self._outer = None  # so that what tasks inherit from tasks doesn't add up
+    def _keep_outer(self) -> None:
+        """Remember where this began, for whoever finds it in a context that comes back.
 
-    def _taken_out_of(self, context: Context) -> Context:
-        """A context that lies on top of this handling's, without it."""
+        Without what is over by now, so that what tasks inherit from tasks doesn't add up.
+        """
+        outer = self._outer
+        while outer:
+            beneath = outer.get(FLOW_KEY)
+            if not isinstance(beneath, Processing) or beneath.outcome is None or beneath._outer is None:
+                break
+            outer = self._outer = beneath.taken_out_of(outer)
+
+    def taken_out_of(self, context: Context) -> Context:
+        """A context that lies on top of this handling's, without it: what the program itself put there stays."""
         outer = self._outer or Context()
-        span = context.get(SPAN_KEY)
-        mine = self.span or self._unsampled
-        if span is mine or span is outer.get(SPAN_KEY) or (mine is None and type(span) is NonRecordingSpan):
-            return outer
-        # The program's own span lies between the two.
-        rest = {key: value for key, value in context.items() if key != FLOW_KEY}
-        return Context({**rest, FLOW_KEY: outer[FLOW_KEY]} if FLOW_KEY in outer else rest)
+        mine = with_baggage(outer, self.envelope, self._reporter.baggage_keys)
+        span = self.span or self._unrecorded
+        own = {**mine, FLOW_KEY: self} if span is None else {**mine, FLOW_KEY: self, SPAN_KEY: span}
+        rest = {key: value for key, value in context.items() if key not in own or own[key] != value}
+        carries = rest.pop(_BAGGAGE_KEY, None) is not None
+        left, known = Context({**outer, **rest}), baggage.get_all(mine)
+        for name, value in baggage.get_all(context).items() if carries else ():
+            if known.get(name) != value:
+                left = baggage.set_baggage(name, value, left)
+        return left
 
     def _end_span(self, span: Span, error: BaseException | None, kind: str) -> None:
         if error is not None and span.is_recording():
@@ -281,8 +285,8 @@ class Processing:
     def log_fields(self) -> dict[str, Any]:
         """What the log record says about it."""
         record, envelope, trace_context = self.record, self.envelope, self.trace_context
-        if self._unsampled is not None:
-            trace_context = self._unsampled.get_span_context()
+        if self._unrecorded is not None:
+            trace_context = self._unrecorded.get_span_context()
         return {
             "topic": record.topic,
             "partition": record.partition,

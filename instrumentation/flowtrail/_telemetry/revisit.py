@@ -33,7 +33,7 @@ class Revisit(Processing):
         """Make the flow and the trace current again."""
         first = self._first
         outer = self._outer = get_current()
-        span: Any = first.span or first._unsampled
+        span: Any = first.span or first._unrecorded
         if span is None and first.trace_context is not None:
             span = NonRecordingSpan(as_span_context(first.trace_context))
         self.span, self.trace_context = span, first.trace_context
@@ -46,21 +46,33 @@ class Revisit(Processing):
         """See `Processing.leave`."""
         self.outcome = self._first.outcome
         if not restore:
-            self._withdraw()
+            self._keep_outer()
         elif self._outer is not None:
             attach(self._outer)
             self._outer = None
 
 
 def step_out_of_ended(routes: Collection[ProcessRoute]) -> None:
-    """Leave a handling that ended elsewhere while it was current here.
+    """Take handlings that are over out of the current context, and out from under those that go on.
+
+    They come to light in threads and tasks other than the one that ended them, and wherever a program's own
+    block ends that began inside them: it puts back the context that was current then, whatever has happened
+    since. What the program itself has put on top of them stays.
 
     Args:
         routes: Of which handlings; those of others are not the caller's to leave.
     """
-    flow = get_current().get(FLOW_KEY)
-    while isinstance(flow, Processing) and flow.outcome is not None and flow._route in routes:
-        if flow._outer is None:
-            return
-        attach(flow._outer)
-        flow = get_current().get(FLOW_KEY)
+    current = get_current()
+    context = top = _stepped_out(current, routes)
+    while isinstance(flow := context.get(FLOW_KEY), Processing) and flow._outer is not None:
+        context = flow._outer = _stepped_out(flow._outer, routes)
+    if top is not current:
+        attach(top)
+
+
+def _stepped_out(context: Context, routes: Collection[ProcessRoute]) -> Context:
+    while isinstance(flow := context.get(FLOW_KEY), Processing) and flow.outcome is not None:
+        if flow._outer is None or flow._route not in routes:
+            break
+        context = flow.taken_out_of(context)
+    return context

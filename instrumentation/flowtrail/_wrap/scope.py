@@ -14,11 +14,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from flowtrail._context import FLOW_KEY, get_current
+from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._telemetry import Processing, Revisit, step_out_of_ended
 from flowtrail._wrap.proxy import Proxy, keep
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from flowtrail._telemetry import Telemetry
     from flowtrail._telemetry.routes import ProcessRoute
     from flowtrail.wire import RecordLike
@@ -43,6 +45,7 @@ class Receiver:
         self.group = group
         self.client_id = client_id
         self._last: Processing | None = None
+        self._inside: Context | None = None
         self._before: BaseException | None = None
         self._routes: dict[str, ProcessRoute] = {}
         _open.add(self)
@@ -61,6 +64,7 @@ class Receiver:
             if route is None:
                 route = self._routes[topic] = telemetry.process_route(topic, self.group, self.client_id)
             self._last = Processing(telemetry, route, record, telemetry.read(record)).__enter__()
+            self._inside = get_current()
             return self._last
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("receive", failure)
@@ -69,6 +73,7 @@ class Receiver:
     def revisit(self, processing: Processing) -> None:
         """A record whose handling is over goes to the program once more."""
         self._last = Revisit(processing).__enter__()
+        self._inside = get_current()
 
     def take_back(self, error: BaseException | None = None) -> None:
         """The program asks for more, or ends: the handling of the last record is over.
@@ -85,18 +90,20 @@ class Receiver:
             self._last = None
             if error is None and raised is not self._before:
                 error = raised
-            if get_current().get(FLOW_KEY) is last:
-                last.leave(error)
-            else:
-                self._leave_beneath(last, error)
+            inside, self._inside = self._inside, None
+            self._leave(last, inside, error)
         elif get_current().get(FLOW_KEY) is not None:
             step_out_of_ended(self._routes.values())
         self._before = raised
 
-    def _leave_beneath(self, processing: Processing, error: BaseException | None) -> None:
-        """End a handling while something else is current: that of another consumer, a block of the program."""
-        processing.leave(error, restore=False)
-        step_out_of_ended(self._routes.values())
+    def _leave(self, processing: Processing, inside: Context | None, error: BaseException | None) -> None:
+        """End a handling; `inside` is the context that it began with."""
+        if get_current() is inside and processing._outer is not None:
+            attach(processing._outer)
+            processing.leave(error, restore=False)
+        else:  # something else is current: the handling of another consumer, a block of the program
+            processing.leave(error, restore=False)
+            step_out_of_ended(self._routes.values())
 
     def take_all_back(self, error: BaseException | None = None) -> None:
         """Everything that is still out comes back: the program ends."""

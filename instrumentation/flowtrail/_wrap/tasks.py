@@ -13,8 +13,13 @@ from flowtrail._telemetry import Processing, step_out_of_ended
 from flowtrail._wrap.scope import NO_ERRORS, Receiver
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from flowtrail._telemetry import Telemetry
     from flowtrail.wire import RecordLike
+
+    Held = tuple[Processing, Context | None, BaseException | None]
+    """A handling, the context that it began with, and the exception that was being handled then."""
 
 _LOG = logging.getLogger("flowtrail")
 
@@ -29,7 +34,7 @@ class TaskReceiver(Receiver):
 
     def __init__(self, telemetry: Telemetry, group: str | None, client_id: str | None) -> None:
         super().__init__(telemetry, group, client_id)
-        self._by_task: dict[asyncio.Task[Any], tuple[Processing, BaseException | None] | None] = {}
+        self._by_task: dict[asyncio.Task[Any], Held | None] = {}
         self._handed_on: deque[Processing] = deque()
         self._warned = False
 
@@ -46,12 +51,13 @@ class TaskReceiver(Receiver):
 
     def _keep(self) -> None:
         processing, self._last = self._last, None
+        inside, self._inside = self._inside, None
         task = asyncio.current_task()
         if processing is None or task is None:
             return
         if task not in self._by_task:
             task.add_done_callback(self._task_done)
-        self._by_task[task] = processing, exc_info()[1]
+        self._by_task[task] = processing, inside, exc_info()[1]
 
     def take_back(self, error: BaseException | None = None) -> None:
         """See `Receiver.take_back`."""
@@ -64,7 +70,7 @@ class TaskReceiver(Receiver):
             self._by_task[task] = None
             self._end(*held, error)
         elif self._handed_on:
-            self._end(self._handed_on.popleft(), None, error)
+            self._end(self._handed_on.popleft(), None, None, error)
         elif get_current().get(FLOW_KEY) is not None:
             step_out_of_ended(self._routes.values())
 
@@ -72,7 +78,7 @@ class TaskReceiver(Receiver):
         """See `Receiver.close`."""
         self.take_back(error)
         while self._handed_on:
-            self._end(self._handed_on.popleft(), None, error)
+            self._end(self._handed_on.popleft(), None, None, error)
 
     def take_all_back(self, error: BaseException | None = None) -> None:
         """See `Receiver.take_all_back`."""
@@ -81,16 +87,19 @@ class TaskReceiver(Receiver):
             if held is not None:
                 self._end(*held, error)
         while self._handed_on:
-            self._end(self._handed_on.popleft(), None, error)
+            self._end(self._handed_on.popleft(), None, None, error)
 
-    def _end(self, processing: Processing, before: BaseException | None, error: BaseException | None) -> None:
+    def _end(
+        self,
+        processing: Processing,
+        inside: Context | None,
+        before: BaseException | None,
+        error: BaseException | None,
+    ) -> None:
         raised = exc_info()[1]
         if error is None and raised is not before and not isinstance(raised, NO_ERRORS):
             error = raised
-        if get_current().get(FLOW_KEY) is processing:
-            processing.leave(error)
-        else:
-            self._leave_beneath(processing, error)
+        self._leave(processing, inside, error)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         held = self._by_task.pop(task, None)

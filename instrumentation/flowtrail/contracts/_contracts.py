@@ -67,6 +67,7 @@ class Contracts:
         self._deprecated: dict[tuple[str, int], tuple[tuple[str, ...], ...]] = {}
         self._compatible: dict[tuple[str, int, int], bool] = {}
         self._types: set[str] = set()
+        self._fetched: set[tuple[str, int]] = set()
         self._noted: set[Deprecation] = set()
 
     @classmethod
@@ -110,6 +111,7 @@ class Contracts:
 
         def register(function: U) -> U:
             self._upcasts[type, old] = (new, function)
+            self._fetched.clear()
             return function
 
         return register
@@ -152,25 +154,44 @@ class Contracts:
         number = _number(version)
         if number is None:
             return data, None if version is None else str(version)
-        contract = self._contract(type, number)
-        if contract is None:
-            older = [known for known in self.source.versions(type) if known < number]
-            if not older:
-                return data, str(version)
-            number = older[-1]
-            contract = self._contract(type, number)
-            if contract is None:
-                return data, str(version)
+        found = self._nearest(type, number)
+        if found is None:
+            return data, str(version)
+        number, contract = found
         data = self._accepted(type, number, contract, data)
         self._note(type, number, data, "consume")
         while (step := self._step(type, number)) is not None:
             number, upcast = step
-            contract = self._contract(type, number)
+            newer = self._contract(type, number)
             if upcast is not None:
                 data = _upcast(type, number, upcast, data)
-            if contract is not None:
-                data = self._accepted(type, number, contract, data)
+            if newer is not None:
+                data = self._accepted(type, number, newer, data)
         return data, str(number)
+
+    def fetch(self, type: str, version: str | int | None) -> None:
+        """Ask the registry for whatever `read` will need.
+
+        Raises:
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+        """
+        number = _number(version)
+        if number is None:
+            return
+        found = self._nearest(type, number)
+        at = None if found is None else found[0]
+        while at is not None and (step := self._step(type, at)) is not None:
+            at = step[0]
+            self._contract(type, at)
+        if found is not None and found[0] == number:
+            self._fetched.add((type, number))
+
+    def fetched(self, type: str, version: str | int | None) -> bool:
+        """Whether data of a version can be read at once, without asking a registry."""
+        number = _number(version)
+        return (
+            number is None or not isinstance(self.source, RegistrySource) or (type, number) in self._fetched
+        )
 
     def named(self, type: str, version: str | int) -> tuple[str, str]:
         """Type and version as far as a contract that was read has them, else `other`: labels with a bound."""
@@ -194,6 +215,17 @@ class Contracts:
         """Close the source's connections; what was fetched keeps working. Safe to call again."""
         if isinstance(self.source, RegistrySource):
             self.source.close()
+
+    def _nearest(self, type: str, version: int) -> tuple[int, Compiled] | None:
+        """The contract to read a version with: its own, else that of the newest known one before it."""
+        contract = self._contract(type, version)
+        if contract is None:
+            older = [known for known in self.source.versions(type) if known < version]
+            if not older:
+                return None
+            version = older[-1]
+            contract = self._contract(type, version)
+        return None if contract is None else (version, contract)
 
     def _accepted(self, type: str, version: int, contract: Compiled, data: Any) -> Any:
         broken = contract.violations_reading(data)

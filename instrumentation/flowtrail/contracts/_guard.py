@@ -12,6 +12,8 @@ class _Checks(Protocol):
     def validate_publish(self, type: str, version: str | int | None, data: Any) -> None: ...
     def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]: ...
     def at_hand(self, type: str, version: str | int | None) -> bool: ...
+    def fetched(self, type: str, version: str | int | None) -> bool: ...
+    def fetch(self, type: str, version: str | int | None) -> None: ...
     def named(self, type: str, version: str | int) -> tuple[str, str]: ...
     def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]: ...
 
@@ -81,6 +83,21 @@ class Guard:
             self._telemetry.count_schema_version(*named, "consume")
             self._count_deprecated(*named, data, "consume")
         return result
+
+    def fetched(self, type: str | None, dataschema: str | None) -> bool:
+        """Whether `reading` doesn't have to wait for anybody."""
+        if self._contracts is None or type is None:
+            return True
+        return self._contracts.fetched(type, version_in(type, dataschema))
+
+    def fetch(self, type: str | None, dataschema: str | None) -> None:
+        """Wait for what `reading` will need.
+
+        Raises:
+            RegistryUnavailableError: The contract can't be had; another attempt may help.
+        """
+        if self._contracts is not None and type is not None:
+            self._contracts.fetch(type, version_in(type, dataschema))
 
     def _count_deprecated(self, type: str, version: str | int, data: Any, side: str) -> None:
         if self._contracts is not None:

@@ -272,6 +272,28 @@ class Contract:
             note(second)
             note(first)
 
+    def test_a_topic_that_is_waited_for_is_not_sent_to_at_once(self, setup: Setup) -> None:
+        """Whoever can't wait learns it from `waits_for`, and `send_at_once` neither waits nor loses anything."""
+        producer = setup.producer()
+        ends: list[tuple[Delivered | None, Exception | None]] = []
+
+        def send(number: int) -> Message:
+            return Message(setup.topic, b"k", b"%d" % number, ())
+
+        waits = producer.waits_for(setup.topic)
+        taken = producer.send_at_once(send(0), lambda *end: ends.append(end))
+        assert taken is not waits
+        if waits:
+            producer.send(send(0), lambda *end: ends.append(end))
+        assert not producer.waits_for(setup.topic), "it was sent to, so its partitions are known"
+        assert producer.send_at_once(send(1), lambda *end: ends.append(end))
+        assert producer.flush(scaled(WAIT_SECONDS))
+        assert [error for _, error in ends] == [None, None]
+        assert [record.value for record in setup.member().take(2)] == [b"0", b"1"]
+        assert waits or not producer.waits_for(setup.name("elsewhere")), (
+            "an adapter waits for all or for none"
+        )
+
     def test_many_topics(self, setup: Setup) -> None:
         first, second = setup.topic, setup.name("second")
         setup.send(1)

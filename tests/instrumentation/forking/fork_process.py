@@ -37,7 +37,7 @@ class Service:
         client: Of the trail.
         broker: Where it connects to.
         topic: Where it publishes; its orders are in `TOPIC-orders`.
-        work: `plain`, `coroutine` or `consumer`.
+        work: `plain`, `coroutine`, `consumer` or `letter`.
         end: `exit` leaves the child as any program ends, `_exit` as multiprocessing does.
     """
 
@@ -46,10 +46,12 @@ class Service:
         self.trail = flowtrail.Trail(topic, broker, client=client, timing=timing)
         self.topic = topic
         self.orders = f"{topic}-orders"
+        self.letters = f"{topic}-letters"
         self.work = work
         self.end = end
         self.under_way: flowtrail.Publication | None = None
         self.handled: list[str] = []
+        self.given_up: list[str] = []
 
     def publish(self, who: str, **settings: Any) -> flowtrail.Publication:
         return self.trail.publish(self.topic, {"who": who}, type="Said", **settings)
@@ -64,6 +66,8 @@ class Service:
                 say(refused=str(error))
         if self.work == "coroutine":
             asyncio.run(self._publish_in_coroutine())
+        elif self.work == "letter":
+            self.give_up("child")
         else:
             self.publish("child")
         if self.work == "consumer":
@@ -106,6 +110,22 @@ class Service:
         with self.trail.running():
             while not condition():
                 time.sleep(0.02)
+
+    def give_everything_up(self) -> None:
+        """Register a handler that can't handle anything, and one for what it gives up."""
+
+        @self.trail.consumer(self.orders, retry=flowtrail.Retry(attempts=1), dead_letter=self.letters)
+        def fail(event: flowtrail.Event[Any]) -> None:
+            raise ValueError("nobody can handle this")
+
+        @self.trail.consumer(self.letters, group=self.letters)
+        def hear(event: flowtrail.Event[Any]) -> None:
+            self.given_up.append(event.data["who"])
+
+    def give_up(self, who: str) -> None:
+        """Publish an order, and run until it stands among the dead letters."""
+        self.trail.publish(self.orders, {"who": who}, type="OrderPlaced")
+        self.run_while(lambda: who in self.given_up)
 
     def handle_with(self, coroutine: bool) -> None:
         """Register a handler that starts a process."""
@@ -177,6 +197,29 @@ def locked(service: Service) -> None:
         holding.join()
 
 
+def given_up(service: Service) -> None:
+    """The parent has passed a dead letter on before."""
+    service.give_up("before")
+    service.fork()
+
+
+def in_a_lane(service: Service) -> None:
+    """The parent's threads that send to the dead letter topic have something in hand."""
+    services, over = service.trail._services, threading.Event()
+    for lanes in (services.forwarder._lanes, services.publisher._lanes):
+        lanes.put(service.letters, lambda: _wait_for_the_child(over))
+        assert lanes.has(service.letters)
+    try:
+        service.fork()
+    finally:
+        over.set()
+
+
+def _wait_for_the_child(over: threading.Event) -> None:
+    """A job of a lane that takes until the child is done."""
+    assert over.wait(2 * CHILD_SECONDS), "the child did not end"
+
+
 def _locks() -> Iterator[Any]:
     kinds = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
     seen: set[int] = set()
@@ -235,15 +278,21 @@ MOMENTS = {
     function.__name__: function
     for function in (idle, under_way, closed, running, locked, handler, coroutine_handler)
 }
+WITH_LETTERS = {function.__name__: function for function in (idle, given_up, in_a_lane, locked, closed)}
 
 
 def main(client: str, broker: str, topic: str, moment: str, work: str, end: str) -> None:
     service = Service(client, broker, topic, work, end)
     if work == "consumer" and moment != "running":
         service.trail.consumer(service.orders)(lambda event: None)
-    service.publish("parent")
-    (MOMENTS.get(moment) or ended)(service)
-    service.publish("parent again")
+    if work == "letter":
+        service.give_everything_up()
+        WITH_LETTERS[moment](service)
+        service.give_up("parent")
+    else:
+        service.publish("parent")
+        (MOMENTS.get(moment) or ended)(service)
+        service.publish("parent again")
     service.trail.close()
     say(done=True)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from instrumentation.delivery.ground import ground_of, header
-from instrumentation.forking.fork_process import MOMENTS
+from instrumentation.forking.fork_process import MOMENTS, WITH_LETTERS
 from waiting import scaled
 
 pytestmark = pytest.mark.sampled(7)
@@ -90,3 +90,22 @@ def test_parent_and_child_publish(
             assert ground.caught_up(name, f"{name}-orders")
     refusals = [line["refused"] for line in said if "refused" in line]
     assert all("before this process was forked" in refusal for refusal in refusals)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("client", "server", "moment"), list(product(CLIENTS, ("devbroker", "kafka"), WITH_LETTERS))
+)
+def test_a_dead_letter_of_the_child_takes_its_own_lane(
+    client: str, server: str, moment: str, topic: Callable[..., str], request: pytest.FixtureRequest
+) -> None:
+    """Threads that the parent sends dead letters from aren't there any more, nor is what they had in hand."""
+    name, broker = topic("said"), request.getfixturevalue(server)
+    said = run(client, broker, name, moment, "letter", "_exit")
+    assert [line["status"] for line in said if "status" in line] == [0], said
+    assert [line["done"] for line in said if "done" in line] == [True]
+    with ground_of(broker) as ground:
+        letters = [json.loads(message.value())["who"] for message in ground.read(f"{name}-letters")]
+        expected = ["child", "parent"] + (["before"] if moment == "given_up" else [])
+        assert sorted(letters) == sorted(expected), "none lost, none twice"
+        assert ground.caught_up(name, f"{name}-orders")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -60,10 +60,10 @@ async def _aiokafka_getmany(consumer: Any) -> Any:
     return await consumer.getmany(timeout_ms=0)
 
 
-CLIENTS: dict[str, tuple[Callable[[list[Any]], Any], Callable[[str, int], Any]]] = {
-    "kafka": (FakeConsumer, lambda flow, n: kafka_record(_headers(flow), n)),
-    "confluent": (FakeConfluentConsumer, lambda flow, n: FakeMessage(_headers(flow), n)),
-    "aiokafka": (FakeAioConsumer, lambda flow, n: aio_record(_headers(flow), n)),
+CLIENTS: dict[str, tuple[Callable[[list[Any]], Any], Callable[[Any, int], Any]]] = {
+    "kafka": (FakeConsumer, kafka_record),
+    "confluent": (FakeConfluentConsumer, FakeMessage),
+    "aiokafka": (FakeAioConsumer, aio_record),
 }
 WAYS: dict[str, Callable[[Any], Any]] = {
     "kafka iterate": _kafka_iterate,
@@ -78,11 +78,15 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 class Source:
     """One wrapped consumer that is asked for one record after the other."""
 
-    def __init__(self, lab: Lab, way: str, name: str) -> None:
+    def __init__(
+        self, lab: Lab, way: str, name: str, group: str = "g", more: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
         make, record = CLIENTS[way.split()[0]]
         self.flows = [f"{name}-{n}" for n in range(RECORDS)]
         self.consumer = wrap_consumer(
-            lab.telemetry, make([record(flow, n) for n, flow in enumerate(self.flows)]), group="g"
+            lab.telemetry,
+            make([record([*_headers(flow), *more], n) for n, flow in enumerate(self.flows)]),
+            group=group,
         )
         self._ask = WAYS[way]
         self._many = way.split()[1] in ("poll", "consume", "getmany") and way != "confluent poll"
