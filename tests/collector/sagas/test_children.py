@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,34 @@ def test_what_becomes_of_the_parent(tmp_path, story, outcome, states, missed):
             (row,) = orders(made)
             assert (row.saga.outcome, " ".join(step.state for step in row.saga.steps)) == (outcome, states)
             assert made.counters().get(("deadline_breaches", "order", "ship"), 0) == missed
+
+
+COUNTED = {
+    "two said, one begun": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1", "open"),
+    "two said, one arrived": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1 5:Handed:p2", "open"),
+    "two said, two arrived": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1 5:Handed:p2 6:Delivered:p2", "done"),
+    "none said": ("0 1:Placed 2:Packed", "done"),
+    "nothing said": ("- 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1", "open"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "state"), COUNTED.values(), ids=COUNTED)
+def test_how_many_children_there_will_be_is_said_by_an_event(tmp_path, story, state):
+    """By the start, by a later event of the parent, or by one that no step but this names."""
+    said, _, told = story.partition(" ")
+    for kind in ("Placed", "Packed", "Counted"):
+        flows = ORDER.replace("within: 60s}", f"within: 60s, times: {{event: {kind}, field: $.parcels}}}}")
+        happened = list(events(f"{told} 2:Counted"))
+        if said != "-":
+            happened = [
+                replace(item, payload={"parcels": int(said)}) if item.type == kind else item
+                for item in happened
+            ]
+        with core(tmp_path, flows, f"{kind}.sqlite") as made:
+            made.read(happened)
+            made.pass_time(9_000)
+            (row,) = orders(made)
+            assert (kind, row.saga.steps[1].state) == (kind, state)
 
 
 def test_a_stuck_parent_names_the_child_that_is_stuck_and_why(tmp_path):

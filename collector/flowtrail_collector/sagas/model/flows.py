@@ -103,9 +103,8 @@ class Flow:
         """What has to be read of payloads, by event type."""
         found: dict[str, dict[Field, None]] = {}
         for step in self.steps:
-            if step.children is not None:
-                continue
-            wanted = [] if step.of is None else [((*step.done, *step.failed, *step.undone), step.of)]
+            told = step.of is None or step.children is not None  # which child it is, no payload says
+            wanted = [] if told else [((*step.done, *step.failed, *step.undone), step.of)]
             wanted += [] if step.count is None else [step.count]
             for types, place in wanted:
                 for kind in types:
