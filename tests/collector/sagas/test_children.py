@@ -157,6 +157,20 @@ def test_killed_between_the_end_of_a_child_and_the_news_of_it_nothing_is_lost(tm
         assert [step.state for step in row.saga.steps] == ["done", "done", "open"]
 
 
+@pytest.mark.parametrize("twice", ["Placed", "Packed", "Handed", "Delivered"])
+def test_an_event_that_comes_twice_counts_once_as_a_duplicate(tmp_path, twice):
+    """Of the flow whose event it is: that a parent hears of it is no event of the parent."""
+    happened = list(events("1:Placed 2:Packed 3:Handed:p1 9:Delivered:p1"))
+    owner = "shipment" if twice in ("Handed", "Delivered") else "order"
+    for again in (False, True):
+        with core(tmp_path, ORDER, f"{again}.sqlite") as made:
+            copies = [item for item in happened if item.type == twice]
+            made.read([*happened, *([] if again else copies)])
+            made.read(copies if again else [])
+            found = {key: n for key, n in made.counters().items() if key[0] == "duplicate_events"}
+            assert found == {("duplicate_events", owner): 1}
+
+
 def test_trying_a_file_tells_of_children():
     lines = [
         (1, "Placed", "o1", None),
