@@ -77,8 +77,8 @@ def shuffled(happened, chance):
 def counters_of(folder, flows, groups):
     """Each group is read in portions, some events twice, the store opened anew on the way; how all ends."""
     copies = 0
-    for chance, left in groups:
-        begin_ms = min(item.at_ms for item in left)
+    for chance, happened in groups:
+        left, begin_ms = list(happened), min(item.at_ms for item in happened)
         while left:
             size = chance.randint(1, len(left))
             part, left = left[:size], left[size:]

@@ -94,6 +94,16 @@ def test_what_becomes_of_the_parent(tmp_path, story, outcome, states, missed):
             assert made.counters().get(("deadline_breaches", "order", "ship"), 0) == missed
 
 
+def test_children_settle_first_however_early_a_parent_is_due(tmp_path):
+    """A backlog: the parent missed its first deadline long before its child arrived, in time for the second one."""
+    flows = ORDER.replace("pack: {done: Packed}", "pack: {done: Packed, within: 5s}")
+    with core(tmp_path, flows) as made:
+        made.read(events("1:Placed 8:Packed 9:Handed:p1 25:Delivered:p1 30:Billed"), until_ms=0)
+        made.pass_time(500_000)
+        missed = {key: n for key, n in made.counters().items() if key[0] == "deadline_breaches"}
+        assert missed == {("deadline_breaches", "order", "pack"): 1}
+
+
 COUNTED = {
     "two said, one begun": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1", "open"),
     "two said, one arrived": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1 5:Handed:p2", "open"),
