@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections import Counter
 
 import pytest
 from click.testing import CliRunner
@@ -11,14 +11,13 @@ from click.testing import CliRunner
 from flowtrail_collector.cli import flows as commands
 from flowtrail_collector.cli._app import cli
 from flowtrail_collector.sagas.flow_file import load_flows
-from flowtrail_collector.sagas.model.assessment import add_event
-from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from sagakit import Happening, core
 from tools.docs.blocks import ROOT
 from tools.docs.flow_examples import FOLDER, ORDER, endings_of, files_of, page
 
 ORDERS = 100
+TOGETHER = 10
+BEGIN_MS = 1_000_000_000_000
 FAR_MS = 400 * 86_400_000
 
 
@@ -44,48 +43,73 @@ def test_nothing_is_doubted(name):
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_in_whatever_order_they_are_read_they_end_as_they_should(name):
-    """A hundred orders, with some events twice, deadlines looked at in between: one outcome, the same counts."""
-    flows, occasions, endings = loaded(name)
-    counted = set()
-    for seed in range(ORDERS):
-        chance, counts = random.Random(seed), Counter()
-        sagas: dict[SagaKey, SagaRecord] = {}
-        order = chance.sample(list(enumerate(occasions)), len(occasions))
-        for number, occasion in (*order, *order[: chance.randint(0, 3)]):
-            for flow in flows.by_type[occasion.type]:
-                saga = sagas.setdefault(key := SagaKey(flow.name, occasion.key), SagaRecord(*key))
-                add_event(saga.events, number, (occasion.at_ms, occasion.type, 0))
-                bring_up_to_date(flow, saga, counts)
-                if chance.random() < 0.1:
-                    settle(flow, saga, 0, counts)
-        for (flow, _), saga in sagas.items():
-            settle(flows.by_name[flow], saga, FAR_MS, counts)
-        assert {key: saga.outcome.value for (_, key), saga in sagas.items()} == endings
-        counts.pop(("saga_late_events", (next(iter(flows.by_name)),)), None)
-        counted.add(frozenset((key, round(value, 6)) for key, value in counts.items()))
-    assert len(counted) == 1
+def renamed(value, seed, keys):
+    """The instances of one order of reading beside those of others, in payloads too."""
+    if isinstance(value, dict):
+        return {name: renamed(item, seed, keys) for name, item in value.items()}
+    return f"{value}~{seed}" if value in keys else value
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_a_collector_comes_to_the_same(tmp_path, name):
-    """On a store, in portions, and opened anew between them."""
-    flows, occasions, endings = loaded(name)
-    chance = random.Random(name)
-    # In life an instance's events share subject and correlation id, or one of them at least.
-    happened = [
-        Happening(item.type, 1_000 + item.at_ms, f"e{number}", flow=item.key, subject=item.key)
+def happenings(occasions, seed):
+    """What happens in one order of reading; in life, events of an instance share subject and correlation id."""
+    keys = {item.key for item in occasions}
+    return [
+        Happening(
+            item.type,
+            BEGIN_MS + seed // TOGETHER * FAR_MS + item.at_ms,
+            f"{seed}-{number}",
+            flow=renamed(item.key, seed, keys),
+            subject=renamed(item.key, seed, keys),
+            payload=None if item.payload is None else renamed(json.loads(item.payload), seed, keys),
+        )
         for number, item in enumerate(occasions)
     ]
-    chance.shuffle(happened)
-    while happened:
-        size = chance.randint(1, 8)
-        with core(tmp_path, flows) as made:
-            made.read(happened[:size], until_ms=0)
-        happened = happened[size:]
-    with core(tmp_path, flows) as made:
-        made.pass_time(FAR_MS)
-        with made.database.read() as connection:
-            found = dict(connection.execute("SELECT key, outcome FROM sagas").fetchall())
-    assert found == endings
+
+
+def shuffled(happened, chance):
+    """Wholly, or as clocks and partitions may do it."""
+    hours = chance.choice((1, 24, 24 * 40, None))
+    if hours is None:
+        return chance.sample(happened, len(happened))
+    return sorted(happened, key=lambda item: item.at_ms + chance.uniform(0, hours * 3_600_000))
+
+
+def counters_of(folder, flows, groups):
+    """Each group is read in portions, some events twice, the store opened anew on the way; how all ends."""
+    copies = 0
+    for chance, happened in groups:
+        left, begin_ms = list(happened), min(item.at_ms for item in happened)
+        while left:
+            size = chance.randint(1, len(left))
+            part, left = left[:size], left[size:]
+            again = chance.sample(part, min(len(part), 3))
+            copies += len(again)
+            with core(folder, flows) as made:
+                made.read([*part, *again], until_ms=0)
+                made.pass_time(min([item.at_ms for item in left], default=begin_ms + FAR_MS - 1))
+    with core(folder, flows) as made, made.database.read() as connection:
+        rows = connection.execute("SELECT key, outcome FROM sagas ORDER BY instance").fetchall()
+        endings: dict[str, list[str]] = {}
+        for key, outcome in rows:
+            endings.setdefault(key.partition("\x1f")[0], []).append(outcome)
+        counters = {key: value for key, value in made.counters().items() if key[0] != "duplicate_events"}
+        duplicates = {key: value for key, value in made.counters().items() if key not in counters}
+        assert sum(duplicates.values()) == copies
+    return {key: ", then ".join(found) for key, found in endings.items()}, counters
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_in_whatever_order_they_are_read_they_end_as_they_should(tmp_path, name):
+    """A hundred orders on a store, swept and restarted on the way: one outcome, the same counts."""
+    flows, occasions, endings = loaded(name)
+    groups = []
+    for first in range(0, ORDERS, TOGETHER):
+        chance = random.Random(f"{name} {first}")
+        happened = [item for seed in range(first, first + TOGETHER) for item in happenings(occasions, seed)]
+        groups.append((chance, shuffled(happened, chance)))
+    (tmp_path / "once").mkdir()
+    once, counted = counters_of(tmp_path / "once", flows, [(random.Random(name), happenings(occasions, 0))])
+    assert once == {f"{key}~0": ending for key, ending in endings.items()}
+    found, counters = counters_of(tmp_path, flows, groups)
+    assert found == {f"{key}~{seed}": ending for key, ending in endings.items() for seed in range(ORDERS)}
+    assert counters == pytest.approx({key: ORDERS * value for key, value in counted.items()})

@@ -44,8 +44,8 @@ def files_of(name: str) -> tuple[Path, Path]:
 
 
 def endings_of(events: Path) -> dict[str, str]:
-    """How each instance ends, as the file of events says."""
-    return dict(re.findall(r"^# (\S+) ends as (\w+)$", events.read_text(encoding="utf-8"), re.MULTILINE))
+    """How each instance ends, as the file of events says; those that follow each other, one `, then` the other."""
+    return dict(re.findall(r"^# (\S+) ends as (.+)$", events.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def _example(name: str) -> str:

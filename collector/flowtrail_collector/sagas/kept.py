@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, add_event
-from flowtrail_collector.sagas.model.children import ending
+from flowtrail_collector.sagas.model.children import ending, parents_of
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, earlier_key
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
@@ -60,7 +60,20 @@ class Parents:
         self._unit = unit
         self._loaded = {SagaKey(saga.flow, saga.row_key): saga for saga in loaded}
         self._counts = counts
+        self._taken: dict[SagaKey, SagaRecord] = {}
+        self._held: set[SagaKey] = set()
         self.touched: dict[SagaKey, SagaRecord] = {}
+
+    def take(self, children: Iterable[SagaRecord]) -> None:
+        """Make ready to tell the parents of instances that may end, without waiting for other workers."""
+        wanted = {key for saga in children for key in parents_of(self._flows, saga)}
+        if wanted:
+            found, self._held = self._unit.take_sagas(wanted.difference(self._loaded))
+            self._taken.update(found)
+
+    def can_be_told_of(self, saga: SagaRecord) -> bool:
+        """Whether no other worker holds a parent of an instance."""
+        return not self._held or self._held.isdisjoint(parents_of(self._flows, saga))
 
     def tell(self, ended: Iterable[SagaRecord]) -> None:
         """Tell the parents of instances that have just ended."""
@@ -79,7 +92,7 @@ class Parents:
         self.touched[SagaKey(saga.flow, saga.row_key)] = saga
 
     def _find(self, key: SagaKey) -> SagaRecord:
-        known = self._loaded.get(key) or self.touched.get(key)
+        known = self._loaded.get(key) or self.touched.get(key) or self._taken.get(key)
         return known or self._unit.load_sagas([key]).get(key) or SagaRecord(*key)
 
     def _known(self, key: SagaKey, saga: SagaRecord) -> SagaRecord:

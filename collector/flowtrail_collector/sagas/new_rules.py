@@ -72,8 +72,10 @@ class NewRules:
             flow = self._flows.by_name.get(name)
             if flow is not None and flow.rules == known.get(name):
                 continue
+            known_ms = until_ms
             if flow is not None and flow.depth:
                 looked_at += self._settle_due(until_ms, stop)
+                known_ms = self._children_known_ms(flow, until_ms)
             shapes, after = None if flow is None else Shapes(flow), ""
             while True:
                 if stop.is_set():
@@ -81,7 +83,7 @@ class NewRules:
                 page = (
                     self._retire(name, after, until_ms)
                     if shapes is None
-                    else self._look(shapes, after, until_ms)
+                    else self._look(shapes, after, known_ms)
                 )
                 looked_at += len(page)
                 if len(page) < _PER_TRANSACTION:
@@ -92,6 +94,13 @@ class NewRules:
         self._memory.look_back()
         self._applied = True
         return looked_at
+
+    def _children_known_ms(self, flow: Flow, until_ms: int) -> int:
+        """Until when it is known how children ended; one that another worker holds has still to be looked at."""
+        besides = [name for name, other in self._flows.by_name.items() if other.depth >= flow.depth]
+        with self._store.unit() as unit:
+            held_ms = unit.first_due_ms(until_ms, besides)
+        return until_ms if held_ms is None else held_ms
 
     def _children_first(self, names: Iterable[str]) -> list[str]:
         """Parents last: how their children ended counts for what is said of them."""

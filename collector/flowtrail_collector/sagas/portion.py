@@ -16,7 +16,7 @@ from flowtrail_collector.sagas.model.children import beginning
 from flowtrail_collector.sagas.model.fields import Values
 from flowtrail_collector.sagas.model.flows import Children, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.intake import reopen
+from flowtrail_collector.sagas.model.intake import count_copy, reopen
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.recurrence import instance_of
 from flowtrail_collector.sagas.ports import SagaUnit
@@ -145,7 +145,7 @@ def _fold_in(
     cause = hashes[event.causation_id] if event.causation_id else 0
     mark: Mark = (moment, event.type, cause, values) if values else (moment, event.type, cause)
     if not add_event(saga.events, hashes.of_event(event), mark):
-        counts["saga_duplicate_events", (saga.flow,)] += 1
+        count_copy(saga, values, counts)
         return False
     saga.updated_ms = max(saga.updated_ms, moment)
     saga.subject = saga.subject or event.subject

@@ -60,8 +60,16 @@ class SagaUnit(Protocol):
         """Let the open instances of a flow rest whose keys lie behind the first one, up to the second."""
         ...
 
-    def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
-        """Instances whose `next_deadline_ms` has come."""
+    def due_sagas(self, until_ms: int, limit: int, flows: Iterable[str], *, others: bool) -> list[SagaRecord]:
+        """Instances whose `next_deadline_ms` has come, of some flows or of all others."""
+        ...
+
+    def first_due_ms(self, until_ms: int, besides: Iterable[str]) -> int | None:
+        """The least `next_deadline_ms` that has come, of all flows but some."""
+        ...
+
+    def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
+        """The instances that exist among `keys`, without waiting, and those that another worker holds."""
         ...
 
     def save_sagas(self, sagas: Iterable[SagaRecord]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.kept import Parents, each_once, over_of
 from flowtrail_collector.sagas.memory import Memory
@@ -15,11 +17,12 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.intake import retire
 from flowtrail_collector.sagas.model.lifecycle import settle
 from flowtrail_collector.sagas.new_rules import NewRules
-from flowtrail_collector.sagas.ports import SagaStore
+from flowtrail_collector.sagas.ports import SagaStore, SagaUnit
 
 __all__ = ["Sweeper"]
 
 _PER_TRANSACTION = 1_000  # the tail waits meanwhile
+_ATTEMPTS = 5
 
 
 class Sweeper:
@@ -65,42 +68,74 @@ class Sweeper:
         if not until_ms:
             return 0
         stop = stop or threading.Event()
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(StoreConflictError):  # another worker was in the way: now it can be seen
+                return self._sweep(until_ms, stop)
+        return self._sweep(until_ms, stop)
+
+    def _sweep(self, until_ms: int, stop: threading.Event) -> int:
         looked_at = self._new_rules.apply(until_ms, stop)
         return looked_at + self._settle_due(until_ms, stop)
 
     def _settle_due(self, until_ms: int, stop: threading.Event) -> int:
-        looked_at = 0
-        while not stop.is_set():
-            count = self._settle_some(until_ms)
-            looked_at += count
-            if count < _PER_TRANSACTION:
-                break
+        """Children first: what they tell may decide how a parent stands."""
+        levels, looked_at = self._flows.levels, 0
+        for number in range(len(levels) + 1):
+            above = [name for level in levels[number:] for name in level]
+            while not stop.is_set():
+                count = self._settle_some(until_ms, levels[number - 1] if number else None, above)
+                looked_at += count
+                if count < _PER_TRANSACTION:
+                    break
         return looked_at
 
-    def _settle_some(self, until_ms: int) -> int:
+    def _settle_some(self, until_ms: int, level: Sequence[str] | None, above: Sequence[str]) -> int:
+        """Settle some of what is due.
+
+        Args:
+            until_ms: Everything written until then has been read.
+            level: The flows; None for those that wait for no children.
+            above: Flows above these.
+        """
         counts: Counter[CountKey] = Counter()
         with self._store.unit() as unit:
-            due = unit.due_sagas(until_ms, _PER_TRANSACTION)
-            ended: list[SagaRecord] = []
-            followed: list[SagaRecord] = []
-            parents = Parents(self._flows, unit, due, counts)
-            # Those that are due first come first: children before the parents that wait for them.
-            for saga in due:
-                was_open = saga.outcome is Outcome.OPEN
-                earlier = self._settle(saga, until_ms, counts)
-                followed += earlier
-                over = over_of([*earlier, saga][0 if was_open else 1 :])
-                ended += over
-                parents.tell(over)
-            if due:
-                unit.save_sagas(each_once([*due, *followed, *parents.touched.values()]))
-            if ended:
-                self._memory.keep(unit, ended)
+            if level is None:
+                due = unit.due_sagas(until_ms, _PER_TRANSACTION, above, others=True)
+            else:
+                # A child that another worker holds has still to say what it knows.
+                held_ms = unit.first_due_ms(until_ms, (*level, *above))
+                until_ms = until_ms if held_ms is None else min(until_ms, held_ms)
+                due = unit.due_sagas(until_ms, _PER_TRANSACTION, level, others=False)
+            settled, ended = self._settle_these(unit, due, until_ms, counts)
             if counts:
                 unit.count(counts)
         if ended:
             self._on_ended(ended)
-        return len(due)
+        return settled
+
+    def _settle_these(
+        self, unit: SagaUnit, due: Sequence[SagaRecord], until_ms: int, counts: Counter[CountKey]
+    ) -> tuple[int, list[SagaRecord]]:
+        """Returns how many they were, and which have ended."""
+        settled, ended = 0, list[SagaRecord]()
+        changed: list[SagaRecord] = []
+        parents = Parents(self._flows, unit, due, counts)
+        parents.take(due)
+        for saga in due:
+            if not parents.can_be_told_of(saga):
+                continue  # waiting for it, one could wait for the other in a circle
+            settled += 1
+            was_open = saga.outcome is Outcome.OPEN
+            earlier = self._settle(saga, until_ms, counts)
+            changed += [saga, *earlier]
+            over = over_of([*earlier, saga][0 if was_open else 1 :])
+            ended += over
+            parents.tell(over)
+        if changed:
+            unit.save_sagas(each_once([*changed, *parents.touched.values()]))
+        if ended:
+            self._memory.keep(unit, ended)
+        return settled, ended
 
     def _settle(self, saga: SagaRecord, until_ms: int, counts: Counter[CountKey]) -> list[SagaRecord]:
         flow = self._flows.by_name.get(saga.flow)

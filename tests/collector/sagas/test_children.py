@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,44 @@ def test_what_becomes_of_the_parent(tmp_path, story, outcome, states, missed):
             assert made.counters().get(("deadline_breaches", "order", "ship"), 0) == missed
 
 
+def test_children_settle_first_however_early_a_parent_is_due(tmp_path):
+    """A backlog: the parent missed its first deadline long before its child arrived, in time for the second one."""
+    flows = ORDER.replace("pack: {done: Packed}", "pack: {done: Packed, within: 5s}")
+    with core(tmp_path, flows) as made:
+        made.read(events("1:Placed 8:Packed 9:Handed:p1 25:Delivered:p1 30:Billed"), until_ms=0)
+        made.pass_time(500_000)
+        missed = {key: n for key, n in made.counters().items() if key[0] == "deadline_breaches"}
+        assert missed == {("deadline_breaches", "order", "pack"): 1}
+
+
+COUNTED = {
+    "two said, one begun": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1", "open"),
+    "two said, one arrived": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1 5:Handed:p2", "open"),
+    "two said, two arrived": ("2 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1 5:Handed:p2 6:Delivered:p2", "done"),
+    "none said": ("0 1:Placed 2:Packed", "done"),
+    "nothing said": ("- 1:Placed 2:Packed 3:Handed:p1 4:Delivered:p1", "open"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "state"), COUNTED.values(), ids=COUNTED)
+def test_how_many_children_there_will_be_is_said_by_an_event(tmp_path, story, state):
+    """By the start, by a later event of the parent, or by one that no step but this names."""
+    said, _, told = story.partition(" ")
+    for kind in ("Placed", "Packed", "Counted"):
+        flows = ORDER.replace("within: 60s}", f"within: 60s, times: {{event: {kind}, field: $.parcels}}}}")
+        happened = list(events(f"{told} 2:Counted"))
+        if said != "-":
+            happened = [
+                replace(item, payload={"parcels": int(said)}) if item.type == kind else item
+                for item in happened
+            ]
+        with core(tmp_path, flows, f"{kind}.sqlite") as made:
+            made.read(happened)
+            made.pass_time(9_000)
+            (row,) = orders(made)
+            assert (kind, row.saga.steps[1].state) == (kind, state)
+
+
 def test_a_stuck_parent_names_the_child_that_is_stuck_and_why(tmp_path):
     story = "1:Placed 2:Packed 3:Handed:p1 3:Handed:p2 3:Handed:p3 9:Delivered:p1"
     letter = DeadLetter("parcels.courier.dlq", 0, 1, None, "e", "Handed", group="courier")
@@ -126,6 +165,20 @@ def test_killed_between_the_end_of_a_child_and_the_news_of_it_nothing_is_lost(tm
     with core(tmp_path, ORDER) as made:
         (row,) = orders(made)
         assert [step.state for step in row.saga.steps] == ["done", "done", "open"]
+
+
+@pytest.mark.parametrize("twice", ["Placed", "Packed", "Handed", "Delivered"])
+def test_an_event_that_comes_twice_counts_once_as_a_duplicate(tmp_path, twice):
+    """Of the flow whose event it is: that a parent hears of it is no event of the parent."""
+    happened = list(events("1:Placed 2:Packed 3:Handed:p1 9:Delivered:p1"))
+    owner = "shipment" if twice in ("Handed", "Delivered") else "order"
+    for again in (False, True):
+        with core(tmp_path, ORDER, f"{again}.sqlite") as made:
+            copies = [item for item in happened if item.type == twice]
+            made.read([*happened, *([] if again else copies)])
+            made.read(copies if again else [])
+            found = {key: n for key, n in made.counters().items() if key[0] == "duplicate_events"}
+            assert found == {("duplicate_events", owner): 1}
 
 
 def test_trying_a_file_tells_of_children():

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import urllib.request
+from collections import Counter
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -94,22 +95,31 @@ def running(workers):
             process.kill()
 
 
+NAMED = {
+    "flowtrail_saga_started_total": "started",
+    "flowtrail_saga_duplicate_events_total": "duplicates",
+    "flowtrail_saga_repeated_starts_total": "repeated",
+    "flowtrail_saga_open_instances": "open",
+    "flowtrail_saga_partial_instances": "partial",
+    "flowtrail_saga_uncompensated_instances": "uncompensated",
+    "flowtrail_saga_stuck_instances": "stuck",
+}
+
+
 def exported(metrics):
     """What the workers' metrics add up to, as `counted` names it."""
-    flow = ("flow", "orders")
-    ended = {
-        outcome: metrics.get(("flowtrail_saga_ended_total", flow, ("outcome", outcome)))
-        for outcome in ("completed", "compensated", "failed", "timed_out")
-    }
-    return {
-        **ended,
-        "started": metrics.get(("flowtrail_saga_started_total", flow)),
-        "duplicates": metrics.get(("flowtrail_saga_duplicate_events_total", flow)),
-        "open": metrics.get(("flowtrail_saga_open_instances", flow)),
-        "partial": metrics.get(("flowtrail_saga_partial_instances", flow)),
-        "uncompensated": metrics.get(("flowtrail_saga_uncompensated_instances", flow)),
-        "dead letters": sum(v for (name, *_), v in metrics.items() if name == "flowtrail_dlq_arrivals_total"),
-    }
+    found = Counter()
+    for (name, *pairs), value in metrics.items():
+        labels = dict(pairs)
+        if name == "flowtrail_dlq_arrivals_total":
+            found["dead letters"] += value
+        elif name == "flowtrail_saga_ended_total":
+            found[f"{labels['flow']} {labels['outcome']}"] += value
+        elif name == "flowtrail_saga_open":
+            found[f"{labels['flow']} waits for {labels['step']}"] += value
+        elif name in NAMED:
+            found[f"{labels['flow']} {NAMED[name]}"] += value
+    return +found
 
 
 def agree(seen, metrics, expected):
@@ -163,4 +173,4 @@ def test_counts_equal_ground_truth(kafka_server, postgres, topic, tmp_path):
             assert counted(store) == expected
         finally:
             database.close()
-        print("orders", sum(services.orders.values()), "expected", expected)
+        print("told", services.told, "expected", dict(expected))

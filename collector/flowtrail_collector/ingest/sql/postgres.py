@@ -26,6 +26,7 @@ from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import postgres as sagas
 from flowtrail_collector.sagas.sql.followed import remember_folded
 from flowtrail_collector.sagas.sql.histories import keep_histories
+from flowtrail_collector.sagas.sql.rows import first_due_ms
 from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
@@ -66,11 +67,23 @@ class PostgresUnit:
         self._locked.update(found)
         return found
 
-    def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
-        """See `Unit.due_sagas`."""
-        found = sagas.due(self._connection.raw, until_ms, limit)
+    def due_sagas(self, until_ms: int, limit: int, flows: Iterable[str], *, others: bool) -> list[SagaRecord]:
+        """See `SagaUnit.due_sagas`."""
+        found = sagas.due(self._connection.raw, until_ms, limit, flows, others=others)
         self._locked.update(SagaKey(saga.flow, saga.row_key) for saga in found)
         return found
+
+    def first_due_ms(self, until_ms: int, besides: Iterable[str]) -> int | None:
+        """See `SagaUnit.first_due_ms`."""
+        return first_due_ms(self._connection, until_ms, besides)
+
+    def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
+        """See `SagaUnit.take_sagas`."""
+        wanted = list(keys)
+        found, held = sagas.take(self._connection.raw, wanted)
+        self._looked_for.update(wanted)
+        self._locked.update(found)
+        return found, held
 
     def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
         """See `SagaUnit.open_sagas`."""

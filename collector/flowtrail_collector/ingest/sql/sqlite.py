@@ -23,7 +23,7 @@ from flowtrail_collector.sagas.sql import rows as sagas
 from flowtrail_collector.sagas.sql.followed import remember_folded
 from flowtrail_collector.sagas.sql.histories import keep_histories
 from flowtrail_collector.sagas.sql.rules import remember_rules
-from flowtrail_collector.store.sql import insert_rows
+from flowtrail_collector.store.sql import insert_rows, marks
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 __all__ = ["SqliteStore"]
@@ -48,10 +48,21 @@ class SqliteUnit:
         """See `Unit.load_sagas`."""
         return sagas.load(self._connection, keys)
 
-    def due_sagas(self, until_ms: int, limit: int) -> list[SagaRecord]:
-        """See `Unit.due_sagas`."""
-        where = "next_deadline_ms <= ? ORDER BY next_deadline_ms"
-        return sagas.read_sagas(self._connection, where, (until_ms,), limit)
+    def due_sagas(self, until_ms: int, limit: int, flows: Iterable[str], *, others: bool) -> list[SagaRecord]:
+        """See `SagaUnit.due_sagas`."""
+        names = list(flows)
+        # The plus keeps SQLite to the index of deadlines.
+        where = f"""next_deadline_ms <= ? AND +flow {"NOT" if others else ""} IN ({marks(names)})
+ ORDER BY next_deadline_ms"""
+        return sagas.read_sagas(self._connection, where, (until_ms, *names), limit)
+
+    def first_due_ms(self, until_ms: int, besides: Iterable[str]) -> int | None:
+        """See `SagaUnit.first_due_ms`."""
+        return sagas.first_due_ms(self._connection, until_ms, besides)
+
+    def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
+        """See `SagaUnit.take_sagas`; a SQLite file has one writer."""
+        return sagas.load(self._connection, keys), set()
 
     def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
         """See `SagaUnit.open_sagas`."""

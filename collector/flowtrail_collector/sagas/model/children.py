@@ -12,7 +12,7 @@ from flowtrail_collector.sagas.model.fields import Field, Values
 from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 
-__all__ = ["beginning", "ending", "open_children", "parent_of"]
+__all__ = ["beginning", "ending", "open_children", "parent_of", "parents_of"]
 
 
 def parent_of(children: Children, event: EventRow, look: Look) -> str | None:
@@ -39,9 +39,20 @@ def ending(flows: Flows, saga: SagaRecord) -> Iterator[tuple[SagaKey, int, Mark]
     for parent, children in flows.parents.get(saga.flow, ()):
         word = children.completed if saga.outcome is Outcome.COMPLETED else children.failed
         unique = id_hash("\0".join((word, saga.key, str(saga.instance), str(saga.ended_ms))))
-        keys = {dict(mark[3]).get(children.parent_name) for mark in saga.events.values() if len(mark) > 3}
-        for key in sorted(key for key in keys if key):
+        for key in _named(saga, children):
             yield SagaKey(parent, key), unique, (saga.ended_ms, word, 0, ((CHILD.name, saga.key),))
+
+
+def parents_of(flows: Flows, saga: SagaRecord) -> list[SagaKey]:
+    """Those that wait for an instance."""
+    waiting = flows.parents.get(saga.flow, ())
+    return [SagaKey(parent, key) for parent, children in waiting for key in _named(saga, children)]
+
+
+def _named(saga: SagaRecord, children: Children) -> list[str]:
+    """The keys of its parents, as its starts say them."""
+    keys = {dict(mark[3]).get(children.parent_name) for mark in saga.events.values() if len(mark) > 3}
+    return sorted(key for key in keys if key)
 
 
 def open_children(flow: Flow, saga: SagaRecord) -> dict[str, list[str]]:

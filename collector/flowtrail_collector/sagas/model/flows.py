@@ -103,10 +103,9 @@ class Flow:
         """What has to be read of payloads, by event type."""
         found: dict[str, dict[Field, None]] = {}
         for step in self.steps:
-            if step.children is not None:
-                continue
-            wanted = [] if step.of is None else [((*step.done, *step.failed, *step.undone), step.of)]
-            wanted += [] if step.count is None else [step.count]
+            wanted: list[tuple[tuple[str, ...], Field]] = [] if step.count is None else [step.count]
+            if step.of is not None and step.children is None:  # which child it is, no payload says
+                wanted.append(((*step.done, *step.failed, *step.undone), step.of))
             for types, place in wanted:
                 for kind in types:
                     found.setdefault(kind, {})[place] = None
@@ -212,6 +211,14 @@ class Flows:
                     name = step.children.flow
                     found[name] = (*found.get(name, ()), (flow.name, step.children))
         return found
+
+    @cached_property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Flows that wait for children, by how many levels of those are below them; the fewest first."""
+        depths = sorted({flow.depth for flow in self.by_name.values() if flow.depth})
+        return tuple(
+            tuple(flow.name for flow in self.by_name.values() if flow.depth == depth) for depth in depths
+        )
 
     @cached_property
     def by_other_ids(self) -> bool:

@@ -9,9 +9,10 @@ from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, add_event
 from flowtrail_collector.sagas.model.fields import Values
+from flowtrail_collector.sagas.model.flows import CHILD
 from flowtrail_collector.sagas.model.instance import SagaRecord
 
-__all__ = ["reopen", "retire", "take_in", "time_of"]
+__all__ = ["count_copy", "reopen", "retire", "take_in", "time_of"]
 
 
 def take_in(
@@ -43,12 +44,18 @@ def take_in(
             break
     added: Mark = (moment, event.type, cause, values) if values else (moment, event.type, cause)
     if not add_event(saga.events, hashes.of_event(event), added):
-        counts["saga_duplicate_events", (saga.flow,)] += 1
+        count_copy(saga, values, counts)
         return
     if effect_known:
         counts["saga_out_of_order_events", (saga.flow,)] += 1
     saga.updated_ms = max(saga.updated_ms, moment)
     saga.subject = saga.subject or event.subject
+
+
+def count_copy(saga: SagaRecord, values: Values, counts: Counter[CountKey]) -> None:
+    """Count an event that was there; what a parent is told of a child's start is that one's event, counted there."""
+    if not values or values[0][0] != CHILD.name:
+        counts["saga_duplicate_events", (saga.flow,)] += 1
 
 
 def retire(saga: SagaRecord, watermark_ms: int) -> None:

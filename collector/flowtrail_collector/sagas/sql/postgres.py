@@ -17,7 +17,7 @@ from flowtrail_collector.store.postgres.arrays import binaries, numbers, texts
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["due", "insert", "load", "replace"]
+__all__ = ["due", "insert", "load", "replace", "take"]
 
 _QUALIFIED = ", ".join(f"s.{name}" for name in NAMES)
 _REST = NAMES[2:]
@@ -29,8 +29,10 @@ _ARRAYS = ", ".join(
 _LOAD = f"""SELECT {_QUALIFIED} FROM sagas s
  JOIN unnest(%s::text[], %s::text[]) AS wanted (flow, key) ON s.flow = wanted.flow AND s.key = wanted.key
  ORDER BY s.flow, s.key FOR UPDATE OF s"""  # noqa: S608 - our own columns
-_DUE = f"""SELECT {_QUALIFIED} FROM sagas s WHERE next_deadline_ms <= %s ORDER BY next_deadline_ms LIMIT %s
- FOR UPDATE SKIP LOCKED"""  # noqa: S608
+_THERE = """SELECT s.flow, s.key FROM sagas s
+ JOIN unnest(%s::text[], %s::text[]) AS wanted (flow, key) ON s.flow = wanted.flow AND s.key = wanted.key"""
+_DUE = f"""SELECT {_QUALIFIED} FROM sagas s WHERE next_deadline_ms <= %s AND (flow = ANY(%s::text[])) != %s
+ ORDER BY next_deadline_ms LIMIT %s FOR UPDATE SKIP LOCKED"""  # noqa: S608
 _INSERT = f"""INSERT INTO sagas ({COLUMNS}) SELECT * FROM unnest({_ARRAYS}) AS n ({COLUMNS})
  ORDER BY flow, key ON CONFLICT (flow, key) DO """  # noqa: S608
 _REPLACE = f"{_INSERT} UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _REST)}"
@@ -40,16 +42,35 @@ _UPDATE = f"""UPDATE sagas s SET {", ".join(f"{name} = n.{name}" for name in _RE
 
 def load(connection: psycopg.Connection[Any], keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
     """The instances that exist among `keys`, locked until the end of the transaction."""
-    wanted = list(keys)
     cursor = connection.cursor(binary=True)
-    cursor.execute(_LOAD, (texts([key.flow for key in wanted]), texts([key.key for key in wanted])))
+    cursor.execute(_LOAD, _keys(keys))
     return {SagaKey(row[0], row[1]): to_record(row) for row in cursor}
 
 
-def due(connection: psycopg.Connection[Any], until_ms: int, limit: int) -> list[SagaRecord]:
+def take(
+    connection: psycopg.Connection[Any], keys: Iterable[SagaKey]
+) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
+    """See `SagaUnit.take_sagas`."""
+    columns = _keys(keys)
+    cursor = connection.cursor(binary=True)
+    cursor.execute(f"{_LOAD} SKIP LOCKED", columns)
+    found = {SagaKey(row[0], row[1]): to_record(row) for row in cursor}
+    # Looked for afterwards: who let go of one meanwhile holds it as far as this transaction knows.
+    there = {SagaKey(*row) for row in connection.execute(_THERE, columns)}
+    return found, there.difference(found)
+
+
+def _keys(keys: Iterable[SagaKey]) -> tuple[str, str]:
+    wanted = list(keys)
+    return texts([key.flow for key in wanted]), texts([key.key for key in wanted])
+
+
+def due(
+    connection: psycopg.Connection[Any], until_ms: int, limit: int, flows: Iterable[str], *, others: bool
+) -> list[SagaRecord]:
     """Instances whose deadline has come, locked; those another worker holds are left to the next sweep."""
     cursor = connection.cursor(binary=True)
-    cursor.execute(_DUE, (until_ms, limit))
+    cursor.execute(_DUE, (until_ms, texts(list(flows)), others, limit))
     return [to_record(row) for row in cursor]
 
 

@@ -11,9 +11,8 @@ from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, key_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, insert_rows, marks
 
-__all__ = ["COLUMNS", "EVENT", "LATE", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "VALUES", "load", "names_in",
-           "read_sagas", "save",
-           "to_record", "to_row"]  # fmt: skip
+__all__ = ["COLUMNS", "EVENT", "LATE", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "VALUES", "first_due_ms", "load",
+           "names_in", "read_sagas", "save", "to_record", "to_row"]  # fmt: skip
 
 NAMES = ("flow", "key", "subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting",
          "waiting_since_ms", "next_deadline_ms", "breached", "flags", "events", "instance", "repeated_starts",
@@ -51,6 +50,15 @@ def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaR
             for record in read_sagas(connection, where, (flow, *part), len(part)):
                 found[SagaKey(record.flow, record.row_key)] = record
     return found
+
+
+def first_due_ms(connection: Connection, until_ms: int, besides: Iterable[str]) -> int | None:
+    """See `SagaUnit.first_due_ms`."""
+    names = list(besides)
+    statement = f"""SELECT min(next_deadline_ms) FROM sagas
+ WHERE next_deadline_ms <= ? AND flow NOT IN ({marks(names)})"""  # noqa: S608 - our own columns
+    moment: int | None = connection.execute(statement, (until_ms, *names)).fetchone()[0]
+    return moment
 
 
 def save(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
