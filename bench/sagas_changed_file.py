@@ -115,12 +115,11 @@ def written(servers: str, topic: str, per_second: int) -> Iterator[None]:
         thread.join()
 
 
-def applied(servers: str, folder: Path, topic: str, limits: tuple[str, str], count: int) -> dict[str, float]:
-    """Start a collector with the new file: seconds until it is applied, and what was read meanwhile."""
-    path, flow_file = folder / "store.sqlite", folder / "flows.yaml"
-    fill(path, topic, limits[0], count)
-    flow_file.write_text(FILE % limits[1])
-    rules = parse_flows(FILE % limits[1]).by_name["orders"].rules
+def applied(servers: str, path: Path, topic: str, limit: str) -> dict[str, float]:
+    """Start a collector with the new file on a store: seconds until it is applied, and what was read meanwhile."""
+    flow_file = path.with_name("flows.yaml")
+    flow_file.write_text(FILE % limit)
+    rules = parse_flows(FILE % limit).by_name["orders"].rules
     command = [
         sys.executable, "-m", "flowtrail_collector", "collector", "run", "--bootstrap-servers", servers,
         "--flows", str(flow_file), "--store", str(path), "--listen", f"127.0.0.1:{free_port()}",
@@ -166,10 +165,11 @@ def main() -> int:
             for rate, suffix in ((options.rate, "reading"), (0, "idle")):
                 topic = f"bench-{name}-{suffix}"
                 admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
-                folder = Path(place) / topic
-                folder.mkdir()
+                path = Path(place) / topic / "store.sqlite"
+                path.parent.mkdir()
+                fill(path, topic, limits[0], options.instances)
                 with written(servers, topic, rate):
-                    found = applied(servers, folder, topic, limits, options.instances)
+                    found = applied(servers, path, topic, limits[1])
                 figures[f"{name}_seconds_{suffix}"] = round(found["seconds"], 2)
                 figures[f"{name}_cpu_seconds_{suffix}"] = round(found["cpu_seconds"], 2)
                 if rate:

@@ -19,8 +19,8 @@ from flowtrail_collector.sagas.ports import SagaStore
 
 __all__ = ["NewRules"]
 
-# Reading waits for a transaction, some tenths of a second, and each of them waits for a batch that is read.
-_PER_TRANSACTION = 20_000
+# Reading waits for a transaction, about a tenth of a second, and each of them waits for a batch that is read.
+_PER_TRANSACTION = 5_000
 _CLOSELY_PER_TRANSACTION = 5_000
 
 

@@ -21,7 +21,6 @@ from flowtrail_collector.sagas.model.fields import Field, read_fields
 from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
-from flowtrail_collector.sagas.model.occurrences import settling_ms
 from flowtrail_collector.sagas.model.recurrence import follows_at
 
 __all__ = ["Occasion", "Told", "drive"]
@@ -97,7 +96,7 @@ class _Trial:
         progress = bring_up_to_date(flow, saga, Counter())
         if follows_at(flow, saga, assess(flow, saga.events)) is not None:
             # It ends at the latest when the one begins that follows it.
-            yield from self._settle(saga, mark[0] + settling_ms(flow) + 1)
+            yield from self._settle(saga, mark[0] + flow.settling_ms + 1)
             ended = False
         text = standing(flow, saga)
         if ended:
@@ -125,7 +124,7 @@ class _Trial:
                     yield from self._move(key, unique, mark, f"{mark[1]}: {named(over)}")
         for name in saga.late:
             if name not in before:
-                at_ms = moment - settling_ms(flow) - 1
+                at_ms = moment - flow.settling_ms - 1
                 yield Told(at_ms, saga.flow, named(saga), "", f"stuck at {name}")
 
 

@@ -255,13 +255,13 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
         begun: Whether the first start had been read by then.
     """
     history = sorted(history)
-    found = []
+    found, there = [], begun  # whether it was there when that file was looked at for the last time
     while True:
         starts = times_of(history, ["Start"])
         if not starts:
             return [*found, Became("open", None, None)]
         judge = flow
-        if before is not None and (starts[0] < known_ms if found else begun):
+        if before is not None and there:
             _, over = fate_of(before, history)
             judge = before if over is not None and over < known_ms else flow
         outcome, ended = fate_of(judge, history)
@@ -280,6 +280,8 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
         )
         if next_start is None:
             return found
+        # Only an instance that had ended by that file's word was followed by another one then.
+        there = judge is before and next_start < known_ms
         history = [item for item in history if item.at >= next_start]
 
 

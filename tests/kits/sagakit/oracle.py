@@ -19,6 +19,9 @@ from sagakit.histories import marks, model_of, types_of, write_flow, write_histo
 from sagakit.interpreter import FAR_MS, Playing, end_of, instances_of, times_of
 from sagakit.playing import Played
 
+FORMS = ("a file change", "alternatives", "commands", "counts", "counts by field", "ids", "recurrence", "rounds",
+         "taken back")  # fmt: skip
+"""What histories are about; see `forms_of`."""
 _PORTION = 2_000
 _LAST_MS = 13_000
 
@@ -119,8 +122,27 @@ def changed_flow(draw, flow, st):
     return {**flow, "steps": steps, "completes": draw(st.sampled_from([["End"], flow["completes"]]))}
 
 
+def forms_of(flow, history, change_ms):
+    """Which of `FORMS` a history has: of what its flow may say, what happened."""
+    kinds = {item.kind for item in history}
+    found = {"a file change"} if change_ms else set()
+    if len(instances_of(flow, history)) > 1:
+        found.add("recurrence")
+    for step in flow["steps"].values():
+        keys = {"undone": "taken back", "again_after": "rounds", "asks": "commands"}
+        found.update(form for key, form in keys.items() if kinds.intersection(step.get(key, ())))
+        done = [item for item in history if item.kind in step["done"]]
+        if "of" in step and any(item.value for item in done):
+            found.add("ids")
+        if done and step.get("times", 1) != 1:
+            found.add("counts by field" if isinstance(step["times"], dict) else "counts")
+        if done and "instead_of" in step:
+            found.add("alternatives")
+    return found
+
+
 def look_at(seed):
-    """Generate from a seed, and compare in all three respects."""
+    """Generate from a seed, and compare in all three respects; which forms that was about."""
     drawn = random.Random(seed)
 
     def draw(chance):
@@ -137,18 +159,17 @@ def look_at(seed):
     except AssertionError as error:
         shown = f"seed {seed}\nflow {flow}\nbefore {before} until {change_ms}\nhistory {sorted(history)}"
         raise AssertionError(shown) from error
+    return forms_of(flow, history, change_ms)
 
 
 def look_at_some(first, count):
-    """A portion of seeds; how many."""
-    for seed in range(first, first + count):
-        look_at(seed)
-    return count
+    """A portion of seeds; in how many of them there was which form."""
+    return count, Counter(form for seed in range(first, first + count) for form in look_at(seed))
 
 
 def main(count, first="0", processes="1"):
     """Look at so many histories; say how many show no difference."""
-    began, looked_at, count = time.monotonic(), 0, int(count)
+    began, looked_at, forms, count = time.monotonic(), 0, Counter(), int(count)
     with ProcessPoolExecutor(int(processes)) as pool:
         waiting = [
             pool.submit(look_at_some, int(first) + start, min(_PORTION, count - start))
@@ -157,9 +178,11 @@ def main(count, first="0", processes="1"):
         for number, done in enumerate(as_completed(waiting), 1):
             if done.exception() is not None:
                 pool.shutdown(cancel_futures=True)
-            looked_at += done.result()
+            portion, found = done.result()
+            looked_at, forms = looked_at + portion, forms + found
             if number % 10 == 0 or looked_at == count:
                 print(f"{looked_at} histories, no difference, {time.monotonic() - began:.0f} s", flush=True)
+    print(", ".join(f"{form} in {number}" for form, number in forms.most_common()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,11 @@ from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.events.sources import FromField
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 
-__all__ = ["CHILD", "Children", "Correlate", "OwnerOf", "Step"]
+__all__ = ["CHILD", "SETTLE_MS", "Children", "Correlate", "OwnerOf", "Step"]
+
+
+SETTLE_MS = 1_000
+"""How much clocks of brokers and producers may disagree before an end is taken as final."""
 
 
 class Correlate(StrEnum):

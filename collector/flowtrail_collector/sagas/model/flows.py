@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
-from flowtrail_collector.sagas.model.definitions import CHILD, Children, Correlate, OwnerOf, Step
+from flowtrail_collector.sagas.model.definitions import CHILD, SETTLE_MS, Children, Correlate, OwnerOf, Step
 from flowtrail_collector.sagas.model.fields import Field
 
-__all__ = ["CHILD", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
+__all__ = ["CHILD", "SETTLE_MS", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,11 @@ class Flow:
     def depth(self) -> int:
         """How many levels of children there are below it: what it says of itself waits so much longer."""
         return max((step.children.depth for step in self.steps if step.children is not None), default=0)
+
+    @cached_property
+    def settling_ms(self) -> int:
+        """How long after a moment it is known how an instance stood: it learns of its children's ends first."""
+        return SETTLE_MS * (1 + self.depth)
 
     @cached_property
     def fields(self) -> Mapping[str, tuple[Field, ...]]:

@@ -23,7 +23,7 @@ from flowtrail_collector.sagas.model.assessment import (
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import Lateness, missed, renamed
-from flowtrail_collector.sagas.model.occurrences import Seen, settling_ms
+from flowtrail_collector.sagas.model.occurrences import Seen
 from flowtrail_collector.sagas.model.recurrence import end_of, follows_at, parted
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
-
+_OPEN = Outcome.OPEN  # asked of its class with every event, it would cost six times as much
 
 DURATION_BUCKETS_SECONDS = (
     0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800,
@@ -64,7 +64,7 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
     Returns:
         Instances that have ended and are followed by another one, the oldest first.
     """
-    known_ms = watermark_ms - settling_ms(flow)  # earlier than this, nothing new will show
+    known_ms = watermark_ms - flow.settling_ms  # earlier than this, nothing new will show
     earlier: list[SagaRecord] = []
     while (follows_ms := _settle(flow, saga, known_ms, counts)) is not None and follows_ms < known_ms:
         earlier.append(parted(saga, follows_ms))
@@ -74,7 +74,7 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
 def _settle(flow: Flow, saga: SagaRecord, known_ms: int, counts: Counter[CountKey]) -> int | None:
     """Declare what is known of one instance; returns when the next one begins, if this one has ended."""
     progress, follows_ms = _bring(flow, saga, counts)
-    if saga.outcome is Outcome.OPEN and saga.started_ms is not None:
+    if saga.outcome is _OPEN and saga.started_ms is not None:
         outcome, ended_ms = end_of(flow, saga.started_ms, progress)
         if ended_ms is not None and ended_ms < known_ms:
             then = _as_of(flow, saga, progress, ended_ms)
@@ -252,7 +252,7 @@ def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
 
 def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
     """Note what an open instance waits for, and when the sweep should look at it next."""
-    if saga.outcome is not Outcome.OPEN:
+    if saga.outcome is not _OPEN:
         saga.waiting_since_ms = None
         saga.waiting = ()
         saga.next_deadline_ms = _behind_at(flow, saga)
@@ -273,7 +273,7 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
         moments.append(ended_ms)
     if len(progress.restarts) > saga.repeated_starts:
         moments.append(progress.restarts[saga.repeated_starts])
-    saga.next_deadline_ms = min(moments) + settling_ms(flow) + 1 if moments else None
+    saga.next_deadline_ms = min(moments) + flow.settling_ms + 1 if moments else None
 
 
 def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
@@ -281,7 +281,7 @@ def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
     if saga.outcome is Outcome.RETIRED or saga.ended_ms is None or saga.updated_ms <= saga.ended_ms:
         return None
     behind = sorted(mark[0] for mark in saga.events.values() if mark[0] > saga.ended_ms)
-    return behind[saga.late_events] + settling_ms(flow) + 1 if len(behind) > saga.late_events else None
+    return behind[saga.late_events] + flow.settling_ms + 1 if len(behind) > saga.late_events else None
 
 
 def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.fields import MOST_TIMES, CountFrom, Field, Values
-from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Step
+from flowtrail_collector.sagas.model.flows import CHILD, SETTLE_MS, Children, Flow, Step
 
 __all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "Tally", "earliest",
-           "settlement", "settling_ms", "tally", "value_of"]  # fmt: skip
+           "settlement", "tally", "value_of"]  # fmt: skip
 
 Mark = tuple[int, str, int] | tuple[int, str, int, Values]
 """(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0), and values
@@ -19,14 +19,6 @@ where the flow has a field of that type's payload.
 
 The record's timestamp rather than the event's own time: it says when others could know of it. An event that
 lay in an outbox for an hour was an hour late for everybody else."""
-
-SETTLE_MS = 1_000
-"""How much clocks of brokers and producers may disagree before an end is taken as final."""
-
-
-def settling_ms(flow: Flow) -> int:
-    """How long after a moment it is known how an instance stood: a parent learns of its children's ends first."""
-    return SETTLE_MS * (1 + flow.depth)
 
 
 class Seen:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from flowtrail_collector.sagas.model.assessment import Outcome, assess
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.lateness import renamed
-from flowtrail_collector.sagas.model.occurrences import settling_ms
 from flowtrail_collector.sagas.model.steps import StepProgress
 
 __all__ = ["OpenSaga", "Shapes", "Standing"]
@@ -102,7 +101,7 @@ class Shapes:
         self._known: dict[tuple[str, ...], _Shape | None] = {}
         self._telling = flow.undoing.union(flow.completes, flow.ending, flow.renewing)
         self._by_values = bool(flow.ids) or any(step.count is not None for step in flow.steps)
-        self._settling_ms = settling_ms(flow)
+        self._settling_ms = flow.settling_ms
 
     def of(self, saga: OpenSaga, watermark_ms: int) -> tuple[Standing, Sequence[str]] | None:
         """What `settle` would leave of an instance, and the steps that turn out to have missed their deadline.
