@@ -9,6 +9,8 @@ from devbroker.runner import serve_forever
 from devbroker.server import AddressError
 
 EXIT_USAGE = 2
+# Started again it is the same cluster whose topics were made anew: what was stored of it can still be used.
+CLUSTER_ID = "devbroker"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         default_partitions=options.partitions,
         retention_bytes=None if options.retention_bytes < 0 else options.retention_bytes,
         auto_create_topics=not options.no_auto_create,
+        cluster_id=CLUSTER_ID,
     )
     logging.basicConfig(level=logging.WARNING, format="devbroker: %(levelname)s: %(message)s")
     try:

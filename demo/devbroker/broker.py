@@ -29,6 +29,7 @@ class Settings:
             kafka-python can miss an assignment that comes faster than its metadata.
         min_session_timeout_seconds: shorter session timeouts are refused.
         max_session_timeout_seconds: longer ones too.
+        cluster_id: by which clients know it again; None makes a new one.
     """
 
     default_partitions: int = 3
@@ -38,6 +39,7 @@ class Settings:
     initial_rebalance_delay_seconds: float = 0.25
     min_session_timeout_seconds: float = 0.5
     max_session_timeout_seconds: float = 1800.0
+    cluster_id: str | None = None
 
 
 class Broker:
@@ -60,7 +62,7 @@ class Broker:
         self.clock = clock
         self.host = "127.0.0.1"
         self.port = 0
-        self.cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.cluster_id = settings.cluster_id or _new_cluster_id()
         self.topics = Topics(
             default_partitions=settings.default_partitions,
             retention_bytes=settings.retention_bytes,
@@ -75,3 +77,7 @@ class Broker:
         """An id for an idempotent producer that no other has."""
         self._last_producer_id += 1
         return self._last_producer_id
+
+
+def _new_cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from devbroker import DevBroker
+from devbroker import DevBroker, Settings
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.tail import KafkaTail
 from flowtrail_collector.runtime.supervisor import Supervisor
@@ -106,7 +106,8 @@ def test_where_to_start_in_a_topic_that_was_there(devbroker, topic, made, start,
 def test_a_broker_that_goes_away_is_one_line_in_the_log(topic, made, caplog):
     name = topic("orders")
     caplog.set_level(logging.INFO, "flowtrail_collector")
-    with DevBroker() as broker:
+    same = Settings(cluster_id="one")
+    with DevBroker(settings=same) as broker:
         servers = broker.bootstrap_servers
         create(servers, name)
         publish(servers, name, *placed(1))
@@ -116,7 +117,7 @@ def test_a_broker_that_goes_away_is_one_line_in_the_log(topic, made, caplog):
     with stack:
         until(lambda: tail.problem is not None, "the problem to show")
         time.sleep(2)  # long enough for several attempts
-        with DevBroker(port=int(servers.rpartition(":")[2])):
+        with DevBroker(port=int(servers.rpartition(":")[2]), settings=same):
             create(servers, name)
             publish(servers, name, *placed(2))
             until(lambda: started(made) == 2, "what was written after the restart")

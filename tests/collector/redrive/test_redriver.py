@@ -276,7 +276,9 @@ def test_a_rate_is_kept(database, monkeypatch):
     place.start(rate=2.0)
     place.work()
     assert len(place.kafka.published) == 6
-    assert [round(seconds, 1) for seconds in waited if seconds][:3] == [1.0, 1.0, 1.0]
+    first = [seconds for seconds in waited if seconds][:3]
+    assert len(first) == 3
+    assert all(0 < seconds <= 1.0 for seconds in first)  # less by what the work itself took
 
 
 def test_dismissed_with_a_note(database):
