@@ -12,7 +12,7 @@ from hostilekit import RULES, HostileCluster, Mischief, Oracle, Watcher, differe
 pytestmark = pytest.mark.servers
 
 _FULL = os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0")
-CYCLES = 1_000 if _FULL else 300
+CYCLES = 1_000 if _FULL else 100
 _TOLD = os.environ.get("FLOWTRAIL_HOSTILE_SEED", "")
 SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] if _FULL else [1]
 
