@@ -132,6 +132,7 @@ class _Producer:
         self._fatal: Exception | None = None
         self._fatal_known = threading.Event()
         self._closed = threading.Event()
+        self._purged: list[tuple[OnDelivery, Any]] = []
         # Delivery reports arrive only while somebody polls.
         self._poller = threading.Thread(target=self._poll, name="flowtrail-confluent-poll", daemon=True)
         self._poller.start()
@@ -148,6 +149,14 @@ class _Producer:
                 self._fatal = self._failure(error)
                 self._fatal_known.set()
                 self._closed.wait(0.1)
+            finally:
+                self._report_purged()
+
+    def _report_purged(self) -> None:
+        """Say why: a fatal error empties the queue, and is told only after the reports of what was in it."""
+        purged, self._purged = self._purged, []
+        for on_delivery, error in purged:
+            report(on_delivery, None, self._fatal or self._failure(self._confluent.KafkaException(error)))
 
     def _failure(self, error: Any) -> Any:
         code = error.args[0].code()
@@ -190,7 +199,10 @@ class _Producer:
 
     def _produce(self, message: Message, on_delivery: OnDelivery) -> None:
         def delivered(error: Any, sent: Any) -> None:
-            if error is not None:
+            purged = error is not None and error.code() == self._confluent.KafkaError._PURGE_QUEUE
+            if purged and threading.current_thread() is self._poller:
+                self._purged.append((on_delivery, error))
+            elif error is not None:
                 report(on_delivery, None, self._failure(self._confluent.KafkaException(error)))
             else:
                 report(on_delivery, Delivered(sent.partition(), sent.offset()), None)
