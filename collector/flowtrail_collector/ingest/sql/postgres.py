@@ -18,22 +18,15 @@ from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
 from flowtrail_collector.ingest.sql import copying as _copy
 from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
+from flowtrail_collector.ingest.sql.unit import SqlUnit
 from flowtrail_collector.metrics.counts import Counts
-from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
-from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import postgres as sagas
-from flowtrail_collector.sagas.sql.followed import remember_folded
-from flowtrail_collector.sagas.sql.histories import keep_histories
-from flowtrail_collector.sagas.sql.rows import first_due_ms
-from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
 
 __all__ = ["PostgresStore"]
 
-_GLANCES = f"{glances.GLANCES} FOR UPDATE"
 _COPY_EVENTS = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
 # One of 64 shares per connection: workers that counted in the same rows would wait for each other's commits.
 _COUNT = """INSERT INTO counters (name, labels, value, shard)
@@ -51,11 +44,14 @@ _BEGIN_PARTITION = f"""INSERT INTO positions ({POSITION_COLUMNS}) VALUES (?, ?, 
 _STANDS_AT = "SELECT next_offset FROM positions WHERE topic = ? AND partition = ?"
 
 
-class PostgresUnit:
+class PostgresUnit(SqlUnit):
     """A unit of work within one transaction."""
 
+    _connection: PostgresConnection
+    _glances = f"{SqlUnit._glances} FOR UPDATE"
+
     def __init__(self, connection: PostgresConnection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._looked_for: set[SagaKey] = set()
         self._locked: set[SagaKey] = set()
 
@@ -73,10 +69,6 @@ class PostgresUnit:
         self._locked.update(SagaKey(saga.flow, saga.row_key) for saga in found)
         return found
 
-    def first_due_ms(self, until_ms: int, besides: Iterable[str]) -> int | None:
-        """See `SagaUnit.first_due_ms`."""
-        return first_due_ms(self._connection, until_ms, besides)
-
     def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
         """See `SagaUnit.take_sagas`."""
         wanted = list(keys)
@@ -84,31 +76,6 @@ class PostgresUnit:
         self._looked_for.update(wanted)
         self._locked.update(found)
         return found, held
-
-    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
-        """See `SagaUnit.open_sagas`."""
-        rows = self._connection.execute(_GLANCES, (flow, after, limit)).fetchall()
-        return [glances.glance_of(row) for row in rows]
-
-    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
-        """See `SagaUnit.note_open`."""
-        glances.note(self._connection, flow, changed)
-
-    def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
-        """See `SagaUnit.retire_open`."""
-        glances.retire(self._connection, flow, keys, watermark_ms)
-
-    def remember_folded(self, pairs: Iterable[tuple[str, str]], rows: tuple[int, int]) -> None:
-        """See `FoldUnit.remember_folded`."""
-        remember_folded(self._connection, pairs, rows)
-
-    def remember_rules(self, flow: str, rules: str | None) -> None:
-        """See `SagaUnit.remember_rules`."""
-        remember_rules(self._connection, flow, rules)
-
-    def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
-        """See `SagaUnit.keep_histories`."""
-        return keep_histories(self._connection, flow, shape, histories)
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
@@ -14,15 +14,10 @@ from flowtrail_collector.events.model import Advance, EventRow, Seen
 from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
 from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
+from flowtrail_collector.ingest.sql.unit import SqlUnit
 from flowtrail_collector.metrics.counts import Counts
-from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
-from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql import rows as sagas
-from flowtrail_collector.sagas.sql.followed import remember_folded
-from flowtrail_collector.sagas.sql.histories import keep_histories
-from flowtrail_collector.sagas.sql.rules import remember_rules
 from flowtrail_collector.store.sql import insert_rows, marks
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -38,11 +33,10 @@ _ADVANCE = f"""INSERT INTO positions ({POSITION_COLUMNS}) VALUES (?, ?, ?, ?, ?,
  last_ms = coalesce(excluded.last_ms, last_ms)"""  # noqa: S608 - our own columns
 
 
-class SqliteUnit:
+class SqliteUnit(SqlUnit):
     """A unit of work within one SQLite transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    _connection: sqlite3.Connection
 
     def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
         """See `Unit.load_sagas`."""
@@ -56,38 +50,9 @@ class SqliteUnit:
  ORDER BY next_deadline_ms"""
         return sagas.read_sagas(self._connection, where, (until_ms, *names), limit)
 
-    def first_due_ms(self, until_ms: int, besides: Iterable[str]) -> int | None:
-        """See `SagaUnit.first_due_ms`."""
-        return sagas.first_due_ms(self._connection, until_ms, besides)
-
     def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
         """See `SagaUnit.take_sagas`; a SQLite file has one writer."""
         return sagas.load(self._connection, keys), set()
-
-    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
-        """See `SagaUnit.open_sagas`."""
-        rows = self._connection.execute(glances.GLANCES, (flow, after, limit)).fetchall()
-        return [glances.glance_of(row) for row in rows]
-
-    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
-        """See `SagaUnit.note_open`."""
-        glances.note(self._connection, flow, changed)
-
-    def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
-        """See `SagaUnit.retire_open`."""
-        glances.retire(self._connection, flow, keys, watermark_ms)
-
-    def remember_folded(self, pairs: Iterable[tuple[str, str]], rows: tuple[int, int]) -> None:
-        """See `FoldUnit.remember_folded`."""
-        remember_folded(self._connection, pairs, rows)
-
-    def remember_rules(self, flow: str, rules: str | None) -> None:
-        """See `SagaUnit.remember_rules`."""
-        remember_rules(self._connection, flow, rules)
-
-    def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
-        """See `SagaUnit.keep_histories`."""
-        return keep_histories(self._connection, flow, shape, histories)
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`."""
