@@ -14,7 +14,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from servers import ManagedProcess, free_port
+from servers import ManagedProcess, answers, free_port, listens
 from servers._process import wait_for
 from waiting import scaled
 
@@ -162,7 +162,7 @@ class Shop:
         return ManagedProcess(
             name,
             command,
-            ready=(lambda: _listens(self._orders_port)) if name == "orders" else (lambda: True),
+            ready=(lambda: listens(self._orders_port)) if name == "orders" else (lambda: True),
             output=log,
             env={
                 "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
@@ -184,23 +184,6 @@ def get_json(url: str) -> Any:
             if error.code == 404:
                 return None
             raise
-
-
-def answers(url: str) -> bool:
-    """Whether a GET answers 200."""
-    try:
-        with urllib.request.urlopen(url, timeout=scaled(2)) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def _listens(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def settled(shop: Shop, expected: dict[str, int], timeout_seconds: float = 60) -> bool:

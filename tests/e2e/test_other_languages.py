@@ -22,8 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import flowtrail
 from devbroker import DevBroker
-from e2e.shop import answers, causal_chain, get_json, trace_id
-from servers import ManagedProcess, UnavailableError, free_port, language_command, servers_required
+from e2e.shop import causal_chain, get_json, trace_id
+from servers import ManagedProcess, UnavailableError, answers, free_port, language_command, servers_required
 from servers._process import wait_for
 from tools.docs.blocks import ROOT, blocks_of
 from waiting import scaled

@@ -20,8 +20,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 from ruamel.yaml import YAML
 
-from e2e.shop import answers, get_json
-from servers import ManagedProcess, free_port
+from e2e.shop import get_json
+from servers import ManagedProcess, answers, free_port
 from waiting import Deadline, scaled, until
 
 pytestmark = pytest.mark.servers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.server import WebServer, listen
-from servers import ManagedProcess, free_port
+from servers import ManagedProcess, free_port, listens
 from waiting import Deadline, scaled
 
 SPANS = 1_500
@@ -123,12 +122,6 @@ def test_a_receiver_that_is_restarted_loses_nothing(tmp_path):
         with receiver(path, port):
             stack.close()  # exports the rest
     assert stored(path) == expected("a")
-
-
-def listens(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 @pytest.mark.slow

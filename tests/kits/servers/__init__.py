@@ -6,7 +6,7 @@ from servers._kafka_old import OldKafkaServer
 from servers._languages import language_command
 from servers._nginx import NginxServer
 from servers._postgres import PostgresServer
-from servers._process import ManagedProcess, ServerFailedError, free_port
+from servers._process import ManagedProcess, ServerFailedError, answers, free_port, listens
 from servers._prometheus import PrometheusServer
 from servers._tools import UnavailableError, servers_required
 
@@ -21,7 +21,9 @@ __all__ = [
     "PrometheusServer",
     "ServerFailedError",
     "UnavailableError",
+    "answers",
     "free_port",
     "language_command",
+    "listens",
     "servers_required",
 ]
