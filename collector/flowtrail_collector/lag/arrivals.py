@@ -55,16 +55,18 @@ class Explorer:
             Whether there is more to ask.
         """
         if self._steps is None:
-            if not self._table.unexplored:
+            # What has no end offset can't be looked at: it has its turn when there is one.
+            ends, index = self._table.ends, self._table.index
+            self._names = sorted(name for name in self._table.unexplored if ends[index[name]] is not None)
+            if not self._names:
                 return False
-            self._names = sorted(self._table.unexplored)
-            self._table.unexplored.clear()
+            self._table.unexplored.difference_update(self._names)
             specs: list[Spec] = ["newest", _FIRST_RECORD, *(now - age for age in _AGES_SECONDS)]
             self._steps = iter(specs)
         spec = next(self._steps, None)
         if spec is None:
             self._steps = None
-            return bool(self._table.unexplored)
+            return True
         for answer in self._source.offsets(topics, spec, deadline, self._names):
             for (topic, partition), (offset, timestamp) in answer.offsets.items():
                 if timestamp is not None:

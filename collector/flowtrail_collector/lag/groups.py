@@ -104,7 +104,8 @@ class GroupRegistry:
             if info.state == "empty":
                 return
             self._forgotten.discard(info.name)
-        if record is None:
+        if record is None or (record.info.type in _WITH_COMMITS) != (info.type in _WITH_COMMITS):
+            # (Who has its progress elsewhere is another group of the same name.)
             record = self._records[info.name] = GroupRecord(
                 info,
                 GroupJudge(self._settings.window_seconds),

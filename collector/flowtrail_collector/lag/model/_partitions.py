@@ -46,6 +46,7 @@ class PartitionTable:
         """
         names = sorted((topic, partition) for topic, partitions in topics.items() for partition in partitions)
         before, self._known_at = self._known_at, now
+        was_hidden = self.hidden
         if hidden != self.hidden:
             self.hidden = frozenset(hidden)
             self.generation += 1
@@ -62,7 +63,12 @@ class PartitionTable:
         self.histories = [self.histories[i] if i >= 0 else PartitionHistory() for i in position]
         if before is not None:
             for i, came_from in enumerate(position):
-                if came_from < 0:
+                if came_from >= 0:
+                    continue
+                if names[i][0] in was_hidden:
+                    # It isn't new: it wasn't looked at.
+                    self.unexplored.add(names[i])
+                else:
                     self.histories[i].begin(0, before)
         else:
             self.unexplored.update(names)

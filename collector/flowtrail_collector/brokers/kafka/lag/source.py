@@ -52,9 +52,16 @@ class KafkaLagSource:
     Args:
         connection: how the cluster is reached.
         renew_seconds: after how long without an answer of a coordinator it is asked by a new client.
+        others_seconds: how often share and streams groups are listed.
     """
 
-    def __init__(self, connection: KafkaConnection, *, renew_seconds: float = _RENEW_SECONDS) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        renew_seconds: float = _RENEW_SECONDS,
+        others_seconds: float = 60.0,
+    ) -> None:
         self._where = connection.bootstrap_servers
         self._renew_seconds = renew_seconds
         # librdkafka would write to standard error; what matters is told as failures.
@@ -65,7 +72,7 @@ class KafkaLagSource:
         }
         self._admin = AdminClient(self._settings)
         self._renewed_at = 0.0
-        self._others = OtherGroups(connection)
+        self._others = OtherGroups(connection, every_seconds=others_seconds)
         self._other_commits = OtherCommits(connection)
         self._listing: Future[Any] | None = None
         self._commits = CommitQuestions()
