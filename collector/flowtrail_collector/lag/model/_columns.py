@@ -71,7 +71,8 @@ class GroupColumns:
         self._reported_loss: dict[int, int] = {}
         self._beyond_since: dict[int, float] = {}
         self._past_end: frozenset[int] = frozenset()
-        # Entries behind whose commit there are offsets and no record.
+        # Entries that wait for a record that isn't there, up to which end; and those of them that lost none.
+        self._waiting_to: dict[int, int] = {}
         self._recordless: set[int] = set()
         self._generation = -1
         self._response: tuple[list[str], list[int]] = ([], [])
@@ -126,6 +127,8 @@ class GroupColumns:
         revisions = self.pick(table.revisions)
         if revisions != self._revisions:
             self._reconsider(revisions)
+        if self._waiting_to:
+            self._look_past(reached)
         self._estimate_arrivals(table, reached)
         if self._recordless:
             self._drop_markers()
@@ -185,6 +188,7 @@ class GroupColumns:
         self._beyond_since = {place[i]: at for i, at in self._beyond_since.items() if i in place}
         self._past_end = frozenset(place[i] for i in self._past_end if i in place)
         self._recordless = {place[i] for i in self._recordless if i in place}
+        self._waiting_to = {place[i]: end for i, end in self._waiting_to.items() if i in place}
         self.unseen = frozenset(pair for pair in pairs if pair[0] in table.hidden and pair not in table.index)
         self.orphans = len(pairs) - len(known) - len(self.unseen)
         self.pairs = [pairs[i] for i in known]
@@ -254,9 +258,18 @@ class GroupColumns:
                 start = commit
             known = histories[position].arrival(start, end)
             arrived[i] = _UNKNOWN if known is None else known[0]
-            # (What retention removed was no record either, or it goes on counting.)
-            if arrived[i] == NOTHING_TO_READ and histories[position].holes(commit, start) == start - commit:
-                self._recordless.add(i)
+            if arrived[i] == NOTHING_TO_READ:
+                self._waiting_to[i] = end
+                # What retention removed was no record either, or it goes on counting.
+                if histories[position].holes(commit, start) == start - commit:
+                    self._recordless.add(i)
+
+    def _look_past(self, reached: tuple[int | None, ...]) -> None:
+        """Where the group gets further than before, there may be a record by now."""
+        for i, end in list(self._waiting_to.items()):
+            if (reached[i] or 0) > end or self.arrived[i] != NOTHING_TO_READ:
+                del self._waiting_to[i]
+                self.arrived[i] = _TO_ESTIMATE
 
     def _drop_markers(self) -> None:
         """Offsets that hold no record (markers of transactions, what compaction left) are no lag."""

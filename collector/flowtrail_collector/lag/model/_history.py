@@ -125,11 +125,6 @@ class PartitionHistory:
         """How many offsets in [start, stop) are known to hold no record."""
         return 0 if self._seen is None else self._seen.holes(start, stop)
 
-    def outgrows_hole(self, end: int) -> bool:
-        """Whether what is known to hold no record reached to the end so far, and `end` lies beyond."""
-        before = self._offsets[-1] if self._offsets else -1
-        return self._seen is not None and self._seen.is_outgrown(before, end)
-
     def arrival(self, offset: int, end: int) -> tuple[float, float] | None:
         """When the first record at or after `offset` arrived.
 

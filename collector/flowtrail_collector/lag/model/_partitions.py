@@ -83,13 +83,9 @@ class PartitionTable:
         if end is None:
             return
         self.last_ends[i] = end
-        history = self.histories[i]
-        outgrown = history.outgrows_hole(end)
-        if not history.observe(end, asked_at, answered_at):
+        if not self.histories[i].observe(end, asked_at, answered_at):
             self.earliest[i] = None
             self.unexplored.add(self.names[i])
-            self.revisions[i] += 1
-        elif outgrown:
             self.revisions[i] += 1
 
     def set_start(self, i: int, start: int) -> None:
