@@ -106,7 +106,9 @@ class Prober:
             return
         found, failures = self._prober.first_records(list(places), deadline)
         silent = {p: (now, self._unanswered.get(p, (now, 0))[1] + 1) for p in places if p not in found}
-        later = {p: told for p, told in self._unanswered.items() if p not in places and self._waits(*told, now)}
+        later = {
+            p: told for p, told in self._unanswered.items() if p not in places and self._waits(*told, now)
+        }
         self._unanswered = later | silent
         for (topic, partition, offset), record in found.items():
             i = self._table.index.get((topic, partition))
