@@ -257,8 +257,11 @@ class GroupColumns:
             if start is None or start < commit:
                 start = commit
             known = histories[position].arrival(start, end)
-            arrived[i] = _UNKNOWN if known is None else known[0]
-            if arrived[i] == NOTHING_TO_READ:
+            if known is None:
+                arrived[i] = _UNKNOWN
+                continue
+            arrived[i] = known[0]
+            if known[0] == NOTHING_TO_READ:
                 self._waiting_to[i] = end
                 # What retention removed was no record either, or it goes on counting.
                 if histories[position].holes(commit, start) == start - commit:
