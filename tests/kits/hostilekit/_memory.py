@@ -23,11 +23,13 @@ class Look(NamedTuple):
 
     Attributes:
         silent: how often in a row, by topic, partition and offset of what was asked for.
+        unlisted: whether share groups couldn't be listed since the look before.
     """
 
     began: float
     ended: float
     silent: Mapping[tuple[str, int, int], int]
+    unlisted: bool
 
 
 @dataclass
@@ -130,7 +132,7 @@ class Memory:
         self._silent = look.silent
         self.looks += 1
         logs, groups = self._cluster.logs, self._cluster.groups
-        self.shared = self._sharing
+        self.shared = self.shared if look.unlisted else self._sharing
         self._sharing = {name: group.state for name, group in groups.items() if group.type == "share"}
         self._ask_stable = any(name.startswith(self._read_committed) for name in groups)
         self.logs = {

@@ -1,5 +1,6 @@
 """A collector's lag on a hostile cluster, and what it says held to what is true."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from waiting import scaled
 
 __all__ = ["RULES", "Watcher", "differences", "told_apart"]
 
+_LOGGER = logging.getLogger("flowtrail_collector.lag")
 _OWN = "flowtrail_collector_lag_"
 RULES = Rules(window=2.0, patience=1.5, read_committed="rc")
 _SETTINGS = LagSettings(
@@ -52,6 +54,17 @@ class Listener:
         self._prober.close()
 
 
+class Unlisted(logging.Handler):
+    """Hears when share groups couldn't be listed: a machine that is busy may not connect in time."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.heard = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard |= "are not listed" in record.msg
+
+
 class Watcher:
     """A collector's lag, collected when told to."""
 
@@ -61,14 +74,18 @@ class Watcher:
         self._listener = Listener(KafkaRecordProber(connection, silence_seconds=0.3))
         source = KafkaLagSource(connection, others_seconds=0)
         self.poller = LagPoller(source, _SETTINGS, prober=self._listener)
+        self._unlisted = Unlisted()
+        _LOGGER.addHandler(self._unlisted)
+        _LOGGER.setLevel(logging.DEBUG)
         self.cycles = 0
 
     def collect(self) -> Look:
         """Collect once."""
         began, silent = time.time(), dict(self._listener.silent)
+        unlisted, self._unlisted.heard = self._unlisted.heard, False
         self.poller.collect()
         self.cycles += 1
-        return Look(began, time.time(), silent)
+        return Look(began, time.time(), silent, unlisted=unlisted)
 
     def learn(self) -> None:
         """What a collector does between two collections."""
@@ -78,6 +95,7 @@ class Watcher:
                 thread.join(scaled(20))
 
     def close(self) -> None:
+        _LOGGER.removeHandler(self._unlisted)
         self.poller.close()
 
     def is_stale(self, page: MetricsPage, leaderless: set[str], *, just_lost: bool) -> list[str]:
