@@ -107,7 +107,7 @@ class Watcher:
             just_lost: a broker may just have gone.
         """
         own = {
-            "age_seconds": (0.0, 5.0), "cycles_total": (self.cycles, self.cycles),
+            "age_seconds": (0.0, scaled(5.0)), "cycles_total": (self.cycles, self.cycles),
             "groups": (len(self.poller.view.readings),) * 2,
         }  # fmt: skip
         found = []
