@@ -152,3 +152,16 @@ def test_a_group_of_another_type_under_the_same_name_begins_anew(
         told = reading.sum_lag, reading.status, list(reading.pairs), reading.members
         assert reading.type == kind
         assert told == ((None, None, [], None) if kind == "share" else (6, 3, [PLACE], 1))
+
+
+@pytest.mark.parametrize("kind", ["classic", "consumer", "streams", "share", "unknown"])
+def test_the_state_of_a_group_of_any_type_is_that_of_the_last_listing(
+    cluster: SimulatedCluster, kind: str
+) -> None:
+    cluster.commit("billing", *PLACE, 4)
+    cluster.consumers["billing"].type = kind
+    it = watch(cluster)
+    for state in ("stable", "preparing_rebalance", "empty", "stable", "empty"):
+        cluster.consumers["billing"].state = state
+        it.run(5)
+        assert it.readings["billing"].state == state
