@@ -17,7 +17,7 @@ _TOLD = os.environ.get("FLOWTRAIL_HOSTILE_SEED", "")
 SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] if _FULL else [1]
 
 
-@pytest.mark.timeout(1800 if _FULL else 300)
+@pytest.mark.timeout(3600 if _FULL else 600)
 @pytest.mark.parametrize("run", range(len(SEEDS)))
 def test_no_figure_is_wrong_whatever_is_done(hostile_cluster: HostileCluster, run: int) -> None:
     seed = SEEDS[run]
