@@ -14,7 +14,9 @@ pytestmark = pytest.mark.servers
 _FULL = os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0")
 CYCLES = 1_000 if _FULL else 100
 _TOLD = os.environ.get("FLOWTRAIL_HOSTILE_SEED", "")
-SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] if _FULL else [1]
+# In its hundred cycles a broker is killed and comes back.
+_SHORT = 30
+SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] if _FULL else [_SHORT]
 
 
 @pytest.mark.timeout(3600 if _FULL else 600)

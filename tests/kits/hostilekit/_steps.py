@@ -40,6 +40,8 @@ class Mischief:
     def __init__(self, cluster: HostileCluster, seed: int) -> None:
         self._cluster = cluster
         self._dice = random.Random(seed)
+        # Apart, so that when brokers go is known beforehand.
+        self._fate = random.Random(f"{seed} brokers")
         self._steps: dict[Callable[[], str | None], int] = {
             self._produce: 24, self._commit: 30, self._transact: 8, self._cut: 5,
             self._forget_commit: 4, self._delete_group: 4, self._create_topic: 4, self._delete_topic: 3,
@@ -60,12 +62,12 @@ class Mischief:
 
     def disrupt(self) -> str | None:
         """Now and then the second broker goes, or comes back; what was done, if anything was."""
-        if self._dice.random() >= (_LOST_EVERY if self._cluster.is_whole else _REGAINED_EVERY):
+        if self._fate.random() >= (_LOST_EVERY if self._cluster.is_whole else _REGAINED_EVERY):
             return None
         if not self._cluster.is_whole:
             self._cluster.regain_broker()
             return "the second broker is back"
-        killed = self._dice.random() < 0.5
+        killed = self._fate.random() < 0.5
         self._cluster.lose_broker(killed=killed)
         return f"the second broker is {'killed' if killed else 'stopped'}"
 
