@@ -15,6 +15,7 @@ from rich.text import Text
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._options import limit_option
 from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.lag.words import catch_up_words, status_words
 from flowtrail_collector.wording import counted, format_seconds, printable, unmistakable
 
 Query = dict[str, Any]
@@ -28,15 +29,6 @@ _STYLES = {
     "losing": "bold red",
     "beyond": "bold red",
     "uncommitted": "red",
-}
-_MEANINGS = {
-    "rewound": "its offsets went back",
-    "behind": "reads slower than is written",
-    "stalled": "has members, commits nothing",
-    "stopped": "has no members",
-    "losing": "retention removed records before it read them",
-    "beyond": "committed past the end of the log",
-    "uncommitted": "has members that have committed nothing",
 }
 
 
@@ -114,7 +106,7 @@ def _overview(groups: list[dict[str, Any]]) -> RenderableType:
             _status(entry["status"]),
             _count(entry["lag"]),
             _span(entry["lag_seconds"]),
-            _catch_up(entry),
+            catch_up_words(entry) or "?",
             str(entry["messages_lost"] or ""),
             entry["state"],
             _count(entry["members"]),
@@ -126,7 +118,7 @@ def _overview(groups: list[dict[str, Any]]) -> RenderableType:
 def _partitions(entry: dict[str, Any]) -> RenderableType:
     head = Text.assemble(
         (unmistakable(entry["group"]), "bold"), "  ", _status(entry["status"]),
-        f"  {_MEANINGS.get(entry['status'], '')}  {entry['type']} group, {entry['state']}",
+        f"  {status_words(entry['status'])}  {entry['type']} group, {entry['state']}",
     )  # fmt: skip
     topics = _table(
         "TOPIC", "STATUS", "LAG", "WAITING", "CATCHES UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST"
@@ -137,7 +129,7 @@ def _partitions(entry: dict[str, Any]) -> RenderableType:
             _status(topic["status"]),
             _count(topic["lag"]),
             _span(topic["lag_seconds"]),
-            _span(topic["catch_up_seconds"]),
+            catch_up_words(topic) or "?",
             _count(topic["consumed_per_second"]),
             _count(topic["produced_per_second"]),
             _count(topic["retention_margin"]),
@@ -200,10 +192,3 @@ def _count(value: float | None) -> str:
 
 def _span(seconds: float | None) -> str:
     return "?" if seconds is None else format_seconds(seconds)
-
-
-def _catch_up(entry: dict[str, Any]) -> str:
-    if entry["catching_up"] is False:
-        # A record or two are always under way in a group that reads as fast as is written.
-        return "keeps pace" if entry["status"] == "ok" else "never"
-    return _span(entry["catch_up_seconds"])

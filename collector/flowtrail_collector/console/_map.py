@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.lag.words import needs_attention
 from flowtrail_collector.topology.model import Edge, EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.wording import format_seconds
@@ -23,7 +24,6 @@ _COLUMN, _ROW = 200, 84
 _MARGIN, _SIDE = 14, 40
 _BEND = 12
 _LABEL_CHARS = 17
-_ILL = frozenset({"warning", "stalled", "stopped", "lost", "error"})
 
 Place = tuple[str, str]
 """A node: `service` or `topic`, and its name."""
@@ -235,7 +235,7 @@ def _line(
 ) -> Line:
     labels = _labels(row) if row is not None else ()
     reading = row["reading"] if row is not None else None
-    ill = reading is not None and reading["status"] in _ILL
+    ill = reading is not None and needs_attention(reading["status"])
     title = f"{start.name} → {end.name}" + (": " + ", ".join(labels) if labels else "")
     path, x, y = draw(start, end)
     if labels and "q" in path:

@@ -16,6 +16,7 @@ from flowtrail_collector.console._trail_rows import (
     missing_rows,
     ticks,
 )
+from flowtrail_collector.lag.words import catch_up_words, status_words
 from flowtrail_collector.sagas.words import expected_words, forecast_words, past_words, risk_words
 from flowtrail_collector.trails.drawing import rows_of, trail_scale
 from flowtrail_collector.web.prefix import prefix
@@ -47,7 +48,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
-    for words in (expected_words, forecast_words, past_words, risk_words):
+    for words in (catch_up_words, status_words, expected_words, forecast_words, past_words, risk_words):
         environment.globals[words.__name__] = words
     return environment
 

@@ -81,14 +81,14 @@ class Lag:
     def overview(self):
         group = {
             "group": self.name,
-            "status": "warning",
+            "status": "behind",
             "lag": 3,
             "lag_seconds": 1.5,
             "catch_up_seconds": None,
             "catching_up": False,
             "messages_lost": 0,
             "members": None,
-            "topics": [{"topic": self.name, "lag": 3, "status": "warning"}],
+            "topics": [{"topic": self.name, "lag": 3, "status": "behind"}],
         }
         failure = {"scope": "group", "name": self.name, "reason": self.name}
         return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
