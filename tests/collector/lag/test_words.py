@@ -34,7 +34,7 @@ def test_each_status_is_explained_and_has_its_colour(status: str) -> None:
 def test_the_map_marks_an_arrow_whose_reader_needs_attention(status: str) -> None:
     group = {"group": "billing", "topics": [{"topic": "orders", "lag": 3, "status": status}]}
     drawn = flow_map({EdgeKey("shop", "orders", "billing"): Edge(1, 0.5)}, {}, [group], [])
-    assert any(line.ill for line in drawn.lines) is needs_attention(status)
+    assert any(line.ill for line in drawn.drawing.lines) is needs_attention(status)
 
 
 def test_what_is_not_known_needs_no_attention_and_has_no_words() -> None:
