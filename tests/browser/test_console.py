@@ -22,7 +22,7 @@ def test_an_order_is_found_from_its_number_in_two_interactions(open_page, what):
     page = open_page()
     page.goto("/")
     # The search box takes the focus with the first frame, which comes later than the page's own event.
-    page.wait_for_function("document.activeElement.matches('input[type=search]')")
+    page.wait_for_function("() => document.activeElement.matches('input[type=search]')")
     page.keyboard.type(number)
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/trails/{number}")
@@ -148,7 +148,7 @@ def test_pictures_of_the_documentation(open_page, tmp_path, name, path):
     page = open_page()
     page.goto(path)
     if name == "map":
-        page.wait_for_function("document.querySelector('svg.map').textContent.includes('/s')")
+        page.wait_for_function("() => document.querySelector('svg.map').textContent.includes('/s')")
     height = page.evaluate("document.querySelector('footer').offsetTop")
     page.screenshot(path=folder / f"console-{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": height},
                     full_page=True)  # fmt: skip

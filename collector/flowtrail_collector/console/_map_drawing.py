@@ -13,16 +13,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-WIDTH = 120
+WIDTH = 116
 _HEIGHT = 46
 _GAP = 26
 _MARGIN = 14
-_CURVE = 34
+_CURVE = 26
 _LANE = 12
 _STEP = 7
 _BEND = 6
 _PORT = 19
-_CHAR = 6.6
+_CHAR = 6.0
 """Width of a character of a label, at most on average."""
 _TIP = 12
 """From the end of a label to the box; the arrowhead is there."""
