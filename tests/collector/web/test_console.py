@@ -247,6 +247,15 @@ def test_a_trail_as_a_document_needs_nothing_else(story):
     assert max(bars) <= 1000.01
 
 
+def test_each_symbol_of_a_trail_is_explained_beneath_it(client):
+    page = client.get("/trails/ord-1").text
+    used = set(re.findall(r'<span class="symbol" aria-hidden="true">(.)</span>', page))
+    explained = dict(re.findall(r'<li><span aria-hidden="true">(.)</span> ([^<]+)</li>', page))
+    assert used
+    assert used <= set(explained)
+    assert all(explained.values())
+
+
 def test_what_is_missing_is_a_row_on_the_axis():
     trail = trail_json(assemble(orders.poisoned(), now_ms=orders.START_MS + 100_000))
     page = Page(trail_document(trail, "ord-1"))
