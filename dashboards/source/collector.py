@@ -109,7 +109,7 @@ COLLECTOR = Dashboard(
         Row("Spans"),
         lines(
             "Spans",
-            "Spans stored, spans that made no sense, and spans turned away until there is room, per second.",
+            "Spans stored, spans rejected as invalid, and spans turned away until there is room, per second.",
             [
                 Query(Q.SPANS, "{{instance}}: stored"),
                 Query(Q.SPANS_REJECTED, "{{instance}}: rejected"),

@@ -95,7 +95,7 @@ def test_every_page_fits_and_is_accessible(open_page, axe, paths, width, scheme)
             found.append(f"{path}: {wider} px too wide")
         for window in _WINDOWS.get((width, scheme), (width,)):
             page.set_viewport_size({"width": window, "height": 900})
-            words = page.evaluate(_BROKEN_WORDS, 20 if window < 800 else 36)
+            words = page.evaluate(_BROKEN_WORDS, 20 if window < 1000 else 36)
             found += [f"{path}: {word} is broken at {window} px" for word in words]
         if width < 3840 or path in ("/", "/map", "/trails/order-1003"):  # large pictures take long
             file = SCREENSHOTS / f"{_name(path)}-{width}-{scheme}.jpg"

@@ -129,7 +129,7 @@ def _parted(line: str, place: str) -> tuple[str, bytes | None]:
     try:
         _, end = json.JSONDecoder().raw_decode(line, brace)
     except (ValueError, RecursionError):
-        raise Failure(f"{place}: what begins with {{ is no JSON object", EXIT_USAGE) from None
+        raise Failure(f"{place}: what begins with {{ isn't a JSON object", EXIT_USAGE) from None
     if line[end:].partition("#")[0].strip():
         raise Failure(f"{place}: nothing but a remark may stand behind the payload", EXIT_USAGE)
     return line[:brace], line[brace:end].encode("utf-8", "surrogatepass")
@@ -218,7 +218,7 @@ def _step(step: Step) -> str:
     if step.of is not None and step.children is None:
         parts.append(f"told apart by {_place(step.of)}")
     if step.again_after:
-        parts.append(f"anew after {_any(step.again_after)}")
+        parts.append(f"again after {_any(step.again_after)}")
     if step.was:
         parts.append(f"was {printable(', '.join(step.was))}")
     if step.instead_of:

@@ -1,4 +1,4 @@
-"""The flow map: services and topics as a graph, laid out from left to right.
+"""The service map: services and topics as a graph, laid out from left to right.
 
 A service publishes to topics, topics are read by services.
 """

@@ -1,4 +1,4 @@
-"""Where the boxes, arrows and labels of the flow map are, in SVG units.
+"""Where the boxes, arrows and labels of the service map are, in SVG units.
 
 Columns go from left to right. Each box has a row of its own in its column, as high as the arrows that come in need
 it, each beneath its label. Between two columns there is room, from left to right, for arrows that leave downwards,

@@ -63,7 +63,7 @@ BAD = [
     ({**GOOD, "customer_id": {"a": 1}}, 422, "customer_id"),
     ({**GOOD, "lines": []}, 422, "1 to 50 lines"),
     ({**GOOD, "lines": 3}, 422, "lines is no list"),
-    ({**GOOD, "lines": [3]}, 422, "a line is no JSON object"),
+    ({**GOOD, "lines": [3]}, 422, "a line isn't a JSON object"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE"}]}, 422, "quantity is missing"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE", "quantity": -1}]}, 422, "quantity is 1 to 1000, not -1"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE", "quantity": 0}]}, 422, "quantity is 1 to 1000, not 0"),
