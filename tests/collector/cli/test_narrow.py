@@ -128,6 +128,11 @@ ANSWERS = {
     "/api/v1/dead-letters/audit": {"moved": [MOVED], "writes": []},
     "/api/v1/redrives": {"redrives": JOBS},
     "/api/v1/lag": LAG,
+    "/api/v1/status": {"version": "1.0", "problems": {"kafka": "no broker answers, and the last one that did is gone"}},
+    "/api/v1/topics": {"topics": [
+        {"topic": TOPIC_NAMES[0], "records": 10**6, "without_type": 10**6, "without_id": 10**6, "mapped": False,
+         "mapping_problems": 0, "last_offset": 10**6, "last_time": "2026-11-29T10:00:00Z",
+         "advice": "records without a type: add a mapping to the flow file, or leave the topic out with --topics"}]},
 }  # fmt: skip
 PLACES = [f"inventory.stock-levels.billing.dlq/{n}@{10**9 + n}" for n in range(1, len(IDS) + 1)]
 COMMANDS = {
@@ -188,6 +193,24 @@ def test_ids_are_never_broken_over_lines(url, command):
     assert [name for name in ids if name not in words] == []
     too_long = [line for line in lines if cell_len(line) > WIDTH and len(line.split()) > 1]
     assert too_long == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["doctor", "--url", "{url}"],
+        ["flows", "check", "docs/flows/booking.yaml"],
+        ["flows", "check", "docs/flows/children.yaml"],
+        ["flows", "try", "docs/flows/credit.yaml", "docs/flows/credit.txt"],
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+def test_sentences_are_broken_between_words_and_indented(url, command):
+    lines = on_a_terminal([word.replace("{url}", url) for word in command], WIDTH)
+    assert len(lines) > 5
+    assert [line for line in lines if cell_len(line) > WIDTH] == []
+    if command[0] == "doctor":
+        assert {line[:4].strip() for line in lines} <= {"ok", "FAIL", ""}
 
 
 @pytest.mark.parametrize(
