@@ -53,11 +53,11 @@ def test_two_orders_are_two_flows_whatever_the_caller_sends(client):
 
 
 BAD = [
-    (b"", 400, "no JSON"),
-    (b"{", 400, "no JSON"),
-    (b"\xff\xfe\x00", 400, "no JSON"),
-    (b"[" * 30_000, 400, "no JSON"),
-    (b"[]", 400, "no JSON object"),
+    (b"", 400, "isn't JSON"),
+    (b"{", 400, "isn't JSON"),
+    (b"\xff\xfe\x00", 400, "isn't JSON"),
+    (b"[" * 30_000, 400, "isn't JSON"),
+    (b"[]", 400, "isn't a JSON object"),
     (b"{}", 422, "customer_id is missing"),
     ({**GOOD, "customer_id": ""}, 422, "customer_id"),
     ({**GOOD, "customer_id": {"a": 1}}, 422, "customer_id"),
