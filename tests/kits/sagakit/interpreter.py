@@ -53,7 +53,21 @@ def enough_ms(step, history):
 
 def owed(step, history, until):
     """Of what was done, how much no taking back can be assigned to, id by id."""
-    return sum(owed_of_one(step, own, until) for own in each(step, history))
+    return sum(
+        is_out(step, own, until) if own and own[0].value and "of" in step else owed_of_one(step, own, until)
+        for own in each(step, history)
+    )
+
+
+def is_out(step, history, until):
+    """Whether a thing that has an id is out: where it was last seen, by clocks that may be a second wrong."""
+    there, back = False, -FAR_MS
+    for at, kind, _ in sorted(history, key=lambda item: (item.at, item.kind in step["undone"])):
+        if at <= until and kind in step["undone"]:
+            there, back = False, back if there else at
+        elif at <= until and kind in step["done"]:
+            there = there or at - back > 1_000
+    return there
 
 
 def owed_of_one(step, history, until):

@@ -68,6 +68,9 @@ class Account:
     What is taken back is the oldest that still stands. A clock may be wrong by `SETTLE_MS`, so what was done
     that shortly after its own taking back is taken back; of what was taken back earlier the doing was not seen.
 
+    Args:
+        one: It is of one thing, named by its id: done again while it stands, it was reported twice.
+
     Attributes:
         moments: When each occurrence was done, or, if only that was seen, taken back; ascending.
         ids: Of each of them, where the step has ids.
@@ -75,13 +78,14 @@ class Account:
         undone_ms: When the last of them was taken back; None if none was.
     """
 
-    __slots__ = ("_spare", "ids", "moments", "owed", "undone_ms")
+    __slots__ = ("_one", "_spare", "ids", "moments", "owed", "undone_ms")
 
-    def __init__(self) -> None:
+    def __init__(self, *, one: bool = False) -> None:
         self.moments: list[int] = []
         self.ids: list[str] = []
         self.owed = 0
         self.undone_ms: int | None = None
+        self._one = one
         self._spare: deque[int] = deque()
 
     @classmethod
@@ -105,7 +109,10 @@ class Account:
         entries += [(at, True, own) for at, own in seen.told(step.undone, field)]
         accounts: dict[str, Account] = {}
         for at, undoes, own in sorted(entries):
-            accounts.setdefault(own, cls()).enter(at, undoes=undoes)
+            account = accounts.get(own)
+            if account is None:
+                account = accounts[own] = cls(one=bool(own))
+            account.enter(at, undoes=undoes)
         whole = cls()
         every = sorted((at, own) for own, account in accounts.items() for at in account.moments)
         whole.moments, whole.ids = [at for at, _ in every], [own for _, own in every]
@@ -125,6 +132,8 @@ class Account:
     def _done(self, at: int) -> int:
         while self._spare and self._spare[0] < at - SETTLE_MS:
             self._spare.popleft()
+        if self._one and (self.owed or self._spare):
+            return 0
         if self._spare:
             self._spare.popleft()
             return 0
@@ -189,7 +198,7 @@ def settlement(flow: Flow, events: Mapping[int, Mark], cancelled_ms: int) -> Set
             at, undoes, *name = moves[place]
             account = accounts.get((name[0], name[1]))
             if account is None:
-                account = accounts[name[0], name[1]] = Account()
+                account = accounts[name[0], name[1]] = Account(one=bool(name[1]))
             owed += account.enter(at, undoes=undoes)
             undone = undone or undoes
             place += 1
