@@ -87,6 +87,18 @@ def test_what_payloads_say(tmp_path, story, states, owed):
     assert view.steps[1].owed == owed
 
 
+def test_what_is_done_in_each_round_counts_in_each_though_it_is_owed_once():
+    flow = parse_flows(PARCELS.replace("done: Shipped,", "done: Shipped, again_after: Repacked,")).by_name["orders"]
+    ids = (("$.parcel", "1"),)
+    happened = [("Placed", ()), ("Packed", (("#$.parcels", "1"),)), ("Shipped", ids), ("Repacked", ()), ("Shipped", ids)]
+    events = {n: (10_000 * n, kind, 0, values) for n, (kind, values) in enumerate(happened)}
+    ship = assess(flow, events).steps[1]
+    assert (ship.state.value, ship.until_ms, ship.round_ms) == ("done", 40_000, 30_000)
+    events[9] = (50_000, "Cancelled", 0)
+    events[10] = (60_000, "Returned", 0, ids)
+    assert assess(flow, events).not_undone == ()
+
+
 @pytest.mark.parametrize("reports", ["Shipped Returned Shipped", "Returned Shipped Shipped"])
 def test_clocks_that_disagree_send_nothing_again(reports):
     """What is reported within a second of its taking back, and before it by its own clock, is back."""

@@ -132,12 +132,13 @@ class Account:
     def _done(self, at: int) -> int:
         while self._spare and self._spare[0] < at - SETTLE_MS:
             self._spare.popleft()
-        if self._one and (self.owed or self._spare):
-            return 0
         if self._spare:
-            self._spare.popleft()
+            if not self._one:
+                self._spare.popleft()
             return 0
         self.moments.append(at)
+        if self._one and self.owed:
+            return 0
         self.owed += 1
         return 1
 
