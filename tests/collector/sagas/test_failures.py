@@ -68,7 +68,9 @@ CHILDREN = """\
 
 
 def asking(every, *, cancels=True, times=""):
-    step = f"quotes: {{children: {{flow: quote, parent: {{field: $.order}}, all: {every}}}{times}, within: 1h}}"
+    step = (
+        f"quotes: {{children: {{flow: quote, parent: {{field: $.order}}, all: {every}}}{times}, within: 1h}}"
+    )
     return flow(step, "bill: {done: Billed, within: 1h}", cancels=cancels) + CHILDREN
 
 

@@ -88,9 +88,17 @@ def test_what_payloads_say(tmp_path, story, states, owed):
 
 
 def test_what_is_done_in_each_round_counts_in_each_though_it_is_owed_once():
-    flow = parse_flows(PARCELS.replace("done: Shipped,", "done: Shipped, again_after: Repacked,")).by_name["orders"]
+    flow = parse_flows(PARCELS.replace("done: Shipped,", "done: Shipped, again_after: Repacked,")).by_name[
+        "orders"
+    ]
     ids = (("$.parcel", "1"),)
-    happened = [("Placed", ()), ("Packed", (("#$.parcels", "1"),)), ("Shipped", ids), ("Repacked", ()), ("Shipped", ids)]
+    happened = [
+        ("Placed", ()),
+        ("Packed", (("#$.parcels", "1"),)),
+        ("Shipped", ids),
+        ("Repacked", ()),
+        ("Shipped", ids),
+    ]
     events = {n: (10_000 * n, kind, 0, values) for n, (kind, values) in enumerate(happened)}
     ship = assess(flow, events).steps[1]
     assert (ship.state.value, ship.until_ms, ship.round_ms) == ("done", 40_000, 30_000)

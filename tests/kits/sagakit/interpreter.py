@@ -125,7 +125,9 @@ def cancelled_ms(flow, history):
     if "cancels" in flow:
         return min(times_of(history, flow["cancels"]), default=None)
     playing = Playing(flow)
-    needed = {playing.first[name] for name in flow["steps"] if not (playing.again(name) or playing.optional(name))}
+    needed = {
+        playing.first[name] for name in flow["steps"] if not (playing.again(name) or playing.optional(name))
+    }
     failed = []
     for name in needed:
         ways = [times_of(history, flow["steps"][way].get("failed", ())) for way in playing.group(name)]

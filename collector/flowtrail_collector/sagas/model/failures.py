@@ -8,7 +8,7 @@ from itertools import groupby
 from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Step
 from flowtrail_collector.sagas.model.occurrences import Seen, earliest
 
-__all__ = ["failed_ms", "failed_for_good_ms"]
+__all__ = ["failed_for_good_ms", "failed_ms"]
 
 _News = tuple[int, bool, str, bool]
 """What a parent is told of a child: (when, it has ended, which one, it failed)."""

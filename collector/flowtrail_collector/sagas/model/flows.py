@@ -182,7 +182,9 @@ class Flow:
         """Ways of which one is enough: only when all of them have failed they end a flow that nothing cancels."""
         if self.cancels:
             return ()
-        groups = {step.instead_of or step.name: self.alternatives.get(step.name, (step,)) for step in self._needed}
+        groups = {
+            step.instead_of or step.name: self.alternatives.get(step.name, (step,)) for step in self._needed
+        }
         return tuple(
             group
             for group in groups.values()
