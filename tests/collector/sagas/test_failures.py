@@ -112,3 +112,18 @@ WITHOUT = {
 @pytest.mark.parametrize(("every", "story", "ends"), WITHOUT.values(), ids=WITHOUT)
 def test_a_parent_that_nothing_cancels_ends_when_the_step_has_failed(every, story, ends):
     assert outcome(told(asking(every, cancels=False), story)) == ends
+
+
+TAKEN_BACK = {
+    "none": ("", "to be undone: quotes", ["timed_out"]),
+    "one of two": ("Withdrawn", "to be undone: quotes", ["timed_out"]),
+    "both": ("Withdrawn Withdrawn", "quotes undone", ["compensated"]),
+}
+
+
+@pytest.mark.parametrize(("back", "text", "ends"), TAKEN_BACK.values(), ids=TAKEN_BACK)
+def test_what_takes_children_back_takes_one_at_a_time(back, text, ends):
+    """No payload says which of them, so they are matched in order; one that refused is not owed."""
+    flows = asking("true").replace(", within: 1h}", ", undone: Withdrawn, within: 1h}", 1)
+    found = told(flows, f"{TWO} Quoted:q1 Quoted:q2 Asked:q3:o Refused:q3 Cancelled {back}".strip())
+    assert ([item.text for item in found if item.because][-1].split("; ")[-1], outcome(found)) == (text, ends)

@@ -91,7 +91,7 @@ class Account:
     @classmethod
     def of(cls, step: Step, seen: Seen) -> Account:
         """All that was seen of a step."""
-        if step.of is not None:
+        if step.of is not None and step.children is None:  # what takes a child back doesn't say which
             return cls._of_each(step, step.of, seen)
         account = cls()
         entries = [(at, False) for at in seen.moments(step.done)]
@@ -267,7 +267,7 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
         begin: Count only from this moment on.
         account: Where what was taken back counts as done, even if its doing was not seen.
     """
-    if account is not None:
+    if account is not None and step.children is None:
         moments, ids = account.moments, account.ids
     elif step.of is None:
         moments, ids = seen.moments(step.done), []
