@@ -91,9 +91,7 @@ class Flow:
     @cached_property
     def ids(self) -> Mapping[str, Field]:
         """Steps whose occurrences have ids that tell what was taken back, with where those are."""
-        return {
-            step.name: step.of for step in self.steps if step.of is not None and step.children is None
-        }
+        return {step.name: step.of for step in self.steps if step.of is not None and step.children is None}
 
     @cached_property
     def depth(self) -> int:
