@@ -102,6 +102,26 @@ def test_what_a_parent_says_when_children_fail(every, story, text):
     assert said.partition(" (")[0] == text
 
 
+ROUNDS = {
+    "one that began in the round before arrives": (f"{TWO} Redo Asked:q3:o Quoted:q1 Quoted:q2", "waits for quotes (0 of 1)"),
+    "one that began in the round before fails": (f"{TWO} Redo Asked:q3:o Refused:q1", "waits for quotes (0 of 1)"),
+    "one of this round arrives": (f"{TWO} Redo Asked:q3:o Quoted:q3", "quotes done; waits for bill"),
+    "one of this round fails": (f"{TWO} Redo Asked:q3:o Refused:q3", "quotes failed; waits for Cancelled or Redo"),
+    "one is asked again": (f"{TWO} Refused:q1 Redo Asked:q1:o Quoted:q1 Quoted:q2", "quotes done; waits for bill"),
+    "one that began before the end arrives": (
+        f"{TWO} Closed Placed Quoted:q1 Asked:q3:o Quoted:q2", "waits for quotes (0 of 1)"),
+    "one that began before the end fails": (f"{TWO} Closed Placed Asked:q3:o Refused:q2", "waits for quotes (0 of 1)"),
+    "one that began after it arrives": (
+        f"{TWO} Closed Placed Quoted:q1 Asked:q3:o Quoted:q3", "quotes done; waits for bill"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "text"), ROUNDS.values(), ids=ROUNDS)
+def test_only_children_that_have_begun_in_it_count_for_a_round_or_an_instance(story, text):
+    flows = asking("true").replace(", within: 1h}", ", again_after: Redo, within: 1h}", 1)
+    assert [item.text for item in told(flows, story) if item.because][-1] == text
+
+
 WITHOUT = {
     "one is enough, and one refused": ("false", f"{TWO} Refused:q1 Quoted:q2 Billed Closed", ["completed"]),
     "one is enough, and all refused": ("false", f"{TWO} Refused:q1 Refused:q2 Billed Closed", ["failed"]),

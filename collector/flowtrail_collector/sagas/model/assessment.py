@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.failures import failed_for_good_ms
 from flowtrail_collector.sagas.model.flows import Flow
-from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, settlement, tally
+from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, settlement, tally
 from flowtrail_collector.sagas.model.plain import is_plain, plain_settlement, plain_steps
+from flowtrail_collector.sagas.model.seen import Mark, Seen, earliest
 from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState, asked_ms
 
 __all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",

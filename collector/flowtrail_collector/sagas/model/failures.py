@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Step
-from flowtrail_collector.sagas.model.occurrences import Seen, earliest
+from flowtrail_collector.sagas.model.flows import Children, Flow, Step
+from flowtrail_collector.sagas.model.news import News, news_of
+from flowtrail_collector.sagas.model.seen import Seen, earliest
 
 __all__ = ["failed_for_good_ms", "failed_ms"]
-
-_News = tuple[int, bool, str, bool]
-"""What a parent is told of a child: (when, it has ended, which one, it failed)."""
 
 
 def failed_ms(step: Step, seen: Seen, begin: int | None) -> int | None:
@@ -23,7 +21,7 @@ def failed_ms(step: Step, seen: Seen, begin: int | None) -> int | None:
         begin: When its round began; None in the first one.
     """
     if step.children is not None:
-        latest = {news[2]: news for news in _told(step.children, seen) if begin is None or news[0] >= begin}
+        latest = {news.child: news for news in news_of(step.children, seen, begin)}
         return _failed(step.children, latest.values())
     if not step.failed:
         return None
@@ -45,32 +43,20 @@ def failed_for_good_ms(flow: Flow, seen: Seen) -> int | None:
 
 def _first_failed_ms(step: Step, seen: Seen) -> int | None:
     """When a step failed for the first time, whatever came then."""
-    if step.children is None or step.children.all:
+    if step.children is None:
         return earliest(seen.first, step.failed)
-    latest: dict[str, _News] = {}
-    for _, together in groupby(_told(step.children, seen), key=lambda news: news[0]):
-        latest.update({news[2]: news for news in together})
+    latest: dict[str, News] = {}
+    for _, together in groupby(news_of(step.children, seen, None), key=lambda news: news.at_ms):
+        latest.update({news.child: news for news in together})
         if (moment := _failed(step.children, latest.values())) is not None:
             return moment
     return None
 
 
-def _told(children: Children, seen: Seen) -> list[_News]:
-    """All news of children, in the order of time."""
-    news = [(at, False, own, False) for at, own in seen.told((children.begun,), CHILD)]
-    for word in (children.completed, children.failed):
-        news += [(at, True, own, word == children.failed) for at, own in seen.told((word,), CHILD)]
-    return sorted(news)
-
-
-def _failed(children: Children, latest: Iterable[_News]) -> int | None:
+def _failed(children: Children, latest: Iterable[News]) -> int | None:
     """Since when a step has failed by the latest news of each of its children: one of all, or each where one is enough."""
-    failed, others = [], 0
-    for at, _, _, has_failed in latest:
-        if has_failed:
-            failed.append(at)
-        else:
-            others += 1
+    states = list(latest)
+    failed = [news.at_ms for news in states if news.failed]
     if children.all:
         return min(failed, default=None)
-    return None if others else max(failed, default=None)
+    return max(failed, default=None) if len(failed) == len(states) else None

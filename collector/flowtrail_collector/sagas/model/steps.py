@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.failures import failed_ms
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.sagas.model.occurrences import Account, Mark, Seen, Tally, earliest, tally
+from flowtrail_collector.sagas.model.occurrences import Account, Tally, tally
+from flowtrail_collector.sagas.model.seen import Mark, Seen, earliest
 
 __all__ = ["StepProgress", "StepState", "Steps", "asked_ms", "not_done", "turn_of"]
 
