@@ -53,7 +53,21 @@ def enough_ms(step, history):
 
 def owed(step, history, until):
     """Of what was done, how much no taking back can be assigned to, id by id."""
-    return sum(owed_of_one(step, own, until) for own in each(step, history))
+    return sum(
+        is_out(step, own, until) if own and own[0].value and "of" in step else owed_of_one(step, own, until)
+        for own in each(step, history)
+    )
+
+
+def is_out(step, history, until):
+    """Whether a thing that has an id is out: where it was last seen, by clocks that may be a second wrong."""
+    there, back = False, -FAR_MS
+    for at, kind, _ in sorted(history, key=lambda item: (item.at, item.kind in step["undone"])):
+        if at <= until and kind in step["undone"]:
+            there, back = False, back if there else at
+        elif at <= until and kind in step["done"]:
+            there = there or at - back > 1_000
+    return there
 
 
 def owed_of_one(step, history, until):
@@ -84,9 +98,7 @@ def end_of(flow, history):
             step = {"done": [kind]}
         moment = enough_ms(step, history)
         completed += [] if moment is None else [moment]
-    playing = Playing(flow)
-    failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
-    cancelled = min(times_of(history, flow.get("cancels", failed)), default=None)
+    cancelled = cancelled_ms(flow, history)
     over = None
     if cancelled is not None:
         for moment in sorted({cancelled, *(item.at for item in history if item.at > cancelled)}):
@@ -106,6 +118,21 @@ def end_of(flow, history):
         return "open", None, tuple(name for name, step in undoable.items() if owed(step, history, FAR_MS))
     undone = any(times_of(history, step["undone"], over) for step in undoable.values())
     return ("compensated" if undone else "failed"), over, ()
+
+
+def cancelled_ms(flow, history):
+    """When it was cancelled, or, where nothing cancels it, all ways had failed of a step that has to be done."""
+    if "cancels" in flow:
+        return min(times_of(history, flow["cancels"]), default=None)
+    playing = Playing(flow)
+    needed = {
+        playing.first[name] for name in flow["steps"] if not (playing.again(name) or playing.optional(name))
+    }
+    failed = []
+    for name in needed:
+        ways = [times_of(history, flow["steps"][way].get("failed", ())) for way in playing.group(name)]
+        failed += [max(way[0] for way in ways)] if all(ways) else []
+    return min(failed, default=None)
 
 
 class Playing:
@@ -288,6 +315,4 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
 def conflicting(flow, history):
     """Whether it both completed and was cancelled."""
     without = {**flow, "cancels": ["nothing"]}
-    playing = Playing(flow)
-    failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
-    return end_of(without, history)[1] is not None and bool(times_of(history, flow.get("cancels", failed)))
+    return end_of(without, history)[1] is not None and cancelled_ms(flow, history) is not None

@@ -90,8 +90,8 @@ class Flow:
 
     @cached_property
     def ids(self) -> Mapping[str, Field]:
-        """Steps whose occurrences have ids, with where those are."""
-        return {step.name: step.of for step in self.steps if step.of is not None}
+        """Steps whose occurrences have ids that tell what was taken back, with where those are."""
+        return {step.name: step.of for step in self.steps if step.of is not None and step.children is None}
 
     @cached_property
     def depth(self) -> int:
@@ -172,10 +172,29 @@ class Flow:
 
     @cached_property
     def ending(self) -> tuple[str, ...]:
-        """Types that end the flow otherwise than well."""
-        return self.cancels or tuple(
-            kind for step in self.steps if step.name not in self.again for kind in step.failed
+        """Types each of which ends the flow otherwise than well."""
+        together = {step.name for group in self.failing_together for step in group}
+        alone = [step for step in self._needed if step.name not in together]
+        return self.cancels or tuple(kind for step in alone for kind in step.failed)
+
+    @cached_property
+    def failing_together(self) -> tuple[tuple[Step, ...], ...]:
+        """Ways of which one is enough: only when all of them have failed they end a flow that nothing cancels."""
+        if self.cancels:
+            return ()
+        groups = {
+            step.instead_of or step.name: self.alternatives.get(step.name, (step,)) for step in self._needed
+        }
+        return tuple(
+            group
+            for group in groups.values()
+            if len(group) > 1 or (group[0].children is not None and not group[0].children.all)
         )
+
+    @property
+    def _needed(self) -> tuple[Step, ...]:
+        """Steps whose failing ends a flow that nothing cancels."""
+        return tuple(step for step in self.steps if not step.optional and step.name not in self.again)
 
     @cached_property
     def compensating(self) -> frozenset[str]:

@@ -24,8 +24,8 @@ from flowtrail_collector.sagas.model.assessment import (
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import Lateness, missed, renamed
-from flowtrail_collector.sagas.model.occurrences import Seen
 from flowtrail_collector.sagas.model.recurrence import end_of, follows_at, parted
+from flowtrail_collector.sagas.model.seen import Seen
 
 __all__ = [
     "DURATION_BUCKETS_SECONDS",

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from flowtrail_collector.sagas.model.failures import failed_ms
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.sagas.model.occurrences import Account, Mark, Seen, Tally, earliest, tally
+from flowtrail_collector.sagas.model.occurrences import Account, Tally, tally
+from flowtrail_collector.sagas.model.seen import Mark, Seen, earliest
 
 __all__ = ["StepProgress", "StepState", "Steps", "asked_ms", "not_done", "turn_of"]
 
@@ -153,10 +155,7 @@ class Steps:
 
     def _failed(self, step: Step) -> int | None:
         """When the step failed in this round."""
-        begin = self._rounds.get(step.name)
-        if begin is None or not step.failed:
-            return earliest(self._first, step.failed) if step.failed else None
-        return next((at for at in self._seen.moments(step.failed) if at >= begin), None)
+        return failed_ms(step, self._seen, self._rounds.get(step.name))
 
     def _failed_by_all(self, group: tuple[Step, ...]) -> int | None:
         """When the last of a step and its alternatives failed in this round; None if one hasn't."""
