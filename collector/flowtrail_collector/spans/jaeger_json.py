@@ -2,8 +2,9 @@
 
 Field by field what Jaeger 1.62 answers for the same OTLP (its translator is
 `pkg/translator/jaeger` of opentelemetry-collector-contrib): kinds, status, scope and trace state become tags,
-links become `FOLLOWS_FROM` references. Attributes of scopes, which it drops, are tags here, too. Only its tag `internal.span.format` and its warnings about
-clocks are left out.
+links become `FOLLOWS_FROM` references. Attributes of scopes, schema URLs and the numbers of what was dropped, which it
+drops, are tags here, too; flags are shown by neither. Only its tag `internal.span.format` and its warnings about clocks
+are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from flowtrail_collector.spans.attributes import DROPPED_ATTRIBUTES, SCHEMA_URL
 from flowtrail_collector.spans.model import Attributes, AttributeValue, Resource, Span, SpanKind, SpanStatus
 
 # Beyond it, scripts lose digits; Jaeger writes such numbers as text, for they are often ids.
@@ -100,7 +102,8 @@ def _scope_tags(span: Span) -> Iterator[tuple[str, AttributeValue]]:
     if span.scope_version:
         yield "otel.scope.version", span.scope_version
     for name, value in span.scope_attributes.items():
-        yield f"otel.scope.attributes.{name}", value
+        told = name in (SCHEMA_URL, DROPPED_ATTRIBUTES)
+        yield f"otel.scope.{name.removeprefix('otel.') if told else f'attributes.{name}'}", value
 
 
 def _status_tags(span: Span) -> Iterator[tuple[str, AttributeValue]]:

@@ -85,6 +85,7 @@ class Span:
         scope_version: Its version.
         trace_state: W3C `tracestate`.
         scope_attributes: What the instrumentation says of itself; the same object for all of its spans.
+        flags: OTLP's: W3C trace flags in the lowest 8 bits, then whether the parent is remote.
     """
 
     trace_id: str
@@ -104,6 +105,7 @@ class Span:
     scope_version: str = ""
     trace_state: str = ""
     scope_attributes: Attributes = field(default_factory=dict)
+    flags: int = 0
 
     @property
     def service(self) -> str:

@@ -68,6 +68,8 @@ def _detail(span: Span) -> str:
         detail["m"] = span.status_message
     if span.trace_state:
         detail["t"] = span.trace_state
+    if span.flags:
+        detail["f"] = span.flags
     return to_json(detail)
 
 
@@ -104,4 +106,5 @@ def to_span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:
         scope_version=detail.get("v", ""),
         trace_state=detail.get("t", ""),
         scope_attributes=detail.get("i") or {},
+        flags=detail.get("f", 0),
     )
