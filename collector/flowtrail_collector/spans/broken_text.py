@@ -56,7 +56,7 @@ def repaired_json(data: Any) -> Any:
 def _repair(message: Message, known: Descriptor) -> None:
     for field, value in message.ListFields():
         own = known.fields_by_number[field.number]
-        if own.type == FieldDescriptor.TYPE_MESSAGE:
+        if own.message_type is not None:
             for item in value if own.is_repeated else (value,):
                 _repair(item, own.message_type)
         elif own.type == FieldDescriptor.TYPE_STRING:
