@@ -9,6 +9,7 @@ are left out.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -46,10 +47,12 @@ def tag_texts(span: Span) -> Iterator[tuple[str, str]]:
     shown = _span(span, "")
     logs = (field for log in shown["logs"] for field in log["fields"])
     for tag in (*shown["tags"], *_process(span.resource)["tags"], *logs):
-        yield tag["key"], _tag_text(tag["value"])
+        yield tag["key"], _tag_text(tag["type"], tag["value"])
 
 
-def _tag_text(value: Any) -> str:
+def _tag_text(kind: str, value: Any) -> str:
+    if kind == "binary":
+        return base64.b64decode(value or "").hex()
     if isinstance(value, bool):
         return "true" if value else "false"
     return format(value, ".10g") if isinstance(value, float) else str(value)
@@ -131,6 +134,8 @@ def _tags(attributes: Attributes) -> Iterator[dict[str, Any]]:
             yield {"key": name, "type": "float64", "value": value}
         elif isinstance(value, str):
             yield {"key": name, "type": "string", "value": value}
+        elif isinstance(value, bytes):
+            yield {"key": name, "type": "binary", "value": base64.b64encode(value).decode() or None}
         elif value is None:
             yield {"key": name, "type": "string", "value": ""}
         else:
@@ -146,6 +151,8 @@ def _go_json(value: AttributeValue) -> str:
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) < 1e21
         return str(int(value)) if whole else _EXPONENT_ZERO.sub(r"\1", repr(value))
+    if isinstance(value, bytes):
+        value = base64.b64encode(value).decode() or None
     text = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str):
         for char in "<>&\u2028\u2029":

@@ -98,7 +98,7 @@ def _resource(message: resource_pb2.Resource, schema_url: str, lost: Lost) -> Re
     without_unknown(message, lost)
     attributes = attributes_of(message.attributes, lost)
     service = attributes.get("service.name")
-    name = short(service.strip(), lost) if isinstance(service, str) else ""
+    name = short(service, lost) if isinstance(service, str) and not service.isspace() else ""
     if schema_url:
         tell(attributes, names.SCHEMA_URL, schema_url, lost)
     if message.dropped_attributes_count:

@@ -8,7 +8,9 @@ from enum import IntEnum
 
 from flowtrail_collector.spans.attributes import LOOKED_UP
 
-AttributeValue = str | bool | int | float | list["AttributeValue"] | dict[str, "AttributeValue"] | None
+AttributeValue = (
+    str | bool | int | float | bytes | list["AttributeValue"] | dict[str, "AttributeValue"] | None
+)
 Attributes = Mapping[str, AttributeValue]
 
 

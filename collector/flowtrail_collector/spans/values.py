@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 
@@ -101,7 +100,7 @@ def _value(value: AnyValue, depth: int, lost: Lost) -> AttributeValue:
         data = value.bytes_value
         if len(data) > MAX_TEXT_LENGTH:
             lost.add(f"the ends of values beyond {MAX_TEXT_LENGTH} characters or bytes")
-        return base64.b64encode(data[:MAX_TEXT_LENGTH]).decode()
+        return data[:MAX_TEXT_LENGTH]
     if kind is None:
         without_unknown(value, lost)
         return None

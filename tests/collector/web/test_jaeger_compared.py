@@ -30,8 +30,8 @@ from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.fetches("jaeger")]
 
-SERVICES = ("orders", "inventory", "billing", "fulfillment")
-TRACES = 40
+SERVICES = ("orders", "inventory", "billing", "fulfillment", " orders")
+TRACES = 60
 # Jaeger's own marker, and what it drops.
 DROPPED = {"otel.schema_url", "otel.scope.schema_url", "otel.scope.dropped_attributes_count",
            *(f"otel.dropped_{what}_count" for what in ("attributes", "events", "links"))}  # fmt: skip
@@ -69,7 +69,16 @@ def collector_url(tmp_path_factory):
 
 
 def value_of(dice, depth=0):
-    kinds = ["text", "int", "float", "bool", "empty", *(["list", "map"] if depth < 2 else [])]
+    kinds = [
+        "text",
+        "int",
+        "float",
+        "bool",
+        "bytes",
+        "nothing",
+        "empty",
+        *(["list", "map"] if depth < 2 else []),
+    ]
     kind = dice.choice(kinds)
     if kind == "text":
         return {"stringValue": dice.choice(["card", "ä ö", "<b>", "x" * 100, "billing"])}
@@ -77,6 +86,10 @@ def value_of(dice, depth=0):
         return {"intValue": str(dice.choice([0, 7, -1, 2**53, -(2**63), 2**63 - 1]))}
     if kind == "float":
         return {"doubleValue": dice.choice([0.5, 2.0, -1e-7, 1e20, 3.25])}
+    if kind == "bytes":
+        return {"bytesValue": dice.choice(["", "AQID", "/+8="])}
+    if kind == "nothing":
+        return {}
     if kind == "bool":
         return {"boolValue": dice.random() < 0.5}
     if kind == "list":
@@ -224,7 +237,7 @@ def test_every_trace_is_the_same_span_by_span(both):
     jaeger, collector = both
     compared = 0
     for service in SERVICES:
-        path = f"/api/traces?service={service}&limit=1500"
+        path = "/api/traces?" + urllib.parse.urlencode({"service": service, "limit": 1500})
         expected, got = traces(jaeger(path)), traces(collector(path))
         assert got.keys() == expected.keys()
         for trace_id, trace in expected.items():
@@ -243,7 +256,7 @@ def test_services_operations_and_dependencies_are_the_same(both):
         return sorted(answer[1]["data"], key=str)
 
     paths = ["/api/services", f"/api/dependencies?endTs={int(time.time() * 1000)}&lookback=3600000"]
-    for service in SERVICES:
+    for service in map(urllib.parse.quote, SERVICES):
         paths += [f"/api/services/{service}/operations", f"/api/operations?service={service}"]
         paths += [f"/api/operations?service={service}&spanKind=consumer"]
     for path in paths:
@@ -284,6 +297,10 @@ def test_what_jaeger_drops_is_shown_by_the_collector_alone(both):
         {"tags": '{"k.c":"true"}'},
         {"tags": '{"k.c":"9223372036854775807"}'},
         {"tags": '{"k.d":""}'},
+        {"tags": '{"k.b":"010203"}'},
+        {"tags": '{"k.b":"AQID"}'},
+        {"tags": '{"k.c":"[\\"AQID\\"]"}'},
+        {"minDuration": "2s", "maxDuration": "2s"},
         {"tags": '{"k.d":"[]"}'},
         {"tags": '{"k.e":"{}"}'},
         {"tags": '{"k.e":"<b>"}'},
@@ -311,13 +328,27 @@ def test_searches_find_the_same_traces(both, query):
             assert got == expected, path
 
 
+@pytest.mark.parametrize("service", [" orders", "orders ", " "])
+def test_a_service_is_called_as_it_calls_itself(both, service):
+    path = "/api/traces?" + urllib.parse.urlencode({"service": service, "limit": 1500})
+    jaeger, collector = (traces(ask(path)) for ask in both)
+    assert collector == jaeger
+
+
+@pytest.mark.parametrize("limit", ["", "&limit=0"])
+def test_as_many_traces_as_jaeger_gives_where_nobody_says_how_many(both, limit):
+    jaeger, collector = (traces(ask(f"/api/traces?service=orders{limit}")) for ask in both)
+    assert len(jaeger) > 20
+    assert len(collector) == len(jaeger)
+
+
 @pytest.mark.parametrize(
     "path",
     ["/api/traces/xyz", "/api/traces/abc", "/api/traces", "/api/operations", "/api/traces?service=a&tags=x",
      "/api/traces?service=orders&minDuration=soon", "/api/traces?service=nobody", "/api/traces?service=a&minDuration=1", "/api/traces?service=a&minDuration=1m30",
      "/api/traces?service=a&maxDuration=1d", "/api/traces?service=a&minDuration=9999999h",
      "/api/services/team1%2Fapp2/operations", "/api/services/%C3%A4%E2%82%AC/operations",
-     "/api/traces?service=a&tag=x"],
+     "/api/traces?service=a&tag=x", "/api/traces?service=a&minDuration=2s&maxDuration=1s"],
 )  # fmt: skip
 def test_refusals_have_the_same_shape(both, path):
     (status, expected), (own_status, got) = (ask(path) for ask in both)
