@@ -34,6 +34,8 @@ def failure_of(aiormq: Any, error: BaseException) -> FlowtrailError:
     text = str(error.args[-1]) if error.args else ""
     if isinstance(error, aiormq.exceptions.ProbableAuthenticationError):
         return refusal(code, "Login was refused")
+    if "Connection.OpenOk" in text and "Connection.Close" in text:  # all that aiormq says of it
+        return refusal(NOT_ALLOWED, "access to the vhost is refused")
     if isinstance(error, aiormq.exceptions.AMQPError) and code:
         return refusal(code, text)
     if isinstance(error, asyncio.CancelledError | aiormq.exceptions.ChannelInvalidStateError):

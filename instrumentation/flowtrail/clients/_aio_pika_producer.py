@@ -14,7 +14,11 @@ from flowtrail._loop_thread import LoopThread
 from flowtrail.clients._aio_pika_errors import code_of, failure_of
 from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery, UnroutableError, report
 from flowtrail.clients._rabbitmq import BLOCKED_SECONDS, NOT_FOUND, Outgoing, blocked, nobody_takes, outgoing
+from flowtrail.errors import FlowtrailError
 
+_MANY, _ONE = "many", "one"
+_RECONNECTS = 2
+_LEAVE_SECONDS = 1.0
 _NAMES = {"type": "message_type"}  # as pamqp calls properties
 
 
@@ -30,8 +34,9 @@ class AioPikaProducer:
     """Publishes with confirmations, many under way at a time, in the order in which they were handed over.
 
     What the server refuses closes the channel, and with it the confirmations of everything else under way:
-    that is sent once more, one by one, on a channel of its own, so that only what is refused fails. A lost
-    connection fails what is under way; the next message opens another one.
+    that is sent once more, one by one, on a channel of its own, so that only what is refused fails. The same
+    happens after a lost connection, which is opened again; where that doesn't work it fails, and the next
+    message tries to connect.
 
     Args:
         aiormq: The module.
@@ -48,10 +53,11 @@ class AioPikaProducer:
         self._connect = connect
         self._ensures = ensures
         self._connection: Any = None
-        self._channels: dict[str, Any] = {}
+        self._channels: dict[str, tuple[Any, Any]] = {}
         self._opening = asyncio.Lock()
         self._turn = asyncio.Lock()
-        self._alone = asyncio.Lock()
+        self._line: dict[int, asyncio.Event] = {}  # all that are under way, in order; set for the first one
+        self._taken = 0
         self._to_go_alone = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -67,18 +73,24 @@ class AioPikaProducer:
         """The connection, opened if there is none; on the loop."""
         async with self._opening:
             if self._connection is None or self._connection.is_closed:
-                self._channels.clear()
                 self._connection = await self._connect()
             return self._connection
 
     async def _channel(self, name: str) -> Any:
         connection = await self.connected()
         async with self._opening:
-            channel = self._channels.get(name)
-            if channel is None or channel.is_closed:
+            if not self._is_open(name):
                 opened = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                channel = self._channels[name] = await opened.get_underlay_channel()
-            return channel
+                self._channels[name] = connection, await opened.get_underlay_channel()
+            return self._channels[name][1]
+
+    def _is_open(self, name: str) -> bool:
+        connection, channel = self._channels.get(name, (None, None))
+        return channel is not None and connection is self._connection and not channel.is_closed
+
+    def _lost(self) -> bool:
+        """Whether the channel for many messages is closed: what it carried goes first, one by one."""
+        return _MANY in self._channels and not self._is_open(_MANY)
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         sent = outgoing(message)
@@ -96,14 +108,22 @@ class AioPikaProducer:
         return True
 
     def _take(self, message: Message, sent: Outgoing, on_delivery: OnDelivery) -> None:
-        task = self._thread.loop.create_task(self._send(message, sent, on_delivery))
+        self._taken += 1
+        self._line[self._taken] = asyncio.Event()
+        self._call_first()
+        task = self._thread.loop.create_task(self._send(self._taken, message, sent, on_delivery))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, message: Message, sent: Outgoing, on_delivery: OnDelivery) -> None:
+    def _call_first(self) -> None:
+        for first in self._line.values():
+            first.set()
+            return
+
+    async def _send(self, number: int, message: Message, sent: Outgoing, on_delivery: OnDelivery) -> None:
         error: Exception | None = None
         try:
-            await self._publish(message, sent)
+            await self._publish(self._line[number], message, sent)
         except asyncio.CancelledError:
             error = ClientError("the producer was closed, or lost its connection")
         except self._aiormq.exceptions.PublishError:
@@ -114,6 +134,8 @@ class AioPikaProducer:
             error = ClientError("RabbitMQ could not take it: its queue is full or fails")
         except Exception as raised:  # noqa: BLE001 - reported to whoever publishes
             error = self._failure(message, raised)
+        del self._line[number]
+        self._call_first()
         report(on_delivery, Delivered(None, None) if error is None else None, error)
         with self._idle:
             self._count -= 1
@@ -125,27 +147,54 @@ class AioPikaProducer:
         self._ensures.forget(message.topic)
         return ClientError(f"RabbitMQ: {error.args[-1]}; it is looked for again")
 
-    async def _publish(self, message: Message, sent: Outgoing) -> None:
+    async def _publish(self, first: asyncio.Event, message: Message, sent: Outgoing) -> None:
+        confirmation = None
         if not self._to_go_alone:
             try:
                 async with self._turn:  # first come, first sent, however long opening and declaring take
-                    channel = await self._prepared(message, sent, "many")
-                    confirmation = self._confirmation(channel, sent)
-                    await asyncio.sleep(0)  # it has its place in the channel's own line now
-                await confirmation
-                return
-            except (
-                self._aiormq.exceptions.AMQPChannelError,
-                self._aiormq.exceptions.ChannelInvalidStateError,
-            ):
-                if self._connection is None or self._connection.is_closed:
+                    if first.is_set() or not (self._to_go_alone or self._lost()):
+                        confirmation = self._confirmation(await self._prepared(message, sent, _MANY), sent)
+                        await asyncio.sleep(0)  # it has its place in the channel's own line now
+                if confirmation is not None:
+                    await confirmation
+                    return
+            except (self._aiormq.exceptions.DeliveryError, ClientError):
+                raise
+            except asyncio.CancelledError:
+                if self._closed:
+                    raise
+            except (self._aiormq.exceptions.AMQPError, RuntimeError, OSError):
+                if self._connection is None:
                     raise
         self._to_go_alone += 1
         try:
-            async with self._alone:
-                await self._confirmation(await self._prepared(message, sent, "one"), sent)
+            await first.wait()
+            await self._publish_alone(message, sent)
         finally:
             self._to_go_alone -= 1
+
+    async def _publish_alone(self, message: Message, sent: Outgoing) -> None:
+        errors = self._aiormq.exceptions
+        for _ in range(_RECONNECTS):
+            connection = self._connection
+            try:
+                await self._confirmation(await self._prepared(message, sent, _ONE), sent)
+                return
+            except (errors.DeliveryError, errors.AMQPChannelError, FlowtrailError):
+                raise
+            except (errors.AMQPError, RuntimeError, OSError, asyncio.CancelledError):
+                if self._closed:
+                    raise
+                await self._leave(connection)  # it may only be about to close
+        await self._confirmation(await self._prepared(message, sent, _ONE), sent)
+
+    async def _leave(self, connection: Any) -> None:
+        if connection is None or self._connection is not connection:
+            return
+        self._connection = None
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await connection.close()
 
     async def _prepared(self, message: Message, sent: Outgoing, name: str) -> Any:
         if not message.own:

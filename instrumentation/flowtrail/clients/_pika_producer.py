@@ -24,20 +24,22 @@ _CLOSED = "the producer is closed"
 class _Item:
     """A message between `send` and its confirmation."""
 
-    __slots__ = ("on_delivery", "returned", "sent")
+    __slots__ = ("again", "on_delivery", "returned", "sent")
 
     def __init__(self, sent: Outgoing, on_delivery: OnDelivery) -> None:
         self.sent = sent
         self.on_delivery = on_delivery
         self.returned: str | None = None
+        self.again = False
 
 
 class PikaProducer:
     """Publishes with confirmations, many under way at a time.
 
     What the server refuses closes the channel, and with it the confirmations of everything else under way:
-    that is sent once more, one by one, so that only what is refused fails. A lost connection fails what is
-    under way; the next message opens another one.
+    that is sent once more, one by one, so that only what is refused fails. A lost connection is opened again
+    at once, and what was under way sent again, once; where that doesn't work it fails, and the next message
+    tries to connect.
 
     Args:
         pika: The module.
@@ -139,12 +141,25 @@ class PikaProducer:
         if number + 1 < len(self._parameters):
             self._connect(number + 1)
             return
-        self._lost(error)
+        self._fail_all(error)
         if not self._opened.done():
             self._opened.set_exception(failure_of(self._pika, error))
 
     def _lost(self, error: Any) -> None:
-        """The connection is gone: so is what was under way, as far as anybody can tell."""
+        """An open connection is gone, and with it whatever is known of what was under way."""
+        unsure = list(self._under_way.values())
+        hopeless = isinstance(error, self._pika.exceptions.ConnectionBlockedTimeout) or self._closed
+        if hopeless or any(item.again for item in unsure):
+            self._fail_all(error)
+            return
+        self._connection = self._channel = None
+        self._under_way.clear()
+        for item in unsure:
+            item.again, item.returned = True, None
+        self._todo.extendleft(reversed(unsure))
+        self._publish()
+
+    def _fail_all(self, error: Any) -> None:
         self._connection = self._channel = None
         self._one_by_one = 0
         failed = [*self._under_way.values(), *self._todo]
@@ -247,7 +262,7 @@ class PikaProducer:
 
     def _end(self) -> None:
         if self._connection is None or self._connection.is_closed:
-            self._lost(ClientError(_CLOSED))
+            self._fail_all(ClientError(_CLOSED))
         elif not self._connection.is_closing:
             with contextlib.suppress(Exception):
                 self._connection.close()

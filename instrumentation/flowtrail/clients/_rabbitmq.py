@@ -166,8 +166,11 @@ def _size(value: Any) -> int:
 
 
 def first_offset() -> int:
-    """Where the offsets of a new line of deliveries begin: no other line's overlap with them."""
-    return (time.time_ns() // 1_000_000 << 22) + random.getrandbits(20)
+    """Where the offsets of a new line of deliveries begin: no other line's overlap with them.
+
+    They have at most 18 digits, as the headers of retried records want them.
+    """
+    return (time.time_ns() // 1_000_000 << 18) + random.getrandbits(16)
 
 
 def urls(address: str) -> list[str]:
