@@ -94,6 +94,7 @@ class Trail:
         timing: _settings.Timing | None = None,
         contracts: Contracts | None = None,
     ) -> None:
+        self._chosen_client = client if client is not None else _settings.client_name()
         self.telemetry = Telemetry(
             service,
             tracer_provider=tracer_provider,
@@ -104,11 +105,11 @@ class Trail:
             correlation_aliases=correlation_aliases,
             clock=clock,
             ids=ids,
+            system=kind_of(self._chosen_client).system,
         )
         self.codec: Codec = codec if codec is not None else JsonCodec()
         self.contracts = contracts
         self.timing = timing if timing is not None else _settings.Timing()
-        self._chosen_client = client if client is not None else _settings.client_name()
         self._client_settings = client_settings
         self._bootstrap_servers = bootstrap_servers
         self._plans: dict[str, Plan] = {}
