@@ -1,6 +1,5 @@
-"""What is RabbitMQ's own: routing, refusals, returned messages, and servers that are in trouble."""
+"""What is RabbitMQ's own: routing, returned and refused messages, what is there already, settings."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,11 +8,8 @@ import pika
 import pytest
 
 from flowtrail.clients import (
-    Client,
     ClientError,
     Message,
-    ProducerClient,
-    RefusedError,
     Subscription,
     TooLargeError,
     UnroutableError,
@@ -21,43 +17,9 @@ from flowtrail.clients import (
 )
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire.retry_topics import DUE
-from instrumentation.clients.contract import Member, Owned
-from servers import RabbitServer
-from waiting import scaled, until, wait_for
-
-ADAPTERS = ["pika", "aio-pika"]
-WAIT_SECONDS = 30.0
-Ends = dict[bytes, Exception | None]
+from instrumentation.clients.rabbitmq_support import ADAPTERS, Opened, event, raw, send
 
 pytestmark = pytest.mark.parametrize("adapter", ADAPTERS)
-
-
-class Opened:
-    """Opens clients of one adapter, and closes what they opened."""
-
-    def __init__(self, adapter: str, url: str) -> None:
-        self.adapter = adapter
-        self.url = url
-        self._opened: list[Any] = []
-
-    def client(self, url: str | None = None, **settings: Any) -> Client:
-        return choose_client(self.adapter, url or self.url, settings)
-
-    def producer(self, client: Client | None = None) -> ProducerClient:
-        self._opened.append((client or self.client()).open_producer())
-        return self._opened[-1]
-
-    def member(self, *subscriptions: Subscription, client: Client | None = None, group: str = "g") -> Member:
-        member = Member.__new__(Member)
-        member.owned = Owned()
-        client = client or self.client()
-        member.consumer = client.open_consumer(list(subscriptions), group, member.owned, start="earliest")
-        self._opened.append(member.consumer)
-        return member
-
-    def close(self) -> None:
-        for opened in reversed(self._opened):
-            opened.close(10.0)
 
 
 @pytest.fixture
@@ -65,35 +27,6 @@ def opened(adapter: str, rabbitmq: str) -> Iterator[Opened]:
     opened = Opened(adapter, rabbitmq)
     yield opened
     opened.close()
-
-
-def send(producer: ProducerClient, *messages: Message) -> Ends:
-    """Send, and wait for how each value ended."""
-    ends: Ends = {}
-    for message in messages:
-        value = message.value or b""
-
-        def note(where: Any, error: Exception | None, value: bytes = value) -> None:
-            ends[value] = error
-
-        try:
-            producer.send(message, note)
-        except Exception as error:
-            ends[value] = error
-    assert producer.flush(scaled(WAIT_SECONDS))
-    assert len(ends) == len(messages)
-    return ends
-
-
-def event(topic: str, value: bytes, type: str = "OrderPlaced", **fields: Any) -> Message:
-    return Message(topic, None, value, [("ce_id", value[:20]), ("ce_type", type.encode())], **fields)
-
-
-@contextlib.contextmanager
-def raw(url: str) -> Iterator[Any]:
-    """A channel of a connection that is closed in the end."""
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        yield connection.channel()
 
 
 def test_a_group_gets_the_types_that_it_asked_for(opened: Opened, topic: Callable[..., str]) -> None:
@@ -297,91 +230,3 @@ def test_an_address_that_is_none_is_refused_without_its_password(adapter: str, a
         choose_client(adapter, "ampq://shop:secret@host/")
     assert "secret" not in str(caught.value)
     assert "secret" not in choose_client(adapter, "amqp://shop:secret@host/").address
-
-
-def refused(call: Callable[[], object]) -> str:
-    """What an error says, in one line."""
-    with pytest.raises(RefusedError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_a_wrong_user_vhost_or_permission_is_one_line_that_says_what_to_do(
-    adapter: str, rabbitmq_server: RabbitServer, topic: Callable[..., str]
-) -> None:
-    server, name = rabbitmq_server, topic("orders")
-    assert "correct the URL" in refused(
-        choose_client(adapter, server.url_of("/", "guest", "no")).open_producer
-    )
-    assert "add_vhost" in refused(choose_client(adapter, server.url_of("nowhere")).open_producer)
-    url = server.user(topic("user"), configure="^$", write=".*", read=".*")
-    client: Any = choose_client(adapter, url)
-    said = refused(lambda: client.open_consumer([Subscription(name)], "g", Owned(), start="earliest"))
-    assert name in said
-    assert "set_permissions" in said
-    (reason,) = client.ensure_topics([f"{name}.g.dlq"]).values()
-    assert "set_permissions" in reason
-    producer = client.open_producer()
-    error = send(producer, event(name, b"1"))[b"1"]
-    producer.close(5)
-    assert isinstance(error, RefusedError)
-    assert not client.is_retriable(error)
-    unknown = choose_client(adapter, server.url, {"declare": False})
-    said = refused(lambda: unknown.open_consumer([Subscription(name)], "g", Owned(), start="earliest"))
-    assert f"no exchange '{name}'" in said
-    assert "declare" in said
-
-
-def test_a_server_that_is_not_there_is_a_client_error(adapter: str) -> None:
-    client = choose_client(adapter, "amqp://127.0.0.1:1/,amqp://127.0.0.1:2/")
-    for call in (client.open_producer, lambda: client.open_consumer([], "g", Owned(), start="earliest")):
-        with pytest.raises(ClientError) as caught:
-            call()
-        assert not isinstance(caught.value, RefusedError)
-        assert "\n" not in str(caught.value)
-
-
-def test_while_an_alarm_is_on_publications_fail_with_the_reason(
-    adapter: str, rabbitmq_server: RabbitServer, topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flowtrail.clients._rabbitmq.BLOCKED_SECONDS", scaled(2))
-    monkeypatch.setattr("flowtrail.clients._aio_pika_producer.BLOCKED_SECONDS", scaled(2))
-    opened, name = Opened(adapter, rabbitmq_server.url), topic("orders")
-    try:
-        member = opened.member(Subscription(name))
-        producer = opened.producer()
-        assert send(producer, event(name, b"1")) == {b"1": None}
-        rabbitmq_server.control("set_vm_memory_high_watermark", "absolute", "1MB")
-        try:
-            error = send(producer, event(name, b"2"))[b"2"]
-        finally:
-            rabbitmq_server.control("set_vm_memory_high_watermark", "0.4")
-        assert isinstance(error, ClientError)
-        assert "free memory or disk on the server" in str(error)
-        until(lambda: send(producer, event(name, b"3"))[b"3"] is None, "publications go again")
-        assert b"3" in {
-            record.value for record in member.until(lambda found: any(r.value == b"3" for r in found))
-        }
-    finally:
-        opened.close()
-
-
-def test_a_connection_that_is_cut_ends_the_consumer_and_not_the_producer(
-    adapter: str, rabbitmq_server: RabbitServer, topic: Callable[..., str]
-) -> None:
-    opened, name = Opened(adapter, rabbitmq_server.url), topic("orders")
-    try:
-        member = opened.member(Subscription(name))
-        producer = opened.producer()
-        assert send(producer, event(name, b"1")) == {b"1": None}
-        assert wait_for(lambda: len(rabbitmq_server.manage("GET", "connections")) >= 2, 30)
-        for connection in rabbitmq_server.manage("GET", "connections"):
-            rabbitmq_server.manage("DELETE", "connections/" + connection["name"].replace(" ", "%20"))
-        with pytest.raises(ClientError):
-            member.until(lambda _: False)
-        until(lambda: send(producer, event(name, b"2"))[b"2"] is None, "the producer has connected again")
-        again = opened.member(Subscription(name))
-        assert {record.value for record in again.take(2)} == {b"1", b"2"}
-    finally:
-        opened.close()

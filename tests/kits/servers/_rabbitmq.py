@@ -121,6 +121,16 @@ class RabbitServer:
             content = answer.read()
         return json.loads(content) if content else None
 
+    @property
+    def has_alarm(self) -> bool:
+        """Whether it is short of memory or disk, and takes no messages."""
+        try:
+            self.manage("GET", "health/checks/local-alarms")
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code == 503
+        return False
+
     def user(self, name: str, *, configure: str, write: str, read: str, vhost: str = "/") -> str:
         """Make a user that may do only what these patterns allow; its URL."""
         self.manage("PUT", f"users/{name}", {"password": name, "tags": ""})
@@ -167,6 +177,8 @@ class RabbitServer:
         )
         return {
             "HOME": str(folder),  # where the cookie is
+            # The start script becomes the server: else it stays between, and dies without it.
+            "RUNNING_UNDER_SYSTEMD": "1",
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(epmd_port),
             "RABBITMQ_NODENAME": f"flowtrail-{self.port}@localhost",
