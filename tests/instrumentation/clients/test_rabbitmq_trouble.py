@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_a_connection_that_is_cut_ends_the_consumer_and_not_the_producer(
         assert send(producer, event(name, b"1")) == {b"1": None}
         assert wait_for(lambda: len(rabbitmq_server.manage("GET", "connections")) >= 2, 30)
         for connection in rabbitmq_server.manage("GET", "connections"):
-            rabbitmq_server.manage("DELETE", "connections/" + connection["name"].replace(" ", "%20"))
+            rabbitmq_server.manage("DELETE", "connections/" + quote(connection["name"], safe=""))
         with pytest.raises(ClientError):
             member.until(lambda _: False)
         until(lambda: send(producer, event(name, b"2"))[b"2"] is None, "the producer has connected again")
