@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import GroupLoadInProgressError
 
-from flowtrail.clients import ClientError, Partition, choose_client
+from flowtrail.clients import ClientError, Partition, Subscription, choose_client
 from instrumentation.delivery.ground import ground_of
 from waiting import scaled, until
 
@@ -41,7 +41,7 @@ def test_a_later_commit_stands(
         ground.create(name, partitions=1)
         ground.publish(name, range(10))
         consumer: Any = choose_client("aiokafka", broker).open_consumer(
-            [name], name, listener, start="earliest"
+            [Subscription(name)], name, listener, start="earliest"
         )
         try:
             until(lambda: consumer.poll(0.2, 100) or listener.owned, "the partition")
