@@ -84,6 +84,12 @@ class AiokafkaConsumer:
                 return False
         return True
 
+    def _serve_waiting(self) -> None:
+        """Run the listener's calls that wait already."""
+        with contextlib.suppress(Empty):
+            while True:
+                self._calls.get_nowait()()
+
     def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the loop; its end wakes `_serve`."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._thread.loop)
@@ -102,6 +108,7 @@ class AiokafkaConsumer:
         if not self._serve(self._getting, timeout_seconds + _GRACE_SECONDS):
             return []
         getting, self._getting = self._getting, None
+        self._serve_waiting()  # whose records these are is said before they are handed out
         try:
             epoch, polled = getting.result()
         except self._aiokafka.errors.KafkaError as error:
