@@ -7,11 +7,18 @@ import os
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.sql.rows import read_sagas
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from sagakit import chances
+from sagakit.families import write_events, write_family
 from sagakit.histories import Happened, flows_and_histories, marks, model_of
 from sagakit.interpreter import FAR_MS, end_of, instances_of
+from sagakit.kinship import same_family
 from sagakit.oracle import FORMS, look_at_some, same_ends, same_steps
 from sagakit.playing import Played
 
@@ -33,8 +40,39 @@ def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
     same_steps(*made, now_ms)
 
 
+class OnDisk(SqliteStore):
+    """A real store, as `same_family` looks into it."""
+
+    def __init__(self, path):
+        self.database = SqliteDatabase(path)
+        super().__init__(self.database)
+
+    def every_saga(self):
+        with self.database.read() as connection:
+            return read_sagas(connection, "1 = 1", (), 1_000)
+
+    @property
+    def counts(self):
+        return self.saga_figures().counts
+
+
+@pytest.mark.parametrize("seed", range(200 if FULL else 12))
+def test_families_are_kept_on_disk_as_in_memory(tmp_path, seed):
+    chance = random.Random(seed)
+
+    def draw(part):
+        return part.draw(chance)
+
+    flows = write_family(draw, chances)
+    store = OnDisk(tmp_path / "store.sqlite")
+    try:
+        same_family(flows, write_events(draw, flows, chances), chance, store)
+    finally:
+        store.database.close()
+
+
 def test_whatever_way_histories_are_read_files_change_and_collectors_restart():
-    _, found = look_at_some(random.randrange(10**9) if FULL else 0, 2_000 if FULL else 300)
+    _, found = look_at_some(random.randrange(10**9) if FULL else 0, 2_000 if FULL else 500)
     assert set(found) == set(FORMS)
 
 

@@ -28,6 +28,10 @@ def glance(saga):
     return glance_of([row[place] for place in _PLACES])
 
 
+def _is_due(saga, watermark_ms):
+    return saga.next_deadline_ms is not None and saga.next_deadline_ms <= watermark_ms
+
+
 class Played:
     """Takes events, and looks at what time has decided."""
 
@@ -42,9 +46,11 @@ class Played:
         bring_up_to_date(self.flow, saga, self.counts)
 
     def sweep(self, watermark_ms):
-        for saga in self.earlier:
+        """Look at what asked to be looked at by then."""
+        for saga in [saga for saga in self.earlier if _is_due(saga, watermark_ms)]:
             assert settle(self.flow, saga, watermark_ms, self.counts) == []
-        self.earlier += settle(self.flow, self.saga, watermark_ms, self.counts)
+        if _is_due(self.saga, watermark_ms):
+            self.earlier += settle(self.flow, self.saga, watermark_ms, self.counts)
 
     def change(self, flow, watermark_ms):
         """Look at what is open by the rules of another flow file, at a glance where that is enough."""

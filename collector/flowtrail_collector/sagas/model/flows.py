@@ -8,10 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
-from flowtrail_collector.sagas.model.definitions import CHILD, SETTLE_MS, Children, Correlate, OwnerOf, Step
+from flowtrail_collector.sagas.model.definitions import (
+    BEGAN,
+    CHILD,
+    SETTLE_MS,
+    Children,
+    Correlate,
+    OwnerOf,
+    Step,
+)
 from flowtrail_collector.sagas.model.fields import Field
 
-__all__ = ["CHILD", "SETTLE_MS", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
+__all__ = ["BEGAN", "CHILD", "SETTLE_MS", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,8 @@ class Flow:
 
     @cached_property
     def ids(self) -> Mapping[str, Field]:
-        """Steps whose occurrences have ids, with where those are."""
-        return {step.name: step.of for step in self.steps if step.of is not None}
+        """Steps whose occurrences have ids in payloads, with where those are; which child is taken back, none says."""
+        return {step.name: step.of for step in self.steps if step.of is not None and step.children is None}
 
     @cached_property
     def depth(self) -> int:

@@ -7,8 +7,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from flowtrail_collector.sagas.model.broods import brood_of
 from flowtrail_collector.sagas.model.fields import MOST_TIMES, CountFrom, Field, Values
-from flowtrail_collector.sagas.model.flows import CHILD, SETTLE_MS, Children, Flow, Step
+from flowtrail_collector.sagas.model.flows import SETTLE_MS, Flow, Step
 
 __all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "Tally", "earliest",
            "settlement", "tally", "value_of"]  # fmt: skip
@@ -56,6 +57,10 @@ class Seen:
                 self._every.setdefault(mark[1], []).append(mark[0])
         return sorted(at for kind in types for at in self._every.get(kind, ()))
 
+    def marks(self) -> Iterable[Mark]:
+        """Everything that was seen, in no order."""
+        return self._events.values()
+
     def told(self, types: Iterable[str], field: Field) -> list[tuple[int, str]]:
         """When any of the types was seen and with which value, empty if it had none; in the order of time."""
         wanted = frozenset(types)
@@ -87,7 +92,7 @@ class Account:
     @classmethod
     def of(cls, step: Step, seen: Seen) -> Account:
         """All that was seen of a step."""
-        if step.of is not None:
+        if step.of is not None and step.children is None:
             return cls._of_each(step, step.of, seen)
         account = cls()
         entries = [(at, False) for at in seen.moments(step.done)]
@@ -257,7 +262,11 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
         begin: Count only from this moment on.
         account: Where what was taken back counts as done, even if its doing was not seen.
     """
-    if account is not None:
+    times, children = step.times, step.children
+    if children is not None and children.all and times == 1:
+        brood = brood_of(children, seen.marks(), begin)
+        return Tally(brood.all_ms, len(brood.begun) - len(brood.left), len(brood.begun) or None)
+    if account is not None and children is None:
         moments, ids = account.moments, account.ids
     elif step.of is None:
         moments, ids = seen.moments(step.done), []
@@ -266,12 +275,9 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
         moments, ids = [at for at, _ in every], [own for _, own in every]
     place = 0 if begin is None else bisect_left(moments, begin)
     moments = _each_once(moments[place:], ids[place:])
-    times = step.times
     if isinstance(times, CountFrom):
         said = seen.told(times.types, times.field)
         return _counted([(at, int(text)) for at, text in said if text.isdecimal()], moments, begin)
-    if step.children is not None and step.children.all and times == 1:
-        return _counted(_begun(step.children, seen, begin), moments, begin)
     return Tally(moments[times - 1] if len(moments) >= times else None, len(moments), times)
 
 
@@ -286,13 +292,6 @@ def _each_once(moments: list[int], ids: Sequence[str]) -> list[int]:
             found.append(at)
             known.add(own)
     return found
-
-
-def _begun(children: Children, seen: Seen, begin: int | None) -> list[tuple[int, int]]:
-    """How many of them there were, each time that one began."""
-    begun = [(at, own) for at, own in seen.told((children.begun,), CHILD) if begin is None or at >= begin]
-    moments = _each_once([at for at, _ in begun], [own for _, own in begun])
-    return [(at, number) for number, at in enumerate(moments, 1)]
 
 
 def _counted(said: Sequence[tuple[int, int]], moments: Sequence[int], begin: int | None) -> Tally:

@@ -100,7 +100,7 @@ class Shapes:
         self.flow = flow
         self._known: dict[tuple[str, ...], _Shape | None] = {}
         self._telling = flow.undoing.union(flow.completes, flow.ending, flow.renewing)
-        self._by_values = bool(flow.ids) or any(step.count is not None for step in flow.steps)
+        self._by_values = any(step.of is not None or step.count is not None for step in flow.steps)
         self._settling_ms = flow.settling_ms
 
     def of(self, saga: OpenSaga, watermark_ms: int) -> tuple[Standing, Sequence[str]] | None:
