@@ -29,7 +29,7 @@ HISTORIES = 4
 """So many in a row are of one flow."""
 FAMILIES = 8
 """One in so many flows is a family."""
-_PORTION = 2_000
+_PORTION = 200
 _LAST_MS = 13_000
 
 
