@@ -15,7 +15,7 @@ from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.sagas.model.instance import SagaKey
 from flowtrail_collector.sagas.sql.rows import to_record, to_row
 from flowtrail_collector.sagas.sweep import Sweeper
-from sagakit.playing import glance
+from sagakit.playing import glances, stand
 
 __all__ = ["Kept", "Player"]
 
@@ -82,14 +82,13 @@ class Kept:
         open_ones = [
             row for row in self.rows.values() if row[0] == flow and row[_OUTCOME] in ("open", "retired")
         ]
-        records = [to_record(row) for row in sorted(open_ones) if row[1] > after]
-        return [glance(record) for record in records[:limit]]
+        records = [to_record(row) for row in sorted(open_ones) if row[1] > after][:limit]
+        return glances(records), records[-1].row_key if records else None
 
-    def note_open(self, flow, changed):
-        for seen, standing in changed:
-            saga = to_record(self.rows[flow, seen.key])
-            for name, value in standing._asdict().items():
-                setattr(saga, name, value)
+    def note_open(self, flow, looked):
+        keys = {key for _, key in (*looked.due, *looked.standings)}
+        for saga in self.load_sagas([SagaKey(flow, key) for key in keys]).values():
+            stand(saga, looked)
             self.save_sagas([saga])
 
     def keep_histories(self, flow, shape, histories):
