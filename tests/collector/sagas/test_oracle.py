@@ -165,3 +165,19 @@ def test_an_instance_that_new_rules_part_from_another_one_is_judged_by_them():
     assert [(saga.outcome, saga.ended_ms) for saga in (*play.earlier, play.saga)] == [
         (item.outcome, item.ended) for item in became
     ]
+
+
+@pytest.mark.parametrize("looks", [(), (4_500,), (5_000,), (4_500, 5_000), (5_200,)])
+def test_what_the_next_instance_does_is_nothing_that_the_one_before_owes(looks):
+    """Cancelled, begun anew and done within a second, in which its own time was over as well."""
+    steps = {"s0": {"done": ["D"], "undone": ["U"]}}
+    flow = {"starts": ["Start"], "steps": steps, "completes": ["End"], "cancels": ["Stop"], "within": "3s"}
+    history = [(1_000, "Start"), (3_500, "Stop"), (3_800, "Start"), (4_300, "Start"), (4_400, "D")]
+    history = [Happened(*item) for item in history]
+    play = Played(model_of(flow))
+    for event, mark in marks(history).items():
+        play.take(event, mark)
+    for moment in (*looks, FAR_MS):
+        play.sweep(moment)
+    assert play.became() == instances_of(flow, history)
+    assert [(item.outcome, item.ended) for item in play.became()] == [("failed", 3_500), ("timed_out", 6_800)]

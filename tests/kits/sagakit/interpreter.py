@@ -205,10 +205,13 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
         if before is not None and there:
             _, over = fate_of(before, history)
             judge = before if over is not None and max(over, starts[0]) < known_ms else flow
-        outcome, ended = fate_of(judge, history)
-        last = FAR_MS if ended is None else ended
-        next_start = next((at for at in starts if at > max(last, starts[0])), None)
-        own = [item for item in history if next_start is None or item.at < next_start]
+        own, before_that = history, None
+        while own != before_that:  # what the next one does is nothing that this one owes
+            before_that = own
+            outcome, ended = fate_of(judge, own)
+            last = FAR_MS if ended is None else ended
+            next_start = next((at for at in starts if at > max(last, starts[0])), None)
+            own = [item for item in history if next_start is None or item.at < next_start]
         found.append(
             Became(
                 outcome,
