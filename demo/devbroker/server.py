@@ -1,9 +1,11 @@
 """Sockets: one request at a time per connection, as Kafka does it, so that order is right by construction."""
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import logging
+import socket
 import time
 from collections.abc import Callable
 
@@ -23,7 +25,7 @@ from devbroker.codec import (
 from devbroker.schema import Api
 
 _LOG = logging.getLogger("devbroker")
-_TURNS_TO_ACCEPT = 4
+_ACCEPT_AGAIN_SECONDS = 0.5
 _SIZE_BYTES = 4
 _READ_AHEAD_BYTES = 1024 * 1024
 _TRACE_CHARACTERS = 500
@@ -50,7 +52,9 @@ class Server:
         self.trace = trace
         self.connections: set[_Connection] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def start(self, host: str, port: int) -> None:
         """Listen.
@@ -63,34 +67,54 @@ class Server:
             AddressError: it isn't a loopback address, or it can't be bound.
         """
         address = loopback_address(host)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
-            self._listener = await self._loop.create_server(lambda: _Connection(self), address, port)
+            self._listener = socket.create_server((address, port), family=family)
         except (OSError, OverflowError) as error:
             reason = str(error)
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 reason = "the port is in use"
             raise AddressError(f"can't listen on {address}:{port}: {reason}") from None
+        self._listener.setblocking(False)
         self.broker.host = address
-        self.broker.port = self._listener.sockets[0].getsockname()[1]
+        self.broker.port = self._listener.getsockname()[1]
+        self._accepting = self._loop.create_task(self._accept(self._listener))
 
     async def stop(self) -> None:
         """Close the socket and all connections."""
         for timer in self._timers.values():
             timer.cancel()
-        if self._listener is not None:
-            self._listener.close()
-        # A connection that was being accepted when the listener closed turns up a turn of the loop later.
-        for _ in range(_TURNS_TO_ACCEPT):
-            await self._close_connections()
-        if self._listener is not None:
-            await self._listener.wait_closed()
-
-    async def _close_connections(self) -> None:
+        if self._accepting is not None:
+            await self._stop_accepting(self._accepting)
         serving = [connection.task for connection in self.connections]
         for connection in list(self.connections):
             connection.close()
         await asyncio.gather(*serving, return_exceptions=True)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the sockets close in the turn after
+
+    # asyncio.Server loses the connections that it is accepting while it is closed: their sockets stay open.
+    # So connections are accepted here, one by one, and the last one is the server's own.
+
+    async def _accept(self, listener: socket.socket) -> None:
+        with listener:
+            while True:
+                try:
+                    client, _ = await self._loop.sock_accept(listener)
+                    if self._stopping:
+                        client.close()
+                        return
+                    await self._loop.connect_accepted_socket(lambda: _Connection(self), client)
+                except OSError as error:
+                    _LOG.warning("can't accept a connection: %s", error)
+                    await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
+
+    async def _stop_accepting(self, accepting: asyncio.Task[None]) -> None:
+        self._stopping = True
+        while not accepting.done():
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(self.broker.host, self.broker.port)
+                writer.close()
+            await asyncio.wait([accepting], timeout=_ACCEPT_AGAIN_SECONDS)
 
     def _tick_at(self, group_id: str, when: float) -> None:
         timer = self._timers.get(group_id)

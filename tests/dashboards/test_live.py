@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 
 RANGE_SECONDS = 20.0
 SCRAPE_SECONDS = 1
+_LATE_SCRAPE_SECONDS = 5
 
 Values = dict[str, str]
 
@@ -50,8 +51,9 @@ def test_no_panel_is_empty(kafka: str, tmp_path: Path) -> None:
 def _check(prometheus: PrometheusServer, where: str, target: dict[str, Any], values: Values) -> list[str]:
     query = fill_in(target["expr"], values)
     if target.get("instant"):
-        series = prometheus.query(query)
-        found = [[float(one["value"][1])] for one in series]
+        # A scrape that came late leaves nothing to show for a moment.
+        wait_for(lambda: prometheus.query(query) != [], _LATE_SCRAPE_SECONDS)
+        found = [[float(one["value"][1])] for one in prometheus.query(query)]
     else:
         now = time.time()
         series = prometheus.query_range(query, now - RANGE_SECONDS, now, SCRAPE_SECONDS)

@@ -1,5 +1,7 @@
 """devbroker alone: its command, its refusals, what it says of transactions, garbage on the socket."""
 
+import contextlib
+import gc
 import os
 import random
 import signal
@@ -8,6 +10,8 @@ import struct
 import subprocess
 import sys
 import threading
+import warnings
+from collections.abc import Iterator
 
 import confluent_kafka
 import kafka
@@ -57,6 +61,41 @@ def test_stopping_frees_the_port_and_the_thread() -> None:
         assert again.port == port
     with pytest.raises(RuntimeError, match="not running"):
         _ = broker.bootstrap_servers
+
+
+def test_stopping_closes_what_is_just_connecting() -> None:
+    with warnings.catch_warnings(record=True) as unclosed:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(20):
+            broker = DevBroker().start()
+            with _connecting_all_the_time(broker.host, broker.port, clients=3):
+                broker.stop()
+            del broker
+        gc.collect()
+    assert [str(one.message) for one in unclosed] == []
+
+
+@contextlib.contextmanager
+def _connecting_all_the_time(host: str, port: int, clients: int) -> Iterator[None]:
+    ending, connected = threading.Event(), threading.Barrier(clients + 1)
+
+    def connect() -> None:
+        socket.create_connection((host, port)).close()
+        connected.wait(scaled(10))
+        while not ending.is_set():
+            with contextlib.suppress(OSError):
+                socket.create_connection((host, port), scaled(1)).close()
+
+    threads = [threading.Thread(target=connect) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        connected.wait(scaled(10))
+        yield
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join(scaled(10))
 
 
 def test_settings_and_what_overrides_them() -> None:
