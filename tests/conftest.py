@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from harness.fetching import MARK, Fetching, needs
+from harness.kafka_sockets import close_what_never_connected
 from harness.limits import Limits
 from harness.logs import Logs
 from harness.outcome import OPTION, Outcome
@@ -27,6 +28,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any machine")
+close_what_never_connected()
 
 _NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server", "registry"}
 

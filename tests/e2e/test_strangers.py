@@ -119,8 +119,9 @@ class World:
     def whole(self, order: str) -> dict[str, Any] | None:
         """The order's trail, once everything is in it."""
         trail = self.trail(order)
-        published = {entry["event_type"] for entry in trail["entries"] if entry["kind"] == "publish"}
-        handled = {entry["event_type"] for entry in trail["entries"] if entry["kind"] == "process"}
+        # An entry that comes from a span has no type until its event was read.
+        published = {entry.get("event_type") for entry in trail["entries"] if entry["kind"] == "publish"}
+        handled = {entry.get("event_type") for entry in trail["entries"] if entry["kind"] == "process"}
         kinds = {entry["kind"] for entry in trail["entries"]}
         there = published >= CAUSES.keys() and handled >= CAUSES.keys() - {
             "OrderArchived", "ParcelWeighed", "DoorOpened",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
+from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Ingest
@@ -15,6 +16,7 @@ from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from sagakit import Happening
+from waiting import until
 
 FLOWS = parse_flows(
     "flows: {orders: {starts: Placed, steps: {pay: {done: Paid}, ship: {done: Shipped}}, completes: Shipped}}"
@@ -39,7 +41,19 @@ def read(store, flows, portions):
     ingest = Ingest(store, flows)
     for records in portions:
         begin = records[0].offset
-        ingest.apply(records, [Advance("orders", 0, begin or None, begin + len(records), 5_000)])
+        advance = Advance("orders", 0, begin or None, begin + len(records), 5_000)
+        until(
+            lambda records=records, advance=advance: applied(ingest, records, advance), "a portion read", 30
+        )
+
+
+def applied(ingest, records, advance):
+    """Whether it was taken in; if others are in the way all the time, a worker begins the portion again."""
+    try:
+        ingest.apply(records, [advance])
+    except StoreConflictError:
+        return False
+    return True
 
 
 def test_each_event_counts_once(postgres, monkeypatch):
