@@ -109,7 +109,7 @@ COLLECTOR = Dashboard(
         Row("Spans"),
         lines(
             "Spans",
-            "Spans stored, spans that made no sense, and spans turned away until there is room, per second.",
+            "Spans stored, spans rejected as invalid, and spans turned away until there is room, per second.",
             [
                 Query(Q.SPANS, "{{instance}}: stored"),
                 Query(Q.SPANS_REJECTED, "{{instance}}: rejected"),
@@ -119,7 +119,7 @@ COLLECTOR = Dashboard(
         ),
         lines(
             "Spans waiting",
-            "Spans that wait for the store. At its limit, requests are told to come back.",
+            "Spans that wait for the store. At its limit, requests are turned away until there is room.",
             [Query(Q.SPANS_WAITING, "{{instance}}")],
             "short",
         ),

@@ -163,7 +163,7 @@ OVERVIEW = Dashboard(
             steps((1, YELLOW), (10, RED)),
             links=[to_dashboard("Dead letters", "flowtrail-dead-letters", "group", GROUP_LABEL)],
         ),
-        Row("Who feeds whom"),
+        Row("Between services"),
         lines(
             "Events between services",
             "Events with which a service reacted to another's, per second; the twenty busiest edges.",

@@ -9,7 +9,7 @@ from devbroker.runner import serve_forever
 from devbroker.server import AddressError
 
 EXIT_USAGE = 2
-# Started again it is the same cluster whose topics were made anew: what was stored of it can still be used.
+# Started again it is the same cluster whose topics were recreated: what was stored of it can still be used.
 CLUSTER_ID = "devbroker"
 
 

@@ -57,6 +57,8 @@ class Retry:
             ("max_seconds", self.max_seconds >= 0, "0 or more"),
             ("jitter", 0 <= self.jitter <= 1, "between 0 and 1"),
             ("topics", all(wait >= 0 for wait in self.topics or ()), "waits of 0 seconds or more"),
+            ("retry_on", _are_exceptions(self.retry_on), "classes of exceptions, in a tuple"),
+            ("never_on", _are_exceptions(self.never_on), "classes of exceptions, in a tuple"),
         )
         for name, holds, expected in rules:
             if not holds:
@@ -83,6 +85,12 @@ class Retry:
         if attempt >= self.max_attempts or isinstance(error, self.never_on):
             return False
         return isinstance(error, self.retry_on)
+
+
+def _are_exceptions(kinds: object) -> bool:
+    """Whether `isinstance` takes them; it would say so only when a handler has failed."""
+    each = kinds if isinstance(kinds, tuple) else (kinds,)
+    return all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in each)
 
 
 BACKOFF = Retry(attempts=2**31, initial_seconds=0.5, max_seconds=30)

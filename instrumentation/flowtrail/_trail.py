@@ -23,6 +23,7 @@ from flowtrail._retry import Retry
 from flowtrail._runtime import own_loop
 from flowtrail._runtime.ending import Ending
 from flowtrail._runtime.handlers import Handler, Plan, names
+from flowtrail._runtime.leaving import wait_at_the_end
 from flowtrail._runtime.own_loop import Block
 from flowtrail._runtime.payloads import model_of
 from flowtrail._runtime.producing import Pick, Picks, publishing
@@ -132,6 +133,7 @@ class Trail:
                         self._chosen_client, self._bootstrap_servers, self._client_settings
                     )
                     publisher = Publisher(self.telemetry, client, self.codec, self.contracts)
+                    wait_at_the_end(publisher, self.timing.shutdown_timeout_seconds)
                     self._services_made = Services(self.telemetry, publisher, self.timing)
         return self._services_made
 

@@ -22,7 +22,7 @@ def test_an_order_is_found_from_its_number_in_two_interactions(open_page, what):
     page = open_page()
     page.goto("/")
     # The search box takes the focus with the first frame, which comes later than the page's own event.
-    page.wait_for_function("document.activeElement.matches('input[type=search]')")
+    page.wait_for_function("() => document.activeElement.matches('input[type=search]')")
     page.keyboard.type(number)
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/trails/{number}")
@@ -105,6 +105,22 @@ def test_the_map_marks_what_is_unhealthy(open_page):
     assert page.locator("svg.map .line").count() >= 8
 
 
+def test_no_label_of_the_map_lies_on_another_or_on_a_box(open_page):
+    page = open_page()
+    page.goto("/map")
+    covered = page.evaluate(
+        """() => {
+          const box = element => element.getBoundingClientRect();
+          const solid = [...document.querySelectorAll("svg.map text.edge, svg.map .node rect")];
+          const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+          return solid.flatMap((a, i) => solid.slice(i + 1).filter(b => !apart(box(a), box(b)))
+            .map(b => [a.textContent, b.textContent || b.nextElementSibling.textContent]));
+        }"""
+    )
+    assert covered == []
+    assert page.locator("svg.map text.edge").count() >= 4
+
+
 def test_a_page_of_its_own_to_attach_to_a_ticket(open_page, console_url, tmp_path):
     with urllib.request.urlopen(f"{console_url}/api/v1/trails/order-1004", timeout=scaled(10)) as answer:
         trail = json.load(answer)["trail"]
@@ -132,7 +148,7 @@ def test_pictures_of_the_documentation(open_page, tmp_path, name, path):
     page = open_page()
     page.goto(path)
     if name == "map":
-        page.wait_for_function("document.querySelector('svg.map').textContent.includes('/s')")
+        page.wait_for_function("() => document.querySelector('svg.map').textContent.includes('/s')")
     height = page.evaluate("document.querySelector('footer').offsetTop")
     page.screenshot(path=folder / f"console-{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": height},
                     full_page=True)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every page, narrow to 4K, light and dark: no horizontal scroll, no console error, nothing serious for axe."""
+"""Every page, narrow to 4K, light and dark: no horizontal scroll, no broken word, no error, nothing serious for axe."""
 
 from __future__ import annotations
 
@@ -24,6 +24,23 @@ _EXTRA = (
     "/trails/order-1005", "/sagas?outcome=failed", "/dead-letters?state=dismissed",
 )  # fmt: skip
 _NOT_PAGES = ("/api/", "/metrics", "/readyz", "/static/", "/live")
+# It takes no time to look at other widths once the page is there.
+_WINDOWS = {(320, "light"): (390, 320), (1280, "light"): (800, 1024, 1440, 1280)}
+# Words up to a length that a line or column has room for, and how often each is spread over several lines.
+_BROKEN_WORDS = """longest => {
+  const broken = [], texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    for (const word of texts.currentNode.data.matchAll(/[^\\s-]+/g)) {
+      if (word[0].length > longest) continue;
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      const tops = [...range.getClientRects()].map(box => box.top);
+      if (Math.max(...tops) - Math.min(...tops) > 4) broken.push(word[0]);
+    }
+  }
+  return broken;
+}"""
 
 
 class _Links(HTMLParser):
@@ -76,6 +93,10 @@ def test_every_page_fits_and_is_accessible(open_page, axe, paths, width, scheme)
         wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if wider > 0:
             found.append(f"{path}: {wider} px too wide")
+        for window in _WINDOWS.get((width, scheme), (width,)):
+            page.set_viewport_size({"width": window, "height": 900})
+            words = page.evaluate(_BROKEN_WORDS, 20 if window < 1000 else 36)
+            found += [f"{path}: {word} is broken at {window} px" for word in words]
         if width < 3840 or path in ("/", "/map", "/trails/order-1003"):  # large pictures take long
             file = SCREENSHOTS / f"{_name(path)}-{width}-{scheme}.jpg"
             page.screenshot(path=file, type="jpeg", quality=80)

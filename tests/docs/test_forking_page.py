@@ -106,6 +106,31 @@ def test_web_servers_publish_from_every_worker(
 
 @pytest.mark.servers
 @pytest.mark.slow
+def test_one_page_has_the_metrics_of_all_workers(folder: Path, ground: Ground) -> None:
+    (command,) = [line for line in COMMANDS if "shop_metrics" in line]
+    port, counts = free_port(), folder / "counts"
+    counts.mkdir()
+    base = f"http://127.0.0.1:{port}"
+
+    def placed() -> float:
+        with urllib.request.urlopen(f"{base}/metrics", timeout=scaled(20)) as response:
+            page = response.read().decode()
+        sent = [
+            line for line in page.splitlines() if line.startswith("messaging_client_sent_messages_total{")
+        ]
+        return sum(float(line.split()[-1]) for line in sent if 'destination_name="orders"' in line)
+
+    with started(
+        command.replace("9464", str(port)), folder, "kafka-python", lambda: answers(f"{base}/first"),
+        PROMETHEUS_MULTIPROC_DIR=str(counts),
+    ):  # fmt: skip
+        before = placed()
+        assert all(answers(f"{base}/ORD-{number}") for number in range(20))
+        until(lambda: placed() == before + 20, "the orders that both workers took")
+
+
+@pytest.mark.servers
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 def test_celery_publishes_from_its_pool(client: str, folder: Path, ground: Ground) -> None:
     from celery import Celery

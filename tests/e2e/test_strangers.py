@@ -129,7 +129,7 @@ class World:
         return trail if there and "command" in kinds else None
 
     def edges(self) -> set[tuple[str, str, str]]:
-        """Who feeds whom, on which topic."""
+        """Which service reacts to which, on which topic."""
         found = get_json(f"{self.url}/api/v1/topology")["edges"]
         return {
             tuple(edge[name].removeprefix(self.prefix) for name in ("source", "topic", "target"))

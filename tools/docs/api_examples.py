@@ -65,7 +65,7 @@ _REQUESTS = {
         {"id": "ORD-2", "note": "refunded by hand", "by": "ann"},
     ),
     "Who did what": ("GET", "/api/v1/dead-letters/audit", None),
-    "Who feeds whom": ("GET", "/api/v1/topology", None),
+    "Which service reacts to which": ("GET", "/api/v1/topology", None),
     "What was read of each topic": ("GET", "/api/v1/topics", None),
     "A collector that doesn't reach Kafka yet": ("GET", "/api/v1/status", None),
     "A mistake": ("GET", "/api/v1/sagas?outcome=late", None),

@@ -117,7 +117,7 @@ def apply(file: Path, since: str, store: str, as_json: bool) -> int:
 def _remarks(
     store: PostgresStore | SqliteStore, flows: Flows, folded: Folded, since_ms: int
 ) -> Iterator[str]:
-    """What can't be computed anew from what is stored."""
+    """What can't be computed again from what is stored."""
     oldest = store.oldest_event_ms()
     if oldest is not None and oldest > since_ms:
         yield f"events are stored since {iso_time_ms(oldest)}: what came before isn't counted"
@@ -128,7 +128,7 @@ def _remarks(
     for name, number in folded.unmapped.items():
         yield (
             f"{counted(number, 'event')} of {name}: the mapping needs headers or payloads, which aren't stored;"
-            " read the topic anew for that"
+            " read the topic again for that"
         )
     for name, number in folded.unread.items():
         yield (

@@ -68,16 +68,21 @@ class Listing:
 
     def print(self, out: Console) -> None:
         """Print all rows."""
+        for line in self.lines(out):
+            out.print(line, soft_wrap=True)
+
+    def lines(self, out: Console) -> Iterator[Text]:
+        """All rows, as lines for the console that they will be printed on."""
         table = [self._columns, *(cells for cells, _ in self._rows)]
         widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
         width = _width(out)
         if width is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
             for cells, style in [(self._columns, "bold"), *self._rows]:
-                out.print(Text(self._line(cells, widths), style=style), soft_wrap=True)
+                yield Text(self._line(cells, widths), style=style, no_wrap=True, overflow="ignore")
             return
         for cells, style in self._rows:
             for line in self._block(cells, width):
-                out.print(Text(line, style=style), soft_wrap=True)
+                yield Text(line, style=style, no_wrap=True, overflow="ignore")
 
     def _line(self, cells: Iterable[str], widths: Iterable[int]) -> str:
         padded = []

@@ -140,7 +140,7 @@ def redrive(
 
 @dlq.command()
 @_selection
-@click.option("--note", required=True, help="Why: it stands in the audit.")
+@click.option("--note", required=True, help="Why: it is kept in the audit.")
 @_yes
 @collector_options
 def dismiss(

@@ -13,7 +13,7 @@ import click
 from flowtrail import __version__
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
-from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.errors import CollectorError
 from flowtrail_collector.wording import age, counted, printable
 
@@ -46,7 +46,8 @@ def doctor(
     else:
         out = console()
         for name, ok, detail in checks:
-            out.print(f"{'ok  ' if ok else 'FAIL'}  {name}: {printable(detail)}", style=None if ok else "red")
+            line = f"{'ok  ' if ok else 'FAIL'}  {name}: {printable(detail)}"
+            print_words(out, line, indent=6, style="" if ok else "red")
     return EXIT_OK if all(ok for _, ok, _ in checks) else EXIT_FINDINGS
 
 

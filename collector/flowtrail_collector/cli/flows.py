@@ -14,7 +14,7 @@ from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._flow_changes import apply, diff
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 from flowtrail_collector.sagas.model.flows import Children, Flow, Flows, Step
@@ -55,9 +55,9 @@ def check(file: Path, as_json: bool) -> int:
     out = console()
     for flow in found.by_name.values():
         for line in _lines(flow):
-            out.print(line, soft_wrap=True)
+            print_words(out, line, indent=6)
     for mapping in found.mapping.all:
-        out.print(f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", soft_wrap=True)
+        print_words(out, f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", indent=6)
     for warning in warnings:
         click.echo(f"warning: {printable(warning)}", err=True)
     out.print(f"{file}: {counted(len(found.by_name), 'flow')}, ok")
@@ -86,10 +86,11 @@ def try_(file: Path, events: TextIO, as_json: bool) -> int:
     if as_json:
         print_json({"happened": [told._asdict() for told in found]})
         return EXIT_OK
+    out = console()
     for told in found:
         when = format_span(told.at_ms / 1000)
         line = f"{when:>8}  {told.flow} {told.key}  {told.because or '(time)'}: {told.text}"
-        click.echo(printable(line))
+        print_words(out, printable(line), indent=10)
     return EXIT_OK
 
 
@@ -129,7 +130,7 @@ def _parted(line: str, place: str) -> tuple[str, bytes | None]:
     try:
         _, end = json.JSONDecoder().raw_decode(line, brace)
     except (ValueError, RecursionError):
-        raise Failure(f"{place}: what begins with {{ is no JSON object", EXIT_USAGE) from None
+        raise Failure(f"{place}: what begins with {{ isn't a JSON object", EXIT_USAGE) from None
     if line[end:].partition("#")[0].strip():
         raise Failure(f"{place}: nothing but a remark may stand behind the payload", EXIT_USAGE)
     return line[:brace], line[brace:end].encode("utf-8", "surrogatepass")
@@ -218,7 +219,7 @@ def _step(step: Step) -> str:
     if step.of is not None and step.children is None:
         parts.append(f"told apart by {_place(step.of)}")
     if step.again_after:
-        parts.append(f"anew after {_any(step.again_after)}")
+        parts.append(f"again after {_any(step.again_after)}")
     if step.was:
         parts.append(f"was {printable(', '.join(step.was))}")
     if step.instead_of:

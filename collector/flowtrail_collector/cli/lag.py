@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
 
 import click
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._options import limit_option
-from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.cli._output import Listing, console, print_json
+from flowtrail_collector.lag.words import catch_up_words, status_words
 from flowtrail_collector.wording import counted, format_seconds, printable, unmistakable
 
 Query = dict[str, Any]
 
+_NUMBERS = (
+    "LAG", "WAITING", "CATCHES UP", "LOST", "MEMBERS", "READ/S", "WRITTEN/S", "MARGIN", "PARTITION", "OFFSET", "END",
+)  # fmt: skip
+
 _STYLES = {
-    "ok": "green",
     "rewound": "cyan",
     "behind": "yellow",
     "stalled": "red",
@@ -28,15 +32,6 @@ _STYLES = {
     "losing": "bold red",
     "beyond": "bold red",
     "uncommitted": "red",
-}
-_MEANINGS = {
-    "rewound": "its offsets went back",
-    "behind": "reads slower than is written",
-    "stalled": "has members, commits nothing",
-    "stopped": "has no members",
-    "losing": "retention removed records before it read them",
-    "beyond": "committed past the end of the log",
-    "uncommitted": "has members that have committed nothing",
 }
 
 
@@ -69,7 +64,8 @@ def lag(
     elif as_json:
         print_json(_read(client, query))
     else:
-        console().print(_page(_read(client, query)))
+        out = console()
+        out.print(_page(_read(client, query), out), soft_wrap=True)
 
 
 def _read(client: CollectorClient, query: Query) -> dict[str, Any]:
@@ -79,20 +75,21 @@ def _read(client: CollectorClient, query: Query) -> dict[str, Any]:
 
 def _watch(client: CollectorClient, query: Query, interval: float, as_json: bool) -> None:
     # The alternate screen would hide the last table when the user leaves: it should stay.
-    shown = nullcontext() if as_json else Live(console=console(), auto_refresh=False, screen=False)
+    out = console()
+    shown = nullcontext() if as_json else Live(console=out, auto_refresh=False, screen=False)
     with suppress(KeyboardInterrupt), shown as live:
         while True:
             data = _read(client, query)
             if live is None:
                 print_json(data)
             else:
-                live.update(_page(data), refresh=True)
+                live.update(_page(data, out), refresh=True)
             time.sleep(interval)
 
 
-def _page(data: dict[str, Any]) -> RenderableType:
+def _page(data: dict[str, Any], out: Console) -> RenderableType:
     one = "left_out" not in data
-    parts: list[RenderableType] = [_partitions(data["groups"][0]) if one else _overview(data["groups"])]
+    parts = [*(_partitions(data["groups"][0], out) if one else _overview(data["groups"], out))]
     if not one and data["left_out"]:
         parts.append(Text(f"{counted(data['left_out'], 'group')} not shown", style="dim"))
     parts += [
@@ -104,48 +101,59 @@ def _page(data: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _overview(groups: list[dict[str, Any]]) -> RenderableType:
+def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
     if not groups:
-        return Text("No consumer groups.")
-    table = _table("GROUP", "STATUS", "LAG", "WAITING", "CATCHES UP", "LOST", "STATE", "MEMBERS", "TOPICS")
+        yield Text("No consumer groups.")
+        return
+    table = Listing(
+        "GROUP", "STATUS", "LAG", "WAITING", "CATCHES UP", "LOST", "STATE", "MEMBERS", "TOPICS",
+        heads=("GROUP", "STATUS"), numbers=_NUMBERS,
+    )  # fmt: skip
     for entry in groups:
         table.add_row(
             unmistakable(entry["group"]),
             _status(entry["status"]),
             _count(entry["lag"]),
             _span(entry["lag_seconds"]),
-            _catch_up(entry),
+            catch_up_words(entry) or "?",
             str(entry["messages_lost"] or ""),
             entry["state"],
             _count(entry["members"]),
             _topics(entry["topics"]),
+            style=_STYLES.get(entry["status"], ""),
         )
-    return table
+    yield from table.lines(out)
 
 
-def _partitions(entry: dict[str, Any]) -> RenderableType:
+def _partitions(entry: dict[str, Any], out: Console) -> Iterator[Text]:
     head = Text.assemble(
-        (unmistakable(entry["group"]), "bold"), "  ", _status(entry["status"]),
-        f"  {_MEANINGS.get(entry['status'], '')}  {entry['type']} group, {entry['state']}",
+        (unmistakable(entry["group"]), "bold"), "  ",
+        (_status(entry["status"]), _STYLES.get(entry["status"], "")),
+        f"  {status_words(entry['status'])}  {entry['type']} group, {entry['state']}",
     )  # fmt: skip
-    topics = _table(
-        "TOPIC", "STATUS", "LAG", "WAITING", "CATCHES UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST"
-    )
+    topics = Listing(
+        "TOPIC", "STATUS", "LAG", "WAITING", "CATCHES UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST",
+        heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
+    )  # fmt: skip
     for topic in entry["topics"]:
         topics.add_row(
             unmistakable(topic["topic"]),
             _status(topic["status"]),
             _count(topic["lag"]),
             _span(topic["lag_seconds"]),
-            _span(topic["catch_up_seconds"]),
+            catch_up_words(topic) or "?",
             _count(topic["consumed_per_second"]),
             _count(topic["produced_per_second"]),
             _count(topic["retention_margin"]),
             str(topic["messages_lost"] or ""),
+            style=_STYLES.get(topic["status"], ""),
         )
     if entry["uncommitted_lag"] is not None:
         head.append_text(Text(f"\n{_unread(entry)}"))
-    table = _table("TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "WAITING")
+    table = Listing(
+        "TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "WAITING",
+        heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
+    )  # fmt: skip
     for row in sorted(entry["partitions"], key=lambda row: -(row["lag"] or 0)):
         table.add_row(
             unmistakable(row["topic"]),
@@ -155,8 +163,11 @@ def _partitions(entry: dict[str, Any]) -> RenderableType:
             _count(row["end"]),
             _count(row["lag"]),
             _span(row["lag_seconds"]),
+            style=_STYLES.get(row["status"], ""),
         )
-    return Group(head, topics, table)
+    yield head
+    yield from topics.lines(out)
+    yield from table.lines(out)
 
 
 def _unread(entry: dict[str, Any]) -> str:
@@ -168,21 +179,8 @@ def _unread(entry: dict[str, Any]) -> str:
     )
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    left = ("GROUP", "TOPIC", "STATUS", "STATE", "TOPICS")
-    for column in columns:
-        table.add_column(
-            column,
-            justify="left" if column in left else "right",
-            no_wrap=column != "TOPICS",
-            overflow="ellipsis",
-        )
-    return table
-
-
-def _status(status: str | None) -> Text:
-    return Text(status or "?", style=_STYLES.get(status or "", "dim"))
+def _status(status: str | None) -> str:
+    return status or "?"
 
 
 def _topics(topics: list[dict[str, Any]], shown: int = 3) -> str:
@@ -200,10 +198,3 @@ def _count(value: float | None) -> str:
 
 def _span(seconds: float | None) -> str:
     return "?" if seconds is None else format_seconds(seconds)
-
-
-def _catch_up(entry: dict[str, Any]) -> str:
-    if entry["catching_up"] is False:
-        # A record or two are always under way in a group that reads as fast as is written.
-        return "keeps pace" if entry["status"] == "ok" else "never"
-    return _span(entry["catch_up_seconds"])

@@ -26,7 +26,7 @@ _FOLLOW_SECONDS = 1.0
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a self-contained HTML page instead, to attach to a ticket.",
 )
-@click.option("--follow", is_flag=True, help="Draw anew whenever it grows, until its sagas have ended.")
+@click.option("--follow", is_flag=True, help="Redraw whenever it grows, until its sagas have ended.")
 @collector_options
 def trace(client: CollectorClient, as_json: bool, id: str, html_file: Path | None, follow: bool) -> int:
     """Show one order's whole trail.

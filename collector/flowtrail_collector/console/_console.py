@@ -58,7 +58,7 @@ class Console:
         views: Lists sagas, dead letters and flows.
         lag: Lag figures.
         problems: What keeps which part of the collector from working.
-        edges: Who feeds whom.
+        edges: Which service reacts to which.
         progress_of: How a consumer group is.
         links: Where else a trace can be looked at.
         rates: What went over the edges lately.
@@ -147,7 +147,7 @@ class Console:
             raise ApiError(
                 404,
                 f"Nothing is known of “{wanted[:80]}”: {self._finder.why_unknown()}. Any order id, event id,"
-                " correlation id or trace id works; an event shows up a moment after it was published.",
+                " correlation id or trace id can be looked up; an event shows up a moment after it was published.",
             )
         data = found_json(found)
         if "matches" in data:
@@ -190,7 +190,7 @@ class Console:
         )
 
     def _map(self, request: Request) -> Response:
-        """The flow map: who feeds whom."""
+        """The service map: which service reacts to which."""
         letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
         drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
         return html_page("map.html", request, map=drawn)
@@ -213,8 +213,8 @@ _FACTS = {
     "bootstrap_servers": "Kafka",
     "spans_received": "Spans stored",
     "spans_waiting": "Spans waiting for the store",
-    "spans_refused": "Spans told to come back",
-    "spans_rejected": "Spans that made no sense",
+    "spans_refused": "Spans turned away while busy",
+    "spans_rejected": "Spans rejected as invalid",
 }
 
 

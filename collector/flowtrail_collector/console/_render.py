@@ -14,12 +14,14 @@ from flowtrail_collector.console._trail_rows import (
     breaks,
     entry_rows,
     missing_rows,
+    symbols_of,
     ticks,
 )
+from flowtrail_collector.lag.words import catch_up_words, status_words
 from flowtrail_collector.sagas.words import expected_words, forecast_words, past_words, risk_words
 from flowtrail_collector.trails.drawing import rows_of, trail_scale
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.wording import age, clock, format_seconds, left_out, printable
+from flowtrail_collector.wording import age, clock, counted, format_seconds, left_out, printable
 
 STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
@@ -43,11 +45,12 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
     environment.filters["age"] = age
+    environment.filters["counted"] = counted
     environment.filters["left_out"] = left_out
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
-    for words in (expected_words, forecast_words, past_words, risk_words):
+    for words in (catch_up_words, status_words, expected_words, forecast_words, past_words, risk_words):
         environment.globals[words.__name__] = words
     return environment
 
@@ -77,6 +80,7 @@ def trail_values(trail: dict[str, Any], first: int = 0, most: int | None = None)
     return {
         "trail": trail,
         "rows": entry_rows(trail, drawn),
+        "symbols": symbols_of(trail, drawn),
         "all_rows": len(rows),
         "first_row": first,
         "missing_rows": missing_rows(trail),

@@ -74,6 +74,15 @@ def entry_rows(trail: dict[str, Any], rows: Sequence[Row]) -> list[EntryRow]:
     ]
 
 
+def symbols_of(trail: dict[str, Any], rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """The symbols that stand before these rows and after them, with what they mean."""
+    kinds = dict.fromkeys(row.entry["kind"] for row in rows)
+    found = [(SYMBOLS.get(kind, "?"), _MEANINGS.get(kind, kind)) for kind in kinds]
+    if any(row.queue for row in rows):
+        found.append(("▬", "waited in the topic"))
+    return found + [("○", "missing, or still to come")] * bool(trail["missing"])
+
+
 @dataclass(frozen=True, slots=True)
 class MissingRow:
     """What hasn't happened yet, with its bar: (x, width, `waited`, `overdue` or `ahead`) in axis units."""

@@ -151,7 +151,7 @@ class Copies:
         for letter in letters:
             record = records.get(letter.place)
             if record is not None and record.timestamp_ms != letter.timestamp_ms:
-                del records[letter.place]  # a topic made anew: another record stands there now
+                del records[letter.place]  # a topic recreated: another record stands there now
         for place, original in originals.items():
             if place in records and original in found:
                 records[place] = found[original]
@@ -218,7 +218,7 @@ def _copy(letter: DeadLetter, way: Route, read: _Read) -> Outgoing | str:
 def _standing(letter: DeadLetter, record: Record, source: Record | None, oversize: str | None) -> Original:
     """Whether the record at the place that a letter's headers name is the one that died.
 
-    Headers are written by whoever can write to the topic, and topics are made anew.
+    Headers are written by whoever can write to the topic, and topics are recreated.
     """
     if source is None:
         return Original.GONE

@@ -90,7 +90,7 @@ class RedriveDesk:
         if record is None and problem is None:
             problem = "the record is no longer in the dead letter topic"
         if record is not None and record.timestamp_ms != letter.timestamp_ms:
-            record, problem = None, "another record stands there now: the topic was made anew"
+            record, problem = None, "another record has its place: the topic was recreated"
         return Dossier(letter, record, problem, self._store.audit(_MAX_HISTORY, place=place))
 
     def find(self, wanted: str, limit: int = 20) -> list[DeadLetter]:

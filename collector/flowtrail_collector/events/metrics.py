@@ -46,7 +46,7 @@ class TopicMetrics(Families):
     """A `MetricSource` about what was read of each topic.
 
     The counts are committed together with the positions they belong to: no restart loses or repeats any, and they
-    begin anew with a topic that was deleted and made anew, as the positions do.
+    start again with a topic that was deleted and recreated, as the positions do.
 
     Args:
         reads: Reads them from the store.

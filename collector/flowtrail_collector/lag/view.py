@@ -127,6 +127,7 @@ def _topic(part: TopicSlice, sums: TopicSums, i: int) -> dict[str, Any]:
         "lag_at_least": sums.least_lags[i],
         "lag_seconds": _rounded(sums.max_seconds[i]),
         "catch_up_seconds": _finite(sums.catch_up_seconds[i]),
+        "catching_up": _catching_up([sums.catch_up_seconds[i]]),
         "consumed_per_second": _rounded(sums.consumed_per_second[i]),
         "produced_per_second": _rounded(sums.produced_per_second[i]),
         "retention_margin": sums.margins[i],

@@ -25,7 +25,7 @@ class SpanMetrics(Families):
         queue = self._queue
         counters = (
             ("received", "Spans stored.", queue.received_spans),
-            ("rejected", "Spans that couldn't be kept because they made no sense.", queue.rejected_spans),
+            ("rejected", "Spans rejected as invalid.", queue.rejected_spans),
             ("refused", "Spans turned away because the queue was full; exporters send them again.",
              queue.refused_spans),
         )  # fmt: skip

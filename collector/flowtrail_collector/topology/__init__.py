@@ -1,1 +1,1 @@
-"""Who feeds whom, and how fast."""
+"""Which service reacts to which, and how fast."""

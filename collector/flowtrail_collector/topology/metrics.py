@@ -1,4 +1,4 @@
-"""`flowtrail_edge_*`: who feeds whom, how much, how fast."""
+"""`flowtrail_edge_*`: which service reacts to which, how much, how fast."""
 
 from __future__ import annotations
 

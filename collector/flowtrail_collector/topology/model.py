@@ -1,4 +1,4 @@
-"""Who feeds whom, learned from causation ids.
+"""Which service reacts to which, learned from causation ids.
 
 An event that names another as its cause tells that its service reacted to what the other's service published:
 an edge from the one to the other, through the cause's topic. The time between the two records is the edge's

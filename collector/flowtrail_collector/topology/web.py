@@ -1,4 +1,4 @@
-"""`/api/v1/topology`: who feeds whom."""
+"""`/api/v1/topology`: which service reacts to which."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def topology_routes(edges: Edges) -> list[BaseRoute]:
     """The route that lists edges."""
 
     def topology(request: Request) -> Response:
-        """Who feeds whom, learned from causation ids."""
+        """Which service reacts to which, learned from causation ids."""
         return json_response({"edges": edges_json(edges)})
 
     return [Route("/api/v1/topology", topology, methods=["GET"])]

@@ -108,7 +108,7 @@ class TrailFinder:
     def why_unknown(self) -> str:
         """Why nothing may be known of an id although it exists; in one line, to follow `nothing is known of it: `."""
         hint = unseen(self._reader.topics_read(), self._is_dead_letter_topic)
-        return hint or "no order, event, correlation or trace id that was read"
+        return hint or "none of the events and spans read so far has this id"
 
     def _events(self, wanted: str) -> tuple[str, list[StoredEvent]]:
         """Events the id names directly; most people hold an order id, so that goes first."""

@@ -175,7 +175,7 @@ class Guard:
         if self._access.may_write(given, _host_name(headers)):
             return None
         if self._access.write_token is None:
-            return _refused(403, "nobody may write here: start the collector with --write-token-file")
+            return _refused(403, "this collector takes no writes: start it with --write-token-file")
         return _refused(401, _OTHER_THAN_TO_WRITE if given else _NONE_TO_WRITE, "flowtrail write")
 
 

@@ -36,7 +36,7 @@ class Message:
             MalformedMessageError: It isn't one about an order.
         """
         if not isinstance(event.data, dict):
-            raise MalformedMessageError(f"{event.type}: the data is no JSON object")
+            raise MalformedMessageError(f"{event.type}: the data isn't a JSON object")
         version = event.version or "1"
         if not version.isdecimal():
             raise MalformedMessageError(f"{event.type}: version {version!r} is no number")

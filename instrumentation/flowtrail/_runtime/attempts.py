@@ -16,6 +16,7 @@ from flowtrail._runtime.watch import Watch
 from flowtrail._telemetry import Decode, Processing
 from flowtrail.contracts import RegistryUnavailableError
 from flowtrail.wire import Envelope
+from flowtrail.wire.dead_letters import text_of
 from flowtrail.wire.retry_topics import returned
 
 
@@ -132,5 +133,5 @@ class _Undecodable(Exception):
     """Carries what decoding raised past the handler's own errors."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
+        super().__init__(text_of(error))
         self.error = error

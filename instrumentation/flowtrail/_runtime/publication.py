@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -17,11 +18,26 @@ def on_a_loop() -> bool:
     return asyncio._get_running_loop() is not None
 
 
+class _Callbacks(threading.local):
+    """Whether this thread runs a publication's callback just now."""
+
+    running = False
+
+
+_callbacks = _Callbacks()
+
+
+def must_not_wait() -> bool:
+    """Whether waiting here would stop what is waited for: a loop, or the thread that tells of acknowledgements."""
+    return on_a_loop() or _callbacks.running
+
+
 class Publication(Future[Delivered]):
     """An event on its way: a future that ends with where the broker put it.
 
     `result()` waits and raises `PublishError` if the broker didn't take it; in a coroutine, `await` it. Whoever
-    waits may be cancelled at any moment: the event goes its way all the same.
+    waits may be cancelled at any moment: the event goes its way all the same. Callbacks run in the client's own
+    thread: what they publish isn't waited for.
 
     Attributes:
         topic: Where it goes.
@@ -47,6 +63,18 @@ class Publication(Future[Delivered]):
         """
         return False
 
+    def add_done_callback(self, fn: Callable[[Future[Delivered]], object]) -> None:
+        """See `Future.add_done_callback`; the callback may publish, and doesn't wait for that."""
+
+        def call(publication: Future[Delivered]) -> None:
+            before, _callbacks.running = _callbacks.running, True
+            try:
+                fn(publication)
+            finally:
+                _callbacks.running = before
+
+        super().add_done_callback(call)
+
     def result(self, timeout: float | None = None) -> Delivered:
         """Wait for the acknowledgement.
 
@@ -54,10 +82,18 @@ class Publication(Future[Delivered]):
             timeout: For how many seconds at most; None waits for as long as the client tries.
 
         Raises:
-            PublishError: The broker didn't take it, or it was published before this process was forked.
+            PublishError: The broker didn't take it, or it can't be waited for here: it was published before
+                this process was forked, or this is the callback of another one.
             TimeoutError: It took longer.
         """
         self._check_process()
+        if _callbacks.running and not self.done():
+            raise PublishError(
+                f"event {self.event_id} can't be waited for in the callback of another one, whose thread also tells "
+                "of this one's end: give it a callback of its own",
+                topic=self.topic,
+                event_id=self.event_id,
+            )
         return super().result(timeout)
 
     def __await__(self) -> Generator[None, None, Delivered]:
@@ -80,7 +116,7 @@ class Publication(Future[Delivered]):
             raise self._unanswered() from None
 
     def settle(self, patience_seconds: float) -> None:
-        """Wait for the acknowledgement of an event that no handler waits for, unless that would stop a loop.
+        """Wait for the acknowledgement of an event that no handler waits for, where waiting is possible.
 
         On a loop, whoever awaits the publication waits for as long.
 
@@ -90,7 +126,7 @@ class Publication(Future[Delivered]):
         if self.in_handler:
             return
         self.patience_seconds = patience_seconds
-        if on_a_loop():
+        if must_not_wait():
             return
         try:
             self.result(patience_seconds)

@@ -15,7 +15,7 @@ from flowtrail._clock import remaining
 from flowtrail._codec import Codec
 from flowtrail._context import FlowContext
 from flowtrail._runtime.lanes import Lanes
-from flowtrail._runtime.publication import Publication, on_a_loop
+from flowtrail._runtime.publication import Publication, must_not_wait
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import OutgoingMessage, Telemetry
 from flowtrail.clients import Client, ClientError, Delivered, Message, OnDelivery, ProducerClient
@@ -27,8 +27,8 @@ from flowtrail.wire import Header
 class Publisher:
     """Publishes through one producer, which it opens when it is first needed.
 
-    It waits where sending has to wait, but never on an event loop: there, what would have to wait is sent from
-    another thread. A forked child opens a producer of its own.
+    It waits where sending has to wait, but never on an event loop or in the callback of a publication: there, what
+    would have to wait is sent from another thread. A forked child opens a producer of its own.
 
     Args:
         telemetry: Reports each publication.
@@ -80,7 +80,7 @@ class Publisher:
                 can't be written as it is: nothing is cut.
         """
         check = partial(self.guard.publishing, topic, type, version, data)
-        checks_later = on_a_loop() and not self.guard.at_hand(type, version, data)
+        checks_later = must_not_wait() and not self.guard.at_hand(type, version, data)
         if not checks_later:
             check()
         value = None if data is None else self.codec.encode(data)
@@ -156,7 +156,7 @@ class Publisher:
         message = Message(outgoing.topic, key, value, outgoing.headers)
         if check is not None:
             self._lanes.put(message.topic, partial(self._send_checked, check, message, on_delivery))
-        elif on_a_loop():
+        elif must_not_wait():
             self._send_at_once(message, on_delivery)
         elif self._lanes.has(outgoing.topic):
             self._send_in_lane(message, on_delivery)

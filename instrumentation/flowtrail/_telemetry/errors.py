@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opentelemetry.trace import Span, Status, StatusCode
 
 from flowtrail._telemetry import attributes
-from flowtrail.wire.dead_letters import type_name
+from flowtrail.wire.dead_letters import text_of, type_name
 
 
-def error_type_of(error: BaseException | str) -> str:
-    """The qualified class name of an exception; builtins without their module, strings as they are."""
+def error_type_of(error: Any) -> str:
+    """What went wrong, in a word that may be a label.
+
+    Args:
+        error: An exception, of which it is the qualified class name (builtins without their module); a
+            `confluent_kafka.KafkaError`, which has the broker's own name for it; or that word itself.
+    """
     if isinstance(error, str):
         return error
-    code = getattr(error, "name", None)
-    if callable(code):  # confluent_kafka.KafkaError: the broker's own name for what went wrong
-        return str(code())
-    return type_name(error)
+    return type_name(error) if isinstance(error, BaseException) else str(error.name())
 
 
 def mark_failed(span: Span, error: BaseException | str, kind: str) -> None:
     """Say on a span that is recorded what went wrong; kind is the error's `error.type`."""
     span.set_attribute(attributes.ERROR_TYPE, kind)
+    text = error if isinstance(error, str) else text_of(error)
     if isinstance(error, BaseException):
-        span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
+        try:
+            span.record_exception(error)
+        except Exception:  # noqa: BLE001 - an exception that can't be told is told by its name
+            span.add_event("exception", {"exception.type": kind, "exception.message": text})
+    span.set_status(Status(StatusCode.ERROR, text[:1000]))
 
 
 def end_with(span: Span, error: BaseException | str | None) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESSED_KEY
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace import Tracer as SdkTracer
@@ -83,7 +84,11 @@ class Starter:
 
         Returns:
             The span if it may be recorded, and the span context that travels on, None if there is no trace.
+            There is none to start where the program suppresses instrumentation, as exporters do: one that sends
+            by Kafka would export its own sending for ever.
         """
+        if context.get(SUPPRESSED_KEY):
+            return None, parent
         span = self.tracer.start_span(name, below(context, parent), kind, attributes(), links, start_ns)
         span_context = span.get_span_context()
         return span, span_context if span_context.is_valid else None
@@ -137,6 +142,8 @@ class SdkStarter(Starter):
         start_ns: int | None = None,
     ) -> tuple[Span | None, TraceContext | None]:
         """See `Starter.begin`; a dropped child keeps its parent's place, since nobody will ever see it."""
+        if context.get(SUPPRESSED_KEY):
+            return None, parent
         if parent is None:
             trace_id, state, random = self._new_trace_id(), None, self._random
         else:

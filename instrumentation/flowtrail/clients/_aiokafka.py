@@ -11,7 +11,7 @@ from flowtrail._extras import load
 from flowtrail._loop_thread import LoopThread
 from flowtrail._wrap import leave_alone
 from flowtrail.clients._aiokafka_consumer import AiokafkaConsumer
-from flowtrail.clients._aiokafka_defects import survive_refusals
+from flowtrail.clients._aiokafka_defects import is_out_of_order, survive_refusals
 from flowtrail.clients._aiokafka_producer import AiokafkaProducer
 from flowtrail.clients._port import (
     ClientError,
@@ -128,6 +128,8 @@ class AiokafkaClient:
 
     def is_retriable(self, error: BaseException) -> bool:
         """See `Client.is_retriable`."""
-        return bool(getattr(error, "retriable", False)) or isinstance(
-            error, self._aiokafka.errors.KafkaTimeoutError | TimeoutError
+        return (
+            bool(getattr(error, "retriable", False))
+            or is_out_of_order(error)
+            or isinstance(error, self._aiokafka.errors.KafkaTimeoutError | TimeoutError)
         )

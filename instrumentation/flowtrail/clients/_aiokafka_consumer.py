@@ -31,6 +31,7 @@ class AiokafkaConsumer:
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waiting_calls = 0
         self._getting: Future[tuple[int, dict[Any, list[Any]]]] | None = None
+        self._one_commit = asyncio.Lock()  # aiokafka tries each again by itself: an older one could come last
         self._epoch = 0  # counts changes of the assignment; changed on the loop only
         self._closed = False
 
@@ -116,6 +117,7 @@ class AiokafkaConsumer:
         committing = self._submit(self._commit(offsets))
         try:
             if not self._serve(committing, CALL_SECONDS):
+                committing.cancel()  # or it would be tried again after later ones
                 raise ClientError("aiokafka does not answer a commit")
             committing.result()
         except (errors.CommitFailedError, errors.IllegalStateError, errors.UnknownMemberIdError,
@@ -123,9 +125,10 @@ class AiokafkaConsumer:
             raise CommitRefusedError(str(error)) from error
 
     async def _commit(self, offsets: Mapping[Partition, int]) -> None:
-        await self._consumer.commit({
-            self._aiokafka.TopicPartition(*partition): offset for partition, offset in offsets.items()
-        })  # fmt: skip
+        async with self._one_commit:
+            await self._consumer.commit({
+                self._aiokafka.TopicPartition(*partition): offset for partition, offset in offsets.items()
+            })  # fmt: skip
 
     def rebalancing(self) -> bool:
         return self._waiting_calls > 0

@@ -37,7 +37,7 @@ class Source(Protocol):
 
         Raises:
             RegistryUnavailableError: The source can't be reached and doesn't know it yet.
-            SchemaError: What is there is no JSON Schema.
+            SchemaError: What is there isn't a JSON Schema.
         """
 
 

@@ -32,7 +32,7 @@ class Compiled:
 
     Raises:
         MissingExtraError: jsonschema isn't installed.
-        SchemaError: It is no JSON Schema, or refers to another document.
+        SchemaError: It isn't a JSON Schema, or refers to another document.
     """
 
     __slots__ = ("has_defaults", "schema", "violations_reading", "violations_writing")
@@ -71,7 +71,7 @@ def parsed(name: str, text: str) -> Schema:
 
     Raises:
         MissingExtraError: jsonschema isn't installed.
-        SchemaError: It is no JSON Schema, or refers to another document.
+        SchemaError: It isn't a JSON Schema, or refers to another document.
     """
     try:
         schema = json.loads(text)

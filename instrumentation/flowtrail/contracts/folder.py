@@ -61,7 +61,7 @@ def read_file(file: Path) -> Schema:
     """Read and check one contract.
 
     Raises:
-        SchemaError: It can't be read, or is no JSON Schema.
+        SchemaError: It can't be read, or isn't a JSON Schema.
     """
     try:
         text = file.read_text("utf-8")

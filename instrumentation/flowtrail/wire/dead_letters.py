@@ -66,7 +66,7 @@ def dead_letter_headers(
         GROUP: group,
         ATTEMPTS: str(attempts),
         ERROR_TYPE: type_name(error),
-        ERROR_MESSAGE: str(error)[:MAX_MESSAGE_CHARACTERS],
+        ERROR_MESSAGE: text_of(error)[:MAX_MESSAGE_CHARACTERS],
         ERROR_STACKTRACE: _stacktrace(error),
         FAILED_AT: time_text(None, failed_at_ns).decode(),
     }
@@ -97,6 +97,18 @@ def type_name(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
+def text_of(error: BaseException) -> str:
+    """What an exception says; whatever its own `__str__` does, this never raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - somebody else's code
+        return f"<{type_name(error)}, which can't say more>"
+
+
 def _stacktrace(error: BaseException) -> str:
+    try:
+        lines = traceback.format_exception(error)
+    except Exception:  # noqa: BLE001 - it asks the exception for more than its text
+        lines = [*traceback.format_tb(error.__traceback__), f"{type_name(error)}: {text_of(error)}\n"]
     # The end is where it happened; a long one loses its beginning.
-    return "".join(traceback.format_exception(error))[-MAX_STACKTRACE_CHARACTERS:]
+    return "".join(lines)[-MAX_STACKTRACE_CHARACTERS:]

@@ -100,6 +100,23 @@ JOBS = [
      "redriven": 90_000, "quarantined": 5, "refused": 17, "left": 0}
     for name in IDS
 ]  # fmt: skip
+GROUPS = [
+    {"group": f"{name}-billing", "type": "classic", "state": "preparing_rebalance", "status": status, "members": 12,
+     "lag": 10**number, "lag_seconds": 4000.0, "catch_up_seconds": None, "catching_up": False, "messages_lost": 7,
+     "uncommitted_partitions": 0, "uncommitted_lag": None,
+     "topics": [
+         {"topic": f"inventory.stock-levels.{part}", "status": status, "lag": 10**9, "lag_seconds": 9.0,
+          "catch_up_seconds": None, "catching_up": False, "consumed_per_second": 12_345.6,
+          "produced_per_second": 12_345.6, "retention_margin": 10**9, "messages_lost": 10**6}
+         for part in ("north", "south", "central")],
+     "partitions": [
+         {"topic": "inventory.stock-levels.central-and-eastern-europe", "partition": 100, "status": status,
+          "offset": 10**12, "end": 10**12, "lag": 10**12, "lag_seconds": 10.0**6}]}
+    for number, (name, status) in enumerate([("eu", "stopped"), ("us", "ok"), ("", None)])
+]  # fmt: skip
+LAG = {"collected_at": "2026-11-29T10:00:00Z", "groups": GROUPS, "left_out": 1, "failures": []}
+GROUP_NAMES = [group["group"] for group in GROUPS]
+TOPIC_NAMES = [topic["topic"] for topic in GROUPS[0]["topics"]]
 ANSWERS = {
     "/api/v1/sagas": {"sagas": [saga_row_json(SagaRow(saga(n, name), n % 2 == 0), lambda group: None)
                                 for n, name in enumerate(IDS, 1)]},
@@ -110,6 +127,12 @@ ANSWERS = {
     "/api/v1/dead-letters/{topic}/{partition}/{offset}": DOSSIER,
     "/api/v1/dead-letters/audit": {"moved": [MOVED], "writes": []},
     "/api/v1/redrives": {"redrives": JOBS},
+    "/api/v1/lag": LAG,
+    "/api/v1/status": {"version": "1.0", "problems": {"kafka": "no broker answers, and the last one that did is gone"}},
+    "/api/v1/topics": {"topics": [
+        {"topic": TOPIC_NAMES[0], "records": 10**6, "without_type": 10**6, "without_id": 10**6, "mapped": False,
+         "mapping_problems": 0, "last_offset": 10**6, "last_time": "2026-11-29T10:00:00Z",
+         "advice": "records without a type: add a mapping to the flow file, or leave the topic out with --topics"}]},
 }  # fmt: skip
 PLACES = [f"inventory.stock-levels.billing.dlq/{n}@{10**9 + n}" for n in range(1, len(IDS) + 1)]
 COMMANDS = {
@@ -119,6 +142,8 @@ COMMANDS = {
     "dlq show": (["dlq", "show", "t/0@1"], [*IDS, PLACES[0]]),
     "dlq show ID": (["dlq", "show", IDS[2]], [*IDS, *PLACES]),
     "dlq jobs": (["dlq", "jobs"], IDS),
+    "lag": (["lag"], [*GROUP_NAMES, *TOPIC_NAMES]),
+    "lag --group": (["lag", "--group", "one"], [*GROUP_NAMES[:1], *TOPIC_NAMES]),
     "trace": (["trace", "one"], [*IDS[:2], *(f"{number:032x}" for number in range(2))]),
     "trace of several": (["trace", "many"], IDS),
 }
@@ -127,6 +152,11 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def url():
     def route(path: str, answer: dict) -> Route:
+        if path == "/api/v1/lag":
+            one = {"groups": GROUPS[:1], "failures": []}
+            return Route(
+                path, lambda request: JSONResponse(one if "group" in request.query_params else answer)
+            )
         return Route(path, lambda request: JSONResponse(answer))
 
     with served(Starlette(routes=[route(*item) for item in ANSWERS.items()])) as url:
@@ -165,13 +195,42 @@ def test_ids_are_never_broken_over_lines(url, command):
     assert too_long == []
 
 
-def test_what_fits_is_a_table_and_a_pipe_has_one_line_for_each_row(url):
-    wide = on_a_terminal(["sagas", "--url", url], 300)
-    assert wide[0].split()[:3] == ["FLOW", "KEY", "OUTCOME"]
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["doctor", "--url", "{url}"],
+        ["flows", "check", "docs/flows/booking.yaml"],
+        ["flows", "check", "docs/flows/children.yaml"],
+        ["flows", "try", "docs/flows/credit.yaml", "docs/flows/credit.txt"],
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+def test_sentences_are_broken_between_words_and_indented(url, command):
+    lines = on_a_terminal([word.replace("{url}", url) for word in command], WIDTH)
+    assert len(lines) > 5
+    assert [line for line in lines if cell_len(line) > WIDTH] == []
+    if command[0] == "doctor":
+        assert {line[:4].strip() for line in lines} <= {"ok", "FAIL", ""}
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        (["dlq", "list"], list(zip(IDS, PLACES, strict=True))),
+        (["lag"], [(name, *TOPIC_NAMES) for name in GROUP_NAMES]),
+    ],
+    ids=["dlq list", "lag"],
+)
+def test_a_pipe_has_one_line_for_each_row(url, command, names):
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    program = [sys.executable, "-m", "flowtrail_collector", "dlq", "list", "--url", url]
+    program = [sys.executable, "-m", "flowtrail_collector", *command, "--url", url]
     piped = subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout
-    rows = piped.splitlines()[1 : len(IDS) + 1]
-    assert [(name in row, place in row) for name, place, row in zip(IDS, PLACES, rows, strict=True)] == [
-        (True, True)
-    ] * len(IDS)
+    rows = piped.splitlines()[1 : len(names) + 1]
+    assert [[part in row for part in parts] for row, parts in zip(rows, names, strict=True)] == [
+        [True] * len(parts) for parts in names
+    ]
+
+
+def test_what_fits_is_a_table(url):
+    for command, headings in (("sagas", ["FLOW", "KEY", "OUTCOME"]), ("lag", ["GROUP", "STATUS", "LAG"])):
+        assert on_a_terminal([command, "--url", url], 300)[0].split()[:3] == headings

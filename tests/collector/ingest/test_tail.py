@@ -1,4 +1,4 @@
-"""The tail on brokers that go away and topics that are made anew."""
+"""The tail on brokers that go away and topics that are recreated."""
 
 from __future__ import annotations
 

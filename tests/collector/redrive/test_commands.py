@@ -136,7 +136,7 @@ def test_a_place_has_a_form(desk, place):
 def test_nonsense_is_one_line(desk):
     code, _, err = desk.run("redrive", "--since", "yesterday", "--yes")
     assert code == 2
-    assert err.startswith("flowtrail: since takes a moment")
+    assert err.startswith("flowtrail: since takes a time")
     assert err.count("\n") == 1
 
 

@@ -87,7 +87,7 @@ class Desk:
         place = self.publish(self.orders, b"k", VALUE, OWN)
         record = self.read(place)
         if source == "another":
-            # as after the topic was made anew: somebody else's record has the offset of ours
+            # as after the topic was recreated: somebody else's record has the offset of ours
             ours = [("ce_id", b"ours"), ("dlq.replays", b"1")]
             record = Record(*place, record.timestamp_ms - 60_000, b"k", b"ours", ours)
         headers = dead_letter_headers(

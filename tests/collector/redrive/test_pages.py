@@ -10,10 +10,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from flowtrail_collector.console import DeadLetterPages, error_page
+from flowtrail_collector.console._render import render
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.dead_letters.web.json import letter_json
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.sql import TrailReads
@@ -215,3 +218,24 @@ def test_a_value_that_was_left_out_is_said(site):
     assert said in site.get(f"/dead-letters/{DLQ}/0/7")
     assert said not in site.get(f"/dead-letters/{DLQ}/0/0")
     assert "its value was left out, and orders/0/7 is gone" in site.get("/dead-letters/redrive?offset=7")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "replays", "said"),
+    [
+        (0, 0, ["billing before the first attempt", "never"]),
+        (1, 1, ["billing after 1 attempt", "1 time"]),
+        (4, 2, ["billing after 4 attempts", "2 times"]),
+        (None, None, ["billing", "unknown"]),
+    ],
+)
+def test_a_dead_letters_numbers_read_as_people_say_them(attempts, replays, said):
+    letter = DeadLetter(
+        DLQ, 0, 0, 1, "c", "e", "s", "T", source_topic="orders", group="billing", attempts=attempts, replays=replays
+    )  # fmt: skip
+    page = render(
+        "dead_letter.html", letter=letter_json(letter), can_move=False, narrowed="", record=None, problem="gone",
+        history=[], path="/", wanted="", live=False,
+    )  # fmt: skip
+    shown = re.findall(r"<dd>([^<]*)</dd>", page)
+    assert [words for words in said if words not in shown] == []

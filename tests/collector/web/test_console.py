@@ -81,14 +81,14 @@ class Lag:
     def overview(self):
         group = {
             "group": self.name,
-            "status": "warning",
+            "status": "behind",
             "lag": 3,
             "lag_seconds": 1.5,
             "catch_up_seconds": None,
             "catching_up": False,
             "messages_lost": 0,
             "members": None,
-            "topics": [{"topic": self.name, "lag": 3, "status": "warning"}],
+            "topics": [{"topic": self.name, "lag": 3, "status": "behind"}],
         }
         failure = {"scope": "group", "name": self.name, "reason": self.name}
         return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
@@ -245,6 +245,15 @@ def test_a_trail_as_a_document_needs_nothing_else(story):
     assert "<style>" in text
     bars = [float(a["x"]) + float(a["width"]) for tag, a in page.tags if tag == "rect"]
     assert max(bars) <= 1000.01
+
+
+def test_each_symbol_of_a_trail_is_explained_beneath_it(client):
+    page = client.get("/trails/ord-1").text
+    used = set(re.findall(r'<span class="symbol" aria-hidden="true">(.)</span>', page))
+    explained = dict(re.findall(r'<li><span aria-hidden="true">(.)</span> ([^<]+)</li>', page))
+    assert used
+    assert used <= set(explained)
+    assert all(explained.values())
 
 
 def test_what_is_missing_is_a_row_on_the_axis():

@@ -53,17 +53,17 @@ def test_two_orders_are_two_flows_whatever_the_caller_sends(client):
 
 
 BAD = [
-    (b"", 400, "no JSON"),
-    (b"{", 400, "no JSON"),
-    (b"\xff\xfe\x00", 400, "no JSON"),
-    (b"[" * 30_000, 400, "no JSON"),
-    (b"[]", 400, "no JSON object"),
+    (b"", 400, "isn't JSON"),
+    (b"{", 400, "isn't JSON"),
+    (b"\xff\xfe\x00", 400, "isn't JSON"),
+    (b"[" * 30_000, 400, "isn't JSON"),
+    (b"[]", 400, "isn't a JSON object"),
     (b"{}", 422, "customer_id is missing"),
     ({**GOOD, "customer_id": ""}, 422, "customer_id"),
     ({**GOOD, "customer_id": {"a": 1}}, 422, "customer_id"),
     ({**GOOD, "lines": []}, 422, "1 to 50 lines"),
     ({**GOOD, "lines": 3}, 422, "lines is no list"),
-    ({**GOOD, "lines": [3]}, 422, "a line is no JSON object"),
+    ({**GOOD, "lines": [3]}, 422, "a line isn't a JSON object"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE"}]}, 422, "quantity is missing"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE", "quantity": -1}]}, 422, "quantity is 1 to 1000, not -1"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE", "quantity": 0}]}, 422, "quantity is 1 to 1000, not 0"),

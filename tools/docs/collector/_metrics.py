@@ -35,7 +35,7 @@ _GROUPS: dict[str, str | tuple[str, ...]] = {
     "Dead letters": ("flowtrail_dlq", "flowtrail_redrive"),
     "Consumer lag": ("kafka_consumergroup_group_", "kafka_partition_", "flowtrail_group_"),
     "Consumer lag under kafka_exporter's names (`--compat kafka_exporter`)": "kafka_",
-    "The flow map": "flowtrail_edge",
+    "The service map": "flowtrail_edge",
     "The collector itself": "",
 }
 

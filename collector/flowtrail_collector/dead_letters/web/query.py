@@ -188,5 +188,5 @@ def _moment_ms(values: Values, name: str, now: Callable[[], float] = time.time) 
         return max(0, int(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
         raise ApiError(
-            400, f"{name} takes a moment such as 2026-01-31T12:00:00Z, or so long ago: 2h"
+            400, f"{name} takes a time such as 2026-01-31T12:00:00Z, or how long ago: 2h"
         ) from None

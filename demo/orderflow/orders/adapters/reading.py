@@ -33,9 +33,9 @@ def read_command(body: bytes) -> PlaceOrder:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, json.JSONDecodeError) else "not text in UTF-8, or too deep"
-        raise BadRequestError(400, f"the body is no JSON: {reason}") from None
+        raise BadRequestError(400, f"the body isn't JSON: {reason}") from None
     if not isinstance(data, dict):
-        raise BadRequestError(400, "the body is no JSON object")
+        raise BadRequestError(400, "the body isn't a JSON object")
     try:
         customer_id = identifier(_field(data, "customer_id"), "customer_id")
         if "lines" not in data:
@@ -50,7 +50,7 @@ def read_command(body: bytes) -> PlaceOrder:
 
 def _item(line: Any) -> tuple[Sku, Quantity]:
     if not isinstance(line, dict):
-        raise BadRequestError(422, "a line is no JSON object")
+        raise BadRequestError(422, "a line isn't a JSON object")
     return Sku(_field(line, "sku")), Quantity(_field(line, "quantity"))
 
 

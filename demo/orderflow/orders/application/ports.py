@@ -10,7 +10,7 @@ from orderflow.orders.domain import Order
 
 
 class ConcurrencyError(Exception):
-    """Somebody else has moved the order on meanwhile; read it again and decide anew."""
+    """Somebody else has moved the order on meanwhile; read it again and decide again."""
 
 
 class Orders(Protocol):

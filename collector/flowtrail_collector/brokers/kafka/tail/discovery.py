@@ -1,4 +1,4 @@
-"""Which topics and partitions there are: those that appear, those that go, those that were made anew."""
+"""Which topics and partitions there are: those that appear, those that go, those that were recreated."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ class Discovery:
         return ready == new
 
     def check_ids(self, topics: Collection[str]) -> None:
-        """Begin anew in topics that were deleted and made anew, even if their offsets look familiar."""
+        """Begin anew in topics that were deleted and recreated, even if their offsets look familiar."""
         anew = self._positions.note_ids(self._offsets.topic_ids(topics))
         if anew:
             self._partitions.drop(anew)
-            logger.warning("made anew, reading from the beginning: %s", ", ".join(sorted(anew)))
+            logger.warning("recreated, reading from the beginning: %s", ", ".join(sorted(anew)))
 
     def _forget(self, listed: Collection[str]) -> None:
         """Forget deleted topics: their silence must not hold the watermark back."""

@@ -54,7 +54,7 @@ class OffsetReader:
         return {**found, **self.read(late, LATEST)}
 
     def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
-        """The ids that brokers give topics: a topic that was deleted and made anew has another one.
+        """The ids that brokers give topics: a topic that was deleted and recreated has another one.
 
         Topics that don't exist are left out, and so are all where brokers are too old to tell.
 

@@ -34,7 +34,7 @@ class Reading:
         offsets: Tells where to read on when a position is gone.
         positions: Moved on with every batch.
         partitions: What is being read.
-        discovery: Asked whether a topic was made anew.
+        discovery: Asked whether a topic was recreated.
         timestamps: Told about records that were read.
         report: Told what is wrong, or None when records come.
         time_seconds: Wall clock, seconds since the epoch.
@@ -118,7 +118,7 @@ class Reading:
             return
         if topic is None or partition is None or (topic, partition) not in self._partitions.reading:
             return
-        # The position is gone: retention was quicker, or the topic was made anew.
+        # The position is gone: retention was quicker, or the topic was recreated.
         place = (topic, partition)
         self._discovery.check_ids([topic])
         if place not in self._partitions.reading:
