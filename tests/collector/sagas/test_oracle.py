@@ -181,3 +181,17 @@ def test_what_the_next_instance_does_is_nothing_that_the_one_before_owes(looks):
         play.sweep(moment)
     assert play.became() == instances_of(flow, history)
     assert [(item.outcome, item.ended) for item in play.became()] == [("failed", 3_500), ("timed_out", 6_800)]
+
+
+@pytest.mark.parametrize("looks", [(), (3_000,), (3_000, 4_500)])
+def test_a_deadline_missed_in_the_round_before_the_last_counts_whenever_it_is_looked_at(looks):
+    """The event that begins the round has the same timestamp as the end."""
+    steps = {"s0": {"done": ["D"], "failed": ["F"], "within": "1s"}}
+    flow = {"starts": ["Start"], "steps": steps, "completes": ["D"], "cancels": ["Stop"]}
+    play = Played(model_of(flow))
+    history = [(0, "Start"), (1_500, "F"), (4_500, "Start"), (4_500, "D")]
+    for event, mark in marks([Happened(*item) for item in history]).items():
+        play.take(event, mark)
+    for moment in (*looks, FAR_MS):
+        play.sweep(moment)
+    assert play.counts["saga_deadline_breaches", ("f", "s0")] == 1

@@ -74,7 +74,7 @@ def _count_breaches(
 
 
 def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
-    """Moments before `until_ms` at which a step's turn may have come anew, ascending."""
+    """Moments up to `until_ms` at which a step's turn may have come anew, ascending."""
     since: int | None = None
     for mark in saga.events.values():
         if mark[1] in flow.renewing and (since is None or mark[0] < since):
@@ -82,7 +82,7 @@ def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
     if since is None:
         return []
     found = {mark[0] for mark in saga.events.values() if mark[1] in flow.turning}
-    return sorted(moment for moment in found if since <= moment < until_ms)
+    return sorted(moment for moment in found if since <= moment <= until_ms)
 
 
 def uncounted(flow: Flow, saga: SagaRecord, progress: Progress) -> Sequence[int]:
@@ -99,7 +99,7 @@ def uncounted(flow: Flow, saga: SagaRecord, progress: Progress) -> Sequence[int]
 def _uncounted(flow: Flow, saga: SagaRecord, progress: Progress) -> list[int]:
     found = _missed_behind(saga, progress, None)
     if any(item.round_ms for item in progress.steps):
-        for moment in _turning_points(flow, saga, _newest_ms(saga) + 1):
+        for moment in _turning_points(flow, saga, _newest_ms(saga)):
             found += _missed_behind(saga, as_of(flow, saga, progress, moment - 1), moment)
     return found
 
