@@ -23,7 +23,7 @@ from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.metrics import SagaMetrics
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.occurrences import Mark
+from flowtrail_collector.sagas.model.seen import Mark
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 

@@ -17,7 +17,7 @@ from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
-from flowtrail_collector.sagas.model.flows import Children, Flow, Flows, Step
+from flowtrail_collector.sagas.model.flows import Children, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, format_span, printable
 
@@ -178,7 +178,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _lines(flow: Flow) -> Iterator[str]:
-    yield f"{printable(flow.name)}: starts with {_any(flow.starts)}{_within(flow.within_ms)}"
+    together = "" if flow.correlate is Correlate.CORRELATION else f", put together by {flow.correlate}"
+    yield f"{printable(flow.name)}: starts with {_any(flow.starts)}{_within(flow.within_ms)}{together}"
     for step in flow.steps:
         yield f"  {printable(step.name)}: {_step(step)}"
     yield f"  completes with {_any(flow.completes)}"
@@ -195,12 +196,7 @@ def _within(span_ms: int | None) -> str:
 
 
 def _step(step: Step) -> str:
-    parts = [f"done by {_any(step.done)}{_within(step.within_ms)}"]
-    if step.children is not None:
-        which = "all" if step.children.all else "one"
-        parts = [
-            f"done when {which} of its {printable(step.children.flow)} completed{_within(step.within_ms)}"
-        ]
+    parts = [f"{_done(step)}{_within(step.within_ms)}"]
     if step.asks:
         who = f" of {printable(step.asked_by)}" if step.asked_by else ""
         parts.append(f"asked for by {_any(step.asks)}{who}")
@@ -212,7 +208,7 @@ def _step(step: Step) -> str:
         parts.append(f"undone by {_any(step.undone)}")
     if step.after:
         parts.append(f"after {printable(', '.join(step.after))}")
-    if step.count is None and not step.single:
+    if step.count is None and step.times != 1:
         parts.append(f"{step.times} times")
     if step.count is not None:
         parts.append(f"as often as {_any(step.count.types)} says in {_place(step.count.field)}")
@@ -227,6 +223,14 @@ def _step(step: Step) -> str:
     if step.optional:
         parts.append("optional")
     return "; ".join(parts)
+
+
+def _done(step: Step) -> str:
+    if step.children is None:
+        return f"done by {_any(step.done)}"
+    which, parent = "all its" if step.children.all else "one of its", step.children.parent
+    place = _place(parent) if isinstance(parent, Field) else f"their {parent}"
+    return f"done when {which} children in flow {printable(step.children.flow)} ended well, which name it in {place}"
 
 
 def _place(field: Field) -> str:

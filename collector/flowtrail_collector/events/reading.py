@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ _PLAIN_LENGTH = 256
 _MAX_DIGITS = 18
 _MAX_MOMENT = 64
 _JSON = b"application/json"
+_USUAL_TRACEPARENT = re.compile("[^-]*-(?!0{32}-)([0-9a-f]{32})-(?!0{16}-)([0-9a-f]{16})-").match
 _OTHER_MEDIA_TYPES = frozenset({"Content-Type", "contentType"})
 
 
@@ -141,6 +143,8 @@ def _event_time(text: str | None, timestamp_ms: int | None) -> int | None:
 
 
 def _trace_context(traceparent: str | None) -> tuple[str | None, str | None]:
+    if traceparent and (usual := _USUAL_TRACEPARENT(traceparent)):
+        return usual[1], usual[2]
     parts = traceparent.split("-") if traceparent else []
     if len(parts) < 4 or len(parts[1]) != 32 or len(parts[2]) != 16:
         return None, None

@@ -30,7 +30,7 @@ from flowtrail_collector.sagas.model.intake import take_in, time_of
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.recurrence import instance_of
 
-__all__ = ["Ingest"]
+__all__ = ["Batch", "Ingest"]
 
 _ATTEMPTS = 5
 _PLACE = itemgetter(0, 1)  # topic and partition of an `Incoming`
@@ -38,29 +38,39 @@ _Places = Counter[tuple[str, int]]
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
+    """What records say, made ready to be written with one transaction."""
+
     events: list[EventRow] = field(default_factory=list)
     moving: list[tuple[SagaKey, EventRow, Values]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[CountKey] = field(default_factory=Counter)
-    careful: int = 0
+    records: _Places = field(default_factory=Counter)
     without_type: _Places = field(default_factory=Counter)
     without_id: _Places = field(default_factory=Counter)
     problems: _Places = field(default_factory=Counter)
+    last_ms: dict[tuple[str, int], int | None] = field(default_factory=dict)
+    careful: int = 0
 
-    def seen(self, records: Sequence[Incoming]) -> dict[tuple[str, int], Seen]:
-        """What was read of each partition; for its last record the order within the partition counts."""
-        numbers, last = _Places(), {}
+    def note(self, records: Sequence[Incoming]) -> None:
+        """Note what was read of each partition; for its last record the order within the partition counts."""
         # Records come partition by partition: looked at run by run, they cost half as much as one by one.
         for place, run in groupby(records, _PLACE):
             found = list(run)
-            numbers[place] += len(found)
-            last[place] = found[-1].timestamp_ms
+            self.records[place] += len(found)
+            self.last_ms[place] = found[-1].timestamp_ms
+
+    def seen(self) -> dict[tuple[str, int], Seen]:
+        """What was read of each partition."""
         return {
             place: Seen(
-                number, self.without_type[place], self.without_id[place], self.problems[place], last[place]
+                number,
+                self.without_type[place],
+                self.without_id[place],
+                self.problems[place],
+                self.last_ms[place],
             )
-            for place, number in numbers.items()
+            for place, number in self.records.items()
         }
 
 
@@ -101,13 +111,22 @@ class Ingest:
             StoreConflictError: Other workers were in the way again and again.
             StoreError: The store refused.
         """
-        batch = _Batch()
+        batch = Batch()
+        self.read(records, batch)
+        self.write(batch, advances)
+
+    def read(self, records: Sequence[Incoming], batch: Batch) -> None:
+        """Read records into a batch; nothing is written, and nothing of the records is held but what they say."""
         for record in records:
             self._read(record, batch)
-        plain = len(records) - batch.careful
+        batch.note(records)
+
+    def write(self, batch: Batch, advances: Sequence[Advance]) -> None:
+        """Write a batch and move the positions past its records; raises what `apply` does."""
+        plain = batch.records.total() - batch.careful
         if plain:
             batch.counts["collector_records", ("event",)] += plain
-        seen = batch.seen(records)
+        seen = batch.seen()
         for attempt in range(_ATTEMPTS):
             try:
                 self._write(batch, advances, seen)
@@ -119,9 +138,7 @@ class Ingest:
             if name == "collector_records":
                 self._taken[labels[0]] += count
 
-    def _write(
-        self, batch: _Batch, advances: Sequence[Advance], seen: Mapping[tuple[str, int], Seen]
-    ) -> None:
+    def _write(self, batch: Batch, advances: Sequence[Advance], seen: Mapping[tuple[str, int], Seen]) -> None:
         counts = batch.counts.copy()
         with self._store.unit() as unit:
             unit.advance(advances, seen)
@@ -134,7 +151,7 @@ class Ingest:
             if counts:
                 unit.count(counts)
 
-    def _read(self, record: Incoming, batch: _Batch) -> None:
+    def _read(self, record: Incoming, batch: Batch) -> None:
         event = None if record.dead_letter else read_plain_event(record)
         if event is None:
             event = self._read_carefully(record, batch)
@@ -151,7 +168,7 @@ class Ingest:
                 if key:
                     batch.moving.append((SagaKey(flow.name, key), event, ()))
 
-    def _move_by_payload(self, record: Incoming, event: EventRow, batch: _Batch) -> None:
+    def _move_by_payload(self, record: Incoming, event: EventRow, batch: Batch) -> None:
         """An event of which flows have to know more than its headers say."""
         look = Look(Subject(record.topic, record.key, record.headers, record.value), None)
         for flow in self._flows.by_type.get(event.type, ()):
@@ -165,7 +182,7 @@ class Ingest:
                 values += self._tell_parents(flow, key, event, look, batch)
             batch.moving.append((SagaKey(flow.name, key), event, values))
 
-    def _tell_parents(self, flow: Flow, key: str, event: EventRow, look: Look, batch: _Batch) -> Values:
+    def _tell_parents(self, flow: Flow, key: str, event: EventRow, look: Look, batch: Batch) -> Values:
         """Tell those that wait for a starting instance; what names them is kept with its start."""
         named: Values = ()
         for parent, children in self._flows.parents.get(flow.name, ()):
@@ -179,7 +196,7 @@ class Ingest:
                 batch.moving.append((SagaKey(parent, parent_key), *beginning(children, event, key)))
         return named
 
-    def _read_carefully(self, record: Incoming, batch: _Batch) -> EventRow | None:
+    def _read_carefully(self, record: Incoming, batch: Batch) -> EventRow | None:
         batch.careful += 1
         envelope = read_envelope(record)
         found = read_headers(record.headers) if record.dead_letter else None

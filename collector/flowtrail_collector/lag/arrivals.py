@@ -32,6 +32,7 @@ _AGES_SECONDS = (
 _FIRST_RECORD = 0.001
 _RETRY_SECONDS = 600.0
 _EXAMINED_AT_ONCE = 5000
+_ANSWERED = (-math.inf, 0)
 
 
 class Explorer:
@@ -55,16 +56,18 @@ class Explorer:
             Whether there is more to ask.
         """
         if self._steps is None:
-            if not self._table.unexplored:
+            # What has no end offset can't be looked at: it has its turn when there is one.
+            ends, index = self._table.ends, self._table.index
+            self._names = sorted(name for name in self._table.unexplored if ends[index[name]] is not None)
+            if not self._names:
                 return False
-            self._names = sorted(self._table.unexplored)
-            self._table.unexplored.clear()
+            self._table.unexplored.difference_update(self._names)
             specs: list[Spec] = ["newest", _FIRST_RECORD, *(now - age for age in _AGES_SECONDS)]
             self._steps = iter(specs)
         spec = next(self._steps, None)
         if spec is None:
             self._steps = None
-            return bool(self._table.unexplored)
+            return True
         for answer in self._source.offsets(topics, spec, deadline, self._names):
             for (topic, partition), (offset, timestamp) in answer.offsets.items():
                 if timestamp is not None:
@@ -88,8 +91,8 @@ class Prober:
         self._begin = 0
         self._failed: dict[str, tuple[float, Failure]] = {}
         self._others: list[Failure] = []
-        # Places about which the broker said nothing, and when.
-        self._unanswered: dict[tuple[str, int, int], float] = {}
+        # Places about which the broker said nothing: when, and how often in a row.
+        self._unanswered: dict[tuple[str, int, int], tuple[float, int]] = {}
 
     @property
     def failures(self) -> list[Failure]:
@@ -102,8 +105,11 @@ class Prober:
         if not places:
             return
         found, failures = self._prober.first_records(list(places), deadline)
-        self._unanswered = {place: at for place, at in self._unanswered.items() if self._waits(at, now)}
-        self._unanswered.update((place, now) for place in places if place not in found)
+        silent = {p: (now, self._unanswered.get(p, (now, 0))[1] + 1) for p in places if p not in found}
+        later = {
+            p: told for p, told in self._unanswered.items() if p not in places and self._waits(*told, now)
+        }
+        self._unanswered = later | silent
         for (topic, partition, offset), record in found.items():
             i = self._table.index.get((topic, partition))
             if i is None:
@@ -119,9 +125,12 @@ class Prober:
         """Release connections."""
         self._prober.close()
 
-    def _waits(self, asked_at: float, now: float) -> bool:
-        """Whether a place that wasn't told of is asked for later: waiting for it again would take the others' time."""
-        return now - asked_at < self._settings.slow_seconds
+    def _waits(self, asked_at: float, times: int, now: float) -> bool:
+        """Whether a place that wasn't told of is asked for later: waiting for it again would take the others' time.
+
+        Who is silent once may have been busy; a transaction under way is all that lasts.
+        """
+        return times > 1 and now - asked_at < self._settings.slow_seconds
 
     def _places(self, records: list[GroupRecord], now: float) -> dict[tuple[str, int, int], None]:
         places: dict[tuple[str, int, int], None] = {}
@@ -133,7 +142,7 @@ class Prober:
                 break
             examined += len(record.columns.commits)
             for place in self._doubtful(record, now):
-                if self._waits(self._unanswered.get(place, -math.inf), now):
+                if self._waits(*self._unanswered.get(place, _ANSWERED), now):
                     continue
                 places[place] = None
                 if len(places) >= self._settings.probes:

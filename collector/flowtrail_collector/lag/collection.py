@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from flowtrail_collector.lag.arrivals import Explorer, Prober
 from flowtrail_collector.lag.failures import FailureLog
-from flowtrail_collector.lag.groups import GroupRegistry
+from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.lag.ports import Failure, LagSource, OffsetAnswer, RecordProber, Spec, Topics
 from flowtrail_collector.lag.readings import read_group
@@ -254,7 +254,7 @@ class LagCollection:
         for record in self.groups:
             if record.fresh:
                 record.reading = read_group(record, self.table, self._settings, now)
-            elif record.reading is None or (record.failure is not None and now - record.read_at > keep):
+            elif not record.has_commits or record.reading is None or _has_failed(record, now, keep):
                 # Its progress can't be read: its type and state are all that is known.
                 info = record.info
                 record.reading = GroupReading(
@@ -262,6 +262,11 @@ class LagCollection:
                 )
             readings.append(record.reading)
         return readings
+
+
+def _has_failed(record: GroupRecord, now: float, seconds: float) -> bool:
+    """Whether a group can't be read, and couldn't for so long."""
+    return record.failure is not None and now - record.read_at > seconds
 
 
 def _turn(items: Sequence[T], start: int, share: float) -> tuple[list[T], int]:

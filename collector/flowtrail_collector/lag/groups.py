@@ -13,7 +13,7 @@ from flowtrail_collector.settings import LagSettings
 __all__ = ["GroupRecord", "GroupRegistry"]
 
 # Share groups keep their progress elsewhere: they are listed, their lag isn't known here.
-_WITH_COMMITS = ("classic", "consumer", "streams")
+_WITH_COMMITS = ("classic", "consumer", "streams", "unknown")
 
 
 @dataclass(slots=True)
@@ -32,6 +32,11 @@ class GroupRecord:
     fresh: bool = False
     members: MemberInfo | None = None
     reading: GroupReading | None = None
+
+    @property
+    def has_commits(self) -> bool:
+        """Whether groups of its type commit what they have read."""
+        return self.info.type in _WITH_COMMITS
 
     @property
     def has_members(self) -> bool:
@@ -92,11 +97,7 @@ class GroupRegistry:
 
     def with_commits(self) -> list[str]:
         """Names of the groups whose commits can be read."""
-        return [
-            name
-            for name, record in self._records.items()
-            if record.info.type in _WITH_COMMITS or record.info.type == "unknown"
-        ]
+        return [name for name, record in self._records.items() if record.has_commits]
 
     def _see(self, info: GroupInfo, now: float) -> None:
         record = self._records.get(info.name)
@@ -104,7 +105,8 @@ class GroupRegistry:
             if info.state == "empty":
                 return
             self._forgotten.discard(info.name)
-        if record is None:
+        if record is None or record.has_commits != (info.type in _WITH_COMMITS):
+            # (Who has its progress elsewhere is another group of the same name.)
             record = self._records[info.name] = GroupRecord(
                 info,
                 GroupJudge(self._settings.window_seconds),

@@ -73,22 +73,31 @@ class _Trial:
 
     def take(self, flow: Flow, occasion: Occasion, number: int, look: Look) -> Iterator[Told]:
         """An event of the list happens to an instance of a flow, and to those that wait for that one."""
-        values, _ = read_fields(flow.fields.get(occasion.type, ()), look)
+        fields = flow.fields.get(occasion.type, ())
+        values, _ = read_fields(fields, look)
+        unread = _unread(fields, look)
         begun: list[tuple[SagaKey, Mark, str]] = []
         if occasion.type in flow.starts:
             for parent, children in self._flows.parents.get(flow.name, ()):
+                unread += _unread([children.parent] if isinstance(children.parent, Field) else [], look)
                 for key in _parent_keys(children, occasion, look):
                     values += ((children.parent_name, key),)
                     mark = (occasion.at_ms, children.begun, 0, ((CHILD.name, occasion.key),))
                     begun.append((SagaKey(parent, key), mark, f"{children.begun}: {occasion.key}"))
         own: Mark = (occasion.at_ms, occasion.type, 0)
         yield from self._move(
-            SagaKey(flow.name, occasion.key), number, (*own[:3], values) if values else own, occasion.type
+            SagaKey(flow.name, occasion.key),
+            number,
+            (*own[:3], values) if values else own,
+            occasion.type,
+            unread,
         )
         for place, news in enumerate(begun, 1):
             yield from self._move(news[0], -number * 1_000 - place, news[1], news[2])
 
-    def _move(self, key: SagaKey, unique: int, mark: Mark, because: str) -> Iterator[Told]:
+    def _move(
+        self, key: SagaKey, unique: int, mark: Mark, because: str, remarks: Sequence[str] = ()
+    ) -> Iterator[Told]:
         flow, saga = self._flows.by_name[key.flow], self._sagas.setdefault(key, SagaRecord(*key))
         ended = saga.outcome is not Outcome.OPEN
         add_event(saga.events, unique, mark)
@@ -103,7 +112,7 @@ class _Trial:
             text = f"late, as it had {saga.outcome.value} already"
         elif mark[0] in progress.restarts and mark[1] in flow.starts and saga.started_ms != mark[0]:
             text = f"starts again; {text}"
-        yield Told(mark[0], flow.name, named(saga), because, text)
+        yield Told(mark[0], flow.name, named(saga), because, "; ".join([text, *dict.fromkeys(remarks)]))
 
     def pass_time(self, until_ms: int | None) -> Iterator[Told]:
         """Let deadlines and ends show that lie before a moment; None: all of them."""
@@ -132,6 +141,15 @@ def _look(payload: bytes | None) -> Look:
     return Look(Subject("", None, None, lambda: payload), None)
 
 
+def _unread(fields: Iterable[Field], look: Look) -> list[str]:
+    """Which of the fields have no usable value, and why."""
+    found = []
+    for field in fields:
+        _, problems = read_fields([field], look)
+        found += [f"{field.name.removeprefix('#')} is {problem.replace('_', ' ')}" for problem in problems]
+    return found
+
+
 def _parent_keys(children: Children, occasion: Occasion, look: Look) -> list[str]:
     """What a child's start says of its parent; in a list of events, everything has one id."""
     if not isinstance(children.parent, Field):
@@ -156,6 +174,8 @@ def standing(flow: Flow, saga: SagaRecord) -> str:
         steps.append("to be undone: " + ", ".join(owed))
     elif waits := [_waits_for(flow, saga, item) for item in progress.steps if item.waits]:
         steps.append("waits for " + ", ".join(dict.fromkeys(waits)))
+    elif progress.outcome is Outcome.OPEN and progress.cancelled_ms is None and not saga.partial:
+        steps.append("waits for " + " or ".join(flow.completes))
     return "; ".join(steps) or "nothing to wait for"
 
 

@@ -27,3 +27,14 @@ ERROR_TYPE = "error.type"
 
 LOOKED_UP = (CONVERSATION_ID, MESSAGE_ID, EVENT_ID, EVENT_SUBJECT)
 """Attributes whose values a span is found by, beside its trace id."""
+
+SCHEMA_URL = "otel.schema_url"
+DROPPED_ATTRIBUTES = "otel.dropped_attributes_count"
+DROPPED_EVENTS = "otel.dropped_events_count"
+DROPPED_LINKS = "otel.dropped_links_count"
+FLAGS = "otel.flags"
+TRACE_STATE = "w3c.tracestate"
+"""Attributes for what OTLP says beside them; the counts as in OpenTelemetry's mapping to formats that lack them.
+
+https://opentelemetry.io/docs/specs/otel/common/mapping-to-non-otlp/ ; the last two only on links.
+"""

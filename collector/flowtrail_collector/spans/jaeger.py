@@ -24,6 +24,8 @@ from flowtrail_collector.spans.ports import SpanReader, SpanSearch, TraceQuery
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 
 _MAX_TRACES = 1_500
+# As many as Jaeger's query service gives where nobody says how many.
+_USUAL_TRACES = 100
 _MAX_SPANS = 20_000
 _DAY_MS = 86_400_000
 # Go's time.ParseDuration, with both ways to write the micro sign; sixty digits are more than it can mean.
@@ -155,7 +157,7 @@ def _full_id(text: str) -> str:
 def _query(request: Request, service: str) -> TraceQuery:
     end_us = int_param(request, "end", _LATEST_US, _LATEST_US)
     operation = text_param(request, "operation")
-    return TraceQuery(
+    query = TraceQuery(
         service=service,
         operation=None if operation == "all" else operation,
         tags=_tags(request),
@@ -163,8 +165,11 @@ def _query(request: Request, service: str) -> TraceQuery:
         end_ns=end_us * 1000,
         least_ns=_duration(request, "minDuration"),
         most_ns=_duration(request, "maxDuration"),
-        limit=max(1, int_param(request, "limit", 20, _MAX_TRACES)),
+        limit=int_param(request, "limit", _USUAL_TRACES, _MAX_TRACES) or _USUAL_TRACES,
     )
+    if query.least_ns is not None and query.most_ns is not None and query.most_ns < query.least_ns:
+        raise ApiError(400, "maxDuration is less than minDuration")
+    return query
 
 
 def _tags(request: Request) -> tuple[tuple[str, str], ...]:

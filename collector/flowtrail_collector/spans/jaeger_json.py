@@ -2,17 +2,20 @@
 
 Field by field what Jaeger 1.62 answers for the same OTLP (its translator is
 `pkg/translator/jaeger` of opentelemetry-collector-contrib): kinds, status, scope and trace state become tags,
-links become `FOLLOWS_FROM` references. Attributes of scopes, which it drops, are tags here, too. Only its tag `internal.span.format` and its warnings about
-clocks are left out.
+links become `FOLLOWS_FROM` references. Attributes of scopes, schema URLs and the numbers of what was dropped, which it
+drops, are tags here, too; flags are shown by neither. Only its tag `internal.span.format` and its warnings about clocks
+are left out.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from flowtrail_collector.spans.attributes import DROPPED_ATTRIBUTES, SCHEMA_URL
 from flowtrail_collector.spans.model import Attributes, AttributeValue, Resource, Span, SpanKind, SpanStatus
 
 # Beyond it, scripts lose digits; Jaeger writes such numbers as text, for they are often ids.
@@ -44,10 +47,12 @@ def tag_texts(span: Span) -> Iterator[tuple[str, str]]:
     shown = _span(span, "")
     logs = (field for log in shown["logs"] for field in log["fields"])
     for tag in (*shown["tags"], *_process(span.resource)["tags"], *logs):
-        yield tag["key"], _tag_text(tag["value"])
+        yield tag["key"], _tag_text(tag["type"], tag["value"])
 
 
-def _tag_text(value: Any) -> str:
+def _tag_text(kind: str, value: Any) -> str:
+    if kind == "binary":
+        return base64.b64decode(value or "").hex()
     if isinstance(value, bool):
         return "true" if value else "false"
     return format(value, ".10g") if isinstance(value, float) else str(value)
@@ -100,7 +105,8 @@ def _scope_tags(span: Span) -> Iterator[tuple[str, AttributeValue]]:
     if span.scope_version:
         yield "otel.scope.version", span.scope_version
     for name, value in span.scope_attributes.items():
-        yield f"otel.scope.attributes.{name}", value
+        told = name in (SCHEMA_URL, DROPPED_ATTRIBUTES)
+        yield f"otel.scope.{name.removeprefix('otel.') if told else f'attributes.{name}'}", value
 
 
 def _status_tags(span: Span) -> Iterator[tuple[str, AttributeValue]]:
@@ -128,6 +134,8 @@ def _tags(attributes: Attributes) -> Iterator[dict[str, Any]]:
             yield {"key": name, "type": "float64", "value": value}
         elif isinstance(value, str):
             yield {"key": name, "type": "string", "value": value}
+        elif isinstance(value, bytes):
+            yield {"key": name, "type": "binary", "value": base64.b64encode(value).decode() or None}
         elif value is None:
             yield {"key": name, "type": "string", "value": ""}
         else:
@@ -143,6 +151,8 @@ def _go_json(value: AttributeValue) -> str:
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) < 1e21
         return str(int(value)) if whole else _EXPONENT_ZERO.sub(r"\1", repr(value))
+    if isinstance(value, bytes):
+        value = base64.b64encode(value).decode() or None
     text = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str):
         for char in "<>&\u2028\u2029":

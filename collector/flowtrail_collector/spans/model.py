@@ -8,7 +8,9 @@ from enum import IntEnum
 
 from flowtrail_collector.spans.attributes import LOOKED_UP
 
-AttributeValue = str | bool | int | float | list["AttributeValue"] | dict[str, "AttributeValue"] | None
+AttributeValue = (
+    str | bool | int | float | bytes | list["AttributeValue"] | dict[str, "AttributeValue"] | None
+)
 Attributes = Mapping[str, AttributeValue]
 
 
@@ -85,6 +87,7 @@ class Span:
         scope_version: Its version.
         trace_state: W3C `tracestate`.
         scope_attributes: What the instrumentation says of itself; the same object for all of its spans.
+        flags: OTLP's: W3C trace flags in the lowest 8 bits, then whether the parent is remote.
     """
 
     trace_id: str
@@ -104,6 +107,7 @@ class Span:
     scope_version: str = ""
     trace_state: str = ""
     scope_attributes: Attributes = field(default_factory=dict)
+    flags: int = 0
 
     @property
     def service(self) -> str:

@@ -15,8 +15,8 @@ class SpanWriter(Protocol):
     def add(self, spans: Sequence[Span]) -> int:
         """Keep spans, all or none; returns only when they would survive a crash.
 
-        A span already there (same trace, span id, kind and resource) is left as it is: exporters send again whatever they got
-        no answer for.
+        A span already there (same trace, span id, kind, resource and end) is left as it is: exporters send again whatever
+        they got no answer for.
 
         Returns:
             How many were new.
@@ -99,7 +99,10 @@ class TraceQuery:
 
 
 class SpanSearch(Protocol):
-    """Asking for spans without an id. Answers may leave out what lies behind tens of thousands of spans."""
+    """Asking for spans without an id. Answers may leave out what lies behind tens of thousands of spans.
+
+    Operations are kept up to a thousand a service; a search looks at the 200 processes of a service that were heard last.
+    """
 
     def services(self) -> list[str]:
         """All services, by name."""

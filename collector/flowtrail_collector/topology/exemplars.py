@@ -27,10 +27,13 @@ class EdgeExemplars:
 
     def reacted(self, reactions: Iterable[Reaction]) -> None:
         """Take note of reactions whose event says in which trace it was published."""
+        known: dict[tuple[str | None, str, str | None], tuple[str, str, str]] = {}
         for reaction in reactions:
             if reaction.trace_id:
-                key = edge_of(reaction)
-                labels = (key.source, key.topic, key.target)
+                labels = known.get(reaction[:3])
+                if labels is None:
+                    key = edge_of(reaction)
+                    labels = known[reaction[:3]] = (key.source, key.topic, key.target)
                 seconds = max(0.0, reaction.latency_seconds)
                 place = bisect_left(LATENCY_BUCKETS_SECONDS, seconds)
                 if self._latencies.wants(labels, place):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 LATENCY_BUCKETS_SECONDS = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
@@ -50,8 +51,7 @@ class Edge:
         self.buckets[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
 
 
-@dataclass(frozen=True, slots=True)
-class Reaction:
+class Reaction(NamedTuple):
     """An event together with its cause; `trace_id` is the trace in which it was published, if it says so."""
 
     cause_source: str | None
@@ -86,11 +86,15 @@ def count_reactions(
     Returns:
         The edges that changed.
     """
-    changed = set()
+    changed: set[EdgeKey] = set()
+    known: dict[tuple[str | None, str, str | None], Edge] = {}  # edges are few, reactions many
     for reaction in reactions:
-        key = edge_of(reaction)
-        if key not in edges and len(edges) >= max_edges:
-            key = EdgeKey(OTHER, OTHER, OTHER)
-        edges.setdefault(key, Edge()).add(reaction.latency_seconds)
-        changed.add(key)
+        edge = known.get(reaction[:3])
+        if edge is None:
+            key = edge_of(reaction)
+            if key not in edges and len(edges) >= max_edges:
+                key = EdgeKey(OTHER, OTHER, OTHER)
+            edge = known[reaction[:3]] = edges.setdefault(key, Edge())
+            changed.add(key)
+        edge.add(reaction.latency_seconds)
     return changed

@@ -8,32 +8,35 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from flowtrail_collector.store.sql import Connection, Database
+from flowtrail_collector.store.sql import Connection, Database, marks
 from flowtrail_collector.topology.model import Edge, EdgeKey, Reaction, count_reactions
 
 _MAX_EDGES = 1_000
-_BATCH = 2_000
+_BATCH = 5_000
 # Causes are read from other partitions: an effect may be there first. Older ones are given up.
 _PATIENCE_MS = 600_000
 _MAX_PENDING = 5_000
 
-_EFFECTS = """
-SELECT rowid, source, causation_id, event_id, timestamp_ms, trace_id FROM events
-WHERE rowid > ? AND rowid <= ? AND causation_id IS NOT NULL AND NOT dead_letter ORDER BY rowid"""
+_EVENTS = """
+SELECT rowid, source, causation_id, event_id, timestamp_ms, trace_id, topic FROM events
+WHERE rowid > ? AND rowid <= ? AND NOT dead_letter ORDER BY rowid"""
 _FIRST = """
 SELECT event_id, rowid, source, topic, timestamp_ms FROM events WHERE NOT dead_letter AND event_id IN """
+# SQLite answers this from the index alone.
+_EARLIER = "SELECT event_id FROM events WHERE rowid <= ? AND event_id IN "
 _IDS_PER_STATEMENT = 500
 _PENDING = """
-SELECT e.rowid, e.source, e.causation_id, e.event_id, e.timestamp_ms, e.trace_id FROM edge_pending p
+SELECT e.rowid, e.source, e.causation_id, e.event_id, e.timestamp_ms, e.trace_id, e.topic FROM edge_pending p
 JOIN events e ON e.rowid = p.event_row LIMIT ?"""
 _SAVE = """
 INSERT INTO edges (source, topic, target, events, latency_seconds, buckets)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET events = excluded.events,
  latency_seconds = excluded.latency_seconds, buckets = excluded.buckets"""
 
-Effect = tuple[int, str | None, str, str, int | None, str | None]
+Event = tuple[int, str | None, str | None, str, int | None, str | None, str]
 FirstRow = tuple[int, str | None, str, int | None]
 
 
@@ -71,8 +74,10 @@ class SqlTopology:
             start = _position(connection)
             # Rows have numbers without large gaps, so a range of them is a bounded piece of work.
             end = min(newest, start + _BATCH)
-            effects = connection.execute(_EFFECTS, (start, end)).fetchall()
-            reactions = list(self._reactions(connection, [*_take_pending(connection), *effects]))
+            events = connection.execute(_EVENTS, (start, end)).fetchall()
+            effects = [*_take_pending(connection), *(event for event in events if event[2] is not None)]
+            first = _first_rows(connection, events, effects, start)
+            reactions = list(self._reactions(connection, effects, first))
             edges = _load(connection)
             changed = count_reactions(edges, reactions, max_edges=_MAX_EDGES)
             connection.executemany(_SAVE, [_row(key, edges[key]) for key in sorted(changed)])
@@ -85,15 +90,16 @@ class SqlTopology:
         with self._database.read() as connection:
             return _load(connection)
 
-    def _reactions(self, connection: Connection, effects: list[Effect]) -> Iterator[Reaction]:
+    def _reactions(
+        self, connection: Connection, effects: Sequence[Event], first: Mapping[str, FirstRow]
+    ) -> Iterator[Reaction]:
         now_ms = self._time_seconds() * 1000
         waiting: list[tuple[int]] = []
-        first = _first_rows(connection, {id_ for effect in effects for id_ in (effect[2], effect[3])})
-        for row, source, causation_id, event_id, timestamp_ms, trace_id in effects:
+        for row, source, causation_id, event_id, timestamp_ms, trace_id, _ in effects:
             own = first.get(event_id)
             if own is not None and own[0] < row:
                 continue  # a second copy
-            cause = first.get(causation_id)
+            cause = first.get(causation_id or "")
             if cause is not None:
                 _, cause_source, cause_topic, caused_ms = cause
                 latency_ms = (timestamp_ms or 0) - (caused_ms or timestamp_ms or 0)
@@ -104,17 +110,39 @@ class SqlTopology:
             connection.executemany("INSERT OR IGNORE INTO edge_pending VALUES (?)", waiting)
 
 
-def _first_rows(connection: Connection, ids: set[str]) -> dict[str, FirstRow]:
-    """The row of each event that was read first, dead letters aside."""
+def _first_rows(
+    connection: Connection, events: Iterable[Event], effects: Iterable[Event], start: int
+) -> dict[str, FirstRow]:
+    """The row of each effect, and of its cause, that was read first, dead letters aside.
+
+    Args:
+        connection: Where events are.
+        events: Those behind the row `start`, in order; most causes are among them.
+        effects: Whose rows are wanted.
+        start: Up to this row there may be earlier ones.
+    """
     found: dict[str, FirstRow] = {}
+    for row, source, _, event_id, timestamp_ms, _, topic in events:
+        if event_id not in found:
+            found[event_id] = (row, source, topic, timestamp_ms)
+    wanted = {id_ for effect in effects for id_ in (effect[2], effect[3]) if id_ is not None}
+    there = wanted.intersection(found)
+    earlier = {row[0] for row in _rows_by_id(connection, _EARLIER, there, [start])} if start else set()
+    for event_id, *rest in _rows_by_id(connection, _FIRST, wanted - there | earlier):
+        known = found.get(event_id)
+        if known is None or rest[0] < known[0]:
+            found[event_id] = (rest[0], rest[1], rest[2], rest[3])
+    return found
+
+
+def _rows_by_id(
+    connection: Connection, statement: str, ids: Iterable[str], values: Sequence[object] = ()
+) -> Iterator[Any]:
+    """Rows of a statement that ends with `IN`, for any number of ids."""
     wanted = list(ids)
     for start in range(0, len(wanted), _IDS_PER_STATEMENT):
         part = wanted[start : start + _IDS_PER_STATEMENT]
-        for event_id, *row in connection.execute(f"{_FIRST}({','.join('?' * len(part))})", part):
-            known = found.get(event_id)
-            if known is None or row[0] < known[0]:
-                found[event_id] = (row[0], row[1], row[2], row[3])
-    return found
+        yield from connection.execute(f"{statement}({marks(part)})", (*values, *part))
 
 
 def _position(connection: Connection) -> int:
@@ -125,8 +153,8 @@ def _has_pending(connection: Connection) -> bool:
     return connection.execute("SELECT 1 FROM edge_pending LIMIT 1").fetchone() is not None
 
 
-def _take_pending(connection: Connection) -> list[Effect]:
-    rows = connection.execute(_PENDING, (_MAX_PENDING,)).fetchall()
+def _take_pending(connection: Connection) -> list[Event]:
+    rows: list[Event] = connection.execute(_PENDING, (_MAX_PENDING,)).fetchall()
     connection.execute("DELETE FROM edge_pending")
     return rows
 

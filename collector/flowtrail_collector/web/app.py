@@ -58,7 +58,8 @@ def build_app(
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
     guard = Guard(app, access=Access(token, write_token, local), on_error=on_error)
-    return UnderPrefix(guard, root_path=root_path, trusted=trusted_proxies)
+    own = {path.split("/", 2)[1] for route in routes if (path := getattr(route, "path", "/"))}
+    return UnderPrefix(guard, root_path=root_path, trusted=trusted_proxies, own=own)
 
 
 def _is_for_people(request: Request) -> bool:

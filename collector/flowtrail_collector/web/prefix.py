@@ -7,7 +7,7 @@ make links of ours lead anywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -58,18 +58,23 @@ def proxies_of(names: Sequence[str]) -> Proxies:
 class UnderPrefix:
     """ASGI middleware outside of everything: within, paths are as if there were no proxy.
 
-    Proxies may take the prefix off or leave it on; both are understood.
+    Proxies may take the prefix off or leave it on; both are understood, unless the prefix begins with the name of a page:
+    nothing tells `/lag` as a prefix that was left on from `/lag` as a page, so there it has to be taken off.
 
     Args:
         app: What it wraps.
         root_path: The prefix where no header says another one.
         trusted: Proxies whose `X-Forwarded-Prefix` and `X-Forwarded-Proto` are believed.
+        own: First parts of the paths that there are within, e.g. `lag`.
     """
 
-    def __init__(self, app: ASGIApp, *, root_path: str = "", trusted: Proxies = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, *, root_path: str = "", trusted: Proxies = (), own: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._root_path = root_path
         self._trusted = trusted
+        self._own = frozenset(own)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -82,16 +87,21 @@ class UnderPrefix:
                 if headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https":
                     scope["scheme"] = "https"
             _current.set(found)
-            if found and (scope["path"] + "/").startswith(found + "/"):
+            if found and self._is_left_on(scope["path"], found):
                 scope["path"] = scope["path"][len(found) :] or "/"
                 scope["raw_path"] = None
         await self._app(scope, receive, send)
+
+    def _is_left_on(self, path: str, found: str) -> bool:
+        return found.split("/", 2)[1] not in self._own and f"{path}/".startswith(f"{found}/")
 
     def _is_trusted(self, scope: Scope) -> bool:
         try:
             address = ip_address((scope.get("client") or ("",))[0])
         except ValueError:
             return False
+        # What listens on IPv6 for both hears from 10.0.0.5 as ::ffff:10.0.0.5.
+        address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._trusted)
 
 

@@ -107,3 +107,31 @@ def test_a_failed_step_waits_for_the_cancellation(tmp_path: Path) -> None:
         command, ["flows", "try", str(flow_file), "-"], input="0s Placed\n5s Declined\n"
     )
     assert "charge failed; waits for Cancelled" in done.stdout
+
+
+FIELDS = """\
+flows:
+  order:
+    starts: Placed
+    steps:
+      ship: {done: Shipped, of: {field: $.parcel}, times: {event: Placed, field: $.parcels}}
+      rides: {children: {flow: ride, parent: {field: $.order}}}
+    completes: Closed
+  ride: {starts: Begun, completes: Arrived}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("0s Placed o", "waits for ship (0 of an unknown number); $.parcels is empty"),
+        ("0s Placed o {}", "waits for ship (0 of an unknown number); $.parcels is missing"),
+        ('0s Placed o {"parcels": 1.5}', "waits for ship (0 of an unknown number); $.parcels is unusable"),
+        ('0s Placed o {"parcels": 0}', "ship done; waits for rides"),
+        ('0s Begun r {"ordr": 1}', "waits for Arrived; $.order is missing"),
+    ],
+)
+def test_a_payload_that_does_not_say_what_is_asked_for_is_told(tmp_path: Path, line: str, text: str) -> None:
+    (tmp_path / "flows.yaml").write_text(FIELDS, encoding="utf-8")
+    done = CliRunner().invoke(command, ["flows", "try", str(tmp_path / "flows.yaml"), "-"], input=line + "\n")
+    assert done.stdout.splitlines()[0].partition(": ")[2] == text

@@ -224,3 +224,29 @@ def test_stopping_and_starting_again_many_times_reads_everything_once(devbroker,
     with following(made, devbroker, name, group=group):
         until(lambda: started(made) == len(published))
     assert ("duplicate_events", "orders") not in made.counters()
+
+
+@ALONE_OR_IN_A_GROUP
+def test_what_comes_together_is_written_together_up_to_a_limit(devbroker, topic, made, group, monkeypatch):
+    reading = "flowtrail_collector.brokers.kafka.tail.reading"
+    portion, most = 50, 400
+    for limit, value in {"_PORTION": portion, "_BATCH": most, "_GROWING_SECONDS": scaled(60)}.items():
+        monkeypatch.setattr(f"{reading}.{limit}", value)
+    written, write = [], made.ingest.write
+
+    def noting(batch, advances):
+        write(batch, advances)
+        written.append(batch.records.total())
+
+    monkeypatch.setattr(made.ingest, "write", noting)
+    name, group = topic("orders"), group and topic(group)
+    create(devbroker, name, 3)
+    for partition in range(3):
+        publish(devbroker, name, *placed(*range(partition, 3_000, 3)), partition=partition)
+    with following(made, devbroker, name, group=group):
+        until(lambda: started(made) == 3_000)
+        assert portion < max(written) <= most
+        publish(devbroker, name, *placed(3_000))
+        until(lambda: started(made) == 3_001)
+    assert sum(written) == 3_001
+    assert ("duplicate_events", "orders") not in made.counters()

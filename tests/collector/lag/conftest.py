@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lagkit import SecondBroker
 from servers import KafkaServer
 
 if TYPE_CHECKING:
     from hostilekit import HostileCluster
 
+_WITH_SHARE_GROUPS = {
+    "group.coordinator.rebalance.protocols": "classic,consumer,share",
+    "unstable.api.versions.enable": "true",
+    "unstable.feature.versions.enable": "true",
+}
+
 
 @pytest.fixture
-def hostile_cluster(kafka_server: Callable[..., KafkaServer]) -> Iterator[HostileCluster]:
-    """A Kafka of its own that does nothing by itself but compact, quickly."""
+def hostile_cluster(kafka_server: Callable[..., KafkaServer], tmp_path: Path) -> Iterator[HostileCluster]:
+    """Two brokers of a cluster that does nothing by itself but compact, quickly; all coordinators are the first one's."""
     from hostilekit import HostileCluster  # most tests here need no client of Kafka
 
     server = kafka_server(
         {
+            **_WITH_SHARE_GROUPS,
+            "auto.leader.rebalance.enable": "false",
+            "group.share.max.session.timeout.ms": "1800000",
+            "group.share.session.timeout.ms": "1800000",
             "log.cleaner.backoff.ms": "100",
             "log.initial.task.delay.ms": "100",
             # Groups that have lost their last commit stay until they are deleted.
@@ -29,6 +42,9 @@ def hostile_cluster(kafka_server: Callable[..., KafkaServer]) -> Iterator[Hostil
             "group.consumer.session.timeout.ms": "1800000",
         }
     )
-    cluster = HostileCluster(server.bootstrap_servers)
-    yield cluster
-    cluster.close()
+    second = SecondBroker(tmp_path / "second", server, properties=_WITH_SHARE_GROUPS)
+    try:
+        with closing(HostileCluster(server.bootstrap_servers, second)) as cluster:
+            yield cluster
+    finally:
+        second.kill()

@@ -100,7 +100,6 @@ def test_offsets_without_records_wait_for_nothing() -> None:
     history.learn_first(10, 12, None, is_record=False)
     assert history.arrival(10, 12) == (NOTHING_TO_READ, 0.0)
 
-    assert history.outgrows_hole(13)
     history.observe(13, NOW + 10, NOW + 10)
     assert history.arrival(10, 13) == (pytest.approx(NOW + 7.5), 5.0)
 

@@ -14,10 +14,12 @@ pytestmark = pytest.mark.servers
 _FULL = os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0")
 CYCLES = 1_000 if _FULL else 100
 _TOLD = os.environ.get("FLOWTRAIL_HOSTILE_SEED", "")
-SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] if _FULL else [1]
+# In its hundred cycles a broker is killed and comes back.
+_SHORT = 30
+SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] if _FULL else [_SHORT]
 
 
-@pytest.mark.timeout(1800 if _FULL else 300)
+@pytest.mark.timeout(3600 if _FULL else 600)
 @pytest.mark.parametrize("run", range(len(SEEDS)))
 def test_no_figure_is_wrong_whatever_is_done(hostile_cluster: HostileCluster, run: int) -> None:
     seed = SEEDS[run]
@@ -34,14 +36,18 @@ def test_no_figure_is_wrong_whatever_is_done(hostile_cluster: HostileCluster, ru
             watcher.close()
             watcher, _ = Watcher(hostile_cluster.bootstrap), oracle.begin()
             done.append("another collector")
-        done += [mischief.step() for _ in range(dice.choice((0, 0, 1, 1, 1, 2, 4)))]
+        # Alone: who lists groups waits for a broker that has just gone, and tells of nothing new meanwhile.
+        disrupted = mischief.disrupt()
+        steps = dice.choice((0, 0, 1, 1, 1, 2, 4)) if disrupted is None else 0
+        done += [disrupted or "", *(mischief.step() for _ in range(steps))]
         hostile_cluster.look()
-        oracle.memory.look(*watcher.collect())
+        oracle.memory.look(watcher.collect())
         hostile_cluster.look()
         page = watcher.page()
         if cycle % 10 == 0:
             assert watcher.page(openmetrics=True).values.keys() == page.values.keys()
-        wrong = differences(page, oracle) + told_apart(watcher, page) + watcher.is_stale(page)
+        wrong = differences(page, oracle) + told_apart(watcher, page)
+        wrong += watcher.is_stale(page, oracle.failures(), just_lost=disrupted is not None)
         compared += len(page.values)
         done.append(f"cycle {cycle}")
         assert not wrong, "\n".join([f"FLOWTRAIL_HOSTILE_SEED={seed}", *done, *wrong[:20]])

@@ -64,6 +64,58 @@ def test_a_transaction_that_ends_is_looked_at_again(commits: bool) -> None:
     assert watch.waited("billing", "orders") == pytest.approx(waited, abs=2)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_what_transactions_leave_behind_is_followed_whatever_ends_first(seed: int) -> None:
+    """Groups that read what isn't committed and groups that don't, in front of markers, of what was aborted, of more."""
+    dice, cluster = random.Random(seed), Transactional()
+    cluster.topic("orders")
+    log = cluster.logs["orders", 0]
+    watch = Watch(cluster, read_committed="^rc")
+    opened: list[int] = []
+    for _ in range(40):
+        if dice.random() < 0.6:
+            cluster.produce("orders", count=dice.randint(1, 2))
+            if dice.random() < 0.5 and not opened:
+                opened = log.offsets[-1:]
+                log.stable_end = opened[0]
+        elif opened:
+            cluster.mark("orders")
+            log.stable_end = None
+            if dice.random() < 0.7:
+                gone = log.offsets.index(opened[0])
+                del log.offsets[gone], log.arrived[gone], log.stamped[gone]
+            opened = []
+        # One that is looked at makes the other one be looked at, too: each is there alone as well.
+        for name in (("plain", "rc"), ("plain",), ("rc",))[seed % 3]:
+            if dice.random() < 0.4:
+                cluster.commit(name, "orders", 0, dice.randint(max(0, log.end - 4), log.end))
+        cluster.now += 10
+        for _ in range(3):
+            watch.run(5)
+        for name, group in cluster.consumers.items():
+            end = log.end if name == "plain" or log.stable_end is None else log.stable_end
+            at = group.commits["orders", 0]
+            unread = any(at <= offset < end for offset in log.offsets)
+            assert watch.lag(name, "orders") == (end - at if unread else 0), (name, at, end, log)
+
+
+def test_a_place_that_the_broker_is_silent_about_once_is_asked_for_again_at_once() -> None:
+    cluster = Transactional()
+    cluster.silent = True
+    cluster.topic("orders")
+    cluster.mark("orders")
+    cluster.mark("orders")
+    log = cluster.logs["orders", 0]
+    log.stable_end = 0
+    cluster.commit("billing", "orders", 0, 1)
+    watch = Watch(cluster, slow_seconds=600)
+    watch.run(5)
+    assert watch.lag("billing", "orders") == 1
+    log.stable_end = None
+    watch.run(10)
+    assert (cluster.asked, watch.lag("billing", "orders")) == (2, 0)
+
+
 def test_a_place_that_the_broker_is_silent_about_is_not_asked_for_all_the_time() -> None:
     cluster = Transactional()
     cluster.silent = True

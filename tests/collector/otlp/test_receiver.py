@@ -173,7 +173,10 @@ def test_json_means_the_same_as_protobuf(client, store):
         ]
     }
     response = client.post("/v1/traces", json=body)
-    assert (response.status_code, response.json()) == (200, {})
+    assert response.status_code == 200
+    partial = response.json()["partialSuccess"]
+    assert partial["rejectedSpans"] == "0"
+    assert 'the field "futureField"' in partial["errorMessage"]
     (span,) = store.spans
     assert (span.trace_id, span.span_id) == (TRACE_ID, "b7ad6b7169203331")
     assert (span.parent_span_id, span.kind) == ("b7ad6b7169203330", SpanKind.PRODUCER)

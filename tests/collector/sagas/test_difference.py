@@ -79,6 +79,120 @@ def test_what_was_told_is_what_happens(tmp_path, new):
         assert made.kinds().get("open", 0) == 3 - told["ends as timed_out"] - told["rests as retired"]
 
 
+TRIP = """\
+flows:
+  trip:
+    starts: Asked
+    steps:
+      rides: {children: {flow: ride, parent: {field: $.trip}}, undone: Refunded, within: 100s}
+      thank: {done: Thanked, within: 100s}
+    completes: Thanked
+    cancels: Cancelled
+    within: 500s
+  ride:
+    starts: Begun
+    steps:
+      legs: {children: {flow: leg, parent: {field: $.ride}}, within: 100s}
+    completes: Arrived
+    cancels: Stranded
+    within: 300s
+  leg:
+    starts: Left
+    steps:
+      drive: {done: Parked, failed: Broken, within: 50s}
+    completes: Parked
+    within: 200s
+"""
+LEG_SHORT = TRIP.replace("within: 200s", "within: 3s")
+RIDE_SHORT = TRIP.replace("within: 300s", "within: 4s")
+LEVELS = {
+    "nothing": (TRIP, {}),
+    "the lowest flow is shorter": (LEG_SHORT, {
+        "leg": {"ends as timed_out": 2}, "ride": {"has failed at legs": 2}}),
+    "and the next one has no cancellation": (LEG_SHORT.replace("    cancels: Stranded\n", ""), {
+        "leg": {"ends as timed_out": 2}, "ride": {"ends as failed": 2}, "trip": {"has failed at rides": 2}}),
+    "and none has": (LEG_SHORT.replace("    cancels: Stranded\n", "").replace("    cancels: Cancelled\n", ""), {
+        "leg": {"ends as timed_out": 2}, "ride": {"ends as failed": 2}, "trip": {"ends as failed": 2}}),
+    "the middle flow is shorter": (RIDE_SHORT, {
+        "ride": {"ends as timed_out": 3}, "trip": {"has failed at rides": 2}}),
+    "one is enough": (RIDE_SHORT.replace("$.trip}}", "$.trip}, all: false}"), {
+        "ride": {"ends as timed_out": 3}, "trip": {"has failed at rides": 2}}),
+    "the lowest flow is gone, and waited for no longer": (
+        TRIP[:TRIP.index("  leg:")].replace("children: {flow: leg, parent: {field: $.ride}}", "done: Driven"), {
+        "leg": {"rests as retired": 2}}),
+    "another limit above": (TRIP.replace("within: 500s", "within: 400s"), {}),
+    "another key": (TRIP.replace("    within: 200s", "    within: 200s\n    correlate: subject"), {
+        "leg": {"hears no more: its events are put together by subject": 2}}),
+    "another key, which is the same": (TRIP.replace("    within: 500s", "    within: 500s\n    correlate: subject"), {}),
+}  # fmt: skip
+
+
+def happening(at, kind, key, subject=None, **payload):
+    return Happening(kind, 1_000 * at, f"{kind}-{key}", flow=key, subject=subject, payload=payload or None)
+
+
+def opened_trips(folder):
+    """Two trips with a ride each, of those a leg each; a trip that has no ride yet, and a ride of none."""
+    with core(folder, TRIP) as made:
+        trips = [happening(1, "Asked", f"t{n}", subject=f"t{n}") for n in range(3)]
+        rides = [happening(2, "Begun", f"r{n}", trip=f"t{n}") for n in range(2)]
+        legs = [happening(3, "Left", f"l{n}", subject="a", ride=f"r{n}") for n in range(2)]
+        made.read([*trips, *rides, happening(2, "Begun", "r9"), *legs])
+        made.pass_time(15_000)
+
+
+@pytest.mark.parametrize(("new", "how"), LEVELS.values(), ids=LEVELS)
+def test_what_children_change_for_those_that_wait_for_them(tmp_path, new, how):
+    """Also of flows whose own words are the same; and it is what happens when a collector starts with the file."""
+    opened_trips(tmp_path)
+    with core(tmp_path, TRIP) as made:
+        found = difference(made.store, made.flows, parse_flows(new))
+        assert {item.flow: dict(item.how) for item in found if item.how} == how
+        assert all(item.open == {"trip": 3, "ride": 3, "leg": 2}[item.flow] for item in found)
+    with core(tmp_path, new) as made:
+        for until_ms in (15_000, 15_500, 16_000):  # what a child tells shows a second later
+            made.pass_time(until_ms)
+        ends = Counter()
+        for name, *labels in (key for key in made.counters() if key[0] == "ended"):
+            ends[labels[0], f"ends as {labels[1]}"] += int(made.counters()[name, *labels])
+        told = {(flow, word): count for flow, words in how.items() for word, count in words.items()}
+        assert ends == {key: count for key, count in told.items() if key[1].startswith("ends as")}
+
+
+OWING = """\
+flows:
+  orders:
+    starts: Placed
+    steps:
+      pay: {done: Paid, undone: Refunded, failed: Declined, within: 100s}
+      ship: {done: [Shipped, Sent], undone: Returned, within: 100s}
+    completes: Closed
+    cancels: Cancelled
+"""
+STANDING = {
+    "one step less to undo": (
+        OWING.replace(", undone: Returned", ""), "Paid Shipped Cancelled", {"no longer has to undo ship": 1}),
+    "another one fails": (
+        OWING.replace("done: [Shipped, Sent]", "done: Sent, failed: Shipped"), "Paid Shipped",
+        {"waits for ship": 1, "has failed at ship": 1}),
+    "it is no longer a failure": (
+        OWING.replace("failed: Declined", "again_after: Declined"), "Declined",
+        {"has no longer failed at pay": 1}),
+    "a step more to undo": (
+        OWING.replace("ship: {done: [Shipped, Sent]", "pack: {done: Shipped, undone: Back}\n      ship: {done: Sent"),
+        "Paid Shipped Cancelled", {"has to undo pack": 1, "no longer has to undo ship": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("new", "story", "how"), STANDING.values(), ids=STANDING)
+def test_what_is_owed_and_what_failed_is_told(tmp_path, new, story, how):
+    with core(tmp_path, OWING) as made:
+        made.read([happening(n, kind, "o") for n, kind in enumerate(["Placed", *story.split()], 1)])
+        made.pass_time(20_000)
+        (item,) = difference(made.store, made.flows, parse_flows(new))
+        assert item.how == how
+
+
 @pytest.fixture
 def asked(tmp_path):
     """Asks the API of a collector."""

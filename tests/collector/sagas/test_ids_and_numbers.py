@@ -48,6 +48,13 @@ STORIES = {
     "one that was never sent came back": ('Placed Packed:1 Shipped:"1" Cancelled Returned:"9"', "done done", ("1",)),
     "came back and was sent again": (
         'Placed Packed:1 Shipped:"1" Returned:"1" Shipped:"1" Cancelled', "done done", ("1",)),
+    "reported twice, it is out once": (
+        'Placed Packed:1 Shipped:"1" Shipped:"1" Cancelled Returned:"1"', "done undone", ()),
+    "reported again after it came back, it was sent again": (
+        'Placed Packed:1 Shipped:"1" Shipped:"1" Returned:"1" Shipped:"1" Shipped:"1" Cancelled', "done done", ("1",)),
+    "reported twice in two rounds, both came back": (
+        'Placed Packed:1 Shipped:"1" Shipped:"1" Returned:"1" Shipped:"1" Cancelled Returned:"1"', "done undone", ()),
+    "each of two without an id is out": ("Placed Packed:1 Shipped Shipped Cancelled Returned", "done done", ()),
     "numbers are ids too": ("Placed Packed:1 Shipped:17 Cancelled Returned:17", "done undone", ()),
     "a return without an id takes back none that has one": (
         'Placed Packed:1 Shipped:"1" Cancelled Returned', "done done", ("1",)),
@@ -62,6 +69,8 @@ STORIES = {
     "said late": ('Placed Shipped:"1" Packed:1', "done done", ()),
     "corrected before it was reached": ('Placed Packed:3 Shipped:"1" Packed:1', "done done", ()),
     "corrected after it was reached": ('Placed Packed:1 Shipped:"1" Packed:3', "done done", ()),
+    "a whole number, written with a point": ('Placed Packed:2.0 Shipped:"1" Shipped:"2"', "done done", ()),
+    "half a parcel": ('Placed Packed:1.5 Shipped:"1"', "done open", ()),
     "no number": ('Placed Packed:"many" Shipped:"1"', "done open", ()),
     "one was lost": ('Placed Packed:2 Shipped:"1" Lost:"2"', "done failed", ()),
 }  # fmt: skip
@@ -76,6 +85,38 @@ def test_what_payloads_say(tmp_path, story, states, owed):
         view = saga_view(made.flows.by_name["orders"], saga, as_written)
     assert [step.state for step in view.steps] == states.split()
     assert view.steps[1].owed == owed
+
+
+def test_what_is_done_in_each_round_counts_in_each_though_it_is_owed_once():
+    flow = parse_flows(PARCELS.replace("done: Shipped,", "done: Shipped, again_after: Repacked,")).by_name[
+        "orders"
+    ]
+    ids = (("$.parcel", "1"),)
+    happened = [
+        ("Placed", ()),
+        ("Packed", (("#$.parcels", "1"),)),
+        ("Shipped", ids),
+        ("Repacked", ()),
+        ("Shipped", ids),
+    ]
+    events = {n: (10_000 * n, kind, 0, values) for n, (kind, values) in enumerate(happened)}
+    ship = assess(flow, events).steps[1]
+    assert (ship.state.value, ship.until_ms, ship.round_ms) == ("done", 40_000, 30_000)
+    events[9] = (50_000, "Cancelled", 0)
+    events[10] = (60_000, "Returned", 0, ids)
+    assert assess(flow, events).not_undone == ()
+
+
+@pytest.mark.parametrize("reports", ["Shipped Returned Shipped", "Returned Shipped Shipped"])
+def test_clocks_that_disagree_send_nothing_again(reports):
+    """What is reported within a second of its taking back, and before it by its own clock, is back."""
+    flow = parse_flows(PARCELS).by_name["orders"]
+    for first, *rest in itertools.permutations(reports.split()):
+        if first == "Shipped" and rest == ["Returned", "Shipped"]:
+            continue  # that order says that it was sent again
+        happened = ["Placed", first, *rest, "Cancelled"]
+        events = {n: (100 * n, kind, 0, (("$.parcel", "1"),)) for n, kind in enumerate(happened)}
+        assert assess(flow, events).not_undone == ()
 
 
 def test_every_order_and_every_restart_says_the_same(tmp_path):

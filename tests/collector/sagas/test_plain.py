@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.sagas.model.occurrences import Seen, earliest, settlement
+from flowtrail_collector.sagas.model.occurrences import settlement
 from flowtrail_collector.sagas.model.plain import is_plain, plain_settlement, plain_steps
+from flowtrail_collector.sagas.model.seen import Seen, earliest
 from flowtrail_collector.sagas.model.steps import Steps
 from sagakit.histories import flows_and_histories, marks, model_of
 

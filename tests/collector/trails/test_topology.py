@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import closing
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -100,6 +103,46 @@ def test_any_order_in_any_portions_gives_the_same_edges(tmp_path_factory, order,
         assert learn(SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)) == EDGES
     finally:
         database.close()
+
+
+EVENTS = st.tuples(
+    st.sampled_from(["orders", "stock", "stock.dlq"]),
+    st.sampled_from("abcdef"),
+    st.sampled_from(["/orders", "/stock", None]),
+    st.sampled_from([None, *"abcdefg"]),
+    st.integers(0, 1_000),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(EVENTS, max_size=24), st.integers(1, 5), st.lists(st.integers(1, 6), max_size=6))
+def test_copies_and_causes_count_the_same_wherever_a_portion_ends(
+    tmp_path_factory, monkeypatch, events, portion, cuts
+):
+    monkeypatch.setattr("flowtrail_collector.topology.sql._BATCH", portion)
+    events = [(*event, True) if event[0].endswith(".dlq") else event for event in events]
+    with closing(SqliteDatabase(tmp_path_factory.mktemp("t") / "s.sqlite")) as database:
+        topology = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)
+        at = 0
+        for cut in [*cuts, len(events)]:
+            write(database, *events[at : at + cut])
+            at += cut
+            topology.learn()
+        learn(topology)
+        assert learn(topology) == counted(events)
+
+
+def counted(events):
+    """By hand: the first of each id that is no dead letter counts, and so does the first of its cause."""
+    first = {}
+    for topic, identity, source, cause, at_ms, *dead in events:
+        if not dead:
+            first.setdefault(identity, (topic, source, cause, at_ms))
+    found = Counter()
+    for _, source, cause, _ in first.values():
+        if cause in first:
+            found[EdgeKey(service_of(first[cause][1]), first[cause][0], service_of(source))] += 1
+    return found
 
 
 def test_the_number_of_edges_is_bounded():

@@ -12,7 +12,6 @@ import urllib.request
 import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.spans.jaeger import jaeger_routes
@@ -25,13 +24,17 @@ from flowtrail_collector.web.app import build_app
 from servers import UnavailableError, servers_required
 from servers._jaeger import JaegerServer
 from servers._process import wait_for
+from trailkit.random_traces import SERVICES, trace_of
 from trailkit.web import served
 from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.fetches("jaeger")]
 
-SERVICES = ("orders", "inventory", "billing", "fulfillment")
-TRACES = 40
+TRACES = 60
+# Jaeger's own marker, and what it drops.
+DROPPED = {"otel.schema_url", "otel.scope.schema_url", "otel.scope.dropped_attributes_count",
+           *(f"otel.dropped_{what}_count" for what in ("attributes", "events", "links"))}  # fmt: skip
+NOT_COMPARED = {"internal.span.format", *DROPPED}
 
 
 @pytest.fixture(scope="module")
@@ -64,70 +67,6 @@ def collector_url(tmp_path_factory):
     database.close()
 
 
-def value_of(dice, depth=0):
-    kinds = ["text", "int", "float", "bool", "empty", *(["list", "map"] if depth < 2 else [])]
-    kind = dice.choice(kinds)
-    if kind == "text":
-        return {"stringValue": dice.choice(["card", "ä ö", "<b>", "x" * 100, "billing"])}
-    if kind == "int":
-        return {"intValue": str(dice.choice([0, 7, -1, 2**53, -(2**63), 2**63 - 1]))}
-    if kind == "float":
-        return {"doubleValue": dice.choice([0.5, 2.0, -1e-7, 1e20, 3.25])}
-    if kind == "bool":
-        return {"boolValue": dice.random() < 0.5}
-    if kind == "list":
-        return {"arrayValue": {"values": [value_of(dice, depth + 1) for _ in range(dice.randrange(3))]}}
-    if kind == "map":
-        names = dice.sample("abc", dice.randrange(3))
-        return {
-            "kvlistValue": {"values": [{"key": name, "value": value_of(dice, depth + 1)} for name in names]}
-        }
-    return {"stringValue": ""}
-
-
-def attributes_of(dice):
-    return [
-        {"key": f"k.{name}", "value": value_of(dice)} for name in dice.sample("abcdefgh", dice.randrange(5))
-    ]
-
-
-def trace_of(dice, start_ns):
-    """One trace as OTLP in JSON's mapping, with ids as protobuf wants them (base64 is left to it)."""
-    trace_id = bytes(8) * (dice.random() < 0.2) + dice.randbytes(16)
-    trace_id = trace_id[:16]
-    by_service = {name: [] for name in SERVICES}
-    ids = []
-    for _ in range(dice.randrange(1, 9)):
-        span = SpanMessage(
-            trace_id=trace_id,
-            span_id=dice.randbytes(8),
-            parent_span_id=dice.choice(ids) if ids else b"",
-            name=dice.choice(["POST /orders", "send orders", "process orders", "charge"]),
-            kind=dice.randrange(6),
-            start_time_unix_nano=start_ns + dice.randrange(10**9),
-            trace_state=dice.choice(["", "", "a=b"]),
-        )
-        span.end_time_unix_nano = span.start_time_unix_nano + dice.randrange(2 * 10**9)
-        for data in attributes_of(dice):
-            ParseDict(data, span.attributes.add())
-        for _ in range(dice.randrange(3)):
-            event = span.events.add(
-                name=dice.choice(["exception", "noted"]), time_unix_nano=span.start_time_unix_nano + 5000
-            )
-            for data in attributes_of(dice):
-                ParseDict(data, event.attributes.add())
-        if ids and dice.random() < 0.4:
-            span.links.add(trace_id=trace_id, span_id=dice.choice(ids))
-        if dice.random() < 0.2:
-            span.links.add(trace_id=dice.randbytes(16), span_id=dice.randbytes(8))
-        span.status.code = dice.randrange(3)
-        if span.status.code == 2 and dice.random() < 0.5:
-            span.status.message = "card declined"
-        ids.append(span.span_id)
-        by_service[dice.choice(SERVICES)].append(span)
-    return by_service
-
-
 @pytest.fixture(scope="module")
 def both(jaeger, collector_url):
     """Feeds both; gives functions that ask Jaeger and the collector."""
@@ -148,6 +87,12 @@ def both(jaeger, collector_url):
                 ParseDict(data, part.resource.attributes.add())
             scope = part.scope_spans.add(spans=spans)
             scope.scope.name, scope.scope.version = "flowtrail", dice.choice(["", "1.2"])
+            part.schema_url, scope.schema_url = (
+                dice.choice(["", "https://a/1.41"]),
+                dice.choice(["", "urn:b"]),
+            )
+            part.resource.dropped_attributes_count = dice.choice([0, 1])
+            scope.scope.dropped_attributes_count = dice.choice([0, 4])
     for url in (jaeger.otlp_url, collector_url + "/v1/traces"):
         post = urllib.request.Request(
             url, request.SerializeToString(), {"content-type": "application/x-protobuf"}
@@ -179,7 +124,7 @@ def normal(trace):
     processes = trace["processes"]
 
     def tags(found):
-        kept = [item for item in found if item["key"] != "internal.span.format"]
+        kept = [item for item in found if item["key"] not in NOT_COMPARED]
         return sorted(kept, key=lambda item: (item["key"], str(item["value"])))
 
     spans = []
@@ -208,7 +153,7 @@ def test_every_trace_is_the_same_span_by_span(both):
     jaeger, collector = both
     compared = 0
     for service in SERVICES:
-        path = f"/api/traces?service={service}&limit=1500"
+        path = "/api/traces?" + urllib.parse.urlencode({"service": service, "limit": 1500})
         expected, got = traces(jaeger(path)), traces(collector(path))
         assert got.keys() == expected.keys()
         for trace_id, trace in expected.items():
@@ -227,11 +172,24 @@ def test_services_operations_and_dependencies_are_the_same(both):
         return sorted(answer[1]["data"], key=str)
 
     paths = ["/api/services", f"/api/dependencies?endTs={int(time.time() * 1000)}&lookback=3600000"]
-    for service in SERVICES:
+    for service in map(urllib.parse.quote, SERVICES):
         paths += [f"/api/services/{service}/operations", f"/api/operations?service={service}"]
         paths += [f"/api/operations?service={service}&spanKind=consumer"]
     for path in paths:
         assert data(collector(path)) == data(jaeger(path)), path
+
+
+def test_what_jaeger_drops_is_shown_by_the_collector_alone(both):
+    def tags(answer):
+        for trace in answer[1]["data"]:
+            for span in trace["spans"]:
+                yield from (tag["key"] for log in span["logs"] for tag in log["fields"])
+                yield from (tag["key"] for tag in span["tags"])
+            yield from (tag["key"] for process in trace["processes"].values() for tag in process["tags"])
+
+    jaeger, collector = (set(tags(ask("/api/traces?service=orders&limit=1500"))) for ask in both)
+    assert jaeger & DROPPED == set()
+    assert collector & DROPPED == DROPPED
 
 
 @pytest.mark.parametrize(
@@ -255,6 +213,10 @@ def test_services_operations_and_dependencies_are_the_same(both):
         {"tags": '{"k.c":"true"}'},
         {"tags": '{"k.c":"9223372036854775807"}'},
         {"tags": '{"k.d":""}'},
+        {"tags": '{"k.b":"010203"}'},
+        {"tags": '{"k.b":"AQID"}'},
+        {"tags": '{"k.c":"[\\"AQID\\"]"}'},
+        {"minDuration": "2s", "maxDuration": "2s"},
         {"tags": '{"k.d":"[]"}'},
         {"tags": '{"k.e":"{}"}'},
         {"tags": '{"k.e":"<b>"}'},
@@ -282,13 +244,27 @@ def test_searches_find_the_same_traces(both, query):
             assert got == expected, path
 
 
+@pytest.mark.parametrize("service", [" orders", "orders ", " "])
+def test_a_service_is_called_as_it_calls_itself(both, service):
+    path = "/api/traces?" + urllib.parse.urlencode({"service": service, "limit": 1500})
+    jaeger, collector = (traces(ask(path)) for ask in both)
+    assert collector == jaeger
+
+
+@pytest.mark.parametrize("limit", ["", "&limit=0"])
+def test_as_many_traces_as_jaeger_gives_where_nobody_says_how_many(both, limit):
+    jaeger, collector = (traces(ask(f"/api/traces?service=orders{limit}")) for ask in both)
+    assert len(jaeger) > 20
+    assert len(collector) == len(jaeger)
+
+
 @pytest.mark.parametrize(
     "path",
     ["/api/traces/xyz", "/api/traces/abc", "/api/traces", "/api/operations", "/api/traces?service=a&tags=x",
      "/api/traces?service=orders&minDuration=soon", "/api/traces?service=nobody", "/api/traces?service=a&minDuration=1", "/api/traces?service=a&minDuration=1m30",
      "/api/traces?service=a&maxDuration=1d", "/api/traces?service=a&minDuration=9999999h",
      "/api/services/team1%2Fapp2/operations", "/api/services/%C3%A4%E2%82%AC/operations",
-     "/api/traces?service=a&tag=x"],
+     "/api/traces?service=a&tag=x", "/api/traces?service=a&minDuration=2s&maxDuration=1s"],
 )  # fmt: skip
 def test_refusals_have_the_same_shape(both, path):
     (status, expected), (own_status, got) = (ask(path) for ask in both)

@@ -157,7 +157,9 @@ def trusting(tmp_path_factory):
     [
         ("10.1.2.3", True),
         ("2001:db8::1", True),
+        ("::ffff:10.1.2.3", True),
         ("11.0.0.1", False),
+        ("::ffff:11.0.0.1", False),
         ("2001:db8::2", False),
         ("testclient", False),
     ],
@@ -167,6 +169,27 @@ def test_only_a_named_proxy_is_believed(trusting, client, believed):
     assert all(link.startswith("/flowtrail/") is believed for link in links)
     answer = app.get("/dead-letters", headers={**HTML, "x-forwarded-proto": "https"})
     assert ("secure" in answer.headers["set-cookie"].lower()) is believed
+
+
+# First parts of own paths; every one of them may be what somebody calls the collector.
+PAGES = {"/": "api", "/lag": "lag", "/sagas": "sagas", "/metrics": "metrics", "/dead-letters": "dead-letters",
+         "/healthz": "healthz", "/api/v1/status": "api", "/api/services": "api", "/map": "map",
+         "/static/live.js": "static", "/v1/traces": "v1", "/redrives": "redrives"}  # fmt: skip
+
+
+@pytest.mark.parametrize("rest", ["", "/deeper"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_prefix_may_be_called_like_a_page_if_the_proxy_takes_it_off(trusting, path, rest):
+    prefix = f"/{PAGES[path]}{rest}"
+    app = TestClient(trusting.app, base_url="http://127.0.0.1", client=("10.0.0.1", 5))
+    plain = app.get(path, headers=HTML)
+    answer = app.get(path, headers={**HTML, "x-forwarded-prefix": prefix})
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        plain.status_code,
+        plain.headers["content-type"],
+    )
+    title = re.compile("<title>.*</title>")
+    assert title.findall(answer.text) == title.findall(plain.text)
 
 
 EVIL = [

@@ -1,18 +1,20 @@
 """A real cluster that odd things are done to, and a record of what was done: nothing in it is asked of the collector."""
 
-import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
 
-from hostilekit._members import ClassicMembers, NewMember
+from kafka.admin import KafkaAdminClient
+
+from hostilekit._brokers import FIRST, SECOND
+from hostilekit._members import ClassicMembers, NewMember, ShareMember
+from hostilekit._record import Entry, Group, Log, Place
 from hostilekit._wire import Wire
+from servers import KafkaServer
 from waiting import until
 
-__all__ = ["Entry", "Group", "HostileCluster", "Log", "Place"]
-
-Place = tuple[str, int]
+__all__ = ["HostileCluster"]
 
 _CONFIGS = {
     "plain": {"message.timestamp.after.max.ms": "100000000000"},
@@ -24,85 +26,25 @@ _CONFIGS = {
 }  # fmt: skip
 
 
-@dataclass(slots=True)
-class Entry:
-    """What holds an offset.
-
-    Attributes:
-        kind: `record`; `open` (of a transaction under way), `aborted`, `marker`.
-        arrived: when it was written: not before the first, not after the second (seconds since the epoch).
-        stamp: the record's own timestamp.
-    """
-
-    kind: str
-    arrived: tuple[float, float]
-    stamp: float
-
-
-@dataclass
-class Log:
-    """A partition: what was written to it, offset by offset.
-
-    Attributes:
-        changed: counts what was done to it.
-        left: of a compacted one, the offsets that hold records still, as last read.
-        number: tells it from others that had the same name.
-    """
-
-    compacted: bool
-    entries: list[Entry] = field(default_factory=list)
-    start: int = 0
-    changed: int = 0
-    left: frozenset[int] = frozenset()
-    number: int = field(default_factory=itertools.count().__next__)
-
-    @property
-    def end(self) -> int:
-        return len(self.entries)
-
-    @property
-    def stable_end(self) -> int:
-        """Up to where readers of committed records get."""
-        return next((at for at, entry in enumerate(self.entries) if entry.kind == "open"), self.end)
-
-    def holds(self, offset: int) -> bool:
-        """Whether there is a record."""
-        return offset >= self.start and self.held(offset)
-
-    def held(self, offset: int) -> bool:
-        """Whether there is a record, or was until it was cut off."""
-        if self.compacted and offset not in self.left:
-            return False
-        return self.entries[offset].kind in ("record", "open")
-
-
-@dataclass
-class Group:
-    """A group: what it has committed, who is in it, and what those hold."""
-
-    type: str = "classic"
-    state: str = "empty"
-    commits: dict[Place, int] = field(default_factory=dict)
-    held: frozenset[Place] = frozenset()
-    count: int = 0
-    changed: int = 0
-    members: ClassicMembers | NewMember | None = None
-
-
 class HostileCluster:
     """Does what it is told, and remembers it.
 
     Args:
-        bootstrap: the only broker of a cluster that nobody else uses.
+        bootstrap: the first broker of a cluster that nobody else uses.
+        second: the other one, which is started here, and comes and goes.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, second: KafkaServer) -> None:
         self.bootstrap = bootstrap
         self.wire = Wire(bootstrap)
+        self._second = second
         self.logs: dict[Place, Log] = {}
         self.groups: dict[str, Group] = {}
         self._open: dict[Place, list[int]] = {}
         self._mark = uuid.uuid4().hex[:8]
+        self._allow_sharing()
+        second.start()
+        self._until_whole()
 
     def close(self) -> None:
         for group in self.groups.values():
@@ -117,15 +59,83 @@ class HostileCluster:
             found[topic] = found.get(topic, 0) + 1
         return found
 
-    def create_topic(self, name: str, partitions: int, *, compacted: bool = False) -> None:
-        self.wire.create_topic(name, partitions, _CONFIGS["compacted" if compacted else "plain"])
-        for number in range(partitions):
-            self.logs[name, number] = Log(compacted)
+    def _allow_sharing(self) -> None:
+        with closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)) as admin:
+            admin.update_features({"share.version": (1, 1)})
+        # With the first group of its kind comes the topic where their state is kept: on the first broker.
+        self.create_topic("first", [(FIRST,)])
+        self.join_share("first", ["first"])
+        until(
+            lambda: ("__share_group_state", 0) in self.wire.brokers.layout(),
+            "the topic of share groups' state",
+        )
+        self.leave("first")
+        self.delete_group("first")
+        self.delete_topic("first")
 
-    def add_partition(self, topic: str) -> None:
+    @property
+    def is_whole(self) -> bool:
+        """Whether both brokers are there."""
+        return self._second.running
+
+    def lose_broker(self, *, killed: bool) -> None:
+        """The second one goes: what it holds alone has no leader then."""
+        if killed:
+            self._second.kill()
+        else:
+            self._second.stop()
+        brokers = self.wire.brokers
+        brokers.forget_broker(SECOND)
+        until(
+            lambda: (
+                brokers.nodes() == {FIRST}
+                and all(
+                    each.leader != SECOND and (FIRST not in each.replicas or each.in_sync == (FIRST,))
+                    for each in brokers.layout().values()
+                )
+            ),
+            "the other broker to be gone",
+        )
+        self._look_around()
+
+    def regain_broker(self) -> None:
+        """The second one is back, and leads what it did."""
+        self._second.start()
+        self._until_whole()
+        self._look_around()
+        for place, log in self.logs.items():
+            # Kafka notes where logs were cut once a minute: who is killed forgets the last cuts.
+            start = self.wire.start_offset(*place)
+            log.changed += start != log.start
+            log.start = start
+
+    def _until_whole(self) -> None:
+        brokers = self.wire.brokers
+        until(lambda: brokers.nodes() == {FIRST, SECOND}, "the other broker to be back")
+        until(
+            lambda: all(sorted(each.in_sync) == sorted(each.replicas) for each in brokers.layout().values()),
+            "replicas in sync",
+        )
+        brokers.elect()
+        until(
+            lambda: all(each.leader == each.replicas[0] for each in brokers.layout().values()),
+            "preferred leaders",
+        )
+        until(lambda: brokers.layout(SECOND) == brokers.layout(), "the other broker to know all")
+
+    def create_topic(self, name: str, holders: Sequence[Sequence[int]], *, compacted: bool = False) -> None:
+        """Create it, with each partition on these brokers."""
+        self.wire.create_topic(name, holders, _CONFIGS["compacted" if compacted else "plain"])
+        for number in range(len(holders)):
+            self.logs[name, number] = Log(compacted)
+        self._look_around()
+
+    def add_partition(self, topic: str, holders: Sequence[int]) -> None:
+        """Add one, on these brokers."""
         count = self.topics()[topic]
-        self.wire.add_partitions(topic, count + 1)
+        self.wire.add_partition(topic, count, holders)
         self.logs[topic, count] = Log(self.logs[topic, 0].compacted)
+        self._look_around()
 
     def delete_topic(self, topic: str) -> None:
         """Delete it, its open transactions ended; Kafka deletes the commits there, too."""
@@ -169,9 +179,11 @@ class HostileCluster:
             log.entries[offset].kind = "record" if commit else "aborted"
         self._append(place, log.end, "marker", began, [began])
 
-    def is_open(self, place: Place) -> bool:
-        """Whether a transaction is under way there."""
-        return place in self._open
+    def open_for(self, place: Place) -> float | None:
+        """For how many seconds a transaction has been under way there; None: there is none."""
+        if place not in self._open:
+            return None
+        return time.time() - self.logs[place].entries[self._open[place][0]].arrived[0]
 
     def cut(self, place: Place, start: int) -> None:
         """Remove the records before an offset."""
@@ -218,6 +230,13 @@ class HostileCluster:
         group.type = "consumer"
         self._note(group, "stable", [place for place in self.logs if place[0] == topic], 1)
 
+    def join_share(self, name: str, topics: Sequence[str]) -> None:
+        """A member of a share group comes."""
+        group = self.groups.setdefault(name, Group("share"))
+        group.members = ShareMember(self.wire, name)
+        group.members.join(topics)
+        self._note(group, "stable", (), 1)
+
     def disturb(self, name: str) -> None:
         """A second member wants to join, and the first doesn't come back yet."""
         group = self.groups[name]
@@ -241,12 +260,18 @@ class HostileCluster:
         self._note(group, "empty", (), 0)
 
     def look(self) -> None:
-        """Read which records compaction has left."""
+        """Read which records compaction has left, and who leads what."""
+        self._look_around()
         for place, log in self.logs.items():
             if log.compacted:
                 left = frozenset(self.wire.left(*place, log.start, log.end))
                 log.changed += left != log.left
                 log.left = left
+
+    def _look_around(self) -> None:
+        layout = self.wire.brokers.layout()
+        for place, log in self.logs.items():
+            log.layouts = (*log.layouts[-1:], layout[place])
 
     def _transaction(self, place: Place) -> str:
         return f"{self._mark}-{place[0]}-{place[1]}"
@@ -259,4 +284,4 @@ class HostileCluster:
 
     def _note(self, group: Group, state: str, held: Iterable[Place], count: int) -> None:
         group.state, group.held, group.count = state, frozenset(held), count
-        group.changed += 1
+        group.changed, group.since = group.changed + 1, time.monotonic()

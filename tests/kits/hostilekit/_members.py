@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kio.schema.consumer_group_heartbeat.v1.response import ConsumerGroupHeartbeatResponse
+from kio.schema.share_group_heartbeat.v1.response import ShareGroupHeartbeatResponse
 from kio.serial import entity_reader
 
 from devbroker.schema import Api
 from devbroker.wire import Body
-from hostilekit._wire import More, Wire, api_of, check
+from hostilekit._brokers import More, api_of, check
+from hostilekit._wire import Wire
 from servers.raw import RawClient
 from waiting import until
 
-__all__ = ["ClassicMembers", "NewMember"]
+__all__ = ["ClassicMembers", "Members", "NewMember", "ShareMember"]
 
 Place = tuple[str, int]
 
@@ -75,7 +77,7 @@ class ClassicMembers:
             client.close()
 
     def _enter(self) -> None:
-        client = self._wire.client()
+        client = self._wire.brokers.connect()
         _join(client, self._group, "")
         # Who comes without an id is told one, and comes again.
         member = _joined(client).member_id
@@ -98,7 +100,7 @@ class NewMember:
 
     def __init__(self, wire: Wire, group: str) -> None:
         self._wire = wire
-        self._client = wire.client()
+        self._client = wire.brokers.connect()
         self._group = group
         self._id = str(uuid.uuid4())
         self._epoch = 0
@@ -139,6 +141,49 @@ class NewMember:
         answer, _ = entity_reader(ConsumerGroupHeartbeatResponse)(self._client.receive_frame(), 5)
         check(answer.error_code.value, f"a heartbeat ({answer.error_message})")
         return answer
+
+
+class ShareMember:
+    """The only member of a share group (KIP-932), which commits nothing: what it has read, brokers keep elsewhere.
+
+    Args:
+        wire: how the cluster is reached.
+        group: its group's name.
+    """
+
+    def __init__(self, wire: Wire, group: str) -> None:
+        self._client = wire.brokers.connect()
+        self._group = group
+        self._id = str(uuid.uuid4())
+
+    def join(self, topics: Sequence[str]) -> None:
+        """Join; who shares gets all partitions."""
+        self._beat(0, topics)
+
+    def commit(self, offsets: Mapping[Place, int]) -> None:
+        """There is no such thing."""
+        raise NotImplementedError(offsets)
+
+    def leave(self) -> None:
+        """Leave."""
+        self._beat(-1, None)
+        self._client.close()
+
+    def drop(self) -> None:
+        """Go away without a word."""
+        self._client.close()
+
+    def _beat(self, epoch: int, topics: Sequence[str] | None) -> None:
+        self._client.send(
+            api_of(More.SHARE_GROUP_HEARTBEAT), 1, group_id=self._group, member_id=self._id,
+            member_epoch=epoch, rack_id=None, subscribed_topic_names=topics,
+        )  # fmt: skip
+        # The embedded broker's codec knows no structure that may be absent.
+        answer, _ = entity_reader(ShareGroupHeartbeatResponse)(self._client.receive_frame(), 5)
+        check(answer.error_code.value, f"a heartbeat ({answer.error_message})")
+
+
+Members = ClassicMembers | NewMember | ShareMember
 
 
 def _join(client: RawClient, group: str, member: str) -> None:

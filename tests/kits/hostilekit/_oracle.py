@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from hostilekit._allowed import Allowed, Figures, between, either, exactly, merged, worst_of
-from hostilekit._cluster import Group, HostileCluster, Log, Place
-from hostilekit._memory import GroupMemory, Memory
+from hostilekit._brokers import NOBODY
+from hostilekit._cluster import HostileCluster
+from hostilekit._memory import GroupMemory, LogMemory, Memory
 from hostilekit._pairs import PairTruth, Rules, pair_truth
+from hostilekit._record import Group, Log, Place
 
 __all__ = ["Oracle"]
 
@@ -45,11 +47,15 @@ class Oracle:
         self._cluster = cluster
         self._rules = rules
         self._internal = internal
-        self.memory = Memory(cluster, internal)
+        self.begin()
 
     def begin(self) -> None:
         """A new collector knows nothing of what the one before has seen."""
-        self.memory = Memory(self._cluster, self._internal)
+        self.memory = Memory(self._cluster, self._internal, self._rules.read_committed)
+
+    def failures(self) -> set[str]:
+        """Topics of which a partition has no leader."""
+        return {place[0] for place, seen in self.memory.logs.items() if not seen.log.is_led}
 
     def figures(self) -> Figures:
         """All lag series, by what they may be."""
@@ -59,8 +65,12 @@ class Oracle:
         for topic, count in self._cluster.topics().items():
             if not topic.startswith(self._internal):
                 found |= _one("kafka_topic_partitions", count, topic=topic)
-        for name, group in self._cluster.groups.items():
-            known = self.memory.groups[name]
+        groups = self._cluster.groups
+        for name, state in self.memory.shared.items():
+            if name not in groups or groups[name].type == "share":
+                found |= _one("flowtrail_group_info", 1, group=name, type="share", state=state)
+        for name, known in self.memory.groups.items():
+            group = groups[name]
             found |= merged(
                 self._group(name, group, known, held, count) for held, count in dict.fromkeys(known.held)
             )
@@ -68,14 +78,26 @@ class Oracle:
 
     def _partition(self, place: Place, log: Log, starts: Iterable[int | None]) -> Figures:
         labels = {"topic": place[0], "partition": str(place[1])}
-        found = _one("kafka_partition_latest_offset", log.end, **labels)
-        found |= _one("kafka_topic_partition_current_offset", log.end, **labels)
+        end = exactly(log.end if log.is_led else None)
+        found = _one("kafka_partition_latest_offset", end, **labels)
+        found |= _one("kafka_topic_partition_current_offset", end, **labels)
         start = either(starts)
         found |= _one("kafka_partition_earliest_offset", start, **labels)
         found |= _one("kafka_topic_partition_oldest_offset", start, **labels)
-        for name in ("leader", "replicas", "in_sync_replica", "leader_is_preferred"):
-            found |= _one(f"kafka_topic_partition_{name}", 1, **labels)
-        return found | _one("kafka_topic_partition_under_replicated_partition", 0, **labels)
+        told = [
+            {
+                "leader": None if each.leader == NOBODY else each.leader,
+                "replicas": len(each.replicas),
+                "in_sync_replica": len(each.in_sync),
+                "leader_is_preferred": int(each.leader == each.replicas[0]),
+                "under_replicated_partition": int(len(each.in_sync) < len(each.replicas)),
+            }
+            for each in log.layouts
+        ]
+        for name in told[0]:
+            values = either(each[name] for each in told)
+            found |= _one(f"kafka_topic_partition_{name}", values, **labels)
+        return found
 
     def _group(
         self, name: str, group: Group, known: GroupMemory, held: frozenset[Place], count: int
@@ -115,10 +137,11 @@ class Oracle:
         surely, maybe = set(), set()
         for place in without:
             seen = self.memory.logs[place]
-            some = {start is None or seen.log.end > start for start in seen.starts}
-            if True in some:
+            some = _holds_some(seen)
+            # Where nobody can be asked, there may be some.
+            if True in some or not seen.log.is_led:
                 maybe.add(place)
-            if False not in some:
+            if False not in some or not seen.log.is_led:
                 surely.add(place)
         return Unread(frozenset(surely), frozenset(maybe))
 
@@ -154,17 +177,15 @@ class Oracle:
         found = _one("flowtrail_group_uncommitted_partitions", len(without), group=name)
         if not without:
             return found
+        logs = {place: self.memory.logs[place] for place in without}
+        if any(not seen.log.is_led for seen in logs.values()):
+            return found
         earliest = [
-            either(
-                None if start is None else self.memory.logs[place].log.end - start
-                for start in self.memory.logs[place].starts
-            )
-            for place in without
+            either(None if start is None else seen.log.end - start for start in seen.starts)
+            for seen in logs.values()
         ]
         found |= _one("flowtrail_group_uncommitted_lag", _total(earliest), group=name, start="earliest")
-        latest = [
-            either(self.memory.logs[place].log.end - end for end in known.met[place][2]) for place in without
-        ]
+        latest = [either(seen.log.end - end for end in known.met[place][2]) for place, seen in logs.items()]
         return found | _one("flowtrail_group_uncommitted_lag", _total(latest), group=name, start="latest")
 
     def _status(
@@ -175,11 +196,13 @@ class Oracle:
         window, now = self._rules.window, self.memory.now
         found: set[int | None] = set()
         for unread in set(open_):
-            lasts = {False}
-            for place in unread:
+            lasts, surely = {False}, False
+            for place in unread & known.met.keys():
                 first, last, _ = known.met[place]
-                lasts |= {now[0] - last - _CLOCKS >= window, now[1] - first + _CLOCKS >= window}
-            surely = any(now[0] - known.met[place][1] - _CLOCKS >= window for place in unread)
+                some = _holds_some(self.memory.logs[place])
+                if True in some:
+                    lasts |= {now[0] - last - _CLOCKS >= window, now[1] - first + _CLOCKS >= window}
+                    surely |= False not in some and now[0] - last - _CLOCKS >= window
             for status in worst_of(columns):
                 for waits in {True} if surely else lasts:
                     each = status
@@ -189,6 +212,11 @@ class Oracle:
                         each = None if unread or not certain else _OK
                     found.add(None if each == _OK and (unread or not certain) else each)
         return found
+
+
+def _holds_some(seen: LogMemory) -> set[bool]:
+    """Whether there were records when it was looked at last."""
+    return {seen.end is not None and (start is None or seen.end > start) for start in seen.starts}
 
 
 def _one(name: str, value: Allowed | float, **labels: str) -> Figures:

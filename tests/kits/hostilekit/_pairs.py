@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from hostilekit._allowed import Allowed, Span, between, either, exactly
-from hostilekit._cluster import Group, Log, Place
 from hostilekit._memory import LogMemory, Memory, PairMemory
+from hostilekit._record import Group, Log, Place
 
 __all__ = ["PairTruth", "Rules", "pair_truth"]
 
@@ -54,11 +54,17 @@ def pair_truth(
     """Work it out from what was done."""
     seen = memory.logs[place]
     log, commit = seen.log, pair.commit
-    reach = log.stable_end if name.startswith(rules.read_committed) else log.end
-    beyond = _holds_for(pair.beyond, memory.now, rules.patience) if commit > log.end else frozenset({False})
-    settled = memory.is_settled(max(seen.since, pair.since, 1))
-    lag, least = _lag(seen, commit, reach, beyond, settled=settled)
-    seconds = _seconds(memory, seen, commit, reach, lag, settled=settled)
+    # Where nobody can be asked, it is as it was.
+    reach = seen.stable_end if name.startswith(rules.read_committed) else seen.end
+    beyond = _holds_for(pair.beyond, memory.now, rules.patience)
+    settled = seen.is_settled(max(seen.since, pair.since)) and not any(
+        memory.is_silent(place, max(commit, start or 0)) for start in seen.starts
+    )
+    lag, least = _lag(seen, commit, reach or 0, beyond, settled=settled)
+    seconds = _seconds(memory, seen, commit, reach or 0, lag, settled=settled)
+    if not log.is_led:
+        lag = exactly(None)
+        seconds = (seconds if least != exactly(0) else Allowed()) | (lag if 0 in least else Allowed())
     idle = _STALLED if place in held or group.state == "preparing_rebalance" else _STOPPED
     statuses = _statuses(memory, rules, group, idle, seen, pair, lag, least, seconds, beyond)
     margins = [None if start is None else max(0, commit - start) for start in seen.starts]
@@ -102,17 +108,17 @@ def _seconds(
     began, ended = memory.now
     if first is None:
         return either({0, None}) if settled and not seen.doubtful else between(0, math.inf, absent=True)
-    least, most = _arrival(memory, seen, first)
+    least, most = _arrival(seen, first)
     if not settled or seen.doubtful or least == -math.inf:
         return between(0, math.inf, absent=True)
     if log.compacted:
         # What stood there when it was looked at may have been compacted away since.
-        earlier = [_arrival(memory, seen, at)[0] for at in range(max(commit, log.start), first)]
+        earlier = [_arrival(seen, at)[0] for at in range(max(commit, log.start), first)]
         least = min([least, *earlier])
     return between(max(0.0, began - most - _SECOND), max(0.0, ended - least) + _SECOND)
 
 
-def _arrival(memory: Memory, seen: LogMemory, offset: int) -> Span:
+def _arrival(seen: LogMemory, offset: int) -> Span:
     """When a record arrived, as far as anybody can tell who looked in between."""
     entry = seen.log.entries[offset]
     sight = seen.first_seen.get(offset)
@@ -124,12 +130,12 @@ def _arrival(memory: Memory, seen: LogMemory, offset: int) -> Span:
         if sight is not None:
             return entry.arrived
         # A clock that was fast, before anybody looked, tells a later time of those behind it, too.
-        latest = max(stamp for stamp in stamps if stamp <= max(entry.stamp, memory.began))
+        latest = max(stamp for stamp in stamps if stamp <= max(entry.stamp, seen.began))
         return entry.arrived[0], max(entry.arrived[1], latest)
     if sight is not None:
         return sight
     # Only timestamps tell, and a record is no older than those before it.
-    if max(stamps) > memory.began:
+    if max(stamps) > seen.began:
         return -math.inf, math.inf
     return entry.stamp, max(stamps)
 
@@ -162,8 +168,10 @@ def _statuses(
                     found |= each
     if True in losing:
         found = {_LOSING, *(found if False in losing else ())}
-    if None in lag.values:
-        found = {_BEYOND, *(found if 0 in lag.values else ())}
+    if not seen.log.is_led:
+        found = {None if each == _OK else each for each in found}
+    if True in beyond:
+        found = {_BEYOND, *(found if False in beyond else ())}
     return frozenset(found)
 
 

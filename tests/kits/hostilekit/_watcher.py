@@ -1,10 +1,15 @@
 """A collector's lag on a hostile cluster, and what it says held to what is true."""
 
+import logging
+import threading
 import time
+from collections.abc import Mapping, Sequence
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.lag import LagPoller, LagSettings
+from flowtrail_collector.lag.ports import Failure, FirstRecord, RecordProber
+from hostilekit._memory import Look
 from hostilekit._oracle import Oracle
 from hostilekit._pairs import Rules
 from pagekit import MetricsPage, Series
@@ -12,13 +17,52 @@ from waiting import scaled
 
 __all__ = ["RULES", "Watcher", "differences", "told_apart"]
 
+_LOGGER = logging.getLogger("flowtrail_collector.lag")
 _OWN = "flowtrail_collector_lag_"
 RULES = Rules(window=2.0, patience=1.5, read_committed="rc")
 _SETTINGS = LagSettings(
     read_committed="^rc", compat=("kafka_exporter",), window_seconds=RULES.window, interval_seconds=0.05,
     keep_failing_seconds=RULES.patience, slow_seconds=0.05, timeout_seconds=30, probes=1000,
 )  # fmt: skip
+# What the collector calls the thread that lists share groups.
+_LISTS_OTHERS = "flowtrail-groups"
 _ABOUT_THE_CLUSTER = ("kafka_brokers", "kafka_broker_info", "kafka_exporter_build_info")
+
+
+class Listener:
+    """Looks at records, and remembers what a broker said nothing about in time, and how often in a row.
+
+    Args:
+        prober: looks at them.
+    """
+
+    def __init__(self, prober: RecordProber) -> None:
+        self._prober = prober
+        self.silent: dict[tuple[str, int, int], int] = {}
+
+    def first_records(
+        self, places: Sequence[tuple[str, int, int]], deadline: float
+    ) -> tuple[Mapping[tuple[str, int, int], FirstRecord], Sequence[Failure]]:
+        found, failures = self._prober.first_records(places, deadline)
+        for place in places:
+            times = self.silent.pop(place, 0)
+            if place not in found:
+                self.silent[place] = times + 1
+        return found, failures
+
+    def close(self) -> None:
+        self._prober.close()
+
+
+class Unlisted(logging.Handler):
+    """Hears when share groups couldn't be listed: a machine that is busy may not connect in time."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.heard = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard |= "are not listed" in record.msg
 
 
 class Watcher:
@@ -26,28 +70,44 @@ class Watcher:
 
     def __init__(self, bootstrap: str) -> None:
         connection = read_connection(bootstrap, environ={})
-        prober = KafkaRecordProber(connection, silence_seconds=scaled(0.3))
-        self.poller = LagPoller(KafkaLagSource(connection), _SETTINGS, prober=prober)
+        # Short, whatever the machine: each transaction under way takes it in each cycle.
+        self._listener = Listener(KafkaRecordProber(connection, silence_seconds=0.3))
+        source = KafkaLagSource(connection, others_seconds=0)
+        self.poller = LagPoller(source, _SETTINGS, prober=self._listener)
+        self._unlisted = Unlisted()
+        _LOGGER.addHandler(self._unlisted)
+        _LOGGER.setLevel(logging.DEBUG)
         self.cycles = 0
 
-    def collect(self) -> tuple[float, float]:
-        """Collect once; between which times."""
-        began = time.time()
+    def collect(self) -> Look:
+        """Collect once."""
+        began, silent = time.time(), dict(self._listener.silent)
+        unlisted, self._unlisted.heard = self._unlisted.heard, False
         self.poller.collect()
         self.cycles += 1
-        return began, time.time()
+        return Look(began, time.time(), silent, unlisted=unlisted)
 
     def learn(self) -> None:
         """What a collector does between two collections."""
         self.poller.collection.widen(time.monotonic() + 30)
+        for thread in threading.enumerate():
+            if thread.name == _LISTS_OTHERS:
+                thread.join(scaled(20))
 
     def close(self) -> None:
+        _LOGGER.removeHandler(self._unlisted)
         self.poller.close()
 
-    def is_stale(self, page: MetricsPage) -> list[str]:
-        """What tells that the page isn't that of the last collection, or that something couldn't be read."""
+    def is_stale(self, page: MetricsPage, leaderless: set[str], *, just_lost: bool) -> list[str]:
+        """What tells that the page isn't that of the last collection, or that more couldn't be read than has to be.
+
+        Args:
+            page: what is shown.
+            leaderless: topics of which a partition has no leader.
+            just_lost: a broker may just have gone.
+        """
         own = {
-            "age_seconds": (0.0, 5.0), "cycles_total": (self.cycles, self.cycles),
+            "age_seconds": (0.0, scaled(5.0)), "cycles_total": (self.cycles, self.cycles),
             "groups": (len(self.poller.view.readings),) * 2,
         }  # fmt: skip
         found = []
@@ -55,7 +115,15 @@ class Watcher:
             value = page.one(f"{_OWN}{family}")
             if value is None or not low <= value <= high:
                 found.append(f"{family} is {value}")
-        return found + [name(series) for series in page.values if series[0] == f"{_OWN}failure"]
+        told = [dict(series[1]) for series in page.values if series[0] == f"{_OWN}failure"]
+        known = {
+            each["name"] for each in told if each["scope"] == "topic" and "has no leader" in each["reason"]
+        }
+        others = [each for each in told if each["name"] not in known]
+        if just_lost:
+            others = [each for each in others if each["name"] != "groups"]
+        missing = [f"{topic!r} has no leader, and nobody says so" for topic in leaderless - known]
+        return found + missing + [f"failure: {each}" for each in others]
 
     def page(self, *, openmetrics: bool = False) -> MetricsPage:
         return MetricsPage(self.poller.metrics.text(openmetrics).decode())

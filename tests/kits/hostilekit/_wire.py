@@ -2,83 +2,72 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from typing import cast
 
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from devbroker.schema import Api
-from servers.raw import RawClient
-from waiting import scaled, until
+from hostilekit._brokers import FIRST, Brokers, More, RefusedError, api_of, check
+from waiting import until
 
-__all__ = ["More", "RefusedError", "Wire", "api_of", "check"]
+__all__ = ["Wire"]
 
-_NONE, _CONCURRENT_TRANSACTIONS = 0, 51
+Place = tuple[str, int]
 
-
-class More(IntEnum):
-    """What the embedded broker doesn't speak."""
-
-    ADD_PARTITIONS_TO_TXN = 24
-    END_TXN = 26
-    CONSUMER_GROUP_HEARTBEAT = 68
-
-
-class RefusedError(Exception):
-    """The broker answered with an error code."""
+_LATEST, _EARLIEST = -1, -2
+_NONE, _UNKNOWN_TOPIC, _CONCURRENT_TRANSACTIONS = 0, 3, 51
 
 
 class Wire:
-    """One connection to the only broker of a cluster.
+    """Asks a cluster to do things.
 
     Args:
-        bootstrap: `host:port`.
+        bootstrap: `host:port` of the first one.
     """
 
     def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
-        self._client = RawClient(bootstrap, timeout_seconds=scaled(20))
+        self.brokers = Brokers(bootstrap)
+        self._client = self.brokers.at(FIRST)
         self._producers: dict[str, tuple[int, int]] = {}
         self._sequences: dict[tuple[str, str, int], int] = {}
 
     def close(self) -> None:
-        self._client.close()
+        self.brokers.close()
 
-    def client(self) -> RawClient:
-        """A connection of its own, for a member of a group."""
-        return RawClient(self._bootstrap, timeout_seconds=scaled(20))
-
-    def topics(self) -> set[str]:
-        """Names of the topics there are."""
-        answer = self._client.call(Api.METADATA, 9, topics=None, allow_auto_topic_creation=False)
-        return {topic.name for topic in answer.topics if topic.error_code == _NONE}
-
-    def create_topic(self, name: str, partitions: int, configs: Mapping[str, str]) -> uuid.UUID:
-        """Create it and wait until the broker leads its partitions; its id."""
+    def create_topic(
+        self, name: str, holders: Sequence[Sequence[int]], configs: Mapping[str, str]
+    ) -> uuid.UUID:
+        """Create it, each partition on these brokers, and wait until they lead it; its id."""
         wanted = {
-            "name": name, "num_partitions": partitions, "replication_factor": 1, "assignments": [],
+            "name": name, "num_partitions": -1, "replication_factor": -1,
+            "assignments": [{"partition_index": i, "broker_ids": ids} for i, ids in enumerate(holders)],
             "configs": [{"name": key, "value": value} for key, value in configs.items()],
         }  # fmt: skip
         answer = self._client.call(Api.CREATE_TOPICS, 7, topics=[wanted], timeout=20_000, validate_only=False)
         check(answer.topics[0].error_code, f"creating {name!r}")
-        self._until_led(name, partitions)
+        self._until_led([(name, number) for number in range(len(holders))])
         return cast("uuid.UUID", answer.topics[0].topic_id)
 
-    def add_partitions(self, name: str, count: int) -> None:
-        """Have so many partitions in all."""
-        wanted = {"name": name, "count": count, "assignments": None}
+    def add_partition(self, name: str, number: int, holders: Sequence[int]) -> None:
+        """Add one, on these brokers."""
+        wanted = {"name": name, "count": number + 1, "assignments": [{"broker_ids": holders}]}
         answer = self._client.call(
             Api.CREATE_PARTITIONS, 3, topics=[wanted], timeout=20_000, validate_only=False
         )
         check(answer.results[0].error_code, f"partitions of {name!r}")
-        self._until_led(name, count)
+        self._until_led([(name, number)])
 
     def delete_topic(self, name: str) -> None:
         """Delete it and wait until it is gone."""
         answer = self._client.call(Api.DELETE_TOPICS, 5, topic_names=[name], timeout=20_000)
         check(answer.responses[0].error_code, f"deleting {name!r}")
-        until(lambda: name not in self.topics(), f"{name!r} to go")
+        brokers = self.brokers
+        nodes = brokers.nodes()
+        until(
+            lambda: all(place[0] != name for node in nodes for place in brokers.layout(node)),
+            f"{name!r} to go",
+        )
 
     def produce(self, topic: str, partition: int, stamps_ms: Sequence[int], key: bytes | None = None) -> int:
         """Append records with these timestamps; the offset of the first."""
@@ -135,21 +124,18 @@ class Wire:
     def cut(self, topic: str, partition: int, start: int) -> None:
         """Remove the records before an offset, as retention does."""
         place = {"partition_index": partition, "offset": start}
-        answer = self._client.call(
+        answer = self.brokers.leader(topic, partition).call(
             Api.DELETE_RECORDS, 2, topics=[{"name": topic, "partitions": [place]}], timeout=20_000
         )
         check(answer.topics[0].partitions[0].error_code, f"cutting {topic!r}")
 
     def end_offset(self, topic: str, partition: int) -> int:
         """Where the log ends."""
-        place = {"partition_index": partition, "current_leader_epoch": -1, "timestamp": -1}
-        answer = self._client.call(
-            Api.LIST_OFFSETS, 4, replica_id=-1, isolation_level=0,
-            topics=[{"name": topic, "partitions": [place]}],
-        )  # fmt: skip
-        found = answer.topics[0].partitions[0]
-        check(found.error_code, f"the end of {topic!r}")
-        return int(found.offset)
+        return self._offset(topic, partition, _LATEST)
+
+    def start_offset(self, topic: str, partition: int) -> int:
+        """Where the log starts."""
+        return self._offset(topic, partition, _EARLIEST)
 
     def left(self, topic: str, partition: int, start: int, end: int) -> list[int]:
         """The offsets in [start, end) that still hold records (of a log without transactions)."""
@@ -159,7 +145,7 @@ class Wire:
                 "partition": partition, "current_leader_epoch": -1, "fetch_offset": start,
                 "log_start_offset": -1, "partition_max_bytes": 1_000_000,
             }  # fmt: skip
-            answer = self._client.call(
+            answer = self.brokers.leader(topic, partition).call(
                 Api.FETCH, 11, replica_id=-1, max_wait=0, min_bytes=0, max_bytes=50_000_000, isolation_level=0,
                 session_id=0, session_epoch=-1, topics=[{"topic": topic, "partitions": [place]}],
                 forgotten_topics_data=[], rack_id="",
@@ -217,12 +203,30 @@ class Wire:
 
     def delete_group(self, group: str) -> None:
         """Delete a group without members."""
-        answer = self._client.call(Api.DELETE_GROUPS, 2, groups_names=[group])
-        check(answer.results[0].error_code, f"deleting {group!r}")
+
+        def deleted() -> bool:
+            answer = self._client.call(Api.DELETE_GROUPS, 2, groups_names=[group])
+            code = answer.results[0].error_code
+            if code != _UNKNOWN_TOPIC:
+                check(code, f"deleting {group!r}")
+            return bool(code == _NONE)
+
+        # Of a share group's topics the brokers forget the state first, which they may not know yet.
+        until(deleted, f"{group!r} to go")
+
+    def _offset(self, topic: str, partition: int, which: int) -> int:
+        place = {"partition_index": partition, "current_leader_epoch": -1, "timestamp": which}
+        answer = self.brokers.leader(topic, partition).call(
+            Api.LIST_OFFSETS, 4, replica_id=-1, isolation_level=0,
+            topics=[{"name": topic, "partitions": [place]}],
+        )  # fmt: skip
+        found = answer.topics[0].partitions[0]
+        check(found.error_code, f"an offset of {topic!r}")
+        return int(found.offset)
 
     def _produce(self, topic: str, partition: int, records: bytes, transaction: str | None) -> int:
         part = {"index": partition, "records": records}
-        answer = self._client.call(
+        answer = self.brokers.leader(topic, partition).call(
             Api.PRODUCE, 7, transactional_id=transaction, acks=-1, timeout=20_000,
             topic_data=[{"name": topic, "partition_data": [part]}],
         )  # fmt: skip
@@ -230,14 +234,22 @@ class Wire:
         check(told.error_code, f"writing to {topic!r}")
         return int(told.base_offset)
 
-    def _until_led(self, topic: str, partitions: int) -> None:
+    def _until_led(self, places: Sequence[Place]) -> None:
+        """Wait until the brokers know these partitions, and those that lead them answer."""
+        brokers = self.brokers
+        nodes = brokers.nodes()
+
         def led() -> bool:
             try:
-                return all(self.end_offset(topic, number) >= 0 for number in range(partitions))
+                return (
+                    all(place in brokers.layout(node) for node in nodes for place in places)
+                    and all(brokers.is_led(*place) for place in places)
+                    and all(self.end_offset(*place) >= 0 for place in places)
+                )
             except RefusedError:
                 return False
 
-        until(led, f"leaders of {topic!r}")
+        until(led, f"leaders of {places!r}")
 
 
 def _batch(
@@ -256,15 +268,3 @@ def _batch(
     for index, stamp in enumerate(stamps_ms):
         builder.append(index, stamp, key, b"x", [])
     return bytes(builder.build())
-
-
-def check(code: int, what: str) -> None:
-    """Raise what the broker refused."""
-    if code != _NONE:
-        raise RefusedError(f"{what}: error {code}")
-
-
-def api_of(api: IntEnum) -> Api:
-    """For the codec."""
-    # The codec goes by name and number alone.
-    return cast("Api", api)

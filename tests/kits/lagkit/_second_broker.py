@@ -1,5 +1,6 @@
 """A second broker beside a `KafkaServer`, so that one of two can go away."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lagkit._proxy import SlowProxy
@@ -12,31 +13,40 @@ class SecondBroker(KafkaServer):
     Args:
         folder: where its files go.
         first: the server that holds the controller.
-        proxy: clients are told to come through it.
+        proxy: clients are told to come through it, where there is one.
+        properties: settings added to those of `server.properties`.
     """
 
     node_id = 2
 
-    def __init__(self, folder: Path, first: KafkaServer, proxy: SlowProxy) -> None:
-        super().__init__(folder)
+    def __init__(
+        self,
+        folder: Path,
+        first: KafkaServer,
+        proxy: SlowProxy | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(folder, properties)
         self._first = first
         self._proxy = proxy
 
     @property
     def listed_port(self) -> int:
         """The port that clients are told."""
-        return self._proxy.port
+        return self.port if self._proxy is None else self._proxy.port
 
     def _properties(self, folder: Path) -> dict[str, str]:
         theirs = _read(self._settings_of_first())
-        self._proxy.target = self.port
+        if self._proxy is not None:
+            self._proxy.target = self.port
         return {
             **super()._properties(folder),
             "process.roles": "broker",
             "node.id": str(self.node_id),
             "controller.quorum.bootstrap.servers": theirs["controller.quorum.bootstrap.servers"],
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._proxy.port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.listed_port}",
+            **self._extra,
         }
 
     def _prepare(self, folder: Path) -> ManagedProcess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FAR_MS", "child_of", "enough", "enough_ms", "left_open", "owed", "times_of"]
+__all__ = ["FAR_MS", "enough", "enough_ms", "failing_ms", "first_failed_ms", "left_open", "owed", "times_of"]
 
 FAR_MS = 1_000_000
 
@@ -23,24 +23,45 @@ def child_of(value):
     return value.partition("@")[0]
 
 
-def all_well(step, history, since, until):
-    """Whether children began between two moments, and each ended well the last time that it began."""
-    begun = {child_of(value) for at, kind, value in history if kind == step["begun"] and since <= at <= until}
-    return bool(begun) and not begun.intersection(left_open(step, history, until))
+def children_of(step, history, since=0, until=FAR_MS):
+    """How those stand at a moment that have begun since another one: (how, since when) by child, as they began."""
+    begun = {}
+    for at, kind, value in sorted(history):
+        if kind == step["begun"] and since <= at <= until:
+            begun.setdefault(child_of(value), []).append(at)
+    return {child: _how(step, history, child, starts[-1], until) for child, starts in begun.items()}
 
 
-def left_open(step, history, until=FAR_MS):
-    """Children that have not ended well since they began for the last time, in the order in which they began."""
-    begun = sorted(
-        (at, child_of(value)) for at, kind, value in history if kind == step["begun"] and at <= until
-    )
-    last = {child: at for at, child in begun}
+def _how(step, history, child, start, until):
+    """How the instance of a child stands that has a start of that moment."""
     for at, kind, value in history:
-        child, _, began = value.partition("@")
-        # A start before the end is that instance's own.
-        if kind in step["done"] and at <= until and child in last and int(began) <= last[child] <= at:
-            del last[child]
-    return [child for child in dict.fromkeys(child for _, child in begun) if child in last]
+        own, _, began = value.partition("@")
+        ends = kind in step["done"] or kind in step["failed"]
+        if ends and own == child and int(began) <= start <= at <= until:
+            return ("well" if kind in step["done"] else "failed"), at
+    return "open", start
+
+
+def left_open(step, history, since=0):
+    """Children that have not ended well, in the order in which they began."""
+    return [child for child, (how, _) in children_of(step, history, since).items() if how != "well"]
+
+
+def failing_ms(step, history, since=0, until=FAR_MS):
+    """Since when a step that waits for children has failed, by how they stand at a moment; None if it hasn't."""
+    stand = children_of(step, history, since, until).values()
+    failed = sorted(at for how, at in stand if how == "failed")
+    if not failed or (not step["children"]["all"] and len(failed) < len(stand)):
+        return None
+    return failed[0] if step["children"]["all"] else failed[-1]
+
+
+def first_failed_ms(step, history):
+    """When a step had failed for the first time, whatever came then."""
+    if "children" not in step:
+        return min(times_of(history, step.get("failed", ())), default=None)
+    moments = sorted({item.at for item in history})
+    return next((at for at in moments if failing_ms(step, history, until=at) is not None), None)
 
 
 def needed(step, history, until=FAR_MS):
@@ -54,9 +75,9 @@ def needed(step, history, until=FAR_MS):
 
 def often(step, history, since=0, until=FAR_MS):
     """How many were done between two moments, of each id one."""
-    done = [item.value for item in history if item.kind in step["done"] and since <= item.at <= until]
     if "children" in step:
-        return len({child_of(value) for value in done})
+        return [how for how, _ in children_of(step, history, since, until).values()].count("well")
+    done = [item.value for item in history if item.kind in step["done"] and since <= item.at <= until]
     named = {value for value in done if value}
     return len(done) if "of" not in step else len(named) + done.count("")
 
@@ -64,7 +85,8 @@ def often(step, history, since=0, until=FAR_MS):
 def enough(step, history, since=0, until=FAR_MS):
     """Whether it was done between two moments as often as it took by the later one."""
     if step.get("children", {}).get("all") and "times" not in step:
-        return all_well(step, history, since, until)
+        stand = [how for how, _ in children_of(step, history, since, until).values()]
+        return bool(stand) and set(stand) == {"well"}
     wanted = needed(step, history, until)
     return wanted is not None and often(step, history, since, until) >= wanted
 
@@ -77,7 +99,21 @@ def enough_ms(step, history):
 
 def owed(step, history, until):
     """Of what was done, how much no taking back can be assigned to, id by id."""
-    return sum(owed_of_one(step, own, until) for own in each(step, history))
+    return sum(
+        is_out(step, own, until) if own and own[0].value and "of" in step else owed_of_one(step, own, until)
+        for own in each(step, history)
+    )
+
+
+def is_out(step, history, until):
+    """Whether a thing that has an id is out: where it was last seen, by clocks that may be a second wrong."""
+    there, back = False, -FAR_MS
+    for at, kind, _ in sorted(history, key=lambda item: (item.at, item.kind in step["undone"])):
+        if at <= until and kind in step["undone"]:
+            there, back = False, back if there else at
+        elif at <= until and kind in step["done"]:
+            there = there or at - back > 1_000
+    return there
 
 
 def owed_of_one(step, history, until):

@@ -10,7 +10,7 @@ import itertools
 from collections import Counter
 from typing import NamedTuple
 
-from sagakit.amounts import FAR_MS, enough, enough_ms, left_open, owed, times_of
+from sagakit.amounts import FAR_MS, enough, enough_ms, failing_ms, first_failed_ms, left_open, owed, times_of
 
 __all__ = ["FAR_MS", "Became", "Playing", "end_of", "fate_of", "instances_of", "left_open",
            "times_of"]  # fmt: skip
@@ -26,9 +26,7 @@ def end_of(flow, history):
             step = {"done": [kind]}
         moment = enough_ms(step, history)
         completed += [] if moment is None else [moment]
-    playing = Playing(flow)
-    failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
-    cancelled = min(times_of(history, flow.get("cancels", failed)), default=None)
+    cancelled = cancelled_ms(flow, history)
     over = None
     if cancelled is not None:
         for moment in sorted({cancelled, *(item.at for item in history if item.at > cancelled)}):
@@ -48,6 +46,21 @@ def end_of(flow, history):
         return "open", None, tuple(name for name, step in undoable.items() if owed(step, history, FAR_MS))
     undone = any(times_of(history, step["undone"], over) for step in undoable.values())
     return ("compensated" if undone else "failed"), over, ()
+
+
+def cancelled_ms(flow, history):
+    """When it was cancelled, or, where nothing cancels it, all ways had failed of a step that has to be done."""
+    if "cancels" in flow:
+        return min(times_of(history, flow["cancels"]), default=None)
+    playing = Playing(flow)
+    needed = {
+        playing.first[name] for name in flow["steps"] if not (playing.again(name) or playing.optional(name))
+    }
+    failed = []
+    for name in needed:
+        ways = [first_failed_ms(flow["steps"][way], history) for way in playing.group(name)]
+        failed += [] if None in ways else [max(ways)]
+    return min(failed, default=None)
 
 
 class Playing:
@@ -129,7 +142,9 @@ class Playing:
         for name, step in self.steps.items():
             if enough(step, self.history, self.begin.get(name, 0)):
                 self.done.setdefault(name, moment)
-            if any(kind in kinds for kind in step.get("failed", ())):
+            if "children" in step:
+                self.failed[name] = failing_ms(step, self.history, self.begin.get(name, 0))
+            elif any(kind in kinds for kind in step.get("failed", ())):
                 self.failed.setdefault(name, moment)
         for name in self.steps:
             before = [
@@ -143,7 +158,7 @@ class Playing:
         turn, instead = self.turn.get(name), self.done_by_any(name)
         if name in self.done:
             return "done", turn, self.done[name]
-        if name in self.failed:
+        if self.failed.get(name) is not None:
             return "failed", turn, self.failed[name]
         if instead is not None:
             return "skipped", turn, instead
@@ -232,6 +247,4 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
 def conflicting(flow, history):
     """Whether it both completed and was cancelled."""
     without = {**flow, "cancels": ["nothing"]}
-    playing = Playing(flow)
-    failed = [k for name, s in flow["steps"].items() if not playing.again(name) for k in s.get("failed", ())]
-    return end_of(without, history)[1] is not None and bool(times_of(history, flow.get("cancels", failed)))
+    return end_of(without, history)[1] is not None and cancelled_ms(flow, history) is not None

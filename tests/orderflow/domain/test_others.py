@@ -1,11 +1,13 @@
 """Stock, payments, shipments and customers: their rules."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orderflow.billing.domain import Card, Payment, PaymentState
-from orderflow.customers.domain import Customer, RecordState
+from orderflow.customers.domain import Customer, CustomerNotified, RecordState
 from orderflow.fulfillment.domain import Shipment
 from orderflow.inventory.domain import Reservation, ReservationState, StockItem
 from orderflow.kernel import DomainError, Money, Quantity, Sku
@@ -94,13 +96,29 @@ def test_points_are_for_shipped_orders():
     assert [event.sequence for event in customer.collect()] == [1, 2, 1, 2]
 
 
-def test_news_in_the_wrong_order_lead_to_the_same_points():
-    customer = Customer("CUS-0001")
-    customer.received("ORD-000001", "TRK-000001")
-    customer.ordered("ORD-000001", Money(12_345))
-    assert customer.points == 123
-    assert customer.records["ORD-000001"].state is RecordState.SHIPPED
-    assert len(customer.collect()) == 1
+ORDER = "ORD-000001"
+NEWS = {
+    "placed": lambda customer: customer.ordered(ORDER, Money(12_345)),
+    "shipped": lambda customer: customer.received(ORDER, "TRK-000001"),
+    "cancelled": lambda customer: customer.lost(ORDER, "out of stock"),
+    "asked": lambda customer: customer.check_loyalty(ORDER),
+}
+
+
+@pytest.mark.parametrize("end", ["shipped", "cancelled"])
+def test_news_in_any_order_lead_to_the_same_points_state_and_notifications(end):
+    """They come from several topics, and nobody knows which of those is read on first after a restart."""
+    became = set()
+    for order in itertools.permutations(["placed", end, "asked"]):
+        customer = Customer("CUS-0001")
+        for name in order:
+            NEWS[name](customer)
+        raised = customer.collect()
+        assert [event.sequence for event in raised] == [1, 2, 3]
+        told = sorted(event.message for event in raised if isinstance(event, CustomerNotified))
+        became.add((customer.points, customer.records[ORDER].state, *told))
+    ((points, state, *told),) = became
+    assert (points, state, len(told)) == ({"shipped": 123, "cancelled": 0}[end], RecordState(end), 2)
 
 
 def test_what_is_final_stays_so():

@@ -70,7 +70,9 @@ class GroupColumns:
         self.rewound_at: list[float] = []
         self._reported_loss: dict[int, int] = {}
         self._beyond_since: dict[int, float] = {}
-        # Entries behind whose commit there are offsets and no record.
+        self._past_end: frozenset[int] = frozenset()
+        # Entries that wait for a record that isn't there, up to which end; and those of them that lost none.
+        self._waiting_to: dict[int, int] = {}
         self._recordless: set[int] = set()
         self._generation = -1
         self._response: tuple[list[str], list[int]] = ([], [])
@@ -121,10 +123,12 @@ class GroupColumns:
             self.lags = lags = list(map(sub, reached, commits))
             lowest = min(lags, default=0)
         if lowest < 0 or self._beyond_since:
-            self._settle_beyond(self.pick(table.ends), now, patience)
+            self._settle_beyond(self.pick(table.ends), self.pick(table.last_ends), now, patience)
         revisions = self.pick(table.revisions)
         if revisions != self._revisions:
             self._reconsider(revisions)
+        if self._waiting_to:
+            self._look_past(reached)
         self._estimate_arrivals(table, reached)
         if self._recordless:
             self._drop_markers()
@@ -142,8 +146,8 @@ class GroupColumns:
 
     @property
     def beyond(self) -> Collection[int]:
-        """Entries whose commit lies past the end of the log."""
-        return self._beyond_since.keys()
+        """Entries whose commit has lain past the end of the log for longer than patience lasts."""
+        return self._past_end
 
     def count_losses(self, earliest: Sequence[int | None], table: PartitionTable) -> None:
         """Count what retention removed before it was read.
@@ -182,7 +186,9 @@ class GroupColumns:
         place = {old: new for new, old in enumerate(came_from) if old >= 0}
         self._reported_loss = {place[i]: n for i, n in self._reported_loss.items() if i in place}
         self._beyond_since = {place[i]: at for i, at in self._beyond_since.items() if i in place}
+        self._past_end = frozenset(place[i] for i in self._past_end if i in place)
         self._recordless = {place[i] for i in self._recordless if i in place}
+        self._waiting_to = {place[i]: end for i, end in self._waiting_to.items() if i in place}
         self.unseen = frozenset(pair for pair in pairs if pair[0] in table.hidden and pair not in table.index)
         self.orphans = len(pairs) - len(known) - len(self.unseen)
         self.pairs = [pairs[i] for i in known]
@@ -203,23 +209,30 @@ class GroupColumns:
                 if at < was:
                     self.rewound_at[i] = now
 
-    def _settle_beyond(self, ends: tuple[int | None, ...], now: float, patience: float) -> None:
+    def _settle_beyond(
+        self, ends: tuple[int | None, ...], last: tuple[int | None, ...], now: float, patience: float
+    ) -> None:
         """A commit past the end is a replica that is briefly behind (lag 0) until it lasts (not known).
 
         One past the last stable offset that the log reaches isn't past the end: nothing is left to read.
+        A log that can't be looked at has not got longer.
         """
         lags = list(self.lags)
         since: dict[int, float] = {}
         for i, lag in enumerate(lags):
-            if lag is None or lag >= 0:
+            if lag is not None and lag >= 0:
                 continue
-            end = ends[i]
-            if end is not None and self.commits[i] <= end:
+            end, before = ends[i], self._beyond_since.get(i)
+            if end is None:
+                if before is not None and self.commits[i] > (last[i] or 0):
+                    since[i] = before
+            elif self.commits[i] <= end:
                 lags[i] = 0
             else:
-                since[i] = self._beyond_since.get(i, now)
+                since[i] = now if before is None else before
                 lags[i] = 0 if now - since[i] < patience else None
         self.lags, self._beyond_since = lags, since
+        self._past_end = frozenset(i for i, at in since.items() if now - at >= patience)
 
     def _reconsider(self, revisions: tuple[int, ...]) -> None:
         if len(revisions) != len(self._revisions):
@@ -244,10 +257,22 @@ class GroupColumns:
             if start is None or start < commit:
                 start = commit
             known = histories[position].arrival(start, end)
-            arrived[i] = _UNKNOWN if known is None else known[0]
-            # (What retention removed was no record either, or it goes on counting.)
-            if arrived[i] == NOTHING_TO_READ and histories[position].holes(commit, start) == start - commit:
-                self._recordless.add(i)
+            if known is None:
+                arrived[i] = _UNKNOWN
+                continue
+            arrived[i] = known[0]
+            if known[0] == NOTHING_TO_READ:
+                self._waiting_to[i] = end
+                # What retention removed was no record either, or it goes on counting.
+                if histories[position].holes(commit, start) == start - commit:
+                    self._recordless.add(i)
+
+    def _look_past(self, reached: tuple[int | None, ...]) -> None:
+        """Where the group gets further than before, there may be a record by now."""
+        for i, end in list(self._waiting_to.items()):
+            if (reached[i] or 0) > end or self.arrived[i] != NOTHING_TO_READ:
+                del self._waiting_to[i]
+                self.arrived[i] = _TO_ESTIMATE
 
     def _drop_markers(self) -> None:
         """Offsets that hold no record (markers of transactions, what compaction left) are no lag."""

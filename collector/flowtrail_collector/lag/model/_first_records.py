@@ -61,13 +61,6 @@ class FirstRecordSet:
         known = self._by_start[self._starts[i]]
         return known if offset <= known.at else None
 
-    def is_outgrown(self, before: int, end: int) -> bool:
-        """Whether a stretch without records reached to the end of the log, which was `before` and is `end` now."""
-        if not self._starts:
-            return False
-        last = self._by_start[self._starts[-1]]
-        return not last.is_record and before <= last.at < end
-
     def holes(self, start: int, stop: int) -> int:
         """How many offsets in [start, stop) are known to hold no record."""
         inside = (min(known.at, stop) - max(known.start, start) for known in self._by_start.values())

@@ -125,11 +125,6 @@ class PartitionHistory:
         """How many offsets in [start, stop) are known to hold no record."""
         return 0 if self._seen is None else self._seen.holes(start, stop)
 
-    def outgrows_hole(self, end: int) -> bool:
-        """Whether what is known to hold no record reached to the end so far, and `end` lies beyond."""
-        before = self._offsets[-1] if self._offsets else -1
-        return self._seen is not None and self._seen.is_outgrown(before, end)
-
     def arrival(self, offset: int, end: int) -> tuple[float, float] | None:
         """When the first record at or after `offset` arrived.
 
@@ -146,14 +141,7 @@ class PartitionHistory:
             offset = known.at
             if offset >= end:
                 return NOTHING_TO_READ, 0.0
-        offsets = self._offsets
-        at = bisect_right(offsets, offset)
-        # Most are like this, and the poller asks of every pair: what timestamps told of records before the observed
-        # point can't be later than that.
-        if 0 < at < len(offsets) and self._told_end <= offsets[at - 1]:
-            begin, after, stop, before = offsets[at - 1], self._last[at - 1], offsets[at], self._first[at]
-        else:
-            begin, after, stop, before = self._bracket(offset, at)
+        begin, after, stop, before = self._bracket(offset)
         if known is not None and known.arrived is not None:
             return max(known.arrived, after), 0.0
         if before <= after:
@@ -164,23 +152,32 @@ class PartitionHistory:
             return None
         return after + width * (offset - begin + 0.5) / (stop - begin), width
 
-    def _bracket(self, offset: int, at: int) -> tuple[int, float, int, float]:
-        """What is known around a record, of which observed points stand before `at`: it came as one of those from an
-        offset on, which arrived after a time; and as one of those before another offset, which arrived until another
-        time. Infinite where nothing is known."""
-        begin, after, stop, before = 0, -math.inf, 0, math.inf
+    def _bracket(self, offset: int) -> tuple[int, float, int, float]:
+        """What is known around a record: it came as one of those from an offset on, which arrived after a time; and as
+        one of those before another offset, which arrived until another time. Infinite where nothing is known."""
+        # In one piece: the poller asks of every pair whose group moves.
+        offsets, begin, after, stop, before = self._offsets, 0, -math.inf, 0, math.inf
+        at = bisect_right(offsets, offset)
         if at:
-            begin, after = self._offsets[at - 1], self._last[at - 1]
-        if at < len(self._offsets):
-            stop, before = self._offsets[at], self._first[at]
-        if self._told is None:
+            begin, after = offsets[at - 1], self._last[at - 1]
+        if at < len(offsets):
+            stop, before = offsets[at], self._first[at]
+        # What timestamps told of records before the observed point can't be later than that.
+        if self._told is None or self._told_end <= begin:
             return begin, after, stop, before
-        last, since, following, until = self._told.around(offset)
-        if last == offset:
-            before = since
-        elif until < before:
-            stop, before = following, until
-        return max(begin, last + 1), max(after, since), stop, before
+        told, times = self._told.offsets, self._told.times
+        at = bisect_right(told, offset)
+        if at:
+            last, since = told[at - 1], times[at - 1]
+            if since > after:
+                after = since
+            if last == offset:
+                return offset + 1, after, stop, since
+            if last >= begin:
+                begin = last + 1
+        if at < len(told) and times[at] < before:
+            stop, before = told[at], times[at]
+        return begin, after, stop, before
 
     def _append(self, offset: int, first: float, last: float) -> None:
         self._offsets.append(offset)

@@ -46,6 +46,7 @@ class PartitionTable:
         """
         names = sorted((topic, partition) for topic, partitions in topics.items() for partition in partitions)
         before, self._known_at = self._known_at, now
+        was_hidden = self.hidden
         if hidden != self.hidden:
             self.hidden = frozenset(hidden)
             self.generation += 1
@@ -62,7 +63,12 @@ class PartitionTable:
         self.histories = [self.histories[i] if i >= 0 else PartitionHistory() for i in position]
         if before is not None:
             for i, came_from in enumerate(position):
-                if came_from < 0:
+                if came_from >= 0:
+                    continue
+                if names[i][0] in was_hidden:
+                    # It isn't new: it wasn't looked at.
+                    self.unexplored.add(names[i])
+                else:
                     self.histories[i].begin(0, before)
         else:
             self.unexplored.update(names)
@@ -77,13 +83,9 @@ class PartitionTable:
         if end is None:
             return
         self.last_ends[i] = end
-        history = self.histories[i]
-        outgrown = history.outgrows_hole(end)
-        if not history.observe(end, asked_at, answered_at):
+        if not self.histories[i].observe(end, asked_at, answered_at):
             self.earliest[i] = None
             self.unexplored.add(self.names[i])
-            self.revisions[i] += 1
-        elif outgrown:
             self.revisions[i] += 1
 
     def set_start(self, i: int, start: int) -> None:

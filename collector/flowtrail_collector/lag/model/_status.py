@@ -9,7 +9,7 @@ from collections.abc import Set
 from enum import IntEnum
 
 from flowtrail_collector.lag.model._columns import NEVER, GroupColumns
-from flowtrail_collector.lag.model._waits import Waits, falls_behind
+from flowtrail_collector.lag.model._waits import GROWTH, Waits
 
 __all__ = ["UNKNOWN_STATUS", "Status", "judged", "status_of", "worst"]
 
@@ -77,15 +77,19 @@ def judged(
         found[:] = bytes(
             was or (Status.BEHIND if lag else was) for was, lag in zip(found, least, strict=True)
         )
+    # Where a wait grew by more than this since the earlier look, it falls behind; below 0: there was no wait to compare.
+    before, growth = (earlier.seconds, GROWTH * (now - earlier.at)) if earlier is not None else (None, 0.0)
     for i in [i for i, waited in enumerate(seconds) if waited is None or waited >= window]:
         if not least[i]:
             continue
         if now - moved_at[i] >= window:
             somebody_reads = held is None or columns.pairs[i] in held
             found[i] = Status.STALLED if somebody_reads else Status.STOPPED
-        elif found[i] == Status.OK and earlier is not None and falls_behind(seconds[i], earlier, i, now):
+        elif before is not None and not found[i] and before[i] >= 0.0:
             # (After a rewind old records wait again; that says nothing about the pace.)
-            found[i] = Status.BEHIND
+            waited = seconds[i]
+            if waited is not None and waited - before[i] > growth:
+                found[i] = Status.BEHIND
     for i in columns.losing:
         found[i] = Status.LOSING
     if None in lags:

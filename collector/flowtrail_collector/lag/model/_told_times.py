@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 
 __all__ = ["ToldTimes"]
 
@@ -21,15 +20,15 @@ class ToldTimes:
     At most 128 are kept; beyond, older ones are thinned first.
     """
 
-    __slots__ = ("_offsets", "_times")
+    __slots__ = ("offsets", "times")
 
     def __init__(self) -> None:
-        self._offsets = array("q")
-        self._times = array("d")
+        self.offsets = array("q")
+        self.times = array("d")
 
     def add(self, offset: int, time: float) -> float:
         """Take in the time (seconds since the epoch) that the record at an offset tells; the one that counts for it."""
-        offsets, times = self._offsets, self._times
+        offsets, times = self.offsets, self.times
         at = bisect_left(offsets, offset)
         if at:
             time = max(time, times[at - 1])
@@ -47,14 +46,3 @@ class ToldTimes:
             half = len(offsets) // 2
             del offsets[1:half:2], times[1:half:2]
         return time
-
-    def around(self, offset: int) -> tuple[int, float, int, float]:
-        """Offset and time of the last record up to an offset, and of the first one past it; infinite times where there
-        is none."""
-        offsets, times = self._offsets, self._times
-        at = bisect_right(offsets, offset)
-        if 0 < at < len(offsets):
-            return offsets[at - 1], times[at - 1], offsets[at], times[at]
-        if at:
-            return offsets[at - 1], times[at - 1], 0, math.inf
-        return (-1, -math.inf, offsets[0], times[0]) if offsets else (-1, -math.inf, 0, math.inf)

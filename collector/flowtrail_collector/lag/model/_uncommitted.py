@@ -116,21 +116,28 @@ class UncommittedWatch:
         """What is to be said of them now (seconds since the epoch)."""
         if not self._places and not self._unseen:
             return NOTHING_UNCOMMITTED
-        found = [self._look(pair, table.ends[i], table.earliest[i], now) for pair, i in self._places]
+        found = [
+            self._look(pair, table.ends[i], table.last_ends[i], table.earliest[i], now)
+            for pair, i in self._places
+        ]
         waiting = Counter(each.topic for each in found if each.status != Status.OK)
         waiting.update(topic for topic, _ in self._unseen)
         return Uncommitted(found, self._unseen, waiting)
 
     def _look(
-        self, pair: tuple[str, int], end: int | None, start: int | None, now: float
+        self, pair: tuple[str, int], end: int | None, last_end: int | None, start: int | None, now: float
     ) -> UncommittedPartition:
-        if end is None:
+        if last_end is None:
             return UncommittedPartition(*pair, None, None, None, None)
-        since, first_end = self._met.setdefault(pair, (now, end))
-        if end < first_end:
+        since, first_end = self._met.setdefault(pair, (now, last_end))
+        if last_end < first_end:
             # Its topic was recreated.
-            since, first_end = self._met[pair] = now, end
-        unread = None if start is None else end - start
+            since, first_end = self._met[pair] = now, last_end
+        unread = None if start is None else last_end - start
+        if end is None:
+            # What was unread before the end couldn't be read any more goes on waiting.
+            waits = unread != 0 and now - since >= self._grace
+            return UncommittedPartition(*pair, None, None, None, Status.UNCOMMITTED if waits else None)
         status = Status.OK if unread == 0 else None
         if status is None and now - since >= self._grace:
             status = Status.UNCOMMITTED

@@ -5,7 +5,14 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
-__all__ = ["Waits", "falls_behind"]
+__all__ = ["GROWTH", "Waits"]
+
+GROWTH = 0.1
+"""A wait that grows by more than this share of the time that passes is one of a group that falls behind.
+
+A group that stands still gains a second per second, one that keeps pace gains none, whatever the traffic: so a burst
+that is being worked off, or lag that only wavers, is no alarm.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +22,3 @@ class Waits:
     at: float
     layout: int
     seconds: array[float]
-
-
-def falls_behind(waited: float | None, earlier: Waits, i: int, now: float) -> bool:
-    """Whether the wait has grown by more than a tenth of the time that passed.
-
-    A group that stands still gains a second per second, one that keeps pace gains none, whatever the traffic:
-    so a burst that is being worked off, or lag that only wavers, is no alarm.
-    """
-    before = earlier.seconds[i]
-    return waited is not None and before >= 0.0 and waited - before > 0.1 * (now - earlier.at)

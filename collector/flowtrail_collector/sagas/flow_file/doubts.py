@@ -50,7 +50,7 @@ def doubts(flow: Flow) -> Iterator[str]:
         if (
             step.within_ms is not None
             and step.within_ms >= _FOR_PEOPLE_MS
-            and step.failed
+            and not set(step.failed) <= set(flow.ending)  # nor can it be asked for again when all is over
             and not _anew(flow, step)
         ):
             yield (

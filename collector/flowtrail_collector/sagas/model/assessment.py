@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from flowtrail_collector.sagas.model.failures import failed_for_good_ms
 from flowtrail_collector.sagas.model.flows import Flow
-from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, earliest, settlement, tally
+from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, settlement, tally
 from flowtrail_collector.sagas.model.plain import is_plain, plain_settlement, plain_steps
+from flowtrail_collector.sagas.model.seen import Mark, Seen, earliest
 from flowtrail_collector.sagas.model.steps import StepProgress, Steps, StepState, asked_ms
 
 __all__ = ["SETTLE_MS", "Mark", "Outcome", "Progress", "SagaEvents", "StepProgress", "StepState", "add_event",
@@ -99,6 +101,9 @@ def _assess(flow: Flow, events: Mapping[int, Mark], seen: Seen) -> Progress:
     started = earliest(first, flow.starts)
     completed = completed_ms(flow, seen)
     cancelled = earliest(first, flow.ending)
+    if flow.failing_together:
+        moments = (cancelled, failed_for_good_ms(flow, seen))
+        cancelled = min((moment for moment in moments if moment is not None), default=None)
     ended = completed is not None or cancelled is not None
     plain = is_plain(flow, events, seen)
     steps = (

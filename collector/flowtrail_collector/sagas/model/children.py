@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from flowtrail_collector.events.identity import id_hash
 from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.events.sources import Look
-from flowtrail_collector.sagas.model.assessment import Mark, Outcome
-from flowtrail_collector.sagas.model.broods import brood_of
+from flowtrail_collector.sagas.model.assessment import Mark, Outcome, assess
 from flowtrail_collector.sagas.model.fields import Field, Values
 from flowtrail_collector.sagas.model.flows import BEGAN, CHILD, Children, Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.news import latest
+from flowtrail_collector.sagas.model.seen import Seen
 
 __all__ = ["beginning", "ending", "open_children", "parent_of", "parents_of"]
 
@@ -67,10 +68,11 @@ def _named(saga: SagaRecord, children: Children, until_ms: int | None = None) ->
 
 
 def open_children(flow: Flow, saga: SagaRecord) -> dict[str, list[str]]:
-    """For each step that waits for children: those that haven't ended well, in the order in which they began."""
+    """For each step that waits for children: those of its round that haven't ended well, as they began."""
     found: dict[str, list[str]] = {}
-    for step in flow.steps:
-        if step.children is not None:
-            brood = brood_of(step.children, saga.events.values())
-            found[step.name] = [child for child in brood.begun if child in brood.left]
+    seen = Seen(saga.events)
+    for item in assess(flow, saga.events).steps:
+        if item.step.children is not None:
+            told = latest(item.step.children, seen, item.round_ms or None).values()
+            found[item.step.name] = [news.child for news in told if news.failed or not news.ended]
     return found

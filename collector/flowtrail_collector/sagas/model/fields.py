@@ -84,7 +84,10 @@ def read_fields(fields: Iterable[Field], look: Look) -> tuple[Values, list[Probl
 def _number(value: object) -> str:
     if isinstance(value, list):
         value = str(len(value))
-    # Numbers come as they are written.
+    # Numbers come as they are written; where all numbers have a point, so have whole ones.
+    if isinstance(value, str):
+        whole, _, part = value.partition(".")
+        value = value if part.strip("0") else whole
     if (
         isinstance(value, str)
         and value.isascii()

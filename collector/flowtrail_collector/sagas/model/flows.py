@@ -180,10 +180,27 @@ class Flow:
 
     @cached_property
     def ending(self) -> tuple[str, ...]:
-        """Types that end the flow otherwise than well."""
-        return self.cancels or tuple(
-            kind for step in self.steps if step.name not in self.again for kind in step.failed
+        """Types each of which ends the flow otherwise than well."""
+        together = {step.name for group in self.failing_together for step in group}
+        alone = [step for step in self._needed if step.name not in together]
+        return self.cancels or tuple(kind for step in alone for kind in step.failed)
+
+    @cached_property
+    def failing_together(self) -> tuple[tuple[Step, ...], ...]:
+        """Ways of which one is enough, and children: what ends a flow that nothing cancels, though no one event says so."""
+        if self.cancels:
+            return ()
+        groups = {
+            step.instead_of or step.name: self.alternatives.get(step.name, (step,)) for step in self._needed
+        }
+        return tuple(
+            group for group in groups.values() if len(group) > 1 or group[0].children is not None
         )
+
+    @property
+    def _needed(self) -> tuple[Step, ...]:
+        """Steps whose failing ends a flow that nothing cancels."""
+        return tuple(step for step in self.steps if not step.optional and step.name not in self.again)
 
     @cached_property
     def compensating(self) -> frozenset[str]:

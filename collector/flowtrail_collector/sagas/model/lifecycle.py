@@ -8,6 +8,7 @@ counter comes out the same in whatever order, and in whatever portions, the even
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 
@@ -24,8 +25,8 @@ from flowtrail_collector.sagas.model.deadlines import as_of, look_for_late, unco
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lateness import Lateness, renamed
-from flowtrail_collector.sagas.model.occurrences import Seen
 from flowtrail_collector.sagas.model.recurrence import end_of, follows_at, parted
+from flowtrail_collector.sagas.model.seen import Seen
 
 __all__ = [
     "DURATION_BUCKETS_SECONDS",
@@ -40,6 +41,7 @@ _OPEN = Outcome.OPEN  # asked of its class with every event, it would cost six t
 DURATION_BUCKETS_SECONDS = (
     0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800,
 )  # fmt: skip
+_BOUNDS = (*map(str, DURATION_BUCKETS_SECONDS), "+Inf")
 
 
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
@@ -219,7 +221,7 @@ def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
 def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:
     """One observation of a histogram, kept as counters: its buckets (not cumulative), `_sum`, `_count`."""
     seconds = max(took_ms, 0) / 1000
-    bound = next((str(bound) for bound in DURATION_BUCKETS_SECONDS if seconds <= bound), "+Inf")
+    bound = _BOUNDS[bisect_left(DURATION_BUCKETS_SECONDS, seconds)]
     counts[f"{name}_bucket", (*labels, bound)] += 1
     counts[f"{name}_count", labels] += 1
     counts[f"{name}_sum", labels] += seconds  # type: ignore[assignment]

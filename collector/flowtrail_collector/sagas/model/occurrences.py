@@ -4,67 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from flowtrail_collector.sagas.model.broods import brood_of
-from flowtrail_collector.sagas.model.fields import MOST_TIMES, CountFrom, Field, Values
-from flowtrail_collector.sagas.model.flows import SETTLE_MS, Flow, Step
+from flowtrail_collector.sagas.model.fields import MOST_TIMES, CountFrom, Field
+from flowtrail_collector.sagas.model.flows import SETTLE_MS, Children, Flow, Step
+from flowtrail_collector.sagas.model.news import broods
+from flowtrail_collector.sagas.model.seen import Mark, Seen, value_of
 
-__all__ = ["SETTLE_MS", "Account", "Mark", "Seen", "Settlement", "Tally", "earliest",
-           "settlement", "tally", "value_of"]  # fmt: skip
-
-Mark = tuple[int, str, int] | tuple[int, str, int, Values]
-"""(record timestamp in milliseconds since the epoch, event type, hash of the causing event's id or 0), and values
-where the flow has a field of that type's payload.
-
-The record's timestamp rather than the event's own time: it says when others could know of it. An event that
-lay in an outbox for an hour was an hour late for everybody else."""
-
-
-class Seen:
-    """When each type of event was seen in an instance.
-
-    Args:
-        events: The instance's events.
-
-    Attributes:
-        first: When each type was first seen.
-        once: Whether no type was seen twice, as nearly always.
-    """
-
-    __slots__ = ("_events", "_every", "first", "once")
-
-    def __init__(self, events: Mapping[int, Mark]) -> None:
-        first: dict[str, int] = {}
-        for mark in events.values():
-            kind = mark[1]
-            known = first.get(kind)
-            if known is None or mark[0] < known:
-                first[kind] = mark[0]
-        self.first = first
-        self.once = len(first) == len(events)
-        self._events = events
-        self._every: dict[str, list[int]] | None = None
-
-    def moments(self, types: Iterable[str]) -> list[int]:
-        """When any of the types was seen, however often, in the order of time."""
-        if self.once:
-            return sorted(self.first[kind] for kind in types if kind in self.first)
-        if self._every is None:
-            self._every = {}
-            for mark in self._events.values():
-                self._every.setdefault(mark[1], []).append(mark[0])
-        return sorted(at for kind in types for at in self._every.get(kind, ()))
-
-    def marks(self) -> Iterable[Mark]:
-        """Everything that was seen, in no order."""
-        return self._events.values()
-
-    def told(self, types: Iterable[str], field: Field) -> list[tuple[int, str]]:
-        """When any of the types was seen and with which value, empty if it had none; in the order of time."""
-        wanted = frozenset(types)
-        return sorted((mark[0], value_of(mark, field)) for mark in self._events.values() if mark[1] in wanted)
+__all__ = ["SETTLE_MS", "Account", "Settlement", "Tally", "settlement", "tally"]
 
 
 class Account:
@@ -73,6 +21,9 @@ class Account:
     What is taken back is the oldest that still stands. A clock may be wrong by `SETTLE_MS`, so what was done
     that shortly after its own taking back is taken back; of what was taken back earlier the doing was not seen.
 
+    Args:
+        one: It is of one thing, named by its id: done again while it stands, it was reported twice.
+
     Attributes:
         moments: When each occurrence was done, or, if only that was seen, taken back; ascending.
         ids: Of each of them, where the step has ids.
@@ -80,19 +31,20 @@ class Account:
         undone_ms: When the last of them was taken back; None if none was.
     """
 
-    __slots__ = ("_spare", "ids", "moments", "owed", "undone_ms")
+    __slots__ = ("_one", "_spare", "ids", "moments", "owed", "undone_ms")
 
-    def __init__(self) -> None:
+    def __init__(self, *, one: bool = False) -> None:
         self.moments: list[int] = []
         self.ids: list[str] = []
         self.owed = 0
         self.undone_ms: int | None = None
+        self._one = one
         self._spare: deque[int] = deque()
 
     @classmethod
     def of(cls, step: Step, seen: Seen) -> Account:
         """All that was seen of a step."""
-        if step.of is not None and step.children is None:
+        if step.of is not None and step.children is None:  # what takes a child back doesn't say which
             return cls._of_each(step, step.of, seen)
         account = cls()
         entries = [(at, False) for at in seen.moments(step.done)]
@@ -110,7 +62,10 @@ class Account:
         entries += [(at, True, own) for at, own in seen.told(step.undone, field)]
         accounts: dict[str, Account] = {}
         for at, undoes, own in sorted(entries):
-            accounts.setdefault(own, cls()).enter(at, undoes=undoes)
+            account = accounts.get(own)
+            if account is None:
+                account = accounts[own] = cls(one=bool(own))
+            account.enter(at, undoes=undoes)
         whole = cls()
         every = sorted((at, own) for own, account in accounts.items() for at in account.moments)
         whole.moments, whole.ids = [at for at, _ in every], [own for _, own in every]
@@ -131,9 +86,12 @@ class Account:
         while self._spare and self._spare[0] < at - SETTLE_MS:
             self._spare.popleft()
         if self._spare:
-            self._spare.popleft()
+            if not self._one:
+                self._spare.popleft()
             return 0
         self.moments.append(at)
+        if self._one and self.owed:
+            return 0
         self.owed += 1
         return 1
 
@@ -194,7 +152,7 @@ def settlement(flow: Flow, events: Mapping[int, Mark], cancelled_ms: int) -> Set
             at, undoes, *name = moves[place]
             account = accounts.get((name[0], name[1]))
             if account is None:
-                account = accounts[name[0], name[1]] = Account()
+                account = accounts[name[0], name[1]] = Account(one=bool(name[1]))
             owed += account.enter(at, undoes=undoes)
             undone = undone or undoes
             place += 1
@@ -236,23 +194,6 @@ def _done_soon(moves: list[tuple[int, bool, str, str]], place: int, moment: int)
     return False
 
 
-def earliest(first: Mapping[str, int], types: tuple[str, ...]) -> int | None:
-    """When any of the types was first seen."""
-    if len(types) == 1:  # nearly always; this is called for every step of every event
-        return first.get(types[0])
-    earliest = None
-    for kind in types:
-        moment = first.get(kind)
-        if moment is not None and (earliest is None or moment < earliest):
-            earliest = moment
-    return earliest
-
-
-def value_of(mark: Mark, field: Field) -> str:
-    """What an event's payload said in a field; empty if nothing is known of it."""
-    return dict(mark[3]).get(field.name, "") if len(mark) > 3 else ""
-
-
 def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | None = None) -> Tally:
     """How often a step was done.
 
@@ -262,11 +203,10 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
         begin: Count only from this moment on.
         account: Where what was taken back counts as done, even if its doing was not seen.
     """
-    times, children = step.times, step.children
-    if children is not None and children.all and times == 1:
-        brood = brood_of(children, seen.marks(), begin)
-        return Tally(brood.all_ms, len(brood.begun) - len(brood.left), len(brood.begun) or None)
-    if account is not None and children is None:
+    times = step.times
+    if step.children is not None:
+        return _of_children(step, step.children, seen, begin)
+    if account is not None:
         moments, ids = account.moments, account.ids
     elif step.of is None:
         moments, ids = seen.moments(step.done), []
@@ -276,9 +216,25 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
     place = 0 if begin is None else bisect_left(moments, begin)
     moments = _each_once(moments[place:], ids[place:])
     if isinstance(times, CountFrom):
-        said = seen.told(times.types, times.field)
-        return _counted([(at, int(text)) for at, text in said if text.isdecimal()], moments, begin)
+        return _counted(_said(times, seen), [(at, often) for often, at in enumerate(moments, 1)], begin)
     return Tally(moments[times - 1] if len(moments) >= times else None, len(moments), times)
+
+
+def _of_children(step: Step, children: Children, seen: Seen, begin: int | None) -> Tally:
+    """How many of the children have ended well, as they stand."""
+    found, times = broods(children, seen, begin), step.times
+    arrived = [(brood.at_ms, brood.arrived) for brood in found]
+    if isinstance(times, CountFrom):
+        return _counted(_said(times, seen), arrived, begin)
+    if children.all and times == 1:
+        return _counted([(brood.at_ms, brood.begun) for brood in found], arrived, begin)
+    done_ms = next((at for at, often in arrived if often >= times), None)
+    return Tally(done_ms, arrived[-1][1] if arrived else 0, times)
+
+
+def _said(times: CountFrom, seen: Seen) -> list[tuple[int, int]]:
+    """What events said of how many it takes, and when."""
+    return [(at, int(text)) for at, text in seen.told(times.types, times.field) if text.isdecimal()]
 
 
 def _each_once(moments: list[int], ids: Sequence[str]) -> list[int]:
@@ -294,13 +250,21 @@ def _each_once(moments: list[int], ids: Sequence[str]) -> list[int]:
     return found
 
 
-def _counted(said: Sequence[tuple[int, int]], moments: Sequence[int], begin: int | None) -> Tally:
-    """Of several events that say how many it takes the newest counts; of those of one moment, the greatest."""
+def _counted(said: Sequence[tuple[int, int]], often: Sequence[tuple[int, int]], begin: int | None) -> Tally:
+    """When it had been done as often as it took by then.
+
+    Args:
+        said: How many it takes, and when that was said. Of several the newest counts; of one moment, the greatest.
+        often: How often it had been done after a moment, in the order of time.
+        begin: Count only from this moment on.
+    """
+    so_far = often[-1][1] if often else 0
     if not said:
-        return Tally(None, len(moments), None)
+        return Tally(None, so_far, None)
     first = said[0][0] if begin is None else max(said[0][0], begin)
-    for at in sorted({first, *moments, *(at for at, _ in said)}):
+    for at in sorted({first, *(at for at, _ in often), *(at for at, _ in said)}):
         needed = said[bisect_right(said, (at, MOST_TIMES)) - 1][1]
-        if at >= first and bisect_right(moments, at) >= needed:
-            return Tally(at, len(moments), said[-1][1])
-    return Tally(None, len(moments), said[-1][1])
+        place = bisect_right(often, (at, MOST_TIMES))
+        if at >= first and (often[place - 1][1] if place else 0) >= needed:
+            return Tally(at, so_far, said[-1][1])
+    return Tally(None, so_far, said[-1][1])

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowtrail_collector.sagas.model.flows import Flow, Step
-from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Mark, Seen, Settlement, earliest
+from flowtrail_collector.sagas.model.occurrences import SETTLE_MS, Settlement
+from flowtrail_collector.sagas.model.seen import Mark, Seen, earliest
 from flowtrail_collector.sagas.model.steps import StepProgress, StepState, not_done, turn_of
 
 __all__ = ["is_plain", "plain_settlement", "plain_steps"]

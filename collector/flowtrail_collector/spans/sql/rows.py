@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,9 +22,37 @@ COLUMNS = "trace_id, span_id, parent_id, resource_id, name, kind, start_ns, end_
 """What `to_span` takes, in this order."""
 
 
+# The one key of an object that stands for bytes, which JSON lacks; a character that nobody's names have.
+_BYTES = "\ue000bytes"
+
+
 def to_json(data: Any) -> str:
-    """Compact JSON."""
-    return orjson.dumps(data).decode()
+    """Compact JSON; bytes become an object that `attributes_from` knows."""
+    return orjson.dumps(data, default=_of_bytes).decode()
+
+
+def _of_bytes(value: Any) -> dict[str, str]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"no attribute has a {type(value).__name__}")
+    return {_BYTES: base64.b64encode(value).decode()}
+
+
+def attributes_from(data: dict[str, Any]) -> dict[str, Any]:
+    """Attributes as they were before `to_json`."""
+    for name, value in data.items():
+        if type(value) is dict or type(value) is list:
+            data[name] = _with_bytes(value)
+    return data
+
+
+def _with_bytes(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_bytes(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and _BYTES in value:
+        return base64.b64decode(value[_BYTES])
+    return {name: _with_bytes(item) for name, item in value.items()}
 
 
 def id_bytes(text: str, size: int) -> bytes | None:
@@ -68,6 +97,8 @@ def _detail(span: Span) -> str:
         detail["m"] = span.status_message
     if span.trace_state:
         detail["t"] = span.trace_state
+    if span.flags:
+        detail["f"] = span.flags
     return to_json(detail)
 
 
@@ -79,7 +110,7 @@ def read_resources(connection: Connection, ids: Iterable[int]) -> dict[int, Reso
         f"SELECT id, service, attributes FROM span_resources WHERE id IN ({marks})",  # noqa: S608 - only marks
         wanted,
     )
-    return {row[0]: Resource(row[1], orjson.loads(row[2])) for row in rows}
+    return {row[0]: Resource(row[1], attributes_from(orjson.loads(row[2]))) for row in rows}
 
 
 def to_span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:
@@ -97,11 +128,14 @@ def to_span(row: tuple[Any, ...], resources: dict[int, Resource]) -> Span:
         end_ns=end_ns,
         status=SpanStatus(status),
         status_message=detail.get("m", ""),
-        attributes=detail["a"],
-        events=tuple(SpanEvent(*event) for event in detail.get("e", ())),
-        links=tuple(SpanLink(*link) for link in detail.get("l", ())),
+        attributes=attributes_from(detail["a"]),
+        events=tuple(SpanEvent(name, at, attributes_from(told)) for name, at, told in detail.get("e", ())),
+        links=tuple(
+            SpanLink(trace, span, attributes_from(told)) for trace, span, told in detail.get("l", ())
+        ),
         scope=detail.get("s", ""),
         scope_version=detail.get("v", ""),
         trace_state=detail.get("t", ""),
-        scope_attributes=detail.get("i") or {},
+        scope_attributes=attributes_from(detail.get("i") or {}),
+        flags=detail.get("f", 0),
     )

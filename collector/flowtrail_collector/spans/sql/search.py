@@ -1,4 +1,4 @@
-"""Searching spans the way Jaeger's query API does. Every question touches a bounded number of rows."""
+"""Searching spans the way Jaeger's query API does. Every question touches a bounded number of spans."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ _NEWEST = (
     f"SELECT {COLUMNS} FROM spans WHERE resource_id = ? AND start_ns BETWEEN ? AND ?"  # noqa: S608 - our columns
     " ORDER BY start_ns DESC LIMIT ?"
 )
+# Those with the newest spans: a process that lives for months isn't hidden by jobs that come and go.
+_RESOURCES = """
+SELECT id FROM span_resources WHERE service = ?
+ORDER BY coalesce((SELECT max(start_ns) FROM spans WHERE resource_id = span_resources.id AND start_ns <= ?), 0) DESC
+LIMIT ?"""
 _CALLS = """
 SELECT caller.service, callee.service, count(*)
 FROM (SELECT * FROM spans ORDER BY id DESC LIMIT ?) child
@@ -53,10 +58,7 @@ class SqlSpanSearch:
         """See `SpanSearch.find`."""
         found: dict[str, None] = {}
         with self._database.read() as connection:
-            ids = connection.execute(
-                "SELECT id FROM span_resources WHERE service = ? ORDER BY id DESC LIMIT ?",
-                (query.service, _MAX_RESOURCES),
-            ).fetchall()
+            ids = connection.execute(_RESOURCES, (query.service, query.end_ns, _MAX_RESOURCES)).fetchall()
             resources = read_resources(connection, [row[0] for row in ids])
             for row in _newest_first(connection, list(resources), query):
                 if row[0].hex() not in found and _fits(to_span(row, resources), query):

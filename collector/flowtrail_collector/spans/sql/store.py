@@ -26,8 +26,9 @@ _INSERT_IDS = "INSERT OR IGNORE INTO span_ids (value, trace_id, received_s)"
 _SELECT_SPANS = f"SELECT {COLUMNS} FROM spans WHERE trace_id IN "  # noqa: S608 - our own columns
 _INSERT_OPERATION = "INSERT OR IGNORE INTO span_operations (service, name, kind) VALUES (?, ?, ?)"
 _MAX_VALUE_LENGTH = 512
-# Names of operations belong to code, not to data; whoever puts ids into them gets this many.
-_MAX_OPERATIONS = 10_000
+_SELECT_OPERATIONS = "SELECT name, kind FROM span_operations WHERE service = ? LIMIT ?"
+# Names of operations belong to code, not to data; a service that puts ids into them gets this many.
+_MAX_OPERATIONS = 1_000
 _CACHED_IDS = 50_000
 
 
@@ -42,7 +43,8 @@ class SqlSpans:
     def __init__(self, database: Database, *, time_seconds: Callable[[], float] = time.time) -> None:
         self._database = database
         self._time_seconds = time_seconds
-        self._operations: set[tuple[str, str, int]] = set()
+        # Names and kinds by service.
+        self._operations: dict[str, set[tuple[str, int]]] = {}
         # Values lately written for a trace: most spans repeat their siblings' ids.
         self._known_ids: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
@@ -50,9 +52,6 @@ class SqlSpans:
         """Keep spans; see `SpanWriter.add`."""
         received_s = int(self._time_seconds())
         ids = self._new_ids(spans)
-        operations = {(span.service, span.name, int(span.kind)) for span in spans} - self._operations
-        if len(self._operations) + len(operations) > _MAX_OPERATIONS:
-            operations.clear()
         with self._database.transaction() as connection:
             resources = self._resource_rows(connection, spans)
             before = connection.total_changes
@@ -63,10 +62,12 @@ class SqlSpans:
             insert_rows(connection, _INSERT_SPANS, rows)
             new = connection.total_changes - before
             insert_rows(connection, _INSERT_IDS, [(value, trace_id, received_s) for value, trace_id in ids])
-            connection.executemany(_INSERT_OPERATION, sorted(operations))
+            operations = self._new_operations(connection, spans)
+            connection.executemany(_INSERT_OPERATION, operations)
         # Only now: had the transaction failed, the cache would hide ids that aren't in the table.
         self._remember(ids)
-        self._operations |= operations
+        for service, name, kind in operations:
+            self._operations[service].add((name, kind))
         return int(new)
 
     def prune(self, *, older_than_seconds: float, keep_at_most: int, limit: int = 10_000) -> int:
@@ -96,7 +97,8 @@ class SqlSpans:
         """Traces found by one value; see `SpanReader.trace_ids`."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT trace_id FROM span_ids WHERE value = ? ORDER BY rowid DESC LIMIT ?", (value, limit)
+                "SELECT trace_id FROM span_ids WHERE value = ? ORDER BY rowid DESC LIMIT ?",
+                (value[:_MAX_VALUE_LENGTH], limit),
             ).fetchall()
         return [row[0].hex() for row in reversed(rows)]
 
@@ -133,6 +135,20 @@ class SqlSpans:
                 if pair not in known:
                     found[pair] = None
         return list(found)
+
+    def _new_operations(self, connection: Connection, spans: Sequence[Span]) -> list[tuple[str, str, int]]:
+        new: list[tuple[str, str, int]] = []
+        room: dict[str, int] = {}
+        for service, name, kind in sorted({(span.service, span.name, int(span.kind)) for span in spans}):
+            known = self._operations.get(service)
+            if known is None:
+                rows = connection.execute(_SELECT_OPERATIONS, (service, _MAX_OPERATIONS)).fetchall()
+                known = self._operations[service] = {(row[0], row[1]) for row in rows}
+            left = room.setdefault(service, _MAX_OPERATIONS - len(known))
+            if left > 0 and (name, kind) not in known:
+                room[service] = left - 1
+                new.append((service, name, kind))
+        return new
 
     def _remember(self, ids: Iterable[tuple[str, bytes]]) -> None:
         self._known_ids.update(dict.fromkeys(ids))

@@ -63,4 +63,9 @@ CREATE TABLE edge_pending (event_row INTEGER PRIMARY KEY)
 DROP INDEX spans_by_trace;
 CREATE UNIQUE INDEX spans_by_trace ON spans (trace_id, span_id, kind, resource_id)
 """,
+    # Generators of ids that start alike (snapshots of a process, forks) give several spans the same one.
+    """
+DROP INDEX spans_by_trace;
+CREATE UNIQUE INDEX spans_by_trace ON spans (trace_id, span_id, kind, resource_id, end_ns)
+""",
 )

@@ -32,8 +32,9 @@ class Customer:
         record.total = total
         if record.state is RecordState.SHIPPED:
             self._earn(total)
-        if not record.final:
-            self._tell(record, RecordState.PLACED, f"Thank you for your order over {total}.")
+        # The confirmation is owed whatever else is known already: from another topic, or after a restart.
+        state = record.state if record.final else RecordState.PLACED
+        self._tell(record, state, f"Thank you for your order over {total}.")
 
     def received(self, order_id: str, tracking_number: str) -> None:
         """An order was shipped; points are earned once."""

@@ -39,7 +39,7 @@ class OrderRecord:
 
     Attributes:
         order_id: Which order.
-        state: What the customer was told last.
+        state: The furthest that is known of it.
         total: What it costs; None as long as we haven't heard of its placing.
         version: Notifications sent about it.
     """

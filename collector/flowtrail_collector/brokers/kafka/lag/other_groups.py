@@ -22,7 +22,6 @@ __all__ = ["OtherGroups"]
 logger = logging.getLogger("flowtrail_collector.lag")
 
 _TYPES = ("share", "streams")
-_EVERY_SECONDS = 60.0
 
 
 class OtherGroups:
@@ -30,11 +29,19 @@ class OtherGroups:
 
     Args:
         connection: how the cluster is reached.
+        every_seconds: how often they are listed.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, connection: KafkaConnection, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        every_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings_of(connection)
+        self._every_seconds = every_seconds
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._asked_at = float("-inf")
@@ -42,9 +49,9 @@ class OtherGroups:
         self._impostors: frozenset[str] = frozenset()
 
     def groups(self) -> Sequence[GroupInfo]:
-        """Those listed last; begins a new listing when a minute has passed."""
+        """Those listed last; begins a new listing when it is time."""
         listing = self._thread is not None and self._thread.is_alive()
-        due = self._clock() - self._asked_at >= _EVERY_SECONDS
+        due = self._clock() - self._asked_at >= self._every_seconds
         if due and not listing and self._settings is not None:
             self._asked_at = self._clock()
             # A daemon: a cluster that doesn't answer must not hold up the end of the program.
@@ -56,7 +63,11 @@ class OtherGroups:
         """All groups: those that confluent-kafka lists, less the stumps of names with a NUL, and the others."""
         others = self.groups()
         real = [group for group in listed if group.name not in self._impostors]
-        return [*real, *others]
+        if not others:
+            return real
+        # What was listed just now is newer: the group of another type that had this name is gone.
+        names = {group.name for group in real}
+        return [*real, *(group for group in others if group.name not in names)]
 
     def close(self) -> None:
         """Wait a moment for a listing under way."""

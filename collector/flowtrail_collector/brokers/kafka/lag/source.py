@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -52,9 +52,16 @@ class KafkaLagSource:
     Args:
         connection: how the cluster is reached.
         renew_seconds: after how long without an answer of a coordinator it is asked by a new client.
+        others_seconds: how often share and streams groups are listed.
     """
 
-    def __init__(self, connection: KafkaConnection, *, renew_seconds: float = _RENEW_SECONDS) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        renew_seconds: float = _RENEW_SECONDS,
+        others_seconds: float = 60.0,
+    ) -> None:
         self._where = connection.bootstrap_servers
         self._renew_seconds = renew_seconds
         # librdkafka would write to standard error; what matters is told as failures.
@@ -65,7 +72,8 @@ class KafkaLagSource:
         }
         self._admin = AdminClient(self._settings)
         self._renewed_at = 0.0
-        self._others = OtherGroups(connection)
+        self._brokers: frozenset[int] = frozenset()
+        self._others = OtherGroups(connection, every_seconds=others_seconds)
         self._other_commits = OtherCommits(connection)
         self._listing: Future[Any] | None = None
         self._commits = CommitQuestions()
@@ -101,6 +109,7 @@ class KafkaLagSource:
             metadata = self._admin.list_topics(timeout=max(0.1, seconds_left(deadline)))
         except KafkaException as error:
             raise unreachable(self._where, error) from error
+        self._renew_if_outdated(metadata.brokers.keys())
         leaders: dict[str, dict[int, int]] = {}
         failures = []
         for name, topic in metadata.topics.items():
@@ -166,7 +175,18 @@ class KafkaLagSource:
         if waited < self._renew_seconds or now - self._renewed_at < 2 * self._renew_seconds:
             return
         logger.info("some groups' commits didn't come for %.0f s: connecting anew", waited)
-        old, self._admin, self._renewed_at = [self._admin], AdminClient(self._settings), now
+        self._renewed_at = now
+        self._renew()
+
+    def _renew_if_outdated(self, brokers: Set[int]) -> None:
+        """Begin with a new client where a broker has left the cluster: the old one would ask it for groups, and wait."""
+        gone, self._brokers = self._brokers - brokers, frozenset(brokers)
+        if gone:
+            logger.info("brokers %s are gone: connecting anew", ", ".join(map(str, sorted(gone))))
+            self._renew()
+
+    def _renew(self) -> None:
+        old, self._admin = [self._admin], AdminClient(self._settings)
         self._listing = None
         self._drop_questions()
         # Its end waits for what it still has to do.

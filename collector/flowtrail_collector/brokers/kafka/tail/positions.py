@@ -8,7 +8,7 @@ from typing import Final, Literal
 from flowtrail_collector.events.model import Advance, Position
 from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.ports import Store
-from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.ingest.service import Batch, Ingest
 
 __all__ = ["EARLIEST", "LATEST", "Place", "Positions", "Start"]
 
@@ -74,7 +74,11 @@ class Positions(dict[Place, Position]):
         # From now on, what appears is read from its beginning: nothing of it was there before.
         self.start = EARLIEST
 
-    def move(self, positions: Mapping[Place, Position], records: Sequence[Incoming] = ()) -> None:
+    def read(self, records: Sequence[Incoming], batch: Batch) -> None:
+        """Read records into a batch that `move` writes."""
+        self._ingest.read(records, batch)
+
+    def move(self, positions: Mapping[Place, Position], batch: Batch | None = None) -> None:
         """Move on, together with taking in what was read.
 
         Raises:
@@ -84,7 +88,7 @@ class Positions(dict[Place, Position]):
         advances = [
             Advance(*place, self[place].next_offset, *position) for place, position in positions.items()
         ]
-        self._ingest.apply(records, advances)
+        self._ingest.write(batch or Batch(), advances)
         self.update(positions)
         self.store_fails = False
 

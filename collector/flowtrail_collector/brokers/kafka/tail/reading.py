@@ -1,9 +1,15 @@
-"""Reading: a batch of records at a time, handed to the ingest with the positions behind them."""
+"""Reading: portions of records that grow to a batch, which is written with the positions behind it.
+
+The more comes, the more goes into one transaction: events of one instance then meet in memory, and the instance
+is written once instead of with each of them.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, Message
 
@@ -16,14 +22,27 @@ from flowtrail_collector.brokers.kafka.tail.positions import EARLIEST, Place, Po
 from flowtrail_collector.brokers.kafka.tail.topics import TopicFilter
 from flowtrail_collector.events.model import Position
 from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.ingest.service import Batch
 from flowtrail_collector.lag.ports import RecordTimestamps
 
 __all__ = ["Reading"]
 
 logger = logging.getLogger("flowtrail_collector")
 
-_BATCH = 5_000
+_PORTION = 2_000
+# A batch is written when it has so many records, when so much time has passed, or when little comes.
+_BATCH = 10_000
+_GROWING_SECONDS = 0.6
+_BUSY_PER_SECOND = 1_000
 _POSITION_GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A batch, and the last record of each partition in it."""
+
+    batch: Batch = field(default_factory=Batch)
+    last: dict[Place, Incoming] = field(default_factory=dict)
 
 
 class Reading:
@@ -62,7 +81,10 @@ class Reading:
         self._time_seconds = time_seconds
 
     def read(self, timeout_seconds: float) -> None:
-        """Read a batch; waits for it at most so long.
+        """Read a batch and write it.
+
+        Args:
+            timeout_seconds: So long it waits for more at most while little comes.
 
         Raises:
             FencedError: Another worker has moved a position.
@@ -71,18 +93,31 @@ class Reading:
         """
         if not self._partitions.reading:
             return
-        messages = self._partitions.consumer.consume(_BATCH, timeout_seconds)
-        # Within that call the group may have taken or given partitions.
-        if messages and self._positions.up_to_date:
-            self._take(messages)
+        began = now = time.monotonic()
+        growing, taken = _Growing(), 0
+        while True:
+            messages = self._partitions.consumer.consume(_PORTION, timeout_seconds)
+            # Within that call the group may have taken or given partitions: what was read is read again.
+            if not self._positions.up_to_date:
+                return
+            self._take(messages, growing)
+            taken += len(messages)
+            before, now = now, time.monotonic()
+            busy = messages and len(messages) >= min(_PORTION, _BUSY_PER_SECOND * (now - before))
+            if not busy or taken >= _BATCH or now - began >= _GROWING_SECONDS:
+                break
+        self._write(growing)
 
-    def _take(self, messages: Sequence[Message]) -> None:
+    def _take(self, messages: Sequence[Message], growing: _Growing) -> None:
         records: list[Incoming] = []
-        last: dict[Place, Incoming] = {}
-        reading, positions = self._partitions.reading, self._positions
+        reading, positions, last = self._partitions.reading, self._positions, growing.last
         for message in messages:
             error = message.error()
             if error is not None:
+                if error.code() in _POSITION_GONE:  # what was read before it comes before it
+                    self._positions.read(records, growing.batch)
+                    self._write(growing)
+                    records.clear()
                 self._on_error(message, error)
                 continue
             fields = fields_of(message)
@@ -91,20 +126,27 @@ class Reading:
                 continue  # was in flight when the position was moved
             last[place] = record = Incoming(*fields, *self._kind(place[0]), message.value)
             records.append(record)
+        if records:
+            self._positions.read(records, growing.batch)
+
+    def _write(self, growing: _Growing) -> None:
+        """Write what was read; the batch is empty afterwards."""
+        batch, last = growing.batch, growing.last
         if not last:
             return
         now_ms = int(self._time_seconds() * 1000)
         moves = {
             place: Position(record.offset + 1, self._read_until(place, record, now_ms))
             for place, record in last.items()
-            if place in reading
         }
-        positions.move(moves, [record for record in records if record[:2] in moves])
+        self._positions.move(moves, batch)
         self._report(None)
         if self._timestamps is not None:
             for (topic, partition), record in last.items():
                 if record.timestamp_ms is not None:
                     self._timestamps.add(topic, partition, record.offset, record.timestamp_ms)
+        growing.batch = Batch()
+        last.clear()
 
     def _read_until(self, place: Place, record: Incoming, now_ms: int) -> int:
         # A timestamp from the future says nothing about how far we have read.
