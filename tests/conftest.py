@@ -16,7 +16,7 @@ from harness.outcome import OPTION, Outcome
 from harness.reports import Reports
 from harness.sampling import MARK as SAMPLED
 from harness.sampling import sampled
-from servers import KafkaServer, PostgresServer, UnavailableError, servers_required
+from servers import KafkaServer, PostgresServer, RabbitServer, UnavailableError, servers_required
 from servers._apicurio import ApicurioServer
 from servers._postgres import drop_database, new_database
 
@@ -30,7 +30,15 @@ settings.register_profile(
 settings.load_profile("any machine")
 close_what_never_connected()
 
-_NEED_SERVERS = {"kafka", "kafka_server", "postgres", "postgres_server", "registry"}
+_NEED_SERVERS = {
+    "kafka",
+    "kafka_server",
+    "postgres",
+    "postgres_server",
+    "rabbitmq",
+    "rabbitmq_server",
+    "registry",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -138,6 +146,28 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.start()
     yield server.url
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """A real RabbitMQ that the tests share: they leave it running, and draw names of their own."""
+    try:
+        server = RabbitServer(tmp_path_factory.mktemp("rabbitmq"))
+    except UnavailableError as error:
+        _unavailable(error)
+        raise
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(request: pytest.FixtureRequest) -> str:
+    """URL of a real RabbitMQ: `FLOWTRAIL_TEST_RABBITMQ`, else one of our own."""
+    if running := os.environ.get("FLOWTRAIL_TEST_RABBITMQ"):
+        return running
+    server: RabbitServer = request.getfixturevalue("rabbitmq_server")
+    return server.url
 
 
 @pytest.fixture

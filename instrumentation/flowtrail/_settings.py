@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 DEFAULT_BOOTSTRAP_SERVERS = "localhost:9092"
+DEFAULT_AMQP_URL = "amqp://guest:guest@localhost:5672/%2F"
 DEFAULT_CLIENT = "kafka-python"
 
 
@@ -39,6 +40,16 @@ def bootstrap_servers(given: str | list[str] | None) -> str:
     return DEFAULT_BOOTSTRAP_SERVERS
 
 
+def amqp_url(given: str | list[str] | None) -> str:
+    """AMQP URLs, comma-separated: as given, else from the environment, else a server on this machine."""
+    if given:
+        return given if isinstance(given, str) else ",".join(given)
+    for variable in ("FLOWTRAIL_RABBITMQ_URL", "RABBITMQ_URL"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    return DEFAULT_AMQP_URL
+
+
 def client_name() -> str:
     """The client library to use unless one is given."""
     return os.environ.get("FLOWTRAIL_CLIENT") or DEFAULT_CLIENT
@@ -63,6 +74,12 @@ SETTINGS = (
         "FLOWTRAIL_BOOTSTRAP_SERVERS", "`KAFKA_BOOTSTRAP_SERVERS`", "brokers of a `Trail` that names none"
     ),
     Setting("KAFKA_BOOTSTRAP_SERVERS", "`localhost:9092`", "the same, where that is set already"),
+    Setting(
+        "FLOWTRAIL_RABBITMQ_URL",
+        "`RABBITMQ_URL`",
+        "RabbitMQ servers of a `Trail` that names none and uses `pika` or `aio-pika`: `amqp://user:password@host:5672/vhost`",
+    ),
+    Setting("RABBITMQ_URL", "`amqp://guest:guest@localhost:5672/%2F`", "the same, where that is set already"),
     Setting("FLOWTRAIL_CLIENT", "`kafka-python`", "client of a `Trail` that names none"),
     Setting("FLOWTRAIL_SERVICE", "`OTEL_SERVICE_NAME`, else the program's name", "name of the service"),
     Setting(

@@ -34,7 +34,7 @@ from flowtrail._runtime.running import Lifecycle, Running, StopSignals
 from flowtrail._runtime.services import Services
 from flowtrail._sql import Connection
 from flowtrail._telemetry import Decode, Telemetry
-from flowtrail.clients import Client, choose_client
+from flowtrail.clients import Client, choose_client, kind_of
 from flowtrail.contracts import Contracts
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError
@@ -56,8 +56,11 @@ class Trail:
     Args:
         service: Name of the service, the default consumer group, and the source of its events; also
             `FLOWTRAIL_SERVICE` or `OTEL_SERVICE_NAME`.
-        bootstrap_servers: Brokers; also `FLOWTRAIL_BOOTSTRAP_SERVERS` or `KAFKA_BOOTSTRAP_SERVERS`.
-        client: `kafka-python`, `confluent` or `aiokafka`, or an adapter object; also `FLOWTRAIL_CLIENT`.
+        bootstrap_servers: Kafka brokers, `host:port`; also `FLOWTRAIL_BOOTSTRAP_SERVERS` or
+            `KAFKA_BOOTSTRAP_SERVERS`. Or RabbitMQ servers, `amqp://user:password@host:5672/vhost`; also
+            `FLOWTRAIL_RABBITMQ_URL` or `RABBITMQ_URL`.
+        client: `kafka-python`, `confluent` or `aiokafka` for Kafka, `pika` or `aio-pika` for RabbitMQ, or an
+            adapter object; also `FLOWTRAIL_CLIENT`.
         client_settings: The client's own settings; those under `producer` and `consumer` go to one side only.
         codec: Makes payloads of data and data of payloads.
         tracer_provider: OpenTelemetry provider; default: the global one, else one for the environment's
@@ -92,6 +95,7 @@ class Trail:
         timing: _settings.Timing | None = None,
         contracts: Contracts | None = None,
     ) -> None:
+        self._chosen_client = client if client is not None else _settings.client_name()
         self.telemetry = Telemetry(
             service,
             tracer_provider=tracer_provider,
@@ -102,13 +106,13 @@ class Trail:
             correlation_aliases=correlation_aliases,
             clock=clock,
             ids=ids,
+            system=kind_of(self._chosen_client).system,
         )
         self.codec: Codec = codec if codec is not None else JsonCodec()
         self.contracts = contracts
         self.timing = timing if timing is not None else _settings.Timing()
-        self._chosen_client = client if client is not None else _settings.client_name()
         self._client_settings = client_settings
-        self._bootstrap_servers = _settings.bootstrap_servers(bootstrap_servers)
+        self._bootstrap_servers = bootstrap_servers
         self._plans: dict[str, Plan] = {}
         self._outboxes: list[Outbox] = []
         self._services_made: Services | None = None
@@ -313,7 +317,7 @@ class Trail:
                 timeout=timeout,
                 oversize=oversize,
             )
-            plan = self._plans.get(group) or Plan(group)
+            plan = self._plans.get(group) or Plan(group, kind_of(self._chosen_client))
             plan.add(handler)
             self._plans[group] = plan
             return function

@@ -51,7 +51,7 @@ def endings_of(events: Path) -> dict[str, str]:
 def _example(name: str) -> str:
     flow_file, events = files_of(name)
     heading, said, rest = _parts(flow_file.read_text(encoding="utf-8"))
-    happened = CliRunner().invoke(cli, ["flows", "try", str(flow_file), str(events)])
+    happened = CliRunner(env={"COLUMNS": "80"}).invoke(cli, ["flows", "try", str(flow_file), str(events)])
     ends = ", ".join(f"`{key}` ends as {outcome}" for key, outcome in endings_of(events).items())
     return (
         f"## {heading}\n\n{said}\n\n```yaml\n{rest}```\n\n{ends}"

@@ -61,6 +61,8 @@ class GroupMember:
         self.watch = Watch(f"flowtrail-{plan.group}", self._keep_alive)
         self._attempts = Attempts(plan, services, self.watch)
         self._committed_at = 0.0
+        at_once = services.publisher.client.kind.commits_at_once
+        self._commit_interval_seconds = 0.0 if at_once else services.timing.commit_interval_seconds
         self._consumer: ConsumerClient
         self.joined = joined if joined is not None else threading.Event()
 
@@ -168,7 +170,7 @@ class GroupMember:
             if work.queue:
                 longest = min(longest, max(0.0, (work.due_ns - now) / 1e9))
             elif work.next_offset is not None:
-                longest = min(longest, self._timing.commit_interval_seconds)
+                longest = min(longest, self._commit_interval_seconds)
         return longest
 
     def _fetch(self, timeout_seconds: float) -> bool:
@@ -255,7 +257,7 @@ class GroupMember:
     def _commit(self, *, force: bool) -> None:
         works = [work for work in self._works.values() if work.next_offset is not None]
         now = time.monotonic()
-        if not works or (not force and now - self._committed_at < self._timing.commit_interval_seconds):
+        if not works or (not force and now - self._committed_at < self._commit_interval_seconds):
             return
         self._committed_at = now
         offsets = {work.partition: work.next_offset for work in works if work.next_offset is not None}

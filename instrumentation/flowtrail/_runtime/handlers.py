@@ -15,6 +15,7 @@ from flowtrail._runtime.registering import (
     check_limits,
     check_names,
 )
+from flowtrail.clients import KAFKA, BrokerKind, Subscription
 from flowtrail.dedupe import Dedupe
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire import Envelope, Record
@@ -65,18 +66,28 @@ class Handler:
 
 
 class Plan:
-    """The handlers of one consumer group."""
+    """The handlers of one consumer group.
 
-    def __init__(self, group: str) -> None:
+    Args:
+        group: Its name.
+        kind: The broker, which may not allow every name.
+    """
+
+    def __init__(self, group: str, kind: BrokerKind = KAFKA) -> None:
         self.group = group
+        self._kind = kind
         self.handlers: list[Handler] = []
         self._by_topic: dict[str, dict[str | None, Handler]] = {}
         self._origins: dict[str, str] = {}
 
     @property
-    def topics(self) -> list[str]:
+    def subscriptions(self) -> list[Subscription]:
         """Everything the group subscribes to, its retry topics too."""
-        return sorted({*self._by_topic, *self._origins})
+        found = {retry: Subscription(retry, own=True) for retry in self._origins}
+        for topic, table in self._by_topic.items():
+            types = frozenset(type for type in table if type is not None)
+            found[topic] = Subscription(topic, None if None in table else types)
+        return [found[topic] for topic in sorted(found)]
 
     def origin_of(self, topic: str) -> str | None:
         """The topic that a retry topic belongs to, None if it isn't one."""
@@ -107,13 +118,15 @@ class Plan:
         """Add a handler.
 
         Raises:
-            ConfigurationError: It can't be a handler, would need topics that Kafka doesn't allow, or begins
+            ConfigurationError: It can't be a handler, would need topics that the broker doesn't allow, or begins
                 elsewhere than its group; or another one of the group already takes some of its events.
         """
         check_function(handler.function)
         check_limits(handler.timeout, handler.oversize)
         for topic in handler.topics:
-            check_names(topic, handler.group, handler.dead_letter, len(handler.retry.topics or ()))
+            check_names(
+                self._kind, topic, handler.group, handler.dead_letter, len(handler.retry.topics or ())
+            )
         for topic in handler.topics:
             for type in handler.types or (None,):
                 other = self._clash(topic, type)

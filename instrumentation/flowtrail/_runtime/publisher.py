@@ -18,7 +18,15 @@ from flowtrail._runtime.lanes import Lanes
 from flowtrail._runtime.publication import Publication, must_not_wait
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import OutgoingMessage, Telemetry
-from flowtrail.clients import Client, ClientError, Delivered, Message, OnDelivery, ProducerClient
+from flowtrail.clients import (
+    Client,
+    ClientError,
+    Delivered,
+    Message,
+    OnDelivery,
+    ProducerClient,
+    RefusedError,
+)
 from flowtrail.contracts import Contracts, Guard, RegistryUnavailableError
 from flowtrail.errors import ConfigurationError, ContractError, EncodeError, FlowtrailError, PublishError
 from flowtrail.wire import Header
@@ -120,7 +128,7 @@ class Publisher:
             headers=headers,
             forward=True,
         )
-        return self._send(outgoing, key, value, scope)
+        return self._send(outgoing, key, value, scope, own=True)
 
     def relay(self, outgoing: OutgoingMessage, key: bytes | None, value: bytes | None) -> Publication:
         """Send what was encoded before (outbox); no handler waits for it."""
@@ -133,6 +141,8 @@ class Publisher:
         value: bytes | None,
         scope: Scope | None,
         check: Callable[[], None] | None = None,
+        *,
+        own: bool = False,
     ) -> Publication:
         publication = Publication(outgoing.topic, outgoing.event_id or "")
         publication.in_handler = scope is not None and scope.begin()
@@ -153,7 +163,7 @@ class Publisher:
                 if scope is not None:
                     scope.end(failure, retriable=publication.retriable)
 
-        message = Message(outgoing.topic, key, value, outgoing.headers)
+        message = Message(outgoing.topic, key, value, outgoing.headers, own)
         if check is not None:
             self._lanes.put(message.topic, partial(self._send_checked, check, message, on_delivery))
         elif must_not_wait():
@@ -269,11 +279,12 @@ def reaching(client: Client) -> Iterator[None]:
     """
     try:
         yield
+    except RefusedError:
+        raise
     except ClientError as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ClientError(
-            f"no Kafka broker reachable at {client.address} ({reason}): "
-            "start one, or set bootstrap_servers or KAFKA_BOOTSTRAP_SERVERS to where it is"
+            f"no {client.kind.name} broker reachable at {client.address} ({reason}): {client.kind.remedy}"
         ) from error
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
+from flowtrail.clients import BrokerKind
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire import Record
 from flowtrail.wire.dead_letters import dead_letter_topic
@@ -17,10 +18,6 @@ HEADERS_ONLY: Literal["headers-only"] = "headers-only"
 
 Oversize = Literal["headers-only"] | Callable[[Record], bytes]
 """What a dead letter carries in place of a value that is too large: nothing, or what a function returns."""
-
-# As the broker's `Topic.validate`.
-_LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-_MAX_CHARACTERS = 249
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
@@ -76,10 +73,11 @@ def check_limits(timeout: float | None, oversize: Any) -> None:
         raise ConfigurationError(f"oversize is {oversize!r}, should be {HEADERS_ONLY!r} or a function")
 
 
-def check_names(topic: str, group: str, dead_letter: bool | str, retry_topics: int) -> None:
-    """Refuse names that Kafka would refuse when the first handler fails.
+def check_names(kind: BrokerKind, topic: str, group: str, dead_letter: bool | str, retry_topics: int) -> None:
+    """Refuse names that the broker would refuse when the first handler fails.
 
     Args:
+        kind: The broker.
         topic: What the handler listens to.
         group: Its group.
         dead_letter: As in `Trail.consumer`.
@@ -88,27 +86,24 @@ def check_names(topic: str, group: str, dead_letter: bool | str, retry_topics: i
     Raises:
         ConfigurationError: Says which name, and what to do.
     """
-    _check(topic, f"topic {topic!r}", "name another topic")
+    _check(kind, topic, f"topic {topic!r}", "name another topic")
     for attempt in range(1, retry_topics + 1):
         retry = retry_topic(topic, group, attempt)
-        _check(retry, f"retry topic {retry!r} of group {group!r}", "give the handler another group=")
+        _check(kind, retry, f"retry topic {retry!r} of group {group!r}", "give the handler another group=")
     if dead_letter is False:
         return
     letters = dead_letter_topic(topic, group, dead_letter)
     what = f"dead letter topic {letters!r} of group {group!r}"
-    _check(letters, what, "give the handler another group=, or dead_letter= a topic's name or False")
+    _check(kind, letters, what, "give the handler another group=, or dead_letter= a topic's name or False")
     if letters == topic:
         raise ConfigurationError(
             f"the {what} is the topic that the handler listens to: what fails would come back without end"
         )
 
 
-def _check(name: str, what: str, remedy: str) -> None:
-    if _LEGAL.fullmatch(name) and name not in (".", ".."):
+def _check(kind: BrokerKind, name: str, what: str, remedy: str) -> None:
+    too_long = len(name) > kind.max_name
+    if not too_long and name not in (".", "..") and re.fullmatch(kind.name_pattern, name):
         return
-    why = (
-        f"it is longer than {_MAX_CHARACTERS} characters"
-        if len(name) > _MAX_CHARACTERS
-        else "names are made of ASCII letters, digits, '.', '_' and '-'"
-    )
-    raise ConfigurationError(f"Kafka doesn't allow the {what} ({why}): {remedy}")
+    why = f"it is longer than {kind.max_name} characters" if too_long else kind.name_rule
+    raise ConfigurationError(f"{kind.name} doesn't allow the {what} ({why}): {remedy}")

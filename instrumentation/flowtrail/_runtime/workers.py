@@ -85,7 +85,7 @@ class GroupWorker:
         member = GroupMember(self._plan, self._services, self._stop, self._memory, self.joined)
         client, plan = self._services.publisher.client, self._plan
         with reaching(client):
-            consumer = client.open_consumer(plan.topics, plan.group, member, start=plan.start)
+            consumer = client.open_consumer(plan.subscriptions, plan.group, member, start=plan.start)
         try:
             member.run(consumer, self._connected)
         finally:

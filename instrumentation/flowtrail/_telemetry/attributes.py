@@ -19,6 +19,7 @@ BATCH_COUNT = "messaging.batch.message_count"
 KAFKA_KEY = "messaging.kafka.message.key"
 KAFKA_OFFSET = "messaging.kafka.offset"
 KAFKA_TOMBSTONE = "messaging.kafka.message.tombstone"
+RABBITMQ_ROUTING_KEY = "messaging.rabbitmq.destination.routing_key"
 ERROR_TYPE = "error.type"
 
 EVENT_TYPE = "cloudevents.event_type"
@@ -28,10 +29,14 @@ ATTEMPT = "flowtrail.attempt"
 OUTCOME = "flowtrail.outcome"
 BATCH_FAILED = "flowtrail.batch.failed"
 
+KAFKA = "kafka"
+"""The system that has partitions, offsets, keys and tombstones; what others have instead differs."""
+
 _KEY_CHARACTERS = 256
 
 
 def common(
+    system: str,
     operation: str,
     kind: str,
     *,
@@ -39,8 +44,17 @@ def common(
     group: str | None = None,
     client_id: str | None = None,
 ) -> dict[str, Any]:
-    """What every span of an operation says, as far as it is known; kind is OpenTelemetry's operation type."""
-    found: dict[str, Any] = {SYSTEM: "kafka", OPERATION_NAME: operation, OPERATION_TYPE: kind}
+    """What every span of an operation says, as far as it is known.
+
+    Args:
+        system: OpenTelemetry's `messaging.system`.
+        operation: Its name.
+        kind: OpenTelemetry's type of it.
+        topic: Topic.
+        group: Consumer group.
+        client_id: The client's own id.
+    """
+    found: dict[str, Any] = {SYSTEM: system, OPERATION_NAME: operation, OPERATION_TYPE: kind}
     for name, value in ((DESTINATION, topic), (GROUP, group), (CLIENT_ID, client_id)):
         if value:
             found[name] = value

@@ -17,6 +17,7 @@ from flowtrail._telemetry.errors import end_with, error_type_of
 from flowtrail._telemetry.processing import Processing
 from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.spans import SPAN_KEY, as_span_context, parent_in
+from flowtrail.wire import RecordLike
 from flowtrail.wire.tracecontext import span_context_of
 
 
@@ -85,9 +86,14 @@ class ProcessingBatch:
 
     def _attributes(self, topics: list[str]) -> dict[str, Any]:
         topic = topics[0] if len(topics) == 1 else None
-        found = attributes.common("process", "process", topic=topic, group=self._group)
+        found = attributes.common(self._reporter.system, "process", "process", topic=topic, group=self._group)
         found[attributes.BATCH_COUNT] = len(self.items)
         return found
+
+    def _place(self, record: RecordLike) -> dict[str, Any]:
+        if self._reporter.system != attributes.KAFKA:
+            return {}
+        return {attributes.PARTITION: str(record.partition), attributes.KAFKA_OFFSET: record.offset}
 
     def _links(self) -> list[Link]:
         links = []
@@ -100,8 +106,7 @@ class ProcessingBatch:
                         {
                             attributes.MESSAGE_ID: item.event_id,
                             attributes.CONVERSATION_ID: item.correlation_id,
-                            attributes.PARTITION: str(item.record.partition),
-                            attributes.KAFKA_OFFSET: item.record.offset,
+                            **self._place(item.record),
                         },
                     )
                 )

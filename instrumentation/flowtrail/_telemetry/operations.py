@@ -72,7 +72,7 @@ class Operation:
             topic = next(iter(self._topics)) if len(self._topics) == 1 else ""
             error_type = "" if error is None else error_type_of(error)
             family = reporter.metrics[definitions.OPERATION_DURATION]
-            family.series("kafka", self._name, topic, self._group or "", error_type).observe(seconds)
+            family.series(reporter.system, self._name, topic, self._group or "", error_type).observe(seconds)
             self._make_span(topic, error)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error(self._name, failure)
@@ -91,7 +91,9 @@ class Operation:
             end_with(span, error)
 
     def _attributes(self, topic: str) -> dict[str, Any]:
-        found = attributes.common(self._name, self._type, topic=topic, group=self._group)
+        found = attributes.common(
+            self._reporter.system, self._name, self._type, topic=topic, group=self._group
+        )
         if self._messages:
             found[attributes.BATCH_COUNT] = self._messages
         return found

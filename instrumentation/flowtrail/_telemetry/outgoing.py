@@ -120,12 +120,15 @@ class OutgoingMessage:
             found[attributes.EVENT_SUBJECT] = self.subject
         if self.causation_id is not None:
             found[attributes.CAUSATION_ID] = self.causation_id
-        if self._key is not None:
-            found[attributes.KAFKA_KEY] = attributes.key_text(self._key)
         if self.value_size is not None:
             found[attributes.BODY_SIZE] = self.value_size
-        if self._tombstone:
-            found[attributes.KAFKA_TOMBSTONE] = True
+        if self.route.is_log:
+            if self._key is not None:
+                found[attributes.KAFKA_KEY] = attributes.key_text(self._key)
+            if self._tombstone:
+                found[attributes.KAFKA_TOMBSTONE] = True
+        elif self.type is not None:
+            found[attributes.RABBITMQ_ROUTING_KEY] = self.type
         return found
 
     def done(self, partition: int | None = None, offset: int | None = None) -> None:

@@ -180,11 +180,9 @@ class Processing:
 
     def attributes(self) -> dict[str, Any]:
         """The process span's attributes at its start."""
-        record, envelope = self.record, self.envelope
+        record, envelope, route = self.record, self.envelope, self._route
         found = {
-            **self._route.attributes,
-            attributes.PARTITION: str(record.partition),
-            attributes.KAFKA_OFFSET: record.offset,
+            **route.attributes,
             attributes.MESSAGE_ID: self.event_id,
             attributes.CONVERSATION_ID: self.correlation_id,
         }
@@ -194,11 +192,14 @@ class Processing:
             found[attributes.EVENT_SUBJECT] = envelope.subject
         if envelope.causation_id is not None:
             found[attributes.CAUSATION_ID] = envelope.causation_id
-        key = getattr(record, "key", None)
-        if key is not None:
-            found[attributes.KAFKA_KEY] = attributes.key_text(key)
-        if getattr(record, "value", b"") is None:
-            found[attributes.KAFKA_TOMBSTONE] = True
+        if route.is_log:
+            found[attributes.PARTITION] = str(record.partition)
+            found[attributes.KAFKA_OFFSET] = record.offset
+            key = getattr(record, "key", None)
+            if key is not None:
+                found[attributes.KAFKA_KEY] = attributes.key_text(key)
+            if getattr(record, "value", b"") is None:
+                found[attributes.KAFKA_TOMBSTONE] = True
         if self.attempt > 1:
             found[attributes.ATTEMPT] = self.attempt
         return found

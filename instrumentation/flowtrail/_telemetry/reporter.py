@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.registry import CollectorRegistry
 
 from flowtrail._clock import Clock
-from flowtrail._telemetry import definitions
+from flowtrail._telemetry import attributes, definitions
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._telemetry.instruments import Families
 from flowtrail._telemetry.logs import log_internal_error
@@ -33,6 +33,7 @@ class Reporter:
     """Where sending, handling, polling and committing report; see `Telemetry` for the arguments.
 
     Attributes:
+        system: OpenTelemetry's `messaging.system`.
         time_ns: Wall clock, nanoseconds since the epoch.
         monotonic_ns: A clock that never goes back, nanoseconds.
         starter: Starts spans.
@@ -49,7 +50,9 @@ class Reporter:
         clock: Clock,
         links_only: bool,
         baggage_keys: Iterable[str],
+        system: str = attributes.KAFKA,
     ) -> None:
+        self.system = system
         self.clock = clock
         self.time_ns = clock.time_ns
         self.monotonic_ns = clock.monotonic_ns
@@ -96,7 +99,7 @@ class Reporter:
         self._look_for_provider()
         if len(routes) >= _MAX_ROUTES:
             routes.clear()
-        route = routes[key] = make(self.metrics, *key)
+        route = routes[key] = make(self.metrics, self.system, *key)
         return route
 
     # -- counting

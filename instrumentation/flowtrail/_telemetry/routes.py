@@ -17,6 +17,8 @@ class _Route:
     when there are many and before anybody reads.
 
     Attributes:
+        system: OpenTelemetry's `messaging.system`.
+        is_log: Whether its messages have partitions, offsets and keys.
         topic: The topic.
         span_name: `OPERATION TOPIC`.
         attributes: Span attributes that never change.
@@ -24,16 +26,26 @@ class _Route:
         many: When to call `settle`.
     """
 
-    __slots__ = ("__weakref__", "_families", "attributes", "many", "pending", "span_name", "topic")
+    __slots__ = (
+        "__weakref__", "_families", "attributes", "is_log", "many", "pending", "span_name", "system", "topic",
+    )  # fmt: skip
 
     def __init__(
-        self, families: Families, operation: str, topic: str, group: str | None, client_id: str | None
+        self,
+        families: Families,
+        system: str,
+        operation: str,
+        topic: str,
+        group: str | None,
+        client_id: str | None,
     ) -> None:
         self._families = families
+        self.system = system
+        self.is_log = system == attributes.KAFKA
         self.topic = topic
         self.span_name = f"{operation} {topic}"
         self.attributes = attributes.common(
-            operation, operation, topic=topic, group=group, client_id=client_id
+            system, operation, operation, topic=topic, group=group, client_id=client_id
         )
         self.pending: deque[Any] = deque()
         self.many = 1 if families.at_once else MANY
@@ -51,10 +63,10 @@ class SendRoute(_Route):
 
     __slots__ = ("_duration", "_sent")
 
-    def __init__(self, families: Families, topic: str, client_id: str | None) -> None:
-        super().__init__(families, "send", topic, None, client_id)
-        self._duration = families[definitions.OPERATION_DURATION].series("kafka", "send", topic, "", "")
-        self._sent = families[definitions.SENT].series("kafka", "send", topic, "")
+    def __init__(self, families: Families, system: str, topic: str, client_id: str | None) -> None:
+        super().__init__(families, system, "send", topic, None, client_id)
+        self._duration = families[definitions.OPERATION_DURATION].series(system, "send", topic, "", "")
+        self._sent = families[definitions.SENT].series(system, "send", topic, "")
         families.routes.add(self)
 
     def settle(self) -> None:
@@ -66,9 +78,9 @@ class SendRoute(_Route):
     def record_failure(self, seconds: float, error_type: str) -> None:
         """Count one publication that failed."""
         families = self._families
-        families[definitions.SENT].series("kafka", "send", self.topic, error_type).add()
+        families[definitions.SENT].series(self.system, "send", self.topic, error_type).add()
         duration = families[definitions.OPERATION_DURATION]
-        duration.series("kafka", "send", self.topic, "", error_type).observe(seconds)
+        duration.series(self.system, "send", self.topic, "", error_type).observe(seconds)
 
 
 class ProcessRoute(_Route):
@@ -83,12 +95,14 @@ class ProcessRoute(_Route):
 
     __slots__ = ("_consumed", "_duration", "_queue", "_skew", "group")
 
-    def __init__(self, families: Families, topic: str, group: str | None, client_id: str | None) -> None:
-        super().__init__(families, "process", topic, group, client_id)
+    def __init__(
+        self, families: Families, system: str, topic: str, group: str | None, client_id: str | None
+    ) -> None:
+        super().__init__(families, system, "process", topic, group, client_id)
         self.group = group
         named = group or ""
-        self._consumed = families[definitions.CONSUMED].series("kafka", "process", topic, named)
-        self._duration = families[definitions.PROCESS_DURATION].series("kafka", "process", topic, named, "")
+        self._consumed = families[definitions.CONSUMED].series(system, "process", topic, named)
+        self._duration = families[definitions.PROCESS_DURATION].series(system, "process", topic, named, "")
         self._queue = families[definitions.QUEUE_DURATION].series(topic, named)
         self._skew = families[definitions.CLOCK_SKEW].series(topic, named)
         families.routes.add(self)
@@ -128,4 +142,4 @@ class ProcessRoute(_Route):
     def record_batch(self, seconds: float, error_type: str) -> None:
         """Observe the duration of a failed handling, a retry, or a whole batch."""
         family = self._families[definitions.PROCESS_DURATION]
-        family.series("kafka", "process", self.topic, self.group or "", error_type).observe(seconds)
+        family.series(self.system, "process", self.topic, self.group or "", error_type).observe(seconds)

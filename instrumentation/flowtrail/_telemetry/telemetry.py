@@ -57,6 +57,7 @@ class Telemetry(Reporter):
         correlation_aliases: Other people's correlation headers that are understood.
         clock: Where time comes from.
         ids: Where ids come from.
+        system: OpenTelemetry's `messaging.system`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Telemetry(Reporter):
         correlation_aliases: Sequence[str] = CORRELATION_ALIASES,
         clock: Clock = SYSTEM_CLOCK,
         ids: Ids = UUID7_IDS,
+        system: str = "kafka",
     ) -> None:
         self.service = service_name(service)
         self.source = f"/{self.service}"
@@ -78,7 +80,7 @@ class Telemetry(Reporter):
         self.ids = ids
         self.correlation_aliases = tuple(correlation_aliases)
         super().__init__(
-            self.service, tracer_provider, meter_provider, registry, clock, links_only, baggage_keys
+            self.service, tracer_provider, meter_provider, registry, clock, links_only, baggage_keys, system
         )
 
     def like(
@@ -94,6 +96,7 @@ class Telemetry(Reporter):
             correlation_aliases=self.correlation_aliases,
             clock=clock,
             ids=ids,
+            system=self.system,
         )
 
     # -- publishing

@@ -77,7 +77,7 @@ class Harness:
         self._restore = trail._swap(telemetry, services)
         for plan in trail._plans.values():
             member = GroupMember(plan, services, self._stop)
-            member.attach(client.open_consumer(plan.topics, plan.group, member, start="earliest"))
+            member.attach(client.open_consumer(plan.subscriptions, plan.group, member, start="earliest"))
             self._members.append(member)
         self._relays = [outbox.relay(publisher, self._stop) for outbox in trail._outboxes]
         return self

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail.clients import (
+    KAFKA,
     ClientError,
     CommitRefusedError,
     ConsumerClient,
@@ -19,6 +20,7 @@ from flowtrail.clients import (
     Partition,
     ProducerClient,
     RebalanceListener,
+    Subscription,
 )
 from flowtrail.wire import Header, Record
 
@@ -150,6 +152,7 @@ class MemoryClient:
     """
 
     name = "memory"
+    kind = KAFKA
     address = "memory"
 
     def __init__(self, broker: MemoryBroker | None = None, *, blocking: bool = True) -> None:
@@ -162,10 +165,11 @@ class MemoryClient:
         return _MemoryProducer(self.broker)
 
     def open_consumer(
-        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """See `Client.open_consumer`."""
         self._connect()
+        topics = [subscription.topic for subscription in subscriptions]
         return MemoryConsumer(self.broker, topics, group, listener, start, self._blocking)
 
     def _connect(self) -> None:

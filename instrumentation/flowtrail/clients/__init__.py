@@ -1,9 +1,10 @@
-"""Kafka client libraries behind one Protocol."""
+"""Client libraries of brokers behind one Protocol."""
 
 from flowtrail.clients._aiokafka import AiokafkaClient
-from flowtrail.clients._choose import choose_client
+from flowtrail.clients._choose import choose_client, kind_of
 from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
+from flowtrail.clients._kinds import KAFKA, RABBITMQ, BrokerKind
 from flowtrail.clients._port import (
     ChecksTopics,
     Client,
@@ -16,11 +17,18 @@ from flowtrail.clients._port import (
     Partition,
     ProducerClient,
     RebalanceListener,
+    RefusedError,
+    Subscription,
+    TooLargeError,
+    UnroutableError,
 )
 from flowtrail.clients._topics import is_too_large
 
 __all__ = [
+    "KAFKA",
+    "RABBITMQ",
     "AiokafkaClient",
+    "BrokerKind",
     "ChecksTopics",
     "Client",
     "ClientError",
@@ -34,6 +42,11 @@ __all__ = [
     "Partition",
     "ProducerClient",
     "RebalanceListener",
+    "RefusedError",
+    "Subscription",
+    "TooLargeError",
+    "UnroutableError",
     "choose_client",
     "is_too_large",
+    "kind_of",
 ]

@@ -13,11 +13,13 @@ from flowtrail._wrap import leave_alone
 from flowtrail.clients._aiokafka_consumer import AiokafkaConsumer
 from flowtrail.clients._aiokafka_defects import is_out_of_order, survive_refusals
 from flowtrail.clients._aiokafka_producer import AiokafkaProducer
+from flowtrail.clients._kinds import KAFKA
 from flowtrail.clients._port import (
     ClientError,
     ConsumerClient,
     ProducerClient,
     RebalanceListener,
+    Subscription,
     no_headers,
     split_settings,
 )
@@ -42,6 +44,7 @@ class AiokafkaClient:
     """
 
     name = "aiokafka"
+    kind = KAFKA
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
         self._aiokafka = load("aiokafka", "aiokafka", "aiokafka")
@@ -62,9 +65,10 @@ class AiokafkaClient:
         return AiokafkaProducer(self._thread, producer)
 
     def open_consumer(
-        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
+        topics = [subscription.topic for subscription in subscriptions]
         return self._open(self._start_consumer(topics, group, listener, start))
 
     async def _start_consumer(

@@ -5,23 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flowtrail import _settings
+from flowtrail.clients._aio_pika import AioPikaClient
 from flowtrail.clients._aiokafka import AiokafkaClient
 from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
+from flowtrail.clients._kinds import KAFKA, RABBITMQ, BrokerKind
+from flowtrail.clients._pika import PikaClient
 from flowtrail.clients._port import Client
 from flowtrail.errors import ConfigurationError
 
-_ADAPTERS: Mapping[str, Callable[[str, Mapping[str, Any] | None], Client]] = {
-    "kafka-python": KafkaPythonClient,
-    "confluent": ConfluentClient,
-    "aiokafka": AiokafkaClient,
+_Adapter = Callable[[str, Mapping[str, Any] | None], Client]
+_ADDRESSES: Mapping[BrokerKind, Callable[[str | list[str] | None], str]] = {
+    KAFKA: _settings.bootstrap_servers,
+    RABBITMQ: _settings.amqp_url,
+}
+_ADAPTERS: Mapping[str, tuple[BrokerKind, _Adapter]] = {
+    "kafka-python": (KAFKA, KafkaPythonClient),
+    "confluent": (KAFKA, ConfluentClient),
+    "aiokafka": (KAFKA, AiokafkaClient),
+    "pika": (RABBITMQ, PikaClient),
+    "aio-pika": (RABBITMQ, AioPikaClient),
 }
 
 
+def kind_of(client: str | Client) -> BrokerKind:
+    """The broker that a client talks to, without loading it; Kafka for a name that nobody knows."""
+    if isinstance(client, str):
+        return _ADAPTERS[client][0] if client in _ADAPTERS else KAFKA
+    return client.kind
+
+
 def choose_client(
-    client: str | Client, bootstrap_servers: str, settings: Mapping[str, Any] | None = None
+    client: str | Client,
+    bootstrap_servers: str | list[str] | None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Client:
     """The adapter for a client's name; an adapter object passes through.
+
+    Args:
+        client: Its name, or the adapter.
+        bootstrap_servers: Where the broker is; None for what the environment says.
+        settings: The client's own.
 
     Raises:
         ConfigurationError: There is no such adapter, or settings were given along with an adapter object.
@@ -31,7 +56,7 @@ def choose_client(
         if settings:
             raise ConfigurationError("client_settings belong to the client object that was given")
         return client
-    adapter = _ADAPTERS.get(client)
-    if adapter is None:
+    if client not in _ADAPTERS:
         raise ConfigurationError(f"unknown client {client!r}: one of {', '.join(sorted(_ADAPTERS))}")
-    return adapter(bootstrap_servers, settings)
+    kind, adapter = _ADAPTERS[client]
+    return adapter(_ADDRESSES[kind](bootstrap_servers), settings)

@@ -12,6 +12,7 @@ from typing import Any
 from flowtrail import _fork
 from flowtrail._extras import load
 from flowtrail._wrap import leave_alone
+from flowtrail.clients._kinds import KAFKA
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -22,6 +23,7 @@ from flowtrail.clients._port import (
     Partition,
     ProducerClient,
     RebalanceListener,
+    Subscription,
     no_headers,
     report,
     split_settings,
@@ -51,6 +53,7 @@ class ConfluentClient:
     """
 
     name = "confluent"
+    kind = KAFKA
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
         self._confluent = load("confluent_kafka", "confluent-kafka", "confluent")
@@ -73,9 +76,10 @@ class ConfluentClient:
         return _Producer(self._confluent, producer, self.address)
 
     def open_consumer(
-        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
+        topics = [subscription.topic for subscription in subscriptions]
         consumer = self._confluent.Consumer({
             **self._consumer,
             "group.id": group,

@@ -16,6 +16,7 @@ from flowtrail.clients._kafka_python_defects import (
     release_parked,
     survive_refusals,
 )
+from flowtrail.clients._kinds import KAFKA
 from flowtrail.clients._port import (
     ClientError,
     CommitRefusedError,
@@ -26,6 +27,7 @@ from flowtrail.clients._port import (
     Partition,
     ProducerClient,
     RebalanceListener,
+    Subscription,
     no_headers,
     report,
     split_settings,
@@ -57,6 +59,7 @@ class KafkaPythonClient:
     """
 
     name = "kafka-python"
+    kind = KAFKA
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any] | None = None) -> None:
         kafka = self._kafka = load("kafka", "kafka-python", "kafka-python")
@@ -85,9 +88,10 @@ class KafkaPythonClient:
         return _Producer(producer)
 
     def open_consumer(
-        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
+        topics = [subscription.topic for subscription in subscriptions]
         kafka = self._kafka
         settings = {
             "max_poll_records": 500,

@@ -1,4 +1,17 @@
-"""What the runtime needs of a Kafka client: the port that each adapter implements."""
+"""What the runtime needs of a broker's client: the port that each adapter implements.
+
+It speaks of topics, partitions and offsets. What they are is up to the broker:
+
+| here | Kafka | RabbitMQ |
+| --- | --- | --- |
+| topic | topic | exchange; the event type is the routing key |
+| group | consumer group | a queue for each topic, `<topic>.<group>` |
+| partition | partition | a queue: the one line of messages whose order is kept, so its number is 0 |
+| offset | offset, for good | a number that grows with each delivery, unique but new when it is delivered again |
+| commit up to an offset | offset commit | acknowledgement of every delivery up to there |
+| start `earliest` | the oldest record | what was published since the queue is there: nothing is kept for others |
+| pause | no fetch | no delivery beyond the prefetch count |
+"""
 
 from __future__ import annotations
 
@@ -7,6 +20,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from flowtrail.clients._kinds import BrokerKind
 from flowtrail.errors import ConfigurationError, FlowtrailError
 from flowtrail.wire import Header, Record
 
@@ -21,10 +35,24 @@ class Partition(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """Where an acknowledged record ended up; offset is None if the broker doesn't say."""
+    """Where an acknowledged record ended up; None where the broker doesn't say."""
 
-    partition: int
+    partition: int | None
     offset: int | None
+
+
+class Subscription(NamedTuple):
+    """A topic that a group reads.
+
+    Attributes:
+        topic: Its name.
+        types: Event types that are of interest, None for all. A broker that can leaves the others out.
+        own: Whether only this group writes to it, as with retry topics.
+    """
+
+    topic: str
+    types: frozenset[str] | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +64,15 @@ class Message:
         key: Raw key; records with equal keys keep their order.
         value: Raw value; None is a tombstone.
         headers: Name and raw value, in order.
+        own: Whether the topic belongs to the group that writes (retries, dead letters): what is sent there is
+            kept although nobody has subscribed.
     """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
+    own: bool = False
 
 
 OnDelivery = Callable[[Delivered | None, Exception | None], None]
@@ -58,6 +89,18 @@ def report(on_delivery: OnDelivery, delivered: Delivered | None, error: Exceptio
 
 class ClientError(FlowtrailError):
     """A client failed in a way that a new connection may mend: the consumer is closed and opened again."""
+
+
+class RefusedError(ClientError):
+    """The broker is there and says no; the message says what to do about it."""
+
+
+class TooLargeError(FlowtrailError):
+    """A message is larger than the broker takes."""
+
+
+class UnroutableError(FlowtrailError):
+    """Nobody would get a message: no queue takes it."""
 
 
 class CommitRefusedError(ClientError):
@@ -168,11 +211,16 @@ class ConsumerClient(Protocol):
 
 
 class Client(Protocol):
-    """A Kafka client library, ready to open producers and consumers."""
+    """A client library, ready to open producers and consumers."""
 
     @property
     def name(self) -> str:
         """The library's name, as in `Trail(client=...)`."""
+        ...
+
+    @property
+    def kind(self) -> BrokerKind:
+        """What it talks to."""
         ...
 
     @property
@@ -189,12 +237,12 @@ class Client(Protocol):
         ...
 
     def open_consumer(
-        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer, subscribed to topics, which need not exist yet.
 
         Args:
-            topics: What to read.
+            subscriptions: What to read.
             group: Consumer group.
             listener: Told about the partitions that come and go.
             start: Where a group without offsets begins: `earliest` or `latest`.

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from flowtrail.clients._port import ClientError
+from flowtrail.clients._port import ClientError, TooLargeError
 
 _ADMIN_SECONDS = 10.0
 
@@ -21,6 +21,8 @@ _TOO_LARGE = (10, 18)
 def is_too_large(error: BaseException | None) -> bool:
     """Whether a record was refused, by the client or the broker, for its size alone."""
     while error is not None:
+        if isinstance(error, TooLargeError):
+            return True
         cause = error.args[0] if error.args else None
         code = getattr(cause, "code", None)
         if getattr(error, "errno", None) in _TOO_LARGE or (callable(code) and code() in _TOO_LARGE):

@@ -77,5 +77,6 @@ CORRELATION_ALIASES = (
     "ConversationId",
     "CorrelationId",
     "ce-correlationid",
+    "amqp.correlation_id",
 )
 """Headers in which other libraries carry a correlation id; the first one present, in this order, is taken."""

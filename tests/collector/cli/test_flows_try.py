@@ -134,4 +134,5 @@ flows:
 def test_a_payload_that_does_not_say_what_is_asked_for_is_told(tmp_path: Path, line: str, text: str) -> None:
     (tmp_path / "flows.yaml").write_text(FIELDS, encoding="utf-8")
     done = CliRunner().invoke(command, ["flows", "try", str(tmp_path / "flows.yaml"), "-"], input=line + "\n")
-    assert done.stdout.splitlines()[0].partition(": ")[2] == text
+    said = " ".join(done.stdout.split())  # however wide the terminal is
+    assert f": {text}" in said

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from flowtrail.clients._kafka_python import KafkaPythonClient
-from flowtrail.clients._port import Partition
+from flowtrail.clients._port import Partition, Subscription
 from waiting import Deadline
 
 
@@ -25,7 +25,9 @@ class Owned:
 
 def test_a_join_that_ends_between_two_polls_is_kept(devbroker: str, topic: Callable[..., str]) -> None:
     owned = Owned()
-    consumer = KafkaPythonClient(devbroker).open_consumer([topic("in")], "g", owned, start="earliest")
+    consumer = KafkaPythonClient(devbroker).open_consumer(
+        [Subscription(topic("in"))], "g", owned, start="earliest"
+    )
     try:
         coordinator = consumer._consumer._coordinator  # type: ignore[attr-defined]
         deadline = Deadline(20)

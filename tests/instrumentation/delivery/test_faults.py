@@ -15,6 +15,7 @@ from flowtrail.clients import (
     Partition,
     ProducerClient,
     RebalanceListener,
+    Subscription,
     choose_client,
 )
 from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
@@ -43,14 +44,15 @@ class Watched:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.name, self.address, self.is_retriable = client.name, client.address, client.is_retriable
+        self.name, self.kind, self.address = client.name, client.kind, client.address
+        self.is_retriable = client.is_retriable
         self.told: list[tuple[str, int]] = []
 
     def open_producer(self) -> ProducerClient:
         return self._client.open_producer()
 
     def open_consumer(
-        self, topics: Collection[str], group: str, listener: RebalanceListener, *, start: str
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         told = self.told
 
@@ -67,7 +69,7 @@ class Watched:
                 told.append(("lost", len(partitions)))
                 listener.lost(partitions)
 
-        return self._client.open_consumer(topics, group, Listener(), start=start)
+        return self._client.open_consumer(subscriptions, group, Listener(), start=start)
 
 
 @pytest.fixture

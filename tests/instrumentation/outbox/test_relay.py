@@ -16,7 +16,7 @@ import pytest
 
 import flowtrail
 from flowtrail._runtime.publisher import Publisher
-from flowtrail.clients import KafkaPythonClient, Partition
+from flowtrail.clients import KafkaPythonClient, Partition, Subscription
 from flowtrail.testing import Capture, FakeClock, MemoryBroker, MemoryClient
 from waiting import Deadline, scaled
 
@@ -159,7 +159,9 @@ def read_all(broker: str, topic: str, count: Callable[[], int]) -> list[Any]:
 
         def lost(self, partitions: Any) -> None: ...
 
-    consumer = KafkaPythonClient(broker).open_consumer([topic], "reader", Listener(), start="earliest")
+    consumer = KafkaPythonClient(broker).open_consumer(
+        [Subscription(topic)], "reader", Listener(), start="earliest"
+    )
     records: list[Any] = []
     deadline = Deadline(30)
     quiet_until = 0.0

@@ -34,7 +34,7 @@ class Desk:
     def member(self) -> tuple[GroupMember, Any]:
         plan = self.trail._plans["billing"]
         member = GroupMember(plan, self.services, threading.Event())
-        consumer = self.client.open_consumer(plan.topics, "billing", member, start="earliest")
+        consumer = self.client.open_consumer(plan.subscriptions, "billing", member, start="earliest")
         member.attach(consumer)
         return member, consumer
 

@@ -26,7 +26,9 @@ def test_every_variable_that_is_read_is_declared() -> None:
     read = {
         name
         for path in Path(flowtrail.__file__).parent.rglob("*.py")
-        for name in re.findall(r"\"((?:FLOWTRAIL|OTEL|KAFKA)_[A-Z_]+)\"", path.read_text(encoding="utf-8"))
+        for name in re.findall(
+            r"\"((?:FLOWTRAIL|OTEL|KAFKA|RABBITMQ)_[A-Z_]+)\"", path.read_text(encoding="utf-8")
+        )
     }
     internal = {"OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"}  # only turns a shortcut off
     assert read - internal == {setting.name for setting in SETTINGS}

@@ -8,6 +8,7 @@ from servers._nginx import NginxServer
 from servers._postgres import PostgresServer
 from servers._process import ManagedProcess, ServerFailedError, answers, free_port, listens
 from servers._prometheus import PrometheusServer
+from servers._rabbitmq import RabbitServer
 from servers._tools import UnavailableError, servers_required
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "OldKafkaServer",
     "PostgresServer",
     "PrometheusServer",
+    "RabbitServer",
     "ServerFailedError",
     "UnavailableError",
     "answers",

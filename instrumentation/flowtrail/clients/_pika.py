@@ -1,0 +1,245 @@
+"""The adapter for pika."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from flowtrail import _fork
+from flowtrail._extras import load
+from flowtrail.clients import _rabbitmq
+from flowtrail.clients._kinds import RABBITMQ
+from flowtrail.clients._pika_consumer import Line, PikaConsumer
+from flowtrail.clients._pika_errors import failure_of
+from flowtrail.clients._pika_producer import PikaProducer
+from flowtrail.clients._port import (
+    ClientError,
+    ConsumerClient,
+    Message,
+    OnDelivery,
+    ProducerClient,
+    RebalanceListener,
+    RefusedError,
+    Subscription,
+    split_settings,
+)
+from flowtrail.errors import ConfigurationError
+
+
+class PikaClient:
+    """Opens pika's connections: a blocking one for each consumer, one that doesn't block for the producer.
+
+    Args:
+        address: `amqp://user:password@host:5672/vhost`, several separated by commas.
+        settings: Of the `Topology`, and pika's own connection parameters; those under `producer` and
+            `consumer` go to one side only.
+
+    Raises:
+        ConfigurationError: There is no such setting, or the address is none.
+        MissingExtraError: pika isn't installed.
+    """
+
+    name = "pika"
+    kind = RABBITMQ
+
+    def __init__(self, address: str, settings: Mapping[str, Any] | None = None) -> None:
+        self._pika = load("pika", "pika", "pika")
+        self.address = _rabbitmq.shown(address)
+        self._topology, rest = _rabbitmq.Topology.taken_from(settings or {})
+        producer, consumer = split_settings(rest)
+        self._producer = [self._parameters(url, producer) for url in _rabbitmq.urls(address)]
+        self._consumer = [self._parameters(url, consumer) for url in _rabbitmq.urls(address)]
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        _fork.free(self._lock)
+
+    def _parameters(self, url: str, settings: Mapping[str, Any]) -> Any:
+        parameters = self._pika.URLParameters(url)
+        base = {
+            "blocked_connection_timeout": _rabbitmq.BLOCKED_SECONDS,
+            "socket_timeout": _rabbitmq.CONNECT_SECONDS,
+            "stack_timeout": _rabbitmq.CONNECT_SECONDS,
+            "client_properties": {"product": "flowtrail"},
+        }
+        for name, value in {**base, **settings}.items():
+            if name.startswith("_") or not hasattr(parameters, name):
+                raise ConfigurationError(f"pika has no setting {name}")
+            try:
+                setattr(parameters, name, value)
+            except (TypeError, ValueError) as error:
+                raise ConfigurationError(f"pika: {error}") from error
+        return parameters
+
+    def open_producer(self) -> ProducerClient:
+        """Connect a producer; see `Client.open_producer`."""
+        return _Producer(PikaProducer(self._pika, self._producer, self._known.discard), self)
+
+    def open_consumer(
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
+    ) -> ConsumerClient:
+        """Connect a consumer; see `Client.open_consumer`."""
+        with self._failing():
+            connection = self._pika.BlockingConnection(self._consumer)
+        try:
+            with self._failing():
+                lines = [self._line(connection, subscription, group) for subscription in subscriptions]
+        except BaseException:
+            with contextlib.suppress(Exception):
+                connection.close()
+            raise
+        return PikaConsumer(self._pika, connection, lines, listener)
+
+    def _line(self, connection: Any, subscription: Subscription, group: str) -> Line:
+        queue = self._topology.queue_of(subscription, group)
+        if subscription.own:
+            self._declare_own(connection, subscription.topic)
+        else:
+            self._declare_exchange(connection, subscription.topic)
+            arguments = self._topology.arguments(connection._impl.server_properties)
+            self._declare_queue(connection, queue, arguments)
+            if self._topology.declare:
+                with _channel(connection) as channel:
+                    for key in _rabbitmq.binding_keys(subscription):
+                        channel.queue_bind(queue, subscription.topic, key)
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=self._topology.prefetch)
+        return Line(channel, subscription.topic, queue)
+
+    def ensure_exchange(self, topic: str) -> None:
+        """See to it that there is an exchange.
+
+        Raises:
+            ClientError: There is none, and none can be declared; or no server could be reached.
+        """
+        self._ensure(topic, lambda connection: self._declare_exchange(connection, topic))
+
+    def ensure_delay(self, topic: str) -> None:
+        """See to it that there is a queue in which messages for a retry topic wait.
+
+        Raises:
+            ClientError: As with `ensure_exchange`.
+        """
+        queue = _rabbitmq.delay_queue(topic)
+
+        def declare(connection: Any) -> None:
+            server = connection._impl.server_properties
+            self._declare_queue(connection, queue, self._topology.delay_arguments(topic, server))
+
+        self._ensure(queue, declare)
+
+    def knows(self, name: str) -> bool:
+        """Whether an exchange or queue is known to be there."""
+        return name in self._known
+
+    def _ensure(self, name: str, declare: Callable[[Any], None]) -> None:
+        with self._lock:
+            if name in self._known:
+                return
+            with (
+                self._failing(),
+                contextlib.closing(self._pika.BlockingConnection(self._producer)) as connection,
+            ):
+                declare(connection)
+            self._known.add(name)
+
+    def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
+        """See `ChecksTopics.ensure_topics`."""
+        missing: dict[str, str] = {}
+        with self._failing(), contextlib.closing(self._pika.BlockingConnection(self._producer)) as connection:
+            for topic in topics:
+                try:
+                    with self._failing():
+                        self._declare_own(connection, topic)
+                    self._known.add(topic)
+                except RefusedError as error:
+                    missing[topic] = str(error)
+        return missing
+
+    def _declare_own(self, connection: Any, topic: str) -> None:
+        arguments = self._topology.arguments(connection._impl.server_properties, own=True)
+        self._declare_queue(connection, topic, arguments)
+
+    def _declare_exchange(self, connection: Any, name: str) -> None:
+        kind = self._topology.exchange_type
+        self._declare(connection, lambda channel, passive: channel.exchange_declare(
+            name, kind, passive=passive, durable=True
+        ))  # fmt: skip
+
+    def _declare_queue(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
+        self._declare(connection, lambda channel, passive: channel.queue_declare(
+            name, passive=passive, durable=True, arguments=None if passive else dict(arguments)
+        ))  # fmt: skip
+
+    def _declare(self, connection: Any, declare: Callable[[Any, bool], Any]) -> None:
+        """Declare, or take what is there although its settings are others, or the user may not declare."""
+        closed = self._pika.exceptions.ChannelClosedByBroker
+        refused: BaseException | None = None
+        if self._topology.declare:
+            try:
+                with _channel(connection) as channel:
+                    declare(channel, False)
+                return
+            except closed as error:
+                if error.reply_code not in (_rabbitmq.PRECONDITION_FAILED, _rabbitmq.ACCESS_REFUSED):
+                    raise
+                refused = error
+        try:
+            with _channel(connection) as channel:
+                declare(channel, True)
+        except closed as error:
+            raise refused or error from None
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Raise what the port wants to hear."""
+        try:
+            yield
+        except (self._pika.exceptions.AMQPError, OSError) as error:
+            raise failure_of(self._pika, error) from error
+
+    def is_retriable(self, error: BaseException) -> bool:
+        """See `Client.is_retriable`."""
+        return isinstance(error, ClientError) and not isinstance(error, RefusedError)
+
+
+@contextlib.contextmanager
+def _channel(connection: Any) -> Iterator[Any]:
+    """A channel, closed in the end unless the server did that."""
+    channel = connection.channel()
+    try:
+        yield channel
+    finally:
+        if channel.is_open:
+            channel.close()
+
+
+class _Producer:
+    """A producer that first sees to it that there is an exchange."""
+
+    def __init__(self, producer: PikaProducer, client: PikaClient) -> None:
+        self._producer = producer
+        self._client = client
+        self.flush = producer.flush
+        self.close = producer.close
+
+    def send(self, message: Message, on_delivery: OnDelivery) -> None:
+        sent = _rabbitmq.outgoing(message)
+        if not message.own:
+            self._client.ensure_exchange(message.topic)
+        elif sent.delayed:
+            self._client.ensure_delay(message.topic)
+        self._producer.send(sent, on_delivery)
+
+    def waits_for(self, topic: str) -> bool:
+        return not self._client.knows(topic)
+
+    def send_at_once(self, message: Message, on_delivery: OnDelivery) -> bool:
+        if message.own or not self._client.knows(message.topic):
+            return False
+        self._producer.send(_rabbitmq.outgoing(message), on_delivery)
+        return True

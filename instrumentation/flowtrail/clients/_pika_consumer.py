@@ -1,0 +1,110 @@
+"""Consuming with pika from one thread that polls."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from flowtrail import _fork
+from flowtrail.clients._deliveries import Deliveries, Lines
+from flowtrail.clients._pika_errors import failure_of
+from flowtrail.clients._port import ClientError, Partition, RebalanceListener
+from flowtrail.clients._rabbitmq import refusal
+from flowtrail.wire import Record
+
+_FIELDS = (
+    "content_type", "content_encoding", "priority", "correlation_id", "reply_to", "expiration", "message_id",
+    "timestamp", "type", "user_id", "app_id",
+)  # fmt: skip
+
+
+def properties_of(properties: Any) -> dict[str, Any]:
+    """A message's properties without its table of headers."""
+    return {field: value for field in _FIELDS if (value := getattr(properties, field)) is not None}
+
+
+class Line:
+    """A channel that reads one queue.
+
+    Args:
+        channel: With its prefetch count set.
+        topic: The topic that the queue belongs to.
+        queue: The queue.
+    """
+
+    def __init__(self, channel: Any, topic: str, queue: str) -> None:
+        self.channel = channel
+        self.deliveries = Deliveries(topic, queue)
+        self.broken: ClientError | None = None
+        channel.add_on_cancel_callback(self._cancelled)
+        # The only way to learn why a channel was closed while nothing is asked of it.
+        channel._impl.add_on_close_callback(self._closed)
+        channel.basic_consume(queue, self._came)
+
+    def _came(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self.deliveries.add(
+            method.delivery_tag, method.routing_key, properties.headers, properties_of(properties), body
+        )
+
+    def _cancelled(self, _frame: Any) -> None:
+        self.broken = ClientError(f"RabbitMQ: the queue {self.deliveries.queue} was deleted")
+
+    def _closed(self, _channel: Any, reason: Any) -> None:
+        code = getattr(reason, "reply_code", 0)
+        self.broken = self.broken or ClientError(
+            str(refusal(code, getattr(reason, "reply_text", str(reason))))
+        )
+
+
+class PikaConsumer:
+    """Its connection's I/O happens while it is polled."""
+
+    def __init__(
+        self, pika: Any, connection: Any, lines: Sequence[Line], listener: RebalanceListener
+    ) -> None:
+        self._pika = pika
+        self._connection = connection
+        self._lines = lines
+        self._channels = {id(line.deliveries): line.channel for line in lines}
+        self._ready = Lines([line.deliveries for line in lines], listener)
+        _fork.in_child(self._forked)
+
+    def _forked(self) -> None:
+        _fork.leave_behind(self._connection)
+
+    def poll(self, timeout_seconds: float, max_records: int) -> list[Record]:
+        self._ready.tell()
+        try:
+            self._connection.process_data_events(0 if self._ready.ready() else timeout_seconds)
+        except (self._pika.exceptions.AMQPError, OSError) as error:
+            raise self._failure(error) from error
+        for line in self._lines:
+            if line.broken is not None:
+                raise line.broken
+        return self._ready.take(max_records)
+
+    def _failure(self, error: BaseException) -> ClientError:
+        failure = failure_of(self._pika, error)
+        return failure if isinstance(failure, ClientError) else ClientError(str(failure))
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        try:
+            for deliveries, tag in self._ready.tags(offsets):
+                self._channels[id(deliveries)].basic_ack(tag, multiple=True)
+        except (self._pika.exceptions.AMQPError, OSError) as error:
+            raise self._failure(error) from error
+
+    def rebalancing(self) -> bool:
+        return False
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        self._ready.pause(partitions)
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        self._ready.resume(partitions)
+
+    def close(self, timeout_seconds: float) -> None:
+        with contextlib.suppress(Exception):
+            if self._connection.is_open:
+                self._connection.close()

@@ -1,0 +1,47 @@
+"""What pika raises, as the port wants to hear it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowtrail.clients._port import ClientError
+from flowtrail.clients._rabbitmq import ACCESS_REFUSED, NOT_ALLOWED, blocked, refusal
+from flowtrail.errors import FlowtrailError
+
+
+def failure_of(pika: Any, error: BaseException, block_reason: str = "") -> FlowtrailError:
+    """The port's error for one of pika's or of the network.
+
+    Args:
+        pika: The module.
+        error: What pika raised or reported.
+        block_reason: Why the server takes no messages, as far as it said.
+    """
+    errors = pika.exceptions
+    if isinstance(error, FlowtrailError):
+        return error
+    if isinstance(error, errors.ConnectionBlockedTimeout):
+        return blocked(block_reason)
+    if isinstance(error, errors.ChannelClosedByBroker | errors.ConnectionClosedByBroker):
+        return refusal(error.reply_code, error.reply_text)
+    if isinstance(error, errors.ProbableAuthenticationError):
+        return refusal(ACCESS_REFUSED, "Login was refused")
+    if isinstance(error, errors.ProbableAccessDeniedError):
+        return refusal(NOT_ALLOWED, "access to the vhost is refused")
+    nested = _nested(error)
+    if nested is not None:
+        return failure_of(pika, nested, block_reason)
+    return ClientError(str(error).strip().partition("\n")[0] or type(error).__name__)
+
+
+def _nested(error: BaseException) -> BaseException | None:
+    """What a failed attempt to connect is about: pika wraps it several times over."""
+    attempts = getattr(error, "exceptions", None)
+    if attempts:
+        found: BaseException = attempts[-1]
+        return found
+    inner = getattr(error, "exception", None)
+    if isinstance(inner, BaseException):
+        return inner
+    arguments = [argument for argument in error.args if isinstance(argument, BaseException)]
+    return arguments[-1] if arguments else error.__cause__

@@ -1,0 +1,266 @@
+"""What the clients of RabbitMQ have in common: settings, names, and what its refusals mean."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from flowtrail.clients._port import ClientError, Message, RefusedError, Subscription, TooLargeError
+from flowtrail.errors import ConfigurationError, FlowtrailError
+from flowtrail.wire.amqp import AmqpMessage, to_amqp
+from flowtrail.wire.retry_topics import DUE
+
+CONNECT_SECONDS = 10.0
+BLOCKED_SECONDS = 20.0
+"""How long a publication waits while the server, short of memory or disk, takes none."""
+
+ALL_TYPES = "#"
+_DEFAULT_EXCHANGE = ""
+_DELAYED = ".delay"
+_FRAME_BYTES = 131_072  # what RabbitMQ offers; all headers of a message travel in one frame
+_FRAME_ROOM = 2048
+
+ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 406, 530
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """Which queues and exchanges there are, and of what kind.
+
+    What is there already is taken as it is; what is missing is declared, unless `declare` is off.
+
+    Attributes:
+        queue: Name of a group's queue for a topic, made of `{topic}` and `{group}`.
+        queue_type: `quorum` or `classic`.
+        queue_arguments: Further arguments of queues, such as `x-max-length`.
+        exchange_type: `topic`, or another that RabbitMQ or its plug-ins know.
+        single_active_consumer: All messages of a queue go to one member at a time, in order.
+        prefetch: How many deliveries of a queue a member holds at most.
+        declare: Whether missing exchanges and queues are declared.
+    """
+
+    queue: str = "{topic}.{group}"
+    queue_type: str = "quorum"
+    queue_arguments: Mapping[str, Any] = field(default_factory=dict)
+    exchange_type: str = "topic"
+    single_active_consumer: bool = False
+    prefetch: int = 100
+    declare: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if self.queue_type not in ("quorum", "classic"):
+            raise ConfigurationError(f"queue_type is {self.queue_type!r}, should be 'quorum' or 'classic'")
+        if not isinstance(self.prefetch, int) or not 1 <= self.prefetch <= 65_535:
+            raise ConfigurationError(f"prefetch is {self.prefetch!r}, should be from 1 to 65535")
+        try:
+            name = self.queue.format(topic="", group="")
+        except (LookupError, ValueError) as error:
+            raise ConfigurationError(
+                f"queue is {self.queue!r}, should be made of {{topic}} and {{group}}"
+            ) from error
+        if name == self.queue:
+            raise ConfigurationError(
+                f"queue is {self.queue!r}, so all groups would share it: put {{group}} into it"
+            )
+
+    @classmethod
+    def taken_from(cls, settings: Mapping[str, Any]) -> tuple[Topology, dict[str, Any]]:
+        """The topology in a client's settings, and the settings that are left."""
+        ours = {each.name for each in fields(cls)}
+        chosen = {name: value for name, value in settings.items() if name in ours}
+        return cls(**chosen), {name: value for name, value in settings.items() if name not in ours}
+
+    def queue_of(self, subscription: Subscription, group: str) -> str:
+        """The queue from which a group reads a topic."""
+        return (
+            subscription.topic
+            if subscription.own
+            else self.queue.format(topic=subscription.topic, group=group)
+        )
+
+    def arguments(self, server: Mapping[str, Any], *, own: bool = False) -> dict[str, Any]:
+        """The arguments of a queue.
+
+        Args:
+            server: The server's properties, as it introduced itself.
+            own: Whether it is one for retries or dead letters.
+        """
+        found: dict[str, Any] = {"x-queue-type": self.queue_type}
+        if self.queue_type == "quorum" and _major(server) >= 4:
+            # Since 4.0 a message that came back twenty times is dropped.
+            found["x-delivery-limit"] = -1
+        if self.single_active_consumer and not own:
+            found["x-single-active-consumer"] = True
+        return found if own else {**found, **self.queue_arguments}
+
+    def delay_arguments(self, topic: str, server: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the queue in which messages wait until they are due in another one."""
+        found = self.arguments(server, own=True)
+        found |= {"x-dead-letter-exchange": _DEFAULT_EXCHANGE, "x-dead-letter-routing-key": topic}
+        if self.queue_type == "quorum":
+            found |= {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+        return found
+
+
+def delay_queue(topic: str) -> str:
+    """Where messages wait that are due in a retry topic later."""
+    return topic + _DELAYED
+
+
+def binding_keys(subscription: Subscription) -> list[str]:
+    """The routing keys with which a group's queue is bound to its topic."""
+    return [ALL_TYPES] if subscription.types is None else sorted(subscription.types)
+
+
+class Outgoing(NamedTuple):
+    """A message, ready to be sent.
+
+    Attributes:
+        exchange: Where to; empty for the queue that the routing key names.
+        message: The message.
+        delayed: Whether it goes to the queue for delayed messages of its topic.
+    """
+
+    exchange: str
+    message: AmqpMessage
+    delayed: bool
+
+
+def outgoing(message: Message) -> Outgoing:
+    """How a message is sent.
+
+    Raises:
+        EncodeError: A name in it is too long for AMQP.
+        TooLargeError: Its headers are too large for AMQP.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    sent = to_amqp(message.key, message.value, message.headers, now_ms)
+    size = sum(len(name) + _size(value) + 6 for name, value in sent.table.items())
+    if size > _FRAME_BYTES - _FRAME_ROOM:
+        raise TooLargeError(
+            f"{size} bytes of headers are more than RabbitMQ takes ({_FRAME_BYTES - _FRAME_ROOM})"
+        )
+    if not message.own:
+        return Outgoing(message.topic, sent, False)
+    due = dict(message.headers).get(DUE)
+    if due is None:
+        return Outgoing(_DEFAULT_EXCHANGE, sent._replace(routing_key=message.topic), False)
+    sent.properties["expiration"] = str(max(0, int(due) - now_ms))
+    return Outgoing(_DEFAULT_EXCHANGE, sent._replace(routing_key=delay_queue(message.topic)), True)
+
+
+def _size(value: Any) -> int:
+    return (
+        len(value)
+        if isinstance(value, bytes)
+        else 4 * len(str(value))
+        if not str(value).isascii()
+        else len(str(value))
+    )
+
+
+def first_offset() -> int:
+    """Where the offsets of a new line of deliveries begin: no other line's overlap with them.
+
+    They have at most 18 digits, as the headers of retried records want them.
+    """
+    return (time.time_ns() // 1_000_000 << 18) + random.getrandbits(16)
+
+
+def urls(address: str) -> list[str]:
+    """The servers in a list of AMQP URLs.
+
+    Raises:
+        ConfigurationError: One isn't such a URL.
+    """
+    found = [part.strip() for part in address.split(",") if part.strip()]
+    for url in found:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigurationError(
+                f"{_without_password(url)!r} is no address of RabbitMQ: amqp://user:password@host:5672/vhost, "
+                "or amqps:// with TLS"
+            )
+    if not found:
+        raise ConfigurationError("no address of RabbitMQ was given: amqp://user:password@host:5672/vhost")
+    return found
+
+
+def shown(address: str) -> str:
+    """An address for messages: without passwords."""
+    return ",".join(_without_password(url) for url in urls(address))
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(//[^:@/]*):[^@/]*@", r"\1@", url)
+
+
+def refusal(code: int, text: str) -> FlowtrailError:
+    """What a server says when it closes a connection or channel, and what to do about it.
+
+    Args:
+        code: AMQP's reply code.
+        text: AMQP's reply text.
+    """
+    said = text.strip().partition("\n")[0]
+    if code == ACCESS_REFUSED and "ogin was refused" in said:
+        return RefusedError(
+            "RabbitMQ doesn't know this user with this password: correct the URL, or add the user"
+        )
+    if code == ACCESS_REFUSED:
+        return RefusedError(
+            f"RabbitMQ refuses: {said}: give the user that permission (rabbitmqctl set_permissions), or declare "
+            "exchanges and queues yourself and set declare=False"
+        )
+    if code == NOT_ALLOWED and "vhost" in said:
+        return RefusedError(
+            f"RabbitMQ refuses: {said}: correct the virtual host at the end of the URL (the default one is %2F), "
+            "or add it (rabbitmqctl add_vhost) and give the user permissions there"
+        )
+    if code == NOT_FOUND:
+        return RefusedError(f"RabbitMQ: {said}: declare it, or leave declare on")
+    if code == PRECONDITION_FAILED and "message size" in said:
+        return TooLargeError(f"RabbitMQ refuses: {said}")
+    if code == PRECONDITION_FAILED and "inequivalent" in said:
+        return RefusedError(
+            f"RabbitMQ: {said}: it is there with other settings; delete it, or choose the same ones"
+        )
+    if code == PRECONDITION_FAILED and "delivery acknowledgement" in said:
+        return ClientError(
+            f"RabbitMQ: {said}: raise consumer_timeout on the server if handlers take that long"
+        )
+    return ClientError(f"RabbitMQ: {code} {said}")
+
+
+def blocked(reason: str) -> ClientError:
+    """A publication that waited while the server took none."""
+    return ClientError(
+        f"RabbitMQ takes no messages ({reason or 'an alarm is on'}): free memory or disk on the server, or raise "
+        "vm_memory_high_watermark or disk_free_limit; rabbitmq-diagnostics alarms says which"
+    )
+
+
+def nobody_takes(exchange: str, routing_key: str) -> str:
+    """Why a message came back."""
+    if not exchange:
+        return f"RabbitMQ has no queue {routing_key}"
+    return (
+        f"no queue takes {routing_key or 'messages without a type'} of exchange {exchange}: start a consumer of "
+        "it once, or bind a queue, before events are published"
+    )
+
+
+def _major(server: Mapping[str, Any]) -> int:
+    version = server.get("version", "")
+    text = version.decode() if isinstance(version, bytes) else str(version)
+    return int(text.partition(".")[0]) if text.partition(".")[0].isdigit() else 0
