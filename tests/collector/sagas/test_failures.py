@@ -133,7 +133,9 @@ BROUGHT = {
 
 
 @pytest.mark.parametrize(("story", "text"), BROUGHT.values(), ids=BROUGHT)
-def test_a_step_that_stood_failed_when_it_was_brought_again_is_in_another_round_whatever_comes_then(story, text):
+def test_a_step_that_stood_failed_when_it_was_brought_again_is_in_another_round_whatever_comes_then(
+    story, text
+):
     step = "pack: {done: Packed, within: 1h}"
     flows = asking("true").replace("      quotes:", f"      {step}\n      quotes:")
     assert [item.text for item in told(flows, f"Placed {story}") if item.because][-1] == text

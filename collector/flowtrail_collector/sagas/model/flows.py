@@ -193,9 +193,7 @@ class Flow:
         groups = {
             step.instead_of or step.name: self.alternatives.get(step.name, (step,)) for step in self._needed
         }
-        return tuple(
-            group for group in groups.values() if len(group) > 1 or group[0].children is not None
-        )
+        return tuple(group for group in groups.values() if len(group) > 1 or group[0].children is not None)
 
     @property
     def _needed(self) -> tuple[Step, ...]:

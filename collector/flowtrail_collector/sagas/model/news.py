@@ -67,9 +67,7 @@ def news_of(children: Children, seen: Seen, begin: int | None) -> list[News]:
     return found
 
 
-def latest(
-    children: Children, seen: Seen, begin: int | None, until: int | None = None
-) -> Mapping[str, News]:
+def latest(children: Children, seen: Seen, begin: int | None, until: int | None = None) -> Mapping[str, News]:
     """The last of each child, before a moment if one is given, in the order in which they began for the first time."""
     every = news_of(children, seen, begin)
     return {news.child: news for news in every if until is None or news.at_ms < until}
