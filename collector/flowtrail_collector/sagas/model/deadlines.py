@@ -85,18 +85,8 @@ def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
     return sorted(moment for moment in found if since <= moment <= until_ms)
 
 
-def uncounted(flow: Flow, saga: SagaRecord, progress: Progress) -> Sequence[int]:
+def uncounted(flow: Flow, saga: SagaRecord, progress: Progress) -> list[int]:
     """Deadlines that were missed before anybody looked, and have still to be counted."""
-    cancelled_ms = progress.cancelled_ms
-    # Asked with every event, and nearly always there is nothing: taken apart, a step costs a third of asking it.
-    for _, _, _, until_ms, deadline_ms, _, _, _, round_ms, _ in progress.steps:
-        over_ms = cancelled_ms if until_ms is None else until_ms
-        if round_ms or (over_ms is not None and deadline_ms is not None and deadline_ms < over_ms):
-            return _uncounted(flow, saga, progress)
-    return ()
-
-
-def _uncounted(flow: Flow, saga: SagaRecord, progress: Progress) -> list[int]:
     found = _missed_behind(saga, progress, None)
     if any(item.round_ms for item in progress.steps):
         for moment in _turning_points(flow, saga, _newest_ms(saga)):
