@@ -102,6 +102,22 @@ def test_what_a_parent_says_when_children_fail(every, story, text):
     assert said.partition(" (")[0] == text
 
 
+SAID = {
+    "two quoted": (f"{TWO} Quoted:q1 Quoted:q2", "quotes done; waits for bill"),
+    "one is asked again after it quoted": (f"{TWO} Quoted:q1 Asked:q1:o Quoted:q2", "waits for quotes (1 of 2)"),
+    "one is asked again after both quoted": (f"{TWO} Quoted:q1 Quoted:q2 Asked:q1:o", "quotes done; waits for bill"),
+    "one quoted twice": (f"{TWO} Quoted:q1 Asked:q1:o Quoted:q1", "waits for quotes (1 of 2)"),
+    "one refused after it quoted": (
+        f"{TWO} Quoted:q1 Asked:q1:o Refused:q1 Quoted:q2", "quotes failed; waits for Cancelled"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "text"), SAID.values(), ids=SAID)
+def test_of_as_many_children_as_it_takes_each_counts_as_it_stands(story, text):
+    flows = asking("true", times=", times: 2")
+    assert [item.text for item in told(flows, story) if item.because][-1] == text
+
+
 ROUNDS = {
     "one that began in the round before arrives": (f"{TWO} Redo Asked:q3:o Quoted:q1 Quoted:q2", "waits for quotes (0 of 1)"),
     "one that began in the round before fails": (f"{TWO} Redo Asked:q3:o Refused:q1", "waits for quotes (0 of 1)"),

@@ -96,10 +96,22 @@ def write_events(draw, flows, st=strategies):
             history = write_history(draw, flow, 8, st)
             if draw(st.integers(0, 3)):
                 history.append(Happened(draw(st.integers(0, 12)) * 500, "Start"))
+            if above:
+                history += _lives(draw, flow, st)
             for item in history:
                 parent = _parent(draw, name, above, st) if item.kind == "Start" and above else ""
                 if item.kind != "Stop" or "cancels" in flow:  # what no flow names is read by nobody
                     found.append(Event(name, key, parent, item._replace(at=item.at + _FIRST_MS)))
+    return found
+
+
+def _lives(draw, flow, st):
+    """That an instance began and ended, and the next one began under its key."""
+    found, at = [], draw(st.integers(0, 8)) * 500
+    for _ in range(draw(st.integers(0, 2))):
+        end = draw(st.sampled_from([*flow["completes"], *flow["completes"], "Stop"]))
+        found += [Happened(at, "Start"), Happened(at + draw(st.integers(0, 4)) * 500, end)]
+        at += draw(st.integers(1, 6)) * 500
     return found
 
 

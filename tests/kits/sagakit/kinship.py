@@ -95,15 +95,19 @@ def _same_counts(store, became):
 
 
 def _same_now(model, flow, history, saga):
-    """Which children an open instance waits for, what is owed, and what is late once all time has passed."""
+    """How an open instance stands: which children it waits for, its steps, what is late once all time has passed."""
     since = saga.started_ms if saga.instance > 1 else 0
     playing = Playing.of(flow, [item for item in history if item.at >= since])
     found = open_children(model.by_name[saga.flow], saga)
     for name, step in flow["steps"].items():
-        # Whether another way was taken back tells whether it was done in the round before.
-        others = [flow["steps"][other] for other in playing.group(name) if other != name]
+        # What takes another step back tells that it was done, too: `Playing` doesn't know its turns.
+        others = [body for other, body in flow["steps"].items() if other != name]
         if "children" in step and not any("undone" in other for other in others):
             assert found[name] == left_open(step, playing.history, playing.begin.get(name, 0))
-    undoes = any("undone" in step for step in flow["steps"].values())
-    if saga.started_ms is not None and "cancels" in flow and not undoes:
+    if saga.started_ms is None or any("undone" in step for step in flow["steps"].values()):
+        return
+    steps = assess(model.by_name[saga.flow], saga.events).steps
+    said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in steps}
+    assert said == {name: playing.standing(name) for name in flow["steps"]}
+    if "cancels" in flow:
         assert set(saga.late) == {name for name in flow["steps"] if playing.late(name, FAR_MS - 3_000)}
