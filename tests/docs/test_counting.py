@@ -32,7 +32,7 @@ from tools.docs.collector._variables import PREFIXES
 LIBRARY, COLLECTOR = ROOT / "instrumentation" / "flowtrail", ROOT / "collector" / "flowtrail_collector"
 REFERENCES = (ROOT / "docs" / "reference.md", ROOT / "docs" / "reference-collector.md")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-VARIABLE = r"(?:FLOWTRAIL|OTEL|KAFKA|ORDERFLOW)_[A-Z][A-Z_]*[A-Z]"
+VARIABLE = r"(?:FLOWTRAIL|OTEL|KAFKA|RABBITMQ|ORDERFLOW)_[A-Z][A-Z_]*[A-Z]"
 METRIC = r"(?:flowtrail|kafka|messaging)_[a-z0-9_]+"
 # What a histogram's or counter's samples add to its name.
 SAMPLE = r"_(?:total|info|bucket|count|sum|created)$"
