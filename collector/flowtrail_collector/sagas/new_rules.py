@@ -14,7 +14,7 @@ from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.intake import reopen
 from flowtrail_collector.sagas.model.lifecycle import settle
-from flowtrail_collector.sagas.model.shapes import OpenSaga, Shapes, Standing
+from flowtrail_collector.sagas.model.shapes import Looked, Shapes
 from flowtrail_collector.sagas.ports import SagaStore
 
 __all__ = ["NewRules"]
@@ -76,19 +76,16 @@ class NewRules:
             if flow is not None and flow.depth:
                 looked_at += self._settle_due(until_ms, stop)
                 known_ms = self._children_known_ms(flow, until_ms)
-            shapes, after = None if flow is None else Shapes(flow), ""
-            while True:
+            shapes = None if flow is None else Shapes(flow)
+            after: str | None = ""
+            while after is not None:
                 if stop.is_set():
                     return looked_at
-                page = (
-                    self._retire(name, after, until_ms)
-                    if shapes is None
-                    else self._look(shapes, after, known_ms)
-                )
-                looked_at += len(page)
-                if len(page) < _PER_TRANSACTION:
-                    break
-                after = page[-1].key
+                if shapes is None:
+                    count, after = self._retire(name, after, until_ms)
+                else:
+                    count, after = self._look(shapes, after, known_ms)
+                looked_at += count
             with self._store.unit() as unit:
                 unit.remember_rules(name, None if flow is None else flow.rules)
         self._memory.look_back()
@@ -107,36 +104,29 @@ class NewRules:
         flows = self._flows.by_name
         return sorted(names, key=lambda name: (flows[name].depth if name in flows else 0, name))
 
-    def _retire(self, name: str, after: str, until_ms: int) -> list[OpenSaga]:
+    def _retire(self, name: str, after: str, until_ms: int) -> tuple[int, str | None]:
+        """Returns how many there were, and the last one's key."""
         with self._store.unit() as unit:
-            page = unit.open_sagas(name, after, _PER_TRANSACTION)
-            if page:
-                unit.retire_open(name, (after, page[-1].key), until_ms)
-        return page
+            page, last = unit.open_sagas(name, after, _PER_TRANSACTION)
+            if last is not None:
+                unit.retire_open(name, (after, last), until_ms)
+        return sum(len(sagas.keys) for sagas in page), last
 
-    def _look(self, shapes: Shapes, after: str, until_ms: int) -> list[OpenSaga]:
-        flow = shapes.flow
-        changed: list[tuple[OpenSaga, Standing]] = []
-        closer: list[SagaKey] = []
-        counts: Counter[CountKey] = Counter()
+    def _look(self, shapes: Shapes, after: str, until_ms: int) -> tuple[int, str | None]:
+        """Returns how many there were, and the last one's key."""
+        flow, looked = shapes.flow, Looked()
         with self._store.unit() as unit:
-            page = unit.open_sagas(flow.name, after, _PER_TRANSACTION)
-            for saga in page:
-                found = shapes.of(saga, until_ms)
-                if found is None:
-                    closer.append(SagaKey(flow.name, saga.key))
-                    continue
-                standing, missed = found
-                if standing != saga.standing:
-                    changed.append((saga, standing))
-                for step in missed:
-                    counts["saga_deadline_breaches", (flow.name, step)] += 1
-            unit.note_open(flow.name, changed)
-            if counts:
-                unit.count(counts)
+            page, last = unit.open_sagas(flow.name, after, _PER_TRANSACTION)
+            for sagas in page:
+                shapes.look(sagas, until_ms, looked)
+            unit.note_open(flow.name, looked)
+            if looked.missed:
+                missed = looked.missed.items()
+                unit.count({("saga_deadline_breaches", (flow.name, step)): count for step, count in missed})
+        closer = [SagaKey(flow.name, key) for key in looked.closer]
         for begin in range(0, len(closer), _CLOSELY_PER_TRANSACTION):
             self._look_closer(flow, closer[begin : begin + _CLOSELY_PER_TRANSACTION], until_ms)
-        return page
+        return sum(len(sagas.keys) for sagas in page), last
 
     def _look_closer(self, flow: Flow, keys: Sequence[SagaKey], until_ms: int) -> None:
         """Settle instances one by one."""

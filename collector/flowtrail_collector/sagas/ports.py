@@ -10,7 +10,7 @@ from typing import Protocol
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
+from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
 from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
 
 
@@ -45,14 +45,17 @@ class SagaUnit(Protocol):
         """Note by which rules the open instances of a flow were looked at; None: it left the flow file."""
         ...
 
-    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
-        """Instances of a flow that are open or retired, in the order of their keys, behind the key `after`.
+    def open_sagas(self, flow: str, after: str, limit: int) -> tuple[list[OpenSagas], str | None]:
+        """Instances of a flow that are open or retired, the next ones in the order of their keys behind `after`.
 
         They stay as they are until the end of the transaction.
+
+        Returns:
+            Those that are alike together, and the last key; None if there are none left.
         """
         ...
 
-    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
+    def note_open(self, flow: str, looked: Looked) -> None:
         """Write how open instances stand now; the rest of them stays."""
         ...
 

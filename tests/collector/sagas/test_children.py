@@ -69,6 +69,14 @@ STORIES = {
     "handed over before it was packed": ("1:Placed 3:Handed:p1 4:Delivered:p1 5:Packed", "open", "done done open", 0),
     "one late": ("1:Placed 2:Packed 3:Handed:p1 70:Delivered:p1 75:Billed", "completed", "done done done", 1),
     "one in the last moment": ("1:Placed 2:Packed 3:Handed:p1 62:Delivered:p1 66:Billed", "completed", "done done done", 0),
+    "one began again": (
+        "1:Placed 2:Packed 3:Handed:p1 4:Handed:p2 6:Delivered:p1 9:Handed:p1 12:Delivered:p2", "open", "done open waiting", 1),
+    "one was lost, began again and arrived": (
+        "1:Placed 2:Packed 3:Handed:p1 6:Lost:p1 9:Handed:p1 12:Delivered:p1 15:Billed", "completed", "done done done", 0),
+    "its start came twice": (
+        "1:Placed 2:Packed 3:Handed:p1 4:Handed:p1 9:Delivered:p1 15:Billed", "completed", "done done done", 0),
+    "its clock was late": (
+        "1:Placed 2:Packed 9:Handed:p1 5:Delivered:p1 15:Billed", "completed", "done done done", 0),
     "a child without its parent": ("3:Handed:p1 9:Delivered:p1", "open", "waiting done open", 0),
 }  # fmt: skip
 
@@ -102,6 +110,54 @@ def test_children_settle_first_however_early_a_parent_is_due(tmp_path):
         made.pass_time(500_000)
         missed = {key: n for key, n in made.counters().items() if key[0] == "deadline_breaches"}
         assert missed == {("deadline_breaches", "order", "pack"): 1}
+
+
+def test_a_child_that_began_again_for_another_order_tells_each_of_its_own_end(tmp_path):
+    """The second start is read before the first end is certain."""
+    happened = [
+        Happening("Placed", 1_000, "o1", flow="o1", subject=None),
+        Happening("Placed", 1_000, "o2", flow="o2", subject=None),
+        Happening("Packed", 2_000, "o1p", flow="o1", subject=None),
+        Happening("Packed", 2_000, "o2p", flow="o2", subject=None),
+        Happening("Handed", 3_000, "h1", flow="p1", subject=None, payload={"order": "o1"}),
+        Happening("Delivered", 9_000, "d1", flow="p1", subject=None),
+        Happening("Handed", 10_500, "h2", flow="p1", subject=None, payload={"order": "o2"}),
+    ]
+    with core(tmp_path, ORDER) as made:
+        made.read(happened)
+        for at in (10_500, 11_000, 12_000, 16_000):
+            made.pass_time(at)
+        found = {row.saga.key: row.saga.steps[1].state for row in orders(made)}
+        assert found == {"o1": "done", "o2": "open"}
+
+
+def test_children_of_an_earlier_round_are_no_children_of_this_one(tmp_path):
+    """As many ended well as began in it, but not the same ones."""
+    flows = ORDER.replace("within: 60s}", "within: 60s, again_after: Repacked}")
+    story = "1:Placed 2:Packed 3:Handed:p1 5:Repacked 6:Handed:p2 9:Delivered:p1"
+    with core(tmp_path, flows) as made:
+        made.read(events(story))
+        made.pass_time(20_000)
+        (row,) = orders(made)
+        assert [step.state for step in row.saga.steps] == ["done", "open", "waiting"]
+        made.read(events("25:Delivered:p2"))
+        made.pass_time(30_000)
+        (row,) = orders(made)
+        assert [step.state for step in row.saga.steps] == ["done", "done", "open"]
+
+
+@pytest.mark.parametrize(
+    ("recalled", "outcome"), [("20:Recalled", "open"), ("20:Recalled 21:Recalled", "compensated")]
+)
+def test_what_children_did_is_taken_back_in_order(tmp_path, recalled, outcome):
+    """No payload of the parent says which child."""
+    flows = ORDER.replace("within: 60s}", "within: 60s, undone: Recalled}")
+    story = "1:Placed 2:Packed 3:Handed:p1 4:Handed:p2 6:Delivered:p1 7:Delivered:p2 15:Cancelled"
+    with core(tmp_path, flows) as made:
+        made.read(events(f"{story} {recalled}"))
+        made.pass_time(40_000)
+        (row,) = orders(made)
+        assert row.saga.outcome == outcome
 
 
 COUNTED = {

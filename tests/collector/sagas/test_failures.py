@@ -102,6 +102,22 @@ def test_what_a_parent_says_when_children_fail(every, story, text):
     assert said.partition(" (")[0] == text
 
 
+SAID = {
+    "two quoted": (f"{TWO} Quoted:q1 Quoted:q2", "quotes done; waits for bill"),
+    "one is asked again after it quoted": (f"{TWO} Quoted:q1 Asked:q1:o Quoted:q2", "waits for quotes (1 of 2)"),
+    "one is asked again after both quoted": (f"{TWO} Quoted:q1 Quoted:q2 Asked:q1:o", "quotes done; waits for bill"),
+    "one quoted twice": (f"{TWO} Quoted:q1 Asked:q1:o Quoted:q1", "waits for quotes (1 of 2)"),
+    "one refused after it quoted": (
+        f"{TWO} Quoted:q1 Asked:q1:o Refused:q1 Quoted:q2", "quotes failed; waits for Cancelled"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "text"), SAID.values(), ids=SAID)
+def test_of_as_many_children_as_it_takes_each_counts_as_it_stands(story, text):
+    flows = asking("true", times=", times: 2")
+    assert [item.text for item in told(flows, story) if item.because][-1] == text
+
+
 ROUNDS = {
     "one that began in the round before arrives": (f"{TWO} Redo Asked:q3:o Quoted:q1 Quoted:q2", "waits for quotes (0 of 1)"),
     "one that began in the round before fails": (f"{TWO} Redo Asked:q3:o Refused:q1", "waits for quotes (0 of 1)"),
@@ -122,10 +138,31 @@ def test_only_children_that_have_begun_in_it_count_for_a_round_or_an_instance(st
     assert [item.text for item in told(flows, story) if item.because][-1] == text
 
 
+BROUGHT = {
+    "while one stands refused": (
+        "Packed Asked:q1:o Asked:q2:o Refused:q1 Packed Asked:q1:o Quoted:q1", "pack done; quotes done; waits for bill"),
+    "after that one was asked again": (
+        "Packed Asked:q1:o Asked:q2:o Refused:q1 Asked:q1:o Packed Quoted:q1", "pack done; waits for quotes (1 of 2)"),
+    "twice": (
+        "Packed Asked:q1:o Refused:q1 Packed Asked:q1:o Refused:q1 Packed Asked:q1:o", "pack done; waits for quotes (0 of 1)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "text"), BROUGHT.values(), ids=BROUGHT)
+def test_a_step_that_stood_failed_when_it_was_brought_again_is_in_another_round_whatever_comes_then(
+    story, text
+):
+    step = "pack: {done: Packed, within: 1h}"
+    flows = asking("true").replace("      quotes:", f"      {step}\n      quotes:")
+    assert [item.text for item in told(flows, f"Placed {story}") if item.because][-1] == text
+
+
 WITHOUT = {
     "one is enough, and one refused": ("false", f"{TWO} Refused:q1 Quoted:q2 Billed Closed", ["completed"]),
     "one is enough, and all refused": ("false", f"{TWO} Refused:q1 Refused:q2 Billed Closed", ["failed"]),
     "all are wanted, and one refused": ("true", f"{TWO} Quoted:q2 Refused:q1 Asked:q1:o Closed", ["failed"]),
+    "all are wanted, and one refused that began before the last end": (
+        "true", f"{TWO} Closed Placed Refused:q1", ["completed", "timed_out"]),
 }  # fmt: skip
 
 

@@ -7,11 +7,18 @@ import os
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.sagas.sql.rows import read_sagas
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from sagakit import chances
+from sagakit.families import write_events, write_family
 from sagakit.histories import Happened, flows_and_histories, marks, model_of
 from sagakit.interpreter import FAR_MS, end_of, instances_of
+from sagakit.kinship import same_family
 from sagakit.oracle import FORMS, look_at_some, same_ends, same_steps
 from sagakit.playing import Played
 
@@ -33,8 +40,39 @@ def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
     same_steps(*made, now_ms)
 
 
+class OnDisk(SqliteStore):
+    """A real store, as `same_family` looks into it."""
+
+    def __init__(self, path):
+        self.database = SqliteDatabase(path)
+        super().__init__(self.database)
+
+    def every_saga(self):
+        with self.database.read() as connection:
+            return read_sagas(connection, "1 = 1", (), 1_000)
+
+    @property
+    def counts(self):
+        return self.saga_figures().counts
+
+
+@pytest.mark.parametrize("seed", range(200 if FULL else 12))
+def test_families_are_kept_on_disk_as_in_memory(tmp_path, seed):
+    chance = random.Random(seed)
+
+    def draw(part):
+        return part.draw(chance)
+
+    flows = write_family(draw, chances)
+    store = OnDisk(tmp_path / "store.sqlite")
+    try:
+        same_family(flows, write_events(draw, flows, chances), chance, store)
+    finally:
+        store.database.close()
+
+
 def test_whatever_way_histories_are_read_files_change_and_collectors_restart():
-    _, found = look_at_some(random.randrange(10**9) if FULL else 0, 2_000 if FULL else 300)
+    _, found = look_at_some(random.randrange(10**9) if FULL else 0, 2_000 if FULL else 500)
     assert set(found) == set(FORMS)
 
 
@@ -127,3 +165,33 @@ def test_an_instance_that_new_rules_part_from_another_one_is_judged_by_them():
     assert [(saga.outcome, saga.ended_ms) for saga in (*play.earlier, play.saga)] == [
         (item.outcome, item.ended) for item in became
     ]
+
+
+@pytest.mark.parametrize("looks", [(), (4_500,), (5_000,), (4_500, 5_000), (5_200,)])
+def test_what_the_next_instance_does_is_nothing_that_the_one_before_owes(looks):
+    """Cancelled, begun anew and done within a second, in which its own time was over as well."""
+    steps = {"s0": {"done": ["D"], "undone": ["U"]}}
+    flow = {"starts": ["Start"], "steps": steps, "completes": ["End"], "cancels": ["Stop"], "within": "3s"}
+    history = [(1_000, "Start"), (3_500, "Stop"), (3_800, "Start"), (4_300, "Start"), (4_400, "D")]
+    history = [Happened(*item) for item in history]
+    play = Played(model_of(flow))
+    for event, mark in marks(history).items():
+        play.take(event, mark)
+    for moment in (*looks, FAR_MS):
+        play.sweep(moment)
+    assert play.became() == instances_of(flow, history)
+    assert [(item.outcome, item.ended) for item in play.became()] == [("failed", 3_500), ("timed_out", 6_800)]
+
+
+@pytest.mark.parametrize("looks", [(), (3_000,), (3_000, 4_500)])
+def test_a_deadline_missed_in_the_round_before_the_last_counts_whenever_it_is_looked_at(looks):
+    """The event that begins the round has the same timestamp as the end."""
+    steps = {"s0": {"done": ["D"], "failed": ["F"], "within": "1s"}}
+    flow = {"starts": ["Start"], "steps": steps, "completes": ["D"], "cancels": ["Stop"]}
+    play = Played(model_of(flow))
+    history = [(0, "Start"), (1_500, "F"), (4_500, "Start"), (4_500, "D")]
+    for event, mark in marks([Happened(*item) for item in history]).items():
+        play.take(event, mark)
+    for moment in (*looks, FAR_MS):
+        play.sweep(moment)
+    assert play.counts["saga_deadline_breaches", ("f", "s0")] == 1

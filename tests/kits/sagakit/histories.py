@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from flowtrail_collector.sagas.flow_file import read_flows
 
-__all__ = ["Happened", "flows_and_histories", "flows_of", "marks", "model_of", "types_of", "write_flow",
+__all__ = ["Happened", "before_renaming", "flows_and_histories", "flows_of", "marks", "model_of", "types_of", "write_flow",
            "write_history"]  # fmt: skip
 
 NAMES = ("s0", "s1", "s2")
@@ -65,7 +65,23 @@ def _write_step(draw, number, st):
         body["asks"] = [f"Q{number}"]
     if draw(st.integers(0, 3)) == 0:
         body["of"] = {"field": "$.id"}
+    if draw(st.integers(0, 3)) == 0:
+        body["was"] = [f"old{number}"]
     return body
+
+
+def before_renaming(flow):
+    """The same flow as an earlier file had it, in which steps had the names that they `was` given."""
+    names = {name: step.get("was", [name])[0] for name, step in flow["steps"].items()} | {"start": "start"}
+    steps = {}
+    for name, step in flow["steps"].items():
+        body = {key: value for key, value in step.items() if key != "was"}
+        if "after" in body:
+            body["after"] = [names[other] for other in body["after"]]
+        if "instead_of" in body:
+            body["instead_of"] = names[body["instead_of"]]
+        steps[names[name]] = body
+    return {**flow, "steps": steps}
 
 
 def types_of(flow):
@@ -95,13 +111,22 @@ def flows_and_histories(draw, most=10):
 
 
 def model_of(flow):
-    """The flow as the collector reads it; writing and parsing YAML would take nearly all of a run's time."""
+    """The flow as the collector reads it."""
     return flows_of({"f": flow}).by_name["f"]
 
 
 def flows_of(flows):
-    """Flows as the collector reads them."""
-    return read_flows(_as_parsed({"flows": flows}))
+    """Flows as the collector reads them; writing and parsing YAML would take nearly all of a run's time."""
+    text = repr(flows)
+    if text not in _read:
+        if len(_read) == _MOST_READ:
+            _read.clear()
+        _read[text] = read_flows(_as_parsed({"flows": flows}))
+    return _read[text]
+
+
+_read = {}  # several histories of one flow come one after the other
+_MOST_READ = 100
 
 
 def _as_parsed(written):

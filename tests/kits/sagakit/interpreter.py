@@ -10,82 +10,10 @@ import itertools
 from collections import Counter
 from typing import NamedTuple
 
-__all__ = ["FAR_MS", "Became", "Playing", "end_of", "fate_of", "instances_of", "times_of"]
+from sagakit.amounts import FAR_MS, enough, enough_ms, failing_ms, first_failed_ms, left_open, owed, times_of
 
-FAR_MS = 1_000_000
-
-
-def times_of(history, types, until=FAR_MS):
-    return sorted(at for at, kind, _ in history if kind in types and at <= until)
-
-
-def each(step, history):
-    """The history of each id of a step; all of it where the step has none."""
-    if "of" not in step:
-        return [history]
-    return [[item for item in history if item.value == own] for own in {item.value for item in history}]
-
-
-def needed(step, history, until=FAR_MS):
-    """How many it takes by a moment; None while that isn't known."""
-    times = step.get("times", 1)
-    if not isinstance(times, dict):
-        return times
-    said = [(at, int(value)) for at, kind, value in history if kind == times["event"] and at <= until]
-    return max(said)[1] if said else None
-
-
-def often(step, history, since=0, until=FAR_MS):
-    """How many were done between two moments, of each id one."""
-    done = [item.value for item in history if item.kind in step["done"] and since <= item.at <= until]
-    named = {value for value in done if value}
-    return len(done) if "of" not in step else len(named) + done.count("")
-
-
-def enough_ms(step, history):
-    """When it had been done as often as it took by then."""
-    for moment in sorted({item.at for item in history}):
-        wanted = needed(step, history, moment)
-        if wanted is not None and often(step, history, until=moment) >= wanted:
-            return moment
-    return None
-
-
-def owed(step, history, until):
-    """Of what was done, how much no taking back can be assigned to, id by id."""
-    return sum(
-        is_out(step, own, until) if own and own[0].value and "of" in step else owed_of_one(step, own, until)
-        for own in each(step, history)
-    )
-
-
-def is_out(step, history, until):
-    """Whether a thing that has an id is out: where it was last seen, by clocks that may be a second wrong."""
-    there, back = False, -FAR_MS
-    for at, kind, _ in sorted(history, key=lambda item: (item.at, item.kind in step["undone"])):
-        if at <= until and kind in step["undone"]:
-            there, back = False, back if there else at
-        elif at <= until and kind in step["done"]:
-            there = there or at - back > 1_000
-    return there
-
-
-def owed_of_one(step, history, until):
-    """Of what was done, how much no taking back can be assigned to: tried in every way that helps."""
-    undone = times_of(history, step["undone"], until)
-    taken = {}
-
-    def assign(done, number, tried):
-        for place, at in enumerate(undone):
-            if at >= done - 1_000 and place not in tried:
-                tried.add(place)
-                if place not in taken or assign(*taken[place], tried):
-                    taken[place] = (done, number)
-                    return True
-        return False
-
-    dones = times_of(history, step["done"], until)
-    return sum(not assign(done, number, set()) for number, done in enumerate(dones))
+__all__ = ["FAR_MS", "Became", "Playing", "end_of", "fate_of", "instances_of", "left_open",
+           "times_of"]  # fmt: skip
 
 
 def end_of(flow, history):
@@ -130,8 +58,8 @@ def cancelled_ms(flow, history):
     }
     failed = []
     for name in needed:
-        ways = [times_of(history, flow["steps"][way].get("failed", ())) for way in playing.group(name)]
-        failed += [max(way[0] for way in ways)] if all(ways) else []
+        ways = [first_failed_ms(flow["steps"][way], history) for way in playing.group(name)]
+        failed += [] if None in ways else [max(ways)]
     return min(failed, default=None)
 
 
@@ -212,10 +140,11 @@ class Playing:
         for name in anew:
             self.renew(name, moment)
         for name, step in self.steps.items():
-            wanted = needed(step, self.history)
-            if wanted is not None and often(step, self.history, self.begin.get(name, 0)) >= wanted:
+            if enough(step, self.history, self.begin.get(name, 0)):
                 self.done.setdefault(name, moment)
-            if any(kind in kinds for kind in step.get("failed", ())):
+            if "children" in step:
+                self.failed[name] = failing_ms(step, self.history, self.begin.get(name, 0))
+            elif any(kind in kinds for kind in step.get("failed", ())):
                 self.failed.setdefault(name, moment)
         for name in self.steps:
             before = [
@@ -229,7 +158,7 @@ class Playing:
         turn, instead = self.turn.get(name), self.done_by_any(name)
         if name in self.done:
             return "done", turn, self.done[name]
-        if name in self.failed:
+        if self.failed.get(name) is not None:
             return "failed", turn, self.failed[name]
         if instead is not None:
             return "skipped", turn, instead
@@ -290,11 +219,14 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
         judge = flow
         if before is not None and there:
             _, over = fate_of(before, history)
-            judge = before if over is not None and over < known_ms else flow
-        outcome, ended = fate_of(judge, history)
-        last = FAR_MS if ended is None else ended
-        next_start = next((at for at in starts if at > max(last, starts[0])), None)
-        own = [item for item in history if next_start is None or item.at < next_start]
+            judge = before if over is not None and max(over, starts[0]) < known_ms else flow
+        own, before_that = history, None
+        while own != before_that:  # what the next one does is nothing that this one owes
+            before_that = own
+            outcome, ended = fate_of(judge, own)
+            last = FAR_MS if ended is None else ended
+            next_start = next((at for at in starts if at > max(last, starts[0])), None)
+            own = [item for item in history if next_start is None or item.at < next_start]
         found.append(
             Became(
                 outcome,

@@ -5,6 +5,7 @@ Ends with exit code 1 at the first difference, and prints the flow and the histo
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import time
@@ -15,14 +16,20 @@ from flowtrail_collector.sagas.model.assessment import asked_ms, assess
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import settle
 from sagakit import chances
-from sagakit.histories import marks, model_of, types_of, write_flow, write_history
+from sagakit.families import write_events, write_family
+from sagakit.histories import before_renaming, marks, model_of, types_of, write_flow, write_history
 from sagakit.interpreter import FAR_MS, Playing, end_of, instances_of, times_of
+from sagakit.kinship import same_family
 from sagakit.playing import Played
 
-FORMS = ("a file change", "alternatives", "commands", "counts", "counts by field", "ids", "recurrence", "rounds",
-         "taken back")  # fmt: skip
+FORMS = ("a file change", "all children", "alternatives", "any child", "children's children", "commands", "counts",
+         "counts by field", "ids", "renamed steps", "recurrence", "rounds", "taken back")  # fmt: skip
 """What histories are about; see `forms_of`."""
-_PORTION = 2_000
+HISTORIES = 4
+"""So many in a row are of one flow."""
+FAMILIES = 8
+"""One in so many flows is a family."""
+_PORTION = 200
 _LAST_MS = 13_000
 
 
@@ -84,9 +91,11 @@ def same_on_every_way(flow, before, history, change_ms, order):
         swept_before = swept_before if changed and change_ms else now_ms
         if order.random() < 0.3:
             play.restart()
-    if not change_ms:
+    if not change_ms or before == before_renaming(flow):
         became = instances_of(flow, history)
         assert play.became() == became
+        if change_ms:
+            _same_breaches(flow, play.counts, history)
     else:
         became = instances_of(flow, history, before, swept_before - 1_000, begun=begun)
         _same_ends_and_counts(play, became)
@@ -102,6 +111,24 @@ def _same_ends_and_counts(play, became):
     assert ends == Counter(item.outcome for item in became if item.outcome != "open")
 
 
+def _same_breaches(flow, counts, history):
+    """A deadline that was counted as missed under a step's name in another file isn't counted again under its new one."""
+    straight = Played(model_of(flow))
+    for event, mark in sorted(marks(history).items(), key=lambda item: item[1]):
+        straight.take(event, mark)
+    straight.sweep(FAR_MS)
+    names = {step["was"][0]: name for name, step in flow["steps"].items() if "was" in step}
+    assert _breaches(counts, names) == _breaches(straight.counts, {})
+
+
+def _breaches(counts, names):
+    found = Counter()
+    for (name, labels), count in counts.items():
+        if name == "saga_deadline_breaches":
+            found[names.get(labels[1], labels[1])] += count
+    return found
+
+
 def _same_lateness(flow, history, saga, last):
     if last.outcome == "open" and last.started is not None and "cancels" in flow and not _undoes(flow):
         since = last.started if saga.instance > 1 else 0
@@ -114,18 +141,22 @@ def _undoes(flow):
 
 
 def changed_flow(draw, flow, st):
-    """The same flow as another file has it: other limits, a step more or less, other words for a round."""
-    other = write_flow(draw, st)
-    if draw(st.booleans()):
-        return other
+    """The same flow as another file has it: other limits, names, a step more or less, other words for a round."""
+    kind = draw(st.integers(0, 3))
+    if kind < 2:
+        return write_flow(draw, st)
+    if kind == 2 and any("was" in step for step in flow["steps"].values()):
+        return before_renaming(flow)
     steps = {name: {**step, "within": f"{draw(st.integers(1, 4))}s"} for name, step in flow["steps"].items()}
     return {**flow, "steps": steps, "completes": draw(st.sampled_from([["End"], flow["completes"]]))}
 
 
-def forms_of(flow, history, change_ms):
+def forms_of(flow, history, change_ms, *, renamed=False):
     """Which of `FORMS` a history has: of what its flow may say, what happened."""
     kinds = {item.kind for item in history}
     found = {"a file change"} if change_ms else set()
+    if renamed:
+        found.add("renamed steps")
     if len(instances_of(flow, history)) > 1:
         found.add("recurrence")
     for step in flow["steps"].values():
@@ -142,24 +173,43 @@ def forms_of(flow, history, change_ms):
 
 
 def look_at(seed):
-    """Generate from a seed, and compare in all three respects; which forms that was about."""
-    drawn = random.Random(seed)
+    """Generate from a seed, and compare in every respect; which forms that was about.
 
-    def draw(chance):
-        return chance.draw(drawn)
+    Several histories in a row are of one flow, or of one family of flows: reading those takes longer than a history.
+    """
+    number = seed // HISTORIES
+    written, drawn = random.Random(f"flow {number}"), random.Random(seed)
+    look = _look_at_family if number % FAMILIES == 0 else _look_at_flow
+    return look(seed, lambda chance: chance.draw(written), lambda chance: chance.draw(drawn), drawn)
 
-    flow = write_flow(draw, chances)
+
+def _look_at_flow(seed, write, draw, drawn):
+    flow = write_flow(write, chances)
+    before = changed_flow(write, flow, chances)
     history = write_history(draw, flow, st=chances)
-    before = changed_flow(draw, flow, chances)
     change_ms = drawn.choice((0, drawn.randrange(500, _LAST_MS)))
-    try:
+    with _shown(seed, flow=flow, before=before, until=change_ms, history=sorted(history)):
         same_ends(flow, history)
         same_steps(flow, history, drawn.randint(1, 20_000))
         same_on_every_way(flow, before, history, change_ms, drawn)
+    return forms_of(flow, history, change_ms, renamed=change_ms and before == before_renaming(flow))
+
+
+def _look_at_family(seed, write, draw, drawn):
+    flows = write_family(write, chances)
+    events = write_events(draw, flows, chances)
+    with _shown(seed, flows=flows, events=sorted(events)):
+        return same_family(flows, events, drawn)
+
+
+@contextlib.contextmanager
+def _shown(seed, **what):
+    """Say of what a difference was."""
+    try:
+        yield
     except AssertionError as error:
-        shown = f"seed {seed}\nflow {flow}\nbefore {before} until {change_ms}\nhistory {sorted(history)}"
-        raise AssertionError(shown) from error
-    return forms_of(flow, history, change_ms)
+        lines = [f"seed {seed}", *(f"{name} {value}" for name, value in what.items())]
+        raise AssertionError("\n".join(lines)) from error
 
 
 def look_at_some(first, count):

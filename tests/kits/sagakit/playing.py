@@ -9,12 +9,12 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.intake import reopen
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from flowtrail_collector.sagas.model.recurrence import instance_of
-from flowtrail_collector.sagas.model.shapes import Shapes
-from flowtrail_collector.sagas.sql.glances import glance_of
+from flowtrail_collector.sagas.model.shapes import Looked, Shapes
+from flowtrail_collector.sagas.sql.glances import glances_of
 from flowtrail_collector.sagas.sql.rows import NAMES, to_record, to_row
 from sagakit.interpreter import Became
 
-__all__ = ["GLANCED", "Played", "glance"]
+__all__ = ["GLANCED", "Played", "glances", "looked_at", "stand"]
 
 GLANCED = ("key", "outcome", "started_ms", "waiting", "waiting_since_ms", "next_deadline_ms", "breached", "flags",
            "events")  # fmt: skip
@@ -22,10 +22,33 @@ GLANCED = ("key", "outcome", "started_ms", "waiting", "waiting_since_ms", "next_
 _PLACES = [NAMES.index(name) for name in GLANCED]
 
 
-def glance(saga):
-    """A kept instance at a glance."""
-    row = to_row(saga)
-    return glance_of([row[place] for place in _PLACES])
+def glances(sagas):
+    """Kept instances at a glance."""
+    rows = [to_row(saga) for saga in sagas]
+    return glances_of([row[place] for place in _PLACES] for row in rows)
+
+
+def looked_at(flow, sagas, watermark_ms):
+    """What comes of a look at kept instances."""
+    looked, shapes = Looked(), Shapes(flow)
+    for alike in glances(sagas):
+        shapes.look(alike, watermark_ms, looked)
+    return looked
+
+
+def stand(saga, looked):
+    """Let an instance stand as a look says."""
+    for standing, key in looked.standings:
+        if key == saga.row_key:
+            for name, value in standing._asdict().items():
+                setattr(saga, name, value)
+    for due_ms, key in looked.due:
+        if key == saga.row_key:
+            saga.next_deadline_ms = due_ms
+
+
+def _is_due(saga, watermark_ms):
+    return saga.next_deadline_ms is not None and saga.next_deadline_ms <= watermark_ms
 
 
 class Played:
@@ -42,25 +65,24 @@ class Played:
         bring_up_to_date(self.flow, saga, self.counts)
 
     def sweep(self, watermark_ms):
-        for saga in self.earlier:
+        """Look at what asked to be looked at by then."""
+        for saga in [saga for saga in self.earlier if _is_due(saga, watermark_ms)]:
             assert settle(self.flow, saga, watermark_ms, self.counts) == []
-        self.earlier += settle(self.flow, self.saga, watermark_ms, self.counts)
+        if _is_due(self.saga, watermark_ms):
+            self.earlier += settle(self.flow, self.saga, watermark_ms, self.counts)
 
     def change(self, flow, watermark_ms):
         """Look at what is open by the rules of another flow file, at a glance where that is enough."""
         self.flow, saga = flow, self.saga
         if saga.outcome not in (Outcome.OPEN, Outcome.RETIRED):
             return
-        found = Shapes(flow).of(glance(saga), watermark_ms)
-        if found is None:
+        looked = looked_at(flow, [saga], watermark_ms)
+        if looked.closer:
             reopen(saga)
             self.earlier += settle(flow, saga, watermark_ms, self.counts)
-            return
-        standing, missed = found
-        for name, value in standing._asdict().items():
-            setattr(saga, name, value)
-        for step in missed:
-            self.counts["saga_deadline_breaches", (flow.name, step)] += 1
+        stand(saga, looked)
+        for step, count in looked.missed.items():
+            self.counts["saga_deadline_breaches", (flow.name, step)] += count
 
     def restart(self):
         """What is kept is all that is left."""

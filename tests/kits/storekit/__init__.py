@@ -14,7 +14,7 @@ from flowtrail_collector.events.model import Advance, EventRow, Position
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
+from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas, Standing
 from flowtrail_collector.sagas.sql.histories import KEPT, SPACING_MS
 
 LONG = 2**63 - 1
@@ -138,20 +138,29 @@ class StoreContract:
         with store.unit() as unit:
             unit.save_sagas([*written, ended, SagaRecord("other", "f0"), replace(SAGA, key="f9")])
         with store.unit() as unit:
-            page = unit.open_sagas("orders", "f0", 10)
-            assert [saga.key for saga in page] == ["f1", "f2", "f9"]
-            assert [saga.key for saga in unit.open_sagas("orders", "", 2)] == ["f0", "f1"]
-            assert page[0] == OpenSaga(
-                "f1",
-                Standing(1_000, ("charge",), 1_500, 9_000),
+            page, last = unit.open_sagas("orders", "f0", 10)
+            kinds = ("OrderPlaced", "Größe")
+            moments = ((1_000, 1_000), (2_000, 2_000))
+            assert last == "f9"
+            alike, other = sorted(page, key=lambda sagas: sagas.keys)
+            assert alike == OpenSagas(
+                ("f1", "f2"),
+                (1_000, 1_000),
+                (1_500, 1_500),
+                (9_000, 9_000),
+                ("charge",),
+                (),
                 True,
-                ("OrderPlaced", "Größe"),
-                (1_000, 2_000),
+                kinds,
+                moments,
             )
-            assert not page[2].quiet
-            later = page[0].standing._replace(next_deadline_ms=9_500)
+            assert (other.keys, other.quiet) == (("f9",), False)
+            first, last = unit.open_sagas("orders", "", 2)
+            assert ([sagas.keys for sagas in first], last) == ([("f0", "f1")], "f1")
+            assert unit.open_sagas("orders", "f9", 2) == ([], None)
             late = Standing(1_000, ("ship",), 2_000, None, ("charge#0", "ship"))
-            unit.note_open("orders", [(page[0], later), (page[1], late)])
+            unit.note_open("orders", Looked(due=[(9_500, "f1")], standings=[(late, "f2")]))
+            unit.note_open("orders", Looked(closer=["f0"]))
         with store.unit() as unit:
             found = unit.load_sagas([SagaKey("orders", key) for key in ("f1", "f2")])
             assert found["orders", "f1"] == replace(written[1], next_deadline_ms=9_500)

@@ -21,6 +21,7 @@ from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, pos
 from flowtrail_collector.ingest.sql.unit import SqlUnit
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.shapes import Looked
 from flowtrail_collector.sagas.sql import postgres as sagas
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
@@ -76,6 +77,10 @@ class PostgresUnit(SqlUnit):
         self._looked_for.update(wanted)
         self._locked.update(found)
         return found, held
+
+    def note_open(self, flow: str, looked: Looked) -> None:
+        """See `SagaUnit.note_open`."""
+        sagas.note(self._connection.raw, flow, looked)
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from flowtrail_collector.sagas.model.histories import History
-from flowtrail_collector.sagas.model.shapes import OpenSaga, Standing
+from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
 from flowtrail_collector.sagas.sql import glances
 from flowtrail_collector.sagas.sql.followed import remember_folded
 from flowtrail_collector.sagas.sql.histories import keep_histories
@@ -28,14 +28,14 @@ class SqlUnit:
         """See `SagaUnit.first_due_ms`."""
         return first_due_ms(self._connection, until_ms, besides)
 
-    def open_sagas(self, flow: str, after: str, limit: int) -> list[OpenSaga]:
+    def open_sagas(self, flow: str, after: str, limit: int) -> tuple[list[OpenSagas], str | None]:
         """See `SagaUnit.open_sagas`."""
         rows = self._connection.execute(self._glances, (flow, after, limit)).fetchall()
-        return [glances.glance_of(row) for row in rows]
+        return glances.glances_of(rows), rows[-1][0] if rows else None
 
-    def note_open(self, flow: str, changed: Iterable[tuple[OpenSaga, Standing]]) -> None:
+    def note_open(self, flow: str, looked: Looked) -> None:
         """See `SagaUnit.note_open`."""
-        glances.note(self._connection, flow, changed)
+        glances.note(self._connection, flow, looked)
 
     def retire_open(self, flow: str, keys: tuple[str, str], watermark_ms: int) -> None:
         """See `SagaUnit.retire_open`."""

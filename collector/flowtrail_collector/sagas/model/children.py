@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from flowtrail_collector.events.identity import id_hash
 from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.events.sources import Look
-from flowtrail_collector.sagas.model.assessment import Mark, Outcome
+from flowtrail_collector.sagas.model.assessment import Mark, Outcome, assess
 from flowtrail_collector.sagas.model.fields import Field, Values
-from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Flows
+from flowtrail_collector.sagas.model.flows import BEGAN, CHILD, Children, Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.news import latest
+from flowtrail_collector.sagas.model.seen import Seen
 
 __all__ = ["beginning", "ending", "open_children", "parent_of", "parents_of"]
 
@@ -34,13 +36,16 @@ def beginning(children: Children, event: EventRow, child: str) -> tuple[EventRow
 
 def ending(flows: Flows, saga: SagaRecord) -> Iterator[tuple[SagaKey, int, Mark]]:
     """Whom to tell that an instance has ended: (the parent, the news' hash, the news)."""
-    if saga.ended_ms is None or saga.outcome in (Outcome.OPEN, Outcome.RETIRED):
+    if saga.ended_ms is None or saga.started_ms is None or saga.outcome in (Outcome.OPEN, Outcome.RETIRED):
         return
+    # Clocks may put an end before its start; nobody could know of it before that.
+    known_ms = max(saga.ended_ms, saga.started_ms)
     for parent, children in flows.parents.get(saga.flow, ()):
         word = children.completed if saga.outcome is Outcome.COMPLETED else children.failed
         unique = id_hash("\0".join((word, saga.key, str(saga.instance), str(saga.ended_ms))))
-        for key in _named(saga, children):
-            yield SagaKey(parent, key), unique, (saga.ended_ms, word, 0, ((CHILD.name, saga.key),))
+        values = ((CHILD.name, saga.key), (BEGAN, str(saga.started_ms)))
+        for key in _named(saga, children, known_ms):
+            yield SagaKey(parent, key), unique, (known_ms, word, 0, values)
 
 
 def parents_of(flows: Flows, saga: SagaRecord) -> list[SagaKey]:
@@ -49,22 +54,25 @@ def parents_of(flows: Flows, saga: SagaRecord) -> list[SagaKey]:
     return [SagaKey(parent, key) for parent, children in waiting for key in _named(saga, children)]
 
 
-def _named(saga: SagaRecord, children: Children) -> list[str]:
-    """The keys of its parents, as its starts say them."""
-    keys = {dict(mark[3]).get(children.parent_name) for mark in saga.events.values() if len(mark) > 3}
+def _named(saga: SagaRecord, children: Children, until_ms: int | None = None) -> list[str]:
+    """The keys of its parents, as its starts say them.
+
+    Args:
+        saga: The instance.
+        children: How its parents wait for it.
+        until_ms: A start behind that is the next one's, which may have been read already.
+    """
+    own = [mark for mark in saga.events.values() if until_ms is None or mark[0] <= until_ms]
+    keys = {dict(mark[3]).get(children.parent_name) for mark in own if len(mark) > 3}
     return sorted(key for key in keys if key)
 
 
 def open_children(flow: Flow, saga: SagaRecord) -> dict[str, list[str]]:
-    """For each step that waits for children: those that haven't ended well, in the order in which they began."""
+    """For each step that waits for children: those of its round that haven't ended well, as they began."""
     found: dict[str, list[str]] = {}
-    for step in flow.steps:
-        if step.children is not None:
-            begun, done = _told(saga, step.children.begun), set(_told(saga, step.children.completed))
-            found[step.name] = [child for child in begun if child not in done]
+    seen = Seen(saga.events)
+    for item in assess(flow, saga.events).steps:
+        if item.step.children is not None:
+            told = latest(item.step.children, seen, item.round_ms or None).values()
+            found[item.step.name] = [news.child for news in told if news.failed or not news.ended]
     return found
-
-
-def _told(saga: SagaRecord, word: str) -> list[str]:
-    marks = sorted((mark[0], mark[3]) for mark in saga.events.values() if mark[1] == word and len(mark) > 3)
-    return list(dict.fromkeys(dict(values)[CHILD.name] for _, values in marks))

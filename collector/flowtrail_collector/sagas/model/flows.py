@@ -8,10 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
-from flowtrail_collector.sagas.model.definitions import CHILD, SETTLE_MS, Children, Correlate, OwnerOf, Step
+from flowtrail_collector.sagas.model.definitions import (
+    BEGAN,
+    CHILD,
+    SETTLE_MS,
+    Children,
+    Correlate,
+    OwnerOf,
+    Step,
+)
 from flowtrail_collector.sagas.model.fields import Field
 
-__all__ = ["CHILD", "SETTLE_MS", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
+__all__ = ["BEGAN", "CHILD", "SETTLE_MS", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class Flow:
 
     @cached_property
     def ids(self) -> Mapping[str, Field]:
-        """Steps whose occurrences have ids that tell what was taken back, with where those are."""
+        """Steps whose occurrences have ids in payloads, with where those are; which child is taken back, none says."""
         return {step.name: step.of for step in self.steps if step.of is not None and step.children is None}
 
     @cached_property
@@ -179,17 +187,13 @@ class Flow:
 
     @cached_property
     def failing_together(self) -> tuple[tuple[Step, ...], ...]:
-        """Ways of which one is enough: only when all of them have failed they end a flow that nothing cancels."""
+        """Ways of which one is enough, and children: what ends a flow that nothing cancels, though no one event says so."""
         if self.cancels:
             return ()
         groups = {
             step.instead_of or step.name: self.alternatives.get(step.name, (step,)) for step in self._needed
         }
-        return tuple(
-            group
-            for group in groups.values()
-            if len(group) > 1 or (group[0].children is not None and not group[0].children.all)
-        )
+        return tuple(group for group in groups.values() if len(group) > 1 or group[0].children is not None)
 
     @property
     def _needed(self) -> tuple[Step, ...]:

@@ -58,6 +58,10 @@ class Lateness:
         """Note that a step missed its own deadline in this round; False if that was noted."""
         return self._note(f"{item.step.name}{_OWN}{item.round_ms}", item.step.name)
 
+    def counted(self, item: StepProgress) -> bool:
+        """Whether it was noted that a step missed its own deadline in this round."""
+        return f"{item.step.name}{_OWN}{item.round_ms}" in self._known.get(item.step.name, ())
+
     def look(self, items: Iterable[StepProgress], known_ms: int) -> None:
         """Note which steps are late, when everything up to `known_ms` has been read."""
         self._late = {}

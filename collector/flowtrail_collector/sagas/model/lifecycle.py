@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import (
@@ -21,9 +21,10 @@ from flowtrail_collector.sagas.model.assessment import (
     assess,
     completed_ms,
 )
+from flowtrail_collector.sagas.model.deadlines import as_of, look_for_late, uncounted
 from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.lateness import Lateness, missed, renamed
+from flowtrail_collector.sagas.model.lateness import Lateness, renamed
 from flowtrail_collector.sagas.model.recurrence import end_of, follows_at, parted
 from flowtrail_collector.sagas.model.seen import Seen
 
@@ -35,7 +36,8 @@ __all__ = [
 ]
 
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
-_OPEN = Outcome.OPEN  # asked of its class with every event, it would cost six times as much
+# Asked of its class with every event, a member would cost six times as much.
+_OPEN, _FAILED = Outcome.OPEN, StepState.FAILED
 
 DURATION_BUCKETS_SECONDS = (
     0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800,
@@ -76,17 +78,19 @@ def settle(flow: Flow, saga: SagaRecord, watermark_ms: int, counts: Counter[Coun
 def _settle(flow: Flow, saga: SagaRecord, known_ms: int, counts: Counter[CountKey]) -> int | None:
     """Declare what is known of one instance; returns when the next one begins, if this one has ended."""
     progress, follows_ms = _bring(flow, saga, counts)
+    ended_ms = saga.ended_ms
     if saga.outcome is _OPEN and saga.started_ms is not None:
         outcome, ended_ms = end_of(flow, saga.started_ms, progress)
         if ended_ms is not None and ended_ms < known_ms:
-            then = _as_of(flow, saga, progress, ended_ms)
-            _look_for_late(flow, saga, then, ended_ms, counts)
-            _finish(flow, saga, then, outcome, ended_ms, counts)
+            then = as_of(flow, saga, progress, ended_ms)
+            look_for_late(flow, saga, then, ended_ms, counts)
+            if saga.started_ms < known_ms:  # clocks may put an end before its start
+                _finish(flow, saga, then, outcome, ended_ms, counts)
         else:
-            then = _as_of(flow, saga, progress, known_ms)
-            _look_for_late(flow, saga, then, known_ms, counts, progress.steps)
+            then = as_of(flow, saga, progress, known_ms)
+            look_for_late(flow, saga, then, known_ms, counts, progress.steps)
     own_ms = known_ms if follows_ms is None else min(known_ms, follows_ms - 1)
-    _count_restarts(flow, saga, progress, own_ms, counts)
+    _count_restarts(flow, saga, progress, own_ms if ended_ms is None else min(own_ms, ended_ms), counts)
     if saga.outcome in (Outcome.OPEN, Outcome.RETIRED):
         follows_ms = None
     else:
@@ -100,7 +104,7 @@ def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> tuple[Pro
     progress, follows_ms = assess(flow, saga.events), None
     if progress.restarts:
         follows_ms = follows_at(flow, saga, progress)
-        progress = progress if follows_ms is None else _as_of(flow, saga, progress, follows_ms - 1)
+        progress = progress if follows_ms is None else as_of(flow, saga, progress, follows_ms - 1)
     if saga.started_ms is None and progress.started_ms is not None:
         counts["saga_started", (flow.name,)] += 1
     # A start that was counted stays one, whatever a changed flow file calls a start.
@@ -109,18 +113,6 @@ def _bring(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> tuple[Pro
     if saga.breached and flow.renamed:
         saga.breached = renamed(saga.breached, flow.renamed)
     return progress, follows_ms
-
-
-def _as_of(flow: Flow, saga: SagaRecord, progress: Progress, until_ms: int) -> Progress:
-    """How an instance stood at a moment: what came later may, or may not, have been read yet."""
-    if _newest_ms(saga) <= until_ms:
-        return progress
-    return assess(flow, {unique: mark for unique, mark in saga.events.items() if mark[0] <= until_ms})
-
-
-def _newest_ms(saga: SagaRecord) -> int:
-    """Time of the newest event; a mark begins with its time."""
-    return max(saga.events.values())[0] if saga.events else 0
 
 
 def _finish(
@@ -166,10 +158,9 @@ def _count_conflict(flow: Flow, saga: SagaRecord, progress: Progress, counts: Co
 
 
 def _count_restarts(
-    flow: Flow, saga: SagaRecord, progress: Progress, own_ms: int, counts: Counter[CountKey]
+    flow: Flow, saga: SagaRecord, progress: Progress, over_ms: int, counts: Counter[CountKey]
 ) -> None:
     """Count the starts before the end that were not the first."""
-    over_ms = own_ms if saga.ended_ms is None else min(own_ms, saga.ended_ms)
     more = sum(at <= over_ms for at in progress.restarts) - saga.repeated_starts
     if more > 0:
         saga.repeated_starts += more
@@ -193,65 +184,6 @@ def _count_behind(flow: Flow, saga: SagaRecord, own_ms: int, counts: Counter[Cou
         counts["saga_late_completions", (flow.name,)] += 1
 
 
-def _look_for_late(
-    flow: Flow,
-    saga: SagaRecord,
-    progress: Progress,
-    until_ms: int,
-    counts: Counter[CountKey],
-    now: Sequence[StepProgress] = (),
-) -> None:
-    """Count the steps that were not done by their deadline, of the deadlines before `until_ms`.
-
-    Args:
-        progress: Of everything up to `until_ms`.
-        now: Of everything that was read: which of the steps are late.
-    """
-    # Where a step's turn came anew, what was missed in the round before can't be told from how it stands now.
-    turning_points = _turning_points(flow, saga, until_ms)
-    if not (saga.breached or turning_points or _due(progress.steps, until_ms) or _due(now, until_ms)):
-        return
-    lateness = Lateness(saga.breached)
-    for moment in turning_points:
-        _count_breaches(flow, lateness, _as_of(flow, saga, progress, moment - 1), moment, counts)
-    _count_breaches(flow, lateness, progress, until_ms, counts)
-    lateness.look(now, until_ms)
-    saga.breached = lateness.words()
-
-
-def _due(items: Sequence[StepProgress], until_ms: int) -> bool:
-    """Whether any limit lay before `until_ms`, kept or not."""
-    for item in items:
-        deadline_ms, due_ms = item.deadline_ms, item.due_ms
-        if deadline_ms is not None and deadline_ms < until_ms:
-            return True
-        if due_ms is not None and due_ms < until_ms:
-            return True
-    return False
-
-
-def _count_breaches(
-    flow: Flow, lateness: Lateness, progress: Progress, until_ms: int, counts: Counter[CountKey]
-) -> None:
-    if progress.cancelled_ms is not None:
-        until_ms = min(until_ms, progress.cancelled_ms)  # from then on nobody has to do anything but undo
-    for item in progress.steps:
-        if missed(item, until_ms) and lateness.count(item):
-            counts["saga_deadline_breaches", (flow.name, item.step.name)] += 1
-
-
-def _turning_points(flow: Flow, saga: SagaRecord, until_ms: int) -> list[int]:
-    """Moments before `until_ms` at which a step's turn may have come anew, ascending."""
-    since: int | None = None
-    for mark in saga.events.values():
-        if mark[1] in flow.renewing and (since is None or mark[0] < since):
-            since = mark[0]
-    if since is None:
-        return []
-    found = {mark[0] for mark in saga.events.values() if mark[1] in flow.turning}
-    return sorted(moment for moment in found if since <= moment < until_ms)
-
-
 def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
     """Note what an open instance waits for, and when the sweep should look at it next."""
     if saga.outcome is not _OPEN:
@@ -259,20 +191,30 @@ def _look_again(flow: Flow, saga: SagaRecord, progress: Progress) -> None:
         saga.waiting = ()
         saga.next_deadline_ms = _behind_at(flow, saga)
         return
-    open_steps = [item for item in progress.steps if item.waits]
-    saga.waiting = tuple([item.step.name for item in open_steps])
-    moments = [moment for item in open_steps if (moment := item.waits_since_ms) is not None]
-    saga.waiting_since_ms = min(moments) if moments else None
+    waiting, moments, since_ms, behind = [], [], None, False
+    cancelled_ms, breached = progress.cancelled_ms, saga.breached
+    # Asked with every event: taken apart, a step costs a third of asking it.
+    for step, state, turn_ms, until_ms, deadline_ms, _, waits, due_ms, round_ms, _ in progress.steps:
+        if waits:
+            waiting.append(step.name)
+            moment = until_ms if state is _FAILED else turn_ms
+            if since_ms is None or (moment is not None and moment < since_ms):
+                since_ms = moment
+            if due_ms is not None and step.name not in breached:
+                moments.append(due_ms)
+        over_ms = cancelled_ms if until_ms is None else until_ms
+        if round_ms or (over_ms is not None and deadline_ms is not None and deadline_ms < over_ms):
+            behind = True
+    saga.waiting, saga.waiting_since_ms = tuple(waiting), since_ms
     if saga.started_ms is None:
         # A partial instance has nothing to wait for: its deadlines count from a start that was never seen.
         saga.next_deadline_ms = None
         return
-    moments = [
-        item.due_ms for item in open_steps if item.due_ms is not None and item.step.name not in saga.breached
-    ]
+    if behind:
+        moments += uncounted(flow, saga, progress)
     _, ended_ms = end_of(flow, saga.started_ms, progress)
     if ended_ms is not None:
-        moments.append(ended_ms)
+        moments.append(max(ended_ms, saga.started_ms))
     if len(progress.restarts) > saga.repeated_starts:
         moments.append(progress.restarts[saga.repeated_starts])
     saga.next_deadline_ms = min(moments) + flow.settling_ms + 1 if moments else None

@@ -1,17 +1,19 @@
 """What an instance is told of the children that one of its steps waits for.
 
 Only those count that have begun in this instance, and in this round: one that began before belongs to the round, or
-the instance, before, whenever it ends.
+the instance, before, whenever it ends. One that began again under its key counts as it stands then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import groupby
 from typing import NamedTuple
 
-from flowtrail_collector.sagas.model.flows import CHILD, Children
+from flowtrail_collector.sagas.model.flows import BEGAN, CHILD, Children
 from flowtrail_collector.sagas.model.seen import Seen
 
-__all__ = ["News", "begun_ms", "completed_ms", "news_of"]
+__all__ = ["Brood", "News", "broods", "latest", "news_of"]
 
 
 class News(NamedTuple):
@@ -22,43 +24,66 @@ class News(NamedTuple):
         ended: It has ended; otherwise it has begun.
         child: Which one.
         failed: It ended otherwise than well.
+        began_ms: When what has ended had begun; 0 where that isn't known.
     """
 
     at_ms: int
     ended: bool
     child: str
     failed: bool = False
+    began_ms: int = 0
+
+
+class Brood(NamedTuple):
+    """How the children of a step stood at a moment.
+
+    Attributes:
+        at_ms: The moment.
+        begun: How many had begun.
+        arrived: How many of those had ended well since they began for the last time.
+    """
+
+    at_ms: int
+    begun: int
+    arrived: int
 
 
 def news_of(children: Children, seen: Seen, begin: int | None) -> list[News]:
     """All of it, in the order of time, of the children that have begun since a moment; None: of all."""
-    every = [News(at, False, child) for at, child in seen.told((children.begun,), CHILD)]
-    every += [News(at, True, child) for at, child in seen.told((children.completed,), CHILD)]
-    every += [News(at, True, child, True) for at, child in seen.told((children.failed,), CHILD)]
-    known: set[str] = set()
+    words = (children.begun, children.completed, children.failed)
+    every = []
+    for mark in seen.marks():
+        if mark[1] in words and len(mark) > 3 and (begin is None or mark[0] >= begin):
+            said, ended = dict(mark[3]), mark[1] != children.begun
+            failed, began_ms = mark[1] == children.failed, int(said.get(BEGAN, 0))
+            every.append(News(mark[0], ended, said[CHILD.name], failed, began_ms))
+    begun: dict[str, int] = {}
     found = []
     for news in sorted(every):
-        if begin is not None and news.at_ms < begin:
-            continue
         if not news.ended:
-            known.add(news.child)
-        if news.child in known:
+            begun[news.child] = news.at_ms
+        if news.began_ms <= begun.get(news.child, -1):
             found.append(news)
     return found
 
 
-def begun_ms(children: Children, seen: Seen, begin: int | None) -> list[int]:
-    """When each of them began for the first time, ascending."""
-    return _first([news for news in news_of(children, seen, begin) if not news.ended])
+def latest(children: Children, seen: Seen, begin: int | None, until: int | None = None) -> Mapping[str, News]:
+    """The last of each child, before a moment if one is given, in the order in which they began for the first time."""
+    every = news_of(children, seen, begin)
+    return {news.child: news for news in every if until is None or news.at_ms < until}
 
 
-def completed_ms(children: Children, seen: Seen, begin: int | None) -> list[int]:
-    """When each of them ended well for the first time, ascending."""
-    return _first([news for news in news_of(children, seen, begin) if news.ended and not news.failed])
-
-
-def _first(every: list[News]) -> list[int]:
-    found: dict[str, int] = {}
-    for news in every:
-        found.setdefault(news.child, news.at_ms)
-    return list(found.values())
+def broods(children: Children, seen: Seen, begin: int | None) -> list[Brood]:
+    """How all of them stood after each moment at which one did something, in the order of time."""
+    begun: set[str] = set()
+    arrived: set[str] = set()
+    found = []
+    for at, together in groupby(news_of(children, seen, begin), key=lambda news: news.at_ms):
+        for news in together:
+            begun.add(news.child)
+            if news.ended and not news.failed:
+                arrived.add(news.child)
+            else:
+                arrived.discard(news.child)
+        found.append(Brood(at, len(begun), len(arrived)))
+    return found

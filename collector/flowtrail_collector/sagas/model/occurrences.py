@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.fields import MOST_TIMES, CountFrom, Field
-from flowtrail_collector.sagas.model.flows import SETTLE_MS, Flow, Step
-from flowtrail_collector.sagas.model.news import begun_ms, completed_ms
+from flowtrail_collector.sagas.model.flows import SETTLE_MS, Children, Flow, Step
+from flowtrail_collector.sagas.model.news import broods
 from flowtrail_collector.sagas.model.seen import Mark, Seen, value_of
 
 __all__ = ["SETTLE_MS", "Account", "Settlement", "Tally", "settlement", "tally"]
@@ -205,8 +205,8 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
     """
     times = step.times
     if step.children is not None:
-        moments, ids = completed_ms(step.children, seen, begin), []
-    elif account is not None:
+        return _of_children(step, step.children, seen, begin)
+    if account is not None:
         moments, ids = account.moments, account.ids
     elif step.of is None:
         moments, ids = seen.moments(step.done), []
@@ -216,12 +216,25 @@ def tally(step: Step, seen: Seen, begin: int | None = None, account: Account | N
     place = 0 if begin is None else bisect_left(moments, begin)
     moments = _each_once(moments[place:], ids[place:])
     if isinstance(times, CountFrom):
-        said = seen.told(times.types, times.field)
-        return _counted([(at, int(text)) for at, text in said if text.isdecimal()], moments, begin)
-    if step.children is not None and step.children.all and times == 1:
-        begun = begun_ms(step.children, seen, begin)
-        return _counted([(at, number) for number, at in enumerate(begun, 1)], moments, begin)
+        return _counted(_said(times, seen), [(at, often) for often, at in enumerate(moments, 1)], begin)
     return Tally(moments[times - 1] if len(moments) >= times else None, len(moments), times)
+
+
+def _of_children(step: Step, children: Children, seen: Seen, begin: int | None) -> Tally:
+    """How many of the children have ended well, as they stand."""
+    found, times = broods(children, seen, begin), step.times
+    arrived = [(brood.at_ms, brood.arrived) for brood in found]
+    if isinstance(times, CountFrom):
+        return _counted(_said(times, seen), arrived, begin)
+    if children.all and times == 1:
+        return _counted([(brood.at_ms, brood.begun) for brood in found], arrived, begin)
+    done_ms = next((at for at, often in arrived if often >= times), None)
+    return Tally(done_ms, arrived[-1][1] if arrived else 0, times)
+
+
+def _said(times: CountFrom, seen: Seen) -> list[tuple[int, int]]:
+    """What events said of how many it takes, and when."""
+    return [(at, int(text)) for at, text in seen.told(times.types, times.field) if text.isdecimal()]
 
 
 def _each_once(moments: list[int], ids: Sequence[str]) -> list[int]:
@@ -237,13 +250,21 @@ def _each_once(moments: list[int], ids: Sequence[str]) -> list[int]:
     return found
 
 
-def _counted(said: Sequence[tuple[int, int]], moments: Sequence[int], begin: int | None) -> Tally:
-    """Of several events that say how many it takes the newest counts; of those of one moment, the greatest."""
+def _counted(said: Sequence[tuple[int, int]], often: Sequence[tuple[int, int]], begin: int | None) -> Tally:
+    """When it had been done as often as it took by then.
+
+    Args:
+        said: How many it takes, and when that was said. Of several the newest counts; of one moment, the greatest.
+        often: How often it had been done after a moment, in the order of time.
+        begin: Count only from this moment on.
+    """
+    so_far = often[-1][1] if often else 0
     if not said:
-        return Tally(None, len(moments), None)
+        return Tally(None, so_far, None)
     first = said[0][0] if begin is None else max(said[0][0], begin)
-    for at in sorted({first, *moments, *(at for at, _ in said)}):
+    for at in sorted({first, *(at for at, _ in often), *(at for at, _ in said)}):
         needed = said[bisect_right(said, (at, MOST_TIMES)) - 1][1]
-        if at >= first and bisect_right(moments, at) >= needed:
-            return Tally(at, len(moments), said[-1][1])
-    return Tally(None, len(moments), said[-1][1])
+        place = bisect_right(often, (at, MOST_TIMES))
+        if at >= first and (often[place - 1][1] if place else 0) >= needed:
+            return Tally(at, so_far, said[-1][1])
+    return Tally(None, so_far, said[-1][1])

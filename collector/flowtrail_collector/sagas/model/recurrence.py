@@ -38,13 +38,22 @@ def follows_at(flow: Flow, saga: SagaRecord, progress: Progress) -> int | None:
     """
     if not progress.restarts or progress.started_ms is None or saga.followed:
         return None
-    ended_ms = saga.ended_ms
-    if saga.outcome in (Outcome.OPEN, Outcome.RETIRED):
-        _, ended_ms = end_of(flow, progress.started_ms, progress)
-    if ended_ms is None:
-        return None
-    over_ms = max(ended_ms, progress.started_ms)  # clocks may put an end before its start
-    return next((at for at in progress.restarts if at > over_ms), None)
+    is_open = saga.outcome in (Outcome.OPEN, Outcome.RETIRED)
+    restarts, started_ms, ended_ms = progress.restarts, progress.started_ms, saga.ended_ms
+    if is_open:
+        _, ended_ms = end_of(flow, started_ms, progress)
+    while ended_ms is not None:
+        over_ms = max(ended_ms, started_ms)  # clocks may put an end before its start
+        follows_ms = next((at for at in restarts if at > over_ms), None)
+        if follows_ms is None or not is_open:
+            return follows_ms
+        # What the next one does within the second after a cancellation is nothing that this one owes.
+        own = {unique: mark for unique, mark in saga.events.items() if mark[0] < follows_ms}
+        before_ms = ended_ms
+        _, ended_ms = end_of(flow, started_ms, assess(flow, own))
+        if ended_ms == before_ms:
+            return follows_ms
+    return None
 
 
 def stand(flow: Flow, saga: SagaRecord) -> Progress:

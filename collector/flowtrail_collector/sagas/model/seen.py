@@ -51,6 +51,10 @@ class Seen:
                 self._every.setdefault(mark[1], []).append(mark[0])
         return sorted(at for kind in types for at in self._every.get(kind, ()))
 
+    def marks(self) -> Iterable[Mark]:
+        """Everything that was seen, in no order."""
+        return self._events.values()
+
     def told(self, types: Iterable[str], field: Field) -> list[tuple[int, str]]:
         """When any of the types was seen and with which value, empty if it had none; in the order of time."""
         wanted = frozenset(types)

@@ -2,12 +2,17 @@
 
 What `assess` says of an instance in which nothing failed, was taken back or has ended depends on the types of its
 events and their order alone; each moment that it names is that of an event, or that and a limit of the flow file.
-So it is asked once for each such shape, with moments so far apart that they can be told from what it answers.
+So it is asked once for each such shape, with moments so far apart that they can be told from what it answers; and
+the moments of all instances of a shape are columns, of which each limit makes another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress, pairwise
+from operator import lt
 from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.assessment import Outcome, assess
@@ -15,11 +20,12 @@ from flowtrail_collector.sagas.model.flows import Flow
 from flowtrail_collector.sagas.model.lateness import renamed
 from flowtrail_collector.sagas.model.steps import StepProgress
 
-__all__ = ["OpenSaga", "Shapes", "Standing"]
+__all__ = ["Looked", "OpenSagas", "Shapes", "Standing"]
 
 _APART_MS = 10**30
 """Longer than any limit of a flow file: a moment and a limit never reach the next moment."""
 _MAX_SHAPES = 5_000
+_Moments = Sequence[int | None]
 
 
 class Standing(NamedTuple):
@@ -32,24 +38,62 @@ class Standing(NamedTuple):
     breached: tuple[str, ...] = ()
 
 
-class OpenSaga(NamedTuple):
-    """An instance at a glance.
+class OpenSagas(NamedTuple):
+    """Instances at a glance: events of the same types are kept of each, and they wait for, and missed, the same.
 
     Attributes:
-        key: As in `SagaKey`.
-        standing: What is kept of it.
-        quiet: It is open, and has no conflict and nothing to undo.
-        kinds: Types of its events, as they are kept.
-        moments: When they were, ms since the epoch.
+        keys: As in `SagaKey`.
+        started: When each started, as all times in ms since the epoch.
+        since: Since when each waits.
+        due: When each is to be looked at again.
+        waiting: What they wait for.
+        breached: What they missed.
+        quiet: They are open, and have no conflict and nothing to undo.
+        kinds: Types of their events, as they are kept.
+        moments: For each of those, when it was, instance by instance.
         valued: Something of their payloads is kept, too.
     """
 
-    key: str
-    standing: Standing
+    keys: Sequence[str]
+    started: _Moments
+    since: _Moments
+    due: _Moments
+    waiting: tuple[str, ...]
+    breached: tuple[str, ...]
     quiet: bool
     kinds: tuple[str, ...]
-    moments: tuple[int, ...]
+    moments: Sequence[Sequence[int]]
     valued: bool = False
+
+    def picked(self, wanted: Sequence[bool], order: Sequence[int] | None = None) -> OpenSagas:
+        """Some of them, with their events in another order."""
+        places = range(len(self.kinds)) if order is None else order
+        return self._replace(
+            keys=list(compress(self.keys, wanted)),
+            started=list(compress(self.started, wanted)),
+            since=list(compress(self.since, wanted)),
+            due=list(compress(self.due, wanted)),
+            kinds=tuple([self.kinds[place] for place in places]),
+            moments=[list(compress(self.moments[place], wanted)) for place in places],
+        )
+
+
+@dataclass(slots=True)
+class Looked:
+    """What came of a look.
+
+    Attributes:
+        due: Keys of those of which only the next look changes: (when that is to be, which).
+        standings: Others that stand otherwise now.
+        missed: How many turn out to have missed the deadline of a step.
+        closer: Those that have to be looked at one by one: something failed, was taken back, has ended or came
+            anew, or what was kept of payloads counts.
+    """
+
+    due: list[tuple[int | None, str]] = field(default_factory=list)
+    standings: list[tuple[Standing, str]] = field(default_factory=list)
+    missed: Counter[str] = field(default_factory=Counter)
+    closer: list[str] = field(default_factory=list)
 
 
 class _Limit(NamedTuple):
@@ -103,62 +147,96 @@ class Shapes:
         self._by_values = any(step.of is not None or step.count is not None for step in flow.steps)
         self._settling_ms = flow.settling_ms
 
-    def of(self, saga: OpenSaga, watermark_ms: int) -> tuple[Standing, Sequence[str]] | None:
-        """What `settle` would leave of an instance, and the steps that turn out to have missed their deadline.
+    def look(self, sagas: OpenSagas, watermark_ms: int, looked: Looked) -> None:
+        """What `settle` would leave of instances.
 
         Args:
-            saga: The instance.
+            sagas: The instances.
             watermark_ms: Everything written until then has been read.
-
-        Returns:
-            None if that takes a closer look: something failed, was taken back, has ended or came anew, or what was
-            kept of payloads counts.
+            looked: Added to.
         """
-        if saga.valued and self._by_values:
-            return None
-        kinds, moments = saga.kinds, saga.moments
-        last = -1
-        for moment in moments:
-            if moment <= last:
-                kinds, moments = _in_time(kinds, moments)
-                break
-            last = moment
-        shape = self._shape(kinds)
         until_ms = watermark_ms - self._settling_ms
-        if shape is None or not saga.quiet or not moments or moments[-1] > until_ms:
-            return None
-        started_ms = None if shape.started is None else moments[shape.started]
-        if started_ms != saga.standing.started_ms:
-            return None  # what was counted as a start stays one, and what is one now has to be counted
-        return self._standing(shape, saga.standing, moments, until_ms)
+        if not sagas.quiet or not sagas.kinds or (sagas.valued and self._by_values):
+            looked.closer += sagas.keys
+            return
+        for ordered in _in_time(sagas, looked):
+            shape = self._shape(ordered.kinds)
+            if shape is None:
+                looked.closer += ordered.keys
+                continue
+            fine = self._fine(shape, ordered, until_ms)
+            looked.closer += compress(ordered.keys, [not one for one in fine])
+            if any(fine):
+                self._stand(shape, ordered if all(fine) else ordered.picked(fine), until_ms, looked)
 
-    def _standing(
-        self, shape: _Shape, before: Standing, moments: Sequence[int], until_ms: int
-    ) -> tuple[Standing, Sequence[str]] | None:
-        started, waiting, since, limits = shape
-        known = _names(renamed(before.breached, self.flow.renamed)) if before.breached else {}
+    def _fine(self, shape: _Shape, sagas: OpenSagas, until_ms: int) -> list[bool]:
+        """Which of them take no closer look."""
+        if shape.started is None:
+            started: _Moments = [None] * len(sagas.keys)
+        else:
+            started = sagas.moments[shape.started]
+        # What was counted as a start stays one, and what is one now has to be counted.
+        fine = [
+            a == b and last <= until_ms
+            for a, b, last in zip(started, sagas.started, sagas.moments[-1], strict=True)
+        ]
+        if shape.started is not None and self.flow.within_ms is not None:
+            over_ms = until_ms - self.flow.within_ms
+            fine = [one and at >= over_ms for one, at in zip(fine, sagas.moments[shape.started], strict=True)]
+        return fine
+
+    def _stand(self, shape: _Shape, sagas: OpenSagas, until_ms: int, looked: Looked) -> None:
+        known = _names(renamed(sagas.breached, self.flow.renamed))
         if known is None:
-            return None
-        next_ms: int | None = None
-        if started is not None and self.flow.within_ms is not None:
-            next_ms = moments[started] + self.flow.within_ms
-            if next_ms < until_ms:
-                return None
-        late, missed = [], []
-        for step, place, span_ms, until, waits in limits:
-            deadline_ms = moments[place] + span_ms
-            if deadline_ms < until_ms and (until is None or moments[until] > deadline_ms):
-                if step not in known:
-                    missed.append(step)
-                if waits:
-                    late.append(step)
-            elif waits and (next_ms is None or deadline_ms < next_ms):
-                next_ms = deadline_ms
-        since_ms = min([moments[place] for place in since]) if since else None
-        words = [name if name in late else f"{name}#0" for name in (*known, *missed)]
-        due_ms = None if next_ms is None else next_ms + self._settling_ms + 1
-        started_ms = None if started is None else moments[started]
-        return Standing(started_ms, waiting, since_ms, due_ms, tuple(words)), missed
+            looked.closer += sagas.keys
+            return
+        due: _Moments = [None] * len(sagas.keys)
+        if shape.started is not None and self.flow.within_ms is not None:
+            due = [at + self.flow.within_ms for at in sagas.moments[shape.started]]
+        missed = []
+        for limit in shape.limits:
+            ends = [at + limit.span_ms for at in sagas.moments[limit.place]]
+            late = [end < until_ms for end in ends]
+            if limit.until is not None:
+                late = [
+                    one and at > end
+                    for one, end, at in zip(late, ends, sagas.moments[limit.until], strict=True)
+                ]
+            if limit.waits:
+                due = [
+                    end if not one and (at is None or end < at) else at
+                    for one, end, at in zip(late, ends, due, strict=True)
+                ]
+            missed.append(late)
+        ways = list(zip(*missed, strict=True)) if missed else [()] * len(sagas.keys)
+        words = {}
+        for way, count in Counter(ways).items():
+            steps = [limit.step for limit, late in zip(shape.limits, way, strict=True) if late]
+            fresh = [step for step in steps if step not in known]
+            looked.missed.update(dict.fromkeys(fresh, count))
+            waits = {limit.step for limit in shape.limits if limit.waits}.intersection(steps)
+            words[way] = tuple(step if step in waits else f"{step}#0" for step in (*known, *fresh))
+        self._tell(shape, sagas, due, [words[way] for way in ways], looked)
+
+    def _tell(
+        self, shape: _Shape, sagas: OpenSagas, due: _Moments, words: Sequence[tuple[str, ...]], looked: Looked
+    ) -> None:
+        """Say what is otherwise than it was kept."""
+        settling_ms = self._settling_ms + 1
+        begun = [sagas.moments[place] for place in shape.since]
+        since: _Moments = (
+            [min(row) for row in zip(*begun, strict=True)] if begun else [None] * len(sagas.keys)
+        )
+        waiting, breached = shape.waiting, sagas.breached
+        waits_alike = waiting == sagas.waiting
+        for key, started_ms, old_since, since_ms, old_due, at, said in zip(
+            sagas.keys, sagas.started, sagas.since, since, sagas.due, due, words, strict=True
+        ):
+            due_ms = None if at is None else at + settling_ms
+            if not (waits_alike and since_ms == old_since and said == breached):
+                looked.standings.append((Standing(started_ms, waiting, since_ms, due_ms, said), key))
+            elif due_ms != old_due:
+                looked.due.append((due_ms, key))
 
     def _shape(self, kinds: tuple[str, ...]) -> _Shape | None:
         try:
@@ -202,8 +280,15 @@ def _names(breached: Sequence[str]) -> dict[str, None] | None:
     return None if any("#" in name or "!" in name for name in names) else names
 
 
-def _in_time(kinds: Sequence[str], moments: Sequence[int]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """In the order of time; nothing if two were at once, as neither has its place in it."""
-    pairs = sorted(zip(moments, kinds, strict=True))
-    moments = tuple(moment for moment, _ in pairs)
-    return (tuple(kind for _, kind in pairs), moments) if len(set(moments)) == len(moments) else ((), ())
+def _in_time(sagas: OpenSagas, looked: Looked) -> Iterator[OpenSagas]:
+    """The same with their events in the order of time; if two were at once, neither has its place in it."""
+    columns = sagas.moments
+    if all(all(map(lt, before, after)) for before, after in pairwise(columns)):
+        yield sagas
+        return
+    orders = [tuple(sorted(range(len(row)), key=row.__getitem__)) for row in zip(*columns, strict=True)]
+    apart = [len(set(row)) == len(row) for row in zip(*columns, strict=True)]
+    looked.closer += compress(sagas.keys, [not one for one in apart])
+    for order in dict.fromkeys(compress(orders, apart)):
+        wanted = [one and own == order for one, own in zip(apart, orders, strict=True)]
+        yield sagas.picked(wanted, order)

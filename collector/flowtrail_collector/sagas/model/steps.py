@@ -130,17 +130,21 @@ class Steps:
         if again:
             self._begin_round(group, again[-1])
             turn = None if turn is None else max(turn, again[-1])
-        while turn is not None and (failed := self._failed_by_all(group)) is not None:
-            after = max(failed, turn)
-            brought = next(
-                (at for at in self._seen.moments(self._flow.brings[step.name]) if at > after), None
-            )
+        while turn is not None:
+            brought = self._brought(step, group, turn)
             done = self._done_by_any(step)
             if brought is None or (done is not None and done < brought):
                 break
             self._begin_round(group, brought)
             turn = brought
         return turn
+
+    def _brought(self, step: Step, group: tuple[Step, ...], turn: int) -> int | None:
+        """When what brings the step's turn happened again while the step and its alternatives stood failed."""
+        if self._failed_by_all(group) is None and all(other.children is None for other in group):
+            return None  # only children that begin again make a failed step one that isn't
+        every = self._seen.moments(self._flow.brings[step.name])
+        return next((at for at in every if at > turn and self._failed_by_all(group, at) is not None), None)
 
     def _begin_round(self, group: tuple[Step, ...], begin: int) -> None:
         for step in group:
@@ -153,13 +157,13 @@ class Steps:
         if not step.single:
             self._tallies[step.name] = found
 
-    def _failed(self, step: Step) -> int | None:
-        """When the step failed in this round."""
-        return failed_ms(step, self._seen, self._rounds.get(step.name))
+    def _failed(self, step: Step, until: int | None = None) -> int | None:
+        """When the step failed in this round, if it stood failed before a moment; None: now."""
+        return failed_ms(step, self._seen, self._rounds.get(step.name), until)
 
-    def _failed_by_all(self, group: tuple[Step, ...]) -> int | None:
+    def _failed_by_all(self, group: tuple[Step, ...], until: int | None = None) -> int | None:
         """When the last of a step and its alternatives failed in this round; None if one hasn't."""
-        moments = [moment for step in group if (moment := self._failed(step)) is not None]
+        moments = [moment for step in group if (moment := self._failed(step, until)) is not None]
         return max(moments) if len(moments) == len(group) else None
 
     def _done_by_any(self, step: Step) -> int | None:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
+from flowtrail_collector.sagas.model.shapes import Looked
+from flowtrail_collector.sagas.sql.glances import standing_rows
 from flowtrail_collector.sagas.sql.rows import COLUMNS, NAMES, to_record, to_row
 from flowtrail_collector.store.postgres.arrays import binaries, numbers, texts
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["due", "insert", "load", "replace", "take"]
+__all__ = ["due", "insert", "load", "note", "replace", "take"]
 
 _QUALIFIED = ", ".join(f"s.{name}" for name in NAMES)
 _REST = NAMES[2:]
@@ -38,6 +40,24 @@ _INSERT = f"""INSERT INTO sagas ({COLUMNS}) SELECT * FROM unnest({_ARRAYS}) AS n
 _REPLACE = f"{_INSERT} UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _REST)}"
 _UPDATE = f"""UPDATE sagas s SET {", ".join(f"{name} = n.{name}" for name in _REST)}
  FROM unnest({_ARRAYS}) AS n ({COLUMNS}) WHERE s.flow = n.flow AND s.key = n.key"""  # noqa: S608
+
+_DEADLINES = """UPDATE sagas s SET next_deadline_ms = n.due FROM unnest(%s::bigint[], %s::text[]) AS n (due, key)
+ WHERE s.flow = %s AND s.key = n.key"""
+_STANDINGS = """UPDATE sagas s SET waiting = n.waiting, waiting_since_ms = n.since, next_deadline_ms = n.due,
+ breached = n.breached, flags = n.flags
+ FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+ AS n (waiting, since, due, breached, flags, key) WHERE s.flow = %s AND s.key = n.key"""
+
+
+def note(connection: psycopg.Connection[Any], flow: str, looked: Looked) -> None:
+    """See `SagaUnit.note_open`."""
+    if looked.due:
+        due, keys = zip(*looked.due, strict=True)
+        connection.execute(_DEADLINES, (numbers(due), texts(keys), flow))
+    if looked.standings:
+        waiting, since, due, breached, flags, keys = zip(*standing_rows(looked), strict=True)
+        values = (texts(waiting), numbers(since), numbers(due), texts(breached), numbers(flags), texts(keys))
+        connection.execute(_STANDINGS, (*values, flow))
 
 
 def load(connection: psycopg.Connection[Any], keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:

@@ -1,0 +1,113 @@
+"""What the collector makes of a family, against what `sagakit.families` says: for `sagakit.oracle`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from flowtrail_collector.sagas.model.assessment import Outcome, assess
+from flowtrail_collector.sagas.model.children import open_children
+from sagakit.families import as_told, became_of, family_file
+from sagakit.histories import flows_of
+from sagakit.interpreter import FAR_MS, Became, Playing, left_open
+from sagakit.keeping import Kept, Player, record_of
+
+__all__ = ["LAST_MS", "same_family"]
+
+LAST_MS = 13_000
+
+
+def same_family(flows, events, order, store=None):
+    """What is kept and counted of a family that was read in disorder and portions, some of it twice, with restarts.
+
+    Args:
+        flows: By whose words it is judged, by name.
+        events: What happened.
+        order: A `random.Random` that decides what is read when, and when the collector restarts.
+        store: Where it is kept; in memory if there is none.
+    Returns:
+        Which forms of `sagakit.oracle` that was about.
+    """
+    places = {
+        step["children"]["flow"]: step["children"]["parent"]
+        for flow in flows.values() for step in flow["steps"].values() if "children" in step
+    }  # fmt: skip
+    left = [record_of(number, event, places.get(event.flow)) for number, event in enumerate(events)]
+    order.shuffle(left)
+    model = flows_of(family_file(flows))
+    store = store or Kept()
+    player = Player(store, model)
+    for now_ms in (*range(0, LAST_MS, order.choice((500, 1_000, 3_000))), LAST_MS, FAR_MS):
+        read = [item for item in left if item.timestamp_ms <= now_ms or order.random() < 0.2]
+        left = [item for item in left if item not in read]
+        player.take([*read, *read[: order.randint(0, 2)]])
+        player.sweep(now_ms)
+        if order.random() < 0.3:
+            player.restart(model)
+    kept = _kept(store)
+    became, told = became_of(flows, events)
+    assert {place: [_as_became(model, saga) for saga in sagas] for place, sagas in kept.items()} == became
+    _same_counts(store, became)
+    for place, sagas in kept.items():
+        if became[place][-1].outcome == "open":
+            _same_now(model, as_told(flows[place[0]]), told[place], sagas[-1])
+    return _forms_of(flows, told)
+
+
+def _forms_of(flows, told):
+    """Of what the flows say of children, what happened."""
+    heard = {(name, item.kind) for (name, _), history in told.items() for item in history}
+    found = set()
+    for name, flow in flows.items():
+        for step in as_told(flow)["steps"].values():
+            if "children" in step and (name, step["done"][0]) in heard:
+                found.add("all children" if step["children"]["all"] else "any child")
+                found.update({"children's children"} if name != "f" else ())
+    return found
+
+
+def _kept(store):
+    """Every instance by (flow, key), the oldest first."""
+    found = defaultdict(list)
+    for saga in store.every_saga():
+        found[saga.flow, saga.key].append(saga)
+    return {place: sorted(sagas, key=lambda saga: saga.instance) for place, sagas in found.items()}
+
+
+def _as_became(model, saga):
+    over = saga.outcome is not Outcome.OPEN
+    repeated = saga.repeated_starts if over else len(assess(model.by_name[saga.flow], saga.events).restarts)
+    return Became(
+        saga.outcome.value, saga.ended_ms, saga.started_ms, repeated, saga.late_events, saga.conflict
+    )
+
+
+def _same_counts(store, became):
+    expected = Counter()
+    for (flow, _), instances in became.items():
+        for item in instances:
+            expected["saga_started", (flow,)] += item.started is not None
+            expected["saga_ended", (flow, item.outcome)] += item.outcome != "open"
+            expected["saga_repeated_starts", (flow,)] += item.repeated
+            expected["saga_late_events", (flow,)] += item.late
+            expected["saga_conflicts", (flow,)] += item.conflict
+    names = {name for name, _ in expected}
+    assert +Counter({at: n for at, n in store.counts.items() if at[0] in names}) == +expected
+
+
+def _same_now(model, flow, history, saga):
+    """How an open instance stands: which children it waits for, its steps, what is late once all time has passed."""
+    since = saga.started_ms if saga.instance > 1 else 0
+    playing = Playing.of(flow, [item for item in history if item.at >= since])
+    found = open_children(model.by_name[saga.flow], saga)
+    for name, step in flow["steps"].items():
+        # What takes another step back tells that it was done, too: `Playing` doesn't know its turns.
+        others = [body for other, body in flow["steps"].items() if other != name]
+        if "children" in step and not any("undone" in other for other in others):
+            assert found[name] == left_open(step, playing.history, playing.begin.get(name, 0))
+    if saga.started_ms is None or any("undone" in step for step in flow["steps"].values()):
+        return
+    steps = assess(model.by_name[saga.flow], saga.events).steps
+    said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in steps}
+    assert said == {name: playing.standing(name) for name in flow["steps"]}
+    if "cancels" in flow:
+        assert set(saga.late) == {name for name in flow["steps"] if playing.late(name, FAR_MS - 3_000)}
