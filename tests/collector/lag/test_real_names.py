@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from hostilekit import HostileCluster, Watcher
+from hostilekit import FIRST, HostileCluster, Watcher
 from pagekit import MetricsPage
 from waiting import until
 
@@ -16,7 +16,7 @@ NAMES = ("", "\0", "\0\0", "a", "a\0b", "a\0c", "b\0")
 
 def fill(cluster: HostileCluster) -> dict[str, int]:
     """Commits of all these groups; how far behind each is."""
-    cluster.create_topic("orders", 1)
+    cluster.create_topic("orders", [(FIRST,)])
     cluster.produce(("orders", 0), 20, lambda now: now, None)
     for offset, name in enumerate(NAMES):
         cluster.commit(name, ("orders", 0), offset)

@@ -4,6 +4,7 @@ The oracle works from its own record of what was done, and shares no code with t
 """
 
 from hostilekit._allowed import Allowed, Figures
+from hostilekit._brokers import FIRST
 from hostilekit._cluster import HostileCluster
 from hostilekit._oracle import Oracle
 from hostilekit._pairs import Rules
@@ -11,5 +12,5 @@ from hostilekit._steps import ODD_GROUPS, Mischief
 from hostilekit._watcher import RULES, Watcher, differences, told_apart
 
 __all__ = [
-    "ODD_GROUPS", "RULES", "Allowed", "Figures", "HostileCluster", "Mischief", "Oracle", "Rules", "Watcher", "differences", "told_apart",
+    "FIRST", "ODD_GROUPS", "RULES", "Allowed", "Figures", "HostileCluster", "Mischief", "Oracle", "Rules", "Watcher", "differences", "told_apart",
 ]  # fmt: skip
