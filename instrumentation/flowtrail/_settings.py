@@ -32,22 +32,20 @@ class Timing:
 
 def bootstrap_servers(given: str | list[str] | None) -> str:
     """Broker addresses, comma-separated: as given, else from the environment, else localhost."""
-    if given:
-        return given if isinstance(given, str) else ",".join(given)
-    for variable in ("FLOWTRAIL_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"):
-        if os.environ.get(variable):
-            return os.environ[variable]
-    return DEFAULT_BOOTSTRAP_SERVERS
+    return _servers(
+        given, ("FLOWTRAIL_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"), DEFAULT_BOOTSTRAP_SERVERS
+    )
 
 
 def amqp_url(given: str | list[str] | None) -> str:
     """AMQP URLs, comma-separated: as given, else from the environment, else a server on this machine."""
+    return _servers(given, ("FLOWTRAIL_RABBITMQ_URL", "RABBITMQ_URL"), DEFAULT_AMQP_URL)
+
+
+def _servers(given: str | list[str] | None, variables: tuple[str, ...], default: str) -> str:
     if given:
         return given if isinstance(given, str) else ",".join(given)
-    for variable in ("FLOWTRAIL_RABBITMQ_URL", "RABBITMQ_URL"):
-        if os.environ.get(variable):
-            return os.environ[variable]
-    return DEFAULT_AMQP_URL
+    return next((os.environ[name] for name in variables if os.environ.get(name)), default)
 
 
 def client_name() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
@@ -23,9 +24,9 @@ from flowtrail_collector.spans.values import (
     MAX_NAME_LENGTH,
     Lost,
     attributes_of,
+    capped,
     short,
     tell,
-    whole_text,
     without_unknown,
 )
 
@@ -99,10 +100,7 @@ def _resource(message: resource_pb2.Resource, schema_url: str, lost: Lost) -> Re
     attributes = attributes_of(message.attributes, lost)
     service = attributes.get("service.name")
     name = short(service, lost) if isinstance(service, str) and not service.isspace() else ""
-    if schema_url:
-        tell(attributes, names.SCHEMA_URL, schema_url, lost)
-    if message.dropped_attributes_count:
-        tell(attributes, names.DROPPED_ATTRIBUTES, message.dropped_attributes_count, lost)
+    _tell_beside(attributes, message, schema_url, lost)
     if message.entity_refs:
         lost.add("the entity_refs of resources")
     return Resource(name or "unknown_service", attributes)
@@ -113,11 +111,25 @@ def _scope(scope_spans: trace_pb2.ScopeSpans, lost: Lost) -> _Scope:
     without_unknown(scope_spans, lost)
     without_unknown(message, lost)
     attributes = attributes_of(message.attributes, lost)
-    if scope_spans.schema_url:
-        tell(attributes, names.SCHEMA_URL, scope_spans.schema_url, lost)
-    if message.dropped_attributes_count:
-        tell(attributes, names.DROPPED_ATTRIBUTES, message.dropped_attributes_count, lost)
+    _tell_beside(attributes, message, scope_spans.schema_url, lost)
     return _Scope(short(message.name, lost), short(message.version, lost), attributes)
+
+
+def _tell_beside(
+    attributes: dict[str, AttributeValue],
+    message: resource_pb2.Resource | InstrumentationScope,
+    schema_url: str,
+    lost: Lost,
+) -> None:
+    """What is said of a resource or scope beside its attributes."""
+    if schema_url:
+        tell(attributes, names.SCHEMA_URL, schema_url, lost)
+    _tell_dropped(attributes, message.dropped_attributes_count, lost)
+
+
+def _tell_dropped(attributes: dict[str, AttributeValue], count: int, lost: Lost) -> None:
+    if count:
+        tell(attributes, names.DROPPED_ATTRIBUTES, count, lost)
 
 
 def _problem(message: trace_pb2.Span) -> str:
@@ -154,7 +166,7 @@ def _span(message: trace_pb2.Span, resource: Resource, scope: _Scope, lost: Lost
         attributes=_span_attributes(message, lost),
         scope=scope.name,
         scope_version=scope.version,
-        trace_state=whole_text(trace_state, lost) if trace_state else "",
+        trace_state=capped(trace_state, lost) if trace_state else "",
         scope_attributes=scope.attributes,
         flags=message.flags,
     )
@@ -174,8 +186,7 @@ def _span(message: trace_pb2.Span, resource: Resource, scope: _Scope, lost: Lost
 def _span_attributes(message: trace_pb2.Span, lost: Lost) -> dict[str, AttributeValue]:
     without_unknown(message, lost)
     attributes = attributes_of(message.attributes, lost)
-    if message.dropped_attributes_count:
-        tell(attributes, names.DROPPED_ATTRIBUTES, message.dropped_attributes_count, lost)
+    _tell_dropped(attributes, message.dropped_attributes_count, lost)
     if message.dropped_events_count:
         tell(attributes, names.DROPPED_EVENTS, message.dropped_events_count, lost)
     if message.dropped_links_count:
@@ -189,7 +200,7 @@ def _set_status(span: Span, message: trace_pb2.Status, lost: Lost) -> None:
     if status is None:
         lost.add("a status code that OTLP doesn't have")
     span.status = status or SpanStatus.UNSET
-    span.status_message = whole_text(message.message, lost)
+    span.status_message = capped(message.message, lost)
 
 
 def _event(message: trace_pb2.Span.Event, lost: Lost) -> SpanEvent:
@@ -199,8 +210,7 @@ def _event(message: trace_pb2.Span.Event, lost: Lost) -> SpanEvent:
         lost.add("the times of events that are not a time")
         time_ns = _MAX_TIME_NS
     attributes = attributes_of(message.attributes, lost)
-    if message.dropped_attributes_count:
-        tell(attributes, names.DROPPED_ATTRIBUTES, message.dropped_attributes_count, lost)
+    _tell_dropped(attributes, message.dropped_attributes_count, lost)
     return SpanEvent(short(message.name, lost), time_ns, attributes)
 
 
@@ -218,8 +228,7 @@ def _links(messages: Sequence[trace_pb2.Span.Link], lost: Lost) -> tuple[SpanLin
 def _link(message: trace_pb2.Span.Link, lost: Lost) -> SpanLink:
     without_unknown(message, lost)
     attributes = attributes_of(message.attributes, lost)
-    if message.dropped_attributes_count:
-        tell(attributes, names.DROPPED_ATTRIBUTES, message.dropped_attributes_count, lost)
+    _tell_dropped(attributes, message.dropped_attributes_count, lost)
     if message.trace_state:
         tell(attributes, names.TRACE_STATE, message.trace_state, lost)
     if message.flags:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -11,7 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from flowtrail_collector.spans.model import AttributeValue
 
-__all__ = ["MAX_NAME_LENGTH", "Lost", "attributes_of", "short", "tell", "whole_text", "without_unknown"]
+__all__ = ["MAX_NAME_LENGTH", "Lost", "attributes_of", "capped", "short", "tell", "without_unknown"]
 
 MAX_TEXT_LENGTH = 4_096
 MAX_NAME_LENGTH = 256
@@ -20,6 +21,8 @@ _MAX_DEPTH = 4
 
 # What couldn't be kept of what is, one phrase each.
 Lost = set[str]
+
+_Capped = TypeVar("_Capped", str, bytes)
 
 
 def attributes_of(pairs: Sequence[KeyValue], lost: Lost, depth: int = 0) -> dict[str, AttributeValue]:
@@ -45,7 +48,7 @@ def attributes_of(pairs: Sequence[KeyValue], lost: Lost, depth: int = 0) -> dict
         elif len(text) <= MAX_TEXT_LENGTH:
             result[key] = text
         else:
-            result[key] = whole_text(text, lost)
+            result[key] = capped(text, lost)
     if len(result) < len(pairs) and len(result) < MAX_ATTRIBUTES:
         lost.add("all but the last of attributes with the same name")
     return result
@@ -56,7 +59,7 @@ def tell(attributes: dict[str, AttributeValue], name: str, value: str | int, los
     if name in attributes:
         lost.add(f"{name} where an attribute has that name")
     else:
-        attributes[name] = whole_text(value, lost) if isinstance(value, str) else value
+        attributes[name] = capped(value, lost) if isinstance(value, str) else value
 
 
 def short(name: str, lost: Lost) -> str:
@@ -66,11 +69,11 @@ def short(name: str, lost: Lost) -> str:
     return name[:MAX_NAME_LENGTH]
 
 
-def whole_text(text: str, lost: Lost) -> str:
-    """A text, capped."""
-    if len(text) > MAX_TEXT_LENGTH:
+def capped(value: _Capped, lost: Lost) -> _Capped:
+    """A text or bytes, capped."""
+    if len(value) > MAX_TEXT_LENGTH:
         lost.add(f"the ends of values beyond {MAX_TEXT_LENGTH} characters or bytes")
-    return text[:MAX_TEXT_LENGTH]
+    return value[:MAX_TEXT_LENGTH]
 
 
 def without_unknown(message: Message, lost: Lost) -> None:
@@ -89,7 +92,7 @@ def _key(pair: KeyValue, lost: Lost) -> str:
 def _value(value: AnyValue, depth: int, lost: Lost) -> AttributeValue:
     kind = value.WhichOneof("value")
     if kind == "string_value":
-        return whole_text(value.string_value, lost)
+        return capped(value.string_value, lost)
     if kind == "bool_value":
         return value.bool_value
     if kind == "int_value":
@@ -97,10 +100,7 @@ def _value(value: AnyValue, depth: int, lost: Lost) -> AttributeValue:
     if kind == "double_value":
         return value.double_value if math.isfinite(value.double_value) else str(value.double_value)
     if kind == "bytes_value":
-        data = value.bytes_value
-        if len(data) > MAX_TEXT_LENGTH:
-            lost.add(f"the ends of values beyond {MAX_TEXT_LENGTH} characters or bytes")
-        return data[:MAX_TEXT_LENGTH]
+        return capped(value.bytes_value, lost)
     if kind is None:
         without_unknown(value, lost)
         return None

@@ -9,22 +9,10 @@ from typing import Any
 
 from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
-from flowtrail.clients._aio_pika_errors import failure_of
-from flowtrail.clients._deliveries import Deliveries, Lines
+from flowtrail.clients._aio_pika_errors import TYPE_NAME, failure_of
+from flowtrail.clients._deliveries import Deliveries, Lines, properties_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
 from flowtrail.wire import Record
-
-_FIELDS = (
-    "content_type", "content_encoding", "priority", "correlation_id", "reply_to", "expiration", "message_id",
-    "timestamp", "user_id", "app_id",
-)  # fmt: skip
-
-
-def properties_of(properties: Any) -> dict[str, Any]:
-    """A message's properties without its table of headers."""
-    found = {field: value for field in _FIELDS if (value := getattr(properties, field, None)) is not None}
-    kind = getattr(properties, "message_type", None)  # pamqp's name for `type`
-    return found if kind is None else {**found, "type": kind}
 
 
 class Line:
@@ -80,7 +68,7 @@ class AioPikaConsumer:
                     message.delivery.delivery_tag,
                     message.delivery.routing_key,
                     message.header.properties.headers,
-                    properties_of(message.header.properties),
+                    properties_of(message.header.properties, type_name=TYPE_NAME),
                     message.body,
                 )
                 self._changed.notify()

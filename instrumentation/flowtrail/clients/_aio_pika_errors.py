@@ -9,6 +9,8 @@ from flowtrail.clients._port import ClientError
 from flowtrail.clients._rabbitmq import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, PRECONDITION_FAILED, refusal
 from flowtrail.errors import FlowtrailError
 
+TYPE_NAME = "message_type"  # what pamqp calls the property `type`
+
 
 def code_of(aiormq: Any, error: BaseException) -> int:
     """AMQP's reply code; 0 if it has none."""

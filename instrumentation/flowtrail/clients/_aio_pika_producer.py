@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
-from flowtrail.clients._aio_pika_errors import code_of, failure_of
-from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery, UnroutableError, report
+from flowtrail.clients._aio_pika_errors import TYPE_NAME, code_of, failure_of
+from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery, UnroutableError
 from flowtrail.clients._rabbitmq import BLOCKED_SECONDS, NOT_FOUND, Outgoing, blocked, nobody_takes, outgoing
+from flowtrail.clients._under_way import UnderWay
 from flowtrail.errors import FlowtrailError
 
 _MANY, _ONE = "many", "one"
 _RECONNECTS = 2
 _LEAVE_SECONDS = 1.0
-_NAMES = {"type": "message_type"}  # as pamqp calls properties
 
 
 class Ensures(Protocol):
@@ -60,9 +59,7 @@ class AioPikaProducer:
         self._taken = 0
         self._to_go_alone = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._count = 0
-        self._idle = threading.Condition()
-        self._closed = False
+        self._messages = UnderWay()
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
@@ -94,10 +91,7 @@ class AioPikaProducer:
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
         sent = outgoing(message)
-        with self._idle:
-            if self._closed:
-                raise ClientError("the producer is closed")
-            self._count += 1
+        self._messages.begin()
         self._thread.loop.call_soon_threadsafe(self._take, message, sent, on_delivery)
 
     def waits_for(self, topic: str) -> bool:
@@ -136,10 +130,7 @@ class AioPikaProducer:
             error = self._failure(message, raised)
         del self._line[number]
         self._call_first()
-        report(on_delivery, Delivered(None, None) if error is None else None, error)
-        with self._idle:
-            self._count -= 1
-            self._idle.notify_all()
+        self._messages.report(on_delivery, Delivered(None, None) if error is None else None, error)
 
     def _failure(self, message: Message, error: Exception) -> Exception:
         if code_of(self._aiormq, error) != NOT_FOUND:
@@ -161,7 +152,7 @@ class AioPikaProducer:
             except (self._aiormq.exceptions.DeliveryError, ClientError):
                 raise
             except asyncio.CancelledError:
-                if self._closed:
+                if self._messages.closed:
                     raise
             except (self._aiormq.exceptions.AMQPError, RuntimeError, OSError):
                 if self._connection is None:
@@ -183,7 +174,7 @@ class AioPikaProducer:
             except (errors.DeliveryError, errors.AMQPChannelError, FlowtrailError):
                 raise
             except (errors.AMQPError, RuntimeError, OSError, asyncio.CancelledError):
-                if self._closed:
+                if self._messages.closed:
                     raise
                 await self._leave(connection)  # it may only be about to close
         await self._confirmation(await self._prepared(message, sent, _ONE), sent)
@@ -209,7 +200,7 @@ class AioPikaProducer:
 
     async def _confirmed(self, channel: Any, sent: Outgoing) -> None:
         message = sent.message
-        named = {_NAMES.get(name, name): value for name, value in message.properties.items()}
+        named = {TYPE_NAME if name == "type" else name: value for name, value in message.properties.items()}
         named["timestamp"] = datetime.fromtimestamp(named["timestamp"], UTC)
         properties = self._aiormq.spec.Basic.Properties(headers=_writable(message.table), **named)
         async with asyncio.timeout(BLOCKED_SECONDS) as limit:
@@ -237,15 +228,11 @@ class AioPikaProducer:
         return ClientError(f"RabbitMQ has not confirmed it within {BLOCKED_SECONDS:g} s")
 
     def flush(self, timeout_seconds: float) -> bool:
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._count, timeout_seconds)
+        return self._messages.flush(timeout_seconds)
 
     def close(self, timeout_seconds: float) -> None:
-        with self._idle:
-            if self._closed:
-                return
-            self._closed = True
-        self.flush(timeout_seconds)
+        if not self._messages.close(timeout_seconds):
+            return
         with contextlib.suppress(Exception):
             self._thread.call(self._stop(), max(timeout_seconds, 1.0))
         self._thread.release()

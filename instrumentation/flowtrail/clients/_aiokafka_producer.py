@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
 from typing import Any
 
 from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
-from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery, report
+from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery
+from flowtrail.clients._under_way import UnderWay
 
 
 class AiokafkaProducer:
@@ -24,9 +24,7 @@ class AiokafkaProducer:
         self._producer = producer
         self._lines: dict[str, deque[tuple[Message, OnDelivery]]] = {}
         self._senders: set[asyncio.Task[None]] = set()
-        self._under_way = 0
-        self._idle = threading.Condition()
-        self._closed = False
+        self._messages = UnderWay()
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
@@ -34,10 +32,7 @@ class AiokafkaProducer:
             _fork.leave_behind(part)
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
-        with self._idle:
-            if self._closed:
-                raise ClientError("the producer is closed")
-            self._under_way += 1
+        self._messages.begin()
         self._thread.loop.call_soon_threadsafe(self._take, message, on_delivery)
 
     def waits_for(self, topic: str) -> bool:
@@ -65,7 +60,7 @@ class AiokafkaProducer:
         finally:
             del self._lines[topic]
             for _, on_delivery in line:  # only where the producer is closed
-                self._report(on_delivery, None, ClientError("the producer was closed"))
+                self._messages.report(on_delivery, None, ClientError("the producer was closed"))
 
     async def _send(self, message: Message, on_delivery: OnDelivery) -> None:
         # Header values can't be null in aiokafka; an empty one is the closest.
@@ -75,37 +70,27 @@ class AiokafkaProducer:
                 message.topic, value=message.value, key=message.key, headers=headers
             )
         except Exception as error:  # noqa: BLE001 - reported to whoever publishes
-            self._report(on_delivery, None, error)
+            self._messages.report(on_delivery, None, error)
         else:
             sent.add_done_callback(lambda future: self._delivered(future, on_delivery))
 
     def _delivered(self, future: asyncio.Future[Any], on_delivery: OnDelivery) -> None:
         if future.cancelled():
-            self._report(on_delivery, None, ClientError("the producer was closed"))
+            self._messages.report(on_delivery, None, ClientError("the producer was closed"))
         elif (error := future.exception()) is not None:
-            self._report(
+            self._messages.report(
                 on_delivery, None, error if isinstance(error, Exception) else ClientError(str(error))
             )
         else:
             sent = future.result()
-            self._report(on_delivery, Delivered(sent.partition, sent.offset), None)
-
-    def _report(self, on_delivery: OnDelivery, delivered: Delivered | None, error: Exception | None) -> None:
-        report(on_delivery, delivered, error)
-        with self._idle:
-            self._under_way -= 1
-            self._idle.notify_all()
+            self._messages.report(on_delivery, Delivered(sent.partition, sent.offset), None)
 
     def flush(self, timeout_seconds: float) -> bool:
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._under_way, timeout_seconds)
+        return self._messages.flush(timeout_seconds)
 
     def close(self, timeout_seconds: float) -> None:
-        with self._idle:
-            if self._closed:
-                return
-            self._closed = True
-        self.flush(timeout_seconds)
+        if not self._messages.close(timeout_seconds):
+            return
         with contextlib.suppress(Exception):
             self._thread.call(self._stop(), timeout_seconds)
         self._thread.release()

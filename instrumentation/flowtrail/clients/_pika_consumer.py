@@ -7,21 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from flowtrail import _fork
-from flowtrail.clients._deliveries import Deliveries, Lines
+from flowtrail.clients._deliveries import Deliveries, Lines, properties_of
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
 from flowtrail.clients._rabbitmq import refusal
 from flowtrail.wire import Record
-
-_FIELDS = (
-    "content_type", "content_encoding", "priority", "correlation_id", "reply_to", "expiration", "message_id",
-    "timestamp", "type", "user_id", "app_id",
-)  # fmt: skip
-
-
-def properties_of(properties: Any) -> dict[str, Any]:
-    """A message's properties without its table of headers."""
-    return {field: value for field in _FIELDS if (value := getattr(properties, field)) is not None}
 
 
 class Line:

@@ -12,13 +12,12 @@ from typing import Any
 
 from flowtrail import _fork
 from flowtrail.clients._pika_errors import failure_of
-from flowtrail.clients._port import ClientError, Delivered, OnDelivery, UnroutableError, report
+from flowtrail.clients._port import ClientError, Delivered, OnDelivery, UnroutableError
 from flowtrail.clients._rabbitmq import CONNECT_SECONDS, NOT_FOUND, Outgoing, nobody_takes
+from flowtrail.clients._under_way import CLOSED, UnderWay
 from flowtrail.errors import FlowtrailError
 
 _log = logging.getLogger("flowtrail")
-
-_CLOSED = "the producer is closed"
 
 
 class _Item:
@@ -62,9 +61,7 @@ class PikaProducer:
         self._under_way: dict[int, _Item] = {}  # by delivery tag, in order
         self._one_by_one = 0
         self._block_reason = ""
-        self._count = 0
-        self._idle = threading.Condition()
-        self._closed = False
+        self._messages = UnderWay()
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="flowtrail-pika", daemon=True)
         self._thread.start()
@@ -83,25 +80,18 @@ class PikaProducer:
 
     def send(self, sent: Outgoing, on_delivery: OnDelivery) -> None:
         """Hand over a message; see `ProducerClient.send`."""
-        with self._idle:
-            if self._closed:
-                raise ClientError(_CLOSED)
-            self._count += 1
-            self._todo.append(_Item(sent, on_delivery))
+        item = _Item(sent, on_delivery)
+        self._messages.begin(lambda: self._todo.append(item))
         self._ioloop.add_callback_threadsafe(self._publish)
 
     def flush(self, timeout_seconds: float) -> bool:
         """See `ProducerClient.flush`."""
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._count, timeout_seconds)
+        return self._messages.flush(timeout_seconds)
 
     def close(self, timeout_seconds: float) -> None:
         """See `ProducerClient.close`."""
-        with self._idle:
-            if self._closed:
-                return
-            self._closed = True
-        self.flush(timeout_seconds)
+        if not self._messages.close(timeout_seconds):
+            return
         self._ioloop.add_callback_threadsafe(self._end)
         self._thread.join(CONNECT_SECONDS)
 
@@ -148,7 +138,7 @@ class PikaProducer:
     def _lost(self, error: Any) -> None:
         """An open connection is gone, and with it whatever is known of what was under way."""
         unsure = list(self._under_way.values())
-        hopeless = isinstance(error, self._pika.exceptions.ConnectionBlockedTimeout) or self._closed
+        hopeless = isinstance(error, self._pika.exceptions.ConnectionBlockedTimeout) or self._messages.closed
         if hopeless or any(item.again for item in unsure):
             self._fail_all(error)
             return
@@ -169,7 +159,7 @@ class PikaProducer:
         self._block_reason = ""
         for item in failed:
             self._report(item, failure)
-        if self._closed:
+        if self._messages.closed:
             self._ioloop.stop()
 
     def _publish(self) -> None:
@@ -255,14 +245,11 @@ class PikaProducer:
         _log.warning("RabbitMQ takes messages again")
 
     def _report(self, item: _Item, error: Exception | FlowtrailError | None) -> None:
-        report(item.on_delivery, Delivered(None, None) if error is None else None, error)
-        with self._idle:
-            self._count -= 1
-            self._idle.notify_all()
+        self._messages.report(item.on_delivery, Delivered(None, None) if error is None else None, error)
 
     def _end(self) -> None:
         if self._connection is None or self._connection.is_closed:
-            self._fail_all(ClientError(_CLOSED))
+            self._fail_all(ClientError(CLOSED))
         elif not self._connection.is_closing:
             with contextlib.suppress(Exception):
                 self._connection.close()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from servers._download import Download, run, unpack
-from servers._process import ManagedProcess, answers, free_port, started
+from servers._process import ManagedProcess, Server, answers, free_port
 from servers._tools import tool
 
 VERSION = "3.0.9"
@@ -31,7 +31,7 @@ REGISTRY = Download(
 )
 
 
-class ApicurioServer:
+class ApicurioServer(Server):
     """One registry; what it holds is gone when it stops.
 
     Args:
@@ -42,10 +42,10 @@ class ApicurioServer:
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
         self._java = tool("java")
         self._jar = REGISTRY.get()
-        self._process: ManagedProcess | None = None
         self.port = 0
 
     @property
@@ -53,30 +53,14 @@ class ApicurioServer:
         """Base URL of the Confluent-compatible API."""
         return f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
 
-    def start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises:
-            ServerFailedError: it doesn't come up.
-        """
-        if self._process is None:
-            self._process = started(self._prepare)
-        else:
-            self._process.start()
-
-    def kill(self) -> None:
-        """`kill -9`."""
-        if self._process is not None:
-            self._process.kill()
-
-    def _prepare(self, attempt: int) -> ManagedProcess:
+    def _attempt(self, number: int) -> ManagedProcess:
         self.port = free_port()
         return ManagedProcess(
             "apicurio",
             [self._java, *_JAVA_OPTIONS, "-Dquarkus.http.host=127.0.0.1",
              f"-Dquarkus.http.port={self.port}", "-jar", str(self._jar)],
             ready=lambda: answers(f"{self.url}/subjects"),
-            output=self._folder / f"apicurio-{attempt}.log",
+            output=self._folder / f"apicurio-{number}.log",
             cwd=self._folder,
             timeout_seconds=120,
         )  # fmt: skip

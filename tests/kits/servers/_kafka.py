@@ -9,7 +9,7 @@ from pathlib import Path
 
 from servers._coordinators import is_ready
 from servers._jars import jars
-from servers._process import ManagedProcess, ServerFailedError, free_port, started
+from servers._process import ManagedProcess, Server, ServerFailedError, free_port
 from servers._tools import tool
 from waiting import scaled
 
@@ -22,7 +22,7 @@ _JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSer
 JARS = jars(f"Apache Kafka {VERSION}", f"kafka-{VERSION}", _POM)
 
 
-class KafkaServer:
+class KafkaServer(Server):
     """One Kafka server with its own data folder; it keeps folder and port over restarts.
 
     Args:
@@ -40,43 +40,18 @@ class KafkaServer:
     def __init__(
         self, folder: Path, properties: Mapping[str, str] | None = None, *, alone: bool = True
     ) -> None:
+        super().__init__()
         self._folder = folder
         self._extra = dict(properties or {})
         self._alone = alone
         self._java = tool("java")
         self._classpath = f"{JARS.get()}{os.sep}*"
-        self._process: ManagedProcess | None = None
         self.port = 0
 
     @property
     def bootstrap_servers(self) -> str:
         """`host:port`, known once it has been started."""
         return f"127.0.0.1:{self.port}"
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.running
-
-    def start(self) -> None:
-        """Start it and wait until its coordinators answer; the first start picks the ports and formats the folder.
-
-        Raises:
-            ServerFailedError: it doesn't come up.
-        """
-        if self._process is None:
-            self._process = started(self._attempt)
-        else:
-            self._process.start()
-
-    def stop(self) -> None:
-        """A controlled shutdown."""
-        if self._process is not None:
-            self._process.stop()
-
-    def kill(self) -> None:
-        """`kill -9`."""
-        if self._process is not None:
-            self._process.kill()
 
     def restart(self) -> None:
         """Stop and start on the same data and port."""

@@ -183,6 +183,43 @@ class ManagedProcess:
         return self._output.read_bytes()[-size_bytes:].decode(errors="replace")
 
 
+class Server:
+    """A server that keeps its folder and its ports over restarts."""
+
+    def __init__(self) -> None:
+        self._process: ManagedProcess | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there (ready or not)."""
+        return self._process is not None and self._process.running
+
+    def start(self) -> None:
+        """Start it and wait until it is ready; the first start picks the ports.
+
+        Raises:
+            ServerFailedError: it doesn't come up.
+        """
+        if self._process is None:
+            self._process = started(self._attempt)
+        else:
+            self._process.start()
+
+    def stop(self) -> None:
+        """A controlled shutdown."""
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _attempt(self, number: int) -> ManagedProcess:
+        """Draw the ports and make the process; see `started`."""
+        raise NotImplementedError
+
+
 @atexit.register
 def _kill_all() -> None:
     for process in list(_running):

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from servers._process import ManagedProcess, ServerFailedError, free_port, listens, started
+from servers._process import ManagedProcess, Server, ServerFailedError, free_port, listens
 from servers._tools import UnavailableError, tool
 from waiting import scaled
 
@@ -21,7 +21,7 @@ _PLUGINS = ("rabbitmq_management", "rabbitmq_stream", "rabbitmq_consistent_hash_
 _GUEST = "guest"  # its password too; loopback only, and gone with the tests
 
 
-class RabbitServer:
+class RabbitServer(Server):
     """One RabbitMQ server with its own data folder; it keeps folder and ports over restarts.
 
     Args:
@@ -34,10 +34,10 @@ class RabbitServer:
     def __init__(self, folder: Path) -> None:
         if not (_PROGRAMS / "rabbitmq-server").exists():
             raise UnavailableError("RabbitMQ is not installed (Debian: rabbitmq-server)")
+        super().__init__()
         self._epmd_program = tool("epmd")
         self._folder = folder
         self._epmd: ManagedProcess | None = None
-        self._process: ManagedProcess | None = None
         self._env: dict[str, str] = {}
         self.port = self.management_port = self._stream_port = 0
 
@@ -49,27 +49,6 @@ class RabbitServer:
     def url_of(self, vhost: str = "/", user: str = _GUEST, password: str = _GUEST) -> str:
         """URL of a virtual host for a user."""
         return f"amqp://{user}:{password}@127.0.0.1:{self.port}/{urllib.parse.quote(vhost, safe='')}"
-
-    def start(self) -> None:
-        """Start it and wait until it answers; again on the same ports.
-
-        Raises:
-            ServerFailedError: it doesn't come up.
-        """
-        if self._process is None:
-            self._process = started(self._attempt)
-        else:
-            self._process.start()
-
-    def stop(self) -> None:
-        """A controlled shutdown."""
-        if self._process is not None:
-            self._process.stop()
-
-    def kill(self) -> None:
-        """`kill -9`."""
-        if self._process is not None:
-            self._process.kill()
 
     def close(self) -> None:
         """End it, and its epmd."""
