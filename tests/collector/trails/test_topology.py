@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.metrics.exposition import Exposition
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.exemplars import EdgeExemplars
@@ -22,13 +23,9 @@ from flowtrail_collector.topology.model import (
     service_of,
 )
 from flowtrail_collector.topology.sql import SqlTopology
+from storekit import EVENT
 
 NOW_MS = 1_700_000_000_000
-_INSERT = (
-    "INSERT INTO events"
-    " (topic, partition, position, event_id, type, source, causation_id, timestamp_ms, dead_letter)"
-    " VALUES (?, 0, ?, ?, 'T', ?, ?, ?, ?)"
-)
 
 
 @pytest.fixture
@@ -41,10 +38,15 @@ def topology(database):
     return SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)
 
 
-def write(database, *events):
-    with database.transaction() as connection:
-        for number, (topic, event_id, source, cause, at_ms, *dead) in enumerate(events):
-            connection.execute(_INSERT, (topic, number, event_id, source, cause, NOW_MS + at_ms, bool(dead)))
+def write(database, *events, trace_id=None):
+    """Events one by one, as if each had been read alone: in packs, their order is another one."""
+    for number, (topic, event_id, source, cause, at_ms, *dead) in enumerate(events):
+        event = EVENT._replace(
+            topic=topic, offset=number, event_id=event_id, source=source, causation_id=cause, correlation_id=None,
+            timestamp_ms=NOW_MS + at_ms, trace_id=trace_id, dead_letter=bool(dead),
+        )  # fmt: skip
+        with store_on(database).unit() as unit:
+            unit.add_events([event])
 
 
 def learn(topology):
@@ -186,9 +188,9 @@ def test_services_of_sources(source, service):
 def test_latencies_carry_a_trace_in_openmetrics(database):
     exemplars = EdgeExemplars()
     topology = SqlTopology(database, on_reactions=exemplars.reacted, time_seconds=lambda: NOW_MS / 1000)
-    write(database, ORDERS, STOCK, PAID)
-    with database.transaction() as connection:
-        connection.execute("UPDATE events SET trace_id = ? WHERE event_id = 'e2'", ("d" * 32,))
+    write(database, ORDERS)
+    write(database, STOCK, trace_id="d" * 32)
+    write(database, PAID)
     learn(topology)
     page = Exposition(
         [TopologyMetrics(topology.edges, exemplar_of=exemplars.of)], on_error=lambda part, error: None

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowtrail_collector.errors import StoreError
+from flowtrail_collector.store.packs.reading import newest_row
 from flowtrail_collector.store.schema.inspection import Rows, looked_at, rows_of_file
 from flowtrail_collector.store.schema.migrations import migrate
 from flowtrail_collector.store.sqlite.claim import Claim
@@ -103,7 +104,7 @@ class SqliteDatabase:
     def newest_event_row(self) -> int:
         """See `sql.Database.newest_event_row`."""
         with self.read() as connection:
-            return int(connection.execute("SELECT max(rowid) FROM events").fetchone()[0] or 0)
+            return newest_row(connection)
 
     def size_bytes(self) -> int:
         """Size of the file and its write-ahead log."""
