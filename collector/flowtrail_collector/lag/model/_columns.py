@@ -179,7 +179,7 @@ class GroupColumns:
         self._past_end = frozenset(place[i] for i in self._past_end if i in place)
         self._recordless = {place[i] for i in self._recordless if i in place}
         self._waiting_to = {place[i]: end for i, end in self._waiting_to.items() if i in place}
-        self.unseen = frozenset(pair for pair in pairs if pair[0] in table.hidden and pair not in table.index)
+        self.unseen = frozenset(pair for pair in pairs if table.hides(pair))
         self.orphans = len(pairs) - len(known) - len(self.unseen)
         self.pairs = [pairs[i] for i in known]
         self.positions = tuple(table.index[pair] for pair in self.pairs)
