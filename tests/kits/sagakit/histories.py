@@ -38,7 +38,6 @@ def write_flow(draw, st=strategies):
         kind = draw(st.integers(0, 5))
         if kind == 0:
             body["optional"] = True
-            body.pop("failed", None)
         elif kind == 1 and number:
             body = {key: body[key] for key in body if key not in ("after", "again_after")}
             body["instead_of"] = draw(st.sampled_from(list(steps)))
