@@ -8,7 +8,7 @@ from flowtrail_collector.sagas.model.assessment import Outcome, assess
 from flowtrail_collector.sagas.model.children import open_children
 from sagakit.families import ABOVE, Change, as_told, became_of, family_file, parent_place
 from sagakit.histories import flows_of
-from sagakit.interpreter import FAR_MS, Became, Playing, left_open
+from sagakit.interpreter import FAR_MS, Became, Playing, end_of, left_open
 from sagakit.keeping import Kept, Player, record_of
 
 __all__ = ["LAST_MS", "same_family"]
@@ -122,9 +122,13 @@ def _same_counts(store, became, *, changed):
 
 
 def _same_now(model, flow, history, saga):
-    """How an open instance stands: which children it waits for, its steps, what is late once all time has passed."""
+    """How an open instance stands: what it owes and waits for, its steps, what is late once all time has passed."""
     since = saga.started_ms if saga.instance > 1 else 0
     playing = Playing.of(flow, [item for item in history if item.at >= since])
+    progress = assess(model.by_name[saga.flow], saga.events)
+    _, _, owed = end_of(flow, playing.history)
+    if owed is not None:  # its events may say that one completed whose start was never seen
+        assert (sorted(progress.not_undone), saga.not_undone) == (sorted(owed), bool(owed))
     found = open_children(model.by_name[saga.flow], saga)
     for name, step in flow["steps"].items():
         # What takes another step back tells that it was done, too: `Playing` doesn't know its turns.
@@ -133,8 +137,7 @@ def _same_now(model, flow, history, saga):
             assert found[name] == left_open(step, playing.history, playing.begin.get(name, 0))
     if saga.started_ms is None or any("undone" in step for step in flow["steps"].values()):
         return
-    steps = assess(model.by_name[saga.flow], saga.events).steps
-    said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in steps}
+    said = {item.step.name: (item.state.value, item.since_ms, item.until_ms) for item in progress.steps}
     assert said == {name: playing.standing(name) for name in flow["steps"]}
     if "cancels" in flow:
         assert set(saga.late) == {name for name in flow["steps"] if playing.late(name, FAR_MS - 3_000)}
