@@ -41,7 +41,7 @@ def test_the_tutorial_ends_with_a_trail(devbroker: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.servers
-@pytest.mark.slow
+@pytest.mark.slow(45)
 def test_what_the_tutorial_installs_is_all_that_it_needs(tmp_path: Path) -> None:
     """Its own lines, in an environment that has nothing else."""
     lines = [line for block in blocks_of(PAGE) if block.language == "sh" for line in block.text.splitlines()]

@@ -71,6 +71,7 @@ def test_families_are_kept_on_disk_as_in_memory(tmp_path, seed):
         store.database.close()
 
 
+@pytest.mark.slow
 def test_whatever_way_histories_are_read_files_change_and_collectors_restart():
     _, found = look_at_some(random.randrange(10**9) if FULL else 0, 2_000 if FULL else 500)
     assert set(found) == set(FORMS)
