@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.shop import answers, get_json
-from servers import ManagedProcess, free_port
+from e2e.shop import get_json
+from servers import ManagedProcess, answers, free_port
 from servers._process import wait_for
 from tools.docs.blocks import ROOT, blocks_of
 from waiting import scaled

@@ -37,7 +37,8 @@ def test_outcome_owed_and_ends_as_the_interpreter_says(made):
 @EXAMPLES
 @given(flows_and_histories(), st.integers(1, 20_000))
 def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
-    same_steps(*made, now_ms)
+    flow, history = made
+    same_steps(flow, history, now_ms)
 
 
 class OnDisk(SqliteStore):
