@@ -85,7 +85,7 @@ class KafkaRecordMover:
 
     def make_topic(self, topic: str, partitions: int) -> None:
         """See `RecordMover.make_topic`. Nothing in it expires."""
-        new: Any = admin.NewTopic  # type: ignore[attr-defined]
+        new: Any = admin.NewTopic
         wanted = new(topic, num_partitions=partitions, config={"retention.ms": "-1"})
         future = self._admin_client().create_topics([wanted], operation_timeout=_CREATE_SECONDS)[topic]
         try:
