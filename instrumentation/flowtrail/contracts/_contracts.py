@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flowtrail.contracts._compare import compare
+from flowtrail.contracts._comparing import compare, defined
+from flowtrail.contracts._errors import ContractNotFoundError
+from flowtrail.contracts._format import Definition
 from flowtrail.contracts._registry import RegistrySource
-from flowtrail.contracts._schema import deprecated_fields, holds, with_defaults
-from flowtrail.contracts._source import ContractNotFoundError, Source
-from flowtrail.contracts._validator import Compiled
+from flowtrail.contracts._source import Source
 from flowtrail.contracts.folder import FolderSource
 from flowtrail.errors import ConfigurationError, ContractError
 
@@ -63,8 +63,7 @@ class Contracts:
         self._read_as = dict(read_as or {})
         self._on_deprecation = on_deprecation
         self._upcasts: dict[tuple[str, int], tuple[int, Upcast]] = {}
-        self._compiled: dict[tuple[str, int], Compiled] = {}
-        self._deprecated: dict[tuple[str, int], tuple[tuple[str, ...], ...]] = {}
+        self._known: dict[tuple[str, int], Definition] = {}
         self._compatible: dict[tuple[str, int, int], bool] = {}
         self._types: set[str] = set()
         self._fetched: set[tuple[str, int]] = set()
@@ -129,7 +128,7 @@ class Contracts:
         if contract is None or number is None:
             self._refuse_unknown(type, version, number)
             return
-        broken = contract.violations_writing(data)
+        broken = contract.broken_writing(data)
         if broken:
             raise ContractError(type, str(number), broken)
         self._note(type, number, data, "publish")
@@ -196,27 +195,27 @@ class Contracts:
     def named(self, type: str, version: str | int) -> tuple[str, str]:
         """Type and version as far as a contract that was read has them, else `other`: labels with a bound."""
         number = _number(version)
-        if number is not None and (type, number) in self._compiled:
+        if number is not None and (type, number) in self._known:
             return type, str(number)
         return (type if type in self._types else "other"), "other"
 
     def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]:
         """What data uses that its contract, once read, calls deprecated: fields; None is the whole version."""
         number = _number(version)
-        contract = None if number is None else self._compiled.get((type, number))
+        contract = None if number is None else self._known.get((type, number))
         if contract is None or number is None:
             return ()
-        whole: list[str | None] = [None] if contract.schema.get("deprecated") is True else []
+        whole: list[str | None] = [None] if contract.deprecated else []
         # A default fills every absent field in for readers, so only what is published tells of use.
-        fields = self._deprecated[type, number] if side == "publish" else ()
-        return whole + [".".join(path) for path in fields if holds(data, path)]
+        fields = contract.deprecated_fields if side == "publish" else ()
+        return whole + [".".join(path) for path in fields if _holds(data, path)]
 
     def close(self) -> None:
         """Close the source's connections; what was fetched keeps working. Safe to call again."""
         if isinstance(self.source, RegistrySource):
             self.source.close()
 
-    def _nearest(self, type: str, version: int) -> tuple[int, Compiled] | None:
+    def _nearest(self, type: str, version: int) -> tuple[int, Definition] | None:
         """The contract to read a version with: its own, else that of the newest known one before it."""
         contract = self._contract(type, version)
         if contract is None:
@@ -227,11 +226,11 @@ class Contracts:
             contract = self._contract(type, version)
         return None if contract is None else (version, contract)
 
-    def _accepted(self, type: str, version: int, contract: Compiled, data: Any) -> Any:
-        broken = contract.violations_reading(data)
+    def _accepted(self, type: str, version: int, contract: Definition, data: Any) -> Any:
+        broken = contract.broken_reading(data)
         if broken:
             raise ContractError(type, str(version), broken)
-        return with_defaults(contract.schema, data) if contract.has_defaults else data
+        return contract.completed(data)
 
     def _step(self, type: str, version: int) -> tuple[int, Upcast | None] | None:
         """The next version on the way to the one wanted, and the function that leads there."""
@@ -250,19 +249,17 @@ class Contracts:
         found = self._compatible.get((type, old, new))
         if found is None:
             before, after = self._contract(type, old), self._contract(type, new)
-            found = before is not None and after is not None and not compare(before.schema, after.schema)
+            found = before is not None and after is not None and not compare(before, after)
             self._compatible[type, old, new] = found
         return found
 
-    def _contract(self, type: str, version: int) -> Compiled | None:
-        found = self._compiled.get((type, version))
+    def _contract(self, type: str, version: int) -> Definition | None:
+        found = self._known.get((type, version))
         if found is None:
             schema = self.source.schema(type, version)
             if schema is None:
                 return None
-            found = Compiled(f"{type}/{version}", schema)
-            self._deprecated[type, version] = tuple(deprecated_fields(schema))
-            self._compiled[type, version] = found
+            found = self._known[type, version] = defined(f"{type}/{version}", schema)
             self._types.add(type)
         return found
 
@@ -298,6 +295,15 @@ def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
         raise ContractError(
             type, str(version), [f"(root): the upcaster failed with {error.__class__.__name__}"]
         ) from error
+
+
+def _holds(data: Any, path: tuple[str, ...]) -> bool:
+    """Whether data has a field at this path."""
+    for name in path:
+        if not isinstance(data, Mapping) or name not in data:
+            return False
+        data = data[name]
+    return True
 
 
 def _number(version: str | int | None) -> int | None:

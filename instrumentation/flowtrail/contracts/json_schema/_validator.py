@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from flowtrail._extras import load
-from flowtrail.contracts._schema import check_references, closed, has_defaults, tolerant
-from flowtrail.contracts._source import Schema, SchemaError
+from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts.json_schema._rules import Schema, check_references, closed, has_defaults, tolerant
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
