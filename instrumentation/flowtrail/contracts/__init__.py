@@ -6,10 +6,12 @@ from flowtrail.contracts._contracts import Contracts, Deprecation
 from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import Definition, Format
 from flowtrail.contracts._guard import Guard
+from flowtrail.contracts._payloads import Packed, Unpacked
 from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._source import Source
 from flowtrail.contracts._tree import Finding, compare_sources
 from flowtrail.contracts.folder import FolderSource
+from flowtrail.contracts.protobuf import message_shape
 
 __all__ = [
     "Change",
@@ -21,10 +23,13 @@ __all__ = [
     "FolderSource",
     "Format",
     "Guard",
+    "Packed",
     "RegistrySource",
     "RegistryUnavailableError",
     "SchemaError",
     "Source",
+    "Unpacked",
     "compare",
     "compare_sources",
+    "message_shape",
 ]

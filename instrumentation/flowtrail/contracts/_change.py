@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -29,7 +30,7 @@ class Change:
     field: str
     rule: str
     detail: str
-    breaks: frozenset[str] = field(default=BOTH, compare=False)
+    breaks: frozenset[str] = dataclasses.field(default=BOTH, compare=False)
 
 
 def too_early(after: object, field: str, today: date | None) -> list[Change]:

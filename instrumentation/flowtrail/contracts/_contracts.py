@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flowtrail.contracts._comparing import compare, defined
 from flowtrail.contracts._errors import ContractNotFoundError
-from flowtrail.contracts._format import Definition
+from flowtrail.contracts._format import BrokenError, Definition
+from flowtrail.contracts._payloads import Packed, Payloads, Unpacked
 from flowtrail.contracts._registry import RegistrySource
+from flowtrail.contracts._shelf import Shelf
+from flowtrail.contracts._shelf import number_of as _number
 from flowtrail.contracts._source import Source
+from flowtrail.contracts._values import fields_of
 from flowtrail.contracts.folder import FolderSource
-from flowtrail.errors import ConfigurationError, ContractError
+from flowtrail.errors import ConfigurationError, ContractError, EncodeError
 
 _LOG = logging.getLogger("flowtrail.contracts")
 _MAX_NOTED = 1000
@@ -48,6 +51,12 @@ class Contracts:
         strict: Types without any contract are refused when publishing; otherwise they pass.
         read_as: The version that handlers want, by type; default: the newest that upcasting reaches.
         on_deprecation: Called for every use of something deprecated; it is logged once each anyway.
+        framing: How payloads say which contract they are: `confluent`, the registry's id in front;
+            `cloudevents`, the header `ce_dataschema` alone. Default: the id for Avro and Protobuf of a
+            registry. Both are read.
+
+    Raises:
+        ConfigurationError: `framing` is another, or there is no registry for `confluent`.
     """
 
     def __init__(
@@ -57,15 +66,15 @@ class Contracts:
         strict: bool = False,
         read_as: Mapping[str, int] | None = None,
         on_deprecation: Callable[[Deprecation], None] | None = None,
+        framing: str | None = None,
     ) -> None:
         self.source = source
         self._strict = strict
         self._read_as = dict(read_as or {})
         self._on_deprecation = on_deprecation
         self._upcasts: dict[tuple[str, int], tuple[int, Upcast]] = {}
-        self._known: dict[tuple[str, int], Definition] = {}
-        self._compatible: dict[tuple[str, int, int], bool] = {}
-        self._types: set[str] = set()
+        self._shelf = Shelf(source)
+        self._payloads = Payloads(self._shelf, framing)
         self._fetched: set[tuple[str, int]] = set()
         self._noted: set[Deprecation] = set()
 
@@ -123,25 +132,85 @@ class Contracts:
             ContractNotFoundError: The type has no such version, or the event names none.
             RegistryUnavailableError: The registry is away and the contract isn't cached.
         """
+        self.pack(type, version, data, "own")
+
+    def pack(
+        self, type: str, version: str | int | None, data: Any, wanted: str | None = None
+    ) -> Packed | None:
+        """Check data against its contract, and write it if that is the contract's to do.
+
+        Args:
+            type: Event type.
+            version: Of the contract.
+            data: What is to be published.
+            wanted: The format of the topic's codec; None takes the contract's.
+
+        Returns:
+            The payload; None if the codec writes it, as for plain JSON.
+
+        Raises:
+            ContractError: See `validate_publish`.
+            EncodeError: The codec's format needs a contract of that format.
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+        """
         number = _number(version)
-        contract = None if number is None else self._contract(type, number)
+        contract = None if number is None else self._shelf.contract(type, number)
         if contract is None or number is None:
             self._refuse_unknown(type, version, number)
-            return
-        broken = contract.broken_writing(data)
+            if wanted in ("avro", "protobuf"):
+                raise EncodeError(f"{type} has no contract, and {wanted} can only be written with one")
+            return None
+        try:
+            packed = self._payloads.pack(type, number, contract, data, wanted)
+            broken = [] if packed is not None and contract.format != "json" else contract.broken_writing(data)
+        except BrokenError as error:
+            broken = error.lines
         if broken:
             raise ContractError(type, str(number), broken)
         self._note(type, number, data, "publish")
+        return packed
+
+    def unpack(
+        self,
+        type: str | None,
+        version: str | int | None,
+        content_type: str | None,
+        value: bytes,
+        wanted: str | None = None,
+    ) -> Unpacked | None:
+        """What a payload holds, read by the contract it was written with; None if the codec reads it.
+
+        Args:
+            type: Event type, if the event has one.
+            version: As `ce_dataschema` has it.
+            content_type: As the record has it.
+            value: The payload.
+            wanted: The format of the topic's codec, for records that don't say what they hold.
+
+        Raises:
+            DecodeError: It isn't what it should be, or its contract isn't known.
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+            SchemaError: Its contract can't be used.
+        """
+        return self._payloads.unpack(type, version, content_type, value, wanted)
 
     def at_hand(self, type: str, version: str | int | None) -> bool:
         """Whether data to be published can be checked at once, without asking a registry."""
         return not isinstance(self.source, RegistrySource) or self.source.at_hand(type, _number(version))
 
-    def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]:
+    def read(
+        self, type: str, version: str | int | None, data: Any, *, unpacked: bool = False
+    ) -> tuple[Any, str | None]:
         """Bring data to the version that handlers want: defaults filled in, upcast, unknown fields kept.
 
         Data of an unknown type, or without a version, is handed back as it is. A version newer than any
         known one is read as the newest known.
+
+        Args:
+            type: Event type.
+            version: Of the contract that the data was written with.
+            data: Decoded.
+            unpacked: It was read by that very contract, so it fits.
 
         Returns:
             Data and the version it has now. The data handed in may have been changed by an upcaster.
@@ -153,56 +222,62 @@ class Contracts:
         number = _number(version)
         if number is None:
             return data, None if version is None else str(version)
-        found = self._nearest(type, number)
+        found = self._shelf.nearest(type, number)
         if found is None:
             return data, str(version)
         number, contract = found
-        data = self._accepted(type, number, contract, data)
+        if not unpacked:
+            data = self._accepted(type, number, contract, data)
         self._note(type, number, data, "consume")
         while (step := self._step(type, number)) is not None:
             number, upcast = step
-            newer = self._contract(type, number)
+            newer = self._shelf.contract(type, number)
             if upcast is not None:
                 data = _upcast(type, number, upcast, data)
+            elif newer is not None:
+                data = newer.adopted(data, contract)
             if newer is not None:
-                data = self._accepted(type, number, newer, data)
+                contract, data = newer, self._accepted(type, number, newer, data)
         return data, str(number)
 
-    def fetch(self, type: str, version: str | int | None) -> None:
-        """Ask the registry for whatever `read` will need.
+    def fetch(self, type: str | None, version: str | int | None, value: bytes | None = None) -> None:
+        """Ask the registry for whatever `unpack` and `read` will need.
 
         Raises:
             RegistryUnavailableError: The registry is away and the contract isn't cached.
         """
-        number = _number(version)
-        if number is None:
+        said = self._payloads.version_of(type, value)
+        number = _number(version) if said is None else said
+        if type is None or number is None:
             return
-        found = self._nearest(type, number)
+        found = self._shelf.nearest(type, number)
         at = None if found is None else found[0]
         while at is not None and (step := self._step(type, at)) is not None:
             at = step[0]
-            self._contract(type, at)
+            self._shelf.contract(type, at)
         if found is not None and found[0] == number:
             self._fetched.add((type, number))
 
-    def fetched(self, type: str, version: str | int | None) -> bool:
-        """Whether data of a version can be read at once, without asking a registry."""
-        number = _number(version)
-        return (
-            number is None or not isinstance(self.source, RegistrySource) or (type, number) in self._fetched
-        )
+    def fetched(self, type: str | None, version: str | int | None, value: bytes | None = None) -> bool:
+        """Whether an event can be read at once, without asking a registry."""
+        if not isinstance(self.source, RegistrySource):
+            return True
+        if not self._payloads.at_hand(type, value):
+            return False
+        number = self._payloads.version_of(type, value) or _number(version)
+        return type is None or number is None or (type, number) in self._fetched
 
     def named(self, type: str, version: str | int) -> tuple[str, str]:
         """Type and version as far as a contract that was read has them, else `other`: labels with a bound."""
         number = _number(version)
-        if number is not None and (type, number) in self._known:
+        if number is not None and (type, number) in self._shelf.known:
             return type, str(number)
-        return (type if type in self._types else "other"), "other"
+        return (type if type in self._shelf.types else "other"), "other"
 
     def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]:
         """What data uses that its contract, once read, calls deprecated: fields; None is the whole version."""
         number = _number(version)
-        contract = None if number is None else self._known.get((type, number))
+        contract = None if number is None else self._shelf.known.get((type, number))
         if contract is None or number is None:
             return ()
         whole: list[str | None] = [None] if contract.deprecated else []
@@ -214,17 +289,6 @@ class Contracts:
         """Close the source's connections; what was fetched keeps working. Safe to call again."""
         if isinstance(self.source, RegistrySource):
             self.source.close()
-
-    def _nearest(self, type: str, version: int) -> tuple[int, Definition] | None:
-        """The contract to read a version with: its own, else that of the newest known one before it."""
-        contract = self._contract(type, version)
-        if contract is None:
-            older = [known for known in self.source.versions(type) if known < version]
-            if not older:
-                return None
-            version = older[-1]
-            contract = self._contract(type, version)
-        return None if contract is None else (version, contract)
 
     def _accepted(self, type: str, version: int, contract: Definition, data: Any) -> Any:
         broken = contract.broken_reading(data)
@@ -240,28 +304,9 @@ class Contracts:
         if registered := self._upcasts.get((type, version)):
             return registered
         newer = next((known for known in self.source.versions(type) if known > version), None)
-        if newer is None or not self._is_compatible(type, version, newer):
+        if newer is None or not self._shelf.is_compatible(type, version, newer):
             return None
         return newer, None
-
-    def _is_compatible(self, type: str, old: int, new: int) -> bool:
-        """Whether defaults alone lead from one version to the other."""
-        found = self._compatible.get((type, old, new))
-        if found is None:
-            before, after = self._contract(type, old), self._contract(type, new)
-            found = before is not None and after is not None and not compare(before, after)
-            self._compatible[type, old, new] = found
-        return found
-
-    def _contract(self, type: str, version: int) -> Definition | None:
-        found = self._known.get((type, version))
-        if found is None:
-            schema = self.source.schema(type, version)
-            if schema is None:
-                return None
-            found = self._known[type, version] = defined(f"{type}/{version}", schema)
-            self._types.add(type)
-        return found
 
     def _refuse_unknown(self, type: str, version: str | int | None, number: int | None) -> None:
         known = self.source.versions(type)
@@ -300,16 +345,8 @@ def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
 def _holds(data: Any, path: tuple[str, ...]) -> bool:
     """Whether data has a field at this path."""
     for name in path:
-        if not isinstance(data, Mapping) or name not in data:
+        fields = fields_of(data)
+        if fields is None or name not in fields:
             return False
-        data = data[name]
+        data = fields[name]
     return True
-
-
-def _number(version: str | int | None) -> int | None:
-    """The version as a number; None for anything else that a header may hold."""
-    if isinstance(version, int):
-        return version
-    if version is None or not (version.isascii() and version.isdecimal() and len(version) <= 9):
-        return None
-    return int(version)

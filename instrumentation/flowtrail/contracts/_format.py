@@ -28,6 +28,7 @@ class Definition(Protocol):
         deprecated: Whether the whole contract is.
         remove_after: Until when a deprecated contract has to stay, as it says itself.
         deprecated_fields: Paths of fields that are deprecated, through objects (not lists).
+        frame_prefix: What stands between a registry's id and the data, in Confluent's wire format.
     """
 
     @property
@@ -40,6 +41,16 @@ class Definition(Protocol):
     def remove_after(self) -> str | None: ...
     @property
     def deprecated_fields(self) -> Sequence[tuple[str, ...]]: ...
+
+    @property
+    def frame_prefix(self) -> bytes: ...
+
+    def unframed(self, rest: bytes) -> tuple[Definition, bytes]:
+        """What follows a registry's id: the definition it names (a message of the file), and the data.
+
+        Raises:
+            DecodeError: It names none.
+        """
 
     def broken_writing(self, data: Any) -> list[str]:
         """Lines naming field and rule that data breaks for a publisher, never a value; empty if it's fine."""

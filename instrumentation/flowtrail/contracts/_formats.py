@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from flowtrail.contracts._format import Format
+from flowtrail.contracts.avro import AVRO
 from flowtrail.contracts.json_schema import JSON_SCHEMA
+from flowtrail.contracts.protobuf import PROTOBUF
 
-FORMATS: Final[Mapping[str, Format]] = {format.name: format for format in (JSON_SCHEMA,)}
+FORMATS: Final[Mapping[str, Format]] = {format.name: format for format in (JSON_SCHEMA, AVRO, PROTOBUF)}
 BY_SUFFIX: Final = {format.suffix: format for format in FORMATS.values()}
 BY_REGISTRY_TYPE: Final = {format.registry_type: format for format in FORMATS.values()}
 _BY_MEDIA_TYPE: Final = {media: format for format in FORMATS.values() for media in format.media_types}

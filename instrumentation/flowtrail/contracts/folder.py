@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import MAX_TEXT, Definition
 from flowtrail.contracts._formats import BY_SUFFIX
 
+_FULL_NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
+
 
 class FolderSource:
     """All contracts of a folder, read at once: `OrderPlaced/1.json`, `OrderPlaced/2.avsc`, ...
 
     Args:
         path: The folder. Names that start with a dot are passed over; in folders whose names start with an
-            underscore are texts that contracts refer to, `_shared/money.proto`.
+            underscore are texts that contracts refer to, `_shared/money.proto`, or
+            `_shared/shop.Money.avsc` for a named type of Avro.
 
     Raises:
         MissingExtraError: A format's library isn't installed.
@@ -103,6 +107,8 @@ class _References(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         file = (self._folder / name).resolve()
+        if _FULL_NAME.fullmatch(name):  # a named type of Avro
+            file = next(iter(sorted(self._folder.glob(f"_*/{name}.avsc"))), file).resolve()
         if not file.is_relative_to(self._folder) or not file.is_file():
             raise KeyError(name)
         self[name] = text = text_of(file)

@@ -38,6 +38,12 @@ class JsonDefinition:
         self.remove_after = after if isinstance(after, str) else None
         self.deprecated = schema.get("deprecated") is True
 
+    frame_prefix = b""
+
+    def unframed(self, rest: bytes) -> tuple[Definition, bytes]:
+        """See `Definition`."""
+        return self, rest
+
     @cached_property
     def text(self) -> str:
         """See `Definition`."""
