@@ -5,6 +5,7 @@ from flowtrail.contracts._comparing import compare
 from flowtrail.contracts._contracts import Contracts, Deprecation
 from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import Definition, Format
+from flowtrail.contracts._formats import registered
 from flowtrail.contracts._guard import Guard
 from flowtrail.contracts._payloads import Packed, Unpacked
 from flowtrail.contracts._registry import RegistrySource
@@ -32,4 +33,5 @@ __all__ = [
     "compare",
     "compare_sources",
     "message_shape",
+    "registered",
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from flowtrail.contracts._format import Format
+from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts._format import NO_REFERENCES, Definition, Format
 from flowtrail.contracts.avro import AVRO
 from flowtrail.contracts.json_schema import JSON_SCHEMA
 from flowtrail.contracts.protobuf import PROTOBUF
@@ -25,3 +26,30 @@ def of_media_type(content_type: str | None) -> Format | None:
         return plain
     media = content_type.partition(";")[0].strip().lower()
     return _BY_MEDIA_TYPE.get(media) or (FORMATS["json"] if media.endswith("+json") else None)
+
+
+def registered(
+    kind: str | None,
+    name: str,
+    text: str,
+    type: str | None = None,
+    *,
+    references: Mapping[str, str] = NO_REFERENCES,
+) -> Definition:
+    """The contract that a registry holds.
+
+    Args:
+        kind: What the registry calls its format; None is Avro, as in its API.
+        name: What messages call it.
+        text: As the registry has it.
+        type: Event type that it is for.
+        references: Texts that it refers to, by the names that it uses.
+
+    Raises:
+        MissingExtraError: The format's library isn't installed.
+        SchemaError: It can't be used, or has another format.
+    """
+    format = BY_REGISTRY_TYPE.get(kind or "AVRO")
+    if format is None:
+        raise SchemaError(f"{name}: the registry holds a schema of type {kind}")
+    return format.parse(name, text, type, references)

@@ -11,7 +11,7 @@ from flowtrail import _fork
 from flowtrail.contracts._comparing import defined
 from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import Definition
-from flowtrail.contracts._formats import BY_REGISTRY_TYPE, FORMATS
+from flowtrail.contracts._formats import FORMATS, registered
 from flowtrail.contracts._registry_client import RegistryClient, brief
 from flowtrail.errors import ContractError
 
@@ -200,17 +200,14 @@ class RegistrySource:
         """Close the connections; what is cached keeps working, asking for more fails."""
         self._client.api.close()
 
-    def _defined(self, name: str, type: str | None, registered: Any) -> Definition:
-        format = BY_REGISTRY_TYPE.get(registered.schema_type or "AVRO")
-        if format is None:
-            raise SchemaError(f"{name}: the registry holds a schema of type {registered.schema_type}")
+    def _defined(self, name: str, type: str | None, found: Any) -> Definition:
         texts: dict[str, str] = {}
-        self._refer(name, registered, texts)
-        return format.parse(name, registered.schema_str, type, texts)
+        self._refer(name, found, texts)
+        return registered(found.schema_type, name, found.schema_str, type, references=texts)
 
-    def _refer(self, name: str, registered: Any, texts: dict[str, str]) -> None:
+    def _refer(self, name: str, schema: Any, texts: dict[str, str]) -> None:
         """Gather the texts that a schema refers to, and what they refer to."""
-        for part in registered.references or ():
+        for part in schema.references or ():
             if part.name in texts:
                 continue
             if len(texts) >= _MAX_REFERENCES:

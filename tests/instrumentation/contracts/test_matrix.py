@@ -1,0 +1,112 @@
+"""What the comparison says of every change of the table, beside those who judge by the specifications.
+
+Where a judge says otherwise, the sentence of the specification that decides is listed, with the rule of ours
+that it is about. An entry that explains nothing fails, so the list can't outlive what it explains.
+"""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from contractkit import CASES, Case, of_buf, of_java
+from flowtrail.contracts import Change, compare
+from flowtrail.contracts._formats import FORMATS
+
+FULL = os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0")
+SIDES = ("backward", "forward")
+
+# https://avro.apache.org/docs/1.12.0/specification/#logical-types; Java resolves types without looking at them.
+AVRO = {
+    "changed: scale": "For the purposes of schema resolution, two schemas that are decimal logical types match if "
+    "their scales and precisions match.",
+    "changed: precision": "For the purposes of schema resolution, two schemas that are decimal logical types match "
+    "if their scales and precisions match.",
+    "changed: logicalType": "A logical type is an Avro primitive or complex type with extra attributes to represent "
+    "a derived type. ... Language implementations may choose to represent logical types with an appropriate "
+    "native type. (So a number read as a date, or milliseconds as microseconds, is another value.)",
+}
+# https://protobuf.dev/programming-guides/proto3/#updating; buf asks whether bytes can be read, not what as.
+PROTOBUF = {
+    "changed: type": "If a number is parsed from the wire which doesn't fit in the corresponding type, you will get "
+    "the same effect as if you had cast the number to that type in C++ (for example, if a 64-bit number is read as "
+    "an int32, it will be truncated to 32 bits). ... string and bytes are compatible as long as the bytes are valid "
+    "UTF-8.",
+    "symbol-added": "Closed: when an unrecognized value is parsed, it is set in the unknown field set. (So the "
+    "reader finds the field absent. https://protobuf.dev/programming-guides/enum/)",
+}
+# What `buf breaking` has in other categories than WIRE, or not at all: names, and customs of ours.
+NOT_WIRE = {
+    "renamed",
+    "changed: json_name",
+    "changed: presence",
+    "removed-without-deprecation",
+    "symbol-renamed",
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "flowtrail.contracts")
+
+
+def having(format: str) -> list[Case]:
+    return [case for case in CASES if format in case.texts]
+
+
+def changes(case: Case, format: str) -> list[Change]:
+    old, new = (FORMATS[format].parse(case.name, text, "Event") for text in case.texts[format])
+    return compare(old, new)
+
+
+def explained(disagreements: Iterable[tuple[str, Iterable[str]]], sentences: Mapping[str, str]) -> None:
+    """Each disagreement has a rule with a sentence, and each sentence is needed."""
+    used: Counter[str] = Counter()
+    for name, rules in disagreements:
+        known = [rule for rule in rules if rule in sentences]
+        assert known, f"{name}: nothing explains {sorted(rules)}"
+        used.update(known)
+    assert set(used) == set(sentences), "explains nothing any more"
+
+
+def test_the_table_is_large_enough() -> None:
+    counts = Counter(format for case in CASES for format in case.texts)
+    assert all(counts[format] >= 120 for format in FORMATS), counts
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.servers
+@pytest.mark.fetches("avro")
+def test_avro_is_judged_as_java_judges_it() -> None:
+    cases = having("avro")
+    disagreements = []
+    for case, verdict in zip(cases, of_java(cases), strict=True):
+        found = changes(case, "avro")
+        for side, reads in zip(SIDES, verdict, strict=True):
+            rules = {change.rule for change in found if side in change.breaks}
+            if reads and rules:
+                disagreements.append((f"{case.name}, {side}", rules))
+            assert reads or rules, f"{case.name}: Java can't read it {side}, and nothing was found"
+    explained(disagreements, AVRO)
+
+
+def test_protobuf_is_judged_as_buf_judges_it(tmp_path: Path) -> None:
+    cases = having("protobuf")
+    disagreements = []
+    for case, verdict in zip(cases, of_buf(cases, tmp_path, "WIRE"), strict=True):
+        rules = {change.rule for change in changes(case, "protobuf")} - NOT_WIRE
+        if rules and not verdict:
+            disagreements.append((case.name, rules))
+        assert rules or not verdict, f"{case.name}: buf finds {verdict}, and nothing was found"
+    explained(disagreements, PROTOBUF)
+
+
+@pytest.mark.parametrize("name", ["another name", "protobuf: json name"])
+def test_names_are_judged_as_buf_judges_them_for_json(tmp_path: Path, name: str) -> None:
+    (case,) = (case for case in having("protobuf") if case.name == name)
+    ((*verdict,),) = of_buf([case], tmp_path, "WIRE_JSON")
+    assert verdict
+    assert changes(case, "protobuf")
