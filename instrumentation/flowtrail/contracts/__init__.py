@@ -1,8 +1,9 @@
 """Contracts of events: schemas by type and version, strict when publishing, tolerant when reading."""
 
 from flowtrail.contracts._change import Change
-from flowtrail.contracts._comparing import compare
-from flowtrail.contracts._contracts import Contracts, Deprecation
+from flowtrail.contracts._comparing import compare, compare_in_place
+from flowtrail.contracts._contracts import Contracts
+from flowtrail.contracts._deprecations import Deprecation
 from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import Definition, Format
 from flowtrail.contracts._formats import registered
@@ -31,6 +32,7 @@ __all__ = [
     "Source",
     "Unpacked",
     "compare",
+    "compare_in_place",
     "compare_sources",
     "message_shape",
     "registered",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flowtrail.contracts._deprecations import Deprecation, Deprecations, used
 from flowtrail.contracts._errors import ContractNotFoundError
 from flowtrail.contracts._format import BrokenError, Definition
 from flowtrail.contracts._payloads import Packed, Payloads, Unpacked
@@ -15,32 +14,11 @@ from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._shelf import Shelf
 from flowtrail.contracts._shelf import number_of as _number
 from flowtrail.contracts._source import Source
-from flowtrail.contracts._values import fields_of
 from flowtrail.contracts.folder import FolderSource
 from flowtrail.errors import ConfigurationError, ContractError, EncodeError
 
-_LOG = logging.getLogger("flowtrail.contracts")
-_MAX_NOTED = 1000
-
 Upcast = Callable[[Any], Any]
 U = TypeVar("U", bound=Upcast)
-
-
-@dataclass(frozen=True, slots=True)
-class Deprecation:
-    """Something deprecated that is still in use.
-
-    Attributes:
-        type: Event type.
-        version: Contract version.
-        field: Path of the field with dots, None if the whole version is deprecated.
-        side: `publish` or `consume`.
-    """
-
-    type: str
-    version: int
-    field: str | None
-    side: str
 
 
 class Contracts:
@@ -71,12 +49,11 @@ class Contracts:
         self.source = source
         self._strict = strict
         self._read_as = dict(read_as or {})
-        self._on_deprecation = on_deprecation
+        self._deprecations = Deprecations(on_deprecation)
         self._upcasts: dict[tuple[str, int], tuple[int, Upcast]] = {}
         self._shelf = Shelf(source)
         self._payloads = Payloads(self._shelf, framing)
         self._fetched: set[tuple[str, int]] = set()
-        self._noted: set[Deprecation] = set()
 
     @classmethod
     def from_folder(cls, path: str | Path, **settings: Any) -> Contracts:
@@ -278,12 +255,7 @@ class Contracts:
         """What data uses that its contract, once read, calls deprecated: fields; None is the whole version."""
         number = _number(version)
         contract = None if number is None else self._shelf.known.get((type, number))
-        if contract is None or number is None:
-            return ()
-        whole: list[str | None] = [None] if contract.deprecated else []
-        # A default fills every absent field in for readers, so only what is published tells of use.
-        fields = contract.deprecated_fields if side == "publish" else ()
-        return whole + [".".join(path) for path in fields if _holds(data, path)]
+        return () if contract is None else used(contract, data, side)
 
     def close(self) -> None:
         """Close the source's connections; what was fetched keeps working. Safe to call again."""
@@ -318,18 +290,7 @@ class Contracts:
 
     def _note(self, type: str, version: int, data: Any, side: str) -> None:
         for field in self.deprecated(type, version, data, side):
-            self._deprecation(Deprecation(type, version, field, side))
-
-    def _deprecation(self, deprecation: Deprecation) -> None:
-        if deprecation not in self._noted and len(self._noted) < _MAX_NOTED:
-            self._noted.add(deprecation)
-            what = f"field {deprecation.field}" if deprecation.field else "the whole version"
-            _LOG.warning(
-                "%s/%s: %s is deprecated and still in use (%s)",
-                deprecation.type, deprecation.version, what, deprecation.side,
-            )  # fmt: skip
-        if self._on_deprecation is not None:
-            self._on_deprecation(deprecation)
+            self._deprecations.tell(Deprecation(type, version, field, side))
 
 
 def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
@@ -340,13 +301,3 @@ def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
         raise ContractError(
             type, str(version), [f"(root): the upcaster failed with {error.__class__.__name__}"]
         ) from error
-
-
-def _holds(data: Any, path: tuple[str, ...]) -> bool:
-    """Whether data has a field at this path."""
-    for name in path:
-        fields = fields_of(data)
-        if fields is None or name not in fields:
-            return False
-        data = fields[name]
-    return True

@@ -18,6 +18,7 @@ from flowtrail.contracts import Contracts, FolderSource, SchemaError, compare
 from flowtrail.contracts._formats import BY_SUFFIX, FORMATS
 from flowtrail.errors import ConfigurationError, ContractError, DecodeError, EncodeError
 from flowtrail.testing import Harness
+from flowtrail_collector.cli._app import run
 
 ORDER_ID = FieldKind("order_id", "text", 1)
 TOTAL = FieldKind("total", "whole", 2)
@@ -342,6 +343,29 @@ def test_a_version_changed_in_place_where_bytes_do_not_say_which(tmp_path: Path,
     new = FolderSource(write(tmp_path / "new", dialect, "A", (ORDER_ID, CURRENCY)))
     rules = [finding.change.rule for finding in compare_sources(old, new) if finding.breaking]
     assert rules == (["written-differently"] if dialect.name == "avro" else [])
+
+
+def test_the_command_names_field_rule_and_versions(
+    tmp_path: Path, dialect: Dialect, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = (ORDER_ID, dataclasses.replace(TOTAL, kind="text"))
+    old = write(tmp_path / "old", dialect, "A", (ORDER_ID, TOTAL))
+    new = write(tmp_path / "new", dialect, "A", other)
+    assert run(["contracts", "check", str(old), str(new)]) == 1
+    assert "breaks: A 1 -> 1: total: changed: type (type was " in capsys.readouterr().out
+    files = [str(folder / "A" / f"1{dialect.suffix}") for folder in (old, new)]
+    assert run(["contracts", "check", *files, "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["field"], finding["rule"], finding["breaks"]) == (
+        "total",
+        "changed: type",
+        ["backward", "forward"],
+    )
+    broken = write(tmp_path / "broken", dialect, "A", next(iter(dialect.broken.values())))
+    assert run(["contracts", "check", str(old), str(broken)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert str(broken) in said
 
 
 def test_every_format_has_a_dialect() -> None:

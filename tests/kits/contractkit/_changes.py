@@ -164,46 +164,50 @@ def _own(name: str, format: str, old: Any, new: Any, **more: Any) -> Case:
     return _case(name, *parts, formats=format)
 
 
+def _decimal(precision: int, scale: int) -> dict[str, Any]:
+    return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
+
+
+def _long(logical: str) -> dict[str, Any]:
+    return {"type": "long", "logicalType": logical}
+
+
+def _enum(*symbols: str, **more: Any) -> dict[str, Any]:
+    return {"type": "enum", "name": "Kind", "symbols": list(symbols), **more}
+
+
+def _record(*fields: dict[str, Any], name: str = "Line", **more: Any) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": list(fields), **more}
+
+
 def _avro_types() -> list[Case]:
-    def decimal(precision: int, scale: int) -> dict[str, Any]:
-        return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
-
-    def long(logical: str) -> dict[str, Any]:
-        return {"type": "long", "logicalType": logical}
-
-    def enum(*symbols: str, **more: Any) -> dict[str, Any]:
-        return {"type": "enum", "name": "Kind", "symbols": list(symbols), **more}
-
-    def record(*fields: dict[str, Any], name: str = "Line", **more: Any) -> dict[str, Any]:
-        return {"type": "record", "name": name, "fields": list(fields), **more}
-
     sku, note = {"name": "sku", "type": "string"}, {"name": "note", "type": "string", "default": ""}
     bare = {"name": "note", "type": "string"}
     pairs: list[tuple[str, Any, Any]] = [
-        ("scale", decimal(9, 2), decimal(9, 3)),
-        ("precision up", decimal(9, 2), decimal(12, 2)),
-        ("millis to micros", long("timestamp-millis"), long("timestamp-micros")),
-        ("time zone lost", long("timestamp-millis"), long("local-timestamp-millis")),
-        ("a moment without its type", long("timestamp-millis"), "long"),
-        ("an unknown logical type", "long", long("fortnights")),
+        ("scale", _decimal(9, 2), _decimal(9, 3)),
+        ("precision up", _decimal(9, 2), _decimal(12, 2)),
+        ("millis to micros", _long("timestamp-millis"), _long("timestamp-micros")),
+        ("time zone lost", _long("timestamp-millis"), _long("local-timestamp-millis")),
+        ("a moment without its type", _long("timestamp-millis"), "long"),
+        ("an unknown logical type", "long", _long("fortnights")),
         ("fixed size", {"type": "fixed", "name": "F", "size": 4}, {"type": "fixed", "name": "F", "size": 8}),
-        ("a symbol more", enum("A"), enum("A", "B")),
-        ("a symbol more, old default", enum("A", default="A"), enum("A", "B", default="A")),
-        ("symbols in another order", enum("A", "B"), enum("B", "A")),
-        ("another name of a type", record(sku), record(sku, name="Row")),
-        ("another name with an alias", record(sku), record(sku, name="Row", aliases=["Line"])),
-        ("another space", record(sku), record(sku, namespace="elsewhere")),
+        ("a symbol more", _enum("A"), _enum("A", "B")),
+        ("a symbol more, old default", _enum("A", default="A"), _enum("A", "B", default="A")),
+        ("symbols in another order", _enum("A", "B"), _enum("B", "A")),
+        ("another name of a type", _record(sku), _record(sku, name="Row")),
+        ("another name with an alias", _record(sku), _record(sku, name="Row", aliases=["Line"])),
+        ("another space", _record(sku), _record(sku, namespace="elsewhere")),
         ("null more", "string", ["null", "string"]),
         ("a type more in a union", ["null", "string"], ["null", "string", "int"]),
         ("a promotion in a union", ["null", "int"], ["null", "long"]),
         ("a union in another order", ["null", "string"], ["string", "null"]),
-        ("a nested field", record(sku), record(sku, note)),
-        ("a nested field without default", record(sku), record(sku, bare)),
-        ("a nested field of a list", {"type": "array", "items": record(sku)},
-         {"type": "array", "items": record(sku, bare)}),
-        ("a nested field of a map", {"type": "map", "values": record(sku)},
-         {"type": "map", "values": record(sku, bare)}),
-        ("a nested field of a union", ["null", record(sku)], ["null", record(sku, bare)]),
+        ("a nested field", _record(sku), _record(sku, note)),
+        ("a nested field without default", _record(sku), _record(sku, bare)),
+        ("a nested field of a list", {"type": "array", "items": _record(sku)},
+         {"type": "array", "items": _record(sku, bare)}),
+        ("a nested field of a map", {"type": "map", "values": _record(sku)},
+         {"type": "map", "values": _record(sku, bare)}),
+        ("a nested field of a union", ["null", _record(sku)], ["null", _record(sku, bare)]),
     ]  # fmt: skip
     there = [_own(f"avro: {name}", "avro", old, new) for name, old, new in pairs]
     back = [_own(f"avro: {name}, back", "avro", new, old) for name, old, new in pairs]

@@ -203,7 +203,7 @@ class AvroFormat:
 
     def same_bytes(self, old: Any, new: Any) -> bool:
         """See `Format`: nothing in the bytes says what they are."""
-        return json.loads(_canonical(old.root)) == json.loads(_canonical(new.root))
+        return _canonical(old.root) == _canonical(new.root)
 
 
 def _canonical(root: Node) -> str:

@@ -170,21 +170,26 @@ def _enums(old: Any, new: Any, where: str) -> Iterator[Change]:
 
 def _oneof(old: Any, new: Any, where: str) -> Iterator[Change]:
     before, after = _group_of(old), _group_of(new)
-    if before == after or (not before and not after):
+    # A member that is new, or gone, changes nothing for those that stay.
+    peers = [
+        {name for name in group[1] if name in other.containing_type.fields_by_name} if group[0] else None
+        for group, other in ((before, new), (after, old))
+    ]
+    if peers[0] == peers[1]:
         return
-    detail = f"was in {before[0] if before else 'none'}, is in {after[0] if after else 'none'}"
+    detail = f"was in {before[0] or 'none'}, is in {after[0] or 'none'}"
     # Alone in a oneof that is new, it can put nothing else out.
-    others = [name for name in (after or before)[1] if name != new.name]
-    met = bool(after) and any(name in old.containing_type.fields_by_name for name in others)
-    left = bool(before) and len(before[1]) > 1
+    others = [name for name in (after[1] or before[1]) if name != new.name]
+    met = bool(after[0]) and any(name in old.containing_type.fields_by_name for name in others)
+    left = len(before[1]) > 1
     hurt = frozenset({*(_BACKWARD if met else ()), *(_FORWARD if left else ())})
     yield Change(where, "changed: oneof", detail, hurt)
 
 
-def _group_of(field: Any) -> tuple[str, tuple[str, ...]] | tuple[()]:
+def _group_of(field: Any) -> tuple[str, tuple[str, ...]]:
     oneof = field.containing_oneof
     if oneof is None or (len(oneof.fields) == 1 and oneof.name == f"_{field.name}"):
-        return ()
+        return "", ()
     return oneof.name, tuple(member.name for member in oneof.fields)
 
 

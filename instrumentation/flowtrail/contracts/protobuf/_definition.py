@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError as RuntimeDecodeError
 
 from flowtrail.contracts._format import Definition
 from flowtrail.contracts._violations import WrongError, wrong
-from flowtrail.contracts.protobuf._kinds import is_map, is_repeated
+from flowtrail.contracts.protobuf._kinds import is_map, is_repeated, missing_of
 from flowtrail.contracts.protobuf._pool import Pool
 from flowtrail.contracts.protobuf._reading import Read, Reader, completed
 from flowtrail.contracts.protobuf._writing import Build, Builder
@@ -124,7 +124,7 @@ class ProtobufDefinition:
         except (ValueError, OverflowError) as error:
             raise DecodeError(f"not a {name}: a value out of range ({error.__class__.__name__})") from None
         if not message.IsInitialized():
-            raise DecodeError(f"not a {name}: it lacks {', '.join(message.FindInitializationErrors()[:5])}")
+            raise DecodeError(f"not a {name}: it lacks {', '.join(missing_of(message)[:5])}")
         if payload and not message.ListFields() and message.ByteSize() == len(payload):
             raise DecodeError(f"not a {name}: none of its fields is one of the contract's")
         return data

@@ -12,7 +12,7 @@ from typing import Any, Final
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts.protobuf._lexing import Words
-from flowtrail.contracts.protobuf._names import default_text, entry_of
+from flowtrail.contracts.protobuf._names import default_text, entry_of, fill_from_base64, is_source
 
 SCALARS: Final = {
     "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "fixed64": 6, "fixed32": 7, "bool": 8,
@@ -44,10 +44,12 @@ class File:
         self.proto: Any = library.FileDescriptorProto(name=path)
         self.lines: dict[str, int] = {}
         self.removals: dict[tuple[str, int], str] = {}
-        self._words = Words(name, text)
+        self._words = Words(name, text if is_source(text) else "")
         self._proto3 = False
         try:
-            self._file()
+            self._file() if is_source(text) else fill_from_base64(self.proto, text)
+        except ValueError as error:
+            raise SchemaError(f"{name}: {error}") from None
         except RecursionError:
             raise SchemaError(f"{name}: nested too deeply") from None
 

@@ -46,3 +46,8 @@ def shown(field: Any) -> str:
         return f"map<{shown(key)}, {shown(value)}>"
     named = field.message_type or field.enum_type
     return named.full_name if named is not None else NAMES.get(field.type, "group")
+
+
+def missing_of(message: Any) -> list[str]:
+    """Required fields that a message lacks."""
+    return list(message.FindInitializationErrors())

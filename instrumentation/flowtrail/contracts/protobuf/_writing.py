@@ -23,6 +23,7 @@ from flowtrail.contracts.protobuf._kinds import (
     is_map,
     is_repeated,
     is_required,
+    missing_of,
 )
 
 Build = Callable[[Any], Any]
@@ -122,7 +123,7 @@ def _copied(kind: Any, value: Message, closed: bool) -> Any:
     if value.DESCRIPTOR.full_name != kind.DESCRIPTOR.full_name:
         raise wrong(f"type should be {kind.DESCRIPTOR.full_name}")
     if not value.IsInitialized():
-        raise WrongError([((name,), "required") for name in value.FindInitializationErrors()])
+        raise WrongError([((name,), "required") for name in missing_of(value)])
     made = kind.FromString(value.SerializeToString())
     if closed:
         size = made.ByteSize()
