@@ -98,10 +98,10 @@ def theirs_of(
     conf: dict[str, Any] = {"auto.register.schemas": True, "subject.name.strategy": lambda *_: TYPE}
     if format == "avro":
         write_avro, read_avro = AvroSerializer(api, TEXTS[format], conf=conf), AvroDeserializer(api)
-        return {"avro": (lambda: write_avro(ORDER, context), lambda value: read_avro(value, context))}
+        return {"avro": (ORDER, lambda: write_avro(ORDER, context), lambda value: read_avro(value, context))}
     if format == "json":
         write_json, read_json = JSONSerializer(TEXTS[format], api, conf=conf), JSONDeserializer(TEXTS[format])
-        return {"json": (lambda: write_json(ORDER, context), lambda value: read_json(value, context))}
+        return {"json": (ORDER, lambda: write_json(ORDER, context), lambda value: read_json(value, context))}
     kind = message_factory.GetMessageClass(definition.descriptor)  # type: ignore[attr-defined]
     message = kind(**ORDER)
     conf["use.deprecated.format"] = False
@@ -113,10 +113,11 @@ def theirs_of(
 
     return {
         "protobuf_message": (
+            message,
             lambda: write_message(message, context),
             lambda value: read_message(value, context),
         ),
-        "protobuf_dict": (lambda: write_message(kind(**ORDER), context), read_dict),
+        "protobuf_dict": (ORDER, lambda: write_message(kind(**ORDER), context), read_dict),
     }
 
 
@@ -148,11 +149,11 @@ def figures_of(format: str, rounds: int, chunk: int) -> dict[str, float]:
     definition = registered(KINDS[format], TYPE, TEXTS[format], TYPE)
     contracts, asked = ours_of(api)
     figures: dict[str, float] = {}
-    for name, (write_theirs, read_theirs) in theirs_of(format, api, definition).items():
+    for name, (data, write_theirs, read_theirs) in theirs_of(format, api, definition).items():
         value = write_theirs()
 
-        def write_ours() -> Any:
-            return contracts.pack(TYPE, 1, ORDER)
+        def write_ours(data: Any = data) -> Any:
+            return contracts.pack(TYPE, 1, data)
 
         def read_ours(value: bytes = value) -> Any:
             found = contracts.unpack(TYPE, "1", None, value)

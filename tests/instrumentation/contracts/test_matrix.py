@@ -9,12 +9,14 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contractkit import CASES, Case, of_buf, of_java
-from flowtrail.contracts import Change, compare
+from flowtrail.contracts import Change, Definition, compare
 from flowtrail.contracts._formats import FORMATS
+from flowtrail.errors import DecodeError
 
 FULL = os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0")
 SIDES = ("backward", "forward")
@@ -110,3 +112,48 @@ def test_names_are_judged_as_buf_judges_them_for_json(tmp_path: Path, name: str)
     ((*verdict,),) = of_buf([case], tmp_path, "WIRE_JSON")
     assert verdict
     assert changes(case, "protobuf")
+
+
+_SIGNED, _UNSIGNED = (-1, -(2**31), 2**31 - 1), (2**32 - 1,)
+_LONG = (*_SIGNED, -(2**63), 2**63 - 1)
+WITNESSES = {
+    "bool": (False, True), "string": ("", "\u00e9"), "bytes": (b"", b"\xff"), "Kind": ("A", "B", -1),
+    **dict.fromkeys(("int32", "sint32", "sfixed32"), (0, 1, *_SIGNED)),
+    **dict.fromkeys(("int64", "sint64", "sfixed64"), (0, 1, *_LONG)),
+    **dict.fromkeys(("uint32", "fixed32"), (0, 1, 2**31, *_UNSIGNED)),
+    **dict.fromkeys(("uint64", "fixed64"), (0, 1, 2**31, 2**64 - 1)),
+}  # fmt: skip
+
+
+def plain(value: Any) -> Any:
+    """A value without the name that Protobuf gives it."""
+    if value in ("A", "B"):
+        return ("A", "B").index(value)
+    return value.encode() if isinstance(value, str) else value
+
+
+def changed(written: Definition, read: Definition, kind: str) -> bool:
+    """Whether a value of a kind comes out as another, or not at all."""
+    for value in WITNESSES[kind]:
+        try:
+            found = read.decode(written.encode({"id": "7", "x": value})).get("x")
+        except DecodeError:
+            return True
+        if plain(found) != plain(value):
+            return True
+    return False
+
+
+SCALARS = [case for case in CASES if case.name.removeprefix("protobuf: ").partition(" to ")[0] in WITNESSES
+           and case.name.startswith("protobuf: ")]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SCALARS, ids=lambda case: case.name)
+def test_a_break_of_protobuf_is_a_value_that_changes(case: Case) -> None:
+    """The runtime decides: bytes of one side, read by the other."""
+    kinds = case.name.removeprefix("protobuf: ").split(" to ")
+    old, new = (FORMATS["protobuf"].parse(case.name, text, "Event") for text in case.texts["protobuf"])
+    found = compare(old, new)
+    breaks = {side for change in found for side in change.breaks}
+    assert ("backward" in breaks) == changed(old, new, kinds[0])
+    assert ("forward" in breaks) == changed(new, old, kinds[1])

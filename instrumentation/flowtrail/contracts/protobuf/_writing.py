@@ -27,6 +27,8 @@ from flowtrail.contracts.protobuf._kinds import (
 )
 
 Build = Callable[[Any], Any]
+# Written once: `list | tuple` in a test makes a new type for each value.
+_LISTS, _BYTES, _NUMBERS = (list, tuple, Set), (bytes, bytearray, memoryview), (int, float)
 _RANGES = {
     "int32": (-(2**31), 2**31), "sint32": (-(2**31), 2**31), "sfixed32": (-(2**31), 2**31),
     "uint32": (0, 2**32), "fixed32": (0, 2**32), "int64": (-(2**63), 2**63), "sint64": (-(2**63), 2**63),
@@ -47,6 +49,10 @@ class Builder:
 
     def message(self, descriptor: Any) -> Build:
         """The function for a message type."""
+        return partial(_whole, message_factory.GetMessageClass(descriptor), self._content(descriptor))
+
+    def _content(self, descriptor: Any) -> Build:
+        """Likewise, for one within another: a dictionary will do, which the runtime makes a message of in C."""
         known = self._made.get(descriptor.full_name)
         if known is None:
             known = self._made[descriptor.full_name] = []
@@ -70,17 +76,23 @@ class Builder:
     def _field(self, field: Any) -> Build:
         if is_map(field):
             key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
-            return partial(_map, self._one(key), self._one(value))
+            nested = value.message_type
+            return partial(_map, self._one(key), self._one(value) if nested is None else self.message(nested))
         return partial(_list, self._one(field)) if is_repeated(field) else self._one(field)
 
     def _one(self, field: Any) -> Build:
         if field.message_type is not None:
-            return self.message(field.message_type)
+            return self._content(field.message_type)
         if field.enum_type is not None:
             values = {value.name: value.number for value in field.enum_type.values}
             return partial(_enum, values, frozenset(values.values()), not field.enum_type.is_closed)
         name = NAMES[field.type]
         return partial(_integer, name, *_RANGES[name]) if name in _RANGES else _PLAIN[name]
+
+
+def _whole(kind: Any, content: Build, value: Any) -> Any:
+    made = content(value)
+    return kind(**made) if type(made) is dict else made
 
 
 def _built(
@@ -111,11 +123,11 @@ def _built(
     for oneof, members in oneofs:
         if sum(name in made for name in members) > 1:
             found.append(((oneof,), f"only one of {', '.join(members)} may be set"))
-    if closed and not value.keys() <= names:
+    if closed and not names.issuperset(value):
         found += [((str(name)[:120],), "not in the contract") for name in value if name not in names]
     if found:
         raise WrongError(found)
-    return kind(**made)
+    return made
 
 
 def _copied(kind: Any, value: Message, closed: bool) -> Any:
@@ -183,7 +195,7 @@ def _anything(kind: Any, value: Any) -> Any:
 
 
 def _list(build: Build, value: Any) -> list[Any]:
-    if not isinstance(value, list | tuple | Set):
+    if not isinstance(value, _LISTS):
         raise wrong("type should be repeated")
     return _each(build, enumerate(value))
 
@@ -231,7 +243,7 @@ def _bool(value: Any) -> bool:
 
 
 def _double(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         raise wrong("type should be a number")
     try:
         return float(value)
@@ -247,6 +259,8 @@ def _float(value: Any) -> float:
 
 
 def _string(value: Any) -> str:
+    if type(value) is str and value.isascii():
+        return value
     if isinstance(value, Enum) and isinstance(value.value, str):
         value = value.value
     if not isinstance(value, str):
@@ -259,7 +273,7 @@ def _string(value: Any) -> str:
 
 
 def _bytes(value: Any) -> bytes:
-    if not isinstance(value, bytes | bytearray | memoryview):
+    if not isinstance(value, _BYTES):
         raise wrong("type should be bytes")
     return bytes(value)
 
