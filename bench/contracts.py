@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def figures_of(format: str, rounds: int, chunk: int) -> dict[str, float]:
 
         steps: dict[str, Step] = {
             "encode_ours": write_ours, "encode_theirs": write_theirs, "decode_ours": read_ours,
-            "decode_theirs": lambda read=read_theirs, value=value: read(value),
+            "decode_theirs": partial(read_theirs, value),
         }  # fmt: skip
         write_ours(), read_ours()
         before = asked.count

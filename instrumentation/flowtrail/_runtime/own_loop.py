@@ -204,7 +204,7 @@ class Reading:
 
     async def fetch(self, items: Iterable[Processing]) -> None:
         """Get the contracts beside the loop; what goes wrong is raised when the data is asked for."""
-        named = {_named(item.envelope, item.record.value) for item in items}
+        named = {_named(item.envelope, getattr(item.record, "value", None)) for item in items}
         missing = [schema for schema in named if not self._guard.fetched(*schema)]
         if missing:
             self._fetched = await asyncio.to_thread(

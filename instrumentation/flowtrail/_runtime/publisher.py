@@ -96,10 +96,8 @@ class Publisher:
             value, content_type = written_meanwhile(codec, data)
         else:
             packed = self.guard.publishing(topic, type, version, data, wanted)
-            if packed is not None:
-                value, content_type = packed
-            else:
-                value, content_type = (None if data is None else codec.encode(data)), codec.content_type
+            content_type = codec.content_type if packed is None else packed.content_type
+            value = packed.value if packed is not None else None if data is None else codec.encode(data)
         raw_key = encode_key(key if key is not None else subject)
         outgoing = self.telemetry.sending(
             topic,

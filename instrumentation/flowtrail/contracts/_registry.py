@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from flowtrail import _fork
@@ -213,7 +214,7 @@ class RegistrySource:
             if len(texts) >= _MAX_REFERENCES:
                 raise SchemaError(f"{name}: it refers to more than {_MAX_REFERENCES} other schemas")
             found = self._client.ask(
-                part.name, lambda part=part: self._client.api.get_version(part.subject, part.version)
+                part.name, partial(self._client.api.get_version, part.subject, part.version)
             )
             if found is None:
                 raise SchemaError(

@@ -110,10 +110,8 @@ class Outbox:
         telemetry = self._telemetry()
         codec = self._codecs.of(topic)
         packed = Guard(self._contracts, telemetry).publishing(topic, type, version, data, format_of(codec))
-        if packed is not None:
-            value, content_type = packed
-        else:
-            value, content_type = (None if data is None else codec.encode(data)), codec.content_type
+        content_type = codec.content_type if packed is None else packed.content_type
+        value = packed.value if packed is not None else None if data is None else codec.encode(data)
         event_id = id if id is not None else telemetry.ids.new_id()
         schema = dataschema(type, version)
         # What the relay couldn't write is refused here, while the caller's transaction can still be undone.

@@ -6,6 +6,7 @@ that it is about. An entry that explains nothing fails, so the list can't outliv
 
 import logging
 import os
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from contractkit import CASES, Case, of_buf, of_java
+from contractkit import CASES, Case, of_buf, of_java, of_registry
 from flowtrail.contracts import Change, Definition, compare
 from flowtrail.contracts._formats import FORMATS
 from flowtrail.errors import DecodeError
@@ -40,6 +41,41 @@ PROTOBUF = {
     "symbol-added": "Closed: when an unrecognized value is parsed, it is set in the unknown field set. (So the "
     "reader finds the field absent. https://protobuf.dev/programming-guides/enum/)",
 }
+# What Apicurio lets pass, and what it refuses, other than we do; by format and by any rule of ours for the change.
+OPEN_READERS = (
+    "A contract's readers accept fields that they don't know (docs/contracts.md): validation as a whole, 'an object "
+    "instance is valid against additionalProperties: false only if ...', is asked of publishers."
+)
+REGISTRY_PASSES = {
+    "avro": AVRO,
+    "json": {
+        "changed: type": "integer: any number with a zero fractional part matches. (So the registry takes number for "
+        "a wider integer; contracts compare keywords, and a reader of the old one gets 1.5.)",
+        "changed: maximum": "Likewise.",
+        "changed: additionalProperties": "Omitting this keyword has the same assertion behavior as an empty schema. "
+        "(For a contract's publisher it is false, so that a map is another thing than an object.)",
+        "changed: format": "The format keyword functions as an annotation, and optionally as an assertion. (Ours is.)",
+        "changed: contentEncoding": "contentEncoding: an annotation; readers that decode by it get other bytes.",
+    },
+    "protobuf": {},
+}
+REGISTRY_REFUSES = {
+    "avro": {},
+    "json": {"removed-without-deprecation": OPEN_READERS, "required-field-removed": OPEN_READERS, "new-field-needs-default": OPEN_READERS},
+    "protobuf": {
+        "changed: type": "int32, uint32, int64, uint64, and bool are all compatible - this means you can change a "
+        "field from one of these types to another without breaking forwards- or backwards-compatibility. ... enum is "
+        "compatible with int32, uint32, int64, and uint64 in terms of wire format. (Apicurio compares names of types.)",
+        "renamed": "Field names aren't on the wire: the number identifies the field.",
+        "number-not-reserved": "You can delete fields as long as the field number is not used again.",
+        "symbol-removed": "Open: an unrecognized value is kept in the field. (enum guide)",
+        "became-required": "Old readers take a field that is always there.",
+        "became-optional": "New readers take a field that may be missing.",
+        "required-field-removed": "New readers don't look for it.",
+        "number-changed": "Another number is another field.",
+        "changed: label": "repeated and singular: see Updating A Message Type.",
+    },
+}  # fmt: skip
 # What `buf breaking` has in other categories than WIRE, or not at all: names, and customs of ours.
 NOT_WIRE = {
     "renamed",
@@ -157,3 +193,21 @@ def test_a_break_of_protobuf_is_a_value_that_changes(case: Case) -> None:
     breaks = {side for change in found for side in change.breaks}
     assert ("backward" in breaks) == changed(old, new, kinds[0])
     assert ("forward" in breaks) == changed(new, old, kinds[1])
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_registry_judges_so_or_a_sentence_decides(registry: str, format: str) -> None:
+    """Every eighth change, all with FLOWTRAIL_FULL: a registry is asked five times for each."""
+    kind = FORMATS[format].registry_type
+    for case in [case for case in CASES[:: 1 if FULL else 8] if format in case.texts]:
+        found = changes(case, format)
+        verdict = of_registry(registry, f"matrix-{uuid.uuid4().hex}", kind, case.texts[format])
+        for side, passes in zip(SIDES, verdict, strict=True):
+            if passes == any(side in change.breaks for change in found):
+                known = (REGISTRY_PASSES if passes else REGISTRY_REFUSES)[format]
+                rules = {change.rule for change in found}
+                assert rules & set(known), (
+                    f"{case.name}, {side}: passes is {passes}, and we find {sorted(rules)}"
+                )
