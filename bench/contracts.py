@@ -59,14 +59,11 @@ TEXTS: Mapping[str, str] = {
         message Line { string sku = 1; int32 quantity = 2; int64 price_cents = 3; }""",
 }  # fmt: skip
 KINDS = {"json": "JSON", "avro": "AVRO", "protobuf": "PROTOBUF"}
-# At most as long as theirs, where both do the same work.
+# Reading at most as long as theirs, with a dictionary at the end; writing checks what theirs doesn't.
 TARGETS = {
-    f"{side}_ratio_{name}": ["<=", 1.0]
-    for side in ("encode", "decode")
-    for name in ("json", "avro", "protobuf_dict")
+    **{f"decode_ratio_{name}": ["<=", 1.0] for name in ("json", "avro", "protobuf_dict")},
+    **{f"registry_calls_{name}": ["<=", 0] for name in ("json", "avro", "protobuf_dict", "protobuf_message")},
 }
-
-Step = Callable[[], Any]
 
 
 class Asked:
@@ -93,8 +90,8 @@ def ours_of(api: Any) -> tuple[Contracts, Asked]:
 
 def theirs_of(
     format: str, api: Any, definition: Definition
-) -> dict[str, tuple[Step, Callable[[bytes], Any]]]:
-    """Confluent's ways to write the order and to read it, by name."""
+) -> dict[str, tuple[Any, Step, Callable[[bytes], Any]]]:
+    """What ours is given, and Confluent's ways to write it and to read it, by name."""
     context = SerializationContext("orders", MessageField.VALUE)
     conf: dict[str, Any] = {"auto.register.schemas": True, "subject.name.strategy": lambda *_: TYPE}
     if format == "avro":

@@ -144,7 +144,7 @@ class Contracts:
             broken = error.lines
         if broken:
             raise ContractError(type, str(number), broken)
-        self._note(type, number, data, "publish")
+        self._note(type, number, contract, data, "publish")
         return packed
 
     def unpack(
@@ -205,7 +205,7 @@ class Contracts:
         number, contract = found
         if not unpacked:
             data = self._accepted(type, number, contract, data)
-        self._note(type, number, data, "consume")
+        self._note(type, number, contract, data, "consume")
         while (step := self._step(type, number)) is not None:
             number, upcast = step
             newer = self._shelf.contract(type, number)
@@ -288,8 +288,8 @@ class Contracts:
         said = "the event names no version" if version is None else f"there is no version {version}"
         raise ContractNotFoundError(type, None if number is None else str(number), [f"{said}; {has}"])
 
-    def _note(self, type: str, version: int, data: Any, side: str) -> None:
-        for field in self.deprecated(type, version, data, side):
+    def _note(self, type: str, version: int, contract: Definition, data: Any, side: str) -> None:
+        for field in used(contract, data, side):
             self._deprecations.tell(Deprecation(type, version, field, side))
 
 

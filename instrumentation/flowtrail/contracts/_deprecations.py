@@ -57,6 +57,8 @@ class Deprecations:
 
 def used(contract: Definition, data: Any, side: str) -> Sequence[str | None]:
     """What data uses that its contract calls deprecated: fields; None is the whole version."""
+    if not (contract.deprecated or contract.deprecated_fields):
+        return ()
     whole: list[str | None] = [None] if contract.deprecated else []
     # A default fills every absent field in for readers, so only what is published tells of use.
     fields = contract.deprecated_fields if side == "publish" else ()

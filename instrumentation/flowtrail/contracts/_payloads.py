@@ -63,6 +63,8 @@ class Payloads:
                 "framing 'confluent' writes a registry's ids: use Contracts.from_registry"
             )
         self._framing = framing
+        self._always_framed = framing == CONFLUENT
+        self._binary_framed = framing is None and self._registry is not None
 
     def pack(
         self, type: str, version: int, contract: Definition, data: Any, wanted: str | None
@@ -73,26 +75,19 @@ class Payloads:
             BrokenError: The data breaks the contract.
             EncodeError: The topic's codec is another than the contract's.
         """
-        if wanted not in (None, contract.format):
+        format = FORMATS[contract.format]
+        if wanted is not None and wanted != format.name:
             if wanted in (OWN, "json"):
                 return None
-            raise EncodeError(
-                f"{type}/{version} is a contract in {contract.format}, and the codec is {wanted}"
-            )
-        format = FORMATS[contract.format]
-        framed = self._frames(contract)
-        if wanted == OWN or (format.names_itself and not framed):
+            raise EncodeError(f"{type}/{version} is a contract in {format.name}, and the codec is {wanted}")
+        framed = self._always_framed or (self._binary_framed and not format.names_itself)
+        if format.names_itself and not framed:
             return None
         payload = contract.encode(data)
         if framed and self._registry is not None:
             id = self._registry.id_of(type, version) or 0
             payload = b"\x00" + id.to_bytes(4, "big") + contract.frame_prefix + payload
         return Packed(payload, format.content_type)
-
-    def _frames(self, contract: Definition) -> bool:
-        if self._framing is not None:
-            return self._framing == CONFLUENT
-        return self._registry is not None and not FORMATS[contract.format].names_itself
 
     def unpack(
         self,
