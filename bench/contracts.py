@@ -65,6 +65,8 @@ TARGETS = {
     **{f"registry_calls_{name}": ["<=", 0] for name in ("json", "avro", "protobuf_dict", "protobuf_message")},
 }
 
+Step = Callable[[], Any]
+
 
 class Asked:
     """Counts what is asked of a registry's client."""
