@@ -92,8 +92,8 @@ class Publisher:
         wanted = format_of(codec)
         checks_later = must_not_wait() and not self.guard.at_hand(type, version, data)
         if checks_later:
-            check = partial(self.guard.publishing, topic, type, version, snapshot(data), wanted)
-            value, content_type = written_meanwhile(codec, data)
+            asked = partial(self.guard.publishing, topic, type, version, snapshot(data), wanted)
+            value, content_type, check = written_meanwhile(codec, data, asked)
         else:
             packed = self.guard.publishing(topic, type, version, data, wanted)
             content_type = codec.content_type if packed is None else packed.content_type

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flowtrail.contracts._deprecations import Deprecation, Deprecations, used
-from flowtrail.contracts._errors import ContractNotFoundError
+from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import BrokenError, Definition
 from flowtrail.contracts._payloads import Packed, Payloads, Unpacked
 from flowtrail.contracts._registry import RegistrySource
@@ -241,7 +241,10 @@ class Contracts:
             return True
         if not self._payloads.at_hand(type, value):
             return False
-        number = self._payloads.version_of(type, value) or _number(version)
+        try:
+            number = self._payloads.version_of(type, value) or _number(version)
+        except (RegistryUnavailableError, SchemaError):
+            return True  # asking fails at once
         return type is None or number is None or (type, number) in self._fetched
 
     def named(self, type: str, version: str | int) -> tuple[str, str]:

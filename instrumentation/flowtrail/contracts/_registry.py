@@ -59,6 +59,7 @@ class RegistrySource:
         self._schemas: dict[tuple[str, int], Definition] = {}
         self._ids: dict[tuple[str, int], int] = {}
         self._by_id: dict[int, Definition] = {}
+        self._unusable: dict[str, str] = {}
         self._version_of_id: dict[tuple[str, int], int | None] = {}
         self._unknown: dict[tuple[str, int], float] = {}
         self._lock = threading.Lock()
@@ -96,7 +97,9 @@ class RegistrySource:
         known = self._schemas.get((type, version))
         if known is not None or version not in self.versions(type, at_least=version):
             return known
-        subject = self._subject(type)
+        name, subject = f"{type}/{version}", self._subject(type)
+        if name in self._unusable:
+            raise SchemaError(self._unusable[name])
         found = self._client.ask(f"{type}/{version}", lambda: self._client.api.get_version(subject, version))
         if found is None:
             return None
@@ -124,6 +127,8 @@ class RegistrySource:
         known = self._by_id.get(id)
         if known is not None or self._is_unknown("", id):
             return known
+        if (name := f"schema {id}") in self._unusable:
+            raise SchemaError(self._unusable[name])
         found = self._client.ask(f"the schema of id {id}", lambda: self._client.api.get_schema(id))
         if found is None:
             self._remember_unknown("", id)
@@ -202,9 +207,15 @@ class RegistrySource:
         self._client.api.close()
 
     def _defined(self, name: str, type: str | None, found: Any) -> Definition:
+        """The contract; what can't be used now never will be."""
         texts: dict[str, str] = {}
-        self._refer(name, found, texts)
-        return registered(found.schema_type, name, found.schema_str, type, references=texts)
+        try:
+            self._refer(name, found, texts)
+            return registered(found.schema_type, name, found.schema_str, type, references=texts)
+        except SchemaError as error:
+            if len(self._unusable) < _MAX_KNOWN:
+                self._unusable[name] = str(error)
+            raise
 
     def _refer(self, name: str, schema: Any, texts: dict[str, str]) -> None:
         """Gather the texts that a schema refers to, and what they refer to."""

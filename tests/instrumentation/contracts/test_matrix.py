@@ -68,6 +68,8 @@ REGISTRY_REFUSES = {
         "compatible with int32, uint32, int64, and uint64 in terms of wire format. (Apicurio compares names of types.)",
         "renamed": "Field names aren't on the wire: the number identifies the field.",
         "number-not-reserved": "You can delete fields as long as the field number is not used again.",
+        "symbol-renamed": "Names of an enum's values aren't on the wire either.",
+        "changed: presence": "Whether a field tracks presence isn't on the wire.",
         "symbol-removed": "Open: an unrecognized value is kept in the field. (enum guide)",
         "became-required": "Old readers take a field that is always there.",
         "became-optional": "New readers take a field that may be missing.",
