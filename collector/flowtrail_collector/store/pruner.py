@@ -42,7 +42,7 @@ class SqlPruner:
                 if gone >= limit:
                     break
             connection.executemany("DELETE FROM event_packs WHERE first_row = ?", packs)
-        if 0 < gone < limit:
+        if gone < limit:
             self._forget_ids()
         return gone
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from flowtrail_collector.store.packs.hashes import id_hash
-from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_between, packs_of_ids, segments
+from flowtrail_collector.store.packs.hashes import id_hash, segment_of
+from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_between, packs_of_ids
 from flowtrail_collector.store.sql import Connection, Database
 from flowtrail_collector.topology.model import Edge, EdgeKey, Reaction, count_reactions
 
@@ -22,7 +22,7 @@ _BATCH = 5_000
 _PATIENCE_MS = 600_000
 _MAX_PENDING = 5_000
 
-# So many segments of ids back, the newest included, earlier copies and causes are looked for: about a million events.
+# So many segments of ids back, that of the event included, earlier copies and causes are looked for: about a million events.
 # One that is looked for and isn't there costs a look into each.
 _LOOK_BACK = 4
 _SAVE = """
@@ -85,7 +85,7 @@ class SqlTopology:
             waiting = self._waiting_events(connection)
             effects = [event for event in events if event.causation_id is not None]
             first = _first_of(events)
-            _look_back(connection, first, effects, packs)
+            _look_back(connection, first, effects, start)
             resolved, reactions = self._reactions(waiting.values(), effects, first)
             self._note_waiting(connection, waiting, resolved)
             edges = _load(connection)
@@ -180,25 +180,23 @@ def _first_of(events: Iterable[Event]) -> dict[str, Event]:
     return found
 
 
-def _look_back(
-    connection: Connection, first: dict[str, Event], effects: Iterable[Event], packs: Sequence[Pack]
-) -> None:
+def _look_back(connection: Connection, first: dict[str, Event], effects: Iterable[Event], start: int) -> None:
     """Find copies of effects and of their causes that were read before.
 
     Args:
         connection: Where packs are.
         first: Copies that were read first, of the events of these packs; changed.
         effects: Whose copies are wanted.
-        packs: Those that are being looked through.
+        start: Number of the last event that was looked through before.
     """
-    if not packs:
+    if not start:
         return
     wanted = {
         text for effect in effects for text in (effect.event_id, effect.causation_id) if text is not None
     }
-    places = segments(connection)[-_LOOK_BACK:]
-    begin = packs[0].first_row
-    earlier = [row for row in packs_of_ids(connection, map(id_hash, wanted), places) if row < begin]
+    last = segment_of(start)
+    places = range(max(0, last - _LOOK_BACK + 1), last + 1)
+    earlier = [row for row in packs_of_ids(connection, map(id_hash, wanted), places) if row <= start]
     for pack in packs_at(connection, earlier):
         for event in _events_of(pack):
             if event.event_id in wanted:

@@ -24,6 +24,7 @@ from flowtrail_collector.topology.model import (
 )
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
+from storekit.events import stored_events
 
 NOW_MS = 1_700_000_000_000
 
@@ -200,3 +201,33 @@ def test_latencies_carry_a_trace_in_openmetrics(database):
     assert 'le="0.05"' in line
     assert 'target="inventory"' in line
     assert f'# {{trace_id="{"d" * 32}"}} 0.04 ' in line
+
+
+@pytest.mark.parametrize("ahead", [1_000, 9_000_000])
+def test_who_is_behind_finds_causes_and_copies_before_its_place(database, topology, ahead):
+    write(database, ORDERS, STOCK)
+    learn(topology)
+    write(database, STOCK, PAID)
+    with database.transaction() as connection:  # much more has been read meanwhile
+        connection.execute(
+            "INSERT INTO event_packs SELECT first_row + ?, events, newest_ms, body FROM event_packs"
+            " ORDER BY first_row LIMIT 1",
+            (ahead,),
+        )
+    assert learn(topology) == EDGES
+
+
+def test_a_place_within_a_pack_is_gone_on_from(database, topology):
+    """As a store has it that the version before wrote: there, places were those of events."""
+    with store_on(database).unit() as unit:
+        unit.add_events(
+            EVENT._replace(
+                topic=topic, event_id=event_id, source=source, causation_id=cause, correlation_id=event_id,
+                timestamp_ms=NOW_MS + at_ms,
+            )
+            for topic, event_id, source, cause, at_ms in (ORDERS, STOCK, STOCK, PAID)
+        )  # fmt: skip
+    first, *_ = stored_events(database)
+    with database.transaction() as connection:
+        connection.execute("UPDATE edge_position SET event_row = ?", (first,))
+    assert learn(topology) == EDGES
