@@ -51,15 +51,16 @@ def _newest_ids(connection: Connection, since_ms: int) -> list[str]:
     """Instances with one of the newest events, in the order in which the first of those were read."""
     counts: Counter[str] = Counter()
     first: dict[str, int] = {}
-    looked_at = 0
+    left = _WINDOW_ROWS
     for pack in newest_packs(connection):
-        letters, moments = pack.column("dead_letter"), pack.moments()
-        for place, flow in enumerate(pack.column("correlation_id")):
+        letters, moments, flows = pack.column("dead_letter"), pack.moments(), pack.column("correlation_id")
+        begin = max(0, pack.size - left)
+        for place, flow in enumerate(flows[begin:], begin):
             if flow is not None and not letters[place] and moments[place] >= since_ms:
                 counts[flow] += 1
                 first[flow] = min(first.get(flow, pack.first_row + place), pack.first_row + place)
-        looked_at += pack.size
-        if looked_at >= _WINDOW_ROWS:
+        left -= pack.size
+        if left <= 0:
             break
     return sorted((flow for flow in counts if counts[flow] <= _MAX_PER_INSTANCE), key=first.__getitem__)
 
