@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence, Set
 
 from flowtrail_collector.lag.model._history import PartitionHistory
@@ -92,6 +93,23 @@ class PartitionTable:
         """Take in where partition `i` starts; who waited for a record before that waits for the one there now."""
         if self.earliest[i] != start:
             self.earliest[i] = start
+            self.revisions[i] += 1
+
+    def begin_anew(self, topic: str, known_at: float) -> None:
+        """Drop what is known of a topic whose name another one has now.
+
+        Args:
+            topic: the name.
+            known_at: when the earlier one was still there, seconds since the epoch: all records came later.
+        """
+        for i in range(bisect_left(self.names, (topic, 0)), len(self.names)):
+            if self.names[i][0] != topic:
+                break
+            self.ends[i] = self.last_ends[i] = self.earliest[i] = None
+            self.stable_ends[i] = self.last_stable_ends[i] = None
+            self.histories[i] = PartitionHistory()
+            self.histories[i].begin(0, known_at)
+            self.unexplored.add(self.names[i])
             self.revisions[i] += 1
 
     def learn(self, topic: str, partition: int, offset: int, timestamp: float, now: float) -> None:
