@@ -66,6 +66,10 @@ class PartitionHistory:
         if not self._offsets:
             self._append(start, at, at)
 
+    def began_after(self, at: float) -> bool:
+        """Whether nothing in it is from before a time (seconds since the epoch)."""
+        return not self._offsets or self._first[0] > at
+
     def forget(self) -> None:
         """Drop everything (the topic was recreated)."""
         del self._offsets[:], self._first[:], self._last[:]

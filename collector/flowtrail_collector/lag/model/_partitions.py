@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 
 from flowtrail_collector.lag.model._history import PartitionHistory
 
@@ -15,8 +16,9 @@ class PartitionTable:
 
     Columns are parallel lists in order of (topic, partition); what is not known is None. `generation` rises
     when positions change, `revision` when knowledge about arrival times changed in a way that can alter an estimate
-    already made; `revisions[i]` is what it rose to when partition i was the one. `last_ends` are the end offsets read last, however long ago: a log that
-    can't be looked at has not got shorter. `hidden` are topics that exist and aren't looked at (filtered, denied).
+    already made; `revisions[i]` is what it rose to when partition i was the one. `last_ends` are the end offsets read
+    last, however long ago: a log that can't be looked at has not got shorter. `hidden` are topics that exist and aren't
+    looked at (filtered, denied), with their partitions; None: those aren't known.
     """
 
     def __init__(self) -> None:
@@ -31,26 +33,29 @@ class PartitionTable:
         self.revisions: list[int] = []
         self.revision = 0
         self.generation = 0
-        self.hidden: frozenset[str] = frozenset()
+        self.hidden: Mapping[str, Set[int] | None] = {}
         # Partitions whose past isn't known: seen for the first time with records in them, or cut short.
         self.unexplored: set[tuple[str, int]] = set()
         self._known_at: float | None = None
 
     def set_topics(
-        self, topics: Mapping[str, Sequence[int]], now: float, hidden: Set[str] = frozenset()
+        self,
+        topics: Mapping[str, Sequence[int]],
+        now: float,
+        hidden: Mapping[str, Set[int] | None] = MappingProxyType({}),
     ) -> None:
         """Take over the present partitions of the present topics; keep what is known about those that stay.
 
         Args:
             topics: partition numbers by topic.
             now: seconds since the epoch.
-            hidden: topics that exist and aren't looked at.
+            hidden: partitions of topics that exist and aren't looked at; None if they aren't known.
         """
         names = sorted((topic, partition) for topic, partitions in topics.items() for partition in partitions)
         before, self._known_at = self._known_at, now
         was_hidden = self.hidden
         if hidden != self.hidden:
-            self.hidden = frozenset(hidden)
+            self.hidden = hidden
             self.generation += 1
         if names == self.names:
             return
@@ -79,6 +84,13 @@ class PartitionTable:
         self.index = {name: i for i, name in enumerate(names)}
         self.generation += 1
 
+    def hides(self, pair: tuple[str, int]) -> bool:
+        """Whether a (topic, partition) exists, or may exist, and isn't looked at."""
+        if pair in self.index or pair[0] not in self.hidden:
+            return False
+        numbers = self.hidden[pair[0]]
+        return numbers is None or pair[1] in numbers
+
     def set_end(self, i: int, end: int | None, asked_at: float = 0.0, answered_at: float = 0.0) -> None:
         """Take in the high watermark of partition `i`; None when it could not be read."""
         self.ends[i] = end
@@ -106,6 +118,9 @@ class PartitionTable:
         for i in range(bisect_left(self.names, (topic, 0)), len(self.names)):
             if self.names[i][0] != topic:
                 break
+            if self.histories[i].began_after(known_at):
+                # Its log got shorter: what was seen since is the new one's.
+                continue
             self.ends[i] = self.last_ends[i] = self.earliest[i] = None
             self.stable_ends[i] = self.last_stable_ends[i] = None
             self.histories[i] = PartitionHistory()
