@@ -37,7 +37,8 @@ def test_outcome_owed_and_ends_as_the_interpreter_says(made):
 @EXAMPLES
 @given(flows_and_histories(), st.integers(1, 20_000))
 def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
-    same_steps(*made, now_ms)
+    flow, history = made
+    same_steps(flow, history, now_ms)
 
 
 class OnDisk(SqliteStore):
@@ -73,6 +74,7 @@ def test_families_are_kept_on_disk_as_in_memory(tmp_path, seed):
         store.database.close()
 
 
+@pytest.mark.slow
 def test_whatever_way_histories_are_read_files_change_and_collectors_restart():
     _, found = look_at_some(random.randrange(10**9) if FULL else 0, 2_000 if FULL else 500)
     assert set(found) == set(FORMS)
