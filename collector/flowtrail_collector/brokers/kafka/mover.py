@@ -18,6 +18,7 @@ from confluent_kafka import (
 )
 
 from flowtrail.wire import Record
+from flowtrail_collector.brokers.kafka.closing import close
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
 from flowtrail_collector.brokers.kafka.message_size import SizeLimits, fits
@@ -148,7 +149,7 @@ class KafkaRecordMover:
         """See `RecordMover.close`."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            consumer.close()
+            close(consumer)
         self._producers = {}
         self._limits = SizeLimits()
         self._admin = None
