@@ -13,7 +13,6 @@ from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, 
 from flowtrail.contracts.avro._nodes import Field, Node
 from flowtrail.contracts.avro._resolving import PROMOTIONS, same_name, writers_field
 
-_TEXTS = frozenset({"", "uuid"})
 _BACKWARD, _FORWARD, _NOBODY = frozenset({BACKWARD}), frozenset({FORWARD}), frozenset[str]()
 
 
@@ -145,7 +144,7 @@ def _kinds(old: Node, new: Node, field: str) -> Iterator[Change]:
 
 def _meaning(old: Node, new: Node) -> frozenset[str]:
     """Whom another logical type hurts. A UUID is a text; any other number or text would mean something else."""
-    if not {old.logical, new.logical} <= _TEXTS:
+    if not ({old.logical, new.logical} <= {"", "uuid"} and {old.kind, new.kind} <= {"string", "bytes"}):
         return BOTH
     return _BACKWARD if new.logical else _FORWARD
 
