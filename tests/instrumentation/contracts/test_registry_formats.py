@@ -48,7 +48,7 @@ def connect() -> Iterator[Connect]:
     sources: list[RegistrySource] = []
 
     def open_source(url: str, **settings: Any) -> RegistrySource:
-        sources.append(RegistrySource(url, **settings))
+        sources.append(RegistrySource(url, **{"timeout_seconds": scaled(10), **settings}))
         return sources[-1]
 
     yield open_source
@@ -89,7 +89,7 @@ def theirs(
     dialect: Dialect, registry: str, type: str
 ) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Confluent's serializer and deserializer, in their usual settings, for version 1."""
-    client, text = SchemaRegistryClient({"url": registry}), dialect.text(type, V1)
+    client, text = SchemaRegistryClient({"url": registry, "timeout": scaled(10)}), dialect.text(type, V1)
     context = SerializationContext("orders", MessageField.VALUE)
     settings = {"auto.register.schemas": True, "subject.name.strategy": lambda *_: type}
     if dialect.name == "avro":
