@@ -5,6 +5,7 @@ import datetime as dt
 import json
 import logging
 import random
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from flowtrail.contracts._formats import BY_SUFFIX, FORMATS
 from flowtrail.errors import ConfigurationError, ContractError, DecodeError, EncodeError
 from flowtrail.testing import Harness
 from flowtrail_collector.cli._app import run
+from waiting import scaled
 
 ORDER_ID = FieldKind("order_id", "text", 1)
 TOTAL = FieldKind("total", "whole", 2)
@@ -293,6 +295,45 @@ def test_cut_and_foreign_bytes_are_dead_letters_with_the_reason(dialect: Dialect
         letters = harness.dead_letters()
     assert len(letters) == len(cut)
     assert all("not " in dict(letter.headers)["dlq.error.message"].decode() for letter in letters)
+
+
+def doubling(dialect: Dialect, count: int, kind: str) -> str:
+    """A contract whose types each hold the one before twice: 2 ** count ways lead to the first."""
+    numbers = range(1, count)
+    if dialect.name == "protobuf":
+        types = "".join(f"message R{n} {{ R{n - 1} a = 1; R{n - 1} b = 2; }}" for n in numbers)
+        plain = {"text": "string", "whole": "int64"}[kind]
+        return (
+            f'syntax = "proto3"; message A {{ R{count - 1} r = 1; }} message R0 {{ {plain} x = 1; }} {types}'
+        )
+    if dialect.name == "avro":
+        first = {"type": "record", "name": "R0", "fields": [
+            {"name": "x", "type": {"text": "string", "whole": "long"}[kind]}]}  # fmt: skip
+        others = [{"type": "record", "name": f"R{n}", "fields": [
+            {"name": name, "type": f"R{n - 1}"} for name in "ab"]} for n in numbers]  # fmt: skip
+        fields = [{"name": f"f{n}", "type": part} for n, part in enumerate([first, *others])]
+        return json.dumps({"type": "record", "name": "A", "fields": fields})
+    kinds: dict[str, Any] = {
+        "R0": {"properties": {"x": {"type": {"text": "string", "whole": "integer"}[kind]}}}
+    }
+    for n in numbers:
+        before = {"$ref": f"#/$defs/R{n - 1}"}
+        kinds[f"R{n}"] = {"properties": {"a": before, "b": {"anyOf": [before, before]}}}
+    return json.dumps({"$defs": kinds, "properties": {"r": {"$ref": f"#/$defs/R{count - 1}"}}})
+
+
+@pytest.mark.parametrize("count", [30, 300, 1000])
+def test_types_that_hold_each_other_twice_take_no_time(dialect: Dialect, count: int) -> None:
+    started = time.process_time()
+    with suppress(SchemaError):  # nested too deeply
+        old, new = (
+            FORMATS[dialect.name].parse(kind, doubling(dialect, count, kind), "A")
+            for kind in ("text", "whole")
+        )
+        assert compare(old, new)
+        assert compare(old, old) == [] or count > 100
+        assert old.deprecated_fields == ()
+    assert time.process_time() - started < scaled(30)
 
 
 def test_no_bytes_make_it_raise_anything_else(dialect: Dialect, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, too_early
+from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.avro._nodes import Field, Node
 from flowtrail.contracts.avro._resolving import PROMOTIONS, same_name, writers_field
 
@@ -25,10 +26,11 @@ def compare(old: Node, new: Node, *, today: date | None = None) -> list[Change]:
 class _Comparison:
     def __init__(self, today: date | None) -> None:
         self._today = today
+        self._walk = Walk()
 
     def compare(self, old: Node, new: Node, path: str, seen: frozenset[tuple[int, int]]) -> Iterator[Change]:
         visit = id(old), id(new)
-        if visit in seen:
+        if not self._walk.enters(visit, seen):
             return
         seen |= {visit}
         field = path or "(root)"
