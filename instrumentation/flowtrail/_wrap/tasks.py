@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from flowtrail._telemetry import Telemetry
+    from flowtrail._telemetry.routes import ProcessRoute
     from flowtrail.wire import RecordLike
 
     Held = tuple[Processing, Context | None, BaseException | None]
@@ -38,9 +39,9 @@ class TaskReceiver(Receiver):
         self._handed_on: deque[Processing] = deque()
         self._warned = False
 
-    def hand_over(self, record: RecordLike) -> Processing | None:
+    def hand_over(self, record: RecordLike, route: ProcessRoute | None = None) -> Processing | None:
         """See `Receiver.hand_over`."""
-        processing = super().hand_over(record)
+        processing = super().hand_over(record, route)
         self._keep()
         return processing
 
@@ -72,7 +73,7 @@ class TaskReceiver(Receiver):
         elif self._handed_on:
             self._end(self._handed_on.popleft(), None, None, error)
         elif get_current().get(FLOW_KEY) is not None:
-            step_out_of_ended(self._routes.values())
+            step_out_of_ended(self._all_routes())
 
     def close(self, error: BaseException | None = None) -> None:
         """See `Receiver.close`."""

@@ -119,6 +119,28 @@ def to_amqp(key: bytes | None, value: bytes | None, headers: Iterable[Header], n
     return AmqpMessage(routing_key, table, properties, value or b"")
 
 
+def pairs_of(table: Mapping[str, Any]) -> list[Header]:
+    """A program's own table as headers: names as a record has them, values that go back as they came."""
+    return [(_canonical(name), _keeping(_shown(value), name, value)) for name, value in table.items()]
+
+
+def table_of(headers: Iterable[Header], now_ms: int) -> dict[str, Any]:
+    """The table of a program's own message: what `pairs_of` made as it was, event attributes as text.
+
+    Args:
+        headers: Of a record.
+        now_ms: Milliseconds since the epoch; when the message is sent, unless a header says that.
+    """
+    table: dict[str, Any] = {}
+    for name, data in headers:
+        if isinstance(data, Typed):
+            table[data.name] = data.value
+        else:
+            table[_written(name)] = _typed(data)
+    table.setdefault(TIMESTAMP_MS, now_ms)
+    return table
+
+
 def _put_property(properties: dict[str, Any], name: str, content: Any) -> bool:
     """Put what a header says among AMQP's own properties; False if it belongs into the table."""
     if name == names.CONTENT_TYPE:
@@ -205,7 +227,7 @@ def _canonical(name: Any) -> str:
     lower = text.lower()
     for prefix in _SPELLINGS:
         if lower.startswith(prefix) and len(text) > len(prefix):
-            return _OURS + text[len(prefix) :]
+            return _OURS + lower[len(prefix) :]
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -94,9 +95,10 @@ def test_reading_never_fails(table: dict[str, Any], properties: dict[str, Any], 
     assert all(isinstance(name, str) for name, _ in parts.headers)
 
 
+@pytest.mark.parametrize("case", [str, str.upper, str.capitalize])
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_every_spelling_is_read(spelling: str) -> None:
-    table = {f"{spelling}{name}": f"{name}-1" for name in ATTRIBUTES if name != "sequence"}
+def test_every_spelling_is_read(spelling: str, case: Callable[[str], str]) -> None:
+    table = {f"{spelling}{case(name)}": f"{name}-1" for name in ATTRIBUTES if name != "sequence"}
     envelope = read_headers(from_amqp("", table, {"content_type": "application/json"}, b"{}").headers)
     assert (envelope.id, envelope.type, envelope.source, envelope.subject) == (
         "id-1",
