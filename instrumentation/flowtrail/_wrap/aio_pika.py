@@ -54,7 +54,7 @@ class Sender:
         if getattr(result, "delivery", None) is not None:  # the message itself: no queue took it
             outgoing.fail(_RETURNED)
         else:
-            outgoing.done()
+            outgoing.acked(None)
         return result
 
 

@@ -7,10 +7,13 @@ from typing import Any
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Processing, Telemetry
 from flowtrail._telemetry.routes import ProcessRoute
 from flowtrail._wrap.scope import Receiver
-from flowtrail.wire.amqp import pairs_of, table_of
-from flowtrail.wire.deliveries import Delivery, delivery, first_offset, group_of, properties_of, topic_of
+from flowtrail.wire import CORRELATION_ALIASES, Envelope
+from flowtrail.wire.amqp import own_table, pairs_of, table_of
+from flowtrail.wire.deliveries import Delivery, first_offset, group_of, topic_of
+from flowtrail.wire.read_table import read_table
 
 SYSTEM = "rabbitmq"
+_MANY_ROUTES = 1000
 
 
 class Sender:
@@ -23,6 +26,8 @@ class Sender:
     def __init__(self, telemetry: Telemetry) -> None:
         self.telemetry = telemetry
         self._tracer = MessageTracer(telemetry, None)
+        self._time_ns = telemetry.time_ns
+        self._baggage = bool(telemetry.baggage_keys)
 
     def start(
         self, exchange: str, routing_key: str, body: Any, table: Any
@@ -35,10 +40,13 @@ class Sender:
             body: As given.
             table: The program's own headers; stays as it is.
         """
-        outgoing = self._tracer.start(
-            topic_of(exchange, routing_key), body, routing_key, pairs_of(table) if table else None
-        )
-        return outgoing, table_of(outgoing.headers, self.telemetry.time_ns() // 1_000_000)
+        topic = exchange or topic_of(exchange, routing_key)
+        now_ms = self._time_ns() // 1_000_000
+        if not table and not self._baggage:
+            outgoing = self._tracer.start(topic, body, routing_key, None)
+            return outgoing, own_table(outgoing.headers, now_ms)  # type: ignore[arg-type]
+        outgoing = self._tracer.start(topic, body, routing_key, pairs_of(table) if table else None)
+        return outgoing, table_of(outgoing.headers, now_ms)
 
 
 class Deliveries:
@@ -55,6 +63,8 @@ class Deliveries:
         self._group = group
         self._type_name = type_name
         self._first = first_offset()
+        self._routes: dict[tuple[str, str], ProcessRoute] = {}
+        self._plain_aliases = receiver.telemetry.correlation_aliases == CORRELATION_ALIASES
 
     def hand_over(self, queue: str, message: Any, properties: Any, body: bytes) -> None:
         """A message goes to the program, which asks for the next one when it is done.
@@ -67,7 +77,7 @@ class Deliveries:
         """
         try:
             record = self._record(queue, message, properties, body)
-            self.receiver.hand_over(record, self._route(record))
+            self.receiver.hand_over(record, self._route(record), self._envelope(record, properties))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             self.receiver.telemetry.internal_error("receive", failure)
 
@@ -80,22 +90,33 @@ class Deliveries:
         telemetry = self.receiver.telemetry
         try:
             record = self._record(queue, message, properties, body)
-            return Processing(telemetry, self._route(record), record, telemetry.read(record))
+            return Processing(telemetry, self._route(record), record, self._envelope(record, properties))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("receive", failure)
             return None
 
     def _record(self, queue: str, message: Any, properties: Any, body: bytes) -> Delivery:
         routing_key = message.routing_key or ""
-        return delivery(
-            topic_of(message.exchange or "", routing_key),
+        return Delivery(
+            message.exchange or topic_of("", routing_key),
             queue,
             self._first + (message.delivery_tag or 0),
             routing_key,
-            properties.headers,
-            properties_of(properties, type_name=self._type_name),
+            properties,
             body,
+            self._type_name,
         )
 
+    def _envelope(self, record: Delivery, properties: Any) -> Envelope:
+        plain = read_table(properties.headers, properties.content_type) if self._plain_aliases else None
+        return plain or self.receiver.telemetry.read(record)
+
     def _route(self, record: Delivery) -> ProcessRoute:
-        return self.receiver.route(record.topic, self._group or group_of(record.queue, record.topic))
+        place = record.topic, record.queue
+        route = self._routes.get(place)
+        if route is None:
+            if len(self._routes) > _MANY_ROUTES:  # exchanges made of ids, by mistake
+                self._routes.clear()
+            group = self._group or group_of(record.queue, record.topic)
+            route = self._routes[place] = self.receiver.route(record.topic, group)
+        return route

@@ -11,7 +11,7 @@ from flowtrail._wrap import amqp
 from flowtrail._wrap.amqp import SYSTEM as SYSTEM
 from flowtrail._wrap.amqp import Deliveries
 from flowtrail._wrap.calls import Taken, given, put, taken_by
-from flowtrail._wrap.proxy import Proxy, Way, keep, leave_alone
+from flowtrail._wrap.proxy import Proxy, Way, keep, leave_alone, left_alone
 from flowtrail._wrap.scope import Receiver, ReceivingProxy
 from flowtrail.errors import ConfigurationError
 
@@ -47,24 +47,26 @@ class Sender:
 
         self.telemetry = telemetry
         self._sender = amqp.Sender(telemetry)
-        self._new_properties = BasicProperties
+        self._without = BasicProperties()
         names = ("exchange", "routing_key", "body", "properties")
         self._exchange, self._routing_key, self._body, self._properties = [taken.place(one) for one in names]
 
     def publish(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Call the real `basic_publish` with what was given, and our headers."""
-        exchange = given(arguments, named, self._exchange, "exchange")
-        routing_key = given(arguments, named, self._routing_key, "routing_key")
+        count = len(arguments)
+        place = self._exchange
+        exchange = arguments[place] if place < count else named.get("exchange")
+        place = self._routing_key
+        routing_key = arguments[place] if place < count else named.get("routing_key")
         if not isinstance(exchange, str) or not isinstance(routing_key, str):
             return call(*arguments, **named)  # the client itself shall refuse what is wrong
-        properties = given(arguments, named, self._properties, "properties")
+        place = self._properties
+        properties = arguments[place] if place < count else named.get("properties")
+        place = self._body
+        body = arguments[place] if place < count else named.get("body")
         try:
-            outgoing, table = self._sender.start(
-                exchange,
-                routing_key,
-                given(arguments, named, self._body, "body"),
-                None if properties is None else properties.headers,
-            )
+            given_table = None if properties is None else properties.headers
+            outgoing, table = self._sender.start(exchange, routing_key, body, given_table)
             ours = self._with(properties, table)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             self.telemetry.internal_error("send", failure)
@@ -75,13 +77,13 @@ class Sender:
         except BaseException as error:
             outgoing.fail(error)
             raise
-        outgoing.done()
+        outgoing.acked(None)
         return result
 
     def _with(self, properties: Any, table: dict[str, Any]) -> Any:
         """The same properties with another table; those of the program may be used for many messages."""
         if properties is None:
-            return self._new_properties(headers=table)
+            properties = self._without
         copy = object.__new__(type(properties))
         copy.__dict__.update(properties.__dict__)
         copy.headers = table
@@ -130,8 +132,9 @@ def is_blocking(channel: Any) -> bool:
 
 def leave_beneath_alone(channel: Any) -> None:
     """Keep zero-code instrumentation off the channel that a `BlockingChannel` is made of."""
-    if is_blocking(channel):
-        leave_alone(channel._impl)
+    beneath = getattr(channel, "_impl", None)
+    if beneath is not None and not left_alone(beneath):
+        leave_alone(beneath)
 
 
 def basic_consume(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flowtrail._telemetry import Telemetry
     from flowtrail._telemetry.routes import ProcessRoute
-    from flowtrail.wire import RecordLike
+    from flowtrail.wire import Envelope, RecordLike
 
 T = TypeVar("T")
 
@@ -67,12 +67,15 @@ class Receiver:
     def _all_routes(self) -> list[ProcessRoute]:
         return [*self._routes.values(), *self._other_routes.values()]
 
-    def hand_over(self, record: RecordLike, route: ProcessRoute | None = None) -> Processing | None:
+    def hand_over(
+        self, record: RecordLike, route: ProcessRoute | None = None, envelope: Envelope | None = None
+    ) -> Processing | None:
         """A record goes to the program: its handling begins.
 
         Args:
             record: The record.
             route: Where it came from, if that isn't the consumer's own group.
+            envelope: What it says, if that was read already.
 
         Returns:
             The handling; None if telemetry itself failed.
@@ -84,7 +87,7 @@ class Receiver:
                 route = self._routes.get(topic)
                 if route is None:
                     route = self._routes[topic] = telemetry.process_route(topic, self.group, self.client_id)
-            self._last = Processing(telemetry, route, record, telemetry.read(record)).__enter__()
+            self._last = Processing(telemetry, route, record, envelope or telemetry.read(record)).__enter__()
             self._inside = get_current()
             return self._last
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flowtrail._telemetry import Telemetry
     from flowtrail._telemetry.routes import ProcessRoute
-    from flowtrail.wire import RecordLike
+    from flowtrail.wire import Envelope, RecordLike
 
     Held = tuple[Processing, Context | None, BaseException | None]
     """A handling, the context that it began with, and the exception that was being handled then."""
@@ -39,9 +39,11 @@ class TaskReceiver(Receiver):
         self._handed_on: deque[Processing] = deque()
         self._warned = False
 
-    def hand_over(self, record: RecordLike, route: ProcessRoute | None = None) -> Processing | None:
+    def hand_over(
+        self, record: RecordLike, route: ProcessRoute | None = None, envelope: Envelope | None = None
+    ) -> Processing | None:
         """See `Receiver.hand_over`."""
-        processing = super().hand_over(record, route)
+        processing = super().hand_over(record, route, envelope)
         self._keep()
         return processing
 

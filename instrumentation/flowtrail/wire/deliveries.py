@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from flowtrail.wire.amqp import from_amqp
+from flowtrail.wire.amqp import Parts, from_amqp, sent_at
 from flowtrail.wire.record import Header
 
 ANONYMOUS = "(anonymous)"
@@ -24,47 +22,78 @@ _FIELDS = (
 _MADE_UP = ("amq.gen-", "amq.rabbitmq.reply-to", "amq_")  # by the server; the last one by aio-pika
 
 
-@dataclass(slots=True)
 class Delivery:
-    """A message that a program's own consumer was handed, as a record.
+    """A message that a program's own consumer was handed, as a record; most of it is made when it is asked for.
 
     Attributes:
         topic: The exchange; the queue where that is the default one.
+        partition: 0.
         offset: Unique, and new when it is delivered again.
         timestamp: Milliseconds since the epoch, None if unknown.
-        key: The event attribute `partitionkey`.
-        value: The body; None for a tombstone.
-        headers: Of a record.
         queue: Where it waited.
         routing_key: With which it was published.
-        partition: 0.
+
+    Args:
+        properties: As the client has them, with the table of headers.
+        body: The payload.
+        type_name: What the client calls the property `type`.
     """
 
-    topic: str
-    offset: int
-    timestamp: int | None
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header]
-    queue: str
-    routing_key: str
-    partition: int = 0
-
-
-def delivery(
-    topic: str,
-    queue: str,
-    offset: int,
-    routing_key: str,
-    table: Mapping[str, Any] | None,
-    properties: Mapping[str, Any],
-    body: bytes,
-) -> Delivery:
-    """A delivery; see `from_amqp` and `Delivery`. Never raises."""
-    parts = from_amqp(routing_key, table, properties, body)
-    return Delivery(
-        topic, offset, parts.timestamp_ms, parts.key, parts.value, parts.headers, queue, routing_key
+    __slots__ = (
+        "_body",
+        "_made",
+        "_properties",
+        "_type_name",
+        "offset",
+        "queue",
+        "routing_key",
+        "timestamp",
+        "topic",
     )
+
+    partition = 0
+
+    def __init__(
+        self,
+        topic: str,
+        queue: str,
+        offset: int,
+        routing_key: str,
+        properties: Any,
+        body: bytes,
+        type_name: str,
+    ) -> None:
+        self.topic = topic
+        self.queue = queue
+        self.offset = offset
+        self.routing_key = routing_key
+        self.timestamp = sent_at(properties.headers, properties.timestamp)
+        self._properties = properties
+        self._body = body
+        self._type_name = type_name
+        self._made: Parts | None = None
+
+    def _parts(self) -> Parts:
+        if self._made is None:
+            properties = self._properties
+            others = properties_of(properties, type_name=self._type_name)
+            self._made = from_amqp(self.routing_key, properties.headers, others, self._body)
+        return self._made
+
+    @property
+    def key(self) -> bytes | None:
+        """The event attribute `partitionkey`."""
+        return self._parts().key
+
+    @property
+    def value(self) -> bytes | None:
+        """The body; None for a tombstone."""
+        return self._parts().value
+
+    @property
+    def headers(self) -> list[Header]:
+        """Of a record."""
+        return self._parts().headers
 
 
 def properties_of(properties: Any, *, type_name: str = "type") -> dict[str, Any]:
