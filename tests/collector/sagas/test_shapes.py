@@ -15,8 +15,7 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from flowtrail_collector.sagas.model.shapes import OpenSagas
 from flowtrail_collector.sagas.sql.glances import GLANCES
-from sagakit.histories import flows_and_histories, marks, model_of
-from sagakit.oracle import changed_flow
+from sagakit.histories import changed_flow, flows_and_histories, marks, model_of
 from sagakit.playing import GLANCED, glances, looked_at, stand
 
 
@@ -39,6 +38,7 @@ def told(flow, sagas, now_ms):
     return len(sagas) - len(looked.closer)
 
 
+@pytest.mark.slow(3)
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.data(), flows_and_histories(most=4), st.integers(0, 20), st.integers(0, 20))
 def test_at_a_glance_as_looked_at_closely(data, made, before, now):

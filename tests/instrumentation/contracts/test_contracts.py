@@ -23,8 +23,8 @@ from flowtrail.contracts import (
     compare,
     compare_sources,
 )
-from flowtrail.contracts._schema import with_defaults
-from flowtrail.contracts._validator import Compiled, checker
+from flowtrail.contracts.json_schema._rules import with_defaults
+from flowtrail.contracts.json_schema._validator import Compiled, checker
 from flowtrail.errors import ConfigurationError, ContractError, DecodeError
 from flowtrail.testing import Harness
 from flowtrail.wire import Record
@@ -368,7 +368,7 @@ class _Numbers:
     def versions(self, type: str, *, at_least: int = 0) -> list[int]:
         return list(range(1, self.count + 1))
 
-    def schema(self, type: str, version: int) -> dict[str, Any] | None:
+    def schema(self, type: str, version: int) -> Any:
         return {"required": ["v"], "properties": {"v": {"const": version}}} if version <= self.count else None
 
 

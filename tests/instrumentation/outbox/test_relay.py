@@ -45,7 +45,7 @@ class Desk:
         self.stop = threading.Event()
 
     def relay(self) -> Any:
-        publisher = Publisher(self.trail.telemetry, MemoryClient(self.broker), self.trail.codec)
+        publisher = Publisher(self.trail.telemetry, MemoryClient(self.broker), self.trail.codecs)
         return self.outbox.relay(publisher, self.stop)
 
     def add(self, subject: str = "o-1", **fields: Any) -> str:
@@ -178,7 +178,7 @@ def read_all(broker: str, topic: str, count: Callable[[], int]) -> list[Any]:
 
 
 @pytest.mark.servers
-@pytest.mark.slow
+@pytest.mark.slow(13)
 @pytest.mark.timeout(120)
 def test_killed_again_and_again(broker: str, tmp_path: Path) -> None:
     """A process that adds and relays is killed at random moments; the last one is left to finish."""
