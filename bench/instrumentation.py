@@ -266,33 +266,35 @@ def main() -> None:
     for name, (_, limit) in targets.items():
         verdict = "met" if figures[name] <= limit else "MISSED"
         print(f"{name:40}{figures[name]:8.3f}  {verdict} (<= {limit})")
-    packages = (
-        "opentelemetry-sdk",
-        "opentelemetry-instrumentation-kafka-python",
-        "opentelemetry-instrumentation-pika",
-        "opentelemetry-instrumentation-aio-pika",
-        "kafka-python",
-        "pika",
-        "aio-pika",
-        "prometheus-client",
-    )
+    write(arguments.messages, arguments.rounds, figures, targets)
+
+
+PACKAGES = (
+    "opentelemetry-sdk",
+    "opentelemetry-instrumentation-kafka-python",
+    "opentelemetry-instrumentation-pika",
+    "opentelemetry-instrumentation-aio-pika",
+    "kafka-python",
+    "pika",
+    "aio-pika",
+    "prometheus-client",
+)
+
+
+def write(
+    messages: int, rounds: int, figures: dict[str, float], targets: dict[str, tuple[str, float]]
+) -> None:
+    """Write the JSON."""
+    found = {
+        "command": f"python -m bench.instrumentation --messages {messages} --rounds {rounds}",
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "runs": rounds,
+        "figures": figures,
+        "targets": targets,
+    }
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(
-        json.dumps(
-            {
-                "command": f"python -m bench.instrumentation --messages {arguments.messages} "
-                f"--rounds {arguments.rounds}",
-                "versions": {"python": platform.python_version()}
-                | {name: importlib.metadata.version(name) for name in packages},
-                "runs": arguments.rounds,
-                "figures": figures,
-                "targets": targets,
-            },
-            indent=2,
-        )
-        + "\n",
-        encoding="utf-8",
-    )
+    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
