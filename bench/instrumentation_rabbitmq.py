@@ -173,7 +173,8 @@ async def _awaited(_message: Any) -> None:
 def _incoming(sent: aio_pika.Message) -> IncomingMessage:
     delivery = spec.Basic.Deliver("tag", 1, False, "orders", "OrderPlaced")
     header = ContentHeader(properties=sent.properties)
-    return IncomingMessage(DeliveredMessage(delivery, header, b"value", None))
+    nowhere: Any = None
+    return IncomingMessage(DeliveredMessage(delivery, header, b"value", nowhere))
 
 
 def _aio_pika_chunks(

@@ -8,6 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import pika
 import pytest
 
 from flowtrail.clients._rabbitmq import Topology
@@ -41,7 +42,7 @@ def test_the_quick_start_runs(client: str, rabbitmq: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    [block.file for block in blocks_of(PAGE) if block.language == "python" and block.file != "shop.py"],
+    [block.file for block in blocks_of(PAGE) if block.file and block.file != "shop.py"],
 )
 def test_a_client_of_ones_own_is_traced(name: str, rabbitmq: str, tmp_path: Path) -> None:
     (block,) = [block for block in blocks_of(PAGE) if block.file == name]
@@ -52,6 +53,17 @@ def test_a_client_of_ones_own_is_traced(name: str, rabbitmq: str, tmp_path: Path
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "OrderPlaced of ORD-1" in done.stdout, done.stderr
+
+
+def test_what_is_declared_for_keys_with_members_of_their_own_is_valid(rabbitmq: str) -> None:
+    (block,) = [block for block in blocks_of(PAGE) if block.language == "python" and not block.file]
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
+        channel = connection.channel()
+        exec(block.text, {"channel": channel})
+        channel.exchange_declare("orders.billing", passive=True)
+        for number in range(3):
+            channel.queue_delete(f"orders.billing.{number}")
+        channel.exchange_delete("orders.billing")
 
 
 def test_every_setting_is_told_with_its_default() -> None:
