@@ -77,7 +77,7 @@ def test_every_message_is_handled_in_its_flow(program: str, lab: Lab, place: Pla
     def handle(body: bytes) -> None:
         event = current_event()
         name = getattr(get_current_span(), "name", "")
-        seen.append((body, name, event and event.topic, event and event.data))
+        seen.append((body, name, event.topic if event else None, event.data if event else None))
 
     PROGRAMS[program](place, wrap, handle)
     bodies = [b"%d" % number for number in range(MESSAGES)]
@@ -160,7 +160,7 @@ def test_a_call_and_its_reply_are_one_flow(
 
     async def double(number: int) -> int:
         event = current_event()
-        flows.append(event and event.correlation_id)
+        flows.append(event.correlation_id if event else None)
         return 2 * number
 
     async def run() -> list[int]:
@@ -193,7 +193,7 @@ def test_work_handed_out_by_a_master_is_its_flow(
 
         async def work(task: int) -> None:
             event = current_event()
-            done.set_result(event and event.topic)
+            done.set_result(event.topic if event else None)
 
         async with await aio_pika.connect(place.url) as connection:
             master = Master(wrap(await connection.channel()))

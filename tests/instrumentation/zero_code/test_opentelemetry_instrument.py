@@ -150,7 +150,7 @@ def _is_traced(text: str, broker: str, name: str, tmp_path: Path, names: list[st
             "TOPIC": name,
             "OTEL_SERVICE_NAME": "app",
             # OpenTelemetry's own instrumentations of the same clients.
-            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "kafka,confluent_kafka,aiokafka,pika,aio_pika",
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "kafka,confluent_kafka,aiokafka,pika,aio-pika",
         },
         capture_output=True,
         text=True,
