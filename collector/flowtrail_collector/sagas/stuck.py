@@ -139,12 +139,15 @@ def _who(step: StepView) -> str:
 
 def _doing(reason: Reason, progress: GroupProgress) -> str:
     behind = _behind(progress)
+    queue = progress.queue
     if reason is Reason.STOPPED:
-        return "has no members" + (f" and is {behind} behind" if behind else "")
+        nobody = f"has no consumer on queue {queue}" if queue else "has no members"
+        return nobody + (f" and is {behind} behind" if behind else "")
     if reason is Reason.STALLED:
-        return "commits nothing" + (f" and is {behind} behind" if behind else "")
+        nothing = f"acknowledges nothing of queue {queue}" if queue else "commits nothing"
+        return nothing + (f" and is {behind} behind" if behind else "")
     if reason is Reason.BEHIND:
-        return f"is {behind} behind"
+        return f"is {behind} behind" + (f" on queue {queue}" if queue else "")
     return "has read everything and has not answered"
 
 

@@ -48,6 +48,21 @@ def letter(group: str | None = "billing", **values) -> DeadLetter:
             Reason.SILENT,
             "charge waits for billing, which has read everything and has not answered",
         ),
+        (
+            GroupProgress(12, 40.2, 0, "stopped", "orders.billing"),
+            Reason.STOPPED,
+            "charge waits for billing, which has no consumer on queue orders.billing and is 12 messages (40 s) behind",
+        ),
+        (
+            GroupProgress(1, 95.0, 2, "stalled", "orders.billing"),
+            Reason.STALLED,
+            "charge waits for billing, which acknowledges nothing of queue orders.billing and is 1 message (95 s) behind",
+        ),
+        (
+            GroupProgress(300, None, 2, "behind", "orders.billing"),
+            Reason.BEHIND,
+            "charge waits for billing, which is 300 messages behind on queue orders.billing",
+        ),
         (GroupProgress(), Reason.UNKNOWN, "charge waits for billing"),
         (None, Reason.UNKNOWN, "charge waits for billing"),
     ],
