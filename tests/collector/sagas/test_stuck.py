@@ -74,6 +74,24 @@ def test_by_the_group_that_should_act(progress: GroupProgress | None, reason: Re
     assert reason_of(progress) is reason
 
 
+@pytest.mark.parametrize(
+    ("topic", "group", "is_theirs"),
+    [
+        ("rabbitmq:billing.dlq", "orders.billing", True),
+        ("rabbitmq:billing.dlq", "billing", True),
+        ("rabbitmq:billing.dlq", "orders.rebilling", False),
+        ("inventory.billing.dlq", "orders.billing", False),
+        ("rabbitmq:billing.dlq", None, False),
+    ],
+)
+def test_rabbitmq_names_the_queue_that_gave_up(topic: str, group: str | None, is_theirs: bool) -> None:
+    given_up = letter(group)._replace(topic=topic)
+    (found,) = diagnose(SAGA, [given_up], lambda name: GroupProgress(0, 0.0, 2, "ok"))
+    assert (found.reason is Reason.DEAD_LETTER) is is_theirs
+    # Said once: as the step's, or for itself.
+    assert stuck_reason(SAGA, [given_up], lambda name: None).count("gave up") == 1
+
+
 def test_what_the_group_gave_up_comes_before_how_it_is() -> None:
     said = stuck_reason(SAGA, [letter()], lambda group: GroupProgress(0, 0, 1, "ok"))
     assert said == (
