@@ -119,19 +119,14 @@ def build_collector(config: CollectorConfig) -> Collector:
     about = _about(store, leadership, ingest, tails)
     retention = _retention(config.retention, database, spans.store)
     slices = [
-        Wired(
-            parts=[tail for tail in tails if tail.is_shared],
-            parts_for_all=[*(tail for tail in tails if not tail.is_shared), retention],
-            sources_for_all=broker.sources(),
-        ),
+        _reading(broker, tails, retention),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
         *(topology.wired, spans.wired, trails.wired, Wired(sources=[about])),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
     supervisor = Supervisor(parts, on_error=about.failed)
-    servers = {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
-    status = status_of(servers, database.size_bytes, spans.queue)
+    status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = wire_console(
         config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
@@ -142,6 +137,18 @@ def build_collector(config: CollectorConfig) -> Collector:
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
     app = _app(routes, access, about, config.web)
     return Collector(app, supervisor, database, routes, exposition, broker, store)
+
+
+def _servers(config: CollectorConfig) -> dict[str, str]:
+    return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
+
+
+def _reading(broker: Broker, tails: Sequence[Tail], retention: Part) -> Wired:
+    return Wired(
+        parts=[tail for tail in tails if tail.is_shared],
+        parts_for_all=[*(tail for tail in tails if not tail.is_shared), retention],
+        sources_for_all=broker.sources(),
+    )
 
 
 def _about(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def test_payment_over_rabbitmq_and_shipment_over_kafka_are_one_order(
     def ship(event: flowtrail.Event) -> None:
         handing.publish(shipments, {}, type="OrderShipped", subject=event.subject)
 
-    with made("orders", devbroker, "kafka-python") as shop, billing.running(), paying, handing:
+    shop = made("orders", devbroker, "kafka-python")
+    with closing(shop), closing(paying), closing(handing), billing.running():
         with shipping.running():
             shipping.ready(40)
             billing.ready(40)

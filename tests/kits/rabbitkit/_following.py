@@ -95,10 +95,10 @@ class Following:
         return self.collector.supervisor.problems().get(part, "")
 
     def api(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        """What the API answers; None for 404."""
+        """What the API answers; None for what isn't there, or not yet."""
         client = TestClient(self.collector.app, base_url="http://127.0.0.1")
         answer = client.request(method, f"/api/v1/{path}", json=body)
-        if answer.status_code == 404:
+        if answer.status_code in (404, 503):
             return None
         assert answer.status_code < 400, answer.text
         return json.loads(answer.content)

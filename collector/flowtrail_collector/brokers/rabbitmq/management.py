@@ -95,6 +95,10 @@ class Management:
                 f" the virtual host {self._config.vhost}",
                 answer.status_code,
             )
+        if answer.status_code >= 500:
+            raise ServiceUnreachableError(
+                f"RabbitMQ's management API at {where} fails ({answer.status_code}): the server's log says why"
+            )
         try:
             answer.raise_for_status()
             return orjson.loads(answer.content)

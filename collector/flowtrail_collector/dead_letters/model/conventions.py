@@ -9,13 +9,13 @@ MassTransit's `MessageHeaders`, NServiceBus' `ExceptionHeaderHelper`, RabbitMQ's
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from flowtrail.wire import dead_letters as own
+from flowtrail_collector.dead_letters.model.x_death import latest_death
 
 __all__ = ["CONVENTIONS", "Convention", "number"]
 
@@ -96,19 +96,6 @@ def _utc_moment(value: bytes) -> int | None:
     """AMQP's times are in UTC; clients show them with and without saying so."""
     moment = _moment(value)
     return _moment(value + b"+00:00") if moment is None else moment
-
-
-def _death(name: str, read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """A field of the latest death in RabbitMQ's list of them, which is the first one."""
-
-    def find(value: bytes) -> Any:
-        try:
-            latest = json.loads(value)[0]
-            return read(str(latest[name]).encode())
-        except (ValueError, LookupError, TypeError):
-            return None
-
-    return find
 
 
 _INT32, _INT64, _INT8_OR_32 = _binary_or_text(4), _binary_or_text(8), _binary(1, 4)
@@ -271,11 +258,11 @@ _NSERVICEBUS_ADDED = _names("NServiceBus.", "FailedQ TimeOfFailure Retries Retri
 )
 _DEATHS = "x-death"
 _RABBITMQ: dict[str, list[tuple[str, Reader]]] = {
-    "source_topic": [(_DEATHS, _death("queue", _text))],
-    "group": [(_DEATHS, _death("queue", _text))],
-    "attempts": [(_DEATHS, _death("count", number))],
-    "error_type": [(_DEATHS, _death("reason", _text))],
-    "failed_ms": [(_DEATHS, _death("time", _utc_moment))],
+    "source_topic": [(_DEATHS, latest_death("queue", _text))],
+    "group": [(_DEATHS, latest_death("queue", _text))],
+    "attempts": [(_DEATHS, latest_death("count", number))],
+    "error_type": [(_DEATHS, latest_death("reason", _text))],
+    "failed_ms": [(_DEATHS, latest_death("time", _utc_moment))],
 }
 _RABBITMQ_ADDED = frozenset({_DEATHS}) | _names(
     "x-",
