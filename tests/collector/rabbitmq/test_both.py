@@ -18,7 +18,7 @@ import flowtrail
 from flowtrail_collector.settings import LagSettings
 from rabbitkit import Corner, Following
 from trailkit.web import served
-from waiting import until
+from waiting import scaled, until
 
 pytestmark = pytest.mark.servers
 
@@ -79,8 +79,8 @@ def test_payment_over_rabbitmq_and_shipment_over_kafka_are_one_order(
     shop = made("orders", devbroker, "kafka-python")
     with closing(shop), closing(paying), closing(handing), billing.running():
         with shipping.running():
-            shipping.ready(40)
-            billing.ready(40)
+            assert shipping.ready(scaled(40))
+            assert billing.ready(scaled(40))
             until(lambda: f"rabbitmq:{payments}" in bound(following), "the exchange")
             shop.publish(orders, {}, type="OrderPlaced", subject="ORD-1")
             trail = until(lambda: shipped(following, "ORD-1"), "the trail")

@@ -8,7 +8,7 @@ import pytest
 
 import flowtrail
 from rabbitkit import Corner, Following
-from waiting import until
+from waiting import scaled, until
 
 pytestmark = pytest.mark.servers
 
@@ -93,7 +93,7 @@ def test_the_librarys_dead_letter_goes_back_to_its_exchange(corner: Corner, foll
             raise ValueError("no funds")
 
     with following, trail.running():
-        trail.ready(40)
+        assert trail.ready(scaled(40))
         trail.publish(topic, {"cents": 5}, type="OrderPlaced", subject="ORD-1")
         found = until(lambda: letters(following), "the letter")
         (letter,) = found
