@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ def pika_module() -> ModuleType:
         import pika
     except ImportError:
         raise ConfigurationError("--rabbitmq needs pika: pip install 'flowtrail[collector,pika]'") from None
+    # It logs each failure with every step on the way to it; what matters is told where it is asked for.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     return pika  # type: ignore[no-any-return]
 
 
@@ -70,20 +73,23 @@ def said_by(config: RabbitConfig) -> Iterator[None]:
     errors = pika_module().exceptions
     try:
         yield
-    except errors.ProbableAuthenticationError:
+    except errors.ProbableAuthenticationError as error:
+        # The client also takes a connection that is lost while it is opened for a wrong password.
+        if "ACCESS_REFUSED" not in str(error):
+            raise _unreachable(config, error) from None
         raise RefusedError(
             f"RabbitMQ at {config.shown} doesn't know user {config.credentials[0]} with this password: correct"
             " --rabbitmq and FLOWTRAIL_RABBITMQ_PASSWORD, or add the user (rabbitmqctl add_user)",
             _ACCESS_REFUSED,
         ) from None
     except errors.ProbableAccessDeniedError as error:
+        if str(_NOT_ALLOWED) not in str(error):
+            raise _unreachable(config, error) from None
         raise _refusal(config, *_reply(error, _NOT_ALLOWED)) from None
     except (errors.ConnectionClosedByBroker, errors.ChannelClosedByBroker) as error:
         raise _refusal(config, error.reply_code, str(error.reply_text)) from None
     except (errors.AMQPError, OSError) as error:
-        raise ServiceUnreachableError(
-            f"no RabbitMQ broker answers at {config.shown}{_reason(error)}"
-        ) from None
+        raise _unreachable(config, error) from None
 
 
 def _parameters(config: RabbitConfig, pika: ModuleType, purpose: str) -> Any:
@@ -120,6 +126,10 @@ def _reply(error: BaseException, default: int) -> tuple[int, str]:
     code = getattr(error, "reply_code", None) or (error.args[0] if error.args else default)
     text = getattr(error, "reply_text", None) or (error.args[1] if len(error.args) > 1 else str(error))
     return (code if isinstance(code, int) else default), str(text)
+
+
+def _unreachable(config: RabbitConfig, error: BaseException) -> ServiceUnreachableError:
+    return ServiceUnreachableError(f"no RabbitMQ broker answers at {config.shown}{_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:

@@ -65,6 +65,8 @@ class QueueLagSource:
         self._management = Management(config)
         self._lock = threading.Lock()
         self._queues: dict[str, Queue] = {}
+        # All of them: what has no counts yet isn't new when it gets some.
+        self._names: list[str] = []
         self._counts: dict[str, QueueCounts] = {}
         self._alarms: list[Failure] = []
         self._asked = (0.0, 0.0)
@@ -102,7 +104,7 @@ class QueueLagSource:
         """See `LagSource.topics`."""
         if self._problem is not None:
             raise ServiceUnreachableError(self._problem)
-        return Topics({rabbitmq_name(name): {_PARTITION: 0} for name in self._queues}, list(self._alarms))
+        return Topics({rabbitmq_name(name): {_PARTITION: 0} for name in self._names}, list(self._alarms))
 
     def commits(
         self, groups: Sequence[str], deadline: float
@@ -160,11 +162,9 @@ class QueueLagSource:
             self._problem = str(error)
             return
         answered_at = self._clock()
-        queues = {
-            queue.name: queue
-            for each in found
-            if is_followed(each, self._holds_dead_letters) and (queue := read_queue(each)) is not None
-        }
+        followed = [each for each in found if is_followed(each, self._holds_dead_letters)]
+        self._names = [str(each["name"]) for each in followed]
+        queues = {queue.name: queue for each in followed if (queue := read_queue(each)) is not None}
         for name in self._counts.keys() - queues.keys():
             del self._counts[name]
         for name, queue in queues.items():
