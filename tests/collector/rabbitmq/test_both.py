@@ -82,7 +82,7 @@ def test_payment_over_rabbitmq_and_shipment_over_kafka_are_one_order(
             assert shipping.ready(scaled(40))
             assert billing.ready(scaled(40))
             until(lambda: f"rabbitmq:{payments}" in bound(following), "the exchange")
-            shop.publish(orders, {}, type="OrderPlaced", subject="ORD-1")
+            shop.publish(orders, {}, type="OrderPlaced", subject="ORD-1", wait=False)
             trail = until(lambda: shipped(following, "ORD-1"), "the trail")
         kinds = {(each["kind"], each.get("topic")) for each in trail["entries"]}
         for topic in (orders, f"rabbitmq:{payments}"):
@@ -93,7 +93,7 @@ def test_payment_over_rabbitmq_and_shipment_over_kafka_are_one_order(
         assert [each["outcome"] for each in trail["sagas"]] == ["completed"]
         page = TestClient(following.collector.app, base_url="http://127.0.0.1").get("/map").text
         assert f"rabbitmq:{payments}" in page
-        shop.publish(orders, {}, type="OrderPlaced", subject="ORD-2")
+        shop.publish(orders, {}, type="OrderPlaced", subject="ORD-2", wait=False)
         queue = f"{payments}.shipping"
         reason = until(lambda: stuck(following, "ORD-2", queue), "why it is stuck")
         assert reason.startswith("ship waits for shipping, which has no consumer on queue")
