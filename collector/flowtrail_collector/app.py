@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail_collector.brokers.kafka.wire import wire as wire_kafka
-from flowtrail_collector.brokers.ports import Broker
+from flowtrail_collector.brokers.ports import Broker, ToRead
+from flowtrail_collector.brokers.wire import wire as wire_brokers
 from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
@@ -97,7 +97,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         ConfigurationError: Settings or flow file can't be used.
         StoreError: The store can't be opened or written.
     """
-    broker: Broker = wire_kafka(config.kafka)
+    broker: Broker = wire_brokers(config)
     flows = load_flows(config.flows) if config.flows is not None else Flows()
     mapper = mapper_of(flows.mapping, config.schema_registry, config.flows)
     opened = open_store(config.store)
@@ -105,28 +105,28 @@ def build_collector(config: CollectorConfig) -> Collector:
     store.follow({flow.name: flow.followed for flow in flows.by_name.values()})
     leadership = Leadership(opened.lease) if opened.lease is not None else None
     ingest = Ingest(store, flows, mapper=mapper)
-    lag = wire_lag(broker.lag_source(), broker.prober(), config.lag)
-    tail = broker.tail(ingest, store, lag.timestamps, opened.group)
+    lag = wire_lag(broker.lag_source, broker.prober(), config.lag)
     reads = TrailReads(database, flows)
+    tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
     mover = partial(broker.mover, store.belong_to)
-    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=tail.dead_letter_depths)
+    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
     events_of = reads.events_of_instances
     sagas = wire_sagas(config, flows, store, database, reads=reads, events_of=events_of, lag=lag)
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
-    about = _about(store, leadership, ingest, tail)
+    about = _about(store, leadership, ingest, tails)
     retention = _retention(config.retention, database, spans.store)
     slices = [
-        Wired(parts=[tail], parts_for_all=[retention]),
+        _reading(broker, tails, retention),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
         *(topology.wired, spans.wired, trails.wired, Wired(sources=[about])),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
     supervisor = Supervisor(parts, on_error=about.failed)
-    status = status_of(config.kafka.bootstrap_servers, database.size_bytes, spans.queue)
+    status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = wire_console(
         config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
@@ -139,14 +139,33 @@ def build_collector(config: CollectorConfig) -> Collector:
     return Collector(app, supervisor, database, routes, exposition, broker, store)
 
 
+def _servers(config: CollectorConfig) -> dict[str, str]:
+    return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
+
+
+def _reading(broker: Broker, tails: Sequence[Tail], retention: Part) -> Wired:
+    return Wired(
+        parts=[tail for tail in tails if tail.is_shared],
+        parts_for_all=[*(tail for tail in tails if not tail.is_shared), retention],
+        sources_for_all=broker.sources(),
+    )
+
+
 def _about(
-    store: StoreFigures, leadership: Leadership | None, ingest: Ingest, tail: Tail
+    store: StoreFigures, leadership: Leadership | None, ingest: Ingest, tails: Sequence[Tail]
 ) -> CollectorMetrics:
     if leadership is None:
         return CollectorMetrics(store)
     return CollectorMetrics(
-        store, taken=ingest.taken, partitions=lambda: tail.partitions, leading=leadership.leading
+        store,
+        taken=ingest.taken,
+        partitions=lambda: sum(tail.partitions for tail in tails),
+        leading=leadership.leading,
     )
+
+
+def _depths_of(tails: Sequence[Tail]) -> Callable[[], Mapping[str, int]]:
+    return lambda: {topic: depth for tail in tails for topic, depth in tail.dead_letter_depths().items()}
 
 
 def _retention(config: RetentionConfig, database: Database, spans: SpanPruner) -> RetentionKeeper:

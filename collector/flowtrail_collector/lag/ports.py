@@ -48,7 +48,7 @@ class GroupInfo:
     """A group as the brokers list it.
 
     Attributes:
-        type: `classic`, `consumer`, `share`, `streams` or `unknown`.
+        type: `classic`, `consumer`, `share`, `streams`, `queue` (of RabbitMQ) or `unknown`.
         state: `stable`, `empty`, `preparing_rebalance`, `completing_rebalance`, `dead` or `unknown`.
     """
 
