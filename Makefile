@@ -14,11 +14,12 @@ demo: ## run the five services, a broker and the collector; end with one order's
 	@requirements/install demo
 	@exec $(PY) -m orderflow demo $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
 
-test: env ## run every test in two processes; those that need a server start it, or skip with the reason
-	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+# Four processes on two cores: a test that has a server waits for it most of its time.
+test: env ## run every test in four processes; those that need a server start it, or skip with the reason
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-quick: env ## run the tests that need no server (under a minute)
-	@$(PY) -m pytest -m "not servers and not slow"
+test-quick: env ## run the tests that need no server and no broker, in two processes (under a minute)
+	@$(PY) -m pytest --quick -n 2 --dist worksteal $(ARGS)
 
 test-prerelease: env ## run the client tests with the newest CLIENT=name, pre-releases and next majors included
 	@rm -rf build/prerelease

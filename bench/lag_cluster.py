@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, wait
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 
 __all__ = ["PARTITIONS", "LagCluster"]
 

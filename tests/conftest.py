@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from harness.fetching import MARK, Fetching, needs
+from harness.fetching import MARK, Fetching, named, needs
 from harness.kafka_sockets import close_what_never_connected
 from harness.limits import Limits
 from harness.logs import Logs
+from harness.order import LongFirst
 from harness.outcome import OPTION, Outcome
+from harness.quick import OPTION as QUICK
+from harness.quick import Quick
 from harness.reports import Reports
 from harness.sampling import MARK as SAMPLED
 from harness.sampling import sampled
@@ -43,13 +46,16 @@ _NEED_SERVERS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(OPTION, type=Path, help="a file to write what failed to, as JSON")
+    parser.addoption(QUICK, action="store_true", help="what is neither `servers` nor `slow`, within a budget")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
     config.addinivalue_line("markers", SAMPLED)
-    for plugin in (Fetching(config), Limits(), Logs(), Reports()):
+    for plugin in (Fetching(config), Limits(), LongFirst(), Logs(), Reports()):
         config.pluginmanager.register(plugin)
+    if config.getoption(QUICK):
+        config.pluginmanager.register(Quick())
     if (path := config.getoption(OPTION)) is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Outcome(path))
     # kafka-python reads its message definitions through a function that Python 3.11 and 3.12 deprecate.
@@ -63,6 +69,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _NEED_SERVERS.intersection(getattr(item, "fixturenames", ())) or needs(item):
             item.add_marker(pytest.mark.servers)
+        # Clients wait for it to let them into groups, to answer polls, and to close.
+        if "devbroker" in named(item) and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.slow)
 
 
 def _unavailable(error: UnavailableError) -> None:

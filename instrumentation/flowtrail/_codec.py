@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 from uuid import UUID
 
-from flowtrail.errors import DecodeError, EncodeError
+from flowtrail.errors import ConfigurationError, DecodeError, EncodeError
 
+_FORMATS = ("json", "avro", "protobuf")
 _MAX_DEPTH = 50  # how deep an error looks for its field
 
 
@@ -64,6 +65,57 @@ class JsonCodec:
             return json.loads(payload.decode())
         except (ValueError, RecursionError) as error:
             raise DecodeError(f"not JSON: {error}", content_type=content_type) from error
+
+
+class FormatCodec(JsonCodec):
+    """Payloads in the format of their contract; JSON where there is none.
+
+    Args:
+        format: `avro`, `protobuf` or `json`: what payloads have to be, and what they are taken for if a record
+            doesn't say. None takes whatever the contract is.
+
+    Raises:
+        ConfigurationError: It is another.
+    """
+
+    def __init__(self, format: str | None = None) -> None:
+        if format not in (None, *_FORMATS):
+            raise ConfigurationError(f"codec is a Codec, or one of {', '.join(_FORMATS)}, not {format!r}")
+        self.format = format
+
+
+class Codecs:
+    """Which codec a topic has.
+
+    Args:
+        setting: A codec or a format's name for all topics; a mapping from topics to them, `*` for all others;
+            None for the contract's format.
+
+    Attributes:
+        default: For topics that aren't named.
+
+    Raises:
+        ConfigurationError: A format that nobody knows.
+    """
+
+    def __init__(self, setting: Codec | str | Mapping[str, Codec | str] | None = None) -> None:
+        by_topic = dict(setting) if isinstance(setting, Mapping) else {"*": setting}
+        made: dict[str, Codec] = {topic: _made(codec) for topic, codec in by_topic.items()}
+        self.default = made.pop("*") if "*" in made else FormatCodec()
+        self._by_topic = made
+
+    def of(self, topic: str) -> Codec:
+        """The codec of a topic."""
+        return self._by_topic.get(topic, self.default) if self._by_topic else self.default
+
+
+def _made(codec: Codec | str | None) -> Codec:
+    return FormatCodec(codec) if codec is None or isinstance(codec, str) else codec
+
+
+def format_of(codec: Codec) -> str | None:
+    """The format that contracts are to write; None for their own, `own` if the codec does it without them."""
+    return codec.format if isinstance(codec, FormatCodec) else "own"
 
 
 class BytesCodec:

@@ -28,8 +28,15 @@ def as_model(data: Any, model: Any) -> Any:
         DecodeError: The data doesn't fit; names what is wrong.
     """
     shape = shape_of(model)
-    if shape is None:
-        return data
+    return data if shape is None else shaped(data, model, shape)
+
+
+def shaped(data: Any, model: Any, shape: Shape) -> Any:
+    """Data in its shape.
+
+    Raises:
+        DecodeError: It doesn't fit; names what is wrong.
+    """
     try:
         return shape(data)
     except (TypeError, ValueError) as error:

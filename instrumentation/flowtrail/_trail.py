@@ -16,7 +16,7 @@ from prometheus_client.registry import CollectorRegistry
 from flowtrail import _fork, _settings, _wrap
 from flowtrail._batch import Batch
 from flowtrail._clock import SYSTEM_CLOCK, Clock
-from flowtrail._codec import Codec, JsonCodec
+from flowtrail._codec import Codec, Codecs
 from flowtrail._event import Event
 from flowtrail._ids import UUID7_IDS, Ids
 from flowtrail._retry import Retry
@@ -62,7 +62,9 @@ class Trail:
         client: `kafka-python`, `confluent` or `aiokafka` for Kafka, `pika` or `aio-pika` for RabbitMQ, or an
             adapter object; also `FLOWTRAIL_CLIENT`.
         client_settings: The client's own settings; those under `producer` and `consumer` go to one side only.
-        codec: Makes payloads of data and data of payloads.
+        codec: Makes payloads of data and data of payloads: a format, `json`, `avro` or `protobuf`, or a `Codec`;
+            or a mapping from topics to them, with `*` for all others. Default: the format of the event's
+            contract, JSON without one. What comes in says itself what it is, by its `content-type`.
         tracer_provider: OpenTelemetry provider; default: the global one, else one for the environment's
             OTLP endpoints.
         meter_provider: OpenTelemetry provider for metrics; default: the global one, else Prometheus.
@@ -83,7 +85,7 @@ class Trail:
         *,
         client: str | Client | None = None,
         client_settings: Mapping[str, Any] | None = None,
-        codec: Codec | None = None,
+        codec: Codec | str | Mapping[str, Codec | str] | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         registry: CollectorRegistry | None = None,
@@ -108,7 +110,8 @@ class Trail:
             ids=ids,
             system=kind_of(self._chosen_client).system,
         )
-        self.codec: Codec = codec if codec is not None else JsonCodec()
+        self.codecs = Codecs(codec)
+        self.codec: Codec = self.codecs.default
         self.contracts = contracts
         self.timing = timing if timing is not None else _settings.Timing()
         self._client_settings = client_settings
@@ -136,7 +139,7 @@ class Trail:
                     client = choose_client(
                         self._chosen_client, self._bootstrap_servers, self._client_settings
                     )
-                    publisher = Publisher(self.telemetry, client, self.codec, self.contracts)
+                    publisher = Publisher(self.telemetry, client, self.codecs, self.contracts)
                     wait_at_the_end(publisher, self.timing.shutdown_timeout_seconds)
                     self._services_made = Services(self.telemetry, publisher, self.timing)
         return self._services_made
@@ -338,7 +341,7 @@ class Trail:
             ConfigurationError: `connect` can't be called, or the table's name isn't an identifier.
         """
         outbox = Outbox(
-            lambda: self.telemetry, self.codec, connect, table=table, poll_seconds=poll_seconds,
+            lambda: self.telemetry, self.codecs, connect, table=table, poll_seconds=poll_seconds,
             contracts=self.contracts,
         )  # fmt: skip
         self._outboxes.append(outbox)
@@ -394,7 +397,7 @@ class Trail:
         )
 
     def _decode(self, records: Sequence[RecordLike]) -> Decode:
-        return own_loop.decoder_of(self.telemetry, self.codec, self.contracts, records)
+        return own_loop.decoder_of(self.telemetry, self.codecs, self.contracts, records)
 
     # -- running
 

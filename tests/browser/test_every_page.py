@@ -80,6 +80,7 @@ def _name(path: str) -> str:
     return re.sub(r"\W+", "-", path).strip("-") or "overview"
 
 
+@pytest.mark.slow(20)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280, 3840])
 def test_every_page_fits_and_is_accessible(open_page, axe, paths, width, scheme):

@@ -31,8 +31,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from dashkit.files import alerts
 from dashkit.many_spans import spans_request
 from dashkit.shortened import shortened_rules
-from e2e.shop import answers
-from servers import KafkaServer, ManagedProcess, PrometheusServer, free_port
+from servers import KafkaServer, ManagedProcess, PrometheusServer, answers, free_port
 from servers._process import wait_for
 from waiting import scaled
 
@@ -133,7 +132,7 @@ def writer(bootstrap: str, topic: str, size: int, each_second: int) -> Callable[
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
 
     def write() -> None:
-        producer.produce(topic, os.urandom(size), headers=event_headers())
+        producer.produce(topic, os.urandom(size), headers=[*event_headers()])
         producer.poll(0)
         time.sleep(1 / each_second)
 
@@ -157,7 +156,7 @@ def member(bootstrap: str, topic: str, group: str, pause: float, commits: bool) 
     def read() -> None:
         message = consumer.poll(0.5)
         if message is not None and message.error() is None and commits:
-            consumer.commit(message, asynchronous=False)
+            consumer.commit(message=message, asynchronous=False)
         time.sleep(pause)
 
     return read

@@ -32,6 +32,7 @@ _LATE_SCRAPE_SECONDS = 5
 Values = dict[str, str]
 
 
+@pytest.mark.slow(36)
 def test_no_panel_is_empty(kafka: str, tmp_path: Path) -> None:
     with shop_in_business(kafka, tmp_path) as (shop, prometheus):
         send_poison(shop)

@@ -44,7 +44,8 @@ def test_promtool_unit_tests(promtool: str, path: Path) -> None:
 
 
 def test_every_alert_is_tested_both_ways() -> None:
-    firing, quiet = set(), set()
+    firing: set[str] = set()
+    quiet: set[str] = set()
     for path in RULE_TESTS:
         for test in load_yaml(path)["tests"]:
             for item in test["alert_rule_test"]:

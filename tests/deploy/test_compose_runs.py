@@ -117,6 +117,7 @@ class Stack:
         return subprocess.run(self.command(name), env=environment, timeout=scaled(90), check=False).returncode
 
 
+@pytest.mark.slow(36)
 def test_the_stack_runs(tmp_path: Path) -> None:
     network = Network()
     with ExitStack() as running:

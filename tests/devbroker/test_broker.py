@@ -26,6 +26,8 @@ from servers.clients import Confluent, KafkaPython, Message, consume
 from servers.raw import RawClient, batch
 from waiting import scaled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", ""])
 def test_only_loopback_is_listened_on(host: str) -> None:

@@ -9,7 +9,7 @@ from servers import KafkaServer
 from waiting import scaled
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_data_and_port_survive_stop_and_kill(kafka_server: Callable[..., KafkaServer]) -> None:
     server = kafka_server()
     address = server.bootstrap_servers

@@ -98,6 +98,7 @@ def counters_of(folder, flows, groups):
     return {key: ", then ".join(found) for key, found in endings.items()}, counters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORDER)
 def test_in_whatever_order_they_are_read_they_end_as_they_should(tmp_path, name):
     """A hundred orders on a store, swept and restarted on the way: one outcome, the same counts."""

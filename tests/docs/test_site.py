@@ -61,6 +61,7 @@ def pages(site: Path) -> dict[Path, _Html]:
     return found
 
 
+@pytest.mark.slow
 def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         built = page.relative_to(ROOT / "docs").with_suffix("")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.shop import answers, get_json
-from servers import ManagedProcess, free_port
+from e2e.shop import get_json
+from servers import ManagedProcess, answers, free_port
 from servers._process import wait_for
 from tools.docs.blocks import ROOT, blocks_of
 from waiting import scaled
@@ -41,7 +41,7 @@ def test_the_tutorial_ends_with_a_trail(devbroker: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.servers
-@pytest.mark.slow
+@pytest.mark.slow(45)
 def test_what_the_tutorial_installs_is_all_that_it_needs(tmp_path: Path) -> None:
     """Its own lines, in an environment that has nothing else."""
     lines = [line for block in blocks_of(PAGE) if block.language == "sh" for line in block.text.splitlines()]

@@ -8,7 +8,7 @@ import pytest
 
 from e2e.shop import DECLINED_CUSTOMER, SCARCE_SKU, Shop, settled
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow(22)]
 
 KILLS = 6
 

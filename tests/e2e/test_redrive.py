@@ -12,7 +12,7 @@ from e2e.shop import Shop, settled
 from flowtrail_collector.cli import main
 from servers._process import wait_for
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow(25)]
 
 TWO_COMPLETED = {"started": 2, "open": 0, "completed": 2, "compensated": 0, "failed": 0, "timed_out": 0}
 

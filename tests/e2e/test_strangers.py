@@ -134,7 +134,7 @@ class World:
         return {
             tuple(edge[name].removeprefix(self.prefix) for name in ("source", "topic", "target"))
             for edge in found
-        }  # type: ignore[misc]
+        }
 
     def learned(self) -> dict[str, Any]:
         """The draft of a flow file."""

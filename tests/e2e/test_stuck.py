@@ -13,7 +13,7 @@ import pytest
 from e2e.shop import Shop
 from servers._process import wait_for
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow(20)]
 
 MakeShop = Callable[[str], Shop]
 AWAY_SECONDS = 16.0

@@ -66,6 +66,7 @@ def run(folder: Path, text: str, conftest: str = CONFTEST) -> "subprocess.Comple
     )
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_in_a_browser(tmp_path: Path) -> None:
     done = run(tmp_path, BROWSER)
     assert done.returncode == 1, done.stdout

@@ -39,6 +39,7 @@ def test_it_is_measured_between_one_and_the_cap() -> None:
     assert 1 <= slowness() <= _slowness.MOST
 
 
+@pytest.mark.slow
 def test_work_that_takes_longer_makes_it_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_slowness, "_work", lambda: time.sleep(5 * _slowness._ROUND_SECONDS))
     assert 5 <= slowness() <= _slowness.MOST

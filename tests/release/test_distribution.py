@@ -55,6 +55,7 @@ def test_the_source_distribution_can_be_tested(built: Path) -> None:
     assert not any(".venv" in name or name.startswith("build/") for name in names)
 
 
+@pytest.mark.slow(30)
 def test_it_works_where_nothing_else_is_installed(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     venv.create(tmp_path / "clean", with_pip=True)

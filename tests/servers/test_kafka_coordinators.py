@@ -8,7 +8,7 @@ from devbroker.schema import Api
 from servers import KafkaServer
 from servers.raw import RawClient
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(20)
 
 
 def errors(server: KafkaServer) -> set[int]:

@@ -30,7 +30,8 @@ def contracts() -> None:
 def check(old: str, new: str, as_json: bool) -> int:
     """Check what changed between two states of the contracts, OLD and NEW.
 
-    Each is a folder of TYPE/VERSION.json, a registry's URL, or (both) a single contract's file.
+    Each is a folder of TYPE/VERSION.json, .avsc or .proto, a registry's URL, or (both) a single contract's
+    file.
 
     Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read.
     3: the registry doesn't answer.
@@ -52,14 +53,15 @@ def check(old: str, new: str, as_json: bool) -> int:
 
 
 def _compared(old: str, new: str) -> list[Finding]:
-    from flowtrail.contracts import compare, compare_sources
+    from flowtrail.contracts import compare, compare_in_place, compare_sources
     from flowtrail.contracts.folder import read_file, version_of
 
     today = datetime.now(UTC).date()
     before, after = Path(old), Path(new)
     if not _URL.match(old) and not _URL.match(new) and before.is_file() and after.is_file():
-        changes = compare(read_file(before), read_file(after), today=today)
         versions = version_of(before), version_of(after)
+        judge = compare if versions[0] != versions[1] else compare_in_place
+        changes = judge(read_file(before), read_file(after), today=today)
         return [Finding(after.absolute().parent.name, *versions, change) for change in changes]
     return compare_sources(_source(old), _source(new), today=today)
 
@@ -76,5 +78,6 @@ def _json(finding: Finding) -> dict[str, object]:
         "field": finding.change.field,
         "rule": finding.change.rule,
         "detail": finding.change.detail,
+        "breaks": sorted(finding.change.breaks),
         "breaking": finding.breaking,
     }

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.events.payloads import PayloadReader
 from flowtrail_collector.events.schemas import Problem, Schema, SchemaProblemError
 
 __all__ = ["SchemaRegistry"]
@@ -27,6 +28,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _UNKNOWN_SECONDS = 60.0
 _MAX_CACHED = 10_000
 _MAX_BYTES = 4_194_304
+_MAX_REFERENCES = 50
 _MESSAGE = re.compile(r"^\s*message\s+(\w+)", re.MULTILINE)
 
 
@@ -108,18 +110,39 @@ class SchemaRegistry:
                 if schema is None:
                     return None
                 versions = self._get(f"/schemas/ids/{number}/versions")
-            except (httpx.HTTPError, ValueError, RecursionError):
+                reader = self._reader(number, schema)
+            except (httpx.HTTPError, ValueError, RecursionError, AttributeError):
                 continue
             self._pause_seconds = _PAUSE_SECONDS
-            return Schema(_record_name(schema), _subjects(versions))
+            return Schema(_record_name(schema), _subjects(versions), reader)
         self._away_until = self._monotonic_seconds() + self._pause_seconds
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
         raise SchemaProblemError(Problem.REGISTRY)
 
+    def _reader(self, number: int, answer: Any) -> PayloadReader | None:
+        text = answer.get("schema") if isinstance(answer, dict) else None
+        kind = answer.get("schemaType", "AVRO") if isinstance(answer, dict) else None
+        if not isinstance(text, str) or kind not in ("AVRO", "PROTOBUF"):
+            return None
+        references: dict[str, str] = {}
+        self._refer(answer, references)
+        return PayloadReader(number, kind, text, references)
+
+    def _refer(self, answer: Any, texts: dict[str, str]) -> None:
+        """Gather the texts that a schema refers to, and what they refer to."""
+        for part in answer.get("references") or ():
+            name, subject, version = (part.get(word) for word in ("name", "subject", "version"))
+            if name in texts or len(texts) >= _MAX_REFERENCES or not isinstance(version, int):
+                continue
+            found = self._get(f"/subjects/{quote(str(subject), safe='')}/versions/{version}")
+            if isinstance(found, dict) and isinstance(found.get("schema"), str):
+                texts[str(name)] = found["schema"]
+                self._refer(found, texts)
+
     def _get(self, path: str) -> Any:
         """The decoded answer, None for "not found"; raises for any other than success."""
         until = self._monotonic_seconds() + _TIMEOUT_SECONDS  # httpx's limit is that of each read
-        with self._http.stream("GET", quote(path)) as response:
+        with self._http.stream("GET", quote(path, safe="/%")) as response:
             if response.status_code == 404:
                 return None
             response.raise_for_status()

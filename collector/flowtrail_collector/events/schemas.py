@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Problem", "Schema", "SchemaOf", "SchemaProblemError", "schema_id"]
+__all__ = ["Problem", "ReadPayload", "Schema", "SchemaOf", "SchemaProblemError", "schema_id"]
 
 
 class Problem(StrEnum):
@@ -24,20 +24,28 @@ class Problem(StrEnum):
     """The value doesn't begin with a schema id."""
     UNKNOWN_SCHEMA = "unknown_schema"
     """The registry doesn't know the schema id."""
+    BAD_SCHEMA = "bad_schema"
+    """The registry's schema can't be used to read the payload."""
+    UNREADABLE = "unreadable"
+    """The payload isn't what its schema says."""
     REGISTRY = "registry"
     """The registry doesn't answer."""
 
 
 class SchemaProblemError(Exception):
-    """A schema's name can't be had.
+    """A schema can't be had, or a payload can't be read by it.
 
     Attributes:
-        problem: `unknown_schema` or `registry`.
+        problem: `unknown_schema`, `registry`, `bad_schema` or `unreadable`.
     """
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.value)
         self.problem = problem
+
+
+ReadPayload = Callable[[bytes], Any]
+"""Data of what follows a schema's id; raises `SchemaProblemError`."""
 
 
 class Schema(NamedTuple):
@@ -47,10 +55,12 @@ class Schema(NamedTuple):
         name: Of the record: Avro's `name`, JSON Schema's `title`, Protobuf's first message; without
             namespace.
         subjects: Under which it is registered.
+        read: Reads payloads of it; None for JSON, which needs no schema to be read.
     """
 
     name: str | None
     subjects: tuple[str, ...]
+    read: ReadPayload | None = None
 
 
 SchemaOf = Callable[[int], Schema]

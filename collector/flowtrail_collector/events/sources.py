@@ -6,8 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
+from uuid import UUID
 
 from flowtrail_collector.events.schemas import Problem, Schema, SchemaOf, SchemaProblemError, schema_id
 
@@ -74,7 +77,18 @@ class Look:
                 value[5:] if value[0] == 0 else value, parse_int=str, parse_float=str, parse_constant=str
             )
         except (ValueError, RecursionError):
+            return self._by_schema(value)
+
+    def _by_schema(self, value: bytes) -> Any | Problem:
+        """The data of a payload that is no JSON, by the schema whose id it begins with."""
+        number = schema_id(value)
+        if number is None or self._schema_of is None:
             return Problem.NOT_JSON
+        try:
+            read = self._schema_of(number).read
+            return Problem.NOT_JSON if read is None else read(value[5:])
+        except SchemaProblemError as error:
+            return error.problem
 
     def document(self) -> Any:
         document = self._document
@@ -138,7 +152,7 @@ class FromHeader:
 
 @dataclass(frozen=True, slots=True)
 class FromField:
-    """A place in the JSON payload.
+    """A place in the payload: JSON, or Avro or Protobuf with the id of its schema in front.
 
     Attributes:
         path: Names of members and indexes of arrays; see `parse_path`.
@@ -156,9 +170,16 @@ class FromField:
                 value = value[step] if isinstance(value, list) and step < len(value) else None
             if value is None:
                 _nothing(Problem.MISSING)
-        if isinstance(value, bool):
-            return str(value).lower()
-        return value if value is not None else _nothing(Problem.MISSING)
+        return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """What stands in a field as text, where it has one: JSON's numbers are texts already."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, int | float | Decimal | UUID) else value
 
 
 @dataclass(frozen=True, slots=True)

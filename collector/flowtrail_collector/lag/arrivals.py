@@ -140,6 +140,9 @@ class Prober:
         for record in records[self._begin :] + records[: self._begin]:
             if examined > _EXAMINED_AT_ONCE or len(places) >= self._settings.probes:
                 break
+            if not record.fresh:
+                # Its entries may stand for partitions of another time.
+                continue
             examined += len(record.columns.commits)
             for place in self._doubtful(record, now):
                 if self._waits(*self._unanswered.get(place, _ANSWERED), now):

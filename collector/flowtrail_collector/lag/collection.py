@@ -140,7 +140,10 @@ class LagCollection:
             if failure.name in self.topics.leaders:
                 leaders.setdefault(failure.name, self.topics.leaders[failure.name])
         # Neither has one that isn't looked at.
-        hidden = (topics.leaders.keys() | {failure.name for failure in topics.failures}) - leaders.keys()
+        hidden: dict[str, frozenset[int] | None] = {failure.name: None for failure in topics.failures}
+        hidden |= {name: frozenset(numbers) for name, numbers in topics.leaders.items()}
+        for name in hidden.keys() & leaders.keys():
+            del hidden[name]
         self.topics = replace(topics, leaders=leaders, failures=())
         self.table.set_topics(
             {name: list(numbers) for name, numbers in leaders.items()}, self._present(), hidden

@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 __all__ = ["Deflater", "Piece", "gzip_stream", "piece_of"]
 
 _LEVEL = 1
+# Lines that repeat each other are close together: half of zlib's usual window, and a smaller table to look them up in,
+# find the same repetitions and are set up in a tenth of the time, which small pieces mostly consist of.
+_WINDOW_BITS, _MEMORY_LEVEL = 14, 6
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 _LAST_BLOCK = b"\x03\x00"
 _POLYNOMIAL = 0xEDB88320
@@ -41,11 +44,11 @@ class Piece:
 
     def fill(self, content: bytes) -> None:
         """Compress the content into this piece."""
-        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -_WINDOW_BITS, _MEMORY_LEVEL)
         self.deflated = compressor.compress(content) + compressor.flush(zlib.Z_SYNC_FLUSH)
         self.crc = zlib.crc32(content)
         self.size = len(content)
-        self.shift = _power(8 * len(content))
+        self.shift = _shift(len(content))
 
     def content(self) -> bytes:
         """The content again."""
@@ -136,14 +139,18 @@ def _powers() -> list[int]:
 
 
 _POWERS = _powers()
+_BLOCK_BITS = 15
+_ZEROS = memoryview(bytes(1 << _BLOCK_BITS - 3))
 
 
-def _power(exponent: int) -> int:
-    """x^exponent modulo the polynomial."""
-    product, bit = 1 << 31, 0
-    while exponent:
-        if exponent & 1:
+def _shift(size: int) -> int:
+    """x^(8 size) modulo the polynomial."""
+    # A CRC that runs over zero bytes is only multiplied: for less than a block that is quicker than doing so here.
+    blocks, rest = divmod(size, len(_ZEROS))
+    product, bit = zlib.crc32(_ZEROS[:rest], 0x7FFFFFFF) ^ 0xFFFFFFFF, _BLOCK_BITS
+    while blocks:
+        if blocks & 1:
             product = _multiply(_POWERS[bit], product)
-        exponent >>= 1
+        blocks >>= 1
         bit += 1
     return product

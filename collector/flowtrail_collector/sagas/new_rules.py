@@ -31,7 +31,8 @@ class NewRules:
         store: Where state is kept.
         flows: What to follow.
         on_ended: Told of the instances that have ended, once that is stored.
-        settle_due: Settles what is due; returns how many instances that were.
+        settle_due: Settles what is due of flows with fewer levels of children than a number; returns how many
+            instances that were.
         memory: Remembers instances that ended.
     """
 
@@ -40,7 +41,7 @@ class NewRules:
         store: SagaStore,
         flows: Flows,
         on_ended: Callable[[Sequence[SagaRecord]], None],
-        settle_due: Callable[[int, threading.Event], int],
+        settle_due: Callable[[int, threading.Event, int], int],
         memory: Memory,
     ) -> None:
         self._store = store
@@ -74,7 +75,8 @@ class NewRules:
                 continue
             known_ms = until_ms
             if flow is not None and flow.depth:
-                looked_at += self._settle_due(until_ms, stop)
+                # Those that wait for this flow's instances have to hear first what the new rules make of those.
+                looked_at += self._settle_due(until_ms, stop, flow.depth)
                 known_ms = self._children_known_ms(flow, until_ms)
             shapes = None if flow is None else Shapes(flow)
             after: str | None = ""

@@ -77,10 +77,17 @@ class Sweeper:
         looked_at = self._new_rules.apply(until_ms, stop)
         return looked_at + self._settle_due(until_ms, stop)
 
-    def _settle_due(self, until_ms: int, stop: threading.Event) -> int:
-        """Children first: what they tell may decide how a parent stands."""
+    def _settle_due(self, until_ms: int, stop: threading.Event, below: int | None = None) -> int:
+        """Children first: what they tell may decide how a parent stands.
+
+        Args:
+            until_ms: Everything written until then has been read.
+            stop: Ends it early.
+            below: Only flows with fewer levels of children than that; None for all.
+        """
         levels, looked_at = self._flows.levels, 0
-        for number in range(len(levels) + 1):
+        depths = [self._flows.by_name[level[0]].depth for level in levels]
+        for number in range(1 + sum(below is None or depth < below for depth in depths)):
             above = [name for level in levels[number:] for name in level]
             while not stop.is_set():
                 count = self._settle_some(until_ms, levels[number - 1] if number else None, above)

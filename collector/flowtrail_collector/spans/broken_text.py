@@ -7,6 +7,7 @@ a collector on the way put into the same request. https://github.com/open-teleme
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -20,6 +21,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 __all__ = ["NOT_UTF_8", "json_of", "repaired_json", "repaired_protobuf"]
 
 NOT_UTF_8 = "bytes that are not UTF-8"
+_NEXT_WORD = re.compile("_([a-z])")
+_MAX_SHOWN = 100
 
 
 def repaired_protobuf(body: bytes) -> bytes:
@@ -38,12 +41,12 @@ def json_of(body: bytes) -> tuple[Any, bool]:
     """The JSON in a body, and whether all of it was UTF-8.
 
     Raises:
-        ValueError: It isn't JSON.
+        ValueError: It isn't JSON, or an object in it has a member twice.
     """
     try:
-        return json.loads(body), True
+        return json.loads(body, object_pairs_hook=_each_once), True
     except UnicodeDecodeError:
-        return json.loads(body.decode("utf-8", "replace")), False
+        return json.loads(body.decode("utf-8", "replace"), object_pairs_hook=_each_once), False
 
 
 def repaired_json(data: Any) -> Any:
@@ -51,6 +54,23 @@ def repaired_json(data: Any) -> Any:
     text = json.dumps(data, ensure_ascii=False)
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return None if whole == text else json.loads(whole)
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of protobuf's JSON, where `trace_id` is another way to write `traceId`.
+
+    Only one of two values could be kept. Unlike a broken text, which a collector passes on with other people's spans,
+    this is made by whoever wrote the whole body: refusing it costs nobody else anything.
+    """
+    found = dict(members)
+    if len(found) < len(members) or "_" in "".join(found):
+        seen = set()
+        for member, _ in members:
+            name = _NEXT_WORD.sub(lambda word: word[1].upper(), member)
+            if name in seen:
+                raise ValueError(f"{json.dumps(name[:_MAX_SHOWN])} is given twice in one object")
+            seen.add(name)
+    return found
 
 
 def _repair(message: Message, known: Descriptor) -> None:

@@ -93,7 +93,7 @@ class Attempts:
 
     def _decoder(self, handler: Handler, topic: str) -> Decode:
         publisher = self._services.publisher
-        return decoder(publisher.codec, publisher.guard, topic, handler.model)
+        return decoder(publisher.codecs.of(topic), publisher.guard, topic, handler.model)
 
     def _handle(self, work: PartitionWork, entry: Entry, handler: Handler, processing: Processing) -> None:
         """Run the handler within its span, and decide what its end means."""

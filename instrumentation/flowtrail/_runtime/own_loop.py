@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from opentelemetry import context as otel_context
 
 from flowtrail._batch import Batch, BatchMember
-from flowtrail._codec import Codec
+from flowtrail._codec import Codecs
 from flowtrail._context import current_flow
 from flowtrail._event import Event
 from flowtrail._runtime.payloads import decoder
@@ -30,6 +30,7 @@ from flowtrail.errors import PublishError
 from flowtrail.wire import Envelope, RecordLike, as_record
 
 T = TypeVar("T")
+_Named = tuple[str | None, str | None, bytes | None]
 
 _log = logging.getLogger("flowtrail")
 
@@ -110,7 +111,7 @@ def process(
     @asynccontextmanager
     async def awaiting() -> AsyncIterator[Event[Any]]:
         with _handling(telemetry, plain, group, decode) as processing:
-            await _fetched(decode, [processing.envelope])
+            await _fetched(decode, [processing])
             async with _awaiting(timeout_seconds):
                 yield processing.decoded(decode)
 
@@ -160,7 +161,7 @@ def process_batch(
     @asynccontextmanager
     async def awaiting() -> AsyncIterator[Batch[Any]]:
         with traced:
-            await _fetched(decode, [item.envelope for item in traced])
+            await _fetched(decode, list(traced))
             async with _awaiting(timeout_seconds):
                 with batch() as entered:
                     yield entered
@@ -189,10 +190,10 @@ class Reading:
     def __init__(self, decode: Decode, guard: Guard) -> None:
         self._decode = decode
         self._guard = guard
-        self._fetched: dict[tuple[str | None, str | None], Exception | None] = {}
+        self._fetched: dict[_Named, Exception | None] = {}
 
     def __call__(self, envelope: Envelope, value: Any) -> Any:
-        schema = envelope.type, envelope.dataschema
+        schema = _named(envelope, value)
         if schema in self._fetched:
             error = self._fetched[schema]
             if error is not None:
@@ -201,39 +202,44 @@ class Reading:
             _say_once()
         return self._decode(envelope, value)
 
-    async def fetch(self, envelopes: Iterable[Envelope]) -> None:
+    async def fetch(self, items: Iterable[Processing]) -> None:
         """Get the contracts beside the loop; what goes wrong is raised when the data is asked for."""
-        named = {(envelope.type, envelope.dataschema) for envelope in envelopes}
+        named = {_named(item.envelope, getattr(item.record, "value", None)) for item in items}
         missing = [schema for schema in named if not self._guard.fetched(*schema)]
         if missing:
             self._fetched = await asyncio.to_thread(
                 lambda: {schema: self._ask(*schema) for schema in missing}
             )
 
-    def _ask(self, type: str | None, dataschema: str | None) -> Exception | None:
+    def _ask(self, type: str | None, dataschema: str | None, start: bytes | None) -> Exception | None:
         try:
-            self._guard.fetch(type, dataschema)
+            self._guard.fetch(type, dataschema, start)
         except Exception as error:  # noqa: BLE001 - raised where it belongs
             return error
         return None
 
 
-async def _fetched(decode: Decode | None, envelopes: Iterable[Envelope]) -> None:
+def _named(envelope: Envelope, value: Any) -> _Named:
+    """What an event says of its contract, in its headers and in front of its payload."""
+    framed = isinstance(value, bytes) and value[:1] == b"\x00"
+    return envelope.type, envelope.dataschema, value[:5] if framed else None
+
+
+async def _fetched(decode: Decode | None, items: Iterable[Processing]) -> None:
     if isinstance(decode, Reading):
-        await decode.fetch(envelopes)
+        await decode.fetch(items)
 
 
 def decoder_of(
-    telemetry: Telemetry, codec: Codec, contracts: Contracts | None, records: Sequence[RecordLike]
+    telemetry: Telemetry, codecs: Codecs, contracts: Contracts | None, records: Sequence[RecordLike]
 ) -> Decode:
     """Makes data of the records' values, and holds it to its contract."""
     guard = Guard(contracts, telemetry)
-    if contracts is None:
-        return decoder(codec, guard, "")
     topics = {record.topic for record in _plain(records)}
     # A violation in a batch of several topics is counted without one.
     topic = topics.pop() if len(topics) == 1 else ""
-    return Reading(decoder(codec, guard, topic), guard)
+    decode = decoder(codecs.of(topic), guard, topic)
+    return decode if contracts is None else Reading(decode, guard)
 
 
 @contextmanager

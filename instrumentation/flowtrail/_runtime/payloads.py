@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from flowtrail._batch import Batch
-from flowtrail._codec import Codec
+from flowtrail._codec import Codec, format_of
 from flowtrail._event import Event
-from flowtrail._shape import as_model, shape_of
+from flowtrail._shape import shape_of, shaped
 from flowtrail._telemetry import Decode
-from flowtrail.contracts import Guard
+from flowtrail.contracts import Guard, message_shape
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire import Envelope
 
@@ -24,7 +24,7 @@ _OWN_NAMES: Mapping[str, Any] = {"Event": Event, "Batch": Batch}
 
 
 def decoder(codec: Codec, guard: Guard, topic: str, model: Any = None) -> Decode:
-    """Makes an event's data: decoded, held to its contract, shaped.
+    """Makes an event's data: decoded by its contract or the codec, held to its contract, shaped.
 
     In structured mode the data came with the envelope and is decoded already, unless it is bytes.
 
@@ -34,13 +34,18 @@ def decoder(codec: Codec, guard: Guard, topic: str, model: Any = None) -> Decode
         topic: For the metrics.
         model: What the handler asks for, None to take data as it is.
     """
-    shaped = model is not None and shape_of(model) is not None
+    shape = None if model is None else message_shape(model) or shape_of(model)
+    wanted = format_of(codec)
 
     def decode(envelope: Envelope, value: Any) -> Any:
         # A client with a deserializer hands over data, not bytes.
-        data = codec.decode(value, envelope.content_type) if isinstance(value, bytes) else value
-        data = guard.reading(topic, envelope.type, envelope.dataschema, data)
-        return as_model(data, model) if shaped else data
+        unpacked = None
+        if isinstance(value, bytes):
+            said = envelope.content_type
+            unpacked = guard.unpacking(envelope.type, envelope.dataschema, said, value, wanted)
+            value = codec.decode(value, said) if unpacked is None else unpacked.data
+        data = guard.reading(topic, envelope.type, envelope.dataschema, value, unpacked)
+        return data if shape is None else shaped(data, model, shape)
 
     return decode
 
@@ -65,7 +70,7 @@ def model_of(function: Callable[..., Any], frame: types.FrameType | None = None)
     model = _model_in(_resolved(function, parameters[0], frame))
     if model is None or model is Any or isinstance(model, typing.TypeVar):
         return None
-    shape_of(model)  # refuses now what can't be resolved later
+    message_shape(model) or shape_of(model)  # refuses now what can't be resolved later
     return model
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from flowtrail import _fork
 from flowtrail._clock import remaining
-from flowtrail._codec import Codec
+from flowtrail._codec import Codecs, format_of
 from flowtrail._context import FlowContext
 from flowtrail._runtime.lanes import Lanes
+from flowtrail._runtime.packing import as_packed, snapshot, written_meanwhile
 from flowtrail._runtime.publication import Publication, must_not_wait
 from flowtrail._runtime.scope import Scope, current_scope
 from flowtrail._telemetry import OutgoingMessage, Telemetry
@@ -27,7 +28,7 @@ from flowtrail.clients import (
     ProducerClient,
     RefusedError,
 )
-from flowtrail.contracts import Contracts, Guard, RegistryUnavailableError
+from flowtrail.contracts import Contracts, Guard, Packed, RegistryUnavailableError
 from flowtrail.errors import ConfigurationError, ContractError, EncodeError, FlowtrailError, PublishError
 from flowtrail.wire import Header
 
@@ -41,7 +42,7 @@ class Publisher:
     Args:
         telemetry: Reports each publication.
         client: Opens the producer.
-        codec: Makes bytes of data.
+        codecs: Make bytes of data, by topic.
         contracts: What data has to keep to.
 
     Attributes:
@@ -49,11 +50,11 @@ class Publisher:
     """
 
     def __init__(
-        self, telemetry: Telemetry, client: Client, codec: Codec, contracts: Contracts | None = None
+        self, telemetry: Telemetry, client: Client, codecs: Codecs, contracts: Contracts | None = None
     ) -> None:
         self.telemetry = telemetry
         self.client = client
-        self.codec = codec
+        self.codecs = codecs
         self.guard = Guard(contracts, telemetry)
         self._producer: ProducerClient | None = None
         self._lock = threading.Lock()
@@ -87,11 +88,16 @@ class Publisher:
             EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
                 can't be written as it is: nothing is cut.
         """
-        check = partial(self.guard.publishing, topic, type, version, data)
+        codec = self.codecs.of(topic)
+        wanted = format_of(codec)
         checks_later = must_not_wait() and not self.guard.at_hand(type, version, data)
-        if not checks_later:
-            check()
-        value = None if data is None else self.codec.encode(data)
+        if checks_later:
+            asked = partial(self.guard.publishing, topic, type, version, snapshot(data), wanted)
+            value, content_type, check = written_meanwhile(codec, data, asked)
+        else:
+            packed = self.guard.publishing(topic, type, version, data, wanted)
+            content_type = codec.content_type if packed is None else packed.content_type
+            value = packed.value if packed is not None else None if data is None else codec.encode(data)
         raw_key = encode_key(key if key is not None else subject)
         outgoing = self.telemetry.sending(
             topic,
@@ -102,7 +108,7 @@ class Publisher:
             time=time,
             source=source,
             dataschema=dataschema(type, version),
-            content_type=None if value is None else self.codec.content_type,
+            content_type=None if value is None else content_type,
             key=raw_key,
             value_size=None if value is None else len(value),
             tombstone=value is None,
@@ -140,7 +146,7 @@ class Publisher:
         key: bytes | None,
         value: bytes | None,
         scope: Scope | None,
-        check: Callable[[], None] | None = None,
+        check: Callable[[], Packed | None] | None = None,
         *,
         own: bool = False,
     ) -> Publication:
@@ -203,9 +209,11 @@ class Publisher:
     def _send_in_lane(self, message: Message, on_delivery: OnDelivery) -> None:
         self._lanes.put(message.topic, partial(self._send_waiting, message, on_delivery))
 
-    def _send_checked(self, check: Callable[[], None], message: Message, on_delivery: OnDelivery) -> None:
+    def _send_checked(
+        self, check: Callable[[], Packed | None], message: Message, on_delivery: OnDelivery
+    ) -> None:
         try:
-            check()
+            message = as_packed(message, check())
         except Exception as error:  # noqa: BLE001 - reported like a failed delivery
             on_delivery(None, error)
         else:
@@ -221,7 +229,7 @@ class Publisher:
             raise
 
     def _failure(self, publication: Publication, error: Exception | None) -> FlowtrailError:
-        if isinstance(error, ContractError | RegistryUnavailableError):
+        if isinstance(error, ContractError | EncodeError | RegistryUnavailableError):
             publication.retriable = isinstance(error, RegistryUnavailableError)
             return error
         publication.retriable = isinstance(error, ClientError) or (

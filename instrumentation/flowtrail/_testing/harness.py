@@ -71,7 +71,7 @@ class Harness:
             ids=SeededIds(self._seed),
         )
         client = MemoryClient(self.broker, blocking=False)
-        publisher = Publisher(telemetry, client, trail.codec, trail.contracts)
+        publisher = Publisher(telemetry, client, trail.codecs, trail.contracts)
         services = Services(telemetry, publisher, trail.timing)
         self._services = services
         self._restore = trail._swap(telemetry, services)
@@ -191,9 +191,23 @@ class Harness:
 
     def _event(self, record: Record) -> Event[Any]:
         telemetry: Telemetry = self._services.telemetry
-        codec = self._services.publisher.codec
+        publisher = self._services.publisher
+        decode = decoder(
+            publisher.codecs.of(record.topic), _AsPublished(self._trail.contracts, telemetry), record.topic
+        )
         envelope = telemetry.read(record)
         try:
-            return build_event(record, envelope, decode=decoder(codec, Guard(None, telemetry), record.topic))
+            return build_event(record, envelope, decode=decode)
         except DecodeError:
             return build_event(record, envelope)
+
+
+class _AsPublished(Guard):
+    """Reads payloads by their contracts, and leaves what they hold as it is."""
+
+    __slots__ = ()
+
+    def reading(
+        self, topic: str, type: str | None, dataschema: str | None, data: Any, unpacked: Any = None
+    ) -> Any:
+        return data

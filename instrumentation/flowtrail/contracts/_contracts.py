@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flowtrail.contracts._compare import compare
+from flowtrail.contracts._deprecations import Deprecation, Deprecations, used
+from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
+from flowtrail.contracts._format import BrokenError, Definition
+from flowtrail.contracts._payloads import Packed, Payloads, Unpacked
 from flowtrail.contracts._registry import RegistrySource
-from flowtrail.contracts._schema import deprecated_fields, holds, with_defaults
-from flowtrail.contracts._source import ContractNotFoundError, Source
-from flowtrail.contracts._validator import Compiled
+from flowtrail.contracts._shelf import Shelf
+from flowtrail.contracts._shelf import number_of as _number
+from flowtrail.contracts._source import Source
 from flowtrail.contracts.folder import FolderSource
-from flowtrail.errors import ConfigurationError, ContractError
-
-_LOG = logging.getLogger("flowtrail.contracts")
-_MAX_NOTED = 1000
+from flowtrail.errors import ConfigurationError, ContractError, EncodeError
 
 Upcast = Callable[[Any], Any]
 U = TypeVar("U", bound=Upcast)
-
-
-@dataclass(frozen=True, slots=True)
-class Deprecation:
-    """Something deprecated that is still in use.
-
-    Attributes:
-        type: Event type.
-        version: Contract version.
-        field: Path of the field with dots, None if the whole version is deprecated.
-        side: `publish` or `consume`.
-    """
-
-    type: str
-    version: int
-    field: str | None
-    side: str
 
 
 class Contracts:
@@ -48,6 +29,12 @@ class Contracts:
         strict: Types without any contract are refused when publishing; otherwise they pass.
         read_as: The version that handlers want, by type; default: the newest that upcasting reaches.
         on_deprecation: Called for every use of something deprecated; it is logged once each anyway.
+        framing: How payloads say which contract they are: `confluent`, the registry's id in front;
+            `cloudevents`, the header `ce_dataschema` alone. Default: the id for Avro and Protobuf of a
+            registry. Both are read.
+
+    Raises:
+        ConfigurationError: `framing` is another, or there is no registry for `confluent`.
     """
 
     def __init__(
@@ -57,18 +44,16 @@ class Contracts:
         strict: bool = False,
         read_as: Mapping[str, int] | None = None,
         on_deprecation: Callable[[Deprecation], None] | None = None,
+        framing: str | None = None,
     ) -> None:
         self.source = source
         self._strict = strict
         self._read_as = dict(read_as or {})
-        self._on_deprecation = on_deprecation
+        self._deprecations = Deprecations(on_deprecation)
         self._upcasts: dict[tuple[str, int], tuple[int, Upcast]] = {}
-        self._compiled: dict[tuple[str, int], Compiled] = {}
-        self._deprecated: dict[tuple[str, int], tuple[tuple[str, ...], ...]] = {}
-        self._compatible: dict[tuple[str, int, int], bool] = {}
-        self._types: set[str] = set()
+        self._shelf = Shelf(source)
+        self._payloads = Payloads(self._shelf, framing)
         self._fetched: set[tuple[str, int]] = set()
-        self._noted: set[Deprecation] = set()
 
     @classmethod
     def from_folder(cls, path: str | Path, **settings: Any) -> Contracts:
@@ -124,25 +109,85 @@ class Contracts:
             ContractNotFoundError: The type has no such version, or the event names none.
             RegistryUnavailableError: The registry is away and the contract isn't cached.
         """
+        self.pack(type, version, data, "own")
+
+    def pack(
+        self, type: str, version: str | int | None, data: Any, wanted: str | None = None
+    ) -> Packed | None:
+        """Check data against its contract, and write it if that is the contract's to do.
+
+        Args:
+            type: Event type.
+            version: Of the contract.
+            data: What is to be published.
+            wanted: The format of the topic's codec; None takes the contract's.
+
+        Returns:
+            The payload; None if the codec writes it, as for plain JSON.
+
+        Raises:
+            ContractError: See `validate_publish`.
+            EncodeError: The codec's format needs a contract of that format.
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+        """
         number = _number(version)
-        contract = None if number is None else self._contract(type, number)
+        contract = None if number is None else self._shelf.contract(type, number)
         if contract is None or number is None:
             self._refuse_unknown(type, version, number)
-            return
-        broken = contract.violations_writing(data)
+            if wanted in ("avro", "protobuf"):
+                raise EncodeError(f"{type} has no contract, and {wanted} can only be written with one")
+            return None
+        try:
+            packed = self._payloads.pack(type, number, contract, data, wanted)
+            broken = [] if packed is not None and contract.format != "json" else contract.broken_writing(data)
+        except BrokenError as error:
+            broken = error.lines
         if broken:
             raise ContractError(type, str(number), broken)
-        self._note(type, number, data, "publish")
+        self._note(type, number, contract, data, "publish")
+        return packed
+
+    def unpack(
+        self,
+        type: str | None,
+        version: str | int | None,
+        content_type: str | None,
+        value: bytes,
+        wanted: str | None = None,
+    ) -> Unpacked | None:
+        """What a payload holds, read by the contract it was written with; None if the codec reads it.
+
+        Args:
+            type: Event type, if the event has one.
+            version: As `ce_dataschema` has it.
+            content_type: As the record has it.
+            value: The payload.
+            wanted: The format of the topic's codec, for records that don't say what they hold.
+
+        Raises:
+            DecodeError: It isn't what it should be, or its contract isn't known.
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+            SchemaError: Its contract can't be used.
+        """
+        return self._payloads.unpack(type, version, content_type, value, wanted)
 
     def at_hand(self, type: str, version: str | int | None) -> bool:
         """Whether data to be published can be checked at once, without asking a registry."""
         return not isinstance(self.source, RegistrySource) or self.source.at_hand(type, _number(version))
 
-    def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]:
+    def read(
+        self, type: str, version: str | int | None, data: Any, *, unpacked: bool = False
+    ) -> tuple[Any, str | None]:
         """Bring data to the version that handlers want: defaults filled in, upcast, unknown fields kept.
 
         Data of an unknown type, or without a version, is handed back as it is. A version newer than any
         known one is read as the newest known.
+
+        Args:
+            type: Event type.
+            version: Of the contract that the data was written with.
+            data: Decoded.
+            unpacked: It was read by that very contract, so it fits.
 
         Returns:
             Data and the version it has now. The data handed in may have been changed by an upcaster.
@@ -154,84 +199,77 @@ class Contracts:
         number = _number(version)
         if number is None:
             return data, None if version is None else str(version)
-        found = self._nearest(type, number)
+        found = self._shelf.nearest(type, number)
         if found is None:
             return data, str(version)
         number, contract = found
-        data = self._accepted(type, number, contract, data)
-        self._note(type, number, data, "consume")
+        if not unpacked:
+            data = self._accepted(type, number, contract, data)
+        self._note(type, number, contract, data, "consume")
         while (step := self._step(type, number)) is not None:
             number, upcast = step
-            newer = self._contract(type, number)
+            newer = self._shelf.contract(type, number)
             if upcast is not None:
                 data = _upcast(type, number, upcast, data)
+            elif newer is not None:
+                data = newer.adopted(data, contract)
             if newer is not None:
-                data = self._accepted(type, number, newer, data)
+                contract, data = newer, self._accepted(type, number, newer, data)
         return data, str(number)
 
-    def fetch(self, type: str, version: str | int | None) -> None:
-        """Ask the registry for whatever `read` will need.
+    def fetch(self, type: str | None, version: str | int | None, value: bytes | None = None) -> None:
+        """Ask the registry for whatever `unpack` and `read` will need.
 
         Raises:
             RegistryUnavailableError: The registry is away and the contract isn't cached.
         """
-        number = _number(version)
-        if number is None:
+        said = self._payloads.version_of(type, value)
+        number = _number(version) if said is None else said
+        if type is None or number is None:
             return
-        found = self._nearest(type, number)
+        found = self._shelf.nearest(type, number)
         at = None if found is None else found[0]
         while at is not None and (step := self._step(type, at)) is not None:
             at = step[0]
-            self._contract(type, at)
+            self._shelf.contract(type, at)
         if found is not None and found[0] == number:
             self._fetched.add((type, number))
 
-    def fetched(self, type: str, version: str | int | None) -> bool:
-        """Whether data of a version can be read at once, without asking a registry."""
-        number = _number(version)
-        return (
-            number is None or not isinstance(self.source, RegistrySource) or (type, number) in self._fetched
-        )
+    def fetched(self, type: str | None, version: str | int | None, value: bytes | None = None) -> bool:
+        """Whether an event can be read at once, without asking a registry."""
+        if not isinstance(self.source, RegistrySource):
+            return True
+        if not self._payloads.at_hand(type, value):
+            return False
+        try:
+            number = self._payloads.version_of(type, value) or _number(version)
+        except (RegistryUnavailableError, SchemaError):
+            return True  # asking fails at once
+        return type is None or number is None or (type, number) in self._fetched
 
     def named(self, type: str, version: str | int) -> tuple[str, str]:
         """Type and version as far as a contract that was read has them, else `other`: labels with a bound."""
         number = _number(version)
-        if number is not None and (type, number) in self._compiled:
+        if number is not None and (type, number) in self._shelf.known:
             return type, str(number)
-        return (type if type in self._types else "other"), "other"
+        return (type if type in self._shelf.types else "other"), "other"
 
     def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]:
         """What data uses that its contract, once read, calls deprecated: fields; None is the whole version."""
         number = _number(version)
-        contract = None if number is None else self._compiled.get((type, number))
-        if contract is None or number is None:
-            return ()
-        whole: list[str | None] = [None] if contract.schema.get("deprecated") is True else []
-        # A default fills every absent field in for readers, so only what is published tells of use.
-        fields = self._deprecated[type, number] if side == "publish" else ()
-        return whole + [".".join(path) for path in fields if holds(data, path)]
+        contract = None if number is None else self._shelf.known.get((type, number))
+        return () if contract is None else used(contract, data, side)
 
     def close(self) -> None:
         """Close the source's connections; what was fetched keeps working. Safe to call again."""
         if isinstance(self.source, RegistrySource):
             self.source.close()
 
-    def _nearest(self, type: str, version: int) -> tuple[int, Compiled] | None:
-        """The contract to read a version with: its own, else that of the newest known one before it."""
-        contract = self._contract(type, version)
-        if contract is None:
-            older = [known for known in self.source.versions(type) if known < version]
-            if not older:
-                return None
-            version = older[-1]
-            contract = self._contract(type, version)
-        return None if contract is None else (version, contract)
-
-    def _accepted(self, type: str, version: int, contract: Compiled, data: Any) -> Any:
-        broken = contract.violations_reading(data)
+    def _accepted(self, type: str, version: int, contract: Definition, data: Any) -> Any:
+        broken = contract.broken_reading(data)
         if broken:
             raise ContractError(type, str(version), broken)
-        return with_defaults(contract.schema, data) if contract.has_defaults else data
+        return contract.completed(data)
 
     def _step(self, type: str, version: int) -> tuple[int, Upcast | None] | None:
         """The next version on the way to the one wanted, and the function that leads there."""
@@ -241,30 +279,9 @@ class Contracts:
         if registered := self._upcasts.get((type, version)):
             return registered
         newer = next((known for known in self.source.versions(type) if known > version), None)
-        if newer is None or not self._is_compatible(type, version, newer):
+        if newer is None or not self._shelf.is_compatible(type, version, newer):
             return None
         return newer, None
-
-    def _is_compatible(self, type: str, old: int, new: int) -> bool:
-        """Whether defaults alone lead from one version to the other."""
-        found = self._compatible.get((type, old, new))
-        if found is None:
-            before, after = self._contract(type, old), self._contract(type, new)
-            found = before is not None and after is not None and not compare(before.schema, after.schema)
-            self._compatible[type, old, new] = found
-        return found
-
-    def _contract(self, type: str, version: int) -> Compiled | None:
-        found = self._compiled.get((type, version))
-        if found is None:
-            schema = self.source.schema(type, version)
-            if schema is None:
-                return None
-            found = Compiled(f"{type}/{version}", schema)
-            self._deprecated[type, version] = tuple(deprecated_fields(schema))
-            self._compiled[type, version] = found
-            self._types.add(type)
-        return found
 
     def _refuse_unknown(self, type: str, version: str | int | None, number: int | None) -> None:
         known = self.source.versions(type)
@@ -274,20 +291,9 @@ class Contracts:
         said = "the event names no version" if version is None else f"there is no version {version}"
         raise ContractNotFoundError(type, None if number is None else str(number), [f"{said}; {has}"])
 
-    def _note(self, type: str, version: int, data: Any, side: str) -> None:
-        for field in self.deprecated(type, version, data, side):
-            self._deprecation(Deprecation(type, version, field, side))
-
-    def _deprecation(self, deprecation: Deprecation) -> None:
-        if deprecation not in self._noted and len(self._noted) < _MAX_NOTED:
-            self._noted.add(deprecation)
-            what = f"field {deprecation.field}" if deprecation.field else "the whole version"
-            _LOG.warning(
-                "%s/%s: %s is deprecated and still in use (%s)",
-                deprecation.type, deprecation.version, what, deprecation.side,
-            )  # fmt: skip
-        if self._on_deprecation is not None:
-            self._on_deprecation(deprecation)
+    def _note(self, type: str, version: int, contract: Definition, data: Any, side: str) -> None:
+        for field in used(contract, data, side):
+            self._deprecations.tell(Deprecation(type, version, field, side))
 
 
 def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
@@ -298,12 +304,3 @@ def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
         raise ContractError(
             type, str(version), [f"(root): the upcaster failed with {error.__class__.__name__}"]
         ) from error
-
-
-def _number(version: str | int | None) -> int | None:
-    """The version as a number; None for anything else that a header may hold."""
-    if isinstance(version, int):
-        return version
-    if version is None or not (version.isascii() and version.isdecimal() and len(version) <= 9):
-        return None
-    return int(version)

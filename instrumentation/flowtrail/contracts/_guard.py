@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
+from urllib.parse import unquote
 
-from flowtrail.errors import ContractError, DecodeError
+from flowtrail.contracts._payloads import Packed, Unpacked
+from flowtrail.errors import ContractError, DecodeError, EncodeError
+
+_REGISTERED = re.compile(r"/subjects/([^/]{1,200})/versions/(\d{1,9})(?:/schema)?$")
 
 
 class _Checks(Protocol):
-    def validate_publish(self, type: str, version: str | int | None, data: Any) -> None: ...
-    def read(self, type: str, version: str | int | None, data: Any) -> tuple[Any, str | None]: ...
+    def pack(self, type: str, version: str | int | None, data: Any, wanted: str | None) -> Any: ...
+    def unpack(
+        self,
+        type: str | None,
+        version: str | int | None,
+        content_type: str | None,
+        value: bytes,
+        wanted: str | None,
+    ) -> Any: ...
+    def read(
+        self, type: str, version: str | int | None, data: Any, *, unpacked: bool
+    ) -> tuple[Any, str | None]: ...
     def at_hand(self, type: str, version: str | int | None) -> bool: ...
-    def fetched(self, type: str, version: str | int | None) -> bool: ...
-    def fetch(self, type: str, version: str | int | None) -> None: ...
+    def fetched(self, type: str | None, version: str | int | None, value: bytes | None) -> bool: ...
+    def fetch(self, type: str | None, version: str | int | None, value: bytes | None) -> None: ...
     def named(self, type: str, version: str | int) -> tuple[str, str]: ...
     def deprecated(self, type: str, version: str | int, data: Any, side: str) -> Sequence[str | None]: ...
 
@@ -44,26 +59,75 @@ class Guard:
             return True
         return self._contracts.at_hand(type, version)
 
-    def publishing(self, topic: str, type: str | None, version: str | int | None, data: Any) -> None:
+    def publishing(
+        self, topic: str, type: str | None, version: str | int | None, data: Any, wanted: str | None
+    ) -> Packed | None:
         """Data is about to be published.
+
+        Args:
+            topic: For the metrics.
+            type: Event type.
+            version: Contract version.
+            data: What it says.
+            wanted: The format of the topic's codec, None for that of the contract.
+
+        Returns:
+            The payload, if the contract makes it; None leaves it to the codec.
 
         Raises:
             ContractError: It breaks its contract.
+            EncodeError: There is no contract in the codec's format.
             RegistryUnavailableError: The contract can't be had.
         """
-        if self._contracts is None or data is None or type is None:
-            return
+        if data is None:
+            return None
+        if self._contracts is None or type is None:
+            if wanted in ("avro", "protobuf"):
+                missing = "a type" if type is None and self._contracts is not None else "contracts"
+                raise EncodeError(
+                    f"{topic}: {wanted} can only be written with {missing}: Trail(contracts=...)"
+                )
+            return None
         try:
-            self._contracts.validate_publish(type, version, data)
+            packed: Packed | None = self._contracts.pack(type, version, data, wanted)
         except ContractError:
             self._telemetry.count_contract_violation(topic, type, "publish")
             raise
         if version is not None:
             self._telemetry.count_schema_version(type, str(version), "publish")
             self._count_deprecated(type, version, data, "publish")
+        return packed
 
-    def reading(self, topic: str, type: str | None, dataschema: str | None, data: Any) -> Any:
-        """Data was decoded; hands back what the handler gets.
+    def unpacking(
+        self,
+        type: str | None,
+        dataschema: str | None,
+        content_type: str | None,
+        value: bytes,
+        wanted: str | None,
+    ) -> Unpacked | None:
+        """What a payload holds that its contract has to read; None leaves it to the codec.
+
+        Raises:
+            DecodeError: It isn't what it should be, or its contract isn't known.
+            RegistryUnavailableError: The contract can't be had; another attempt may help.
+        """
+        if self._contracts is None:
+            return None
+        unpacked: Unpacked | None = self._contracts.unpack(
+            type, version_in(type, dataschema), content_type, value, wanted
+        )
+        return unpacked
+
+    def reading(
+        self,
+        topic: str,
+        type: str | None,
+        dataschema: str | None,
+        data: Any,
+        unpacked: Unpacked | None = None,
+    ) -> Any:
+        """Data was decoded, by its contract if it is unpacked; hands back what the handler gets.
 
         Raises:
             DecodeError: It breaks its contract.
@@ -71,9 +135,9 @@ class Guard:
         """
         if self._contracts is None or data is None or type is None:
             return data
-        version = version_in(type, dataschema)
+        version = version_in(type, dataschema) if unpacked is None else unpacked.version
         try:
-            result, now = self._contracts.read(type, version, data)
+            result, now = self._contracts.read(type, version, data, unpacked=unpacked is not None)
         except ContractError as error:
             self._telemetry.count_contract_violation(topic, type, "consume")
             raise DecodeError(str(error)) from error
@@ -84,20 +148,18 @@ class Guard:
             self._count_deprecated(*named, data, "consume")
         return result
 
-    def fetched(self, type: str | None, dataschema: str | None) -> bool:
-        """Whether `reading` doesn't have to wait for anybody."""
-        if self._contracts is None or type is None:
-            return True
-        return self._contracts.fetched(type, version_in(type, dataschema))
+    def fetched(self, type: str | None, dataschema: str | None, value: bytes | None) -> bool:
+        """Whether `unpacking` and `reading` don't have to wait for anybody."""
+        return self._contracts is None or self._contracts.fetched(type, version_in(type, dataschema), value)
 
-    def fetch(self, type: str | None, dataschema: str | None) -> None:
-        """Wait for what `reading` will need.
+    def fetch(self, type: str | None, dataschema: str | None, value: bytes | None) -> None:
+        """Wait for what `unpacking` and `reading` will need.
 
         Raises:
             RegistryUnavailableError: The contract can't be had; another attempt may help.
         """
-        if self._contracts is not None and type is not None:
-            self._contracts.fetch(type, version_in(type, dataschema))
+        if self._contracts is not None:
+            self._contracts.fetch(type, version_in(type, dataschema), value)
 
     def _count_deprecated(self, type: str, version: str | int, data: Any, side: str) -> None:
         if self._contracts is not None:
@@ -105,9 +167,15 @@ class Guard:
                 self._telemetry.count_deprecation(type, str(version), field or "", side)
 
 
-def version_in(type: str, dataschema: str | None) -> str | None:
-    """The version in `Type/Version`, None if the event names none or another type's."""
-    if dataschema is None:
+def version_in(type: str | None, dataschema: str | None) -> str | None:
+    """The version that `ce_dataschema` names, as `Type/Version` or as a registry's address of it.
+
+    None if it names none, or another type's.
+    """
+    if dataschema is None or type is None:
         return None
     name, _, version = dataschema.rpartition("/")
-    return version if name == type else None
+    if name == type:
+        return version
+    registered = _REGISTERED.search(dataschema)
+    return registered[2] if registered is not None and unquote(registered[1]) == type else None

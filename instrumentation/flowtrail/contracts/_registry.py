@@ -1,22 +1,26 @@
-"""Contracts from a Confluent-compatible schema registry, through confluent-kafka's client."""
+"""Contracts from a Confluent-compatible schema registry."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from flowtrail import _fork
-from flowtrail.contracts._source import RegistryUnavailableError, Schema, SchemaError
-from flowtrail.contracts._validator import check_schema, parsed
-from flowtrail.errors import ContractError, MissingExtraError
+from flowtrail.contracts._comparing import defined
+from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
+from flowtrail.contracts._format import Definition
+from flowtrail.contracts._formats import FORMATS, registered
+from flowtrail.contracts._registry_client import RegistryClient, brief
+from flowtrail.errors import ContractError
 
-_T = TypeVar("_T")
 _UNKNOWN_SECONDS = 60.0
 _MAX_UNKNOWN = 1000
+_MAX_KNOWN = 10_000
 _MAX_TYPE_LENGTH = 200
+_MAX_REFERENCES = 100
 
 
 class RegistrySource:
@@ -47,35 +51,29 @@ class RegistrySource:
         retry_seconds: float = 5.0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        try:
-            from confluent_kafka.schema_registry import SchemaRegistryClient
-        except ImportError as error:
-            raise MissingExtraError(error.name or "confluent_kafka", "contracts") from None
-        given = {"url": url, "timeout": timeout_seconds, "max.retries": 0, **(settings or {})}
-        self._connect: Callable[[], Any] = lambda: SchemaRegistryClient(dict(given))
-        self._client: Any = self._connect()
-        self._name = url.rpartition("@")[2]
+        given = {"timeout": timeout_seconds, "max.retries": 0, **(settings or {})}
+        self._client = RegistryClient(url, retry_seconds, given)
         self._subject = subject
         self._types = None if types is None else frozenset(types)
-        self._retry_seconds = retry_seconds
         self._versions: dict[str, Sequence[int]] = {}
-        self._schemas: dict[tuple[str, int], Schema] = {}
+        self._schemas: dict[tuple[str, int], Definition] = {}
+        self._ids: dict[tuple[str, int], int] = {}
+        self._by_id: dict[int, Definition] = {}
+        self._unusable: dict[str, str] = {}
+        self._version_of_id: dict[tuple[str, int], int | None] = {}
         self._unknown: dict[tuple[str, int], float] = {}
-        self._away_until = 0.0
         self._lock = threading.Lock()
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
-        """Two processes that talk over one connection would get each other's answers."""
         _fork.free(self._lock)
-        _fork.leave_behind(self._client)
-        self._client = self._connect()
+        self._client.forked()
 
     def types(self) -> Sequence[str]:
         """The types given, else all subjects of the registry."""
         if self._types is not None:
             return sorted(self._types)
-        return sorted(self._ask("its subjects", self._client.get_subjects) or ())
+        return sorted(self._client.ask("its subjects", self._client.api.get_subjects) or ())
 
     def versions(self, type: str, *, at_least: int = 0) -> Sequence[int]:
         """Versions of a type, ascending; asked for once, and again when a newer one turns up."""
@@ -83,7 +81,7 @@ class RegistrySource:
         if (known and known[-1] >= at_least) or self._hopeless(type, at_least):
             return known
         try:
-            found = self._ask(type, lambda: self._client.get_versions(self._subject(type)))
+            found = self._client.ask(type, lambda: self._client.api.get_versions(self._subject(type)))
         except RegistryUnavailableError:
             if known:
                 return known
@@ -94,21 +92,81 @@ class RegistrySource:
             self._versions[type] = known = sorted(found)
         return known
 
-    def schema(self, type: str, version: int) -> Schema | None:
-        """The schema; fetched once."""
+    def schema(self, type: str, version: int) -> Definition | None:
+        """The contract; fetched once."""
         known = self._schemas.get((type, version))
         if known is not None or version not in self.versions(type, at_least=version):
             return known
-        found = self._ask(f"{type}/{version}", lambda: self._client.get_version(self._subject(type), version))
+        name, subject = f"{type}/{version}", self._subject(type)
+        if name in self._unusable:
+            raise SchemaError(self._unusable[name])
+        found = self._client.ask(f"{type}/{version}", lambda: self._client.api.get_version(subject, version))
         if found is None:
             return None
-        schema = _parsed(f"{type}/{version}", found.schema)
-        self._schemas[type, version] = schema
-        return schema
+        definition = self._defined(f"{type}/{version}", type, found.schema)
+        self._schemas[type, version] = definition
+        self._ids[type, version] = found.schema_id
+        return definition
+
+    def id_of(self, type: str, version: int) -> int | None:
+        """The registry's id of a contract, None if there is no such contract.
+
+        Raises:
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+        """
+        self.schema(type, version)
+        return self._ids.get((type, version))
+
+    def by_id(self, id: int) -> Definition | None:
+        """The contract that an id stands for, whatever its subject; fetched once. None if there is none.
+
+        Raises:
+            RegistryUnavailableError: The registry is away and the contract isn't cached.
+            SchemaError: What is there can't be used.
+        """
+        known = self._by_id.get(id)
+        if known is not None or self._is_unknown("", id):
+            return known
+        if (name := f"schema {id}") in self._unusable:
+            raise SchemaError(self._unusable[name])
+        found = self._client.ask(f"the schema of id {id}", lambda: self._client.api.get_schema(id))
+        if found is None:
+            self._remember_unknown("", id)
+            return None
+        definition = self._defined(f"schema {id}", None, found)
+        if len(self._by_id) < _MAX_KNOWN:
+            self._by_id[id] = definition
+        return definition
+
+    def version_by_id(self, type: str, id: int) -> int | None:
+        """The version of a type that an id stands for, None if it is none of its versions; asked for once.
+
+        Raises:
+            RegistryUnavailableError: The registry is away and hasn't said yet.
+        """
+        key = type, id
+        if key not in self._version_of_id:
+            if self._hopeless(type, 0):
+                return None
+            found = self._client.ask(
+                f"the versions of id {id}", lambda: self._client.api.get_schema_versions(id)
+            )
+            subject = self._subject(type)
+            own = [row.version for row in found or () if row.subject == subject]
+            if len(self._version_of_id) >= _MAX_KNOWN:
+                return max(own, default=None)
+            self._version_of_id[key] = max(own, default=None)
+        return self._version_of_id[key]
+
+    def id_at_hand(self, type: str | None, id: int) -> bool:
+        """Whether `by_id` and `version_by_id` answer at once, with what is known or with an error."""
+        if self._client.is_away or self._is_unknown("", id):
+            return True
+        return id in self._by_id and (type is None or (type, id) in self._version_of_id)
 
     def at_hand(self, type: str, version: int | None) -> bool:
         """Whether `schema` and `versions` answer at once, with what is known or with an error."""
-        if (type, version) in self._schemas or time.monotonic() < self._away_until:
+        if (type, version) in self._schemas or self._client.is_away:
             return True
         known = self._versions.get(type, ())
         if version is None:
@@ -116,8 +174,8 @@ class RegistrySource:
         passed_over = bool(known) and known[-1] >= version and version not in known
         return passed_over or self._hopeless(type, version)
 
-    def register(self, type: str, schema: Schema) -> int:
-        """Register a contract, and hand back its version.
+    def register(self, type: str, contract: Definition | Mapping[str, Any]) -> int:
+        """Register a contract, and hand back its version; a mapping is a JSON Schema.
 
         Raises:
             ContractError: The registry refuses it (409: incompatible with the version before; 422: invalid).
@@ -126,20 +184,19 @@ class RegistrySource:
         from confluent_kafka.schema_registry import Schema as RegistrySchema
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-        check_schema(type, schema)
-        body = RegistrySchema(json.dumps(schema), "JSON")
+        definition = defined(type, contract)
+        body = RegistrySchema(definition.text, FORMATS[definition.format].registry_type)
 
         def register() -> int:
-            self._client.register_schema(self._subject(type), body)
-            return int(self._client.lookup_schema(self._subject(type), body).version)
+            self._client.api.register_schema(self._subject(type), body)
+            return int(self._client.api.lookup_schema(self._subject(type), body).version)
 
         try:
-            version = self._ask(type, register)
+            version = self._client.ask(type, register)
         except SchemaRegistryError as error:
             word = "incompatible with the versions before" if error.http_status_code == 409 else "invalid"
-            raise ContractError(
-                type, None, [f"{self._name} refuses it ({error.http_status_code}, {word}): {_brief(error)}"]
-            ) from error
+            said = f"{self._client.name} refuses it ({error.http_status_code}, {word}): {brief(error)}"
+            raise ContractError(type, None, [said]) from error
         with self._lock:
             self._versions.pop(type, None)
             self._unknown.clear()
@@ -147,12 +204,43 @@ class RegistrySource:
 
     def close(self) -> None:
         """Close the connections; what is cached keeps working, asking for more fails."""
-        self._client.close()
+        self._client.api.close()
+
+    def _defined(self, name: str, type: str | None, found: Any) -> Definition:
+        """The contract; what can't be used now never will be."""
+        texts: dict[str, str] = {}
+        try:
+            self._refer(name, found, texts)
+            return registered(found.schema_type, name, found.schema_str, type, references=texts)
+        except SchemaError as error:
+            if len(self._unusable) < _MAX_KNOWN:
+                self._unusable[name] = str(error)
+            raise
+
+    def _refer(self, name: str, schema: Any, texts: dict[str, str]) -> None:
+        """Gather the texts that a schema refers to, and what they refer to."""
+        for part in schema.references or ():
+            if part.name in texts:
+                continue
+            if len(texts) >= _MAX_REFERENCES:
+                raise SchemaError(f"{name}: it refers to more than {_MAX_REFERENCES} other schemas")
+            found = self._client.ask(
+                part.name, partial(self._client.api.get_version, part.subject, part.version)
+            )
+            if found is None:
+                raise SchemaError(
+                    f"{name}: the registry has no {part.subject} {part.version} that it refers to"
+                )
+            texts[part.name] = found.schema.schema_str
+            self._refer(name, found.schema, texts)
 
     def _hopeless(self, type: str, at_least: int) -> bool:
         if len(type) > _MAX_TYPE_LENGTH or (self._types is not None and type not in self._types):
             return True
-        asked = self._unknown.get((type, at_least))
+        return self._is_unknown(type, at_least)
+
+    def _is_unknown(self, type: str, number: int) -> bool:
+        asked = self._unknown.get((type, number))
         return asked is not None and time.monotonic() - asked < _UNKNOWN_SECONDS
 
     def _remember_unknown(self, type: str, version: int) -> None:
@@ -161,37 +249,3 @@ class RegistrySource:
             if len(self._unknown) >= _MAX_UNKNOWN:
                 self._unknown.clear()
             self._unknown[type, version] = time.monotonic()
-
-    def _ask(self, what: str, call: Callable[[], _T]) -> _T | None:
-        """Call the registry; None if it has no such thing."""
-        from confluent_kafka.schema_registry.error import SchemaRegistryError
-
-        if time.monotonic() < self._away_until:
-            raise self._unavailable(what, "it didn't answer a moment ago")
-        try:
-            return call()
-        except SchemaRegistryError as error:
-            if error.http_status_code == 404:
-                return None
-            if error.http_status_code in (409, 422):
-                raise
-            # Wrong credentials and a proxy's 502 aren't the data's fault: the event can be tried again.
-            reason = f"HTTP {error.http_status_code}: {_brief(error)}"
-        except Exception as error:  # noqa: BLE001 - the client's HTTP library is its own affair
-            reason = f"{type(error).__name__}: {_brief(error)}"
-        self._away_until = time.monotonic() + self._retry_seconds
-        raise self._unavailable(what, reason)
-
-    def _unavailable(self, what: str, reason: str) -> RegistryUnavailableError:
-        return RegistryUnavailableError(f"schema registry {self._name} can't be asked for {what}: {reason}")
-
-
-def _parsed(name: str, registered: Any) -> Schema:
-    if registered.schema_type != "JSON":
-        raise SchemaError(f"{name}: the registry holds a schema of type {registered.schema_type}, not JSON")
-    return parsed(name, registered.schema_str)
-
-
-def _brief(error: Exception) -> str:
-    text = " ".join(str(getattr(error, "error_message", None) or error).split())
-    return text if len(text) <= 200 else f"{text[:197]}..."

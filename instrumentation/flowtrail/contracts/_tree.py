@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from flowtrail.contracts._compare import Change, compare, too_early
-from flowtrail.contracts._source import Schema, Source
+from flowtrail.contracts._change import Change, too_early
+from flowtrail.contracts._comparing import compare, compare_in_place
+from flowtrail.contracts._format import Definition
+from flowtrail.contracts._source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def _findings(old: Source, new: Source, today: date | None) -> Iterator[Finding]
                     Finding(type, version, None, change) for change in _version_removed(schema, today)
                 )
                 continue
-            for change in compare(schema, changed, today=today):
+            for change in compare_in_place(schema, changed, today=today):
                 yield Finding(type, version, version, change)
         for previous, version in pairwise(after):
             if version in before:
@@ -68,8 +70,9 @@ def _findings(old: Source, new: Source, today: date | None) -> Iterator[Finding]
                     yield Finding(type, previous, version, change, breaking=False)
 
 
-def _version_removed(schema: Schema, today: date | None) -> Iterator[Change]:
-    if schema.get("deprecated") is not True:
-        yield Change("(root)", "version-removed-without-deprecation", "mark it deprecated: true first")
+def _version_removed(schema: Definition, today: date | None) -> Iterator[Change]:
+    if not schema.deprecated:
+        rule = "version-removed-without-deprecation"
+        yield Change("(root)", rule, "mark it deprecated: true first", frozenset())
         return
-    yield from too_early(schema, "(root)", today)
+    yield from too_early(schema.remove_after, "(root)", today)

@@ -1,22 +1,28 @@
-"""Contracts from a folder: `TYPE/VERSION.json`."""
+"""Contracts from a folder: `TYPE/VERSION.json`, `.avsc` or `.proto`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowtrail.contracts._source import Schema, SchemaError
-from flowtrail.contracts._validator import parsed
+from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts._format import MAX_TEXT, Definition
+from flowtrail.contracts._formats import BY_SUFFIX
+
+_FULL_NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 
 
 class FolderSource:
-    """All contracts of a folder, read at once: `OrderPlaced/1.json`, `OrderPlaced/2.json`, ...
+    """All contracts of a folder, read at once: `OrderPlaced/1.json`, `OrderPlaced/2.avsc`, ...
 
     Args:
-        path: The folder. Names that start with a dot are passed over.
+        path: The folder. Names that start with a dot are passed over; in folders whose names start with an
+            underscore are texts that contracts refer to, `_shared/money.proto`, or
+            `_shared/shop.Money.avsc` for a named type of Avro.
 
     Raises:
-        MissingExtraError: jsonschema isn't installed.
+        MissingExtraError: A format's library isn't installed.
         SchemaError: The folder isn't there, or a file is no contract.
     """
 
@@ -24,13 +30,18 @@ class FolderSource:
         folder = Path(path)
         if not folder.is_dir():
             raise SchemaError(f"{folder}: no such folder of contracts")
-        self._schemas: dict[str, dict[int, Schema]] = {}
-        for file in sorted(folder.glob("*/*.json")):
-            if file.name.startswith(".") or file.parent.name.startswith("."):
-                continue
-            self._schemas.setdefault(file.parent.name, {})[version_of(file)] = read_file(file)
+        self._schemas: dict[str, dict[int, Definition]] = {}
+        for file in sorted(folder.glob("*/*")):
+            if file.suffix in BY_SUFFIX and not (_passed_over(file.name) or _passed_over(file.parent.name)):
+                self._add(file)
         if not self._schemas:
-            raise SchemaError(f"{folder}: holds no contracts (TYPE/VERSION.json)")
+            raise SchemaError(f"{folder}: holds no contracts (TYPE/VERSION{' or '.join(BY_SUFFIX)})")
+
+    def _add(self, file: Path) -> None:
+        of_type, version = self._schemas.setdefault(file.parent.name, {}), version_of(file)
+        if version in of_type:
+            raise SchemaError(f"{file}: there is another contract of version {version} beside it")
+        of_type[version] = read_file(file)
 
     def types(self) -> Sequence[str]:
         """All types, sorted."""
@@ -40,9 +51,13 @@ class FolderSource:
         """Versions of a type, ascending."""
         return sorted(self._schemas.get(type, ()))
 
-    def schema(self, type: str, version: int) -> Schema | None:
-        """The schema, None if there is none."""
+    def schema(self, type: str, version: int) -> Definition | None:
+        """The contract, None if there is none."""
         return self._schemas.get(type, {}).get(version)
+
+
+def _passed_over(name: str) -> bool:
+    return name.startswith((".", "_"))
 
 
 def version_of(file: Path) -> int:
@@ -53,18 +68,54 @@ def version_of(file: Path) -> int:
     """
     version = int(file.stem) if file.stem.isascii() and file.stem.isdecimal() else 0
     if version < 1 or str(version) != file.stem:
-        raise SchemaError(f"{file}: a contract's file is named by its version, e.g. 1.json")
+        raise SchemaError(f"{file}: a contract's file is named by its version, e.g. 1{file.suffix}")
     return version
 
 
-def read_file(file: Path) -> Schema:
-    """Read and check one contract.
+def read_file(file: Path) -> Definition:
+    """Read and check one contract; what it refers to is looked for in the folder of all.
 
     Raises:
-        SchemaError: It can't be read, or isn't a JSON Schema.
+        SchemaError: It can't be read, or isn't what its name says.
+    """
+    format = BY_SUFFIX.get(file.suffix)
+    if format is None:
+        raise SchemaError(f"{file}: a contract's file ends with {', '.join(BY_SUFFIX)}")
+    type = file.absolute().parent.name
+    return format.parse(str(file), text_of(file), type, _References(file.absolute().parent.parent))
+
+
+def text_of(file: Path) -> str:
+    """The text of a file, of as much as a contract may have.
+
+    Raises:
+        SchemaError: It can't be read.
     """
     try:
-        text = file.read_text("utf-8")
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(MAX_TEXT + 1)
     except (OSError, ValueError) as error:
         raise SchemaError(f"{file}: {error}") from None
-    return parsed(str(file), text)
+
+
+class _References(dict[str, str]):
+    """Texts of a folder, read when a contract names them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder.resolve()
+
+    def __missing__(self, name: str) -> str:
+        file = (self._folder / name).resolve()
+        if _FULL_NAME.fullmatch(name):  # a named type of Avro
+            file = next(iter(sorted(self._folder.glob(f"_*/{name}.avsc"))), file).resolve()
+        if not file.is_relative_to(self._folder) or not file.is_file():
+            raise KeyError(name)
+        self[name] = text = text_of(file)
+        return text
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and self[name] is not None
+        except KeyError:
+            return False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from flowtrail._codec import Codec
+from flowtrail._codec import Codecs, format_of
 from flowtrail._context import inject
 from flowtrail._runtime.publisher import Publisher, dataschema, encode_key
 from flowtrail._sql import Connection, dialect_of, execute, fetch, in_transaction, table_name
@@ -31,7 +31,7 @@ class Outbox:
 
     Args:
         telemetry: Hands back what makes ids and tells the time; a test may have put another in its place.
-        codec: Makes payloads.
+        codecs: Make payloads, by topic.
         connect: Opens a connection for the relay; called in its thread.
         table: Where events wait; `<table>_lease` is the relay's lease.
         poll_seconds: How often the relay looks for events that another process added.
@@ -41,7 +41,7 @@ class Outbox:
     def __init__(
         self,
         telemetry: Callable[[], Telemetry],
-        codec: Codec,
+        codecs: Codecs,
         connect: Callable[[], Connection],
         *,
         table: str = "flowtrail_outbox",
@@ -54,7 +54,7 @@ class Outbox:
                 "lambda: sqlite3.connect('service.db')"
             )
         self._telemetry = telemetry
-        self._codec = codec
+        self._codecs = codecs
         self._contracts = contracts
         self._connect = connect
         self._table = table_name(table)
@@ -108,8 +108,10 @@ class Outbox:
         """
         in_transaction(connection)
         telemetry = self._telemetry()
-        Guard(self._contracts, telemetry).publishing(topic, type, version, data)
-        value = None if data is None else self._codec.encode(data)
+        codec = self._codecs.of(topic)
+        packed = Guard(self._contracts, telemetry).publishing(topic, type, version, data, format_of(codec))
+        content_type = codec.content_type if packed is None else packed.content_type
+        value = packed.value if packed is not None else None if data is None else codec.encode(data)
         event_id = id if id is not None else telemetry.ids.new_id()
         schema = dataschema(type, version)
         # What the relay couldn't write is refused here, while the caller's transaction can still be undone.
@@ -125,7 +127,7 @@ class Outbox:
             "sequence": sequence,
             "time": (written[names.TIME] or b"").decode(),
             "dataschema": schema,
-            "content_type": None if value is None else self._codec.content_type,
+            "content_type": None if value is None else content_type,
             "headers": [[name, None if raw is None else raw.decode("latin-1")] for name, raw in carried],
         }
         execute(

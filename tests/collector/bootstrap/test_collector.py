@@ -105,6 +105,7 @@ def store(request, tmp_path):
     return tmp_path / "store.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgres")
 
 
+@pytest.mark.slow
 def test_orders_end_to_end(devbroker, tmp_path, store, flows_file, capsys, monkeypatch):
     config = CollectorConfig(
         KafkaConfig(devbroker),
@@ -184,6 +185,7 @@ def program(*arguments):
         process.communicate()
 
 
+@pytest.mark.slow(8)
 @pytest.mark.servers
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_unreachable_broker_is_reported_and_a_signal_ends_it_cleanly(tmp_path, number):
@@ -216,6 +218,7 @@ def refusal(capsys, *arguments):
     return code, captured.err
 
 
+@pytest.mark.slow
 def test_a_store_of_another_cluster_is_refused(capsys, tmp_path, devbroker, store, monkeypatch):
     monkeypatch.setenv("FLOWTRAIL_STORE", str(store))
     opened = open_store(store)
@@ -324,6 +327,7 @@ def test_check_changes_nothing_and_tells_everything(devbroker, tmp_path, flows_f
     assert set(Path(tmp_path).iterdir()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.servers
 def test_check_tells_that_kafka_is_unreachable(tmp_path, capsys):
     arguments = ["--store", str(tmp_path / "s.sqlite"), "--listen", ":0"]

@@ -20,7 +20,7 @@ from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import TrailView
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.events.model import StoredEvent
-from flowtrail_collector.sagas.model.view import StepView
+from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.sagas.web import saga_routes
 from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.drawing import TimeScale
@@ -294,7 +294,7 @@ def test_following_ends_with_the_saga(run, monkeypatch):
         ended = None
 
         def sagas(self, correlation_ids, subjects, limit):
-            return [orders.SagaView("fulfilment", "ord-1", "open", 1000, self.ended)]
+            return [SagaView("fulfilment", "ord-1", "open", 1000, self.ended)]
 
     reads = Growing()
 
@@ -322,7 +322,7 @@ def test_following_draws_what_comes_and_what_becomes_late_not_the_time_that_goes
             step = StepView(
                 "charge", "open", ("PaymentCompleted",), "billing", self.deadline_ms, since_ms=1000
             )
-            return [orders.SagaView("fulfilment", "ord-1", "open", 1000, self.ended, steps=(step,))]
+            return [SagaView("fulfilment", "ord-1", "open", 1000, self.ended, steps=(step,))]
 
         def events_by_subject(self, subject, limit):
             return list(self.events)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.dead_letters.model.headers import CONVENTIONS, DeadLetterHeaders, read_headers
+from flowtrail_collector.dead_letters.model.conventions import CONVENTIONS
+from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from redrivekit.conventions import FIXTURES, SPRING_DLT
 

@@ -122,6 +122,7 @@ def test_an_unknown_key_is_refused_wherever_it_stands_and_the_nearest_named(tmp_
     assert all(line.startswith("flows.yaml:") and "\n" not in line for line in lines)
 
 
+@pytest.mark.slow
 @given(st.sets(st.sampled_from([path for path in KEYS if len(path) > 2]), min_size=1, max_size=8))
 def test_all_unknown_keys_are_told(paths):
     """One pass finds what correcting one after the other would; keys below a wrong one are looked at after it."""

@@ -126,7 +126,7 @@ def test_said_with_line_and_column(old, new, line, column, words):
         ("flows:\n  5: {starts: A, completes: B}", "2:3"),
         ("\tflows: 1", "1:1"),
         ("flows: \x00", "1:1"),
-        ("a: " + "[" * 3_000, "1:1"),
+        pytest.param("a: " + "[" * 3_000, "1:1", marks=pytest.mark.slow(6)),
     ],
 )
 def test_malformed_altogether(text, place):

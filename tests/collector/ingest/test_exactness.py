@@ -56,6 +56,7 @@ def stored(path):
                 raise
 
 
+@pytest.mark.slow(25)
 def test_killed_at_random_moments(broker, topic, tmp_path):
     seed = random.randrange(10**6)
     print("seed", seed)

@@ -116,6 +116,7 @@ def drive(make_database, steps):
         database.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches)
 def test_counts_are_those_of_what_was_committed(tmp_path_factory, steps):

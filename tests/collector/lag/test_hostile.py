@@ -19,6 +19,7 @@ _SHORT = 30
 SEEDS = [int(_TOLD)] if _TOLD else [random.randrange(2**32) for _ in range(10)] if _FULL else [_SHORT]
 
 
+@pytest.mark.slow(40)
 @pytest.mark.timeout(3600 if _FULL else 600)
 @pytest.mark.parametrize("run", range(len(SEEDS)))
 def test_no_figure_is_wrong_whatever_is_done(hostile_cluster: HostileCluster, run: int) -> None:

@@ -80,6 +80,7 @@ def receiver() -> Iterator[tuple[str, list[tuple[str | None, ExportMetricsServic
     thread.join(scaled(5))
 
 
+@pytest.mark.slow
 def test_a_collector_pushes_what_it_shows(
     receiver: tuple[str, list[tuple[str | None, ExportMetricsServiceRequest]]],
     tmp_path: Path,

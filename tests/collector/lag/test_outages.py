@@ -165,3 +165,38 @@ def test_the_state_of_a_group_of_any_type_is_that_of_the_last_listing(
         cluster.consumers["billing"].state = state
         it.run(5)
         assert it.readings["billing"].state == state
+
+
+@pytest.mark.parametrize("come", [(), ("b", "y")])
+@pytest.mark.parametrize("go", [("a",), ("z",), ("a", "z"), ()])
+def test_topics_come_and_go_while_a_group_cannot_be_read(
+    cluster: SimulatedCluster, go: tuple[str, ...], come: tuple[str, ...]
+) -> None:
+    for name in ("a", "z"):
+        cluster.topic(name)
+        cluster.produce(name, count=10)
+    for name in ("a", "orders", "z"):
+        cluster.commit("billing", name, 0, 4)
+    cluster.commit("shipping", *PLACE, 7)
+    watch = Watch(cluster, probes=100)
+    watch.collect()
+    cluster.now += WINDOW
+    watch.collect()
+    cluster.failing_groups = {"billing"}
+    for name in go:
+        cluster.delete(name)
+    for name in come:
+        cluster.topic(name)
+    cluster.produce("orders", count=5)
+    cluster.commit("shipping", *PLACE, 8)
+    cluster.probed.clear()
+    for _ in range(3):
+        cluster.now += WINDOW
+        watch.collect()
+    # The others' records are looked at as ever.
+    assert cluster.probed == [("orders", 0, 8)]
+    cluster.failing_groups = set()
+    cluster.now += 1
+    watch.collect()
+    assert (watch.lag("billing", "orders"), watch.lag("shipping", "orders")) == (11, 7)
+    assert [pair[0] for pair in watch.readings["billing"].pairs] == sorted({"a", "orders", "z"} - {*go})

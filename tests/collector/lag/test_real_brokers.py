@@ -80,6 +80,7 @@ def proxy() -> Iterator[SlowProxy]:
     proxy.close()
 
 
+@pytest.mark.slow(35)
 def test_one_of_two_brokers_is_slow_then_goes_away_and_comes_back(
     kafka_server: Callable[..., KafkaServer],
     tmp_path: Path,

@@ -58,6 +58,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "flowtrail_collector.lag"]
 
 
+@pytest.mark.slow(25)
 def test_a_broker_that_is_killed_and_comes_back(
     kafka_server: Callable[..., KafkaServer], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -147,6 +148,7 @@ def started(make: Callable[[], KafkaServer]) -> KafkaServer:
     return server
 
 
+@pytest.mark.slow(15)
 def test_a_broker_that_is_slow_and_then_silent(
     slow: SlowProxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,6 +184,7 @@ def test_a_broker_that_is_slow_and_then_silent(
         kafka.kill()
 
 
+@pytest.mark.slow(13)
 def test_a_watcher_that_may_not_see_everything(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     kafka = started(lambda: GuardedKafka(tmp_path / "kafka"))

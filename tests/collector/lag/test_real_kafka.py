@@ -35,7 +35,7 @@ from waiting import Deadline, scaled, until
 
 pytestmark = pytest.mark.servers
 
-CYCLES = 10_000 if os.environ.get("FLOWTRAIL_FULL") == "1" else 500
+CYCLES = 10_000 if os.environ.get("FLOWTRAIL_FULL") == "1" else 200
 
 
 class Cluster:
@@ -134,6 +134,7 @@ def watched(bootstrap: str, **settings: object) -> Iterator[Watched]:
         it.poller.close()
 
 
+@pytest.mark.slow(20)
 def test_lag_equals_the_truth_in_every_case(
     kafka: str, topic: Callable[..., str], made: Callable[[str], Cluster]
 ) -> None:
@@ -348,8 +349,8 @@ def heartbeat(bootstrap: str, kind: type, request: object, key: int, version: in
     raise AssertionError(f"the broker lets nobody into the group: error {code}")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180 if CYCLES <= 500 else 1800)
+@pytest.mark.slow(50)
+@pytest.mark.timeout(180 if CYCLES <= 200 else 1800)
 def test_never_negative_beside_clients_that_write_and_commit(
     kafka: str, topic: Callable[..., str], made: Callable[[str], Cluster]
 ) -> None:
@@ -398,7 +399,7 @@ def test_never_negative_beside_clients_that_write_and_commit(
     assert len(moved) > 20
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_waits_are_right_to_the_second(
     kafka: str, topic: Callable[..., str], made: Callable[[str], Cluster]
 ) -> None:

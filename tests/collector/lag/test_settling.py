@@ -1,9 +1,12 @@
 """What was learned once is learned anew when the cluster has changed under it."""
 
+import itertools
 import random
 
 import pytest
+from confluent_kafka import TopicPartition
 
+from flowtrail_collector.lag.model import GroupColumns, PartitionTable
 from flowtrail_collector.lag.ports import FirstRecord
 from lagkit import SimulatedCluster, Watch
 
@@ -261,3 +264,26 @@ def test_no_clock_of_another_record_makes_a_wait_longer(seed: int) -> None:
     for offset in range(12):
         latest = max(log.stamped[: offset + 1])
         assert watch.waited(f"at {offset}", "orders") == pytest.approx(cluster.now - latest, abs=1), offset
+
+
+@pytest.mark.parametrize("commit", [0, 3, 10])
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_what_comes_after_all_was_removed_waits(commit: int, rounds: int) -> None:
+    """At once, before anybody has looked at the record."""
+    table, columns, clock = PartitionTable(), GroupColumns(), itertools.count(1000.0, 10.0)
+    table.set_topics({"orders": [0]}, next(clock))
+    columns.take([TopicPartition("orders", 0, commit)], table, next(clock))
+
+    def look(end: int) -> None:
+        now = next(clock)
+        table.set_end(0, end, now - 0.5, now)
+        columns.measure(table, now, read_committed=False, patience=60)
+
+    look(0)
+    for end in range(20, 20 * rounds + 1, 20):
+        look(end)
+        table.set_start(0, end)
+        look(end)
+        look(end + 2)
+        look(end + 2)
+        assert columns.seconds == [pytest.approx(15, abs=6)]

@@ -51,6 +51,20 @@ def test_a_filtered_topic_is_not_one_that_is_gone(cluster: SimulatedCluster, hid
     assert (reading.least_lag, reading.known, reading.partitions) == (6, 1, 2)
 
 
+@pytest.mark.parametrize("hidden", ["payments", "__internal"])
+def test_a_partition_that_a_filtered_topic_lacks_is_gone(cluster: SimulatedCluster, hidden: str) -> None:
+    cluster.topic(hidden, 2)
+    cluster.commit("billing", hidden, 1, 1)
+    cluster.commit("billing", hidden, 2, 1)
+    cluster.consumers["billing"].assigned = frozenset({("orders", 0), (hidden, 0), (hidden, 3)})
+    watch = Watch(cluster, topics="^orders$")
+    watch.run(10)
+    reading = watch.readings["billing"]
+    assert reading.orphans == 1
+    assert reading.uncommitted is not None
+    assert reading.uncommitted.unseen == {(hidden, 0)}
+
+
 def test_a_rebalancing_group_with_records_to_read_is_not_ok(cluster: SimulatedCluster) -> None:
     cluster.consumers["billing"].state = "preparing_rebalance"
     watch = Watch(cluster)

@@ -204,6 +204,7 @@ SEEN = st.builds(
 )
 
 
+@pytest.mark.slow(4)
 @given(st.lists(st.lists(SEEN, max_size=6), max_size=12), st.none() | st.just(["a", "b"]))
 @settings(max_examples=100, deadline=None)
 def test_whatever_was_seen_the_draft_is_a_valid_flow_file(seen, groups):

@@ -10,7 +10,7 @@ import pytest
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.registry import SchemaRegistry
-from flowtrail_collector.events.schemas import Problem, Schema, SchemaProblemError
+from flowtrail_collector.events.schemas import Problem, SchemaProblemError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 
 PROTO = 'syntax = "proto3"; package shop;\nmessage OrderSent { string id = 1; }\nmessage Other {}'
@@ -68,7 +68,7 @@ def registry():
 def test_records_of_each_kind_of_schema_have_a_name(registry):
     names = [registry.lookup.schema(number).name for number in SCHEMAS]
     assert names == ["OrderPlaced", "PaymentCompleted", "OrderSent", None, None, None]
-    assert registry.lookup.schema(1) == Schema("OrderPlaced", ("a-value", "b-value"))
+    assert registry.lookup.schema(1)[:2] == ("OrderPlaced", ("a-value", "b-value"))
 
 
 def test_a_schema_is_asked_for_once(registry):

@@ -98,6 +98,7 @@ def expected(*services):
     return {f"{name}-{number}": 1 for name in services for number in range(SPANS)}
 
 
+@pytest.mark.slow
 def test_an_overloaded_receiver_loses_nothing(tmp_path):
     path = tmp_path / "spans.sqlite"
     with receiver(path, max_spans=150) as (port, queue, store):
@@ -114,6 +115,7 @@ def test_an_overloaded_receiver_loses_nothing(tmp_path):
     assert stored(path) == expected("a", "b", "c")
 
 
+@pytest.mark.slow
 def test_a_receiver_that_is_restarted_loses_nothing(tmp_path):
     path = tmp_path / "spans.sqlite"
     with contextlib.ExitStack() as stack:
@@ -128,7 +130,7 @@ def test_a_receiver_that_is_restarted_loses_nothing(tmp_path):
     assert stored(path) == expected("a")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(11)
 def test_a_collector_that_is_killed_while_it_receives_loses_nothing(tmp_path):
     path, port = tmp_path / "spans.sqlite", free_port()
     # There is no Kafka: spans are taken all the same.

@@ -102,6 +102,7 @@ def test_redriven_to_the_end(desk):
     assert desk.run("redrive", "--all", "--yes")[0] == 1  # none is left
 
 
+@pytest.mark.slow
 def test_what_stays_or_ends_in_quarantine_is_exit_code_1(desk):
     code, job = desk.json("redrive", "--place", f"{DLQ}/0@1", "--replay-limit", "0", "--yes")
     assert (code, job["quarantined"]) == (1, 1)

@@ -146,6 +146,7 @@ def test_topics_that_exist(adapter, topic):
     assert adapter.partitions([name, topic("not")]) == {name: 4}
 
 
+@pytest.mark.slow
 def test_nobody_there():
     adapter = KafkaRecordMover(read_connection("127.0.0.1:1"))
     with pytest.raises(ServiceUnreachableError, match=r"127\.0\.0\.1:1"):

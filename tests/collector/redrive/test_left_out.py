@@ -89,7 +89,7 @@ class Desk:
         if source == "another":
             # as after the topic was recreated: somebody else's record has the offset of ours
             ours = [("ce_id", b"ours"), ("dlq.replays", b"1")]
-            record = Record(*place, record.timestamp_ms - 60_000, b"k", b"ours", ours)
+            record = Record(place[0], place[1], place[2], record.timestamp_ms - 60_000, b"k", b"ours", ours)
         headers = dead_letter_headers(
             record, group="billing", attempts=1, error=ValueError("no"), failed_at_ns=10**18
         )

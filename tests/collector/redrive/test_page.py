@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from starlette.routing import Route
 
 from flowtrail_collector.cli.dlq import dlq
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
@@ -67,5 +68,6 @@ def test_every_metric():
 
 def test_every_route():
     for route in DeskRoutes(None).routes():
+        assert isinstance(route, Route)
         path = re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), route.path)
         assert path in PAGE, path

@@ -92,6 +92,7 @@ def test_everything_goes_back_as_it_was(database, caplog):
     assert place.store.redriven_counts() == {(DLQ, "orders", "billing", "redriven"): 25}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     count=st.integers(1, 40),

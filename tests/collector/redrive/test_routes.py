@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.dead_letters.model.headers import CONVENTIONS, read_headers
+from flowtrail_collector.dead_letters.model.conventions import CONVENTIONS
+from flowtrail_collector.dead_letters.model.headers import read_headers
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
 from flowtrail_collector.dead_letters.model.redrive import (
     Action,

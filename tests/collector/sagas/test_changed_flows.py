@@ -116,3 +116,46 @@ def test_unchanged_rules_are_not_applied_again(tmp_path):
     with core(tmp_path, rules(pay="11s")) as made:
         assert made.sweeper.sweep() == 1_500
         assert made.sweeper.sweep() == 0
+
+
+CHAIN = """\
+flows:
+  a:
+    starts: A
+    steps:
+      s: {{children: {{flow: b, parent: {{field: $.a}}}}, undone: Back}}
+    completes: Z
+    {a}
+  b:
+    starts: B
+    steps:
+      s: {{children: {{flow: c, parent: {{field: $.b}}}}}}
+      last: {{done: Y}}
+    {b}
+  c: {{starts: C, completes: X}}
+"""
+HEARD = {
+    "that ended well": ("cancels: Stop", "completes: Z", "completes: Y", {"open": 1, "uncompensated": 1}, {"completed": 1}),
+    "that timed out": (
+        "within: 5s", "completes: X", "completes: X\n    within: 1s", {}, {"timed_out": 1, "failed": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "before", "after", "kinds", "ended"), HEARD.values(), ids=HEARD)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_parent_hears_what_new_rules_make_of_its_child_before_it_ends(
+    tmp_path, a, before, after, kinds, ended, at_once
+):
+    """Its own end is due whenever the new rules are looked at for the first time: at once, or not before more was read."""
+    told = [("A", 1_000), ("B", 2_000), ("Y", 3_000), ("Stop", 6_000)]
+    with core(tmp_path, CHAIN.format(a=a, b=before)) as made:
+        made.read(
+            Happening(kind, at, flow="b1" if kind in "BY" else "a1", payload={"a": "a1"}) for kind, at in told
+        )
+        made.pass_time(9_000)
+        assert made.ended() == {}
+    with core(tmp_path, CHAIN.format(a=a, b=after)) as made:
+        if at_once:
+            made.sweeper.sweep()
+        made.pass_time(12_000)
+        assert (made.kinds(), made.ended()) == (kinds, ended)

@@ -141,14 +141,14 @@ def test_partitions_read_at_any_pace_with_sweeps_in_between_count_the_same(parti
     check_any_pace(partitions, data)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 @THOROUGH
 @given(HAPPENINGS, st.data())
 def test_any_order_and_portions_thoroughly(happened, data):
     check_any_order(happened, data)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 @THOROUGH
 @given(PARTITIONS, st.data())
 def test_any_pace_thoroughly(partitions, data):

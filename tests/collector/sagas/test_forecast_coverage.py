@@ -193,7 +193,7 @@ def held(flow: Flow, instances: list[Instance]) -> tuple[int, int, int]:
     return good, given, untold
 
 
-@pytest.mark.slow
+@pytest.mark.slow(12)
 def test_intervals_hold_as_often_as_they_say(capsys: pytest.CaptureFixture[str]) -> None:
     lines, all_good, all_given = [], 0, 0
     for shape in SHAPES:

@@ -15,10 +15,10 @@ from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.sql.rows import read_sagas
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from sagakit import chances
-from sagakit.families import write_events, write_family
+from sagakit.families import changed_family, write_events, write_family
 from sagakit.histories import Happened, flows_and_histories, marks, model_of
 from sagakit.interpreter import FAR_MS, end_of, instances_of
-from sagakit.kinship import same_family
+from sagakit.kinship import LAST_MS, same_family
 from sagakit.oracle import FORMS, look_at_some, same_ends, same_steps
 from sagakit.playing import Played
 
@@ -37,7 +37,8 @@ def test_outcome_owed_and_ends_as_the_interpreter_says(made):
 @EXAMPLES
 @given(flows_and_histories(), st.integers(1, 20_000))
 def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
-    same_steps(*made, now_ms)
+    flow, history = made
+    same_steps(flow, history, now_ms)
 
 
 class OnDisk(SqliteStore):
@@ -64,13 +65,16 @@ def test_families_are_kept_on_disk_as_in_memory(tmp_path, seed):
         return part.draw(chance)
 
     flows = write_family(draw, chances)
+    before = changed_family(draw, flows, chances)
+    events, change_ms = write_events(draw, flows, chances), seed % 2 * chance.randrange(500, LAST_MS)
     store = OnDisk(tmp_path / "store.sqlite")
     try:
-        same_family(flows, write_events(draw, flows, chances), chance, store)
+        same_family(flows, events, chance, store, before=before, change_ms=change_ms)
     finally:
         store.database.close()
 
 
+@pytest.mark.slow
 def test_whatever_way_histories_are_read_files_change_and_collectors_restart():
     _, found = look_at_some(random.randrange(10**9) if FULL else 0, 2_000 if FULL else 500)
     assert set(found) == set(FORMS)

@@ -119,6 +119,42 @@ def test_alternatives_have_every_turn_together(failing, failed_at):
     assert [item.deadline_ms for item in progress.steps] == [100_000] * 3
 
 
+TRIED_AGAIN = {
+    "by the start": ("gift: {done: Wrapped, failed: Torn, optional: true, after: start}", "Torn", "Placed"),
+    "by the step before": ("gift: {done: Wrapped, failed: Torn, optional: true, after: check}", "Torn", "Checked"),
+    "by its command": ("gift: {done: Wrapped, failed: Torn, optional: true, after: start, asks: Wrap}", "Torn", "Wrap"),
+    "all ways of it": (
+        "gift: {done: Wrapped, failed: Torn, optional: true, after: start}, "
+        "card: {done: Written, failed: Blotted, instead_of: gift}", "Torn Blotted", "Placed"),
+}  # fmt: skip
+BEHIND = {
+    "it": "ship: {done: Shipped, failed: Sunk, after: gift, within: 90s}",
+    "it and another one": "ship: {done: Shipped, failed: Sunk, after: [gift, check], within: 90s}",
+    "an optional one behind it": (
+        "bow: {done: Tied, optional: true, after: gift}, ship: {done: Shipped, failed: Sunk, after: bow, within: 90s}"),
+    "it, in two ways": (
+        "ship: {done: Shipped, failed: Sunk, after: gift, within: 90s}, "
+        "fetch: {done: Fetched, instead_of: ship, within: 90s}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("gift", "fails", "brings"), TRIED_AGAIN.values(), ids=TRIED_AGAIN)
+@pytest.mark.parametrize("ship", BEHIND.values(), ids=BEHIND)
+@pytest.mark.parametrize("then", ["", "Shipped", "Sunk Shipped"])
+def test_an_optional_step_that_is_tried_again_changes_no_turn_behind_it(gift, fails, brings, ship, then):
+    steps = f"steps: {{check: {{done: Checked}}, {gift}, {ship}}}"
+    flow = parse_flows(
+        f"flows: {{f: {{starts: Placed, {steps}, completes: Closed, cancels: Stop}}}}"
+    ).by_name["f"]
+    story = [(kind, 10_000 * n) for n, kind in enumerate(f"Placed Checked {fails} {then}".split(), 1)]
+    once = {item.step.name: item for item in assess(flow, events(*story)).steps}
+    again = {item.step.name: item for item in assess(flow, events(*story, (brings, 200_000))).steps}
+    assert (once["gift"].state, again["gift"].state) == ("failed", "waiting")
+    assert (again["gift"].since_ms, again["gift"].round_ms) == (200_000, 200_000)
+    assert once["ship"].deadline_ms == once["ship"].since_ms + 90_000
+    assert again["ship"] == once["ship"]
+
+
 def test_a_failed_step_that_may_come_again_ends_no_flow_and_is_waited_for():
     flow = parse_flows(
         "flows: {f: {starts: A, steps: {s: {done: B, failed: C, again_after: R, within: 5s}}, completes: B}}"

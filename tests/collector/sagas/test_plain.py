@@ -14,6 +14,7 @@ from flowtrail_collector.sagas.model.steps import Steps
 from sagakit.histories import flows_and_histories, marks, model_of
 
 
+@pytest.mark.slow(3)
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(flows_and_histories(most=7), st.booleans(), st.integers(0, 24))
 def test_plain_instances_stand_as_those_that_are_counted(made, ended, cancelled):

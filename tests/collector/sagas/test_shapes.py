@@ -39,6 +39,7 @@ def told(flow, sagas, now_ms):
     return len(sagas) - len(looked.closer)
 
 
+@pytest.mark.slow(3)
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.data(), flows_and_histories(most=4), st.integers(0, 20), st.integers(0, 20))
 def test_at_a_glance_as_looked_at_closely(data, made, before, now):

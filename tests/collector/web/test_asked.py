@@ -42,6 +42,7 @@ def misspelt(names):
     yield "nonsense"
 
 
+@pytest.mark.slow(6)
 def test_every_misspelt_query_is_refused_and_named(collector, client):
     tried = 0
     for route in ours(collector):
@@ -64,6 +65,7 @@ def test_every_misspelt_query_is_refused_and_named(collector, client):
     assert tried > 300
 
 
+@pytest.mark.slow(6)
 def test_every_misspelt_key_of_a_body_is_refused_and_named(collector, client):
     tried = 0
     for route in ours(collector):

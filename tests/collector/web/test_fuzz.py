@@ -148,7 +148,7 @@ def in_use():
     return sys.getallocatedblocks(), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 @pytest.mark.timeout(3_000)
 def test_nothing_malformed_breaks_it(app, caplog):
     dice = random.Random(20261123)

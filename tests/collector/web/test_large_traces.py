@@ -64,6 +64,7 @@ def starts(page):
     return re.findall(r"<dt>Span</dt><dd><code>[0-9a-f]+/([0-9a-f]+)</code>", page)
 
 
+@pytest.mark.slow(9)
 def test_a_page_draws_some_and_says_so_and_the_pages_have_all_that_the_api_has(client):
     trail = client.get(f"/api/v1/trails/{LARGE}").json()["trail"]
     assert "only the first 5,000 of 25,000 spans are shown" in trail["notes"]
@@ -84,6 +85,7 @@ def test_a_page_draws_some_and_says_so_and_the_pages_have_all_that_the_api_has(c
     assert pages == 10
 
 
+@pytest.mark.slow(3)
 def test_a_page_grows_with_what_is_drawn_and_not_with_the_trace(client):
     large, small = (len(page_of(client, f"/trails/{trace}")) for trace in (LARGE, SMALL))
     assert large < small * 1.3
@@ -97,12 +99,14 @@ def test_a_small_trail_says_nothing_of_pages(client, tmp_path):
     assert client.get(f"/trails/{SMALL}?offest=9").status_code == 400
 
 
+@pytest.mark.slow(3)
 def test_jaegers_api_says_what_it_leaves_out(client):
     (trace,) = client.get(f"/api/traces/{LARGE}").json()["data"]
     assert len(trace["spans"]) == 20_000
     assert trace["warnings"] == ["the trace has more than 20000 spans: the first ones are shown"]
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("path", [f"/trails/{LARGE}", f"/api/v1/trails/{LARGE}", f"/api/traces/{LARGE}"])
 def test_figures(client, path):
     """Printed, not judged: processor time of one answer, beside one about a trace of 600 spans."""
@@ -122,6 +126,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow(8)
 @settings(max_examples=200, deadline=None)
 @given(values)
 def test_json_in_pieces_is_the_same_json(data):

@@ -96,6 +96,7 @@ def inside(point: tuple[float, float], box: Box) -> bool:
     return box[0] + 0.1 < point[0] < box[2] - 0.1 and box[1] + 0.1 < point[1] < box[3] - 0.1
 
 
+@pytest.mark.slow
 @given(_edges, _groups, st.lists(st.builds(letter, _services), max_size=2))
 def test_nothing_covers_anything(edges, groups, letters):
     drawing = flow_map(edges, {}, groups, letters).drawing
@@ -110,6 +111,7 @@ def test_nothing_covers_anything(edges, groups, letters):
     assert all(0 <= x <= drawing.width and 0 <= y <= drawing.height for _, (x, y) in passed)
 
 
+@pytest.mark.slow
 @given(_edges, _groups)
 def test_each_arrow_comes_in_by_itself_beneath_its_label(edges, groups):
     drawing = flow_map(edges, {}, groups, []).drawing

@@ -40,6 +40,7 @@ def client_of(*sources):
     return TestClient(Starlette(routes=metrics_routes(Exposition(sources))))
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("media_type", PARSERS)
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 def test_a_page_of_many_series_is_whole_in_every_form(media_type, encoding):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from devbroker import DevBroker
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, WebConfig
@@ -45,18 +46,20 @@ def site(request, tmp_path_factory):
     """The address of the collector behind nginx."""
     web, location, headers = WAYS[request.param]
     folder = tmp_path_factory.mktemp("proxy")
-    collector = build_collector(
-        CollectorConfig(KafkaConfig("127.0.0.1:9"), web=web, flows=FLOWS, store=folder / "store.sqlite")
-    )
-    keep(collector.database, [dead(n) for n in range(2)])
-    collector.supervisor.start()
-    try:
-        with served(collector.app) as url:
-            nginx = _nginx(folder / "nginx", location.format(url=url, headers=headers))
-            yield f"{nginx.url}/tools/flowtrail"
-            nginx.kill()
-    finally:
-        collector.close()
+    with DevBroker() as broker:
+        kafka = KafkaConfig(broker.bootstrap_servers)
+        collector = build_collector(
+            CollectorConfig(kafka, web=web, flows=FLOWS, store=folder / "store.sqlite")
+        )
+        keep(collector.database, [dead(n) for n in range(2)])
+        collector.supervisor.start()
+        try:
+            with served(collector.app) as url:
+                nginx = _nginx(folder / "nginx", location.format(url=url, headers=headers))
+                yield f"{nginx.url}/tools/flowtrail"
+                nginx.kill()
+        finally:
+            collector.close()
 
 
 def _nginx(folder, locations):
@@ -92,7 +95,7 @@ def test_every_link_stays_below_the_prefix_and_leads_somewhere(site):
         found = crawl(client, f"{site}/")
     assert len(found) > 12
     assert [address for address in found if not address.startswith(f"{site}/")] == []
-    # Nobody answers as Kafka here, and no event has come: what asks for them says so, in its own words.
+    # The broker is empty, and no event has come: what asks for them says so, in its own words.
     unanswered = ("/readyz", "/trails/", "/dead-letters/redrive?")
     assert {a: s for a, s in found.items() if s != 200 and not any(part in a for part in unanswered)} == {}
 

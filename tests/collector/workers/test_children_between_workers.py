@@ -89,6 +89,7 @@ def test_one_that_another_worker_holds_is_waited_for_by_nobody(store, parent, ch
     assert figures(store) == ({(parent, "bill"): 1}, 1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parent", "child"), NAMES)
 def test_while_others_read_and_sweep_nobody_is_in_the_way(store, parent, child):
     """Three readers and a sweep at once, on the same parents: no deadlock, and every child is told of once."""

@@ -23,7 +23,7 @@ from servers import ManagedProcess, free_port
 from servers._process import wait_for
 from waiting import scaled
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow(60)]
 
 WORKERS = 3
 FULL = os.environ.get("FLOWTRAIL_FULL", "") not in ("", "0")

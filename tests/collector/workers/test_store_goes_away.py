@@ -112,6 +112,7 @@ def test_a_database_that_is_stopped_and_started(devbroker, postgres_of_its_own, 
     assert len(warnings) == 2, warnings  # one per outage
 
 
+@pytest.mark.slow
 def test_a_full_disk(devbroker, topic, tmp_path, caplog):
     caplog.set_level(logging.INFO, "flowtrail_collector")
     name = topic("orders")

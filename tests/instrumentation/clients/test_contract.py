@@ -61,7 +61,7 @@ class LogContract(Contract):
         offsets: dict[int, list[int]] = {}
         deadline = Deadline(WAIT_SECONDS)
         # As a member does that has enough to do for now: what it got is paused, the others are asked.
-        while len(offsets.get(busy, ())) < 60:
+        while len(offsets.get(busy, ())) < 60:  # type: ignore[arg-type]
             assert not deadline.passed, {number: len(found) for number, found in offsets.items()}
             paused: set[Partition] = set()
             for _ in range(3):

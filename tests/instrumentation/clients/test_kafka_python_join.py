@@ -1,7 +1,7 @@
 """kafka-python: a join that ends while nobody polls."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._port import Partition, Subscription
@@ -14,13 +14,13 @@ class Owned:
     def __init__(self) -> None:
         self.partitions: list[Partition] = []
 
-    def assigned(self, partitions: list[Partition]) -> None:
+    def assigned(self, partitions: Collection[Partition]) -> None:
         self.partitions += partitions
 
-    def revoked(self, partitions: list[Partition]) -> dict[Partition, int]:
+    def revoked(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         return {}
 
-    def lost(self, partitions: list[Partition]) -> None: ...
+    def lost(self, partitions: Collection[Partition]) -> None: ...
 
 
 def test_a_join_that_ends_between_two_polls_is_kept(devbroker: str, topic: Callable[..., str]) -> None:

@@ -76,7 +76,7 @@ def test_confluent(kafka: str, topic: Callable[..., str]) -> None:
     consumer.resume([place])
     again = consumer.poll(20)
     assert again.value() == b"2"
-    consumer.commit(message=again, asynchronous=False)
+    consumer.commit(message=again, asynchronous=False)  # type: ignore[call-overload] # it came
     (committed,) = consumer.committed([place], timeout=scaled(10))
     assert committed.offset == 3
     assert consumer.get_watermark_offsets(place, timeout=scaled(10)) == (0, COUNT)

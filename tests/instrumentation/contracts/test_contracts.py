@@ -23,8 +23,8 @@ from flowtrail.contracts import (
     compare,
     compare_sources,
 )
-from flowtrail.contracts._schema import with_defaults
-from flowtrail.contracts._validator import Compiled, checker
+from flowtrail.contracts.json_schema._rules import with_defaults
+from flowtrail.contracts.json_schema._validator import Compiled, checker
 from flowtrail.errors import ConfigurationError, ContractError, DecodeError
 from flowtrail.testing import Harness
 from flowtrail.wire import Record

@@ -243,14 +243,14 @@ def test_whatever_is_asked_of_the_registry_is_asked_beside_the_loop(registry: st
     def trail_of() -> flowtrail.Trail:
         trail = _trail("confluent", "127.0.0.1:1", registry)
         assert trail.contracts is not None
-        asks = trail.contracts.source
-        plain = asks._ask  # type: ignore[attr-defined]
+        asks = trail.contracts.source._client
+        plain = asks.ask  # type: ignore[attr-defined]
 
         def noting(*arguments: Any) -> Any:
             asked_by.append(threading.get_ident())
             return plain(*arguments)
 
-        asks._ask = noting  # type: ignore[attr-defined]
+        asks.ask = noting  # type: ignore[attr-defined]
         return trail
 
     def plainly(trail: flowtrail.Trail, record: Record) -> Any:

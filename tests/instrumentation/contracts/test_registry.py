@@ -54,7 +54,7 @@ def _type() -> str:
 
 
 def _compatibility(source: RegistrySource, subject: str, level: str) -> None:
-    source._client.set_compatibility(subject_name=subject, level=level)
+    source._client.api.set_compatibility(subject_name=subject, level=level)
 
 
 def test_versions_come_from_the_registry(registry: str, connect: Connect) -> None:
@@ -119,7 +119,7 @@ def test_the_collector_names_events_by_their_schema_id(registry: str, connect: C
     """Here because a registry takes ten seconds to start."""
     type, source = _type(), connect(registry)
     source.register(type, {**V1, "title": f"shop.{type}"})
-    number = source._client.get_latest_version(type).schema_id
+    number = source._client.api.get_latest_version(type).schema_id
     payload = number.to_bytes(5, "big") + json.dumps({"order_id": "o-7"}).encode()
     text = "mapping: {t: {type: {schema: %s}, correlation: {field: $.order_id}}}"
     lookup = SchemaRegistry(registry)

@@ -30,7 +30,7 @@ class Ground:
     def __init__(self, broker: str) -> None:
         self.broker = broker
         # A broker that is stopped on purpose is no news.
-        quiet = {"logger": logging.getLogger("ground"), "log_level": 2}
+        quiet: dict[str, Any] = {"logger": logging.getLogger("ground"), "log_level": 2}
         self._settings = {"bootstrap.servers": broker, "reconnect.backoff.max.ms": 500, **quiet}
         reading = {"group.id": "ground", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
         self._consumer = confluent_kafka.Consumer({**self._settings, **reading})

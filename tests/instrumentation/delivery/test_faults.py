@@ -21,7 +21,7 @@ from flowtrail.clients import (
 from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
 from waiting import scaled
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow(9), pytest.mark.timeout(170)]
 
 ADAPTERS = ["kafka-python", "confluent", "aiokafka"]
 FULL = os.environ.get("FLOWTRAIL_FULL") == "1"

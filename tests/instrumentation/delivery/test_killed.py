@@ -17,7 +17,7 @@ import pytest
 from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
 from waiting import scaled
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow(12), pytest.mark.timeout(400)]
 
 FULL = os.environ.get("FLOWTRAIL_FULL") == "1"
 KILLS = 20 if FULL else 3

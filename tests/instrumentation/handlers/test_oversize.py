@@ -13,7 +13,7 @@ from flowtrail.wire import Record
 from instrumentation.delivery.ground import Ground, ground_of, wait_for
 from instrumentation.handlers.shapes import ADAPTERS, SHAPES, Shape
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(170), pytest.mark.sampled(11)]
+pytestmark = [pytest.mark.slow(3), pytest.mark.timeout(170), pytest.mark.sampled(11)]
 
 LIMIT = 1_048_588
 """Bytes of a batch that a broker takes by default; the clients' own limit is close to it."""

@@ -77,7 +77,7 @@ def decorated(do: Do) -> Handler:
 
 def task(do: Do) -> Handler:
     async def handle(given: Any) -> Any:
-        return asyncio.create_task(soon(do)(given))  # type: ignore[arg-type]
+        return asyncio.create_task(soon(do)(given))
 
     return handle
 

@@ -1,6 +1,7 @@
 """A Celery app as a service has it; the test starts a real worker on it, which publishes with kafka-python."""
 
 import os
+from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_shutdown
@@ -30,7 +31,7 @@ def close(**_: object) -> None:
 
 
 @app.task(bind=True, max_retries=3)
-def charge(self, subject: str, fail: bool = False) -> None:
+def charge(self: Any, subject: str, fail: bool = False) -> None:
     if fail and self.request.retries == 0:
         raise self.retry(countdown=0)
     trail.publish(TOPIC, {"retries": self.request.retries}, type="PaymentCompleted", subject=subject)

@@ -129,7 +129,7 @@ def django_app(desk: Desk) -> Any:
 APPS = {"fastapi": fastapi_app, "starlette": starlette_app, "django": django_app}
 
 
-@pytest.fixture(params=APPS.values(), ids=APPS)
+@pytest.fixture(params=list(APPS.values()), ids=list(APPS))
 def client(request: pytest.FixtureRequest, desk: Desk) -> TestClient:
     return TestClient(request.param(desk), raise_server_exceptions=False)
 

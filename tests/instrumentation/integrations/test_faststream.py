@@ -91,7 +91,7 @@ def lab(request: pytest.FixtureRequest, broker: str) -> Lab:
     return Lab(broker, request.param)
 
 
-HEADERS = {
+HEADERS: dict[str, Any] = {
     "ce_id": "e-1",
     "ce_type": "OrderPlaced",
     "ce_correlationid": "flow-1",

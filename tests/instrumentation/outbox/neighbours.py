@@ -64,8 +64,8 @@ def _django(url: str) -> Iterator[Neighbour]:
     else:
         found = sqlalchemy.make_url(url)
         database = {
-            "ENGINE": "django.db.backends.postgresql", "NAME": found.database, "USER": found.username or "",
-            "PASSWORD": found.password or "", "HOST": found.host or found.query.get("host", ""),
+            "ENGINE": "django.db.backends.postgresql", "NAME": found.database or "", "USER": found.username or "",
+            "PASSWORD": found.password or "", "HOST": str(found.host or found.query.get("host", "")),
             "PORT": str(found.port or found.query.get("port", "")),
         }  # fmt: skip
     connections.databases[alias] = connections.configure_settings({"default": {}, alias: database})[alias]

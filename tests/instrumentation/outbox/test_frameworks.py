@@ -27,7 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return found
 
 
-@pytest.fixture(params=NEIGHBOURS.values(), ids=NEIGHBOURS)
+@pytest.fixture(params=list(NEIGHBOURS.values()), ids=list(NEIGHBOURS))
 def neighbour(request: pytest.FixtureRequest, url: str) -> Iterator[Neighbour]:
     with contextmanager(request.param)(url) as made:
         yield made

@@ -178,7 +178,7 @@ def read_all(broker: str, topic: str, count: Callable[[], int]) -> list[Any]:
 
 
 @pytest.mark.servers
-@pytest.mark.slow
+@pytest.mark.slow(13)
 @pytest.mark.timeout(120)
 def test_killed_again_and_again(broker: str, tmp_path: Path) -> None:
     """A process that adds and relays is killed at random moments; the last one is left to finish."""

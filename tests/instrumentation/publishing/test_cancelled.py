@@ -184,7 +184,7 @@ def _in_a_handler(shop: Shop, way: Callable[..., Any]) -> None:
     else:
 
         @shop.trail.consumer(shop.orders)
-        def pay(event: flowtrail.Event[float]) -> None:
+        def pay(event: flowtrail.Event[float]) -> None:  # type: ignore[misc]
             way(shop.publish, event.data)
 
     for moment in MOMENTS:

@@ -26,6 +26,8 @@ from instrumentation.delivery.ground import ground_of
 from instrumentation.handlers.shapes import SHAPES, Shape
 from waiting import scaled, until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = ("kafka-python", "confluent", "aiokafka")
 PLACES = ("outside", "in a handler")
 BOOTSTRAP = {"confluent": "bootstrap.servers"}
@@ -148,10 +150,9 @@ def test_the_loop_turns_while_the_client_waits(
     topic: Callable[..., str], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     sent, turned = Sent(), []
-    timing = flowtrail.Timing(shutdown_timeout_seconds=scaled(20))
     trail = flowtrail.Trail(
         topic("billing"), devbroker, client=client, client_settings=_settings(client, silence),
-        registry=sent.registry, timing=timing,
+        registry=sent.registry, timing=flowtrail.Timing(shutdown_timeout_seconds=2.0),
     )  # fmt: skip
     with caplog.at_level(logging.ERROR, logger="flowtrail.publish"):
         if place == "outside":
@@ -279,7 +280,7 @@ def test_waiting_for_a_topic_that_is_not_there_ends_when_the_patience_does(
     with DevBroker(auto_create_topics=False) as broker:
         trail = flowtrail.Trail(
             "billing", broker.bootstrap_servers, client=client, client_settings=WITHOUT_PATIENCE.get(client),
-            timing=flowtrail.Timing(publish_timeout_seconds=0.5, shutdown_timeout_seconds=scaled(20)),
+            timing=flowtrail.Timing(publish_timeout_seconds=0.5, shutdown_timeout_seconds=0.5),
         )  # fmt: skip
         nowhere = topic("nowhere")
         began = time.monotonic()

@@ -124,7 +124,7 @@ def test_annotations_that_ask_for_nothing_are_no_obstacle() -> None:
     trail = flowtrail.Trail("s")
     taken: list[Any] = []
 
-    def plain(event: Event) -> Missing: ...  # only the event's own annotation matters
+    def plain(event: Event) -> Missing: ...  # type: ignore[type-arg] # only the event's own annotation matters
     def bare(event, other: Missing = None): ...  # type: ignore[no-untyped-def]
 
     for number, function in enumerate((plain, bare, taken.append)):

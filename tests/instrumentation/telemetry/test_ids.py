@@ -43,6 +43,7 @@ def test_threads_never_get_the_same_id() -> None:
     assert len(set().union(*made)) == 4 * MANY
 
 
+@pytest.mark.slow(9)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_has_ids_of_its_own() -> None:
     ids = Uuid7Ids()

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,10 @@ def billing() -> flowtrail.Trail:
         return {"order_id": order_id, "amount_cents": amount_cents}
 
     @trail.consumer("inventory", types=["StockReserved"], retry=flowtrail.Retry(attempts=3, jitter=0))
-    def charge(event: flowtrail.Event) -> None:
+    def charge(event: flowtrail.Event[Any]) -> None:
         if event.data["total_cents"] < 0 or (event.data.get("flaky") and event.attempt < 3):
             raise ValueError("no such amount")
-        payment_completed(event.subject, event.data["total_cents"])
+        payment_completed(event.subject or "", event.data["total_cents"])
 
     return trail
 
@@ -101,7 +102,7 @@ def test_an_outbox_is_relayed(tmp_path: Path) -> None:
     setup.close()
 
     @trail.consumer("inventory")
-    def charge(event: flowtrail.Event) -> None:
+    def charge(event: flowtrail.Event[Any]) -> None:
         with connect() as connection:
             outbox.add(connection, "payments", {"order": event.subject}, type="PaymentCompleted")
         connection.close()
@@ -117,7 +118,7 @@ def test_events_without_end_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     trail = flowtrail.Trail("loop")
 
     @trail.consumer("echo")
-    def echo(event: flowtrail.Event) -> None:
+    def echo(event: flowtrail.Event[Any]) -> None:
         trail.publish("echo", event.data, type="Echo")
 
     with Harness(trail) as flow, pytest.raises(flowtrail.FlowtrailError, match="not done after"):

@@ -118,7 +118,7 @@ def _read(servers: str, topics: list[str]) -> dict[str, list[Any]]:
     def complete() -> bool:
         for message in consumer.consume(100, 0.2):
             assert message.error() is None
-            found.setdefault(message.topic(), []).append(
+            found.setdefault(message.topic() or "", []).append(
                 (
                     message.partition(),
                     message.timestamp()[1],

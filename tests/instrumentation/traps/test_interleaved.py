@@ -32,7 +32,7 @@ from waiting import scaled
 RECORDS = 3
 
 
-def _headers(flow: str) -> list[tuple[str, bytes]]:
+def _headers(flow: str) -> list[tuple[str, str | bytes | None]]:
     return [("ce_correlationid", flow.encode())]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ TEXT = st.text(max_size=400)
 LAB = Lab()
 
 
+@pytest.mark.slow
 @given(headers=HEADERS, forward=st.booleans(), typed=st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_whatever_the_caller_sends(
@@ -54,7 +56,7 @@ def test_whatever_the_caller_sends(
     sequence=st.integers(-2, 2**63 + 2),
 )
 @settings(max_examples=300, deadline=None)
-def test_what_is_written_is_read_as_it_was_said_or_refused(said: dict[str, str], sequence: int) -> None:
+def test_what_is_written_is_read_as_it_was_said_or_refused(said: dict[str, Any], sequence: int) -> None:
     try:
         sending = LAB.telemetry.sending("t", sequence=sequence, **said)
     except EncodeError:

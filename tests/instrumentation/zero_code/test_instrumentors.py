@@ -181,7 +181,7 @@ def test_subclasses_and_existing_objects_are_traced_once(monkeypatch: pytest.Mon
 
     class Audited(kafka_python.KafkaProducer):  # type: ignore[misc]
         def __init__(self) -> None:
-            FakeProducer.__init__(self)  # type: ignore[arg-type]
+            FakeProducer.__init__(self)
 
         def close(self, *_: Any, **__: Any) -> None:
             pass
@@ -194,10 +194,10 @@ def test_subclasses_and_existing_objects_are_traced_once(monkeypatch: pytest.Mon
     instrumentor.instrument(tracer_provider=lab.provider, registry=lab.registry)
     try:
         producer.send("orders", b"v")
-        FakeProducer.answer(producer)  # type: ignore[arg-type]
+        FakeProducer.answer(producer)
         assert [span.name for span in lab.spans] == ["send audited-orders"]
         wrap_producer(lab.telemetry, producer).send("orders", b"v")
-        FakeProducer.answer(producer)  # type: ignore[arg-type]
+        FakeProducer.answer(producer)
         assert len(lab.spans) == 2, "a wrapped client isn't traced a second time by the patch"
         alone = Audited()
         leave_alone(alone)

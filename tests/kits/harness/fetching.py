@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.quick import OPTION as QUICK
 from servers import DOWNLOADS, FETCHED_BY_FIXTURE, UnavailableError, _download
 
 MARK = "fetches(name, ...): needs downloads of servers.DOWNLOADS that none of its fixtures stands for"
@@ -21,9 +22,14 @@ _WORKER_KEY = "flowtrail_unavailable"
 def needs(item: pytest.Item) -> frozenset[str]:
     """The downloads that a test needs: by its marks, its fixtures, and the fixtures its parameters name."""
     marked = {name for mark in item.iter_markers("fetches") for name in mark.args}
+    return frozenset(marked | {FETCHED_BY_FIXTURE[name] for name in named(item) & FETCHED_BY_FIXTURE.keys()})
+
+
+def named(item: pytest.Item) -> frozenset[str]:
+    """The fixtures of a test, and the words among its parameters, which may name fixtures."""
     callspec = getattr(item, "callspec", None)
-    named = {*getattr(item, "fixturenames", ()), *_words(callspec.params.values() if callspec else ())}
-    return frozenset(marked | {FETCHED_BY_FIXTURE[name] for name in named & FETCHED_BY_FIXTURE.keys()})
+    words = _words(callspec.params.values() if callspec else ())
+    return frozenset({*getattr(item, "fixturenames", ()), *words})
 
 
 def _words(values: Iterable[object]) -> Iterator[str]:
@@ -52,7 +58,8 @@ class Fetching:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        if self._controls_workers and not self._config.option.collectonly and _missing(DOWNLOADS):
+        idle = self._config.option.collectonly or self._config.getoption(QUICK, False)
+        if self._controls_workers and not idle and _missing(DOWNLOADS):
             self._fetch(_needs_by_collecting(self._config.invocation_params.args))
 
     @pytest.hookimpl(optionalhook=True)

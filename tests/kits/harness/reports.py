@@ -56,7 +56,7 @@ def _plain(item: pytest.Item, call: pytest.CallInfo[None], why: Exception) -> py
         keywords=dict.fromkeys(item.keywords, 1),
         outcome="failed",
         longrepr=text,
-        when=call.when,
+        when=call.when,  # type: ignore[arg-type] # a call of a test, never of collecting
         sections=[(f"Captured {key} {when}", content) for when, key, content in item._report_sections],
         duration=call.duration,
         start=call.start,

@@ -122,6 +122,8 @@ class HostileCluster:
             "preferred leaders",
         )
         until(lambda: brokers.layout(SECOND) == brokers.layout(), "the other broker to know all")
+        # It is told that it leads after all others have heard of it.
+        self.wire.until_led(list(self.logs))
 
     def create_topic(self, name: str, holders: Sequence[Sequence[int]], *, compacted: bool = False) -> None:
         """Create it, with each partition on these brokers."""

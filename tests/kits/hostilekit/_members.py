@@ -157,8 +157,9 @@ class ShareMember:
         self._id = str(uuid.uuid4())
 
     def join(self, topics: Sequence[str]) -> None:
-        """Join; who shares gets all partitions."""
+        """Join, and wait until it is listed; who shares gets all partitions."""
         self._beat(0, topics)
+        until(self._is_listed, f"{self._group!r} to be listed as stable")
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
         """There is no such thing."""
@@ -172,6 +173,10 @@ class ShareMember:
     def drop(self) -> None:
         """Go away without a word."""
         self._client.close()
+
+    def _is_listed(self) -> bool:
+        answer = self._client.call(Api.LIST_GROUPS, 5, states_filter=[], types_filter=[])
+        return any(each.group_id == self._group and each.group_state == "Stable" for each in answer.groups)
 
     def _beat(self, epoch: int, topics: Sequence[str] | None) -> None:
         self._client.send(

@@ -82,12 +82,30 @@ class PairMemory:
 
 
 @dataclass
+class Met:
+    """A partition that is held without a commit, as seen.
+
+    Attributes:
+        number: of its log, which another has once its topic was recreated.
+        look: with which look that log was first seen.
+        first, last: since when at the earliest and at the latest it may have been known.
+        ends: where it may be thought to have ended then.
+    """
+
+    number: int
+    look: int
+    first: float
+    last: float
+    ends: set[int]
+
+
+@dataclass
 class GroupMemory:
     """A group, as seen.
 
     Attributes:
         held: what its members may be thought to hold, with their number.
-        met: since when a partition may have been known to be held without a commit, and where it ended then.
+        met: what they hold without a commit.
         sure, maybe: offsets that were surely lost to it, and those that may have been, by topic.
     """
 
@@ -95,7 +113,7 @@ class GroupMemory:
     since: int
     held: list[tuple[frozenset[Place], int]]
     pairs: dict[Place, PairMemory] = field(default_factory=dict)
-    met: dict[Place, tuple[float, float, set[int]]] = field(default_factory=dict)
+    met: dict[Place, Met] = field(default_factory=dict)
     sure: dict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
     maybe: dict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
 
@@ -215,16 +233,17 @@ class Memory:
         without = {place for held, _ in known.held for place in held if place not in group.commits}
         known.met = {place: each for place, each in known.met.items() if place in without}
         for place in without & self.logs.keys():
-            end = self.logs[place].end
+            end, number = self.logs[place].end, self.logs[place].log.number
             if end is None:
                 continue
-            first, last, ends = known.met.get(place, (self.now[0], self.now[1], {end}))
-            if self.looks - known.since <= 1 or not ends:
-                ends, last = ends | {end}, self.now[1]
-            if end < min(ends):
-                # Its topic was recreated.
-                first, last, ends = self.now[0], self.now[1], {end}
-            known.met[place] = first, last, ends
+            met = known.met.setdefault(place, Met(number, self.looks, *self.now, {end}))
+            if met.number != number:
+                # Whether anybody saw that its topic was gone can't be told.
+                met.number, met.look = number, self.looks
+            if self.looks - max(known.since, met.look) <= 1:
+                met.ends, met.last = met.ends | {end}, self.now[1]
+            if end < min(met.ends):
+                known.met[place] = Met(number, self.looks, *self.now, {end})
 
     def _note_losses(self, known: GroupMemory) -> None:
         for place, pair in known.pairs.items():

@@ -185,7 +185,7 @@ class Oracle:
             for seen in logs.values()
         ]
         found |= _one("flowtrail_group_uncommitted_lag", _total(earliest), group=name, start="earliest")
-        latest = [either(seen.log.end - end for end in known.met[place][2]) for place, seen in logs.items()]
+        latest = [either(seen.log.end - end for end in known.met[place].ends) for place, seen in logs.items()]
         return found | _one("flowtrail_group_uncommitted_lag", _total(latest), group=name, start="latest")
 
     def _status(
@@ -198,7 +198,7 @@ class Oracle:
         for unread in set(open_):
             lasts, surely = {False}, False
             for place in unread & known.met.keys():
-                first, last, _ = known.met[place]
+                first, last = known.met[place].first, known.met[place].last
                 some = _holds_some(self.memory.logs[place])
                 if True in some:
                     lasts |= {now[0] - last - _CLOCKS >= window, now[1] - first + _CLOCKS >= window}

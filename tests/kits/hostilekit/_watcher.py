@@ -84,6 +84,8 @@ class Watcher:
         began, silent = time.time(), dict(self._listener.silent)
         unlisted, self._unlisted.heard = self._unlisted.heard, False
         self.poller.collect()
+        # Nobody is new, and no state is, where the list of groups itself didn't come in time.
+        unlisted |= any(failure.name == "groups" for failure in self.poller.collection.failures.present)
         self.cycles += 1
         return Look(began, time.time(), silent, unlisted=unlisted)
 

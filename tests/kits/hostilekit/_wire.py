@@ -46,7 +46,7 @@ class Wire:
         }  # fmt: skip
         answer = self._client.call(Api.CREATE_TOPICS, 7, topics=[wanted], timeout=20_000, validate_only=False)
         check(answer.topics[0].error_code, f"creating {name!r}")
-        self._until_led([(name, number) for number in range(len(holders))])
+        self.until_led([(name, number) for number in range(len(holders))])
         return cast("uuid.UUID", answer.topics[0].topic_id)
 
     def add_partition(self, name: str, number: int, holders: Sequence[int]) -> None:
@@ -56,7 +56,7 @@ class Wire:
             Api.CREATE_PARTITIONS, 3, topics=[wanted], timeout=20_000, validate_only=False
         )
         check(answer.results[0].error_code, f"partitions of {name!r}")
-        self._until_led([(name, number)])
+        self.until_led([(name, number)])
 
     def delete_topic(self, name: str) -> None:
         """Delete it and wait until it is gone."""
@@ -234,7 +234,7 @@ class Wire:
         check(told.error_code, f"writing to {topic!r}")
         return int(told.base_offset)
 
-    def _until_led(self, places: Sequence[Place]) -> None:
+    def until_led(self, places: Sequence[Place]) -> None:
         """Wait until the brokers know these partitions, and those that lead them answer."""
         brokers = self.brokers
         nodes = brokers.nodes()

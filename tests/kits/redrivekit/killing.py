@@ -93,7 +93,7 @@ class KilledRedrive:
                         partition=n % PARTITIONS,
                         key=b"order-%d" % n,
                         value=PAYLOAD % n,
-                        headers=headers,
+                        headers=[*headers],
                     )
                     break
                 except BufferError:

@@ -119,7 +119,7 @@ def is_out(step, history, until):
 def owed_of_one(step, history, until):
     """Of what was done, how much no taking back can be assigned to: tried in every way that helps."""
     undone = times_of(history, step["undone"], until)
-    taken = {}
+    taken: dict[int, tuple[int, int]] = {}
 
     def assign(done, number, tried):
         for place, at in enumerate(undone):

@@ -10,17 +10,18 @@ from typing import NamedTuple
 
 from hypothesis import strategies
 
-from sagakit.histories import Happened, write_flow, write_history
+from sagakit.histories import Happened, changed_flow, write_flow, write_history
 from sagakit.interpreter import FAR_MS, instances_of
 
-__all__ = ["KEYS", "Event", "as_told", "became_of", "children_first", "family_file",
-           "write_events", "write_family"]  # fmt: skip
+__all__ = ["ABOVE", "KEYS", "Change", "Event", "as_told", "became_of", "changed_family", "children_first", "family_file",
+           "parent_place", "write_events", "write_family"]  # fmt: skip
 
 KEYS = {"f": ("f0", "f1"), "c": ("c0", "c1", "c2"), "g": ("g0", "g1")}
 """Under which instances of each flow may be found."""
-_BELOW = {"f": "c", "c": "g"}
+ABOVE = {"c": "f", "g": "c"}
+"""Which flow waits for which one's instances."""
+_BELOW = {above: below for below, above in ABOVE.items()}
 _FIRST_MS = 500  # a record at 0 ms has no time of its own
-_ABOVE = {"c": "f", "g": "c"}
 _OF_THE_FLOW = ("starts", "completes", "cancels")
 _OF_A_STEP = ("done", "failed", "undone", "again_after", "asks")
 
@@ -34,18 +35,44 @@ class Event(NamedTuple):
     happened: Happened
 
 
+class Change(NamedTuple):
+    """That the flow file was another one at first.
+
+    Attributes:
+        flows: As that one has them, by name.
+        read: Numbers of the events that were read by its words.
+        swept_ms: Before which everything had been read when time was looked at for the last time by its words.
+        begun: Instances of which the first start had been read by then, as (flow, key).
+    """
+
+    flows: dict
+    read: set
+    swept_ms: int
+    begun: set
+
+
 def write_family(draw, st=strategies):
     """Flows by name: two, or three."""
     names = ("f", "c", "g")[: 2 if draw(st.integers(0, 3)) else 3]
     flows = {name: write_flow(draw, st) for name in names}
     for name in names[:-1]:
-        flows[name] = _waiting(draw, flows[name], _BELOW[name], st)
+        place = draw(st.sampled_from([{"field": "$.parent"}, "correlation"]))
+        flows[name] = _waiting(draw, flows[name], _BELOW[name], place, st)
     return flows
 
 
-def _waiting(draw, flow, below, st):
+def changed_family(draw, flows, st=strategies):
+    """The same family as another file has it; where children name their parents stays as it is."""
+    found = {}
+    for name, flow in flows.items():
+        found[name] = changed_flow(draw, flow, st) if draw(st.integers(0, 3)) else flow
+        if parent_place(flow) is not None and parent_place(found[name]) is None:
+            found[name] = _waiting(draw, found[name], _BELOW[name], parent_place(flow), st)
+    return found
+
+
+def _waiting(draw, flow, below, parent, st):
     """The same flow, with a step that waits for the instances of another one."""
-    parent = draw(st.sampled_from([{"field": "$.parent"}, "correlation"]))
     chosen = draw(st.sampled_from(list(flow["steps"])))
     body = {key: value for key, value in flow["steps"][chosen].items() if key not in ("done", "failed", "of")}
     body["children"] = {"flow": below, "parent": parent, "all": draw(st.integers(0, 3)) > 0}
@@ -91,7 +118,7 @@ def write_events(draw, flows, st=strategies):
     """What happened to a family, in no order."""
     found = []
     for name, flow in flows.items():
-        above = flows.get(_ABOVE.get(name))
+        above = flows.get(ABOVE.get(name))
         for key in KEYS[name][: draw(st.integers(1, len(KEYS[name])))]:
             history = write_history(draw, flow, 8, st)
             if draw(st.integers(0, 3)):
@@ -116,14 +143,15 @@ def _lives(draw, flow, st):
 
 
 def _parent(draw, name, above, st):
-    keys = KEYS[_ABOVE[name]]
+    keys = KEYS[ABOVE[name]]
     # The first one most often, so that it has several; some name none, where they need not.
     named = draw(st.sampled_from([keys[0], keys[0], keys[0], keys[1], ""]))
-    return named or (keys[0] if _place_of(above) == "correlation" else "")
+    return named or (keys[0] if parent_place(above) == "correlation" else "")
 
 
-def _place_of(flow):
-    return next(step["children"]["parent"] for step in flow["steps"].values() if "children" in step)
+def parent_place(flow):
+    """Where those name their parent for which a flow waits; None if it waits for none."""
+    return next((step["children"]["parent"] for step in flow["steps"].values() if "children" in step), None)
 
 
 def children_first(flows):
@@ -131,24 +159,66 @@ def children_first(flows):
     return sorted(flows, key="gcf".index)
 
 
-def became_of(flows, events):
+def became_of(flows, events, change=None):
     """What became of a family.
+
+    Args:
+        flows: By whose words it is judged, by name.
+        events: What happened.
+        change: What the flow file was before; None if it never changed.
 
     Returns:
         The instances by (flow, key), the oldest first; and what happened to them, what they were told included.
     """
+    before = {} if change is None else became_of(change.flows, _as_read(change.flows, events))[1]
+    events = events if change is None else _as_read(flows, events, change)
     told, found = defaultdict(list), {}
-    for name in children_first(flows):
-        own = [event for event in events if event.flow == name]
-        for event in own:
-            told[name, event.key].append(event.happened)
+    for event in events:
+        told[event.flow, event.key].append(event.happened)
+    for depth, name in enumerate(children_first(flows)):
         for place in sorted(place for place in told if place[0] == name):
-            found[place] = instances_of(as_told(flows[name]), told[place])
-            if name in _ABOVE:
-                starts = [event for event in own if event.key == place[1] and event.parent]
-                for parent, news in _news(place, starts, found[place]):
-                    told[_ABOVE[name], parent].append(news)
+            was = {} if change is None else _was(change, place, depth, before.get(place, ()))
+            found[place] = instances_of(as_told(flows[name]), told[place], **was)
+            starts = [event for event in events if (event.flow, event.key) == place and event.parent]
+            for parent, news in _news(place, starts, found[place]):
+                told[ABOVE[name], parent].append(news)
     return found, told
+
+
+def _was(change, place, depth, heard):
+    """How `instances_of` is told of the file before."""
+    known_ms = change.swept_ms - 1_000 * (1 + depth)  # a second longer for each level of children
+    before = as_told(change.flows[place[0]])
+    return {"before": before, "known_ms": known_ms, "begun": place in change.begun, "heard": heard}
+
+
+def _as_read(flows, events, change=None):
+    """What is kept of events: those that the flow file names when they are read, with the values it asks for."""
+    found = []
+    for number, event in enumerate(events):
+        flow = (change.flows if change and number in change.read else flows)[event.flow]
+        kind = event.happened.kind
+        if kind in _named(flow):
+            value = event.happened.value if kind in _valued(flow) else ""
+            found.append(event._replace(happened=event.happened._replace(value=value)))
+    return found
+
+
+def _named(flow):
+    of_steps = {kind for step in flow["steps"].values() for key in _OF_A_STEP for kind in step.get(key, ())}
+    return of_steps.union(_counting(flow), *(flow.get(key, ()) for key in _OF_THE_FLOW))
+
+
+def _valued(flow):
+    steps = [step for step in flow["steps"].values() if "of" in step]
+    return _counting(flow).union(
+        *(step.get(key, ()) for step in steps for key in ("done", "failed", "undone"))
+    )
+
+
+def _counting(flow):
+    counts = [step.get("times") for step in flow["steps"].values()]
+    return {count["event"] for count in counts if isinstance(count, dict)}
 
 
 def _news(place, events, instances):

@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from flowtrail_collector.sagas.flow_file import read_flows
 
-__all__ = ["Happened", "before_renaming", "flows_and_histories", "flows_of", "marks", "model_of", "types_of", "write_flow",
+__all__ = ["Happened", "before_renaming", "changed_flow", "flows_and_histories", "flows_of", "marks", "model_of", "types_of", "write_flow",
            "write_history"]  # fmt: skip
 
 NAMES = ("s0", "s1", "s2")
@@ -38,7 +38,6 @@ def write_flow(draw, st=strategies):
         kind = draw(st.integers(0, 5))
         if kind == 0:
             body["optional"] = True
-            body.pop("failed", None)
         elif kind == 1 and number:
             body = {key: body[key] for key in body if key not in ("after", "again_after")}
             body["instead_of"] = draw(st.sampled_from(list(steps)))
@@ -82,6 +81,17 @@ def before_renaming(flow):
             body["instead_of"] = names[body["instead_of"]]
         steps[names[name]] = body
     return {**flow, "steps": steps}
+
+
+def changed_flow(draw, flow, st):
+    """The same flow as another file has it: other limits, names, a step more or less, other words for a round."""
+    kind = draw(st.integers(0, 3))
+    if kind < 2:
+        return write_flow(draw, st)
+    if kind == 2 and any("was" in step for step in flow["steps"].values()):
+        return before_renaming(flow)
+    steps = {name: {**step, "within": f"{draw(st.integers(1, 4))}s"} for name, step in flow["steps"].items()}
+    return {**flow, "steps": steps, "completes": draw(st.sampled_from([["End"], flow["completes"]]))}
 
 
 def types_of(flow):

@@ -200,7 +200,7 @@ def fate_of(flow, history):
     return outcome, ended
 
 
-def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
+def instances_of(flow, history, before=None, known_ms=0, *, begun=False, heard=None):
     """Each instance under one key, the oldest first.
 
     Args:
@@ -209,24 +209,26 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
         before: The flow as its file had it at first; None if that never changed.
         known_ms: Before which everything was known when that file was looked at for the last time.
         begun: Whether the first start had been read by then.
+        heard: What happened by the words of that file, where that is something else.
     """
-    history = sorted(history)
+    history, heard = sorted(history), sorted(history if heard is None else heard)
     found, there = [], begun  # whether it was there when that file was looked at for the last time
     while True:
         starts = times_of(history, ["Start"])
         if not starts:
             return [*found, Became("open", None, None)]
-        judge = flow
+        judge, every = flow, history
         if before is not None and there:
-            _, over = fate_of(before, history)
-            judge = before if over is not None and max(over, starts[0]) < known_ms else flow
-        own, before_that = history, None
+            _, over = fate_of(before, heard)
+            if over is not None and max(over, starts[0]) < known_ms:
+                judge, every = before, heard
+        own, before_that = every, None
         while own != before_that:  # what the next one does is nothing that this one owes
             before_that = own
             outcome, ended = fate_of(judge, own)
             last = FAR_MS if ended is None else ended
             next_start = next((at for at in starts if at > max(last, starts[0])), None)
-            own = [item for item in history if next_start is None or item.at < next_start]
+            own = [item for item in every if next_start is None or item.at < next_start]
         found.append(
             Became(
                 outcome,
@@ -242,6 +244,7 @@ def instances_of(flow, history, before=None, known_ms=0, *, begun=False):
         # Only an instance that had ended by that file's word was followed by another one then.
         there = judge is before and next_start < known_ms
         history = [item for item in history if item.at >= next_start]
+        heard = [item for item in heard if item.at >= next_start]
 
 
 def conflicting(flow, history):

@@ -16,13 +16,21 @@ from flowtrail_collector.sagas.model.assessment import asked_ms, assess
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import settle
 from sagakit import chances
-from sagakit.families import write_events, write_family
-from sagakit.histories import before_renaming, marks, model_of, types_of, write_flow, write_history
+from sagakit.families import changed_family, write_events, write_family
+from sagakit.histories import (
+    before_renaming,
+    changed_flow,
+    marks,
+    model_of,
+    types_of,
+    write_flow,
+    write_history,
+)
 from sagakit.interpreter import FAR_MS, Playing, end_of, instances_of, times_of
-from sagakit.kinship import same_family
+from sagakit.kinship import LAST_MS, same_family
 from sagakit.playing import Played
 
-FORMS = ("a file change", "all children", "alternatives", "any child", "children's children", "commands", "counts",
+FORMS = ("a family's file change", "a file change", "all children", "alternatives", "any child", "children's children", "commands", "counts",
          "counts by field", "ids", "renamed steps", "recurrence", "rounds", "taken back")  # fmt: skip
 """What histories are about; see `forms_of`."""
 HISTORIES = 4
@@ -30,7 +38,6 @@ HISTORIES = 4
 FAMILIES = 8
 """One in so many flows is a family."""
 _PORTION = 200
-_LAST_MS = 13_000
 
 
 def same_ends(flow, history):
@@ -79,7 +86,7 @@ def same_on_every_way(flow, before, history, change_ms, order):
     model = model_of(flow)
     play = Played(model_of(before) if change_ms else model)
     swept_before, begun, changed = 0, False, not change_ms
-    for now_ms in (*range(0, _LAST_MS, order.choice((500, 1_000, 3_000))), _LAST_MS, FAR_MS):
+    for now_ms in (*range(0, LAST_MS, order.choice((500, 1_000, 3_000))), LAST_MS, FAR_MS):
         if not changed and now_ms >= change_ms:
             changed, begun = True, [*play.earlier, play.saga][0].started_ms is not None
             play.change(model, swept_before)
@@ -140,17 +147,6 @@ def _undoes(flow):
     return any("undone" in step for step in flow["steps"].values())
 
 
-def changed_flow(draw, flow, st):
-    """The same flow as another file has it: other limits, names, a step more or less, other words for a round."""
-    kind = draw(st.integers(0, 3))
-    if kind < 2:
-        return write_flow(draw, st)
-    if kind == 2 and any("was" in step for step in flow["steps"].values()):
-        return before_renaming(flow)
-    steps = {name: {**step, "within": f"{draw(st.integers(1, 4))}s"} for name, step in flow["steps"].items()}
-    return {**flow, "steps": steps, "completes": draw(st.sampled_from([["End"], flow["completes"]]))}
-
-
 def forms_of(flow, history, change_ms, *, renamed=False):
     """Which of `FORMS` a history has: of what its flow may say, what happened."""
     kinds = {item.kind for item in history}
@@ -187,7 +183,7 @@ def _look_at_flow(seed, write, draw, drawn):
     flow = write_flow(write, chances)
     before = changed_flow(write, flow, chances)
     history = write_history(draw, flow, st=chances)
-    change_ms = drawn.choice((0, drawn.randrange(500, _LAST_MS)))
+    change_ms = drawn.choice((0, drawn.randrange(500, LAST_MS)))
     with _shown(seed, flow=flow, before=before, until=change_ms, history=sorted(history)):
         same_ends(flow, history)
         same_steps(flow, history, drawn.randint(1, 20_000))
@@ -197,9 +193,12 @@ def _look_at_flow(seed, write, draw, drawn):
 
 def _look_at_family(seed, write, draw, drawn):
     flows = write_family(write, chances)
-    events = write_events(draw, flows, chances)
-    with _shown(seed, flows=flows, events=sorted(events)):
-        return same_family(flows, events, drawn)
+    before = changed_family(write, flows, chances)
+    change_ms = drawn.choice((0, drawn.randrange(500, LAST_MS)))
+    spoken = {name: drawn.choice((flow, before[name])) if change_ms else flow for name, flow in flows.items()}
+    events = write_events(draw, spoken, chances)
+    with _shown(seed, flows=flows, before=before, until=change_ms, events=sorted(events)):
+        return same_family(flows, events, drawn, before=before, change_ms=change_ms)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from servers import _apicurio, _chromium, _jaeger, _kafka, _kafka_old, _languages
+from servers import _apicurio, _avro, _chromium, _jaeger, _kafka, _kafka_old, _languages
 from servers._download import Download
 
 DOWNLOADS: Mapping[str, Download] = {
     "kafka": _kafka.JARS,
     "kafka-0.10": _kafka_old.JARS,
     "apicurio": _apicurio.REGISTRY,
+    "avro": _avro.JARS,
     "axe": _chromium.AXE,
     "jaeger": _jaeger.PROGRAM,
     **_languages.LANGUAGES,

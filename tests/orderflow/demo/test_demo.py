@@ -18,7 +18,7 @@ from flowtrail_collector.sagas.flow_file import load_flows, parse_flows
 from orderflow.runner.system import COLLECTOR_PORT
 from waiting import scaled, wait_for
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow(8), pytest.mark.timeout(300)]
 _REFUSED = "127.0.0.1:9"
 FLOWS = Path(__file__).parents[3] / "demo" / "orderflow" / "flows.yaml"
 

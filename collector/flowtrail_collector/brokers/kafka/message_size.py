@@ -37,7 +37,7 @@ class SizeLimits:
         now = time.monotonic()
         stale = [topic for topic in wanted if self._found.get(topic, (0.0, 0))[0] < now - _FRESH_SECONDS]
         if stale:
-            resource: Any = admin.ConfigResource  # type: ignore[attr-defined]
+            resource: Any = admin.ConfigResource
             asked = client.describe_configs(
                 [resource("topic", topic) for topic in stale], request_timeout=_DESCRIBE_SECONDS
             )

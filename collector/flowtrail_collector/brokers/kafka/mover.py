@@ -18,6 +18,7 @@ from confluent_kafka import (
 )
 
 from flowtrail.wire import Record
+from flowtrail_collector.brokers.kafka.closing import close
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
 from flowtrail_collector.brokers.kafka.message_size import SizeLimits, fits
@@ -84,7 +85,7 @@ class KafkaRecordMover:
 
     def make_topic(self, topic: str, partitions: int) -> None:
         """See `RecordMover.make_topic`. Nothing in it expires."""
-        new: Any = admin.NewTopic  # type: ignore[attr-defined]
+        new: Any = admin.NewTopic
         wanted = new(topic, num_partitions=partitions, config={"retention.ms": "-1"})
         future = self._admin_client().create_topics([wanted], operation_timeout=_CREATE_SECONDS)[topic]
         try:
@@ -148,7 +149,7 @@ class KafkaRecordMover:
         """See `RecordMover.close`."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            consumer.close()
+            close(consumer)
         self._producers = {}
         self._limits = SizeLimits()
         self._admin = None

@@ -11,7 +11,7 @@ from flowtrail_collector.lag.ports import Spec
 __all__ = ["offset_spec"]
 
 # The client has no types for it.
-_OFFSET_SPEC: Any = admin.OffsetSpec  # type: ignore[attr-defined]
+_OFFSET_SPEC: Any = admin.OffsetSpec
 
 
 def offset_spec(spec: Spec) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowtrail_collector.lag.model._columns import CommittedOffset, GroupColumns
 from flowtrail_collector.lag.model._history import NOTHING_TO_READ, PartitionHistory
 from flowtrail_collector.lag.model._layout import TopicSlice
+from flowtrail_collector.lag.model._losses import Losses
 from flowtrail_collector.lag.model._partitions import PartitionTable
 from flowtrail_collector.lag.model._reading import (
     GroupJudge,
@@ -29,6 +30,7 @@ __all__ = [
     "GroupColumns",
     "GroupJudge",
     "GroupReading",
+    "Losses",
     "PartitionHistory",
     "PartitionTable",
     "Status",

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 from flowtrail_collector.lag.model._history import NOTHING_TO_READ
 from flowtrail_collector.lag.model._layout import TopicSlice, carrier_of, picker_of, slices_of
+from flowtrail_collector.lag.model._losses import Losses
 from flowtrail_collector.lag.model._partitions import PartitionTable
 
 __all__ = ["NEVER", "CommittedOffset", "GroupColumns"]
@@ -48,7 +49,8 @@ class GroupColumns:
         positions: index of each entry in the `PartitionTable`.
         orphans: committed partitions whose topic does not exist (any more).
         unseen: committed partitions whose topic isn't looked at (filtered, denied): their lag isn't known.
-        lost: offsets removed by retention before they were read, counted since the start, by topic.
+        losses: offsets removed by retention before they were read.
+        losing: entries of which retention had removed records when losses were last counted.
     """
 
     def __init__(self) -> None:
@@ -63,12 +65,12 @@ class GroupColumns:
         self.layout = 0
         self.orphans = 0
         self.unseen: frozenset[tuple[str, int]] = frozenset()
-        self.lost: dict[str, int] = {}
+        self.losses = Losses()
         # When the record each entry waits at arrived, seconds since the epoch, or one of the two below.
         self.arrived: list[float] = []
         self.moved_at: list[float] = []
         self.rewound_at: list[float] = []
-        self._reported_loss: dict[int, int] = {}
+        self.losing: frozenset[int] = frozenset()
         self._beyond_since: dict[int, float] = {}
         self._past_end: frozenset[int] = frozenset()
         # Entries that wait for a record that isn't there, up to which end; and those of them that lost none.
@@ -140,11 +142,6 @@ class GroupColumns:
         return bool(self._recordless or self._beyond_since)
 
     @property
-    def losing(self) -> Collection[int]:
-        """Entries of which retention removed records before they were read."""
-        return self._reported_loss.keys()
-
-    @property
     def beyond(self) -> Collection[int]:
         """Entries whose commit has lain past the end of the log for longer than patience lasts."""
         return self._past_end
@@ -156,21 +153,13 @@ class GroupColumns:
             earliest: earliest offset of each entry, as last read.
             table: knows which offsets never held a record, or lost it to compaction.
         """
-        still: dict[int, int] = {}
-        for i, (start, at) in enumerate(zip(earliest, self.commits, strict=True)):
-            if start is not None and start > at and self.least[i]:
-                missing = start - at - table.histories[self.positions[i]].holes(at, start)
-                if not missing:
-                    continue
-                topic = self.pairs[i][0]
-                self.lost[topic] = self.lost.get(topic, 0) + max(0, missing - self._reported_loss.get(i, 0))
-                still[i] = missing
-        self._reported_loss = still
-
-    @property
-    def has_losses(self) -> bool:
-        """Whether a loss was there when losses were last counted."""
-        return bool(self._reported_loss)
+        histories, positions = table.histories, self.positions
+        self.losing = frozenset(
+            i
+            for i, (start, at) in enumerate(zip(earliest, self.commits, strict=True))
+            if start is not None and start > at and self.least[i]
+            and self.losses.count(self.pairs[i], at, start, histories[positions[i]])
+        )  # fmt: skip
 
     def _lay_out(self, topics: list[str], partitions: list[int], table: PartitionTable, now: float) -> None:
         pairs = list(zip(map(intern, topics), partitions, strict=True))
@@ -184,12 +173,13 @@ class GroupColumns:
         self.moved_at = carry(self.moved_at, now)
         self.rewound_at = carry(self.rewound_at, NEVER)
         place = {old: new for new, old in enumerate(came_from) if old >= 0}
-        self._reported_loss = {place[i]: n for i, n in self._reported_loss.items() if i in place}
+        self.losing = frozenset(place[i] for i in self.losing if i in place)
+        self.losses.keep(table.index)
         self._beyond_since = {place[i]: at for i, at in self._beyond_since.items() if i in place}
         self._past_end = frozenset(place[i] for i in self._past_end if i in place)
         self._recordless = {place[i] for i in self._recordless if i in place}
         self._waiting_to = {place[i]: end for i, end in self._waiting_to.items() if i in place}
-        self.unseen = frozenset(pair for pair in pairs if pair[0] in table.hidden and pair not in table.index)
+        self.unseen = frozenset(pair for pair in pairs if table.hides(pair))
         self.orphans = len(pairs) - len(known) - len(self.unseen)
         self.pairs = [pairs[i] for i in known]
         self.positions = tuple(table.index[pair] for pair in self.pairs)
@@ -256,7 +246,7 @@ class GroupColumns:
             start = earliest[position]
             if start is None or start < commit:
                 start = commit
-            known = histories[position].arrival(start, end)
+            known = (NOTHING_TO_READ, 0.0) if start >= end else histories[position].arrival(start, end)
             if known is None:
                 arrived[i] = _UNKNOWN
                 continue

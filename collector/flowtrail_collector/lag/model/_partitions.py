@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 
 from flowtrail_collector.lag.model._history import PartitionHistory
 
@@ -15,7 +16,8 @@ class PartitionTable:
     Columns are parallel lists in order of (topic, partition); what is not known is None. `generation` rises
     when positions change, `revisions[i]` when knowledge about arrival times in partition i changed in a way
     that can alter an estimate already made. `last_ends` are the end offsets read last, however long ago: a log that
-    can't be looked at has not got shorter. `hidden` are topics that exist and aren't looked at (filtered, denied).
+    can't be looked at has not got shorter. `hidden` are topics that exist and aren't looked at (filtered, denied), with their partitions; None: those
+    aren't known.
     """
 
     def __init__(self) -> None:
@@ -29,26 +31,29 @@ class PartitionTable:
         self.histories: list[PartitionHistory] = []
         self.revisions: list[int] = []
         self.generation = 0
-        self.hidden: frozenset[str] = frozenset()
+        self.hidden: Mapping[str, Set[int] | None] = {}
         # Partitions whose past isn't known: seen for the first time with records in them, or cut short.
         self.unexplored: set[tuple[str, int]] = set()
         self._known_at: float | None = None
 
     def set_topics(
-        self, topics: Mapping[str, Sequence[int]], now: float, hidden: Set[str] = frozenset()
+        self,
+        topics: Mapping[str, Sequence[int]],
+        now: float,
+        hidden: Mapping[str, Set[int] | None] = MappingProxyType({}),
     ) -> None:
         """Take over the present partitions of the present topics; keep what is known about those that stay.
 
         Args:
             topics: partition numbers by topic.
             now: seconds since the epoch.
-            hidden: topics that exist and aren't looked at.
+            hidden: partitions of topics that exist and aren't looked at; None if they aren't known.
         """
         names = sorted((topic, partition) for topic, partitions in topics.items() for partition in partitions)
         before, self._known_at = self._known_at, now
         was_hidden = self.hidden
         if hidden != self.hidden:
-            self.hidden = frozenset(hidden)
+            self.hidden = hidden
             self.generation += 1
         if names == self.names:
             return
@@ -76,6 +81,13 @@ class PartitionTable:
         self.names = names
         self.index = {name: i for i, name in enumerate(names)}
         self.generation += 1
+
+    def hides(self, pair: tuple[str, int]) -> bool:
+        """Whether a (topic, partition) exists, or may exist, and isn't looked at."""
+        if pair in self.index or pair[0] not in self.hidden:
+            return False
+        numbers = self.hidden[pair[0]]
+        return numbers is None or pair[1] in numbers
 
     def set_end(self, i: int, end: int | None, asked_at: float = 0.0, answered_at: float = 0.0) -> None:
         """Take in the high watermark of partition `i`; None when it could not be read."""

@@ -120,7 +120,7 @@ class GroupJudge:
             rebalancing: nobody reads until all members have come back.
         """
         earliest = columns.pick(table.earliest)
-        if columns.has_losses or None in earliest or any(map(gt, earliest, columns.commits)):
+        if columns.losing or None in earliest or any(map(gt, earliest, columns.commits)):
             columns.count_losses(earliest, table)
         statuses = judged(
             columns,
@@ -168,7 +168,7 @@ class GroupJudge:
             max_seconds=[max_known(seconds[a:b]) for a, b in bounds],
             catch_up_seconds=list(map(catch_up_seconds, sum_lags, trends.consumed, trends.produced)),
             margins=_margins(columns.pick(table.earliest), commits, bounds),
-            lost=[columns.lost.get(part.topic, 0) for part in columns.slices],
+            lost=[columns.losses.by_topic.get(part.topic, 0) for part in columns.slices],
             consumed_per_second=trends.consumed,
             produced_per_second=trends.produced,
         )

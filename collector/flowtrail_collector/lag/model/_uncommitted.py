@@ -109,7 +109,7 @@ class UncommittedWatch:
         without = sorted(held.difference(committed))
         self._places = [(pair, index[pair]) for pair in without if pair in index]
         # What doesn't exist (any more) holds no records.
-        self._unseen = frozenset(pair for pair in without if pair not in index and pair[0] in table.hidden)
+        self._unseen = frozenset(pair for pair in without if table.hides(pair))
         self._met = {pair: self._met[pair] for pair, _ in self._places if pair in self._met}
 
     def read(self, table: PartitionTable, now: float) -> Uncommitted:

@@ -9,7 +9,7 @@ from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.events.sources import Look
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, assess
 from flowtrail_collector.sagas.model.fields import Field, Values
-from flowtrail_collector.sagas.model.flows import BEGAN, CHILD, Children, Flow, Flows
+from flowtrail_collector.sagas.model.flows import CHILD, Children, Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.news import latest
 from flowtrail_collector.sagas.model.seen import Seen
@@ -43,7 +43,7 @@ def ending(flows: Flows, saga: SagaRecord) -> Iterator[tuple[SagaKey, int, Mark]
     for parent, children in flows.parents.get(saga.flow, ()):
         word = children.completed if saga.outcome is Outcome.COMPLETED else children.failed
         unique = id_hash("\0".join((word, saga.key, str(saga.instance), str(saga.ended_ms))))
-        values = ((CHILD.name, saga.key), (BEGAN, str(saga.started_ms)))
+        values = ((CHILD.name, saga.key),)
         for key in _named(saga, children, known_ms):
             yield SagaKey(parent, key), unique, (known_ms, word, 0, values)
 

@@ -10,7 +10,7 @@ from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.events.sources import FromField
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 
-__all__ = ["BEGAN", "CHILD", "SETTLE_MS", "Children", "Correlate", "OwnerOf", "Step"]
+__all__ = ["CHILD", "SETTLE_MS", "Children", "Correlate", "OwnerOf", "Step"]
 
 
 SETTLE_MS = 1_000
@@ -75,8 +75,6 @@ class Children:
 
 CHILD = Field("child", FromField(()))
 """Under which name a parent is told which of its children it is."""
-BEGAN = "began"
-"""Under which name it is told, with the end, when that child had begun: another one may have begun under its key."""
 
 
 @dataclass(frozen=True, slots=True)

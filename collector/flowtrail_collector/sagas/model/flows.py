@@ -9,7 +9,6 @@ from functools import cached_property
 
 from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.sagas.model.definitions import (
-    BEGAN,
     CHILD,
     SETTLE_MS,
     Children,
@@ -19,7 +18,7 @@ from flowtrail_collector.sagas.model.definitions import (
 )
 from flowtrail_collector.sagas.model.fields import Field
 
-__all__ = ["BEGAN", "CHILD", "SETTLE_MS", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
+__all__ = ["CHILD", "SETTLE_MS", "Children", "Correlate", "Flow", "Flows", "OwnerOf", "Step"]
 
 
 @dataclass(frozen=True)

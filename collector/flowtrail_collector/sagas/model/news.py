@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from flowtrail_collector.sagas.model.flows import BEGAN, CHILD, Children
+from flowtrail_collector.sagas.model.flows import CHILD, Children
 from flowtrail_collector.sagas.model.seen import Seen
 
 __all__ = ["Brood", "News", "broods", "latest", "news_of"]
@@ -24,14 +24,12 @@ class News(NamedTuple):
         ended: It has ended; otherwise it has begun.
         child: Which one.
         failed: It ended otherwise than well.
-        began_ms: When what has ended had begun; 0 where that isn't known.
     """
 
     at_ms: int
     ended: bool
     child: str
     failed: bool = False
-    began_ms: int = 0
 
 
 class Brood(NamedTuple):
@@ -54,15 +52,14 @@ def news_of(children: Children, seen: Seen, begin: int | None) -> list[News]:
     every = []
     for mark in seen.marks():
         if mark[1] in words and len(mark) > 3 and (begin is None or mark[0] >= begin):
-            said, ended = dict(mark[3]), mark[1] != children.begun
-            failed, began_ms = mark[1] == children.failed, int(said.get(BEGAN, 0))
-            every.append(News(mark[0], ended, said[CHILD.name], failed, began_ms))
-    begun: dict[str, int] = {}
+            child = dict(mark[3])[CHILD.name]
+            every.append(News(mark[0], mark[1] != children.begun, child, mark[1] == children.failed))
+    begun: set[str] = set()
     found = []
     for news in sorted(every):
         if not news.ended:
-            begun[news.child] = news.at_ms
-        if news.began_ms <= begun.get(news.child, -1):
+            begun.add(news.child)
+        if news.child in begun:
             found.append(news)
     return found
 

@@ -105,15 +105,17 @@ class Steps:
         passed: dict[str, int | None] = {}
         renewed = not self._flow.renewing.isdisjoint(self._first)
         for step in self._flow.steps:
-            if step.instead_of is None:
-                turn = turn_of(step, passed, self._started)
-                if renewed:
-                    turn = self._anew(step, turn)
-            else:  # alternatives have every turn together
-                turn = self._turns[step.instead_of]
-            self._turns[step.name] = turn
-            # Nobody waits for an optional step; whether it comes later must not change whose turn it was.
-            passed[step.name] = turn if step.optional else self._done_by_any(step)
+            name, first = step.name, step.instead_of
+            if first is not None:  # alternatives have every turn together
+                self._turns[name], passed[name] = self._turns[first], passed[first]
+                continue
+            came = turn = turn_of(step, passed, self._started)
+            if renewed:
+                came = self._renewed(step, came)
+                turn = self._brought_anew(step, came)
+            self._turns[name] = turn
+            # Nobody waits for an optional step: whether it is done, or tried again, must not change whose turn it was.
+            passed[name] = came if step.optional else self._done_by_any(step)
         if not (self._rounds or self._tallies):
             return tuple([self._step(step) for step in self._flow.steps])
         return tuple([self._with_more(self._step(step)) for step in self._flow.steps])
@@ -123,13 +125,17 @@ class Steps:
         name = item.step.name
         return item._replace(round_ms=self._rounds.get(name, 0), tally=self._tallies.get(name))
 
-    def _anew(self, step: Step, turn: int | None) -> int | None:
-        """When the step's turn came for the last time: by the file's word, or since it failed and was brought again."""
-        group = self._alternatives.get(step.name, (step,))
+    def _renewed(self, step: Step, turn: int | None) -> int | None:
+        """When the step's turn came for the last time by the file's word."""
         again = self._seen.moments(self._flow.again.get(step.name, ()))
-        if again:
-            self._begin_round(group, again[-1])
-            turn = None if turn is None else max(turn, again[-1])
+        if not again:
+            return turn
+        self._begin_round(self._alternatives.get(step.name, (step,)), again[-1])
+        return None if turn is None else max(turn, again[-1])
+
+    def _brought_anew(self, step: Step, turn: int | None) -> int | None:
+        """When what brings the step's turn brought it for the last time, as it had failed since then."""
+        group = self._alternatives.get(step.name, (step,))
         while turn is not None:
             brought = self._brought(step, group, turn)
             done = self._done_by_any(step)

@@ -42,7 +42,9 @@ class Member(Protocol):
     """A consumer in a group; use it as a context manager."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(self, *_exc: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
     def poll(self) -> list[Received]:
         """Whatever arrives within a short moment; must be called often while joining."""
 

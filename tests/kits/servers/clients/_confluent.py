@@ -120,7 +120,8 @@ class _ConfluentMember(Closing):
 
     def poll(self) -> list[Received]:
         received = []
-        for message in self._consumer.consume(500, timeout=POLL_SECONDS):
+        messages: list[Any] = self._consumer.consume(500, timeout=POLL_SECONDS)
+        for message in messages:
             if message.error() is not None:
                 continue  # e.g. the topic isn't there yet
             received.append(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from flowtrail_collector.brokers.kafka.closing import close
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of
 from flowtrail_collector.brokers.kafka.messages import fields_of, partition_of
@@ -56,7 +57,7 @@ class KafkaRecordProber:
     def close(self) -> None:
         """Close the consumer."""
         if self._consumer is not None:
-            self._consumer.close()
+            close(self._consumer)
             self._consumer, self._has_answered = None, False
 
     def _look(

@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
+from flowtrail_collector.brokers.kafka.closing import close
 from flowtrail_collector.brokers.kafka.tail.positions import Place, Positions
 
 __all__ = ["AllPartitions", "GroupPartitions"]
@@ -42,7 +43,7 @@ class AllPartitions:
 
     def close(self) -> None:
         """Close the client."""
-        self.consumer.close()
+        close(self.consumer)
         self.reading = set()
 
     def follow(self, topics: Collection[str]) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias
 
-from flowtrail.contracts._schema import IN_PLACE, target, tolerant, with_defaults
-from flowtrail.contracts._source import Schema
-from flowtrail.contracts._validator import checker
+from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, REMOVE_AFTER, Change, too_early
+from flowtrail.contracts._change import short as _short
+from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, target, tolerant, with_defaults
+from flowtrail.contracts.json_schema._validator import checker
 
-REMOVE_AFTER = "x-remove-after"
 _ANNOTATIONS = frozenset({
     "$id", "$comment", "title", "description", "examples", "deprecated", "readOnly", "writeOnly",
     REMOVE_AFTER, "$defs", "definitions",
@@ -32,19 +32,21 @@ _WATCHING = (*IN_PLACE, "const", "enum", "dependentRequired", "propertyNames", "
 _Visit: TypeAlias = tuple[int, int, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change that breaks somebody.
+# Whom a change hurts; what isn't named here hurts both sides, as far as anybody can prove.
+_HURTS: Mapping[str, frozenset[str]] = {
+    "new-field-needs-default": frozenset({BACKWARD}),
+    "new-field-must-be-optional": frozenset({BACKWARD}),
+    "became-required": frozenset({BACKWARD}),
+    "became-optional": frozenset({FORWARD}),
+    "required-field-removed": frozenset({FORWARD}),
+    "removed-without-deprecation": frozenset(),
+    "deprecation-period-not-over": frozenset(),
+    "changed: default": frozenset(),
+}
 
-    Attributes:
-        field: Path with dots; list elements as `[]`; `(root)` for the whole.
-        rule: Name of the rule it breaks, e.g. `new-field-needs-default`, or `changed: KEYWORD`.
-        detail: What changed, in words.
-    """
 
-    field: str
-    rule: str
-    detail: str
+def _change(field: str, rule: str, detail: str) -> Change:
+    return Change(field, rule, detail, _HURTS.get(rule, BOTH))
 
 
 def compare(old: Schema, new: Schema, *, today: date | None = None) -> list[Change]:
@@ -74,7 +76,7 @@ class _Comparison:
         field = path or "(root)"
         if _extends(old) or _extends(new):
             if _expanded(self.old_root, old) != _expanded(self.new_root, new):
-                yield Change(field, "changed: $ref", "a reference with further rules beside it changed")
+                yield _change(field, "changed: $ref", "a reference with further rules beside it changed")
             return
         old, new = target(self.old_root, old), target(self.new_root, new)
         visit = (id(old), id(new), bool(watchers))
@@ -82,7 +84,7 @@ class _Comparison:
             return
         if not isinstance(old, Mapping) or not isinstance(new, Mapping):
             if old != new:
-                yield Change(field, "changed: schema", f"from {_short(old)} to {_short(new)}")
+                yield _change(field, "changed: schema", f"from {_short(old)} to {_short(new)}")
             return
         seen = (*seen, visit)
         watchers = (*watchers, *(keyword for keyword in _WATCHING if keyword in old or keyword in new))
@@ -92,7 +94,7 @@ class _Comparison:
         if "items" in old and "items" in new:
             yield from self._items(old["items"], new["items"], path, watchers, seen)
         elif "items" in old or "items" in new:
-            yield Change(field, "changed: items", "the elements' schema was added or removed")
+            yield _change(field, "changed: items", "the elements' schema was added or removed")
 
     def _keywords(self, old: Schema, new: Schema, field: str) -> Iterator[Change]:
         for keyword in sorted({*old, *new} - _ANNOTATIONS - _DESCENDED):
@@ -103,7 +105,7 @@ class _Comparison:
             if keyword == "$schema":
                 before, after = _dialect(before), _dialect(after)
             if _expanded(self.old_root, before) != _expanded(self.new_root, after):
-                yield Change(
+                yield _change(
                     field, f"changed: {keyword}", f"{keyword} was {_short(before)}, is {_short(after)}"
                 )
 
@@ -113,9 +115,9 @@ class _Comparison:
         before = _default_of(outer_old, old)
         after = _default_of(outer_new, new)
         if before and before != after:
-            yield Change(field, "changed: default", f"default was {_short(before[0])}, readers count on it")
+            yield _change(field, "changed: default", f"default was {_short(before[0])}, readers count on it")
         if after and not before and _breaks(self.new_root, outer_new, after[0]):
-            yield Change(field, "default-breaks-its-field", f"default {_short(after[0])} isn't valid")
+            yield _change(field, "default-breaks-its-field", f"default {_short(after[0])} isn't valid")
 
     def _properties(
         self,
@@ -137,26 +139,26 @@ class _Comparison:
                 if name in before:
                     yield from self.compare(before[name], after[name], field, watchers, seen)
                 if name in needed_after - needed_before:
-                    yield Change(field, "became-required", "old data may lack it")
+                    yield _change(field, "became-required", "old data may lack it")
                 elif name in needed_before - needed_after:
-                    yield Change(field, "became-optional", "readers of the old contract need it")
+                    yield _change(field, "became-optional", "readers of the old contract need it")
 
     def _added(
         self, old: Schema, field: str, schema: Any, required: bool, watchers: tuple[str, ...]
     ) -> Iterator[Change]:
         if required:
-            yield Change(field, "new-field-must-be-optional", "old data doesn't have it")
+            yield _change(field, "new-field-must-be-optional", "old data doesn't have it")
             return
         default = _default_of(schema, target(self.new_root, schema))
         if not default:
-            yield Change(field, "new-field-needs-default", "readers of old data have no value for it")
+            yield _change(field, "new-field-needs-default", "readers of old data have no value for it")
             return
         if _breaks(self.new_root, schema, default[0]):
-            yield Change(field, "default-breaks-its-field", f"default {_short(default[0])} isn't valid")
+            yield _change(field, "default-breaks-its-field", f"default {_short(default[0])} isn't valid")
         if any(old.get(keyword, False) is not False for keyword in _OPEN):
-            yield Change(field, "new-field-in-open-object", "old data may hold anything under this name")
+            yield _change(field, "new-field-in-open-object", "old data may hold anything under this name")
         if watchers:
-            yield Change(
+            yield _change(
                 field,
                 "new-field-under-condition",
                 f"can't be proved safe beside {', '.join(sorted(set(watchers)))}",
@@ -164,14 +166,14 @@ class _Comparison:
 
     def _removed(self, old: Schema, schema: Any, field: str, required: bool) -> Iterator[Change]:
         if required:
-            yield Change(field, "required-field-removed", "readers of the old contract need it")
+            yield _change(field, "required-field-removed", "readers of the old contract need it")
             return
         if not (isinstance(schema, Mapping) and schema.get("deprecated") is True):
-            yield Change(field, "removed-without-deprecation", "mark it deprecated: true first")
+            yield _change(field, "removed-without-deprecation", "mark it deprecated: true first")
             return
-        yield from too_early(schema, field, self.today)
+        yield from too_early(schema.get(REMOVE_AFTER), field, self.today)
         if any(isinstance(old.get(keyword), Mapping) for keyword in (*_OPEN, "patternProperties")):
-            yield Change(
+            yield _change(
                 field, "removed-in-open-object", "its old values would meet the rule for other fields"
             )
 
@@ -185,7 +187,7 @@ class _Comparison:
     ) -> Iterator[Change]:
         if isinstance(old, list) or isinstance(new, list):
             if _expanded(self.old_root, old) != _expanded(self.new_root, new):
-                yield Change(f"{path}[]", "changed: items", "the elements' schemas changed")
+                yield _change(f"{path}[]", "changed: items", "the elements' schemas changed")
             return
         yield from self.compare(old, new, f"{path}[]", watchers, seen)
 
@@ -242,22 +244,3 @@ def _expanded(root: Schema, value: Any, inside: tuple[str, ...] = ()) -> Any:
 
 def _dialect(value: Any) -> Any:
     return "https://json-schema.org/draft/2020-12/schema" if value is None else str(value).rstrip("#")
-
-
-def too_early(schema: Schema, field: str, today: date | None) -> Iterator[Change]:
-    """That something deprecated is removed before its period is over, if it is."""
-    after = schema.get(REMOVE_AFTER)
-    if isinstance(after, str) and today is not None and not _passed(after, today):
-        yield Change(field, "deprecation-period-not-over", f"{REMOVE_AFTER} is {_short(after)}")
-
-
-def _passed(day: str, today: date) -> bool:
-    try:
-        return date.fromisoformat(day) < today
-    except ValueError:
-        return False
-
-
-def _short(value: Any) -> str:
-    text = "absent" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from flowtrail._extras import load
-from flowtrail.contracts._schema import check_references, closed, has_defaults, tolerant
-from flowtrail.contracts._source import Schema, SchemaError
+from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts.json_schema._rules import Schema, check_references, closed, has_defaults, tolerant
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
@@ -62,8 +62,8 @@ def check_schema(name: str, schema: Any) -> None:
     except library.exceptions.SchemaError as error:
         where = "/".join(str(part) for part in error.absolute_path) or "(root)"
         raise SchemaError(f"{name}: no JSON Schema at {where}: {error.message[:200]}") from None
-    except SchemaError as error:
-        raise SchemaError(f"{name}: {error}") from None
+    except (SchemaError, RecursionError) as error:
+        raise SchemaError(f"{name}: {_nested_or(error)}") from None
 
 
 def parsed(name: str, text: str) -> Schema:
@@ -75,8 +75,10 @@ def parsed(name: str, text: str) -> Schema:
     """
     try:
         schema = json.loads(text)
-    except ValueError as error:
-        raise SchemaError(f"{name}: {error}") from None
+    except json.JSONDecodeError as error:
+        raise SchemaError(f"{name}:{error.lineno}: no JSON: {error.msg}") from None
+    except (RecursionError, ValueError) as error:
+        raise SchemaError(f"{name}: {_nested_or(error)}") from None
     check_schema(name, schema)
     return dict(schema)
 
@@ -91,9 +93,16 @@ def checker(schema: Schema) -> Check:
     validator = dialect(schema, registry=Registry(), format_checker=dialect.FORMAT_CHECKER)
 
     def check(data: Any) -> list[str]:
-        return [_line(error) for error in islice(validator.iter_errors(data), _MAX_VIOLATIONS)]
+        try:
+            return [_line(error) for error in islice(validator.iter_errors(data), _MAX_VIOLATIONS)]
+        except RecursionError:
+            return ["(root): nested too deeply"]
 
     return check
+
+
+def _nested_or(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _line(error: Any) -> str:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from flowtrail.contracts._source import Schema, SchemaError
+from flowtrail.contracts._errors import SchemaError
 
+# A boolean schema is allowed inside a contract, not as one.
+Schema: TypeAlias = Mapping[str, Any]
 # Keywords that apply further schemas to the same object.
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "$dynamicRef")
 _OPENNESS = ("additionalProperties", "patternProperties", "unevaluatedProperties")
@@ -180,12 +182,3 @@ def deprecated_fields(root: Schema) -> dict[tuple[str, ...], Mapping[str, Any]]:
 
     visit(root, (), ())
     return found
-
-
-def holds(data: Any, path: tuple[str, ...]) -> bool:
-    """Whether data has a field at this path."""
-    for name in path:
-        if not isinstance(data, Mapping) or name not in data:
-            return False
-        data = data[name]
-    return True

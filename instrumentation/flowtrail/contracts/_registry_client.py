@@ -1,0 +1,86 @@
+"""Asking a Confluent-compatible schema registry, through confluent-kafka's client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from flowtrail import _fork
+from flowtrail.contracts._errors import RegistryUnavailableError
+from flowtrail.errors import MissingExtraError
+
+_T = TypeVar("_T")
+
+
+class RegistryClient:
+    """One registry. After it failed to answer, everything fails at once until `retry_seconds` have passed.
+
+    Args:
+        url: Base URL; a user and password in it are used and never shown.
+        retry_seconds: How long a registry that didn't answer is left alone.
+        settings: Of confluent-kafka's client.
+
+    Attributes:
+        api: The client.
+        name: The registry, for messages.
+
+    Raises:
+        MissingExtraError: confluent-kafka's registry client isn't installed.
+    """
+
+    def __init__(self, url: str, retry_seconds: float, settings: Mapping[str, Any]) -> None:
+        try:
+            from confluent_kafka.schema_registry import SchemaRegistryClient
+        except ImportError as error:
+            raise MissingExtraError(error.name or "confluent_kafka", "contracts") from None
+        given = {"url": url, **settings}
+        self._connect: Callable[[], Any] = lambda: SchemaRegistryClient(dict(given))
+        self.api: Any = self._connect()
+        self.name = url.rpartition("@")[2]
+        self._retry_seconds = retry_seconds
+        self._away_until = 0.0
+
+    def forked(self) -> None:
+        """Two processes that talk over one connection would get each other's answers."""
+        _fork.leave_behind(self.api)
+        self.api = self._connect()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether asking fails at once."""
+        return time.monotonic() < self._away_until
+
+    def ask(self, what: str, call: Callable[[], _T]) -> _T | None:
+        """Call the registry; None if it has no such thing.
+
+        Raises:
+            RegistryUnavailableError: It doesn't answer.
+            SchemaRegistryError: It refuses what it was given (409, 422).
+        """
+        from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+        if self.is_away:
+            raise self._unavailable(what, "it didn't answer a moment ago")
+        try:
+            return call()
+        except SchemaRegistryError as error:
+            if error.http_status_code == 404:
+                return None
+            if error.http_status_code in (409, 422):
+                raise
+            # Wrong credentials and a proxy's 502 aren't the data's fault: the event can be tried again.
+            reason = f"HTTP {error.http_status_code}: {brief(error)}"
+        except Exception as error:  # noqa: BLE001 - the client's HTTP library is its own affair
+            reason = f"{type(error).__name__}: {brief(error)}"
+        self._away_until = time.monotonic() + self._retry_seconds
+        raise self._unavailable(what, reason)
+
+    def _unavailable(self, what: str, reason: str) -> RegistryUnavailableError:
+        return RegistryUnavailableError(f"schema registry {self.name} can't be asked for {what}: {reason}")
+
+
+def brief(error: Exception) -> str:
+    """What an error of the client says, in one line."""
+    text = " ".join(str(getattr(error, "error_message", None) or error).split())
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -1,0 +1,227 @@
+"""Contracts that are Avro schemas, written and read by fastavro."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from io import BytesIO
+from typing import Any
+
+from flowtrail._extras import load
+from flowtrail.contracts._change import Change
+from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts._format import NO_REFERENCES, BrokenError, Definition
+from flowtrail.contracts._violations import WrongError, wrong
+from flowtrail.contracts.avro._checking import Compiler, Prepare
+from flowtrail.contracts.avro._comparing import compare
+from flowtrail.contracts.avro._nodes import Node, native, reached
+from flowtrail.contracts.avro._parsing import Parser
+from flowtrail.contracts.avro._resolving import Resolve, Resolver
+from flowtrail.contracts.avro._walking import check_depth
+from flowtrail.errors import DecodeError
+
+__all__ = ["AVRO", "AvroDefinition", "AvroFormat"]
+
+_MAX_RESOLVERS = 100
+
+
+class AvroDefinition:
+    """One Avro schema; see `Definition`.
+
+    Args:
+        text: As it was written.
+        parsed: Read and checked.
+        library: fastavro.
+    """
+
+    format = "avro"
+
+    def __init__(self, text: str, parsed: Parser, library: Any) -> None:
+        self.text = text
+        self.root: Node = parsed.root
+        top = parsed.json if isinstance(parsed.json, dict) else {}
+        self.deprecated = top.get("deprecated") is True
+        after = top.get("x-remove-after")
+        self.remove_after = after if isinstance(after, str) else None
+        named: dict[str, Any] = {}
+        for document in parsed.references:
+            library.parse_schema(document, named_schemas=named)
+        self._schema = library.parse_schema(copy.deepcopy(parsed.json), named_schemas=named)
+        self._write, self._read = library.schemaless_writer, library.schemaless_reader
+        self._recursive = any(node.recursive for node in reached(self.root))
+        self._resolvers: dict[int, tuple[Node, Resolve]] = {}
+
+    frame_prefix = b""
+
+    def unframed(self, rest: bytes) -> tuple[Definition, bytes]:
+        """See `Definition`."""
+        return self, rest
+
+    @cached_property
+    def deprecated_fields(self) -> Sequence[tuple[str, ...]]:
+        """See `Definition`."""
+        return tuple(_deprecated(self.root, (), frozenset()))
+
+    @cached_property
+    def _closed(self) -> Prepare:
+        return Compiler(closed=True).prepare(self.root)
+
+    @cached_property
+    def _open(self) -> Prepare:
+        return Compiler(closed=False).prepare(self.root)
+
+    def broken_writing(self, data: Any) -> list[str]:
+        """See `Definition`."""
+        return _broken(self._closed, data)
+
+    def broken_reading(self, data: Any) -> list[str]:
+        """See `Definition`."""
+        return _broken(self._open, data)
+
+    def completed(self, data: Any) -> Any:
+        """See `Definition`. Fields that are declared nowhere stay, as an upcaster left them."""
+        return _completed(self.root, data)
+
+    def adopted(self, data: Any, written: Definition) -> Any:
+        """See `Definition`: as the specification resolves a writer's and a reader's schema."""
+        if not isinstance(written, AvroDefinition):
+            return data
+        known = self._resolvers.get(id(written.root))
+        if known is None:
+            if len(self._resolvers) >= _MAX_RESOLVERS:
+                self._resolvers.clear()
+            # The node is kept, so that no other can take its id.
+            known = self._resolvers[id(written.root)] = (
+                written.root, Resolver().resolve(written.root, self.root)
+            )  # fmt: skip
+        return known[1](data)
+
+    def encode(self, data: Any) -> bytes:
+        """See `Definition`."""
+        into = BytesIO()
+        try:
+            self._write(into, self._schema, self._closed(data))
+        except WrongError as error:
+            raise error.as_broken() from None
+        except RecursionError:
+            raise wrong("nested too deeply").as_broken() from None
+        except (ValueError, TypeError, OverflowError) as error:
+            raise BrokenError([f"(root): fastavro can't write it: {error.__class__.__name__}"]) from None
+        return into.getvalue()
+
+    def decode(self, payload: bytes) -> Any:
+        """See `Definition`."""
+        if self._recursive:
+            check_depth(self.root, payload)
+        source = BytesIO(payload)
+        try:
+            data = self._read(source, self._schema, None)
+        except Exception as error:  # noqa: BLE001 - whatever foreign bytes make it raise; it may show them
+            raise DecodeError(
+                f"not what {self.root.shown} is written as ({error.__class__.__name__})"
+            ) from None
+        if source.tell() != len(payload):
+            over = len(payload) - source.tell()
+            raise DecodeError(f"not what {self.root.shown} is written as ({over} bytes are left over)")
+        return data
+
+
+def _broken(prepare: Prepare, data: Any) -> list[str]:
+    try:
+        prepare(data)
+    except WrongError as error:
+        return error.lines
+    except RecursionError:
+        return ["(root): nested too deeply"]
+    return []
+
+
+def _completed(node: Node, data: Any) -> Any:
+    if node.kind == "array" and node.inner is not None and isinstance(data, list):
+        return [_completed(node.inner, item) for item in data]
+    if node.kind == "map" and node.inner is not None and isinstance(data, Mapping):
+        return {name: _completed(node.inner, item) for name, item in data.items()}
+    if node.kind == "union" and isinstance(data, Mapping):
+        records = [branch for branch in node.branches if branch.kind in ("record", "map")]
+        return _completed(records[0], data) if len(records) == 1 else data
+    if node.kind != "record" or not isinstance(data, Mapping):
+        return data
+    full = dict(data)
+    for part in node.fields.values():
+        if part.name in full:
+            full[part.name] = _completed(part.type, full[part.name])
+        elif part.default:
+            full[part.name] = native(part.type, part.default[0])
+    return full
+
+
+def _deprecated(node: Node, path: tuple[str, ...], seen: frozenset[int]) -> list[tuple[str, ...]]:
+    if node.kind == "union":
+        return [found for branch in node.branches for found in _deprecated(branch, path, seen)]
+    found: list[tuple[str, ...]] = []
+    if node.kind == "record" and id(node) not in seen:
+        for part in node.fields.values():
+            if part.deprecated:
+                found.append((*path, part.name))
+            found += _deprecated(part.type, (*path, part.name), seen | {id(node)})
+    return found
+
+
+class AvroFormat:
+    """Avro; see `Format`."""
+
+    name = "avro"
+    suffix = ".avsc"
+    registry_type = "AVRO"
+    content_type = "application/avro"
+    media_types = frozenset({
+        "application/avro", "avro/binary", "application/x-avro", "application/vnd.apache.avro",
+        "application/vnd.apache.avro+binary", "application/x-avro-binary",
+    })  # fmt: skip
+    names_itself = False
+
+    def parse(
+        self, name: str, text: str, type: str | None = None, references: Mapping[str, str] = NO_REFERENCES
+    ) -> AvroDefinition:
+        """See `Format`; it refers to named types by their full names, in a folder without `.avsc`."""
+        library = load("fastavro", "fastavro", "avro")
+        parsed = Parser(name, text, references)
+        if parsed.root.kind != "record":
+            raise SchemaError(f"{name}: a contract is a record, not {parsed.root.shown}")
+        try:
+            return AvroDefinition(text, parsed, library)
+        except Exception as error:  # noqa: BLE001 - it knows some twenty kinds
+            reason = " ".join(str(error).split())[:200] or error.__class__.__name__
+            raise SchemaError(f"{name}: fastavro can't use it: {reason}") from None
+
+    def compare(self, old: Any, new: Any, *, today: date | None = None) -> list[Change]:
+        """See `Format`."""
+        return compare(old.root, new.root, today=today)
+
+    def same_bytes(self, old: Any, new: Any) -> bool:
+        """See `Format`: nothing in the bytes says what they are."""
+        return _canonical(old.root) == _canonical(new.root)
+
+
+def _canonical(root: Node) -> str:
+    """What of a schema decides how data is written: kinds, order, symbols, sizes; names of records don't."""
+    seen: dict[int, int] = {}
+
+    def plain(node: Node) -> Any:
+        if id(node) in seen:
+            return seen[id(node)]
+        if node.kind == "record":
+            seen[id(node)] = len(seen)
+        return [
+            node.kind, node.logical, node.precision, node.scale, node.size, list(node.symbols),
+            None if node.inner is None else plain(node.inner), [plain(branch) for branch in node.branches],
+            [[part.name, plain(part.type)] for part in node.fields.values()],
+        ]  # fmt: skip
+
+    return json.dumps(plain(root))
+
+
+AVRO = AvroFormat()

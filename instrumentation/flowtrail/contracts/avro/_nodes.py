@@ -1,0 +1,167 @@
+"""An Avro schema as a tree of nodes, its names resolved: what checking, resolving and comparing walk over.
+
+Specification: https://avro.apache.org/docs/1.12.0/specification/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+PRIMITIVES: Final = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
+# "Logical types": what each may stand on.
+LOGICAL: Final[Mapping[str, frozenset[str]]] = {
+    "decimal": frozenset({"bytes", "fixed"}),
+    "big-decimal": frozenset({"bytes"}),
+    "uuid": frozenset({"string", "fixed"}),
+    "date": frozenset({"int"}),
+    "time-millis": frozenset({"int"}),
+    "time-micros": frozenset({"long"}),
+    "timestamp-millis": frozenset({"long"}),
+    "timestamp-micros": frozenset({"long"}),
+    "timestamp-nanos": frozenset({"long"}),
+    "local-timestamp-millis": frozenset({"long"}),
+    "local-timestamp-micros": frozenset({"long"}),
+    "local-timestamp-nanos": frozenset({"long"}),
+    "duration": frozenset({"fixed"}),
+}
+
+
+@dataclass(eq=False, slots=True)
+class Field:
+    """A field of a record.
+
+    Attributes:
+        default: In a tuple, as the schema has it; empty if there is none.
+        remove_after: What `x-remove-after` says.
+    """
+
+    name: str
+    type: Node
+    default: tuple[Any, ...] = ()
+    aliases: tuple[str, ...] = ()
+    deprecated: bool = False
+    remove_after: str | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A type.
+
+    Attributes:
+        kind: A primitive's name, or `record`, `enum`, `array`, `map`, `union`, `fixed`.
+        name: Full name of a named type.
+        fields: Of a record, by name.
+        symbols: Of an enum.
+        default: Of an enum: what readers take for symbols that they don't know.
+        inner: Items of an array, values of a map.
+        branches: Of a union.
+        size: Of a fixed.
+        logical: The logical type, empty if there is none.
+        precision: Of a decimal, digits.
+        scale: Of a decimal, digits after the point.
+        recursive: Whether a value of this type can hold one of the same.
+    """
+
+    kind: str
+    name: str = ""
+    aliases: tuple[str, ...] = ()
+    fields: dict[str, Field] = field(default_factory=dict)
+    symbols: tuple[str, ...] = ()
+    default: str | None = None
+    inner: Node | None = None
+    branches: tuple[Node, ...] = ()
+    size: int = 0
+    logical: str = ""
+    precision: int = 0
+    scale: int = 0
+    recursive: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What lines call it."""
+        if self.logical == "decimal":
+            return f"decimal({self.precision},{self.scale})"
+        return self.logical or self.name or self.kind
+
+    @property
+    def label(self) -> str:
+        """What tells it apart within a union."""
+        return self.name or self.kind
+
+
+def reached(node: Node) -> list[Node]:
+    """A node and all that it is made of, each once."""
+    found: dict[int, Node] = {}
+    waiting = [node]
+    while waiting:
+        at = waiting.pop()
+        if id(at) in found:
+            continue
+        found[id(at)] = at
+        waiting.extend(parts_of(at))
+    return list(found.values())
+
+
+def parts_of(node: Node) -> list[Node]:
+    """What a node is made of directly."""
+    inner = [node.inner] if node.inner is not None else []
+    return [*(part.type for part in node.fields.values()), *inner, *node.branches]
+
+
+def native(node: Node, value: Any) -> Any:
+    """A default as the schema has it, as data: bytes are written as text there.
+
+    Raises:
+        ValueError: It isn't of that type.
+        TypeError: Likewise.
+    """
+    if node.kind == "union":
+        for branch in node.branches:
+            try:
+                return native(branch, value)
+            except (TypeError, ValueError):
+                continue
+        raise ValueError("of none of the union's types")
+    if node.kind in ("bytes", "fixed"):
+        return str(value).encode("latin-1") if isinstance(value, str) else _refuse()
+    if node.kind == "array":
+        return [native(_inner(node), item) for item in value] if isinstance(value, list) else _refuse()
+    if node.kind == "map":
+        items = value.items() if isinstance(value, dict) else _refuse()
+        return {name: native(_inner(node), item) for name, item in items}
+    if node.kind == "record":
+        if not isinstance(value, dict):
+            _refuse()
+        return {
+            part.name: native(part.type, value[part.name] if part.name in value else part.default[0])
+            for part in node.fields.values()
+            if part.name in value or part.default or _refuse()
+        }
+    return _scalar(node, value)
+
+
+_JSON_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "null": type(None), "boolean": bool, "int": int, "long": int, "float": (int, float),
+    "double": (int, float), "string": str, "enum": str,
+}  # fmt: skip
+
+
+def _scalar(node: Node, value: Any) -> Any:
+    fits = isinstance(value, _JSON_KINDS[node.kind])
+    if not fits or (isinstance(value, bool) and node.kind != "boolean"):
+        _refuse()
+    if node.kind == "enum" and value not in node.symbols:
+        _refuse()
+    return float(value) if node.kind in ("float", "double") else value
+
+
+def _inner(node: Node) -> Node:
+    if node.inner is None:  # only arrays and maps are asked
+        raise TypeError(node.kind)
+    return node.inner
+
+
+def _refuse() -> Any:
+    raise ValueError("of another type")

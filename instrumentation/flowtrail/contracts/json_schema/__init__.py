@@ -1,0 +1,132 @@
+"""Contracts that are JSON Schemas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from flowtrail._codec import JsonCodec
+from flowtrail.contracts._change import REMOVE_AFTER, Change
+from flowtrail.contracts._format import NO_REFERENCES, Definition, bounded
+from flowtrail.contracts.json_schema._compare import compare
+from flowtrail.contracts.json_schema._rules import Schema, deprecated_fields, with_defaults
+from flowtrail.contracts.json_schema._validator import Compiled, check_schema, parsed
+from flowtrail.errors import EncodeError
+
+__all__ = ["JSON_SCHEMA", "JsonDefinition", "JsonSchemaFormat", "compare"]
+
+_CODEC = JsonCodec()
+
+
+class JsonDefinition:
+    """One JSON Schema; see `Definition`. Its validators are compiled when they are first needed.
+
+    Args:
+        name: What messages call it.
+        schema: Checked, see `JsonSchemaFormat.parse`.
+    """
+
+    format = "json"
+
+    def __init__(self, name: str, schema: Schema) -> None:
+        self._name = name
+        self.schema = schema
+        after = schema.get(REMOVE_AFTER)
+        self.remove_after = after if isinstance(after, str) else None
+        self.deprecated = schema.get("deprecated") is True
+
+    frame_prefix = b""
+
+    def unframed(self, rest: bytes) -> tuple[Definition, bytes]:
+        """See `Definition`."""
+        return self, rest
+
+    @cached_property
+    def text(self) -> str:
+        """See `Definition`."""
+        return json.dumps(self.schema)
+
+    @cached_property
+    def deprecated_fields(self) -> Sequence[tuple[str, ...]]:
+        """See `Definition`."""
+        return tuple(deprecated_fields(self.schema))
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return Compiled(self._name, self.schema)
+
+    def broken_writing(self, data: Any) -> list[str]:
+        """See `Definition`. Data that JSON has no word for is looked at as it will be written."""
+        broken = self._compiled.violations_writing(data)
+        if broken and (plain := _as_written(data)) is not None:
+            return self._compiled.violations_writing(plain)
+        return broken
+
+    def broken_reading(self, data: Any) -> list[str]:
+        """See `Definition`."""
+        return self._compiled.violations_reading(data)
+
+    def completed(self, data: Any) -> Any:
+        """See `Definition`."""
+        return with_defaults(self.schema, data) if self._compiled.has_defaults else data
+
+    def adopted(self, data: Any, written: Definition) -> Any:
+        """See `Definition`: defaults alone lead here, and `completed` fills them in."""
+        return data
+
+    def encode(self, data: Any) -> bytes:
+        """See `Definition`."""
+        return _CODEC.encode(data)
+
+    def decode(self, payload: bytes) -> Any:
+        """See `Definition`."""
+        return _CODEC.decode(payload)
+
+
+def _as_written(data: Any) -> Any:
+    """Data as JSON has it, where that differs: dates, decimals, dataclasses, pydantic's models."""
+    try:
+        plain = json.loads(_CODEC.encode(data))
+    except (EncodeError, ValueError):
+        return None
+    return plain if plain != data else None
+
+
+class JsonSchemaFormat:
+    """JSON Schema; see `Format`."""
+
+    name = "json"
+    suffix = ".json"
+    registry_type = "JSON"
+    content_type = "application/json"
+    media_types = frozenset({"application/json", "text/json"})
+    names_itself = True
+
+    def parse(
+        self, name: str, text: str, type: str | None = None, references: Mapping[str, str] = NO_REFERENCES
+    ) -> JsonDefinition:
+        """See `Format`; nothing is referred to but what the schema holds itself."""
+        return JsonDefinition(name, parsed(name, bounded(name, text)))
+
+    def made_of(self, name: str, schema: Any) -> JsonDefinition:
+        """The contract that is a schema already.
+
+        Raises:
+            SchemaError: It is none.
+        """
+        check_schema(name, schema)
+        return JsonDefinition(name, schema)
+
+    def compare(self, old: Any, new: Any, *, today: date | None = None) -> list[Change]:
+        """See `Format`."""
+        return compare(old.schema, new.schema, today=today)
+
+    def same_bytes(self, old: Any, new: Any) -> bool:
+        """See `Format`: JSON carries the names of its fields."""
+        return True
+
+
+JSON_SCHEMA = JsonSchemaFormat()

@@ -1,0 +1,224 @@
+"""Whether a Protobuf contract may change in this way.
+
+"Updating A Message Type" of the language guide, with one difference: what it calls compatible although values
+are cut ("if a 64-bit number is read as an int32, it will be truncated to 32 bits") is a break here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, too_early
+from flowtrail.contracts.protobuf._kinds import NAMES, has_presence, is_map, is_repeated, is_required, shown
+
+_BACKWARD, _FORWARD, _NOBODY = frozenset({BACKWARD}), frozenset({FORWARD}), frozenset[str]()
+# Within a group the bytes are the same; a wider one takes all values of a narrower one.
+_GROUPS: tuple[frozenset[str], ...] = (
+    frozenset({"int32", "int64", "uint32", "uint64", "bool"}),
+    frozenset({"sint32", "sint64"}),
+    frozenset({"fixed32", "sfixed32"}),
+    frozenset({"fixed64", "sfixed64"}),
+    frozenset({"string", "bytes"}),
+)
+_WIDER: Mapping[str, frozenset[str]] = {
+    "bool": frozenset({"int32", "uint32", "int64", "uint64"}),
+    "int32": frozenset({"int64"}),
+    "uint32": frozenset({"uint64", "int64"}),
+    "sint32": frozenset({"sint64"}),
+    "string": frozenset({"bytes"}),
+}
+
+
+def compare(
+    old: Any, new: Any, *, removals: Mapping[tuple[str, int], str], today: date | None = None
+) -> list[Change]:
+    """The changes from old to new that need a new version.
+
+    Args:
+        old: Descriptor of the message as it was.
+        new: As it is to be.
+        removals: What `x-remove-after` of the old contract says, by message and number.
+        today: Decides whether that has passed.
+    """
+    return list(dict.fromkeys(_Comparison(removals, today).messages(old, new, "", frozenset())))
+
+
+class _Comparison:
+    def __init__(self, removals: Mapping[tuple[str, int], str], today: date | None) -> None:
+        self._removals = removals
+        self._today = today
+
+    def messages(self, old: Any, new: Any, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[Change]:
+        visit = old.full_name, new.full_name
+        if visit in seen:
+            return
+        seen |= {visit}
+        before, after = old.fields_by_number, new.fields_by_number
+        for number in sorted({*before, *after}):
+            if number not in before:
+                yield from self._added(old, after[number], path)
+            elif number not in after:
+                yield from self._removed(before[number], new, path)
+            else:
+                yield from self._kept(before[number], after[number], path, seen)
+        yield from _reservations(old, new, path or "(root)")
+
+    def _added(self, old: Any, field: Any, path: str) -> Iterator[Change]:
+        where = _joined(path, field.name)
+        if field.name in old.fields_by_name:
+            was = old.fields_by_name[field.name].number
+            yield Change(
+                where, "number-changed", f"from {was} to {field.number}: neither side finds the other's"
+            )
+        elif _is_reserved(old, field.number):
+            yield Change(
+                where, "number-reused", f"{field.number} was reserved: old data may hold another thing"
+            )
+        if is_required(field):
+            yield Change(where, "new-field-must-be-optional", "old data doesn't have it", _BACKWARD)
+
+    def _removed(self, field: Any, new: Any, path: str) -> Iterator[Change]:
+        where = _joined(path, field.name)
+        if field.name in new.fields_by_name:
+            return  # its number changed, which is told where it went
+        if is_required(field):
+            yield Change(where, "required-field-removed", "readers of the old contract need it", _FORWARD)
+        elif not field.GetOptions().deprecated:
+            yield Change(where, "removed-without-deprecation", "mark it deprecated = true first", _NOBODY)
+        else:
+            after = self._removals.get((field.containing_type.full_name, field.number))
+            yield from too_early(after, where, self._today)
+        if not _is_reserved(new, field.number):
+            detail = f"write `reserved {field.number};`, so that nobody takes it for another thing"
+            yield Change(where, "number-not-reserved", detail, _NOBODY)
+
+    def _kept(self, old: Any, new: Any, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[Change]:
+        where = _joined(path, new.name)
+        if old.name != new.name:
+            yield Change(where, "renamed", f"was {old.name}; JSON and handlers know it by its name", _NOBODY)
+        elif old.json_name != new.json_name:
+            yield Change(where, "changed: json_name", f"was {old.json_name}, is {new.json_name}", _NOBODY)
+        if is_repeated(old) != is_repeated(new) or is_map(old) != is_map(new):
+            yield Change(where, "changed: label", f"was {_labelled(old)}, is {_labelled(new)}")
+            return
+        if is_required(old) != is_required(new):
+            rule = "became-required" if is_required(new) else "became-optional"
+            detail = "old data may lack it" if is_required(new) else "readers of the old contract need it"
+            yield Change(where, rule, detail, _BACKWARD if is_required(new) else _FORWARD)
+        elif not is_repeated(old) and has_presence(old) != has_presence(new):
+            detail = "whether it can be absent, other than by having its default"
+            yield Change(where, "changed: presence", detail, _NOBODY)
+        yield from _oneof(old, new, where)
+        yield from self._types(old, new, where, seen)
+
+    def _types(self, old: Any, new: Any, where: str, seen: frozenset[tuple[str, str]]) -> Iterator[Change]:
+        if old.message_type is not None and new.message_type is not None:
+            inside = f"{where}{'{}' if is_map(old) else '[]' if is_repeated(old) else ''}"
+            special = "google.protobuf."
+            if old.message_type.full_name != new.message_type.full_name and not is_map(old):
+                known = (old.message_type.full_name + new.message_type.full_name).count(special)
+                hurt = BOTH if known else _NOBODY
+                yield Change(where, "changed: type", f"was {shown(old)}, is {shown(new)}", hurt)
+            yield from self.messages(old.message_type, new.message_type, inside, seen)
+        elif old.enum_type is not None and new.enum_type is not None:
+            yield from _enums(old.enum_type, new.enum_type, where)
+        elif old.type != new.type:
+            yield _type(old, new, where)
+        elif not is_repeated(old) and old.default_value != new.default_value:
+            detail = f"default was {short(old.default_value)}, readers count on it"
+            yield Change(where, "changed: default", detail, _NOBODY)
+
+
+def _type(old: Any, new: Any, where: str) -> Change:
+    # An enum is an int32 on the wire, and reads as one.
+    before = NAMES.get(old.type, "int32" if old.enum_type is not None else "message")
+    after = NAMES.get(new.type, "int32" if new.enum_type is not None else "message")
+    detail = f"type was {shown(old)}, is {shown(new)}"
+    if not any({before, after} <= group for group in _GROUPS):
+        return Change(where, "changed: type", detail)
+    if before == after:
+        return Change(where, "changed: type", f"{detail}: names become numbers, or the other way", _NOBODY)
+    if after in _WIDER.get(before, ()):
+        return Change(where, "changed: type", f"{detail}: readers of the old contract get less", _FORWARD)
+    if before in _WIDER.get(after, ()):
+        return Change(where, "changed: type", f"{detail}: readers of the new contract get less", _BACKWARD)
+    return Change(where, "changed: type", f"{detail}: the same bytes mean other numbers")
+
+
+def _enums(old: Any, new: Any, where: str) -> Iterator[Change]:
+    before = {value.number: value.name for value in old.values}
+    after = {value.number: value.name for value in new.values}
+    if old.is_closed != new.is_closed:
+        yield Change(where, "changed: enum", "whether it takes numbers that it doesn't declare", _NOBODY)
+    for number, name in before.items():
+        if number not in after:
+            hurt = _BACKWARD if new.is_closed else _NOBODY
+            yield Change(where, "symbol-removed", f"{short(name)} = {number} was written", hurt)
+        elif after[number] != name and name not in new.values_by_name:
+            yield Change(where, "symbol-renamed", f"{number} was {name}, is {after[number]}", _NOBODY)
+        elif new.values_by_name[name].number != number:
+            yield Change(
+                where, "number-changed", f"{name} was {number}, is {new.values_by_name[name].number}"
+            )
+    for number, name in after.items():
+        if number not in before and name not in old.values_by_name and old.is_closed:
+            detail = f"{short(name)}: readers of the old contract lose it"
+            yield Change(where, "symbol-added", detail, _FORWARD)
+
+
+def _oneof(old: Any, new: Any, where: str) -> Iterator[Change]:
+    before, after = _group_of(old), _group_of(new)
+    # A member that is new, or gone, changes nothing for those that stay.
+    peers = [
+        {name for name in group[1] if name in other.containing_type.fields_by_name} if group[0] else None
+        for group, other in ((before, new), (after, old))
+    ]
+    if peers[0] == peers[1]:
+        return
+    detail = f"was in {before[0] or 'none'}, is in {after[0] or 'none'}"
+    # Alone in a oneof that is new, it can put nothing else out.
+    others = [name for name in (after[1] or before[1]) if name != new.name]
+    met = bool(after[0]) and any(name in old.containing_type.fields_by_name for name in others)
+    left = len(before[1]) > 1
+    hurt = frozenset({*(_BACKWARD if met else ()), *(_FORWARD if left else ())})
+    yield Change(where, "changed: oneof", detail, hurt)
+
+
+def _group_of(field: Any) -> tuple[str, tuple[str, ...]]:
+    oneof = field.containing_oneof
+    if oneof is None or (len(oneof.fields) == 1 and oneof.name == f"_{field.name}"):
+        return "", ()
+    return oneof.name, tuple(member.name for member in oneof.fields)
+
+
+def _reservations(old: Any, new: Any, where: str) -> Iterator[Change]:
+    for start, end in _reserved(old):
+        if not any(first <= start and end <= last for first, last in _reserved(new)):
+            told = any(start <= number < end for number in new.fields_by_number)
+            if not told:
+                detail = f"{start} to {end - 1} may still be in old data"
+                yield Change(where, "reservation-removed", detail, _NOBODY)
+
+
+def _reserved(descriptor: Any) -> list[tuple[int, int]]:
+    from google.protobuf.descriptor_pb2 import DescriptorProto
+
+    proto = DescriptorProto()
+    descriptor.CopyToProto(proto)
+    return [(part.start, part.end) for part in proto.reserved_range]
+
+
+def _is_reserved(descriptor: Any, number: int) -> bool:
+    return any(start <= number < end for start, end in _reserved(descriptor))
+
+
+def _labelled(field: Any) -> str:
+    return (
+        shown(field) if is_map(field) else f"repeated {shown(field)}" if is_repeated(field) else shown(field)
+    )
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

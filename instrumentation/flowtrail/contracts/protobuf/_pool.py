@@ -1,0 +1,94 @@
+"""Descriptors in a pool of their own, so that two versions of a message don't meet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from flowtrail._extras import load
+from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts._format import bounded
+from flowtrail.contracts.protobuf._grammar import File
+
+_MAX_FILES = 100
+_GOOGLE = re.compile(r"google/(?:protobuf|type|rpc|api)(?:/[a-z_]+)*/[a-z_]+\.proto")
+_QUOTED = re.compile(r"(?<!\w)'([^']+)'")
+
+
+class Pool:
+    """One file and what it imports, known to the runtime.
+
+    Args:
+        name: What messages call the file.
+        text: The file.
+        references: Texts of files that it imports, by the names that it imports them by.
+
+    Attributes:
+        file: The file as the runtime has it.
+        removals: See `File`; of all files.
+
+    Raises:
+        MissingExtraError: protobuf isn't installed.
+        SchemaError: The file can't be used.
+    """
+
+    def __init__(self, name: str, text: str, references: Mapping[str, str]) -> None:
+        self._name = name
+        self._references = references
+        self._pool: Any = load("google.protobuf.descriptor_pool", "protobuf", "protobuf").DescriptorPool()
+        self._added: set[str] = set()
+        self.removals: dict[tuple[str, int], str] = {}
+        self.file: Any = self._add("contract.proto", File("contract.proto", name, bounded(name, text)), ())
+
+    def _add(self, path: str, file: File, around: tuple[str, ...]) -> Any:
+        for needed in file.proto.dependency:
+            line = file.lines.get(needed, 0)
+            if needed in (*around, path):
+                raise SchemaError(f"{self._name}:{line}: {needed!r} imports itself")
+            if needed not in self._added:
+                self._import(needed, line, (*around, path))
+        self.removals.update(file.removals)
+        self._added.add(path)
+        try:
+            self._pool.AddSerializedFile(file.proto.SerializeToString())
+            return self._pool.FindFileByName(path)
+        except (TypeError, KeyError, ValueError) as error:
+            raise SchemaError(self._said(str(error), file)) from None
+
+    def _import(self, path: str, line: int, around: tuple[str, ...]) -> None:
+        if len(self._added) >= _MAX_FILES:
+            raise SchemaError(f"{self._name}:{line}: more than {_MAX_FILES} files are imported")
+        if path in self._references:
+            self._add(path, File(path, path, bounded(path, self._references[path])), around)
+            return
+        known = _of_google(path)
+        if known is None:
+            raise SchemaError(f"{self._name}:{line}: import {path!r}: there is no such file")
+        self._copy(known)
+
+    def _copy(self, known: Any) -> None:
+        if known.name not in self._added:
+            for needed in known.dependencies:
+                self._copy(needed)
+            self._added.add(known.name)
+            self._pool.AddSerializedFile(known.serialized_pb)
+
+    def _said(self, reason: str, file: File) -> str:
+        """What the runtime says, with the line of the first name in it that the file uses."""
+        reason = " ".join(reason.removeprefix("Couldn't build proto file into descriptor pool:").split())[
+            :200
+        ]
+        lines = [file.lines[name] for name in _QUOTED.findall(reason) if name in file.lines]
+        return f"{self._name}{f':{lines[0]}' if lines else ''}: {reason}"
+
+
+def _of_google(path: str) -> Any:
+    """The descriptor of a file that comes with protobuf or with googleapis-common-protos, None without."""
+    if not _GOOGLE.fullmatch(path):
+        return None
+    try:
+        return import_module(path.removesuffix(".proto").replace("/", ".") + "_pb2").DESCRIPTOR
+    except ImportError:
+        return None

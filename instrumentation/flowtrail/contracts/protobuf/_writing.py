@@ -1,0 +1,283 @@
+"""From data to messages: compiled once per message type, naming whatever doesn't fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Set
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from google.protobuf import message_factory
+from google.protobuf.message import Message
+
+from flowtrail.contracts._values import fields_of, later
+from flowtrail.contracts._violations import WrongError, wrong
+from flowtrail.contracts.protobuf._kinds import (
+    DURATION,
+    NAMES,
+    TIMESTAMP,
+    WRAPPERS,
+    has_presence,
+    is_map,
+    is_repeated,
+    is_required,
+    missing_of,
+)
+
+Build = Callable[[Any], Any]
+# Written once: `list | tuple` in a test makes a new type for each value.
+_LISTS, _BYTES, _NUMBERS = (list, tuple, Set), (bytes, bytearray, memoryview), (int, float)
+_RANGES = {
+    "int32": (-(2**31), 2**31), "sint32": (-(2**31), 2**31), "sfixed32": (-(2**31), 2**31),
+    "uint32": (0, 2**32), "fixed32": (0, 2**32), "int64": (-(2**63), 2**63), "sint64": (-(2**63), 2**63),
+    "sfixed64": (-(2**63), 2**63), "uint64": (0, 2**64), "fixed64": (0, 2**64),
+}  # fmt: skip
+
+
+class Builder:
+    """Makes the functions from data to messages; they raise `WrongError`.
+
+    Args:
+        closed: Whether fields that aren't declared are refused.
+    """
+
+    def __init__(self, *, closed: bool) -> None:
+        self._closed = closed
+        self._made: dict[str, list[Build]] = {}
+
+    def message(self, descriptor: Any) -> Build:
+        """The function for a message type."""
+        return partial(_whole, message_factory.GetMessageClass(descriptor), self._content(descriptor))
+
+    def _content(self, descriptor: Any) -> Build:
+        """Likewise, for one within another: a dictionary will do, which the runtime makes a message of in C."""
+        known = self._made.get(descriptor.full_name)
+        if known is None:
+            known = self._made[descriptor.full_name] = []
+            known.append(self._message(descriptor))
+        # A message that holds itself: its function is there when it is called.
+        return known[0] if known else later(known)
+
+    def _message(self, descriptor: Any) -> Build:
+        kind = message_factory.GetMessageClass(descriptor)
+        if special := _special(descriptor, kind):
+            return special
+        parts = [(field.name, self._field(field), has_presence(field), is_required(field))
+                 for field in descriptor.fields]  # fmt: skip
+        oneofs = [
+            (oneof.name, [field.name for field in oneof.fields])
+            for oneof in descriptor.oneofs
+            if len(oneof.fields) > 1
+        ]
+        return partial(_built, kind, parts, oneofs, frozenset(descriptor.fields_by_name), self._closed)
+
+    def _field(self, field: Any) -> Build:
+        if is_map(field):
+            key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
+            nested = value.message_type
+            return partial(_map, self._one(key), self._one(value) if nested is None else self.message(nested))
+        return partial(_list, self._one(field)) if is_repeated(field) else self._one(field)
+
+    def _one(self, field: Any) -> Build:
+        if field.message_type is not None:
+            return self._content(field.message_type)
+        if field.enum_type is not None:
+            values = {value.name: value.number for value in field.enum_type.values}
+            return partial(_enum, values, frozenset(values.values()), not field.enum_type.is_closed)
+        name = NAMES[field.type]
+        return partial(_integer, name, *_RANGES[name]) if name in _RANGES else _PLAIN[name]
+
+
+def _whole(kind: Any, content: Build, value: Any) -> Any:
+    made = content(value)
+    return kind(**made) if type(made) is dict else made
+
+
+def _built(
+    kind: Any,
+    parts: list[tuple[str, Build, bool, bool]],
+    oneofs: list[tuple[str, list[str]]],
+    names: frozenset[str],
+    closed: bool,
+    value: Any,
+) -> Any:
+    if isinstance(value, Message):
+        return _copied(kind, value, closed)
+    value = fields_of(value)
+    if value is None:
+        raise wrong("type should be message")
+    made: dict[str, Any] = {}
+    found: list[tuple[tuple[str, ...], str]] = []
+    for name, build, presence, required in parts:
+        given = value.get(name)
+        if given is None and (name not in value or presence):
+            if required:
+                found.append(((name,), "required"))
+            continue
+        try:
+            made[name] = build(given)
+        except WrongError as error:
+            found += error.within(name)
+    for oneof, members in oneofs:
+        if sum(name in made for name in members) > 1:
+            found.append(((oneof,), f"only one of {', '.join(members)} may be set"))
+    if closed and not names.issuperset(value):
+        found += [((str(name)[:120],), "not in the contract") for name in value if name not in names]
+    if found:
+        raise WrongError(found)
+    return made
+
+
+def _copied(kind: Any, value: Message, closed: bool) -> Any:
+    """A message of a generated class, as one of ours."""
+    if value.DESCRIPTOR.full_name != kind.DESCRIPTOR.full_name:
+        raise wrong(f"type should be {kind.DESCRIPTOR.full_name}")
+    if not value.IsInitialized():
+        raise WrongError([((name,), "required") for name in missing_of(value)])
+    made = kind.FromString(value.SerializeToString())
+    if closed:
+        size = made.ByteSize()
+        made.DiscardUnknownFields()
+        if made.ByteSize() != size:
+            raise wrong("fields that are not in the contract")
+    return made
+
+
+def _special(descriptor: Any, kind: Any) -> Build | None:
+    name = descriptor.full_name
+    if name == TIMESTAMP:
+        return partial(_timestamp, kind)
+    if name == DURATION:
+        return partial(_duration, kind)
+    if name in WRAPPERS:
+        field = descriptor.fields_by_name["value"]
+        return partial(_wrapped, kind, Builder(closed=True)._one(field))
+    if name in ("google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"):
+        return partial(_anything, kind)
+    return None
+
+
+def _timestamp(kind: Any, value: Any) -> Any:
+    if isinstance(value, Message):
+        return _copied(kind, value, True)
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise wrong("type should be a datetime with a time zone")
+    made = kind()
+    made.FromDatetime(value)
+    return made
+
+
+def _duration(kind: Any, value: Any) -> Any:
+    if isinstance(value, Message):
+        return _copied(kind, value, True)
+    if not isinstance(value, timedelta):
+        raise wrong("type should be a timedelta")
+    made = kind()
+    made.FromTimedelta(value)
+    return made
+
+
+def _wrapped(kind: Any, build: Build, value: Any) -> Any:
+    return _copied(kind, value, True) if isinstance(value, Message) else kind(value=build(value))
+
+
+def _anything(kind: Any, value: Any) -> Any:
+    from google.protobuf import json_format
+
+    if isinstance(value, Message):
+        return _copied(kind, value, True)
+    try:
+        return json_format.ParseDict(value, kind())
+    except (json_format.ParseError, TypeError, ValueError, AttributeError):
+        raise wrong("should be what JSON can hold") from None
+
+
+def _list(build: Build, value: Any) -> list[Any]:
+    if not isinstance(value, _LISTS):
+        raise wrong("type should be repeated")
+    return _each(build, enumerate(value))
+
+
+def _map(key: Build, build: Build, value: Any) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise wrong("type should be map")
+    return dict(zip([key(name) for name in value], _each(build, value.items()), strict=True))
+
+
+def _each(build: Build, items: Any) -> list[Any]:
+    made: list[Any] = []
+    found: list[tuple[tuple[str, ...], str]] = []
+    for place, item in items:
+        try:
+            made.append(build(item))
+        except WrongError as error:
+            found += error.within(place)
+    if found:
+        raise WrongError(found)
+    return made
+
+
+def _integer(name: str, least: int, end: int, value: Any) -> int:
+    if type(value) is not int and (not isinstance(value, int) or isinstance(value, bool)):
+        raise wrong(f"type should be {name}")
+    if not least <= value < end:
+        raise wrong(f"out of the range of {name}")
+    return int(value)
+
+
+def _enum(values: Mapping[str, int], numbers: frozenset[int], opened: bool, value: Any) -> int:
+    if isinstance(value, Enum):
+        value = value.name if value.name in values else value.value
+    number = values.get(value) if isinstance(value, str) else value
+    if type(number) is not int or not (number in numbers or (opened and -(2**31) <= number < 2**31)):
+        raise wrong("should be one of the enum's values")
+    return number
+
+
+def _bool(value: Any) -> bool:
+    if value is not True and value is not False:
+        raise wrong("type should be bool")
+    return value
+
+
+def _double(value: Any) -> float:
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
+        raise wrong("type should be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise wrong("out of the range of double") from None
+
+
+def _float(value: Any) -> float:
+    made = _double(value)
+    if math.isfinite(made) and abs(made) > 3.4028235677973366e38:
+        raise wrong("out of the range of float")
+    return made
+
+
+def _string(value: Any) -> str:
+    if type(value) is str and value.isascii():
+        return value
+    if isinstance(value, Enum) and isinstance(value.value, str):
+        value = value.value
+    if not isinstance(value, str):
+        raise wrong("type should be string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise wrong("text with half of a surrogate pair") from None
+    return value
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, _BYTES):
+        raise wrong("type should be bytes")
+    return bytes(value)
+
+
+_PLAIN: Mapping[str, Build] = {
+    "bool": _bool, "double": _double, "float": _float, "string": _string, "bytes": _bytes,
+}  # fmt: skip
