@@ -64,9 +64,12 @@ class Policy:
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """Outcomes of which ages are said: their instances go with their trails, and in no other way."""
-        named = {COMPLETED if kind == TROUBLED else kind for kind, kept in self.kept.items() if kept.seconds}
-        return tuple(sorted(named))
+        """Outcomes whose instances go with their trails and in no other way: all, if any age is said."""
+        return (
+            tuple(outcome.value for outcome in _ENDED)
+            if any(kept.seconds for kept in self.kept.values())
+            else ()
+        )
 
     def due(self, known_ms: int, now_ms: int) -> dict[str, int]:
         """Before when the newest event of an instance has to be for it to go, by outcome.
@@ -85,7 +88,7 @@ class Policy:
     def may_go(self, family: Family, known_ms: int, now_ms: int) -> bool:
         """Whether all that belongs together has had its time."""
         kinds = [kind_of(saga, letters=family.letters) for saga in family.sagas]
-        if not family.whole or not kinds or None in kinds:
+        if not (family.whole and family.ids and kinds) or None in kinds:
             return False
         newest_ms = max(saga.updated_ms for saga in family.sagas)
         if kinds.count(COMPLETED) == len(kinds) and not self.chosen(family.ids):
@@ -93,9 +96,7 @@ class Policy:
             quiet = all(saga.next_deadline_ms is None for saga in family.sagas)
             if quiet and newest_ms < min(known_ms, now_ms) - self.rest_ms:
                 return True
-        if not any(self._said(kind) for kind in kinds):
-            return False
-        return all(
+        return bool(self.outcomes) and all(
             saga.updated_ms < now_ms - self._age_ms(kind or "")
             for saga, kind in zip(family.sagas, kinds, strict=True)
         )
