@@ -90,6 +90,7 @@ class Publisher:
         """
         codec = self.codecs.of(topic)
         wanted = format_of(codec)
+        value: bytes | None
         checks_later = must_not_wait() and not self.guard.at_hand(type, version, data)
         if checks_later:
             asked = partial(self.guard.publishing, topic, type, version, snapshot(data), wanted)

@@ -63,7 +63,7 @@ def registry():
         return httpx.Response(200, json=found) if found else httpx.Response(404, json={"error_code": 40403})
 
     made = SchemaRegistry("http://registry", transport=httpx.MockTransport(answer))
-    made.asked = asked
+    made.asked = asked  # type: ignore[attr-defined]
     yield made
     made.close()
 

@@ -15,8 +15,7 @@ from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from flowtrail_collector.sagas.model.shapes import OpenSagas
 from flowtrail_collector.sagas.sql.glances import GLANCES
-from sagakit.histories import flows_and_histories, marks, model_of
-from sagakit.oracle import changed_flow
+from sagakit.histories import changed_flow, flows_and_histories, marks, model_of
 from sagakit.playing import GLANCED, glances, looked_at, stand
 
 

@@ -368,7 +368,7 @@ class _Numbers:
     def versions(self, type: str, *, at_least: int = 0) -> list[int]:
         return list(range(1, self.count + 1))
 
-    def schema(self, type: str, version: int) -> dict[str, Any] | None:
+    def schema(self, type: str, version: int) -> Any:
         return {"required": ["v"], "properties": {"v": {"const": version}}} if version <= self.count else None
 
 

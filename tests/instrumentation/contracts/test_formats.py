@@ -31,7 +31,7 @@ V2 = (ORDER_ID, CENTS, CURRENCY)
 PLAIN = {"order_id": "7", "total": 3}
 
 
-@pytest.fixture(params=DIALECTS.values(), ids=DIALECTS)
+@pytest.fixture(params=list(DIALECTS.values()), ids=list(DIALECTS))
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     return request.param
 

@@ -243,8 +243,8 @@ def test_whatever_is_asked_of_the_registry_is_asked_beside_the_loop(registry: st
     def trail_of() -> flowtrail.Trail:
         trail = _trail("confluent", "127.0.0.1:1", registry)
         assert trail.contracts is not None
-        asks = trail.contracts.source._client
-        plain = asks.ask  # type: ignore[attr-defined]
+        asks = trail.contracts.source._client  # type: ignore[attr-defined]
+        plain = asks.ask
 
         def noting(*arguments: Any) -> Any:
             asked_by.append(threading.get_ident())

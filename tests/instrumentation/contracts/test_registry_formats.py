@@ -34,7 +34,7 @@ PLACED = {"order_id": "7", "total": 3}
 UPCAST = {**PLACED, "currency": ""}
 
 
-@pytest.fixture(params=DIALECTS.values(), ids=DIALECTS)
+@pytest.fixture(params=list(DIALECTS.values()), ids=list(DIALECTS))
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     return request.param
 

@@ -45,7 +45,7 @@ class Desk:
         self.stop = threading.Event()
 
     def relay(self) -> Any:
-        publisher = Publisher(self.trail.telemetry, MemoryClient(self.broker), self.trail.codec)
+        publisher = Publisher(self.trail.telemetry, MemoryClient(self.broker), self.trail.codecs)
         return self.outbox.relay(publisher, self.stop)
 
     def add(self, subject: str = "o-1", **fields: Any) -> str:

@@ -27,7 +27,7 @@ class Desk:
         self.trail = flowtrail.Trail(
             "billing", client=self.client, registry=CollectorRegistry(), clock=self.clock
         )
-        publisher = Publisher(self.trail.telemetry, self.client, self.trail.codec)
+        publisher = Publisher(self.trail.telemetry, self.client, self.trail.codecs)
         timing = flowtrail.Timing(commit_interval_seconds=0)
         self.services = Services(self.trail.telemetry, publisher, timing)
 

@@ -28,11 +28,15 @@ class PartitionHistory:
     What timestamps tell is kept apart: one record's clock is no bound for what another record's says.
 
     At most 128 points are kept; beyond, older ones are thinned first, so that resolution falls with age.
+
+    Attributes:
+        log: identifies the log; another object once its topic was recreated.
     """
 
-    __slots__ = ("_first", "_last", "_offsets", "_seen", "_told", "_told_end")
+    __slots__ = ("_first", "_last", "_offsets", "_seen", "_told", "_told_end", "log")
 
     def __init__(self) -> None:
+        self.log = object()
         self._offsets = array("q")
         self._first = array("d")
         self._last = array("d")
@@ -68,6 +72,7 @@ class PartitionHistory:
 
     def forget(self) -> None:
         """Drop everything (the topic was recreated)."""
+        self.log = object()
         del self._offsets[:], self._first[:], self._last[:]
         self._seen = self._told = None
         self._told_end = 0
