@@ -155,6 +155,10 @@ class LagSource(Protocol):
         """Describe groups, and say which can't be."""
         ...
 
+    def topic_ids(self, topics: Sequence[str], deadline: float) -> Mapping[str, str]:
+        """Read the id that each topic got when it was created; a topic whose id isn't told is left out."""
+        ...
+
     def close(self) -> None:
         """Release connections."""
         ...
