@@ -123,6 +123,9 @@ class Sparing:
             named: By trace, the correlation ids that its spans name.
         """
         by_events = events.flows_of_traces(connection, named)
-        flows = {trace: ids | (by_events.get(trace, set()) - {None}) for trace, ids in named.items()}
+        flows = {
+            trace: ids.union(flow for flow in by_events.get(trace, ()) if flow is not None)
+            for trace, ids in named.items()
+        }
         kept = self.flows(connection, {flow for ids in flows.values() for flow in ids})
         return {trace for trace, ids in flows.items() if not ids.isdisjoint(kept)}

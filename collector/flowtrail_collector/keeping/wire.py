@@ -28,7 +28,9 @@ def wire(
     time_seconds: Callable[[], float] = time.time,
 ) -> RetentionKeeper:
     """What forgets: by age and size, and before that by outcome, if the settings say so."""
-    pruner, by_age, keeper = SqlPruner(database), None, None
+    pruner = SqlPruner(database)
+    by_age: SqlPruner | None = None
+    keeper: TrailKeeper | None = None
     if kept := parse_keep(config.keep):
         policy = Policy(kept, int(config.forget_after_seconds * 1000), int(config.sagas_seconds * 1000))
         keeping = SqlKeeping(database, spans)
