@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
     return request
 
 
-def fill(draw: st.DrawFn, span: object) -> None:
+def fill(draw: st.DrawFn, span: Any) -> None:
     unusual = draw(st.integers(0, 30))
     span.trace_id = draw(_IDS) if unusual != 1 else bytes(16)
     span.span_id = draw(_IDS)[:8] if unusual != 2 else b"short"
