@@ -170,7 +170,9 @@ class KafkaLagSource:
         if not topics:
             return found
         try:
-            futures = self._admin.describe_topics(TopicCollection(topics), request_timeout=REQUEST_SECONDS)
+            futures = self._admin.describe_topics(
+                TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS
+            )
         except (KafkaException, ValueError, TypeError):
             return found
         wait(futures.values(), seconds_left(deadline))
