@@ -24,23 +24,22 @@ from flowtrail_collector.events.wire import wire as wire_events
 from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
+from flowtrail_collector.keeping.wire import wire as wire_keeping
 from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.metrics.push import OtlpMetricsPush
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics, StoreFigures
-from flowtrail_collector.runtime.retention import RetentionKeeper, SpanPruner
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.runtime.status import status_of
 from flowtrail_collector.runtime.supervisor import Part, Supervisor
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.wire import wire as wire_sagas
-from flowtrail_collector.settings import CollectorConfig, PushConfig, RetentionConfig, WebConfig, is_loopback
+from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig, is_loopback
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.store.open import open_store
-from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.wire import wire as wire_topology
 from flowtrail_collector.trails.sql import TrailReads
@@ -117,7 +116,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
-    retention = _retention(config.retention, database, spans.store)
+    retention = wire_keeping(config.retention, flows, database, spans.store, store.watermark_ms)
     slices = [
         _reading(broker, tails, retention),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
@@ -166,16 +165,6 @@ def _about(
 
 def _depths_of(tails: Sequence[Tail]) -> Callable[[], Mapping[str, int]]:
     return lambda: {topic: depth for tail in tails for topic, depth in tail.dead_letter_depths().items()}
-
-
-def _retention(config: RetentionConfig, database: Database, spans: SpanPruner) -> RetentionKeeper:
-    return RetentionKeeper(
-        SqlPruner(database),
-        spans,
-        events_seconds=config.events_seconds,
-        sagas_seconds=config.sagas_seconds,
-        max_bytes=config.max_bytes,
-    )
 
 
 def _sources(slices: Sequence[Wired], leadership: Leadership | None) -> list[MetricSource]:

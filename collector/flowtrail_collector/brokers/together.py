@@ -105,6 +105,11 @@ class LagSources:
         more, others_failures = self._kafka.members(others, deadline) if others else ({}, ())
         return {**found, **more}, [*failures, *others_failures]
 
+    def topic_ids(self, topics: Sequence[str], deadline: float) -> Mapping[str, str]:
+        """See `LagSource.topic_ids`; nothing of RabbitMQ has one."""
+        _, others = _divided(topics, lambda topic: topic)
+        return self._kafka.topic_ids(others, deadline) if others else {}
+
     def close(self) -> None:
         """See `LagSource.close`."""
         self._rabbitmq.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.checks import Section, check_pattern, is_http
+from flowtrail_collector.settings.keep import parse_keep
 from flowtrail_collector.settings.lag import LagSettings
 from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.units import parse_duration
@@ -184,14 +185,21 @@ class RetentionConfig(Section):
         events_seconds: Events, by their records' timestamps.
         sagas_seconds: Instances that have ended, by their newest event.
         max_bytes: Space beyond which the oldest go; None for no bound.
+        keep: What of ended instances is kept otherwise, by how they ended; see `parse_keep`.
+        forget_after_seconds: How long an instance rests before `keep` may forget it.
     """
 
     events_seconds: float = 7 * 86400.0
     sagas_seconds: float = 30 * 86400.0
     max_bytes: int | None = None
+    keep: tuple[str, ...] = ()
+    forget_after_seconds: float = 3600.0
 
     def validate(self) -> None:
         self.check_positive("events_seconds", "sagas_seconds")
+        parse_keep(self.keep)
+        if self.forget_after_seconds < 60:
+            raise ConfigurationError("--forget-after: what completed has to rest for a minute at least")
         if self.max_bytes is not None and self.max_bytes < 1_000_000:
             raise ConfigurationError("--store-max-size: a store needs a megabyte at least, such as 20GB")
 

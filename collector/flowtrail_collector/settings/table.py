@@ -171,6 +171,12 @@ SETTINGS = (
             "How long sagas are kept once they have ended, or if they never started.", Kind.DURATION),
     Setting("store-max-size", "retention.max_bytes",
             "Size beyond which the oldest events, ended sagas and spans go, such as 20GB.", Kind.SIZE),
+    Setting("keep", "retention.keep",
+            "What is kept of ended sagas with their events and spans: a share of those that simply completed"
+            " (completed=1%), and how long (completed=1%,7d; troubled, compensated, failed or timed_out=90d).",
+            Kind.NAMES),
+    Setting("forget-after", "retention.forget_after_seconds",
+            "How long completed sagas stay whole before those outside of --keep's share go.", Kind.DURATION),
     Setting("compat", "lag.compat",
             "Also export lag under the names of another exporter: kafka_exporter.", Kind.NAMES),
 )  # fmt: skip

@@ -148,6 +148,10 @@ class QueueLagSource:
             if group in held
         }, ()
 
+    def topic_ids(self, topics: Sequence[str], deadline: float) -> Mapping[str, str]:
+        """See `LagSource.topic_ids`: a queue has none."""
+        return {}
+
     def close(self) -> None:
         """See `LagSource.close`."""
         self._management.close()
