@@ -157,7 +157,7 @@ def figures_of(format: str, rounds: int, chunk: int) -> dict[str, float]:
 
         def read_ours(value: bytes = value) -> Any:
             found = contracts.unpack(TYPE, "1", None, value)
-            return found and contracts.read(TYPE, found.version, found.data, unpacked=True)
+            return found and contracts.read(TYPE, found.version, found.data, unpacked=found.fits)
 
         steps: dict[str, Step] = {
             "encode_ours": write_ours, "encode_theirs": write_theirs, "decode_ours": read_ours,

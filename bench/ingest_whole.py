@@ -115,7 +115,7 @@ def whole(servers: str, topic: str, events: int, folder: Path) -> dict[str, floa
             last = last or (now if read >= events else 0.0)
             if last and ended >= events // _STEPS and edges >= events // _STEPS * (_STEPS - 1):
                 finished = now
-        cpu, rss = _usage(process.pid)
+        cpu, rss = usage(process.pid)
         size = sum(file.stat().st_size for file in name.glob("store.sqlite*"))
     finally:
         process.terminate()
@@ -153,7 +153,7 @@ def _used_bytes(store: Path) -> int:
     return int((pages - free) * size)
 
 
-def _usage(pid: int) -> tuple[float, float]:
+def usage(pid: int) -> tuple[float, float]:
     """Seconds of CPU so far, and the most memory in MB."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()

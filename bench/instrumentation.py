@@ -1,8 +1,8 @@
-"""What instrumentation costs per message, beside opentelemetry-instrumentation-kafka-python.
+"""What instrumentation costs per message, beside OpenTelemetry's for kafka-python, pika and aio-pika.
 
     python -m bench.instrumentation
 
-Both instrument the same fake kafka-python client in the same process, with the same tracer
+Both instrument the same fake client in the same process, with the same tracer
 provider: one message is one `send` with its acknowledgement, or one record handed over, handled (by
 nothing) and followed by the next. The bare client, theirs and ours run in turns, in short chunks;
 what is reported is the median CPU time per message of the whole process, so that work put off to an
@@ -17,6 +17,7 @@ plain text file.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.metadata
 import json
 import logging
@@ -24,6 +25,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from prometheus_client import CollectorRegistry
 from wrapt import wrap_function_wrapper
 
+from bench import instrumentation_rabbitmq as rabbitmq
 from bench.instrumentation_clients import ACKNOWLEDGED, Discard, Drop, fake_clients
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import wrap_consumer, wrap_producer
@@ -44,6 +47,22 @@ from flowtrail.instrumentor._base import Patches
 OUT = Path("build/bench/instrumentation.json")
 TARGET = 0.5
 SETUPS = ("noop", "always_off", "ratio_1pct", "batch")
+CLIENTS = ["kafka_python", "pika", "aio_pika"]
+LOOP = asyncio.new_event_loop()
+RABBITMQ: dict[str, dict[str, Callable[..., tuple[Any, Any]]]] = {
+    "pika": {
+        "bare": rabbitmq.pika_bare,
+        "contrib": rabbitmq.pika_theirs,
+        "wrapped": rabbitmq.pika_ours,
+        "zero_code": rabbitmq.pika_zero_code,
+    },
+    "aio_pika": {
+        "bare": partial(rabbitmq.aio_pika_bare, LOOP),
+        "contrib": partial(rabbitmq.aio_pika_theirs, LOOP),
+        "wrapped": partial(rabbitmq.aio_pika_ours, LOOP),
+        "zero_code": partial(rabbitmq.aio_pika_zero_code, LOOP),
+    },
+}
 
 Chunk = Callable[[int], None]
 
@@ -166,19 +185,37 @@ def spread(times: list[list[float]]) -> float:
     return (quartiles[2] - quartiles[0]) / 2
 
 
-def measure(messages: int, rounds: int) -> dict[str, float]:
-    """All figures; prints a line per setup."""
-    figures: dict[str, float] = {}
-    print(f"{'setup':12}{'kind':16}{'produce':>10}{'consume':>10}{'total us':>10}{'+-':>7}{'ratio':>8}")
-    for setup in SETUPS:
-        set_logging(Drop())
-        kinds = {
+def kinds_of(client: str, setup: str) -> dict[str, tuple[Chunk, Chunk]]:
+    """What is measured in turns for a client."""
+    if client == "kafka_python":
+        return {
             "bare": bare(),
             "contrib": theirs(setup),
             "wrapped": ours(setup),
             "zero_code": ours_zero_code(setup),
         }
-        found = in_turns(kinds, messages, rounds)
+    found: dict[str, tuple[Chunk, Chunk]] = {}
+    for kind, make in RABBITMQ[client].items():
+        provider, flush = provider_of(setup)
+        if kind == "bare":
+            found[kind] = make()
+        elif kind == "contrib":
+            found[kind] = make(provider, flush)
+        else:
+            found[kind] = make(
+                Telemetry("bench", tracer_provider=provider, registry=CollectorRegistry()), flush
+            )
+    return found
+
+
+def measure(client: str, messages: int, rounds: int) -> dict[str, float]:
+    """All figures of a client; prints a line per setup."""
+    figures: dict[str, float] = {}
+    prefix = "" if client == "kafka_python" else f"{client}_"
+    print(f"{client:12}{'kind':16}{'produce':>10}{'consume':>10}{'total us':>10}{'+-':>7}{'ratio':>8}")
+    for setup in SETUPS:
+        set_logging(Drop())
+        found = in_turns(kinds_of(client, setup), messages, rounds)
         spent = overheads(found)
         reference = sum(spent["contrib"])
         for kind, (produce, consume) in spent.items():
@@ -188,9 +225,9 @@ def measure(messages: int, rounds: int) -> dict[str, float]:
                 f"{setup:12}{kind:16}{produce:10.2f}{consume:10.2f}{total:10.2f}"
                 f"{spread(found[kind]):7.2f}{ratio:8.2f}"
             )
-            figures[f"{kind}_us_{setup}"] = round(total, 2)
-        figures[f"overhead_ratio_{setup}"] = round(sum(spent["wrapped"]) / reference, 3)
-        figures[f"overhead_ratio_zero_code_{setup}"] = round(sum(spent["zero_code"]) / reference, 3)
+            figures[f"{prefix}{kind}_us_{setup}"] = round(total, 2)
+        for kind, name in (("wrapped", "overhead_ratio"), ("zero_code", "overhead_ratio_zero_code")):
+            figures[f"{name}_{prefix}{setup}"] = round(sum(spent[kind]) / reference, 3)
     return figures
 
 
@@ -218,36 +255,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--messages", type=int, default=2000, help="per chunk")
     parser.add_argument("--rounds", type=int, default=40, help="chunks per kind and setup")
+    parser.add_argument("--clients", nargs="+", choices=CLIENTS, default=CLIENTS)
     arguments = parser.parse_args()
-    figures = measure(arguments.messages, arguments.rounds)
+    figures: dict[str, float] = {}
+    for client in arguments.clients:
+        figures |= measure(client, arguments.messages, arguments.rounds)
     figures |= measure_text_log(arguments.messages, arguments.rounds // 4)
-    targets = {f"overhead_ratio_{setup}": ("<=", TARGET) for setup in SETUPS}
+    ratios = [f"overhead_ratio_{prefix}{setup}" for prefix in ("", "pika_", "aio_pika_") for setup in SETUPS]
+    targets = {name: ("<=", TARGET) for name in ratios if name in figures}
     for name, (_, limit) in targets.items():
         verdict = "met" if figures[name] <= limit else "MISSED"
         print(f"{name:40}{figures[name]:8.3f}  {verdict} (<= {limit})")
-    packages = (
-        "opentelemetry-sdk",
-        "opentelemetry-instrumentation-kafka-python",
-        "kafka-python",
-        "prometheus-client",
-    )
+    write(arguments.messages, arguments.rounds, figures, targets)
+
+
+PACKAGES = (
+    "opentelemetry-sdk",
+    "opentelemetry-instrumentation-kafka-python",
+    "opentelemetry-instrumentation-pika",
+    "opentelemetry-instrumentation-aio-pika",
+    "kafka-python",
+    "pika",
+    "aio-pika",
+    "prometheus-client",
+)
+
+
+def write(
+    messages: int, rounds: int, figures: dict[str, float], targets: dict[str, tuple[str, float]]
+) -> None:
+    """Write the JSON."""
+    found = {
+        "command": f"python -m bench.instrumentation --messages {messages} --rounds {rounds}",
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "runs": rounds,
+        "figures": figures,
+        "targets": targets,
+    }
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(
-        json.dumps(
-            {
-                "command": f"python -m bench.instrumentation --messages {arguments.messages} "
-                f"--rounds {arguments.rounds}",
-                "versions": {"python": platform.python_version()}
-                | {name: importlib.metadata.version(name) for name in packages},
-                "runs": arguments.rounds,
-                "figures": figures,
-                "targets": targets,
-            },
-            indent=2,
-        )
-        + "\n",
-        encoding="utf-8",
-    )
+    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

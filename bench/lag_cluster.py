@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, wait
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from waiting import until
 
 __all__ = ["PARTITIONS", "LagCluster"]
 
@@ -44,7 +46,15 @@ class LagCluster:
         topics = [NewTopic(topic, PARTITIONS_PER_TOPIC, 1) for topic, n in _partitions() if n == 0]
         for future in self._admin.create_topics(topics, operation_timeout=120).values():
             future.result()
+        # A broker that is busy leads its partitions some time after it said that they are there.
+        until(self._is_led, "a leader of every partition", 300)
         self.write(10)
+
+    def _is_led(self) -> bool:
+        wanted = [TopicPartition(topic, number) for topic, number in _partitions()]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        futures = self._admin.list_offsets(dict.fromkeys(wanted, latest)).values()
+        return all(future.exception() is None for future in futures)
 
     def write(self, records: int) -> None:
         """Append so many records to every partition."""
@@ -52,7 +62,8 @@ class LagCluster:
             for topic, number in _partitions():
                 self._producer.produce(topic, b"x" * 100, partition=number)
             self._producer.poll(0)
-        self._producer.flush(120)
+        if left := self._producer.flush(300):
+            raise SystemExit(f"{left} records could not be written within 300 s")
         self._records += records
 
     def commit(self, groups: int) -> None:

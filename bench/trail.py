@@ -23,6 +23,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.ingest import FLOWS
 from bench.results import kafka_in, now_text, show, write
-from bench.trail_load import in_process, post, produce, read
+from bench.trail_load import in_process, produce, read
+from bench.trail_spans import JAEGER_VERSION, measure_spans, span_figures
 from bench.trail_store import fill
 
 OUT = Path("build/bench/trail.json")
@@ -38,12 +40,15 @@ TARGETS: dict[str, list[Any]] = {
     "trail_p99_ms": ["<=", 50],
     "page_p99_ms": ["<=", 200],
     "otlp_spans_per_second": [">=", 20_000],
+    "otlp_ratio_to_jaeger": [">=", 1.5],
 }
 
 
 @contextlib.contextmanager
-def collector(store: Path, flow_file: Path, servers: str, topic: str) -> Iterator[tuple[str, int]]:
-    """A collector of its own; host and port."""
+def collector(
+    store: Path, flow_file: Path, servers: str, topic: str
+) -> Iterator[tuple[tuple[str, int], int]]:
+    """A collector of its own; host and port, and the number of its process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "flowtrail_collector", "collector", "run", "--bootstrap-servers", servers,
          "--flows", str(flow_file), "--store", str(store), "--topics", re.escape(topic),
@@ -54,7 +59,7 @@ def collector(store: Path, flow_file: Path, servers: str, topic: str) -> Iterato
         assert process.stdout is not None
         line = process.stdout.readline()
         port = int(line.strip().rpartition(":")[2])
-        yield "127.0.0.1", port
+        yield ("127.0.0.1", port), process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -80,7 +85,7 @@ def measure_reads(
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(topic, 4, 1)])[topic].result(30)
     result: dict[str, Any] = {}
-    with collector(store, flow_file, servers, topic) as address:
+    with collector(store, flow_file, servers, topic) as (address, _):
         writer, written = in_process(produce, servers, topic, 2 * seconds + 6)
         time.sleep(3)
         for name, pause in (("paced", 1.0), ("saturated", 0.0)):
@@ -109,17 +114,13 @@ def _caught_up(store: Path, topic: str, written: int) -> float:
             time.sleep(0.2)
 
 
-def measure_spans(folder: Path, servers: str, seconds: float) -> dict[str, Any]:
-    """Spans acknowledged a second, and whether every one of them is in the store."""
-    flow_file, store = folder / "flows.yaml", folder / "spans.sqlite"
+@contextlib.contextmanager
+def spans_collector(folder: Path, servers: str, store: Path) -> Iterator[tuple[tuple[str, int], int]]:
+    """A collector that has nothing to read but spans; host and port, and the number of its process."""
+    flow_file = folder / "flows.yaml"
     flow_file.write_text(FLOWS)
-    with collector(store, flow_file, servers, f"none-{uuid.uuid4().hex[:8]}") as address:
-        sender, answers = in_process(post, address, seconds, 8)
-        acknowledged, refused = answers.get(timeout=seconds + 120)
-        sender.join()
-    with contextlib.closing(sqlite3.connect(store)) as connection:
-        stored = connection.execute("SELECT count(*) FROM spans").fetchone()[0]
-    return {"acknowledged": acknowledged, "stored": stored, "refused": refused, "seconds": seconds}
+    with collector(store, flow_file, servers, f"none-{uuid.uuid4().hex[:8]}") as running:
+        yield running
 
 
 def main() -> None:
@@ -131,12 +132,18 @@ def main() -> None:
     parser.add_argument("--traced", type=int, default=20_000, help="orders that have spans too")
     parser.add_argument("--filled", type=Path, help="the store's copy, written once and taken from then on")
     parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--rounds", type=int, default=2, help="turns of collector and Jaeger")
+    parser.add_argument("--spans-only", action="store_true", help="only how many spans are taken in")
     options = parser.parse_args()
     began = now_text()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with kafka_in(folder) as servers:
-            spans = measure_spans(folder, servers, options.seconds / 2)
+            start = partial(spans_collector, folder, servers)
+            spans = measure_spans(folder, start, options.seconds / 4, options.rounds)
+            if options.spans_only:
+                show(span_figures(spans), TARGETS, 34)
+                return
             reads = measure_reads(
                 folder, servers, options.orders, options.traced, options.seconds, options.filled
             )
@@ -161,9 +168,7 @@ def figures_of(seconds: float, reads: dict[str, Any], spans: dict[str, Any]) -> 
         "saturated_requests_per_second": round(sum(map(len, reads["saturated"].values())) / seconds),
         "events_ingested_per_second": round(reads["written"] / (2 * seconds + 6)),
         "ingest_behind_seconds": round(reads["behind_seconds"], 1),
-        "otlp_spans_per_second": round(spans["acknowledged"] / spans["seconds"]),
-        "otlp_spans_lost": spans["acknowledged"] - spans["stored"],
-        "otlp_requests_turned_away": spans["refused"],
+        **span_figures(spans),
     }
 
 
@@ -174,8 +179,10 @@ def report(options: argparse.Namespace, reads: dict[str, Any], spans: dict[str, 
     pages = {page: p99(values) for page, values in reads["paced_pages"].items() if values}
     for page, value in pages.items():
         print(f"  {page:32} {value:>12,} ms p99")
-    runs = {"orders": options.orders, "seconds": options.seconds, "pages_p99_ms": pages, **spans}
-    write(OUT, started=began, versions={}, runs=runs, figures=figures, targets=TARGETS)
+    runs = {"orders": options.orders, "seconds": options.seconds, "pages_p99_ms": pages, "spans": spans}
+    write(
+        OUT, started=began, versions={"jaeger": JAEGER_VERSION}, runs=runs, figures=figures, targets=TARGETS
+    )
 
 
 if __name__ == "__main__":

@@ -93,8 +93,12 @@ def read(address: tuple[str, int], orders: int, seconds: float, pause: float, re
 
 
 def post(address: tuple[str, int], seconds: float, senders: int, result: Any) -> None:
-    """Send spans; a request turned away is sent again, as an SDK does."""
-    stop = time.monotonic() + seconds
+    """Send spans; a request turned away is sent again, as an SDK does.
+
+    The result: how long it took until the last answer, spans acknowledged, requests turned away.
+    """
+    began = time.monotonic()
+    stop = began + seconds
     totals = [0] * senders
     refused = [0] * senders
 
@@ -114,11 +118,11 @@ def post(address: tuple[str, int], seconds: float, senders: int, result: Any) ->
                     break
                 assert answer.status in (429, 503), answer.status
                 refused[sender] += 1
-                time.sleep(float(answer.headers["retry-after"]))
+                time.sleep(float(answer.headers.get("retry-after", 0.1)))
             totals[sender] += SPANS_PER_REQUEST
 
     _in_threads(one, senders)
-    result.put((sum(totals), sum(refused)))
+    result.put((time.monotonic() - began, sum(totals), sum(refused)))
 
 
 def otlp_request() -> bytes:

@@ -30,6 +30,7 @@ settings.register_profile(
     derandomize=not os.environ.get("FLOWTRAIL_FULL"),
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("quick", settings.get_profile("any machine"), max_examples=25)
 settings.load_profile("any machine")
 close_what_never_connected()
 
@@ -56,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(plugin)
     if config.getoption(QUICK):
         config.pluginmanager.register(Quick())
+        settings.load_profile("quick")
     if (path := config.getoption(OPTION)) is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Outcome(path))
     # kafka-python reads its message definitions through a function that Python 3.11 and 3.12 deprecate.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail_collector.brokers.kafka.wire import wire as wire_kafka
-from flowtrail_collector.brokers.ports import Broker
+from flowtrail_collector.brokers.ports import Broker, ToRead
+from flowtrail_collector.brokers.wire import wire as wire_brokers
 from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
@@ -24,23 +24,22 @@ from flowtrail_collector.events.wire import wire as wire_events
 from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
+from flowtrail_collector.keeping.wire import wire as wire_keeping
 from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.metrics.push import OtlpMetricsPush
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics, StoreFigures
-from flowtrail_collector.runtime.retention import RetentionKeeper, SpanPruner
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.runtime.status import status_of
 from flowtrail_collector.runtime.supervisor import Part, Supervisor
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.wire import wire as wire_sagas
-from flowtrail_collector.settings import CollectorConfig, PushConfig, RetentionConfig, WebConfig, is_loopback
+from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig, is_loopback
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.store.open import open_store
-from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.wire import wire as wire_topology
 from flowtrail_collector.trails.sql import TrailReads
@@ -97,7 +96,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         ConfigurationError: Settings or flow file can't be used.
         StoreError: The store can't be opened or written.
     """
-    broker: Broker = wire_kafka(config.kafka)
+    broker: Broker = wire_brokers(config)
     flows = load_flows(config.flows) if config.flows is not None else Flows()
     mapper = mapper_of(flows.mapping, config.schema_registry, config.flows)
     opened = open_store(config.store)
@@ -105,28 +104,28 @@ def build_collector(config: CollectorConfig) -> Collector:
     store.follow({flow.name: flow.followed for flow in flows.by_name.values()})
     leadership = Leadership(opened.lease) if opened.lease is not None else None
     ingest = Ingest(store, flows, mapper=mapper)
-    lag = wire_lag(broker.lag_source(), broker.prober(), config.lag)
-    tail = broker.tail(ingest, store, lag.timestamps, opened.group)
+    lag = wire_lag(broker.lag_source, broker.prober(), config.lag)
     reads = TrailReads(database, flows)
+    tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
     mover = partial(broker.mover, store.belong_to)
-    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=tail.dead_letter_depths)
+    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
     events_of = reads.events_of_instances
     sagas = wire_sagas(config, flows, store, database, reads=reads, events_of=events_of, lag=lag)
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
-    about = _about(store, leadership, ingest, tail)
-    retention = _retention(config.retention, database, spans.store)
+    about = _about(store, leadership, ingest, tails)
+    retention = wire_keeping(config.retention, flows, database, spans.store, store.watermark_ms)
     slices = [
-        Wired(parts=[tail], parts_for_all=[retention]),
+        _reading(broker, tails, retention),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
         *(topology.wired, spans.wired, trails.wired, Wired(sources=[about])),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
     supervisor = Supervisor(parts, on_error=about.failed)
-    status = status_of(config.kafka.bootstrap_servers, database.size_bytes, spans.queue)
+    status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = wire_console(
         config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
@@ -139,24 +138,33 @@ def build_collector(config: CollectorConfig) -> Collector:
     return Collector(app, supervisor, database, routes, exposition, broker, store)
 
 
+def _servers(config: CollectorConfig) -> dict[str, str]:
+    return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
+
+
+def _reading(broker: Broker, tails: Sequence[Tail], retention: Part) -> Wired:
+    return Wired(
+        parts=[tail for tail in tails if tail.is_shared],
+        parts_for_all=[*(tail for tail in tails if not tail.is_shared), retention],
+        sources_for_all=broker.sources(),
+    )
+
+
 def _about(
-    store: StoreFigures, leadership: Leadership | None, ingest: Ingest, tail: Tail
+    store: StoreFigures, leadership: Leadership | None, ingest: Ingest, tails: Sequence[Tail]
 ) -> CollectorMetrics:
     if leadership is None:
         return CollectorMetrics(store)
     return CollectorMetrics(
-        store, taken=ingest.taken, partitions=lambda: tail.partitions, leading=leadership.leading
+        store,
+        taken=ingest.taken,
+        partitions=lambda: sum(tail.partitions for tail in tails),
+        leading=leadership.leading,
     )
 
 
-def _retention(config: RetentionConfig, database: Database, spans: SpanPruner) -> RetentionKeeper:
-    return RetentionKeeper(
-        SqlPruner(database),
-        spans,
-        events_seconds=config.events_seconds,
-        sagas_seconds=config.sagas_seconds,
-        max_bytes=config.max_bytes,
-    )
+def _depths_of(tails: Sequence[Tail]) -> Callable[[], Mapping[str, int]]:
+    return lambda: {topic: depth for tail in tails for topic, depth in tail.dead_letter_depths().items()}
 
 
 def _sources(slices: Sequence[Wired], leadership: Leadership | None) -> list[MetricSource]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.brokers.kafka.wire import wire as kafka
+from flowtrail_collector.brokers.rabbitmq.wire import wire as rabbitmq
 from flowtrail_collector.errors import CollectorError, OtherClusterError
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.sagas.flow_file import load_flows
@@ -62,8 +63,11 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
         ("flows", lambda: _check_flows(config)),
         ("store", lambda: store_cluster(config.store)),
         ("listen", lambda: listen(*config.web.address).close()),
-        ("kafka", lambda: _check_kafka(config)),
     ]
+    if config.kafka.bootstrap_servers:
+        checks.append(("kafka", lambda: _check_kafka(config)))
+    if config.rabbitmq.url:
+        checks.append(("rabbitmq", rabbitmq(config.rabbitmq, config.kafka).check))
     for name, check in checks:
         try:
             check()

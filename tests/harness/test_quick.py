@@ -78,7 +78,7 @@ REFUSED = {
     "test_that_works": "s of the processor, more than a quick test may (0.3 s x 1.0)",
     "test_whose_fixture_works": "s of the processor, more than a quick test may (0.3 s x 1.0)",
     "test_whose_process_works": "s of the processor, more than a quick test may (0.3 s x 1.0)",
-    "test_that_waits": "takes longer than a quick test may",
+    "test_that_waits": "s, more than a quick test may",
     "test_that_fails": "for a reason of its own",
 }
 

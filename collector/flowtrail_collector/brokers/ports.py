@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from flowtrail_collector.dead_letters.ports import RecordMover
+from flowtrail_collector.dead_letters.ports import DeadLetterLists, RecordMover
 from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.lag.ports import LagSource, RecordProber, RecordTimestamps
+from flowtrail_collector.metrics.exposition import MetricSource
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "ToRead"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToRead:
+    """What reading a broker needs.
+
+    Attributes:
+        ingest: Where records go.
+        store: Where positions are.
+        timestamps: Told about records that were read, so that lag in seconds is exact.
+        letters: Tells which dead letters are known.
+        group: Name under which workers share the partitions; None for a process that reads them all.
+    """
+
+    ingest: Ingest
+    store: Store
+    timestamps: RecordTimestamps
+    letters: DeadLetterLists
+    group: str | None
 
 
 class Broker(Protocol):
@@ -27,27 +48,28 @@ class Broker(Protocol):
         """
         ...
 
-    def tail(self, ingest: Ingest, store: Store, timestamps: RecordTimestamps, group: str | None) -> Tail:
-        """What reads events and dead letters.
-
-        Args:
-            ingest: Where records go.
-            store: Where positions are.
-            timestamps: Told about records that were read, so that lag in seconds is exact.
-            group: Name under which workers share the partitions; None for a process that reads them all.
-        """
+    def tails(self, reading: ToRead) -> Sequence[Tail]:
+        """What reads events and dead letters."""
         ...
 
     def holds_dead_letters(self, topic: str) -> bool:
         """Whether a topic holds dead letters, going by its name."""
         ...
 
-    def lag_source(self) -> LagSource:
-        """What reads groups and offsets."""
+    def lag_source(self, timestamps: RecordTimestamps) -> LagSource:
+        """What reads groups and offsets.
+
+        Args:
+            timestamps: Told when records were written, where the broker knows that by itself.
+        """
         ...
 
-    def prober(self) -> RecordProber:
-        """What looks at single records."""
+    def prober(self) -> RecordProber | None:
+        """What looks at single records; None where a look would take them."""
+        ...
+
+    def sources(self) -> Sequence[MetricSource]:
+        """Figures that only this kind of broker has; after `lag_source`."""
         ...
 
     def mover(self, of_cluster: Callable[[str | None], None]) -> RecordMover:

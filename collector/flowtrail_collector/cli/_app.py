@@ -13,7 +13,7 @@ from flowtrail_collector.cli._errors import EXIT_USAGE
 from flowtrail_collector.errors import CollectorError
 
 # Each is a click command in the module of its name.
-_COMMANDS = ("trace", "sagas", "lag", "dlq", "flows", "contracts", "collector", "doctor")
+_COMMANDS = ("trace", "sagas", "lag", "dlq", "flows", "contracts", "collector", "rabbitmq", "doctor")
 
 
 class _LazyGroup(click.Group):
@@ -32,7 +32,7 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine, 1 something was found or not found, 2 usage or configuration, "
-    "3 Kafka or the collector can't be reached.",
+    "3 a broker or the collector can't be reached.",
 )
 @click.version_option(package_name="flowtrail", message="flowtrail %(version)s")  # reads it when asked
 def cli() -> None:

@@ -43,7 +43,8 @@ _TYPES: dict[Kind, click.ParamType[Any]] = {
 }
 
 
-def _option(setting: Setting) -> Callable[[Any], Any]:
+def setting_option(setting: Setting) -> Callable[[Any], Any]:
+    """A setting as an option of a command."""
     variables, default = setting.variables, setting.default
     return click.option(
         f"--{setting.option}",
@@ -55,23 +56,44 @@ def _option(setting: Setting) -> Callable[[Any], Any]:
         show_default=default not in ("", None, False, ()),
         is_flag=setting.kind is Kind.FLAG,
         multiple=setting.kind is Kind.NAMES,
-        callback=_store if setting.kind is Kind.STORE else None,
+        callback=_CALLBACKS.get(setting.kind),
         help=setting.help,
     )
 
 
 def _store(context: click.Context, parameter: click.Parameter, text: str) -> Path | str:
     location = parse_store(text)
-    typed = context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
-    if isinstance(location, str) and typed and urlsplit(location).password is not None:
-        raise ConfigurationError(
-            "--store: everybody on the machine can read command lines; give the password in PGPASSFILE or"
-            " PGPASSWORD, or the whole URL in FLOWTRAIL_STORE"
+    if isinstance(location, str):
+        _refuse_password(
+            context, parameter, location, "PGPASSFILE or PGPASSWORD, or the whole URL in FLOWTRAIL_STORE"
         )
     return location
 
 
-_settings = stacked(map(_option, SETTINGS))
+def _server(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    where = "FLOWTRAIL_RABBITMQ_PASSWORD or --rabbitmq-password-file, or the whole URL in the variable"
+    _refuse_password(context, parameter, text, where)
+    return text
+
+
+def _refuse_password(context: click.Context, parameter: click.Parameter, url: str, where: str) -> None:
+    name = str(parameter.name)
+    typed = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    if typed and _has_password(url):
+        raise ConfigurationError(
+            f"--{name.replace('_', '-')}: everybody on the machine can read command lines; give the password in {where}"
+        )
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:  # checked where it is used
+        return "@" in url
+
+
+_CALLBACKS = {Kind.STORE: _store, Kind.SERVER: _server}
+_settings = stacked(map(setting_option, SETTINGS))
 
 
 @click.group()
@@ -111,7 +133,7 @@ def run(log_level: str, **values: Any) -> int:
 def check(**values: Any) -> int:
     """Check what `run` would need, and change nothing.
 
-    Exit code 2: settings, flow file, store or address can't be used. 3: Kafka can't be reached.
+    Exit code 2: settings, flow file, store or address can't be used. 3: a broker can't be reached.
     """
     from flowtrail_collector.run import check_collector
 

@@ -211,6 +211,7 @@ _FACTS = {
     "uptime_seconds": "Running for",
     "store_bytes": "Store",
     "bootstrap_servers": "Kafka",
+    "rabbitmq": "RabbitMQ",
     "spans_received": "Spans stored",
     "spans_waiting": "Spans waiting for the store",
     "spans_refused": "Spans turned away while busy",

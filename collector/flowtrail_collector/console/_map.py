@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowtrail_collector.broker_names import RABBITMQ
 from flowtrail_collector.console._map_drawing import Arrow, Drawing, Place, draw
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.lag.words import needs_attention
@@ -44,6 +45,7 @@ def flow_map(
         letters: Pending dead letters.
     """
     readings = {(topic["topic"], group["group"]): topic for group in groups for topic in group["topics"]}
+    readings |= _of_queues(readings, {key.topic for key in edges})
     waiting = Counter(letter.group or "" for letter in letters)
     rows = _rows(edges, rates, readings)
     topics = {row["topic"] for row in rows}
@@ -62,6 +64,19 @@ def flow_map(
     notes = {place: f"⚠ {counted(waiting[name], 'dead letter')}" for place in columns
              if (name := place[1]) in waiting and place[0] == "service"}  # fmt: skip
     return FlowMap(draw(columns, arrows, notes), rows, len(rows) - len(drawn))
+
+
+def _of_queues(
+    readings: Mapping[tuple[str, str], Mapping[str, Any]], topics: Iterable[str]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Queues by the exchange they get their messages from and the group they belong to: `<topic>.<group>`."""
+    return {
+        (topic, queue.removeprefix(f"{topic}.")): reading
+        for (queue, _), reading in readings.items()
+        if queue.startswith(RABBITMQ)
+        for topic in topics
+        if queue.startswith(f"{topic}.")
+    }
 
 
 def _rows(

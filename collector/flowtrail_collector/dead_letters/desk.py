@@ -85,6 +85,7 @@ class RedriveDesk:
         try:
             with self._kafka_lock:
                 record = self._kafka.read([place], _READ_SECONDS).get(place)
+                self._kafka.settled(())
         except ServiceUnreachableError as error:
             problem = str(error)
         if record is None and problem is None:
@@ -110,6 +111,7 @@ class RedriveDesk:
             wanted = {group.source_topic for group in groups if group.source_topic is not None}
             known = self._kafka.partitions(wanted if order.to is None else {order.to})
             stopped, unmeasured = measured(self._store, self._kafka, order, groups)
+            self._kafka.settled(())
         return survey(
             groups,
             to=order.to,

@@ -302,6 +302,14 @@ class RecordMover(Protocol):
         """Publish and wait: one `Ack` for each record."""
         ...
 
+    def settled(self, places: Iterable[Place]) -> None:
+        """Let go of what was read.
+
+        Args:
+            places: Dead letters of which it is written down that their copies are published: a queue doesn't keep them.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the connections; they come back with the next call."""
         ...

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flowtrail_collector.dead_letters.copies import Copies
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
-from flowtrail_collector.dead_letters.model.redrive import Refusal
+from flowtrail_collector.dead_letters.model.redrive import Action, Refusal
 from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, RecordMover, RedriveStore
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError
 
@@ -132,6 +132,7 @@ class Redriver:
         cursor, over = _past(job.cursor, letters, failed)
         refusals = Counter(reason for place, reason in refused.items() if place in over)
         job = self._store.settle(job, moved, refusals, cursor, self._now_ms())
+        self._kafka.settled([item.letter.place for item in moved if item.action is Action.REDRIVEN])
         _log(job, moved)
         if failed:
             raise ServiceUnreachableError(f"redrive {job.id}: {next(iter(failed.values()))}")

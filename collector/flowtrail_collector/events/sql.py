@@ -85,4 +85,4 @@ def _having(pack: Pack, name: str, wanted: frozenset[str]) -> Iterator[tuple[Any
         moments, events = pack.moments(), list(pack.rows())
         for place in places:
             event = events[place]
-            yield moments[place], *event[:3], pack.first_row + place, event
+            yield moments[place], *event[:3], pack.numbers[place], event

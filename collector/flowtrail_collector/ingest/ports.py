@@ -21,6 +21,11 @@ class Tail(Part, Protocol):
     """Follows every matching topic of a broker and hands what it reads to the ingest, position by position."""
 
     @property
+    def is_shared(self) -> bool:
+        """Whether workers share what there is to read; if not, only the one that leads reads it."""
+        ...
+
+    @property
     def partitions(self) -> int:
         """How many partitions are being read."""
         ...

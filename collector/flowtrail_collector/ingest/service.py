@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from flowtrail.wire import Envelope
+from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name
 from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
@@ -201,6 +202,8 @@ class Ingest:
         batch.careful += 1
         envelope = read_envelope(record)
         found = read_headers(record.headers) if record.dead_letter else None
+        if found is not None and found.source_topic is not None and record.topic.startswith(RABBITMQ):
+            found = found._replace(source_topic=rabbitmq_name(found.source_topic))
         origin = _origin_of(found) if found else None
         wrong = self._mapper.fill(record, envelope, origin)
         if wrong is not None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from flowtrail_collector.lag.arrivals import Explorer, Prober
 from flowtrail_collector.lag.failures import FailureLog
 from flowtrail_collector.lag.groups import GroupRecord, GroupRegistry
+from flowtrail_collector.lag.identities import Identities
 from flowtrail_collector.lag.model import GroupReading, PartitionTable
 from flowtrail_collector.lag.ports import Failure, LagSource, OffsetAnswer, RecordProber, Spec, Topics
 from flowtrail_collector.lag.readings import read_group
@@ -57,9 +58,11 @@ class LagCollection:
         self._members_turn = 0
         self._slow_failures: list[Failure] = []
         self._earliest_turn = 0
+        self._ids_turn = 0
         self.table = PartitionTable()
         self.groups = GroupRegistry(settings)
         self.failures = FailureLog()
+        self._identities = Identities(source, self.table)
         self._explorer = Explorer(source, self.table)
         self._prober = Prober(prober, self.table, settings) if prober and settings.probes else None
         self.topics = Topics({})
@@ -215,6 +218,7 @@ class LagCollection:
     def _read_slow(self, deadline: float, failures: list[Failure]) -> None:
         """Read a share of what changes slowly, so that no collection is longer than the others."""
         share = min(1.0, self._settings.interval_seconds / self._settings.slow_seconds)
+        self._read_ids(deadline, share)
         names = self.table.names
         turn, self._earliest_turn = _turn(names, self._earliest_turn, share)
         # Those that aren't known can't wait for their turn; where they can't be read, the others still have theirs.
@@ -226,6 +230,12 @@ class LagCollection:
         groups = [name for name in self.groups.with_commits() if self._can_be_described(name)]
         described, self._members_turn = _turn(groups, self._members_turn, share)
         self._describe(list(dict.fromkeys(described + self._not_met())), deadline, failures)
+
+    def _read_ids(self, deadline: float, share: float) -> None:
+        topics = sorted(self.topics.leaders)
+        unknown = self._identities.unknown(topics, _DESCRIBED_AT_ONCE)
+        turn, self._ids_turn = _turn(topics, self._ids_turn, share)
+        self._identities.look(list(dict.fromkeys(unknown + turn)), self._present(), deadline)
 
     def _not_met(self) -> list[str]:
         """Some of the groups with members that aren't known yet: what those hold belongs to the sums."""

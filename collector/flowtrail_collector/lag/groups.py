@@ -13,7 +13,7 @@ from flowtrail_collector.settings import LagSettings
 __all__ = ["GroupRecord", "GroupRegistry"]
 
 # Share groups keep their progress elsewhere: they are listed, their lag isn't known here.
-_WITH_COMMITS = ("classic", "consumer", "streams", "unknown")
+_WITH_COMMITS = ("classic", "consumer", "streams", "queue", "unknown")
 
 
 @dataclass(slots=True)

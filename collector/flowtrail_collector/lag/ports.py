@@ -48,7 +48,7 @@ class GroupInfo:
     """A group as the brokers list it.
 
     Attributes:
-        type: `classic`, `consumer`, `share`, `streams` or `unknown`.
+        type: `classic`, `consumer`, `share`, `streams`, `queue` (of RabbitMQ) or `unknown`.
         state: `stable`, `empty`, `preparing_rebalance`, `completing_rebalance`, `dead` or `unknown`.
     """
 
@@ -153,6 +153,10 @@ class LagSource(Protocol):
         self, groups: Sequence[str], deadline: float
     ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
         """Describe groups, and say which can't be."""
+        ...
+
+    def topic_ids(self, topics: Sequence[str], deadline: float) -> Mapping[str, str]:
+        """Read the id that each topic got when it was created; a topic whose id isn't told is left out."""
         ...
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
         statuses=statuses,
         topics=topics,
         sum_lag=(sum_known(topics.sum_lags) or 0) if complete else None,
-        max_lag=max((lag for lag in columns.lags if lag is not None), default=0) if complete else None,
+        max_lag=max(columns.least, default=0) if complete else None,
         least_lag=sum(topics.least_lags) if partitions else None,
         partitions=partitions,
         known=known,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from flowtrail_collector.broker_names import RABBITMQ, without_broker
 from flowtrail_collector.lag.model import (
     NOTHING_UNCOMMITTED,
     GroupReading,
@@ -48,12 +49,22 @@ class LagView:
         return self._state[0].get(group)
 
     def progress(self, group: str) -> GroupProgress | None:
-        """How a group is, for whoever waits for it; None if it isn't known."""
+        """How a group is, for whoever waits for it; None if it isn't known.
+
+        A group that reads queues has one for each topic: of those, the one that needs attention most is told.
+        """
         reading = self.reading(group)
-        if reading is None:
+        queues = [
+            each
+            for name, each in self._state[0].items()
+            if name.startswith(RABBITMQ) and (name == RABBITMQ + group or name.endswith("." + group))
+        ]
+        if reading is None and not queues:
             return None
-        status = None if reading.status is None else reading.status.name.lower()
-        return GroupProgress(reading.sum_lag, reading.max_seconds, reading.members, status)
+        found = min([each for each in (reading, *queues) if each is not None], key=_urgency)
+        status = None if found.status is None else found.status.name.lower()
+        queue = None if found is reading else without_broker(found.group)
+        return GroupProgress(found.sum_lag, found.max_seconds, found.members, status, queue)
 
     def overview(self, name: str | None = None, limit: int | None = None) -> dict[str, Any]:
         """All groups, those that need attention first.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flowtrail_collector.lag.poller import LagPoller
-from flowtrail_collector.lag.ports import LagSource, RecordProber
+from flowtrail_collector.lag.ports import LagSource, RecordProber, RecordTimestamps
 from flowtrail_collector.lag.timestamps import TimestampLog
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.lag.web import lag_routes
@@ -36,15 +37,17 @@ class Lag:
         return [reading.group for reading in self.view.readings]
 
 
-def wire(source: LagSource, prober: RecordProber, settings: LagSettings) -> Lag:
+def wire(
+    source: Callable[[RecordTimestamps], LagSource], prober: RecordProber | None, settings: LagSettings
+) -> Lag:
     """Put it together.
 
     Args:
-        source: Offsets of the broker.
-        prober: Looks at single records.
+        source: Makes what reads the broker's offsets, given where it tells when records were written.
+        prober: Looks at single records; None to do without.
         settings: What is watched, and how it is told.
     """
     timestamps = TimestampLog()
-    poller = LagPoller(source, settings, prober=prober, timestamps=timestamps)
+    poller = LagPoller(source(timestamps), settings, prober=prober, timestamps=timestamps)
     wired = Wired(parts=[poller], sources_for_all=[poller.metrics], routes=lag_routes(poller.view))
     return Lag(poller.view, timestamps, wired)

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Pruner", "RetentionKeeper", "SpanPruner"]
+__all__ = ["Forgetter", "Pruner", "RetentionKeeper", "SpanPruner"]
 
 logger = logging.getLogger("flowtrail_collector")
 
 _PIECE = 5_000
+_PAGES = 500
+_BREATH_SECONDS = 0.02
 _EVERY_SECONDS = 60.0
 # Too big: everything older than this share of the oldest event's age goes, again and again until it fits.
 _SHRINK = 0.95
@@ -44,12 +46,30 @@ class Pruner(Protocol):
         """Space that what is kept takes up, without what lies free in files. May be an estimate."""
         ...
 
+    def give_back(self, limit: int) -> bool:
+        """Give the system back some of the space that lies free, if it is much; whether there is more."""
+        ...
+
 
 class SpanPruner(Protocol):
     """Removes the oldest spans."""
 
-    def prune(self, *, older_than_seconds: float, keep_at_most: int) -> int:
-        """Forget spans that were received longer ago, and those beyond a number; how many went."""
+    def prune(self, *, older_than_seconds: float, keep_at_most: int, sparing: bool = True) -> int:
+        """Forget spans that were received longer ago, and those beyond a number; how many went.
+
+        Args:
+            older_than_seconds: Age beyond which spans go.
+            keep_at_most: Number of spans beyond which the oldest go.
+            sparing: Leave those out of the first that something else says to keep.
+        """
+        ...
+
+
+class Forgetter(Protocol):
+    """Removes what is to go before its time."""
+
+    def forget(self, stop: threading.Event) -> int:
+        """Forget what is due, in portions, until `stop` is set; how many instances went."""
         ...
 
 
@@ -57,11 +77,13 @@ class RetentionKeeper:
     """A `Part` named `retention`.
 
     Args:
-        pruner: Deletes events and sagas.
+        pruner: Deletes events and sagas, whichever they are.
         spans: Deletes spans. By age they are looked after by their own queue.
         events_seconds: How long events are kept, by their records' timestamps.
         sagas_seconds: How long instances are kept after their newest event, once they have ended.
         max_bytes: Space beyond which the oldest events, ended sagas and spans go; None for no bound.
+        by_age: Deletes by age, if some things stay longer than others.
+        forgetter: Deletes before that; None for nothing.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -76,9 +98,13 @@ class RetentionKeeper:
         events_seconds: float,
         sagas_seconds: float,
         max_bytes: int | None = None,
+        by_age: Pruner | None = None,
+        forgetter: Forgetter | None = None,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._pruner = pruner
+        self._by_age = by_age or pruner
+        self._forgetter = forgetter
         self._spans = spans
         self._events_seconds = events_seconds
         self._sagas_seconds = sagas_seconds
@@ -99,16 +125,22 @@ class RetentionKeeper:
         """
         stop = stop or threading.Event()
         now_ms = int(self._time_seconds() * 1000)
-        gone = self._prune(
-            now_ms - int(self._events_seconds * 1000), now_ms - int(self._sagas_seconds * 1000), stop
-        )
-        return gone + self._shrink(now_ms, stop)
+        gone = self._forgetter.forget(stop) if self._forgetter is not None else 0
+        events_before_ms = now_ms - int(self._events_seconds * 1000)
+        sagas_before_ms = now_ms - int(self._sagas_seconds * 1000)
+        gone += self._prune(self._by_age, events_before_ms, sagas_before_ms, stop)
+        gone += self._shrink(now_ms, stop)
+        while not stop.is_set() and self._pruner.give_back(_PAGES):
+            stop.wait(_BREATH_SECONDS)
+        return gone
 
-    def _prune(self, events_before_ms: int, sagas_before_ms: int, stop: threading.Event) -> int:
+    def _prune(
+        self, pruner: Pruner, events_before_ms: int, sagas_before_ms: int, stop: threading.Event
+    ) -> int:
         total = 0
         for prune, before_ms in (
-            (self._pruner.prune_events, events_before_ms),
-            (self._pruner.prune_sagas, sagas_before_ms),
+            (pruner.prune_events, events_before_ms),
+            (pruner.prune_sagas, sagas_before_ms),
         ):
             gone = _PIECE
             while gone >= _PIECE and not stop.is_set():
@@ -127,8 +159,8 @@ class RetentionKeeper:
                 logger.warning("the store is larger than it should be, and nothing in it is old")
                 break
             before_ms = now_ms - int(age_seconds * 1000)
-            gone = self._prune(before_ms, before_ms, stop)
-            gone += self._spans.prune(older_than_seconds=age_seconds, keep_at_most=2**62)
+            gone = self._prune(self._pruner, before_ms, before_ms, stop)
+            gone += self._spans.prune(older_than_seconds=age_seconds, keep_at_most=2**62, sparing=False)
             total += gone
             if not gone:
                 break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from flowtrail import __version__
@@ -38,12 +38,12 @@ class SpanCounts(Protocol):
 
 
 def status_of(
-    bootstrap_servers: str, store_bytes: Callable[[], int], spans: SpanCounts
+    servers: Mapping[str, str], store_bytes: Callable[[], int], spans: SpanCounts
 ) -> Callable[[], dict[str, Any]]:
     """What `/api/v1/status` answers; only the version while the store can't be asked.
 
     Args:
-        bootstrap_servers: The brokers.
+        servers: Where the brokers are, by what is told of them; empty for none.
         store_bytes: Size of the store on disk.
         spans: The receiver's counts.
     """
@@ -55,7 +55,7 @@ def status_of(
                 "version": __version__,
                 "uptime_seconds": round(time.time() - started, 1),
                 "store_bytes": store_bytes(),
-                "bootstrap_servers": bootstrap_servers,
+                **{name: where for name, where in servers.items() if where},
                 "spans_received": spans.received_spans,
                 "spans_waiting": spans.pending_spans,
                 "spans_refused": spans.refused_spans,

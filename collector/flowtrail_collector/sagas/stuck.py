@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from flowtrail_collector.broker_names import RABBITMQ
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.lag.model.progress import GroupProgress, GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView, StepView
@@ -87,7 +88,7 @@ def stuck_reason(saga: SagaView, letters: Iterable[DeadLetter], progress_of: Gro
     given_up = list(letters)
     late = diagnose(saga, given_up, progress_of)
     said = {item.by for item in late if item.reason is Reason.DEAD_LETTER}
-    others = [letter for letter in given_up if letter.group not in said or letter.group is None]
+    others = [letter for letter in given_up if not any(by and _is_of(letter, by) for by in said)]
     if late and any(item.by is None and item.reason is Reason.DEAD_LETTER for item in late):
         others = []
     return "; ".join([*(item.text for item in late), *map(_given_up, others[:_MAX_LETTERS])]) or None
@@ -96,7 +97,7 @@ def stuck_reason(saga: SagaView, letters: Iterable[DeadLetter], progress_of: Gro
 def _diagnose_step(step: StepView, letters: Sequence[DeadLetter], progress_of: GroupProgressOf) -> Diagnosis:
     if step.children and not step.uncancelled:
         return _diagnose_children(step, progress_of)
-    theirs = next((letter for letter in letters if step.by is None or letter.group == step.by), None)
+    theirs = next((letter for letter in letters if step.by is None or _is_of(letter, step.by)), None)
     who = _who(step)
     if theirs is not None:
         text = f"{who}, which {_gave_up(theirs)}" if step.by else f"{who}: {_given_up(theirs)}"
@@ -139,13 +140,23 @@ def _who(step: StepView) -> str:
 
 def _doing(reason: Reason, progress: GroupProgress) -> str:
     behind = _behind(progress)
+    queue = progress.queue
     if reason is Reason.STOPPED:
-        return "has no members" + (f" and is {behind} behind" if behind else "")
+        nobody = f"has no consumer on queue {queue}" if queue else "has no members"
+        return nobody + (f" and is {behind} behind" if behind else "")
     if reason is Reason.STALLED:
-        return "commits nothing" + (f" and is {behind} behind" if behind else "")
+        nothing = f"acknowledges nothing of queue {queue}" if queue else "commits nothing"
+        return nothing + (f" and is {behind} behind" if behind else "")
     if reason is Reason.BEHIND:
-        return f"is {behind} behind"
+        return f"is {behind} behind" + (f" on queue {queue}" if queue else "")
     return "has read everything and has not answered"
+
+
+def _is_of(letter: DeadLetter, group: str) -> bool:
+    """Whether a group gave a message up; RabbitMQ itself names the group's queue, `<topic>.<group>`."""
+    if letter.group is None or letter.group == group:
+        return letter.group is not None
+    return letter.topic.startswith(RABBITMQ) and letter.group.endswith(f".{group}")
 
 
 def _behind(progress: GroupProgress) -> str:

@@ -6,6 +6,7 @@ Command line first, then `FLOWTRAIL_*` variables, then the sections' defaults; c
 from __future__ import annotations
 
 from flowtrail_collector.settings.lag import Granularity, LagSettings
+from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.settings.sections import (
     CollectorConfig,
     KafkaConfig,
@@ -17,10 +18,10 @@ from flowtrail_collector.settings.sections import (
     parse_listen,
     parse_store,
 )
-from flowtrail_collector.settings.table import SETTINGS, Kind, Setting, collector_config
+from flowtrail_collector.settings.table import SETTINGS, Kind, Setting, collector_config, rabbit_config
 
 __all__ = [
     "SETTINGS", "CollectorConfig", "Granularity", "KafkaConfig", "Kind", "LagSettings", "PushConfig",
-    "RetentionConfig", "Setting", "SpanConfig", "WebConfig", "collector_config", "is_loopback", "parse_listen",
-    "parse_store",
+    "RabbitConfig", "RetentionConfig", "Setting", "SpanConfig", "WebConfig", "collector_config", "is_loopback", "parse_listen",
+    "parse_store", "rabbit_config",
 ]  # fmt: skip

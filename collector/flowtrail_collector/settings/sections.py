@@ -9,7 +9,9 @@ from pathlib import Path
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.checks import Section, check_pattern, is_http
+from flowtrail_collector.settings.keep import parse_keep
 from flowtrail_collector.settings.lag import LagSettings
+from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.units import parse_duration
 
 _LISTEN = "127.0.0.1:8090"
@@ -57,7 +59,7 @@ class KafkaConfig(Section):
     """How Kafka is reached and what is read there.
 
     Attributes:
-        bootstrap_servers: `host:port`, several joined by commas.
+        bootstrap_servers: `host:port`, several joined by commas; empty for no Kafka.
         consumer_config: A `.properties` file with further client settings (SASL, TLS), or None.
         topics: Pattern of the topics whose events are followed; it has to fit the whole name.
         dead_letter_topics: The same for topics that hold dead letters, looked at first.
@@ -71,11 +73,7 @@ class KafkaConfig(Section):
     start: str = "earliest"
 
     def validate(self) -> None:
-        if not self.bootstrap_servers.strip():
-            raise ConfigurationError(
-                "no broker given: use --bootstrap-servers host:port, or set FLOWTRAIL_BOOTSTRAP_SERVERS"
-            )
-        for server in self.bootstrap_servers.split(","):
+        for server in self.bootstrap_servers.split(",") if self.bootstrap_servers.strip() else ():
             port = server.strip().rpartition(":")[2]
             if ":" not in server or not port.isdecimal() or not 0 < int(port) <= 65535:
                 raise ConfigurationError(
@@ -187,14 +185,21 @@ class RetentionConfig(Section):
         events_seconds: Events, by their records' timestamps.
         sagas_seconds: Instances that have ended, by their newest event.
         max_bytes: Space beyond which the oldest go; None for no bound.
+        keep: What of ended instances is kept otherwise, by how they ended; see `parse_keep`.
+        forget_after_seconds: How long an instance rests before `keep` may forget it.
     """
 
     events_seconds: float = 7 * 86400.0
     sagas_seconds: float = 30 * 86400.0
     max_bytes: int | None = None
+    keep: tuple[str, ...] = ()
+    forget_after_seconds: float = 3600.0
 
     def validate(self) -> None:
         self.check_positive("events_seconds", "sagas_seconds")
+        parse_keep(self.keep)
+        if self.forget_after_seconds < 60:
+            raise ConfigurationError("--forget-after: what completed has to rest for a minute at least")
         if self.max_bytes is not None and self.max_bytes < 1_000_000:
             raise ConfigurationError("--store-max-size: a store needs a megabyte at least, such as 20GB")
 
@@ -227,6 +232,7 @@ class CollectorConfig(Section):
 
     Attributes:
         kafka: How Kafka is reached and what is read there.
+        rabbitmq: The same for RabbitMQ; beside Kafka or instead of it.
         flows: The flow file, None to collect without sagas.
         store: SQLite file, whose folder must exist; or the URL of a PostgreSQL database.
         web: The one web address.
@@ -239,6 +245,7 @@ class CollectorConfig(Section):
     """
 
     kafka: KafkaConfig
+    rabbitmq: RabbitConfig = field(default_factory=RabbitConfig)
     flows: Path | None = None
     store: Path | str = Path("flowtrail.sqlite")
     web: WebConfig = field(default_factory=WebConfig)
@@ -250,7 +257,12 @@ class CollectorConfig(Section):
     schema_registry: str = ""
 
     def validate(self) -> None:
-        for section in (self.kafka, self.web, self.spans, self.retention, self.lag, self.push):
+        if not self.kafka.bootstrap_servers.strip() and not self.rabbitmq.url:
+            raise ConfigurationError(
+                "no broker given: use --bootstrap-servers host:port or set FLOWTRAIL_BOOTSTRAP_SERVERS for Kafka,"
+                " --rabbitmq amqp://user@host/vhost or FLOWTRAIL_RABBITMQ for RabbitMQ"
+            )
+        for section in (self.kafka, self.rabbitmq, self.web, self.spans, self.retention, self.lag, self.push):
             section.validate()
         if self.flows is not None and not self.flows.is_file():
             raise ConfigurationError(f"--flows {self.flows}: no such file")

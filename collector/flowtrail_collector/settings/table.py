@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.lag import Granularity, LagSettings
+from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.settings.sections import (
     CollectorConfig,
     KafkaConfig,
@@ -25,7 +26,7 @@ from flowtrail_collector.settings.sections import (
 from flowtrail_collector.wording import format_span
 
 _SECTIONS: dict[str, type[Any]] = {
-    "": CollectorConfig, "kafka": KafkaConfig, "web": WebConfig, "spans": SpanConfig,
+    "": CollectorConfig, "kafka": KafkaConfig, "rabbitmq": RabbitConfig, "web": WebConfig, "spans": SpanConfig,
     "retention": RetentionConfig, "lag": LagSettings, "push": PushConfig,
 }  # fmt: skip
 
@@ -36,6 +37,7 @@ class Kind(Enum):
     TEXT = auto()
     PATH = auto()
     STORE = auto()  # a file, or the URL of a database that may hold a password
+    SERVER = auto()  # a URL that may hold a password
     TOKEN_FILE = auto()  # a file with a token; the variable without `_FILE` holds the token itself
     FLAG = auto()
     CHOICE = auto()
@@ -92,6 +94,21 @@ SETTINGS = (
             also=("KAFKA_BOOTSTRAP_SERVERS",)),
     Setting("consumer-config", "kafka.consumer_config",
             "A .properties file with further client settings (TLS, SASL).", Kind.PATH),
+    Setting("rabbitmq", "rabbitmq.url",
+            "RabbitMQ, beside Kafka or instead of it: amqp://user@host:5672/vhost, or amqps:// with TLS;"
+            " a URL with a password in it belongs in the variable.", Kind.SERVER),
+    Setting("rabbitmq-password-file", "rabbitmq.password",
+            "File with that user's password; FLOWTRAIL_RABBITMQ_PASSWORD holds it directly.", Kind.TOKEN_FILE),
+    Setting("rabbitmq-management", "rabbitmq.management",
+            "Its management API; by default http://HOST:15672, with amqps:// https://HOST:15671."),
+    Setting("rabbitmq-exchanges", "rabbitmq.exchanges",
+            "Exchanges whose events are followed (regular expression for the whole name)."),
+    Setting("rabbitmq-queue", "rabbitmq.queue",
+            "The stream the collector declares there and binds to them: a copy of what they route."),
+    Setting("rabbitmq-max-age", "rabbitmq.max_age_seconds",
+            "How long that stream keeps its copy; counts when it is declared.", Kind.DURATION),
+    Setting("rabbitmq-max-size", "rabbitmq.max_bytes",
+            "Size beyond which the oldest of it goes, such as 20GB; counts when it is declared.", Kind.SIZE),
     Setting("flows", "flows",
             "The flow file (YAML); without it there are trails, lag and dead letters, but no sagas.", Kind.PATH),
     Setting("schema-registry", "schema_registry",
@@ -154,6 +171,12 @@ SETTINGS = (
             "How long sagas are kept once they have ended, or if they never started.", Kind.DURATION),
     Setting("store-max-size", "retention.max_bytes",
             "Size beyond which the oldest events, ended sagas and spans go, such as 20GB.", Kind.SIZE),
+    Setting("keep", "retention.keep",
+            "What is kept of ended sagas with their events and spans: a share of those that simply completed"
+            " (completed=1%), and how long (completed=1%,7d; troubled, compensated, failed or timed_out=90d).",
+            Kind.NAMES),
+    Setting("forget-after", "retention.forget_after_seconds",
+            "How long completed sagas stay whole before those outside of --keep's share go.", Kind.DURATION),
     Setting("compat", "lag.compat",
             "Also export lag under the names of another exporter: kafka_exporter.", Kind.NAMES),
 )  # fmt: skip
@@ -171,14 +194,32 @@ def collector_config(values: Mapping[str, Any]) -> CollectorConfig:
     sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
     for setting in SETTINGS:
         section, _, name = setting.field.rpartition(".")
-        value = values[setting.parameter]
-        if setting.kind is Kind.TOKEN_FILE:
-            value = _token(setting, value)
-        sections[section][name] = value
+        sections[section][name] = _value(setting, values)
     own = sections.pop("")
     config = CollectorConfig(**own, **{name: _SECTIONS[name](**given) for name, given in sections.items()})
     config.validate()
     return config
+
+
+def rabbit_config(values: Mapping[str, Any]) -> RabbitConfig:
+    """The validated settings of RabbitMQ alone; those that aren't given have their defaults.
+
+    Raises:
+        ConfigurationError: The first thing found wrong.
+    """
+    given = {
+        setting.field.removeprefix("rabbitmq."): _value(setting, values)
+        for setting in SETTINGS
+        if setting.field.startswith("rabbitmq.") and setting.parameter in values
+    }
+    config = RabbitConfig(**given)
+    config.validate()
+    return config
+
+
+def _value(setting: Setting, values: Mapping[str, Any]) -> Any:
+    value = values[setting.parameter]
+    return _token(setting, value) if setting.kind is Kind.TOKEN_FILE else value
 
 
 def _token(setting: Setting, path: Path | None) -> str | None:

@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from flowtrail_collector.spans.broken_text import NOT_UTF_8, json_of, repaired_json, repaired_protobuf
 from flowtrail_collector.spans.compression import BodyError
 from flowtrail_collector.spans.messages import Decoded, to_spans
+from flowtrail_collector.spans.plain import read_plain
 from flowtrail_collector.spans.values import Lost
 
 __all__ = ["Decoded", "from_json", "from_protobuf"]
@@ -33,6 +34,8 @@ def from_protobuf(body: bytes) -> Decoded:
     Raises:
         BodyError: Not an `ExportTraceServiceRequest`.
     """
+    if (plain := read_plain(body)) is not None:
+        return plain
     request = ExportTraceServiceRequest()
     lost: Lost = set()
     try:

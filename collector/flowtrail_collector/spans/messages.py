@@ -30,7 +30,7 @@ from flowtrail_collector.spans.values import (
     without_unknown,
 )
 
-__all__ = ["Decoded", "to_spans"]
+__all__ = ["Collecting", "Decoded", "Scope", "to_spans"]
 
 MAX_EVENTS = 64
 MAX_LINKS = 128
@@ -57,12 +57,56 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
+class Scope:
     """What all spans of an instrumentation share."""
 
     name: str
     version: str
     attributes: dict[str, AttributeValue]
+
+
+class Collecting:
+    """The spans of a request, as they are found.
+
+    Args:
+        lost: What couldn't be read of it at all.
+
+    Attributes:
+        spans: What can be kept so far.
+    """
+
+    def __init__(self, lost: Lost) -> None:
+        self.spans: list[Span] = []
+        self._lost = lost
+        self._rejected = 0
+        self._reason = ""
+
+    def resource(self, message: trace_pb2.ResourceSpans) -> Resource:
+        """What emitted the spans that follow."""
+        without_unknown(message, self._lost)
+        return _resource(message.resource, message.schema_url, self._lost)
+
+    def scope(self, message: trace_pb2.ScopeSpans) -> Scope:
+        """Which instrumentation wrote the spans that follow."""
+        return _scope(message, self._lost)
+
+    def add(self, message: trace_pb2.Span, resource: Resource, scope: Scope) -> None:
+        """Take a span, or reject it."""
+        problem = _problem(message)
+        if problem:
+            self._rejected += 1
+            self._reason = self._reason or problem
+        else:
+            self.spans.append(_span(message, resource, scope, self._lost))
+
+    def decoded(self) -> Decoded:
+        """What was found, with what wasn't kept in words."""
+        reason = self._reason
+        if self._lost:
+            kept = f"kept without {', '.join(sorted(self._lost))}"
+            subject = "spans were" if self.spans else "the request was"
+            reason = f"{reason}; others {kept}" if reason else f"{subject} {kept}"
+        return Decoded(self.spans, self._rejected, reason)
 
 
 def to_spans(request: ExportTraceServiceRequest, lost: Lost) -> Decoded:
@@ -72,27 +116,15 @@ def to_spans(request: ExportTraceServiceRequest, lost: Lost) -> Decoded:
         request: As received.
         lost: What couldn't be read of it at all.
     """
-    spans: list[Span] = []
-    rejected = 0
-    reason = ""
+    found = Collecting(lost)
     without_unknown(request, lost)
     for resource_spans in request.resource_spans:
-        without_unknown(resource_spans, lost)
-        resource = _resource(resource_spans.resource, resource_spans.schema_url, lost)
+        resource = found.resource(resource_spans)
         for scope_spans in resource_spans.scope_spans:
-            scope = _scope(scope_spans, lost)
+            scope = found.scope(scope_spans)
             for message in scope_spans.spans:
-                problem = _problem(message)
-                if problem:
-                    rejected += 1
-                    reason = reason or problem
-                else:
-                    spans.append(_span(message, resource, scope, lost))
-    if lost:
-        kept = f"kept without {', '.join(sorted(lost))}"
-        subject = "spans were" if spans else "the request was"
-        reason = f"{reason}; others {kept}" if reason else f"{subject} {kept}"
-    return Decoded(spans, rejected, reason)
+                found.add(message, resource, scope)
+    return found.decoded()
 
 
 def _resource(message: resource_pb2.Resource, schema_url: str, lost: Lost) -> Resource:
@@ -106,13 +138,13 @@ def _resource(message: resource_pb2.Resource, schema_url: str, lost: Lost) -> Re
     return Resource(name or "unknown_service", attributes)
 
 
-def _scope(scope_spans: trace_pb2.ScopeSpans, lost: Lost) -> _Scope:
+def _scope(scope_spans: trace_pb2.ScopeSpans, lost: Lost) -> Scope:
     message = scope_spans.scope
     without_unknown(scope_spans, lost)
     without_unknown(message, lost)
     attributes = attributes_of(message.attributes, lost)
     _tell_beside(attributes, message, scope_spans.schema_url, lost)
-    return _Scope(short(message.name, lost), short(message.version, lost), attributes)
+    return Scope(short(message.name, lost), short(message.version, lost), attributes)
 
 
 def _tell_beside(
@@ -143,7 +175,7 @@ def _problem(message: trace_pb2.Span) -> str:
     return ""
 
 
-def _span(message: trace_pb2.Span, resource: Resource, scope: _Scope, lost: Lost) -> Span:
+def _span(message: trace_pb2.Span, resource: Resource, scope: Scope, lost: Lost) -> Span:
     parent = message.parent_span_id
     start_ns, end_ns = message.start_time_unix_nano, message.end_time_unix_nano
     name, trace_state = message.name, message.trace_state

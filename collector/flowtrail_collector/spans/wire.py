@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.settings import SpanConfig
+from flowtrail_collector.spans.conversion import SpanConversion
 from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.metrics import SpanMetrics
 from flowtrail_collector.spans.queue import SpanQueue
@@ -44,6 +45,7 @@ def wire(config: SpanConfig, database: Database) -> Spans:
     receiver = otlp_routes(queue, max_body_bytes=config.max_body_bytes)
     wired = Wired(
         parts=[queue],
+        parts_for_all=[SpanConversion(store)],
         sources=[SpanMetrics(queue)],
         routes=[*receiver, *jaeger_routes(store, SqlSpanSearch(database))],
     )

@@ -99,6 +99,14 @@ class Database(Protocol):
         """
         ...
 
+    def give_back(self, limit: int) -> bool:
+        """Give the system back up to so many pages that lie free, if they are many; whether there are more.
+
+        Raises:
+            StoreError: It can't be changed.
+        """
+        ...
+
     def close(self) -> None:
         """Close every connection; open blocks must have ended."""
         ...

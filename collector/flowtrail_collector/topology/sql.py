@@ -81,7 +81,7 @@ class SqlTopology:
             start = _position(connection)
             packs = _next_packs(connection, start, newest)
             events = [event for pack in packs for event in _events_of(pack) if event.row > start]
-            end = packs[-1].first_row + packs[-1].size - 1 if packs else max(start, newest)
+            end = packs[-1].numbers[-1] if packs else max(start, newest)
             waiting = self._waiting_events(connection)
             effects = [event for event in events if event.causation_id is not None]
             first = _first_of(events)
@@ -163,8 +163,7 @@ def _next_packs(connection: Connection, start: int, newest: int) -> list[Pack]:
 def _events_of(pack: Pack) -> list[Event]:
     """The events of a pack that are no dead letters."""
     columns = [pack.column(name) for name in _COLUMNS]
-    numbers = range(pack.first_row, pack.first_row + pack.size)
-    events = list(map(Event, numbers, *columns))
+    events = list(map(Event, pack.numbers, *columns))
     letters = pack.column("dead_letter")
     return (
         [event for event, letter in zip(events, letters, strict=True) if not letter]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanStatus
 from flowtrail_collector.trails.entries import Draft, Drafts
-from flowtrail_collector.trails.messages import Message, Publication, span_key_text
+from flowtrail_collector.trails.messages import Message, Publication, span_key_text, topic_of
 from flowtrail_collector.trails.model import EntryKind, TrailEntry
 
 __all__ = ["link_causes"]
@@ -132,7 +131,7 @@ def _last_dead_letter(message: Message, before: Publication) -> str | None:
 def _source(message: Message, span: Span) -> Publication | None:
     """The publication that this handling read: the last before it which isn't for somebody else."""
     candidates = [item for item in message.publications if not item.is_dead_letter]
-    topic = span.text(names.DESTINATION)
+    topic = topic_of(span)
     candidates = [item for item in candidates if topic in (None, item.topic)] or candidates
     earlier = [item for item in candidates if item.start_ns <= span.start_ns]
     return earlier[-1] if earlier else (candidates[0] if candidates else None)

@@ -15,6 +15,7 @@ from flowtrail_collector.trails.messages import (
     is_plumbing,
     is_send,
     span_key_text,
+    topic_of,
 )
 from flowtrail_collector.trails.model import EntryKind, TrailEntry, TrailError, TrailInputs
 
@@ -162,7 +163,7 @@ class Drafts:
             name=(event_type if message else None) or span.name,
             start_ns=span.start_ns,
             end_ns=span.end_ns,
-            topic=span.text(names.DESTINATION),
+            topic=topic_of(span),
             partition=span.number(names.PARTITION),
             offset=span.number(names.OFFSET, names.OLD_OFFSET),
             event_id=message.event_id if message else None,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.spans import attributes as names
@@ -13,6 +14,7 @@ from flowtrail_collector.spans.model import Span, SpanKind
 from flowtrail_collector.trails.model import TrailInputs
 
 _MILLION = 1_000_000
+_RABBITMQ = "rabbitmq"
 
 Place = tuple[str, int, int]
 SpanKey = tuple[str, str]
@@ -85,6 +87,12 @@ def span_key_text(span: Span) -> str:
     return f"{span.trace_id}/{span.span_id}"
 
 
+def topic_of(span: Span) -> str | None:
+    """The topic that a span tells of, as its records have it; None if it tells of none."""
+    name = span.text(names.DESTINATION)
+    return rabbitmq_name(name) if name and span.text(names.SYSTEM) == _RABBITMQ else name
+
+
 def is_send(span: Span) -> bool:
     """Whether a span tells of one event being published."""
     return span.kind is SpanKind.PRODUCER
@@ -132,7 +140,7 @@ class _Collector:
                 event_id = self._sent_id(span)
                 # Kept for the handlings, which may know nothing but this span.
                 self._sent_as[span.trace_id, span.span_id] = event_id
-                sends[event_id, span.text(names.DESTINATION) or "?"].append(span)
+                sends[event_id, topic_of(span) or "?"].append(span)
         for event_id, topic in sorted(records.keys() | sends.keys()):
             message = found.setdefault(event_id, Message(event_id))
             message.publications += self._paired(topic, records[event_id, topic], sends[event_id, topic])
@@ -198,7 +206,7 @@ class _Collector:
 
 
 def _place(span: Span) -> Place:
-    topic = span.text(names.DESTINATION) or ""
+    topic = topic_of(span) or ""
     partition, offset = span.number(names.PARTITION), span.number(names.OFFSET, names.OLD_OFFSET)
     return topic, -1 if partition is None else partition, -1 if offset is None else offset
 

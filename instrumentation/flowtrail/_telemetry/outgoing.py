@@ -129,6 +129,8 @@ class OutgoingMessage:
                 found[attributes.KAFKA_TOMBSTONE] = True
         elif self.type is not None:
             found[attributes.RABBITMQ_ROUTING_KEY] = self.type
+        elif isinstance(self._key, str):
+            found[attributes.RABBITMQ_ROUTING_KEY] = self._key
         return found
 
     def done(self, partition: int | None = None, offset: int | None = None) -> None:

@@ -200,6 +200,9 @@ class Processing:
                 found[attributes.KAFKA_KEY] = attributes.key_text(key)
             if getattr(record, "value", b"") is None:
                 found[attributes.KAFKA_TOMBSTONE] = True
+        elif (queue := getattr(record, "queue", None)) is not None:
+            found[attributes.SUBSCRIPTION] = queue
+            found[attributes.RABBITMQ_ROUTING_KEY] = getattr(record, "routing_key", "")
         if self.attempt > 1:
             found[attributes.ATTEMPT] = self.attempt
         return found

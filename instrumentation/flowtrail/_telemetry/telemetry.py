@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from typing import Any
 
@@ -99,6 +100,15 @@ class Telemetry(Reporter):
             system=self.system,
         )
 
+    def speaking(self, system: str) -> Telemetry:
+        """The same telemetry for messages of this `messaging.system`."""
+        if system == self.system:
+            return self
+        other = copy(self)
+        other.system = system
+        other._send_routes, other._process_routes = {}, {}
+        return other
+
     # -- publishing
 
     def sending(
@@ -133,7 +143,7 @@ class Telemetry(Reporter):
             source: Who says so; default `/service`.
             dataschema: Schema and version.
             content_type: Of the payload.
-            key: Record key, for the span.
+            key: Record key, for the span; the routing key where there is no record key.
             value_size: Payload size in bytes, for the span.
             tombstone: Whether the value is null.
             headers: Further headers; not mutated. Ours replace any of the same name.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowtrail._wrap.proxy import Proxy, fitted, leave_alone
+from flowtrail._telemetry.attributes import KAFKA
+from flowtrail._wrap.proxy import Proxy, Way, fitted, leave_alone
 from flowtrail.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _ADAPTERS = {
     "aiokafka": "flowtrail._wrap.aiokafka",
     "confluent_kafka": "flowtrail._wrap.confluent",
     "cimpl": "flowtrail._wrap.confluent",
+    "pika": "flowtrail._wrap.pika",
+    "aio_pika": "flowtrail._wrap.aio_pika",
 }
 
 
@@ -30,7 +32,8 @@ def wrap_producer(telemetry: Telemetry, producer: Client) -> Client:
 
     Args:
         telemetry: Where to report.
-        producer: A kafka-python, confluent-kafka or aiokafka producer, or a subclass; it stays as it is.
+        producer: A kafka-python, confluent-kafka or aiokafka producer, a channel of pika, a channel or exchange
+            of aio-pika, or a subclass; it stays as it is. A channel's consumers are traced, too.
 
     Returns:
         An object with the same API, which passes for the same class.
@@ -42,8 +45,8 @@ def wrap_producer(telemetry: Telemetry, producer: Client) -> Client:
     if _is_traced(producer):
         return producer
     adapter = _adapter_of(producer)
-    _check(producer, adapter.PRODUCER_CALLS, adapter.AWAITED, "producer")
-    traced: Client = fitted(adapter.TracedProducer, producer)(telemetry, producer)
+    way = _way(producer, adapter.PRODUCERS, "producer")
+    traced: Client = fitted(way.proxy, producer)(telemetry.speaking(adapter.SYSTEM), producer)
     return traced
 
 
@@ -51,12 +54,14 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
     """A consumer whose records are handled inside their process span.
 
     A record's handling lasts until the next one is asked for, the loop over a polled list moves on, or the
-    consumer is closed.
+    consumer is closed; where the client calls a function for each message, as long as that runs.
 
     Args:
         telemetry: Where to report.
-        consumer: A kafka-python, confluent-kafka or aiokafka consumer, or a subclass; it stays as it is.
-        group: Consumer group, where the client doesn't know it.
+        consumer: A kafka-python, confluent-kafka or aiokafka consumer, a channel of pika, a channel or queue of
+            aio-pika, or a subclass; it stays as it is. What a channel publishes is traced, too.
+        group: Consumer group, where the client doesn't know it; by default that of RabbitMQ's queues is their
+            name, without the exchange's at its beginning.
 
     Returns:
         An object with the same API, which passes for the same class.
@@ -67,32 +72,39 @@ def wrap_consumer(telemetry: Telemetry, consumer: Client, *, group: str | None =
     if _is_traced(consumer):
         return consumer
     adapter = _adapter_of(consumer)
-    _check(consumer, adapter.CONSUMER_CALLS, adapter.AWAITED, "consumer")
-    known = group or adapter.group_of(consumer)
-    if known is None:
-        _LOG.warning(
-            "%s doesn't say its consumer group, so the records it hands over are reported without one; tell it: "
-            'trail.wrap_consumer(consumer, group="...")',
-            type(consumer).__qualname__,
-        )
-    traced: Client = fitted(adapter.TracedConsumer, consumer)(telemetry, consumer, known)
+    way = _way(consumer, adapter.CONSUMERS, "consumer")
+    known = group
+    if known is None and adapter.SYSTEM == KAFKA:
+        known = adapter.group_of(consumer)
+        if known is None:
+            _warn_of_unknown_group(consumer)
+    traced: Client = fitted(way.proxy, consumer)(telemetry.speaking(adapter.SYSTEM), consumer, known)
     return traced
+
+
+def _warn_of_unknown_group(consumer: object) -> None:
+    _LOG.warning(
+        "%s doesn't say its consumer group, so the records it hands over are reported without one; tell it: "
+        'trail.wrap_consumer(consumer, group="...")',
+        type(consumer).__qualname__,
+    )
 
 
 def _is_traced(client: object) -> bool:
     return issubclass(type(client), Proxy)
 
 
-def _check(client: object, calls: tuple[str, ...], awaited: bool, role: str) -> None:
-    """Refuse what only looks like a client that can be traced."""
+def _way(client: object, ways: tuple[Way, ...], role: str) -> Way:
+    """How to trace a client; refuses what only looks like one that can be."""
     kind = type(client)
-    methods = [getattr(kind, name, None) for name in calls]
-    fits = all(callable(method) and iscoroutinefunction(method) is awaited for method in methods)
-    if not fits or hasattr(kind, "acknowledge"):  # a share consumer has no offsets to commit
-        raise ConfigurationError(
-            f"{kind.__module__}.{kind.__qualname__} can't be traced as a {role}: this takes the {role}s of "
-            "kafka-python and aiokafka, and confluent-kafka's blocking ones"
-        )
+    for way in ways:
+        if way.fits(kind) and not hasattr(kind, "acknowledge"):  # a share consumer has no offsets to commit
+            return way
+    raise ConfigurationError(
+        f"{kind.__module__}.{kind.__qualname__} can't be traced as a {role}: this takes the {role}s of "
+        f"kafka-python and aiokafka, confluent-kafka's blocking ones, pika's channels, and aio-pika's channels "
+        f"and {'exchanges' if role == 'producer' else 'queues'}"
+    )
 
 
 def _adapter_of(client: object) -> Any:
@@ -102,7 +114,7 @@ def _adapter_of(client: object) -> Any:
             return import_module(adapter)
     raise ConfigurationError(
         f"{type(client).__module__}.{type(client).__qualname__} is no client of kafka-python, "
-        "confluent-kafka or aiokafka"
+        "confluent-kafka, aiokafka, pika or aio-pika"
     )
 
 

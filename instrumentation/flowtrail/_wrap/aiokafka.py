@@ -8,13 +8,11 @@ from typing import Any
 from weakref import ref
 
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
+from flowtrail._telemetry.attributes import KAFKA
 from flowtrail._wrap.calls import Shape, given, put, shape_of
-from flowtrail._wrap.proxy import Proxy, keep
+from flowtrail._wrap.proxy import Proxy, Way, keep
 from flowtrail._wrap.scope import AsyncRecords, Receiver, text_or_none, topics_of
 from flowtrail._wrap.tasks import TaskReceiver
-
-PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("send",), ("getone", "getmany"), True
-"""Methods that a client must have to be traced here, and whether they are coroutine functions."""
 
 _FIRST_WITH_HEADERS = (0, 11)
 
@@ -220,3 +218,8 @@ async def commit(
     """`AIOKafkaConsumer.commit` with telemetry; `call` is the real one."""
     with receiver.telemetry.committing(topics_of(arguments, named), group=receiver.group):
         return await call(*arguments, **named)
+
+
+SYSTEM = KAFKA
+PRODUCERS = (Way(("send",), True, TracedProducer),)
+CONSUMERS = (Way(("getone", "getmany"), True, TracedConsumer),)

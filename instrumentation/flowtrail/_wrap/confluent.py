@@ -8,16 +8,14 @@ from functools import partial
 from typing import Any
 
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Telemetry
+from flowtrail._telemetry.attributes import KAFKA
 from flowtrail._telemetry.errors import error_type_of
 from flowtrail._wrap.calls import Shape, given, put, shape_of
 from flowtrail._wrap.confluent_settings import delivery_callback_of
 from flowtrail._wrap.confluent_settings import group_of as group_of
-from flowtrail._wrap.proxy import Proxy, keep
+from flowtrail._wrap.proxy import Proxy, Way, keep
 from flowtrail._wrap.scope import Receiver, ReceivingProxy, text_or_none
 from flowtrail.wire import record_of
-
-PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("produce",), ("poll", "consume"), False
-"""Methods that a client must have to be traced here, and whether they are coroutine functions."""
 
 PRODUCE = ("topic", "value", "key", "partition", "callback", "on_delivery", "timestamp", "headers")
 """What `Producer.produce` takes, by position or by name; it is written in C and has no signature."""
@@ -176,3 +174,8 @@ def _topics_of(message: Any, offsets: Any) -> Iterator[str]:
         yield message.topic()
     for offset in offsets or ():
         yield offset.topic
+
+
+SYSTEM = KAFKA
+PRODUCERS = (Way(("produce",), False, TracedProducer),)
+CONSUMERS = (Way(("poll", "consume"), False, TracedConsumer),)

@@ -7,12 +7,10 @@ from functools import partial
 from typing import Any
 
 from flowtrail._telemetry import MessageTracer, Telemetry
+from flowtrail._telemetry.attributes import KAFKA
 from flowtrail._wrap.calls import Shape, put, shape_of
-from flowtrail._wrap.proxy import Proxy, keep
+from flowtrail._wrap.proxy import Proxy, Way, keep
 from flowtrail._wrap.scope import Receiver, ReceivingProxy, Records, text_or_none, topics_of
-
-PRODUCER_CALLS, CONSUMER_CALLS, AWAITED = ("send",), ("poll",), False
-"""Methods that a client must have to be traced here, and whether they are coroutine functions."""
 
 _FIRST_WITH_HEADERS = (0, 11)
 
@@ -150,3 +148,8 @@ def commit(receiver: Receiver, call: Callable[..., Any], /, *arguments: Any, **n
     """`KafkaConsumer.commit` with telemetry; `call` is the real one."""
     with receiver.telemetry.committing(topics_of(arguments, named), group=receiver.group):
         return call(*arguments, **named)
+
+
+SYSTEM = KAFKA
+PRODUCERS = (Way(("send",), False, TracedProducer),)
+CONSUMERS = (Way(("poll",), False, TracedConsumer),)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from inspect import isroutine
-from typing import Any
+from inspect import iscoroutinefunction, isroutine
+from typing import Any, NamedTuple
+from weakref import WeakSet
 
 
 class Proxy:
@@ -43,6 +44,25 @@ class Proxy:
 
     def __hash__(self) -> int:
         return hash(self.__wrapped__)
+
+
+class Way(NamedTuple):
+    """How the clients of one kind are traced.
+
+    Attributes:
+        calls: Methods that a client must have for it.
+        awaited: Whether they are coroutine functions.
+        proxy: The class to put around it; takes telemetry and client, for consumers also the group.
+    """
+
+    calls: tuple[str, ...]
+    awaited: bool
+    proxy: type[Proxy]
+
+    def fits(self, kind: type[Any]) -> bool:
+        """Whether clients of a class can be traced like this."""
+        methods = [getattr(kind, name, None) for name in self.calls]
+        return all(callable(method) and iscoroutinefunction(method) is self.awaited for method in methods)
 
 
 _NOT_ASKED_OF_OBJECTS = frozenset({
@@ -90,15 +110,19 @@ def keep(proxy: Proxy, name: str, value: Any) -> None:
 
 
 _MARK = "_flowtrail_untraced"
+_unmarked: WeakSet[Any] = WeakSet()
 
 
 def leave_alone(client: Any) -> None:
     """Keep zero-code instrumentation off a client whose messages are traced by other means."""
-    # A class of C has no room for the mark, and the instrumentation can't have changed it either.
-    with suppress(AttributeError, TypeError):
+    try:
         setattr(client, _MARK, True)
+    except (AttributeError, TypeError):  # a class with slots
+        # A class of C has no room for this either, but the instrumentation can't have changed it.
+        with suppress(TypeError):
+            _unmarked.add(client)
 
 
 def left_alone(client: Any) -> bool:
     """Whether `leave_alone` was called on a client."""
-    return getattr(client, _MARK, False) is True
+    return getattr(client, _MARK, False) is True or (bool(_unmarked) and client in _unmarked)

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from flowtrail._telemetry import Telemetry
     from flowtrail._telemetry.routes import ProcessRoute
-    from flowtrail.wire import RecordLike
+    from flowtrail.wire import Envelope, RecordLike
 
 T = TypeVar("T")
+
+_MANY_ROUTES = 1000
 
 NO_ERRORS = (StopIteration, StopAsyncIteration, GeneratorExit)
 """How loops end."""
@@ -48,22 +50,44 @@ class Receiver:
         self._inside: Context | None = None
         self._before: BaseException | None = None
         self._routes: dict[str, ProcessRoute] = {}
+        self._other_routes: dict[tuple[str, str | None], ProcessRoute] = {}
         _open.add(self)
         _close_at_exit()
 
-    def hand_over(self, record: RecordLike) -> Processing | None:
+    def route(self, topic: str, group: str | None) -> ProcessRoute:
+        """What the records of a topic share that are read for a group other than the consumer's own."""
+        route = self._other_routes.get((topic, group))
+        if route is None:
+            if len(self._other_routes) > _MANY_ROUTES:  # exchanges made of ids, by mistake
+                self._other_routes.clear()
+            route = self.telemetry.process_route(topic, group, self.client_id)
+            self._other_routes[topic, group] = route
+        return route
+
+    def _all_routes(self) -> list[ProcessRoute]:
+        return [*self._routes.values(), *self._other_routes.values()]
+
+    def hand_over(
+        self, record: RecordLike, route: ProcessRoute | None = None, envelope: Envelope | None = None
+    ) -> Processing | None:
         """A record goes to the program: its handling begins.
+
+        Args:
+            record: The record.
+            route: Where it came from, if that isn't the consumer's own group.
+            envelope: What it says, if that was read already.
 
         Returns:
             The handling; None if telemetry itself failed.
         """
         telemetry = self.telemetry
         try:
-            topic = record.topic
-            route = self._routes.get(topic)
             if route is None:
-                route = self._routes[topic] = telemetry.process_route(topic, self.group, self.client_id)
-            self._last = Processing(telemetry, route, record, telemetry.read(record)).__enter__()
+                topic = record.topic
+                route = self._routes.get(topic)
+                if route is None:
+                    route = self._routes[topic] = telemetry.process_route(topic, self.group, self.client_id)
+            self._last = Processing(telemetry, route, record, envelope or telemetry.read(record)).__enter__()
             self._inside = get_current()
             return self._last
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
@@ -93,7 +117,7 @@ class Receiver:
             inside, self._inside = self._inside, None
             self._leave(last, inside, error)
         elif get_current().get(FLOW_KEY) is not None:
-            step_out_of_ended(self._routes.values())
+            step_out_of_ended(self._all_routes())
         self._before = raised
 
     def _leave(self, processing: Processing, inside: Context | None, error: BaseException | None) -> None:
@@ -103,7 +127,7 @@ class Receiver:
             processing.leave(error, restore=False)
         else:  # something else is current: the handling of another consumer, a block of the program
             processing.leave(error, restore=False)
-            step_out_of_ended(self._routes.values())
+            step_out_of_ended(self._all_routes())
 
     def take_all_back(self, error: BaseException | None = None) -> None:
         """Everything that is still out comes back: the program ends."""

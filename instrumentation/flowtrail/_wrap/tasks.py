@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from flowtrail._telemetry import Telemetry
-    from flowtrail.wire import RecordLike
+    from flowtrail._telemetry.routes import ProcessRoute
+    from flowtrail.wire import Envelope, RecordLike
 
     Held = tuple[Processing, Context | None, BaseException | None]
     """A handling, the context that it began with, and the exception that was being handled then."""
@@ -38,9 +39,11 @@ class TaskReceiver(Receiver):
         self._handed_on: deque[Processing] = deque()
         self._warned = False
 
-    def hand_over(self, record: RecordLike) -> Processing | None:
+    def hand_over(
+        self, record: RecordLike, route: ProcessRoute | None = None, envelope: Envelope | None = None
+    ) -> Processing | None:
         """See `Receiver.hand_over`."""
-        processing = super().hand_over(record)
+        processing = super().hand_over(record, route, envelope)
         self._keep()
         return processing
 
@@ -72,7 +75,7 @@ class TaskReceiver(Receiver):
         elif self._handed_on:
             self._end(self._handed_on.popleft(), None, None, error)
         elif get_current().get(FLOW_KEY) is not None:
-            step_out_of_ended(self._routes.values())
+            step_out_of_ended(self._all_routes())
 
     def close(self, error: BaseException | None = None) -> None:
         """See `Receiver.close`."""

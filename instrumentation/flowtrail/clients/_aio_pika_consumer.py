@@ -10,9 +10,10 @@ from typing import Any
 from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
 from flowtrail.clients._aio_pika_errors import TYPE_NAME, failure_of
-from flowtrail.clients._deliveries import Deliveries, Lines, properties_of
+from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
 from flowtrail.wire import Record
+from flowtrail.wire.deliveries import properties_of
 
 
 class Line:

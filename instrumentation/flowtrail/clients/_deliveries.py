@@ -7,26 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from flowtrail.clients._port import Partition, RebalanceListener
-from flowtrail.clients._rabbitmq import first_offset
 from flowtrail.wire import Record
 from flowtrail.wire.amqp import from_amqp
-
-_FIELDS = (
-    "content_type", "content_encoding", "priority", "correlation_id", "reply_to", "expiration", "message_id",
-    "timestamp", "user_id", "app_id",
-)  # fmt: skip
-
-
-def properties_of(properties: Any, *, type_name: str = "type") -> dict[str, Any]:
-    """A message's properties without its table of headers.
-
-    Args:
-        properties: As the client has them.
-        type_name: What the client calls `type`.
-    """
-    found = {field: value for field in _FIELDS if (value := getattr(properties, field)) is not None}
-    kind = getattr(properties, type_name)
-    return found if kind is None else {**found, "type": kind}
+from flowtrail.wire.deliveries import first_offset
 
 
 class Deliveries:

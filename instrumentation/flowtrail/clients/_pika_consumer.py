@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from flowtrail import _fork
-from flowtrail.clients._deliveries import Deliveries, Lines, properties_of
+from flowtrail._wrap import leave_alone
+from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
 from flowtrail.clients._rabbitmq import refusal
 from flowtrail.wire import Record
+from flowtrail.wire.deliveries import properties_of
 
 
 class Line:
@@ -27,6 +29,7 @@ class Line:
         self.channel = channel
         self.deliveries = Deliveries(topic, queue)
         self.broken: ClientError | None = None
+        leave_alone(channel)
         channel.add_on_cancel_callback(self._cancelled)
         # The only way to learn why a channel was closed while nothing is asked of it.
         channel._impl.add_on_close_callback(self._closed)

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from flowtrail import _fork
+from flowtrail._wrap import leave_alone
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Delivered, OnDelivery, UnroutableError
 from flowtrail.clients._rabbitmq import CONNECT_SECONDS, NOT_FOUND, Outgoing, nobody_takes
@@ -117,6 +118,7 @@ class PikaProducer:
         connection.channel(on_open_callback=self._channel_opened)
 
     def _channel_opened(self, channel: Any) -> None:
+        leave_alone(channel)
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_return_callback(self._returned)
         channel.confirm_delivery(self._confirmed, callback=lambda _: self._ready(channel))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Mapping
@@ -163,14 +162,6 @@ def _size(value: Any) -> int:
         if not str(value).isascii()
         else len(str(value))
     )
-
-
-def first_offset() -> int:
-    """Where the offsets of a new line of deliveries begin: no other line's overlap with them.
-
-    They have at most 18 digits, as the headers of retried records want them.
-    """
-    return (time.time_ns() // 1_000_000 << 18) + random.getrandbits(16)
 
 
 def urls(address: str) -> list[str]:

@@ -29,7 +29,10 @@ def compare(
     before, after = defined("old", old), defined("new", new)
     if before.format != after.format:
         return [Change("(root)", "changed: format", f"from {before.format} to {after.format}")]
-    return FORMATS[before.format].compare(before, after, today=today)
+    try:
+        return FORMATS[before.format].compare(before, after, today=today)
+    except RecursionError:
+        return [Change("(root)", "nested-too-deeply", "nobody can say what changed")]
 
 
 def compare_in_place(old: Definition, new: Definition, *, today: date | None = None) -> list[Change]:

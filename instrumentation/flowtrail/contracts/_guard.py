@@ -137,7 +137,9 @@ class Guard:
             return data
         version = version_in(type, dataschema) if unpacked is None else unpacked.version
         try:
-            result, now = self._contracts.read(type, version, data, unpacked=unpacked is not None)
+            result, now = self._contracts.read(
+                type, version, data, unpacked=unpacked is not None and unpacked.fits
+            )
         except ContractError as error:
             self._telemetry.count_contract_violation(topic, type, "consume")
             raise DecodeError(str(error)) from error

@@ -35,10 +35,12 @@ class Unpacked(NamedTuple):
     Attributes:
         data: What it holds.
         version: Of the contract it was written with, None if nobody knows.
+        fits: Whether the contract has nothing more to say: JSON can be read without looking at it.
     """
 
     data: Any
     version: str | None
+    fits: bool = True
 
 
 class Payloads:
@@ -156,7 +158,8 @@ class Payloads:
         else:
             version = registry.version_by_id(type, id) if type is not None else None
         contract, payload = contract.unframed(value[_FRAME:])
-        return Unpacked(contract.decode(payload), None if version is None else str(version))
+        fits = not FORMATS[contract.format].names_itself
+        return Unpacked(contract.decode(payload), None if version is None else str(version), fits)
 
     def at_hand(self, type: str | None, value: bytes | None) -> bool:
         """Whether the registry needn't be asked about the id that a payload begins with."""

@@ -10,8 +10,16 @@ Each class has `instrument(**settings)`, with those keyword arguments of `flowtr
 telemetry, and `uninstrument()`. Needs the extra `zero-code`.
 """
 
+from flowtrail.instrumentor.aio_pika import AioPikaInstrumentor
 from flowtrail.instrumentor.aiokafka import AIOKafkaInstrumentor
 from flowtrail.instrumentor.confluent import ConfluentKafkaInstrumentor
 from flowtrail.instrumentor.kafka_python import KafkaPythonInstrumentor
+from flowtrail.instrumentor.pika import PikaInstrumentor
 
-__all__ = ["AIOKafkaInstrumentor", "ConfluentKafkaInstrumentor", "KafkaPythonInstrumentor"]
+__all__ = [
+    "AIOKafkaInstrumentor",
+    "AioPikaInstrumentor",
+    "ConfluentKafkaInstrumentor",
+    "KafkaPythonInstrumentor",
+    "PikaInstrumentor",
+]

@@ -1,4 +1,4 @@
-"""What the three instrumentors share."""
+"""What the instrumentors share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any
 
 from flowtrail._telemetry import Telemetry
+from flowtrail._telemetry.attributes import KAFKA
 from flowtrail._wrap.calls import Shape
 from flowtrail._wrap.proxy import left_alone
 from flowtrail._wrap.scope import Receiver
@@ -58,6 +59,7 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """
 
     requires: tuple[str, ...] = ()
+    system = KAFKA
     telemetry: Telemetry | None = None
     """None before `instrument()` and after `uninstrument()`: what is still patched then does nothing."""
 
@@ -67,7 +69,7 @@ class FlowtrailInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **settings: Any) -> None:
         known = {name: settings[name] for name in _SETTINGS if settings.get(name) is not None}
-        self.telemetry = Telemetry(**known)
+        self.telemetry = Telemetry(**{**known, "system": self.system})
         self._patches = Patches()
         self._patch(self._patches)
 

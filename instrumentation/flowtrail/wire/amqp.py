@@ -35,6 +35,9 @@ _SHORT = 255  # bytes of a name or a property: its length is one byte
 _KEPT = ("content_encoding", "priority", "correlation_id", "reply_to", "message_id", "type", "app_id")
 # A user that isn't the connection's own is refused, and an expiry would let a dead letter die once more.
 _SHOWN = (*_KEPT, "expiration", "user_id")
+_AS_WRITTEN = {
+    name: PREFIX + name[len(_OURS) :] if name.startswith(_OURS) else name for name in names.MAX_BYTES
+}
 _REPEATED = (("message_id", names.ID), ("correlation_id", names.CORRELATION_ID))
 
 
@@ -119,6 +122,35 @@ def to_amqp(key: bytes | None, value: bytes | None, headers: Iterable[Header], n
     return AmqpMessage(routing_key, table, properties, value or b"")
 
 
+def pairs_of(table: Mapping[str, Any]) -> list[Header]:
+    """A program's own table as headers: names as a record has them, values that go back as they came."""
+    return [(canonical(name), _keeping(_shown(value), name, value)) for name, value in table.items()]
+
+
+def table_of(headers: Iterable[Header], now_ms: int) -> dict[str, Any]:
+    """The table of a program's own message: what `pairs_of` made as it was, event attributes as text.
+
+    Args:
+        headers: Of a record.
+        now_ms: Milliseconds since the epoch; when the message is sent, unless a header says that.
+    """
+    table: dict[str, Any] = {}
+    for name, data in headers:
+        if isinstance(data, Typed):
+            table[data.name] = data.value
+        else:
+            table[_AS_WRITTEN.get(name) or _written(name)] = _typed(data)
+    table.setdefault(TIMESTAMP_MS, now_ms)
+    return table
+
+
+def own_table(headers: Iterable[tuple[str, bytes]], now_ms: int) -> dict[str, Any]:
+    """`table_of` for a message whose headers are all ours: text, under names that are known."""
+    table: dict[str, Any] = {_AS_WRITTEN[name]: data.decode() for name, data in headers}
+    table[TIMESTAMP_MS] = now_ms
+    return table
+
+
 def _put_property(properties: dict[str, Any], name: str, content: Any) -> bool:
     """Put what a header says among AMQP's own properties; False if it belongs into the table."""
     if name == names.CONTENT_TYPE:
@@ -169,12 +201,11 @@ def from_amqp(
     """
     read: list[tuple[bool, str, bytes | None]] = []
     key: bytes | None = None
-    timestamp_ms = _milliseconds(properties.get("timestamp"))
+    timestamp_ms = sent_at(table, properties.get("timestamp"))
     for name, value in (table or {}).items():
-        if name == TIMESTAMP_MS and isinstance(value, int):
-            timestamp_ms = value
+        if name == TIMESTAMP_MS and type(value) is int:
             continue
-        known, data = _canonical(name), _shown(value)
+        known, data = canonical(name), _shown(value)
         if known == _OURS + KEY and key is None and data is not None:
             key = data
             continue
@@ -200,12 +231,13 @@ def from_amqp(
     return Parts(key, bytes(body) if has_value else None, headers, timestamp_ms)
 
 
-def _canonical(name: Any) -> str:
+def canonical(name: Any) -> str:
+    """The name that a record has for a header of the table."""
     text = name if isinstance(name, str) else str(name)
     lower = text.lower()
     for prefix in _SPELLINGS:
         if lower.startswith(prefix) and len(text) > len(prefix):
-            return _OURS + text[len(prefix) :]
+            return _OURS + lower[len(prefix) :]
     return text
 
 
@@ -229,8 +261,21 @@ def _shown(value: Any) -> bytes | None:
         return repr(value).encode("utf-8", "replace")
 
 
+def sent_at(table: Mapping[str, Any] | None, timestamp: Any) -> int | None:
+    """When a message was sent, in milliseconds since the epoch; None if unknown.
+
+    Args:
+        table: Its table of headers.
+        timestamp: AMQP's own property.
+    """
+    stamp = table.get(TIMESTAMP_MS) if table else None
+    return stamp if type(stamp) is int else _milliseconds(timestamp)
+
+
 def _milliseconds(timestamp: Any) -> int | None:
     """AMQP's own timestamp, which is in seconds: a number, or a moment with its time zone."""
+    if timestamp is None:
+        return None
     try:
         seconds = timestamp if isinstance(timestamp, int) else timestamp.timestamp()
         return int(seconds * 1000)

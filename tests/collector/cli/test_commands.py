@@ -34,6 +34,8 @@ from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
 from trailkit.web import served
 
+pytestmark = pytest.mark.slow(0.3)
+
 TOKEN = "a-token-of-some-length"
 
 

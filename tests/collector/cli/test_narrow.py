@@ -31,6 +31,8 @@ from flowtrail_collector.trails.json import trail_json
 from flowtrail_collector.trails.model import TrailInputs
 from trailkit.web import served
 
+pytestmark = pytest.mark.slow(0.3)
+
 WIDTH = 80
 DICE = random.Random(80)
 FORMS = [

@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from flowtrail_collector.spans.compression import BodyError
 from flowtrail_collector.spans.decoding import from_json, from_protobuf
-from flowtrail_collector.spans.sql.rows import to_row, to_span
+from flowtrail_collector.spans.sql.adding import Group, new_packs
+from flowtrail_collector.spans.sql.packs import unpacked
 
 MARK = "marked-text"
 LONG = "x" * 5_000
@@ -97,8 +98,8 @@ def read_back(decoded):
     """The spans as the store gives them back."""
     found = []
     for span in decoded.spans:
-        *columns, _, detail = to_row(span, 1, 0)
-        found.append(to_span((*columns, detail), {1: span.resource}))
+        (pack,), _ = new_packs([Group(span.trace_id, 1, [span])], 1, 0, ())
+        found += unpacked(pack, {1: span.resource})
     return found
 
 

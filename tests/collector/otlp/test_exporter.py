@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections import Counter
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -16,6 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
+from flowtrail_collector.spans.sql.packs import raw_spans, read_packs
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.web.app import build_app
@@ -85,9 +87,11 @@ def service(port, name, timeout_seconds=10):
 def stored(path):
     database = SqliteDatabase(path)
     with database.read() as connection:
-        rows = connection.execute("SELECT name, count(*) FROM spans GROUP BY name").fetchall()
+        names = Counter(
+            row[2] for pack in read_packs(connection, "1 = 1", ()) for row in raw_spans(pack.detail)
+        )
     database.close()
-    return dict(rows)
+    return dict(names)
 
 
 def expected(*services):

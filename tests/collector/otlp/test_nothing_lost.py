@@ -17,7 +17,8 @@ from flowtrail_collector.spans.decoding import from_json, from_protobuf
 from flowtrail_collector.spans.jaeger_json import trace_json
 from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
 from flowtrail_collector.spans.shared_ids import with_own_ids
-from flowtrail_collector.spans.sql.rows import to_row, to_span
+from flowtrail_collector.spans.sql.adding import Group, new_packs
+from flowtrail_collector.spans.sql.packs import unpacked
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -97,8 +98,8 @@ VALUES = [
 
 def read_back(span):
     """What the store makes of it."""
-    *columns, _, detail = to_row(span, 1, 0)
-    return to_span((*columns, detail), {1: span.resource})
+    (pack,), _ = new_packs([Group(span.trace_id, 1, [span])], 1, 0, ())
+    return unpacked(pack, {1: span.resource})[0]
 
 
 @pytest.mark.parametrize(("value", "kept"), VALUES, ids=lambda value: str(value)[:40])

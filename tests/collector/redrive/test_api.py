@@ -18,6 +18,8 @@ from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, FakeKafka, keep, own_headers
 
+pytestmark = pytest.mark.slow(0.3)
+
 LETTERS = "/api/v1/dead-letters"
 
 

@@ -20,6 +20,8 @@ from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, FakeKafka, keep, own_headers, states
 from trailkit.web import served
 
+pytestmark = pytest.mark.slow(0.3)
+
 WRITE = "w" * 24
 
 

@@ -15,7 +15,7 @@ from redrivekit.conventions import FIXTURES
 
 # How each project writes: in front of what the record brought along, or over what it wrote before.
 IN_FRONT = {"smallrye", "smallrye-retry"}
-REPLACING = {"flowtrail", "masstransit", "nservicebus", "smallrye-retry"}
+REPLACING = {"flowtrail", "masstransit", "nservicebus", "smallrye-retry", "rabbitmq"}
 # One fixture of each, with what dying alone wrote; share groups copy nothing, so they are nobody's second.
 DEATHS = {}
 for _headers, _read in FIXTURES.values():

@@ -24,6 +24,8 @@ from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.security import FormTokens
 from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
 
+pytestmark = pytest.mark.slow(0.3)
+
 EVIL = "<script>alert(1)</script>'\"&"
 WRITE = "w" * 24
 ORIGIN = {"origin": "http://127.0.0.1", "accept": "text/html"}

@@ -48,6 +48,21 @@ def letter(group: str | None = "billing", **values) -> DeadLetter:
             Reason.SILENT,
             "charge waits for billing, which has read everything and has not answered",
         ),
+        (
+            GroupProgress(12, 40.2, 0, "stopped", "orders.billing"),
+            Reason.STOPPED,
+            "charge waits for billing, which has no consumer on queue orders.billing and is 12 messages (40 s) behind",
+        ),
+        (
+            GroupProgress(1, 95.0, 2, "stalled", "orders.billing"),
+            Reason.STALLED,
+            "charge waits for billing, which acknowledges nothing of queue orders.billing and is 1 message (95 s) behind",
+        ),
+        (
+            GroupProgress(300, None, 2, "behind", "orders.billing"),
+            Reason.BEHIND,
+            "charge waits for billing, which is 300 messages behind on queue orders.billing",
+        ),
         (GroupProgress(), Reason.UNKNOWN, "charge waits for billing"),
         (None, Reason.UNKNOWN, "charge waits for billing"),
     ],
@@ -57,6 +72,24 @@ def test_by_the_group_that_should_act(progress: GroupProgress | None, reason: Re
     (found,) = diagnose(SAGA, [], lambda group: progress)
     assert (found.step, found.by, found.reason) == ("charge", "billing", reason)
     assert reason_of(progress) is reason
+
+
+@pytest.mark.parametrize(
+    ("topic", "group", "is_theirs"),
+    [
+        ("rabbitmq:billing.dlq", "orders.billing", True),
+        ("rabbitmq:billing.dlq", "billing", True),
+        ("rabbitmq:billing.dlq", "orders.rebilling", False),
+        ("inventory.billing.dlq", "orders.billing", False),
+        ("rabbitmq:billing.dlq", None, False),
+    ],
+)
+def test_rabbitmq_names_the_queue_that_gave_up(topic: str, group: str | None, is_theirs: bool) -> None:
+    given_up = letter(group)._replace(topic=topic)
+    (found,) = diagnose(SAGA, [given_up], lambda name: GroupProgress(0, 0.0, 2, "ok"))
+    assert (found.reason is Reason.DEAD_LETTER) is is_theirs
+    # Said once: as the step's, or for itself.
+    assert stuck_reason(SAGA, [given_up], lambda name: None).count("gave up") == 1
 
 
 def test_what_the_group_gave_up_comes_before_how_it_is() -> None:

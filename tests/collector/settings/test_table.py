@@ -14,7 +14,7 @@ from flowtrail_collector.units import parse_duration
 
 # What programs may set and users have had no need to.
 WITHOUT_OPTION = {"spans.max_body_bytes", "spans.queue_spans", "spans.max_spans"}
-SECTIONS = ("kafka", "web", "spans", "retention", "push")
+SECTIONS = ("kafka", "rabbitmq", "web", "spans", "retention", "push")
 CONFIG = CollectorConfig(KafkaConfig(""))
 
 
@@ -53,14 +53,61 @@ def test_run_without_options_has_the_sections_defaults(monkeypatch: pytest.Monke
     assert seen == [CollectorConfig(KafkaConfig("a:1"))]
 
 
-def test_a_store_with_a_password_is_refused_on_the_command_line_and_taken_from_the_variable(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("option", "url", "said"),
+    [
+        ("store", "postgresql://user:secret@host/database", "PGPASSFILE"),
+        ("rabbitmq", "amqp://user:secret@host/vhost", "FLOWTRAIL_RABBITMQ_PASSWORD"),
+    ],
+)
+def test_a_password_is_refused_on_the_command_line_and_taken_from_the_variable(
+    monkeypatch: pytest.MonkeyPatch, option: str, url: str, said: str
 ) -> None:
     seen: list[CollectorConfig] = []
     monkeypatch.setattr("flowtrail_collector.run.run_collector", lambda config, on_ready: seen.append(config))
-    url = "postgresql://user:secret@host/database"
     arguments = ["collector", "run", "--bootstrap-servers", "a:1"]
-    refused = CliRunner().invoke(cli, [*arguments, "--store", url])
-    assert "PGPASSFILE" in str(refused.exception)
-    CliRunner().invoke(cli, arguments, env={"FLOWTRAIL_STORE": url}, catch_exceptions=False)
-    assert [config.store for config in seen] == [url]
+    refused = CliRunner().invoke(cli, [*arguments, f"--{option}", url])
+    assert said in str(refused.exception)
+    assert "secret" not in str(refused.exception)
+    (setting,) = (each for each in SETTINGS if each.option == option)
+    CliRunner().invoke(cli, arguments, env={setting.variables[0]: url}, catch_exceptions=False)
+    assert [value_of(config, setting.field) for config in seen] == [url]
+
+
+def test_a_password_of_rabbitmq_may_stand_in_a_file_and_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[CollectorConfig] = []
+    monkeypatch.setattr("flowtrail_collector.run.run_collector", lambda config, on_ready: seen.append(config))
+    (tmp_path / "password").write_text("s3cret\n", encoding="utf-8")
+    given = ["--rabbitmq", "amqp://ann@broker/shop", "--rabbitmq-password-file", str(tmp_path / "password")]
+    CliRunner().invoke(cli, ["collector", "run", *given], catch_exceptions=False)
+    (config,) = seen
+    assert config.rabbitmq.credentials == ("ann", "s3cret")
+    assert (config.rabbitmq.shown, config.rabbitmq.vhost) == ("broker:5672/shop", "shop")
+    assert config.rabbitmq.management_url == "http://broker:15672"
+    assert "s3cret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "no broker given"),
+        ({"rabbitmq": "http://host"}, "--rabbitmq takes an address"),
+        ({"rabbitmq": "amqp://ann:s3cret@host:x"}, "--rabbitmq takes an address"),
+        ({"rabbitmq-exchanges": "("}, "--rabbitmq-exchanges"),
+        ({"rabbitmq-management": "host:15672"}, "--rabbitmq-management"),
+        ({"rabbitmq-management": "http://ann:s3cret@host:15672"}, "--rabbitmq-management"),
+        ({"rabbitmq-queue": "amq.mine"}, "--rabbitmq-queue"),
+        ({"rabbitmq-max-age": "1s"}, "--rabbitmq-max-age"),
+        ({"rabbitmq-max-size": "10kB"}, "--rabbitmq-max-size"),
+    ],
+    ids=lambda value: next(iter(value), "nothing") if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_with_rabbitmq_is_named(given: dict[str, str], said: str) -> None:
+    if given and "rabbitmq" not in given:
+        given = {"rabbitmq": "amqp://host", **given}
+    environment = {f"FLOWTRAIL_{name.upper().replace('-', '_')}": text for name, text in given.items()}
+    refused = CliRunner().invoke(cli, ["collector", "run"], env=environment)
+    assert said in str(refused.exception)
+    assert "s3cret" not in str(refused.exception)

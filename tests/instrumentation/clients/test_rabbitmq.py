@@ -18,6 +18,7 @@ from flowtrail.clients import (
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire.retry_topics import DUE
 from instrumentation.clients.rabbitmq_support import ADAPTERS, Opened, event, raw, send
+from waiting import until
 
 pytestmark = pytest.mark.parametrize("adapter", ADAPTERS)
 
@@ -206,6 +207,45 @@ def test_one_member_at_a_time_reads_where_that_is_asked_for(
     assert second.poll() == []
     first.consumer.close(10)
     assert [record.value for record in second.take(20)] == [b"%d" % number for number in range(20)]
+
+
+def test_each_key_keeps_its_order_over_a_consistent_hash_exchange(
+    opened: Opened, topic: Callable[..., str]
+) -> None:
+    name = topic("orders")
+    hashed, queues = f"{name}.g", [f"{name}.g.{number}" for number in range(3)]
+    with raw(opened.url) as channel:
+        channel.exchange_declare(name, "topic", durable=True)
+        channel.exchange_declare(
+            hashed, "x-consistent-hash", durable=True, arguments={"hash-header": "cloudEvents_partitionkey"}
+        )
+        channel.exchange_bind(hashed, name, "#")
+        for queue in queues:
+            channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.queue_bind(queue, hashed, "10")
+    members = [
+        opened.member(
+            Subscription(name), client=opened.client(queue=f"{{topic}}.{{group}}.{number}", declare=False)
+        )
+        for number in range(3)
+    ]
+    keys = [f"k-{number}".encode() for number in range(12)]
+    sent = [(keys[number % 12], b"%d" % number) for number in range(72)]
+    send(opened.producer(), *(Message(name, key, value, [("ce_type", b"Paid")]) for key, value in sent))
+    seen: list[list[tuple[bytes | None, bytes | None]]] = [[], [], []]
+
+    def complete() -> bool:
+        for member, records in zip(members, seen, strict=True):
+            records += [(record.key, record.value) for record in member.poll()]
+        return sum(map(len, seen)) == len(sent)
+
+    until(complete, lambda: seen)
+    owners = [{key for key, _ in records} for records in seen]
+    assert sum(map(len, owners)) == len(keys), "a key has one member"
+    assert sum(map(bool, owners)) > 1, "the keys are spread"
+    for key in keys:
+        (order,) = [found for records in seen if (found := [one for one in records if one[0] == key])]
+        assert order == [one for one in sent if one[0] == key]
 
 
 @pytest.mark.parametrize(

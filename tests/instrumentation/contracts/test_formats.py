@@ -3,9 +3,6 @@
 import dataclasses
 import datetime as dt
 import json
-import logging
-import random
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +11,9 @@ import pytest
 
 from contractkit import DIALECTS, Dialect, FieldKind, write
 from flowtrail import Event, Trail
-from flowtrail.contracts import Contracts, FolderSource, SchemaError, compare
+from flowtrail.contracts import Contracts, FolderSource, compare
 from flowtrail.contracts._formats import BY_SUFFIX, FORMATS
-from flowtrail.errors import ConfigurationError, ContractError, DecodeError, EncodeError
+from flowtrail.errors import ConfigurationError, ContractError, EncodeError
 from flowtrail.testing import Harness
 from flowtrail_collector.cli._app import run
 
@@ -207,133 +204,6 @@ def test_ids_need_a_registry(tmp_path: Path, dialect: Dialect) -> None:
         Contracts.from_folder(folder, framing="confluent")
     with pytest.raises(ConfigurationError, match="'confluent' or 'cloudevents'"):
         Contracts.from_folder(folder, framing="other")
-
-
-# -- bad input
-
-BROKEN = [(dialect, name) for dialect in DIALECTS.values() for name in dialect.broken]
-
-
-@pytest.mark.parametrize(
-    ("dialect", "name"), BROKEN, ids=lambda value: value if isinstance(value, str) else value.name
-)
-def test_a_contract_that_cannot_be_used_is_one_line_with_its_place(
-    tmp_path: Path, dialect: Dialect, name: str
-) -> None:
-    folder = write(tmp_path, dialect, "A", dialect.broken[name])
-    with pytest.raises(SchemaError) as caught:
-        FolderSource(folder)
-    said = str(caught.value)
-    assert said.startswith(str(folder / "A" / f"1{dialect.suffix}"))
-    assert "\n" not in said
-
-
-@pytest.mark.parametrize("text", ["{" * 100_000, "[" * 100_000, '{"type":' * 50_000, "message A {" * 20_000,
-                                  " " * 10_000_000, "x" * 10_000_000, '"' + "a" * 1_000_000, "\x00", "\ud7ff" * 9,
-                                  '{"a":' * 900 + "1" + "}" * 900], ids=range(10))  # fmt: skip
-def test_no_text_is_too_odd_or_too_long(dialect: Dialect, tmp_path: Path, text: str) -> None:
-    folder = write(tmp_path, dialect, "A", text)
-    with suppress(SchemaError):  # which of them a format takes is its own affair
-        FolderSource(folder)
-
-
-RECURSIVE = {
-    "avro": json.dumps({"type": "record", "name": "A", "fields": [
-        {"name": "next", "type": ["null", "A"], "default": None}, {"name": "n", "type": "int", "default": 0}]}),
-    "protobuf": 'syntax = "proto3"; message A { A next = 1; int32 n = 2; }',
-    "json": json.dumps({"properties": {"next": {"$ref": "#"}, "n": {"type": "integer"}}}),
-}  # fmt: skip
-
-
-def test_a_contract_may_hold_itself_but_no_data_ends_the_process(dialect: Dialect, tmp_path: Path) -> None:
-    contracts = Contracts.from_folder(write(tmp_path, dialect, "A", RECURSIVE[dialect.name]))
-    shallow: Any = {"n": 1, "next": {"n": 2}}
-    packed = contracts.pack("A", 1, shallow)
-    if packed is not None:
-        unpacked = contracts.unpack("A", "1", packed.content_type, packed.value)
-        assert unpacked is not None
-        assert unpacked.data["next"]["n"] == 2
-    deep: Any = {"n": 1}
-    for _ in range(5_000):
-        deep = {"n": 1, "next": deep}
-    with pytest.raises(ContractError, match="nested too deeply"):
-        contracts.pack("A", 1, deep)
-    if dialect.name != "json":
-        nested = b"\x02" * 200_000 if dialect.name == "avro" else _nested_messages(5_000)
-        with pytest.raises(DecodeError):
-            contracts.unpack("A", "1", dialect.content_type, nested)
-
-
-def _nested_messages(depth: int) -> bytes:
-    made = b""
-    for _ in range(depth):
-        size, length = len(made), bytearray()
-        while size > 0x7F:
-            length.append(0x80 | size & 0x7F)
-            size >>= 7
-        made = b"\x0a" + bytes([*length, size]) + made
-    return made
-
-
-def test_cut_and_foreign_bytes_are_dead_letters_with_the_reason(dialect: Dialect, tmp_path: Path) -> None:
-    if dialect.name == "json":
-        pytest.skip("JSON is the codec's")
-    contracts = Contracts.from_folder(write(tmp_path, dialect, "OrderPlaced", V1))
-    packed = contracts.pack("OrderPlaced", 1, {**PLAIN, "note": "hello"})
-    assert packed is not None
-    trail = Trail("billing", client="confluent", contracts=contracts)
-    trail.consumer("orders", group="g", dead_letter=True)(lambda event: event.data)
-    headers = [("ce_type", b"OrderPlaced"), ("ce_dataschema", b"OrderPlaced/1"),
-               ("content-type", dialect.content_type.encode())]  # fmt: skip
-    cut = [packed.value[:-1], packed.value[:2], packed.value + b"\xff", b"\xff" * 20, b"{}"]
-    with Harness(trail) as harness:
-        for value in cut:
-            harness.deliver_raw("orders", value, headers=headers)
-        harness.run()
-        letters = harness.dead_letters()
-    assert len(letters) == len(cut)
-    assert all("not " in dict(letter.headers)["dlq.error.message"].decode() for letter in letters)
-
-
-def test_no_bytes_make_it_raise_anything_else(dialect: Dialect, tmp_path: Path) -> None:
-    contracts = Contracts.from_folder(write(tmp_path, dialect, "A", (ORDER_ID, TOTAL, BUYER)))
-    recursive = Contracts.from_folder(write(tmp_path / "r", dialect, "A", RECURSIVE[dialect.name]))
-    chance = random.Random(7)
-    for _ in range(2_000):
-        value = chance.randbytes(chance.randrange(40))
-        for one in (contracts, recursive):
-            with suppress(DecodeError):
-                one.unpack("A", "1", dialect.content_type, value)
-
-
-def test_an_unknown_version_of_a_binary_format(dialect: Dialect, tmp_path: Path) -> None:
-    contracts = Contracts.from_folder(write(tmp_path, dialect, "A", V1))
-    packed = contracts.pack("A", 1, PLAIN)
-    if packed is None:
-        return
-    if dialect.name == "avro":
-        with pytest.raises(DecodeError, match="A/9: this contract isn't here"):
-            contracts.unpack("A", "9", packed.content_type, packed.value)
-    else:
-        newer = contracts.unpack("A", "9", packed.content_type, packed.value)
-        assert newer is not None
-        assert newer.data["order_id"] == "7"
-    with pytest.raises(DecodeError, match="names no version"):
-        contracts.unpack("A", None, packed.content_type, packed.value)
-
-
-@pytest.mark.parametrize("logical", ["nonsense", "timestamp-millis"])
-def test_a_logical_type_that_does_not_fit_is_read_as_what_it_stands_on(
-    tmp_path: Path, logical: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As the specification has it; and it is said once, where it stands."""
-    fields = [{"name": "x", "type": {"type": "string", "logicalType": logical}}]
-    text = json.dumps({"type": "record", "name": "A", "fields": fields})
-    with caplog.at_level(logging.WARNING, "flowtrail.contracts"):
-        contracts = Contracts.from_folder(write(tmp_path, DIALECTS["avro"], "A", text))
-    assert [record.getMessage().partition(": x: ")[2][:13] for record in caplog.records] == ["logical type "]
-    packed = contracts.pack("A", 1, {"x": "y"})
-    assert packed is not None
 
 
 def test_a_version_changed_in_place_where_bytes_do_not_say_which(tmp_path: Path, dialect: Dialect) -> None:

@@ -22,6 +22,8 @@ from flowtrail.wire import Record
 from instrumentation.delivery.ground import ground_of
 from waiting import scaled, until
 
+pytestmark = pytest.mark.slow  # they wait for a registry that says nothing
+
 CLIENTS = ("kafka-python", "confluent", "aiokafka")
 SCHEMA = {"type": "object", "properties": {"cents": {"type": "integer"}}, "required": ["cents"]}
 
@@ -77,7 +79,6 @@ def test_a_handler_whose_registry_says_nothing_is_tried_again(
 
 
 @pytest.mark.servers
-@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_waits_for_its_contract_keeps_its_order_and_its_errors(
     client: str, devbroker: str, registry: str, topic: Callable[..., str]
@@ -218,7 +219,6 @@ def test_a_block_waits_for_acknowledgements_beside_the_loop(batch: bool) -> None
 
 
 @pytest.mark.servers
-@pytest.mark.slow
 @BATCH
 def test_whatever_is_asked_of_the_registry_is_asked_beside_the_loop(registry: str, batch: bool) -> None:
     """And what comes of it is what a thread without a loop gets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from flowtrail.errors import EncodeError
 from flowtrail.wire import names, read_headers
-from flowtrail.wire.amqp import AmqpMessage, Parts, from_amqp, to_amqp
+from flowtrail.wire.amqp import AmqpMessage, Parts, from_amqp, own_table, sent_at, table_of, to_amqp
+from flowtrail.wire.read_table import read_table
 
 NOW_MS = 1_800_000_000_123
 SPELLINGS = ("cloudEvents_", "cloudEvents:", "ce-", "ce_", "cloudevents_", "CE-")
@@ -94,9 +96,35 @@ def test_reading_never_fails(table: dict[str, Any], properties: dict[str, Any], 
     assert all(isinstance(name, str) for name, _ in parts.headers)
 
 
+_texts = st.one_of(st.sampled_from(["", "e1", "é", "a\n", "x" * 257, "7", "00-1"]), st.text(max_size=5))
+
+
+@given(st.dictionaries(
+    st.one_of(st.sampled_from(["traceparent", "mine", "Content-Type", "X-Correlation-ID", "timestamp_in_ms"]),
+              st.tuples(st.sampled_from(SPELLINGS), st.sampled_from([*ATTRIBUTES, "odd"])).map("".join)),
+    st.one_of(_texts, st.integers(), st.none(), st.binary(max_size=3)),
+), st.one_of(st.none(), st.sampled_from(["application/json", "application/cloudevents+json", ""])))  # fmt: skip
+def test_the_short_way_reads_what_the_long_one_does(table: dict[str, Any], content_type: str | None) -> None:
+    short = read_table(table, content_type)
+    if short is not None:
+        properties = {} if content_type is None else {"content_type": content_type}
+        assert vars(short) == vars(read_headers(from_amqp("", table, properties, b"{}").headers))
+
+
+def test_the_short_way_is_taken_for_what_is_written_here() -> None:
+    ours = [("ce_id", b"e1"), ("ce_correlationid", b"e1"), ("ce_specversion", b"1.0"), ("ce_source", b"/a"),
+            ("ce_time", b"2026-03-01T12:00:00Z"), ("traceparent", b"00-1")]  # fmt: skip
+    table = own_table(ours, NOW_MS)
+    assert table == table_of(ours, NOW_MS) == to_amqp(None, b"", ours, NOW_MS).table
+    assert read_table({**table, "mine": 7, "x-death": []}, None) is not None
+    assert sent_at(table, None) == NOW_MS
+    assert sent_at({}, 7) == 7000
+
+
+@pytest.mark.parametrize("case", [str, str.upper, str.capitalize])
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_every_spelling_is_read(spelling: str) -> None:
-    table = {f"{spelling}{name}": f"{name}-1" for name in ATTRIBUTES if name != "sequence"}
+def test_every_spelling_is_read(spelling: str, case: Callable[[str], str]) -> None:
+    table = {f"{spelling}{case(name)}": f"{name}-1" for name in ATTRIBUTES if name != "sequence"}
     envelope = read_headers(from_amqp("", table, {"content_type": "application/json"}, b"{}").headers)
     assert (envelope.id, envelope.type, envelope.source, envelope.subject) == (
         "id-1",

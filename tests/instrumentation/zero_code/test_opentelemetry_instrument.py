@@ -63,6 +63,49 @@ async def main():
 asyncio.run(main())
 """,
 }
+ON_RABBITMQ = {
+    "pika": """
+import pika
+
+with pika.BlockingConnection(pika.URLParameters(BROKER)) as connection:
+    channel = connection.channel()
+    channel.exchange_declare(TOPIC, "fanout")
+    channel.queue_declare(TOPIC + ".group")
+    channel.queue_bind(TOPIC + ".group", TOPIC)
+    for _ in range(2):
+        channel.basic_publish(TOPIC, "", b"v")
+
+    def on_message(channel, method, properties, body):
+        handle(properties.headers.items())
+        channel.basic_ack(method.delivery_tag)
+        if method.delivery_tag == 2:
+            channel.stop_consuming()
+
+    channel.basic_consume(TOPIC + ".group", on_message)
+    channel.start_consuming()
+""",
+    "aio-pika": """
+import asyncio
+import aio_pika
+
+async def main():
+    async with await aio_pika.connect_robust(BROKER) as connection:
+        channel = await connection.channel()
+        exchange = await channel.declare_exchange(TOPIC, "fanout")
+        queue = await channel.declare_queue(TOPIC + ".group")
+        await queue.bind(exchange)
+        for _ in range(2):
+            await exchange.publish(aio_pika.Message(b"v"), "")
+        async with queue.iterator() as messages:
+            async for message in messages:
+                async with message.process():
+                    handle(message.headers.items())
+                if message.delivery_tag == 2:
+                    break
+
+asyncio.run(main())
+""",
+}
 HANDLER = """
 import os
 from opentelemetry import trace
@@ -80,20 +123,34 @@ def handle(headers):
 def test_a_program_without_a_line_of_ours(
     devbroker: str, topic: Callable[..., str], tmp_path: Path, client: str
 ) -> None:
+    names = ["ce_correlationid", "ce_id", "ce_source", "ce_specversion", "ce_time", "traceparent"]
+    _is_traced(PROGRAMS[client], devbroker, topic(), tmp_path, names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", ON_RABBITMQ)
+def test_a_program_on_rabbitmq_likewise(
+    rabbitmq: str, topic: Callable[..., str], tmp_path: Path, client: str
+) -> None:
+    attributes = ["correlationid", "id", "source", "specversion", "time"]
+    names = [*(f"cloudEvents_{name}" for name in attributes), "timestamp_in_ms", "traceparent"]
+    _is_traced(ON_RABBITMQ[client], rabbitmq, topic(), tmp_path, names)
+
+
+def _is_traced(text: str, broker: str, name: str, tmp_path: Path, names: list[str]) -> None:
     program = tmp_path / "app.py"
-    program.write_text(HANDLER + PROGRAMS[client])
-    name = topic()
+    program.write_text(HANDLER + text)
     instrument = Path(sys.executable).with_name("opentelemetry-instrument")
     done = subprocess.run(
         [instrument, "--traces_exporter", "console", "--metrics_exporter", "none", "--logs_exporter", "none",
          sys.executable, program],
         env={
             **os.environ,
-            "BROKER": devbroker,
+            "BROKER": broker,
             "TOPIC": name,
             "OTEL_SERVICE_NAME": "app",
             # OpenTelemetry's own instrumentations of the same clients.
-            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "kafka,confluent_kafka,aiokafka",
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "kafka,confluent_kafka,aiokafka,pika,aio-pika",
         },
         capture_output=True,
         text=True,
@@ -101,7 +158,6 @@ def test_a_program_without_a_line_of_ours(
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    names = ["ce_correlationid", "ce_id", "ce_source", "ce_specversion", "ce_time", "traceparent"]
     assert done.stdout.count(f"HEADERS {names}") == 2
     spans = _spans(done.stdout)
     by_id = {span["context"]["span_id"]: span for span in spans}

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count as counting
 
 from flowtrail_collector.lag.ports import (
     Failure,
@@ -57,6 +58,8 @@ class SimulatedCluster:
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
         self.logs: dict[tuple[str, int], Log] = {}
+        self.ids: dict[str, str] = {}
+        self._ids = counting()
         self.consumers: dict[str, Group] = {}
         self.failing_groups: set[str] = set()
         self.failing_topics: set[str] = set()
@@ -69,6 +72,8 @@ class SimulatedCluster:
         return self.now
 
     def topic(self, name: str, partitions: int = 1) -> None:
+        if (name, 0) not in self.logs:
+            self.ids[name] = f"id-{next(self._ids)}"
         for number in range(partitions):
             self.logs.setdefault((name, number), Log())
 
@@ -186,6 +191,9 @@ class SimulatedCluster:
             else:
                 found[topic, number, offset] = FirstRecord(log.offsets[i], log.stamped[i], exists=True)
         return found, list(failures.values())
+
+    def topic_ids(self, topics: Sequence[str], deadline: float) -> Mapping[str, str]:
+        return {name: self.ids[name] for name in topics if name in self.ids}
 
     def close(self) -> None:
         pass

@@ -88,6 +88,7 @@ class FakeKafka:
         refuse: Values that the broker doesn't take: True for good, False for now.
         limits: How many bytes of a value a topic takes, where it tells.
         down: Nothing answers.
+        let_go: Dead letters that it was told are written down.
         crash_after: Dies (`MemoryError`) once so many records were published.
     """
 
@@ -99,6 +100,7 @@ class FakeKafka:
         self.down = False
         self.crash_after: int | None = None
         self.published: list[Outgoing] = []
+        self.let_go: list[Place] = []
         self._ends: dict[tuple[str, int], int] = defaultdict(int)
 
     def partitions(self, topics: Iterable[str]) -> Mapping[str, int]:
@@ -126,6 +128,9 @@ class FakeKafka:
 
     def publish(self, records: Sequence[Outgoing]) -> list[Ack]:
         return [self._publish(record) for record in records]
+
+    def settled(self, places: Iterable[Place]) -> None:
+        self.let_go.extend(places)
 
     def close(self) -> None:
         pass

@@ -278,4 +278,25 @@ FIXTURES = {
             failed_ms=STAMP_MS,
         ),
     ),
+    "rabbitmq": (
+        [
+            (
+                "x-death",
+                b'[{"count": 2, "reason": "rejected", "queue": "orders", "time": "2023-11-14 22:13:20+00:00",'
+                b' "exchange": "shop", "routing-keys": ["OrderPlaced"]},'
+                b' {"count": 1, "reason": "expired", "queue": "wait", "time": "2023-11-14 22:13:19+00:00"}]',
+            ),
+            ("x-first-death-exchange", b"shop"),
+            ("x-first-death-queue", b"wait"),
+            ("x-first-death-reason", b"expired"),
+        ],
+        DeadLetterHeaders(
+            "rabbitmq",
+            source_topic="orders",
+            group="orders",
+            attempts=2,
+            error_type="rejected",
+            failed_ms=1_700_000_000_000,
+        ),
+    ),
 }

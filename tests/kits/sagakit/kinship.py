@@ -14,6 +14,7 @@ from sagakit.keeping import Kept, Player, record_of
 __all__ = ["LAST_MS", "same_family"]
 
 LAST_MS = 13_000
+_OF_READING = ("saga_out_of_order_events", "saga_duplicate_events", "saga_unread_fields")
 
 
 def same_family(flows, events, order, store=None, *, before=None, change_ms=0):
@@ -35,7 +36,11 @@ def same_family(flows, events, order, store=None, *, before=None, change_ms=0):
     kept = _kept(store)
     became, told = became_of(flows, events, change)
     said = {place: [_as_became(model, saga) for saga in sagas] for place, sagas in kept.items()}
-    assert said == became if change is None else _ends(said) == _ends(became)
+    if change is None:
+        assert said == became
+        assert _counted(store) == _counted_in_order(flows, events)
+    else:
+        assert _ends(said) == _ends(became)
     _same_counts(store, became, changed=change is not None)
     for place, sagas in kept.items():
         if became[place][-1].outcome == "open":
@@ -45,8 +50,7 @@ def same_family(flows, events, order, store=None, *, before=None, change_ms=0):
 
 def _played(store, flows, events, order, before, change_ms):
     """Read it all; what the flow file was before, if it was changed."""
-    places = {below: parent_place(flows[above]) for below, above in ABOVE.items() if above in flows}
-    left = [record_of(number, event, places.get(event.flow)) for number, event in enumerate(events)]
+    left = _records(flows, events)
     order.shuffle(left)
     model = flows_of(family_file(before if change_ms else flows))
     player = Player(store, model)
@@ -68,6 +72,26 @@ def _played(store, flows, events, order, before, change_ms):
         if order.random() < 0.3:
             player.restart(model)
     return change
+
+
+def _records(flows, events):
+    places = {below: parent_place(flows[above]) for below, above in ABOVE.items() if above in flows}
+    return [record_of(number, event, places.get(event.flow)) for number, event in enumerate(events)]
+
+
+def _counted(store):
+    """Everything that is counted of instances, except how their events were read."""
+    names = {name for name, _ in store.counts if name.startswith("saga_")}.difference(_OF_READING)
+    return +Counter({at: round(n, 6) for at, n in store.counts.items() if at[0] in names})
+
+
+def _counted_in_order(flows, events):
+    """The same if each record was read once, in the order of time, before anybody looked at what time has decided."""
+    store = Kept()
+    player = Player(store, flows_of(family_file(flows)))
+    player.take(sorted(_records(flows, events), key=lambda record: record.timestamp_ms))
+    player.sweep(FAR_MS)
+    return _counted(store)
 
 
 def _begun(store):

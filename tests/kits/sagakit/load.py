@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from confluent_kafka import Producer
@@ -200,7 +201,7 @@ class Services(threading.Thread):
         number = self.told
         self.told += 1
         self._expect(story)
-        events = list(_events(number, story.text, self._random))
+        events = list(happenings(number, story.text, self._random))
         for _ in range(self._random.choice((0, 0, 1, 2))):
             place = self._random.randrange(len(events))
             again = events[place]._replace(after_ms=0)
@@ -256,7 +257,8 @@ class Services(threading.Thread):
             self._producer.produce(self._topics[2], headers=died)
 
 
-def _events(number, text, chance):
+def happenings(number: int, text: str, chance: random.Random) -> Iterator[Happens]:
+    """What happens to one order, told as a story."""
     for part, later in zip(text.split(" ... "), (0, _LATER_MS), strict=False):
         after_ms = later
         for group in map(str.split, part.split(" | ")):

@@ -7,7 +7,7 @@ from servers._process import ManagedProcess, answers, free_port, started
 
 _MODULE = "github.com/jaegertracing/jaeger/cmd/all-in-one"
 # Newer ones have replace directives that keep `go get` from resolving them.
-_VERSION = "1.62.0"
+VERSION = "1.62.0"
 # All of its addresses; each on loopback, and on a port of its own.
 _LISTEN = (
     "query.http-server.host-port", "query.grpc-server.host-port", "collector.otlp.http.host-port",
@@ -21,29 +21,31 @@ _LISTEN = (
 def _build(part: Path) -> None:
     for step in (
         ["mod", "init", "built"],
-        ["get", "-tool", f"{_MODULE}@v{_VERSION}"],
+        ["get", "-tool", f"{_MODULE}@v{VERSION}"],
         ["build", "-o", "all-in-one", _MODULE],
     ):
         run(["go", *step], part, f"go {step[0]} fails for Jaeger")
 
 
 # Building it takes minutes.
-PROGRAM = Download(f"Jaeger {_VERSION}", f"jaeger-{_VERSION}", "all-in-one", ("go",), _build)
+PROGRAM = Download(f"Jaeger {VERSION}", f"jaeger-{VERSION}", "all-in-one", ("go",), _build)
 
 
 class JaegerServer:
-    """One Jaeger that keeps its spans in memory.
+    """One Jaeger.
 
     Args:
         folder: where its output goes.
+        badger: where it keeps its spans, in its own embedded store; None for in memory.
 
     Raises:
         UnavailableError: it can't be had.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, badger: Path | None = None) -> None:
         self._program = PROGRAM.get()
         self._folder = folder
+        self._badger = badger
         self._ports: dict[str, int] = {}
         self._process: ManagedProcess | None = None
 
@@ -56,6 +58,11 @@ class JaegerServer:
     def otlp_url(self) -> str:
         """Where it takes traces."""
         return f"http://127.0.0.1:{self._ports['collector.otlp.http.host-port']}/v1/traces"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where it says what it does, for Prometheus."""
+        return f"http://127.0.0.1:{self._ports['admin.http.host-port']}/metrics"
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -79,8 +86,16 @@ class JaegerServer:
                 "--collector.otlp.enabled=true",
                 "--log-level=warn",
                 *(f"--{name}=127.0.0.1:{port}" for name, port in self._ports.items()),
+                *self._store_options(),
             ],
+            env={"SPAN_STORAGE_TYPE": "memory" if self._badger is None else "badger"},
             ready=lambda: answers(f"{self.query_url}/api/services"),
             output=self._folder / f"jaeger-{attempt}.log",
             timeout_seconds=60,
         )
+
+    def _store_options(self) -> list[str]:
+        if self._badger is None:
+            return []
+        folders = (f"--badger.directory-{kind}={self._badger / kind}" for kind in ("key", "value"))
+        return ["--badger.ephemeral=false", *folders]

@@ -17,7 +17,7 @@ def stored_events(database: Any) -> dict[int, EventRow]:
         return {
             number: EventRow(*event)
             for pack in packs_between(connection, 0, 2**62)
-            for number, event in enumerate(pack.rows(), pack.first_row)
+            for number, event in zip(pack.numbers, pack.rows(), strict=True)
         }
 
 

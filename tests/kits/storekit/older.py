@@ -26,7 +26,7 @@ def _unpack(connection: Any) -> None:
     events = [
         (number, *event)
         for pack in packs_between(portable, 0, 2**62)
-        for number, event in enumerate(pack.rows(), pack.first_row)
+        for number, event in zip(pack.numbers, pack.rows(), strict=True)
     ]
     names = """rowid, topic, partition, position, event_id, type, source, subject, sequence, correlation_id,
  causation_id, time_ms, timestamp_ms, trace_id, span_id, dataschema, key, dead_letter"""

@@ -145,6 +145,9 @@ class KafkaRecordMover:
             del self._producers[key]
         return acks
 
+    def settled(self, places: Iterable[Place]) -> None:
+        """See `RecordMover.settled`: a topic keeps its records."""
+
     def close(self) -> None:
         """See `RecordMover.close`."""
         consumer, self._consumer = self._consumer, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ from flowtrail_collector.brokers.kafka.connection import KafkaConnection, check_
 from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.brokers.kafka.tail import KafkaTail
-from flowtrail_collector.ingest.ports import Store
-from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.brokers.ports import ToRead
 from flowtrail_collector.lag.ports import RecordTimestamps
+from flowtrail_collector.metrics.exposition import MetricSource
 from flowtrail_collector.settings import KafkaConfig
 from flowtrail_collector.units import parse_duration
 
@@ -36,33 +36,36 @@ class Kafka:
         """See `Broker.check`."""
         return check_reachable(self.connection, timeout_seconds=timeout_seconds)
 
-    def tail(
-        self, ingest: Ingest, store: Store, timestamps: RecordTimestamps, group: str | None
-    ) -> KafkaTail:
-        """See `Broker.tail`; `group` is a consumer group."""
+    def tails(self, reading: ToRead) -> Sequence[KafkaTail]:
+        """See `Broker.tails`; `group` is a consumer group."""
         start: Any = self.config.start
-        return KafkaTail(
+        tail = KafkaTail(
             self.connection,
-            ingest,
-            store,
+            reading.ingest,
+            reading.store,
             topics=self.config.topics,
             dead_letter_topics=self.config.dead_letter_topics,
             start=start if start in ("earliest", "latest") else parse_duration(start),
-            timestamps=timestamps,
-            group=group,
+            timestamps=reading.timestamps,
+            group=reading.group,
         )
+        return [tail]
 
     def holds_dead_letters(self, topic: str) -> bool:
         """See `Broker.holds_dead_letters`."""
         return re.fullmatch(self.config.dead_letter_topics, topic) is not None
 
-    def lag_source(self) -> KafkaLagSource:
-        """See `Broker.lag_source`."""
+    def lag_source(self, timestamps: RecordTimestamps) -> KafkaLagSource:
+        """See `Broker.lag_source`: the tail tells when records were written."""
         return KafkaLagSource(self.connection)
 
     def prober(self) -> KafkaRecordProber:
         """See `Broker.prober`."""
         return KafkaRecordProber(self.connection)
+
+    def sources(self) -> Sequence[MetricSource]:
+        """See `Broker.sources`: all of Kafka's figures are told elsewhere."""
+        return []
 
     def mover(self, of_cluster: Callable[[str | None], None]) -> KafkaRecordMover:
         """See `Broker.mover`."""

@@ -4,7 +4,7 @@ Each convention is a table from our field to the names of its headers and how th
 list of the headers that dying adds, by name: an application may have headers that begin like them. The names are
 those of each project's source: Spring's `KafkaHeaders` and `KafkaMessageChannelBinder`, Connect's
 `DeadLetterQueueReporter`, KIP-1034, KIP-1191, SmallRye's `KafkaDeadLetterQueue` and `KafkaDelayedRetryTopic`,
-MassTransit's `MessageHeaders`, NServiceBus' `ExceptionHeaderHelper`.
+MassTransit's `MessageHeaders`, NServiceBus' `ExceptionHeaderHelper`, RabbitMQ's `rabbit_dead_letter`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from flowtrail.wire import dead_letters as own
+from flowtrail_collector.dead_letters.model.x_death import latest_death
 
 __all__ = ["CONVENTIONS", "Convention", "number"]
 
@@ -89,6 +90,12 @@ def _moment(value: bytes) -> int | None:
     except ValueError:
         return None
     return int(moment.timestamp() * 1000) if moment.tzinfo else None
+
+
+def _utc_moment(value: bytes) -> int | None:
+    """AMQP's times are in UTC; clients show them with and without saying so."""
+    moment = _moment(value)
+    return _moment(value + b"+00:00") if moment is None else moment
 
 
 _INT32, _INT64, _INT8_OR_32 = _binary_or_text(4), _binary_or_text(8), _binary(1, 4)
@@ -249,6 +256,19 @@ _NSERVICEBUS_ADDED = _names("NServiceBus.", "FailedQ TimeOfFailure Retries Retri
     "NServiceBus.ExceptionInfo.",
     "ExceptionType InnerExceptionType Message Source StackTrace HelpLink AuditMessage",
 )
+_DEATHS = "x-death"
+_RABBITMQ: dict[str, list[tuple[str, Reader]]] = {
+    "source_topic": [(_DEATHS, latest_death("queue", _text))],
+    "group": [(_DEATHS, latest_death("queue", _text))],
+    "attempts": [(_DEATHS, latest_death("count", number))],
+    "error_type": [(_DEATHS, latest_death("reason", _text))],
+    "failed_ms": [(_DEATHS, latest_death("time", _utc_moment))],
+}
+_RABBITMQ_ADDED = frozenset({_DEATHS}) | _names(
+    "x-",
+    "first-death-exchange first-death-queue first-death-reason last-death-exchange last-death-queue"
+    " last-death-reason",
+)
 
 CONVENTIONS: tuple[Convention, ...] = (
     Convention("flowtrail", _names("dlq.", "topic error.type"), _OWN, own.ADDED, once=own.ADDED),
@@ -287,5 +307,6 @@ CONVENTIONS: tuple[Convention, ...] = (
         "nservicebus", _names("NServiceBus.", "FailedQ ExceptionInfo.ExceptionType"), _NSERVICEBUS,
         _NSERVICEBUS_ADDED, "NServiceBus.ExceptionInfo.Data.",
     ),
+    Convention("rabbitmq", frozenset({_DEATHS}), _RABBITMQ, _RABBITMQ_ADDED),
 )  # fmt: skip
 """Of several hands whose headers don't say who came last, the first one here counts."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flowtrail.wire import dead_letters as own
+from flowtrail_collector.broker_names import RABBITMQ, without_broker
 from flowtrail_collector.dead_letters.model.headers import headers_before_death, read_headers
 from flowtrail_collector.dead_letters.model.letter import QUARANTINED, DeadLetter, Place
 
@@ -38,6 +39,7 @@ _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _MAX_REPLAYS = 1_000_000
 _QUARANTINE = ".quarantine"
 _MAX_TOPIC_NAME = 249
+_MAX_QUEUE_NAME = 255  # in bytes
 _LEFT_OUT = "its value was left out"
 _MAX_REASONS = 50
 
@@ -182,7 +184,10 @@ def oversize_of(letter: DeadLetter, headers: Sequence[Header]) -> str | None:
 
 
 def is_topic_name(name: str) -> bool:
-    """Whether a topic can have this name, and isn't one of Kafka's own."""
+    """Whether a topic can have this name, and isn't one of the broker's own."""
+    if name.startswith(RABBITMQ):
+        own_name = without_broker(name)
+        return 0 < len(own_name.encode()) <= _MAX_QUEUE_NAME and not own_name.startswith("amq.")
     return bool(_TOPIC_NAME.fullmatch(name)) and name not in (".", "..") and not name.startswith("__")
 
 

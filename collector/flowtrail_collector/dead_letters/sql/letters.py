@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
-__all__ = ["ADD_LETTER", "DeadLetterReads", "letters", "replays_of", "where_of"]
+__all__ = ["ADD_LETTER", "DeadLetterReads", "flows_with_letters", "letters", "replays_of", "where_of"]
 
 _COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
  convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
@@ -56,6 +56,18 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
         parts.append("timestamp_ms < ?")
         values.append(selection.until_ms)
     return " AND ".join(parts) or "1 = 1", values
+
+
+def flows_with_letters(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of these correlation ids of which there is a dead letter, pending or not."""
+    wanted, found = sorted(ids), set[str]()
+    for start in range(0, len(wanted), MAX_IDS):
+        part = wanted[start : start + MAX_IDS]
+        statement = (
+            f"SELECT DISTINCT correlation_id FROM dead_letters WHERE correlation_id IN ({marks(part)})"  # noqa: S608
+        )
+        found.update(row[0] for row in connection.execute(statement, part).fetchall())
+    return found
 
 
 def letters(

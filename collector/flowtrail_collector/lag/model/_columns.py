@@ -15,6 +15,7 @@ from flowtrail_collector.lag.model._partitions import PartitionTable
 __all__ = ["NEVER", "CommittedOffset", "GroupColumns"]
 
 _TO_ESTIMATE = 0.0
+_NONE_YET = -1
 # Estimating again would find nothing new until the partition's revision changes.
 _UNKNOWN = -1.0
 NEVER = 0.0
@@ -80,7 +81,8 @@ class GroupColumns:
         self._response: tuple[list[str], list[int]] = ([], [])
         self._arrange: Callable[[Sequence[Any]], tuple[Any, ...]] = picker_of(())
         self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = picker_of(())
-        self._revisions: tuple[int, ...] = ()
+        # That of the table when arrivals were last estimated.
+        self._revision = _NONE_YET
 
     def take(self, offsets: Sequence[CommittedOffset], table: PartitionTable, now: float) -> None:
         """Take in the group's committed offsets, read just now.
@@ -126,9 +128,8 @@ class GroupColumns:
             lowest = min(lags, default=0)
         if lowest < 0 or self._beyond_since:
             self._settle_beyond(self.pick(table.ends), self.pick(table.last_ends), now, patience)
-        revisions = self.pick(table.revisions)
-        if revisions != self._revisions:
-            self._reconsider(revisions)
+        if table.revision != self._revision:
+            self._reconsider(self.pick(table.revisions), table.revision)
         if self._waiting_to:
             self._look_past(reached)
         self._estimate_arrivals(table, reached)
@@ -186,7 +187,7 @@ class GroupColumns:
         self.slices = slices_of(self.pairs)
         self._response = ([pair[0] for pair in pairs], partitions)
         self._arrange, self.pick = picker_of(known), picker_of(self.positions)
-        self._revisions = ()
+        self._revision = _NONE_YET
         self._generation = table.generation
         self.layout += 1
 
@@ -224,14 +225,13 @@ class GroupColumns:
         self.lags, self._beyond_since = lags, since
         self._past_end = frozenset(i for i, at in since.items() if now - at >= patience)
 
-    def _reconsider(self, revisions: tuple[int, ...]) -> None:
-        if len(revisions) != len(self._revisions):
+    def _reconsider(self, revisions: tuple[int, ...], latest: int) -> None:
+        since, self._revision = self._revision, latest
+        if since == _NONE_YET:
             self.arrived = [_TO_ESTIMATE] * len(revisions)
-        else:
-            for i, (was, revision) in enumerate(zip(self._revisions, revisions, strict=True)):
-                if was != revision:
-                    self.arrived[i] = _TO_ESTIMATE
-        self._revisions = revisions
+        elif max(revisions, default=0) > since:
+            for i in [i for i, revision in enumerate(revisions) if revision > since]:
+                self.arrived[i] = _TO_ESTIMATE
 
     def _estimate_arrivals(self, table: PartitionTable, reached: tuple[int | None, ...]) -> None:
         arrived, lags, commits = self.arrived, self.lags, self.commits

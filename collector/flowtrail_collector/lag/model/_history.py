@@ -28,11 +28,15 @@ class PartitionHistory:
     What timestamps tell is kept apart: one record's clock is no bound for what another record's says.
 
     At most 128 points are kept; beyond, older ones are thinned first, so that resolution falls with age.
+
+    Attributes:
+        log: identifies the log; another object once its topic was recreated.
     """
 
-    __slots__ = ("_first", "_last", "_offsets", "_seen", "_told", "_told_end")
+    __slots__ = ("_first", "_last", "_offsets", "_seen", "_told", "_told_end", "log")
 
     def __init__(self) -> None:
+        self.log = object()
         self._offsets = array("q")
         self._first = array("d")
         self._last = array("d")
@@ -66,8 +70,13 @@ class PartitionHistory:
         if not self._offsets:
             self._append(start, at, at)
 
+    def began_after(self, at: float) -> bool:
+        """Whether nothing in it is from before a time (seconds since the epoch)."""
+        return not self._offsets or self._first[0] > at
+
     def forget(self) -> None:
         """Drop everything (the topic was recreated)."""
+        self.log = object()
         del self._offsets[:], self._first[:], self._last[:]
         self._seen = self._told = None
         self._told_end = 0
@@ -141,7 +150,16 @@ class PartitionHistory:
             offset = known.at
             if offset >= end:
                 return NOTHING_TO_READ, 0.0
-        begin, after, stop, before = self._bracket(offset)
+        # In one piece: the poller asks of every pair whose group moves.
+        offsets, begin, after, stop, before = self._offsets, 0, -math.inf, 0, math.inf
+        at = bisect_right(offsets, offset)
+        if at:
+            begin, after = offsets[at - 1], self._last[at - 1]
+        if at < len(offsets):
+            stop, before = offsets[at], self._first[at]
+        # What timestamps told of records before the observed point can't be later than that.
+        if self._told is not None and self._told_end > begin:
+            begin, after, stop, before = self._told.narrowed(offset, begin, after, stop, before)
         if known is not None and known.arrived is not None:
             return max(known.arrived, after), 0.0
         if before <= after:
@@ -151,33 +169,6 @@ class PartitionHistory:
         if width == math.inf:
             return None
         return after + width * (offset - begin + 0.5) / (stop - begin), width
-
-    def _bracket(self, offset: int) -> tuple[int, float, int, float]:
-        """What is known around a record: it came as one of those from an offset on, which arrived after a time; and as
-        one of those before another offset, which arrived until another time. Infinite where nothing is known."""
-        # In one piece: the poller asks of every pair whose group moves.
-        offsets, begin, after, stop, before = self._offsets, 0, -math.inf, 0, math.inf
-        at = bisect_right(offsets, offset)
-        if at:
-            begin, after = offsets[at - 1], self._last[at - 1]
-        if at < len(offsets):
-            stop, before = offsets[at], self._first[at]
-        # What timestamps told of records before the observed point can't be later than that.
-        if self._told is None or self._told_end <= begin:
-            return begin, after, stop, before
-        told, times = self._told.offsets, self._told.times
-        at = bisect_right(told, offset)
-        if at:
-            last, since = told[at - 1], times[at - 1]
-            if since > after:
-                after = since
-            if last == offset:
-                return offset + 1, after, stop, since
-            if last >= begin:
-                begin = last + 1
-        if at < len(told) and times[at] < before:
-            stop, before = told[at], times[at]
-        return begin, after, stop, before
 
     def _append(self, offset: int, first: float, last: float) -> None:
         self._offsets.append(offset)

@@ -26,7 +26,7 @@ class Losses:
     def __init__(self) -> None:
         self.by_topic: dict[str, int] = {}
         # Ranges that have been counted, in order, and the log that they are of.
-        self._counted: dict[tuple[str, int], tuple[PartitionHistory, list[tuple[int, int]]]] = {}
+        self._counted: dict[tuple[str, int], tuple[object, list[tuple[int, int]]]] = {}
 
     def keep(self, pairs: Container[tuple[str, int]]) -> None:
         """Forget which offsets were counted in partitions that don't exist any more."""
@@ -46,23 +46,21 @@ class Losses:
         """
         if history.holes(at, start) == start - at:
             return False
-        of, ranges = self._counted.get(pair, (history, []))
-        if of is not history or (ranges and ranges[-1][1] > start):
-            # It is another log, or what was gone is there again.
-            ranges = (
-                [] if of is not history else [(low, min(high, start)) for low, high in ranges if low < start]
-            )
-        kept, merged, missing = [], (at, start), 0
-        reached = at
+        log, ranges = self._counted.get(pair, (history.log, []))
+        if log is not history.log:
+            ranges = []
+        before, after, first, last, reached, missing = [], [], at, start, at, 0
         for low, high in ranges:
             if high < at:
-                kept.append((low, high))
-                continue
-            if low > reached:
-                missing += low - reached - history.holes(reached, low)
-            reached, merged = max(reached, high), (min(merged[0], low), start)
+                before.append((low, high))
+            elif low > start:
+                # A broker that was killed may have forgotten where its logs had been cut.
+                after.append((low, high))
+            else:
+                missing += max(0, low - reached) - history.holes(reached, max(reached, low))
+                first, last, reached = min(first, low), max(last, high), max(reached, high)
         if start > reached:
             missing += start - reached - history.holes(reached, start)
-        self._counted[pair] = history, [*kept, merged][-_MOST_RANGES:]
+        self._counted[pair] = history.log, [*before, (first, last), *after][-_MOST_RANGES:]
         self.by_topic[pair[0]] = self.by_topic.get(pair[0], 0) + missing
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence, Set
 from types import MappingProxyType
 
@@ -14,10 +15,10 @@ class PartitionTable:
     """Every partition of the cluster that is looked at.
 
     Columns are parallel lists in order of (topic, partition); what is not known is None. `generation` rises
-    when positions change, `revisions[i]` when knowledge about arrival times in partition i changed in a way
-    that can alter an estimate already made. `last_ends` are the end offsets read last, however long ago: a log that
-    can't be looked at has not got shorter. `hidden` are topics that exist and aren't looked at (filtered, denied), with their partitions; None: those
-    aren't known.
+    when positions change, `revision` when knowledge about arrival times changed in a way that can alter an estimate
+    already made; `revisions[i]` is what it rose to when partition i was the one. `last_ends` are the end offsets read
+    last, however long ago: a log that can't be looked at has not got shorter. `hidden` are topics that exist and aren't
+    looked at (filtered, denied), with their partitions; None: those aren't known.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class PartitionTable:
         self.earliest: list[int | None] = []
         self.histories: list[PartitionHistory] = []
         self.revisions: list[int] = []
+        self.revision = 0
         self.generation = 0
         self.hidden: Mapping[str, Set[int] | None] = {}
         # Partitions whose past isn't known: seen for the first time with records in them, or cut short.
@@ -98,20 +100,40 @@ class PartitionTable:
         if not self.histories[i].observe(end, asked_at, answered_at):
             self.earliest[i] = None
             self.unexplored.add(self.names[i])
-            self.revisions[i] += 1
+            self._revise(i)
 
     def set_start(self, i: int, start: int) -> None:
         """Take in where partition `i` starts; who waited for a record before that waits for the one there now."""
         if self.earliest[i] != start:
             self.earliest[i] = start
-            self.revisions[i] += 1
+            self._revise(i)
+
+    def begin_anew(self, topic: str, known_at: float) -> None:
+        """Drop what is known of a topic whose name another one has now.
+
+        Args:
+            topic: the name.
+            known_at: when the earlier one was still there, seconds since the epoch: all records came later.
+        """
+        for i in range(bisect_left(self.names, (topic, 0)), len(self.names)):
+            if self.names[i][0] != topic:
+                break
+            if self.histories[i].began_after(known_at):
+                # Its log got shorter: what was seen since is the new one's.
+                continue
+            self.ends[i] = self.last_ends[i] = self.earliest[i] = None
+            self.stable_ends[i] = self.last_stable_ends[i] = None
+            self.histories[i] = PartitionHistory()
+            self.histories[i].begin(0, known_at)
+            self.unexplored.add(self.names[i])
+            self._revise(i)
 
     def learn(self, topic: str, partition: int, offset: int, timestamp: float, now: float) -> None:
         """Take in the real timestamp (seconds since the epoch) of one record."""
         i = self.index.get((topic, partition))
         if i is not None:
             self.histories[i].learn(offset, timestamp, now)
-            self.revisions[i] += 1
+            self._revise(i)
 
     def learn_first(
         self, i: int, start: int, at: int, timestamp: float | None, now: float, *, is_record: bool
@@ -129,4 +151,8 @@ class PartitionTable:
         history = self.histories[i]
         arrived = None if timestamp is None else history.learn(at, timestamp, now)
         history.learn_first(start, at, arrived, is_record=is_record)
-        self.revisions[i] += 1
+        self._revise(i)
+
+    def _revise(self, i: int) -> None:
+        self.revision += 1
+        self.revisions[i] = self.revision

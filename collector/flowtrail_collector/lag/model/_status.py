@@ -67,7 +67,7 @@ def judged(
     """
     found = bytearray(len(columns.commits))
     rewound_at = columns.rewound_at
-    for i in [i for i, at in enumerate(rewound_at) if at]:
+    for i in [i for i, at in enumerate(rewound_at) if at] if any(rewound_at) else ():
         if now - rewound_at[i] < window:
             found[i] = Status.REWOUND
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 __all__ = ["ToldTimes"]
 
@@ -46,3 +46,32 @@ class ToldTimes:
             half = len(offsets) // 2
             del offsets[1:half:2], times[1:half:2]
         return time
+
+    def narrowed(
+        self, offset: int, begin: int, after: float, stop: int, before: float
+    ) -> tuple[int, float, int, float]:
+        """What is known around a record, with what was told.
+
+        Args:
+            offset: the record's.
+            begin: it came as one of those from this offset on,
+            after: which arrived after this time,
+            stop: and as one of those before this offset,
+            before: which arrived until this time.
+
+        Returns:
+            The same four, each as narrow as before or narrower.
+        """
+        told, times = self.offsets, self.times
+        at = bisect_right(told, offset)
+        if at:
+            last, since = told[at - 1], times[at - 1]
+            if since > after:
+                after = since
+            if last == offset:
+                return offset + 1, after, stop, since
+            if last >= begin:
+                begin = last + 1
+        if at < len(told) and times[at] < before:
+            stop, before = told[at], times[at]
+        return begin, after, stop, before

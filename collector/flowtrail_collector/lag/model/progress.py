@@ -14,12 +14,14 @@ class GroupProgress(NamedTuple):
         seconds: For how long the oldest of them has waited.
         members: Who is in it.
         status: Name of its lag status: `ok`, `behind`, `stalled`, `stopped`, ...
+        queue: The queue that it says this of, where the group reads queues.
     """
 
     lag: int | None = None
     seconds: float | None = None
     members: int | None = None
     status: str | None = None
+    queue: str | None = None
 
 
 GroupProgressOf = Callable[[str], GroupProgress | None]

@@ -58,7 +58,7 @@ def _newest_ids(connection: Connection, since_ms: int) -> list[str]:
         for place, flow in enumerate(flows[begin:], begin):
             if flow is not None and not letters[place] and moments[place] >= since_ms:
                 counts[flow] += 1
-                first[flow] = min(first.get(flow, pack.first_row + place), pack.first_row + place)
+                first[flow] = min(first.get(flow, pack.numbers[place]), pack.numbers[place])
         left -= pack.size
         if left <= 0:
             break

@@ -252,6 +252,11 @@ class Flows:
         """Whether instances of any flow have something else in common than their correlation id."""
         return any(flow.correlate is not Correlate.CORRELATION for flow in self.by_name.values())
 
+    def by_correlation(self, flow: str) -> bool:
+        """Whether the instances of a flow have their correlation id in common; of one that is gone, it is taken so."""
+        known = self.by_name.get(flow)
+        return known is None or known.correlate is Correlate.CORRELATION
+
     @cached_property
     def by_type(self) -> Mapping[str, tuple[Flow, ...]]:
         """The flows that an event type moves."""

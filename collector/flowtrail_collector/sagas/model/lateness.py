@@ -66,7 +66,10 @@ class Lateness:
         """Note which steps are late, when everything up to `known_ms` has been read."""
         self._late = {}
         for item in items:
-            if item.waits and item.due_ms is not None and item.due_ms < known_ms:
+            if not item.waits or item.due_ms is None or item.due_ms >= known_ms:
+                continue
+            # One that stood failed by then, and that a child opened that began again, has still to be counted.
+            if item.state is StepState.FAILED or self.counted(item):
                 self._note(_key(item), item.step.name)
                 self._late[item.step.name] = None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.sagas.model.followed import Followed, Rows
-from flowtrail_collector.store.packs.reading import packs_between
+from flowtrail_collector.store.packs.reading import packs_at, packs_between
 from flowtrail_collector.store.sql import Connection
 
 __all__ = ["first_row_since", "follow", "page_of_events", "read_followed", "remember_folded"]
@@ -48,8 +48,9 @@ def first_row_since(connection: Connection, since_ms: int) -> int | None:
     first: int | None = connection.execute(_SINCE, (since_ms,)).fetchone()[0]
     if first is None:
         return None
-    pack = next(packs_between(connection, first, first + 1))
-    return next((first + place for place, moment in enumerate(pack.moments()) if moment >= since_ms), first)
+    (pack,) = packs_at(connection, [first])
+    due = zip(pack.numbers, pack.moments(), strict=True)
+    return next((number for number, moment in due if moment >= since_ms), first)
 
 
 def page_of_events(
@@ -62,7 +63,7 @@ def page_of_events(
     for pack in packs_between(connection, first, until):
         if wanted.isdisjoint(pack.column("type")):
             continue
-        for number, event in enumerate(map(EventRow._make, pack.rows()), pack.first_row):
+        for number, event in zip(pack.numbers, map(EventRow._make, pack.rows()), strict=True):
             if first <= number < until and event.type in wanted and not event.dead_letter:
                 found.append((number, event))
                 if len(found) == limit:

@@ -1,6 +1,7 @@
 """The bytes of a pack: its columns as JSON, compressed.
 
-A column of which all values are the same is that value, any other one is a list. JSON, as every value of an event
+A column of which all values are the same is that value, any other one is a list. Behind the columns stand the places
+that its events had when it was written, if some that were beside them have been forgotten. JSON, as every value of an event
 has a place in it (text, number, truth, nothing), and as columns of it are read and written faster than rows in any
 form of our own.
 """
@@ -13,7 +14,7 @@ from typing import Any
 import orjson
 import zstandard
 
-__all__ = ["COLUMNS", "MAX_EVENTS", "Columns", "Packer", "Row", "column", "rows_of", "unpacked"]
+__all__ = ["COLUMNS", "MAX_EVENTS", "Columns", "Packer", "Row", "column", "places_of", "rows_of", "unpacked"]
 
 COLUMNS = (
     "topic", "partition", "offset", "event_id", "type", "source", "subject", "sequence", "correlation_id",
@@ -28,7 +29,7 @@ _LEVEL = 1
 Row = Sequence[Any]
 """An event, in the order of `COLUMNS`."""
 Columns = list[Any]
-"""Of a pack: a list of values each, or one value for all."""
+"""Of a pack: a list of values each, or one value for all; behind them, in a pack with gaps, the places."""
 
 
 class Packer:
@@ -37,12 +38,19 @@ class Packer:
     def __init__(self) -> None:
         self._compress = zstandard.ZstdCompressor(level=_LEVEL).compress
 
-    def packed(self, rows: Sequence[Row]) -> bytes:
-        """The bytes of some events."""
+    def packed(self, rows: Sequence[Row], places: Sequence[int] | None = None) -> bytes:
+        """The bytes of some events.
+
+        Args:
+            rows: The events.
+            places: Of each among all that were packed with it at first; None if all of them are there.
+        """
         columns = [
             values[0] if values.count(values[0]) == len(values) and not _mixed(values) else values
             for values in zip(*rows, strict=True)
         ]
+        if places is not None:
+            columns.append(list(places))
         try:
             text = orjson.dumps(columns)
         except TypeError:  # half a pair of surrogates, which no encoding has
@@ -54,6 +62,11 @@ def unpacked(body: bytes) -> Columns:
     """The columns of a pack."""
     columns: Columns = orjson.loads(zstandard.decompress(body))
     return columns
+
+
+def places_of(columns: Columns, count: int) -> Sequence[int]:
+    """The place of each event among those that were packed with it at first, of which there were so many."""
+    return columns[len(COLUMNS)] if len(columns) > len(COLUMNS) else range(count)
 
 
 def column(columns: Columns, name: str, size: int) -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-__all__ = ["first_key", "id_hash", "key_of", "segment_of"]
+__all__ = ["first_key", "hash_bits", "id_hash", "key_of", "segment_of"]
 
 _SEGMENT_BITS = 18
 _HASH_BITS = 40
@@ -30,6 +30,11 @@ def segment_of(row: int) -> int:
 def key_of(segment: int, hash_: int) -> int:
     """Under which key a hash stands in a segment."""
     return segment << _HASH_BITS | hash_ & _MASK
+
+
+def hash_bits(value: int) -> int:
+    """What a hash and its keys have in common."""
+    return value & _MASK
 
 
 def first_key(segment: int) -> int:

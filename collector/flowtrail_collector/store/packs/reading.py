@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from flowtrail_collector.store.packs.format import MAX_EVENTS, Columns, column, rows_of, unpacked
+from flowtrail_collector.store.packs.format import MAX_EVENTS, Columns, column, places_of, rows_of, unpacked
 from flowtrail_collector.store.packs.hashes import key_of, segment_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, marks
 
 __all__ = [
     "Pack",
+    "keys_of_ids",
     "newest_packs",
     "newest_row",
     "oldest_pack",
@@ -18,6 +19,7 @@ __all__ = [
     "packs_between",
     "packs_of_ids",
     "packs_with",
+    "read_pack",
     "segments",
 ]
 
@@ -34,16 +36,21 @@ _ABOVE_ALL = 2**62
 
 
 class Pack(NamedTuple):
-    """Events that were packed together, numbered one after the other.
+    """Events that were packed together, numbered one after the other; those that were forgotten since leave gaps.
 
     Attributes:
-        first_row: Number of the first one.
-        size: How many they are.
+        first_row: Number of the first one that was packed.
+        numbers: Of the events.
     """
 
     first_row: int
-    size: int
+    numbers: Sequence[int]
     columns: Columns
+
+    @property
+    def size(self) -> int:
+        """How many events they are."""
+        return len(self.numbers)
 
     def column(self, name: str) -> list[Any]:
         """One value of each event."""
@@ -63,6 +70,15 @@ class Pack(NamedTuple):
         ]
 
 
+def read_pack(first_row: int, count: int, body: bytes) -> Pack:
+    """A pack as it is stored: by its first number, how many numbers it takes up, and its bytes."""
+    columns = unpacked(body)
+    places = places_of(columns, count)
+    if isinstance(places, range):
+        return Pack(first_row, range(first_row, first_row + count), columns)
+    return Pack(first_row, [first_row + place for place in places], columns)
+
+
 def newest_row(connection: Connection) -> int:
     """Number of the newest event; 0 for none."""
     row = connection.execute(_NEWEST_ROW).fetchone()
@@ -72,7 +88,7 @@ def newest_row(connection: Connection) -> int:
 def oldest_pack(connection: Connection) -> Pack | None:
     """The pack that was written first."""
     row = connection.execute(_OLDEST).fetchone()
-    return None if row is None else Pack(row[0], row[1], unpacked(row[2]))
+    return None if row is None else read_pack(*row)
 
 
 def packs_between(connection: Connection, first: int, until: int) -> Iterator[Pack]:
@@ -80,9 +96,11 @@ def packs_between(connection: Connection, first: int, until: int) -> Iterator[Pa
     behind = first - MAX_EVENTS
     while True:
         rows = connection.execute(_BETWEEN, (behind, until, _PAGE)).fetchall()
-        for first_row, size, body in rows:
-            if first_row + size > first:
-                yield Pack(first_row, size, unpacked(body))
+        for first_row, count, body in rows:
+            if first_row + count > first:
+                pack = read_pack(first_row, count, body)
+                if pack.numbers[-1] >= first:
+                    yield pack
         if len(rows) < _PAGE:
             return
         behind = rows[-1][0]
@@ -93,8 +111,7 @@ def newest_packs(connection: Connection) -> Iterator[Pack]:
     before = _ABOVE_ALL
     while True:
         rows = connection.execute(_NEWEST, (before, _PAGE)).fetchall()
-        for first_row, size, body in rows:
-            yield Pack(first_row, size, unpacked(body))
+        yield from (read_pack(*row) for row in rows)
         if len(rows) < _PAGE:
             return
         before = rows[-1][0]
@@ -114,14 +131,19 @@ def packs_of_ids(connection: Connection, hashes: Iterable[int], places: Iterable
         hashes: Of the ids.
         places: Segments to look into.
     """
+    return sorted({pack for _, pack in keys_of_ids(connection, hashes, places)})
+
+
+def keys_of_ids(
+    connection: Connection, hashes: Iterable[int], places: Iterable[int]
+) -> Iterator[tuple[int, int]]:
+    """Like `packs_of_ids`, with the key under which each is found."""
     wanted = list(hashes)
     keys = [key_of(place, hash_) for place in places for hash_ in wanted]
-    found: set[int] = set()
     for start in range(0, len(keys), MAX_IDS):
         part = keys[start : start + MAX_IDS]
-        statement = f"SELECT pack FROM event_ids WHERE key IN ({marks(part)})"  # noqa: S608 - numbers of our own
-        found.update(row[0] for row in connection.execute(statement, part).fetchall())
-    return sorted(found)
+        statement = f"SELECT key, pack FROM event_ids WHERE key IN ({marks(part)})"  # noqa: S608
+        yield from connection.execute(statement, part).fetchall()
 
 
 def packs_with(connection: Connection, hashes: Iterable[int]) -> Iterator[Pack]:
@@ -135,5 +157,4 @@ def packs_at(connection: Connection, first_rows: Sequence[int]) -> Iterator[Pack
         part = first_rows[start : start + _PAGE]
         statement = f"""SELECT first_row, events, body FROM event_packs WHERE first_row IN ({marks(part)})
  ORDER BY first_row"""  # noqa: S608
-        for first_row, size, body in connection.execute(statement, part).fetchall():
-            yield Pack(first_row, size, unpacked(body))
+        yield from (read_pack(*row) for row in connection.execute(statement, part).fetchall())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from flowtrail_collector.store.packs.format import COLUMNS, MAX_EVENTS, Packer, Row
 from flowtrail_collector.store.packs.hashes import id_hash, key_of, segment_of
 
-__all__ = ["PACK_COLUMNS", "Made", "id_rows", "made"]
+__all__ = ["PACK_COLUMNS", "Made", "id_rows", "ids_of", "made", "pack"]
 
 PACK_COLUMNS = "first_row, events, newest_ms, body"
 """Of the table `event_packs`."""
@@ -51,15 +51,26 @@ def made(
         yield pack(packer, part, hash_of, until_ms)
 
 
-def pack(packer: Packer, rows: Sequence[Row], hash_of: Callable[[str], int], until_ms: int | None) -> Made:
-    """One pack, in the order given."""
-    ids = {row[place] for place in _IDS for row in rows}
-    ids.discard(None)
+def pack(
+    packer: Packer,
+    rows: Sequence[Row],
+    hash_of: Callable[[str], int],
+    until_ms: int | None,
+    places: Sequence[int] | None = None,
+) -> Made:
+    """One pack, in the order given; for `places` see `Packer.packed`."""
     moments = [row[_TIME] if row[_TIMESTAMP] is None else row[_TIMESTAMP] for row in rows]
     newest_ms = max(moment or 0 for moment in moments)
     if until_ms is not None and newest_ms > until_ms:
         newest_ms = until_ms
-    return Made(len(rows), newest_ms, packer.packed(rows), frozenset(map(hash_of, ids)))
+    return Made(len(rows), newest_ms, packer.packed(rows, places), frozenset(map(hash_of, ids_of(rows))))
+
+
+def ids_of(rows: Iterable[Row]) -> set[str]:
+    """All ids of some events that they are found by."""
+    ids = {row[place] for row in rows for place in _IDS}
+    ids.discard(None)
+    return ids
 
 
 def id_rows(packs: Iterable[tuple[int, Made]]) -> list[tuple[int, int]]:

@@ -187,6 +187,10 @@ class PostgresDatabase:
             ((size,),) = connection.execute(_USED).fetchall()
         return int(size)
 
+    def give_back(self, limit: int) -> bool:
+        """See `sql.Database.give_back`: autovacuum does it."""
+        return False
+
     def identity(self) -> str:
         """A few letters that tell this database from others."""
         with self.read() as connection:

@@ -145,7 +145,8 @@ CREATE TABLE followed_types (
   PRIMARY KEY (flow, type, first_row)
 ) WITHOUT ROWID
 """,
-    # Events in packs, and hashes of their ids instead of an index of each.
+    # Events in packs, and hashes of their ids instead of an index of each. `events` is how many numbers a pack takes
+    # up, those of events that were forgotten included.
     """
 CREATE TABLE event_packs (
   first_row INTEGER PRIMARY KEY,

@@ -68,4 +68,29 @@ CREATE UNIQUE INDEX spans_by_trace ON spans (trace_id, span_id, kind, resource_i
 DROP INDEX spans_by_trace;
 CREATE UNIQUE INDEX spans_by_trace ON spans (trace_id, span_id, kind, resource_id, end_ns)
 """,
+    # A row for the spans of one trace that came together, and narrow rows of hashes that lead to traces. `found_by` has
+    # the hashes that led to a pack, so that they can go with it. What an earlier version kept is taken over later.
+    """
+CREATE TABLE span_packs (
+  id INTEGER PRIMARY KEY,
+  trace INTEGER NOT NULL,
+  trace_upper INTEGER NOT NULL,
+  resource_id INTEGER NOT NULL,
+  first_ns INTEGER NOT NULL,
+  last_ns INTEGER NOT NULL,
+  received_s INTEGER NOT NULL,
+  spans INTEGER NOT NULL,
+  span_ids BLOB NOT NULL,
+  found_by BLOB NOT NULL,
+  detail BLOB NOT NULL
+);
+CREATE INDEX span_packs_by_trace ON span_packs (trace);
+CREATE INDEX span_packs_by_time ON span_packs (resource_id, last_ns);
+CREATE TABLE span_keys (
+  hash INTEGER NOT NULL,
+  trace INTEGER NOT NULL,
+  pack INTEGER NOT NULL,
+  PRIMARY KEY (hash, trace)
+) WITHOUT ROWID
+""",
 )

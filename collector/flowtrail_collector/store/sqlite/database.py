@@ -23,6 +23,10 @@ __all__ = ["SqliteDatabase", "look_at"]
 
 _BUSY_TIMEOUT_MS = 10_000
 _MAX_IDLE_READERS = 8
+_INCREMENTAL = 2  # of PRAGMA auto_vacuum
+# What lies free is used again; only beyond this share of the file it is worth moving pages for.
+_FREE_SHARE = 0.25
+_FREE_PAGES = 256
 _DAMAGED = ": put a backup of it there, or name another file with --store"
 
 
@@ -118,6 +122,18 @@ class SqliteDatabase:
             pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
         return int((pages - free) * size)
 
+    def give_back(self, limit: int) -> bool:
+        """See `sql.Database.give_back`; a file that an earlier version made keeps its size."""
+        with self.transaction() as connection:
+            names = ("auto_vacuum", "page_count", "freelist_count")
+            mode, pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+            if mode != _INCREMENTAL or free <= max(_FREE_PAGES, pages * _FREE_SHARE):
+                return False
+            # One by one: the driver ends the statement after the first of many.
+            for _ in range(min(limit, free)):
+                connection.execute("PRAGMA incremental_vacuum(1)").fetchall()
+        return True
+
     def close(self) -> None:
         """Close every connection; open blocks must have ended."""
         with self._lock:
@@ -148,6 +164,8 @@ class SqliteDatabase:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
+            # Before the first table, or not at all; so that what was forgotten can be given back in portions.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -32768")

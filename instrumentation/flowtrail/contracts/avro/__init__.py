@@ -15,9 +15,10 @@ from flowtrail.contracts._change import Change
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import NO_REFERENCES, BrokenError, Definition
 from flowtrail.contracts._violations import WrongError, wrong
+from flowtrail.contracts._walks import MAX_DEPTH, Walk
 from flowtrail.contracts.avro._checking import Compiler, Prepare
 from flowtrail.contracts.avro._comparing import compare
-from flowtrail.contracts.avro._nodes import Node, native, reached
+from flowtrail.contracts.avro._nodes import Node, holds_itself, native
 from flowtrail.contracts.avro._parsing import Parser
 from flowtrail.contracts.avro._resolving import Resolve, Resolver
 from flowtrail.contracts.avro._walking import check_depth
@@ -51,10 +52,15 @@ class AvroDefinition:
             library.parse_schema(document, named_schemas=named)
         self._schema = library.parse_schema(copy.deepcopy(parsed.json), named_schemas=named)
         self._write, self._read = library.schemaless_writer, library.schemaless_reader
-        self._recursive = any(node.recursive for node in reached(self.root))
+        self._recursive = holds_itself(self.root)
         self._resolvers: dict[int, tuple[Node, Resolve]] = {}
 
     frame_prefix = b""
+
+    def ready(self) -> AvroDefinition:
+        """The same, with everything made that may turn out to nest too deeply; raises RecursionError."""
+        _ = self._closed
+        return self
 
     def unframed(self, rest: bytes) -> tuple[Definition, bytes]:
         """See `Definition`."""
@@ -63,7 +69,7 @@ class AvroDefinition:
     @cached_property
     def deprecated_fields(self) -> Sequence[tuple[str, ...]]:
         """See `Definition`."""
-        return tuple(_deprecated(self.root, (), frozenset()))
+        return tuple(_deprecated(self.root, (), frozenset(), Walk(MAX_DEPTH)))
 
     @cached_property
     def _closed(self) -> Prepare:
@@ -158,15 +164,15 @@ def _completed(node: Node, data: Any) -> Any:
     return full
 
 
-def _deprecated(node: Node, path: tuple[str, ...], seen: frozenset[int]) -> list[tuple[str, ...]]:
+def _deprecated(node: Node, path: tuple[str, ...], seen: frozenset[int], walk: Walk) -> list[tuple[str, ...]]:
     if node.kind == "union":
-        return [found for branch in node.branches for found in _deprecated(branch, path, seen)]
+        return [found for branch in node.branches for found in _deprecated(branch, path, seen, walk)]
     found: list[tuple[str, ...]] = []
-    if node.kind == "record" and id(node) not in seen:
+    if node.kind == "record" and walk.enters(id(node), seen):
         for part in node.fields.values():
             if part.deprecated:
                 found.append((*path, part.name))
-            found += _deprecated(part.type, (*path, part.name), seen | {id(node)})
+            found += _deprecated(part.type, (*path, part.name), seen | {id(node)}, walk)
     return found
 
 
@@ -192,7 +198,9 @@ class AvroFormat:
         if parsed.root.kind != "record":
             raise SchemaError(f"{name}: a contract is a record, not {parsed.root.shown}")
         try:
-            return AvroDefinition(text, parsed, library)
+            return AvroDefinition(text, parsed, library).ready()
+        except RecursionError:
+            raise SchemaError(f"{name}: nested too deeply") from None
         except Exception as error:  # noqa: BLE001 - it knows some twenty kinds
             reason = " ".join(str(error).split())[:200] or error.__class__.__name__
             raise SchemaError(f"{name}: fastavro can't use it: {reason}") from None

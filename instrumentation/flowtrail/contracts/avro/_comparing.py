@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, too_early
+from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.avro._nodes import Field, Node
 from flowtrail.contracts.avro._resolving import PROMOTIONS, same_name, writers_field
 
@@ -25,10 +26,11 @@ def compare(old: Node, new: Node, *, today: date | None = None) -> list[Change]:
 class _Comparison:
     def __init__(self, today: date | None) -> None:
         self._today = today
+        self._walk = Walk()
 
     def compare(self, old: Node, new: Node, path: str, seen: frozenset[tuple[int, int]]) -> Iterator[Change]:
         visit = id(old), id(new)
-        if visit in seen:
+        if not self._walk.enters(visit, seen):
             return
         seen |= {visit}
         field = path or "(root)"
@@ -132,22 +134,27 @@ def _matches(branch: Node, other: Node, *, gone: bool) -> bool:
 def _kinds(old: Node, new: Node, field: str) -> Iterator[Change]:
     widened, narrowed = new.kind in PROMOTIONS.get(old.kind, ()), old.kind in PROMOTIONS.get(new.kind, ())
     detail = f"type was {old.shown}, is {new.shown}"
-    if widened and narrowed:  # string and bytes
+    if old.logical != new.logical:
+        yield Change(field, "changed: logicalType", detail, _meaning(old, new))
+    elif widened and narrowed:  # string and bytes
         yield Change(field, "changed: type", detail, _NOBODY)
-    elif old.logical != new.logical and (old.logical or new.logical):
-        yield Change(field, "changed: logicalType", detail)
     elif widened or narrowed:
         yield Change(field, "changed: type", detail, _FORWARD if widened else _BACKWARD)
     else:
         yield Change(field, "changed: type", detail)
 
 
+def _meaning(old: Node, new: Node) -> frozenset[str]:
+    """Whom another logical type hurts. A UUID is a text; any other number or text would mean something else."""
+    if not ({old.logical, new.logical} <= {"", "uuid"} and {old.kind, new.kind} <= {"string", "bytes"}):
+        return BOTH
+    return _BACKWARD if new.logical else _FORWARD
+
+
 def _logical(old: Node, new: Node, field: str) -> Iterator[Change]:
     if old.logical != new.logical:
         before, after = old.logical or f"plain {old.kind}", new.logical or f"plain {new.kind}"
-        # The same text either way; a number would mean something else.
-        hurt = _NOBODY if {old.logical, new.logical} == {"", "uuid"} else BOTH
-        yield Change(field, "changed: logicalType", f"was {before}, is {after}", hurt)
+        yield Change(field, "changed: logicalType", f"was {before}, is {after}", _meaning(old, new))
     elif old.scale != new.scale:
         detail = f"scale was {old.scale}, is {new.scale}: amounts are off by a power of ten"
         yield Change(field, "changed: scale", detail)

@@ -61,7 +61,6 @@ class Node:
         logical: The logical type, empty if there is none.
         precision: Of a decimal, digits.
         scale: Of a decimal, digits after the point.
-        recursive: Whether a value of this type can hold one of the same.
     """
 
     kind: str
@@ -76,7 +75,6 @@ class Node:
     logical: str = ""
     precision: int = 0
     scale: int = 0
-    recursive: bool = False
 
     @property
     def shown(self) -> str:
@@ -102,6 +100,24 @@ def reached(node: Node) -> list[Node]:
         found[id(at)] = at
         waiting.extend(parts_of(at))
     return list(found.values())
+
+
+def holds_itself(root: Node) -> bool:
+    """Whether a value of some type in there can hold another of the same, to any depth."""
+    open_, done = set[int](), set[int]()
+    waiting = [(root, False)]
+    while waiting:
+        node, left = waiting.pop()
+        if left:
+            open_.discard(id(node))
+            done.add(id(node))
+        elif id(node) in open_:
+            return True
+        elif id(node) not in done:
+            open_.add(id(node))
+            waiting.append((node, True))
+            waiting.extend((part, False) for part in parts_of(node))
+    return False
 
 
 def parts_of(node: Node) -> list[Node]:

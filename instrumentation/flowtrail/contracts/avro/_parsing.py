@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
@@ -41,7 +42,6 @@ class Parser:
             self.root = self._node(self.json, "", "(root)")
         except RecursionError:
             raise SchemaError(f"{name}: nested too deeply") from None
-        _mark_recursive(self.root)
         self._check_ends()
 
     def _loaded(self, text: str) -> Any:
@@ -223,23 +223,21 @@ def _digits(size: int) -> int:
     return len(str(2 ** (8 * size - 1) - 1)) - 1 if size else 0
 
 
-def _mark_recursive(root: Node) -> None:
-    for node in reached(root):
-        if node.kind == "record":
-            node.recursive = any(node in reached(part) for part in parts_of(node))
-
-
 def _widths(root: Node) -> dict[int, int | None]:
     """The fewest bytes that a value of each node takes: 0, 1 for anything more, None if there is no end."""
     nodes = reached(root)
     widths: dict[int, int | None] = {id(node): None for node in nodes}
-    changed = True
-    while changed:
-        changed = False
-        for node in nodes:
-            width = _width(node, widths)
-            if width != widths[id(node)]:
-                widths[id(node)], changed = width, True
+    around: dict[int, list[Node]] = {id(node): [] for node in nodes}
+    for node in nodes:
+        for part in parts_of(node):
+            around[id(part)].append(node)
+    waiting = deque(reversed(nodes))
+    while waiting:
+        node = waiting.popleft()
+        width = _width(node, widths)
+        if width != widths[id(node)]:
+            widths[id(node)] = width
+            waiting.extend(around[id(node)])
     return widths
 
 

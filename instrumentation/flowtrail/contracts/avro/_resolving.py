@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
+from uuid import UUID
 
 from flowtrail.contracts._values import later
 from flowtrail.contracts.avro._nodes import Field, Node, native
@@ -147,11 +148,27 @@ def _scalar(written: Node, read: Node) -> Resolve:
         return _to_millis
     if read.kind in ("float", "double") and written.kind in ("int", "long"):
         return float
-    if read.kind == "string" and written.kind == "bytes":
-        return lambda value: value.decode("utf-8", "replace")
+    if read.logical == "uuid" and written.logical != "uuid":
+        return _to_uuid
+    if read.kind == "string" and (written.kind == "bytes" or written.logical == "uuid") and not read.logical:
+        return _to_text
     if read.kind == "bytes" and written.kind == "string":
-        return lambda value: value.encode()
+        return lambda value: str(value).encode()
     return lambda value: value
+
+
+def _to_text(value: Any) -> str:
+    try:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError:
+        raise DecodeError("bytes that aren't UTF-8, where the newer contract has text") from None
+
+
+def _to_uuid(value: Any) -> UUID:
+    try:
+        return UUID(_to_text(value))
+    except ValueError:
+        raise DecodeError("a text that is no UUID, where the newer contract has one") from None
 
 
 def _to_millis(value: Any) -> Any:

@@ -8,12 +8,14 @@ of old data or for readers that don't know the new schema yet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeAlias
 
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, REMOVE_AFTER, Change, too_early
 from flowtrail.contracts._change import short as _short
+from flowtrail.contracts._walks import Walk
+from flowtrail.contracts.json_schema._forms import Forms
 from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, target, tolerant, with_defaults
 from flowtrail.contracts.json_schema._validator import checker
 
@@ -22,8 +24,6 @@ _ANNOTATIONS = frozenset({
     REMOVE_AFTER, "$defs", "definitions",
 })  # fmt: skip
 _DESCENDED = frozenset({"properties", "required", "items", "default"})
-# Their keys are names, not keywords.
-_NAMED = ("properties", "patternProperties", "dependentSchemas", "dependentRequired")
 _OPEN = ("additionalProperties", "unevaluatedProperties")
 # Beside these, a field filled in with its default may turn valid data into invalid data.
 _WATCHING = (*IN_PLACE, "const", "enum", "dependentRequired", "propertyNames", "maxProperties",
@@ -60,7 +60,7 @@ def compare(old: Schema, new: Schema, *, today: date | None = None) -> list[Chan
         new: The contract as it is to be.
         today: Decides whether `x-remove-after` has passed; without it, that mark is taken as passed.
     """
-    return list(_Comparison(old, new, today).compare(old, new, "", (), ()))
+    return list(_Comparison(old, new, today).compare(old, new, "", (), frozenset()))
 
 
 @dataclass(frozen=True)
@@ -68,25 +68,27 @@ class _Comparison:
     old_root: Schema
     new_root: Schema
     today: date | None
+    walk: Walk = field(default_factory=Walk)
+    forms: Forms = field(default_factory=lambda: Forms(_ANNOTATIONS))
 
     def compare(
-        self, old: Any, new: Any, path: str, watchers: tuple[str, ...], seen: tuple[_Visit, ...]
+        self, old: Any, new: Any, path: str, watchers: tuple[str, ...], seen: frozenset[_Visit]
     ) -> Iterator[Change]:
         outer_old, outer_new = old, new
         field = path or "(root)"
         if _extends(old) or _extends(new):
-            if _expanded(self.old_root, old) != _expanded(self.new_root, new):
+            if self.forms.of(self.old_root, old) != self.forms.of(self.new_root, new):
                 yield _change(field, "changed: $ref", "a reference with further rules beside it changed")
             return
         old, new = target(self.old_root, old), target(self.new_root, new)
         visit = (id(old), id(new), bool(watchers))
-        if visit in seen:
+        if not self.walk.enters(visit, seen):
             return
         if not isinstance(old, Mapping) or not isinstance(new, Mapping):
             if old != new:
                 yield _change(field, "changed: schema", f"from {_short(old)} to {_short(new)}")
             return
-        seen = (*seen, visit)
+        seen |= {visit}
         watchers = (*watchers, *(keyword for keyword in _WATCHING if keyword in old or keyword in new))
         yield from self._keywords(old, new, field)
         yield from self._default(outer_old, outer_new, old, new, field)
@@ -104,7 +106,7 @@ class _Comparison:
                 before, after = before or False, after or False
             if keyword == "$schema":
                 before, after = _dialect(before), _dialect(after)
-            if _expanded(self.old_root, before) != _expanded(self.new_root, after):
+            if self.forms.of(self.old_root, before) != self.forms.of(self.new_root, after):
                 yield _change(
                     field, f"changed: {keyword}", f"{keyword} was {_short(before)}, is {_short(after)}"
                 )
@@ -125,7 +127,7 @@ class _Comparison:
         new: Schema,
         path: str,
         watchers: tuple[str, ...],
-        seen: tuple[_Visit, ...],
+        seen: frozenset[_Visit],
     ) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
         needed_before, needed_after = set(old.get("required", ())), set(new.get("required", ()))
@@ -183,10 +185,10 @@ class _Comparison:
         new: Any,
         path: str,
         watchers: tuple[str, ...],
-        seen: tuple[_Visit, ...],
+        seen: frozenset[_Visit],
     ) -> Iterator[Change]:
         if isinstance(old, list) or isinstance(new, list):
-            if _expanded(self.old_root, old) != _expanded(self.new_root, new):
+            if self.forms.of(self.old_root, old) != self.forms.of(self.new_root, new):
                 yield _change(f"{path}[]", "changed: items", "the elements' schemas changed")
             return
         yield from self.compare(old, new, f"{path}[]", watchers, seen)
@@ -217,29 +219,6 @@ def _extends(schema: Any) -> bool:
     return isinstance(schema, Mapping) and "$ref" in schema and not {*schema} <= {
         *_ANNOTATIONS, "$ref", "$schema", "default"
     }  # fmt: skip
-
-
-def _expanded(root: Schema, value: Any, inside: tuple[str, ...] = ()) -> Any:
-    """Without annotations, and with references replaced by what they lead to, so that it can be compared."""
-    if isinstance(value, list):
-        return [_expanded(root, part, inside) for part in value]
-    if not isinstance(value, Mapping):
-        # 1 == True in Python, but not in JSON.
-        return (type(value), value) if isinstance(value, bool) else value
-    reference = value.get("$ref")
-    if isinstance(reference, str):
-        if reference in inside:
-            return {"$ref": reference}
-        pointed = _expanded(root, target(root, value), (*inside, reference))
-        rest = {name: part for name, part in value.items() if name not in ("$ref", *_ANNOTATIONS)}
-        return [pointed, _expanded(root, rest, inside)] if rest else pointed
-    return {
-        name: {field: _expanded(root, schema, inside) for field, schema in part.items()}
-        if name in _NAMED and isinstance(part, Mapping)
-        else _expanded(root, part, inside)
-        for name, part in value.items()
-        if name not in _ANNOTATIONS
-    }
 
 
 def _dialect(value: Any) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts._walks import MAX_DEPTH, Walk
 
 # A boolean schema is allowed inside a contract, not as one.
 Schema: TypeAlias = Mapping[str, Any]
@@ -170,15 +171,16 @@ def _filled(root: Schema, schema: Any, data: Any) -> Any:
 def deprecated_fields(root: Schema) -> dict[tuple[str, ...], Mapping[str, Any]]:
     """Paths of fields marked `deprecated: true`, through objects (not lists), with their schemas."""
     found: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    walk = Walk(MAX_DEPTH)
 
-    def visit(schema: Any, path: tuple[str, ...], seen: tuple[int, ...]) -> None:
+    def visit(schema: Any, path: tuple[str, ...], seen: frozenset[int]) -> None:
         pointed = target(root, schema)
-        if not isinstance(pointed, Mapping) or id(pointed) in seen:
+        if not isinstance(pointed, Mapping) or not walk.enters(id(pointed), seen):
             return
         for name, part in pointed.get("properties", {}).items():
             if isinstance(part, Mapping) and part.get("deprecated") is True:
                 found[*path, name] = part
-            visit(part, (*path, name), (*seen, id(pointed)))
+            visit(part, (*path, name), seen | {id(pointed)})
 
-    visit(root, (), ())
+    visit(root, (), frozenset())
     return found

@@ -46,7 +46,10 @@ class ProtobufFormat:
             raise SchemaError(f"{name}: it holds no message")
         plain = (type or "").rpartition(".")[2]
         found = messages[plain] if plain in messages else next(iter(messages.values()))
-        return ProtobufDefinition(text, pool, found)
+        try:
+            return ProtobufDefinition(text, pool, found).ready()
+        except RecursionError:
+            raise SchemaError(f"{name}: nested too deeply") from None
 
     def compare(self, old: Any, new: Any, *, today: date | None = None) -> list[Change]:
         """See `Format`."""

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, too_early
+from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.protobuf._kinds import NAMES, has_presence, is_map, is_repeated, is_required, shown
 
 _BACKWARD, _FORWARD, _NOBODY = frozenset({BACKWARD}), frozenset({FORWARD}), frozenset[str]()
@@ -49,10 +50,11 @@ class _Comparison:
     def __init__(self, removals: Mapping[tuple[str, int], str], today: date | None) -> None:
         self._removals = removals
         self._today = today
+        self._walk = Walk()
 
     def messages(self, old: Any, new: Any, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[Change]:
         visit = old.full_name, new.full_name
-        if visit in seen:
+        if not self._walk.enters(visit, seen):
             return
         seen |= {visit}
         before, after = old.fields_by_number, new.fields_by_number

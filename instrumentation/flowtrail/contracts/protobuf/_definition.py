@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError as RuntimeDecodeError
 
 from flowtrail.contracts._format import Definition
 from flowtrail.contracts._violations import WrongError, wrong
+from flowtrail.contracts._walks import MAX_DEPTH, Walk
 from flowtrail.contracts.protobuf._kinds import is_map, is_repeated, missing_of
 from flowtrail.contracts.protobuf._pool import Pool
 from flowtrail.contracts.protobuf._reading import Read, Reader, completed
@@ -41,10 +42,15 @@ class ProtobufDefinition:
         self._class = message_factory.GetMessageClass(descriptor)
         self._others: dict[bytes, ProtobufDefinition] = {}
 
+    def ready(self) -> ProtobufDefinition:
+        """The same, with everything made that may turn out to nest too deeply; raises RecursionError."""
+        _ = self._closed, self._data
+        return self
+
     @cached_property
     def deprecated_fields(self) -> Sequence[tuple[str, ...]]:
         """See `Definition`."""
-        return tuple(_deprecated(self.descriptor, (), frozenset()))
+        return tuple(_deprecated(self.descriptor, (), frozenset(), Walk(MAX_DEPTH)))
 
     @cached_property
     def _closed(self) -> Build:
@@ -140,15 +146,17 @@ def _broken(build: Build, data: Any) -> list[str]:
     return []
 
 
-def _deprecated(descriptor: Any, path: tuple[str, ...], seen: frozenset[str]) -> list[tuple[str, ...]]:
+def _deprecated(
+    descriptor: Any, path: tuple[str, ...], seen: frozenset[str], walk: Walk
+) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    if descriptor.full_name in seen:
+    if not walk.enters(descriptor.full_name, seen):
         return found
     for field in descriptor.fields:
         if field.GetOptions().deprecated:
             found.append((*path, field.name))
         if field.message_type is not None and not is_repeated(field) and not is_map(field):
-            found += _deprecated(field.message_type, (*path, field.name), seen | {descriptor.full_name})
+            found += _deprecated(field.message_type, (*path, field.name), seen | {descriptor.full_name}, walk)
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, wait
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
@@ -40,6 +40,7 @@ logger = logging.getLogger("flowtrail_collector.lag")
 _LISTING_SECONDS = 15.0
 # A client of librdkafka 2.16 whose coordinator went away may wait for it for ever after it came back.
 _RENEW_SECONDS = 20.0
+_NO_ID = str(Uuid(0, 0))
 _STATES = {
     "STABLE": "stable", "EMPTY": "empty", "DEAD": "dead", "PREPARING_REBALANCING": "preparing_rebalance",
     "COMPLETING_REBALANCING": "completing_rebalance",
@@ -162,6 +163,26 @@ class KafkaLagSource:
             )
             found[group] = MemberInfo(len(described.members), assigned)
         return found, failures
+
+    def topic_ids(self, topics: Sequence[str], deadline: float) -> Mapping[str, str]:
+        """Read the ids of topics; brokers before 2.8 know of none."""
+        found: dict[str, str] = {}
+        if not topics:
+            return found
+        try:
+            futures = self._admin.describe_topics(
+                TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS
+            )
+        except (KafkaException, ValueError, TypeError):
+            return found
+        wait(futures.values(), seconds_left(deadline))
+        for name, future in futures.items():
+            # What can't be told of a topic is told by those who need more of it.
+            if future.done() and future.exception() is None:
+                identity = str(future.result().topic_id)
+                if identity != _NO_ID:
+                    found[name] = identity
+        return found
 
     def close(self) -> None:
         """Let go of the client; requests under way are dropped."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
+from flowtrail_collector.broker_names import RABBITMQ
 from flowtrail_collector.events.model import Advance, Position
 from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.ports import Store
@@ -16,6 +17,11 @@ EARLIEST: Final = "earliest"
 LATEST: Final = "latest"
 Place = tuple[str, int]
 Start = Literal["earliest", "latest"] | float
+
+
+def _kafkas(positions: Mapping[Place, Position]) -> dict[Place, Position]:
+    """Those of Kafka's topics: a stream of RabbitMQ that the store knows, too, is read elsewhere."""
+    return {place: position for place, position in positions.items() if not place[0].startswith(RABBITMQ)}
 
 
 class Positions(dict[Place, Position]):
@@ -51,18 +57,20 @@ class Positions(dict[Place, Position]):
 
     def load(self) -> None:
         """Take over what the store says."""
-        stored = self._store.positions()
+        stored = _kafkas(self._store.positions())
         self.clear()
         self.update(stored)
         self._ids = self._store.topic_ids()
-        if self or self._ids:
+        if self or any(not topic.startswith(RABBITMQ) for topic in self._ids):
             self.start = EARLIEST  # a restart: what is new appeared meanwhile
         self.up_to_date = True
 
     def unknown(self, there: Collection[Place]) -> list[Place]:
         """Those of the partitions that nobody has begun to read."""
         if not self.keys() >= set(there):
-            for place, position in self._store.positions().items():  # another worker may have been quicker
+            for place, position in _kafkas(
+                self._store.positions()
+            ).items():  # another worker may have been quicker
                 self.setdefault(place, position)
         return sorted(set(there) - self.keys())
 

@@ -56,6 +56,7 @@ class KafkaTail:
     """
 
     name = "tail"
+    is_shared = True
 
     def __init__(
         self,

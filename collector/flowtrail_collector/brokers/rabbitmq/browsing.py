@@ -1,0 +1,138 @@
+"""Looks into a queue without taking anything from it.
+
+What is delivered and not acknowledged goes back to its place when the channel is closed. Messages have no offsets:
+what stands in for one is made of the message itself, so that the same message has the same one at every look, and
+messages that are the same in everything have numbers that follow each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowtrail.wire import Record
+from flowtrail.wire.amqp import from_amqp
+from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.rabbitmq.connection import said_by
+from flowtrail_collector.settings import RabbitConfig
+
+if TYPE_CHECKING:
+    from pika import BlockingConnection
+
+__all__ = ["MOST_ALIKE", "Look", "Seen", "counts_looks"]
+
+_MOST_MESSAGES = 10_000
+_MOST_BYTES = 64_000_000
+MOST_ALIKE = 1 << 12
+"""So many messages that are the same in everything have numbers of their own."""
+
+_BITS = 53 - 12  # as many as a number in JSON has, with room for those
+_PROPERTIES = (
+    "content_type", "content_encoding", "priority", "correlation_id", "reply_to", "message_id", "timestamp", "type",
+    "app_id", "expiration", "user_id",
+)  # fmt: skip
+# The server changes this one with every look.
+_COUNTED = "x-delivery-count"
+
+
+class Seen(NamedTuple):
+    """A message of a queue.
+
+    Attributes:
+        record: What it is; its offset is the first of the numbers that it may have.
+        tag: Which delivery it was.
+    """
+
+    record: Record
+    tag: int
+
+
+class Look:
+    """One look into a queue; what it has seen is held until it is closed.
+
+    Args:
+        config: Where.
+        connection: To the server.
+        queue: The queue.
+
+    Raises:
+        RefusedError: The user may not read it, or it isn't there.
+    """
+
+    def __init__(self, config: RabbitConfig, connection: BlockingConnection, queue: str) -> None:
+        self._config = config
+        self._queue = queue
+        with said_by(config):
+            self._channel = connection.channel()
+
+    def messages(self) -> Iterator[Seen]:
+        """All messages, the oldest first; of a long queue the first 10,000, or 64 MB of them."""
+        size = 0
+        for _ in range(_MOST_MESSAGES):
+            with said_by(self._config):
+                method, properties, body = self._channel.basic_get(self._queue)
+            if method is None:
+                return
+            size += len(body)
+            yield Seen(self._record(method, properties, body), method.delivery_tag)
+            if size >= _MOST_BYTES:
+                return
+
+    def take(self, tag: int) -> None:
+        """Take a message from the queue for good."""
+        with said_by(self._config):
+            self._channel.basic_ack(tag)
+
+    def close(self) -> None:
+        """Let all others go back to their places."""
+        if self._channel.is_open:
+            with said_by(self._config):
+                self._channel.close()
+
+    def _record(self, method: Any, properties: Any, body: bytes) -> Record:
+        table = {name: value for name, value in (properties.headers or {}).items() if name != _COUNTED}
+        said = _properties_of(properties)
+        number = _number(method.routing_key, table, said, body)
+        parts = from_amqp(_routing_key(table), table, said, body)
+        topic = rabbitmq_name(self._queue)
+        return Record(topic, 0, number, parts.timestamp_ms, parts.key, parts.value, parts.headers)
+
+
+def counts_looks(queue: Mapping[str, Any], server_version: str) -> bool:
+    """Whether a queue drops a message that was looked at too often: each look is a delivery to it.
+
+    Args:
+        queue: As the management API tells it.
+        server_version: Since 4.0 quorum queues have a limit unless they are told otherwise.
+    """
+    if queue.get("type") != "quorum":
+        return False
+    arguments = queue.get("arguments") or {}
+    policy = queue.get("effective_policy_definition") or {}
+    limit = arguments.get("x-delivery-limit", policy.get("delivery-limit"))
+    major = server_version.partition(".")[0]
+    if limit is None:
+        return major.isdigit() and int(major) >= 4
+    return bool(limit != -1)
+
+
+def _properties_of(properties: Any) -> dict[str, Any]:
+    """A message's own properties without its table of headers, those that are set."""
+    return {name: value for name in _PROPERTIES if (value := getattr(properties, name)) is not None}
+
+
+def _routing_key(table: Mapping[str, Any]) -> str:
+    """With which one it was published before it died: that of the dead letter is its queue's name."""
+    try:
+        return str(table["x-death"][0]["routing-keys"][0])
+    except (LookupError, TypeError):
+        return ""
+
+
+def _number(routing_key: str, table: Mapping[str, Any], said: Mapping[str, Any], body: bytes) -> int:
+    text = json.dumps([routing_key, table, said], default=str, sort_keys=True, ensure_ascii=True)
+    digest = blake2b(text.encode(), digest_size=8)
+    digest.update(body)
+    return (int.from_bytes(digest.digest(), "big") >> (64 - _BITS)) * MOST_ALIKE

@@ -1,0 +1,78 @@
+"""What the management API says of queues, as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["Queue", "is_followed", "read_queue"]
+
+_LIMITS = {"max-length": "x-max-length", "max-length-bytes": "x-max-length-bytes"}
+_DELAYED = ".delay"
+
+
+class Queue(NamedTuple):
+    """A queue at one moment; None where the server doesn't tell.
+
+    Attributes:
+        name: Its name.
+        type: `classic` or `quorum`.
+        ready: Messages that wait.
+        unacknowledged: Messages that were delivered and not acknowledged yet.
+        consumers: Who consumes from it.
+        published: How many were published to it since the server began to count.
+        publish_rate: A second; likewise ack_rate.
+        head_ms: Timestamp of the message that waits longest, in milliseconds since the epoch.
+        is_limited: Whether it drops what is too much for it.
+    """
+
+    name: str
+    type: str
+    ready: int
+    unacknowledged: int
+    consumers: int
+    published: int | None
+    publish_rate: float | None
+    ack_rate: float | None
+    head_ms: int | None
+    is_limited: bool
+
+    @property
+    def messages(self) -> int:
+        """All that are in it."""
+        return self.ready + self.unacknowledged
+
+
+def is_followed(found: Mapping[str, Any], holds_dead_letters: Callable[[str], bool]) -> bool:
+    """Whether a queue has readers who may be behind.
+
+    Not a stream, whose readers keep their own offsets; not a queue of dead letters, which is looked at elsewhere; not
+    one in which messages wait until they are due; not one that the server named for a reply.
+    """
+    name = str(found["name"])
+    if found.get("type") == "stream" or name.startswith("amq.") or holds_dead_letters(name):
+        return False
+    waits = name.endswith(_DELAYED) and "x-dead-letter-routing-key" in found.get("arguments", {})
+    return not waits
+
+
+def read_queue(found: Mapping[str, Any]) -> Queue | None:
+    """What the management API says of a queue; None while it knows no counts of it."""
+    ready, unacknowledged = found.get("messages_ready"), found.get("messages_unacknowledged")
+    if not isinstance(ready, int) or not isinstance(unacknowledged, int):
+        return None
+    stats = found.get("message_stats") or {}
+    head = found.get("head_message_timestamp")
+    settings = {**(found.get("effective_policy_definition") or {}), **found.get("arguments", {})}
+    return Queue(
+        str(found["name"]),
+        str(found.get("type", "classic")),
+        ready,
+        unacknowledged,
+        int(found.get("consumers") or 0),
+        stats.get("publish") if stats else 0,
+        (stats.get("publish_details") or {}).get("rate"),
+        (stats.get("ack_details") or {}).get("rate"),
+        head * 1000 if isinstance(head, int) else None,
+        any(name in settings for names in _LIMITS.items() for name in names),
+    )

@@ -1,0 +1,201 @@
+"""Queues of a virtual host, told as groups that read a log each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts
+from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue, is_followed, read_queue
+from flowtrail_collector.brokers.rabbitmq.management import Management
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.lag.model import CommittedOffset
+from flowtrail_collector.lag.ports import (
+    Failure,
+    GroupInfo,
+    GroupList,
+    MemberInfo,
+    OffsetAnswer,
+    RecordTimestamps,
+    Spec,
+    Topics,
+)
+from flowtrail_collector.settings import RabbitConfig
+
+__all__ = ["QueueLagSource"]
+
+_PARTITION = 0
+_ALARMS = {"mem_alarm": "low on memory", "disk_free_alarm": "low on disk"}
+
+
+class _Commit(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+
+
+class QueueLagSource:
+    """A `LagSource` on the management API.
+
+    A queue is a group, and the only topic that it reads, under the same name. How many messages ever came into it
+    is the end of that log, how many have left it is what it has committed.
+
+    Args:
+        config: Which virtual host.
+        holds_dead_letters: Tells by their names the queues that are no groups.
+        timestamps: Told when the message that waits longest was written, where the server knows.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        config: RabbitConfig,
+        holds_dead_letters: Callable[[str], bool],
+        timestamps: RecordTimestamps | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._holds_dead_letters = holds_dead_letters
+        self._timestamps = timestamps
+        self._clock = clock
+        self._management = Management(config)
+        self._lock = threading.Lock()
+        self._queues: dict[str, Queue] = {}
+        # All of them: what has no counts yet isn't new when it gets some.
+        self._names: list[str] = []
+        self._counts: dict[str, QueueCounts] = {}
+        self._alarms: list[Failure] = []
+        self._asked = (0.0, 0.0)
+        self._is_new = False
+        self._problem: str | None = None
+
+    @property
+    def queues(self) -> Sequence[Queue]:
+        """The queues as they were seen last, by any thread; none while the server can't be asked."""
+        with self._lock:
+            return [] if self._problem else list(self._queues.values())
+
+    @property
+    def alarms(self) -> Mapping[str, int]:
+        """How many nodes are short of something, by what."""
+        with self._lock:
+            return {
+                kind: sum(text in alarm.reason for alarm in self._alarms)
+                for kind, text in (("memory", _ALARMS["mem_alarm"]), ("disk", _ALARMS["disk_free_alarm"]))
+            }
+
+    def groups(self, deadline: float) -> GroupList:
+        """See `LagSource.groups`."""
+        self._look(whole=True)
+        self._is_new = True
+        if self._problem is not None:
+            return GroupList([], [Failure("broker", self._config.shown, self._problem)])
+        groups = [
+            GroupInfo(rabbitmq_name(queue.name), "queue", "stable" if queue.consumers else "empty")
+            for queue in self._queues.values()
+        ]
+        return GroupList(groups)
+
+    def topics(self, deadline: float) -> Topics:
+        """See `LagSource.topics`."""
+        if self._problem is not None:
+            raise ServiceUnreachableError(self._problem)
+        return Topics({rabbitmq_name(name): {_PARTITION: 0} for name in self._names}, list(self._alarms))
+
+    def commits(
+        self, groups: Sequence[str], deadline: float
+    ) -> Iterator[tuple[str, Sequence[CommittedOffset] | Failure]]:
+        """See `LagSource.commits`."""
+        for name in self._queues:
+            group = rabbitmq_name(name)
+            if self._problem is not None:
+                yield group, Failure("group", group, self._problem)
+                continue
+            yield group, [_Commit(group, _PARTITION, self._counts[name].gone)]
+
+    def offsets(
+        self,
+        topics: Topics,
+        spec: Spec,
+        deadline: float,
+        only: Sequence[tuple[str, int]] | None = None,
+    ) -> Iterator[OffsetAnswer]:
+        """See `LagSource.offsets`: nothing is known of the past, and nothing of it is kept."""
+        if spec not in ("latest", "latest_stable"):
+            return
+        if not self._is_new:
+            self._look(whole=False)
+        # A collection holds ends and commits of one moment against each other.
+        self._is_new = False
+        if self._problem is None:
+            found: dict[tuple[str, int], tuple[int, float | None]] = {
+                (rabbitmq_name(name), _PARTITION): (self._counts[name].end, None) for name in self._queues
+            }
+            yield OffsetAnswer(*self._asked, found)
+
+    def members(
+        self, groups: Sequence[str], deadline: float
+    ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
+        """See `LagSource.members`."""
+        held = {rabbitmq_name(name): queue.consumers for name, queue in self._queues.items()}
+        return {
+            group: MemberInfo(held[group], frozenset({(group, _PARTITION)}) if held[group] else frozenset())
+            for group in groups
+            if group in held
+        }, ()
+
+    def topic_ids(self, topics: Sequence[str], deadline: float) -> Mapping[str, str]:
+        """See `LagSource.topic_ids`: a queue has none."""
+        return {}
+
+    def close(self) -> None:
+        """See `LagSource.close`."""
+        self._management.close()
+
+    def _look(self, *, whole: bool) -> None:
+        """Ask how the queues stand; the nodes, too, if the whole is asked for."""
+        asked_at = self._clock()
+        try:
+            found = self._management.queues()
+            alarms = _alarms_of(self._management.nodes()) if whole else self._alarms
+        except ServiceUnreachableError as error:
+            self._problem = str(error)
+            return
+        answered_at = self._clock()
+        followed = [each for each in found if is_followed(each, self._holds_dead_letters)]
+        self._names = [str(each["name"]) for each in followed]
+        queues = {queue.name: queue for each in followed if (queue := read_queue(each)) is not None}
+        for name in self._counts.keys() - queues.keys():
+            del self._counts[name]
+        for name, queue in queues.items():
+            self._count(name, queue)
+        with self._lock:
+            self._problem, self._queues, self._alarms = None, queues, alarms
+        self._asked = asked_at, answered_at
+
+    def _count(self, name: str, queue: Queue) -> None:
+        counts = self._counts.get(name)
+        is_new = counts is None
+        if counts is None:
+            counts = self._counts[name] = QueueCounts()
+        counts.observe(queue.messages, queue.published)
+        # Of what waited before it was first looked at, only its own timestamp tells for how long.
+        if is_new and queue.head_ms is not None and not queue.unacknowledged and self._timestamps is not None:
+            self._timestamps.add(rabbitmq_name(name), _PARTITION, counts.gone, queue.head_ms)
+
+
+def _alarms_of(nodes: Sequence[Mapping[str, Any]]) -> list[Failure]:
+    return [
+        Failure(
+            "broker",
+            str(node["name"]),
+            f"it is {text} and takes no messages: free some, or rabbitmq-diagnostics alarms says which limit to raise",
+        )
+        for node in nodes
+        for alarm, text in _ALARMS.items()
+        if node.get(alarm)
+    ]

@@ -1,0 +1,188 @@
+"""Finds dead letters in the queues that hold them, and leaves them there."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowtrail.wire import Record
+from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.rabbitmq.browsing import MOST_ALIKE, Look, counts_looks
+from flowtrail_collector.brokers.rabbitmq.connection import connect
+from flowtrail_collector.brokers.rabbitmq.management import Management
+from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.model.redrive import Action
+from flowtrail_collector.dead_letters.ports import DeadLetterLists
+from flowtrail_collector.errors import ServiceUnreachableError, StoreError
+from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.settings import RabbitConfig
+
+if TYPE_CHECKING:
+    from pika import BlockingConnection
+
+__all__ = ["LetterFinder"]
+
+logger = logging.getLogger("flowtrail_collector")
+
+_EVERY_SECONDS = 2.0
+_PORTION = 500
+_MOST_KNOWN = 100_000
+_SENT_BACK = Action.REDRIVEN.value
+
+
+class LetterFinder:
+    """A `Part` that looks into each queue of dead letters when something in it has changed.
+
+    Args:
+        config: Which virtual host.
+        holds_dead_letters: Tells by its name whether a queue holds them.
+        ingest: Where they go.
+        lists: Tells which ones are known.
+    """
+
+    name = "rabbitmq dead letters"
+    is_shared = False
+
+    def __init__(
+        self,
+        config: RabbitConfig,
+        holds_dead_letters: Callable[[str], bool],
+        ingest: Ingest,
+        lists: DeadLetterLists,
+    ) -> None:
+        self._config = config
+        self._holds_dead_letters = holds_dead_letters
+        self._ingest = ingest
+        self._lists = lists
+        self._problem: str | None = None
+        self._looked: dict[str, tuple[Any, ...]] = {}
+        self._refused: dict[str, str] = {}
+        self._depths: dict[str, int] = {}
+
+    @property
+    def partitions(self) -> int:
+        """How many queues are looked into."""
+        return len(self._looked)
+
+    @property
+    def problem(self) -> str | None:
+        """Why dead letters aren't seen at present, None when they are."""
+        return self._problem or next(iter(self._refused.values()), None)
+
+    def dead_letter_depths(self) -> Mapping[str, int]:
+        """Messages in each queue of dead letters, as of a few seconds ago."""
+        return dict(self._depths)
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until told to stop."""
+        while not stop.is_set():
+            try:
+                self._follow(stop)
+            except (StoreError, ServiceUnreachableError) as error:
+                if self._problem is None:
+                    logger.warning("%s; retrying", error)
+                self._problem = str(error)
+            stop.wait(_EVERY_SECONDS)
+
+    def _follow(self, stop: threading.Event) -> None:
+        with contextlib.ExitStack() as closing:
+            management = Management(self._config)
+            closing.callback(management.close)
+            connection = connect(self._config, "dead-letters")
+            closing.callback(lambda: connection.is_open and connection.close())
+            version = management.version()
+            while not stop.is_set():
+                self._look_around(management, connection, version)
+                self._problem = None
+                connection.process_data_events(0)
+                stop.wait(_EVERY_SECONDS)
+
+    def _look_around(self, management: Management, connection: BlockingConnection, version: str) -> None:
+        queues = {
+            str(each["name"]): each
+            for each in management.queues()
+            if each.get("type") != "stream" and self._holds_dead_letters(str(each["name"]))
+        }
+        self._depths = {rabbitmq_name(name): int(each.get("messages") or 0) for name, each in queues.items()}
+        refused: dict[str, str] = {}
+        for name, queue in queues.items():
+            state = queue.get("messages"), (queue.get("message_stats") or {}).get("publish")
+            if counts_looks(queue, version):
+                refused[name] = (
+                    f"queue {name} isn't looked into: each look counts against its delivery limit, and what reaches that"
+                    " is dropped: set x-delivery-limit to -1 (policy delivery-limit)"
+                )
+            elif not queue.get("messages"):
+                self._looked[name] = state
+            elif self._looked.get(name) != state:
+                try:
+                    self._look(connection, name)
+                except ServiceUnreachableError as error:
+                    if not connection.is_open:
+                        raise
+                    refused[name] = str(error)
+                else:
+                    self._looked[name] = state
+        self._tell(refused)
+
+    def _look(self, connection: BlockingConnection, queue: str) -> None:
+        states = self._states(rabbitmq_name(queue))
+        look = Look(self._config, connection, queue)
+        new: list[Incoming] = []
+        taken: set[int] = set()
+        try:
+            for record, _ in look.messages():
+                number = _number_of(record.offset, states, taken)
+                taken.add(number)
+                if number not in states:
+                    new.append(_incoming(record, number))
+                if len(new) >= _PORTION:
+                    self._ingest.apply(new, ())
+                    new = []
+        finally:
+            look.close()
+        if new:
+            self._ingest.apply(new, ())
+
+    def _states(self, topic: str) -> Mapping[int, str]:
+        letters = self._lists.list_dead_letters(Selection(topic=topic, state=None), _MOST_KNOWN)
+        return {letter.offset: letter.state for letter in letters}
+
+    def _tell(self, refused: Mapping[str, str]) -> None:
+        for name in refused.keys() - self._refused.keys():
+            logger.warning("%s", refused[name])
+        self._refused = dict(refused)
+
+
+def _number_of(first: int, states: Mapping[int, str], taken: Collection[int]) -> int:
+    """Which of the messages that are the same in everything one is.
+
+    What was sent back has left its queue: a message like it is another one, or came back when the collector was killed
+    before it could take it away. Either way it is there, and waits.
+
+    Args:
+        first: The first number that it may have.
+        states: What became of the letters that are known.
+        taken: Numbers of messages before it.
+    """
+    number = first
+    while (number in taken or states.get(number) == _SENT_BACK) and number < first + MOST_ALIKE - 1:
+        number += 1
+    return number
+
+
+def _incoming(record: Record, number: int) -> Incoming:
+    return Incoming(
+        record.topic,
+        record.partition,
+        number,
+        record.timestamp_ms,
+        record.key,
+        record.headers,
+        dead_letter=True,
+        value=lambda: record.value,
+    )

@@ -1,0 +1,114 @@
+"""RabbitMQ's management API: what there is in a virtual host, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.settings import RabbitConfig
+
+__all__ = ["Management"]
+
+_SECONDS = 5.0
+_QUEUE_COLUMNS = (
+    "name,type,state,arguments,effective_policy_definition,messages,messages_ready,messages_unacknowledged,consumers,"
+    "head_message_timestamp,message_stats.publish,"
+    "message_stats.publish_details.rate,message_stats.ack_details.rate"
+)
+
+
+class Management:
+    """Asks the management API; one thread at a time.
+
+    Args:
+        config: Where it is.
+    """
+
+    def __init__(self, config: RabbitConfig) -> None:
+        self._config = config
+        self._vhost = quote(config.vhost, safe="")
+        self._client: httpx.Client | None = None
+
+    def exchanges(self) -> Sequence[Mapping[str, Any]]:
+        """All exchanges of the virtual host: name, type, internal."""
+        return self._list(f"exchanges/{self._vhost}?columns=name,type,internal")
+
+    def bindings(self) -> Sequence[Mapping[str, Any]]:
+        """All bindings of the virtual host: source, destination, destination_type, routing_key, arguments."""
+        columns = "source,destination,destination_type,routing_key,arguments"
+        return self._list(f"bindings/{self._vhost}?columns={columns}")
+
+    def queue(self, name: str) -> Mapping[str, Any] | None:
+        """One queue; None if it isn't there."""
+        found = self._get(
+            f"queues/{self._vhost}/{quote(name, safe='')}?columns=name,type,arguments", missing=True
+        )
+        return None if found is None else dict(found)
+
+    def queues(self) -> Sequence[Mapping[str, Any]]:
+        """All queues of the virtual host with their counts."""
+        return self._list(f"queues/{self._vhost}?columns={_QUEUE_COLUMNS}")
+
+    def nodes(self) -> Sequence[Mapping[str, Any]]:
+        """The cluster's nodes, and whether they are short of memory or disk."""
+        return self._list("nodes?columns=name,running,mem_alarm,disk_free_alarm")
+
+    def version(self) -> str:
+        """The server's version."""
+        return str(self._get("overview?columns=rabbitmq_version").get("rabbitmq_version", ""))
+
+    def close(self) -> None:
+        """Let go of the connection; it comes back with the next question."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _list(self, path: str) -> Sequence[Mapping[str, Any]]:
+        found = self._get(path)
+        if not isinstance(found, list):
+            raise ServiceUnreachableError(
+                f"{self._config.management_url} is no management API of RabbitMQ: correct --rabbitmq-management"
+            )
+        return found
+
+    def _get(self, path: str, *, missing: bool = False) -> Any:
+        where = self._config.management_url
+        try:
+            answer = self._open().get(f"{where}/api/{path}")
+        except httpx.HTTPError as error:
+            raise ServiceUnreachableError(
+                f"RabbitMQ's management API doesn't answer at {where}: {error or type(error).__name__}: enable it"
+                " (rabbitmq-plugins enable rabbitmq_management), or say where it is with --rabbitmq-management"
+            ) from None
+        if answer.status_code == 404 and missing:
+            return None
+        if answer.status_code in (401, 403):
+            raise RefusedError(
+                f"RabbitMQ's management API at {where} refuses user {self._config.credentials[0]}: give it the tag"
+                f" monitoring (rabbitmqctl set_user_tags {self._config.credentials[0]} monitoring) and permissions on"
+                f" the virtual host {self._config.vhost}",
+                answer.status_code,
+            )
+        if answer.status_code >= 500:
+            raise ServiceUnreachableError(
+                f"RabbitMQ's management API at {where} fails ({answer.status_code}): the server's log says why"
+            )
+        try:
+            answer.raise_for_status()
+            return orjson.loads(answer.content)
+        except (httpx.HTTPStatusError, ValueError):
+            raise ServiceUnreachableError(
+                f"{where} answers {answer.status_code} to {path.partition('?')[0]}: correct --rabbitmq-management,"
+                " which takes the address of RabbitMQ's management API"
+            ) from None
+
+    def _open(self) -> httpx.Client:
+        if self._client is None:
+            self._client = httpx.Client(auth=self._config.credentials, timeout=_SECONDS, trust_env=False)
+        return self._client

@@ -1,0 +1,152 @@
+"""Reads the stream, batch by batch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from flowtrail_collector.brokers.rabbitmq.connection import said_by
+from flowtrail_collector.brokers.rabbitmq.messages import OFFSET, incoming, mark_of
+from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.ingest.service import Batch, Ingest
+from flowtrail_collector.settings import RabbitConfig
+
+if TYPE_CHECKING:
+    from pika import BlockingConnection
+
+__all__ = ["Start", "StreamReading"]
+
+logger = logging.getLogger("flowtrail_collector")
+
+Start = Literal["earliest", "latest"] | float
+
+_PREFETCH = 5_000
+# A batch is written when it has so many messages, when so much time has passed, or when nothing more comes.
+_BATCH = 5_000
+_GROWING_SECONDS = 0.6
+
+
+class StreamReading:
+    """Reads on from a position.
+
+    Args:
+        config: The stream.
+        connection: To the server; for this alone.
+        position: Moved on with every batch.
+        ingest: Reads records.
+        start: Where to begin if the stream has never been read.
+        time_seconds: Wall clock, seconds since the epoch.
+
+    Raises:
+        ServiceUnreachableError: The server refuses; says what to do.
+    """
+
+    def __init__(
+        self,
+        config: RabbitConfig,
+        connection: BlockingConnection,
+        position: StreamPosition,
+        ingest: Ingest,
+        *,
+        start: Start,
+        time_seconds: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._connection = connection
+        self._position = position
+        self._ingest = ingest
+        self._time_seconds = time_seconds
+        self._records: list[Incoming] = []
+        self._batch = Batch()
+        self._last: int | None = None
+        self._watermark_ms = 0
+        self._unwritten = self._delivered = 0
+        self._ended = False
+        with said_by(config):
+            self._channel = connection.channel()
+            self._channel.add_on_cancel_callback(self._on_cancel)
+            self._channel.basic_qos(prefetch_count=_PREFETCH)
+            begin = self._begin(start)
+            self._channel.basic_consume(config.queue, self._on_message, arguments={OFFSET: begin})
+
+    def read(self, timeout_seconds: float) -> None:
+        """Read a batch and write it.
+
+        Args:
+            timeout_seconds: So long it waits for messages at most.
+
+        Raises:
+            FencedError: Another worker has moved the position.
+            StoreError: The store refused.
+            ServiceUnreachableError: The server went away, or the stream did.
+        """
+        began = time.monotonic()
+        with said_by(self._config):
+            self._connection.process_data_events(timeout_seconds)
+            while True:
+                before = self._unwritten
+                self._read_records()
+                if self._unwritten >= _BATCH or time.monotonic() - began >= _GROWING_SECONDS:
+                    break
+                self._connection.process_data_events(0)
+                if self._unwritten == before:
+                    break
+        self._write()
+        if self._ended:
+            raise ServiceUnreachableError(
+                f"the stream {self._config.queue} was deleted: it is declared again, and what was published in between"
+                " isn't in it"
+            )
+
+    def _begin(self, start: Start) -> Any:
+        """What the server is asked for: an offset, a moment, or a word."""
+        if self._position.next_offset is not None:
+            return self._position.next_offset
+        if isinstance(start, str):
+            return "first" if start == "earliest" else "next"
+        return datetime.fromtimestamp(self._time_seconds() - start, UTC)
+
+    def _on_message(self, channel: object, method: Any, properties: Any, body: bytes) -> None:
+        self._delivered = method.delivery_tag
+        self._unwritten += 1
+        offset = properties.headers.pop(OFFSET)
+        expected = self._position.next_offset if self._last is None else self._last + 1
+        if expected is not None and offset != expected:
+            if offset < expected:
+                return  # a stream is handed out in chunks: this stands before where we read on
+            logger.warning("%s: offset %d is gone, reading on from %d", self._config.queue, expected, offset)
+        self._last = offset
+        mark = mark_of(method.exchange, properties.headers)
+        if mark is not None:
+            self._watermark_ms = max(self._watermark_ms, mark)
+        elif method.exchange:
+            record = incoming(method.exchange, method.routing_key, offset, properties, body)
+            self._watermark_ms = max(self._watermark_ms, record.timestamp_ms or 0)
+            self._records.append(record)
+
+    def _on_cancel(self, frame: object) -> None:
+        self._ended = True
+
+    def _read_records(self) -> None:
+        """Take from the messages what they say; nothing else of them is held."""
+        if self._records:
+            self._ingest.read(self._records, self._batch)
+            self._records = []
+
+    def _write(self) -> None:
+        self._unwritten = 0
+        last, self._last = self._last, None
+        if last is not None:
+            batch, self._batch = self._batch, Batch()
+            # A timestamp from the future says nothing about how far we have read.
+            now_ms = int(self._time_seconds() * 1000)
+            self._position.move(last + 1, min(self._watermark_ms, now_ms), batch)
+        if self._delivered:
+            with said_by(self._config):
+                self._channel.basic_ack(self._delivered, multiple=True)
+            self._delivered = 0

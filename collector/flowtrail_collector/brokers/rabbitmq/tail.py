@@ -1,0 +1,144 @@
+"""Follows the stream and hands what it reads to the ingest, offset by offset.
+
+The store, not RabbitMQ, knows how far it was read: the tail begins where the store says. A stream has one order, so it
+says itself how far it has been read: every second the collector puts a mark into it, and once that comes back,
+everything that was routed before it has been read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.rabbitmq.connection import connect
+from flowtrail_collector.brokers.rabbitmq.management import Management
+from flowtrail_collector.brokers.rabbitmq.marks import Marks
+from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
+from flowtrail_collector.brokers.rabbitmq.reading import Start, StreamReading
+from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
+from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
+from flowtrail_collector.ingest.ports import Store
+from flowtrail_collector.ingest.service import Ingest
+from flowtrail_collector.settings import RabbitConfig
+
+if TYPE_CHECKING:
+    from pika import BlockingConnection
+
+__all__ = ["RabbitTail"]
+
+logger = logging.getLogger("flowtrail_collector")
+
+_POLL_SECONDS = 0.2
+_DISCOVERY_SECONDS = 3.0
+_PAUSE_SECONDS = 1.0
+
+
+class RabbitTail:
+    """A `Part` that reads events.
+
+    Args:
+        config: Which server, and what is followed.
+        ingest: Where records go.
+        store: Where the position is.
+        start: Where to begin in a stream that was there before this store.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    name = "rabbitmq"
+    is_shared = False
+
+    def __init__(
+        self,
+        config: RabbitConfig,
+        ingest: Ingest,
+        store: Store,
+        *,
+        start: Start = "earliest",
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._ingest = ingest
+        self._position = StreamPosition(rabbitmq_name(config.queue), ingest, store)
+        self._start: Start = start
+        self._time_seconds = time_seconds
+        self._problem: str | None = "hasn't reached RabbitMQ yet"
+        self._troubled: bool | None = None  # not known yet
+        self._reading = False
+        self._exchanges = 0
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are being read: a stream is one."""
+        return int(self._reading)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is read at present, None when it is."""
+        return self._problem
+
+    def dead_letter_depths(self) -> Mapping[str, int]:
+        """See `Tail.dead_letter_depths`: a stream holds none."""
+        return {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until told to stop."""
+        while not stop.is_set():
+            try:
+                self._follow(stop)
+            except FencedError as error:
+                logger.info("another worker has been here, reading on from the store: %s", error)
+            except (StoreError, ServiceUnreachableError) as error:
+                self._set_problem(str(error))
+            finally:
+                self._reading = False
+            stop.wait(_PAUSE_SECONDS)
+
+    def _set_problem(self, problem: str | None) -> None:
+        """Note what is wrong; the log gets one line when it begins and one when it ends."""
+        troubled, self._problem = self._troubled, problem
+        self._troubled = problem is not None
+        if problem is None and troubled is not False:
+            logger.info("following %d exchanges of RabbitMQ", self._exchanges)
+        elif problem is not None and not troubled:
+            logger.warning("%s; retrying", problem)
+
+    def _follow(self, stop: threading.Event) -> None:
+        """Read until told to stop, or until something goes wrong."""
+        with contextlib.ExitStack() as closing:
+            management = Management(self._config)
+            closing.callback(management.close)
+            connection = connect(self._config, "tail")
+            closing.callback(lambda: connection.is_open and connection.close())
+            self._position.load(declare_stream(connection, self._config, management))
+            bindings = Bindings(self._config, management)
+            reading = StreamReading(
+                self._config,
+                connection,
+                self._position,
+                self._ingest,
+                start=self._start,
+                time_seconds=self._time_seconds,
+            )
+            self._reading = True
+            marks = Marks(self._config, self._time_seconds)
+            closing.callback(marks.close)
+            next_discovery = 0.0
+            while not stop.is_set():
+                if time.monotonic() >= next_discovery:
+                    self._discover(bindings, connection, marks)
+                    next_discovery = time.monotonic() + _DISCOVERY_SECONDS
+                marks.set()
+                reading.read(_POLL_SECONDS)
+
+    def _discover(self, bindings: Bindings, connection: BlockingConnection, marks: Marks) -> None:
+        try:
+            self._exchanges = bindings.update(connection)
+        except ServiceUnreachableError as error:  # what is bound is read on
+            self._set_problem(str(error))
+        else:
+            self._set_problem(marks.problem)

@@ -1,0 +1,42 @@
+"""`flowtrail rabbitmq unbind`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
+from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli.collector import setting_option
+from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.settings import SETTINGS, rabbit_config
+
+_NEEDED = ("rabbitmq", "rabbitmq-password-file", "rabbitmq-management", "rabbitmq-queue")
+
+
+@click.group()
+def rabbitmq() -> None:
+    """What the collector has put on a RabbitMQ server."""
+
+
+@rabbitmq.command()
+@stacked(setting_option(setting) for setting in SETTINGS if setting.option in _NEEDED)
+def unbind(**values: Any) -> int:
+    """Take the collector's stream away, and its bindings with it.
+
+    A collector that still runs declares it again: stop that first. Exit code 1: there was none. 3: the server can't be
+    reached, or refuses.
+    """
+    from flowtrail_collector.brokers.rabbitmq.stream import remove_stream
+
+    config = rabbit_config(values)
+    if not config.url:
+        raise ConfigurationError(
+            "say where RabbitMQ is: --rabbitmq amqp://user@host/vhost or FLOWTRAIL_RABBITMQ"
+        )
+    if not remove_stream(config):
+        click.echo(f"there is no queue {config.queue} at {config.shown}")
+        return EXIT_FINDINGS
+    click.echo(f"{config.queue} is gone from {config.shown}, and its bindings with it")
+    return EXIT_OK

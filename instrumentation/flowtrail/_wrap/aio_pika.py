@@ -1,0 +1,218 @@
+"""aio-pika: telemetry around what exchanges publish and around what queues hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from copy import copy
+from functools import wraps
+from inspect import isawaitable
+from typing import Any
+
+from flowtrail._telemetry import Telemetry
+from flowtrail._wrap import amqp
+from flowtrail._wrap.amqp import SYSTEM as SYSTEM
+from flowtrail._wrap.amqp import Deliveries
+from flowtrail._wrap.calls import given, put
+from flowtrail._wrap.proxy import Proxy, Way, fitted, keep
+from flowtrail._wrap.tasks import TaskReceiver
+
+_RETURNED = "returned"
+
+
+class Sender:
+    """`Exchange.publish` with telemetry: the span ends when the server has confirmed the message.
+
+    Args:
+        telemetry: Where to report.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+        self._sender = amqp.Sender(telemetry)
+
+    async def publish(
+        self, exchange: str, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **named: Any
+    ) -> Any:
+        """Call the real `publish` with what was given, and our headers."""
+        message = given(arguments, named, 0, "message")
+        routing_key = given(arguments, named, 1, "routing_key")
+        if not isinstance(routing_key, str):
+            return await call(*arguments, **named)  # the client itself shall refuse what is wrong
+        try:
+            outgoing, table = self._sender.start(exchange, routing_key, message.body, message.headers)
+            ours = copy(message)  # the program may publish it many times, and not all of it stands here
+            ours.headers = table
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            self.telemetry.internal_error("send", failure)
+            return await call(*arguments, **named)
+        arguments = put(arguments, named, 0, "message", ours)
+        try:
+            result = await call(*arguments, **named)
+        except BaseException as error:
+            outgoing.fail(error)
+            raise
+        if getattr(result, "delivery", None) is not None:  # the message itself: no queue took it
+            outgoing.fail(_RETURNED)
+        else:
+            outgoing.acked(None)
+        return result
+
+
+def handled(
+    deliveries: Deliveries, queue: str, callback: Callable[..., Any]
+) -> Callable[[Any], Awaitable[Any]]:
+    """A message callback that runs inside the message's handling."""
+
+    @wraps(callback)
+    async def handle(message: Any) -> Any:
+        handling = deliveries.handling(queue, message, message, message.body)
+        if handling is None:
+            return await _result(callback(message))
+        with handling:
+            return await _result(callback(message))
+
+    return handle
+
+
+async def _result(returned: Any) -> Any:
+    return await returned if isawaitable(returned) else returned
+
+
+async def consume(
+    deliveries: Deliveries, queue: str, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **named: Any
+) -> Any:
+    """`Queue.consume` with telemetry; `call` is the real one."""
+    callback = given(arguments, named, 0, "callback")
+    if callable(callback):
+        arguments = put(arguments, named, 0, "callback", handled(deliveries, queue, callback))
+    return await call(*arguments, **named)
+
+
+async def get(
+    deliveries: Deliveries, queue: str, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **named: Any
+) -> Any:
+    """`Queue.get` and `QueueIterator.__anext__` with telemetry; `call` is the real one."""
+    deliveries.receiver.take_back()
+    message = await call(*arguments, **named)
+    if message is not None:
+        deliveries.hand_over(queue, message, message, message.body)
+    return message
+
+
+def deliveries_of(telemetry: Telemetry, group: str | None = None) -> Deliveries:
+    """For one queue or iterator."""
+    return Deliveries(TaskReceiver(telemetry, group, None), group)
+
+
+class TracedExchange(Proxy):
+    """An `Exchange` whose messages are traced."""
+
+    def __init__(self, telemetry: Telemetry, exchange: Any) -> None:
+        super().__init__(exchange)
+        keep(self, "_flowtrail_sender", Sender(telemetry))
+
+    async def publish(self, *arguments: Any, **named: Any) -> Any:
+        """See `Exchange.publish`."""
+        exchange = self.__wrapped__
+        return await self._flowtrail_sender.publish(exchange.name, exchange.publish, *arguments, **named)
+
+
+class TracedIterator(Proxy):
+    """A `QueueIterator` whose messages are being handled until the next one is asked for."""
+
+    def __init__(self, telemetry: Telemetry, iterator: Any, group: str | None, queue: str) -> None:
+        super().__init__(iterator)
+        keep(self, "_flowtrail_deliveries", deliveries_of(telemetry, group))
+        keep(self, "_flowtrail_queue", queue)
+
+    async def __anext__(self) -> Any:
+        call = self.__wrapped__.__anext__
+        return await get(self._flowtrail_deliveries, self._flowtrail_queue, call)
+
+    async def close(self, *arguments: Any, **named: Any) -> Any:
+        """See `QueueIterator.close`."""
+        self._flowtrail_deliveries.receiver.close()
+        return await self.__wrapped__.close(*arguments, **named)
+
+    async def __aexit__(self, *exception: Any) -> Any:
+        self._flowtrail_deliveries.receiver.close(exception[1] if len(exception) > 1 else None)
+        return await self.__wrapped__.__aexit__(*exception)
+
+
+class TracedQueue(Proxy):
+    """A `Queue` whose messages are being handled."""
+
+    def __init__(self, telemetry: Telemetry, queue: Any, group: str | None = None) -> None:
+        super().__init__(queue)
+        keep(self, "_flowtrail_telemetry", telemetry)
+        keep(self, "_flowtrail_group", group)
+        keep(self, "_flowtrail_deliveries", deliveries_of(telemetry, group))
+
+    async def consume(self, *arguments: Any, **named: Any) -> Any:
+        """See `Queue.consume`."""
+        queue = self.__wrapped__
+        return await consume(self._flowtrail_deliveries, queue.name, queue.consume, *arguments, **named)
+
+    async def get(self, *arguments: Any, **named: Any) -> Any:
+        """See `Queue.get`."""
+        queue = self.__wrapped__
+        return await get(self._flowtrail_deliveries, queue.name, queue.get, *arguments, **named)
+
+    def iterator(self, *arguments: Any, **named: Any) -> Any:
+        """See `Queue.iterator`."""
+        return self._iterating(self.__wrapped__.iterator(*arguments, **named))
+
+    def __aiter__(self) -> Any:
+        return self._iterating(self.__wrapped__.__aiter__())
+
+    def _iterating(self, iterator: Any) -> Any:
+        name = self.__wrapped__.name
+        kind = fitted(TracedIterator, iterator)
+        return kind(self._flowtrail_telemetry, iterator, self._flowtrail_group, name)
+
+
+class TracedChannel(Proxy):
+    """A channel whose exchanges and queues are traced."""
+
+    def __init__(self, telemetry: Telemetry, channel: Any, group: str | None = None) -> None:
+        super().__init__(channel)
+        keep(self, "_flowtrail_telemetry", telemetry)
+        keep(self, "_flowtrail_group", group)
+        keep(self, "_flowtrail_default", None)
+
+    @property
+    def default_exchange(self) -> Any:
+        """See `Channel.default_exchange`; a channel that is opened again has a new one."""
+        exchange = self.__wrapped__.default_exchange
+        known = self._flowtrail_default
+        if known is None or known.__wrapped__ is not exchange:
+            known = self._exchange(exchange)
+            keep(self, "_flowtrail_default", known)
+        return known
+
+    async def declare_exchange(self, *arguments: Any, **named: Any) -> Any:
+        """See `Channel.declare_exchange`."""
+        return self._exchange(await self.__wrapped__.declare_exchange(*arguments, **named))
+
+    async def get_exchange(self, *arguments: Any, **named: Any) -> Any:
+        """See `Channel.get_exchange`."""
+        return self._exchange(await self.__wrapped__.get_exchange(*arguments, **named))
+
+    async def declare_queue(self, *arguments: Any, **named: Any) -> Any:
+        """See `Channel.declare_queue`."""
+        return self._queue(await self.__wrapped__.declare_queue(*arguments, **named))
+
+    async def get_queue(self, *arguments: Any, **named: Any) -> Any:
+        """See `Channel.get_queue`."""
+        return self._queue(await self.__wrapped__.get_queue(*arguments, **named))
+
+    def _exchange(self, exchange: Any) -> Any:
+        return fitted(TracedExchange, exchange)(self._flowtrail_telemetry, exchange)
+
+    def _queue(self, queue: Any) -> Any:
+        return fitted(TracedQueue, queue)(self._flowtrail_telemetry, queue, self._flowtrail_group)
+
+
+_CHANNEL = Way(("declare_exchange", "declare_queue"), True, TracedChannel)
+PRODUCERS = (Way(("publish",), True, TracedExchange), _CHANNEL)
+CONSUMERS = (Way(("consume", "get"), True, TracedQueue), _CHANNEL)

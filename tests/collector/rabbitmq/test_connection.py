@@ -1,0 +1,41 @@
+"""What the client raises is told as what is wrong: who is refused, and who isn't answered."""
+
+import pytest
+from pika import exceptions
+
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, said_by
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.settings import RabbitConfig
+
+CONFIG = RabbitConfig("amqp://ann:s3cret@broker/shop")
+LOST = exceptions.StreamLostError("Stream connection lost: ConnectionResetError(104)")
+REFUSED = exceptions.ConnectionClosedByBroker(403, "ACCESS_REFUSED - Login was refused")
+NO_VHOST = exceptions.ConnectionClosedByBroker(530, "NOT_ALLOWED - vhost shop not found")
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (exceptions.ProbableAuthenticationError(repr(REFUSED)), "FLOWTRAIL_RABBITMQ_PASSWORD"),
+        (exceptions.ProbableAccessDeniedError(repr(NO_VHOST)), ""),
+        (exceptions.ProbableAuthenticationError(repr(LOST)), None),
+        (exceptions.ProbableAccessDeniedError(repr(LOST)), None),
+        (exceptions.AMQPConnectionError(), None),
+        (LOST, None),
+        (OSError("no route"), None),
+        (
+            exceptions.ChannelClosedByBroker(403, "ACCESS_REFUSED - read access to exchange"),
+            "set_permissions",
+        ),
+        (NO_VHOST, "add_vhost"),
+    ],
+    ids=repr,
+)
+def test_each_is_one_line(raised: Exception, said: str | None) -> None:
+    with pytest.raises(ServiceUnreachableError) as caught, said_by(CONFIG):
+        raise raised
+    told = str(caught.value)
+    assert isinstance(caught.value, RefusedError) is (said is not None)
+    assert (said or "no RabbitMQ broker answers at broker:5672/shop") in told or said == ""
+    assert "\n" not in told
+    assert "s3cret" not in told

@@ -1,0 +1,136 @@
+"""Dead letters in queues: seen where they lie, sent back, and taken away only then."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import flowtrail
+from rabbitkit import Corner, Following
+from waiting import scaled, until
+
+pytestmark = pytest.mark.servers
+
+
+def killed(corner: Corner, count: int) -> tuple[str, str]:
+    """A queue whose consumer has rejected so many messages, and the queue they lie in now."""
+    orders = corner.exchange("orders")
+    dead = corner.queue("billing.dlq")
+    queue = corner.queue(
+        "billing", orders, x_dead_letter_exchange="", x_dead_letter_routing_key=corner.called("billing.dlq")
+    )
+    corner.publish(orders, count)
+    with corner.channel() as channel:
+        for _ in range(count):
+            method, _, _ = channel.basic_get(queue)
+            channel.basic_reject(method.delivery_tag, requeue=False)
+    until(lambda: corner.depth(dead) == count, "dead letters")
+    return queue, dead
+
+
+def arrivals(following: Following) -> float:
+    found = re.findall(r"^flowtrail_dlq_arrivals_total\{.*\} (\S+)$", following.metrics(), re.MULTILINE)
+    return sum(map(float, found))
+
+
+def letters(following: Following, state: str = "pending") -> list[dict[str, object]]:
+    return list(following.api(f"dead-letters?state={state}")["dead_letters"])
+
+
+def sent_back(following: Following, **asked: object) -> dict[str, object]:
+    job = following.api("dead-letters/redrive", "POST", {"all": True, **asked})
+
+    def over() -> dict[str, object] | None:
+        now = following.api(f"redrives/{job['id']}")
+        return dict(now) if now["state"] == "done" else None
+
+    return until(over, "the redrive")
+
+
+def test_the_servers_own_dead_letters_are_seen_once_and_stay(corner: Corner, following: Following) -> None:
+    queue, dead = killed(corner, 3)
+    for _ in range(2):
+        with following:
+            until(lambda: len(letters(following)) == 3, "letters")
+            assert following.problem("rabbitmq dead letters") == ""
+            found = letters(following)
+            assert {(each["topic"], each["group"], each["error_type"]) for each in found} == {
+                (f"rabbitmq:{dead}", queue, "rejected")
+            }
+            assert {each["event_id"] for each in found} == {f"OrderPlaced-{n}" for n in range(3)}
+            assert arrivals(following) == 3
+    until(lambda: corner.depth(dead) == 3, "all of them back in their places")
+
+
+def test_sent_back_they_leave_their_queue_and_arrive_as_they_were(
+    corner: Corner, following: Following
+) -> None:
+    queue, dead = killed(corner, 3)
+    with following:
+        until(lambda: len(letters(following)) == 3, "letters")
+        counted = following.api("dead-letters/redrive", "POST", {"all": True, "dry_run": True})
+        assert counted["by_target"] == [{"name": f"rabbitmq:{queue}", "count": 3}]
+        assert corner.depth(queue) == 0
+        done = sent_back(following)
+        assert (done["redriven"], done["refused"]) == (3, 0)
+        until(lambda: (corner.depth(queue), corner.depth(dead)) == (3, 0), "messages back")
+        assert len(letters(following, "redriven")) == 3
+    with corner.channel() as channel:
+        _, properties, _ = channel.basic_get(queue)
+    assert not [name for name in properties.headers if "death" in name]
+    assert properties.headers["dlq.replays"] == "1"
+
+
+def test_the_librarys_dead_letter_goes_back_to_its_exchange(corner: Corner, following: Following) -> None:
+    topic, group = corner.called("orders"), "billing"
+    trail = flowtrail.Trail("shop", corner.place.url, client="pika")
+    failing = True
+
+    @trail.consumer(topic, types=["OrderPlaced"], group=group, retry=flowtrail.Retry(attempts=1))
+    def charge(event: flowtrail.Event) -> None:
+        if failing:
+            raise ValueError("no funds")
+
+    with following, trail.running():
+        assert trail.ready(scaled(40))
+        trail.publish(topic, {"cents": 5}, type="OrderPlaced", subject="ORD-1")
+        found = until(lambda: letters(following), "the letter")
+        (letter,) = found
+        assert (letter["group"], letter["source_topic"]) == (group, f"rabbitmq:{topic}")
+        assert letter["error_message"] == "no funds"
+        failing = False
+        assert sent_back(following)["redriven"] == 1
+        until(lambda: corner.depth(f"{topic}.{group}.dlq") == 0, "an empty queue of dead letters")
+
+
+def test_letters_that_are_the_same_in_everything_are_as_many_as_there_are(
+    corner: Corner, following: Following
+) -> None:
+    dead, target = corner.queue("pings.dlq"), corner.queue("pings")
+
+    def ping() -> None:
+        with corner.channel() as channel:
+            channel.basic_publish("", dead, b"ping")
+
+    with following:
+        for count in (3, 1):
+            for _ in range(count):
+                ping()
+            until(lambda count=count: len(letters(following)) == count, "letters")
+            assert sent_back(following, to=f"rabbitmq:{target}")["redriven"] == count
+            until(lambda: corner.depth(dead) == 0, "an empty queue of dead letters")
+    assert corner.depth(target) == 4
+
+
+def test_a_queue_that_counts_looks_is_left_alone_and_says_so(corner: Corner, following: Following) -> None:
+    limited = corner.queue("limited.dlq", x_queue_type="quorum", x_delivery_limit=2)
+    killed(corner, 1)
+    with corner.channel() as channel:
+        channel.basic_publish("", limited, b"x")
+    with following:
+        until(lambda: len(letters(following)) == 1, "the letter of the other queue")
+        problem = until(lambda: following.problem("rabbitmq dead letters"), "what is wrong")
+        assert limited in problem
+        assert "delivery-limit" in problem
+        assert len(letters(following)) == 1

@@ -1,0 +1,196 @@
+"""Contracts and payloads that can't be used: one line, or a dead letter with the reason; never a hang."""
+
+import json
+import logging
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contractkit import DIALECTS, Dialect, FieldKind, write
+from flowtrail import Trail
+from flowtrail.contracts import Contracts, FolderSource, SchemaError, compare
+from flowtrail.contracts._formats import FORMATS
+from flowtrail.errors import ContractError, DecodeError
+from flowtrail.testing import Harness
+from waiting import scaled
+
+ORDER_ID = FieldKind("order_id", "text", 1)
+TOTAL = FieldKind("total", "whole", 2)
+NOTE = FieldKind("note", "text", 3, deprecated=True)
+BUYER = FieldKind("buyer", (FieldKind("name", "text", 1),), 6)
+V1 = (ORDER_ID, TOTAL, NOTE)
+PLAIN = {"order_id": "7", "total": 3}
+
+
+@pytest.fixture(params=list(DIALECTS.values()), ids=list(DIALECTS))
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    found: Dialect = request.param
+    return found
+
+
+BROKEN = [(dialect, name) for dialect in DIALECTS.values() for name in dialect.broken]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name"), BROKEN, ids=lambda value: value if isinstance(value, str) else value.name
+)
+def test_a_contract_that_cannot_be_used_is_one_line_with_its_place(
+    tmp_path: Path, dialect: Dialect, name: str
+) -> None:
+    folder = write(tmp_path, dialect, "A", dialect.broken[name])
+    with pytest.raises(SchemaError) as caught:
+        FolderSource(folder)
+    said = str(caught.value)
+    assert said.startswith(str(folder / "A" / f"1{dialect.suffix}"))
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("text", ["{" * 100_000, "[" * 100_000, '{"type":' * 50_000, "message A {" * 20_000,
+                                  " " * 10_000_000, "x" * 10_000_000, '"' + "a" * 1_000_000, "\x00", "\ud7ff" * 9,
+                                  '{"a":' * 900 + "1" + "}" * 900], ids=range(10))  # fmt: skip
+def test_no_text_is_too_odd_or_too_long(dialect: Dialect, tmp_path: Path, text: str) -> None:
+    folder = write(tmp_path, dialect, "A", text)
+    with suppress(SchemaError):  # which of them a format takes is its own affair
+        FolderSource(folder)
+
+
+RECURSIVE = {
+    "avro": json.dumps({"type": "record", "name": "A", "fields": [
+        {"name": "next", "type": ["null", "A"], "default": None}, {"name": "n", "type": "int", "default": 0}]}),
+    "protobuf": 'syntax = "proto3"; message A { A next = 1; int32 n = 2; }',
+    "json": json.dumps({"properties": {"next": {"$ref": "#"}, "n": {"type": "integer"}}}),
+}  # fmt: skip
+
+
+def test_a_contract_may_hold_itself_but_no_data_ends_the_process(dialect: Dialect, tmp_path: Path) -> None:
+    contracts = Contracts.from_folder(write(tmp_path, dialect, "A", RECURSIVE[dialect.name]))
+    shallow: Any = {"n": 1, "next": {"n": 2}}
+    packed = contracts.pack("A", 1, shallow)
+    if packed is not None:
+        unpacked = contracts.unpack("A", "1", packed.content_type, packed.value)
+        assert unpacked is not None
+        assert unpacked.data["next"]["n"] == 2
+    deep: Any = {"n": 1}
+    for _ in range(5_000):
+        deep = {"n": 1, "next": deep}
+    with pytest.raises(ContractError, match="nested too deeply"):
+        contracts.pack("A", 1, deep)
+    if dialect.name != "json":
+        nested = b"\x02" * 200_000 if dialect.name == "avro" else _nested_messages(5_000)
+        with pytest.raises(DecodeError):
+            contracts.unpack("A", "1", dialect.content_type, nested)
+
+
+def _nested_messages(depth: int) -> bytes:
+    made = b""
+    for _ in range(depth):
+        size, length = len(made), bytearray()
+        while size > 0x7F:
+            length.append(0x80 | size & 0x7F)
+            size >>= 7
+        made = b"\x0a" + bytes([*length, size]) + made
+    return made
+
+
+def test_cut_and_foreign_bytes_are_dead_letters_with_the_reason(dialect: Dialect, tmp_path: Path) -> None:
+    if dialect.name == "json":
+        pytest.skip("JSON is the codec's")
+    contracts = Contracts.from_folder(write(tmp_path, dialect, "OrderPlaced", V1))
+    packed = contracts.pack("OrderPlaced", 1, {**PLAIN, "note": "hello"})
+    assert packed is not None
+    trail = Trail("billing", client="confluent", contracts=contracts)
+    trail.consumer("orders", group="g", dead_letter=True)(lambda event: event.data)
+    headers = [("ce_type", b"OrderPlaced"), ("ce_dataschema", b"OrderPlaced/1"),
+               ("content-type", dialect.content_type.encode())]  # fmt: skip
+    cut = [packed.value[:-1], packed.value[:2], packed.value + b"\xff", b"\xff" * 20, b"{}"]
+    with Harness(trail) as harness:
+        for value in cut:
+            harness.deliver_raw("orders", value, headers=headers)
+        harness.run()
+        letters = harness.dead_letters()
+    assert len(letters) == len(cut)
+    assert all("not " in dict(letter.headers)["dlq.error.message"].decode() for letter in letters)
+
+
+def doubling(dialect: Dialect, count: int, kind: str) -> str:
+    """A contract whose types each hold the one before twice: 2 ** count ways lead to the first."""
+    numbers = range(1, count)
+    if dialect.name == "protobuf":
+        types = "".join(f"message R{n} {{ R{n - 1} a = 1; R{n - 1} b = 2; }}" for n in numbers)
+        plain = {"text": "string", "whole": "int64"}[kind]
+        return (
+            f'syntax = "proto3"; message A {{ R{count - 1} r = 1; }} message R0 {{ {plain} x = 1; }} {types}'
+        )
+    if dialect.name == "avro":
+        first = {"type": "record", "name": "R0", "fields": [
+            {"name": "x", "type": {"text": "string", "whole": "long"}[kind]}]}  # fmt: skip
+        others = [{"type": "record", "name": f"R{n}", "fields": [
+            {"name": name, "type": f"R{n - 1}"} for name in "ab"]} for n in numbers]  # fmt: skip
+        fields = [{"name": f"f{n}", "type": part} for n, part in enumerate([first, *others])]
+        return json.dumps({"type": "record", "name": "A", "fields": fields})
+    kinds: dict[str, Any] = {
+        "R0": {"properties": {"x": {"type": {"text": "string", "whole": "integer"}[kind]}}}
+    }
+    for n in numbers:
+        before = {"$ref": f"#/$defs/R{n - 1}"}
+        kinds[f"R{n}"] = {"properties": {"a": before, "b": {"anyOf": [before, before]}}}
+    return json.dumps({"$defs": kinds, "properties": {"r": {"$ref": f"#/$defs/R{count - 1}"}}})
+
+
+@pytest.mark.parametrize("count", [30, 300, 1000])
+def test_types_that_hold_each_other_twice_take_no_time(dialect: Dialect, count: int) -> None:
+    started = time.process_time()
+    with suppress(SchemaError):  # nested too deeply
+        old, new = (
+            FORMATS[dialect.name].parse(kind, doubling(dialect, count, kind), "A")
+            for kind in ("text", "whole")
+        )
+        assert compare(old, new)
+        assert compare(old, old) == [] or count > 100
+        assert old.deprecated_fields == ()
+    assert time.process_time() - started < scaled(30)
+
+
+def test_no_bytes_make_it_raise_anything_else(dialect: Dialect, tmp_path: Path) -> None:
+    contracts = Contracts.from_folder(write(tmp_path, dialect, "A", (ORDER_ID, TOTAL, BUYER)))
+    recursive = Contracts.from_folder(write(tmp_path / "r", dialect, "A", RECURSIVE[dialect.name]))
+    chance = random.Random(7)
+    for _ in range(2_000):
+        value = chance.randbytes(chance.randrange(40))
+        for one in (contracts, recursive):
+            with suppress(DecodeError):
+                one.unpack("A", "1", dialect.content_type, value)
+
+
+def test_an_unknown_version_of_a_binary_format(dialect: Dialect, tmp_path: Path) -> None:
+    contracts = Contracts.from_folder(write(tmp_path, dialect, "A", V1))
+    packed = contracts.pack("A", 1, PLAIN)
+    if packed is None:
+        return
+    if dialect.name == "avro":
+        with pytest.raises(DecodeError, match="A/9: this contract isn't here"):
+            contracts.unpack("A", "9", packed.content_type, packed.value)
+    else:
+        newer = contracts.unpack("A", "9", packed.content_type, packed.value)
+        assert newer is not None
+        assert newer.data["order_id"] == "7"
+    with pytest.raises(DecodeError, match="names no version"):
+        contracts.unpack("A", None, packed.content_type, packed.value)
+
+
+@pytest.mark.parametrize("logical", ["nonsense", "timestamp-millis"])
+def test_a_logical_type_that_does_not_fit_is_read_as_what_it_stands_on(
+    tmp_path: Path, logical: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the specification has it; and it is said once, where it stands."""
+    fields = [{"name": "x", "type": {"type": "string", "logicalType": logical}}]
+    text = json.dumps({"type": "record", "name": "A", "fields": fields})
+    with caplog.at_level(logging.WARNING, "flowtrail.contracts"):
+        contracts = Contracts.from_folder(write(tmp_path, DIALECTS["avro"], "A", text))
+    assert [record.getMessage().partition(": x: ")[2][:13] for record in caplog.records] == ["logical type "]
+    packed = contracts.pack("A", 1, {"x": "y"})
+    assert packed is not None

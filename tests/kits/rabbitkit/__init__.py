@@ -1,0 +1,6 @@
+"""RabbitMQ for tests of the collector: a corner of a real server, and a collector that follows it."""
+
+from rabbitkit._corner import Corner, Place
+from rabbitkit._following import Following
+
+__all__ = ["Corner", "Following", "Place"]
