@@ -30,7 +30,7 @@ class Change:
     field: str
     rule: str
     detail: str
-    breaks: frozenset[str] = dataclasses.field(default=BOTH, compare=False)
+    breaks: frozenset[str] = dataclasses.field(default_factory=lambda: BOTH, compare=False)
 
 
 def too_early(after: object, field: str, today: date | None) -> list[Change]:

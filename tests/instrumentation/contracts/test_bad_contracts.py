@@ -141,6 +141,7 @@ def doubling(dialect: Dialect, count: int, kind: str) -> str:
     return json.dumps({"$defs": kinds, "properties": {"r": {"$ref": f"#/$defs/R{count - 1}"}}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [30, 300, 1000])
 def test_types_that_hold_each_other_twice_take_no_time(dialect: Dialect, count: int) -> None:
     started = time.process_time()

@@ -133,6 +133,7 @@ def test_avro_is_judged_as_java_judges_it() -> None:
     explained(disagreements, AVRO)
 
 
+@pytest.mark.slow
 def test_protobuf_is_judged_as_buf_judges_it(tmp_path: Path) -> None:
     cases = having("protobuf")
     disagreements = []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from waiting import scaled, slowness
+from waiting import slowness
 
 OPTION = "--quick"
 CPU_SECONDS = 1.0
@@ -37,6 +37,8 @@ class Quick:
 
     def __init__(self) -> None:
         self._costs: dict[str, float] = {}
+        # Now: tests of the factor itself change what it is read from.
+        self._slowness = slowness()
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """A file that is left out as a whole isn't even imported; None lets others decide."""
@@ -60,7 +62,7 @@ class Quick:
     def pytest_runtest_makereport(self) -> Iterator[None]:
         report: pytest.TestReport = yield  # type: ignore[assignment] # what the hook hands back
         spent, waited = _cpu_seconds() - self._cpu_began, _waited_seconds() - self._wait_began
-        if report.when == "call" and report.passed and (reason := _refusal(spent, waited)):
+        if report.when == "call" and report.passed and (reason := _refusal(spent, waited, self._slowness)):
             report.outcome, report.longrepr = "failed", reason
         if report.when == "teardown":
             report.user_properties.append((_COST, spent))
@@ -77,7 +79,7 @@ class Quick:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         total = sum(self._costs.values())
-        limit = f"{BUDGET_SECONDS:g} s x {slowness():.1f}"
+        limit = f"{BUDGET_SECONDS:g} s x {self._slowness:.1f}"
         terminalreporter.write_line(f"quick: {total:.0f} s of the processor in tests, at most {limit}")
         if self._is_over():
             terminalreporter.write_line("too much for `make test-quick`; the most expensive:", red=True)
@@ -85,15 +87,15 @@ class Quick:
                 terminalreporter.write_line(f"{seconds:6.2f} s  {name}")
 
     def _is_over(self) -> bool:
-        return sum(self._costs.values()) > scaled(BUDGET_SECONDS)
+        return sum(self._costs.values()) > BUDGET_SECONDS * self._slowness
 
 
-def _refusal(cpu_seconds: float, waited_seconds: float) -> str | None:
+def _refusal(cpu_seconds: float, waited_seconds: float, factor: float) -> str | None:
     for said, seconds, limit in (
         ("takes {:.1f} s of the processor", cpu_seconds, CPU_SECONDS),
         ("waits for {:.1f} s", waited_seconds, WAIT_SECONDS),
     ):
-        if seconds > scaled(limit) and seconds > limit * slowness(anew=True):
+        if seconds > limit * factor and seconds > limit * slowness(anew=True):
             allowed = f"more than a quick test may ({limit:g} s x {slowness():.1f})"
             return f"{said.format(seconds)}, {allowed}: make it cheaper, or mark it `slow` (CONTRIBUTING.md)"
     return None

@@ -152,6 +152,12 @@ class RabbitServer(Server):
             f"management.tcp.port = {self.management_port}\n"
             f"stream.listeners.tcp.1 = 127.0.0.1:{self._stream_port}\n"
             "collect_statistics_interval = 1000\n"
+            # Else an answer of the management API is given again for five times as long as it took.
+            "management.db_cache_multiplier = 0\n"
+            # The management API looks at what queues tell as often as its finest samples ask for.
+            "management.sample_retention_policies.global.minute = 1\n"
+            "management.sample_retention_policies.basic.minute = 1\n"
+            "management.sample_retention_policies.detailed.minute = 1\n"
             "max_message_size = 1000000\n"
         )
         return {
