@@ -60,7 +60,8 @@ class Publisher(threading.Thread):
 
     def _publish(self, channel: object) -> None:
         while self.confirmed < self._target:
-            send(channel, self._exchange, self.confirmed, "OrderPlaced")
+            # A server that starts takes and confirms messages before it knows all of its bindings again.
+            send(channel, self._exchange, self.confirmed, "OrderPlaced", mandatory=True)
             self.confirmed += 1
         self._ended.wait(0.05)
 

@@ -107,8 +107,8 @@ class Corner:
                     self.manage("DELETE", f"{kind}/%2F/{quote(each['name'], safe='')}")
 
 
-def send(channel: Any, exchange: str, number: int, kind: str) -> None:
-    """Publish one event as flowtrail does."""
+def send(channel: Any, exchange: str, number: int, kind: str, *, mandatory: bool = False) -> None:
+    """Publish one event as flowtrail does; if it is mandatory, one that reaches no queue is an error."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", f"{kind}-{number}".encode()),
@@ -120,4 +120,4 @@ def send(channel: Any, exchange: str, number: int, kind: str) -> None:
     ]
     sent = to_amqp(None, b"{}", headers, time.time_ns() // 1_000_000)
     properties = pika.BasicProperties(headers=sent.table, **sent.properties)
-    channel.basic_publish(exchange, sent.routing_key, sent.body, properties)
+    channel.basic_publish(exchange, sent.routing_key, sent.body, properties, mandatory)
