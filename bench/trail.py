@@ -98,12 +98,15 @@ def measure_reads(
     return result
 
 
+_READ = "SELECT coalesce(sum(records), 0) FROM positions WHERE topic = ?"
+
+
 def _caught_up(store: Path, topic: str, written: int) -> float:
     """How long the collector takes, after the last event was written, until it has stored all."""
     began = time.perf_counter()
     with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
         while True:
-            count = connection.execute("SELECT count(*) FROM events WHERE topic = ?", (topic,)).fetchone()[0]
+            count = connection.execute(_READ, (topic,)).fetchone()[0]
             if count >= written:
                 assert count == written
                 return time.perf_counter() - began

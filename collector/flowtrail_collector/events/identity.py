@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 from flowtrail_collector.events.model import EventRow
+from flowtrail_collector.store.packs.hashes import id_hash
 
 __all__ = ["IdHashes", "flow_of", "id_hash", "place_id"]
 
@@ -17,12 +16,6 @@ def place_id(topic: str, partition: int, offset: int) -> str:
 def flow_of(correlation_id: str | None, event_id: str | None) -> str | None:
     """The flow of an event: one without correlation id begins a flow, and what it leads to carries its id."""
     return correlation_id or event_id
-
-
-def id_hash(text: str) -> int:
-    """64 bits of an id, signed; 0 is left for "none"."""
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True) or 1
 
 
 class IdHashes(dict[str, int]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -38,8 +38,13 @@ class Tail(Part, Protocol):
 class Unit(SagaUnit, Protocol):
     """What can be done within one transaction."""
 
-    def add_events(self, events: Iterable[EventRow]) -> None:
-        """Keep events."""
+    def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = ...) -> None:
+        """Keep events.
+
+        Args:
+            events: In any order; those of one flow are kept beside each other.
+            hash_of: Gives the hash of an id, if something remembers them; by default each is made.
+        """
         ...
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:

@@ -143,10 +143,11 @@ class Ingest:
         counts = batch.counts.copy()
         with self._store.unit() as unit:
             unit.advance(advances, seen)
+            hashes = IdHashes()
             if batch.events:
-                unit.add_events(batch.events)
+                unit.add_events(batch.events, hashes.__getitem__)
             if batch.moving:
-                self._move_sagas(unit, batch.moving, counts)
+                self._move_sagas(unit, batch.moving, hashes, counts)
             if batch.letters:
                 unit.add_dead_letters(batch.letters)
             if counts:
@@ -221,12 +222,15 @@ class Ingest:
         return read_event(record, envelope) if envelope.type else None
 
     def _move_sagas(
-        self, unit: Unit, moving: Sequence[tuple[SagaKey, EventRow, Values]], counts: Counter[CountKey]
+        self,
+        unit: Unit,
+        moving: Sequence[tuple[SagaKey, EventRow, Values]],
+        hashes: IdHashes,
+        counts: Counter[CountKey],
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
         sagas = unit.load_sagas(dict.fromkeys(key for key, _, _ in moving))
         earlier = earlier_of(unit, sagas)
-        hashes = IdHashes()
         for key, event, values in moving:
             saga = sagas.get(key)
             if saga is None:

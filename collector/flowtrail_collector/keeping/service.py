@@ -19,9 +19,12 @@ __all__ = ["TrailKeeper"]
 
 logger = logging.getLogger("flowtrail_collector")
 
+# Neighbours share packs of events, and a pack is written anew for each transaction that takes events out of it:
+# the more are looked at, the closer neighbours those are that go in one.
+_LOOKED_AT = 5_000
 # The tail waits meanwhile.
-_LOOKED_AT = 500
 _PER_TRANSACTION = 100
+_SPARED_AT_ONCE = 500
 # What couldn't go yet is met again: an instance of another flow was open, an event not looked through.
 _ANEW_SECONDS = 1_800.0
 _FIRST: Place = (-(2**62), "", "")
@@ -79,8 +82,8 @@ class TrailKeeper:
         now_ms = int(self._time_seconds() * 1000)
         found: set[str] = set()
         wanted = sorted(ids)
-        for start in range(0, len(wanted), _LOOKED_AT):
-            for family in families_of(self._flows, parts, wanted[start : start + _LOOKED_AT]):
+        for start in range(0, len(wanted), _SPARED_AT_ONCE):
+            for family in families_of(self._flows, parts, wanted[start : start + _SPARED_AT_ONCE]):
                 if self._policy.spares(family, now_ms):
                     found |= family.ids
         return found
@@ -98,6 +101,8 @@ class TrailKeeper:
         self, sagas: Sequence[SagaRecord], known_ms: int, now_ms: int, stop: threading.Event
     ) -> int:
         candidates = [saga for saga in sagas if self._could_go(saga, now_ms)]
+        # Events that were read together are packed in the order of their correlation ids.
+        candidates.sort(key=lambda saga: saga.key)
         total = 0
         for start in range(0, len(candidates), _PER_TRANSACTION):
             began = time.monotonic()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.sql.letters import flows_with_letters
 from flowtrail_collector.errors import StoreConflictError
-from flowtrail_collector.events import forgetting as events
+from flowtrail_collector.events.forgetting import FlowEvents
 from flowtrail_collector.keeping.ports import Parts, Place
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import ended
@@ -29,6 +29,7 @@ class SqlParts:
     def __init__(self, connection: Connection, spans: SqlSpans) -> None:
         self._connection = connection
         self._spans = spans
+        self._events = FlowEvents(connection)
 
     def ended(self, outcome: str, after: Place, before_ms: int, limit: int) -> list[SagaRecord]:
         """See `Parts.ended`."""
@@ -48,11 +49,11 @@ class SqlParts:
 
     def subjects_of(self, ids: Collection[str]) -> set[str]:
         """See `Parts.subjects_of`."""
-        return events.subjects_of(self._connection, ids)
+        return self._events.subjects_of(ids)
 
     def ids_of(self, subjects: Collection[str]) -> dict[str, set[str]]:
         """See `Parts.ids_of`."""
-        return events.flows_of_subjects(self._connection, subjects)
+        return self._events.flows_of_subjects(subjects)
 
     def with_letters(self, ids: Collection[str]) -> set[str]:
         """See `Parts.with_letters`."""
@@ -60,17 +61,17 @@ class SqlParts:
 
     def in_use(self, ids: Collection[str]) -> set[str]:
         """See `Parts.in_use`."""
-        return events.in_use(self._connection, ids)
+        return self._events.in_use(ids)
 
     def forget(self, ids: Collection[str], sagas: Sequence[SagaRecord]) -> None:
         """See `Parts.forget`."""
         # Instances first: another worker that moves one of them meanwhile is waited for, and its news count.
         if not ended.forget(self._connection, sagas):
             raise StoreConflictError("an instance that was to be forgotten has moved")
-        traces = events.traces_of(self._connection, ids) | self._spans.traces_with(self._connection, ids)
-        flows = events.flows_of_traces(self._connection, traces)
+        traces = self._events.traces_of(ids) | self._spans.traces_with(self._connection, ids)
+        flows = self._events.flows_of_traces(traces)
         own = {trace for trace in traces if flows.get(trace, set()).issubset(ids)}
-        events.forget_flows(self._connection, ids)
+        self._events.forget(ids)
         self._spans.forget_traces(self._connection, own, ids)
 
 
@@ -122,7 +123,7 @@ class Sparing:
             connection: Of the transaction.
             named: By trace, the correlation ids that its spans name.
         """
-        by_events = events.flows_of_traces(connection, named)
+        by_events = FlowEvents(connection).flows_of_traces(named)
         flows = {
             trace: ids.union(flow for flow in by_events.get(trace, ()) if flow is not None)
             for trace, ids in named.items()

@@ -25,12 +25,12 @@ class Pruner(Protocol):
     """Removes the oldest of what is kept, a bounded piece at a time so that others get their turn."""
 
     def prune_events(self, before_ms: int, limit: int) -> int:
-        """Forget events recorded before a time, in the order they were read.
+        """Forget events recorded before a time; those that were read together go together, when all of them are old.
 
-        One that still waits to be looked through for edges stays, and so do those read after it.
+        What has still to be looked through for edges stays.
 
         Returns:
-            How many went; `limit` means there may be more.
+            How many went; `limit` or more means there may be more.
         """
         ...
 
@@ -39,7 +39,7 @@ class Pruner(Protocol):
         ...
 
     def oldest_event_ms(self) -> int | None:
-        """When the event read first was recorded, None if there is none."""
+        """When the events were recorded that go first, None if there are none."""
         ...
 
     def used_bytes(self) -> int:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from flowtrail_collector.store.schema.core import EVENT_MS
+from flowtrail_collector.store.packs.hashes import first_key, segment_of
+from flowtrail_collector.store.packs.reading import packs_at
+from flowtrail_collector.store.packs.thinning import thin_out
 from flowtrail_collector.store.sql import Connection, Database, marks
 
 __all__ = ["SqlPruner"]
 
-# Rows are numbered as they were read: a range of numbers is a bounded piece of neighbouring pages.
+# A pack goes as a whole, when its last event is old, and once it was looked through for edges.
 # The newest stays: SQLite numbers on from it, and would begin anew with none, below what was noted of the others.
-_EVENTS = f"""DELETE FROM events WHERE rowid < ? AND rowid <= (SELECT min(event_row) FROM edge_position)
- AND rowid < (SELECT max(rowid) FROM events) AND {EVENT_MS} < ?"""  # noqa: S608 - our own column
-_OLDEST = f"SELECT {EVENT_MS} FROM events ORDER BY rowid LIMIT 1"  # noqa: S608
-_DUE = f"{_EVENTS.replace('DELETE', 'SELECT count(*)', 1)} AND rowid >= ?"
-_FLOWS_DUE = f"{_EVENTS.replace('DELETE', 'SELECT DISTINCT correlation_id', 1)} AND rowid >= ?"
-_LEFT = "SELECT count(*) FROM events WHERE rowid >= ? AND rowid < ?"
+_GOES = """first_row + events - 1 <= (SELECT min(event_row) FROM edge_position)
+ AND first_row < (SELECT max(first_row) FROM event_packs)"""
+_OLD = f"""SELECT first_row, events FROM event_packs WHERE newest_ms < ? AND {_GOES}
+ ORDER BY newest_ms, first_row LIMIT ?"""  # noqa: S608 - our own columns
+_NEXT = f"""SELECT first_row, events, newest_ms FROM event_packs WHERE first_row > ? AND {_GOES}
+ ORDER BY first_row LIMIT ?"""  # noqa: S608
+_OLDEST = "SELECT min(newest_ms) FROM event_packs"
+_FIRST = "SELECT min(first_row) FROM event_packs"
+_IDS = """DELETE FROM event_ids WHERE key < ? AND key <= (
+ SELECT coalesce(max(key), 0) FROM (SELECT key FROM event_ids ORDER BY key LIMIT ?) AS first)"""
+_IDS_AT_ONCE = 20_000
 _SAGAS = """DELETE FROM sagas WHERE (flow, key) IN (
  SELECT flow, key FROM sagas WHERE updated_ms < ? AND (outcome != 'open' OR started_ms IS NULL){}
  ORDER BY updated_ms LIMIT ?)"""
@@ -40,20 +47,59 @@ class SqlPruner:
         self._database = database
         self._spare = spare
         self._besides = tuple(besides)
-        # Behind the events that stayed: they go with their flows, and aren't looked at again.
+        # The last pack of which events may have stayed: they go with their flows, and aren't looked at again.
         self._after = -1
 
     def prune_events(self, before_ms: int, limit: int) -> int:
-        """See `Pruner.prune_events`; those that stay count as well."""
+        """See `Pruner.prune_events`; what was forgotten of a pack before counts as well, and what stays."""
+        if self._spare is None:
+            gone = self._prune(before_ms, limit)
+        else:
+            gone = self._prune_sparing(self._spare, before_ms, limit)
+        if gone < limit:
+            self._forget_ids()
+        return gone
+
+    def _prune(self, before_ms: int, limit: int) -> int:
+        gone, packs = 0, []
         with self._database.transaction() as connection:
-            (first,) = connection.execute(
-                "SELECT min(rowid) FROM events WHERE rowid > ?", (self._after,)
-            ).fetchone()
-            if first is None:
-                return 0
-            if self._spare is None:
-                return connection.execute(_EVENTS, (first + limit, before_ms)).rowcount
-            return self._prune_sparing(connection, self._spare, (first, first + limit), before_ms)
+            for first_row, events in connection.execute(_OLD, (before_ms, limit)).fetchall():
+                packs.append((first_row,))
+                gone += events
+                if gone >= limit:
+                    break
+            connection.executemany("DELETE FROM event_packs WHERE first_row = ?", packs)
+        return gone
+
+    def _prune_sparing(self, spare: Spare, before_ms: int, limit: int) -> int:
+        with self._database.transaction() as connection:
+            due, count = self._due(connection, before_ms, limit)
+            flows = {flow for pack in packs_at(connection, due) for flow in pack.column("correlation_id")}
+            kept = spare(connection, flows - {None})
+            gone = thin_out(connection, due, lambda flow: flow not in kept)
+        if count < limit:
+            return gone
+        self._after = due[-1]
+        return count
+
+    def _due(self, connection: Connection, before_ms: int, limit: int) -> tuple[list[int], int]:
+        """The next packs in the order they were read, until one whose time will come; how many events they were."""
+        due: list[int] = []
+        count = 0
+        for first_row, events, newest_ms in connection.execute(_NEXT, (self._after, limit)).fetchall():
+            if newest_ms >= before_ms or count >= limit:
+                break
+            due.append(first_row)
+            count += events
+        return due, count
+
+    def _forget_ids(self) -> None:
+        """Forget the ids of segments all of whose packs are gone; those of other packs find nothing until then."""
+        gone = _IDS_AT_ONCE
+        while gone >= _IDS_AT_ONCE:
+            with self._database.transaction() as connection:
+                first = connection.execute(_FIRST).fetchone()[0] or 0
+                gone = connection.execute(_IDS, (first_key(segment_of(first)), _IDS_AT_ONCE)).rowcount
 
     def prune_sagas(self, before_ms: int, limit: int) -> int:
         """See `Pruner.prune_sagas`."""
@@ -62,29 +108,11 @@ class SqlPruner:
         with self._database.transaction() as connection:
             return connection.execute(statement, (before_ms, *self._besides, limit)).rowcount
 
-    def _prune_sparing(
-        self, connection: Connection, spare: Spare, rows: tuple[int, int], before_ms: int
-    ) -> int:
-        first, end = rows
-        values = (end, before_ms, first)
-        flows = {row[0] for row in connection.execute(_FLOWS_DUE, values).fetchall()} - {None}
-        kept = sorted(spare(connection, flows))
-        if not kept:
-            return connection.execute(f"{_EVENTS} AND rowid >= ?", values).rowcount
-        unless = f" AND (correlation_id IS NULL OR correlation_id NOT IN ({marks(kept)}))"
-        gone = connection.execute(f"{_EVENTS} AND rowid >= ?{unless}", (*values, *kept)).rowcount
-        (stayed,) = connection.execute(_DUE, values).fetchone()
-        (left,) = connection.execute(_LEFT, (first, end)).fetchone()
-        if stayed < left:  # among them are others, whose time will come
-            return gone
-        self._after = end - 1
-        return gone + int(stayed)
-
     def oldest_event_ms(self) -> int | None:
         """See `Pruner.oldest_event_ms`."""
         with self._database.read() as connection:
             row = connection.execute(_OLDEST).fetchone()
-        return None if row is None else int(row[0])
+        return None if row[0] is None else int(row[0])
 
     def used_bytes(self) -> int:
         """See `Pruner.used_bytes`."""

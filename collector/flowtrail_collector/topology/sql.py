@@ -1,4 +1,4 @@
-"""Edges in SQLite, brought up to date from the events table.
+"""Edges in the collector's database, brought up to date from the packs of events.
 
 How far the events were looked through is stored in the same transaction as the counts: whatever ends the
 process, every reaction counts once.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from flowtrail_collector.store.sql import Connection, Database, marks
+from flowtrail_collector.store.packs.hashes import id_hash, segment_of
+from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_between, packs_of_ids
+from flowtrail_collector.store.sql import Connection, Database
 from flowtrail_collector.topology.model import Edge, EdgeKey, Reaction, count_reactions
 
 _MAX_EDGES = 1_000
@@ -20,24 +22,28 @@ _BATCH = 5_000
 _PATIENCE_MS = 600_000
 _MAX_PENDING = 5_000
 
-_EVENTS = """
-SELECT rowid, source, causation_id, event_id, timestamp_ms, trace_id, topic FROM events
-WHERE rowid > ? AND rowid <= ? AND NOT dead_letter ORDER BY rowid"""
-_FIRST = """
-SELECT event_id, rowid, source, topic, timestamp_ms FROM events WHERE NOT dead_letter AND event_id IN """
-# SQLite answers this from the index alone.
-_EARLIER = "SELECT event_id FROM events WHERE rowid <= ? AND event_id IN "
-_IDS_PER_STATEMENT = 500
-_PENDING = """
-SELECT e.rowid, e.source, e.causation_id, e.event_id, e.timestamp_ms, e.trace_id, e.topic FROM edge_pending p
-JOIN events e ON e.rowid = p.event_row LIMIT ?"""
+# So many segments of ids back, that of the event included, earlier copies and causes are looked for: about a million events.
+# One that is looked for and isn't there costs a look into each.
+_LOOK_BACK = 4
 _SAVE = """
 INSERT INTO edges (source, topic, target, events, latency_seconds, buckets)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET events = excluded.events,
  latency_seconds = excluded.latency_seconds, buckets = excluded.buckets"""
 
-Event = tuple[int, str | None, str | None, str, int | None, str | None, str]
-FirstRow = tuple[int, str | None, str, int | None]
+
+class Event(NamedTuple):
+    """What is looked at of an event; `row` is its number."""
+
+    row: int
+    source: str | None
+    causation_id: str | None
+    event_id: str
+    timestamp_ms: int | None
+    trace_id: str | None
+    topic: str
+
+
+_COLUMNS = Event._fields[1:]
 
 
 class SqlTopology:
@@ -59,6 +65,7 @@ class SqlTopology:
         self._database = database
         self._on_reactions = on_reactions
         self._time_seconds = time_seconds
+        self._waiting: dict[int, Event] = {}
 
     def learn(self) -> int:
         """Look through the next events.
@@ -72,77 +79,129 @@ class SqlTopology:
                 return 0
         with self._database.transaction() as connection:
             start = _position(connection)
-            # Rows have numbers without large gaps, so a range of them is a bounded piece of work.
-            end = min(newest, start + _BATCH)
-            events = connection.execute(_EVENTS, (start, end)).fetchall()
-            effects = [*_take_pending(connection), *(event for event in events if event[2] is not None)]
-            first = _first_rows(connection, events, effects, start)
-            reactions = list(self._reactions(connection, effects, first))
+            packs = _next_packs(connection, start, newest)
+            events = [event for pack in packs for event in _events_of(pack) if event.row > start]
+            end = packs[-1].numbers[-1] if packs else max(start, newest)
+            waiting = self._waiting_events(connection)
+            effects = [event for event in events if event.causation_id is not None]
+            first = _first_of(events)
+            _look_back(connection, first, effects, start)
+            resolved, reactions = self._reactions(waiting.values(), effects, first)
+            self._note_waiting(connection, waiting, resolved)
             edges = _load(connection)
             changed = count_reactions(edges, reactions, max_edges=_MAX_EDGES)
             connection.executemany(_SAVE, [_row(key, edges[key]) for key in sorted(changed)])
-            connection.execute("UPDATE edge_position SET event_row = ?", (max(start, end),))
+            connection.execute("UPDATE edge_position SET event_row = ?", (end,))
+        self._waiting = resolved
         self._on_reactions(reactions)
-        return max(0, end - start)
+        return end - start
 
     def edges(self) -> dict[EdgeKey, Edge]:
         """All edges."""
         with self._database.read() as connection:
             return _load(connection)
 
+    def _waiting_events(self, connection: Connection) -> dict[int, Event]:
+        """Effects whose cause hasn't been read yet, by their numbers."""
+        rows = [row for (row,) in connection.execute("SELECT event_row FROM edge_pending").fetchall()]
+        unknown = sorted(set(rows).difference(self._waiting))
+        found: dict[int, Event] = {}
+        for row in unknown:  # another process noted them, or this one in a life before
+            if row not in found:
+                for pack in packs_between(connection, row, row + 1):
+                    found.update((event.row, event) for event in _events_of(pack))
+        known = {**self._waiting, **found}
+        return {row: known[row] for row in rows if row in known}
+
     def _reactions(
-        self, connection: Connection, effects: Sequence[Event], first: Mapping[str, FirstRow]
-    ) -> Iterator[Reaction]:
+        self, waiting: Iterable[Event], effects: Iterable[Event], first: Mapping[str, Event]
+    ) -> tuple[dict[int, Event], list[Reaction]]:
+        """Effects that wait from now on, and what was found of the others.
+
+        Args:
+            waiting: Those that have waited: their causes can only be among the events that are new.
+            effects: Those that are new.
+            first: Of each event the copy that was read first.
+        """
         now_ms = self._time_seconds() * 1000
-        waiting: list[tuple[int]] = []
-        for row, source, causation_id, event_id, timestamp_ms, trace_id, _ in effects:
-            own = first.get(event_id)
-            if own is not None and own[0] < row:
+        still: dict[int, Event] = {}
+        reactions: list[Reaction] = []
+        for effect in (*waiting, *effects):
+            own = first.get(effect.event_id)
+            if own is not None and own.row < effect.row:
                 continue  # a second copy
-            cause = first.get(causation_id or "")
+            cause = first.get(effect.causation_id or "")
+            at_ms = effect.timestamp_ms or 0
             if cause is not None:
-                _, cause_source, cause_topic, caused_ms = cause
-                latency_ms = (timestamp_ms or 0) - (caused_ms or timestamp_ms or 0)
-                yield Reaction(cause_source, cause_topic, source, latency_ms / 1000, trace_id)
-            elif now_ms - (timestamp_ms or 0) < _PATIENCE_MS and len(waiting) < _MAX_PENDING:
-                waiting.append((row,))
-        if waiting:
-            connection.executemany("INSERT OR IGNORE INTO edge_pending VALUES (?)", waiting)
+                latency_ms = at_ms - (cause.timestamp_ms or at_ms)
+                reactions.append(
+                    Reaction(cause.source, cause.topic, effect.source, latency_ms / 1000, effect.trace_id)
+                )
+            elif now_ms - at_ms < _PATIENCE_MS and len(still) < _MAX_PENDING:
+                still[effect.row] = effect
+        return still, reactions
+
+    def _note_waiting(
+        self, connection: Connection, before: Mapping[int, Event], now: Mapping[int, Event]
+    ) -> None:
+        gone = [(row,) for row in before if row not in now]
+        new = [(row,) for row in now if row not in before]
+        connection.executemany("DELETE FROM edge_pending WHERE event_row = ?", gone)
+        connection.executemany("INSERT INTO edge_pending VALUES (?)", new)
 
 
-def _first_rows(
-    connection: Connection, events: Iterable[Event], effects: Iterable[Event], start: int
-) -> dict[str, FirstRow]:
-    """The row of each effect, and of its cause, that was read first, dead letters aside.
+def _next_packs(connection: Connection, start: int, newest: int) -> list[Pack]:
+    """Some packs with events behind a number."""
+    packs: list[Pack] = []
+    for pack in packs_between(connection, start + 1, newest + 1):
+        packs.append(pack)
+        if sum(pack.size for pack in packs) >= _BATCH:
+            break
+    return packs
 
-    Args:
-        connection: Where events are.
-        events: Those behind the row `start`, in order; most causes are among them.
-        effects: Whose rows are wanted.
-        start: Up to this row there may be earlier ones.
-    """
-    found: dict[str, FirstRow] = {}
-    for row, source, _, event_id, timestamp_ms, _, topic in events:
-        if event_id not in found:
-            found[event_id] = (row, source, topic, timestamp_ms)
-    wanted = {id_ for effect in effects for id_ in (effect[2], effect[3]) if id_ is not None}
-    there = wanted.intersection(found)
-    earlier = {row[0] for row in _rows_by_id(connection, _EARLIER, there, [start])} if start else set()
-    for event_id, *rest in _rows_by_id(connection, _FIRST, wanted - there | earlier):
-        known = found.get(event_id)
-        if known is None or rest[0] < known[0]:
-            found[event_id] = (rest[0], rest[1], rest[2], rest[3])
+
+def _events_of(pack: Pack) -> list[Event]:
+    """The events of a pack that are no dead letters."""
+    columns = [pack.column(name) for name in _COLUMNS]
+    events = list(map(Event, pack.numbers, *columns))
+    letters = pack.column("dead_letter")
+    return (
+        [event for event, letter in zip(events, letters, strict=True) if not letter]
+        if any(letters)
+        else events
+    )
+
+
+def _first_of(events: Iterable[Event]) -> dict[str, Event]:
+    found: dict[str, Event] = {}
+    for event in events:
+        found.setdefault(event.event_id, event)
     return found
 
 
-def _rows_by_id(
-    connection: Connection, statement: str, ids: Iterable[str], values: Sequence[object] = ()
-) -> Iterator[Any]:
-    """Rows of a statement that ends with `IN`, for any number of ids."""
-    wanted = list(ids)
-    for start in range(0, len(wanted), _IDS_PER_STATEMENT):
-        part = wanted[start : start + _IDS_PER_STATEMENT]
-        yield from connection.execute(f"{statement}({marks(part)})", (*values, *part))
+def _look_back(connection: Connection, first: dict[str, Event], effects: Iterable[Event], start: int) -> None:
+    """Find copies of effects and of their causes that were read before.
+
+    Args:
+        connection: Where packs are.
+        first: Copies that were read first, of the events of these packs; changed.
+        effects: Whose copies are wanted.
+        start: Number of the last event that was looked through before.
+    """
+    if not start:
+        return
+    wanted = {
+        text for effect in effects for text in (effect.event_id, effect.causation_id) if text is not None
+    }
+    last = segment_of(start)
+    places = range(max(0, last - _LOOK_BACK + 1), last + 1)
+    earlier = [row for row in packs_of_ids(connection, map(id_hash, wanted), places) if row <= start]
+    for pack in packs_at(connection, earlier):
+        for event in _events_of(pack):
+            if event.event_id in wanted:
+                known = first.get(event.event_id)
+                if known is None or event.row < known.row:
+                    first[event.event_id] = event
 
 
 def _position(connection: Connection) -> int:
@@ -151,12 +210,6 @@ def _position(connection: Connection) -> int:
 
 def _has_pending(connection: Connection) -> bool:
     return connection.execute("SELECT 1 FROM edge_pending LIMIT 1").fetchone() is not None
-
-
-def _take_pending(connection: Connection) -> list[Event]:
-    rows: list[Event] = connection.execute(_PENDING, (_MAX_PENDING,)).fetchall()
-    connection.execute("DELETE FROM edge_pending")
-    return rows
 
 
 def _load(connection: Connection) -> dict[EdgeKey, Edge]:

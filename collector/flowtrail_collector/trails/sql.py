@@ -10,7 +10,7 @@ from flowtrail_collector.events.sql import EventReads
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.owners import StepOwners
 from flowtrail_collector.sagas.sql.reads import SagaReads
-from flowtrail_collector.store.sql import MAX_IDS, Database, marks
+from flowtrail_collector.store.sql import Database
 
 __all__ = ["TrailReads"]
 
@@ -40,4 +40,4 @@ class TrailReads(EventReads, DeadLetterReads, SagaReads):
         found = self.events_by_correlation(keys, limit)
         if found or not self._flows.by_other_ids:
             return found
-        return self._events(f"subject IN ({marks(keys[:MAX_IDS])})", keys[:MAX_IDS], limit)
+        return self._events("subject", keys, limit)

@@ -18,6 +18,7 @@ from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
 from sagakit import NOW_MS, Happening, core
+from storekit.events import stored_values
 
 PLACED = Happening("OrderPlaced", 1_000).headers
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
@@ -38,9 +39,8 @@ def incoming(headers, offset=0, **more):
     return Incoming("orders", 0, offset, 1_000, b"key", headers, **more)
 
 
-def rows(made, columns="*"):
-    with made.database.read() as connection:
-        return connection.execute(f"SELECT {columns} FROM events").fetchall()
+def rows(made, *columns):
+    return stored_values(made.database, *columns)
 
 
 def test_what_is_kept_of_an_event(made):

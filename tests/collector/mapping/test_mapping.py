@@ -20,6 +20,7 @@ from flowtrail_collector.events.sources import MAX_PAYLOAD_BYTES, Subject, parse
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.sagas.flow_file import FlowFileError, parse_flows
 from sagakit import core
+from storekit.events import stored_values
 
 ORDERS = """\
 mapping:
@@ -208,10 +209,7 @@ def take(made, *records):
 
 
 def events(made):
-    with made.database.read() as connection:
-        return connection.execute(
-            "SELECT topic, event_id, type, source, subject, correlation_id FROM events ORDER BY rowid"
-        ).fetchall()
+    return stored_values(made.database, "topic, event_id, type, source, subject, correlation_id")
 
 
 def test_a_flow_through_topics_without_headers(tmp_path):
@@ -231,8 +229,8 @@ def test_a_flow_through_topics_without_headers(tmp_path):
         made.pass_time(10_000)
         assert events(made) == [
             (legacy, "e1", "OrderPlaced", "/legacy", "o1", "o1"),
-            ("payments", "payments/0/2", "PaymentCompleted", "payments", None, "o1"),
             (legacy, "e9", "OrderShipped", "/legacy", "other", "o1"),
+            ("payments", "payments/0/2", "PaymentCompleted", "payments", None, "o1"),
         ]
         assert made.ended() == {"completed": 1}
         assert dict(made.store.counters("mapping_problems")) == {

@@ -17,6 +17,7 @@ from flowtrail_collector.store.postgres.driver import connect
 from servers import free_port
 from servers._process import wait_for
 from storekit import EVENT, StoreContract
+from storekit.events import stored_values
 from storekit.older import back_before
 from storekit.reads import ReadsContract
 
@@ -57,13 +58,12 @@ class TestPostgresReads(ReadsContract):
 def test_texts_from_strangers_come_back(database, text):
     store, kept = PostgresStore(database), text.replace("\0", "\ufffd")
     with store.unit() as unit:
-        unit.add_events([EVENT, EVENT._replace(event_id=text, subject=None, key=text, dead_letter=True)])
+        unit.add_events(
+            [EVENT, EVENT._replace(offset=2, event_id=text, subject=None, key=text, dead_letter=True)]
+        )
         unit.save_sagas([SagaRecord("a", text, subject=text), SagaRecord("a", "other")])
         unit.count({("c", (text,)): 1})
-    with database.read() as connection:
-        rows = connection.execute(
-            "SELECT event_id, subject, key, dead_letter FROM events ORDER BY rowid"
-        ).fetchall()
+    rows = stored_values(database, "event_id, subject, key, dead_letter")
     assert rows == [("e1", "o1", "k", False), (kept, None, kept, True)]
     with store.unit() as unit:
         (saga,) = unit.load_sagas([SagaKey("a", text)]).values()
@@ -97,7 +97,7 @@ def test_the_newest_row_waits_for_those_under_way(database):
     store = PostgresStore(database)
     with store.unit() as unit:
         unit.add_events([EVENT])
-    assert database.newest_event_row() == 1
+    before = database.newest_event_row()
     with database.unit() as waiting:
         waiting.execute("SET LOCAL lock_timeout = '50ms'")
         with store.unit() as unit:
@@ -105,7 +105,7 @@ def test_the_newest_row_waits_for_those_under_way(database):
             with pytest.raises(Exception, match="lock timeout"):
                 waiting.execute("SELECT pg_advisory_xact_lock(?)", (0x666C6F77_00000002,))
         waiting.execute("ROLLBACK")
-    assert database.newest_event_row() == 2
+    assert database.newest_event_row() > before > 0
 
 
 def test_a_newer_schema_is_refused(postgres, database):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 
 import pytest
 
@@ -13,11 +15,14 @@ from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
 from flowtrail_collector.spans.sql.store import SqlSpans
+from flowtrail_collector.store.packs.format import Packer
+from flowtrail_collector.store.packs.hashes import first_key, key_of, segment_of
 from flowtrail_collector.store.postgres.driver import connect
 from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
+from storekit.events import stored_events
 
 NOW = 1_700_000_000
 HOUR = 3_600_000
@@ -30,11 +35,15 @@ def store(sql_database):
     )
 
 
-def fill(database, store, ages_hours, *, looked_through=True, padding=""):
+def fill(database, store, ages_hours, *, looked_through=True, padding_bytes=0):
+    dice = random.Random(1)
     with store.unit() as unit:
         unit.add_events(
             EVENT._replace(
-                offset=number, event_id=f"e{number}{padding}", timestamp_ms=NOW * 1000 - int(age * HOUR)
+                offset=number,
+                event_id=f"e{number:05}{dice.randbytes(padding_bytes).hex()}",
+                correlation_id=f"f{number:05}",
+                timestamp_ms=NOW * 1000 - int(age * HOUR),
             )
             for number, age in enumerate(ages_hours)
         )
@@ -45,8 +54,12 @@ def fill(database, store, ages_hours, *, looked_through=True, padding=""):
 
 
 def kept(database):
-    with database.read() as connection:
-        return [row[0] for row in connection.execute("SELECT position FROM events ORDER BY rowid")]
+    return [event.offset for event in stored_events(database).values()]
+
+
+def ages(database):
+    """Of what is kept, in hours."""
+    return [(NOW * 1000 - event.timestamp_ms) / HOUR for event in stored_events(database).values()]
 
 
 def keeper(database, **settings):
@@ -56,14 +69,53 @@ def keeper(database, **settings):
 
 
 def test_old_events_go(sql_database, store):
-    fill(sql_database, store, [5, 4, 1, 3, 0])
+    for age in (5, 4, 1, 3, 0):
+        fill(sql_database, store, [age])
     assert keeper(sql_database).prune() == 3
-    assert kept(sql_database) == [2, 4]
+    assert ages(sql_database) == [1, 0]
     assert keeper(sql_database).prune() == 0
 
 
+def test_events_that_were_read_together_go_when_the_last_of_them_is_old(sql_database, store):
+    fill(sql_database, store, [5, 1, 4])
+    fill(sql_database, store, [5, 3, 4])
+    fill(sql_database, store, [0])
+    assert keeper(sql_database).prune() == 3
+    assert ages(sql_database) == [5, 1, 4, 0]
+
+
+def test_a_timestamp_from_the_future_keeps_nothing_for_ever(sql_database, store):
+    fill(sql_database, store, [5, -1e6, 4])
+    fill(sql_database, store, [0])
+    an_hour_from_now = int(time.time() * 1000) + HOUR
+    assert SqlPruner(sql_database).prune_events(an_hour_from_now, 100) == 3
+    assert ages(sql_database) == [0]
+
+
+def test_ids_of_what_is_gone_go_too(sql_database, store):
+    with sql_database.transaction() as connection:
+        for row in (1, 300_000, 600_000):
+            connection.execute(
+                "INSERT INTO event_packs VALUES (?, 1, ?, ?)", (row, row, Packer().packed([EVENT]))
+            )
+            connection.execute("INSERT INTO event_ids VALUES (?, ?)", (key_of(segment_of(row), 7), row))
+        connection.execute("UPDATE edge_position SET event_row = 600000")
+    pruner = SqlPruner(sql_database)
+    assert [pruner.prune_events(300_001, limit) for limit in (1, 1, 1)] == [1, 1, 0]
+    assert pruner.prune_events(300_001, 10) == 0
+    fill(sql_database, store, [10_000_000])
+    assert pruner.prune_events(600_001, 10) == 1
+    with sql_database.read() as connection:
+        left = {
+            row for (row,) in connection.execute("SELECT pack FROM event_ids WHERE key < ?", (first_key(3),))
+        }
+    assert left <= {600_000, *stored_events(sql_database)}
+
+
 def test_events_go_in_pieces(sql_database, store):
-    fill(sql_database, store, [5] * 25 + [0])
+    for _ in range(5):
+        fill(sql_database, store, [5] * 5)
+    fill(sql_database, store, [0])
     pruner = SqlPruner(sql_database)
     before = NOW * 1000 - HOUR
     assert [pruner.prune_events(before, 10) for _ in range(4)] == [10, 10, 5, 0]
@@ -71,7 +123,8 @@ def test_events_go_in_pieces(sql_database, store):
 
 
 def test_what_has_not_been_looked_through_stays(sql_database, store):
-    fill(sql_database, store, [5, 5, 5], looked_through=False)
+    for _ in range(3):
+        fill(sql_database, store, [5], looked_through=False)
     assert keeper(sql_database).prune() == 0
     fill(sql_database, store, [])
     assert keeper(sql_database).prune() == 2  # the newest stays
@@ -96,7 +149,7 @@ def test_instances_that_ended_or_never_began_go(sql_database, store):
 
 
 def test_too_big_a_store_loses_its_oldest(sql_database, store):
-    fill(sql_database, store, [100 - number / 50 for number in range(5_000)], padding="x" * 200)
+    fill(sql_database, store, [100 - number / 50 for number in range(5_000)], padding_bytes=200)
     spans = SqlSpans(sql_database, time_seconds=lambda: NOW - 99 * 3_600)
     spans.add([Span("a" * 32, "b" * 16, None, Resource("s"), "n", SpanKind.CLIENT, 1, 2, SpanStatus.UNSET)])
     if not isinstance(sql_database, SqliteDatabase):

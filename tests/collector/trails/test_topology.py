@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.metrics.exposition import Exposition
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.exemplars import EdgeExemplars
@@ -22,13 +23,10 @@ from flowtrail_collector.topology.model import (
     service_of,
 )
 from flowtrail_collector.topology.sql import SqlTopology
+from storekit import EVENT
+from storekit.events import stored_events
 
 NOW_MS = 1_700_000_000_000
-_INSERT = (
-    "INSERT INTO events"
-    " (topic, partition, position, event_id, type, source, causation_id, timestamp_ms, dead_letter)"
-    " VALUES (?, 0, ?, ?, 'T', ?, ?, ?, ?)"
-)
 
 
 @pytest.fixture
@@ -41,10 +39,15 @@ def topology(database):
     return SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)
 
 
-def write(database, *events):
-    with database.transaction() as connection:
-        for number, (topic, event_id, source, cause, at_ms, *dead) in enumerate(events):
-            connection.execute(_INSERT, (topic, number, event_id, source, cause, NOW_MS + at_ms, bool(dead)))
+def write(database, *events, trace_id=None):
+    """Events one by one, as if each had been read alone: in packs, their order is another one."""
+    for number, (topic, event_id, source, cause, at_ms, *dead) in enumerate(events):
+        event = EVENT._replace(
+            topic=topic, offset=number, event_id=event_id, source=source, causation_id=cause, correlation_id=None,
+            timestamp_ms=NOW_MS + at_ms, trace_id=trace_id, dead_letter=bool(dead),
+        )  # fmt: skip
+        with store_on(database).unit() as unit:
+            unit.add_events([event])
 
 
 def learn(topology):
@@ -186,9 +189,9 @@ def test_services_of_sources(source, service):
 def test_latencies_carry_a_trace_in_openmetrics(database):
     exemplars = EdgeExemplars()
     topology = SqlTopology(database, on_reactions=exemplars.reacted, time_seconds=lambda: NOW_MS / 1000)
-    write(database, ORDERS, STOCK, PAID)
-    with database.transaction() as connection:
-        connection.execute("UPDATE events SET trace_id = ? WHERE event_id = 'e2'", ("d" * 32,))
+    write(database, ORDERS)
+    write(database, STOCK, trace_id="d" * 32)
+    write(database, PAID)
     learn(topology)
     page = Exposition(
         [TopologyMetrics(topology.edges, exemplar_of=exemplars.of)], on_error=lambda part, error: None
@@ -198,3 +201,33 @@ def test_latencies_carry_a_trace_in_openmetrics(database):
     assert 'le="0.05"' in line
     assert 'target="inventory"' in line
     assert f'# {{trace_id="{"d" * 32}"}} 0.04 ' in line
+
+
+@pytest.mark.parametrize("ahead", [1_000, 9_000_000])
+def test_who_is_behind_finds_causes_and_copies_before_its_place(database, topology, ahead):
+    write(database, ORDERS, STOCK)
+    learn(topology)
+    write(database, STOCK, PAID)
+    with database.transaction() as connection:  # much more has been read meanwhile
+        connection.execute(
+            "INSERT INTO event_packs SELECT first_row + ?, events, newest_ms, body FROM event_packs"
+            " ORDER BY first_row LIMIT 1",
+            (ahead,),
+        )
+    assert learn(topology) == EDGES
+
+
+def test_a_place_within_a_pack_is_gone_on_from(database, topology):
+    """As a store has it that the version before wrote: there, places were those of events."""
+    with store_on(database).unit() as unit:
+        unit.add_events(
+            EVENT._replace(
+                topic=topic, event_id=event_id, source=source, causation_id=cause, correlation_id=event_id,
+                timestamp_ms=NOW_MS + at_ms,
+            )
+            for topic, event_id, source, cause, at_ms in (ORDERS, STOCK, STOCK, PAID)
+        )  # fmt: skip
+    first, *_ = stored_events(database)
+    with database.transaction() as connection:
+        connection.execute("UPDATE edge_position SET event_row = ?", (first,))
+    assert learn(topology) == EDGES

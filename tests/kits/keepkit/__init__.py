@@ -22,6 +22,7 @@ from flowtrail_collector.spans.model import Resource, Span, SpanKind
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.topology.sql import SqlTopology
 from sagakit.load import FLOWS, STORIES, happenings
+from storekit.events import stored_events
 
 __all__ = ["DAY_MS", "HOUR_MS", "START_MS", "Shelf", "records_of", "spans_of", "told"]
 
@@ -173,8 +174,8 @@ class Shelf:
     def events(self) -> dict[str, set[str]]:
         """Ids of events by correlation id."""
         found: defaultdict[str, set[str]] = defaultdict(set)
-        for flow, event in self._rows("SELECT correlation_id, event_id FROM events"):
-            found[flow].add(event)
+        for event in stored_events(self.database).values():
+            found[event.correlation_id or ""].add(event.event_id)
         return dict(found)
 
     def spans_by_flow(self, ids: Iterable[str]) -> dict[str, set[str]]:

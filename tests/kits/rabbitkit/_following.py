@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from flowtrail_collector.app import Collector, build_collector
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, RabbitConfig, WebConfig
 from rabbitkit._corner import Corner
+from storekit.events import stored_events
 
 _FLOWS = """\
 flows:
@@ -109,8 +110,8 @@ class Following:
 
     def events(self) -> Counter[tuple[str, str]]:
         """How often each (topic, event id) was kept, as the store has it."""
-        rows = self.collector.store._rows("SELECT topic, event_id FROM events")  # type: ignore[attr-defined]
-        return Counter((topic, event) for topic, event in rows)
+        database = self.collector.store._database  # type: ignore[attr-defined]
+        return Counter((event.topic, event.event_id) for event in stored_events(database).values())
 
     def watermark_ms(self) -> int:
         """Until when everything was read."""

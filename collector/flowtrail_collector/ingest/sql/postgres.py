@@ -7,28 +7,33 @@ worker began with; instances are locked before they are read; events and positio
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Seen
-from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
-from flowtrail_collector.ingest.sql import copying as _copy
 from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
 from flowtrail_collector.ingest.sql.unit import SqlUnit
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked
 from flowtrail_collector.sagas.sql import postgres as sagas
+from flowtrail_collector.store.packs.hashes import id_hash
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, id_rows, made
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
 
 __all__ = ["PostgresStore"]
 
-_COPY_EVENTS = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
+_COPY_PACKS = f"COPY event_packs ({PACK_COLUMNS}) FROM STDIN"
+_COPY_IDS = "COPY event_ids (key, pack) FROM STDIN"
+# Each pack has a range of numbers of its own, which the sequence steps over.
+_NUMBERS = "SELECT nextval('event_rows') FROM generate_series(1, ?)"
 # One of 64 shares per connection: workers that counted in the same rows would wait for each other's commits.
 _COUNT = """INSERT INTO counters (name, labels, value, shard)
  SELECT name, labels, value, mod(pg_backend_pid(), 64)
@@ -105,12 +110,20 @@ class PostgresUnit(SqlUnit):
         if unknown:
             sagas.replace(self._connection.raw, unknown, locked=False)
 
-    def add_events(self, events: Iterable[EventRow]) -> None:
+    def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
+        packs = list(made(map(_storable, events), hash_of, until_ms=int(time.time() * 1000)))
         # Told to wait by whoever asks for the newest row (`PostgresDatabase.newest_event_row`).
         self._connection.execute(f"SELECT pg_advisory_xact_lock_shared({EVENTS_LOCK})")
-        with self._connection.raw.cursor() as cursor, cursor.copy(_COPY_EVENTS) as copy:
-            copy.write(_copy.block(list(events)))
+        numbers = [row[0] for row in self._connection.execute(_NUMBERS, (len(packs),))]
+        numbered = list(zip(sorted(numbers), packs, strict=True))
+        lines = [
+            f"{row}\t{pack.events}\t{pack.newest_ms}\t\\\\x{pack.body.hex()}\n" for row, pack in numbered
+        ]
+        ids = [f"{key}\t{row}\n" for key, row in id_rows(numbered)]
+        for statement, text in ((_COPY_PACKS, lines), (_COPY_IDS, ids)):
+            with self._connection.raw.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.write("".join(text).encode())
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
@@ -148,6 +161,16 @@ class PostgresUnit(SqlUnit):
             if stored != expected:
                 raise FencedError(f"{topic}-{partition} stands at {stored}, not at {expected}")
         raise FencedError("a position was moved by another worker")
+
+
+def _storable(event: EventRow) -> EventRow:
+    """With the texts that instances and dead letters keep: there is no NUL in PostgreSQL's."""
+    if not any(isinstance(value, str) and "\0" in value for value in event):
+        return event
+    values: list[Any] = [
+        value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in event
+    ]
+    return EventRow(*values)
 
 
 class PostgresStore(SqlStore):

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Seen
-from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
 from flowtrail_collector.ingest.sql.store import POSITION_COLUMNS, SqlStore, position_row
 from flowtrail_collector.ingest.sql.unit import SqlUnit
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
+from flowtrail_collector.store.packs.hashes import id_hash
+from flowtrail_collector.store.packs.reading import newest_row
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, id_rows, made
 from flowtrail_collector.store.sql import insert_rows, marks
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -25,6 +28,7 @@ __all__ = ["SqliteStore"]
 
 _COUNT = """INSERT INTO counters (name, labels, value) VALUES (?, ?, ?)
  ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value"""
+_ADD_PACK = f"INSERT INTO event_packs ({PACK_COLUMNS}) VALUES (?, ?, ?, ?)"  # noqa: S608 - our own columns
 _ADVANCE = f"""INSERT INTO positions ({POSITION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
  ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset,
  watermark_ms = excluded.watermark_ms, records = records + excluded.records,
@@ -58,9 +62,15 @@ class SqliteUnit(SqlUnit):
         """See `Unit.save_sagas`."""
         sagas.save(self._connection, records)
 
-    def add_events(self, events: Iterable[EventRow]) -> None:
+    def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
-        insert_rows(self._connection, f"INSERT INTO events ({EVENT_COLUMNS})", list(events))
+        row = newest_row(self._connection) + 1
+        packs = []
+        for pack in made(events, hash_of, until_ms=int(time.time() * 1000)):
+            packs.append((row, pack))
+            row += pack.events
+        self._connection.executemany(_ADD_PACK, [(number, *pack[:3]) for number, pack in packs])
+        insert_rows(self._connection, "INSERT INTO event_ids (key, pack)", id_rows(packs))
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""

@@ -16,7 +16,7 @@ from flowtrail_collector.sagas.sql.figures import read_figures
 from flowtrail_collector.sagas.sql.histories import newest_ended, read_histories
 from flowtrail_collector.sagas.sql.rows import read_sagas
 from flowtrail_collector.store.counters import read_counters
-from flowtrail_collector.store.schema.core import EVENT_MS
+from flowtrail_collector.store.packs.reading import oldest_pack
 from flowtrail_collector.store.sql import Reads
 
 __all__ = ["POSITION_COLUMNS", "SqlStore", "position_row"]
@@ -121,9 +121,10 @@ class SqlStore(Reads):
             return followed.first_row_since(connection, since_ms)
 
     def oldest_event_ms(self) -> int | None:
-        """When the event read first was recorded, None if there is none."""
-        rows = self._rows(f"SELECT {EVENT_MS} FROM events ORDER BY rowid LIMIT 1")  # noqa: S608 - our own column
-        return int(rows[0][0]) if rows else None
+        """When the first of the events read first was recorded, None if there are none."""
+        with self._database.read() as connection:
+            pack = oldest_pack(connection)
+        return None if pack is None else min(pack.moments())
 
     def newest_event_row(self) -> int:
         """See `FoldStore.newest_event_row`."""

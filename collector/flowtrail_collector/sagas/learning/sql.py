@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 
 from flowtrail_collector.sagas.learning.histories import Seen
-from flowtrail_collector.store.schema.core import EVENT_MS
-from flowtrail_collector.store.sql import MAX_IDS, Connection, Database, marks
+from flowtrail_collector.store.packs.hashes import id_hash
+from flowtrail_collector.store.packs.reading import newest_packs, packs_with
+from flowtrail_collector.store.sql import MAX_IDS, Connection, Database
 
 __all__ = ["SqlInstances"]
 
 _WINDOW_ROWS = 200_000
 _MAX_EVENTS = 200_000
 _MAX_PER_INSTANCE = 500
-
-_IDS = f"""
-SELECT correlation_id FROM events
-WHERE rowid > ? AND correlation_id IS NOT NULL AND NOT dead_letter AND {EVENT_MS} >= ?
-GROUP BY correlation_id HAVING count(*) <= ? ORDER BY min(rowid)"""  # noqa: S608 - our own column
-_EVENTS = f"""
-SELECT correlation_id, event_id, type, source, {EVENT_MS}, causation_id, topic
-FROM events WHERE NOT dead_letter AND correlation_id IN """  # noqa: S608
+_SEEN = ("correlation_id", "dead_letter", "event_id", "type", "source", "causation_id", "topic")
 
 
 class SqlInstances:
@@ -40,12 +34,10 @@ class SqlInstances:
         Instances are chosen from the newest 200,000 events, and read with all their events, older ones too.
         One with more than 500 events among them is left out; 200,000 events are read at most.
         """
-        first = self._database.newest_event_row() - _WINDOW_ROWS
         found: list[Sequence[Seen]] = []
         left = _MAX_EVENTS
         with self._database.read() as connection:
-            rows = connection.execute(_IDS, (first, since_ms or 0, _MAX_PER_INSTANCE)).fetchall()
-            wanted = _spread([row[0] for row in rows], limit)
+            wanted = _spread(_newest_ids(connection, since_ms or 0), limit)
             for at in range(0, len(wanted), MAX_IDS):
                 part = _read(connection, wanted[at : at + MAX_IDS], left)
                 found += part
@@ -53,6 +45,24 @@ class SqlInstances:
                 if left <= 0:
                     break
         return found
+
+
+def _newest_ids(connection: Connection, since_ms: int) -> list[str]:
+    """Instances with one of the newest events, in the order in which the first of those were read."""
+    counts: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    left = _WINDOW_ROWS
+    for pack in newest_packs(connection):
+        letters, moments, flows = pack.column("dead_letter"), pack.moments(), pack.column("correlation_id")
+        begin = max(0, pack.size - left)
+        for place, flow in enumerate(flows[begin:], begin):
+            if flow is not None and not letters[place] and moments[place] >= since_ms:
+                counts[flow] += 1
+                first[flow] = min(first.get(flow, pack.numbers[place]), pack.numbers[place])
+        left -= pack.size
+        if left <= 0:
+            break
+    return sorted((flow for flow in counts if counts[flow] <= _MAX_PER_INSTANCE), key=first.__getitem__)
 
 
 def _spread(ids: Sequence[str], limit: int) -> list[str]:
@@ -63,8 +73,20 @@ def _spread(ids: Sequence[str], limit: int) -> list[str]:
 
 
 def _read(connection: Connection, ids: Sequence[str], limit: int) -> list[Sequence[Seen]]:
-    statement = f"{_EVENTS}({marks(ids)}) ORDER BY correlation_id LIMIT ?"
-    rows = connection.execute(statement, (*ids, limit + 1)).fetchall()
-    groups = [[Seen(*row[1:]) for row in group] for _, group in groupby(rows, key=lambda row: row[0])]
-    # What the limit cut off would look like an instance that never completed.
-    return list(groups if len(rows) <= limit else groups[:-1])
+    """Whole instances, until so many events are read."""
+    wanted = frozenset(ids)
+    events: dict[str, list[Seen]] = {}
+    for pack in packs_with(connection, map(id_hash, wanted)):
+        columns = [pack.column(name) for name in _SEEN]
+        for flow, letter, event_id, kind, source, cause, topic, moment in zip(
+            *columns, pack.moments(), strict=True
+        ):
+            if flow in wanted and not letter:
+                events.setdefault(flow, []).append(Seen(event_id, kind, source, moment, cause, topic))
+    found: list[Sequence[Seen]] = []
+    for flow in sorted(events):
+        limit -= len(events[flow])
+        if limit < 0:  # what was cut off would look like an instance that never completed
+            break
+        found.append(events[flow])
+    return found

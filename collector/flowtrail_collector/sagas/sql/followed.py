@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from flowtrail_collector.events.model import EventRow
-from flowtrail_collector.events.sql import EVENT_COLUMNS
 from flowtrail_collector.sagas.model.followed import Followed, Rows
-from flowtrail_collector.store.schema.core import EVENT_MS
-from flowtrail_collector.store.sql import Connection, marks
+from flowtrail_collector.store.packs.reading import packs_at, packs_between
+from flowtrail_collector.store.sql import Connection
 
 __all__ = ["first_row_since", "follow", "page_of_events", "read_followed", "remember_folded"]
 
 _BEGIN = "INSERT INTO followed_types VALUES (?, ?, ?, NULL) ON CONFLICT (flow, type, first_row) DO NOTHING"
 _END = "UPDATE followed_types SET until_row = ? WHERE flow = ? AND type = ? AND until_row IS NULL"
+_SINCE = "SELECT min(first_row) FROM event_packs WHERE newest_ms >= ?"
 # What is open to the end is so already, and covers it.
 _FOLDED = """INSERT INTO followed_types VALUES (?, ?, ?, ?) ON CONFLICT (flow, type, first_row)
  DO UPDATE SET until_row = excluded.until_row WHERE followed_types.until_row < excluded.until_row"""
@@ -45,19 +45,30 @@ def follow(connection: Connection, types_of: Mapping[str, Iterable[str]], newest
 
 def first_row_since(connection: Connection, since_ms: int) -> int | None:
     """See `FoldStore.first_row_since`."""
-    statement = f"SELECT min(rowid) FROM events WHERE {EVENT_MS} >= ?"  # noqa: S608 - our own column
-    row: int | None = connection.execute(statement, (since_ms,)).fetchone()[0]
-    return row
+    first: int | None = connection.execute(_SINCE, (since_ms,)).fetchone()[0]
+    if first is None:
+        return None
+    (pack,) = packs_at(connection, [first])
+    due = zip(pack.numbers, pack.moments(), strict=True)
+    return next((number for number, moment in due if moment >= since_ms), first)
 
 
 def page_of_events(
     connection: Connection, types: Sequence[str], rows: tuple[int, int], limit: int
 ) -> list[tuple[int, EventRow]]:
     """See `FoldStore.events`."""
-    statement = f"""SELECT rowid, {EVENT_COLUMNS} FROM events WHERE rowid >= ? AND rowid < ?
- AND NOT dead_letter AND type IN ({marks(types)}) ORDER BY rowid LIMIT ?"""  # noqa: S608 - our own columns
-    found = connection.execute(statement, (*rows, *types, limit)).fetchall()
-    return [(number, EventRow(*event)) for number, *event in found]
+    first, until = rows
+    wanted = frozenset(types)
+    found: list[tuple[int, EventRow]] = []
+    for pack in packs_between(connection, first, until):
+        if wanted.isdisjoint(pack.column("type")):
+            continue
+        for number, event in zip(pack.numbers, map(EventRow._make, pack.rows()), strict=True):
+            if first <= number < until and event.type in wanted and not event.dead_letter:
+                found.append((number, event))
+                if len(found) == limit:
+                    return found
+    return found
 
 
 def remember_folded(connection: Connection, pairs: Iterable[tuple[str, str]], rows: tuple[int, int]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from flowtrail_collector.errors import StoreConflictError, StoreError
+from flowtrail_collector.store.packs.reading import newest_row
 from flowtrail_collector.store.postgres.dialect import ddl, statement
 from flowtrail_collector.store.postgres.driver import connect, is_conflict, new_pool, psycopg_error
 from flowtrail_collector.store.postgres.schema import MIGRATIONS
@@ -172,8 +173,7 @@ class PostgresDatabase:
         # is granted, every row with a smaller number than the newest is there to be seen.
         with self._block("BEGIN") as connection:
             connection.execute(f"SELECT pg_advisory_xact_lock({EVENTS_LOCK})")
-            ((newest,),) = connection.execute("SELECT max(rowid) FROM events").fetchall()
-        return int(newest or 0)
+            return newest_row(connection)
 
     def size_bytes(self) -> int:
         """Size of the database on disk."""

@@ -19,8 +19,12 @@ INSERT INTO identity VALUES (substr(md5(random()::text || clock_timestamp()::tex
 """,
     # What changes most is looked after before a fifth of it has changed: plans and free space stay good.
     """
-ALTER TABLE events SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
 ALTER TABLE sagas SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
 ALTER TABLE counters SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000)
+""",
+    # Workers take numbers for a pack at once: 256, as many events as it has at most.
+    """
+CREATE SEQUENCE event_rows INCREMENT BY 256;
+SELECT setval('event_rows', (SELECT coalesce(max(first_row + events), 1) FROM event_packs), false)
 """,
 )

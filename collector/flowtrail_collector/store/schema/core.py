@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-EVENT_MS = "coalesce(timestamp_ms, time_ms, 0)"
-"""Which time of an event counts: its record's, as that says when others could know of it; else its own."""
-MIGRATIONS: tuple[str, ...] = (
+from flowtrail_collector.store.schema.packing import pack_events
+from flowtrail_collector.store.schema.steps import Step
+
+MIGRATIONS: tuple[Step, ...] = (
     """
 CREATE TABLE positions (
   topic TEXT NOT NULL,
@@ -143,5 +144,21 @@ CREATE TABLE followed_types (
   until_row INTEGER,
   PRIMARY KEY (flow, type, first_row)
 ) WITHOUT ROWID
+""",
+    # Events in packs, and hashes of their ids instead of an index of each. `events` is how many numbers a pack takes
+    # up, those of events that were forgotten included.
+    """
+CREATE TABLE event_packs (
+  first_row INTEGER PRIMARY KEY,
+  events INTEGER NOT NULL,
+  newest_ms INTEGER NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX event_packs_by_age ON event_packs (newest_ms);
+CREATE TABLE event_ids (key INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY (key, pack)) WITHOUT ROWID
+""",
+    pack_events,
+    """
+DROP TABLE events
 """,
 )

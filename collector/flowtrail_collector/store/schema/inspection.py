@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flowtrail_collector.store.schema.migrations import check_versions
+from flowtrail_collector.store.schema.steps import Step
 
 __all__ = ["Rows", "looked_at", "rows_of_file"]
 
@@ -16,7 +17,7 @@ Rows = Callable[[str], Sequence[Sequence[Any]]]
 
 
 def looked_at(
-    rows: Rows, tables: Sequence[str], *, other: str, own: Mapping[str, Sequence[str]]
+    rows: Rows, tables: Sequence[str], *, other: str, own: Mapping[str, Sequence[Step]]
 ) -> str | None:
     """Check that this version can use a store.
 

@@ -9,17 +9,23 @@ from flowtrail_collector.store.schema.core import MIGRATIONS as CORE
 from flowtrail_collector.store.schema.forecast import MIGRATIONS as FORECAST
 from flowtrail_collector.store.schema.redrive import MIGRATIONS as REDRIVE
 from flowtrail_collector.store.schema.spans import MIGRATIONS as SPANS
+from flowtrail_collector.store.schema.steps import Step
 from flowtrail_collector.store.sql import Connection
 
 __all__ = ["check_versions", "migrate"]
 
-_PARTS = {"core": CORE, "spans": SPANS, "redrive": REDRIVE, "forecast": FORECAST}
+_PARTS: Mapping[str, Sequence[Step]] = {
+    "core": CORE,
+    "spans": SPANS,
+    "redrive": REDRIVE,
+    "forecast": FORECAST,
+}
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 _REMEMBER = """INSERT INTO schema_versions VALUES (?, ?)
  ON CONFLICT (part) DO UPDATE SET version = excluded.version"""
 
 
-def check_versions(known: Mapping[str, int], other: str, own: Mapping[str, Sequence[str]]) -> None:
+def check_versions(known: Mapping[str, int], other: str, own: Mapping[str, Sequence[Step]]) -> None:
     """Refuse a schema that is newer than this version's; for the arguments see `migrate`.
 
     Args:
@@ -42,7 +48,7 @@ def migrate(
     *,
     other: str,
     ddl: Callable[[str], str] = lambda statement: statement,
-    own: Mapping[str, Sequence[str]] | None = None,
+    own: Mapping[str, Sequence[Step]] | None = None,
 ) -> None:
     """Bring a store to this version's schema, within the caller's transaction.
 
@@ -61,6 +67,9 @@ def migrate(
     for part, migrations in {**_PARTS, **(own or {})}.items():
         version = known.get(part, 0)
         for migration in migrations[version:]:
+            if callable(migration):
+                migration(connection)
+                continue
             for statement in migration.split(";"):
                 connection.execute(ddl(statement))
         if version < len(migrations):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowtrail_collector.errors import StoreError
+from flowtrail_collector.store.packs.reading import newest_row
 from flowtrail_collector.store.schema.inspection import Rows, looked_at, rows_of_file
 from flowtrail_collector.store.schema.migrations import migrate
 from flowtrail_collector.store.sqlite.claim import Claim
@@ -107,7 +108,7 @@ class SqliteDatabase:
     def newest_event_row(self) -> int:
         """See `sql.Database.newest_event_row`."""
         with self.read() as connection:
-            return int(connection.execute("SELECT max(rowid) FROM events").fetchone()[0] or 0)
+            return newest_row(connection)
 
     def size_bytes(self) -> int:
         """Size of the file and its write-ahead log."""
@@ -128,8 +129,9 @@ class SqliteDatabase:
             mode, pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
             if mode != _INCREMENTAL or free <= max(_FREE_PAGES, pages * _FREE_SHARE):
                 return False
-            # A row a page: without reading them all, one page would go.
-            connection.execute(f"PRAGMA incremental_vacuum({limit})").fetchall()
+            # One by one: the driver ends the statement after the first of many.
+            for _ in range(min(limit, free)):
+                connection.execute("PRAGMA incremental_vacuum(1)").fetchall()
         return True
 
     def close(self) -> None:

@@ -1,0 +1,42 @@
+"""Hashes of ids, and where they stand in the table `event_ids`.
+
+Hashes are spread over all of a table: in one that grows for ever, each new one would be written into another page.
+So the rows are divided into segments, and a hash stands among those of its own: what is written stays together, an
+old segment is one range, and to find an id is to look into each of them.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+__all__ = ["first_key", "hash_bits", "id_hash", "key_of", "segment_of"]
+
+_SEGMENT_BITS = 18
+_HASH_BITS = 40
+_MASK = (1 << _HASH_BITS) - 1
+
+
+def id_hash(text: str) -> int:
+    """64 bits of an id, signed; 0 is left for "none"."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True) or 1
+
+
+def segment_of(row: int) -> int:
+    """The segment in which the ids of a pack stand, by its first row."""
+    return row >> _SEGMENT_BITS
+
+
+def key_of(segment: int, hash_: int) -> int:
+    """Under which key a hash stands in a segment."""
+    return segment << _HASH_BITS | hash_ & _MASK
+
+
+def hash_bits(value: int) -> int:
+    """What a hash and its keys have in common."""
+    return value & _MASK
+
+
+def first_key(segment: int) -> int:
+    """The least key that may stand in a segment."""
+    return segment << _HASH_BITS
