@@ -190,7 +190,7 @@ def trail_scale(trail: dict[str, Any]) -> TimeScale:
         return own
     total = afterwards[-1]
     if total - end <= _SHORT_SHARE * end or end <= 0:
-        return TimeScale(total, own.gaps)
+        return TimeScale(total, own.gaps, own.shares)
     if len(afterwards) > _MOST_AFTERWARDS:
         afterwards = [total]
     gaps = tuple(zip([end, *afterwards], afterwards, strict=False))

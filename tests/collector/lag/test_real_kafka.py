@@ -199,6 +199,8 @@ def test_lag_equals_the_truth_in_every_case(
         assert lag == 3
         assert waited is None or 0 <= waited <= 1100
     writer.abort_transaction(30)
+    # The marker comes after the answer.
+    until(lambda: cluster.offsets(group["tx"])[Place(marked, 0)] == 3, "the end of the transaction")
 
     with watched(kafka) as it:
         it.settle()

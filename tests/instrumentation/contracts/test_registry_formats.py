@@ -86,10 +86,10 @@ def test_what_is_published_comes_back_upcast(registry: str, connect: Connect, di
 
 
 def theirs(
-    dialect: Dialect, registry: str, type: str
+    dialect: Dialect, client: SchemaRegistryClient, type: str
 ) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Confluent's serializer and deserializer, in their usual settings, for version 1."""
-    client, text = SchemaRegistryClient({"url": registry, "timeout": scaled(10)}), dialect.text(type, V1)
+    text = dialect.text(type, V1)
     context = SerializationContext("orders", MessageField.VALUE)
     settings = {"auto.register.schemas": True, "subject.name.strategy": lambda *_: type}
     if dialect.name == "avro":
@@ -114,11 +114,17 @@ def theirs(
     return (lambda data: bytes(write(data, context))), (lambda value: read(value, context))
 
 
+@pytest.fixture
+def confluents(registry: str) -> Iterator[SchemaRegistryClient]:
+    with SchemaRegistryClient({"url": registry, "timeout": scaled(10)}) as client:
+        yield client
+
+
 def test_confluents_serializers_and_ours_read_each_other(
-    registry: str, connect: Connect, dialect: Dialect
+    registry: str, connect: Connect, confluents: SchemaRegistryClient, dialect: Dialect
 ) -> None:
     type = new_type()
-    write, read = theirs(dialect, registry, type)
+    write, read = theirs(dialect, confluents, type)
     value = write(PLACED)  # registers the schema in its own way, in Protobuf as a descriptor
     contracts = Contracts(connect(registry), framing="confluent")
     assert read(framed(contracts, type, PLACED)) == PLACED
