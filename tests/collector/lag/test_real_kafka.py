@@ -111,6 +111,10 @@ class Watched:
         explore(self.poller)
         self.poller.collect()
 
+    def settled_pairs(self, group: str) -> dict[Place, tuple[int | None, float | None]]:
+        self.settle()
+        return self.pairs(group)
+
     def pairs(self, group: str) -> dict[Place, tuple[int | None, float | None]]:
         reading = self.poller.view.reading(group)
         assert reading is not None
@@ -205,7 +209,8 @@ def test_lag_equals_the_truth_in_every_case(
     with watched(kafka) as it:
         it.settle()
         # Only markers are left behind the last record (of a committed and of an aborted transaction): no lag.
-        assert it.pairs(group["tx"])[Place(marked, 0)][0] == 0
+        # Which takes a look at the place, once something has waited there for a while.
+        until(lambda: it.settled_pairs(group["tx"])[Place(marked, 0)][0] == 0, "a look at the markers")
 
 
 def test_a_compacted_topic_and_one_cut_by_retention(
