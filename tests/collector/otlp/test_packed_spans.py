@@ -12,6 +12,8 @@ import pytest
 
 from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
 from flowtrail_collector.spans.ports import ServiceCall, TraceQuery
+from flowtrail_collector.spans.sql.forgetting import traces_with
+from flowtrail_collector.spans.sql.packs import trace_id_of
 from flowtrail_collector.spans.sql.search import SqlSpanSearch
 from flowtrail_collector.spans.sql.store import SqlSpans
 
@@ -67,6 +69,28 @@ def test_whatever_the_portions_every_span_is_kept_once(store: SqlSpans) -> None:
         assert store.spans(traces, limit) == by_time(spans)[:limit]
     for number in (0, 150, 299):
         assert store.trace_ids(f"m{number}") == [spans[number].trace_id]
+
+
+def test_traces_with_the_same_lower_half_are_told_apart(sql_database: Any, store: SqlSpans) -> None:
+    spans = [
+        replace(
+            span,
+            trace_id=f"{upper:016x}{span.trace_id[16:]}",
+            attributes={**span.attributes, "messaging.message.conversation_id": f"{upper}-{span.trace_id}"},
+        )
+        for upper in (0, 1, 2**63)
+        for span in some_spans(40)
+    ]
+    in_portions(store, spans)
+    for flow in {str(span.attributes["messaging.message.conversation_id"]) for span in spans}:
+        upper, _, lower = flow.partition("-")
+        assert set(store.trace_ids(flow)) == {f"{int(upper):016x}{lower[16:]}"}
+        with sql_database.read() as connection:
+            assert {trace_id_of(*key) for key in traces_with(connection, [flow])} == set(
+                store.trace_ids(flow)
+            )
+    # What all of them have leads to all of them.
+    assert {trace[:16] for trace in store.trace_ids("m1")} == {f"{upper:016x}" for upper in (0, 1, 2**63)}
 
 
 def test_a_search_finds_what_looking_at_each_span_finds(sql_database: Any, store: SqlSpans) -> None:

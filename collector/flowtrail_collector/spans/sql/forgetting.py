@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from flowtrail_collector.spans.attributes import CONVERSATION_ID
 from flowtrail_collector.spans.sql.packs import (
     Pack,
+    hashes_in,
     key_of,
     packs_of,
     portions,
@@ -60,10 +61,13 @@ def delete_packs(connection: Connection, packs: Sequence[Pack]) -> None:
 def traces_with(connection: Connection, values: Collection[str]) -> set[tuple[int, int]]:
     """Traces with a span that has one of these correlation ids, message ids or subjects."""
     found: set[tuple[int, int]] = set()
-    for part in portions(key_of(value) for value in values):
-        statement = f"""SELECT DISTINCT p.trace, p.trace_upper FROM span_keys k
+    wanted = set(map(key_of, values))
+    for part in portions(wanted):
+        statement = f"""SELECT p.trace, p.trace_upper, p.found_by FROM span_keys k
  JOIN span_packs p ON p.trace = k.trace WHERE k.hash IN ({marks(part)})"""  # noqa: S608 - only marks
-        found.update(connection.execute(statement, part).fetchall())
+        for lower, upper, found_by in connection.execute(statement, part).fetchall():
+            if not wanted.isdisjoint(hashes_in(bytes(found_by))):
+                found.add((lower, upper))
     return found
 
 

@@ -18,9 +18,9 @@ import orjson
 from flowtrail_collector.spans.model import Resource, Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 from flowtrail_collector.store.sql import MAX_IDS, Connection, marks
 
-__all__ = ["EXTENT_NS", "MAX_VALUE_LENGTH", "PACK_COLUMNS", "Pack", "attributes_from", "key_of", "packed", "packs_of",
-           "portions", "raw_spans", "read_packs", "read_resources", "to_json", "trace_id_of", "trace_key",
-           "unpacked"]  # fmt: skip
+__all__ = ["EXTENT_NS", "MAX_VALUE_LENGTH", "PACK_COLUMNS", "Pack", "attributes_from", "hashes_in", "key_of", "packed",
+           "packs_of", "portions", "raw_spans", "read_packs", "read_resources", "to_json", "trace_id_of", "trace_key",
+           "unpacked", "uppers_found_by"]  # fmt: skip
 
 EXTENT_NS = 600 * 10**9
 """The spans of a pack began within so long: a search in time looks no further than that beside its window."""
@@ -72,7 +72,12 @@ class Pack(NamedTuple):
     @property
     def hashes(self) -> tuple[int, ...]:
         """Hashes of the values they are found by."""
-        return unpack(f"<{len(self.found_by) // 8}q", self.found_by)
+        return hashes_in(self.found_by)
+
+
+def hashes_in(found_by: bytes) -> tuple[int, ...]:
+    """The hashes of a pack's column."""
+    return unpack(f"<{len(found_by) // 8}q", found_by)
 
 
 def trace_key(trace_id: str) -> tuple[int, int] | None:
@@ -214,6 +219,15 @@ def packs_of(connection: Connection, traces: Collection[tuple[int, int]]) -> lis
         found += read_packs(connection, f"trace IN ({marks(part)})", part)
     wanted = set(traces)
     return [pack for pack in found if (pack.trace, pack.trace_upper) in wanted]
+
+
+def uppers_found_by(connection: Connection, lower: int, hash_: int) -> list[int]:
+    """Upper halves of those traces with this lower half that a value's hash leads to.
+
+    Lower halves are random by W3C Trace Context, but nobody is held to it.
+    """
+    packs = read_packs(connection, "trace = ?", (lower,))
+    return list(dict.fromkeys(pack.trace_upper for pack in packs if hash_ in pack.hashes))
 
 
 def read_resources(connection: Connection, ids: Iterable[int]) -> dict[int, Resource]:

@@ -36,6 +36,7 @@ from flowtrail_collector.spans.sql.packs import (
     trace_id_of,
     trace_key,
     unpacked,
+    uppers_found_by,
 )
 from flowtrail_collector.store.sql import Connection, Database, insert_rows, marks
 
@@ -144,6 +145,9 @@ class SqlSpans:
                 halves = f"SELECT DISTINCT trace, trace_upper FROM span_packs WHERE trace IN ({marks(part)})"  # noqa: S608
                 for lower, upper in connection.execute(halves, part).fetchall():
                     uppers.setdefault(lower, []).append(upper)
+            for lower, alike in uppers.items():
+                if len(alike) > 1:
+                    uppers[lower] = uppers_found_by(connection, lower, key_of(value))
         return [trace_id_of(lower, upper) for lower in reversed(found) for upper in uppers.get(lower, ())]
 
     def count(self, trace_ids: Sequence[str]) -> int:
