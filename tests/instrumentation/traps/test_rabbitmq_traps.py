@@ -308,10 +308,12 @@ def test_a_wrapped_channel_is_traced_once_where_everything_is_instrumented(lab: 
     for instrumentor in instrumentors:
         instrumentor.instrument(tracer_provider=lab.provider, registry=lab.registry)
     try:
-        for program in PROGRAMS.values():
+        for name, program in PROGRAMS.items():
             before = len(lab.spans)
             program(place, lambda channel: wrap_producer(lab.telemetry, channel), lambda _: None)
-            assert len(lab.spans) - before in (3 * MESSAGES, 3 * MESSAGES + 1), program
+            told = [span.name for span in lab.spans[before:]]
+            # A message that is delivered again is told again; all twice would be six of each.
+            assert 3 * MESSAGES <= len(told) < 4 * MESSAGES, (name, told)
     finally:
         for instrumentor in instrumentors:
             instrumentor.uninstrument()
