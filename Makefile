@@ -14,9 +14,8 @@ demo: ## run the five services, a broker and the collector; end with one order's
 	@requirements/install demo
 	@exec $(PY) -m orderflow demo $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
 
-# Four processes on two cores: a test that has a server waits for it most of its time.
-test: env ## run every test in four processes; those that need a server start it, or skip with the reason
-	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: env ## run every test in two processes; those that need a server start it, or skip with the reason
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-quick: env ## run the tests that need no server and no broker, in two processes (under a minute)
 	@$(PY) -m pytest --quick -n 2 --dist worksteal $(ARGS)
