@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from flowtrail.errors import EncodeError
 from flowtrail.wire import names
@@ -203,7 +203,7 @@ def from_amqp(
     key: bytes | None = None
     timestamp_ms = sent_at(table, properties.get("timestamp"))
     for name, value in (table or {}).items():
-        if name == TIMESTAMP_MS and type(value) is int:
+        if name == TIMESTAMP_MS and _is_number(value):
             continue
         known, data = canonical(name), _shown(value)
         if known == _OURS + KEY and key is None and data is not None:
@@ -261,6 +261,11 @@ def _shown(value: Any) -> bytes | None:
         return repr(value).encode("utf-8", "replace")
 
 
+def _is_number(value: Any) -> TypeGuard[int]:
+    """Whether it is one; clients have integers of their own, and true isn't one."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def sent_at(table: Mapping[str, Any] | None, timestamp: Any) -> int | None:
     """When a message was sent, in milliseconds since the epoch; None if unknown.
 
@@ -269,7 +274,7 @@ def sent_at(table: Mapping[str, Any] | None, timestamp: Any) -> int | None:
         timestamp: AMQP's own property.
     """
     stamp = table.get(TIMESTAMP_MS) if table else None
-    return stamp if type(stamp) is int else _milliseconds(timestamp)
+    return stamp if _is_number(stamp) else _milliseconds(timestamp)
 
 
 def _milliseconds(timestamp: Any) -> int | None:
