@@ -34,6 +34,8 @@ AVRO = {
 }
 # https://protobuf.dev/programming-guides/proto3/#updating; buf asks whether bytes can be read, not what as.
 PROTOBUF = {
+    "symbol-removed": "Reserve the numbers of deleted values. (buf is content with that; we name the value, and that it "
+    "breaks nobody where the enum is open.)",
     "changed: type": "If a number is parsed from the wire which doesn't fit in the corresponding type, you will get "
     "the same effect as if you had cast the number to that type in C++ (for example, if a 64-bit number is read as "
     "an int32, it will be truncated to 32 bits). ... string and bytes are compatible as long as the bytes are valid "
