@@ -117,7 +117,7 @@ def broker() -> Iterator[str]:
 def test_the_trail_ends_and_raises_what_the_handler_did(
     adapter: str, handler: str, end: str, batch: int | None, broker: str
 ) -> None:
-    name = uuid.uuid4().hex[:12]
+    name, there = uuid.uuid4().hex[:12], set(threading.enumerate())
     leave, kind = ENDS[end]
     trail = flowtrail.Trail("s", broker, client=adapter)
     bad = HANDLERS[handler](leave)
@@ -142,7 +142,8 @@ def test_the_trail_ends_and_raises_what_the_handler_did(
             assert raised.value.code == (3 if end == "exit-3" else "no licence")  # type: ignore[attr-defined]
         assert good == [0, 1]
         assert ground.committed(name, name) == {0: 2}, "what came before is through, what ended it isn't"
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("flowtrail")]
+    begun = set(threading.enumerate()) - there
+    left = [thread.name for thread in begun if thread.name.startswith("flowtrail")]
     assert left == [], "nothing hangs"
     trail.close()
 

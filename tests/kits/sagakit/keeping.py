@@ -43,7 +43,7 @@ class Kept:
         for advance in advances:
             self.until_ms = advance.watermark_ms
 
-    def add_events(self, events):
+    def add_events(self, events, hash_of=None):
         pass
 
     def load_sagas(self, keys):
