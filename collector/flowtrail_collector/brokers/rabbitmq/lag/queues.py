@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 __all__ = ["Queue", "is_followed", "read_queue"]
 
-_LIMITS = {"max-length": "x-max-length", "max-length-bytes": "x-max-length-bytes"}
 _DELAYED = ".delay"
 
 
@@ -23,7 +22,6 @@ class Queue(NamedTuple):
         published: How many were published to it since the server began to count.
         publish_rate: A second; likewise ack_rate.
         head_ms: Timestamp of the message that waits longest, in milliseconds since the epoch.
-        is_limited: Whether it drops what is too much for it.
     """
 
     name: str
@@ -35,7 +33,6 @@ class Queue(NamedTuple):
     publish_rate: float | None
     ack_rate: float | None
     head_ms: int | None
-    is_limited: bool
 
     @property
     def messages(self) -> int:
@@ -63,7 +60,6 @@ def read_queue(found: Mapping[str, Any]) -> Queue | None:
         return None
     stats = found.get("message_stats") or {}
     head = found.get("head_message_timestamp")
-    settings = {**(found.get("effective_policy_definition") or {}), **found.get("arguments", {})}
     return Queue(
         str(found["name"]),
         str(found.get("type", "classic")),
@@ -74,5 +70,4 @@ def read_queue(found: Mapping[str, Any]) -> Queue | None:
         (stats.get("publish_details") or {}).get("rate"),
         (stats.get("ack_details") or {}).get("rate"),
         head * 1000 if isinstance(head, int) else None,
-        any(name in settings for names in _LIMITS.items() for name in names),
     )
