@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Set
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -11,13 +10,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from flowtrail.contracts._scalars import double, single, text
 from flowtrail.contracts._values import fields_of, later
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.avro._nodes import Node, native
 
 Prepare = Callable[[Any], Any]
 # Written once: `list | tuple` in a test makes a new type for each value.
-_LISTS, _BYTES, _NUMBERS = (list, tuple, Set), (bytes, bytearray, memoryview), (int, float)
+_LISTS, _BYTES = (list, tuple, Set), (bytes, bytearray, memoryview)
 _RANGES = {"int": 2**31, "long": 2**63}
 _MOMENTS = {"timestamp": "a datetime with a time zone", "local-timestamp": "a datetime without a time zone"}
 
@@ -131,7 +131,7 @@ def _map(inner: Prepare, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise wrong("type should be map")
     for name in value:
-        _text(name)
+        text(name)
     return dict(zip(value, _each(inner, value.items(), []), strict=True))
 
 
@@ -164,36 +164,6 @@ def _integer(kind: str, end: int, value: Any) -> int:
     if not -end <= value < end:
         raise wrong(f"out of the range of {kind}")
     return int(value)
-
-
-def _float(value: Any) -> float:
-    made = _double(value)
-    if math.isfinite(made) and abs(made) > 3.4028235677973366e38:
-        raise wrong("out of the range of float")
-    return made
-
-
-def _double(value: Any) -> float:
-    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
-        raise wrong("type should be a number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise wrong("out of the range of double") from None
-
-
-def _text(value: Any) -> str:
-    if type(value) is str and value.isascii():
-        return value
-    if isinstance(value, Enum) and isinstance(value.value, str):
-        value = value.value
-    if not isinstance(value, str):
-        raise wrong("type should be string")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise wrong("text with half of a surrogate pair") from None
-    return value
 
 
 def _bytes(size: int | None, value: Any) -> bytes:
@@ -258,8 +228,8 @@ def _number(node: Node, value: Any, what: str) -> int:
 
 
 _PLAIN: Mapping[str, Prepare] = {
-    "null": _null, "boolean": _boolean, "float": _float, "double": _double,
-    "string": _text, "bytes": partial(_bytes, None),
+    "null": _null, "boolean": _boolean, "float": single, "double": double,
+    "string": text, "bytes": partial(_bytes, None),
 }  # fmt: skip
 _LOGICAL: Mapping[str, Callable[[Node, Any], Any]] = {
     "decimal": _decimal, "uuid": _uuid, "date": _date, "time": _time, "timestamp": _moment,

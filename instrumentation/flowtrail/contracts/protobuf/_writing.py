@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 from enum import Enum
@@ -12,6 +11,7 @@ from typing import Any
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
+from flowtrail.contracts._scalars import double, single, text
 from flowtrail.contracts._values import fields_of, later
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.protobuf._kinds import (
@@ -28,7 +28,7 @@ from flowtrail.contracts.protobuf._kinds import (
 
 Build = Callable[[Any], Any]
 # Written once: `list | tuple` in a test makes a new type for each value.
-_LISTS, _BYTES, _NUMBERS = (list, tuple, Set), (bytes, bytearray, memoryview), (int, float)
+_LISTS, _BYTES = (list, tuple, Set), (bytes, bytearray, memoryview)
 _RANGES = {
     "int32": (-(2**31), 2**31), "sint32": (-(2**31), 2**31), "sfixed32": (-(2**31), 2**31),
     "uint32": (0, 2**32), "fixed32": (0, 2**32), "int64": (-(2**63), 2**63), "sint64": (-(2**63), 2**63),
@@ -242,36 +242,6 @@ def _bool(value: Any) -> bool:
     return value
 
 
-def _double(value: Any) -> float:
-    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
-        raise wrong("type should be a number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise wrong("out of the range of double") from None
-
-
-def _float(value: Any) -> float:
-    made = _double(value)
-    if math.isfinite(made) and abs(made) > 3.4028235677973366e38:
-        raise wrong("out of the range of float")
-    return made
-
-
-def _string(value: Any) -> str:
-    if type(value) is str and value.isascii():
-        return value
-    if isinstance(value, Enum) and isinstance(value.value, str):
-        value = value.value
-    if not isinstance(value, str):
-        raise wrong("type should be string")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise wrong("text with half of a surrogate pair") from None
-    return value
-
-
 def _bytes(value: Any) -> bytes:
     if not isinstance(value, _BYTES):
         raise wrong("type should be bytes")
@@ -279,5 +249,5 @@ def _bytes(value: Any) -> bytes:
 
 
 _PLAIN: Mapping[str, Build] = {
-    "bool": _bool, "double": _double, "float": _float, "string": _string, "bytes": _bytes,
+    "bool": _bool, "double": double, "float": single, "string": text, "bytes": _bytes,
 }  # fmt: skip
