@@ -29,11 +29,13 @@ def run(name: str, *arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_its_command_line_answers(name, tmp_path):
     assert "--" in run(name, "--help", cwd=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_it_measures(name, tmp_path):
     assert run(name, *SMALL[name], cwd=tmp_path)

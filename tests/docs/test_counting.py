@@ -169,6 +169,7 @@ def documented_variables() -> set[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "page"), [(LIBRARY, 0), (COLLECTOR, 1)], ids=("library", "collector"))
 def test_every_variable_is_in_the_reference_and_no_other(folder: Path, page: int) -> None:
     # Within longer texts as well: messages that name a variable.

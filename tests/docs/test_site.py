@@ -69,6 +69,7 @@ def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
         assert (site / shown / "index.html").is_file(), page
 
 
+@pytest.mark.slow
 def test_every_link_and_anchor_leads_somewhere(site: Path, pages: dict[Path, _Html]) -> None:
     broken = []
     for path, page in pages.items():

@@ -153,6 +153,7 @@ def test_ages_by_outcome(sql_database: Any) -> None:
     assert {int(flow[5:]) for flow in there[6][1]} == {2, 4}
 
 
+@pytest.mark.slow
 def test_the_file_gives_its_space_back(tmp_path: Path) -> None:
     empty = SqliteDatabase(tmp_path / "empty")
     sizes = {"empty": empty.used_bytes()}

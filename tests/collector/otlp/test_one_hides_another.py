@@ -32,6 +32,7 @@ def search(sql_database):
     return SqlSpanSearch(sql_database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [100, 4_000, 12_000])
 def test_a_service_with_ids_in_its_names_leaves_room_for_the_others_operations(store, search, batch):
     chatty = [span_of(n, "chatty", f"GET /users/{n}") for n in range(12_000)]

@@ -151,6 +151,7 @@ def test_too_old_events_go_beside_those_that_are_spared(sql_database, limit):
     assert hashes(sql_database) == keys_of(sql_database)
 
 
+@pytest.mark.slow
 def test_a_pack_is_not_written_anew_for_each_of_its_trails(tmp_path):
     database = SqliteDatabase(tmp_path / "store")
     shelf = Shelf(database, keep=("completed=5%",))

@@ -300,6 +300,7 @@ wild_spans = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(wild_events, max_size=8),

@@ -331,6 +331,7 @@ def data_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.tuples(extra, known).map(lambda both: {**both[0], **both[1]})
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_what_passes_the_rules_never_breaks_old_data(data: st.DataObject) -> None:

@@ -140,6 +140,7 @@ KINDS: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", sorted(WAYS))
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_order_of_four_steps_with_one_consumer(way: str, kind: str) -> None:

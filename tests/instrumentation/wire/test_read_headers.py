@@ -29,6 +29,7 @@ ANYTHING: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(HEADERS)
 @settings(max_examples=300)
 def test_any_headers_read_without_exception_or_mutation(headers: list[tuple[str, bytes | None]]) -> None:
