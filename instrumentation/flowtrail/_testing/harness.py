@@ -23,7 +23,7 @@ from flowtrail._testing.capture import Capture
 from flowtrail._testing.memory import MemoryBroker, MemoryClient
 from flowtrail.contracts import Guard
 from flowtrail.errors import DecodeError, FlowtrailError
-from flowtrail.wire import Header, Record, dead_letters
+from flowtrail.wire import Envelope, Header, Record, dead_letters
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -207,7 +207,5 @@ class _AsPublished(Guard):
 
     __slots__ = ()
 
-    def reading(
-        self, topic: str, type: str | None, dataschema: str | None, data: Any, unpacked: Any = None
-    ) -> Any:
+    def reading(self, topic: str, envelope: Envelope, data: Any, unpacked: Any = None) -> Any:
         return data
