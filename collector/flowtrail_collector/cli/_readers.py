@@ -54,8 +54,7 @@ def judge(client: CollectorClient, since: str, new: Source, old: Source | None, 
     all_of = _asked(client, None)
     if not all_of["known"]:
         raise Failure(
-            f"{client.url} knows no reader yet: services tell it by their spans, sent to {client.url}/v1/traces "
-            "(OTEL_EXPORTER_OTLP_ENDPOINT)",
+            f"{client.url} knows no reader yet: services tell it by their spans, sent to {client.url}/v1/traces",
             EXIT_USAGE,
         )
     recent = _readers(client, _asked(client, since), types)

@@ -147,6 +147,34 @@ def test_whatever_goes_wrong_is_one_line(tmp_path: Path, run: Run) -> None:
         assert (code, out) == (0, "nobody would break: nobody was seen reading these types in the last 1d\n")
 
 
+UNUSABLE = [
+    *((dialect, name, text) for dialect in DIALECTS.values() for name, text in dialect.broken.items()),
+    *((dialect, "10 MB", " " * 10_000_000) for dialect in DIALECTS.values()),
+]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name", "text"), UNUSABLE, ids=[f"{dialect.name}-{name}" for dialect, name, _ in UNUSABLE]
+)
+def test_a_contract_that_cant_be_used_is_one_line(
+    tmp_path: Path, run: Run, dialect: Dialect, name: str, text: str
+) -> None:
+    """File, line where there is one, and what; with a collector and without."""
+    good = write(tmp_path / "good", dialect, "A", V1)
+    bad = write(tmp_path / "bad", dialect, "A", text)
+    file = bad / "A" / f"1{dialect.suffix}"
+    line = (
+        text[: text.find("Foo" if "Foo" in text else "strin x")].count("\n") + 1
+        if "unknown type" in name
+        else None
+    )
+    for arguments in ((good, bad), (good / "A" / file.name, file), (bad, "--against", "http://127.0.0.1:1"),
+                      (file, "--against", "http://127.0.0.1:1")):  # fmt: skip
+        code, out, err = run(*arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert err.startswith(f"flowtrail: {file}:{'' if line is None else f'{line}:'}"), err
+
+
 @pytest.mark.slow
 def test_what_isnt_a_collector_of_this_version_is_said(tmp_path: Path, run: Run) -> None:
     from starlette.applications import Starlette
