@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from flowtrail._telemetry import attributes
 from flowtrail.wire import Envelope
 from flowtrail.wire.dataschema import version_in
 
-if TYPE_CHECKING:
-    from flowtrail._telemetry.processing import Processing
-
 _MOST = 32
+
+
+class Handled(Protocol):
+    """A handling; see `Processing`."""
+
+    @property
+    def decodes(self) -> bool: ...
+
+    envelope: Envelope
 
 
 def read_of(envelope: Envelope, decodes: bool) -> str | None:
@@ -40,7 +46,7 @@ def of_message(envelope: Envelope, decodes: bool) -> dict[str, str]:
     return {attributes.READS: read, attributes.CONTRACTS: envelope.contracts}
 
 
-def of_batch(items: Iterable[Processing]) -> dict[str, Any]:
+def of_batch(items: Iterable[Handled]) -> dict[str, Any]:
     """What the span of a batch says."""
     envelopes = [(item.envelope, item.decodes) for item in items]
     found = sorted({read for each in envelopes if (read := read_of(*each)) is not None})
