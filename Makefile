@@ -12,7 +12,7 @@ env: ## build .venv with everything that developing needs
 
 demo: ## run the five services, a broker and the collector; end with one order's whole trail
 	@requirements/install demo
-	@exec $(PY) -m orderflow demo $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
+	@exec $(PY) -m orderflow demo $(if $(BROKER),--broker '$(BROKER)') $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
 
 test: env ## run every test in two processes; those that need a server start it, or skip with the reason
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from orderflow.platform.settings import LATER_SERVICES, SERVICES, Settings, SettingsError
+from orderflow.platform.settings import LATER_SERVICES, SERVICES, Settings, SettingsError, checked_broker
 
 MAX_ORDERS = 100_000
 
@@ -29,6 +29,11 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run everything, place orders, show what became of them")
     demo.add_argument("--orders", type=_count, default=60, help="how many (default: %(default)s)")
     demo.add_argument("--rate", type=_rate, default=3.0, help="orders per second (default: %(default)s)")
+    demo.add_argument(
+        "--broker",
+        default=os.environ.get("ORDERFLOW_BROKER", ""),
+        help="kafka, rabbitmq, or both: billing on RabbitMQ; also ORDERFLOW_BROKER (default: kafka)",
+    )
     demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     serve = commands.add_parser("serve", help="run one service")
     serve.add_argument("service", choices=[*SERVICES, *LATER_SERVICES])
@@ -89,7 +94,8 @@ def _rate(text: str) -> float:
 def _demo(options: argparse.Namespace) -> int:
     from orderflow.runner import Options, run_demo
 
-    return run_demo(Options(options.orders, options.rate, options.keep))
+    broker = checked_broker(options.broker)
+    return run_demo(Options(options.orders, options.rate, options.keep, broker))
 
 
 def _serve(options: argparse.Namespace) -> int:

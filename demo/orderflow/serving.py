@@ -63,7 +63,7 @@ def serve(settings: Settings, listening: Listening) -> int:
     service = build(settings)
     threading.Thread(target=_announce, args=(service,), daemon=True).start()
     if listener is None:
-        service.trail.run()
+        service.run()
     else:
         _serve_http(service, listener)
     return 0
@@ -99,7 +99,7 @@ def _listen(listening: Listening) -> socket.socket:
 
 def _announce(service: Service) -> None:
     """Say once that events will be handled from now on; whoever starts the service may wait for it."""
-    while not service.trail.ready(1.0):
+    while not service.ready(1.0):
         time.sleep(0.02)
     print(f"{service.settings.service} has joined group {service.settings.group}", flush=True)
 
@@ -123,6 +123,6 @@ def _serve_http(service: Service, listener: socket.socket) -> None:
     # When it is done, uvicorn raises the signal that stopped it once more; there is still a group to leave.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with listener, service.trail.running():
+    with listener, service.running():
         server.run(sockets=[listener])
-    service.trail.close()
+    service.close()

@@ -11,10 +11,11 @@ from itertools import count
 
 import httpx
 
-from orderflow.platform.settings import SettingsError, checked_namespace
+from orderflow.platform.settings import addresses, checked_broker, checked_namespace
 from orderflow.runner.broker import Broker, create_topics
 from orderflow.runner.errors import EXIT_OK, EXIT_UNREACHABLE, DemoError
 from orderflow.runner.placing import Customer
+from orderflow.runner.rabbitmq import given
 from orderflow.runner.scenarios import plan
 
 _CYCLE_ORDERS = 3_000
@@ -22,18 +23,19 @@ _AGAIN_SECONDS = 1.0
 
 
 def make_topics(environment: Mapping[str, str], seconds: float) -> int:
-    """Create the topics on `KAFKA_BOOTSTRAP_SERVERS`, those that are missing; waits for the broker.
+    """Create the topics that are missing, on the brokers that the environment names; waits for them.
 
     Returns:
         0, or 3 if the broker isn't there within that time.
 
     Raises:
-        SettingsError: No broker is given.
+        SettingsError: One isn't given.
     """
-    servers = environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
-    if not servers:
-        raise SettingsError("no broker given: set KAFKA_BOOTSTRAP_SERVERS to host:port")
-    broker = Broker(servers, checked_namespace(environment.get("ORDERFLOW_NAMESPACE", "")), embedded=False)
+    choice = checked_broker(environment.get("ORDERFLOW_BROKER", ""))
+    servers, url = addresses(choice, environment)
+    namespace = checked_namespace(environment.get("ORDERFLOW_NAMESPACE", ""))
+    rabbit = given(environment, namespace) if url else None
+    broker = Broker(servers, namespace, False, choice, rabbit)
     deadline = time.monotonic() + seconds
     while True:
         try:
