@@ -61,9 +61,9 @@ servers: env ## fetch ahead what the tests fetch before their first one (Kafka f
 lock: ## compile the lock files anew (needs uv)
 	@uv pip compile pyproject.toml --all-extras --group dev --group demo --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
-	@uv pip compile pyproject.toml --extra kafka-python --extra collector --group demo -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --group demo -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/demo.txt
-	@uv pip compile pyproject.toml --extra kafka-python --extra collector --extra postgres -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --extra postgres -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o deploy/requirements.txt
 
 clean: ## remove what building and testing left

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 import pika
 
-from orderflow.platform.settings import qualified
+from orderflow.platform.settings import SettingsError, qualified
 from orderflow.runner.children import Child, Children, listens, unused_port
 from orderflow.runner.errors import EXIT_UNREACHABLE, DemoError
 
@@ -22,6 +22,7 @@ UNHEARD = "unheard"
 
 _DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on PATH insists on Debian's user
 _SECONDS = 5.0
+_START_SECONDS = 180.0  # Erlang takes its time on a busy machine
 _PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 
 
@@ -127,12 +128,18 @@ class RabbitMQ:
 
 
 def given(environment: Mapping[str, str], namespace: str) -> RabbitMQ | None:
-    """The server in `RABBITMQ_URL`, whose management API is where `RABBITMQ_MANAGEMENT_URL` says."""
+    """The server in `RABBITMQ_URL`, if one is named; its management API is where `RABBITMQ_MANAGEMENT_URL` says.
+
+    Raises:
+        SettingsError: It is no address of RabbitMQ.
+    """
     url = environment.get("RABBITMQ_URL", "").strip()
     if not url:
         return None
     parts = urlsplit(url)
-    scheme, port = _PORTS.get(parts.scheme, _PORTS["amqp"])
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise SettingsError("RABBITMQ_URL is amqp://user:password@host:5672/vhost, or amqps:// with TLS")
+    scheme, port = _PORTS[parts.scheme]
     usual = f"{scheme}://{parts.hostname}:{port}"
     return RabbitMQ(url, environment.get("RABBITMQ_MANAGEMENT_URL", "").rstrip("/") or usual, namespace)
 
@@ -159,7 +166,7 @@ def start_server(children: Children, folder: Path, environment: Mapping[str, str
     names = children.start("epmd", [epmd, "-address", "127.0.0.1", "-port", str(ports["epmd"])], settings, -1)
     names.wait_until(lambda: listens(ports["epmd"]))
     server: Child = children.start("rabbitmq", [program], settings)
-    server.wait_for("Server startup complete")
+    server.wait_for("Server startup complete", _START_SECONDS)
     address = f"amqp://guest:guest@127.0.0.1:{ports['amqp']}/%2F"
     return RabbitMQ(address, f"http://127.0.0.1:{ports['management']}", "")
 
