@@ -54,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("ORDERFLOW_METRICS_PORT") or None,
         help="Prometheus port, 0 for a free one; also ORDERFLOW_METRICS_PORT (default: none)",
     )
-    topics = commands.add_parser("topics", help="create the topics, those that are missing")
+    topics = commands.add_parser(
+        "topics", help="create the topics that are missing, on RabbitMQ exchanges and queues"
+    )
     topics.add_argument(
         "--wait", type=float, default=60.0, help="seconds to wait for the broker (default: %(default)s)"
     )
@@ -108,8 +110,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _topics(options: argparse.Namespace) -> int:
     from orderflow.runner.load import make_topics
+    from orderflow.serving import subscriptions
 
-    return make_topics(os.environ, options.wait)
+    return make_topics(os.environ, options.wait, subscriptions)
 
 
 def _load(options: argparse.Namespace) -> int:

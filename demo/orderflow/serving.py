@@ -10,9 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from orderflow.kernel import Money, Sku
-from orderflow.platform import Service, Settings
+from orderflow.platform import Service, Settings, Subscription
+from orderflow.platform.settings import SERVICES
 from orderflow.seeds import PRICES_CENTS
 
 _BUILDERS = {
@@ -30,6 +33,17 @@ def build(settings: Settings) -> Service:
     """The service of that name; imports no other context."""
     builder: Callable[[Settings], Service] = importlib.import_module(_BUILDERS[settings.service]).build
     return builder(settings)
+
+
+def subscriptions() -> list[Subscription]:
+    """What the five services listen to."""
+    found: list[Subscription] = []
+    with TemporaryDirectory() as folder:
+        for name in SERVICES:
+            service = build(Settings(name, "", Path(folder)))
+            found += service.subscriptions
+            service.close()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

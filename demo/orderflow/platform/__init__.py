@@ -2,7 +2,7 @@
 
 from orderflow.platform.database import connect, transaction
 from orderflow.platform.messages import MalformedMessageError, Message
-from orderflow.platform.service import Service
+from orderflow.platform.service import Service, Subscription
 from orderflow.platform.settings import Settings, SettingsError
 from orderflow.platform.unit import UnitOfWork
 
@@ -12,6 +12,7 @@ __all__ = [
     "Service",
     "Settings",
     "SettingsError",
+    "Subscription",
     "UnitOfWork",
     "connect",
     "transaction",

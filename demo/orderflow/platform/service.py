@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowtrail import Event, Inbox, Retry, Trail
 from orderflow.kernel import DomainError
@@ -15,6 +15,20 @@ from orderflow.platform.settings import RABBITMQ, Settings
 from orderflow.platform.unit import UnitOfWork
 
 Handle = Callable[[UnitOfWork, Message], None]
+
+
+class Subscription(NamedTuple):
+    """What a service listens to.
+
+    Attributes:
+        topic: Its name, without namespace.
+        service: Who listens.
+        types: Event types that it handles.
+    """
+
+    topic: str
+    service: str
+    types: tuple[str, ...]
 
 
 class Service:
@@ -31,10 +45,12 @@ class Service:
     Attributes:
         settings: As given.
         trail: Publishes, and consumes what is on the same broker.
+        subscriptions: What it listens to.
     """
 
     def __init__(self, settings: Settings, topic: str | None, schema: str) -> None:
         self.settings = settings
+        self.subscriptions: list[Subscription] = []
         self._trails: dict[str, Trail] = {}
         self.trail = self._trail_for(topic or settings.service)
         self._topic = settings.topic(topic or settings.service)
@@ -70,10 +86,12 @@ class Service:
 
     def consume(self, topic: str, types: Iterable[str], handle: Handle) -> None:
         """Have `handle` called once per event of these types, in the transaction that remembers the event."""
+        kinds = tuple(types)
+        self.subscriptions.append(Subscription(topic, self.settings.service, kinds))
 
         @self._trail_for(topic).consumer(
             self.settings.topic(topic),
-            types=list(types),
+            types=kinds,
             group=self.settings.group,
             retry=Retry(attempts=4, initial_seconds=0.05, never_on=(DomainError, MalformedMessageError)),
             dead_letter=True,

@@ -6,12 +6,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
 import httpx
 
-from orderflow.platform.settings import addresses, checked_broker, checked_namespace
+from orderflow.platform import Subscription
+from orderflow.platform.settings import RABBITMQ, addresses, broker_of, checked_broker, checked_namespace
 from orderflow.runner.broker import Broker, create_topics
 from orderflow.runner.errors import EXIT_OK, EXIT_UNREACHABLE, DemoError
 from orderflow.runner.placing import Customer
@@ -22,8 +23,17 @@ _CYCLE_ORDERS = 3_000
 _AGAIN_SECONDS = 1.0
 
 
-def make_topics(environment: Mapping[str, str], seconds: float) -> int:
+def make_topics(
+    environment: Mapping[str, str], seconds: float, subscriptions: Callable[[], Iterable[Subscription]]
+) -> int:
     """Create the topics that are missing, on the brokers that the environment names; waits for them.
+
+    RabbitMQ keeps nothing for a queue that isn't there, so those of the services are made, too.
+
+    Args:
+        environment: Names the brokers.
+        seconds: How long to wait for them.
+        subscriptions: Tells what the services listen to.
 
     Returns:
         0, or 3 if the broker isn't there within that time.
@@ -40,6 +50,10 @@ def make_topics(environment: Mapping[str, str], seconds: float) -> int:
     while True:
         try:
             create_topics(broker)
+            if rabbit is not None:
+                rabbit.create_queues(
+                    each for each in subscriptions() if broker_of(choice, each.topic) == RABBITMQ
+                )
         except DemoError as error:
             if time.monotonic() > deadline:
                 print(f"orderflow: {error}", file=sys.stderr)

@@ -61,24 +61,30 @@ def test_with_billing_on_rabbitmq_an_order_is_one_trail_one_saga_one_map(tmp_pat
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     printed: list[str] = []
-    collector = read_until(process, "export FLOWTRAIL_COLLECTOR_URL=", printed).strip().partition("=")[2]
-    check_output("".join(printed), 12)
-    completed = re.findall(r"\$ flowtrail trace (\S+)", "".join(printed))[1]
-    trail = _get(f"{collector}/api/v1/trails/{completed}")["trail"]
-    assert [saga["outcome"] for saga in trail["sagas"]] == ["completed"]
-    topics = {f"rabbitmq:{name}" if name in ON_RABBITMQ else name for name in TOPICS} - {"campaigns"}
-    assert {each["topic"] for each in trail["entries"] if each["kind"] == "publish"} == topics
-    waits = {each["topic"] for each in trail["entries"] if each["kind"] == "queue"}
-    assert waits == topics - {"customers"}, "each event that somebody reads has waited, on both brokers"
-    assert len({each["trace_id"] for each in trail["entries"] if each.get("trace_id")}) == 1
-    with urllib.request.urlopen(f"{collector}/map", timeout=scaled(10)) as answer:
-        page = answer.read().decode()
-    assert all(f">{topic}<" in page for topic in topics), page
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=scaled(60))
-    assert (process.returncode, errors) == (0, "")
-    assert own_processes(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+    try:
+        collector = read_until(process, "export FLOWTRAIL_COLLECTOR_URL=", printed).strip().partition("=")[2]
+        check_output("".join(printed), 12)
+        completed = re.findall(r"\$ flowtrail trace (\S+)", "".join(printed))[1]
+        trail = _get(f"{collector}/api/v1/trails/{completed}")["trail"]
+        assert [saga["outcome"] for saga in trail["sagas"]] == ["completed"]
+        topics = {f"rabbitmq:{name}" if name in ON_RABBITMQ else name for name in TOPICS} - {"campaigns"}
+        assert {
+            each["topic"] for each in trail["entries"] if each["kind"] in ("publish", "notification")
+        } == topics
+        waits = {each["topic"] for each in trail["entries"] if each["kind"] == "queue"}
+        assert waits == topics - {"customers"}, "each event that somebody reads has waited, on both brokers"
+        assert len({each["trace_id"] for each in trail["entries"] if each.get("trace_id")}) == 1
+        with urllib.request.urlopen(f"{collector}/map", timeout=scaled(10)) as answer:
+            page = answer.read().decode()
+        assert all(f"<code>{topic}</code>" in page for topic in waits), page
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=scaled(60))
+        assert (process.returncode, errors) == (0, "")
+        assert own_processes(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _get(url: str) -> Any:
