@@ -128,6 +128,19 @@ def test_rabbitmq_is_there_only_with_its_environment_file(environment: dict[str,
             assert other in there or wait["required"] is False
 
 
+def test_one_variable_gives_everybody_the_password_of_rabbitmq() -> None:
+    given = {"RABBITMQ_PASSWORD": "s3cret"}
+    places = {
+        "rabbitmq": "RABBITMQ_DEFAULT_PASS",
+        "collector-1": "FLOWTRAIL_RABBITMQ_PASSWORD",
+        "topics": "RABBITMQ_URL",
+        "billing": "RABBITMQ_URL",
+    }
+    for name, variable in places.items():
+        value = filled_in(SERVICES[name]["environment"][variable], given)
+        assert re.search(r"\bs3cret\b", value), name
+
+
 def test_exchanges_that_are_followed() -> None:
     pattern = SERVICES["collector-1"]["environment"]["FLOWTRAIL_RABBITMQ_EXCHANGES"]
     assert all(re.fullmatch(pattern, name) for name in TOPICS)
