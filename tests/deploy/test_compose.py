@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from dashkit.compose import RABBITMQ_ENV, filled_in
 from dashkit.files import REPOSITORY, load_yaml
 from flowtrail_collector.settings import RabbitConfig
 from orderflow.platform.settings import TOPICS, Settings
@@ -81,18 +82,6 @@ def test_what_a_service_waits_for_and_mounts_is_there(name: str) -> None:
             assert source in COMPOSE["volumes"]
 
 
-RABBITMQ_ENV = dict(
-    line.split("=", 1)
-    for line in (REPOSITORY / "deploy" / "rabbitmq.env").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("#")
-)
-
-
-def filled_in(value: str, environment: dict[str, str]) -> str:
-    """A value as compose interpolates it."""
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: environment.get(found[1]) or found[2], value)
-
-
 @pytest.mark.parametrize("environment", [{}, RABBITMQ_ENV], ids=["without", "with"])
 def test_rabbitmq_is_there_only_with_its_environment_file(environment: dict[str, str]) -> None:
     profiles = environment.get("COMPOSE_PROFILES", "").split(",")
@@ -113,6 +102,7 @@ def test_rabbitmq_is_there_only_with_its_environment_file(environment: dict[str,
         config = RabbitConfig(
             values["FLOWTRAIL_RABBITMQ"],
             values["FLOWTRAIL_RABBITMQ_PASSWORD"],
+            values["FLOWTRAIL_RABBITMQ_MANAGEMENT"],
             exchanges=values["FLOWTRAIL_RABBITMQ_EXCHANGES"],
         )
         config.validate()

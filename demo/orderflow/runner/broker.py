@@ -158,7 +158,7 @@ def remove_run(broker: Broker) -> None:
     """Delete the topics and groups of this run from brokers that others use too, as far as they let us."""
     if broker.rabbitmq is not None:
         broker.rabbitmq.remove_run()
-    if not broker.bootstrap_servers:
+    if not broker.bootstrap_servers or broker.embedded:
         return
     prefix = f"{broker.namespace}."
     with contextlib.suppress(KafkaError, OSError, ValueError):

@@ -16,7 +16,7 @@ from orderflow.platform.settings import BOTH, BROKERS, TOPICS, Settings, broker_
 from orderflow.runner import Options, rabbitmq, run_demo
 from servers import RabbitServer
 from shopkit.demo import check_output, command, environment, own_processes, read_until, run
-from waiting import scaled
+from waiting import scaled, wait_for
 
 pytestmark = pytest.mark.timeout(400)
 ON_RABBITMQ = ("inventory", "payments")
@@ -90,6 +90,28 @@ def test_with_billing_on_rabbitmq_an_order_is_one_trail_one_saga_one_map(tmp_pat
 def _get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=scaled(10)) as answer:
         return json.load(answer)
+
+
+@pytest.mark.servers
+@pytest.mark.slow(10)
+@pytest.mark.usefixtures("_installed")
+def test_ctrl_c_while_rabbitmq_starts_leaves_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("--broker", "rabbitmq"),
+        env=environment(tmp_path, PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert wait_for(lambda: list(tmp_path.glob("orderflow-*/rabbitmq.log")), 30)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=scaled(60))
+        assert process.returncode == 128 + signal.SIGINT
+        assert errors == "\nstopped by SIGINT; nothing is left running\n"
+        assert wait_for(lambda: own_processes(tmp_path) == [], 10)
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("broker", BROKERS)
