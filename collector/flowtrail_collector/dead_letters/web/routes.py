@@ -20,7 +20,7 @@ from flowtrail_collector.dead_letters.web.json import (
     listed_json,
     write_json,
 )
-from flowtrail_collector.dead_letters.web.posting import posted
+from flowtrail_collector.dead_letters.web.posting import checked, posted
 from flowtrail_collector.dead_letters.web.query import (
     flag_of,
     list_query,
@@ -70,6 +70,7 @@ class DeskRoutes:
         return [
             Route(f"{_LETTERS}/find", self._find, methods=["GET"]),
             Route(f"{_LETTERS}/audit", self._audit, methods=["GET"]),
+            Route(f"{_LETTERS}/survey", self._survey, methods=["GET"]),
             Route(f"{_LETTERS}/redrive", posted(self._redrive), methods=["POST"]),
             Route(f"{_LETTERS}/dismiss", posted(self._dismiss), methods=["POST"]),
             Route(_LETTERS + "/{topic}/{partition}/{offset}", self._show, methods=["GET"]),
@@ -92,6 +93,14 @@ class DeskRoutes:
         """
         letters = self._desk.find(_wanted(request), int_param(request, "limit", 20, _MAX_LIMIT))
         return json_response({"dead_letters": [letter_json(letter) for letter in letters]})
+
+    def _survey(self, request: Request) -> Response:
+        """What a redrive would do, counted: as its `dry_run` answers, for whoever may only read.
+
+        Query: topic, partition, offset, source, group, error, id, flow, since, until, state, to, replay_limit.
+        """
+        order = order_of(request.query_params, actor_of(request))
+        return checked(lambda: json_response(self._desk.survey(order)))
 
     def _redrive(self, request: Request, values: Mapping[str, Any]) -> Response:
         """Starts a redrive (202); with `dry_run` only counts what it would do.
