@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from flowtrail_collector.mcp.data import NOTICE, name_data, text_data
+from flowtrail_collector.mcp.data import NOTICE, first, name_data, text_data
 
 __all__ = [
     "Entry",
@@ -34,6 +34,10 @@ __all__ = [
 
 Name = Annotated[str, BeforeValidator(name_data)]
 Text = Annotated[str, BeforeValidator(text_data)]
+_T = TypeVar("_T")
+# Whatever is longer is cut before anybody looks at it: an answer costs no more than it shows.
+Many = Annotated[list[_T], BeforeValidator(first(50))]
+Few = Annotated[list[_T], BeforeValidator(first(10))]
 
 
 class _Model(BaseModel):
@@ -57,9 +61,9 @@ class WaitingStep(_Model):
     step: Name
     by: Name | None
     """The consumer group that should do it."""
-    expects: list[Name]
+    expects: Few[Name]
     """Event types that would end it."""
-    deadline: str | None
+    deadline: Name | None
     overdue: bool
     lag_messages: int | None = None
     """How far that group is behind."""
@@ -71,8 +75,8 @@ class Instance(_Model):
     flow: Name
     key: Name
     outcome: Name
-    started: str | None
-    ended: str | None
+    started: Name | None
+    ended: Name | None
     reason: Text | None
     """Why it doesn't move, in one sentence."""
 
@@ -80,7 +84,7 @@ class Instance(_Model):
 class Entry(_Model):
     """Something that happened on a trail."""
 
-    start: str
+    start: Name
     service: Name | None
     kind: Name
     name: Text
@@ -93,14 +97,14 @@ class Entry(_Model):
 class Trail(_Model):
     """One order or flow, end to end."""
 
-    subjects: list[Name]
-    correlation_ids: list[Name]
-    services: list[Name]
-    start: str
-    end: str
-    instances: list[Instance]
-    waiting: list[WaitingStep]
-    entries: list[Entry]
+    subjects: Few[Name]
+    correlation_ids: Few[Name]
+    services: Few[Name]
+    start: Name
+    end: Name
+    instances: Few[Instance]
+    waiting: Few[WaitingStep]
+    entries: Many[Entry]
     """The last of what happened, oldest first."""
     earlier_entries: int
     """How many came before them."""
@@ -110,10 +114,10 @@ class Match(_Model):
     """One of several flows of an id."""
 
     correlation_id: Name
-    subjects: list[Name]
-    flows: list[Name]
-    outcomes: list[Name]
-    started: str | None
+    subjects: Few[Name]
+    flows: Few[Name]
+    outcomes: Few[Name]
+    started: Name | None
     events: int
 
 
@@ -124,7 +128,7 @@ class Named(_Model):
     key: Name
     flow: Name
     outcome: Name
-    started: str | None
+    started: Name | None
 
 
 class TrailFound(Result):
@@ -132,9 +136,9 @@ class TrailFound(Result):
 
     matched_by: Name | None = None
     trail: Trail | None = None
-    several: list[Match] = []
+    several: Few[Match] = []
     """The id belongs to several flows: ask for one by its correlation id."""
-    begin_so: list[Named] = []
+    begin_so: Many[Named] = []
     """No id is this one; these begin with it."""
 
 
@@ -160,13 +164,13 @@ class Group(_Model):
     """Age of its oldest unread message."""
     catch_up_seconds: float | None = None
     messages_lost: int | None = None
-    topics: list[TopicLag] = []
+    topics: Few[TopicLag] = []
 
 
 class Groups(Result):
     """Consumer groups, those that need attention first."""
 
-    groups: list[Group]
+    groups: Many[Group]
     left_out: int = 0
 
 
@@ -184,14 +188,14 @@ class Letter(_Model):
     attempts: int | None = None
     error_type: Name | None
     error_message: Text | None
-    failed: str | None
+    failed: Name | None
     state: Name
 
 
 class Letters(Result):
     """Dead letters, the newest first."""
 
-    dead_letters: list[Letter]
+    dead_letters: Many[Letter]
 
 
 class WhyStuck(Result):
@@ -200,16 +204,16 @@ class WhyStuck(Result):
     id: Name
     verdict: Literal["stuck", "waiting", "ended", "no flow", "several"]
     """`waiting`: its next step isn't late yet; `no flow`: no flow file follows it; `several`: choose one."""
-    because: list[Text] = []
+    because: Few[Text] = []
     """The reason, a sentence for each instance that doesn't move."""
-    instances: list[Instance] = []
-    waiting: list[WaitingStep] = []
-    groups: list[Group] = []
+    instances: Few[Instance] = []
+    waiting: Few[WaitingStep] = []
+    groups: Many[Group] = []
     """The groups that should act, and how they are."""
-    dead_letters: list[Letter] = []
+    dead_letters: Many[Letter] = []
     """What was given up of it and not dealt with yet."""
-    several: list[Match] = []
-    next: list[str] = []
+    several: Few[Match] = []
+    next: Few[Text] = []
     """What to look at or do next."""
 
 
@@ -219,21 +223,21 @@ class StuckInstance(_Model):
     flow: Name
     key: Name
     correlation_id: Name | None = None
-    started: str | None
+    started: Name | None
     reason: Text | None
 
 
 class StuckList(Result):
     """Instances past the deadline of a step, those that need attention first."""
 
-    stuck: list[StuckInstance]
+    stuck: Many[StuckInstance]
 
 
 class FlowFigures(_Model):
     """A flow of the flow file."""
 
     name: Name
-    steps: list[Name]
+    steps: Many[Name]
     within_seconds: float | None
     instances: dict[Name, int]
     """How many are in which state."""
@@ -242,7 +246,7 @@ class FlowFigures(_Model):
 class Flows(Result):
     """The flows that are followed."""
 
-    flows: list[FlowFigures]
+    flows: Many[FlowFigures]
 
 
 class Tally(_Model):
@@ -256,12 +260,12 @@ class Plan(Result):
     """What a redrive would do; nothing was done."""
 
     total: int
-    by_error: list[Tally]
-    by_target: list[Tally]
+    by_error: Few[Tally]
+    by_target: Few[Tally]
     """Where they would go."""
-    refused: list[Tally]
+    refused: Few[Tally]
     """How many would stay, and why."""
-    next: list[str] = []
+    next: Few[Text] = []
 
 
 class Redrive(Result):

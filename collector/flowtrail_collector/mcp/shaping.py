@@ -82,14 +82,14 @@ def flows_of(answer: Json) -> Flows:
 
 
 def _trail(trail: Json) -> dict[str, Any]:
-    entries = [_entry(entry) for entry in trail["entries"] if entry["kind"] != "queue"]
+    entries = [entry for entry in trail["entries"] if entry["kind"] != "queue"]
     return {
         **trail,
         "subjects": trail["subjects"][:_MOST_IDS],
         "correlation_ids": trail["correlation_ids"][:_MOST_IDS],
         "instances": trail["sagas"][:_MOST_INSTANCES],
         "waiting": _waiting(trail),
-        "entries": entries[-_MOST_ENTRIES:],
+        "entries": [_entry(entry) for entry in entries[-_MOST_ENTRIES:]],
         "earlier_entries": max(0, len(entries) - _MOST_ENTRIES),
     }
 
