@@ -62,6 +62,10 @@ class FakeReads:
     def known_flows(self):
         return {row.name: ("reserve", "charge") for row in self.list_flows()}
 
+    def list_causes(self, selection, now_ms, limit):
+        self.queries.append((selection, limit))
+        return []
+
     def begins_with(self, prefix, limit):
         names = [SagaName(event.subject, event.correlation_id, "fulfilment", "open", event.time_ms) for event in EVENTS]
         return [name for name in names if name.id.startswith(prefix)][:limit]
