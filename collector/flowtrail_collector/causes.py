@@ -34,9 +34,7 @@ def normalised(message: str) -> str:
     return _SPACE.sub(" ", text).strip()[:_MAX_MESSAGE]
 
 
-def cause_of(
-    group: str | None, event_type: str | None, error_type: str | None, message: str | None
-) -> str:
+def cause_of(group: str | None, event_type: str | None, error_type: str | None, message: str | None) -> str:
     """A cause's fingerprint: 16 hexadecimal characters.
 
     Args:

@@ -59,6 +59,7 @@ _REQUESTS = {
     "Consumer groups": ("GET", "/api/v1/lag", None),
     "One consumer group": ("GET", "/api/v1/lag?group=billing", None),
     "Dead letters": ("GET", "/api/v1/dead-letters?state=pending", None),
+    "Dead letters by cause": ("GET", "/api/v1/dead-letters/causes", None),
     "Dead letters of an order": ("GET", "/api/v1/dead-letters/find?id=ORD-2", None),
     "Dismissing": (
         "POST",

@@ -71,7 +71,9 @@ def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filt
 
 @dlq.command()
 @_filters
-@click.option("--state", type=click.Choice(_STATES), default="pending", show_default=True, help="Those in this state.")
+@click.option(
+    "--state", type=click.Choice(_STATES), default="pending", show_default=True, help="Those in this state."
+)
 @limit_option(20)
 @collector_options
 def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | None) -> int:

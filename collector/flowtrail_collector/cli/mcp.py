@@ -19,22 +19,50 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @url_option
-@click.option("--token-file", type=_PATH, envvar="FLOWTRAIL_TOKEN_FILE", show_envvar=True,
-              help="File with the collector's access token; FLOWTRAIL_TOKEN holds it directly.")
-@click.option("--write-token-file", type=_PATH, envvar="FLOWTRAIL_WRITE_TOKEN_FILE", show_envvar=True,
-              help="File with the collector's write token, which redriving needs; FLOWTRAIL_WRITE_TOKEN holds it"
-              " directly. Not over HTTP: there clients send it themselves.")
-@click.option("--listen", metavar="HOST:PORT",
-              help="Serve streamable HTTP at /mcp on this address, such as 127.0.0.1:8091, instead of standard input"
-              " and output.")
-@click.option("--client-token-file", type=_PATH, envvar="FLOWTRAIL_MCP_TOKEN_FILE", show_envvar=True,
-              help="File with the token that HTTP clients must show; FLOWTRAIL_MCP_TOKEN holds it directly. Needed"
-              " where other machines can connect.")
-@click.option("--allow-host", "hosts", multiple=True, metavar="NAME",
-              help="Name in the URL that HTTP clients use; may be given several times. On this machine loopback's"
-              " names need no option.")
-@click.option("--allow-origin", "origins", multiple=True, metavar="ORIGIN",
-              help="Web page that may connect from a browser, such as https://chat.example.com; none by default.")
+@click.option(
+    "--token-file",
+    type=_PATH,
+    envvar="FLOWTRAIL_TOKEN_FILE",
+    show_envvar=True,
+    help="File with the collector's access token; FLOWTRAIL_TOKEN holds it directly.",
+)
+@click.option(
+    "--write-token-file",
+    type=_PATH,
+    envvar="FLOWTRAIL_WRITE_TOKEN_FILE",
+    show_envvar=True,
+    help="File with the collector's write token, which redriving needs; FLOWTRAIL_WRITE_TOKEN holds it"
+    " directly. Not over HTTP: there clients send it themselves.",
+)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Serve streamable HTTP at /mcp on this address, such as 127.0.0.1:8091, instead of standard input"
+    " and output.",
+)
+@click.option(
+    "--client-token-file",
+    type=_PATH,
+    envvar="FLOWTRAIL_MCP_TOKEN_FILE",
+    show_envvar=True,
+    help="File with the token that HTTP clients must show; FLOWTRAIL_MCP_TOKEN holds it directly. Needed"
+    " where other machines can connect.",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Name in the URL that HTTP clients use; may be given several times. On this machine loopback's"
+    " names need no option.",
+)
+@click.option(
+    "--allow-origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Web page that may connect from a browser, such as https://chat.example.com; none by default.",
+)
 def mcp(
     url: str,
     token_file: Path | None,

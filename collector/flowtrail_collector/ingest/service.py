@@ -11,8 +11,8 @@ from operator import itemgetter
 
 from flowtrail.wire import Envelope
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name
-from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.causes import cause_of
+from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
 from flowtrail_collector.errors import StoreConflictError

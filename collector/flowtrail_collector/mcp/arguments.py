@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flowtrail_collector.mcp.data import one_line
 
-__all__ = ["ById", "GroupLag", "LetterFilters", "ListLetters", "ListStuck", "Nothing", "PlanRedrive", "StartRedrive",
+__all__ = ["ById", "GroupLag", "LetterFilters", "ListCauses", "ListLetters", "ListStuck", "Nothing", "PlanRedrive", "StartRedrive",
            "fault"]  # fmt: skip
 
 _Id = Annotated[str, Field(min_length=1, max_length=512)]
@@ -58,6 +58,8 @@ class LetterFilters(Arguments):
     """Only those this consumer group gave up."""
     error: _Id | None = None
     """Only this error type, exactly."""
+    cause: _Id | None = None
+    """Only those of this cause, as `dead_letter_causes` names it."""
     topic: _Id | None = None
     """Only in this dead letter topic."""
     source: _Id | None = None
@@ -82,6 +84,13 @@ class ListLetters(LetterFilters):
     """Maximum number to show."""
 
 
+class ListCauses(LetterFilters):
+    """Whose causes to list."""
+
+    limit: int = Field(default=10, ge=1, le=50)
+    """Maximum number to show."""
+
+
 class PlanRedrive(LetterFilters):
     """What would be sent back; at least one filter."""
 
@@ -100,5 +109,7 @@ class StartRedrive(PlanRedrive):
 
 def fault(error: ValidationError) -> str:
     """What is wrong with arguments, in one line."""
-    faults = [f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in error.errors()[:5]]
+    faults = [
+        f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in error.errors()[:5]
+    ]
     return one_line("; ".join(faults))

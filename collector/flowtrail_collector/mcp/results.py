@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from flowtrail_collector.mcp.data import NOTICE, first, name_data, text_data
 
 __all__ = [
+    "Cause",
+    "Causes",
     "Entry",
     "FlowFigures",
     "Flows",
@@ -279,3 +281,27 @@ class Redrive(Result):
     refused: int
     by: Text
     """Who asked, as the audit has it."""
+
+
+class Cause(_Model):
+    """Dead letters of one cause: what they have in common, how many there are, and the newest of them."""
+
+    cause: Name | None
+    """Its fingerprint: `cause` narrows lists, plans and redrives to it."""
+    group: Name | None
+    event_type: Name | None
+    error_type: Name | None
+    message: Text | None
+    count: int
+    first: Name | None
+    last: Name | None
+    last_hour: int
+    hour_before: int
+    trend: Name
+    example: Letter
+
+
+class Causes(Result):
+    """What dead letters died of, the cause of the newest one first."""
+
+    causes: Many[Cause]

@@ -10,7 +10,9 @@ from flowtrail_collector.mcp.results import Flows, Letters, StuckList, TrailFoun
 __all__ = ["begin_so", "flows_of", "letters_of", "stuck_of", "trail_found", "why_stuck"]
 
 _MOST_ENTRIES, _MOST_MATCHES, _MOST_IDS, _MOST_INSTANCES = 25, 10, 5, 5
-_GIVEN_UP = "A message was given up: look at its error; plan_redrive with this id counts what a redrive would do."
+_GIVEN_UP = (
+    "A message was given up: look at its error; plan_redrive with this id counts what a redrive would do."
+)
 _BEHIND = "The group named in `groups` has not got to it: see its status, members and lag."
 _SILENT = "The group has read everything and did not answer: find_trail shows what it did last."
 _CHOOSE = "Call again with the correlation id of one of `several`."
@@ -47,7 +49,9 @@ def why_stuck(wanted: str, found: Json, groups: Sequence[Json], letters: Sequenc
     """
     if "trail" not in found:
         matches = found["matches"][:_MOST_MATCHES]
-        return WhyStuck.model_validate({"id": wanted, "verdict": "several", "several": matches, "next": [_CHOOSE]})
+        return WhyStuck.model_validate(
+            {"id": wanted, "verdict": "several", "several": matches, "next": [_CHOOSE]}
+        )
     trail = found["trail"]
     sagas, waiting = trail["sagas"], _waiting(trail)
     verdict = _verdict(sagas, waiting, letters)

@@ -12,6 +12,7 @@ from flowtrail_collector.mcp.arguments import (
     ById,
     GroupLag,
     LetterFilters,
+    ListCauses,
     ListLetters,
     ListStuck,
     Nothing,
@@ -20,6 +21,7 @@ from flowtrail_collector.mcp.arguments import (
 )
 from flowtrail_collector.mcp.ports import Caller, Collector, RefusedError
 from flowtrail_collector.mcp.results import (
+    Causes,
     Flows,
     Groups,
     Letters,
@@ -86,6 +88,11 @@ class Tools:
         params = {**asked.filters(), "state": asked.state, "limit": asked.limit}
         return letters_of(self._collector.get(_LETTERS, params))
 
+    def dead_letter_causes(self, asked: ListCauses, caller: Caller) -> Causes:
+        """Say what pending dead letters died of, by cause: how many, since when, the trend, and one example."""
+        params = {**asked.filters(), "limit": asked.limit}
+        return Causes.model_validate(self._collector.get(f"{_LETTERS}/causes", params))
+
     def flows(self, asked: Nothing, caller: Caller) -> Flows:
         """List the flows that are followed, with their steps and how many instances are in which state."""
         return flows_of(self._collector.get("/api/v1/flows"))
@@ -95,7 +102,9 @@ class Tools:
         plan = Plan.model_validate(self._collector.get(f"{_LETTERS}/survey", _selected(asked)))
         if not plan.total:
             return plan
-        return plan.model_copy(update={"next": ["redrive takes the same filters with expected_total and asked_by."]})
+        return plan.model_copy(
+            update={"next": ["redrive takes the same filters with expected_total and asked_by."]}
+        )
 
     def redrive(self, asked: StartRedrive, caller: Caller) -> Redrive:
         """Send dead letters back to their topics, after a person agreed to the plan. Needs the write token."""
@@ -156,6 +165,7 @@ TOOLS: Mapping[str, Tool] = {
     "list_stuck": Tool("What is stuck", ListStuck, StuckList, Tools.list_stuck),
     "group_lag": Tool("Who is behind", GroupLag, Groups, Tools.group_lag),
     "dead_letters": Tool("Dead letters", ListLetters, Letters, Tools.dead_letters),
+    "dead_letter_causes": Tool("Dead letters by cause", ListCauses, Causes, Tools.dead_letter_causes),
     "flows": Tool("Flows", Nothing, Flows, Tools.flows),
     "plan_redrive": Tool("Plan a redrive", PlanRedrive, Plan, Tools.plan_redrive),
     "redrive": Tool("Redrive dead letters", StartRedrive, Redrive, Tools.redrive, writes=True),

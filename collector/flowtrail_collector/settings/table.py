@@ -11,7 +11,6 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, get_args
 
-from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.checks import read_token
 from flowtrail_collector.settings.lag import Granularity, LagSettings
 from flowtrail_collector.settings.rabbitmq import RabbitConfig

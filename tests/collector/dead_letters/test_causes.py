@@ -22,7 +22,9 @@ from redrivekit import dead, keep
 from storekit.older import back_before
 
 NOW_MS = 10 * HOUR_MS
-WORDS = st.sampled_from(["card", "declined", "no", "such", "order", "can't", "reach", "bank", "of", "customer's"])
+WORDS = st.sampled_from(
+    ["card", "declined", "no", "such", "order", "can't", "reach", "bank", "of", "customer's"]
+)
 PUNCTUATION = st.sampled_from([" ", ": ", " (", ") ", ", ", "; ", " - ", " = ", "\n", " -> "])
 HEX = st.text("0123456789abcdef", min_size=8, max_size=40)
 # Each kind of thing that differs from one message of a cause to the next, and a second one of its kind.
@@ -111,7 +113,8 @@ def test_a_hostile_message_takes_time_in_proportion_to_its_length():
 
 
 @pytest.mark.parametrize(
-    ("last_hour", "hour_before", "trend"), [(0, 0, "quiet"), (2, 2, "steady"), (3, 2, "rising"), (0, 1, "falling")]
+    ("last_hour", "hour_before", "trend"),
+    [(0, 0, "quiet"), (2, 2, "steady"), (3, 2, "rising"), (0, 1, "falling")],
 )
 def test_the_trend(last_hour, hour_before, trend):
     assert CauseRow("c", 9, 0, 1, last_hour, hour_before, dead(0)).trend == trend
@@ -132,8 +135,12 @@ def ten_thousand():
     for number in range(10_000):
         group, error, message = CAUSES[number % len(CAUSES)]
         text = message and message.format(f"ORD-{uuid.UUID(int=number)}", number)
-        header = DeadLetterHeaders("flowtrail", "orders", 0, number, group=group, error_type=error, error_message=text)
-        yield dead(number, letter=header, timestamp_ms=NOW_MS - 3 * HOUR_MS + number * 1_000, order=f"o{number}")
+        header = DeadLetterHeaders(
+            "flowtrail", "orders", 0, number, group=group, error_type=error, error_message=text
+        )
+        yield dead(
+            number, letter=header, timestamp_ms=NOW_MS - 3 * HOUR_MS + number * 1_000, order=f"o{number}"
+        )
 
 
 @pytest.mark.slow(10)
@@ -166,7 +173,13 @@ def test_ten_thousand_dead_letters_of_twelve_causes_make_twelve_groups(sql_datab
 
 
 def test_filters_and_limits(sql_database):
-    keep(sql_database, [dead(n, letter=DeadLetterHeaders("x", group=f"g{n % 5}", error_message=f"m {n}")) for n in range(20)])
+    keep(
+        sql_database,
+        [
+            dead(n, letter=DeadLetterHeaders("x", group=f"g{n % 5}", error_message=f"m {n}"))
+            for n in range(20)
+        ],
+    )
     reads = DeadLetterReads(sql_database)
     assert len(reads.list_causes(Selection(), NOW_MS, 3)) == 3
     (only,) = reads.list_causes(Selection(group="g2"), NOW_MS, 50)
@@ -179,7 +192,9 @@ def test_what_is_narrowed_to_a_cause_is_found_by_its_index(tmp_path, state):
     database = SqliteDatabase(tmp_path / "store.sqlite")
     where, values = where_of(Selection(cause="c", state=state))
     with database.read() as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM dead_letters WHERE {where}", values).fetchall()
+        plan = connection.execute(
+            f"EXPLAIN QUERY PLAN SELECT * FROM dead_letters WHERE {where}", values
+        ).fetchall()
     database.close()
     assert all("dead_letters_by_cause (state=? AND cause=?)" in row[3] for row in plan if "SEARCH" in row[3])
     assert not any("SCAN" in row[3] for row in plan)
@@ -192,12 +207,17 @@ def test_groups_are_counted_in_the_order_of_their_index(tmp_path):
             "EXPLAIN QUERY PLAN SELECT cause, count(*), max(timestamp_ms) FROM dead_letters WHERE state = 'pending' GROUP BY cause"
         ).fetchall()
     database.close()
-    assert [row[3] for row in plan] == ["SEARCH dead_letters USING COVERING INDEX dead_letters_by_cause (state=?)"]
+    assert [row[3] for row in plan] == [
+        "SEARCH dead_letters USING COVERING INDEX dead_letters_by_cause (state=?)"
+    ]
 
 
 @pytest.mark.slow
 def test_dead_letters_of_an_older_store_get_their_causes(sql_database, request):
-    letters = [dead(n, letter=DeadLetterHeaders("x", group="g", error_message=f"m {n % 3} {'ab'[n % 2]}")) for n in range(2_500)]
+    letters = [
+        dead(n, letter=DeadLetterHeaders("x", group="g", error_message=f"m {n % 3} {'ab'[n % 2]}"))
+        for n in range(2_500)
+    ]
     keep(sql_database, letters)
     before = DeadLetterReads(sql_database).list_causes(Selection(), NOW_MS, 50)
     if isinstance(sql_database, SqliteDatabase):

@@ -22,7 +22,15 @@ MANY = 300
 
 
 def saga(**values: Any) -> dict[str, Any]:
-    return {"flow": "f", "key": "ORD-17", "outcome": "open", "started": None, "ended": None, "reason": None, **values}
+    return {
+        "flow": "f",
+        "key": "ORD-17",
+        "outcome": "open",
+        "started": None,
+        "ended": None,
+        "reason": None,
+        **values,
+    }
 
 
 def step(**values: Any) -> dict[str, Any]:
@@ -31,11 +39,29 @@ def step(**values: Any) -> dict[str, Any]:
 
 
 def group(**values: Any) -> dict[str, Any]:
-    return {"group": "billing", "status": "ok", "members": 1, "lag": 0, "lag_seconds": 0.0, "topics": [], **values}
+    return {
+        "group": "billing",
+        "status": "ok",
+        "members": 1,
+        "lag": 0,
+        "lag_seconds": 0.0,
+        "topics": [],
+        **values,
+    }
 
 
 def letter(text: str = "x") -> dict[str, Any]:
-    names = ("topic", "event_type", "subject", "correlation_id", "group", "error_type", "error_message", "failed", "state")
+    names = (
+        "topic",
+        "event_type",
+        "subject",
+        "correlation_id",
+        "group",
+        "error_type",
+        "error_message",
+        "failed",
+        "state",
+    )
     return {**dict.fromkeys(names, text), "partition": 0, "offset": 0}
 
 
@@ -97,12 +123,23 @@ class Evil:
             "/api/v1/lag": {"groups": [{**group(), "group": EVIL, "status": EVIL,
                                         "topics": [{"topic": EVIL, "lag": 1, "lag_seconds": 1.0, "status": EVIL}] * 50}] * MANY},
             "/api/v1/dead-letters": {"dead_letters": [letter(EVIL)] * MANY},
+            "/api/v1/dead-letters/causes": {"causes": [{
+                **dict.fromkeys(("cause", "group", "event_type", "error_type", "message", "first", "last", "trend"), EVIL),
+                "count": 1, "last_hour": 1, "hour_before": 0, "example": letter(EVIL)}] * MANY},
             "/api/v1/flows": {"flows": [{"name": EVIL, "within_seconds": None, "instances": {EVIL: 1},
                                          "steps": [{"name": EVIL}] * 50}] * MANY},
         }[path]  # fmt: skip
 
     def post(self, path, body, write_token):
-        return {"id": EVIL, "state": EVIL, "total": 1, "redriven": 0, "quarantined": 0, "refused": 0, "by": EVIL}
+        return {
+            "id": EVIL,
+            "state": EVIL,
+            "total": 1,
+            "redriven": 0,
+            "quarantined": 0,
+            "refused": 0,
+            "by": EVIL,
+        }
 
 
 ARGUMENTS = {

@@ -33,7 +33,9 @@ pytestmark = pytest.mark.slow(20)
 
 def command(url: str, **tokens: str) -> StdioServerParameters:
     environment = {**os.environ, "FLOWTRAIL_COLLECTOR_URL": url, "USER": "ops", "LOGNAME": "ops", **tokens}
-    return StdioServerParameters(command=sys.executable, args=["-m", "flowtrail_collector", "mcp"], env=environment)
+    return StdioServerParameters(
+        command=sys.executable, args=["-m", "flowtrail_collector", "mcp"], env=environment
+    )
 
 
 def asked(url: str, *calls: tuple[str, dict[str, Any]], **tokens: str) -> list[Any]:
@@ -61,7 +63,13 @@ def shop(brokers):
         def reserve(event):
             inventory.publish("inventory", {}, type="StockReserved", subject=event.subject)
 
-        @billing.consumer("inventory", types=["StockReserved"], group="billing", retry=flowtrail.Retry(attempts=1), dead_letter=True)
+        @billing.consumer(
+            "inventory",
+            types=["StockReserved"],
+            group="billing",
+            retry=flowtrail.Retry(attempts=1),
+            dead_letter=True,
+        )
         def charge(event):
             if event.subject == "ORD-17":
                 raise ValueError(f"no card on file for {event.subject}")
@@ -102,12 +110,15 @@ def is_stuck(url, orders):
 
 
 def test_the_other_questions(collector):
-    stuck, lag, letters, flows, trail = asked(
-        collector, ("list_stuck", {}), ("group_lag", {}), ("dead_letters", {"group": "billing"}), ("flows", {}),
+    stuck, lag, causes, letters, flows, trail = asked(
+        collector, ("list_stuck", {}), ("group_lag", {}), ("dead_letter_causes", {}), ("dead_letters", {"group": "billing"}),
+        ("flows", {}),
         ("find_trail", {"id": "ORD-18"}), FLOWTRAIL_TOKEN=READ,
     )  # fmt: skip
     assert [saga["key"] for saga in stuck.structured_content["stuck"]] == ["ORD-17"]
     assert {"billing", "inventory"} <= {group["group"] for group in lag.structured_content["groups"]}
+    (cause,) = causes.structured_content["causes"]
+    assert (cause["message"], cause["count"], cause["trend"]) == ("no card on file for *", 1, "rising")
     assert [letter["subject"] for letter in letters.structured_content["dead_letters"]] == ["ORD-17"]
     (flow,) = flows.structured_content["flows"]
     assert (flow["name"], flow["steps"]) == ("fulfilment", ["reserve", "charge"])
@@ -124,9 +135,9 @@ def test_why_an_order_hangs_takes_one_call_and_a_write_takes_the_token(collector
     found = why.structured_content
     assert found["verdict"] == "stuck"
     assert "charge waits for billing, which gave up StockReserved" in found["because"][0]
-    assert [(letter["group"], letter["error_type"], letter["error_message"]) for letter in found["dead_letters"]] == [
-        ("billing", "ValueError", "no card on file for ORD-17")
-    ]
+    assert [
+        (letter["group"], letter["error_type"], letter["error_message"]) for letter in found["dead_letters"]
+    ] == [("billing", "ValueError", "no card on file for ORD-17")]
     assert [(group["group"], group["lag"]) for group in found["groups"]] == [("billing", 0)]
     assert [step["step"] for step in found["waiting"]] == ["charge"]
     assert [name["id"] for name in near.structured_content["begin_so"]] == ["ORD-17", "ORD-18"]

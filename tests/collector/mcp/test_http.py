@@ -94,7 +94,8 @@ def test_loopback_names_are_no_hosts_where_others_connect():
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [(None, 401), (TOKEN, 200), (TOKEN[:-1], 401), (TOKEN + "c", 401), ("x", 401), (WRITE, 401)]
+    ("given", "expected"),
+    [(None, 401), (TOKEN, 200), (TOKEN[:-1], 401), (TOKEN + "c", 401), ("x", 401), (WRITE, 401)],
 )
 def test_a_token_of_its_own(given, expected):
     headers = {} if given is None else {"authorization": f"Bearer {given}"}
@@ -104,11 +105,12 @@ def test_a_token_of_its_own(given, expected):
 
 def redrive(url, **headers):
     async def ask():
-        async with httpx2.AsyncClient(headers=headers, trust_env=False) as http:
-            async with Client(streamable_http_client(url, http_client=http)) as client:
-                tools = await client.list_tools()
-                arguments = {"group": "billing", "expected_total": 2, "asked_by": "Ann"}
-                return tools, await client.call_tool("redrive", arguments)
+        async with (
+            httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            arguments = {"group": "billing", "expected_total": 2, "asked_by": "Ann"}
+            return await client.list_tools(), await client.call_tool("redrive", arguments)
 
     return asyncio.run(ask())
 

@@ -67,7 +67,10 @@ class FakeReads:
         return []
 
     def begins_with(self, prefix, limit):
-        names = [SagaName(event.subject, event.correlation_id, "fulfilment", "open", event.time_ms) for event in EVENTS]
+        names = [
+            SagaName(event.subject, event.correlation_id, "fulfilment", "open", event.time_ms)
+            for event in EVENTS
+        ]
         return [name for name in names if name.id.startswith(prefix)][:limit]
 
     def list_flows(self):

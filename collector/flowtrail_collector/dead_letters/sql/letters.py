@@ -92,9 +92,7 @@ def letters(
     return [_with_replays(DeadLetter(*row), known) for *row, known in rows]
 
 
-def _newest_of(
-    connection: Connection, where: str, values: Sequence[Any], cause: str | None
-) -> DeadLetter:
+def _newest_of(connection: Connection, where: str, values: Sequence[Any], cause: str | None) -> DeadLetter:
     own, more = ("cause IS NULL", []) if cause is None else ("cause = ?", [cause])
     return letters(connection, f"{where} AND {own}", [*values, *more], 1, newest=True)[0]
 
