@@ -38,7 +38,7 @@ __all__ = ["TOOLS", "Tool", "Tools"]
 
 _LETTERS = "/api/v1/dead-letters"
 _MOST_GROUPS = 5
-_NO_WRITE_TOKEN = (
+_NOBODY_MAY = (
     "a redrive needs the collector's write token: set FLOWTRAIL_WRITE_TOKEN or --write-token-file for"
     " `flowtrail mcp`, over HTTP send it in the header Flowtrail-Write-Token; plan_redrive needs none"
 )
@@ -109,7 +109,7 @@ class Tools:
     def redrive(self, asked: StartRedrive, caller: Caller) -> Redrive:
         """Send dead letters back to their topics, after a person agreed to the plan. Needs the write token."""
         if not caller.write_token:
-            raise RefusedError(_NO_WRITE_TOKEN)
+            raise RefusedError(_NOBODY_MAY)
         selected = _selected(asked)
         total = Plan.model_validate(self._collector.get(f"{_LETTERS}/survey", selected)).total
         if total > asked.expected_total:
