@@ -68,7 +68,7 @@ NAMES = st.none() | st.text(max_size=12)
 
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=2, max_size=6, unique=True), NAMES)
 def test_another_group_type_or_class_is_another_cause(keys, message):
-    assert len({cause_of(*key, message) for key in keys}) == len(keys)
+    assert len({cause_of(group, kind, error, message) for group, kind, error in keys}) == len(keys)
 
 
 @given(st.lists(WORDS, min_size=1, max_size=8), st.lists(WORDS, min_size=1, max_size=8))

@@ -115,9 +115,10 @@ def test_from_a_cause_to_its_dead_letters_and_their_redrive(site):
     header = DeadLetterHeaders(
         "flowtrail", "orders", 0, 7, group="billing", error_type="Late", error_message="no card for ORD-0"
     )
+    before = site.get("/dead-letters").count('data-label="Cause"')
     keep(site.database, [dead(70, letter=header)])
     page = site.get("/dead-letters")
-    assert page.count('data-label="Cause"') == 2
+    assert page.count('data-label="Cause"') == before + 1
     assert "no card for *" in page
     asks = [
         link for link in Form(page).links if link.startswith("/dead-letters/redrive") and "cause=" in link

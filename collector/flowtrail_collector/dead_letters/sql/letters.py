@@ -128,7 +128,7 @@ class DeadLetterReads(Reads):
                 f"{_COUNT_CAUSES} WHERE {where} GROUP BY cause ORDER BY coalesce(max(timestamp_ms), 0) DESC, 1 LIMIT ?",
                 [hour, before, hour, *values, limit],
             ).fetchall()
-            return [CauseRow(*row, _newest_of(connection, where, values, row[0])) for row in rows]
+            return [CauseRow._make((*row, _newest_of(connection, where, values, row[0]))) for row in rows]
 
     def pending_letters(self, correlation_ids: Sequence[str]) -> dict[str, list[DeadLetter]]:
         """Pending dead letters of flows, by correlation id."""
