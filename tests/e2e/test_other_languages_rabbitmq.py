@@ -154,17 +154,17 @@ def test_handled_twice_it_answers_with_the_same_event(world: World) -> None:
 
 @pytest.mark.parametrize("body", [b"\xff no JSON", b"{}", b"7"], ids=repr)
 def test_what_cannot_be_read_becomes_a_dead_letter(world: World, body: bytes) -> None:
-    letters = f"{world.orders}.{world.group}.dlq"
-    table = {"ce_type": "OrderPlaced", "ce_subject": "bad", "ce_id": "bad-1", "ce_correlationid": "flow-bad"}
+    letters, flow = f"{world.orders}.{world.group}.dlq", f"flow-{body!r}"
+    table = {"ce_type": "OrderPlaced", "ce_subject": "bad", "ce_id": flow, "ce_correlationid": flow}
     world.place({**table, "other": 7}, body, reply_to="somewhere", expiration="600000")
 
     def letter() -> Any:
         found = world.following.api(f"dead-letters?group={world.group}")
-        return found["dead_letters"][0] if found and found["dead_letters"] else None
+        return next((each for each in found["dead_letters"] if each["correlation_id"] == flow), None)
 
     found = until(letter, lambda: world.service.last_output(1500))
-    assert (found["event_type"], found["correlation_id"]) == ("OrderPlaced", "flow-bad")
-    assert (found["source_topic"], found["attempts"]) == (f"rabbitmq:{world.orders}", 1)
+    assert (found["event_type"], found["attempts"]) == ("OrderPlaced", 1)
+    assert found["source_topic"] == f"rabbitmq:{world.orders}"
     assert found["error_type"]
     assert found["failed"]
     with world.corner.channel() as channel:
@@ -172,7 +172,6 @@ def test_what_cannot_be_read_becomes_a_dead_letter(world: World, body: bytes) ->
     assert method is not None
     assert (value, properties.reply_to, properties.expiration) == (body, "somewhere", None)
     assert {**table, "other": 7}.items() <= properties.headers.items()
-    until(lambda: not letter(), "the letter is gone")
 
 
 def test_the_service_ends_when_asked_and_leaves_what_it_has_not_handled(world: World) -> None:
