@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts
 from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue, is_followed, read_queue
+from flowtrail_collector.brokers.rabbitmq.lag.standing import StandingQueues
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag.model import CommittedOffset
@@ -63,6 +64,7 @@ class QueueLagSource:
         self._timestamps = timestamps
         self._clock = clock
         self._management = Management(config)
+        self._standing = StandingQueues(config)
         self._lock = threading.Lock()
         self._queues: dict[str, Queue] = {}
         # All of them: what has no counts yet isn't new when it gets some.
@@ -155,6 +157,7 @@ class QueueLagSource:
     def close(self) -> None:
         """See `LagSource.close`."""
         self._management.close()
+        self._standing.close()
 
     def _look(self, *, whole: bool) -> None:
         """Ask how the queues stand; the nodes, too, if the whole is asked for."""
@@ -165,10 +168,12 @@ class QueueLagSource:
         except ServiceUnreachableError as error:
             self._problem = str(error)
             return
-        answered_at = self._clock()
         followed = [each for each in found if is_followed(each, self._holds_dead_letters)]
         self._names = [str(each["name"]) for each in followed]
         queues = {queue.name: queue for each in followed if (queue := read_queue(each)) is not None}
+        for name, queue in self._standing.look(queues.values()).items():
+            queues[name] = queue or self._queues.get(name, queues[name])
+        answered_at = self._clock()
         for name in self._counts.keys() - queues.keys():
             del self._counts[name]
         for name, queue in queues.items():
