@@ -20,7 +20,7 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 20.0
 _QUEUE_COLUMNS = (
     "name,type,state,arguments,effective_policy_definition,messages,messages_ready,messages_unacknowledged,consumers,"
-    "head_message_timestamp,message_stats.publish,"
+    "head_message_timestamp,message_stats.publish,message_stats.ack,message_stats.deliver_no_ack,message_stats.get_no_ack,"
     "message_stats.publish_details.rate,message_stats.ack_details.rate"
 )
 

@@ -40,7 +40,20 @@ class QueueMetrics(Families):
             "Messages published to the queue since the server counts.",
             labels=["queue"],
         )
+        limit = GaugeMetricFamily(
+            "flowtrail_queue_limit_messages", "Messages that may wait (max-length).", labels=["queue"]
+        )
+        dropped = CounterMetricFamily(
+            "flowtrail_queue_dropped_messages",
+            "Messages lost since the collector started: a queue that was full dropped its oldest.",
+            labels=["queue"],
+        )
+        lost = self._source.dropped
         for queue in self._source.queues:
+            if queue.limit is not None:
+                limit.add_metric([queue.name], queue.limit)
+            if queue.name in lost:
+                dropped.add_metric([queue.name], lost[queue.name])
             ready.add_metric([queue.name], queue.ready)
             unacknowledged.add_metric([queue.name], queue.unacknowledged)
             consumers.add_metric([queue.name, queue.type], queue.consumers)
@@ -51,4 +64,4 @@ class QueueMetrics(Families):
         )
         for kind, nodes in self._source.alarms.items():
             alarms.add_metric([kind], nodes)
-        return ready, unacknowledged, consumers, published, alarms
+        return ready, unacknowledged, consumers, published, limit, dropped, alarms
