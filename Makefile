@@ -63,7 +63,7 @@ lock: ## compile the lock files anew (needs uv)
 	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
 	@uv pip compile pyproject.toml --extra kafka-python --extra collector --group demo -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/demo.txt
-	@uv pip compile pyproject.toml --extra kafka-python --extra collector --extra postgres -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra kafka-python --extra collector --extra contracts --extra postgres -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o deploy/requirements.txt
 
 clean: ## remove what building and testing left

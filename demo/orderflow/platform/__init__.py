@@ -1,5 +1,6 @@
 """What every service stands on: settings, SQLite, the unit of work, and flowtrail. No business in here."""
 
+from orderflow.platform.contracts import contracts
 from orderflow.platform.database import connect, transaction
 from orderflow.platform.messages import MalformedMessageError, Message
 from orderflow.platform.service import Service
@@ -14,5 +15,6 @@ __all__ = [
     "SettingsError",
     "UnitOfWork",
     "connect",
+    "contracts",
     "transaction",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from flowtrail import Event, Inbox, Retry, Trail
 from orderflow.kernel import DomainError
+from orderflow.platform.contracts import contracts
 from orderflow.platform.database import connect, transaction
 from orderflow.platform.messages import MalformedMessageError, Message
 from orderflow.platform.settings import Settings
@@ -32,7 +33,7 @@ class Service:
 
     def __init__(self, settings: Settings, topic: str | None, schema: str) -> None:
         self.settings = settings
-        self.trail = Trail(settings.service, settings.bootstrap_servers)
+        self.trail = Trail(settings.service, settings.bootstrap_servers, contracts=contracts())
         self._topic = settings.topic(topic or settings.service)
         self._outbox = self.trail.outbox(self._connect)
         self._inbox = Inbox(settings.service)
