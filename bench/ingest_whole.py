@@ -120,12 +120,8 @@ def collected(
     command = [sys.executable, "-m", "flowtrail_collector", "collector", "run", *source,
                "--flows", str(folder / "flows.yaml"), "--store", str(store), "--listen", "127.0.0.1:0"]  # fmt: skip
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
-    )
+    variables = {**os.environ, **(environment or {})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=variables)
     try:
         first = last = finished = 0.0
         while not finished:

@@ -40,6 +40,20 @@ class QueueMetrics(Families):
             "Messages published to the queue since the server counts.",
             labels=["queue"],
         )
+        for queue in self._source.queues:
+            ready.add_metric([queue.name], queue.ready)
+            unacknowledged.add_metric([queue.name], queue.unacknowledged)
+            consumers.add_metric([queue.name, queue.type], queue.consumers)
+            if queue.published is not None:
+                published.add_metric([queue.name], queue.published)
+        alarms = GaugeMetricFamily(
+            "flowtrail_rabbitmq_alarms", "Nodes short of memory or disk: nobody can publish.", labels=["kind"]
+        )
+        for kind, nodes in self._source.alarms.items():
+            alarms.add_metric([kind], nodes)
+        return ready, unacknowledged, consumers, published, *self._limits(), alarms
+
+    def _limits(self) -> Iterable[Metric]:
         limit = GaugeMetricFamily(
             "flowtrail_queue_limit_messages", "Messages that may wait (max-length).", labels=["queue"]
         )
@@ -54,14 +68,4 @@ class QueueMetrics(Families):
                 limit.add_metric([queue.name], queue.limit)
             if queue.name in lost:
                 dropped.add_metric([queue.name], lost[queue.name])
-            ready.add_metric([queue.name], queue.ready)
-            unacknowledged.add_metric([queue.name], queue.unacknowledged)
-            consumers.add_metric([queue.name, queue.type], queue.consumers)
-            if queue.published is not None:
-                published.add_metric([queue.name], queue.published)
-        alarms = GaugeMetricFamily(
-            "flowtrail_rabbitmq_alarms", "Nodes short of memory or disk: nobody can publish.", labels=["kind"]
-        )
-        for kind, nodes in self._source.alarms.items():
-            alarms.add_metric([kind], nodes)
-        return ready, unacknowledged, consumers, published, limit, dropped, alarms
+        return limit, dropped
