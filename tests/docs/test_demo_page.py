@@ -23,7 +23,8 @@ def test_every_option_and_variable_is_there_and_no_other() -> None:
     options = set(
         re.findall(r'"(--[a-z-]+)"', (ROOT / "demo" / "orderflow" / "__main__.py").read_text("utf-8"))
     )
-    shown = set(re.findall(r"(?<!\S|-)`?(--[a-z][a-z-]+)", TEXT))
+    ours = re.sub(r"^\$ flowtrail .*$", "", TEXT, flags=re.MULTILINE)
+    shown = set(re.findall(r"(?<!\S|-)`?(--[a-z][a-z-]+)", ours))
     assert options <= set(re.findall(r"--[a-z][a-z-]+", TEXT))
     assert {name for name in shown if name not in options} == set()
     assert set(re.findall(r"ORDERFLOW_[A-Z_]+", TEXT)) == set(re.findall(r"ORDERFLOW_[A-Z_]+[A-Z]", CODE))

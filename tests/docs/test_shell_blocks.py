@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,10 +115,11 @@ def test_what_is_installed_is_there_today() -> None:
 
 
 def test_the_embedded_broker_installs_what_the_demo_is_locked_to() -> None:
-    text = (ROOT / "demo" / "pyproject.toml").read_text(encoding="utf-8")
-    (group,) = re.findall(r"^demo = \[(.*)\]", _project_section("dependency-groups"), re.MULTILINE)
-    (needed,) = re.findall(r"^dependencies = \[(.*)\]", text, re.MULTILINE)
-    assert set(re.findall(r'"([^"]+)"', needed)) <= set(re.findall(r'"([^"]+)"', group))
+    embedded, project = (
+        tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("demo/pyproject.toml", "pyproject.toml")
+    )
+    assert set(embedded["project"]["dependencies"]) <= set(project["dependency-groups"]["demo"])
 
 
 def _project_section(name: str) -> str:

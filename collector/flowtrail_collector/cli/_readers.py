@@ -15,6 +15,8 @@ from flowtrail_collector.wording import age, counted, printable
 
 __all__ = ["Judgement", "judge", "judgement_json", "lines_of"]
 
+_KAFKAS = ("classic", "consumer")
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -27,6 +29,7 @@ class Judgement:
         replaced: Who read a version, and went on to another.
         readers: How many were judged.
         earlier: How many more read these types before that time.
+        silent: Kafka's groups, each with a topic, that read where these events are and tell of nothing they read.
     """
 
     since: str
@@ -35,6 +38,7 @@ class Judgement:
     replaced: Sequence[Reader]
     readers: int
     earlier: int
+    silent: Sequence[tuple[str, str]]
 
 
 def judge(client: CollectorClient, since: str, new: Source, old: Source | None, today: date) -> Judgement:
@@ -57,7 +61,9 @@ def judge(client: CollectorClient, since: str, new: Source, old: Source | None, 
             f"{client.url} knows no reader yet: services tell it by their spans, sent to {client.url}/v1/traces",
             EXIT_USAGE,
         )
-    recent = _readers(client, _asked(client, since), types)
+    known = _readers(client, all_of)
+    ever = [reader for reader in known if reader.type in types]
+    recent = [reader for reader in _readers(client, _asked(client, since)) if reader.type in types]
     went_on = set(replaced(recent))
     judged = [reader for reader in recent if reader not in went_on]
     return Judgement(
@@ -66,7 +72,10 @@ def judge(client: CollectorClient, since: str, new: Source, old: Source | None, 
         [reader for reader in judged if reader.version is None],
         sorted(went_on, key=lambda reader: (reader.consumer, reader.version or 0)),
         len(judged),
-        len(_readers(client, all_of, types)) - len(recent),
+        len(ever) - len(recent),
+        _silent(
+            client, {reader.topic for reader in ever}, {(reader.group, reader.topic) for reader in known}
+        ),
     )
 
 
@@ -77,7 +86,24 @@ def _asked(client: CollectorClient, since: str | None) -> dict[str, Any]:
     return {"known": 0, **found}
 
 
-def _readers(client: CollectorClient, answer: dict[str, Any], types: Collection[str]) -> list[Reader]:
+def _silent(
+    client: CollectorClient, topics: Collection[str], told: Collection[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Groups of these topics beside those who told; none while the collector hasn't seen the groups."""
+    try:
+        groups = client.get("/api/v1/lag")["groups"]
+        reads = {
+            (group["group"], topic["topic"])
+            for group in groups
+            if group["type"] in _KAFKAS
+            for topic in group["topics"]
+        }
+    except (Failure, KeyError, TypeError):
+        return []
+    return sorted(pair for pair in reads if pair[1] in topics and pair not in told)
+
+
+def _readers(client: CollectorClient, answer: dict[str, Any]) -> list[Reader]:
     try:
         return [
             Reader(
@@ -85,7 +111,6 @@ def _readers(client: CollectorClient, answer: dict[str, Any], types: Collection[
                 row["contracts"], datetime.fromisoformat(row["last_seen"]),
             )
             for row in answer["readers"]
-            if row["type"] in types
         ]  # fmt: skip
     except (KeyError, TypeError, ValueError):
         raise _odd(client) from None
@@ -106,6 +131,8 @@ def lines_of(found: Judgement, *, now: datetime | None = None) -> list[str]:
         lines.append(f"unknown: {_seen(reader, now)}; its events name no version")
     for reader in found.replaced:
         lines.append(f"replaced: {_seen(reader, now)}; it reads another version since")
+    for group, topic in found.silent:
+        lines.append(f"unknown: group {group} reads topic {topic}, and no span of its service says what")
     if found.earlier:
         more = counted(found.earlier, "more reader")
         lines.append(
@@ -146,6 +173,7 @@ def judgement_json(found: Judgement) -> dict[str, Any]:
         ],
         "unknown": [_json(reader) for reader in found.unknown],
         "replaced": [_json(reader) for reader in found.replaced],
+        "silent_groups": [{"group": group, "topic": topic} for group, topic in found.silent],
     }
 
 

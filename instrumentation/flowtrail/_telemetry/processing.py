@@ -289,7 +289,7 @@ class Processing:
             mark_failed(span, error, kind)
         if self.outcome not in ("ok", "error"):
             span.set_attribute(attributes.OUTCOME, self.outcome or "")
-        for name, value in reads.of_message(self.envelope, self.decodes).items():
+        for name, value in reads.of_message(self.envelope, self._decode is not None):
             span.put(name, value) if isinstance(span, MessageSpan) else span.set_attribute(name, value)
         span.end()
 

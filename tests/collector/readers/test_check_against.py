@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -222,17 +223,30 @@ def test_consumers_of_three_formats_are_known_after_a_kill(
     process.start()
     try:
         consume_one_of_each(devbroker, folder, url)
+        commit_without_a_word(devbroker)
         process.kill()
         process.start()
+        until(lambda: "stranger" in run(new, "--against", url)[1], "the group that tells nothing")
         code, out, _ = run(new, "--against", url, "--json")
         broken = {
             (one["service"], one["group"], one["type"], one["version"]) for one in json.loads(out)["broken"]
         }
         assert broken == {("fulfillment", "g", f"Order_{name}", 1) for name in DIALECTS}
+        silent = json.loads(out)["silent_groups"]
+        assert silent == [{"group": "stranger", "topic": "orders"}]
         assert {one["contracts"] for one in json.loads(out)["broken"]} == {"folder"}
         assert (code, run(folder, "--against", url)[0]) == (1, 0)
     finally:
         process.kill()
+
+
+def commit_without_a_word(servers: str) -> None:
+    """A group that reads the topic, and sends no spans."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "stranger", "enable.auto.commit": False})
+    try:
+        consumer.commit(offsets=[TopicPartition("orders", 0, 1)], asynchronous=False)
+    finally:
+        consumer.close()
 
 
 def consume_one_of_each(servers: str, folder: Path, url: str) -> None:

@@ -76,6 +76,18 @@ def test_the_reads_of_one_span_are_bounded() -> None:
     assert len(list(read_by(made))) <= 32
 
 
+def test_many_spans_tell_what_each_of_them_tells() -> None:
+    """Spans that differ in one thing alone, of every kind of value, in one request."""
+    odd: tuple[Any, ...] = ("a", "b", "", None, 1, True, ["a"], {"a": 1})
+    names = (*READS, "messaging.kafka.consumer.group", "flowtrail.contracts", "messaging.operation")
+    spans = [span({**READS, name: value}) for name in names for value in (*odd, "OrderPlaced/3", "registry")]
+    spans += [span(READS, service=name) for name in "xyx"]
+    random.Random(3).shuffle(spans)
+    apart = {found for one in spans for found in read_by(one)}
+    assert set(seen_in(spans, NOW_MS)) == apart
+    assert len(apart) > 10
+
+
 def test_no_sender_is_ahead_of_the_clock() -> None:
     later, sooner = span(READS, end_ms=NOW_MS + 10**9), span(READS, end_ms=NOW_MS - 5)
     assert seen_in([sooner, later], NOW_MS) == {key(): NOW_MS}
