@@ -3,7 +3,7 @@
 from orderflow.platform.contracts import contracts
 from orderflow.platform.database import connect, transaction
 from orderflow.platform.messages import MalformedMessageError, Message
-from orderflow.platform.service import Service
+from orderflow.platform.service import Service, Subscription
 from orderflow.platform.settings import Settings, SettingsError
 from orderflow.platform.unit import UnitOfWork
 
@@ -13,6 +13,7 @@ __all__ = [
     "Service",
     "Settings",
     "SettingsError",
+    "Subscription",
     "UnitOfWork",
     "connect",
     "contracts",

@@ -75,7 +75,7 @@ class Shop:
         for name in SERVICES:
             self.start(name)
         for service in self.services.values():
-            assert service.trail.ready(_WAIT_SECONDS)
+            assert service.ready(_WAIT_SECONDS)
         catalogue = Catalogue({Sku(sku): Money(cents) for sku, cents in PRICES_CENTS.items()})
         app = build_app(self.services["orders"], catalogue)
         self.http = self._stack.enter_context(TestClient(app))
@@ -91,8 +91,8 @@ class Shop:
         settings = Settings(name, self.broker.bootstrap_servers, self.folder, self.broker.namespace)
         service = self.services[name] = serving.build(settings)
         stack = self._stacks[name] = ExitStack()
-        stack.callback(service.trail.close)
-        stack.enter_context(service.trail.running())
+        stack.callback(service.close)
+        stack.enter_context(service.running())
         return service
 
     def stop(self, name: str) -> None:
