@@ -52,6 +52,25 @@ def test_a_queue_that_is_never_full_drops_nothing_however_late_the_counts_are(
         assert drops.total == 0
 
 
+@pytest.mark.parametrize("late", [1, 5])
+def test_a_queue_that_fills_at_once_is_counted_however_late_its_messages_are_told(late: int) -> None:
+    drops = QueueDrops()
+    drops.observe(0, 0, 0, full=False)
+    for _ in range(late):
+        drops.observe(LIMIT + 3, 0, 0, full=False)
+    drops.observe(LIMIT + 3, 0, LIMIT, full=True)
+    assert drops.total == 3
+
+
+def test_what_expired_before_a_queue_was_quiet_was_not_dropped() -> None:
+    drops = QueueDrops()
+    drops.observe(0, 0, 0, full=False)
+    for _ in range(20):
+        drops.observe(4, 0, 0, full=False)
+    drops.observe(4 + LIMIT + 3, 0, LIMIT, full=True)
+    assert drops.total == 3
+
+
 def figure(following: Following, name: str, queue: str) -> float | None:
     start = f'{name}{{queue="{queue}"}} '
     found = [float(line[len(start) :]) for line in following.metrics().splitlines() if line.startswith(start)]

@@ -131,6 +131,7 @@ def test_a_queue_that_is_deleted_and_made_anew_is_another_one_and_the_rest_stays
 
     with following:
         until(lambda: lags() == {kept: 0, doomed: 0}, lags)
+        until(lambda: following.problem() == "", following.problem)
         corner.publish(orders, 4)
         until(lambda: lags() == {kept: 4, doomed: 4}, lags)
         corner.manage("DELETE", f"queues/%2F/{doomed}")

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 __all__ = ["QueueCounts", "QueueDrops"]
 
+_QUIET_LOOKS = 10
+"""So many looks in a row with the same figures, and all of them are of the same moment."""
+
 
 class QueueCounts:
     """Counts of one queue.
@@ -51,11 +54,11 @@ class QueueDrops:
         total: How many messages, since they are counted.
     """
 
-    __slots__ = ("_before", "_missing", "_told", "total")
+    __slots__ = ("_before", "_missing", "_quiet", "_told", "total")
 
     def __init__(self) -> None:
         self.total = 0
-        self._before = self._missing = 0
+        self._before = self._missing = self._quiet = 0
         self._told: tuple[int, int, int] | None = None
 
     def observe(self, published: int, taken: int, messages: int, *, full: bool) -> None:
@@ -69,7 +72,8 @@ class QueueDrops:
         """
         missing, told = published - taken - messages, (published, taken, messages)
         restarted = self._told is None or published < self._told[0]
-        if restarted or (not full and told == self._told):
+        self._quiet = self._quiet + 1 if told == self._told and not full else 0
+        if restarted or self._quiet >= _QUIET_LOOKS:
             self._missing, self._before = missing, self.total
         self._told = told
         if full:
