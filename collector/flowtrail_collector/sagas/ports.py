@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
-from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaName, SagaRow
+from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,24 @@ class SagaStore(Protocol):
     def saga_figures(self) -> SagaFigures:
         """Counters and open instances, consistent with each other."""
         ...
+
+
+class SagaName(NamedTuple):
+    """An instance that is looked for.
+
+    Attributes:
+        id: What people call it: its order id, else its key.
+        key: What its flow knows it by, mostly the correlation id.
+        flow: Name of the flow.
+        outcome: One of `STATES`.
+        started_ms: When it started, None if that wasn't seen.
+    """
+
+    id: str
+    key: str
+    flow: str
+    outcome: str
+    started_ms: int | None
 
 
 class SagaLists(Protocol):

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.json import saga_json
-from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaName, SagaRow
-from flowtrail_collector.sagas.ports import SagaLists
+from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaRow
+from flowtrail_collector.sagas.ports import SagaLists, SagaName
 from flowtrail_collector.sagas.stuck import Diagnosis, diagnose, stuck_reason
 from flowtrail_collector.units import iso_time_ms
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.events.topics import PartitionRead, TopicRead
-from flowtrail_collector.sagas.model.view import FlowRow, SagaName, SagaRow, SagaView
+from flowtrail_collector.sagas.model.view import FlowRow, SagaRow, SagaView
+from flowtrail_collector.sagas.ports import SagaName
 
 EVENTS = [
     StoredEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", None, 1000, 1000),

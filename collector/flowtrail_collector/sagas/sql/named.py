@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowtrail_collector.sagas.model.instance import key_of
-from flowtrail_collector.sagas.model.view import SagaName
+from flowtrail_collector.sagas.ports import SagaName
 from flowtrail_collector.store.sql import Connection
 
 __all__ = ["begins_with"]

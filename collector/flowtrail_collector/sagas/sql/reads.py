@@ -20,12 +20,12 @@ from flowtrail_collector.sagas.model.view import (
     FlowRow,
     ForecastOf,
     SagaFilter,
-    SagaName,
     SagaRow,
     SagaView,
     flow_row,
     saga_view,
 )
+from flowtrail_collector.sagas.ports import SagaName
 from flowtrail_collector.sagas.sql.histories import read_histories
 from flowtrail_collector.sagas.sql.named import begins_with
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
