@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from flowtrail_collector.brokers.ports import Broker, ToRead
 from flowtrail_collector.brokers.wire import wire as wire_brokers
+from flowtrail_collector.catalog.wire import wire as wire_catalog
 from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
@@ -109,6 +110,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
+    catalog = wire_catalog(database, topology.readings)
     mover = partial(broker.mover, store.belong_to)
     letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
     events_of = reads.events_of_instances
@@ -120,7 +122,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     slices = [
         _reading(broker, tails, retention),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
-        *(topology.wired, spans.wired, trails.wired, Wired(sources=[about])),
+        *(topology.wired, catalog, spans.wired, trails.wired, Wired(sources=[about])),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
