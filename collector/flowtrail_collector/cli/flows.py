@@ -12,6 +12,7 @@ import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
+from flowtrail_collector.cli._files import write_new
 from flowtrail_collector.cli._flow_changes import apply, diff
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json, print_words
@@ -154,7 +155,7 @@ def learn(
     window = None if since is None else max(int(parse_duration(since)), 1)
     found = client.get("/api/v1/flows/learn", {"instances": instances, "window_seconds": window})
     if output is not None:
-        _write(output, found["yaml"])
+        write_new(output, found["yaml"])
     if as_json:
         print_json(found)
     elif output is None:
@@ -165,16 +166,6 @@ def learn(
 
 flows.add_command(diff)
 flows.add_command(apply)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise Failure(f"--output {path}: there is a file already", EXIT_USAGE) from None
-    except OSError as error:
-        raise Failure(f"--output {path}: {error.strerror}", EXIT_USAGE) from None
 
 
 def _lines(flow: Flow) -> Iterator[str]:
