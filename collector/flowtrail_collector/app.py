@@ -110,7 +110,6 @@ def build_collector(config: CollectorConfig) -> Collector:
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
     spans = wire_spans(config.spans, database)
     topology = wire_topology(database)
-    catalog = wire_catalog(database, topology.readings)
     mover = partial(broker.mover, store.belong_to)
     letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
     events_of = reads.events_of_instances
@@ -122,7 +121,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     slices = [
         _reading(broker, tails, retention),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
-        *(topology.wired, catalog, spans.wired, trails.wired, Wired(sources=[about])),
+        *(
+            topology.wired,
+            wire_catalog(database, topology.readings),
+            spans.wired,
+            trails.wired,
+            Wired(sources=[about]),
+        ),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]

@@ -58,7 +58,7 @@ def _service(language: str) -> Download:
 
 
 def _not_source(_folder: str, names: list[str]) -> set[str]:
-    return BUILT.intersection(names)
+    return set(BUILT.intersection(names))
 
 
 LANGUAGES: Mapping[str, Download] = {language: _service(language) for language in _BUILD}

@@ -95,6 +95,7 @@ def declared_in(path: Path) -> Declared:
 class _Reader:
     def __init__(self, files: Files) -> None:
         self._files = files
+        self._types: dict[tuple[Path, int], str] = {}
 
     def document(self) -> Declared:
         root = self._files.root
@@ -144,6 +145,7 @@ class _Reader:
 
     def _message(self, key: str, at: At) -> Message:
         type, version = self._identity(key, at)
+        self._types[self._key(at)] = type
         payload = self._files.followed(at.of("payload"))
         found = None
         if payload.value is not None:
@@ -201,18 +203,15 @@ class _Reader:
         types = frozenset(message.type for message in channel.messages)
         if at.of("messages").value is not None:
             messages = [self._files.followed(message) for message in at.of("messages").items()]
-            types = frozenset(self._type_of(item, channel) for item in messages)
+            types = frozenset(self._type_of(item) for item in messages)
         groups = frozenset(self._groups(at))
         return Operation(
             name, action == "send", channel.address, types, at.text(SERVICE), groups, self._files.place(at)
         )
 
-    def _type_of(self, at: At, channel: Channel) -> str:
-        place = self._files.place(at)
-        for message in channel.messages:
-            if message.place == place:
-                return message.type
-        return self._identity(at.text("name") or "", at)[0]
+    def _type_of(self, at: At) -> str:
+        known = self._types.get(self._key(at))
+        return known if known is not None else self._identity(at.text("name") or "", at)[0]
 
     def _groups(self, at: At) -> Iterator[str]:
         bindings = self._files.followed(at.of("bindings"))

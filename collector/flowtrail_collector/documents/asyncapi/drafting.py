@@ -6,12 +6,12 @@ a guess, and says why.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from flowtrail_collector.documents.asyncapi.declared import Declared
+from flowtrail_collector.sagas.learning.words import free, kebab, yaml_text, yaml_types
 from flowtrail_collector.wording import printable
 
 __all__ = ["DraftedFlow", "DraftedStep", "draft_text", "drafted_flows"]
@@ -22,8 +22,7 @@ _FAILURE = re.compile(
 _UNDONE = re.compile(r"(?i)releas|refund|revers|undone|restock|unreserv")
 _CANCEL = re.compile(r"(?i)cancel|abort")
 _BEGIN = re.compile(r"(?i)plac|creat|request|start|open|submit|regist|receiv|begin|initiat")
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-_RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+_NO_NAMES = frozenset({"service", "api", "events", "event", "application", "app", "async", "asyncapi"})
 _MOST_STEPS = 100
 
 
@@ -41,7 +40,7 @@ class DraftedStep:
 
 @dataclass(frozen=True, slots=True)
 class DraftedFlow:
-    """A flow; `left_out` are types that nothing of it leads to."""
+    """A flow."""
 
     name: str
     starts: str
@@ -77,17 +76,17 @@ class _Graph:
         return seen
 
 
-def drafted_flows(documents: Sequence[Declared], owners: Sequence[str | None]) -> list[DraftedFlow]:
+def drafted_flows(documents: Sequence[Declared]) -> list[DraftedFlow]:
     """Flows, one for each type that may start one.
 
     Args:
-        documents: All of them together: each may be about one service.
-        owners: Of each, the service whose its operations are where they name none.
+        documents: All of them together: each may be about one service, which its title names.
     """
     graph = _Graph()
-    for document, owner in zip(documents, owners, strict=True):
+    for document in documents:
+        owner = owner_in(document.title)
         for operation in document.operations:
-            service = operation.service or owner or next(iter(sorted(operation.groups)), None)
+            service = operation.service or next(iter(sorted(operation.groups)), owner)
             side = graph.senders if operation.sends else graph.readers
             for type in operation.types if service is not None else ():
                 side.setdefault(type, set()).add(service or "")
@@ -128,14 +127,14 @@ def _flow(graph: _Graph, start: str) -> DraftedFlow | None:
                     placed.add(kind)
                     order.append(kind)
                     beside = (failed, undone) if number == 0 else ((), ())
-                    steps.append(DraftedStep(_kebab(kind), kind, service, (type,), *beside))
+                    steps.append(DraftedStep(kebab(kind), kind, service, (type,), *beside))
             if good:
                 placed.update(failed, undone)
     if not steps:
         return None
     ends = [step.done for step in steps if not any(kind in placed for _, kind in graph.next(step.done))]
     completes = ends[-1] if ends else steps[-1].done
-    return DraftedFlow(_kebab(start), start, tuple(steps), completes, tuple(sorted(cancels)))
+    return DraftedFlow(kebab(start), start, tuple(steps), completes, tuple(sorted(cancels)))
 
 
 def draft_text(flows: Sequence[DraftedFlow]) -> str:
@@ -153,44 +152,34 @@ def _lines(flows: Sequence[DraftedFlow]) -> Iterator[str]:
         return
     yield "flows:"
     for flow in flows:
-        yield f"  {_text(flow.name)}:"
-        yield f"    starts: {_text(flow.starts)}"
+        yield f"  {yaml_text(flow.name)}:"
+        yield f"    starts: {yaml_text(flow.starts)}"
         yield "    steps:"
         names: set[str] = set()
         for step in flow.steps:
             yield from _step(step, flow, names)
-        yield f"    completes: {_text(flow.completes)}  # nothing is known to follow"
+        yield f"    completes: {yaml_text(flow.completes)}  # nothing is known to follow"
         if flow.cancels:
-            yield f"    cancels: {_types(flow.cancels)}  # sounds like it"
+            yield f"    cancels: {yaml_types(flow.cancels)}  # sounds like it"
 
 
 def _step(step: DraftedStep, flow: DraftedFlow, names: set[str]) -> Iterator[str]:
-    name = step.name if step.name not in names else f"{step.name}-{len(names)}"
-    yield f"      {_text(name)}:"
-    yield f"        done: {_text(step.done)}  # {printable(step.by)} reads {printable(', '.join(step.because))}"
+    name = free(step.name, names)
+    yield f"      {yaml_text(name)}:"
+    yield f"        done: {yaml_text(step.done)}  # {printable(step.by)} reads {printable(', '.join(step.because))}"
     earlier = {other.done: other.name for other in flow.steps}
     after = [earlier.get(type, "start") for type in step.because]
-    yield f"        after: {_types(after)}"
+    yield f"        after: {yaml_types(after)}"
     if step.failed:
-        yield f"        failed: {_types(step.failed)}  # of the same service, and sounds like it"
+        yield f"        failed: {yaml_types(step.failed)}  # of the same service, and sounds like it"
     if step.undone:
-        yield f"        undone: {_types(step.undone)}  # of the same service, and sounds like it"
-    yield f"        by: {_text(step.by)}"
+        yield f"        undone: {yaml_types(step.undone)}  # of the same service, and sounds like it"
+    yield f"        by: {yaml_text(step.by)}"
     names.add(name)
 
 
-def _types(types: Sequence[str]) -> str:
-    return _text(types[0]) if len(types) == 1 else f"[{', '.join(_text(kind) for kind in types)}]"
-
-
-def _text(text: str) -> str:
-    if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
-        return text
-    return json.dumps(printable(text), ensure_ascii=False)
-
-
-def _kebab(kind: str) -> str:
-    """`StockReserved` -> `stock-reserved`; whatever can't stand in a name becomes a hyphen."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", kind)
-    name = re.sub(r"[^a-z0-9_.-]+", "-", apart.lower()).strip("-")[:90]
-    return name if name not in ("", "start") else f"step-{name}".rstrip("-")
+def owner_in(title: str) -> str | None:
+    """The service that a title names: `billing` of `Billing Service`."""
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", title.lower()) if word]
+    own = [word for word in words if word not in _NO_NAMES]
+    return "-".join(own) or None

@@ -192,7 +192,7 @@ class _Parts:
         return _scalar(at.value)
 
     def _referred(self, at: At, within: tuple[tuple[Path, int], ...]) -> Any:
-        target = self._files.target(at)
+        target = self._files.followed(self._files.target(at))
         key = target.path, id(target.value)
         if key in within:
             name = self._names.setdefault(key, f"part{len(self._names) + 1}")
@@ -260,8 +260,10 @@ def _loaded(text: str, file: str) -> Any:
             except (ValueError, RecursionError):
                 pass
         mark = error.problem_mark or error.context_mark if isinstance(error, MarkedYAMLError) else None
+        if isinstance(error, RecursionError):
+            raise DocumentError(Place(file), "it is nested too deeply") from None
         reason = error.problem or error.context if isinstance(error, MarkedYAMLError) else str(error)
-        message = f"it is neither YAML nor JSON: {(reason or 'nested too deeply').splitlines()[0]}"
+        message = f"it is neither YAML nor JSON: {(reason or 'no reason given').splitlines()[0]}"
         raise DocumentError(Place(file, mark.line + 1 if mark else 1), message) from None
 
 
