@@ -48,6 +48,7 @@ def landscape_of(client: CollectorClient) -> Landscape:
         status=client.get("/api/v1/status"),
         topics=client.get("/api/v1/topics"),
         catalog=catalog,
+        readers=client.get("/api/v1/readers"),
         flows=client.get("/api/v1/flows"),
         lag=lag,
     )

@@ -25,7 +25,7 @@ _RETRY = re.compile(r"\.retry\.\d+$")
 
 
 def gathered(
-    *, status: Answer, topics: Answer, catalog: Answer, flows: Answer, lag: Answer | None
+    *, status: Answer, topics: Answer, catalog: Answer, readers: Answer, flows: Answer, lag: Answer | None
 ) -> Landscape:
     """The landscape.
 
@@ -33,6 +33,7 @@ def gathered(
         status: What `/api/v1/status` answers.
         topics: `/api/v1/topics`.
         catalog: `/api/v1/catalog`.
+        readers: `/api/v1/readers`.
         flows: `/api/v1/flows`.
         lag: `/api/v1/lag`; None while no groups are known.
     """
@@ -44,7 +45,14 @@ def gathered(
         servers=list(_servers(status)),
         topics=[_topic(name, known.get(name)) for name in names],
         sent=sent,
-        received=list(_received(catalog["readings"], () if lag is None else lag["groups"], set(names))),
+        received=list(
+            _received(
+                [*catalog["readings"], *map(_as_reading, readers["readers"])],
+                () if lag is None else lag["groups"],
+                {row["group"]: row["service"] for row in readers["readers"] if row["group"]},
+                set(names),
+            )
+        ),
         flows=[_flow(row) for row in flows["flows"]],
         since=catalog["since"],
         knows_groups=lag is not None,
@@ -77,8 +85,19 @@ def _sent(row: Answer) -> Sent:
     )
 
 
-def _received(readings: Iterable[Answer], groups: Iterable[Answer], topics: set[str]) -> Iterator[Received]:
-    """Readers by what they react to, and by the groups that read; one and the same is one."""
+def _as_reading(row: Answer) -> Answer:
+    return {
+        "topic": row["topic"],
+        "type": row["type"],
+        "service": row["service"],
+        "last_time": row["last_seen"],
+    }
+
+
+def _received(
+    readings: Iterable[Answer], groups: Iterable[Answer], services_of: Mapping[str, str], topics: set[str]
+) -> Iterator[Received]:
+    """Readers by what they react to or say that they read, and by the groups that read; one and the same is one."""
     types: dict[tuple[str, str], set[str]] = defaultdict(set)
     last: dict[tuple[str, str], str] = {}
     for row in readings:
@@ -89,7 +108,7 @@ def _received(readings: Iterable[Answer], groups: Iterable[Answer], topics: set[
     rest = set(types)
     services = {service for _, service in types}
     for group in sorted(groups, key=lambda row: str(row["group"])):
-        service = _service_of(group["group"], services)
+        service = services_of.get(group["group"]) or _service_of(group["group"], services)
         for topic in sorted(row["topic"] for row in group["topics"]):
             if topic in topics:
                 key = topic, service
