@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def asked(*arguments):
     done = CliRunner().invoke(_app.cli, [str(argument) for argument in arguments], standalone_mode=False)
-    code = done.return_value if done.exception is None else done.exception.exit_code
+    code = done.return_value if done.exception is None else getattr(done.exception, "exit_code", None)
     return code, done.stdout, str(done.exception or "") + done.stderr
 
 

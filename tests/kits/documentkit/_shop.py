@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.catalog.sql import SqlCatalog
 from flowtrail_collector.documents.landscape import Landscape, Received, Sent, Server, Topic
-from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
@@ -145,7 +144,7 @@ def flowing(folder: Path, records: Sequence[Record] = RECORDS) -> Iterator[str]:
             )
             for number, row in enumerate(records)
         ]  # fmt: skip
-        with store_on(collector.database).unit() as unit:
+        with collector.store.unit() as unit:
             unit.add_events(rows)
         for learn in (SqlTopology(collector.database).learn, SqlCatalog(collector.database).learn):
             while learn():
