@@ -14,7 +14,7 @@ from flowtrail_collector.errors import CollectorError
 
 # Each is a click command in the module of its name.
 _COMMANDS = ("trace", "sagas", "lag", "dlq", "flows", "contracts", "asyncapi", "eventcatalog", "collector",
-             "rabbitmq", "doctor")  # fmt: skip
+             "rabbitmq", "mcp", "doctor")  # fmt: skip
 
 
 class _LazyGroup(click.Group):
