@@ -20,6 +20,8 @@ from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.landscape import Landscape, Received, Sent
 from flowtrail_collector.documents.text import yaml_text
 
+pytestmark = pytest.mark.slow
+
 SINCE, TODAY = "2026-01-15T00:00:00.000000Z", date(2026, 2, 1)
 LONG_AGO = "2026-01-05T00:00:00.000000Z"
 

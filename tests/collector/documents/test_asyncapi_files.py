@@ -84,6 +84,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path):
         declared_in(document(folder, channel("payload: {$ref: 'link.yaml#/a'}")))
 
 
+@pytest.mark.slow
 def test_aliases_that_multiply_end_with_a_line(tmp_path):
     bomb = "a0: &a0 {k: v}\n" + "".join(
         f"a{n}: &a{n} [{', '.join(f'*a{n - 1}' for _ in range(10))}]\n" for n in range(1, 12)
