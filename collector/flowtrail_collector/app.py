@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from flowtrail_collector.brokers.ports import Broker, ToRead
 from flowtrail_collector.brokers.wire import wire as wire_brokers
+from flowtrail_collector.catalog.wire import wire as wire_catalog
 from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
@@ -120,9 +121,9 @@ def build_collector(config: CollectorConfig) -> Collector:
     about = _about(store, leadership, ingest, tails)
     retention = wire_keeping(config.retention, flows, database, spans.store, store.watermark_ms)
     slices = [
-        _reading(broker, tails, retention),
+        _reading(broker, tails, retention, about),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
-        *(topology.wired, spans.wired, readers.wired, trails.wired, Wired(sources=[about])),
+        *(topology.wired, wire_catalog(database, topology), spans.wired, readers.wired, trails.wired),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
@@ -144,8 +145,9 @@ def _servers(config: CollectorConfig) -> dict[str, str]:
     return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
 
 
-def _reading(broker: Broker, tails: Sequence[Tail], retention: Part) -> Wired:
+def _reading(broker: Broker, tails: Sequence[Tail], retention: Part, about: MetricSource) -> Wired:
     return Wired(
+        sources=[about],
         parts=[tail for tail in tails if tail.is_shared],
         parts_for_all=[*(tail for tail in tails if not tail.is_shared), retention],
         sources_for_all=broker.sources(),

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from flowtrail_collector.app import build_collector
+from flowtrail_collector.catalog.sql import SqlCatalog
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import Job, JobState, Order
 from flowtrail_collector.dead_letters.web.json import job_json
@@ -70,6 +71,7 @@ _REQUESTS = {
     ),
     "Who did what": ("GET", "/api/v1/dead-letters/audit", None),
     "Which service reacts to which": ("GET", "/api/v1/topology", None),
+    "What flows, and who reads it": ("GET", "/api/v1/catalog", None),
     "Who reads what": ("GET", "/api/v1/readers?type=OrderPlaced", None),
     "What was read of each topic": ("GET", "/api/v1/topics", None),
     "A collector that doesn't reach Kafka yet": ("GET", "/api/v1/status", None),
@@ -135,8 +137,9 @@ def _read(database: Any, flows_file: Path) -> None:
         records, [Advance("orders", 0, None, 10, until), Advance("inventory.billing.dlq", 0, None, 1, until)]
     )
     Sweeper(store, flows).sweep()
-    while SqlTopology(database).learn():
-        pass
+    for learn in (SqlTopology(database).learn, SqlCatalog(database).learn):
+        while learn():
+            pass
     reader = ReaderKey("inventory", "inventory", "orders", "OrderPlaced", 2, "folder")
     SqlReaders(database).note({reader: START_MS + 100_900})
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
+from flowtrail_collector.cli._files import write_new
 from flowtrail_collector.cli._flow_changes import apply, diff
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json, print_words
@@ -142,19 +143,25 @@ def _parted(line: str, place: str) -> tuple[str, bytes | None]:
 @click.option("--since", help="Only at those with an event since so long ago: 2h, 7d.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the draft there instead of printing it; a file that is there stays.")  # fmt: skip
+@click.option("--asyncapi", "documents", multiple=True, type=click.Path(path_type=Path),
+              help="Draft from this AsyncAPI 3 document instead; several may be named, one a service.")  # fmt: skip
 @collector_options
 def learn(
-    client: CollectorClient, as_json: bool, instances: int, since: str | None, output: Path | None
-) -> int:
-    """Draft a flow file from the events a collector has seen.
+    client: CollectorClient, as_json: bool, instances: int, since: str | None, output: Path | None,
+    documents: tuple[Path, ...],
+) -> int:  # fmt: skip
+    """Draft a flow file from the events a collector has seen, or from documents.
 
     Every line is a guess; its comment says what it rests on. Exit code 1: no flow could be made out.
     2: the output can't be written. 3: the collector can't be reached.
     """
-    window = None if since is None else max(int(parse_duration(since)), 1)
-    found = client.get("/api/v1/flows/learn", {"instances": instances, "window_seconds": window})
+    if documents:
+        found = _from_documents(documents)
+    else:
+        window = None if since is None else max(int(parse_duration(since)), 1)
+        found = client.get("/api/v1/flows/learn", {"instances": instances, "window_seconds": window})
     if output is not None:
-        _write(output, found["yaml"])
+        write_new(output, found["yaml"])
     if as_json:
         print_json(found)
     elif output is None:
@@ -163,18 +170,16 @@ def learn(
     return EXIT_OK if found["flows"] else EXIT_FINDINGS
 
 
+def _from_documents(files: Sequence[Path]) -> dict[str, Any]:
+    from flowtrail_collector.documents.asyncapi.declared import declared_in
+    from flowtrail_collector.documents.asyncapi.drafting import draft_text, drafted_flows
+
+    drafted = drafted_flows([declared_in(file) for file in files])
+    return {"yaml": draft_text(drafted), "flows": [{"name": flow.name} for flow in drafted]}
+
+
 flows.add_command(diff)
 flows.add_command(apply)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise Failure(f"--output {path}: there is a file already", EXIT_USAGE) from None
-    except OSError as error:
-        raise Failure(f"--output {path}: {error.strerror}", EXIT_USAGE) from None
 
 
 def _lines(flow: Flow) -> Iterator[str]:

@@ -52,13 +52,36 @@ class Edge:
 
 
 class Reaction(NamedTuple):
-    """An event together with its cause; `trace_id` is the trace in which it was published, if it says so."""
+    """An event together with its cause.
+
+    Attributes:
+        trace_id: The trace in which it was published, if it says so.
+        cause_type: Type of the cause.
+        at_ms: When it was published, in ms since the epoch; 0 if it doesn't say.
+    """
 
     cause_source: str | None
     cause_topic: str
     effect_source: str | None
     latency_seconds: float
     trace_id: str | None = None
+    cause_type: str = ""
+    at_ms: int = 0
+
+
+class ReadingKey(NamedTuple):
+    """A service that reacts to a type of event on a topic."""
+
+    topic: str
+    type: str
+    service: str
+
+
+class Reading(NamedTuple):
+    """How often it did, and when it did last, in ms since the epoch."""
+
+    events: int
+    last_ms: int
 
 
 def service_of(source: str | None) -> str:
@@ -97,4 +120,27 @@ def count_reactions(
             edge = known[reaction[:3]] = edges.setdefault(key, Edge())
             changed.add(key)
         edge.add(reaction.latency_seconds)
+    return changed
+
+
+def count_readings(
+    known: dict[ReadingKey, Reading], reactions: Iterable[Reaction], *, most: int
+) -> set[ReadingKey]:
+    """Add to what is known who reacts to which type.
+
+    Args:
+        known: What is known; changed in place.
+        reactions: What is new.
+        most: Further services and types are left out: made-up ones can't fill the store.
+
+    Returns:
+        What changed.
+    """
+    changed: set[ReadingKey] = set()
+    for reaction in reactions:
+        key = ReadingKey(reaction.cause_topic, reaction.cause_type, service_of(reaction.effect_source))
+        events, last_ms = known.get(key, (0, 0))
+        if events or len(known) < most:
+            known[key] = Reading(events + 1, max(last_ms, reaction.at_ms))
+            changed.add(key)
     return changed

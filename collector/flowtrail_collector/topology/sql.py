@@ -14,9 +14,18 @@ from typing import NamedTuple
 from flowtrail_collector.store.packs.hashes import id_hash, segment_of
 from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_between, packs_of_ids
 from flowtrail_collector.store.sql import Connection, Database
-from flowtrail_collector.topology.model import Edge, EdgeKey, Reaction, count_reactions
+from flowtrail_collector.topology.model import (
+    Edge,
+    EdgeKey,
+    Reaction,
+    Reading,
+    ReadingKey,
+    count_reactions,
+    count_readings,
+)
 
 _MAX_EDGES = 1_000
+_MAX_READINGS = 5_000
 _BATCH = 5_000
 # Causes are read from other partitions: an effect may be there first. Older ones are given up.
 _PATIENCE_MS = 600_000
@@ -29,6 +38,9 @@ _SAVE = """
 INSERT INTO edges (source, topic, target, events, latency_seconds, buckets)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET events = excluded.events,
  latency_seconds = excluded.latency_seconds, buckets = excluded.buckets"""
+_SAVE_READING = """
+INSERT INTO readings (topic, type, service, events, last_ms) VALUES (?, ?, ?, ?, ?)
+ ON CONFLICT (topic, type, service) DO UPDATE SET events = excluded.events, last_ms = excluded.last_ms"""
 
 
 class Event(NamedTuple):
@@ -41,6 +53,7 @@ class Event(NamedTuple):
     timestamp_ms: int | None
     trace_id: str | None
     topic: str
+    type: str
 
 
 _COLUMNS = Event._fields[1:]
@@ -91,6 +104,7 @@ class SqlTopology:
             edges = _load(connection)
             changed = count_reactions(edges, reactions, max_edges=_MAX_EDGES)
             connection.executemany(_SAVE, [_row(key, edges[key]) for key in sorted(changed)])
+            _add_readings(connection, reactions)
             connection.execute("UPDATE edge_position SET event_row = ?", (end,))
         self._waiting = resolved
         self._on_reactions(reactions)
@@ -100,6 +114,11 @@ class SqlTopology:
         """All edges."""
         with self._database.read() as connection:
             return _load(connection)
+
+    def readings(self) -> dict[ReadingKey, Reading]:
+        """Which service reacts to which type, how often, and when it did last."""
+        with self._database.read() as connection:
+            return _load_readings(connection)
 
     def _waiting_events(self, connection: Connection) -> dict[int, Event]:
         """Effects whose cause hasn't been read yet, by their numbers."""
@@ -135,7 +154,10 @@ class SqlTopology:
             if cause is not None:
                 latency_ms = at_ms - (cause.timestamp_ms or at_ms)
                 reactions.append(
-                    Reaction(cause.source, cause.topic, effect.source, latency_ms / 1000, effect.trace_id)
+                    Reaction(
+                        *(cause.source, cause.topic, effect.source, latency_ms / 1000),
+                        *(effect.trace_id, cause.type, at_ms),
+                    )
                 )
             elif now_ms - at_ms < _PATIENCE_MS and len(still) < _MAX_PENDING:
                 still[effect.row] = effect
@@ -219,3 +241,16 @@ def _load(connection: Connection) -> dict[EdgeKey, Edge]:
 
 def _row(key: EdgeKey, edge: Edge) -> tuple[object, ...]:
     return (key.source, key.topic, key.target, edge.events, edge.latency_seconds, json.dumps(edge.buckets))
+
+
+def _add_readings(connection: Connection, reactions: Sequence[Reaction]) -> None:
+    if not reactions:
+        return
+    known = _load_readings(connection)
+    changed = count_readings(known, reactions, most=_MAX_READINGS)
+    connection.executemany(_SAVE_READING, [(*key, *known[key]) for key in sorted(changed)])
+
+
+def _load_readings(connection: Connection) -> dict[ReadingKey, Reading]:
+    rows = connection.execute("SELECT topic, type, service, events, last_ms FROM readings")
+    return {ReadingKey(*row[:3]): Reading(*row[3:]) for row in rows}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from flowtrail_collector.runtime.keeper import Keeper
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.exemplars import EdgeExemplars
-from flowtrail_collector.topology.keeper import TopologyKeeper
 from flowtrail_collector.topology.metrics import TopologyMetrics
+from flowtrail_collector.topology.model import Reading, ReadingKey
 from flowtrail_collector.topology.rates import EdgeRates
 from flowtrail_collector.topology.sql import SqlTopology
 from flowtrail_collector.topology.web import Edges, topology_routes
@@ -23,11 +25,13 @@ class Topology:
     Attributes:
         edges: Reads all edges.
         rates: How busy they are at present.
+        readings: Which service reacts to which type.
         wired: Parts, metrics and routes.
     """
 
     edges: Edges
     rates: EdgeRates
+    readings: Callable[[], Mapping[ReadingKey, Reading]]
     wired: Wired
 
 
@@ -38,8 +42,8 @@ def wire(database: Database) -> Topology:
     rates = EdgeRates(store.edges)
     wired = Wired(
         parts=[rates],
-        parts_for_all=[TopologyKeeper(store)],
+        parts_for_all=[Keeper("topology", store.learn)],
         sources_for_all=[TopologyMetrics(store.edges, exemplar_of=exemplars.of)],
         routes=topology_routes(store.edges),
     )
-    return Topology(store.edges, rates, wired)
+    return Topology(store.edges, rates, store.readings, wired)

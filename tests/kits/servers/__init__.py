@@ -1,6 +1,7 @@
 """The real servers that tests run against, one module each, started on loopback and free ports."""
 
 from servers._catalogue import DOWNLOADS, FETCHED_BY_FIXTURE
+from servers._documents import asyncapi_parsed, eventcatalog_linted
 from servers._kafka import KafkaServer
 from servers._kafka_old import OldKafkaServer
 from servers._languages import language_command
@@ -24,6 +25,8 @@ __all__ = [
     "ServerFailedError",
     "UnavailableError",
     "answers",
+    "asyncapi_parsed",
+    "eventcatalog_linted",
     "free_port",
     "language_command",
     "listens",

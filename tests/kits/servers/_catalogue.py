@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from servers import _apicurio, _avro, _chromium, _jaeger, _kafka, _kafka_old, _languages
+from servers import _apicurio, _avro, _chromium, _documents, _jaeger, _kafka, _kafka_old, _languages
 from servers._download import Download
 
 DOWNLOADS: Mapping[str, Download] = {
@@ -11,6 +11,7 @@ DOWNLOADS: Mapping[str, Download] = {
     "apicurio": _apicurio.REGISTRY,
     "avro": _avro.JARS,
     "axe": _chromium.AXE,
+    "documents": _documents.JUDGES,
     "jaeger": _jaeger.PROGRAM,
     **_languages.LANGUAGES,
 }

@@ -1,6 +1,7 @@
 """What servers need from elsewhere: fetched or built once, kept in build/servers, never seen half done."""
 
 import fcntl
+import hashlib
 import shutil
 import subprocess
 import tarfile
@@ -13,6 +14,8 @@ from servers._tools import UnavailableError, tool
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CACHE = REPOSITORY / "build" / "servers"
+BUILT = frozenset({"target", "node_modules"})
+"""Folders of what is built of sources beside them."""
 
 
 class FetchedInATestError(AssertionError):
@@ -142,3 +145,12 @@ def unpack(folder: Path) -> None:
     with tarfile.open(archives[0]) as archive:
         archive.extractall(folder, filter="data")
     archives[0].unlink()
+
+
+def digest_of(folder: Path) -> str:
+    """What the sources in a folder are: checkouts that share a cache may differ in them."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and BUILT.isdisjoint(path.relative_to(folder).parts):
+            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,12 +1,11 @@
 """The services of demo/other-languages, built from their lock files."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from servers._download import REPOSITORY, Download, run
+from servers._download import BUILT, REPOSITORY, Download, digest_of, run
 from servers._tools import tool
 
 SOURCES = REPOSITORY / "demo" / "other-languages"
@@ -57,21 +56,12 @@ def _service(language: str) -> Download:
         (part / _STAMP).touch()
 
     # Two checkouts may share a cache and differ in their sources.
-    folder = f"other-language-{language}-{_digest(SOURCES / language)[:12]}"
+    folder = f"other-language-{language}-{digest_of(SOURCES / language)[:12]}"
     return Download(f"the service in {language.capitalize()}", folder, _STAMP, _BUILD[language][:1], fill)
 
 
 def _not_source(_folder: str, names: list[str]) -> set[str]:
-    return {"target", "node_modules"}.intersection(names)
-
-
-def _digest(folder: Path) -> str:
-    """What the sources of a service are; another one builds it anew."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _not_source("", list(path.relative_to(folder).parts)):
-            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return set(BUILT.intersection(names))
 
 
 LANGUAGES: Mapping[str, Download] = {language: _service(language) for language in _BUILD}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from flowtrail_collector.sagas.learning.flows import FEW, Learned, LearnedFlow, StepEvidence
+from flowtrail_collector.sagas.learning.words import yaml_text, yaml_types
 from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.units import exact_span
 from flowtrail_collector.wording import counted, format_seconds, printable
 
 __all__ = ["draft_text"]
 
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-_RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _MAX_COMMENT = 200
 
 
@@ -47,12 +44,12 @@ def _flow(drafted: LearnedFlow) -> Iterator[str]:
     flow = drafted.flow
     others = drafted.instances - drafted.completed - drafted.broken_off
     yield f"  # {drafted.instances} instances: {drafted.completed} completed, {drafted.broken_off} ended otherwise, {others} neither."
-    yield f"  {_text(flow.name)}:"
-    yield f"    starts: {_types(flow.starts)}  # most instances with it begin with it"
+    yield f"  {yaml_text(flow.name)}:"
+    yield f"    starts: {yaml_types(flow.starts)}  # most instances with it begin with it"
     yield from _steps(drafted)
-    yield f"    completes: {_types(flow.completes)}  # nothing of the flow follows; of such types the most frequent that doesn't sound like a failure"
+    yield f"    completes: {yaml_types(flow.completes)}  # nothing of the flow follows; of such types the most frequent that doesn't sound like a failure"
     if flow.cancels:
-        yield f"    cancels: {_types(flow.cancels)}  # in most instances that ended otherwise, and hardly in others"
+        yield f"    cancels: {yaml_types(flow.cancels)}  # in most instances that ended otherwise, and hardly in others"
     elif drafted.broken_off:
         yield "    # No type cancels: a failed step ends the flow."
     else:
@@ -73,19 +70,19 @@ def _steps(drafted: LearnedFlow) -> Iterator[str]:
 
 
 def _step(step: Step, found: StepEvidence, flow: Flow, plain: tuple[str, ...] | None) -> Iterator[str]:
-    yield f"      {_text(step.name)}:"
+    yield f"      {yaml_text(step.name)}:"
     often = f"in {100 * found.share:.4g} % of the completed instances"
     repeated = f", up to {found.repeats} times" if found.repeats > len(step.done) else ""
-    yield f"        done: {_types(step.done)}  # {often}{repeated}"
+    yield f"        done: {yaml_types(step.done)}  # {often}{repeated}"
     if step.optional:
         yield "        optional: true"
     if step.after != plain:
         why = "follows from causation ids" if found.caused else "always later"
-        yield f"        after: {_types(step.after) if step.after else 'start'}  # {why}"
+        yield f"        after: {yaml_types(step.after) if step.after else 'start'}  # {why}"
     if step.failed:
-        yield f"        failed: {_types(step.failed)}  # of the same service, when it was its turn and it wasn't done"
+        yield f"        failed: {yaml_types(step.failed)}  # of the same service, when it was its turn and it wasn't done"
     if step.undone:
-        yield f"        undone: {_types(step.undone)}  # of the same service, after it was done, only where it didn't complete"
+        yield f"        undone: {yaml_types(step.undone)}  # of the same service, after it was done, only where it didn't complete"
     if step.by is not None:
         seen = "groups are not known"
         if found.group_seen is not None:
@@ -94,19 +91,9 @@ def _step(step: Step, found: StepEvidence, flow: Flow, plain: tuple[str, ...] | 
                 if found.group_seen
                 else "no group of that name is known: check"
             )
-        yield f"        by: {_text(step.by)}  # from the event's source; {seen}"
+        yield f"        by: {yaml_text(step.by)}  # from the event's source; {seen}"
     if step.within_ms is not None:
         yield f"        within: {exact_span(step.within_ms)}  # 99 % took at most {_seconds(found.p99_ms)} ({_samples(found.samples)})"
-
-
-def _types(types: Sequence[str]) -> str:
-    return _text(types[0]) if len(types) == 1 else f"[{', '.join(_text(kind) for kind in types)}]"
-
-
-def _text(text: str) -> str:
-    if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
-        return text
-    return json.dumps(printable(text), ensure_ascii=False)
 
 
 def _seconds(span_ms: int) -> str:

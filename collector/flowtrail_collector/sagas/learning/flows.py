@@ -15,6 +15,7 @@ from typing import NamedTuple
 from flowtrail_collector.sagas.learning.branches import Branches, sort_branches
 from flowtrail_collector.sagas.learning.histories import History, Seen, by_start, bystanders, history_of
 from flowtrail_collector.sagas.learning.steps import SOMETIMES, MainStep, main_steps
+from flowtrail_collector.sagas.learning.words import free, kebab
 from flowtrail_collector.sagas.model.flows import Flow, Step
 
 __all__ = ["FEW", "MIN_INSTANCES", "Learned", "LearnedFlow", "StepEvidence", "learn", "readable_ms"]
@@ -163,7 +164,7 @@ def _draft(
     slowest = p99(durations)
     named = _steps(steps, branches, completed, groups)
     flow = Flow(
-        name=_kebab(start),
+        name=kebab(start),
         starts=(start,),
         steps=tuple(step for step, _ in named),
         completes=(completes,),
@@ -220,7 +221,7 @@ def _steps(
 ) -> list[tuple[Step, StepEvidence]]:
     names: dict[MainStep, str] = {}
     for step in steps:
-        names[step] = _free(_kebab(step.types[0]), set(names.values()))
+        names[step] = free(kebab(step.types[0]), set(names.values()))
     drafted: list[tuple[Step, StepEvidence]] = []
     for step in steps:
         durations = step.durations(completed)
@@ -261,21 +262,6 @@ def _named(flows: Sequence[LearnedFlow]) -> list[LearnedFlow]:
     """Two types may differ by what a name can't say."""
     named: list[LearnedFlow] = []
     for drafted in flows:
-        name = _free(drafted.flow.name, {other.flow.name for other in named})
+        name = free(drafted.flow.name, {other.flow.name for other in named})
         named.append(replace(drafted, flow=replace(drafted.flow, name=name)))
     return named
-
-
-def _kebab(kind: str) -> str:
-    """`StockReserved` -> `stock-reserved`; whatever can't stand in a name becomes a hyphen."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", kind)
-    name = re.sub(r"[^a-z0-9_.-]+", "-", apart.lower()).strip("-")[:90]
-    return name if name not in ("", "start") else f"step-{name}".rstrip("-")
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from flowtrail_collector.errors import StoreError
+from flowtrail_collector.store.schema.catalog import MIGRATIONS as CATALOG
 from flowtrail_collector.store.schema.core import MIGRATIONS as CORE
 from flowtrail_collector.store.schema.forecast import MIGRATIONS as FORECAST
 from flowtrail_collector.store.schema.readers import MIGRATIONS as READERS
@@ -20,6 +21,7 @@ _PARTS: Mapping[str, Sequence[Step]] = {
     "spans": SPANS,
     "redrive": REDRIVE,
     "forecast": FORECAST,
+    "catalog": CATALOG,
     "readers": READERS,
 }
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"

@@ -1,0 +1,26 @@
+"""Puts the catalog together."""
+
+from __future__ import annotations
+
+from flowtrail_collector.catalog.sql import MOST, SqlCatalog
+from flowtrail_collector.catalog.web import catalog_routes
+from flowtrail_collector.runtime.keeper import Keeper
+from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.store.sql import Database
+from flowtrail_collector.topology.wire import Topology
+
+__all__ = ["wire"]
+
+
+def wire(database: Database, topology: Topology) -> Wired:
+    """Put it together.
+
+    Args:
+        database: Of the collector.
+        topology: Knows who reacts to which type.
+    """
+    store = SqlCatalog(database)
+    return Wired(
+        parts_for_all=[Keeper("catalog", store.learn)],
+        routes=catalog_routes(store.published, topology.readings, most=MOST),
+    )

@@ -1,0 +1,57 @@
+"""`flowtrail eventcatalog`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowtrail_collector.cli._client import CollectorClient, collector_options
+from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, Failure
+from flowtrail_collector.cli._files import write_tree
+from flowtrail_collector.cli._landscape import (
+    contract_options,
+    known_contracts,
+    landscape_of,
+    with_contracts,
+)
+from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.documents.eventcatalog.pages import Catalog, catalog_files
+from flowtrail_collector.wording import counted
+
+
+@click.group()
+def eventcatalog() -> None:
+    """EventCatalog's files of what flows."""
+
+
+@eventcatalog.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@contract_options
+@click.option("--domain", default="Events", show_default=True, help="Domain that the services are put into.")
+@click.option(
+    "--owner", default="Unassigned", show_default=True, help="Team that owns everything, to begin with."
+)
+@collector_options
+def export(
+    client: CollectorClient, as_json: bool, folder: Path, contracts: str | None, registry: str | None,
+    domain: str, owner: str,
+) -> int:  # fmt: skip
+    """Write what flows into DIR, as EventCatalog has it: services, events, channels and flows.
+
+    Files that an earlier export wrote are replaced, all others stay; one that would have to be replaced ends it.
+
+    Exit code 1: nothing flows. 2: a contract can't be read, or a file can't be written. 3: the collector or the
+    registry can't be reached.
+    """
+    known = known_contracts(contracts, registry)
+    landscape = landscape_of(client)
+    if not landscape.topics:
+        raise Failure("the collector has seen no event with a type yet", EXIT_FINDINGS)
+    files = with_contracts(lambda: catalog_files(landscape, known, Catalog(domain, owner)))
+    write_tree(folder, files)
+    if as_json:
+        print_json({"folder": str(folder), "files": sorted(files)})
+    else:
+        click.echo(f"{folder}: {counted(len(files), 'file')}")
+    return EXIT_OK

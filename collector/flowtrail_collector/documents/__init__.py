@@ -1,0 +1,1 @@
+"""Documents about what flows: AsyncAPI written and compared, EventCatalog written. Pure: nothing here asks anybody."""

@@ -1,0 +1,38 @@
+"""The contracts of what flows: from a folder, from a registry, or from both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowtrail.contracts import Definition, Source
+
+__all__ = ["Known"]
+
+
+class Known:
+    """Contracts by type and version.
+
+    Args:
+        sources: Where to look, in this order.
+    """
+
+    def __init__(self, sources: Sequence[Source] = ()) -> None:
+        self._sources = sources
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    def of(self, type: str, version: str | None) -> Definition | None:
+        """The contract of a version; where none is named, of the newest there is.
+
+        Raises:
+            SchemaError: It can't be used.
+            RegistryUnavailableError: The registry doesn't answer.
+        """
+        for source in self._sources:
+            versions = source.versions(type)
+            wanted = versions[-1] if version is None and versions else int(version or 0)
+            found = source.schema(type, wanted) if wanted in versions else None
+            if found is not None:
+                return found
+        return None

@@ -1,0 +1,1 @@
+"""EventCatalog: its folder of MDX files, written of what flows."""

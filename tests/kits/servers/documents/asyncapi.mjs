@@ -1,0 +1,40 @@
+// Prints what AsyncAPI's parser says of a document: what it finds wrong, and what it understands.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+const { Parser } = require('@asyncapi/parser');
+const { AvroSchemaParser } = require('@asyncapi/avro-schema-parser');
+const { ProtoBuffSchemaParser } = require('@asyncapi/protobuf-schema-parser');
+
+const parser = new Parser();
+parser.registerSchemaParser(AvroSchemaParser());
+parser.registerSchemaParser(ProtoBuffSchemaParser());
+const { document, diagnostics } = await parser.parse(readFileSync(process.argv[2], 'utf8'), { source: process.argv[2] });
+const operations = document?.operations().all() ?? [];
+const channels = document?.channels().all() ?? [];
+const message = (item) => ({
+  id: item.id(),
+  name: item.name(),
+  contentType: item.contentType(),
+  format: item.schemaFormat(),
+  payload: item.hasPayload(),
+  correlation: item.correlationId()?.location() ?? null,
+  bindings: item.bindings().all().map((binding) => binding.protocol()),
+});
+process.stdout.write(JSON.stringify({
+  problems: diagnostics.map(({ severity, code, message: text, path }) => ({ severity, code, text, path })),
+  servers: (document?.servers().all() ?? []).map((item) => ({ host: item.host(), protocol: item.protocol() })),
+  channels: channels.map((item) => ({
+    address: item.address(),
+    messages: item.messages().all().map(message),
+    bindings: item.bindings().all().map((binding) => ({ protocol: binding.protocol(), ...binding.value() })),
+  })),
+  operations: operations.map((item) => ({
+    action: item.action(),
+    service: item.tags().all()[0]?.name(),
+    addresses: item.channels().all().map((channel) => channel.address()),
+    messages: item.messages().all().map((found) => found.name()),
+    bindings: item.bindings().all().map((binding) => ({ protocol: binding.protocol(), ...binding.value() })),
+  })),
+}));
