@@ -26,15 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m orderflow", description="The flowtrail demo.")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="run everything, place orders, show what became of them")
-    demo.add_argument("--orders", type=_count, default=60, help="how many (default: %(default)s)")
-    demo.add_argument("--rate", type=_rate, default=3.0, help="orders per second (default: %(default)s)")
-    demo.add_argument(
-        "--broker",
-        default=os.environ.get("ORDERFLOW_BROKER", ""),
-        help="kafka, rabbitmq, or both: billing on RabbitMQ; also ORDERFLOW_BROKER (default: kafka)",
-    )
-    demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
+    _add_demo(commands.add_parser("demo", help="run everything, place orders, show what became of them"))
     serve = commands.add_parser("serve", help="run one service")
     serve.add_argument("service", choices=[*SERVICES, *LATER_SERVICES])
     serve.add_argument(
@@ -69,6 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--rate", type=_rate, default=3.0, help="orders per second (default: %(default)s)")
     load.add_argument("--orders", type=_count, help="how many (default: no end)")
     return parser
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument("--orders", type=_count, default=60, help="how many (default: %(default)s)")
+    demo.add_argument("--rate", type=_rate, default=3.0, help="orders per second (default: %(default)s)")
+    demo.add_argument(
+        "--broker",
+        default=os.environ.get("ORDERFLOW_BROKER", ""),
+        help="kafka, rabbitmq, or both: billing on RabbitMQ; also ORDERFLOW_BROKER (default: kafka)",
+    )
+    demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
 
 
 def _port(text: str) -> int:
