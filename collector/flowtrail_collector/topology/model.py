@@ -51,6 +51,18 @@ class Edge:
         self.buckets[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
 
 
+class Event(NamedTuple):
+    """What is looked at of an event; `row` is its number."""
+
+    row: int
+    source: str | None
+    causation_id: str | None
+    event_id: str
+    timestamp_ms: int | None
+    trace_id: str | None
+    topic: str
+
+
 class Reaction(NamedTuple):
     """An event together with its cause; `trace_id` is the trace in which it was published, if it says so."""
 

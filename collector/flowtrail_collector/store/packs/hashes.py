@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-__all__ = ["first_key", "hash_bits", "id_hash", "key_of", "segment_of"]
+__all__ = ["first_key", "first_row_of", "hash_bits", "id_hash", "key_of", "segment_of"]
 
 _SEGMENT_BITS = 18
 _HASH_BITS = 40
@@ -25,6 +25,11 @@ def id_hash(text: str) -> int:
 def segment_of(row: int) -> int:
     """The segment in which the ids of a pack stand, by its first row."""
     return row >> _SEGMENT_BITS
+
+
+def first_row_of(segment: int) -> int:
+    """The least first row of a pack whose ids stand in a segment."""
+    return segment << _SEGMENT_BITS
 
 
 def key_of(segment: int, hash_: int) -> int:
