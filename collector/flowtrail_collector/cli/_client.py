@@ -16,22 +16,18 @@ from flowtrail_collector.cli._options import json_option, stacked
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TIMEOUT_SECONDS = 30.0
-_COLLECTOR = stacked(
-    (
-        click.option(
-            "--url",
-            envvar="FLOWTRAIL_COLLECTOR_URL",
-            default="http://127.0.0.1:8090",
-            show_envvar=True,
-            show_default=True,
-            help="Where the collector listens.",
-        ),
-        click.option(
-            "--token", envvar="FLOWTRAIL_TOKEN", show_envvar=True, help="Access token of the collector."
-        ),
-        json_option,
-    )
+url_option = click.option(
+    "--url",
+    envvar="FLOWTRAIL_COLLECTOR_URL",
+    default="http://127.0.0.1:8090",
+    show_envvar=True,
+    show_default=True,
+    help="Where the collector listens.",
 )
+_TOKEN = click.option(
+    "--token", envvar="FLOWTRAIL_TOKEN", show_envvar=True, help="Access token of the collector."
+)
+_COLLECTOR = stacked((url_option, _TOKEN, json_option))
 
 
 class CollectorClient:
@@ -41,12 +37,19 @@ class CollectorClient:
         url: Base URL of the collector.
         token: Bearer token, None for none.
         transport: Another httpx transport, for tests.
+        option: Where the URL was given, for messages.
     """
 
     def __init__(
-        self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        option: str = "--url",
     ) -> None:
         self.url = url.rstrip("/")
+        self._option = option
         headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
             # The collector is next door: a proxy from the environment would only get in the way.
@@ -59,7 +62,11 @@ class CollectorClient:
                 verify=_trusted(),
             )
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise Failure(f"--url {url!r} is not a URL: {error}", EXIT_USAGE) from error
+            raise Failure(f"{option} {url!r} is not a URL: {error}", EXIT_USAGE) from error
+
+    @property
+    def _named(self) -> str:
+        return "--url or FLOWTRAIL_COLLECTOR_URL" if self._option == "--url" else self._option
 
     def close(self) -> None:
         """Close the connection."""
@@ -78,18 +85,26 @@ class CollectorClient:
         query = {name: value for name, value in (params or {}).items() if value is not None}
         return self._asked("GET", path, params=query)
 
-    def post(self, path: str, body: Mapping[str, Any], *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Any:
-        """The decoded JSON of one POST request, sent with `FLOWTRAIL_WRITE_TOKEN` where that is set.
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        write_token: str | None = None,
+    ) -> Any:
+        """The decoded JSON of one POST request, sent with a write token, by default `FLOWTRAIL_WRITE_TOKEN`.
 
         Args:
             path: Path such as `/api/v1/dead-letters/redrive`.
             body: What is sent as JSON.
             timeout_seconds: How long an answer may take.
+            write_token: Instead of the variable's.
 
         Raises:
             Failure: Not found (exit code 1), refused (2), unreachable or broken (3).
         """
-        token = os.environ.get("FLOWTRAIL_WRITE_TOKEN", "").strip()
+        token = write_token or os.environ.get("FLOWTRAIL_WRITE_TOKEN", "").strip()
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return self._asked("POST", path, json=dict(body), headers=headers, timeout=timeout_seconds)
 
@@ -97,11 +112,11 @@ class CollectorClient:
         try:
             response = self._http.request(method, path, **values)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise Failure(f"--url {self.url!r} is not an HTTP URL", EXIT_USAGE) from error
+            raise Failure(f"{self._option} {self.url!r} is not an HTTP URL", EXIT_USAGE) from error
         except httpx.HTTPError as error:
             raise Failure(
                 f"no collector answers at {self.url} ({error}); start one with `flowtrail collector run`, "
-                "or name it with --url or FLOWTRAIL_COLLECTOR_URL",
+                f"or name it with {self._named}",
                 EXIT_UNREACHABLE,
             ) from error
         return self._decoded(response)

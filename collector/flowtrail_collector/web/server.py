@@ -68,16 +68,24 @@ class WebServer:
         app: The application.
         listener: A listening socket; closed at the end.
         tls: Certificate chain and private key (PEM files), None for plain HTTP.
+        lifespan: The application wants to be told of its beginning and end.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        tls: tuple[Path, Path] | None = None,
+        *,
+        lifespan: bool = False,
+    ) -> None:
         self._listener = listener
         self._server = _QuietServer(
             uvicorn.Config(
                 self._telling(app),
                 log_level="warning",
                 access_log=False,
-                lifespan="off",
+                lifespan="on" if lifespan else "off",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 # Scrapers and exporters keep their connections; the default of 5 s makes them reconnect.
                 timeout_keep_alive=75,
