@@ -95,6 +95,7 @@ def clock():
     return NOW_MS / 1000
 
 
+@pytest.mark.slow(5)
 @settings(deadline=None, max_examples=40)
 @given(st.lists(STEPS, min_size=1, max_size=20))
 def test_whatever_is_remembered_the_edges_are_those_of_one_who_forgets(tmp_path_factory, small, steps):
