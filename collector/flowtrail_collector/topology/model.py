@@ -51,6 +51,19 @@ class Edge:
         self.buckets[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
 
 
+class Event(NamedTuple):
+    """What is looked at of an event; `row` is its number."""
+
+    row: int
+    source: str | None
+    causation_id: str | None
+    event_id: str
+    timestamp_ms: int | None
+    trace_id: str | None
+    topic: str
+    type: str
+
+
 class Reaction(NamedTuple):
     """An event together with its cause.
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from flowtrail_collector.store.packs.hashes import id_hash, segment_of
+from flowtrail_collector.store.packs.format import MAX_EVENTS
+from flowtrail_collector.store.packs.hashes import first_row_of, id_hash, segment_of
 from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_between, packs_of_ids
 from flowtrail_collector.store.sql import Connection, Database
 from flowtrail_collector.topology.model import (
     Edge,
     EdgeKey,
+    Event,
     Reaction,
     Reading,
     ReadingKey,
     count_reactions,
     count_readings,
 )
+from flowtrail_collector.topology.recent import Recent
 
 _MAX_EDGES = 1_000
 _MAX_READINGS = 5_000
@@ -41,21 +43,6 @@ VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET even
 _SAVE_READING = """
 INSERT INTO readings (topic, type, service, events, last_ms) VALUES (?, ?, ?, ?, ?)
  ON CONFLICT (topic, type, service) DO UPDATE SET events = excluded.events, last_ms = excluded.last_ms"""
-
-
-class Event(NamedTuple):
-    """What is looked at of an event; `row` is its number."""
-
-    row: int
-    source: str | None
-    causation_id: str | None
-    event_id: str
-    timestamp_ms: int | None
-    trace_id: str | None
-    topic: str
-    type: str
-
-
 _COLUMNS = Event._fields[1:]
 
 
@@ -79,6 +66,7 @@ class SqlTopology:
         self._on_reactions = on_reactions
         self._time_seconds = time_seconds
         self._waiting: dict[int, Event] = {}
+        self._recent = Recent()
 
     def learn(self) -> int:
         """Look through the next events.
@@ -98,7 +86,8 @@ class SqlTopology:
             waiting = self._waiting_events(connection)
             effects = [event for event in events if event.causation_id is not None]
             first = _first_of(events)
-            _look_back(connection, first, effects, start)
+            ids = list(first)
+            is_known = _look_back(connection, self._recent, first, effects, start)
             resolved, reactions = self._reactions(waiting.values(), effects, first)
             self._note_waiting(connection, waiting, resolved)
             edges = _load(connection)
@@ -106,6 +95,7 @@ class SqlTopology:
             connection.executemany(_SAVE, [_row(key, edges[key]) for key in sorted(changed)])
             _add_readings(connection, reactions)
             connection.execute("UPDATE edge_position SET event_row = ?", (end,))
+        self._recent.add(start, end, segment_of(end), ids, first if is_known else {})
         self._waiting = resolved
         self._on_reactions(reactions)
         return end - start
@@ -201,22 +191,41 @@ def _first_of(events: Iterable[Event]) -> dict[str, Event]:
     return found
 
 
-def _look_back(connection: Connection, first: dict[str, Event], effects: Iterable[Event], start: int) -> None:
+def _look_back(
+    connection: Connection, recent: Recent, first: dict[str, Event], effects: Sequence[Event], start: int
+) -> bool:
     """Find copies of effects and of their causes that were read before.
 
     Args:
         connection: Where packs are.
+        recent: What is remembered of events that were looked through before.
         first: Copies that were read first, of the events of these packs; changed.
         effects: Whose copies are wanted.
         start: Number of the last event that was looked through before.
+
+    Returns:
+        Whether it is known now of each event, with or without a cause, which copy was read first.
     """
     if not start:
-        return
-    wanted = {
-        text for effect in effects for text in (effect.event_id, effect.causation_id) if text is not None
-    }
+        return True
+    causes = {effect.causation_id for effect in effects if effect.causation_id is not None}
     last = segment_of(start)
     places = range(max(0, last - _LOOK_BACK + 1), last + 1)
+    first_row = first_row_of(places.start)
+    if not recent.reaches(start, first_row):
+        wanted = causes.union(effect.event_id for effect in effects)
+        _look_into_store(connection, wanted, places, first, start)
+        return False
+    # An event stands where its pack does, which may begin before the segment of the event's own number.
+    known, others = recent.find(causes.union(first), places, first_row + MAX_EVENTS if first_row else 0)
+    first.update((event.event_id, event) for event in known)
+    _look_into_store(connection, set(others), places, first, start)
+    return True
+
+
+def _look_into_store(
+    connection: Connection, wanted: set[str], places: range, first: dict[str, Event], start: int
+) -> None:
     earlier = [row for row in packs_of_ids(connection, map(id_hash, wanted), places) if row <= start]
     for pack in packs_at(connection, earlier):
         for event in _events_of(pack):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import (
@@ -140,15 +141,12 @@ def _finish(
 def step_durations(progress: Progress, ended_ms: int) -> Iterator[tuple[StepProgress, int]]:
     """The steps that an ended instance's histogram of steps counts, with how many milliseconds each took."""
     for item in progress.steps:
-        if _took_part(item, ended_ms):
-            yield item, max(0, (item.until_ms or 0) - (item.since_ms or 0))
-
-
-def _took_part(item: StepProgress, ended_ms: int) -> bool:
-    """Whether a step had its turn and was done before the end; what came later may not be known yet."""
-    if item.since_ms is None or item.until_ms is None or item.state in _NOT_DONE:
-        return False
-    return item.until_ms <= ended_ms and item.since_ms <= ended_ms
+        since_ms, until_ms = item.since_ms, item.until_ms
+        # What was done before the end, in its turn; what came later may not be known yet.
+        if since_ms is None or until_ms is None or until_ms > ended_ms or since_ms > ended_ms:
+            continue
+        if item.state not in _NOT_DONE:
+            yield item, max(0, until_ms - since_ms)
 
 
 def _count_conflict(flow: Flow, saga: SagaRecord, progress: Progress, counts: Counter[CountKey]) -> None:
@@ -231,7 +229,14 @@ def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
 def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:
     """One observation of a histogram, kept as counters: its buckets (not cumulative), `_sum`, `_count`."""
     seconds = max(took_ms, 0) / 1000
-    bound = _BOUNDS[bisect_left(DURATION_BUCKETS_SECONDS, seconds)]
-    counts[f"{name}_bucket", (*labels, bound)] += 1
-    counts[f"{name}_count", labels] += 1
-    counts[f"{name}_sum", labels] += seconds  # type: ignore[assignment]
+    buckets, total, number = _histogram(name, labels)
+    counts[buckets[bisect_left(DURATION_BUCKETS_SECONDS, seconds)]] += 1
+    counts[number] += 1
+    counts[total] += seconds  # type: ignore[assignment]
+
+
+@lru_cache(maxsize=1_000)  # made anew with every observation, its keys would cost more than counting
+def _histogram(name: str, labels: tuple[str, ...]) -> tuple[tuple[CountKey, ...], CountKey, CountKey]:
+    """Under which keys a histogram is counted: its buckets, its sum, its number."""
+    buckets = tuple((f"{name}_bucket", (*labels, bound)) for bound in _BOUNDS)
+    return buckets, (f"{name}_sum", labels), (f"{name}_count", labels)

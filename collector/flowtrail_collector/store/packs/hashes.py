@@ -7,9 +7,10 @@ old segment is one range, and to find an id is to look into each of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
-__all__ = ["first_key", "hash_bits", "id_hash", "key_of", "segment_of"]
+__all__ = ["first_key", "first_row_of", "hash_bits", "id_hash", "key_of", "keys_of", "segment_of"]
 
 _SEGMENT_BITS = 18
 _HASH_BITS = 40
@@ -27,9 +28,20 @@ def segment_of(row: int) -> int:
     return row >> _SEGMENT_BITS
 
 
+def first_row_of(segment: int) -> int:
+    """The least first row of a pack whose ids stand in a segment."""
+    return segment << _SEGMENT_BITS
+
+
 def key_of(segment: int, hash_: int) -> int:
     """Under which key a hash stands in a segment."""
     return segment << _HASH_BITS | hash_ & _MASK
+
+
+def keys_of(segment: int, hashes: Iterable[int]) -> set[int]:
+    """Under which keys hashes stand in a segment."""
+    first = first_key(segment)
+    return {first | hash_ & _MASK for hash_ in hashes}
 
 
 def hash_bits(value: int) -> int:

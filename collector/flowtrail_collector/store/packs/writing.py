@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from flowtrail_collector.store.packs.format import COLUMNS, MAX_EVENTS, Packer, Row
-from flowtrail_collector.store.packs.hashes import id_hash, key_of, segment_of
+from flowtrail_collector.store.packs.hashes import id_hash, keys_of, segment_of
 
 __all__ = ["PACK_COLUMNS", "Made", "id_rows", "ids_of", "made", "pack"]
 
@@ -76,9 +76,7 @@ def ids_of(rows: Iterable[Row]) -> set[str]:
 def id_rows(packs: Iterable[tuple[int, Made]]) -> list[tuple[int, int]]:
     """The rows of `event_ids` for packs with their first rows, in the order of the table."""
     rows = [
-        (key, first_row)
-        for first_row, pack in packs
-        for key in {key_of(segment_of(first_row), hash_) for hash_ in pack.hashes}
+        (key, first_row) for first_row, pack in packs for key in keys_of(segment_of(first_row), pack.hashes)
     ]
     rows.sort()
     return rows
