@@ -12,6 +12,7 @@ OTHERS = {
     "FLOWTRAIL_TOKEN": "the token that requests must carry; for `collector run` in place of `--token-file`",
     "FLOWTRAIL_WRITE_TOKEN": "the token that whatever changes something must carry; for `collector run` in place of"
     " `--write-token-file`, for commands what they send",
+    "FLOWTRAIL_MCP_TOKEN": "the token that HTTP clients of `flowtrail mcp` must show, in place of `--client-token-file`",
     "FLOWTRAIL_RABBITMQ_PASSWORD": "the password of the user in `--rabbitmq`, in place of `--rabbitmq-password-file`",
     "FLOWTRAIL_CA_FILE": "further authorities (PEM) that commands trust when they ask a collector over HTTPS",
     "FLOWTRAIL_KAFKA_PROPERTIES": "a `.properties` file with client settings, where `--consumer-config` names none",
