@@ -19,6 +19,8 @@ _WITH_SHARE_GROUPS = {
     "group.coordinator.rebalance.protocols": "classic,consumer,share",
     "unstable.api.versions.enable": "true",
     "unstable.feature.versions.enable": "true",
+    # Members that aren't asked to do anything stay connected.
+    "connections.max.idle.ms": "86400000",
 }
 
 

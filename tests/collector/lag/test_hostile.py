@@ -52,7 +52,8 @@ def test_no_figure_is_wrong_whatever_is_done(hostile_cluster: HostileCluster, ru
         compared += len(page.values)
         done.append(f"cycle {cycle}")
         assert not wrong, "\n".join([f"FLOWTRAIL_HOSTILE_SEED={seed}", *done, *wrong[:20]])
-        watcher.learn()
+        wrong = watcher.learn(hostile_cluster.logs)
+        assert not wrong, "\n".join([f"FLOWTRAIL_HOSTILE_SEED={seed}", *done, *wrong[:20]])
         if cycle % 100 == 99:
             print(f"seed {seed}: {cycle + 1} cycles, {(cycle + 1) / (time.monotonic() - began):.1f} a second, "
                   f"{compared} figures", flush=True)  # fmt: skip

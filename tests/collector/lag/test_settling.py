@@ -158,6 +158,30 @@ def test_markers_that_retention_removed_are_no_lag(cluster: SimulatedCluster) ->
     assert list(watch.readings["billing"].topics.lost) == [0]
 
 
+@pytest.mark.parametrize("start", [0, 6, 8])
+@pytest.mark.parametrize("before", [5, 6, 7])
+@pytest.mark.parametrize("after", range(9))
+def test_who_goes_from_markers_to_records_is_behind(
+    cluster: SimulatedCluster, start: int, before: int, after: int
+) -> None:
+    """Also where all of them have been removed since: they are lost, and were no markers."""
+    cluster.produce("orders", count=5)
+    for _ in range(3):
+        cluster.mark("orders")
+    cluster.commit("billing", "orders", 0, before)
+    watch = Watch(cluster, slow_seconds=5)
+    watch.run(20)
+    assert watch.lag("billing", "orders") == 0
+    cluster.logs["orders", 0].start = start
+    watch.run(20)
+    cluster.commit("billing", "orders", 0, after)
+    for _ in range(3):
+        watch.run(5)
+        assert after >= 5 or watch.lag("billing", "orders") == 8 - after
+    watch.run(20)
+    assert after < max(before, 5) or watch.lag("billing", "orders") == 0
+
+
 @pytest.mark.parametrize("count", [1, 3, 7, 20])
 def test_a_partition_whose_start_cannot_be_read_holds_up_no_other(
     cluster: SimulatedCluster, count: int

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
@@ -12,6 +13,7 @@ from flowtrail_collector.lag.ports import Failure, FirstRecord, RecordProber
 from hostilekit._memory import Look
 from hostilekit._oracle import Oracle
 from hostilekit._pairs import Rules
+from hostilekit._record import Log, Place
 from pagekit import MetricsPage, Series
 from waiting import scaled
 
@@ -39,11 +41,13 @@ class Listener:
     def __init__(self, prober: RecordProber) -> None:
         self._prober = prober
         self.silent: dict[tuple[str, int, int], int] = {}
+        self.told: list[tuple[tuple[str, int, int], FirstRecord]] = []
 
     def first_records(
         self, places: Sequence[tuple[str, int, int]], deadline: float
     ) -> tuple[Mapping[tuple[str, int, int], FirstRecord], Sequence[Failure]]:
         found, failures = self._prober.first_records(places, deadline)
+        self.told += found.items()
         for place in places:
             times = self.silent.pop(place, 0)
             if place not in found:
@@ -89,12 +93,20 @@ class Watcher:
         self.cycles += 1
         return Look(began, time.time(), silent, unlisted=unlisted)
 
-    def learn(self) -> None:
-        """What a collector does between two collections."""
+    def learn(self, logs: Mapping[Place, Log] = MappingProxyType({})) -> list[str]:
+        """What a collector does between two collections; what it was told then that isn't so, held to these logs."""
+        self._listener.told.clear()
         self.poller.collection.widen(time.monotonic() + 30)
         for thread in threading.enumerate():
             if thread.name == _LISTS_OTHERS:
                 thread.join(scaled(20))
+        return [
+            f"{topic!r} {partition}: {told} is told of {offset}, the log starts at {log.start} and ends at {log.end}"
+            for (topic, partition, offset), told in self._listener.told
+            if (log := logs.get((topic, partition))) is not None
+            and not log.compacted
+            and any(log.entries[at].kind == "record" for at in range(offset, min(told.offset, log.end)))
+        ]
 
     def close(self) -> None:
         _LOGGER.removeHandler(self._unlisted)

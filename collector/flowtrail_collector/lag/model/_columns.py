@@ -246,6 +246,7 @@ class GroupColumns:
             start = earliest[position]
             if start is None or start < commit:
                 start = commit
+            self._recordless.discard(i)
             known = (NOTHING_TO_READ, 0.0) if start >= end else histories[position].arrival(start, end)
             if known is None:
                 arrived[i] = _UNKNOWN
