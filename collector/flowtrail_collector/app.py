@@ -103,7 +103,6 @@ def build_collector(config: CollectorConfig) -> Collector:
     mapper = mapper_of(flows.mapping, config.schema_registry, config.flows)
     opened = open_store(config.store)
     database, store = opened.database, store_on(opened.database)
-    store.follow({flow.name: flow.followed for flow in flows.by_name.values()})
     leadership = Leadership(opened.lease) if opened.lease is not None else None
     ingest = Ingest(store, flows, mapper=mapper)
     lag = wire_lag(broker.lag_source, broker.prober(), config.lag)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -131,30 +131,40 @@ def _partitions(entry: dict[str, Any], out: Console) -> Iterator[Text]:
         (_status(entry["status"]), _STYLES.get(entry["status"], "")),
         f"  {status_words(entry['status'])}  {entry['type']} group, {entry['state']}",
     )  # fmt: skip
+    if entry["uncommitted_lag"] is not None:
+        head.append_text(Text(f"\n{_unread(entry)}"))
+    yield head
+    yield from _by_topic(entry["topics"]).lines(out)
+    yield from _by_partition(entry["partitions"]).lines(out)
+
+
+def _by_topic(rows: Iterable[dict[str, Any]]) -> Listing:
     topics = Listing(
         "TOPIC", "STATUS", "LAG", "WAITING", "CATCHES UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST",
         heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
-    for topic in entry["topics"]:
+    for row in rows:
         topics.add_row(
-            unmistakable(topic["topic"]),
-            _status(topic["status"]),
-            _count(topic["lag"]),
-            _span(topic["lag_seconds"]),
-            catch_up_words(topic) or "?",
-            _count(topic["consumed_per_second"]),
-            _count(topic["produced_per_second"]),
-            _count(topic["retention_margin"]),
-            str(topic["messages_lost"] or ""),
-            style=_STYLES.get(topic["status"], ""),
+            unmistakable(row["topic"]),
+            _status(row["status"]),
+            _count(row["lag"]),
+            _span(row["lag_seconds"]),
+            catch_up_words(row) or "?",
+            _count(row["consumed_per_second"]),
+            _count(row["produced_per_second"]),
+            _count(row["retention_margin"]),
+            str(row["messages_lost"] or ""),
+            style=_STYLES.get(row["status"], ""),
         )
-    if entry["uncommitted_lag"] is not None:
-        head.append_text(Text(f"\n{_unread(entry)}"))
+    return topics
+
+
+def _by_partition(rows: Iterable[dict[str, Any]]) -> Listing:
     table = Listing(
         "TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "WAITING",
         heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
-    for row in sorted(entry["partitions"], key=lambda row: -(row["lag"] or 0)):
+    for row in sorted(rows, key=lambda row: -(row["lag"] or 0)):
         table.add_row(
             unmistakable(row["topic"]),
             str(row["partition"]),
@@ -165,9 +175,7 @@ def _partitions(entry: dict[str, Any], out: Console) -> Iterator[Text]:
             _span(row["lag_seconds"]),
             style=_STYLES.get(row["status"], ""),
         )
-    yield head
-    yield from topics.lines(out)
-    yield from table.lines(out)
+    return table
 
 
 def _unread(entry: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def wire(
     events_of: EventsOf,
     lag: Lag,
 ) -> Wired:
-    """Put them together.
+    """Put them together, and note in the store what they follow from now on.
 
     Args:
         config: How often to sweep, and where ended instances are sent to as traces.
@@ -52,6 +52,7 @@ def wire(
         events_of: Finds the events of instances.
         lag: Tells how consumer groups are.
     """
+    store.follow({flow.name: flow.followed for flow in flows.by_name.values()})
     exemplars = SagaExemplars(flows, events_of)
     traces: list[OtlpSagaTraces] = []
     if endpoint := config.spans.saga_traces_endpoint:
