@@ -171,13 +171,17 @@ class Children:
         command: Sequence[str],
         environment: Mapping[str, str],
         tier: int = 0,
+        folder: Path | None = None,
     ) -> Child:
-        """Start a process in a process group of its own: Ctrl-C on the terminal reaches the runner only."""
+        """Start a process in a process group of its own: Ctrl-C on the terminal reaches the runner only.
+
+        It works in `folder`, or where the runner does.
+        """
         log = self._folder / f"{name}.log"
         self._starting = True
         try:
             with log.open("ab") as output:
-                child = Child(name, _spawn(command, environment, output), log, tier)
+                child = Child(name, _spawn(command, environment, output, folder), log, tier)
             self._children.append(child)
         finally:
             self._starting = False
@@ -214,11 +218,12 @@ class Children:
 
 
 def _spawn(
-    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes], folder: Path | None
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         list(command),
         env=dict(environment),
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -188,7 +188,8 @@ def start_server(children: Children, folder: Path, environment: Mapping[str, str
     # Erlang's register of nodes: one of its own, since what a server starts of it would stay behind.
     names = children.start("epmd", [epmd, "-address", "127.0.0.1", "-port", str(ports["epmd"])], settings, -1)
     names.wait_until(lambda: listens(ports["epmd"]))
-    server: Child = children.start("rabbitmq", [program], settings)
+    # Where it works it leaves what it held when it was killed.
+    server: Child = children.start("rabbitmq", [program], settings, folder=home)
     server.wait_for("Server startup complete", _START_SECONDS)
     address = f"amqp://guest:guest@127.0.0.1:{ports['amqp']}/%2F"
     return RabbitMQ(address, f"http://127.0.0.1:{ports['management']}", "")
