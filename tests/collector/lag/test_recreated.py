@@ -106,3 +106,41 @@ def test_on_a_real_kafka(kafka_server: Callable[..., KafkaServer], records: int)
         reading = poller.view.reading("billing")
         assert reading is not None
         assert reading.lags == [records]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("looks_between", [0, 3])
+@pytest.mark.parametrize("looked_at_before", [True, False])
+def test_a_prober_that_knew_the_earlier_one_looks_at_the_new_one(
+    kafka: str, topic: Callable[..., str], looked_at_before: bool, looks_between: int
+) -> None:
+    admin, producer = (
+        AdminClient({"bootstrap.servers": kafka, "log_level": 0}),
+        Producer({"bootstrap.servers": kafka, "log_level": 0}),
+    )
+    orders, others = topic(), topic()
+
+    def create(name: str, records: int) -> None:
+        admin.create_topics([NewTopic(name, 2, 1)])[name].result()
+        for _ in range(records):
+            producer.produce(name, b"x", partition=0)
+        assert producer.flush() == 0
+
+    create(orders, 3)
+    create(others, 1)
+    with closing(KafkaRecordProber(read_connection(kafka), silence_seconds=0.3)) as prober:
+
+        def looked_at(*names: str) -> set[str]:
+            found, _ = prober.first_records([(name, 0, 0) for name in names], time.monotonic() + 30)
+            return {name for name, _, _ in found}
+
+        before = (orders, others) if looked_at_before else (others,)
+        until(lambda: looked_at(*before) == {*before})
+        admin.delete_topics([orders])[orders].result()
+        until(lambda: orders not in admin.list_topics(timeout=30).topics)
+        for _ in range(looks_between):
+            looked_at(others)
+        create(orders, 1)
+        looks = [looked_at(orders, others) for _ in range(10)]
+        assert orders in set().union(*looks), looks
+        assert looks[-1] == {orders, others}

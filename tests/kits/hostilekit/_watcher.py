@@ -105,7 +105,10 @@ class Watcher:
             for (topic, partition, offset), told in self._listener.told
             if (log := logs.get((topic, partition))) is not None
             and not log.compacted
-            and any(log.entries[at].kind == "record" for at in range(offset, min(told.offset, log.end)))
+            and (
+                any(log.entries[at].kind == "record" for at in range(offset, min(told.offset, log.end)))
+                or (told.exists and log.entries[told.offset].kind in ("aborted", "marker"))
+            )
         ]
 
     def close(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -16,6 +17,8 @@ from flowtrail_collector.lag.ports import Failure, FirstRecord
 __all__ = ["KafkaRecordProber"]
 
 _BATCH = 500
+_CONNECTING = 5
+_MOST_SILENT = 10_000
 
 
 class KafkaRecordProber:
@@ -32,6 +35,10 @@ class KafkaRecordProber:
         self._silence_seconds = silence_seconds
         self._consumer: Consumer | None = None
         self._has_answered = False
+        # To connect takes the time that it takes, the first time.
+        self._connecting_seconds = math.inf
+        # How often in a row nothing was said of a partition.
+        self._silent: dict[tuple[str, int], int] = {}
 
     def first_records(
         self, places: Sequence[tuple[str, int, int]], deadline: float
@@ -48,7 +55,7 @@ class KafkaRecordProber:
             free[topic, partition] = offset
         try:
             for turn in rounds:
-                self._look(turn, deadline, found, failures)
+                self._note_silence(turn, self._look(turn, deadline, found, failures))
         except KafkaException as error:
             self.close()
             return found, [Failure("cluster", "probe", reason_of(error))]
@@ -66,12 +73,13 @@ class KafkaRecordProber:
         deadline: float,
         found: dict[tuple[str, int, int], FirstRecord],
         failures: dict[str, Failure],
-    ) -> None:
+    ) -> Mapping[tuple[str, int], int]:
+        """Look at one offset of each partition; returned is what nothing was said of."""
         consumer = self._consumer = self._consumer or self._connect()
         waiting = dict(turn)
         consumer.assign([TopicPartition(topic, n, offset) for (topic, n), offset in turn.items()])
-        # To connect takes the time that it takes.
-        heard = time.monotonic() if self._has_answered else deadline
+        begun = time.monotonic()
+        heard = begun if self._has_answered else min(deadline, begun + self._connecting_seconds)
         while waiting and (left := min(deadline, heard + self._silence_seconds) - time.monotonic()) > 0:
             for message in consumer.consume(min(_BATCH, len(waiting)), timeout=min(left, 0.2)):
                 heard, self._has_answered = time.monotonic(), True
@@ -84,6 +92,23 @@ class KafkaRecordProber:
                     found[*where, offset] = record
                 del waiting[where]
         consumer.unassign()
+        return waiting
+
+    def _note_silence(self, asked: Iterable[tuple[str, int]], silent: Container[tuple[str, int]]) -> None:
+        """Connect anew where silence lasts: librdkafka hears nothing of a topic that has the name of one it knew.
+
+        A transaction under way is silent, too: it is tried after 2, 4, 8, ... times.
+        """
+        counts = {where: self._silent.pop(where, 0) + 1 for where in asked if where in silent}
+        for where in asked:
+            self._silent.pop(where, None)
+        if len(self._silent) > _MOST_SILENT:
+            self._silent.clear()
+        self._silent |= counts
+        if any(count > 1 and count.bit_count() == 1 for count in counts.values()):
+            self.close()
+            # Where all that is asked for is silent there is nothing that tells when it is connected.
+            self._connecting_seconds = _CONNECTING * self._silence_seconds
 
     def _connect(self) -> Consumer:
         return Consumer(
