@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orderflow.platform.settings import RABBITMQ, SERVICES, qualified, topics_on
+from orderflow.platform.settings import RABBITMQ, SERVICES, SettingsError, qualified, topics_on
 from orderflow.runner.broker import Broker
 from orderflow.runner.children import Child, Children
 from orderflow.runner.rabbitmq import UNHEARD
 
 COLLECTOR_PORT = 8190  # not the collector's own default, where somebody's own one may listen
+_HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _start_collector(
         sys.executable, "-m", "flowtrail_collector", "collector", "run",
         "--flows", str(write_flows(folder, broker.namespace)),
         "--store", str(folder / "collector.sqlite"),
-        "--listen", f"127.0.0.1:{free_port(COLLECTOR_PORT)}",
+        "--listen", f"127.0.0.1:{_collector_port(environment)}",
         "--topics", broker.topics_pattern,
         "--dead-letter-topics", broker.dead_letters_pattern,
         "--lag-interval", "1s",
@@ -105,6 +106,15 @@ def _start_collector(
             "--lag-groups", rf"^(?!rabbitmq:([^.]+\.)?{UNHEARD}$)",
         ]  # fmt: skip
     return children.start("collector", command, settings, tier=1)
+
+
+def _collector_port(environment: Mapping[str, str]) -> int:
+    text = environment.get("ORDERFLOW_COLLECTOR_PORT", "").strip()
+    if not text:
+        return free_port(COLLECTOR_PORT)
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise SettingsError(f"ORDERFLOW_COLLECTOR_PORT is a port, or 0 for any that is free, not {text!r}")
+    return int(text)
 
 
 def write_flows(folder: Path, namespace: str) -> Path:

@@ -21,7 +21,8 @@ def environment(folder: Path, **extra: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT",
     )  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    return {**kept, "TMPDIR": str(folder), "COLUMNS": "160", **extra}
+    # Two that look for the same free port at once may both find it free.
+    return {**kept, "TMPDIR": str(folder), "COLUMNS": "160", "ORDERFLOW_COLLECTOR_PORT": "0", **extra}
 
 
 def run(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:

@@ -55,7 +55,7 @@ def declare_stream(connection: BlockingConnection, config: RabbitConfig, managem
             try:
                 channel.queue_declare(config.queue, durable=True, arguments=_arguments(config, identity))
             except Exception as error:
-                if getattr(error, "reply_code", None) in (402, 501, 540):
+                if getattr(error, "reply_code", None) in (402, 501, 540) or "feature flag" in str(error):
                     raise RefusedError(without_streams(config)) from None
                 raise
             channel.close()
