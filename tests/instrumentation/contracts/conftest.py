@@ -1,12 +1,16 @@
-"""A real registry that a test of contracts may kill; the one that all share is in the tests' own conftest."""
+"""Real registries, the one that all share aside, and what tests of them are given."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from contractkit import DIALECTS, Dialect
+from flowtrail.contracts import RegistrySource
 from servers import UnavailableError, servers_required
 from servers._apicurio import ApicurioServer
+from waiting import scaled
 
 
 def _start(folder: Path) -> ApicurioServer:
@@ -32,3 +36,22 @@ def registry_server(tmp_path: Path) -> Iterator[Callable[[], ApicurioServer]]:
     yield start
     for server in servers:
         server.kill()
+
+
+@pytest.fixture(params=list(DIALECTS.values()), ids=list(DIALECTS))
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., RegistrySource]]:
+    """Opens sources, and closes them after the test."""
+    sources: list[RegistrySource] = []
+
+    def open_source(url: str, **settings: Any) -> RegistrySource:
+        sources.append(RegistrySource(url, **{"timeout_seconds": scaled(10), **settings}))
+        return sources[-1]
+
+    yield open_source
+    for source in sources:
+        source.close()

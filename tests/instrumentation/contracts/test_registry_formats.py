@@ -34,26 +34,7 @@ PLACED = {"order_id": "7", "total": 3}
 UPCAST = {**PLACED, "currency": ""}
 
 
-@pytest.fixture(params=list(DIALECTS.values()), ids=list(DIALECTS))
-def dialect(request: pytest.FixtureRequest) -> Dialect:
-    return request.param
-
-
 Connect = Callable[..., RegistrySource]
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    """Opens sources, and closes them after the test."""
-    sources: list[RegistrySource] = []
-
-    def open_source(url: str, **settings: Any) -> RegistrySource:
-        sources.append(RegistrySource(url, **{"timeout_seconds": scaled(10), **settings}))
-        return sources[-1]
-
-    yield open_source
-    for source in sources:
-        source.close()
 
 
 def new_type() -> str:

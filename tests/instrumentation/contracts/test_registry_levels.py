@@ -1,7 +1,7 @@
 """Levels of compatibility of a real Apicurio Registry, and an outage of it, in each of the three formats."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from flowtrail.contracts._formats import FORMATS
 from flowtrail.errors import ContractError
 from flowtrail.testing import Harness
 from servers._apicurio import ApicurioServer
-from waiting import scaled, until
+from waiting import until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -23,25 +23,6 @@ CURRENCY = FieldKind("currency", "text", 4, default=("",))
 V1, V2 = (ORDER_ID, TOTAL), (ORDER_ID, TOTAL, CURRENCY)
 PLACED = {"order_id": "7", "total": 3}
 Connect = Callable[..., RegistrySource]
-
-
-@pytest.fixture(params=list(DIALECTS.values()), ids=list(DIALECTS))
-def dialect(request: pytest.FixtureRequest) -> Dialect:
-    return request.param
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    """Opens sources, and closes them after the test."""
-    sources: list[RegistrySource] = []
-
-    def open_source(url: str, **settings: Any) -> RegistrySource:
-        sources.append(RegistrySource(url, **{"timeout_seconds": scaled(10), **settings}))
-        return sources[-1]
-
-    yield open_source
-    for source in sources:
-        source.close()
 
 
 def new_type() -> str:
