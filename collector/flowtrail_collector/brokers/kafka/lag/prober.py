@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -94,12 +94,12 @@ class KafkaRecordProber:
         consumer.unassign()
         return waiting
 
-    def _note_silence(self, asked: Iterable[tuple[str, int]], silent: Container[tuple[str, int]]) -> None:
+    def _note_silence(self, asked: Iterable[tuple[str, int]], silent: Iterable[tuple[str, int]]) -> None:
         """Connect anew where silence lasts: librdkafka hears nothing of a topic that has the name of one it knew.
 
         A transaction under way is silent, too: it is tried after 2, 4, 8, ... times.
         """
-        counts = {where: self._silent.pop(where, 0) + 1 for where in asked if where in silent}
+        counts = {where: self._silent.get(where, 0) + 1 for where in silent}
         for where in asked:
             self._silent.pop(where, None)
         if len(self._silent) > _MOST_SILENT:
