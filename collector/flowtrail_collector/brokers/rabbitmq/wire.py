@@ -75,7 +75,9 @@ class RabbitMQ:
 
     def _source(self, timestamps: RecordTimestamps | None) -> QueueLagSource:
         if self._lag is None:
-            self._lag = QueueLagSource(self._config, self.holds_dead_letters, timestamps)
+            self._lag = QueueLagSource(
+                self._config, self.holds_dead_letters, timestamps, in_time=bool(self._names.bootstrap_servers)
+            )
         return self._lag
 
 
