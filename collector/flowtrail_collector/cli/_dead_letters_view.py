@@ -65,12 +65,13 @@ def print_causes(causes: list[dict[str, Any]], limit: int) -> None:
         out.print(f"the newest {limit}; --limit shows more", style="dim")
 
 
-def print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
+def print_dossier(data: dict[str, Any], others: list[dict[str, Any]], limit: int) -> None:
     """All that is known of one dead letter.
 
     Args:
         data: The API's answer.
         others: Further ones of the same event, flow or order.
+        limit: How many of those are listed.
     """
     out, record = console(), data["record"]
     for name, value in _facts(data["dead_letter"]).items():
@@ -89,7 +90,8 @@ def print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
     for line in data["history"]:
         print_words(out, _moved(line), indent=2)
     if others:
-        print_words(out, "others: " + printable(", ".join(map(_place, others))), indent=2)
+        more = f" and {len(others) - limit} more; --limit shows more" if len(others) > limit else ""
+        print_words(out, "others: " + printable(", ".join(map(_place, others[:limit]))) + more, indent=2)
 
 
 def print_audit(data: dict[str, Any], *, writes: bool) -> None:

@@ -13,7 +13,7 @@ import click
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.settings import parse_store
 from flowtrail_collector.units import iso_time_ms, parse_duration
 from flowtrail_collector.wording import counted, printable
@@ -61,13 +61,14 @@ def diff(client: CollectorClient, as_json: bool, old: Path, new: Path, store: st
 
 
 def _print_difference(found: list[dict[str, Any]]) -> None:
+    out = console()
     if not found:
-        click.echo("no flow is judged otherwise")
+        print_words(out, "no flow is judged otherwise")
     for flow in found:
         of = counted(flow["open"], "open instance")
-        click.echo(f"{printable(flow['flow'])}: {flow['changed']} of {of} change")
+        print_words(out, f"{printable(flow['flow'])}: {flow['changed']} of {of} change", indent=2)
         for words, number in flow["how"].items():
-            click.echo(f"  {number:>8}  {printable(words)}")
+            print_words(out, f"  {number:>8}  {printable(words)}", indent=12)
 
 
 @click.command()
@@ -102,16 +103,19 @@ def apply(file: Path, since: str, store: str, as_json: bool) -> int:
             "remarks": remarks,
         })  # fmt: skip
         return EXIT_OK
-    if folded.events:
-        click.echo(
-            f"{counted(folded.events, 'event')} added to {counted(folded.instances, 'instance')},"
-            f" {folded.begun} of them new: {printable(', '.join(sorted(folded.flows)))}"
-        )
-    else:
-        click.echo("nothing to add: what is stored since then was counted when it was read")
+    print_words(console(), _folded_words(folded), indent=2)
     for remark in remarks:
-        click.echo(printable(remark), err=True)
+        print_complaint(printable(remark))
     return EXIT_OK
+
+
+def _folded_words(folded: Folded) -> str:
+    if not folded.events:
+        return "nothing to add: what is stored since then was counted when it was read"
+    return (
+        f"{counted(folded.events, 'event')} added to {counted(folded.instances, 'instance')},"
+        f" {folded.begun} of them new: {printable(', '.join(sorted(folded.flows)))}"
+    )
 
 
 def _remarks(

@@ -19,7 +19,7 @@ from flowtrail_collector.cli._landscape import (
     shown_url,
     with_contracts,
 )
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.documents.asyncapi.comparing import Finding, OwnerError, compared, owner_of
 from flowtrail_collector.documents.asyncapi.declared import Declared, declared_in
 from flowtrail_collector.documents.asyncapi.writing import About, document_of
@@ -107,9 +107,7 @@ def check(
         )
     )
     if not known:
-        click.echo(
-            "note: schemas weren't compared; say with --contracts or --registry where they are", err=True
-        )
+        print_complaint("note: schemas weren't compared; say with --contracts or --registry where they are")
     _print(findings, as_json=as_json, github=github, owner=owner)
     return EXIT_FINDINGS if findings else EXIT_OK
 
@@ -129,10 +127,14 @@ def _print(findings: Sequence[Finding], *, as_json: bool, github: bool, owner: s
     if as_json:
         print_json({"service": owner, "findings": [_json(finding) for finding in findings]})
         return
+    if github:
+        for finding in findings:
+            click.echo(_annotation(finding))
+        return
+    out = console()
     for finding in findings:
-        click.echo(_annotation(finding) if github else printable(_line(finding)))
-    if not github:
-        click.echo(counted(len(findings), "finding") if findings else "the document says what flows")
+        print_words(out, printable(_line(finding)), indent=2)
+    print_words(out, counted(len(findings), "finding") if findings else "the document says what flows")
 
 
 def _line(finding: Finding) -> str:

@@ -12,6 +12,7 @@ import click
 
 from flowtrail_collector.cli._errors import EXIT_OK
 from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._output import print_complaint
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import SETTINGS, Kind, Setting, collector_config, parse_store
 from flowtrail_collector.units import parse_duration, parse_size
@@ -139,7 +140,10 @@ def check(**values: Any) -> int:
 
     code = EXIT_OK
     for name, problem, exit_code in check_collector(collector_config(values)):
-        click.echo(f"{name}: {problem or 'ok'}", err=problem is not None)
+        if problem is None:
+            click.echo(f"{name}: ok")
+        else:
+            print_complaint(f"{name}: {problem}")
         # What the caller can correct comes before what may come back by itself.
         code = exit_code if code == EXIT_OK else min(code, exit_code or code)
     return code

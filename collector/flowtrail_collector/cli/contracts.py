@@ -21,7 +21,7 @@ from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._readers import Judgement, change_json, judge, judgement_json, lines_of
 from flowtrail_collector.errors import ConfigurationError as CollectorConfigurationError
 from flowtrail_collector.units import parse_duration
@@ -80,8 +80,9 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     if as_json:
         print_json(_all_json(found, judged))
     else:
+        out = console()
         for line in _lines(found, judged):
-            click.echo(line)
+            print_words(out, line, indent=2)
     return EXIT_FINDINGS if _breaks(found, judged) else EXIT_OK
 
 

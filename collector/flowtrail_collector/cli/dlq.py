@@ -19,7 +19,7 @@ from flowtrail_collector.cli._dead_letters_view import (
 )
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import limit_option, stacked
-from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow, print_job, print_jobs, print_survey
 
 _STATES = ("pending", "redriven", "quarantined", "dismissed")
@@ -92,8 +92,9 @@ def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | 
 
 @dlq.command()
 @click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET")
+@limit_option(50)
 @collector_options
-def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
+def show(client: CollectorClient, as_json: bool, wanted: str, limit: int) -> int:
     """Show a dead letter: its headers, where it came from, what was done with it. Never its payload.
 
     ID is of an event, a flow or an order; the newest is shown, the others are listed.
@@ -109,7 +110,7 @@ def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
     if as_json:
         print_json({**data, "others": others})
     else:
-        print_dossier(data, others)
+        print_dossier(data, others, limit)
     return EXIT_OK
 
 
@@ -193,7 +194,7 @@ def dismiss(
     if as_json:
         print_json(data)
     else:
-        console().print(f"{data['dismissed']} dismissed")
+        print_words(console(), f"{data['dismissed']} dismissed")
     return EXIT_OK if data["dismissed"] else EXIT_FINDINGS
 
 

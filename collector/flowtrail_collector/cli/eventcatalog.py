@@ -15,7 +15,7 @@ from flowtrail_collector.cli._landscape import (
     landscape_of,
     with_contracts,
 )
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.documents.eventcatalog.pages import Catalog, catalog_files
 from flowtrail_collector.wording import counted
 
@@ -53,5 +53,5 @@ def export(
     if as_json:
         print_json({"folder": str(folder), "files": sorted(files)})
     else:
-        click.echo(f"{folder}: {counted(len(files), 'file')}")
+        print_words(console(), f"{folder}: {counted(len(files), 'file')}", indent=2)
     return EXIT_OK

@@ -15,7 +15,7 @@ from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, 
 from flowtrail_collector.cli._files import write_new
 from flowtrail_collector.cli._flow_changes import apply, diff
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import console, print_json, print_words
+from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 from flowtrail_collector.sagas.model.flows import Children, Correlate, Flow, Flows, Step
@@ -45,7 +45,7 @@ def check(file: Path, as_json: bool) -> int:
         found = load_flows(file)
     except FlowFileError as error:
         for line in error.lines:
-            click.echo(f"flowtrail: {printable(line)}", err=True)
+            print_complaint(f"flowtrail: {printable(line)}")
         return error.exit_code
     warnings = list(file_doubts(found))
     if as_json:
@@ -60,8 +60,8 @@ def check(file: Path, as_json: bool) -> int:
     for mapping in found.mapping.all:
         print_words(out, f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", indent=6)
     for warning in warnings:
-        click.echo(f"warning: {printable(warning)}", err=True)
-    out.print(f"{file}: {counted(len(found.by_name), 'flow')}, ok")
+        print_complaint(f"warning: {printable(warning)}")
+    print_words(out, f"{file}: {counted(len(found.by_name), 'flow')}, ok", indent=2)
     return EXIT_OK
 
 
@@ -98,11 +98,11 @@ def try_(file: Path, events: TextIO, as_json: bool) -> int:
 def _warn_of_strangers(loaded: Flows, occasions: list[Occasion], name: str) -> None:
     """Say which events move nothing: most likely they are mistyped."""
     if not occasions:
-        click.echo(f"{name}: there are no events in it", err=True)
+        print_complaint(f"{name}: there are no events in it")
     for kind in dict.fromkeys(item.type for item in occasions if item.type not in loaded.by_type):
         close = difflib.get_close_matches(kind, loaded.by_type, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        click.echo(f"warning: no flow names {printable(kind)}{hint}: it moves nothing", err=True)
+        print_complaint(f"warning: no flow names {printable(kind)}{hint}: it moves nothing")
 
 
 def _occasions(events: TextIO) -> Iterator[Occasion]:

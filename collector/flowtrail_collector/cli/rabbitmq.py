@@ -8,6 +8,7 @@ import click
 
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._output import console, print_words
 from flowtrail_collector.cli.collector import setting_option
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import SETTINGS, rabbit_config
@@ -36,7 +37,7 @@ def unbind(**values: Any) -> int:
             "say where RabbitMQ is: --rabbitmq amqp://user@host/vhost or FLOWTRAIL_RABBITMQ"
         )
     if not remove_stream(config):
-        click.echo(f"there is no queue {config.queue} at {config.shown}")
+        print_words(console(), f"there is no queue {config.queue} at {config.shown}", indent=2)
         return EXIT_FINDINGS
-    click.echo(f"{config.queue} is gone from {config.shown}, and its bindings with it")
+    print_words(console(), f"{config.queue} is gone from {config.shown}, and its bindings with it", indent=2)
     return EXIT_OK
