@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-from click.utils import make_default_short_help
 
 __all__ = ["HelpContext", "readable"]
 
@@ -32,7 +31,7 @@ def readable(command: click.Command) -> click.Command:
     """A command whose help is laid out so, and that of all below it."""
     vars(command)["context_class"] = HelpContext
     if command.short_help is None:
-        command.short_help = make_default_short_help(command.help or "", _ANY_LENGTH)
+        command.short_help = command.get_short_help_str(_ANY_LENGTH)
     if isinstance(command, click.Group):
         for below in command.commands.values():
             readable(below)

@@ -258,11 +258,6 @@ def test_a_terminal_without_unicode_gets_ascii():
     drawn(orders.completed(), encoding="ascii").encode("ascii")
 
 
-def test_colours_only_where_asked_for():
-    assert "\x1b[" in drawn(orders.completed(), styles=True)
-    assert "\x1b[" not in drawn(orders.completed())
-
-
 def test_nothing_from_outside_controls_the_terminal():
     story = orders.Story(subject="\x1b[2Jord")
     story.send("ser\x1bvice", "to\x07pic", "Type\x1b]0;x\x07", 0)
