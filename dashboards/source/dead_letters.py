@@ -139,7 +139,7 @@ DEAD_LETTERS = Dashboard(
         ),
         lines(
             "Redrives under way",
-            "Dead letters that redrives under way have still to move.",
+            "Dead letters still to be moved by running redrives.",
             [Query(Q.REMAINING, "left")],
             "short",
         ),

@@ -36,7 +36,7 @@ def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
 
 
 def print_causes(causes: list[dict[str, Any]], limit: int) -> None:
-    """What dead letters died of as a table, and below each cause what its messages have in common."""
+    """Dead letters by cause as a table, and below each cause what its messages have in common."""
     out = console()
     if not causes:
         out.print("no dead letters match")

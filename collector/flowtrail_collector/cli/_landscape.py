@@ -28,7 +28,7 @@ contract_options = stacked(
     (
         click.option("--contracts", metavar="FOLDER",
                      help="Contracts of what flows: a folder of TYPE/VERSION.json, .avsc or .proto."),
-        click.option("--registry", metavar="URL", help="Or a schema registry, beside the folder or instead of it."),
+        click.option("--registry", metavar="URL", help="A schema registry, in addition to the folder or instead of it."),
     )
 )  # fmt: skip
 

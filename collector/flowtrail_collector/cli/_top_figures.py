@@ -28,7 +28,7 @@ class Figures:
         stuck: The instances that need attention first.
         groups: Consumer groups, the worst first.
         groups_left_out: How many more there are.
-        causes: What pending dead letters died of, the newest first.
+        causes: Pending dead letters by cause, the newest first.
         refused: What couldn't be told, by its name: why.
     """
 

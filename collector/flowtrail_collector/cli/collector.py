@@ -82,7 +82,7 @@ def _refuse_password(context: click.Context, parameter: click.Parameter, url: st
     typed = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     if typed and _has_password(url):
         raise ConfigurationError(
-            f"--{name.replace('_', '-')}: everybody on the machine can read command lines; give the password in {where}"
+            f"--{name.replace('_', '-')}: anyone on this machine can read command lines; put the password in {where}"
         )
 
 
@@ -99,7 +99,7 @@ _settings = stacked(map(setting_option, SETTINGS))
 
 @click.group()
 def collector() -> None:
-    """The service beside the broker."""
+    """The collector: the service that runs next to the broker."""
 
 
 @collector.command()
@@ -111,13 +111,13 @@ def collector() -> None:
     type=click.Choice(("debug", "info", "warning", "error")),
     default="warning",
     show_default=True,
-    help="What the log says, at least.",
+    help="Lowest level that is logged.",
 )
 def run(log_level: str, **values: Any) -> int:
     """Collect until SIGTERM or SIGINT.
 
-    Prints one line with its URL once it listens. An unreachable broker doesn't end it: /readyz says so, and
-    it goes on trying. Exit code 2: settings, flow file, store or address can't be used.
+    Prints one line with its URL once it listens. An unreachable broker doesn't stop it: /readyz reports it, and
+    it keeps trying. Exit code 2: settings, flow file, store or address can't be used.
     """
     from flowtrail_collector.run import run_collector
 

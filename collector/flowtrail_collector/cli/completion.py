@@ -19,7 +19,7 @@ def completion(shell: str) -> int:
     """Print a script that completes commands, options and their values with the tab key.
 
     Bash: put `eval "$(flowtrail completion bash)"` into ~/.bashrc. Zsh: the same with zsh, into ~/.zshrc after
-    compinit. Fish: `flowtrail completion fish > ~/.config/fish/completions/flowtrail.fish`.
+    compinit. Fish: put `flowtrail completion fish | source` into ~/.config/fish/config.fish.
     """
     found = get_completion_class(shell)
     if found is None:  # click knows all three

@@ -40,13 +40,13 @@ def contracts() -> None:
 @click.option(
     "--against",
     metavar="URL",
-    help="A collector: who reads these events now, and would break?",
+    help="A collector to ask: who reads these events now, and would break?",
 )
 @click.option(
     "--since",
     default="1d",
     show_default=True,
-    help="With --against: readers that were seen in so long a time, e.g. 30d.",
+    help="With --against: readers seen within this time, e.g. 30d.",
 )
 @click.option(
     "--token",
@@ -59,7 +59,7 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     """Check what changed between two states of the contracts, OLD and NEW.
 
     Each is a folder of TYPE/VERSION.json, .avsc or .proto, a registry's URL, or (both) a single contract's
-    file. With --against, OLD may be left out: then NEW is held against those who read its events.
+    file. With --against, OLD may be left out: then NEW is compared with what its readers use.
 
     Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read, or the
     collector knows no readers. 3: the registry or the collector doesn't answer.

@@ -28,10 +28,8 @@ def eventcatalog() -> None:
 @eventcatalog.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @contract_options
-@click.option("--domain", default="Events", show_default=True, help="Domain that the services are put into.")
-@click.option(
-    "--owner", default="Unassigned", show_default=True, help="Team that owns everything, to begin with."
-)
+@click.option("--domain", default="Events", show_default=True, help="Domain that the services belong to.")
+@click.option("--owner", default="Unassigned", show_default=True, help="Team that owns everything initially.")
 @collector_options
 def export(
     client: CollectorClient, as_json: bool, folder: Path, contracts: str | None, registry: str | None,

@@ -22,17 +22,17 @@ from flowtrail_collector.wording import counted, format_seconds, printable, unmi
 Query = dict[str, Any]
 
 _NUMBERS = (
-    "LAG", "WAITING", "CATCHES UP", "LOST", "MEMBERS", "READ/S", "WRITTEN/S", "MARGIN", "PARTITION", "OFFSET", "END",
+    "LAG", "OLDEST UNREAD", "TIME TO CATCH UP", "LOST", "MEMBERS", "READ/S", "WRITTEN/S", "MARGIN", "PARTITION", "OFFSET", "END",
 )  # fmt: skip
 
 
 @click.command()
 @click.option("--group", help='Show one group, with its partitions; "" is the group without a name.')
-@click.option("--name", help="Show only groups with this somewhere in their name.")
+@click.option("--name", help="Show only groups whose name contains this.")
 @limit_option(100)
-@click.option("--watch", is_flag=True, help="Keep showing, until interrupted.")
+@click.option("--watch", is_flag=True, help="Refresh until interrupted.")
 @click.option("--interval", type=click.FloatRange(min=0.2), default=2.0, show_default=True,
-              help="Seconds between two looks with --watch.")  # fmt: skip
+              help="Seconds between refreshes with --watch.")  # fmt: skip
 @collector_options
 def lag(
     client: CollectorClient,
@@ -99,7 +99,7 @@ def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
         yield Text("No consumer groups.")
         return
     table = Listing(
-        "GROUP", "STATUS", "LAG", "WAITING", "CATCHES UP", "LOST", "STATE", "MEMBERS", "TOPICS",
+        "GROUP", "STATUS", "LAG", "OLDEST UNREAD", "TIME TO CATCH UP", "LOST", "STATE", "MEMBERS", "TOPICS",
         heads=("GROUP", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
     for entry in groups:
@@ -137,7 +137,7 @@ def _partitions(entry: dict[str, Any], out: Console, limit: int) -> Iterator[Tex
 
 def _by_topic(rows: Iterable[dict[str, Any]]) -> Listing:
     topics = Listing(
-        "TOPIC", "STATUS", "LAG", "WAITING", "CATCHES UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST",
+        "TOPIC", "STATUS", "LAG", "OLDEST UNREAD", "TIME TO CATCH UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST",
         heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
     for row in rows:
@@ -158,7 +158,7 @@ def _by_topic(rows: Iterable[dict[str, Any]]) -> Listing:
 
 def _by_partition(rows: Iterable[dict[str, Any]]) -> Listing:
     table = Listing(
-        "TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "WAITING",
+        "TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "OLDEST UNREAD",
         heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
     for row in rows:

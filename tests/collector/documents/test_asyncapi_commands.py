@@ -162,4 +162,4 @@ def test_a_document_without_flows(tmp_path):
     file = tmp_path / "empty.yaml"
     file.write_text("asyncapi: 3.0.0\ninfo: {title: x}\n")
     code, out, _ = asked("flows", "learn", "--asyncapi", file)
-    assert (code, "No flow could be made out" in out) == (1, True)
+    assert (code, "No flow could be found" in out) == (1, True)

@@ -82,12 +82,12 @@ ENDED = saga(outcome="completed", ended="2026-01-01T00:00:00Z")
         ([STUCK], [OVERDUE], [group(lag=None)], [], "stuck", "has not got to it"),
         ([STUCK], [OVERDUE], [group()], [], "stuck", "did not answer"),
         ([STUCK], [OVERDUE], [], [], "stuck", None),
-        ([STUCK], [OVERDUE], [group(lag=7)], [letter()], "stuck", "given up"),
+        ([STUCK], [OVERDUE], [group(lag=7)], [letter()], "stuck", "dead-lettered"),
         ([saga()], [IN_TIME], [group(lag=7)], [], "waiting", "Nothing is late"),
         ([ENDED], [], [], [], "ended", None),
         ([ENDED, saga()], [IN_TIME], [], [], "waiting", "Nothing is late"),
         ([], [], [], [], "no flow", None),
-        ([], [], [], [letter()], "stuck", "given up"),
+        ([], [], [], [letter()], "stuck", "dead-lettered"),
     ],
 )
 def test_a_verdict_and_what_to_do_next(sagas, missing, groups, letters, verdict, advice):

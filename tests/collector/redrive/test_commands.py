@@ -118,7 +118,7 @@ def test_what_stays_or_ends_in_quarantine_is_exit_code_1(desk):
 
 def test_nobody_there_to_confirm(desk):
     code, _, err = desk.run("redrive", "--group", "billing")
-    assert (code, err) == (2, "flowtrail: nobody is there to confirm: pass --yes\n")
+    assert (code, err) == (2, "flowtrail: no terminal to confirm on: pass --yes\n")
     assert desk.store.jobs(1) == []
 
 

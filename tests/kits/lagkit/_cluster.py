@@ -148,7 +148,7 @@ class SimulatedCluster:
         wanted = self.logs if only is None else {key: self.logs[key] for key in only if key in self.logs}
         for leader in {log.leader for log in wanted.values()}:
             if leader in self.failing_brokers:
-                failure = Failure("broker", str(leader), "takes too long to tell offsets")
+                failure = Failure("broker", str(leader), "takes too long to answer")
                 yield OffsetAnswer(self.now, self.now, {}, [failure])
                 continue
             told = {}

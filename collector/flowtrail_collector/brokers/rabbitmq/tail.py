@@ -93,7 +93,7 @@ class RabbitTail:
             try:
                 self._follow(stop)
             except FencedError as error:
-                logger.info("another worker has been here, reading on from the store: %s", error)
+                logger.info("another worker has moved the position, continuing from the store: %s", error)
             except (StoreError, ServiceUnreachableError) as error:
                 self._trouble.note(str(error))
             finally:

@@ -159,7 +159,7 @@ class KafkaTail:
                     self._look_at_ends(offsets, discovery.letters)
                     next_ends = time.monotonic() + _ENDS_SECONDS
             except FencedError as error:
-                logger.info("another worker has been here, reading on from the store: %s", error)
+                logger.info("another worker has moved the position, continuing from the store: %s", error)
                 partitions.halt()
             except StoreError as error:
                 positions.store_fails = True
