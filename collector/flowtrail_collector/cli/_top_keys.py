@@ -25,6 +25,8 @@ from rich.text import Text
 __all__ = ["OwnTerminal"]
 
 _NEWS = b"n"
+# Ctrl-C too, also where it was ignored before: it is a key here.
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class OwnTerminal:
@@ -53,7 +55,7 @@ class OwnTerminal:
         """Take it, and give it back."""
         with contextlib.ExitStack() as undo:
             undo.callback(self._give_back)
-            for name in ("SIGTERM", "SIGHUP", "SIGWINCH", "SIGTSTP"):
+            for name in (*_ENDING, "SIGWINCH", "SIGTSTP"):
                 if (number := getattr(signal, name, None)) is not None:
                     undo.callback(signal.signal, number, signal.signal(number, self._told))
             self._take()
@@ -88,7 +90,7 @@ class OwnTerminal:
     def _told(self, number: int, frame: FrameType | None) -> None:
         if number == getattr(signal, "SIGTSTP", None):
             self._pause(number)
-        self._ended = self._ended or number in (signal.SIGTERM, getattr(signal, "SIGHUP", None))
+        self._ended = self._ended or signal.Signals(number).name in _ENDING
         self.news()
 
     def _pause(self, number: int) -> None:

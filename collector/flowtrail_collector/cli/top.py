@@ -53,8 +53,6 @@ def _watch(client: CollectorClient, terminal: OwnTerminal, interval: float, limi
                 if reader.refusal is not None:
                     break
                 terminal.show(screen(*reader.seen, *terminal.size, _KEYS))
-        except KeyboardInterrupt:
-            pass
         finally:
             reader.leave()
     if reader.refusal is not None:

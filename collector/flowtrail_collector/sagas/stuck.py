@@ -26,7 +26,7 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     """The group that should act has no members: start it."""
     STALLED = "stalled"
-    """It has members, and commits nothing although records wait: its handler hangs, or fails for ever."""
+    """It has members, and commits nothing although records wait: its handler hangs, or keeps failing."""
     BEHIND = "behind"
     """It works, and has records to read before it can get to this one: wait, or give it more members."""
     SILENT = "silent"

@@ -206,7 +206,7 @@ def test_a_refusal_is_one_line_of_data(name):
         ("dead_letters", {"grup": "billing"}, "grup: Extra inputs are not permitted"),
         ("dead_letters", {"limit": 51}, "limit: Input should be less than or equal to 50"),
         ("dead_letters", {"state": "lost"}, "state: Input should be"),
-        ("plan_redrive", {}, "that would be every dead letter"),
+        ("plan_redrive", {}, "that would select every dead letter"),
         ("redrive", {"group": "g"}, "expected_total: Field required; asked_by: Field required"),
         ("nonsense", {}, "no tool is called nonsense: there are why_stuck"),
     ],

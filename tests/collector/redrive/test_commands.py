@@ -163,7 +163,7 @@ def test_shown_with_headers_and_no_payload(desk):
     code, data = desk.json("show", "o1")
     assert (code, data["dead_letter"]["offset"], len(data["others"])) == (0, 2, 2)
     code, _, err = desk.run("show", "nobody")
-    assert (code, err) == (1, "flowtrail: no dead letter is known of nobody\n")
+    assert (code, err) == (1, "flowtrail: no dead letter found for nobody\n")
 
 
 def test_dismissed_with_a_note(desk):

@@ -250,7 +250,7 @@ def test_a_value_that_was_left_out_is_said(site):
 @pytest.mark.parametrize(
     ("attempts", "replays", "said"),
     [
-        (0, 0, ["billing before the first attempt", "never"]),
+        (0, 0, ["billing (undecodable; handler never ran)", "never"]),
         (1, 1, ["billing after 1 attempt", "1 time"]),
         (4, 2, ["billing after 4 attempts", "2 times"]),
         (None, None, ["billing", "unknown"]),

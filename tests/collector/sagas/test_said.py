@@ -46,11 +46,11 @@ STORIES = {
     ),
     "owed once": (
         (("Filed", 0), ("Checked", 1), ("Approved", 2), ("Paid", 3), ("Withdrawn", 9)),
-        ["pay has still to be undone once: PaidBack is owed"],
+        ["pay still has to be undone once: PaidBack is owed"],
     ),
     "owed twice of three": (
         (("Filed", 0), ("Paid", 3), ("Paid", 4), ("Paid", 5), ("PaidBack", 6), ("Withdrawn", 9)),
-        ["pay has still to be undone twice: PaidBack is owed"],
+        ["pay still has to be undone twice: PaidBack is owed"],
     ),
     "nothing is owed": (
         (("Filed", 0), ("Checked", 1), ("Approved", 2), ("Paid", 3), ("Withdrawn", 9), ("PaidBack", 10)),
@@ -97,7 +97,7 @@ FORECAST = {
 def test_a_forecast_in_words():
     assert list(forecast_words(saga_with(FORECAST), now=NOW)) == [
         "still to come: charge, ship",
-        "expected to end in 3m 00s (1m 00s to 9m 30s), going by 412 instances like it",
+        "expected to end in 3m 00s (1m 00s to 9m 30s), based on 412 instances like this one",
         "will probably miss the deadline of charge in 30.0s (2026-01-01 00:00:30.000 UTC, 83% likely)",
         "will probably miss the time limit of its flow in 5m 00s (2026-01-01 00:05:00.000 UTC, 50% likely)",
     ]

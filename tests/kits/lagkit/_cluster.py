@@ -163,7 +163,7 @@ class SimulatedCluster:
         self, groups: Sequence[str], deadline: float
     ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
         failures = [
-            Failure("group", name, "its members aren't told")
+            Failure("group", name, "its members are unknown")
             for name in groups
             if name in self.failing_groups
         ]

@@ -25,9 +25,8 @@ _STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Keys such as Ctrl-C are signals for whom the terminal belongs to.
 _PROGRAM = """
 import os, sys
-os.login_tty(int(sys.argv.pop(1)))
-from flowtrail_collector.cli import main
-sys.exit(main())
+os.login_tty(int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-m", "flowtrail_collector", *sys.argv[2:]])
 """
 
 
@@ -45,7 +44,7 @@ class Session:
         gone = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
         environment = {name: value for name, value in os.environ.items() if name not in gone}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(self._theirs), *arguments],
+            [sys.executable, "-S", "-c", _PROGRAM, str(self._theirs), *arguments],
             env={**environment, "TERM": "xterm-256color"},
             pass_fds=(self._theirs,),
         )

@@ -47,7 +47,7 @@ def _flow(drafted: LearnedFlow) -> Iterator[str]:
     yield f"  {yaml_text(flow.name)}:"
     yield f"    starts: {yaml_types(flow.starts)}  # most instances with it begin with it"
     yield from _steps(drafted)
-    yield f"    completes: {yaml_types(flow.completes)}  # nothing of the flow follows; of such types the most frequent that doesn't sound like a failure"
+    yield f"    completes: {yaml_types(flow.completes)}  # nothing of the flow follows; of such types the most frequent whose name doesn't sound like a failure"
     if flow.cancels:
         yield f"    cancels: {yaml_types(flow.cancels)}  # in most instances that ended otherwise, and hardly in others"
     elif drafted.broken_off:
