@@ -119,7 +119,7 @@ COLLECTOR = Dashboard(
         ),
         lines(
             "Spans waiting",
-            "Spans waiting for the store. At its limit, requests are turned away until there is room.",
+            "Spans that wait for the store. At its limit, requests are turned away until there is room.",
             [Query(Q.SPANS_WAITING, "{{instance}}")],
             "short",
         ),

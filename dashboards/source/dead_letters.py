@@ -139,7 +139,7 @@ DEAD_LETTERS = Dashboard(
         ),
         lines(
             "Redrives under way",
-            "Dead letters still to be moved by running redrives.",
+            "Dead letters that redrives under way have still to move.",
             [Query(Q.REMAINING, "left")],
             "short",
         ),

@@ -132,13 +132,13 @@ FLOW = Dashboard(
         ),
         lines(
             "Duration of a step, 95%",
-            "From when a step was due to start until its end.",
+            "From a step's turn to its end.",
             [Query(Q.STEP_P95, "{{flow}}: {{step}}", exemplar=True)],
             "s",
         ),
         lines(
             "Duration of a step, mean",
-            "From when a step was due to start until its end.",
+            "From a step's turn to its end.",
             [Query(Q.STEP_MEAN, "{{flow}}: {{step}}")],
             "s",
         ),
