@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import click
 
@@ -14,7 +14,8 @@ _ANY_LENGTH = 10_000
 
 
 class _Formatter(click.HelpFormatter):
-    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        rows = list(rows)
         # click breaks a word that is longer than its column: so the first column leaves room for the longest.
         longest = max((len(word) for _, text in rows for word in text.split()), default=0)
         room = self.width - self.current_indent - col_spacing - _MARGIN - longest

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import Failure
 
 __all__ = ["Figures", "read_figures"]
 
-T = TypeVar("T")
 _NO_LAG: dict[str, Any] = {"groups": [], "left_out": 0, "failures": []}
 
 
@@ -74,29 +72,29 @@ def read_figures(client: CollectorClient, limit: int) -> Figures:
     status = client.get("/api/v1/status")
     refused: dict[str, str] = {}
 
-    def told(name: str, path: str, otherwise: T, pick: Callable[[Any], T], **query: Any) -> T:
+    def told(name: str, path: str, otherwise: dict[str, Any], **query: Any) -> dict[str, Any]:
         # A part that hasn't begun yet, or has no flow file to go by, takes nothing else from the screen.
         try:
-            return pick(client.get(path, query))
+            return {**otherwise, **client.get(path, query)}
         except Failure as failure:
             if name not in status["problems"]:
                 refused[name] = failure.message
             return otherwise
 
-    lag = told("lag", "/api/v1/lag", _NO_LAG, dict, limit=limit)
-    flows = told("flows", "/api/v1/flows", [], lambda found: list(found["flows"]))
-    stuck = told("sagas", "/api/v1/sagas", [], _sagas, stuck="true", limit=limit) if flows else []
-    causes = told("dead letters", "/api/v1/dead-letters/causes", [], _causes, state="pending", limit=limit)
+    lag = told("lag", "/api/v1/lag", _NO_LAG, limit=limit)
+    flows = told("flows", "/api/v1/flows", {"flows": []})["flows"]
+    stuck = told("sagas", "/api/v1/sagas", {"sagas": []}, stuck="true", limit=limit)["sagas"] if flows else []
+    causes = told("dead letters", "/api/v1/dead-letters/causes", {"causes": []}, state="pending", limit=limit)
     for failure in lag["failures"]:
         refused[f"{failure['scope']} {failure['name']}"] = failure["reason"]
     return Figures(
-        client.url, datetime.now(UTC), status, flows, stuck, lag["groups"], lag["left_out"], causes, refused
+        client.url,
+        datetime.now(UTC),
+        status,
+        flows,
+        stuck,
+        lag["groups"],
+        lag["left_out"],
+        causes["causes"],
+        refused,
     )
-
-
-def _sagas(found: Any) -> list[dict[str, Any]]:
-    return list(found["sagas"])
-
-
-def _causes(found: Any) -> list[dict[str, Any]]:
-    return list(found["causes"])

@@ -89,16 +89,14 @@ class OwnTerminal:
 
     def _told(self, number: int, frame: FrameType | None) -> None:
         if number == getattr(signal, "SIGTSTP", None):
-            self._pause(number)
+            self._pause()
         self._ended = self._ended or signal.Signals(number).name in _ENDING
         self.news()
 
-    def _pause(self, number: int) -> None:
+    def _pause(self) -> None:
         """Ctrl-Z: the shell gets its screen, until it goes on here."""
         self._give_back()
-        kept = signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-        signal.signal(number, kept)
+        os.kill(os.getpid(), signal.SIGSTOP)
         self._take()
 
     def _take(self) -> None:

@@ -220,5 +220,5 @@ def test_people_are_told_that_the_value_was_left_out(oversize, capsys):
     record = Record("orders.dlq", 0, 5, 1, b"k", b"", [("dlq.oversize", oversize.encode())])
     data = dossier_json(Dossier(letter, record, None, []))
     assert data["dead_letter"]["oversize"] == oversize
-    print_dossier(data, [])
+    print_dossier(data, [], 5)
     assert f"value was  {left_out(oversize)}" in capsys.readouterr().out

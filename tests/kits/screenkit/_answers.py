@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,7 +23,7 @@ from flowtrail_collector.trails.json import trail_json
 from flowtrail_collector.trails.model import TrailInputs
 
 DICE = random.Random(80)
-FORMS = [
+FORMS: list[Callable[[], str]] = [
     lambda: str(uuid.UUID(int=DICE.getrandbits(128))),
     lambda: f"{DICE.getrandbits(128):032x}",
     lambda: f"ord-{DICE.randrange(100)}",
@@ -75,7 +77,7 @@ def letter(number: int, name: str) -> DeadLetter:
     )  # fmt: skip
 
 
-def trail() -> dict:
+def trail() -> dict[str, Any]:
     events = [
         StoredEvent(name, "OrderPlaced", TOPICS[number], 0, number, f"/{SERVICES[number]}", IDS[number],
                     IDS[-1 - number], None, 1_000, 1_000, f"{number:032x}")
@@ -181,7 +183,7 @@ def collector() -> Starlette:
     """What answers so; `asked` has the queries."""
     one = {"groups": [{**GROUPS[0], "partitions": GROUPS[0]["partitions"] * 3}], "failures": []}
 
-    def route(path: str, answer: dict) -> Route:
+    def route(path: str, answer: Any) -> Route:
         def answered(request: Request) -> JSONResponse:
             asked.append(dict(request.query_params))
             return JSONResponse(one if path == "/api/v1/lag" and "group" in request.query_params else answer)
