@@ -39,7 +39,7 @@ OF_TRAIL = [
     *TRAIL["services"],
     *(f"{entry['topic']}/0@{entry['offset']}" for entry in TRAIL["entries"] if entry["kind"] in PUBLISHED),
 ]
-COMMANDS = {
+COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "sagas": (["sagas"], IDS),
     "sagas --stuck": (["sagas", "--stuck"], IDS),
     "dlq list": (["dlq", "list"], [*IDS, *PLACES]),

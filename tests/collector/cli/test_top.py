@@ -55,7 +55,7 @@ def serving(port: int):
 
 
 def fits(frame: list[str], width: int, height: int) -> bool:
-    return len(frame) <= height and max(map(cell_len, frame)) <= width
+    return 0 < len(frame) <= height and max(map(cell_len, frame)) <= width
 
 
 @pytest.mark.parametrize("leaving", ["q", "Q", "\x03", "\x04", signal.SIGTERM, signal.SIGHUP], ids=repr)
@@ -95,11 +95,11 @@ def test_every_screen_fits_whatever_size_it_has(url):
         for width, height in sizes:
             seen.resize(width, height)
             # What was drawn before it was told has the other size.
-            until(lambda: fits(seen.frames[-1], width, height), f"a screen of {width} x {height}")  # noqa: B023
+            until(lambda: fits(seen.frame, width, height), f"a screen of {width} x {height}")  # noqa: B023
             drawn = len(seen.frames)
             until(lambda: len(seen.frames) > drawn + 1, "another screen")  # noqa: B023
             assert all(fits(frame, width, height) for frame in seen.frames[drawn:])
-        lines = seen.frames[-1]
+        lines = seen.frame
         assert any(line.startswith("GROUP") for line in lines)
         assert any(line.startswith("FLOW") for line in lines)
         assert any(line.startswith("STUCK") for line in lines)
@@ -114,12 +114,12 @@ def test_a_collector_may_come_late_go_and_come_back():
         at = seen.until_shown(AWAY)
         with serving(port):
             at = seen.until_shown(GROUP_NAMES[0], after=at)
-            until(lambda: AWAY not in "".join(seen.frames[-1]), "a screen without trouble")
+            until(lambda: seen.frame and AWAY not in "".join(seen.frame), "a screen without trouble")
         at = seen.until_shown(AWAY, after=at)
-        until(lambda: sum(AWAY in line for line in seen.frames[-1]) == 1, "one line about it")
-        assert any(GROUP_NAMES[0] in line for line in seen.frames[-1]), "the last figures stay"
+        until(lambda: sum(AWAY in line for line in seen.frame) == 1, "one line about it")
+        assert any(GROUP_NAMES[0] in line for line in seen.frame), "the last figures stay"
         with serving(port):
-            until(lambda: AWAY not in "".join(seen.frames[-1]), "a screen without trouble")
+            until(lambda: seen.frame and AWAY not in "".join(seen.frame), "a screen without trouble")
         seen.type("q")
         assert seen.ended() == 0
 

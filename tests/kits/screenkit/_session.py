@@ -64,6 +64,11 @@ class Session:
         return [_STYLES.sub("", part).split("\n") for part in parts if _STYLES.sub("", part).strip()]
 
     @property
+    def frame(self) -> list[str]:
+        """The last of them; empty if there is none yet."""
+        return next(reversed(self.frames), [])
+
+    @property
     def is_as_before(self) -> bool:
         """Whether the terminal echoes and takes lines as it did."""
         return termios.tcgetattr(self._theirs) == self._before
