@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.cells import chop_cells
 from rich.text import Text
 
 from flowtrail_collector.cli._output import wrapped
@@ -49,7 +50,7 @@ def screen(
     """
     head = [*_head(figures, trouble, width, keys)]
     if figures is None:
-        return head[:height]
+        return _folded(head, width)[:height]
     tables = [_flows(figures), _stuck(figures), _groups(figures), _causes(figures)]
     if not figures.stuck:
         del tables[1]
@@ -63,7 +64,18 @@ def screen(
     lines = head
     for table, block, share in zip(tables, blocks, _shares(wanted, room), strict=True):
         lines += [*gap, *_shown(table, block, share)]
-    return lines[:height]
+    return _folded(lines, width)[:height]
+
+
+def _folded(lines: Sequence[Text], width: int | None) -> list[Text]:
+    """Lines of which no word has room for itself go over several, as on a terminal that is only a few cells wide."""
+    found: list[Text] = []
+    for line in lines:
+        at = 0
+        for part in chop_cells(line.plain, width) if width and line.cell_len > width else [line.plain]:
+            found.append(line[at : at + len(part)])
+            at += len(part)
+    return found
 
 
 def _shares(wanted: Sequence[int], room: int | None) -> list[int]:
