@@ -10,7 +10,7 @@ from flowtrail_collector.cli._errors import EXIT_OK
 _SHELLS = ("bash", "zsh", "fish")
 _PROGRAM = "flowtrail"
 # Under this name click looks for what the shell asks when somebody presses the tab key.
-_VARIABLE = "_FLOWTRAIL_COMPLETE"
+_VARIABLE = f"_{_PROGRAM}_complete".upper()
 
 
 @click.command()

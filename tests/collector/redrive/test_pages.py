@@ -166,7 +166,7 @@ def test_cancelled(site):
 def test_a_form_without_its_token_does_nothing(site):
     form = Form(site.get("/dead-letters/redrive?group=billing"))
     for token in ("", "0" * 64):
-        assert "too old" in site.send(form, 403, form_token=token).text
+        assert "expired" in site.send(form, 403, form_token=token).text
     site.client.cookies.clear()
     site.send(form, 403)
     assert site.store.jobs(1) == []
