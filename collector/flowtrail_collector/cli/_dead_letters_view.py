@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from flowtrail_collector.cli._output import Listing, console, print_words
-from flowtrail_collector.wording import age, left_out, printable
+from flowtrail_collector.wording import age, counted, left_out, printable
 
 
 def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
@@ -80,7 +80,7 @@ def print_dossier(data: dict[str, Any], others: list[dict[str, Any]], limit: int
     if record is None:
         _fact(out, "record", printable(data["problem"] or ""))
     else:
-        size = "null" if record["value_bytes"] is None else f"{record['value_bytes']} bytes"
+        size = "null" if record["value_bytes"] is None else counted(record["value_bytes"], "byte")
         _fact(out, "key", printable(str(record["key"])))
         _fact(out, "value", f"{size} (not shown)")
         out.print("headers")

@@ -44,7 +44,7 @@ def print_survey(counted: dict[str, Any]) -> None:
         for row, bar, shown in zip(rows, bars, names, strict=True):
             print_words(out, f"  {row['count']:>9}  {bar}{shown}", indent=13)
     if counted["unmeasured"]:
-        missed = f"{counted['unmeasured']} weren't checked: some may be too large, or their values gone"
+        missed = f"not checked: {counted['unmeasured']}; some may be too large, or their values gone"
         print_words(out, missed, indent=2)
 
 

@@ -222,7 +222,7 @@ class TrailView:
         indent = " " * (self._columns.service + 1)
         line = Text(f"{indent}{self._glyphs.corner} expects {printable(' or '.join(step['expects']))}")
         if step["lag_messages"]:
-            line.append(f", {step['lag_messages']} messages behind", style="yellow")
+            line.append(f", {counted(step['lag_messages'], 'message')} behind", style="yellow")
         if step["deadline"]:
             seconds = (datetime.fromisoformat(step["deadline"]) - self._now).total_seconds()
             word = f"{'overdue' if seconds < 0 else 'due in'} {format_seconds(abs(seconds))}"

@@ -21,6 +21,7 @@ from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, 
 from flowtrail_collector.cli._options import limit_option, stacked
 from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow, print_job, print_jobs, print_survey
+from flowtrail_collector.wording import counted
 
 _STATES = ("pending", "redriven", "quarantined", "dismissed")
 _LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
@@ -152,14 +153,14 @@ def redrive(
     body = _body(asked, place, everything, quarantined)
     if not dry_run:
         _check_narrowed(asked, place, everything)
-    counted = client.post(f"{_LETTERS}/redrive", {**body, "dry_run": True})
+    survey = client.post(f"{_LETTERS}/redrive", {**body, "dry_run": True})
     if not as_json:
-        print_survey(counted)
-    if dry_run or not counted["total"]:
+        print_survey(survey)
+    if dry_run or not survey["total"]:
         if as_json:
-            print_json(counted)
-        return EXIT_OK if counted["total"] else EXIT_FINDINGS
-    _confirm(f"Redrive {counted['total']} dead letters?", yes)
+            print_json(survey)
+        return EXIT_OK if survey["total"] else EXIT_FINDINGS
+    _confirm(f"Redrive {counted(survey['total'], 'dead letter')}?", yes)
     job = client.post(f"{_LETTERS}/redrive", body)
     if not detach:
         job = follow(client, job, quiet=as_json)
@@ -189,7 +190,7 @@ def dismiss(
     _check_narrowed(asked, place, everything)
     matching = client.post(f"{_LETTERS}/dismiss", {**body, "dry_run": True})["matching"]
     if matching:
-        _confirm(f"Dismiss {matching} dead letters?", yes)
+        _confirm(f"Dismiss {counted(matching, 'dead letter')}?", yes)
     data = client.post(f"{_LETTERS}/dismiss", body) if matching else {"dismissed": 0}
     if as_json:
         print_json(data)

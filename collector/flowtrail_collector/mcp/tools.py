@@ -114,7 +114,7 @@ class Tools:
         total = Plan.model_validate(self._collector.get(f"{_LETTERS}/survey", selected)).total
         if total > asked.expected_total:
             raise RefusedError(
-                f"{total} dead letters match, and {asked.expected_total} were expected: call plan_redrive again"
+                f"dead letters that match: {total}, expected: {asked.expected_total}; call plan_redrive again"
             )
         body = {**selected, "by": actor(asked.asked_by, caller)}
         started = self._collector.post(f"{_LETTERS}/redrive", body, caller.write_token)

@@ -29,6 +29,7 @@ from flowtrail_collector.errors import FencedError, ServiceUnreachableError, Sto
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.lag.ports import RecordTimestamps
+from flowtrail_collector.wording import counted
 
 __all__ = ["KafkaTail"]
 
@@ -79,7 +80,9 @@ class KafkaTail:
         self._timestamps = timestamps
         self._group = group
         self._time_seconds = time_seconds
-        self._trouble = Trouble("hasn't reached Kafka yet", lambda: f"following {self.partitions} partitions")
+        self._trouble = Trouble(
+            "hasn't reached Kafka yet", lambda: f"following {counted(self.partitions, 'partition')}"
+        )
         self._depths: Mapping[Place, int] = {}
 
     @property
