@@ -174,7 +174,7 @@ ANSWERS |= {
     "/api/v1/flows": {"flows": FLOWS},
 }
 POSTED = {"/api/v1/dead-letters/redrive": SURVEY, "/api/v1/flows/diff": {"flows": CHANGES}}
-SAID = [row["cause"] for row in CAUSES] + SERVICES + TYPES
+SAID = [*(str(row["cause"]) for row in CAUSES), *SERVICES, *TYPES]
 NOT_FOUND = f"nothing is known of '{'-'.join(WORDS)}': it may be of a topic that nobody reads, or older than what is kept"
 asked: list[dict[str, str]] = []
 
