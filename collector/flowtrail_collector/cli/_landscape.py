@@ -14,6 +14,7 @@ from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._output import print_complaint
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.gathering import gathered
 from flowtrail_collector.documents.landscape import Landscape
@@ -27,7 +28,7 @@ contract_options = stacked(
     (
         click.option("--contracts", metavar="FOLDER",
                      help="Contracts of what flows: a folder of TYPE/VERSION.json, .avsc or .proto."),
-        click.option("--registry", metavar="URL", help="Or a schema registry, beside the folder or instead of it."),
+        click.option("--registry", metavar="URL", help="A schema registry, in addition to the folder or instead of it."),
     )
 )  # fmt: skip
 
@@ -40,10 +41,10 @@ def landscape_of(client: CollectorClient) -> Landscape:
     except Failure as failure:
         if failure.message.startswith("no collector answers"):
             raise
-        click.echo(f"warning: consumer groups aren't known ({failure.message})", err=True)
+        print_complaint(f"warning: consumer groups aren't known ({failure.message})")
     catalog = client.get("/api/v1/catalog")
     if catalog["full"]:
-        click.echo("warning: there are more types than the collector keeps; some are left out", err=True)
+        print_complaint("warning: there are more types than the collector keeps; some are left out")
     return gathered(
         status=client.get("/api/v1/status"),
         topics=client.get("/api/v1/topics"),

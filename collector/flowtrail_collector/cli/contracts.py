@@ -21,7 +21,7 @@ from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._readers import Judgement, change_json, judge, judgement_json, lines_of
 from flowtrail_collector.errors import ConfigurationError as CollectorConfigurationError
 from flowtrail_collector.units import parse_duration
@@ -40,13 +40,13 @@ def contracts() -> None:
 @click.option(
     "--against",
     metavar="URL",
-    help="A collector: who reads these events now, and would break?",
+    help="A collector to ask: who reads these events now, and would break?",
 )
 @click.option(
     "--since",
     default="1d",
     show_default=True,
-    help="With --against: readers that were seen in so long a time, e.g. 30d.",
+    help="With --against: readers seen within this time, e.g. 30d.",
 )
 @click.option(
     "--token",
@@ -59,7 +59,7 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     """Check what changed between two states of the contracts, OLD and NEW.
 
     Each is a folder of TYPE/VERSION.json, .avsc or .proto, a registry's URL, or (both) a single contract's
-    file. With --against, OLD may be left out: then NEW is held against those who read its events.
+    file. With --against, OLD may be left out: then NEW is compared with what its readers use.
 
     Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read, or the
     collector knows no readers. 3: the registry or the collector doesn't answer.
@@ -80,8 +80,9 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     if as_json:
         print_json(_all_json(found, judged))
     else:
+        out = console()
         for line in _lines(found, judged):
-            click.echo(line)
+            print_words(out, line, indent=2)
     return EXIT_FINDINGS if _breaks(found, judged) else EXIT_OK
 
 

@@ -15,7 +15,7 @@ from flowtrail_collector.cli._landscape import (
     landscape_of,
     with_contracts,
 )
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.documents.eventcatalog.pages import Catalog, catalog_files
 from flowtrail_collector.wording import counted
 
@@ -28,10 +28,8 @@ def eventcatalog() -> None:
 @eventcatalog.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @contract_options
-@click.option("--domain", default="Events", show_default=True, help="Domain that the services are put into.")
-@click.option(
-    "--owner", default="Unassigned", show_default=True, help="Team that owns everything, to begin with."
-)
+@click.option("--domain", default="Events", show_default=True, help="Domain that the services belong to.")
+@click.option("--owner", default="Unassigned", show_default=True, help="Team that owns everything initially.")
 @collector_options
 def export(
     client: CollectorClient, as_json: bool, folder: Path, contracts: str | None, registry: str | None,
@@ -53,5 +51,5 @@ def export(
     if as_json:
         print_json({"folder": str(folder), "files": sorted(files)})
     else:
-        click.echo(f"{folder}: {counted(len(files), 'file')}")
+        print_words(console(), f"{folder}: {counted(len(files), 'file')}", indent=2)
     return EXIT_OK

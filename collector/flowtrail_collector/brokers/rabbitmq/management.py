@@ -83,7 +83,7 @@ class Management:
         found = self._get(path)
         if not isinstance(found, list):
             raise ServiceUnreachableError(
-                f"{self._config.management_url} is no management API of RabbitMQ: correct --rabbitmq-management"
+                f"{self._config.management_url} is not a RabbitMQ management API: correct --rabbitmq-management"
             )
         return found
 

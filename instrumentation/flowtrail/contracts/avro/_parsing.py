@@ -77,7 +77,7 @@ class Parser:
             inside = f"{'' if path == '(root)' else path}{'[]' if kind == 'array' else '{}'}"
             return Node(kind, inner=self._node(schema[word], space, inside))
         if not isinstance(kind, str):
-            self._wrong(None, f"{path}: an object without 'type' is no type")
+            self._wrong(None, f"{path}: an object without 'type' is not a type")
         found = self._by_name(kind, space, path)
         return self._logical(found, schema, path) if kind in PRIMITIVES else found
 
@@ -114,7 +114,7 @@ class Parser:
     def _defined(self, schema: dict[str, Any], space: str, path: str) -> Node:
         name, given = schema.get("name"), schema.get("namespace")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            self._wrong(name, f"{path}: {name!r} is no name of a type")
+            self._wrong(name, f"{path}: {name!r} is not a valid type name")
         space = name.rpartition(".")[0] if "." in name else given if isinstance(given, str) else space
         full = f"{space}.{name.rpartition('.')[2]}" if space else name
         if full in self._named:
@@ -154,7 +154,7 @@ class Parser:
         for part in fields:
             name = part.get("name") if isinstance(part, dict) else None
             if not isinstance(name, str) or not _NAME.fullmatch(name) or "." in name:
-                self._wrong(name, f"{path}: {name!r} is no name of a field")
+                self._wrong(name, f"{path}: {name!r} is not a valid field name")
             if name in node.fields:
                 self._wrong(name, f"{path}: field {name!r} is there twice")
             if "type" not in part:
