@@ -3,5 +3,7 @@
 from contractkit._changes import CASES, Case
 from contractkit._dialects import DIALECTS, Dialect, FieldKind, write
 from contractkit._judges import of_buf, of_java, of_registry
+from contractkit._referring import REFERRING, Referring
 
-__all__ = ["CASES", "DIALECTS", "Case", "Dialect", "FieldKind", "of_buf", "of_java", "of_registry", "write"]
+__all__ = ["CASES", "DIALECTS", "REFERRING", "Case", "Dialect", "FieldKind", "Referring", "of_buf", "of_java",
+           "of_registry", "write"]  # fmt: skip

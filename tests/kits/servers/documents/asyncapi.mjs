@@ -13,12 +13,21 @@ parser.registerSchemaParser(ProtoBuffSchemaParser());
 const { document, diagnostics } = await parser.parse(readFileSync(process.argv[2], 'utf8'), { source: process.argv[2] });
 const operations = document?.operations().all() ?? [];
 const channels = document?.channels().all() ?? [];
+// The names of all fields of a payload, as the parser understands it; a schema may hold itself.
+const names = (schema, seen = new Set(), found = new Set()) => {
+  if (typeof schema !== 'object' || schema === null || seen.has(schema)) return found;
+  seen.add(schema);
+  for (const name of Object.keys(schema.properties ?? {})) found.add(name);
+  for (const part of Object.values(schema)) names(part, seen, found);
+  return found;
+};
 const message = (item) => ({
   id: item.id(),
   name: item.name(),
   contentType: item.contentType(),
   format: item.schemaFormat(),
   payload: item.hasPayload(),
+  fields: [...names(item.payload()?.json())].sort(),
   correlation: item.correlationId()?.location() ?? null,
   bindings: item.bindings().all().map((binding) => binding.protocol()),
 });
