@@ -11,11 +11,13 @@ from typing import Any
 from flowtrail_collector.documents.asyncapi.extensions import SERVICE, VERSION
 from flowtrail_collector.documents.asyncapi.files import At, Files
 from flowtrail_collector.documents.asyncapi.mistakes import DocumentError, Place
+from flowtrail_collector.errors import ConfigurationError
 
 __all__ = ["Channel", "Declared", "Message", "Operation", "Payload", "declared_in"]
 
 _VERSION = re.compile(r"(?:[._-]v|/|(?<=[a-z])V)(\d{1,9})$")
 _DATASCHEMA = re.compile(r"/(\d{1,9})$")
+_ADDRESS = re.compile(r"^(\w{2,}):/")  # a path has lost the second stroke
 _TYPE_HEADERS = ("ce_type", "cloudEvents_type", "type")
 _SCHEMA_HEADERS = ("ce_dataschema", "cloudEvents_dataschema")
 
@@ -87,9 +89,25 @@ def declared_in(path: Path) -> Declared:
 
     Raises:
         DocumentError: It can't be used.
+        ConfigurationError: It is none.
     """
+    if reason := _no_document(path):
+        raise ConfigurationError(f"{_ADDRESS.sub(r'\1://', str(path))}: {reason}")
     files = Files(path)
     return _Reader(files).document()
+
+
+def _no_document(path: Path) -> str:
+    """What is named instead of a document, and what to do; empty if it may be one."""
+    if path.is_dir():
+        return "it is a folder: name the document in it"
+    if _ADDRESS.match(str(path)):
+        return "it isn't fetched: save the document as a file, and name that"
+    if not path.exists():
+        return "there is no such file"
+    if path.suffix in (".avsc", ".proto"):
+        return "it is a contract, not an AsyncAPI document: `flowtrail contracts check` compares contracts"
+    return ""
 
 
 class _Reader:
