@@ -92,7 +92,8 @@ def declared_in(path: Path) -> Declared:
         ConfigurationError: It is none.
     """
     if reason := _no_document(path):
-        raise ConfigurationError(f"{_ADDRESS.sub(r'\1://', str(path))}: {reason}")
+        named = _ADDRESS.sub(r"\1://", str(path))
+        raise ConfigurationError(f"{named}: {reason}")
     files = Files(path)
     return _Reader(files).document()
 
