@@ -63,7 +63,8 @@ def test_servers_exchanges_queues_and_routing_keys_are_those_of_the_server(
         assert billing.ready(scaled(40))
         corner.queue("audit", orders, "#")
         following.start()
-        until(lambda: {orders, direct, fanout} <= followed(corner), "the stream's bindings")
+        until(lambda: following.problem() == "", "the tail")
+        until(lambda: {orders, direct, fanout} <= corner.followed(), "the stream's bindings")
         shop.publish(orders, {}, type="OrderPlaced", version=2, subject="ORD-1")
         shop.publish(orders, {}, type="OrderShipped", subject="ORD-1")
         corner.publish(direct, kind="OrderPicked")
@@ -102,14 +103,6 @@ def test_servers_exchanges_queues_and_routing_keys_are_those_of_the_server(
         ("orders", "direct"): (["OrderPicked"], [], []),
         ("orders", "all"): (["OrderSeen"], [], []),
     }
-
-
-def followed(corner: Corner) -> set[str]:
-    """The exchanges that the collector's stream is bound to."""
-    queues = {each["name"] for each in corner.manage("GET", "queues/%2F?columns=name")}
-    if corner.stream not in queues:
-        return set()
-    return {each["source"] for each in corner.manage("GET", f"queues/%2F/{corner.stream}/bindings")}
 
 
 def binding(source: str, destination: str, key: str, kind: str = "queue") -> dict[str, str]:
