@@ -96,13 +96,16 @@ class TestOfTheShop:
         assert (bound["orders"]["topic"], bound["orders"]["partitions"]) == ("orders", 3)
         assert bound["shipments"]["exchange"]["name"] == "shipments"
         groups = {
-            operation["service"]: [binding["groupId"]["enum"] for binding in operation["bindings"]]
+            operation["service"]: [
+                binding["groupId"]["enum"] if "groupId" in binding else binding["x-flowtrail-queues"]
+                for binding in operation["bindings"]
+            ]
             for operation in found["operations"]
             if operation["action"] == "receive"
         }
         assert groups == {
             "inventory": [["inventory"]], "billing": [["billing"]], "fulfillment": [["fulfillment"]],
-            "customers": [],
+            "customers": [["customers"]],
         }  # fmt: skip
 
 
