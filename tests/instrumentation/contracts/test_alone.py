@@ -155,6 +155,7 @@ def in_protobuf(web: Web) -> tuple[str, Mapping[str, str]]:
     return texts.pop(f"{order[0]}.proto"), texts
 
 
+@pytest.mark.slow
 @given(webs())
 def test_types_that_refer_to_each_other_in_any_way(web: Web) -> None:
     for format, (text, texts) in (("avro", in_avro(web)), ("protobuf", in_protobuf(web))):

@@ -61,6 +61,7 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("texts", "says"),
     [(DOES_NOT_PARSE, r":[23]: \S"), (TEN_MEGABYTES, "characters are too many; a contract has at most")],
@@ -165,6 +166,7 @@ def framed(dialect: Dialect, text: str, data: Any, id: int = ID) -> bytes:
     return b"\x00" + id.to_bytes(4, "big") + contract.frame_prefix + contract.encode(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
@@ -186,6 +188,7 @@ def test_a_schema_that_cannot_be_used_is_a_dead_letter(
     assert len(reason) < 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("texts", "data"),
     [(UNKNOWN_LOGICAL_TYPE, {"x": "y"}), (RECURSIVE, {"x": "y", "next": {"x": "z"}})],
@@ -200,6 +203,7 @@ def test_what_the_formats_take_is_read(
     assert (got["x"], (got.get("next") or {}).get("x")) == ("y", data.get("next", {}).get("x"))
 
 
+@pytest.mark.slow
 def test_an_id_that_the_registry_does_not_know(dialect: Dialect, holding: Holding) -> None:
     text = dialect.text("A", FIELDS)
     value = framed(dialect, text, ORDER, UNKNOWN)
@@ -208,6 +212,7 @@ def test_an_id_that_the_registry_does_not_know(dialect: Dialect, holding: Holdin
         assert (got, letters) == ([], [f"the registry knows no schema of id {UNKNOWN}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_id", [True, False], ids=["with an id", "by its content type"])
 def test_payloads_that_are_cut_or_foreign(
     dialect: Dialect, with_id: bool, holding: Holding, tmp_path: Path
