@@ -11,7 +11,6 @@ from typing import Any
 from flowtrail_collector.documents.asyncapi.extensions import SERVICE, VERSION
 from flowtrail_collector.documents.asyncapi.files import At, Files
 from flowtrail_collector.documents.asyncapi.mistakes import DocumentError, Place
-from flowtrail_collector.errors import ConfigurationError
 
 __all__ = ["Channel", "Declared", "Message", "Operation", "Payload", "declared_in"]
 
@@ -89,11 +88,10 @@ def declared_in(path: Path) -> Declared:
 
     Raises:
         DocumentError: It can't be used.
-        ConfigurationError: It is none.
     """
     if reason := _no_document(path):
         named = _ADDRESS.sub(r"\1://", str(path))
-        raise ConfigurationError(f"{named}: {reason}")
+        raise DocumentError(Place(named), reason)
     files = Files(path)
     return _Reader(files).document()
 
