@@ -17,6 +17,7 @@ from flowtrail_collector.cli._landscape import (
     known_contracts,
     landscape_of,
     shown_url,
+    tell_missing,
     with_contracts,
 )
 from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
@@ -58,6 +59,7 @@ def export(
         raise Failure("the collector has seen no event with a type yet", EXIT_FINDINGS)
     about = About(title, document_version, shown_url(registry))
     document = with_contracts(lambda: document_of(landscape, known, about))
+    tell_missing(known, "their messages have no payload")
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n" if as_json else yaml_text(document)
     if output is not None:
         write_new(output, text)
@@ -106,6 +108,7 @@ def check(
             today=now.date(),
         )
     )
+    tell_missing(known, "their payloads weren't compared")
     if not known:
         print_complaint("note: schemas weren't compared; use --contracts or --registry to say where they are")
     _print(findings, as_json=as_json, github=github, owner=owner)

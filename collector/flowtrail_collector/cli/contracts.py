@@ -13,13 +13,13 @@ from flowtrail.contracts import (
     Definition,
     Finding,
     FolderSource,
-    RegistrySource,
     RegistryUnavailableError,
     Source,
 )
 from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
+from flowtrail_collector.cli._landscape import registry_of
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._readers import Judgement, change_json, judge, judgement_json, lines_of
@@ -67,6 +67,7 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     if not (len(states) == 2 or (len(states) == 1 and against is not None)):
         raise Failure("name OLD and NEW, or NEW and a collector with --against", EXIT_USAGE)
     today = datetime.now(UTC).date()
+    _check_kinds(states)
     try:
         parse_duration(since)
         found = _compared(states[0], states[1], today) if len(states) == 2 else None
@@ -84,6 +85,29 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
         for line in _lines(found, judged):
             print_words(out, line, indent=2)
     return EXIT_FINDINGS if _breaks(found, judged) else EXIT_OK
+
+
+def _check_kinds(states: Sequence[str]) -> None:
+    """A single contract can only be held against another one.
+
+    Raises:
+        Failure: It is to be held against a folder or a registry; says what may have been meant.
+    """
+    files = [place for place in states if _is_file(place)]
+    others = [place for place in states if not _is_file(place)]
+    if not files or not others:
+        return
+    file, other = Path(files[0]), others[0]
+    same = Path(other) / file.absolute().parent.name / file.name
+    if _URL.match(other):
+        what = f"a registry: put {file.name} into a folder, as TYPE/{file.name}, and name the folder"
+    elif not Path(other).is_dir():
+        raise Failure(f"{other}: no such file, and {file} is one: name two files", EXIT_USAGE)
+    elif same.is_file():
+        what = f"a folder: name {same}, or two folders"
+    else:
+        what = "a folder: name two files, or two folders"
+    raise Failure(f"{file} is a single contract and {other} {what}", EXIT_USAGE)
 
 
 def _breaks(found: Sequence[Finding] | None, judged: Judgement | None) -> bool:
@@ -138,7 +162,7 @@ def _is_file(place: str) -> bool:
 
 
 def _source(place: str) -> Source:
-    return RegistrySource(place) if _URL.match(place) else FolderSource(place)
+    return registry_of(place) if _URL.match(place) else FolderSource(place)
 
 
 class _OneType:

@@ -13,6 +13,7 @@ from flowtrail_collector.cli._landscape import (
     contract_options,
     known_contracts,
     landscape_of,
+    tell_missing,
     with_contracts,
 )
 from flowtrail_collector.cli._output import console, print_json, print_words
@@ -47,6 +48,7 @@ def export(
     if not landscape.topics:
         raise Failure("the collector has seen no event with a type yet", EXIT_FINDINGS)
     files = with_contracts(lambda: catalog_files(landscape, known, Catalog(domain, owner)))
+    tell_missing(known, "their events have no schema")
     write_tree(folder, files)
     if as_json:
         print_json({"folder": str(folder), "files": sorted(files)})

@@ -149,7 +149,7 @@ class _Writer:
             if contract.deprecated:
                 front["deprecated"] = True
             body += "\n\n## Schema\n\n<SchemaViewer />" if contract.format == "json" else ""
-            yield f"{folder}/{file}", contract.text
+            yield f"{folder}/{file}", contract.alone
         yield f"{folder}/index.mdx", page(front, body)
 
     def _seen(self, types: Sequence[str]) -> bool:

@@ -28,7 +28,8 @@ class Parser:
     Attributes:
         json: The schema as JSON; logical types that can't be used are left out of it.
         root: The schema as nodes.
-        references: As JSON, in the order in which they have to be known.
+        references: What it refers to, as JSON like itself.
+        texts: The same as it was written.
     """
 
     def __init__(self, name: str, text: str, references: Mapping[str, str]) -> None:
@@ -37,6 +38,7 @@ class Parser:
         self._references = references
         self._named: dict[str, Node] = {}
         self.references: list[Any] = []
+        self.texts: list[str] = []
         self.json = self._loaded(self._text)
         try:
             self.root = self._node(self.json, "", "(root)")
@@ -93,9 +95,11 @@ class Parser:
         self._wrong(name, f"{path}: unknown type {name!r}")
 
     def _referred(self, name: str, path: str) -> Node:
-        document = self._loaded(bounded(name, self._references[name]))
-        self._node(document, "", path)
+        text = bounded(name, self._references[name])
+        document = self._loaded(text)
+        self.texts.append(text)
         self.references.append(document)
+        self._node(document, "", path)
         if name not in self._named:
             self._wrong(name, f"{path}: the text referred to as {name!r} doesn't define it")
         return self._named[name]
