@@ -145,7 +145,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = wire_console(
         config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
-        problems=supervisor.problems, status=status, topics=topics,
+        history=history.view, problems=supervisor.problems, status=status, topics=topics,
         pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
     )  # fmt: skip
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])

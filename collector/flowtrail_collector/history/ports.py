@@ -86,7 +86,7 @@ class Samples(Protocol):
         """
         ...
 
-    def keys(self) -> list[Key]:
+    def kept(self) -> list[Key]:
         """All blocks there are.
 
         Raises:

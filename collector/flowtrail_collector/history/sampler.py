@@ -151,7 +151,7 @@ class HistoryKeeper:
             How many blocks went.
         """
         now, gone = self._time_seconds(), 0
-        keys = self._samples.keys()
+        keys = self._samples.kept()
         # What a clock that was ahead left behind would be in the way when its time comes.
         dead = [key for key in keys if key.start < now - _KEPT - _length(key) or key.start > now + HOUR]
         if dead:

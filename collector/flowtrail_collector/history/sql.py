@@ -57,8 +57,8 @@ class SqlSamples(Reads):
         rows = self._rows(_BODIES, (of, end, MINUTE, start - HOUR, QUARTER, start - DAY))
         return [Packed(body) for (body,) in rows]
 
-    def keys(self) -> list[Key]:
-        """See `Samples.keys`."""
+    def kept(self) -> list[Key]:
+        """See `Samples.kept`."""
         return [Key(*row) for row in self._rows(_KEYS)]
 
     def sampled(
