@@ -217,7 +217,7 @@ def hours(samples, clock, count):
         known = dice.random()
         minutes.after(
             lag(a=dice.randint(0, 99)) if known > 0.1 else None,
-            outcomes(f=total) if 0.05 < known else None,
+            outcomes(f=total) if known > 0.05 else None,
             minutes=1 if dice.random() < 0.98 else dice.randint(2, 40),
         )
     return minutes
