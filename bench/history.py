@@ -45,6 +45,7 @@ from flowtrail_collector.history.sources import (
 from flowtrail_collector.history.sql import SqlSamples
 from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from trailkit.past import Told
 
 OUT = Path("build/bench/history.json")
 TARGETS: dict[str, list[Any]] = {
@@ -98,18 +99,6 @@ class Busy:
         found = {of: Figures(dict(values), whole=True) for of, values in self._counters.items()}
         waiting = {name: value for name, value in self._causes.items() if value}
         return {**found, LAG: Figures(lag, whole=False), DEAD_LETTERS: Figures(waiting, whole=True)}
-
-
-class Told:
-    """A source that tells what it is told to."""
-
-    def __init__(self, of: str) -> None:
-        self.of, self.kind = of, KINDS[of]
-        self.told: Figures | None = None
-
-    def figures(self, now: float) -> Figures | None:
-        """See `Source.figures`."""
-        return self.told
 
 
 def fill(database: SqliteDatabase, busy: Busy, start: int, days: int) -> list[float]:

@@ -223,8 +223,8 @@ def _anchor(place: float) -> str:
 
 
 def _gaps(slots: int, curves: Sequence[Curve]) -> list[tuple[int, int]]:
-    """Where no line has a value, the present slot not counted: that one isn't over."""
-    unknown = [all(curve.values[at] is None for curve in curves) for at in range(slots - 1)] if curves else []
+    """Where no line has a value."""
+    unknown = [all(curve.values[at] is None for curve in curves) for at in range(slots)]
     gaps, place = [], 0
     for is_gap, run in groupby(unknown):
         width = sum(1 for _ in run)

@@ -29,7 +29,7 @@ from flowtrail_collector.history.model.windows import MINUTE, SPARK, WINDOWS, St
 from flowtrail_collector.history.sources import STARTED, cause_of
 from flowtrail_collector.history.view import SHARES, History, Line, Lines
 from flowtrail_collector.history.web import window_of
-from flowtrail_collector.web.json import text_param
+from flowtrail_collector.web.json import ApiError, text_param
 from flowtrail_collector.wording import format_span
 
 __all__ = ["HistoryPages", "Sparks"]
@@ -118,6 +118,8 @@ class HistoryPages:
         """
         window = window_of(request, _DEFAULT_WINDOW)
         group, flow = request.query_params.get("group"), text_param(request, "flow")
+        if group is not None and flow is not None:
+            raise ApiError(400, "ask for a group or for a flow, not for both")
         stretch = window.until(self._time_seconds())
         drawn = _Charts(self._history, window, stretch, self._links)
         if group is not None:

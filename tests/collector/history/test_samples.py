@@ -16,6 +16,7 @@ from flowtrail_collector.history.sampler import HistoryKeeper, Sampler
 from flowtrail_collector.history.sources import KINDS, LAG, MESSAGES, OUTCOMES, SECONDS, STEPS
 from flowtrail_collector.history.sql import SqlSamples
 from flowtrail_collector.history.view import History
+from trailkit.past import Told
 
 START = 1_767_225_600  # midnight
 
@@ -28,16 +29,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Told:
-    """A source that tells what it is told to."""
-
-    def __init__(self, of: str, figures: Figures | None = None) -> None:
-        self.of, self.kind, self.told = of, KINDS[of], figures
-
-    def figures(self, now: float) -> Figures | None:
-        return self.told
 
 
 def lag(**groups: int) -> Figures:
@@ -93,7 +84,7 @@ def test_an_empty_store(samples, clock):
     assert samples.read(LAG, 0, 2 * START) == []
     history = History(samples)
     for window in WINDOWS.values():
-        stretch = window.until(clock.now)
+        stretch = window.until(clock.now + 10)
         for read in (
             history.messages,
             history.seconds,
@@ -279,14 +270,14 @@ def test_lag_and_seconds_of_groups(samples, minutes, clock):
         minutes.after(
             Figures(figures if value is not None else {("b", MESSAGES): 2}, whole=False), outcomes()
         )
-    history, stretch = History(samples), WINDOWS["1h"].until(clock.now)
+    history, stretch = History(samples), WINDOWS["1h"].until(clock.now + 10)
     found = history.messages(stretch, 1)
     assert (found.lines[0].name, found.lines[0].values[-4:]) == (("b",), [50, 50, 2, 50])
     assert found.left_out == 1
     assert history.messages(stretch, 5, "a").lines[0].values[-5:] == [None, 3, 9, None, 4]
     assert history.seconds(stretch, 5).lines[0].values[-4:] == [1.5, 1.5, None, 1.5]
     assert history.messages(stretch, 5, "nobody").lines == []
-    spark = history.messages(SPARK.until(clock.now), 5, "a").lines[0].values
+    spark = history.messages(SPARK.until(clock.now + 10), 5, "a").lines[0].values
     assert spark[-1] == 9
 
 
@@ -299,10 +290,10 @@ def test_rates_are_those_of_the_time_that_is_known(samples, minutes, clock):
     clock.now -= 30
     minutes.after(lag(), outcomes(f=90))
     minutes.after(lag(), outcomes(f=90), minutes=3)
-    found = History(samples).outcomes(WINDOWS["1h"].until(clock.now), 5)
+    found = History(samples).outcomes(WINDOWS["1h"].until(clock.now + 10), 5)
     rates = [None if value is None else round(value, 6) for value in found.lines[0].values[-7:]]
     assert rates == [None, 30, 20, 60, None, None, None]
-    by_hours = History(samples).outcomes(WINDOWS["7d"].until(clock.now), 5)
+    by_hours = History(samples).outcomes(WINDOWS["7d"].until(clock.now + 10), 5)
     assert by_hours.lines[0].values[-1] == pytest.approx(90 / 3)
 
 
@@ -316,11 +307,11 @@ def test_percentiles_of_steps(samples, clock):
             counts[name] += more
         steps.told = Figures(dict(counts), whole=True)
         sampler.sample()
-    found = History(samples).durations(WINDOWS["1h"].until(clock.now), 5)
+    found = History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 5)
     lines = {line.name: line.values[-4:] for line in found.lines}
     assert lines["f", "charge", "p50"] == [None, 0.375, None, 0.5]
     assert lines["f", "charge", "p95"] == [None, pytest.approx(0.4875), None, pytest.approx(0.95)]
     assert lines["f", "ship", "p99"] == [None, None, None, 604_800]
     assert [line.name[1] for line in found.lines] == ["ship"] * 3 + ["charge"] * 3
-    assert History(samples).durations(WINDOWS["1h"].until(clock.now), 1).left_out == 1
-    assert History(samples).durations(WINDOWS["1h"].until(clock.now), 5, "g").lines == []
+    assert History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 1).left_out == 1
+    assert History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 5, "g").lines == []

@@ -9,6 +9,9 @@ __all__ = ["DAY", "HOUR", "MINUTE", "QUARTER", "SPARK", "WINDOWS", "Stretch", "W
 MINUTE, QUARTER, HOUR, DAY = 60, 900, 3_600, 86_400
 """Seconds. Samples are kept by the minute in blocks of an hour, later by the quarter of an hour in blocks of a day."""
 
+_WRITTEN_SECONDS = 5
+"""After a minute's end, until its sample can be there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -41,11 +44,9 @@ class Window:
     step: int
 
     def until(self, now: float) -> Stretch:
-        """Its slots, the last of which is the one that the present is in.
-
-        A slot of a minute is known once it is over: there the last one is the one before.
-        """
-        last = int(now) // self.step - (self.step == MINUTE)
+        """Its slots, the last of which is the one that the last whole minute is in: what is later isn't sampled yet."""
+        minute = (int(now) - _WRITTEN_SECONDS) // MINUTE - 1
+        last = minute * MINUTE // self.step
         count = self.seconds // self.step
         return Stretch((last - count + 1) * self.step, self.step, count)
 
