@@ -57,7 +57,12 @@ class Sparks:
 
     def groups(self) -> Mapping[str, Spark]:
         """Unread messages, by group."""
-        return self._of("Lag", COUNT, self._history.messages, lambda name: name[0])
+        return self._of(
+            "Lag",
+            COUNT,
+            lambda stretch, most: self._history.lag(stretch).messages(most),
+            lambda name: name[0],
+        )
 
     def flows(self) -> Mapping[str, Spark]:
         """Completed instances per minute, by flow."""
@@ -177,11 +182,12 @@ class _Charts:
 
     def _lag(self, group: str | None) -> Iterator[Chart]:
         elsewhere = self._grafana("lag", group=group)
+        lag = self._history.lag(self._stretch)
         for id_, title, unit, read in (
-            ("lag", "Unread messages", COUNT, self._history.messages),
-            ("lag-seconds", "Age of the oldest unread message", SECONDS, self._history.seconds),
+            ("lag", "Unread messages", COUNT, lag.messages),
+            ("lag-seconds", "Age of the oldest unread message", SECONDS, lag.seconds),
         ):
-            found = read(self._stretch, LINES, group)
+            found = read(LINES, None if group is None else [group])
             curves = [
                 Curve(
                     line.name[0] or '""',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from flowtrail_collector.history.model.blocks import Block, Kind, Name, bucketed
@@ -23,7 +23,7 @@ from flowtrail_collector.history.sources import (
 )
 from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS
 
-__all__ = ["SHARES", "History", "Line", "Lines"]
+__all__ = ["SHARES", "History", "LagHistory", "Line", "Lines"]
 
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _BOUNDS = (*map(str, DURATION_BUCKETS_SECONDS), "+Inf")
@@ -54,6 +54,43 @@ class Lines(NamedTuple):
     left_out: int
 
 
+class LagHistory:
+    """How far behind groups were; each is known by its name.
+
+    Args:
+        stretch: The slots.
+        blocks: Samples of them.
+    """
+
+    def __init__(self, stretch: Stretch, blocks: Sequence[Packed]) -> None:
+        self._stretch = stretch
+        self._blocks = blocks
+
+    def messages(self, most: int, groups: Collection[str] | None = None) -> Lines:
+        """Unread messages of groups, of all by default: the most there were in each slot."""
+        return self._lines(most, groups, MESSAGES)
+
+    def seconds(self, most: int, groups: Collection[str] | None = None) -> Lines:
+        """For how long the oldest unread message of groups had waited, in seconds."""
+        found = self._lines(most, groups, SECONDS)
+        lines = [
+            Line(name, [None if value is None else value / 1000 for value in values])
+            for name, values in found.lines
+        ]
+        return found._replace(lines=lines)
+
+    def _lines(self, most: int, groups: Collection[str] | None, unit: str) -> Lines:
+        names, others = _largest(
+            self._blocks,
+            Kind.GAUGE,
+            most,
+            lambda name: name[1] == unit and (groups is None or name[0] in groups),
+        )
+        found = _bucketed(self._blocks, LAG, names, self._stretch)
+        lines = [Line(name[:1], column) for name, column in found.columns.items()]
+        return _lines(self._stretch, lines, most, others)
+
+
 class History:
     """Reads samples.
 
@@ -64,18 +101,9 @@ class History:
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
 
-    def messages(self, stretch: Stretch, most: int, group: str | None = None) -> Lines:
-        """Unread messages of groups: the most there were in each slot."""
-        return self._lag(stretch, most, group, MESSAGES)
-
-    def seconds(self, stretch: Stretch, most: int, group: str | None = None) -> Lines:
-        """For how long the oldest unread message of groups had waited, in seconds."""
-        found = self._lag(stretch, most, group, SECONDS)
-        lines = [
-            Line(name, [None if value is None else value / 1000 for value in values])
-            for name, values in found.lines
-        ]
-        return found._replace(lines=lines)
+    def lag(self, stretch: Stretch) -> LagHistory:
+        """How far behind groups were."""
+        return LagHistory(stretch, self._read(LAG, stretch))
 
     def outcomes(self, stretch: Stretch, most: int, flow: str | None = None) -> Lines:
         """How many instances of flows started and how they ended, per minute; names are flow and outcome."""
@@ -109,15 +137,6 @@ class History:
             Line((*step, share), values) for step, shares in shown[:most] for share, values in shares.items()
         ]
         return Lines(stretch, lines, len(shown[most:]) + len(steps[most * _SPARE :]))
-
-    def _lag(self, stretch: Stretch, most: int, group: str | None, unit: str) -> Lines:
-        blocks = self._read(LAG, stretch)
-        names, others = _largest(
-            blocks, Kind.GAUGE, most, lambda name: name[1] == unit and (group is None or name[0] == group)
-        )
-        found = _bucketed(blocks, LAG, names, stretch)
-        lines = [Line(name[:1], column) for name, column in found.columns.items()]
-        return _lines(stretch, lines, most, others)
 
     def _rates(
         self, of: str, stretch: Stretch, most: int, per_seconds: float, wanted: Callable[[Name], bool]

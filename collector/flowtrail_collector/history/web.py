@@ -42,8 +42,9 @@ class HistoryRoutes:
         """
         stretch, most = self._asked(request)
         group = request.query_params.get("group")
-        messages = self._history.messages(stretch, most, group)
-        seconds = self._history.seconds(stretch, _MOST, group)
+        lag = self._history.lag(stretch)
+        messages = lag.messages(most, None if group is None else [group])
+        seconds = lag.seconds(most, {line.name[0] for line in messages.lines})
         waited = {line.name: line.values for line in seconds.lines}
         unknown = [None] * stretch.count
         return _answer(

@@ -247,9 +247,9 @@ def test_small_lines_are_made_once_a_minute(history, now):
         def __init__(self):
             pass
 
-        def messages(self, stretch, most, group=None):
+        def lag(self, stretch):
             reads.append(stretch)
-            return history.messages(stretch, most, group)
+            return history.lag(stretch)
 
     sparks = Sparks(Counted(), lambda: now[0] + 10)
     assert set(sparks.groups()) == {"billing", EVIL}

@@ -85,9 +85,9 @@ def test_an_empty_store(samples, clock):
     history = History(samples)
     for window in WINDOWS.values():
         stretch = window.until(clock.now + 10)
+        lines = history.lag(stretch).messages(5), history.lag(stretch).seconds(5)
+        assert [found.lines for found in lines] == [[], []]
         for read in (
-            history.messages,
-            history.seconds,
             history.outcomes,
             history.edges,
             history.dead_letters,
@@ -271,13 +271,14 @@ def test_lag_and_seconds_of_groups(samples, minutes, clock):
             Figures(figures if value is not None else {("b", MESSAGES): 2}, whole=False), outcomes()
         )
     history, stretch = History(samples), WINDOWS["1h"].until(clock.now + 10)
-    found = history.messages(stretch, 1)
+    lag_of = history.lag(stretch)
+    found = lag_of.messages(1)
     assert (found.lines[0].name, found.lines[0].values[-4:]) == (("b",), [50, 50, 2, 50])
     assert found.left_out == 1
-    assert history.messages(stretch, 5, "a").lines[0].values[-5:] == [None, 3, 9, None, 4]
-    assert history.seconds(stretch, 5).lines[0].values[-4:] == [1.5, 1.5, None, 1.5]
-    assert history.messages(stretch, 5, "nobody").lines == []
-    spark = history.messages(SPARK.until(clock.now + 10), 5, "a").lines[0].values
+    assert lag_of.messages(5, ["a"]).lines[0].values[-5:] == [None, 3, 9, None, 4]
+    assert lag_of.seconds(5).lines[0].values[-4:] == [1.5, 1.5, None, 1.5]
+    assert lag_of.messages(5, ["nobody"]).lines == []
+    spark = history.lag(SPARK.until(clock.now + 10)).messages(5, ["a"]).lines[0].values
     assert spark[-1] == 9
 
 
