@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ def wire(
     edges: Callable[[], Mapping[EdgeKey, Edge]],
     letters: DeadLetterLists,
     is_read: Callable[[], bool],
+    time_seconds: Callable[[], float] = time.time,
 ) -> Kept:
     """Put it together.
 
@@ -63,6 +65,7 @@ def wire(
         edges: Reads all edges.
         letters: Lists causes of dead letters.
         is_read: Whether events are being read.
+        time_seconds: Wall clock, seconds since the epoch.
     """
     samples = SqlSamples(database)
     sources: list[Source] = [
@@ -75,6 +78,9 @@ def wire(
     view = History(samples)
     return Kept(
         view,
-        HistoryKeeper(samples, KINDS),
-        Wired(parts_for_all=[Sampler(sources, samples)], routes=history_routes(view)),
+        HistoryKeeper(samples, KINDS, time_seconds=time_seconds),
+        Wired(
+            parts_for_all=[Sampler(sources, samples, time_seconds=time_seconds)],
+            routes=history_routes(view, time_seconds=time_seconds),
+        ),
     )

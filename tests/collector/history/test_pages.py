@@ -91,22 +91,25 @@ def test_units():
 # --- the pages
 
 
+END = START + 120 * MINUTE
+
+
 @pytest.fixture
 def now():
-    return [float(START)]
+    return [float(END)]
 
 
-@pytest.fixture
-def history(tmp_path, now):
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
     """Two hours: five minutes of them are missing, in one nothing was known."""
-    database = SqliteDatabase(tmp_path / "store.sqlite")
-    sources = {of: Told(of) for of in KINDS}
-    sampler = Sampler(list(sources.values()), SqlSamples(database), time_seconds=lambda: now[0])
+    database = SqliteDatabase(tmp_path_factory.mktemp("history") / "store.sqlite")
+    sources, clock = {of: Told(of) for of in KINDS}, [0.0]
+    sampler = Sampler(list(sources.values()), SqlSamples(database), time_seconds=lambda: clock[0])
+    cause = ("f" * 16, json.dumps([EVIL, "T", "Timeout", "no *"]))
     for minute in range(120):
-        now[0] += MINUTE
+        clock[0] = START + (minute + 1) * MINUTE
         if 30 <= minute < 35:
             continue
-        cause = ("f" * 16, json.dumps([EVIL, "T", "Timeout", "no *"]))
         told = {
             LAG: Figures(
                 {(group, unit): minute for group in ("billing", EVIL) for unit in (MESSAGES, WAITED)},
