@@ -53,7 +53,7 @@ def test_what_slices_keep_is_sampled_by_the_leader_and_answered(sql_database):
         for name, values in series.items():
             if isinstance(values, list):
                 assert set(values[:-4]) == {None}
-                series[name] = [None if value is None else round(value, 3) for value in values[-4:]]
+                series[name] = [None if value is None else round(value, 4) for value in values[-4:]]
     cause = {
         "cause": "c" * 16,
         "group": "billing",
@@ -66,7 +66,7 @@ def test_what_slices_keep_is_sampled_by_the_leader_and_answered(sql_database):
         "lag": [{"group": "g", "lag": [0, 1, 2, 3], "lag_seconds": [2.5] * 4}],
         "outcomes": [{"flow": "f", "outcome": "completed", "per_minute": [None, 3, None, None]}],
         "steps": [{"flow": "f", "step": "charge", "p50_seconds": median,
-                   "p95_seconds": [None, 0.488, None, None], "p99_seconds": [None, 0.498, None, None]}],
+                   "p95_seconds": [None, 0.4875, None, None], "p99_seconds": [None, 0.4975, None, None]}],
         "dead-letters": [{**cause, "pending": [1, 2, None, 4]}],
         "edges": [{"source": "a", "topic": "t", "target": "b", "per_second": [None, 1, None, None]}],
     }  # fmt: skip
