@@ -102,7 +102,7 @@ def headers_near_the_usual(draw: st.DrawFn) -> Any:
     st.one_of(st.none(), st.sampled_from([0, 1, 1_767_323_045_000, 2**62])),
     st.one_of(st.none(), st.sampled_from([b"", b"k", b"\xff" * 300, "ä".encode() * 200])),
 )
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_what_is_read_the_short_way_is_the_same(
     headers: Any, timestamp_ms: int | None, key: bytes | None
 ) -> None:
