@@ -199,19 +199,13 @@ class _Charts:
             yield self._chart(id_, title, curves, unit, left_out=found.left_out, elsewhere=elsewhere)
 
     def _outcomes(self) -> Iterator[Chart]:
-        found = self._history.outcomes(self._stretch, _MOST)
-        by_flow: dict[str, list[Line]] = {}
-        for line in found.lines:
-            by_flow.setdefault(line.name[0], []).append(line)
-        for number, (flow, lines) in enumerate(by_flow.items()):
-            if number >= _FLOWS:
-                self.other_flows.append((flow, self._at(flow=flow)))
-                continue
-            curves = [curve._replace(address=self._at(flow=flow)) for curve in _by_outcome(lines)]
+        flows, others = self._history.flows(self._stretch, _FLOWS)
+        self.other_flows = [(flow, self._at(flow=flow)) for flow in others]
+        for number, (flow, found) in enumerate(flows):
+            curves = [curve._replace(address=self._at(flow=flow)) for curve in _by_outcome(found.lines)]
             title = f"{flow}: instances per minute"
-            yield self._chart(
-                f"flow-{number}", title, curves, RATE, elsewhere=self._grafana("flow", flow=flow)
-            )
+            elsewhere = self._grafana("flow", flow=flow)
+            yield self._chart(f"flow-{number}", title, curves, RATE, elsewhere=elsewhere)
 
     def _slowest(self) -> Chart:
         found = self._history.durations(self._stretch, LINES)

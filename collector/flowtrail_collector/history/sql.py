@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from flowtrail_collector.errors import FencedError
@@ -12,17 +14,19 @@ from flowtrail_collector.history.model.counting import Standing
 from flowtrail_collector.history.model.packing import Packed, pack
 from flowtrail_collector.history.model.windows import DAY, HOUR, MINUTE, QUARTER
 from flowtrail_collector.history.ports import Key
-from flowtrail_collector.store.sql import Connection, Reads
+from flowtrail_collector.store.sql import Connection, Database, Reads
 
 __all__ = ["SqlSamples"]
 
 _KEY = "of_what = ? AND step = ? AND start = ?"
 _KEYS = "SELECT of_what, step, start FROM history_blocks"
 _BODY = f"SELECT body FROM history_blocks WHERE {_KEY}"  # noqa: S608 - our own columns
-_BODIES = """SELECT body FROM history_blocks WHERE of_what = ? AND start < ?
+_READ = """SELECT of_what, step, start, written FROM history_blocks WHERE of_what = ? AND start < ?
  AND (step = ? AND start > ? OR step = ? AND start > ?) ORDER BY start"""
-_SAVE = """INSERT INTO history_blocks (of_what, step, start, body) VALUES (?, ?, ?, ?)
- ON CONFLICT (of_what, step, start) DO UPDATE SET body = excluded.body"""
+_SAVE = """INSERT INTO history_blocks (of_what, step, start, written, body) VALUES (?, ?, ?, ?, ?)
+ ON CONFLICT (of_what, step, start) DO UPDATE SET written = excluded.written, body = excluded.body"""
+# A page of all kinds reads so many over a week: most of them are hours that are over.
+_MAX_CACHED = 192
 _DROP = f"DELETE FROM history_blocks WHERE {_KEY}"  # noqa: S608
 _STANDING = "SELECT slot, at_ms, body FROM history_standing WHERE id = 1"
 _LAST = "SELECT slot, at_ms FROM history_standing WHERE id = 1"
@@ -30,8 +34,35 @@ _STAND = """INSERT INTO history_standing (id, slot, at_ms, body) VALUES (1, ?, ?
  ON CONFLICT (id) DO UPDATE SET slot = excluded.slot, at_ms = excluded.at_ms, body = excluded.body"""
 
 
+class _Cache:
+    """Blocks that were read last, by their row without the body."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[tuple[object, ...], Packed] = OrderedDict()
+
+    def get(self, row: tuple[object, ...]) -> Packed | None:
+        with self._lock:
+            return self._blocks.get(row)
+
+    def put(self, row: tuple[object, ...], block: Packed) -> None:
+        with self._lock:
+            self._blocks[row] = block
+            self._blocks.move_to_end(row)
+            if len(self._blocks) > _MAX_CACHED:
+                self._blocks.popitem(last=False)
+
+
 class SqlSamples(Reads):
-    """`Samples` on the collector's database."""
+    """`Samples` on the collector's database.
+
+    Args:
+        database: The collector's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._cached = _Cache()
 
     def standing(self) -> Standing | None:
         """See `Samples.standing`."""
@@ -54,8 +85,16 @@ class SqlSamples(Reads):
 
     def read(self, of: str, start: int, end: int) -> list[Packed]:
         """See `Samples.read`."""
-        rows = self._rows(_BODIES, (of, end, MINUTE, start - HOUR, QUARTER, start - DAY))
-        return [Packed(body) for (body,) in rows]
+        found = []
+        with self._database.read() as connection:
+            rows = connection.execute(_READ, (of, end, MINUTE, start - HOUR, QUARTER, start - DAY)).fetchall()
+            for row in rows:
+                block = self._cached.get(tuple(row))
+                if block is None:
+                    block = Packed(connection.execute(_BODY, tuple(row[:3])).fetchone()[0])
+                self._cached.put(tuple(row), block)
+                found.append(block)
+        return found
 
     def kept(self) -> list[Key]:
         """See `Samples.kept`."""
@@ -67,7 +106,10 @@ class SqlSamples(Reads):
         """See `Samples.sampled`."""
         counts = {of: list(values.items()) for of, values in standing.counts.items()}
         body = zlib.compress(json.dumps([counts, sorted(standing.cut)], separators=(",", ":")).encode())
-        rows = [(of, block.step, block.start, pack(block, kind)) for of, (kind, block) in blocks.items()]
+        rows = [
+            (of, block.step, block.start, standing.at_ms, pack(block, kind))
+            for of, (kind, block) in blocks.items()
+        ]
         with self._database.transaction() as connection:
             last = connection.execute(_LAST).fetchone()
             if (None if before is None else (before.slot, before.at_ms)) != (
@@ -93,7 +135,7 @@ class SqlSamples(Reads):
             day = Key(key.of, QUARTER, key.start // DAY * DAY)
             longer = _load(connection, day) or Block.empty(day.start, QUARTER, DAY // QUARTER)
             put(longer, thinned(block, kind, QUARTER))
-            connection.execute(_SAVE, (*day, pack(longer, kind)))
+            connection.execute(_SAVE, (*day, key.start, pack(longer, kind)))
             connection.execute(_DROP, key)
 
     def forget(self, keys: Iterable[Key]) -> None:

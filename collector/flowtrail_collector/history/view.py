@@ -30,6 +30,7 @@ _BOUNDS = (*map(str, DURATION_BUCKETS_SECONDS), "+Inf")
 _SECONDS_OF = dict(zip(_BOUNDS, (*DURATION_BUCKETS_SECONDS, DURATION_BUCKETS_SECONDS[-1]), strict=True))
 # So many candidates for each that is shown: blocks reach beyond a window, and so may what stood out in them.
 _SPARE = 3
+_ALL = 1_000
 Numbers = Sequence[float | None]
 
 
@@ -107,11 +108,23 @@ class History:
 
     def outcomes(self, stretch: Stretch, most: int, flow: str | None = None) -> Lines:
         """How many instances of flows started and how they ended, per minute; names are flow and outcome."""
-        return self._rates(OUTCOMES, stretch, most, 60.0, lambda name: flow is None or name[0] == flow)
+        return _rates(self._read(OUTCOMES, stretch), OUTCOMES, stretch, most, 60.0, _of_flow(flow))
+
+    def flows(self, stretch: Stretch, most: int) -> tuple[list[tuple[str, Lines]], list[str]]:
+        """See `outcomes`: of the flows in which most happened, and the names of the others."""
+        blocks = self._read(OUTCOMES, stretch)
+        sizes: dict[str, int] = defaultdict(int)
+        for name, size in _sizes(blocks, Kind.COUNTER).items():
+            sizes[name[0]] += size
+        ranked = sorted(sizes, key=lambda flow: (-sizes[flow], flow))
+        drawn = [
+            (flow, _rates(blocks, OUTCOMES, stretch, _ALL, 60.0, _of_flow(flow))) for flow in ranked[:most]
+        ]
+        return drawn, ranked[most:]
 
     def edges(self, stretch: Stretch, most: int) -> Lines:
         """Reactions a second that went over edges; names are source, topic and target."""
-        return self._rates(EDGES, stretch, most, 1.0, lambda name: True)
+        return _rates(self._read(EDGES, stretch), EDGES, stretch, most, 1.0, lambda name: True)
 
     def dead_letters(self, stretch: Stretch, most: int) -> Lines:
         """Pending dead letters by cause: the most there were in each slot. For names see `sources.cause_of`."""
@@ -123,59 +136,74 @@ class History:
     def durations(self, stretch: Stretch, most: int, flow: str | None = None) -> Lines:
         """Percentiles of what steps took, in seconds; names are flow, step and one of `SHARES`.
 
-        A step's three percentiles stay together; the slowest steps come first.
+        Those of the steps that took longest on average; a step's three percentiles stay together.
         """
         blocks = self._read(STEPS, stretch)
         steps = _slowest(blocks, flow)
-        chosen = set(steps[: most * _SPARE])
+        chosen = set(steps[:most])
         names = {name for block in blocks for name in block.names if name[:2] in chosen}
         found = _bucketed(blocks, STEPS, names, stretch)
         shown = [(step, _percentiles(found, step)) for step in chosen]
         shown = [item for item in shown if any(value is not None for value in item[1]["p50"])]
         shown.sort(key=lambda item: (-max(value or 0 for value in item[1]["p95"]), item[0]))
-        lines = [
-            Line((*step, share), values) for step, shares in shown[:most] for share, values in shares.items()
-        ]
-        return Lines(stretch, lines, len(shown[most:]) + len(steps[most * _SPARE :]))
-
-    def _rates(
-        self, of: str, stretch: Stretch, most: int, per_seconds: float, wanted: Callable[[Name], bool]
-    ) -> Lines:
-        blocks = self._read(of, stretch)
-        names, others = _largest(blocks, Kind.COUNTER, most, wanted)
-        found = _bucketed(blocks, of, names, stretch)
-        factors = [per_seconds * 1000 / covered if covered else None for covered in found.covered]
-        lines = [
-            Line(
-                name,
-                [
-                    None if value is None or factor is None else value * factor
-                    for value, factor in zip(column, factors, strict=True)
-                ],
-            )
-            for name, column in found.columns.items()
-        ]
-        return _lines(stretch, lines, most, others)
+        lines = [Line((*step, share), values) for step, shares in shown for share, values in shares.items()]
+        return Lines(stretch, lines, len(steps[most:]))
 
     def _read(self, of: str, stretch: Stretch) -> Sequence[Packed]:
         return self._samples.read(of, stretch.start, stretch.end)
+
+
+def _of_flow(flow: str | None) -> Callable[[Name], bool]:
+    return lambda name: flow is None or name[0] == flow
+
+
+def _rates(
+    blocks: Sequence[Packed],
+    of: str,
+    stretch: Stretch,
+    most: int,
+    per_seconds: float,
+    wanted: Callable[[Name], bool],
+) -> Lines:
+    names, others = _largest(blocks, Kind.COUNTER, most, wanted)
+    found = _bucketed(blocks, of, names, stretch)
+    factors = [per_seconds * 1000 / covered if covered else None for covered in found.covered]
+    lines = [
+        Line(
+            name,
+            [
+                None if value is None or factor is None else value * factor
+                for value, factor in zip(column, factors, strict=True)
+            ],
+        )
+        for name, column in found.columns.items()
+    ]
+    return _lines(stretch, lines, most, others)
 
 
 def _bucketed(blocks: Sequence[Packed], of: str, names: Iterable[Name], stretch: Stretch) -> Block:
     return bucketed(blocks, KINDS[of], names, start=stretch.start, step=stretch.step, count=stretch.count)
 
 
+def _sizes(blocks: Sequence[Packed], kind: Kind) -> dict[Name, int]:
+    """How far each name gets in all of them."""
+    sizes: dict[Name, int] = {}
+    for block in blocks:
+        for name, size in block.sizes.items():
+            known = sizes.get(name)
+            if known is None or kind is Kind.COUNTER:
+                sizes[name] = size + (known or 0)
+            elif size > known:
+                sizes[name] = size
+    return sizes
+
+
 def _largest(
     blocks: Sequence[Packed], kind: Kind, most: int, wanted: Callable[[Name], bool]
 ) -> tuple[list[Name], int]:
     """The names that get furthest, a few more than are shown; and how many others there are."""
-    sizes: dict[Name, int] = {}
-    for block in blocks:
-        for name, size in block.sizes.items():
-            if wanted(name):
-                known = sizes.get(name, 0)
-                sizes[name] = max(known, size) if kind is Kind.GAUGE else known + size
-    ranked = sorted(sizes, key=lambda name: (-sizes[name], name))
+    sizes = _sizes(blocks, kind)
+    ranked = sorted(filter(wanted, sizes), key=lambda name: (-sizes[name], name))
     return ranked[: most * _SPARE], len(ranked[most * _SPARE :])
 
 
@@ -190,11 +218,10 @@ def _slowest(blocks: Sequence[Packed], flow: str | None) -> list[Name]:
     """Flow and step of all that ended, those first that took longest on average, as far as buckets tell."""
     counts: dict[Name, int] = defaultdict(int)
     seconds: dict[Name, float] = defaultdict(float)
-    for block in blocks:
-        for name, size in block.sizes.items():
-            if flow is None or name[0] == flow:
-                counts[name[:2]] += size
-                seconds[name[:2]] += size * _SECONDS_OF[name[2]]
+    for name, size in _sizes(blocks, Kind.COUNTER).items():
+        if flow is None or name[0] == flow:
+            counts[name[:2]] += size
+            seconds[name[:2]] += size * _SECONDS_OF[name[2]]
     return sorted(counts, key=lambda step: (-seconds[step] / max(1, counts[step]), step))
 
 

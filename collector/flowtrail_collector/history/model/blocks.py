@@ -13,7 +13,8 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from itertools import groupby
+from typing import NamedTuple, Protocol
 
 __all__ = ["Block", "Kind", "Name", "Slots", "Values", "bucketed", "put", "thinned"]
 
@@ -127,14 +128,20 @@ def bucketed(
     unknown = [False] * count
     wanted = list(names)
     columns: dict[Name, list[int | None]] = {name: [None] * count for name in wanted}
-    put_in = _highest if kind is Kind.GAUGE else _sum
+    value_of = _highest if kind is Kind.GAUGE else _sum
+    together = max if kind is Kind.GAUGE else _added
     for block in blocks:
-        places = _places(block, start, step, count)
-        for at, place in places:
-            found.covered[place] += block.covered[at]
-            unknown[place] |= not block.whole[at]
-        for name in wanted:
-            put_in(columns[name], block, block.column(name), places)
+        runs = _runs(block, start, step, count)
+        for run in runs:
+            found.covered[run.place] += sum(block.covered[run.first : run.end])
+            unknown[run.place] |= not run.is_whole
+        for name in wanted if runs else ():
+            into, column = columns[name], block.column(name)
+            for run in runs:
+                value = value_of(run, block, column)
+                if value is not None:
+                    known = into[run.place]
+                    into[run.place] = value if known is None else together(known, value)
     for place in range(count):
         found.whole[place] = int(found.covered[place] > 0 and not unknown[place])
     found.columns = {name: [_known(value) for value in column] for name, column in columns.items()}
@@ -165,39 +172,55 @@ _POISON = -1
 """Of a sum: a part of it isn't known. Additions are never negative."""
 
 
-def _places(block: Slots, start: int, step: int, count: int) -> list[tuple[int, int]]:
-    """The slots of a block in which something is known, and where each goes."""
-    found = []
-    for at, covered in enumerate(block.covered):
-        place = (block.start + at * block.step - start) // step
-        if covered and 0 <= place < count:
-            found.append((at, place))
+class _Run(NamedTuple):
+    """Slots of a block that follow each other, in all of which something is known, and that go into one new slot."""
+
+    place: int
+    first: int
+    end: int
+    is_whole: bool
+
+
+def _runs(block: Slots, start: int, step: int, count: int) -> list[_Run]:
+    places = [
+        (block.start + at * block.step - start) // step if covered else -1
+        for at, covered in enumerate(block.covered)
+    ]
+    found, first = [], 0
+    for place, run in groupby(places):
+        end = first + sum(1 for _ in run)
+        if 0 <= place < count:
+            found.append(_Run(place, first, end, all(block.whole[first:end])))
+        first = end
     return found
 
 
-def _highest(
-    into: list[int | None], block: Slots, column: Values | None, places: Sequence[tuple[int, int]]
-) -> None:
-    for at, place in places:
-        value = None if column is None else column[at]
-        if value is None:
-            if not block.whole[at]:
-                continue
-            value = 0
-        known = into[place]
-        if known is None or value > known:
-            into[place] = value
+def _highest(run: _Run, block: Slots, column: Values | None) -> int | None:
+    values = None if column is None else column[run.first : run.end]
+    if values is None or None in values:
+        values = _told(run, block, values)
+        return max((value for value in values if value is not None), default=None)
+    return max(values)  # type: ignore[type-var]
 
 
-def _sum(
-    into: list[int | None], block: Slots, column: Values | None, places: Sequence[tuple[int, int]]
-) -> None:
-    for at, place in places:
-        value = None if column is None else column[at]
-        if value is None:
-            value = 0 if block.whole[at] else _POISON
-        known = into[place]
-        into[place] = _POISON if value == _POISON or known == _POISON else (known or 0) + value
+def _sum(run: _Run, block: Slots, column: Values | None) -> int:
+    values = None if column is None else column[run.first : run.end]
+    if run.is_whole:  # what isn't written down is 0
+        return sum(filter(None, values or ()))
+    values = _told(run, block, values)
+    return _POISON if None in values else sum(filter(None, values))
+
+
+def _told(run: _Run, block: Slots, values: Values | None) -> Values:
+    """The values of a run, with the zeros that aren't written down."""
+    whole = block.whole[run.first : run.end]
+    if values is None:
+        return [0 if is_whole else None for is_whole in whole]
+    return [0 if value is None and is_whole else value for value, is_whole in zip(values, whole, strict=True)]
+
+
+def _added(one: int, other: int) -> int:
+    return _POISON if _POISON in (one, other) else one + other
 
 
 def _known(value: int | None) -> int | None:

@@ -14,6 +14,7 @@ import json
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from sys import byteorder
 
 from flowtrail_collector.history.model.blocks import Kind, Name, Slots, Values
@@ -23,6 +24,7 @@ __all__ = ["LARGEST", "Packed", "pack"]
 LARGEST = 2**61
 """Values beyond it are cut to it, so that no difference is wider than 8 bytes."""
 _WIDTH = 8
+_TYPES = {2: "H", 3: "I", 4: "I", 5: "Q", 6: "Q", 7: "Q", 8: "Q"}
 _LEVEL = 6
 
 
@@ -68,7 +70,7 @@ class Packed:
         self.covered: Sequence[int]
         self.whole: Sequence[int]
         self.start, self.step, self.covered, self.whole, names, sizes, self._differences, self._width = head
-        self._places: dict[Name, int] = {tuple(name): place for place, name in enumerate(names)}
+        self._places: dict[Name, int] = dict(zip(map(tuple, names), range(len(names)), strict=True))
         self._sizes: Sequence[int] = sizes
         self._raw, self._planes_at = raw, until
 
@@ -89,11 +91,15 @@ class Packed:
             return None
         slots = len(self.covered)
         plane = len(self._places) * slots
-        raw = bytearray(slots * _WIDTH)
+        first = self._planes_at + place * slots
+        # Most numbers are small: a byte is a number already.
+        if self._width == 1:
+            return _values(self._raw[first : first + slots], differences=self._differences)
+        codes = array(_TYPES[self._width])
+        raw = bytearray(slots * codes.itemsize)
         for at in range(self._width):
-            first = self._planes_at + at * plane + place * slots
-            raw[at::_WIDTH] = self._raw[first : first + slots]
-        codes = array("Q", bytes(raw))
+            raw[at :: codes.itemsize] = self._raw[first + at * plane : first + at * plane + slots]
+        codes.frombytes(bytes(raw))
         if byteorder == "big":
             codes.byteswap()
         return _values(codes, differences=self._differences)
@@ -113,15 +119,8 @@ def _codes(values: Values, *, differences: bool) -> list[int]:
     return codes
 
 
-def _values(codes: Iterable[int], *, differences: bool) -> list[int | None]:
-    values: list[int | None] = []
-    last = 0
-    for code in codes:
-        if not code:
-            values.append(None)
-            continue
-        value = last + (code >> 1 if code & 1 else -(code >> 1))
-        values.append(value)
-        if differences:
-            last = value
-    return values
+def _values(codes: Sequence[int], *, differences: bool) -> list[int | None]:
+    if not differences:
+        return [(code >> 1 if code & 1 else -(code >> 1)) if code else None for code in codes]
+    values = accumulate(code >> 1 if code & 1 else -(code >> 1) for code in codes)
+    return [value if code else None for value, code in zip(values, codes, strict=True)]

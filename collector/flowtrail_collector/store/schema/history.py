@@ -1,4 +1,7 @@
-"""Tables of history: packed samples, and how counters stood at the last one. Times are seconds since the epoch."""
+"""Tables of history: packed samples, and how counters stood at the last one. Times are seconds since the epoch.
+
+`written` differs from write to write.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ CREATE TABLE history_blocks (
   of_what TEXT NOT NULL,
   step INTEGER NOT NULL,
   start INTEGER NOT NULL,
+  written INTEGER NOT NULL,
   body BLOB NOT NULL,
   PRIMARY KEY (of_what, step, start)
 );
