@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from flowtrail_collector.history.model.axis import time_ticks, value_scale
 from flowtrail_collector.history.model.windows import DAY, Stretch
 from flowtrail_collector.wording import format_seconds, format_span
@@ -95,7 +97,7 @@ class Chart:
         lines: Heights of the horizontal lines, in pixels from above, and the value at each.
         ticks: Places on the time axis in per cent, which side of the text stands there, and the text.
         gaps: Begin and width of where nothing is known, in slots.
-        rows: The same as a table: a slot's begin, and the value of each line.
+        rows: The same as rows of a table: a slot's begin, and the value of each line.
         left_out: How many lines there are besides.
         elsewhere: The address of the same in Grafana; None if there is none.
     """
@@ -107,7 +109,7 @@ class Chart:
     lines: Sequence[tuple[float, str]]
     ticks: Sequence[tuple[str, str, str]]
     gaps: Sequence[tuple[int, int]]
-    rows: Sequence[tuple[str, Sequence[str]]]
+    rows: Markup
     left_out: int = 0
     elsewhere: str | None = None
 
@@ -234,15 +236,20 @@ def _gaps(slots: int, curves: Sequence[Curve]) -> list[tuple[int, int]]:
     return gaps
 
 
-def _rows(stretch: Stretch, curves: Sequence[Curve], unit: Unit) -> list[tuple[str, list[str]]]:
-    """The newest first; slots in which nothing is known are left out."""
+def _rows(stretch: Stretch, curves: Sequence[Curve], unit: Unit) -> Markup:
+    """The newest first; slots in which nothing is known are left out.
+
+    Nothing in them is from outside, so the thousands of cells of a page aren't escaped one by one.
+    """
     rows = []
     for at in reversed(range(stretch.count)):
         values = [curve.values[at] for curve in curves]
         if any(value is not None for value in values):
             texts = ["" if value is None else unit.text(value) for value in values]
-            rows.append((_moment(stretch.start + at * stretch.step, stretch), texts))
-    return rows
+            cells = "".join(f'<td class="number">{text}</td>' for text in texts)
+            moment = _moment(stretch.start + at * stretch.step, stretch)
+            rows.append(f'<tr><th scope="row">{moment}</th>{cells}</tr>')
+    return Markup("\n".join(rows))  # noqa: S704 - made of numbers and times
 
 
 def _moment(at: int, stretch: Stretch) -> str:

@@ -201,8 +201,8 @@ class _Charts:
     def _outcomes(self) -> Iterator[Chart]:
         flows, others = self._history.flows(self._stretch, _FLOWS)
         self.other_flows = [(flow, self._at(flow=flow)) for flow in others]
-        for number, (flow, found) in enumerate(flows):
-            curves = [curve._replace(address=self._at(flow=flow)) for curve in _by_outcome(found.lines)]
+        for number, (flow, lines) in enumerate(flows.items()):
+            curves = [curve._replace(address=self._at(flow=flow)) for curve in _by_outcome(lines)]
             title = f"{flow}: instances per minute"
             elsewhere = self._grafana("flow", flow=flow)
             yield self._chart(f"flow-{number}", title, curves, RATE, elsewhere=elsewhere)

@@ -29,7 +29,7 @@ SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _BOUNDS = (*map(str, DURATION_BUCKETS_SECONDS), "+Inf")
 _SECONDS_OF = dict(zip(_BOUNDS, (*DURATION_BUCKETS_SECONDS, DURATION_BUCKETS_SECONDS[-1]), strict=True))
 # So many candidates for each that is shown: blocks reach beyond a window, and so may what stood out in them.
-_SPARE = 3
+_SPARE = 2
 _ALL = 1_000
 Numbers = Sequence[float | None]
 
@@ -110,17 +110,19 @@ class History:
         """How many instances of flows started and how they ended, per minute; names are flow and outcome."""
         return _rates(self._read(OUTCOMES, stretch), OUTCOMES, stretch, most, 60.0, _of_flow(flow))
 
-    def flows(self, stretch: Stretch, most: int) -> tuple[list[tuple[str, Lines]], list[str]]:
+    def flows(self, stretch: Stretch, most: int) -> tuple[dict[str, list[Line]], list[str]]:
         """See `outcomes`: of the flows in which most happened, and the names of the others."""
         blocks = self._read(OUTCOMES, stretch)
         sizes: dict[str, int] = defaultdict(int)
         for name, size in _sizes(blocks, Kind.COUNTER).items():
             sizes[name[0]] += size
         ranked = sorted(sizes, key=lambda flow: (-sizes[flow], flow))
-        drawn = [
-            (flow, _rates(blocks, OUTCOMES, stretch, _ALL, 60.0, _of_flow(flow))) for flow in ranked[:most]
-        ]
-        return drawn, ranked[most:]
+        chosen = frozenset(ranked[:most])
+        found = _rates(blocks, OUTCOMES, stretch, _ALL, 60.0, lambda name: name[0] in chosen)
+        of_flow: dict[str, list[Line]] = {flow: [] for flow in ranked[:most]}
+        for line in found.lines:
+            of_flow[line.name[0]].append(line)
+        return of_flow, ranked[most:]
 
     def edges(self, stretch: Stretch, most: int) -> Lines:
         """Reactions a second that went over edges; names are source, topic and target."""

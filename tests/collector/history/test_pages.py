@@ -67,7 +67,7 @@ def test_a_line_is_where_a_value_is_known_and_nowhere_else(values, unit):
             assert not (value > other and height > lower + 0.06)
     gaps = {slot for place, width in made.gaps for slot in range(place, place + width)}
     assert gaps == {slot for slot, value in enumerate(values) if value is None}
-    assert len(made.rows) == len(known)
+    assert made.rows.count("<tr>") == len(known)
 
 
 @given(VALUES)

@@ -117,7 +117,7 @@ def bucketed(
     """What blocks say in wider slots.
 
     Args:
-        blocks: In any order; of no moment two of them tell. Their slots are no wider than the new ones.
+        blocks: In any order; of no moment two of them tell. Where one begins, a new slot does.
         kind: What their values are.
         names: Whose values are wanted.
         start: Of the first new slot, in seconds since the epoch; a multiple of `step`.
@@ -182,16 +182,27 @@ class _Run(NamedTuple):
 
 
 def _runs(block: Slots, start: int, step: int, count: int) -> list[_Run]:
-    places = [
-        (block.start + at * block.step - start) // step if covered else -1
-        for at, covered in enumerate(block.covered)
-    ]
-    found, first = [], 0
-    for place, run in groupby(places):
-        end = first + sum(1 for _ in run)
+    found = []
+    together = step // block.step
+    for first in range(0, len(block.covered), together):
+        place = (block.start + first * block.step - start) // step
         if 0 <= place < count:
-            found.append(_Run(place, first, end, all(block.whole[first:end])))
-        first = end
+            for begin, end in _known_runs(block.covered, first, first + together):
+                found.append(_Run(place, begin, end, 0 not in block.whole[begin:end]))
+    return found
+
+
+def _known_runs(covered: Sequence[int], first: int, end: int) -> list[tuple[int, int]]:
+    """Where something is known, between two slots."""
+    part = covered[first:end]
+    if 0 not in part:
+        return [(first, first + len(part))]
+    found, begin = [], first
+    for is_known, run in groupby(part, bool):
+        until = begin + sum(1 for _ in run)
+        if is_known:
+            found.append((begin, until))
+        begin = until
     return found
 
 
