@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.testclient import TestClient
 
 from flowtrail_collector.history.model.windows import MINUTE
+from flowtrail_collector.history.sampler import Sampler
 from flowtrail_collector.history.wire import wire
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.lag.model import GroupReading
@@ -26,6 +27,7 @@ def test_what_slices_keep_is_sampled_by_the_leader_and_answered(sql_database):
     )  # fmt: skip
     assert list(history.wired.parts) == []
     (sampler,) = history.wired.parts_for_all
+    assert isinstance(sampler, Sampler)
     ended, step = (
         ("saga_ended", ("f", "completed")),
         ("saga_step_duration_seconds_bucket", ("f", "charge", "0.5")),
