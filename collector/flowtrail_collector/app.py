@@ -22,6 +22,7 @@ from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.events.web import TopicList
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.events.wire import wire as wire_events
+from flowtrail_collector.history.wire import wire as wire_history
 from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
@@ -118,7 +119,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
-    retention = wire_keeping(config.retention, flows, database, spans.store, store.watermark_ms)
+    history = wire_history(
+        database, lag=lag.view, lag_interval_seconds=config.lag.interval_seconds, counters=store,
+        edges=topology.edges, letters=reads, is_read=lambda: all(tail.problem is None for tail in tails),
+    )  # fmt: skip
+    retention = wire_keeping(
+        config.retention, flows, database, spans.store, store.watermark_ms, history=history.keeper
+    )
     slices = [
         _reading(broker, tails, retention, about),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
@@ -128,6 +135,7 @@ def build_collector(config: CollectorConfig) -> Collector:
             spans.wired,
             readers.wired,
             trails.wired,
+            history.wired,
         ),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
@@ -137,7 +145,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = wire_console(
         config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
-        problems=supervisor.problems, status=status, topics=topics,
+        history=history.view, problems=supervisor.problems, status=status, topics=topics,
         pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
     )  # fmt: skip
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])

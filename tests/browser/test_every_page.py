@@ -22,6 +22,7 @@ _KINDS = (
 _EXTRA = (
     "/trails/order-1001", "/trails/order-1002", "/trails/order-1003", "/trails/order-1004",
     "/trails/order-1005", "/sagas?outcome=failed", "/dead-letters?state=dismissed",
+    "/history?window=6h&group=billing", "/history?window=1h&flow=order-fulfilment",
 )  # fmt: skip
 _NOT_PAGES = ("/api/", "/metrics", "/readyz", "/static/", "/live")
 # It takes no time to look at other widths once the page is there.
@@ -84,7 +85,7 @@ def _name(path: str) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280, 3840])
 def test_every_page_fits_and_is_accessible(open_page, axe, paths, width, scheme):
-    assert {"/map", "/lag", "/sagas", "/dead-letters", "/collector"} <= set(paths)
+    assert {"/map", "/lag", "/history", "/sagas", "/dead-letters", "/collector"} <= set(paths)
     page = open_page(width, scheme, bypass_csp=True)  # else axe itself couldn't be brought in
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     found = []

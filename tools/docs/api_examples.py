@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
 from flowtrail_collector.app import build_collector
@@ -23,6 +24,12 @@ from flowtrail_collector.dead_letters.ports import Job, JobState, Order
 from flowtrail_collector.dead_letters.web.json import job_json
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.history.model.windows import MINUTE
+from flowtrail_collector.history.sampler import Sampler
+from flowtrail_collector.history.sources import LagSource
+from flowtrail_collector.history.sql import SqlSamples
+from flowtrail_collector.history.view import History
+from flowtrail_collector.history.web import history_routes
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.lag import LagView
@@ -71,12 +78,15 @@ _REQUESTS = {
     ),
     "Who did what": ("GET", "/api/v1/dead-letters/audit", None),
     "Which service reacts to which": ("GET", "/api/v1/topology", None),
+    "How lag went within the last hour": ("GET", "/api/v1/history/lag?window=1h&group=billing", None),
     "What flows, and who reads it": ("GET", "/api/v1/catalog", None),
     "Who reads what": ("GET", "/api/v1/readers?type=OrderPlaced", None),
     "What was read of each topic": ("GET", "/api/v1/topics", None),
     "A collector that doesn't reach Kafka yet": ("GET", "/api/v1/status", None),
     "A mistake": ("GET", "/api/v1/sagas?outcome=late", None),
 }
+# Asked of the readings below.
+_OF_LAG = ("/api/v1/lag", "/api/v1/history")
 # What differs from run to run, or comes from how the question is asked here.
 _CHANGING = {
     "uptime_seconds": 86_400.0, "store_bytes": 1_048_576, "version": "0.1.0", "at": "2026-01-31T11:00:00.000000Z",
@@ -100,10 +110,11 @@ def _examples(folder: Path) -> Iterator[str]:
         _read(collector.database, flows_file)
         view = LagView()
         view.publish([example_reading(START_MS / 1000 + 2399)], START_MS / 1000 + 2400, ())
-        lag = TestClient(Starlette(routes=lag_routes(view)))
+        sampled = _sampled(collector.database, view)
+        lag = TestClient(Starlette(routes=[*lag_routes(view), *sampled]))
         web = TestClient(collector.app, base_url="http://127.0.0.1:8090")
         for title, (method, path, body) in _REQUESTS.items():
-            answer = (lag if path.startswith("/api/v1/lag") else web).request(method, path, json=body)
+            answer = (lag if path.startswith(_OF_LAG) else web).request(method, path, json=body)
             text = json.dumps(_steady(answer.json()), indent=2, ensure_ascii=False)
             sent = f" with `{json.dumps(body)}`" if body else ""
             status = f" answers {answer.status_code}" if answer.status_code != 200 else ""
@@ -112,6 +123,17 @@ def _examples(folder: Path) -> Iterator[str]:
             yield f"## {title}\n\n`{method} {path}`{sent}{status}\n\n```json\n{_compact(text)}\n```\n"
     finally:
         collector.close()
+
+
+def _sampled(database: Any, view: LagView) -> list[BaseRoute]:
+    """History of the last minutes, at the time of the readings."""
+    clock = [START_MS / 1000 + 2_220]
+    samples = SqlSamples(database)
+    sampler = Sampler([LagSource(view, 15.0)], samples, time_seconds=lambda: clock[0])
+    while clock[0] < START_MS / 1000 + 2_460:
+        sampler.sample()
+        clock[0] += MINUTE
+    return history_routes(History(samples), time_seconds=lambda: clock[0])
 
 
 def _redrive() -> str:
@@ -192,7 +214,7 @@ def _steady(value: Any) -> Any:
 
 def _compact(text: str) -> str:
     """Lists of plain values on one line."""
-    return re.sub(r"\[\s+((?:\"[^\"]*\"|[\d.]+)(?:,\s+(?:\"[^\"]*\"|[\d.]+))*)\s+\]",
+    return re.sub(r"\[\s+((?:\"[^\"]*\"|null|[\d.]+)(?:,\s+(?:\"[^\"]*\"|null|[\d.]+))*)\s+\]",
                   lambda match: "[" + re.sub(r",\s+", ", ", match[1]) + "]", text)  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.console._history import Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._live import Live
 from flowtrail_collector.console._map import flow_map
@@ -65,6 +66,7 @@ class Console:
         status: Figures about the collector, by name.
         topics: What was read of each topic, as the API answers it.
         pulse: Differs when something has changed since it was asked last.
+        sparks: How figures went over the last hours; None to do without.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Console:
         status: Callable[[], Mapping[str, Any]] = dict,
         topics: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         pulse: Callable[[], object] = lambda: None,
+        sparks: Sparks | None = None,
     ) -> None:
         self._finder = finder
         self._views = views
@@ -93,6 +96,7 @@ class Console:
         self._status = status
         self._topics = topics
         self._live = Live(pulse)
+        self._sparks = sparks
         load_templates()
 
     def routes(self) -> list[BaseRoute]:
@@ -123,6 +127,8 @@ class Console:
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
             letters=[listed_json(letter) for letter in letters],
             groups=lag["groups"][:_OVERVIEW_ROWS],
+            group_sparks=self._sparks.groups() if self._sparks else {},
+            flow_sparks=self._sparks.flows() if self._sparks else {},
             problems=self._problems(),
         )
 
@@ -193,11 +199,12 @@ class Console:
         """The service map: which service reacts to which."""
         letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
         drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
-        return html_page("map.html", request, map=drawn)
+        return html_page("map.html", request, map=drawn, sparks=self._sparks.edges() if self._sparks else {})
 
     def _lag_page(self, request: Request) -> Response:
         """Consumer groups."""
-        return html_page("lag.html", request, **self._lag.overview())
+        sparks = self._sparks.groups() if self._sparks else {}
+        return html_page("lag.html", request, sparks=sparks, **self._lag.overview())
 
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.console._chart import Spark
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.cause import CauseRow
@@ -64,6 +65,7 @@ class DeadLetterPages:
         forms: Makes and checks the forms' tokens.
         writable: Somebody can write here; otherwise the forms say why not.
         problem: Why redrives don't get on at present.
+        sparks: How many were pending over the last hours, by cause.
     """
 
     def __init__(
@@ -74,12 +76,14 @@ class DeadLetterPages:
         *,
         writable: bool,
         problem: Callable[[], str | None] = lambda: None,
+        sparks: Callable[[], Mapping[str, Spark]] = dict,
     ) -> None:
         self._views = views
         self._desk = desk
         self._forms = forms
         self._writable = writable
         self._problem = problem
+        self._sparks = sparks
 
     def routes(self) -> list[BaseRoute]:
         """The pages, and where their forms go."""
@@ -119,6 +123,7 @@ class DeadLetterPages:
             letters=[listed_json(letter) for letter in found[:shown]],
             causes=[_cause(row, {**values, "state": one_state.state or ""}) for row in causes],
             values=values,
+            sparks=self._sparks() if causes else {},
             states=STATES,
             narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
             can_move=values.get("state", PENDING) in _MOVABLE,

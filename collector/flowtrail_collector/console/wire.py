@@ -7,8 +7,10 @@ from typing import Any
 
 from flowtrail_collector.console._console import Console, Views
 from flowtrail_collector.console._dead_letters import DeadLetterPages
+from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.dead_letters.wire import DeadLetters
+from flowtrail_collector.history.view import History
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.settings import WebConfig
@@ -28,18 +30,22 @@ def wire(
     letters: DeadLetters,
     lag: LagView,
     topology: Topology,
+    history: History,
     problems: Callable[[], Mapping[str, str]],
     status: Callable[[], Mapping[str, Any]],
     topics: Callable[[], Sequence[Mapping[str, Any]]],
     pulse: Callable[[], object],
 ) -> Wired:
     """All pages; for the arguments see `Console`."""
+    links = Links(config.trace_link, config.grafana_link, config.grafana_url)
+    sparks = Sparks(history)
     dead_letters = DeadLetterPages(
         views,
         letters.desk,
         FormTokens(config.write_token),
         writable=access.is_writable,
         problem=lambda: letters.redriver.problem,
+        sparks=sparks.causes,
     )
     console = Console(
         finder,
@@ -48,10 +54,12 @@ def wire(
         problems,
         edges=topology.edges,
         progress_of=lag.progress,
-        links=Links(config.trace_link, config.grafana_link),
+        links=links,
         rates=topology.rates.rates,
         status=status,
         topics=topics,
         pulse=pulse,
+        sparks=sparks,
     )
-    return Wired(routes=[*dead_letters.routes(), *console.routes()])
+    pages = HistoryPages(history, links)
+    return Wired(routes=[*dead_letters.routes(), *pages.routes(), *console.routes()])

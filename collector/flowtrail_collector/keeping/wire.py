@@ -8,7 +8,7 @@ from collections.abc import Callable
 from flowtrail_collector.keeping.model import Policy
 from flowtrail_collector.keeping.service import TrailKeeper
 from flowtrail_collector.keeping.sql import Sparing, SqlKeeping
-from flowtrail_collector.runtime.retention import RetentionKeeper
+from flowtrail_collector.runtime.retention import Forgetter, RetentionKeeper
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.settings import RetentionConfig
 from flowtrail_collector.settings.keep import parse_keep
@@ -26,8 +26,10 @@ def wire(
     spans: SqlSpans,
     watermark_ms: Callable[[], int | None],
     time_seconds: Callable[[], float] = time.time,
+    *,
+    history: Forgetter | None = None,
 ) -> RetentionKeeper:
-    """What forgets: by age and size, and before that by outcome, if the settings say so."""
+    """What forgets: by age and size, and before that by outcome, if the settings say so; history by its own rules."""
     pruner = SqlPruner(database)
     by_age: SqlPruner | None = None
     keeper: TrailKeeper | None = None
@@ -47,5 +49,6 @@ def wire(
         max_bytes=config.max_bytes,
         by_age=by_age,
         forgetter=keeper,
+        history=history,
         time_seconds=time_seconds,
     )

@@ -69,7 +69,7 @@ class Forgetter(Protocol):
     """Removes what is to go before its time."""
 
     def forget(self, stop: threading.Event) -> int:
-        """Forget what is due, in portions, until `stop` is set; how many instances went."""
+        """Forget what is due, in portions, until `stop` is set; how many went."""
         ...
 
 
@@ -84,6 +84,7 @@ class RetentionKeeper:
         max_bytes: Space beyond which the oldest events, ended sagas and spans go; None for no bound.
         by_age: Deletes by age, if some things stay longer than others.
         forgetter: Deletes before that; None for nothing.
+        history: Thins out what was sampled, and forgets it; None for nothing.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -100,11 +101,13 @@ class RetentionKeeper:
         max_bytes: int | None = None,
         by_age: Pruner | None = None,
         forgetter: Forgetter | None = None,
+        history: Forgetter | None = None,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._pruner = pruner
         self._by_age = by_age or pruner
         self._forgetter = forgetter
+        self._history = history
         self._spans = spans
         self._events_seconds = events_seconds
         self._sagas_seconds = sagas_seconds
@@ -130,6 +133,8 @@ class RetentionKeeper:
         sagas_before_ms = now_ms - int(self._sagas_seconds * 1000)
         gone += self._prune(self._by_age, events_before_ms, sagas_before_ms, stop)
         gone += self._shrink(now_ms, stop)
+        if self._history is not None:
+            self._history.forget(stop)
         while not stop.is_set() and self._pruner.give_back(_PAGES):
             stop.wait(_BREATH_SECONDS)
         return gone

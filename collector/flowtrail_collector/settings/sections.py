@@ -107,6 +107,7 @@ class WebConfig(Section):
         root_path: Path under which a reverse proxy offers the collector, empty for none.
         trusted_proxies: Addresses or networks of proxies whose `X-Forwarded-Prefix` and `X-Forwarded-Proto` count.
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
+        grafana_url: Address of a Grafana with flowtrail's dashboards, empty for none.
     """
 
     listen: str = _LISTEN
@@ -114,6 +115,7 @@ class WebConfig(Section):
     insecure: bool = False
     trace_link: str = ""
     grafana_link: str = ""
+    grafana_url: str = ""
     write_token: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -141,6 +143,10 @@ class WebConfig(Section):
             )
         if self.grafana_link and not is_http(self.grafana_link):
             raise ConfigurationError(f"--grafana-link takes an address, not {self.grafana_link!r}")
+        if self.grafana_url and not is_http(self.grafana_url):
+            raise ConfigurationError(
+                f"--grafana-url takes an address such as http://localhost:3000, not {self.grafana_url!r}"
+            )
         for token in (self.token, self.write_token):
             if token is not None and len(token) < 16:
                 raise ConfigurationError("the token is too short: use at least 16 characters")

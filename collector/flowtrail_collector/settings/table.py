@@ -142,6 +142,8 @@ SETTINGS = (
             "Where the console's trace ids lead, e.g. http://localhost:16686/trace/{trace_id}."),
     Setting("grafana-link", "web.grafana_link",
             "A dashboard that trails link to; {from}, {to} (milliseconds), {trace_id} and {id} are filled in."),
+    Setting("grafana-url", "web.grafana_url",
+            "Grafana that has flowtrail's dashboards, e.g. http://localhost:3000: charts in the console link to it."),
     Setting("saga-traces-endpoint", "spans.saga_traces_endpoint",
             "OTLP/HTTP receiver (such as Jaeger) to which every ended saga is sent as its own trace:"
             " a span per step with its outcome, linked to the real spans."),

@@ -10,9 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from flowtrail_collector.console import Console, DeadLetterPages, Links, error_page, trail_document
+from flowtrail_collector.console._history import HistoryPages
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.history.view import History
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
 from flowtrail_collector.topology.model import Edge, EdgeKey
@@ -24,6 +26,7 @@ from flowtrail_collector.web.security import FormTokens
 from redrivekit import FakeKafka, NoRedrives
 from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
+from trailkit.past import NoSamples
 
 EVIL = "<script>alert(1)</script>\x1b\x00'\"&"
 PAGES = [
@@ -31,6 +34,7 @@ PAGES = [
     "/sagas",
     "/map",
     "/lag",
+    "/history",
     "/collector",
     "/dead-letters",
     "/trails/ord-1",
@@ -109,7 +113,7 @@ def client_of(reads, lag, problems, links=None):
     )
     desk = RedriveDesk(NoRedrives(), FakeKafka())
     letters = DeadLetterPages(reads, desk, FormTokens(), writable=True)
-    routes = [*letters.routes(), *console.routes()]
+    routes = [*letters.routes(), *HistoryPages(History(NoSamples())).routes(), *console.routes()]
     app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
     return TestClient(app, headers=BROWSER)
 

@@ -25,6 +25,7 @@ from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.trails.model import TrailInputs
 from trailkit import orders
+from trailkit.past import sample_history
 from trailkit.web import served
 from waiting import Deadline, scaled
 
@@ -68,6 +69,7 @@ def site(folder: Path, *, token: str | None = None) -> Iterator[str]:
             for inputs in _stories():
                 spans.add(_published(broker.bootstrap_servers, inputs, last).spans)
             _commit(broker.bootstrap_servers, last)
+            sample_history(collector.database, time.time())
             collector.supervisor.start()
             with served(collector.app) as url:
                 _await(url)
