@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 from flowtrail_collector.brokers.ports import Broker, ToRead
 from flowtrail_collector.brokers.wire import wire as wire_brokers
 from flowtrail_collector.console import error_page
+from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
 from flowtrail_collector.errors import ServiceUnreachableError
@@ -25,6 +27,7 @@ from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.keeping.wire import wire as wire_keeping
+from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
@@ -59,7 +62,15 @@ _CLUSTER_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """A collector whose parts are put together and not started yet."""
+    """A collector whose parts are put together and not started yet.
+
+    Attributes:
+        app: Answers requests.
+        supervisor: Runs the parts.
+        lag: The last collection of lag.
+        status: Figures about it for people.
+        on_error: Told of what fails, and counts it.
+    """
 
     app: ASGIApp
     supervisor: Supervisor
@@ -68,6 +79,9 @@ class Collector:
     exposition: Exposition
     broker: Broker
     store: Store
+    lag: LagView
+    status: Callable[[], Mapping[str, Any]]
+    on_error: Callable[[str, Exception], None]
 
     def check_cluster(self) -> None:
         """Refuse to go on if the store belongs to another cluster than the one that answers.
@@ -127,15 +141,18 @@ def build_collector(config: CollectorConfig) -> Collector:
     supervisor = Supervisor(parts, on_error=about.failed)
     status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
-    pages = wire_console(
-        config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
+    reading = reading_routes(
+        config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology,
         problems=supervisor.problems, status=status, topics=topics,
         pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
     )  # fmt: skip
+    pages = wire_console(config.web, access, letters, reading)
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
     app = _app(routes, access, about, config.web)
-    return Collector(app, supervisor, database, routes, exposition, broker, store)
+    return Collector(
+        app, supervisor, database, routes, exposition, broker, store, lag.view, status, about.failed
+    )
 
 
 def _servers(config: CollectorConfig) -> dict[str, str]:

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowtrail_collector.errors import ListenError
 
-_BACKLOG = 512
+BACKLOG = 512
+"""Connections that may wait to be taken."""
 _GRACE_SECONDS = 5
 
 
@@ -43,7 +44,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ListenError(
@@ -68,10 +69,22 @@ class WebServer:
         app: The application.
         listener: A listening socket; closed at the end.
         tls: Certificate chain and private key (PEM files), None for plain HTTP.
+        heeds_signals: SIGTERM and SIGINT end it, where it runs in the main thread.
+        on_signal: What the first signal calls instead of `stop`.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        tls: tuple[Path, Path] | None = None,
+        *,
+        heeds_signals: bool = True,
+        on_signal: Callable[[], None] | None = None,
+    ) -> None:
         self._listener = listener
+        self._heeds_signals = heeds_signals
+        self._on_signal = on_signal or self.stop
         self._server = _QuietServer(
             uvicorn.Config(
                 self._telling(app),
@@ -114,14 +127,17 @@ class WebServer:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
+        if not self._heeds_signals or threading.current_thread() is not threading.main_thread():
             yield
             return
+        signalled = False
 
         def on_signal(number: int, frame: FrameType | None) -> None:
-            if self._server.should_exit:
+            nonlocal signalled
+            if signalled or self._server.should_exit:
                 os._exit(128 + number)
-            self.stop()
+            signalled = True
+            self._on_signal()
 
         before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
