@@ -41,6 +41,7 @@ from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.wire import wire as wire_sagas
 from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig, is_loopback
+from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.store.open import open_store
 from flowtrail_collector.store.sql import Database
@@ -143,20 +144,21 @@ def build_collector(config: CollectorConfig) -> Collector:
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     reading = reading_routes(
         config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology,
-        problems=supervisor.problems, status=status, topics=topics,
-        pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
+        problems=supervisor.problems, status=status, topics=topics, pulse=_pulse(database, spans.queue, lag.view),
     )  # fmt: skip
     pages = wire_console(config.web, access, letters, reading)
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
-    app = _app(routes, access, about, config.web)
-    return Collector(
-        app, supervisor, database, routes, exposition, broker, store, lag.view, status, about.failed
-    )
+    app, failed = _app(routes, access, about, config.web), about.failed
+    return Collector(app, supervisor, database, routes, exposition, broker, store, lag.view, status, failed)
 
 
 def _servers(config: CollectorConfig) -> dict[str, str]:
     return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
+
+
+def _pulse(database: Database, spans: SpanQueue, lag: LagView) -> Callable[[], object]:
+    return lambda: (database.newest_event_row(), spans.received_spans, lag.collected_at)
 
 
 def _reading(broker: Broker, tails: Sequence[Tail], retention: Part) -> Wired:

@@ -11,6 +11,7 @@ from flowtrail_collector.brokers.kafka.wire import wire as kafka
 from flowtrail_collector.brokers.rabbitmq.wire import wire as rabbitmq
 from flowtrail_collector.errors import CollectorError, OtherClusterError
 from flowtrail_collector.events.wire import mapper_of
+from flowtrail_collector.reader.process import ReadingProcess
 from flowtrail_collector.reader.serving import CAN_SERVE_BESIDE, serve_beside
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.sagas.flow_file import load_flows
@@ -20,6 +21,9 @@ from flowtrail_collector.store.postgres.database import describe
 from flowtrail_collector.web.server import WebServer, listen, url_of
 
 __all__ = ["check_collector", "run_collector"]
+
+# The reading process of a collector that was killed lets go of the address as soon as it notices.
+_PATIENCE_SECONDS = 1.0
 
 
 def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -> None:
@@ -33,27 +37,24 @@ def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -
         CollectorError: It can't start; nothing was started.
     """
     host, port = config.web.address
-    listener = listen(host, port)
-    try:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(listen(host, port, _PATIENCE_SECONDS)))
+        reader = None
+        if CAN_SERVE_BESIDE and not config.web.single_process:
+            reader = stack.enter_context(contextlib.closing(ReadingProcess(listener)))
         collector = build_collector(config)
-    except BaseException:
-        listener.close()
-        raise
-    keep_answers_quick()
-
-    def ready() -> None:
-        on_ready(url_of(listener, tls=config.web.tls is not None))
-
-    try:
+        stack.callback(collector.close)
+        keep_answers_quick()
         collector.check_cluster()
         collector.supervisor.start()
-        if config.web.single_process or not CAN_SERVE_BESIDE:
+
+        def ready() -> None:
+            on_ready(url_of(listener, tls=config.web.tls is not None))
+
+        if reader is None:
             WebServer(collector.app, listener, config.web.tls).run(on_ready=ready)
         else:
-            serve_beside(config, collector, listener, on_ready=ready)
-    finally:
-        listener.close()
-        collector.close()
+            serve_beside(config, collector, reader, on_ready=ready)
 
 
 def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, int]]:

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from flowtrail_collector.errors import CollectorError
+from flowtrail_collector.reader.forwarding import Forwarding
 from flowtrail_collector.reader.messages import Ended, Failed, Ready, Refused, Start, Told
 from flowtrail_collector.reader.pages import build_reader
 from flowtrail_collector.runtime.quick import keep_answers_quick
@@ -67,8 +68,9 @@ def _answer(start: Start, control: _Control, listener: socket.socket) -> None:
 
     database = open_reading(start.config.store)
     try:
-        app, parts = build_reader(start, database, told, failed)
-        server = WebServer(app, listener, start.config.web.tls, heeds_signals=False)
+        rest = Forwarding(start.socket_path)
+        app, parts = build_reader(start, database, told, otherwise=rest, on_error=failed)
+        server = WebServer(app, listener, start.config.web.tls, heeds_signals=False, at_end=rest.aclose)
 
         def hear() -> None:
             while not isinstance(message := control.heard(), Ended):

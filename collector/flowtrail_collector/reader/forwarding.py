@@ -42,6 +42,10 @@ class Forwarding:
             keepalive_expiry=_KEPT_SECONDS,
         )
 
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._pool.aclose()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         try:

@@ -5,18 +5,18 @@ They are the same routes over the same reads as in `app`, where the collector is
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail_collector.brokers.wire import wire as wire_brokers
+from flowtrail_collector.broker_names import without_broker
 from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.events.web import TopicList, topic_routes
 from flowtrail_collector.lag.web import lag_routes
-from flowtrail_collector.reader.forwarding import Forwarding
 from flowtrail_collector.reader.messages import Start, Told
 from flowtrail_collector.runtime.supervisor import Part
 from flowtrail_collector.sagas.flow_file import load_flows
@@ -40,20 +40,29 @@ __all__ = ["build_reader"]
 
 
 def build_reader(
-    start: Start, database: Database, told: Told, on_error: Callable[[str, Exception], None]
+    start: Start,
+    database: Database,
+    told: Told,
+    *,
+    otherwise: ASGIApp,
+    on_error: Callable[[str, Exception], None],
 ) -> tuple[ASGIApp, Sequence[Part]]:
     """The application behind the collector's address, and what runs beside it.
 
     Args:
-        start: Settings, and where the writing process answers the rest.
+        start: Settings, and what the writing process answers.
         database: Opened for reading.
         told: What the writing process tells.
+        otherwise: Answers the rest.
         on_error: Called with the name of a part, or `web`, and what it raised.
     """
     config = start.config
     flows = load_flows(config.flows) if config.flows is not None else Flows()
     reads, spans = TrailReads(database, flows), SqlSpans(database)
-    holds_dead_letters = wire_brokers(config).holds_dead_letters
+
+    def holds_dead_letters(topic: str) -> bool:
+        return config.kafka.holds_dead_letters(without_broker(topic))
+
     topics = TopicList(reads.topics_read, flows.mapping, holds_dead_letters)
     trails = wire_trails(reads, spans, flows, told.lag.progress, holds_dead_letters)
     topology = wire_topology(database)
@@ -78,7 +87,26 @@ def build_reader(
         error_page=error_page,
         root_path=checked_prefix(config.web.root_path),
         trusted_proxies=proxies_of(config.web.trusted_proxies),
-        otherwise=Forwarding(start.socket_path),
+        otherwise=otherwise,
         others=start.others,
     )
-    return app, [topology.rates]
+    return app, [topology.rates, _Beforehand(reads.list_flows)]
+
+
+class _Beforehand:
+    """A `Part` that finds once what takes long to find the first time, so that nobody waits for it.
+
+    Args:
+        ask: Finds it.
+    """
+
+    name = "first answers"
+    problem: str | None = None
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        self._ask = ask
+
+    def run(self, stop: threading.Event) -> None:
+        """Find it, then rest until `stop` is set."""
+        self._ask()
+        stop.wait()

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,7 +19,7 @@ from flowtrail_collector.errors import CollectorError
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.reader.messages import Ended, Failed, Lag, Ready, Refused, Start, State
 
-__all__ = ["ReaderError", "ReadingProcess"]
+__all__ = ["ReaderError", "ReadingProcess", "Telling"]
 
 _LOOK_SECONDS = 0.2
 _STATE_SECONDS = 1.0
@@ -29,65 +30,73 @@ class ReaderError(CollectorError):
     """The reading process can't begin, or has ended by itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the writing process tells the reading one, and hears of it.
+
+    Attributes:
+        start: What it begins with.
+        state: How the writing process is.
+        lag: What it collects of lag.
+        on_failed: Called with the name of a part that failed over there, and an error.
+        on_ended: Called when the reading process has ended after `end`.
+    """
+
+    start: Start
+    state: Callable[[], State]
+    lag: LagView
+    on_failed: Callable[[str, Exception], None]
+    on_ended: Callable[[], None]
+
+
 class ReadingProcess:
     """A `Part` named `reader`: runs the process that has the address.
 
     Connections that come while it is being replaced wait at the listening socket, which this process holds too.
+    It is started at once, and loads what it needs while this process still opens the store.
 
     Args:
-        start: What it begins with.
         listener: The listening socket of the collector's address.
-        state: How this process is.
-        lag: What it collects of lag.
-        on_failed: Called with the name of a part that failed over there, and an error.
 
     Attributes:
         problem: Why it doesn't answer at present.
+
+    Raises:
+        ReaderError: It can't be started.
     """
 
     name = "reader"
 
-    def __init__(
-        self,
-        start: Start,
-        listener: socket.socket,
-        *,
-        state: Callable[[], State],
-        lag: LagView,
-        on_failed: Callable[[str, Exception], None],
-    ) -> None:
-        self._start = start
+    def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._state = state
-        self._lag = lag
-        self._on_failed = on_failed
-        self._on_ended: Callable[[], None] = lambda: None
-        self._ending = threading.Event()
+        self._next: _Child | None = _Child(listener)
         self._child: _Child | None = None
-        self.problem: str | None = "hasn't started yet"
+        self._telling: Telling | None = None
+        self._ending = threading.Event()
+        self.problem: str | None = "hasn't begun yet"
 
-    @property
-    def pid(self) -> int | None:
-        """Number of the process, None while there is none."""
-        child = self._child
-        return None if child is None else child.pid
-
-    def begin(self, on_ended: Callable[[], None]) -> None:
-        """Start it, and wait until it answers.
+    def begin(self, telling: Telling) -> None:
+        """Wait until it answers.
 
         Args:
-            on_ended: Called when it has ended after `end`.
+            telling: What there is to tell it from now on.
 
         Raises:
             ReaderError: It can't.
         """
-        self._on_ended = on_ended
-        self._begin()
+        self._telling = telling
+        self._begin(telling)
 
-    def _begin(self) -> None:
-        child = _Child(self._listener)
+    def close(self) -> None:
+        """Nothing of it is left afterwards."""
+        for child in (self._next, self._child):
+            if child is not None:
+                child.kill()
+
+    def _begin(self, telling: Telling) -> None:
+        child, self._next = self._next or _Child(self._listener), None
         try:
-            child.say(self._start)
+            child.say(telling.start)
             while not isinstance(message := child.heard(_LOOK_SECONDS), Ready):
                 if isinstance(message, Refused):
                     raise ReaderError(f"the reading process can't begin: {message.reason}")
@@ -102,46 +111,47 @@ class ReadingProcess:
     def end(self) -> None:
         """Let it answer what has come in, and end; returns at once, also within a signal handler."""
         self._ending.set()
-        if self._child is None:  # it is being replaced, or waits for that
-            self._on_ended()
+        if self._child is None and self._telling is not None:  # it is being replaced, or waits for that
+            self._telling.on_ended()
 
     def run(self, stop: threading.Event) -> None:
-        """Tell it what is new until `stop` is set.
+        """Tell it what is new until `stop` is set; after `begin`.
 
         Raises:
             ReaderError: It has ended by itself; the next call starts another one.
         """
-        if self._child is None:
-            self._begin()
+        telling = self._telling
+        if telling is None:
+            raise ReaderError("the reading process hasn't begun")
+        if self._child is None and not self._ending.is_set():
+            self._begin(telling)
         child = self._child
-        if child is None:
-            stop.wait()
-            return
-        try:
-            self._tell(child, stop)
-        except ReaderError as error:
-            self.problem = str(error)
-            raise
-        finally:
-            self._child = None
-            child.kill()
-        if self._ending.is_set():
-            self._on_ended()
-            stop.wait()
+        if child is not None:
+            try:
+                self._tell(child, telling, stop)
+            except ReaderError as error:
+                self.problem = str(error)
+                raise
+            finally:
+                self._child = None
+                child.kill()
+            if self._ending.is_set():
+                telling.on_ended()
+        stop.wait()
 
-    def _tell(self, child: _Child, stop: threading.Event) -> None:
+    def _tell(self, child: _Child, telling: Telling, stop: threading.Event) -> None:
         known, next_state, collected_at = State({}, {}), 0.0, None
         while not (stop.is_set() or self._ending.is_set()):
             if time.monotonic() >= next_state:
                 next_state = time.monotonic() + _STATE_SECONDS
-                if (state := self._state()) != known:
+                if (state := telling.state()) != known:
                     child.say(known := state)
-            if self._lag.collected_at != collected_at:
-                readings, collected_at, failures = self._lag.published
+            if telling.lag.collected_at != collected_at:
+                readings, collected_at, failures = telling.lag.published
                 child.say(Lag(readings, collected_at, failures))
             message = child.heard(_LOOK_SECONDS)
             if isinstance(message, Failed):
-                self._on_failed(message.part, ReaderError(f"{message.part} failed in the reading process"))
+                telling.on_failed(message.part, ReaderError(f"{message.part} failed in the reading process"))
         child.end()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from flowtrail_collector.app import Collector
 from flowtrail_collector.reader.forwarding import TakingIn
 from flowtrail_collector.reader.messages import Start, State
-from flowtrail_collector.reader.process import ReadingProcess
+from flowtrail_collector.reader.process import ReadingProcess, Telling
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.settings import CollectorConfig
 from flowtrail_collector.web.server import BACKLOG, WebServer
@@ -26,14 +26,14 @@ _STOP_SECONDS = 8.0
 
 
 def serve_beside(
-    config: CollectorConfig, collector: Collector, listener: socket.socket, *, on_ready: Callable[[], None]
+    config: CollectorConfig, collector: Collector, reader: ReadingProcess, *, on_ready: Callable[[], None]
 ) -> None:
     """Serve until a signal ends both: the reading process first, as it asks this one until the end.
 
     Args:
         config: The settings.
         collector: Started.
-        listener: The listening socket of its address.
+        reader: Has the address, and hasn't begun.
         on_ready: Called once the reading process answers.
 
     Raises:
@@ -44,15 +44,15 @@ def serve_beside(
             part.split("/", 2)[1] for route in collector.routes if (part := getattr(route, "path", "/"))
         }
         level = logging.getLogger().getEffectiveLevel()
-        reader = ReadingProcess(
+        server = WebServer(TakingIn(collector.app), behind, on_signal=reader.end)
+        telling = Telling(
             Start(config, path, frozenset(others), level),
-            listener,
             state=lambda: State(collector.supervisor.problems(), collector.status()),
             lag=collector.lag,
             on_failed=collector.on_error,
+            on_ended=server.stop,
         )
-        server = WebServer(TakingIn(collector.app), behind, on_signal=reader.end)
-        reader.begin(on_ended=server.stop)
+        reader.begin(telling)
         beside = Supervisor([reader], on_error=collector.on_error)
         beside.start()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 import ssl
 from dataclasses import dataclass, field
@@ -72,6 +73,10 @@ class KafkaConfig(Section):
     topics: str = r"[^_].*"  # one that begins with an underscore is Kafka's own or a tool's
     dead_letter_topics: str = r"(?i)(.*[._-])?(dlq|dlt|dead[._-]?letters?)"
     start: str = "earliest"
+
+    def holds_dead_letters(self, topic: str) -> bool:
+        """Whether a topic, or a queue of RabbitMQ, holds dead letters, going by its name there."""
+        return re.fullmatch(self.dead_letter_topics, topic) is not None
 
     def validate(self) -> None:
         for server in self.bootstrap_servers.split(",") if self.bootstrap_servers.strip() else ():
