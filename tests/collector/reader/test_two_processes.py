@@ -208,7 +208,7 @@ def test_a_redrive_by_the_consoles_own_forms(store, request, devbroker, tmp_path
         assert waiting.until(lambda: running.json(f"/api/v1/redrives/{job}")["state"] == "done")
         audit = running.json("/api/v1/dead-letters/audit")
         assert len(audit["moved"]) >= 3
-        assert {line["remote"] for line in audit["writes"]} == {"127.0.0.1"}
+        assert {line["from"] for line in audit["writes"]} == {"127.0.0.1"}
         assert waiting.until(lambda: running.json("/api/v1/dead-letters?state=redriven")["dead_letters"])
 
 
