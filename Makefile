@@ -12,7 +12,7 @@ env: ## build .venv with everything that developing needs
 
 demo: ## run the five services, a broker and the collector; end with one order's whole trail
 	@requirements/install demo
-	@exec $(PY) -m orderflow demo $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
+	@exec $(PY) -m orderflow demo $(if $(BROKER),--broker '$(BROKER)') $(if $(KEEP),--keep) $(if $(ORDERS),--orders $(ORDERS))
 
 test: env ## run every test in two processes; those that need a server start it, or skip with the reason
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
@@ -61,9 +61,9 @@ servers: env ## fetch ahead what the tests fetch before their first one (Kafka f
 lock: ## compile the lock files anew (needs uv)
 	@uv pip compile pyproject.toml --all-extras --group dev --group demo --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
-	@uv pip compile pyproject.toml --extra kafka-python --extra collector --group demo -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --group demo -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/demo.txt
-	@uv pip compile pyproject.toml --extra kafka-python --extra collector --extra postgres -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --extra contracts --extra postgres -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o deploy/requirements.txt
 
 clean: ## remove what building and testing left

@@ -30,7 +30,7 @@ settings.register_profile(
     derandomize=not os.environ.get("FLOWTRAIL_FULL"),
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("quick", settings.get_profile("any machine"), max_examples=25)
+settings.register_profile("quick", settings.get_profile("any machine"), max_examples=10)
 settings.load_profile("any machine")
 close_what_never_connected()
 

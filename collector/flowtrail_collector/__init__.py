@@ -1,4 +1,4 @@
-"""The flowtrail collector: lag, sagas, dead letters, topology and trails of event flows on Kafka."""
+"""The flowtrail collector: lag, sagas, dead letters, topology and trails of event flows on Kafka and RabbitMQ."""
 
 from __future__ import annotations
 

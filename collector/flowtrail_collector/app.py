@@ -32,6 +32,7 @@ from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.metrics.push import OtlpMetricsPush
+from flowtrail_collector.readers.wire import wire as wire_readers
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics, StoreFigures
 from flowtrail_collector.runtime.slices import Wired
@@ -122,8 +123,8 @@ def build_collector(config: CollectorConfig) -> Collector:
     lag = wire_lag(broker.lag_source, broker.prober(), config.lag)
     reads = TrailReads(database, flows)
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
-    spans = wire_spans(config.spans, database)
-    topology = wire_topology(database)
+    readers, topology = wire_readers(database), wire_topology(database)
+    spans = wire_spans(config.spans, database, readers.note)
     mover = partial(broker.mover, store.belong_to)
     letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
     events_of = reads.events_of_instances
@@ -135,7 +136,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     slices = [
         _reading(broker, tails, retention),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
-        *(topology.wired, spans.wired, trails.wired, Wired(sources=[about])),
+        *(topology.wired, spans.wired, readers.wired, trails.wired, Wired(sources=[about])),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RABBITMQ", "rabbitmq_name", "without_broker"]
+__all__ = ["RABBITMQ", "broker_of", "rabbitmq_name", "without_broker"]
 
 RABBITMQ = "rabbitmq:"
 """What stands before the names of RabbitMQ's exchanges and queues; no topic of Kafka has a colon in its name."""
@@ -16,3 +16,8 @@ def rabbitmq_name(name: str) -> str:
 def without_broker(name: str) -> str:
     """The name of an exchange, a queue or a topic as its broker knows it."""
     return name.removeprefix(RABBITMQ)
+
+
+def broker_of(name: str) -> str:
+    """The broker that a topic or group is on, as people call it."""
+    return "RabbitMQ" if name.startswith(RABBITMQ) else "Kafka"

@@ -11,8 +11,8 @@ from flowtrail_collector.brokers.kafka.wire import wire as kafka
 from flowtrail_collector.brokers.rabbitmq.wire import wire as rabbitmq
 from flowtrail_collector.errors import CollectorError, OtherClusterError
 from flowtrail_collector.events.wire import mapper_of
-from flowtrail_collector.reader.process import ReadingProcess
-from flowtrail_collector.reader.serving import CAN_SERVE_BESIDE, serve_beside
+from flowtrail_collector.front.process import ReadingProcess
+from flowtrail_collector.front.serving import CAN_SERVE_BESIDE, serve_beside
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.settings import CollectorConfig

@@ -6,6 +6,7 @@ from dashboards.source.dashboard import Dashboard
 from dashboards.source.panels import lines, stat, states
 from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, ORANGE, RED, YELLOW, Query, Row, steps
 from dashboards.source.queries import Lag as Q
+from dashboards.source.queries import Queues
 from dashboards.source.shared import (
     CONSOLE_LINK,
     CONSOLE_VARIABLE,
@@ -21,6 +22,78 @@ from dashboards.source.shared import (
 from dashboards.source.tables import Column, table
 
 _GROUP_LINK = to_console("Group in the console", f"/lag?group={GROUP_LABEL}")
+
+QUEUES = (
+    Row("Queues of RabbitMQ"),
+    stat(
+        "Alarms",
+        "Nodes of RabbitMQ that are short of memory or disk: while it isn't 0, nobody can publish.",
+        Queues.ALARMS,
+        "short",
+        ANY_IS_BAD,
+    ),
+    lines(
+        "Alarms by kind",
+        "Nodes that are short of memory, and nodes that are short of disk.",
+        [Query(Queues.ALARMS_OVER_TIME, "{{kind}}")],
+        "short",
+        ANY_IS_BAD,
+        size=(20, 4),
+    ),
+    lines(
+        "Ready",
+        "Messages that wait to be delivered: its consumers are slow, or there are none.",
+        [Query(Queues.READY, "{{group}}")],
+        "short",
+        links=[_GROUP_LINK],
+    ),
+    lines(
+        "Unacknowledged",
+        "Messages that were delivered and not acknowledged yet: a handler is slow, hangs, or takes too many at once.",
+        [Query(Queues.UNACKNOWLEDGED, "{{group}}")],
+        "short",
+        links=[_GROUP_LINK],
+    ),
+    lines(
+        "Consumers",
+        "Consumers of each queue; 0 means that nobody reads.",
+        [Query(Queues.CONSUMERS, "{{group}}")],
+        "short",
+        links=[_GROUP_LINK],
+    ),
+    lines(
+        "Published to queues",
+        "Messages that come into each queue, per second.",
+        [Query(Queues.PUBLISHED, "{{group}}")],
+        "mps",
+        links=[_GROUP_LINK],
+    ),
+    table(
+        "Queues",
+        "Every queue of RabbitMQ: what is in it, who reads it, how long its oldest message has waited.",
+        [
+            Column(
+                "Queue",
+                label="group",
+                unit="string",
+                links=[to_console("Queue in the console", "/lag?group=${__data.fields.Queue:percentencode}")],
+            ),
+            Column("Ready", Queues.READY),
+            Column("Unacknowledged", Queues.UNACKNOWLEDGED),
+            Column("Consumers", Queues.CONSUMERS),
+            Column("Longest wait", Queues.SECONDS, unit="s", thresholds=LAG_SECONDS),
+            Column(
+                "Status",
+                Queues.STATUS,
+                unit="none",
+                thresholds=STATUS_COLORS,
+                mappings=STATUS_WORDS,
+            ),
+        ],
+        sort_by="Ready",
+        size=(24, 10),
+    ),
+)
 
 LAG = Dashboard(
     uid="flowtrail-lag",
@@ -190,5 +263,6 @@ LAG = Dashboard(
             sort_by="Records behind",
             size=(24, 10),
         ),
+        *QUEUES,
     ),
 )

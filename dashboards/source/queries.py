@@ -188,6 +188,30 @@ class Lag:
     PARTITION_STATUS = latest("group, topic, partition", "flowtrail_group_partition_status", GROUP, TOPIC)
 
 
+def _of_queue(metric: str) -> str:
+    """A figure of RabbitMQ's queues by the group that each is, so that it narrows and joins as lag does."""
+    by_group = f'label_replace({select(metric)}, "group", "rabbitmq:$1", "queue", "(.+)")'
+    return f"max by (group) ({by_group}) and on (group) {latest('group', 'flowtrail_group_members', GROUP)}"
+
+
+class Queues:
+    """How do RabbitMQ's queues stand?"""
+
+    _QUEUE = 'group=~"rabbitmq:.+"'
+    ALARMS = f"sum({latest('kind', 'flowtrail_rabbitmq_alarms')})"
+    ALARMS_OVER_TIME = latest("kind", "flowtrail_rabbitmq_alarms")
+    READY = _of_queue("flowtrail_queue_ready_messages")
+    UNACKNOWLEDGED = _of_queue("flowtrail_queue_unacknowledged_messages")
+    CONSUMERS = _of_queue("flowtrail_queue_consumers")
+    PUBLISHED = (
+        "label_replace(max by (queue) (rate(flowtrail_queue_published_total{" + TARGET + "}[" + RATE + "]))"
+        ', "group", "rabbitmq:$1", "queue", "(.+)")'
+        f" and on (group) {latest('group', 'flowtrail_group_members', GROUP)}"
+    )
+    SECONDS = latest("group", "kafka_consumergroup_group_max_lag_seconds", GROUP, _QUEUE)
+    STATUS = latest("group", "flowtrail_group_status", GROUP, _QUEUE)
+
+
 class DeadLetters:
     """What died on the way?"""
 

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from orderflow.platform.settings import LATER_SERVICES, SERVICES, Settings, SettingsError
+from orderflow.platform.settings import LATER_SERVICES, SERVICES, Settings, SettingsError, checked_broker
 
 MAX_ORDERS = 100_000
 
@@ -29,6 +29,11 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run everything, place orders, show what became of them")
     demo.add_argument("--orders", type=_count, default=60, help="how many (default: %(default)s)")
     demo.add_argument("--rate", type=_rate, default=3.0, help="orders per second (default: %(default)s)")
+    demo.add_argument(
+        "--broker",
+        default=os.environ.get("ORDERFLOW_BROKER", ""),
+        help="kafka, rabbitmq, or both: billing on RabbitMQ; also ORDERFLOW_BROKER (default: kafka)",
+    )
     demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     serve = commands.add_parser("serve", help="run one service")
     serve.add_argument("service", choices=[*SERVICES, *LATER_SERVICES])
@@ -49,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("ORDERFLOW_METRICS_PORT") or None,
         help="Prometheus port, 0 for a free one; also ORDERFLOW_METRICS_PORT (default: none)",
     )
-    topics = commands.add_parser("topics", help="create the topics, those that are missing")
+    topics = commands.add_parser(
+        "topics", help="create the topics that are missing, on RabbitMQ exchanges and queues"
+    )
     topics.add_argument(
         "--wait", type=float, default=60.0, help="seconds to wait for the broker (default: %(default)s)"
     )
@@ -89,7 +96,8 @@ def _rate(text: str) -> float:
 def _demo(options: argparse.Namespace) -> int:
     from orderflow.runner import Options, run_demo
 
-    return run_demo(Options(options.orders, options.rate, options.keep))
+    broker = checked_broker(options.broker)
+    return run_demo(Options(options.orders, options.rate, options.keep, broker))
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -102,8 +110,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _topics(options: argparse.Namespace) -> int:
     from orderflow.runner.load import make_topics
+    from orderflow.serving import subscriptions
 
-    return make_topics(os.environ, options.wait)
+    return make_topics(os.environ, options.wait, subscriptions)
 
 
 def _load(options: argparse.Namespace) -> int:

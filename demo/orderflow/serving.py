@@ -10,9 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from orderflow.kernel import Money, Sku
-from orderflow.platform import Service, Settings
+from orderflow.platform import Service, Settings, Subscription
+from orderflow.platform.settings import SERVICES
 from orderflow.seeds import PRICES_CENTS
 
 _BUILDERS = {
@@ -30,6 +33,17 @@ def build(settings: Settings) -> Service:
     """The service of that name; imports no other context."""
     builder: Callable[[Settings], Service] = importlib.import_module(_BUILDERS[settings.service]).build
     return builder(settings)
+
+
+def subscriptions() -> list[Subscription]:
+    """What the five services listen to."""
+    found: list[Subscription] = []
+    with TemporaryDirectory() as folder:
+        for name in SERVICES:
+            service = build(Settings(name, "", Path(folder)))
+            found += service.subscriptions
+            service.close()
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,7 @@ def serve(settings: Settings, listening: Listening) -> int:
     service = build(settings)
     threading.Thread(target=_announce, args=(service,), daemon=True).start()
     if listener is None:
-        service.trail.run()
+        service.run()
     else:
         _serve_http(service, listener)
     return 0
@@ -99,7 +113,7 @@ def _listen(listening: Listening) -> socket.socket:
 
 def _announce(service: Service) -> None:
     """Say once that events will be handled from now on; whoever starts the service may wait for it."""
-    while not service.trail.ready(1.0):
+    while not service.ready(1.0):
         time.sleep(0.02)
     print(f"{service.settings.service} has joined group {service.settings.group}", flush=True)
 
@@ -123,6 +137,6 @@ def _serve_http(service: Service, listener: socket.socket) -> None:
     # When it is done, uvicorn raises the signal that stopped it once more; there is still a group to leave.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with listener, service.trail.running():
+    with listener, service.running():
         server.run(sockets=[listener])
-    service.trail.close()
+    service.close()

@@ -12,7 +12,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from dashkit.compose import RABBITMQ_ENV, filled_in
 from dashkit.files import REPOSITORY, load_yaml
+from flowtrail_collector.settings import RabbitConfig
+from orderflow.platform.settings import TOPICS, Settings
+from orderflow.runner.rabbitmq import UNHEARD
 from servers import UnavailableError, servers_required
 from servers._tools import tool
 
@@ -32,7 +36,7 @@ def test_the_schema_of_the_compose_specification() -> None:
 
 def test_the_stack_is_complete() -> None:
     assert set(SERVICES) == {
-        "kafka", "registry", "postgres", "jaeger", "prometheus", "grafana", "collector-1", "collector-2",
+        "kafka", "rabbitmq", "registry", "postgres", "jaeger", "prometheus", "grafana", "collector-1", "collector-2",
         "topics", "orders", "inventory", "billing", "fulfillment", "customers", "load",
     }  # fmt: skip
 
@@ -76,6 +80,61 @@ def test_what_a_service_waits_for_and_mounts_is_there(name: str) -> None:
             assert volume.endswith(":ro")
         else:
             assert source in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("environment", [{}, RABBITMQ_ENV], ids=["without", "with"])
+def test_rabbitmq_is_there_only_with_its_environment_file(environment: dict[str, str]) -> None:
+    profiles = environment.get("COMPOSE_PROFILES", "").split(",")
+    there = {
+        name
+        for name, each in SERVICES.items()
+        if not each.get("profiles") or {*each["profiles"]} & {*profiles}
+    }
+    assert ("rabbitmq" in there) == bool(environment)
+    for name in ("topics", "orders", "billing"):
+        values = {key: filled_in(text, environment) for key, text in SERVICES[name]["environment"].items()}
+        settings = Settings.of("orders", {**values, "ORDERFLOW_FOLDER": "."})
+        assert (settings.broker, bool(settings.rabbitmq_url)) == (
+            ("both", True) if environment else ("kafka", False)
+        )
+    for name in ("collector-1", "collector-2"):
+        values = {key: filled_in(text, environment) for key, text in SERVICES[name]["environment"].items()}
+        config = RabbitConfig(
+            values["FLOWTRAIL_RABBITMQ"],
+            values["FLOWTRAIL_RABBITMQ_PASSWORD"],
+            values["FLOWTRAIL_RABBITMQ_MANAGEMENT"],
+            exchanges=values["FLOWTRAIL_RABBITMQ_EXCHANGES"],
+        )
+        config.validate()
+        assert bool(config.url) == bool(environment)
+        if environment:
+            assert config.credentials == (
+                SERVICES["rabbitmq"]["environment"]["RABBITMQ_DEFAULT_USER"],
+                filled_in(SERVICES["rabbitmq"]["environment"]["RABBITMQ_DEFAULT_PASS"], {}),
+            )
+            assert config.management_url == SERVICES["orders"]["environment"]["RABBITMQ_MANAGEMENT_URL"]
+    for service in (SERVICES[name] for name in there):
+        for other, wait in service.get("depends_on", {}).items():
+            assert other in there or wait["required"] is False
+
+
+def test_one_variable_gives_everybody_the_password_of_rabbitmq() -> None:
+    given = {"RABBITMQ_PASSWORD": "s3cret"}
+    places = {
+        "rabbitmq": "RABBITMQ_DEFAULT_PASS",
+        "collector-1": "FLOWTRAIL_RABBITMQ_PASSWORD",
+        "topics": "RABBITMQ_URL",
+        "billing": "RABBITMQ_URL",
+    }
+    for name, variable in places.items():
+        value = filled_in(SERVICES[name]["environment"][variable], given)
+        assert re.search(r"\bs3cret\b", value), name
+
+
+def test_exchanges_that_are_followed() -> None:
+    pattern = SERVICES["collector-1"]["environment"]["FLOWTRAIL_RABBITMQ_EXCHANGES"]
+    assert all(re.fullmatch(pattern, name) for name in TOPICS)
+    assert not any(re.fullmatch(pattern, name) for name in ("amq.topic", UNHEARD, ""))
 
 
 def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:

@@ -1,4 +1,4 @@
-"""Every command of compose.yaml that runs our own code, Kafka, Jaeger or Prometheus, run as a process.
+"""Every command of compose.yaml that runs our own code, Kafka, RabbitMQ, Jaeger or Prometheus, run as a process.
 
 Addresses are the only thing changed: a name of the compose network and its port become a free port on loopback.
 """
@@ -19,8 +19,17 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from dashkit.compose import RABBITMQ_ENV, filled_in
 from dashkit.files import REPOSITORY, load_yaml
-from servers import KafkaServer, ManagedProcess, PostgresServer, UnavailableError, free_port, servers_required
+from servers import (
+    KafkaServer,
+    ManagedProcess,
+    PostgresServer,
+    RabbitServer,
+    UnavailableError,
+    free_port,
+    servers_required,
+)
 from servers import _jaeger as jaeger
 from servers._process import wait_for
 from servers._tools import tool
@@ -64,8 +73,9 @@ class Network:
 class Stack:
     """Starts services of compose.yaml as processes."""
 
-    def __init__(self, network: Network, folder: Path) -> None:
+    def __init__(self, network: Network, folder: Path, variables: Mapping[str, str]) -> None:
         self.network = network
+        self._of_compose = variables
         self._folder = folder
 
     def command(self, name: str) -> list[str]:
@@ -76,7 +86,8 @@ class Stack:
         return [*PROGRAMS[service["build"]["target"]], *words]
 
     def environment(self, name: str) -> dict[str, str]:
-        found = {key: self.network.within(name, _default(value)) for key, value in _variables(name).items()}
+        given = {key: filled_in(value, self._of_compose) for key, value in _variables(name).items()}
+        found = {key: self.network.within(name, value) for key, value in given.items()}
         for volume in SERVICES[name].get("volumes", []):
             source, target = volume.split(":")[:2]
             place = REPOSITORY / source if source.startswith(".") else self._folder / source
@@ -118,12 +129,16 @@ class Stack:
 
 
 @pytest.mark.slow(36)
-def test_the_stack_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("variables", [{}, RABBITMQ_ENV], ids=["kafka", "rabbitmq"])
+def test_the_stack_runs(tmp_path: Path, variables: dict[str, str], request: pytest.FixtureRequest) -> None:
     network = Network()
     with ExitStack() as running:
+        if variables:
+            for name, address in _rabbitmq(request.getfixturevalue("rabbitmq_server")).items():
+                network.put(name, address)
         for name, address in _parts(running, tmp_path).items():
             network.put(name, address)
-        stack = Stack(network, tmp_path)
+        stack = Stack(network, tmp_path, variables)
         for name in COLLECTORS:
             running.enter_context(stack.running(name))
         assert stack.once("topics") == 0
@@ -161,6 +176,20 @@ def _parts(running: ExitStack, folder: Path) -> dict[str, str]:
     }
 
 
+def _rabbitmq(server: RabbitServer) -> dict[str, str]:
+    """RabbitMQ with the user that the image makes of compose.yaml's variables."""
+    given = {key: filled_in(value, {}) for key, value in _variables("rabbitmq").items()}
+    user = given["RABBITMQ_DEFAULT_USER"]
+    server.manage(
+        "PUT", f"users/{user}", {"password": given["RABBITMQ_DEFAULT_PASS"], "tags": "administrator"}
+    )
+    server.manage("PUT", f"permissions/%2F/{user}", {"configure": ".*", "write": ".*", "read": ".*"})
+    return {
+        "rabbitmq:5672": f"127.0.0.1:{server.port}",
+        "rabbitmq:15672": f"127.0.0.1:{server.management_port}",
+    }
+
+
 def _kafka_properties() -> dict[str, str]:
     """As the image does it: KAFKA_NODE_ID becomes node.id. Where it listens and keeps its data stays the test's."""
     own = ("LISTENER", "QUORUM", "LOG_DIRS", "HEAP_OPTS", "NODE_ID", "PROCESS_ROLES")
@@ -188,10 +217,6 @@ def _jaeger(running: ExitStack, program: str, folder: Path) -> dict[str, str]:
 def _variables(name: str) -> Mapping[str, str]:
     found: Mapping[str, str] = SERVICES[name]["environment"]
     return found
-
-
-def _default(value: str) -> str:
-    return re.sub(r"\$\{\w+:-(\w*)\}", r"\1", value)
 
 
 def _host(url: str) -> str:

@@ -29,6 +29,8 @@ from tools.docs.collector._api import assembled, endpoints
 from tools.docs.collector._commands import commands, options, variables_of
 from tools.docs.collector._variables import PREFIXES
 
+pytestmark = pytest.mark.slow
+
 LIBRARY, COLLECTOR = ROOT / "instrumentation" / "flowtrail", ROOT / "collector" / "flowtrail_collector"
 REFERENCES = (ROOT / "docs" / "reference.md", ROOT / "docs" / "reference-collector.md")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

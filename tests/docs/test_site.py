@@ -15,6 +15,8 @@ import pytest
 
 from tools.docs.blocks import ROOT
 
+pytestmark = pytest.mark.slow
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What a browser fetches by itself; `a` is only followed when somebody clicks.
 _LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "use": "href"}

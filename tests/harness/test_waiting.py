@@ -72,6 +72,7 @@ def test_a_condition_that_never_holds_says_what_was_waited_for(monkeypatch: pyte
         until(lambda: 0, lambda: ["seen"], 0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mark", "option", "limit"),
     [

@@ -26,6 +26,8 @@ from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.lag import LagView
 from flowtrail_collector.lag.web import lag_routes
+from flowtrail_collector.readers.model import ReaderKey
+from flowtrail_collector.readers.sql import SqlReaders
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
@@ -66,6 +68,7 @@ _REQUESTS = {
     ),
     "Who did what": ("GET", "/api/v1/dead-letters/audit", None),
     "Which service reacts to which": ("GET", "/api/v1/topology", None),
+    "Who reads what": ("GET", "/api/v1/readers?type=OrderPlaced", None),
     "What was read of each topic": ("GET", "/api/v1/topics", None),
     "A collector that doesn't reach Kafka yet": ("GET", "/api/v1/status", None),
     "A mistake": ("GET", "/api/v1/sagas?outcome=late", None),
@@ -132,6 +135,8 @@ def _read(database: Any, flows_file: Path) -> None:
     Sweeper(store, flows).sweep()
     while SqlTopology(database).learn():
         pass
+    reader = ReaderKey("inventory", "inventory", "orders", "OrderPlaced", 2, "folder")
+    SqlReaders(database).note({reader: START_MS + 100_900})
 
 
 def _records() -> Iterator[Incoming]:

@@ -41,12 +41,19 @@ class CollectorClient:
         url: Base URL of the collector.
         token: Bearer token, None for none.
         transport: Another httpx transport, for tests.
+        option: Where the URL was given, for messages.
     """
 
     def __init__(
-        self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        option: str = "--url",
     ) -> None:
         self.url = url.rstrip("/")
+        self._option = option
         headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
             # The collector is next door: a proxy from the environment would only get in the way.
@@ -59,7 +66,11 @@ class CollectorClient:
                 verify=_trusted(),
             )
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise Failure(f"--url {url!r} is not a URL: {error}", EXIT_USAGE) from error
+            raise Failure(f"{option} {url!r} is not a URL: {error}", EXIT_USAGE) from error
+
+    @property
+    def _named(self) -> str:
+        return "--url or FLOWTRAIL_COLLECTOR_URL" if self._option == "--url" else self._option
 
     def close(self) -> None:
         """Close the connection."""
@@ -97,11 +108,11 @@ class CollectorClient:
         try:
             response = self._http.request(method, path, **values)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise Failure(f"--url {self.url!r} is not an HTTP URL", EXIT_USAGE) from error
+            raise Failure(f"{self._option} {self.url!r} is not an HTTP URL", EXIT_USAGE) from error
         except httpx.HTTPError as error:
             raise Failure(
                 f"no collector answers at {self.url} ({error}); start one with `flowtrail collector run`, "
-                "or name it with --url or FLOWTRAIL_COLLECTOR_URL",
+                f"or name it with {self._named}",
                 EXIT_UNREACHABLE,
             ) from error
         return self._decoded(response)

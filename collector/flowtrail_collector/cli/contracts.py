@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
 
-from flowtrail.contracts import Finding, FolderSource, RegistrySource, RegistryUnavailableError, Source
+from flowtrail.contracts import (
+    Definition,
+    Finding,
+    FolderSource,
+    RegistrySource,
+    RegistryUnavailableError,
+    Source,
+)
 from flowtrail.errors import ConfigurationError
+from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
 from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._readers import Judgement, change_json, judge, judgement_json, lines_of
+from flowtrail_collector.errors import ConfigurationError as CollectorConfigurationError
+from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, printable
 
 _URL = re.compile(r"https?://")
@@ -24,41 +36,82 @@ def contracts() -> None:
 
 
 @contracts.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("states", nargs=-1, metavar="[OLD] NEW")
+@click.option(
+    "--against",
+    metavar="URL",
+    help="A collector: who reads these events now, and would break?",
+)
+@click.option(
+    "--since",
+    default="1d",
+    show_default=True,
+    help="With --against: readers that were seen in so long a time, e.g. 30d.",
+)
+@click.option(
+    "--token",
+    envvar="FLOWTRAIL_TOKEN",
+    show_envvar=True,
+    help="With --against: the collector's access token.",
+)
 @json_option
-def check(old: str, new: str, as_json: bool) -> int:
+def check(states: Sequence[str], against: str | None, since: str, token: str | None, as_json: bool) -> int:
     """Check what changed between two states of the contracts, OLD and NEW.
 
     Each is a folder of TYPE/VERSION.json, .avsc or .proto, a registry's URL, or (both) a single contract's
-    file.
+    file. With --against, OLD may be left out: then NEW is held against those who read its events.
 
-    Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read.
-    3: the registry doesn't answer.
+    Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read, or the
+    collector knows no readers. 3: the registry or the collector doesn't answer.
     """
+    if not (len(states) == 2 or (len(states) == 1 and against is not None)):
+        raise Failure("name OLD and NEW, or NEW and a collector with --against", EXIT_USAGE)
+    today = datetime.now(UTC).date()
     try:
-        found = _compared(old, new)
+        parse_duration(since)
+        found = _compared(states[0], states[1], today) if len(states) == 2 else None
+        judged = None if against is None else _judged(states, against, since, token, today)
+    except CollectorConfigurationError as error:
+        raise Failure(f"--since: {error}", EXIT_USAGE) from error
     except ConfigurationError as error:
         raise Failure(str(error), EXIT_USAGE) from error
     except RegistryUnavailableError as error:
         raise Failure(str(error), EXIT_UNREACHABLE) from error
-    breaking = [finding for finding in found if finding.breaking]
     if as_json:
-        print_json({"compatible": not breaking, "findings": [_json(finding) for finding in found]})
+        print_json(_all_json(found, judged))
     else:
+        for line in _lines(found, judged):
+            click.echo(line)
+    return EXIT_FINDINGS if _breaks(found, judged) else EXIT_OK
+
+
+def _breaks(found: Sequence[Finding] | None, judged: Judgement | None) -> bool:
+    return any(finding.breaking for finding in found or ()) or (judged is not None and bool(judged.broken))
+
+
+def _lines(found: Sequence[Finding] | None, judged: Judgement | None) -> list[str]:
+    lines = []
+    if found is not None:
         for finding in found:
-            click.echo(f"{'breaks' if finding.breaking else 'new version'}: {printable(str(finding))}")
-        click.echo(counted(len(breaking), "breaking change") if breaking else "compatible")
-    return EXIT_FINDINGS if breaking else EXIT_OK
+            lines.append(f"{'breaks' if finding.breaking else 'new version'}: {printable(str(finding))}")
+        breaking = sum(finding.breaking for finding in found)
+        lines.append(counted(breaking, "breaking change") if breaking else "compatible")
+    return lines if judged is None else [*lines, *lines_of(judged)]
 
 
-def _compared(old: str, new: str) -> list[Finding]:
+def _all_json(found: Sequence[Finding] | None, judged: Judgement | None) -> dict[str, object]:
+    shown: dict[str, object] = {"compatible": not _breaks(found, judged)}
+    if found is not None:
+        shown["findings"] = [_json(finding) for finding in found]
+    return shown if judged is None else {**shown, **judgement_json(judged)}
+
+
+def _compared(old: str, new: str, today: date) -> list[Finding]:
     from flowtrail.contracts import compare, compare_in_place, compare_sources
     from flowtrail.contracts.folder import read_file, version_of
 
-    today = datetime.now(UTC).date()
     before, after = Path(old), Path(new)
-    if not _URL.match(old) and not _URL.match(new) and before.is_file() and after.is_file():
+    if _is_file(old) and _is_file(new):
         versions = version_of(before), version_of(after)
         judge = compare if versions[0] != versions[1] else compare_in_place
         changes = judge(read_file(before), read_file(after), today=today)
@@ -66,8 +119,55 @@ def _compared(old: str, new: str) -> list[Finding]:
     return compare_sources(_source(old), _source(new), today=today)
 
 
+def _judged(states: Sequence[str], against: str, since: str, token: str | None, today: date) -> Judgement:
+    client = CollectorClient(against, token, option="--against")
+    try:
+        old = _one_or_all(states[0], beside=False) if len(states) == 2 else None
+        return judge(client, since, _one_or_all(states[-1], beside=True), old, today)
+    finally:
+        client.close()
+
+
+def _one_or_all(place: str, *, beside: bool) -> Source:
+    return _OneType(Path(place), beside=beside) if _is_file(place) else _source(place)
+
+
+def _is_file(place: str) -> bool:
+    return not _URL.match(place) and Path(place).is_file()
+
+
 def _source(place: str) -> Source:
     return RegistrySource(place) if _URL.match(place) else FolderSource(place)
+
+
+class _OneType:
+    """A single contract's file, and if wanted those of other versions beside it, which readers may have."""
+
+    def __init__(self, file: Path, *, beside: bool) -> None:
+        from flowtrail.contracts.folder import read_file, version_of
+
+        self._type = file.absolute().parent.name
+        self._files = {version_of(file): file}
+        self._contracts: dict[int, Definition] = {}
+        self._read = read_file
+        for other in sorted(file.absolute().parent.iterdir()) if beside else ():
+            if other.stem.isascii() and other.stem.isdecimal() and other.suffix == file.suffix:
+                self._files.setdefault(version_of(other), other)
+        self.schema(self._type, version_of(file))
+
+    def types(self) -> Sequence[str]:
+        return [self._type]
+
+    def versions(self, type: str, *, at_least: int = 0) -> Sequence[int]:
+        return sorted(self._files) if type == self._type else ()
+
+    def schema(self, type: str, version: int) -> Definition | None:
+        file = self._files.get(version) if type == self._type else None
+        if file is None:
+            return None
+        if version not in self._contracts:
+            self._contracts[version] = self._read(file)
+        return self._contracts[version]
 
 
 def _json(finding: Finding) -> dict[str, object]:
@@ -75,9 +175,6 @@ def _json(finding: Finding) -> dict[str, object]:
         "type": finding.type,
         "old_version": finding.old_version,
         "new_version": finding.new_version,
-        "field": finding.change.field,
-        "rule": finding.change.rule,
-        "detail": finding.change.detail,
-        "breaks": sorted(finding.change.breaks),
+        **change_json(finding.change),
         "breaking": finding.breaking,
     }

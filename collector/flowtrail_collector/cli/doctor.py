@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,26 @@ import click
 from flowtrail import __version__
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
+from flowtrail_collector.cli._options import stacked
 from flowtrail_collector.cli._output import console, print_json, print_words
+from flowtrail_collector.cli.collector import setting_option
 from flowtrail_collector.errors import CollectorError
+from flowtrail_collector.settings import SETTINGS, rabbit_config
 from flowtrail_collector.wording import age, counted, printable
 
 _PACKAGES = (
     ("kafka-python", "kafka-python"),
     ("confluent-kafka", "confluent"),
     ("aiokafka", "aiokafka"),
+    ("pika", "pika"),
+    ("aio-pika", "aio-pika"),
     ("starlette", "collector"),
     ("opentelemetry-sdk", ""),
 )
+
+_OF_RABBITMQ = (
+    "rabbitmq", "rabbitmq-password-file", "rabbitmq-management", "rabbitmq-exchanges", "rabbitmq-queue",
+)  # fmt: skip
 
 Check = tuple[str, bool, str]
 
@@ -35,12 +44,26 @@ Check = tuple[str, bool, str]
     help="Also check whether these brokers answer.",
 )
 @click.option("--consumer-config", type=click.Path(path_type=Path), help="Client settings (.properties).")
+@stacked(setting_option(setting) for setting in SETTINGS if setting.option in _OF_RABBITMQ)
 @collector_options
 def doctor(
-    client: CollectorClient, as_json: bool, bootstrap_servers: str | None, consumer_config: Path | None
+    client: CollectorClient,
+    as_json: bool,
+    bootstrap_servers: str | None,
+    consumer_config: Path | None,
+    **rabbitmq: Any,
 ) -> int:
-    """Check what is installed and what answers. Exit code 1: something needs attention."""
-    checks = [*_installed(), *_kafka(bootstrap_servers, consumer_config), *_collector(client)]
+    """Check what is installed and what answers. Exit code 1: something needs attention.
+
+    With --rabbitmq, also whether the user may do there what a collector does, and which exchanges it follows; nothing
+    on the server is changed.
+    """
+    checks = [
+        *_installed(),
+        *_kafka(bootstrap_servers, consumer_config),
+        *_rabbitmq(rabbitmq),
+        *_collector(client),
+    ]
     if as_json:
         print_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
     else:
@@ -72,6 +95,18 @@ def _kafka(bootstrap_servers: str | None, consumer_config: Path | None) -> Itera
         yield "kafka", False, str(error)
     else:
         yield "kafka", True, f"{bootstrap_servers} answers"
+
+
+def _rabbitmq(values: Mapping[str, Any]) -> Iterator[Check]:
+    config = rabbit_config(values)
+    if not config.url:
+        return
+    from flowtrail_collector.brokers.rabbitmq.checkup import examine
+
+    try:
+        yield from examine(config)
+    except CollectorError as error:
+        yield "rabbitmq", False, str(error)
 
 
 def _collector(client: CollectorClient) -> Iterator[Check]:

@@ -13,6 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from flowtrail_collector.broker_names import RABBITMQ, broker_of, without_broker
+
 WIDTH = 116
 _HEIGHT = 46
 _GAP = 26
@@ -50,8 +52,14 @@ class Node:
 
     @property
     def label(self) -> str:
-        """The name, short enough for the box."""
-        return self.name if len(self.name) <= _NAME_CHARS else self.name[: _NAME_CHARS - 1] + "…"
+        """The name, short enough for the box; a topic's without its broker."""
+        name = without_broker(self.name) if self.kind == "topic" else self.name
+        return name if len(name) <= _NAME_CHARS else name[: _NAME_CHARS - 1] + "…"
+
+    @property
+    def broker(self) -> str:
+        """The broker that a topic is on, if it isn't Kafka."""
+        return broker_of(self.name) if self.kind == "topic" and self.name.startswith(RABBITMQ) else ""
 
 
 @dataclass(frozen=True, slots=True)

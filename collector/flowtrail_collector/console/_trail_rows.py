@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowtrail_collector.broker_names import broker_of
 from flowtrail_collector.trails.drawing import SYMBOLS, Row, TimeScale, Wait, trail_scale, waits
 from flowtrail_collector.wording import format_seconds
 
@@ -45,7 +46,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One entry, with the queue wait before it."""
+    """One entry, with the queue wait before it; and its broker, where a trail crosses several."""
 
     entry: dict[str, Any]
     queue_seconds: float | None
@@ -54,12 +55,14 @@ class EntryRow:
     symbol: str
     meaning: str
     new_service: bool
+    broker: str = ""
 
 
 def entry_rows(trail: dict[str, Any], rows: Sequence[Row]) -> list[EntryRow]:
     """Rows for what happened; the first one names its service, whatever stood before it."""
     colours = {name: index % _COLOURS for index, name in enumerate(trail["services"])}
     scale = trail_scale(trail)
+    several = len({broker_of(entry["topic"]) for entry in trail["entries"] if entry.get("topic")}) > 1
     return [
         EntryRow(
             entry=_OPTIONAL | row.entry,
@@ -69,6 +72,7 @@ def entry_rows(trail: dict[str, Any], rows: Sequence[Row]) -> list[EntryRow]:
             symbol=SYMBOLS.get(row.entry["kind"], "?"),
             meaning=_MEANINGS.get(row.entry["kind"], row.entry["kind"]),
             new_service=row.new_service or number == 0,
+            broker=broker_of(row.entry["topic"]) if several and row.entry.get("topic") else "",
         )
         for number, row in enumerate(rows)
     ]

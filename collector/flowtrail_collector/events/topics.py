@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from flowtrail_collector.broker_names import RABBITMQ
+
 __all__ = ["PartitionRead", "TopicRead", "advice", "unseen"]
 
 _NAMED = 3
@@ -93,7 +95,8 @@ def advice(read: TopicRead, *, mapped: bool, dead_letters: bool) -> str | None:
             return "records without a type: add a mapping for the topics they came from to the flow file"
         if mapped:
             return "records without a type: say in the mapping where theirs comes from"
-        return "records without a type: add a mapping to the flow file, or leave the topic out with --topics"
+        option = "--rabbitmq-exchanges" if read.topic.startswith(RABBITMQ) else "--topics"
+        return f"records without a type: add a mapping to the flow file, or leave the topic out with {option}"
     if read.without_id:
         return "records without an id: one that is published twice counts twice; a mapping can name one"
     return None

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class SpanQueue:
         max_spans: How many may wait, those being written included.
         retention_seconds: Age beyond which stored spans are forgotten.
         keep_at_most: Number of stored spans beyond which the oldest are forgotten.
+        note: Told of spans before they are acknowledged, those that come again included; where it fails, they
+            aren't.
 
     Attributes:
         problem: Why spans can't be stored, None when they can.
@@ -61,8 +63,10 @@ class SpanQueue:
         max_spans: int = 50_000,
         retention_seconds: float = 7 * 86400.0,
         keep_at_most: int = 20_000_000,
+        note: Callable[[Sequence[Span]], None] = lambda spans: None,
     ) -> None:
         self._store = store
+        self._note = note
         self._max_spans = max_spans
         self._retention_seconds = retention_seconds
         self._keep_at_most = keep_at_most
@@ -133,6 +137,7 @@ class SpanQueue:
     def _write(self, batch: list[_Waiting]) -> None:
         spans = [span for item in batch for span in item.spans]
         try:
+            self._note(spans)
             new = self._store.add(spans)
         except Exception as error:
             self.problem = f"spans can't be stored: {error}"

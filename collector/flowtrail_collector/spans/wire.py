@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flowtrail_collector.runtime.slices import Wired
@@ -9,6 +10,7 @@ from flowtrail_collector.settings import SpanConfig
 from flowtrail_collector.spans.conversion import SpanConversion
 from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.metrics import SpanMetrics
+from flowtrail_collector.spans.model import Span
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.receiver import otlp_routes
 from flowtrail_collector.spans.sql.search import SqlSpanSearch
@@ -33,14 +35,21 @@ class Spans:
     wired: Wired
 
 
-def wire(config: SpanConfig, database: Database) -> Spans:
-    """Put them together."""
+def wire(config: SpanConfig, database: Database, note: Callable[[Sequence[Span]], None]) -> Spans:
+    """Put them together.
+
+    Args:
+        config: Limits.
+        database: The collector's database.
+        note: Told of spans as they come in.
+    """
     store = SqlSpans(database)
     queue = SpanQueue(
         store,
         max_spans=config.queue_spans,
         retention_seconds=config.retention_seconds,
         keep_at_most=config.max_spans,
+        note=note,
     )
     receiver = otlp_routes(queue, max_body_bytes=config.max_body_bytes)
     wired = Wired(

@@ -27,7 +27,8 @@ class Line:
 class DomainEvent:
     """Something that happened to an order.
 
-    The fields are the published language: plain values, so that the payload is the event itself.
+    The fields are the published language: plain values, so that the data is the event itself. How it is written
+    is up to its contract.
 
     Attributes:
         order_id: The order it happened to.

@@ -11,6 +11,11 @@ TOPICS = ("orders", "inventory", "payments", "shipments", "customers", "campaign
 SERVICES = ("orders", "inventory", "billing", "fulfillment", "customers")
 LATER_SERVICES = ("recommendations", "campaigns")
 
+KAFKA, RABBITMQ, BOTH = "kafka", "rabbitmq", "both"
+BROKERS = (KAFKA, RABBITMQ, BOTH)
+BILLING_TOPICS = frozenset({"inventory", "payments"})
+"""What Billing reads and what it writes: with both brokers these are on RabbitMQ, and all others on Kafka."""
+
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
@@ -24,30 +29,34 @@ class Settings:
 
     Attributes:
         service: Which one.
-        bootstrap_servers: `host:port`, several joined by commas.
+        bootstrap_servers: Of Kafka: `host:port`, several joined by commas.
         folder: Where its SQLite file lies.
         namespace: Prefix of all topics and groups, so that runs on a shared broker don't meet; may be empty.
+        broker: Which brokers there are, one of `BROKERS`.
+        rabbitmq_url: Of RabbitMQ: `amqp://user:password@host:5672/vhost`.
     """
 
     service: str
     bootstrap_servers: str
     folder: Path
     namespace: str = ""
+    broker: str = KAFKA
+    rabbitmq_url: str = ""
 
     @classmethod
     def of(cls, service: str, environment: Mapping[str, str]) -> Settings:
-        """Read `KAFKA_BOOTSTRAP_SERVERS`, `ORDERFLOW_FOLDER` and `ORDERFLOW_NAMESPACE`.
+        """Read them from `ORDERFLOW_*`, `KAFKA_BOOTSTRAP_SERVERS` and `RABBITMQ_URL`.
 
         Raises:
             SettingsError: One of them is missing or wrong.
         """
-        servers = environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
-        if not servers:
-            raise SettingsError("no broker given: set KAFKA_BOOTSTRAP_SERVERS to host:port")
+        broker = checked_broker(environment.get("ORDERFLOW_BROKER", ""))
+        servers, rabbitmq_url = addresses(broker, environment)
         folder = Path(environment.get("ORDERFLOW_FOLDER") or ".")
         if not folder.is_dir():
             raise SettingsError(f"ORDERFLOW_FOLDER: {folder} is no folder")
-        return cls(service, servers, folder, checked_namespace(environment.get("ORDERFLOW_NAMESPACE", "")))
+        namespace = checked_namespace(environment.get("ORDERFLOW_NAMESPACE", ""))
+        return cls(service, servers, folder, namespace, broker, rabbitmq_url)
 
     @property
     def database(self) -> Path:
@@ -62,6 +71,56 @@ class Settings:
     def topic(self, name: str) -> str:
         """Topic of that name on this broker."""
         return qualified(self.namespace, name)
+
+    def broker_of(self, name: str) -> str:
+        """The broker that a topic is on, `kafka` or `rabbitmq`."""
+        return broker_of(self.broker, name)
+
+
+def broker_of(broker: str, topic: str) -> str:
+    """The broker that a topic is on: each is on one, whoever reads or writes it.
+
+    Args:
+        broker: One of `BROKERS`.
+        topic: Its name, without namespace.
+    """
+    if broker != BOTH:
+        return broker
+    return RABBITMQ if topic in BILLING_TOPICS else KAFKA
+
+
+def topics_on(kind: str, broker: str) -> list[str]:
+    """The topics on `kafka` or `rabbitmq`, without namespace; see `broker_of`."""
+    return [topic for topic in TOPICS if broker_of(broker, topic) == kind]
+
+
+def checked_broker(text: str) -> str:
+    """Which brokers there are; Kafka, if nothing is said.
+
+    Raises:
+        SettingsError: There is no such choice.
+    """
+    broker = text.strip() or KAFKA
+    if broker not in BROKERS:
+        raise SettingsError(
+            f"the broker (BROKER, ORDERFLOW_BROKER) is {', '.join(BROKERS[:-1])} or {BROKERS[-1]}, not {text!r}"
+        )
+    return broker
+
+
+def addresses(broker: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """`KAFKA_BOOTSTRAP_SERVERS` and `RABBITMQ_URL`; empty for a broker that isn't used.
+
+    Raises:
+        SettingsError: One that is used is missing.
+    """
+    servers = "" if broker == RABBITMQ else environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
+    url = "" if broker == KAFKA else environment.get("RABBITMQ_URL", "").strip()
+    if not servers and broker != RABBITMQ:
+        raise SettingsError("no broker given: set KAFKA_BOOTSTRAP_SERVERS to host:port")
+    if not url and broker != KAFKA:
+        raise SettingsError("no RabbitMQ given: set RABBITMQ_URL to amqp://user:password@host:5672/%2F")
+    return servers, url
 
 
 def qualified(namespace: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The broker of a run: the embedded one, or one that is there."""
+"""The brokers of a run: those of the demo itself, or those that are there."""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from orderflow.platform.settings import SERVICES, TOPICS, checked_namespace, qualified
+from orderflow.platform.settings import (
+    KAFKA,
+    RABBITMQ,
+    SERVICES,
+    TOPICS,
+    broker_of,
+    checked_namespace,
+    qualified,
+    topics_on,
+)
+from orderflow.runner import rabbitmq
 from orderflow.runner.children import Children
 from orderflow.runner.errors import EXIT_UNREACHABLE, DemoError
 
 PARTITIONS = 3
+_POISON = b"\xff\xfe{not json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +39,28 @@ class Broker:
     """Where events go.
 
     Attributes:
-        bootstrap_servers: `host:port`, several joined by commas.
-        namespace: Prefix of this run's topics and groups; empty on the embedded broker, which nobody shares.
-        embedded: Whether it is the embedded one.
+        bootstrap_servers: Of Kafka: `host:port`, several joined by commas; empty without Kafka.
+        namespace: Prefix of this run's topics and groups; empty on brokers of its own, which nobody shares.
+        embedded: Whether Kafka is the embedded one.
+        choice: Which brokers there are: `kafka`, `rabbitmq` or `both`.
+        rabbitmq: Where RabbitMQ is, if there is one.
     """
 
     bootstrap_servers: str
     namespace: str
     embedded: bool
+    choice: str = KAFKA
+    rabbitmq: rabbitmq.RabbitMQ | None = None
+
+    @property
+    def shown(self) -> str:
+        """What it is and where."""
+        parts = []
+        if self.bootstrap_servers:
+            parts.append(f"{'embedded broker' if self.embedded else 'broker'} {self.bootstrap_servers}")
+        if self.rabbitmq is not None:
+            parts.append(f"RabbitMQ {self.rabbitmq.shown}")
+        return ", ".join(parts)
 
     def topic(self, name: str) -> str:
         """A topic's name on this broker."""
@@ -51,36 +77,61 @@ class Broker:
         return f"^{re.escape(self.namespace + '.') if self.namespace else ''}.*[.]dlq$"
 
 
-def open_broker(children: Children, environment: Mapping[str, str]) -> Broker:
-    """Start the embedded broker, or find the one in `KAFKA_BOOTSTRAP_SERVERS`; then create the topics.
+def open_broker(
+    children: Children, environment: Mapping[str, str], folder: Path, choice: str = KAFKA
+) -> Broker:
+    """Start the brokers, or find those in `KAFKA_BOOTSTRAP_SERVERS` and `RABBITMQ_URL`; then create the topics.
+
+    Args:
+        children: Start them, and clean up behind them.
+        environment: Of this process.
+        folder: Where a broker that is started keeps its data.
+        choice: Which brokers: `kafka`, `rabbitmq` or `both`.
 
     Raises:
-        DemoError: It can't be reached (exit code 3), or didn't start.
+        DemoError: One can't be reached (exit code 3), or didn't start.
+        SettingsError: The namespace is none.
     """
-    servers = environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
-    if servers:
-        namespace = checked_namespace(environment.get("ORDERFLOW_NAMESPACE", ""))
-        broker = Broker(servers, namespace or f"run-{secrets.token_hex(3)}", embedded=False)
-        if not namespace:  # one that the user has named is the user's to keep
-            children.afterwards(partial(remove_run, broker))
-    else:
-        child = children.start(
-            "devbroker", [sys.executable, "-m", "devbroker", "--port", "0", "--partitions", str(PARTITIONS)],
-            dict(environment),
-        )  # fmt: skip
-        address = child.wait_for(r"listening on (\S+:\d+)")[1]
-        broker = Broker(address, "", embedded=True)
+    servers = "" if choice == RABBITMQ else environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
+    named = checked_namespace(environment.get("ORDERFLOW_NAMESPACE", ""))
+    shared = bool(servers) or (choice != KAFKA and rabbitmq.given(environment, "") is not None)
+    namespace = (named or f"run-{secrets.token_hex(3)}") if shared else ""
+    rabbit = None
+    if choice != KAFKA:
+        rabbit = rabbitmq.given(environment, namespace) or replace(
+            rabbitmq.start_server(children, folder, environment), namespace=namespace
+        )
+    embedded = not servers and choice != RABBITMQ
+    if embedded:
+        servers = _start_embedded(children, environment)
+    broker = Broker(servers, namespace, embedded, choice, rabbit)
+    if shared and not named:  # one that the user has named is the user's to keep
+        children.afterwards(partial(remove_run, broker))
     create_topics(broker)
     return broker
+
+
+def _start_embedded(children: Children, environment: Mapping[str, str]) -> str:
+    child = children.start(
+        "devbroker", [sys.executable, "-m", "devbroker", "--port", "0", "--partitions", str(PARTITIONS)],
+        dict(environment),
+    )  # fmt: skip
+    return child.wait_for(r"listening on (\S+:\d+)")[1]
 
 
 def create_topics(broker: Broker) -> None:
     """Create this run's topics before anybody subscribes to them.
 
     Raises:
-        DemoError: The broker can't be reached (exit code 3).
+        DemoError: A broker can't be reached (exit code 3).
     """
-    names = [broker.topic(name) for name in TOPICS]
+    if broker.rabbitmq is not None:
+        broker.rabbitmq.create_exchanges(topics_on(RABBITMQ, broker.choice))
+    if broker.bootstrap_servers:
+        _create_on_kafka(broker, [broker.topic(name) for name in topics_on(KAFKA, broker.choice)])
+
+
+def _create_on_kafka(broker: Broker, names: list[str]) -> None:
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=broker.bootstrap_servers.split(","),
@@ -104,7 +155,11 @@ def create_topics(broker: Broker) -> None:
 
 
 def remove_run(broker: Broker) -> None:
-    """Delete the topics and groups of this run from a broker that others use too, as far as it lets us."""
+    """Delete the topics and groups of this run from brokers that others use too, as far as they let us."""
+    if broker.rabbitmq is not None:
+        broker.rabbitmq.remove_run()
+    if not broker.bootstrap_servers or broker.embedded:
+        return
     prefix = f"{broker.namespace}."
     with contextlib.suppress(KafkaError, OSError, ValueError):
         admin = KafkaAdminClient(
@@ -125,14 +180,24 @@ def send_poison(broker: Broker) -> None:
     Raises:
         DemoError: The broker didn't take it.
     """
+    said = {
+        "specversion": "1.0",
+        "id": secrets.token_hex(8),
+        "type": "PaymentCompleted",
+        "source": "/legacy-till",
+    }
+    if broker.rabbitmq is not None and broker_of(broker.choice, "payments") == RABBITMQ:
+        headers = {f"cloudEvents_{name}": value for name, value in said.items()}
+        broker.rabbitmq.publish("payments", said["type"], _POISON, headers)
+        return
+    _send_to_kafka(broker, [(f"ce_{name}", value.encode()) for name, value in said.items()])
+
+
+def _send_to_kafka(broker: Broker, headers: list[tuple[str, bytes]]) -> None:
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap_servers.split(","))
-    headers = [("ce_specversion", b"1.0"), ("ce_id", secrets.token_hex(8).encode()),
-               ("ce_type", b"PaymentCompleted"), ("ce_source", b"/legacy-till"),
-               ("content-type", b"application/json")]  # fmt: skip
+    headers = [*headers, ("content-type", b"application/json")]
     try:
-        sent = producer.send(
-            broker.topic("payments"), key=b"poison", value=b"\xff\xfe{not json", headers=headers
-        )
+        sent = producer.send(broker.topic("payments"), key=b"poison", value=_POISON, headers=headers)
         sent.get(timeout=10)
     except KafkaError as error:
         raise DemoError(f"the poison event was not taken: {_first_line(error)}", EXIT_UNREACHABLE) from None

@@ -7,12 +7,13 @@ import ctypes
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from orderflow.runner.errors import EXIT_UNREACHABLE, EXIT_USAGE, DemoError, Interrupted
 
@@ -20,6 +21,8 @@ STOP_SECONDS = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.03
 _PR_SET_PDEATHSIG = 1
+
+T = TypeVar("T")
 
 
 def _with_parent() -> Callable[[], None] | None:
@@ -84,15 +87,21 @@ class Child:
         Raises:
             DemoError: It died instead, or took too long.
         """
+        return self.wait_until(lambda: re.search(pattern, self.log.read_text(errors="replace")), seconds)
+
+    def wait_until(self, looked: Callable[[], T | None], seconds: float = 90.0) -> T:
+        """Wait until something is there, which it makes.
+
+        Raises:
+            DemoError: It died instead, or took too long.
+        """
         deadline = time.monotonic() + seconds
-        while True:
-            found = re.search(pattern, self.log.read_text(errors="replace"))
-            if found is not None:
-                return found
+        while not (found := looked()):
             self.check()
             if time.monotonic() > deadline:
                 raise DemoError(f"{self.name} was not ready within {seconds:g} s; see {self.log}")
             time.sleep(_LOOK_SECONDS)
+        return found
 
     def signal(self, number: int) -> None:
         """Send a signal to its whole process group."""
@@ -216,3 +225,17 @@ def _spawn(
         start_new_session=True,
         preexec_fn=_with_parent(),  # noqa: PLW1509 - it does two system calls and nothing else
     )
+
+
+def unused_port() -> int:
+    """A port of loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

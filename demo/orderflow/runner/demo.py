@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orderflow.platform.settings import SERVICES, SettingsError
+from orderflow.platform.settings import KAFKA, SERVICES, SettingsError
 from orderflow.runner.broker import Broker, inherited_environment, open_broker, send_poison
 from orderflow.runner.children import Children
 from orderflow.runner.errors import EXIT_MISMATCH, EXIT_OK, EXIT_USAGE, DemoError, Interrupted
@@ -38,11 +38,13 @@ class Options:
         orders: How many to place.
         per_second: How fast.
         keep: Leave everything running afterwards, until Ctrl-C.
+        broker: Which brokers: `kafka`, `rabbitmq` or `both`.
     """
 
     orders: int = 60
     per_second: float = 3.0
     keep: bool = False
+    broker: str = KAFKA
 
 
 def run_demo(options: Options) -> int:
@@ -97,13 +99,10 @@ class _Run:
     def run(self) -> int:
         environment = inherited_environment()
         self._progress.update("starting the broker", at_once=True)
-        broker = open_broker(self._children, environment)
+        broker = open_broker(self._children, environment, self._folder, self._options.broker)
         self._progress.update("starting five services and the collector", at_once=True)
         system = start_system(self._children, broker, self._folder, environment)
-        kind = "embedded broker" if broker.embedded else "broker"
-        self._progress.say(
-            f"{kind} {broker.bootstrap_servers}, orders {system.orders_url}, collector {system.collector_url}"
-        )
+        self._progress.say(f"{broker.shown}, orders {system.orders_url}, collector {system.collector_url}")
         watcher = Watcher(system.collector_url)
         try:
             return self._with(system, broker, watcher)
@@ -202,7 +201,7 @@ class _Run:
             f"  collector      {system.collector_url}\n"
             f"                 export FLOWTRAIL_COLLECTOR_URL={system.collector_url}\n"
             f"  POST orders    {system.orders_url}/orders\n"
-            f"  broker         {broker.bootstrap_servers}\n"
+            f"{_addresses(broker)}"
             f"  metrics        {' '.join(system.metrics_urls.values())}\n"
             f"  logs, state    {self._folder}"
         )
@@ -212,3 +211,11 @@ class _Run:
                 time.sleep(_LOOK_SECONDS)
         except Interrupted:
             return  # that is how this ends; what the demo has found stays its result
+
+
+def _addresses(broker: Broker) -> str:
+    """The brokers' own addresses, for `_keep`."""
+    lines = [("broker", broker.bootstrap_servers)] if broker.bootstrap_servers else []
+    if broker.rabbitmq is not None:
+        lines += [("RabbitMQ", broker.rabbitmq.shown), ("its management", broker.rabbitmq.management)]
+    return "".join(f"  {name:<14} {address}\n" for name, address in lines)

@@ -6,38 +6,54 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
 import httpx
 
-from orderflow.platform.settings import SettingsError, checked_namespace
+from orderflow.platform import Subscription
+from orderflow.platform.settings import RABBITMQ, addresses, broker_of, checked_broker, checked_namespace
 from orderflow.runner.broker import Broker, create_topics
 from orderflow.runner.errors import EXIT_OK, EXIT_UNREACHABLE, DemoError
 from orderflow.runner.placing import Customer
+from orderflow.runner.rabbitmq import given
 from orderflow.runner.scenarios import plan
 
 _CYCLE_ORDERS = 3_000
 _AGAIN_SECONDS = 1.0
 
 
-def make_topics(environment: Mapping[str, str], seconds: float) -> int:
-    """Create the topics on `KAFKA_BOOTSTRAP_SERVERS`, those that are missing; waits for the broker.
+def make_topics(
+    environment: Mapping[str, str], seconds: float, subscriptions: Callable[[], Iterable[Subscription]]
+) -> int:
+    """Create the topics that are missing, on the brokers that the environment names; waits for them.
+
+    RabbitMQ keeps nothing for a queue that isn't there, so those of the services are made, too.
+
+    Args:
+        environment: Names the brokers.
+        seconds: How long to wait for them.
+        subscriptions: Tells what the services listen to.
 
     Returns:
         0, or 3 if the broker isn't there within that time.
 
     Raises:
-        SettingsError: No broker is given.
+        SettingsError: One isn't given.
     """
-    servers = environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
-    if not servers:
-        raise SettingsError("no broker given: set KAFKA_BOOTSTRAP_SERVERS to host:port")
-    broker = Broker(servers, checked_namespace(environment.get("ORDERFLOW_NAMESPACE", "")), embedded=False)
+    choice = checked_broker(environment.get("ORDERFLOW_BROKER", ""))
+    servers, url = addresses(choice, environment)
+    namespace = checked_namespace(environment.get("ORDERFLOW_NAMESPACE", ""))
+    rabbit = given(environment, namespace) if url else None
+    broker = Broker(servers, namespace, False, choice, rabbit)
     deadline = time.monotonic() + seconds
     while True:
         try:
             create_topics(broker)
+            if rabbit is not None:
+                rabbit.create_queues(
+                    each for each in subscriptions() if broker_of(choice, each.topic) == RABBITMQ
+                )
         except DemoError as error:
             if time.monotonic() > deadline:
                 print(f"orderflow: {error}", file=sys.stderr)

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orderflow.platform.settings import SERVICES, qualified
+from orderflow.platform.settings import RABBITMQ, SERVICES, qualified, topics_on
 from orderflow.runner.broker import Broker
 from orderflow.runner.children import Child, Children
+from orderflow.runner.rabbitmq import UNHEARD
 
 COLLECTOR_PORT = 8190  # not the collector's own default, where somebody's own one may listen
 
@@ -43,9 +44,15 @@ def start_system(children: Children, broker: Broker, folder: Path, environment: 
     """
     collector = _start_collector(children, broker, folder, environment)
     url = collector.wait_for(r"(http://\S+?:\d+)")[1]
+    rabbit = broker.rabbitmq
+    if rabbit is not None:  # which keeps nothing for a collector that comes later
+        wanted = set(topics_on(RABBITMQ, broker.choice))
+        collector.wait_until(lambda: wanted <= rabbit.followed())
     settings = {
         **environment,
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "RABBITMQ_URL": rabbit.url if rabbit is not None else "",
+        "ORDERFLOW_BROKER": broker.choice,
         "ORDERFLOW_FOLDER": str(folder),
         "ORDERFLOW_NAMESPACE": broker.namespace,
         "FLOWTRAIL_OTLP_ENDPOINTS": url,
@@ -73,10 +80,10 @@ def start_system(children: Children, broker: Broker, folder: Path, environment: 
 def _start_collector(
     children: Children, broker: Broker, folder: Path, environment: Mapping[str, str]
 ) -> Child:
-    settings = {name: value for name, value in environment.items() if not name.startswith("FLOWTRAIL_")}
+    dropped = ("FLOWTRAIL_", "KAFKA_BOOTSTRAP_SERVERS")
+    settings = {name: value for name, value in environment.items() if not name.startswith(dropped)}
     command = [
         sys.executable, "-m", "flowtrail_collector", "collector", "run",
-        "--bootstrap-servers", broker.bootstrap_servers,
         "--flows", str(write_flows(folder, broker.namespace)),
         "--store", str(folder / "collector.sqlite"),
         "--listen", f"127.0.0.1:{free_port(COLLECTOR_PORT)}",
@@ -84,6 +91,19 @@ def _start_collector(
         "--dead-letter-topics", broker.dead_letters_pattern,
         "--lag-interval", "1s",
     ]  # fmt: skip
+    if broker.bootstrap_servers:
+        command += ["--bootstrap-servers", broker.bootstrap_servers]
+    rabbit = broker.rabbitmq
+    if rabbit is not None:
+        settings["FLOWTRAIL_RABBITMQ"] = (
+            rabbit.url
+        )  # it holds a password, which a command line shows everybody
+        command += [
+            "--rabbitmq-management", rabbit.management,
+            "--rabbitmq-exchanges", broker.topics_pattern,
+            "--rabbitmq-queue", rabbit.stream,
+            "--lag-groups", rf"^(?!rabbitmq:([^.]+\.)?{UNHEARD}$)",
+        ]  # fmt: skip
     return children.start("collector", command, settings, tier=1)
 
 

@@ -44,7 +44,7 @@ def decoder(codec: Codec, guard: Guard, topic: str, model: Any = None) -> Decode
             said = envelope.content_type
             unpacked = guard.unpacking(envelope.type, envelope.dataschema, said, value, wanted)
             value = codec.decode(value, said) if unpacked is None else unpacked.data
-        data = guard.reading(topic, envelope.type, envelope.dataschema, value, unpacked)
+        data = guard.reading(topic, envelope, value, unpacked)
         return data if shape is None else shaped(data, model, shape)
 
     return decode

@@ -28,6 +28,8 @@ EVENT_SUBJECT = "cloudevents.event_subject"
 CAUSATION_ID = "flowtrail.causation_id"
 ATTEMPT = "flowtrail.attempt"
 OUTCOME = "flowtrail.outcome"
+READS = "flowtrail.reads"
+CONTRACTS = "flowtrail.contracts"
 BATCH_FAILED = "flowtrail.batch.failed"
 
 KAFKA = "kafka"

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanKind
 
 from flowtrail._context import FLOW_KEY
-from flowtrail._telemetry import attributes
+from flowtrail._telemetry import attributes, reads
 from flowtrail._telemetry.errors import end_with, error_type_of
 from flowtrail._telemetry.processing import Processing
 from flowtrail._telemetry.reporter import Reporter
@@ -124,6 +124,8 @@ class ProcessingBatch:
             if self._span is not None:
                 if self.failed:
                     self._span.set_attribute(attributes.BATCH_FAILED, self.failed)
+                for name, value in reads.of_batch(self.items).items():
+                    self._span.set_attribute(name, value)
                 end_with(self._span, error)
             seconds = (reporter.monotonic_ns() - self._started_ns) / 1e9
             error_type = "" if error is None else error_type_of(error)

@@ -13,12 +13,12 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind
 
 from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._event import Event, build_event, record_id
-from flowtrail._telemetry import attributes
+from flowtrail._telemetry import attributes, reads
 from flowtrail._telemetry.errors import error_type_of, mark_failed
 from flowtrail._telemetry.logs import CONSUME, CONSUME_LEVELS, report
 from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import ProcessRoute
-from flowtrail._telemetry.spans import SPAN_KEY, TraceContext, as_span_context, parent_in
+from flowtrail._telemetry.spans import SPAN_KEY, MessageSpan, TraceContext, as_span_context, parent_in
 from flowtrail.wire import Envelope, RecordLike
 from flowtrail.wire.tracecontext import UnsampledSpan, span_context_of, unsampled_span_of, with_baggage
 
@@ -102,6 +102,11 @@ class Processing:
     def correlation_id(self) -> str:
         """See `Processing`."""
         return self.envelope.correlation_id or self.event_id
+
+    @property
+    def decodes(self) -> bool:
+        """Whether the event's data is made here, and not by a program with its own loop."""
+        return self._decode is not None
 
     @property
     def event(self) -> Event[Any]:
@@ -284,6 +289,8 @@ class Processing:
             mark_failed(span, error, kind)
         if self.outcome not in ("ok", "error"):
             span.set_attribute(attributes.OUTCOME, self.outcome or "")
+        for name, value in reads.of_message(self.envelope, self.decodes).items():
+            span.put(name, value) if isinstance(span, MessageSpan) else span.set_attribute(name, value)
         span.end()
 
     def log_fields(self) -> dict[str, Any]:

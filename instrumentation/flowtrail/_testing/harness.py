@@ -22,8 +22,8 @@ from flowtrail._telemetry import Telemetry
 from flowtrail._testing.capture import Capture
 from flowtrail._testing.memory import MemoryBroker, MemoryClient
 from flowtrail.contracts import Guard
-from flowtrail.errors import DecodeError, FlowtrailError
-from flowtrail.wire import Header, Record, dead_letters
+from flowtrail.errors import FlowtrailError
+from flowtrail.wire import Envelope, Header, Record, dead_letters
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -198,7 +198,7 @@ class Harness:
         envelope = telemetry.read(record)
         try:
             return build_event(record, envelope, decode=decode)
-        except DecodeError:
+        except FlowtrailError:  # not only what can't be read, also what can't be asked for
             return build_event(record, envelope)
 
 
@@ -207,7 +207,5 @@ class _AsPublished(Guard):
 
     __slots__ = ()
 
-    def reading(
-        self, topic: str, type: str | None, dataschema: str | None, data: Any, unpacked: Any = None
-    ) -> Any:
+    def reading(self, topic: str, envelope: Envelope, data: Any, unpacked: Any = None) -> Any:
         return data

@@ -9,6 +9,7 @@ from flowtrail.contracts._format import Definition, Format
 from flowtrail.contracts._formats import registered
 from flowtrail.contracts._guard import Guard
 from flowtrail.contracts._payloads import Packed, Unpacked
+from flowtrail.contracts._readers import BrokenReader, Reader, broken_readers, replaced
 from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._source import Source
 from flowtrail.contracts._tree import Finding, compare_sources
@@ -16,6 +17,7 @@ from flowtrail.contracts.folder import FolderSource
 from flowtrail.contracts.protobuf import message_shape
 
 __all__ = [
+    "BrokenReader",
     "Change",
     "ContractNotFoundError",
     "Contracts",
@@ -26,14 +28,17 @@ __all__ = [
     "Format",
     "Guard",
     "Packed",
+    "Reader",
     "RegistrySource",
     "RegistryUnavailableError",
     "SchemaError",
     "Source",
     "Unpacked",
+    "broken_readers",
     "compare",
     "compare_in_place",
     "compare_sources",
     "message_shape",
     "registered",
+    "replaced",
 ]

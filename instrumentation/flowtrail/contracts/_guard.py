@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from flowtrail.contracts._payloads import Packed, Unpacked
+from flowtrail.contracts._registry import RegistrySource
+from flowtrail.contracts.folder import FolderSource
 from flowtrail.errors import ContractError, DecodeError, EncodeError
+from flowtrail.wire import Envelope
+from flowtrail.wire.dataschema import version_in
 
-_REGISTERED = re.compile(r"/subjects/([^/]{1,200})/versions/(\d{1,9})(?:/schema)?$")
+_PLACES = {FolderSource: "folder", RegistrySource: "registry"}
 
 
 class _Checks(Protocol):
@@ -47,11 +49,13 @@ class Guard:
         telemetry: Counts.
     """
 
-    __slots__ = ("_contracts", "_telemetry")
+    __slots__ = ("_contracts", "_place", "_telemetry")
 
     def __init__(self, contracts: _Checks | None, telemetry: _Counts) -> None:
         self._contracts = contracts
         self._telemetry = telemetry
+        source = getattr(contracts, "source", None)
+        self._place = _PLACES.get(type(source))
 
     def at_hand(self, type: str | None, version: str | int | None, data: Any) -> bool:
         """Whether `publishing` doesn't have to wait for anybody."""
@@ -122,20 +126,23 @@ class Guard:
     def reading(
         self,
         topic: str,
-        type: str | None,
-        dataschema: str | None,
+        envelope: Envelope,
         data: Any,
         unpacked: Unpacked | None = None,
     ) -> Any:
         """Data was decoded, by its contract if it is unpacked; hands back what the handler gets.
 
+        As which version that is, the envelope says from now on.
+
         Raises:
             DecodeError: It breaks its contract.
             RegistryUnavailableError: The contract can't be had; another attempt may help.
         """
+        type = envelope.type
         if self._contracts is None or data is None or type is None:
+            envelope.read_as = ""
             return data
-        version = version_in(type, dataschema) if unpacked is None else unpacked.version
+        version = version_in(type, envelope.dataschema) if unpacked is None else unpacked.version
         try:
             result, now = self._contracts.read(
                 type, version, data, unpacked=unpacked is not None and unpacked.fits
@@ -143,6 +150,7 @@ class Guard:
         except ContractError as error:
             self._telemetry.count_contract_violation(topic, type, "consume")
             raise DecodeError(str(error)) from error
+        envelope.read_as, envelope.contracts = now or "", self._place
         if now is not None and version is not None:
             # Both come from a record, and labels need a bound.
             named = self._contracts.named(type, version)
@@ -167,17 +175,3 @@ class Guard:
         if self._contracts is not None:
             for field in self._contracts.deprecated(type, version, data, side):
                 self._telemetry.count_deprecation(type, str(version), field or "", side)
-
-
-def version_in(type: str | None, dataschema: str | None) -> str | None:
-    """The version that `ce_dataschema` names, as `Type/Version` or as a registry's address of it.
-
-    None if it names none, or another type's.
-    """
-    if dataschema is None or type is None:
-        return None
-    name, _, version = dataschema.rpartition("/")
-    if name == type:
-        return version
-    registered = _REGISTERED.search(dataschema)
-    return registered[2] if registered is not None and unquote(registered[1]) == type else None

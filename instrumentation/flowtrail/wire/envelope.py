@@ -20,6 +20,9 @@ class Envelope:
         data: In structured mode, its data.
         dropped: Why headers were dropped, one reason per header: `encoding`, `length`, `value`, `duplicate`,
             `malformed`.
+        read_as: Version of the contract that its data was brought to; None until it is read, `""` if nothing
+            knows a contract of it: then the version is the one in `dataschema`.
+        contracts: Where whoever read it has contracts from: `folder` or `registry`.
     """
 
     id: str | None = None
@@ -38,6 +41,8 @@ class Envelope:
     structured: bool = False
     data: Any = None
     dropped: tuple[str, ...] = ()
+    read_as: str | None = None
+    contracts: str | None = None
 
     @property
     def time(self) -> datetime | None:

@@ -10,6 +10,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.metrics.push import OtlpMetricsPush
 
+pytestmark = pytest.mark.slow
+
 PAGE = [
     b"# HELP lag Records behind.\n# TYPE lag gauge\n",
     b'lag{group="a\\"b",partition="0"} 3\nlag{group="c",partition="1"} +Inf\n',

@@ -36,3 +36,10 @@ def following(corner: Corner, tmp_path: Path) -> Iterator[Following]:
     following = Following(corner, tmp_path)
     yield following
     following.stop()
+
+
+@pytest.fixture
+def user(corner: Corner) -> str:
+    """A user with its name as password, who may see everything and do nothing."""
+    corner.manage("PUT", f"users/{corner.name}", {"password": corner.name, "tags": "monitoring"})
+    return corner.name

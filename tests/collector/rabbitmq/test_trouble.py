@@ -20,13 +20,6 @@ def url_of(corner: Corner, user: str, password: str, vhost: str = "/") -> str:
     return f"amqp://{user}:{password}@{known.host}:{known.port}/{quote(vhost, safe='')}"
 
 
-@pytest.fixture
-def user(corner: Corner) -> str:
-    """A user with its name as password, who may see everything and do nothing."""
-    corner.manage("PUT", f"users/{corner.name}", {"password": corner.name, "tags": "monitoring"})
-    return corner.name
-
-
 def allow(corner: Corner, user: str, configure: str, write: str, read: str) -> None:
     allowed = {"configure": configure, "write": write, "read": read}
     corner.manage("PUT", f"permissions/%2F/{user}", allowed)

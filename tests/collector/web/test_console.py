@@ -256,6 +256,22 @@ def test_a_trail_as_a_document_needs_nothing_else(story):
     assert max(bars) <= 1000.01
 
 
+def test_a_trail_across_two_brokers_says_on_which_each_event_was():
+    trail = trail_json(assemble(orders.completed(), now_ms=orders.START_MS + 100_000))
+    assert "<small>Kafka</small>" not in trail_document(trail, "ord-1")
+    topics = {entry["topic"] for entry in trail["entries"] if entry.get("topic")}
+    moved = sorted(topics)[0]
+    for entry in trail["entries"]:
+        if entry.get("topic") == moved:
+            entry["topic"] = f"rabbitmq:{moved}"
+    shown = [entry for entry in trail["entries"] if entry.get("topic") and entry["kind"] != "queue"]
+    text = trail_document(trail, "ord-1")
+    for broker, on_it in (("RabbitMQ", True), ("Kafka", False)):
+        wanted = sum(entry["topic"].startswith("rabbitmq:") is on_it for entry in shown)
+        assert wanted > 0
+        assert text.count(f"<small>{broker}</small>") == wanted
+
+
 def test_each_symbol_of_a_trail_is_explained_beneath_it(client):
     page = client.get("/trails/ord-1").text
     used = set(re.findall(r'<span class="symbol" aria-hidden="true">(.)</span>', page))

@@ -131,6 +131,18 @@ def test_each_arrow_comes_in_by_itself_beneath_its_label(edges, groups):
         assert not line.label or (0 < last[1] - line.y < 10 and line.x < last[0])
 
 
+def test_a_topic_on_rabbitmq_is_called_by_its_name_with_its_broker_beneath():
+    topics = ["rabbitmq:payments", "rabbitmq:a-topic-with-a-long-name", "payments"]
+    drawing = flow_map(
+        {EdgeKey("a", topic, "rabbitmq:b"): Edge(1, 1.0) for topic in topics}, {}, [], []
+    ).drawing
+    shown = {node.name: (node.label, node.broker) for node in drawing.nodes}
+    assert [shown[topic] for topic in topics] == [
+        ("payments", "RabbitMQ"), ("a-topic-with-a-…", "RabbitMQ"), ("payments", ""),
+    ]  # fmt: skip
+    assert shown["rabbitmq:b"] == ("rabbitmq:b", "")
+
+
 @pytest.mark.parametrize("services", [2, 40])
 def test_a_map_of_many_services_draws_the_busiest(services):
     edges = {EdgeKey(f"s{i}", f"t{i}", f"s{j}"): Edge(i + j, 1.0) for i in range(services) for j in range(2)}

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 ALL = "$__all"
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
+# "$1" is PromQL's, in label_replace: no variable is called a number.
+_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$([A-Za-z_]\w*)")
 _LABEL_VALUES = re.compile(r"label_values\((.*),\s*(\w+)\s*\)", re.DOTALL)
 
 

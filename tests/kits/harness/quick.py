@@ -19,7 +19,7 @@ CPU_SECONDS = 1.0
 """What one test may take of the processor, its fixtures and the processes it starts included."""
 WAIT_SECONDS = 2.0
 """How long one test may wait for anything but the processor."""
-BUDGET_SECONDS = 90.0
+BUDGET_SECONDS = 80.0
 """What all tests together may take of the processor: in two processes under a minute, with collecting them."""
 _LEFT_OUT = ("servers", "slow")
 _MARKED_AS_A_WHOLE = re.compile(r"^pytestmark = (?:\[[^]]*)?pytest\.mark\.(?:slow|servers)\b", re.MULTILINE)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import urllib.request
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from waiting import scaled
@@ -177,6 +177,16 @@ class ManagedProcess:
         self._process = None
         _running.discard(self)
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """It keeps its connections and answers nobody, until the block ends."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
     def last_output(self, size_bytes: int = 4000) -> str:
         """The end of what it wrote."""
         if not self._output.exists():
@@ -215,6 +225,11 @@ class Server:
         """`kill -9`."""
         if self._process is not None:
             self._process.kill()
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        """See `ManagedProcess.paused`."""
+        assert self._process is not None
+        return self._process.paused()
 
     def _attempt(self, number: int) -> ManagedProcess:
         """Draw the ports and make the process; see `started`."""

@@ -1,8 +1,10 @@
 """The five services in this process, and what is on their topics, byte by byte."""
 
+import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ from orderflow import serving
 from orderflow.kernel import Money, Sku
 from orderflow.orders.adapters.http import build_app
 from orderflow.orders.domain import Catalogue
-from orderflow.platform import Service, Settings
+from orderflow.platform import Service, Settings, contracts
 from orderflow.platform.settings import SERVICES, TOPICS
 from orderflow.runner.broker import Broker, create_topics
 from orderflow.seeds import PRICES_CENTS
 from waiting import Deadline, scaled
 
+_contracts = cache(contracts)
 _WAIT_SECONDS = 40.0
 _READ_SECONDS = 13.0
 
@@ -45,6 +48,14 @@ class Seen:
         return self.header("ce_type")
 
     @property
+    def data(self) -> Any:
+        """What it says, read by its contract."""
+        version = (self.header("ce_dataschema") or "").rpartition("/")[2]
+        value = self.value or b""
+        unpacked = _contracts().unpack(self.type, version, self.header("content-type"), value)
+        return json.loads(value) if unpacked is None else unpacked.data
+
+    @property
     def subject(self) -> str | None:
         return self.header("ce_subject")
 
@@ -64,7 +75,7 @@ class Shop:
         for name in SERVICES:
             self.start(name)
         for service in self.services.values():
-            assert service.trail.ready(_WAIT_SECONDS)
+            assert service.ready(_WAIT_SECONDS)
         catalogue = Catalogue({Sku(sku): Money(cents) for sku, cents in PRICES_CENTS.items()})
         app = build_app(self.services["orders"], catalogue)
         self.http = self._stack.enter_context(TestClient(app))
@@ -80,8 +91,8 @@ class Shop:
         settings = Settings(name, self.broker.bootstrap_servers, self.folder, self.broker.namespace)
         service = self.services[name] = serving.build(settings)
         stack = self._stacks[name] = ExitStack()
-        stack.callback(service.trail.close)
-        stack.enter_context(service.trail.running())
+        stack.callback(service.close)
+        stack.enter_context(service.running())
         return service
 
     def stop(self, name: str) -> None:

@@ -17,8 +17,13 @@ from waiting import scaled, wait_for
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
 
-def environment(bootstrap_servers, folder):
-    return {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "ORDERFLOW_FOLDER": str(folder)}
+def environment(bootstrap_servers, folder, **more):
+    return {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "ORDERFLOW_FOLDER": str(folder),
+        **more,
+    }
 
 
 @contextlib.contextmanager
@@ -39,10 +44,10 @@ def serving(folder, bootstrap_servers, *arguments):
         process.wait()
 
 
-def orderflow(bootstrap_servers, folder, *arguments):
+def orderflow(bootstrap_servers, folder, *arguments, **more):
     return subprocess.run(
         [sys.executable, "-m", "orderflow", *arguments],
-        env=environment(bootstrap_servers, folder), capture_output=True, text=True, timeout=scaled(90), check=False,
+        env=environment(bootstrap_servers, folder, **more), capture_output=True, text=True, timeout=scaled(90), check=False,
     )  # fmt: skip
 
 
@@ -65,6 +70,40 @@ def test_topics_then_orders_with_metrics_then_load(devbroker, tmp_path):
             return re.search(r"^messaging_client_sent_messages_total\{.*\} 7\.0$", text, re.MULTILINE)
 
         assert wait_for(sent, 20)
+
+
+def test_topics_on_both_brokers_keep_what_comes_before_the_services(
+    devbroker, rabbitmq_server, tmp_path, topic
+):
+    namespace = topic("shop")[:20]
+    places = {
+        "ORDERFLOW_BROKER": "both",
+        "ORDERFLOW_NAMESPACE": namespace,
+        "RABBITMQ_URL": rabbitmq_server.url,
+        "RABBITMQ_MANAGEMENT_URL": f"http://127.0.0.1:{rabbitmq_server.management_port}",
+    }
+    for _ in range(2):
+        done = orderflow(devbroker, tmp_path, "topics", **places)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "the topics are there\n", "")
+    admin = KafkaAdminClient(bootstrap_servers=devbroker)
+    with contextlib.closing(admin):
+        on_kafka = {name for name in admin.list_topics() if name.startswith(namespace)}
+    assert on_kafka == {f"{namespace}.{name}" for name in set(TOPICS) - {"inventory", "payments"}}
+    by_queue = {
+        (each["source"], each["destination"], each["routing_key"])
+        for each in rabbitmq_server.manage("GET", "bindings/%2F")
+        if each["source"].startswith(namespace) and not each["source"].endswith(".unheard")
+    }
+    assert by_queue == {
+        (f"{namespace}.{exchange}", f"{namespace}.{exchange}.{namespace}.{group}", kind)
+        for exchange, group, kind in (
+            ("inventory", "billing", "StockReserved"),
+            ("inventory", "orders", "StockReservationFailed"),
+            ("payments", "inventory", "PaymentFailed"),
+            ("payments", "orders", "PaymentCompleted"),
+            ("payments", "orders", "PaymentFailed"),
+        )
+    }
 
 
 def test_topics_without_a_broker(tmp_path):

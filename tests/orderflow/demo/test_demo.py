@@ -16,47 +16,12 @@ from kafka.admin import KafkaAdminClient
 
 from flowtrail_collector.sagas.flow_file import load_flows, parse_flows
 from orderflow.runner.system import COLLECTOR_PORT
+from shopkit.demo import check_output, command, environment, own_processes, read_until, run
 from waiting import scaled, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow(8), pytest.mark.timeout(300)]
 _REFUSED = "127.0.0.1:9"
 FLOWS = Path(__file__).parents[3] / "demo" / "orderflow" / "flows.yaml"
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "orderflow", "demo", *arguments]
-
-
-def environment(folder: Path, **extra: str) -> dict[str, str]:
-    dropped = ("KAFKA_BOOTSTRAP_SERVERS", "ORDERFLOW_NAMESPACE", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    return {**kept, "TMPDIR": str(folder), "COLUMNS": "160", **extra}
-
-
-def run(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        env=environment(folder, **extra),
-        capture_output=True,
-        text=True,
-        timeout=scaled(240),
-        check=False,
-    )
-
-
-def own_processes(folder: Path) -> list[int]:
-    """Processes of a demo whose state lies in `folder`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            variables = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"TMPDIR={folder}".encode() in variables:
-            found.append(int(entry.name))
-    return found
 
 
 def free(port: int) -> bool:
@@ -67,34 +32,6 @@ def free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def check_output(output: str, orders: int) -> None:
-    assert f"ordered {orders}; completed + compensated + failed + open = 9 + 2 + 1 + 0 = {orders}" in output
-    assert "Every order is accounted for." in output
-    for group in ("billing", "customers", "fulfillment", "inventory", "orders"):
-        # Where others' groups have long names, they are a list, not a table.
-        assert re.search(rf"^\S*{group} +ok(?: +|\n  lag )0\b", output, re.MULTILINE), group
-    assert len(re.findall(r"payments\S*orders\.dlq/", output)) == 1
-    trails = output.split("$ flowtrail trace ")[1:]
-    assert len(trails) == 2
-    compensated, completed = trails
-    assert "· compensated ·" in compensated
-    assert "undo StockReleased" in compensated
-    assert "undo OrderCancelled" in compensated
-    assert "· completed ·" in completed
-    assert "5 services · 7 events" in completed
-    causal = [
-        "POST /orders",
-        "OrderPlaced →",
-        "StockReserved →",
-        "PaymentCompleted →",
-        "OrderConfirmed →",
-        "OrderShipped →",
-    ]
-    places = [completed.index(text) for text in causal]
-    assert places == sorted(places)
-    assert re.search(r"wall time \d+\.\d s, collector's resident memory \d+ MB", output)
 
 
 def test_on_the_embedded_broker(tmp_path):
@@ -127,14 +64,6 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line:
-            return line
-    raise AssertionError(f"no line with {text!r}; {process.stderr.read() if process.stderr else ''}")
 
 
 @pytest.mark.parametrize("moment", ["starting the broker", "starting five", "collector http", "ordered "])

@@ -50,7 +50,7 @@ def build(tmp_path):
 
     yield make
     for service in services:
-        service.trail.close()
+        service.close()
 
 
 def published(service: Service, handle, received: Event) -> list[str]:

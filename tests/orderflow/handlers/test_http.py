@@ -23,7 +23,7 @@ GOOD = {
 def service(tmp_path):
     service = serving.build(settings("orders", tmp_path))
     yield service
-    service.trail.close()
+    service.close()
 
 
 @pytest.fixture

@@ -63,6 +63,14 @@ class Management:
         """The server's version."""
         return str(self._get("overview?columns=rabbitmq_version").get("rabbitmq_version", ""))
 
+    def is_off(self, flag: str) -> bool:
+        """Whether a feature flag is known to be off; only an administrator is told."""
+        try:
+            flags = self._list("feature-flags")
+        except RefusedError:
+            return False
+        return any(each["name"] == flag and each["state"] == "disabled" for each in flags)
+
     def close(self) -> None:
         """Let go of the connection; it comes back with the next question."""
         client, self._client = self._client, None

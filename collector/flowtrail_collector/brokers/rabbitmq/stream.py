@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, said_by
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pika import BlockingConnection
     from pika.adapters.blocking_connection import BlockingChannel
 
-__all__ = ["Bindings", "declare_stream", "remove_stream"]
+__all__ = ["IDENTITY", "Bindings", "Plan", "declare_stream", "remove_stream", "without_streams"]
 
 logger = logging.getLogger("flowtrail_collector")
 
@@ -56,10 +56,7 @@ def declare_stream(connection: BlockingConnection, config: RabbitConfig, managem
                 channel.queue_declare(config.queue, durable=True, arguments=_arguments(config, identity))
             except Exception as error:
                 if getattr(error, "reply_code", None) in (402, 501, 540):
-                    raise RefusedError(
-                        f"RabbitMQ at {config.shown} has no streams: it takes RabbitMQ 3.9 or newer with"
-                        " feature flag stream_queue (rabbitmqctl enable_feature_flag stream_queue)"
-                    ) from None
+                    raise RefusedError(without_streams(config)) from None
                 raise
             channel.close()
         # Another collector may have been quicker.
@@ -69,6 +66,14 @@ def declare_stream(connection: BlockingConnection, config: RabbitConfig, managem
             f"queue {config.queue} at {config.shown} is no stream: choose another name with --rabbitmq-queue"
         )
     return str(found.get("arguments", {}).get(IDENTITY, "")) or "no identity"
+
+
+def without_streams(config: RabbitConfig) -> str:
+    """What a server lacks that has none, and what to do."""
+    return (
+        f"RabbitMQ at {config.shown} has no streams: it takes RabbitMQ 3.9 or newer with feature flag stream_queue"
+        " (rabbitmqctl enable_feature_flag stream_queue)"
+    )
 
 
 def remove_stream(config: RabbitConfig) -> bool:
@@ -103,6 +108,27 @@ def remove_stream(config: RabbitConfig) -> bool:
     return True
 
 
+class Plan(NamedTuple):
+    """The bindings that the stream should have, and those that it has.
+
+    Attributes:
+        exchanges: Types of the exchanges that are meant to be followed, by name.
+        bound: Its bindings, each with its arguments.
+        wanted: The bindings that it should have.
+        problems: Exchanges whose kind can't be followed, and why.
+    """
+
+    exchanges: Mapping[str, str]
+    bound: Mapping[Binding, Mapping[str, Any]]
+    wanted: Collection[Binding]
+    problems: Mapping[str, str]
+
+    @property
+    def missing(self) -> list[Binding]:
+        """The bindings that it hasn't yet."""
+        return sorted(each for each in self.wanted if each not in self.bound)
+
+
 class Bindings:
     """Keeps the stream bound to the exchanges that are followed.
 
@@ -120,14 +146,11 @@ class Bindings:
         self._wanted = re.compile(config.exchanges)
         self.problems: dict[str, str] = {}
 
-    def update(self, connection: BlockingConnection) -> int:
-        """Bind what is new, unbind what isn't followed any more.
-
-        Returns:
-            How many exchanges are followed.
+    def plan(self) -> Plan:
+        """What there is to be done.
 
         Raises:
-            ServiceUnreachableError: The server or its management API doesn't answer.
+            ServiceUnreachableError: The management API doesn't answer.
         """
         exchanges = {
             str(each["name"]): str(each["type"])
@@ -144,18 +167,31 @@ class Bindings:
                 wanted.add((name, _EVERYTHING[kind][0]))
             else:
                 problems[name] = f"its type is {kind}: publish through a topic or fanout exchange bound to it"
-        for name, key in sorted(wanted - ours.keys()):
+        return Plan(exchanges, ours, wanted, problems)
+
+    def update(self, connection: BlockingConnection) -> int:
+        """Bind what is new, unbind what isn't followed any more.
+
+        Returns:
+            How many exchanges are followed.
+
+        Raises:
+            ServiceUnreachableError: The server or its management API doesn't answer.
+        """
+        plan = self.plan()
+        problems = dict(plan.problems)
+        for name, key in plan.missing:
             if name in problems:
                 continue
-            _, arguments = _EVERYTHING.get(exchanges[name], ("", {}))
+            _, arguments = _EVERYTHING.get(plan.exchanges[name], ("", {}))
             try:
                 self._bind(connection, name, key, arguments)
             except RefusedError as error:
                 problems[name] = str(error)
-        for name, key in sorted(ours.keys() - wanted):
-            self._unbind(connection, name, key, ours[name, key])
+        for name, key in sorted(plan.bound.keys() - set(plan.wanted)):
+            self._unbind(connection, name, key, plan.bound[name, key])
         self._tell(problems)
-        return len(exchanges.keys() - problems.keys())
+        return len(plan.exchanges.keys() - problems.keys())
 
     def _bound(self) -> tuple[dict[Binding, Mapping[str, Any]], dict[str, set[str]]]:
         """The stream's bindings with their arguments, and by exchange the routing keys of all others."""

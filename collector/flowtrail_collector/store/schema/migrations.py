@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.store.schema.core import MIGRATIONS as CORE
 from flowtrail_collector.store.schema.forecast import MIGRATIONS as FORECAST
+from flowtrail_collector.store.schema.readers import MIGRATIONS as READERS
 from flowtrail_collector.store.schema.redrive import MIGRATIONS as REDRIVE
 from flowtrail_collector.store.schema.spans import MIGRATIONS as SPANS
 from flowtrail_collector.store.schema.steps import Step
@@ -19,6 +20,7 @@ _PARTS: Mapping[str, Sequence[Step]] = {
     "spans": SPANS,
     "redrive": REDRIVE,
     "forecast": FORECAST,
+    "readers": READERS,
 }
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 _REMEMBER = """INSERT INTO schema_versions VALUES (?, ?)

@@ -1,4 +1,4 @@
-"""The reading process: `python -m flowtrail_collector.reader CONTROL LISTENER`, two descriptors that it inherits.
+"""The reading process: `python -m flowtrail_collector.front CONTROL LISTENER`, two descriptors that it inherits.
 
 It ends when the writing process says so, or at once when that one is gone; signals are for that one alone, as a
 terminal or a service manager sends them to both.
@@ -16,9 +16,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from flowtrail_collector.errors import CollectorError
-from flowtrail_collector.reader.forwarding import Forwarding
-from flowtrail_collector.reader.messages import Ended, Failed, Ready, Refused, Start, Told
-from flowtrail_collector.reader.pages import build_reader
+from flowtrail_collector.front.forwarding import Forwarding
+from flowtrail_collector.front.messages import Ended, Failed, Ready, Refused, Start, Told
+from flowtrail_collector.front.pages import build_reader
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.store.open import open_reading

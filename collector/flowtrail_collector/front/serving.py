@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flowtrail_collector.app import Collector
-from flowtrail_collector.reader.forwarding import TakingIn
-from flowtrail_collector.reader.messages import Start, State
-from flowtrail_collector.reader.process import ReadingProcess, Telling
+from flowtrail_collector.front.forwarding import TakingIn
+from flowtrail_collector.front.messages import Start, State
+from flowtrail_collector.front.process import ReadingProcess, Telling
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.settings import CollectorConfig
 from flowtrail_collector.web.server import BACKLOG, WebServer

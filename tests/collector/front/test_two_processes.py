@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import waiting
 from flowtrail_collector.errors import CollectorError
+from flowtrail_collector.front.messages import Start, State
+from flowtrail_collector.front.process import ReadingProcess, Telling
 from flowtrail_collector.lag.view import LagView
-from flowtrail_collector.reader.messages import Start, State
-from flowtrail_collector.reader.process import ReadingProcess, Telling
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from flowtrail_collector.web.server import listen
 from trailkit.program import program

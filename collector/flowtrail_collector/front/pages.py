@@ -16,8 +16,8 @@ from flowtrail_collector.console import error_page
 from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.events.web import TopicList, topic_routes
+from flowtrail_collector.front.messages import Start, Told
 from flowtrail_collector.lag.web import lag_routes
-from flowtrail_collector.reader.messages import Start, Told
 from flowtrail_collector.runtime.supervisor import Part
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.learning.sql import SqlInstances

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flowtrail_collector.reader.forwarding import Forwarding, TakingIn
+from flowtrail_collector.front.forwarding import Forwarding, TakingIn
 from flowtrail_collector.web.server import WebServer, listen
 from waiting import scaled
 

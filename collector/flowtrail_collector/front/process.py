@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from flowtrail_collector.errors import CollectorError
+from flowtrail_collector.front.messages import Ended, Failed, Lag, Ready, Refused, Start, State
 from flowtrail_collector.lag.view import LagView
-from flowtrail_collector.reader.messages import Ended, Failed, Lag, Ready, Refused, Start, State
 
 __all__ = ["ReaderError", "ReadingProcess", "Telling"]
 
@@ -169,7 +169,7 @@ class _Child:
             try:
                 self._process = subprocess.Popen(
                     # Not from whatever folder this was started in (-P), but from where this process has it.
-                    [sys.executable, "-P", "-m", "flowtrail_collector.reader", *map(str, inherited)],
+                    [sys.executable, "-P", "-m", "flowtrail_collector.front", *map(str, inherited)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=inherited,
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},

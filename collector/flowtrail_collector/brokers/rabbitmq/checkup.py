@@ -1,0 +1,165 @@
+"""Looks at all that the collector needs of a server, and changes nothing there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowtrail_collector.brokers.rabbitmq.connection import connect, said_by
+from flowtrail_collector.brokers.rabbitmq.management import Management
+from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY, Bindings, without_streams
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.settings import RabbitConfig
+from flowtrail_collector.wording import counted
+
+if TYPE_CHECKING:
+    from pika import BlockingConnection
+
+__all__ = ["Finding", "examine"]
+
+_FIRST_WITH_STREAMS = (3, 9)
+_STREAMS = "stream_queue"
+_NOWHERE = "flowtrail.doctor"  # no queue is called so: what is published there is dropped
+_ALARMS = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        ok: Whether it is as it should be.
+        detail: How it is; what to do, if that isn't well.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine(config: RabbitConfig) -> Iterator[Finding]:
+    """Reachable, virtual host, streams, management, alarms, permissions, and which exchanges are followed.
+
+    Args:
+        config: Which server, and what a collector reads there.
+    """
+    management = Management(config)
+    connection: BlockingConnection | None = None
+    try:
+        connection = connect(config, "doctor")
+    except ServiceUnreachableError as error:
+        yield Finding("rabbitmq", False, str(error))
+    else:
+        yield Finding("rabbitmq", True, f"{config.shown} answers")
+    try:
+        yield from _by_management(config, management, connection)
+    except ServiceUnreachableError as error:
+        yield Finding("rabbitmq management", False, str(error))
+    finally:
+        management.close()
+        if connection is not None and connection.is_open:
+            connection.close()
+
+
+def _by_management(
+    config: RabbitConfig, management: Management, connection: BlockingConnection | None
+) -> Iterator[Finding]:
+    stream = management.queue(config.queue)
+    version = management.version()
+    yield Finding("rabbitmq management", True, f"{config.management_url} answers, RabbitMQ {version}")
+    yield _alarms(management)
+    if _has_no_streams(management, version):
+        yield Finding("rabbitmq stream", False, without_streams(config))
+        return
+    if stream is None:
+        yield Finding(
+            "rabbitmq stream", True, f"no queue {config.queue} yet: a collector declares it when it starts"
+        )
+        return
+    if stream.get("type") != "stream" or IDENTITY not in stream.get("arguments", {}):
+        yield Finding(
+            "rabbitmq stream",
+            False,
+            f"queue {config.queue} wasn't declared by flowtrail: choose another name with --rabbitmq-queue",
+        )
+        return
+    yield Finding("rabbitmq stream", True, f"{config.queue} is there")
+    if connection is not None:
+        yield _permissions(config, connection, stream["arguments"])
+    yield from _exchanges(config, management)
+
+
+def _has_no_streams(management: Management, version: str) -> bool:
+    """Whether the server is too old, or its feature flag is known to be off."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    return bool(numbers) and (numbers < _FIRST_WITH_STREAMS or management.is_off(_STREAMS))
+
+
+def _alarms(management: Management) -> Finding:
+    short = [
+        f"{node['name']} is short of {kind}"
+        for node in management.nodes()
+        for alarm, kind in _ALARMS.items()
+        if node.get(alarm)
+    ]
+    if short:
+        advice = "nobody can publish: free some; rabbitmq-diagnostics alarms says which limit is reached"
+        return Finding("rabbitmq alarms", False, f"{', '.join(short)}, and {advice}")
+    return Finding("rabbitmq alarms", True, "none")
+
+
+def _permissions(
+    config: RabbitConfig, connection: BlockingConnection, arguments: Mapping[str, Any]
+) -> Finding:
+    """Do again what is done already, and publish to nowhere: refused, it says which permission lacks."""
+
+    def consume(channel: Any) -> None:
+        channel.basic_qos(prefetch_count=1)
+        offset = {"x-stream-offset": "next"}
+        channel.basic_cancel(channel.basic_consume(config.queue, lambda *_: None, arguments=offset))
+
+    def publish(channel: Any) -> None:
+        channel.confirm_delivery()
+        channel.basic_publish("", _NOWHERE, b"")
+
+    attempts: tuple[Callable[[Any], object], ...] = (
+        lambda channel: channel.queue_declare(config.queue, durable=True, arguments=dict(arguments)),
+        consume,
+        publish,
+    )
+    for attempt in attempts:
+        try:
+            with said_by(config):
+                channel = connection.channel()
+                attempt(channel)
+                channel.close()
+        except ServiceUnreachableError as error:
+            return Finding("rabbitmq permissions", False, str(error))
+    user = config.credentials[0]
+    return Finding("rabbitmq permissions", True, f"user {user} may declare, read and mark {config.queue}")
+
+
+def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding]:
+    plan = Bindings(config, management).plan()
+    if not plan.exchanges:
+        yield Finding(
+            "rabbitmq exchanges",
+            False,
+            f"none fits --rabbitmq-exchanges {config.exchanges}: correct it, or publish once",
+        )
+        return
+    unbound = {name for name, _ in plan.missing}
+    followed = len(plan.exchanges) - len(unbound | plan.problems.keys())
+    yield Finding(
+        "rabbitmq exchanges", True, f"{followed} of {counted(len(plan.exchanges), 'exchange')} followed"
+    )
+    for name, problem in sorted(plan.problems.items()):
+        yield Finding(f"exchange {name}", False, f"isn't followed: {problem}")
+    for name in sorted(unbound):
+        yield Finding(
+            f"exchange {name}",
+            False,
+            f"isn't bound to {config.queue}: start the collector; if it runs, let user {config.credentials[0]} read"
+            " this exchange (rabbitmqctl set_permissions)",
+        )

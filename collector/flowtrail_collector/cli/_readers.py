@@ -1,0 +1,171 @@
+"""`flowtrail contracts check --against`: a new state of the contracts, and who reads the one that is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from flowtrail.contracts import BrokenReader, Change, Reader, Source, broken_readers, replaced
+from flowtrail_collector.cli._client import CollectorClient
+from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, EXIT_USAGE, Failure
+from flowtrail_collector.units import iso_time_seconds
+from flowtrail_collector.wording import age, counted, printable
+
+__all__ = ["Judgement", "judge", "judgement_json", "lines_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a new state of the contracts means for those who read.
+
+    Attributes:
+        since: The span of time that was asked for, e.g. `1d`.
+        broken: Who would break.
+        unknown: Who reads these types in versions that nobody knows.
+        replaced: Who read a version, and went on to another.
+        readers: How many were judged.
+        earlier: How many more read these types before that time.
+    """
+
+    since: str
+    broken: Sequence[BrokenReader]
+    unknown: Sequence[Reader]
+    replaced: Sequence[Reader]
+    readers: int
+    earlier: int
+
+
+def judge(client: CollectorClient, since: str, new: Source, old: Source | None, today: date) -> Judgement:
+    """Ask a collector who reads, and hold that against the contracts.
+
+    Args:
+        client: The collector.
+        since: How far back readers count.
+        new: The contracts as they are to be.
+        old: The contracts as they are, if they are named.
+        today: See `compare`.
+
+    Raises:
+        Failure: The collector can't be asked, or knows no reader at all.
+    """
+    types = {*new.types(), *(() if old is None else old.types())}
+    all_of = _asked(client, None)
+    if not all_of["known"]:
+        raise Failure(
+            f"{client.url} knows no reader yet: services tell it by their spans, sent to {client.url}/v1/traces",
+            EXIT_USAGE,
+        )
+    recent = _readers(client, _asked(client, since), types)
+    went_on = set(replaced(recent))
+    judged = [reader for reader in recent if reader not in went_on]
+    return Judgement(
+        since,
+        broken_readers(judged, new, old=old, today=today),
+        [reader for reader in judged if reader.version is None],
+        sorted(went_on, key=lambda reader: (reader.consumer, reader.version or 0)),
+        len(judged),
+        len(_readers(client, all_of, types)) - len(recent),
+    )
+
+
+def _asked(client: CollectorClient, since: str | None) -> dict[str, Any]:
+    found = client.get("/api/v1/readers", {"since": since})
+    if not isinstance(found, dict) or not isinstance(found.get("readers"), list):
+        raise _odd(client)
+    return {"known": 0, **found}
+
+
+def _readers(client: CollectorClient, answer: dict[str, Any], types: Collection[str]) -> list[Reader]:
+    try:
+        return [
+            Reader(
+                row["service"], row["group"] or "", row["topic"] or "", row["type"], row["version"],
+                row["contracts"], datetime.fromisoformat(row["last_seen"]),
+            )
+            for row in answer["readers"]
+            if row["type"] in types
+        ]  # fmt: skip
+    except (KeyError, TypeError, ValueError):
+        raise _odd(client) from None
+
+
+def _odd(client: CollectorClient) -> Failure:
+    return Failure(f"{client.url} doesn't say who reads what: is it of this version?", EXIT_UNREACHABLE)
+
+
+def lines_of(found: Judgement, *, now: datetime | None = None) -> list[str]:
+    """What is printed, the verdict last."""
+    lines = []
+    for broken in found.broken:
+        to = f"{broken.version} breaks it" if broken.version is not None else "it breaks"
+        told = "; ".join(f"{change.field}: {change.rule} ({change.detail})" for change in broken.changes)
+        lines.append(f"breaks: {_seen(broken.reader, now)}; {to}: {told}")
+    for reader in found.unknown:
+        lines.append(f"unknown: {_seen(reader, now)}; its events name no version")
+    for reader in found.replaced:
+        lines.append(f"replaced: {_seen(reader, now)}; it reads another version since")
+    if found.earlier:
+        more = counted(found.earlier, "more reader")
+        lines.append(
+            f"{more} of these types {'was' if found.earlier == 1 else 'were'} seen before: --since 30d"
+        )
+    services = len({broken.reader.service for broken in found.broken})
+    if services:
+        lines.append(f"{counted(services, 'service')} would break")
+    elif found.readers:
+        lines.append(f"nobody would break: {counted(found.readers, 'reader')} seen in the last {found.since}")
+    else:
+        lines.append(f"nobody would break: nobody was seen reading these types in the last {found.since}")
+    return [printable(line) for line in lines]
+
+
+def _seen(reader: Reader, now: datetime | None) -> str:
+    who = (
+        reader.service if reader.group in ("", reader.service) else f"{reader.service} (group {reader.group})"
+    )
+    version = "" if reader.version is None else f" {reader.version}"
+    last = age(reader.last_seen.isoformat(), now=now or datetime.now(UTC))
+    return f"{who} reads {reader.type}{version}, last seen {last}"
+
+
+def judgement_json(found: Judgement) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "since": found.since,
+        "readers": found.readers,
+        "earlier_readers": found.earlier,
+        "broken": [
+            {
+                **_json(broken.reader),
+                "new_version": broken.version,
+                "changes": [change_json(change) for change in broken.changes],
+            }
+            for broken in found.broken
+        ],
+        "unknown": [_json(reader) for reader in found.unknown],
+        "replaced": [_json(reader) for reader in found.replaced],
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """One change for programs."""
+    return {
+        "field": change.field,
+        "rule": change.rule,
+        "detail": change.detail,
+        "breaks": sorted(change.breaks),
+    }
+
+
+def _json(reader: Reader) -> dict[str, Any]:
+    return {
+        "service": reader.service,
+        "group": reader.group or None,
+        "topic": reader.topic or None,
+        "type": reader.type,
+        "version": reader.version,
+        "contracts": reader.contracts,
+        "last_seen": iso_time_seconds(reader.last_seen.timestamp()),
+    }
