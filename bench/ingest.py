@@ -63,6 +63,7 @@ flows:
     within: 2d
 """
 TYPES = ("OrderPlaced", "StockReserved", "PaymentCompleted", "OrderConfirmed", "OrderShipped")
+PAYLOAD = json.dumps({"customer": "c-1234", "lines": [{"sku": f"sku-{n}", "quantity": n} for n in range(6)]})
 SOURCES = ("/orders", "/inventory", "/billing", "/orders", "/fulfillment")
 
 
@@ -84,13 +85,10 @@ def fill(servers: str, topic: str, events: int) -> None:
             "compression.type": "lz4",
         }
     )
-    payload = json.dumps(
-        {"customer": "c-1234", "lines": [{"sku": f"sku-{n}", "quantity": n} for n in range(6)]}
-    )
     for number, (subject, headers) in enumerate(events_of_orders(events), 1):
         while True:
             try:
-                producer.produce(topic, payload, subject, headers=headers)
+                producer.produce(topic, PAYLOAD, subject, headers=headers)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -15,12 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-__all__ = ["QUIX", "figures_of", "measure"]
+__all__ = ["QUIX", "collected", "figures_of", "measure", "whole"]
 
 QUIX = "quixstreams==3.28.1"
 _ENVIRONMENT = Path("build/bench/quix")
@@ -95,14 +95,33 @@ def quix(
 
 
 def whole(servers: str, topic: str, events: int, folder: Path) -> dict[str, float]:
-    """One run of the collector in a fresh process, until nothing is left to do."""
+    """One run of the collector on a topic in a fresh process, until nothing is left to do."""
+    found, read = collected(["--bootstrap-servers", servers, "--topics", topic], events, folder)
+    assert read == events
+    return found
+
+
+def collected(
+    source: Sequence[str], events: int, folder: Path, environment: Mapping[str, str] | None = None
+) -> tuple[dict[str, float], int]:
+    """One run of the collector in a fresh process, until nothing is left to do.
+
+    Args:
+        source: The options that say where the events are, of orders of five each.
+        events: How many.
+        folder: For the store; `flows.yaml` lies there.
+        environment: Further variables for the process.
+
+    Returns:
+        What was measured, and how many records were read.
+    """
     name = Path(tempfile.mkdtemp(dir=folder))
     store = name / "store.sqlite"
-    command = [sys.executable, "-m", "flowtrail_collector", "collector", "run", "--bootstrap-servers", servers,
-               "--flows", str(folder / "flows.yaml"), "--store", str(store), "--listen", "127.0.0.1:0",
-               "--topics", topic]  # fmt: skip
+    command = [sys.executable, "-m", "flowtrail_collector", "collector", "run", *source,
+               "--flows", str(folder / "flows.yaml"), "--store", str(store), "--listen", "127.0.0.1:0"]  # fmt: skip
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    variables = {**os.environ, **(environment or {})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=variables)
     try:
         first = last = finished = 0.0
         while not finished:
@@ -120,10 +139,11 @@ def whole(servers: str, topic: str, events: int, folder: Path) -> dict[str, floa
     finally:
         process.terminate()
         process.wait(30)
-    assert _done(store) == (events, events // _STEPS, events // _STEPS * (_STEPS - 1))
+    read, *settled = _done(store)
+    assert settled == [events // _STEPS, events // _STEPS * (_STEPS - 1)]
     used = _used_bytes(store)
     shutil.rmtree(name)
-    return {
+    found = {
         "seconds": last - first,
         "settled_seconds": finished - first,
         "cpu_seconds": cpu,
@@ -131,6 +151,7 @@ def whole(servers: str, topic: str, events: int, folder: Path) -> dict[str, floa
         "store_bytes_per_event": used / events,
         "files_bytes_per_event": size / events,
     }
+    return found, read
 
 
 def _done(store: Path) -> tuple[int, int, int]:

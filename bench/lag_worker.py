@@ -1,6 +1,7 @@
-"""The processes that `bench.lag` measures: the lag poller behind its page, and a bare read of the offsets.
+"""The processes that `bench.lag` and `bench.rabbitmq` measure: the lag poller behind its page, and a bare read.
 
     python -m bench.lag_worker ours|bare BOOTSTRAP
+    python -m bench.lag_worker rabbitmq|answered 'URL MANAGEMENT'
 
 Reads commands from standard input, one a line, and answers each with one line of JSON.
 """
@@ -15,7 +16,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowtrail_collector.lag import LagPoller
 
 Command = Callable[[], dict[str, Any]]
 
@@ -44,19 +48,35 @@ def timed(work: Callable[[], Any]) -> dict[str, Any]:
 
 def ours(bootstrap: str) -> dict[str, Command]:
     """The poller, and the collector's `/metrics` beside it."""
-    import uvicorn
-    from starlette.applications import Starlette
-
     from flowtrail_collector.brokers.kafka.connection import read_connection
     from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
     from flowtrail_collector.lag import LagPoller, LagSettings
+
+    connection = read_connection(bootstrap)
+    settings = LagSettings(timeout_seconds=60)
+    return polled(LagPoller(KafkaLagSource(connection), settings, prober=KafkaRecordProber(connection)))
+
+
+def rabbitmq(addresses: str) -> dict[str, Command]:
+    """The same for the queues of a RabbitMQ: its URL, and that of its management API."""
+    from flowtrail_collector.brokers.rabbitmq.lag import QueueLagSource
+    from flowtrail_collector.lag import LagPoller, LagSettings
+    from flowtrail_collector.settings import RabbitConfig
+
+    url, management = addresses.split()
+    source = QueueLagSource(RabbitConfig(url, management=management), lambda name: name.endswith(".dlq"))
+    return polled(LagPoller(source, LagSettings(timeout_seconds=60)))
+
+
+def polled(poller: LagPoller) -> dict[str, Command]:
+    """What can be asked of a poller, which has its page beside it."""
+    import uvicorn
+    from starlette.applications import Starlette
+
     from flowtrail_collector.lag.web import lag_routes
     from flowtrail_collector.metrics.exposition import Exposition
     from flowtrail_collector.web.metrics import metrics_routes
 
-    connection = read_connection(bootstrap)
-    settings = LagSettings(timeout_seconds=60)
-    poller = LagPoller(KafkaLagSource(connection), settings, prober=KafkaRecordProber(connection))
     app = Starlette(routes=[*metrics_routes(Exposition([poller.metrics])), *lag_routes(poller.view)])
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
@@ -77,6 +97,16 @@ def ours(bootstrap: str) -> dict[str, Command]:
         "explore": explore,
         "url": lambda: {"url": f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"},
     }
+
+
+def answered(addresses: str) -> dict[str, Command]:
+    """What RabbitMQ's management API alone takes to tell the same."""
+    from flowtrail_collector.brokers.rabbitmq.management import Management
+    from flowtrail_collector.settings import RabbitConfig
+
+    url, address = addresses.split()
+    management = Management(RabbitConfig(url, management=address))
+    return {"collect": lambda: timed(lambda: (management.queues(), management.nodes()))}
 
 
 def bare(bootstrap: str) -> dict[str, Command]:
@@ -104,8 +134,9 @@ def bare(bootstrap: str) -> dict[str, Command]:
 
 def main() -> None:
     """Answer commands until standard input ends."""
-    kind, bootstrap = sys.argv[1:]
-    commands = {"ours": ours, "bare": bare}[kind](bootstrap)
+    kind, servers = sys.argv[1:]
+    kinds = {"ours": ours, "bare": bare, "rabbitmq": rabbitmq, "answered": answered}
+    commands = kinds[kind](servers)
     for line in sys.stdin:
         print(json.dumps(commands[line.strip()]()), flush=True)
 

@@ -1,4 +1,4 @@
-"""Processes that collect when told to, of this checkout and of another one, for `bench.lag`."""
+"""Processes that collect when told to, of this checkout and of another one, for `bench.lag` and `bench.rabbitmq`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Worker:
     """A process that collects when told to.
 
     Args:
-        kind: `ours` or `bare`.
-        bootstrap: of the cluster.
+        kind: which, see `bench.lag_worker`.
+        bootstrap: of the cluster, or what that kind takes in its place.
         checkout: another one, to run its code with its environment.
     """
 

@@ -21,14 +21,15 @@ def test_the_page_shows_every_program_as_it_is() -> None:
     }
     programs = [path for path in SOURCES if BUILT.isdisjoint(path.parts)]
     assert shown == {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in programs}
-    assert len(shown) == 4
+    assert len(shown) == 5
 
 
 def test_dependencies_are_pinned_and_name_no_registry() -> None:
-    package = json.loads(read(FOLDER / "node" / "package.json"))
-    lock = json.loads(read(FOLDER / "node" / "package-lock.json"))
-    assert all(re.fullmatch(r"[\d.]+", version) for version in package["dependencies"].values())
-    assert not any("resolved" in entry for entry in lock["packages"].values())
+    for folder in ("node", "node-rabbitmq"):
+        package = json.loads(read(FOLDER / folder / "package.json"))
+        lock = json.loads(read(FOLDER / folder / "package-lock.json"))
+        assert all(re.fullmatch(r"[\d.]+", version) for version in package["dependencies"].values())
+        assert not any("resolved" in entry for entry in lock["packages"].values())
     pom = read(FOLDER / "java" / "pom.xml")
     artifacts = len(re.findall("<artifactId>", pom))
     assert len(re.findall(r"<version>\d[\w.]*</version>", pom)) == artifacts

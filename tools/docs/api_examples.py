@@ -57,9 +57,11 @@ _REQUESTS = {
             "new": "flows: {order-fulfilment: {starts: OrderPlaced, completes: OrderShipped, within: 20m}}",
         },
     ),
+    "Ids that begin so": ("GET", "/api/v1/search?prefix=ORD-", None),
     "Consumer groups": ("GET", "/api/v1/lag", None),
     "One consumer group": ("GET", "/api/v1/lag?group=billing", None),
     "Dead letters": ("GET", "/api/v1/dead-letters?state=pending", None),
+    "Dead letters by cause": ("GET", "/api/v1/dead-letters/causes", None),
     "Dead letters of an order": ("GET", "/api/v1/dead-letters/find?id=ORD-2", None),
     "Dismissing": (
         "POST",

@@ -13,7 +13,7 @@ from flowtrail_collector.cli._errors import EXIT_USAGE
 from flowtrail_collector.errors import CollectorError
 
 # Each is a click command in the module of its name.
-_COMMANDS = ("trace", "sagas", "lag", "dlq", "flows", "contracts", "collector", "rabbitmq", "doctor")
+_COMMANDS = ("trace", "sagas", "lag", "dlq", "flows", "contracts", "collector", "rabbitmq", "mcp", "doctor")
 
 
 class _LazyGroup(click.Group):

@@ -16,22 +16,18 @@ from flowtrail_collector.cli._options import json_option, stacked
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TIMEOUT_SECONDS = 30.0
-_COLLECTOR = stacked(
-    (
-        click.option(
-            "--url",
-            envvar="FLOWTRAIL_COLLECTOR_URL",
-            default="http://127.0.0.1:8090",
-            show_envvar=True,
-            show_default=True,
-            help="Where the collector listens.",
-        ),
-        click.option(
-            "--token", envvar="FLOWTRAIL_TOKEN", show_envvar=True, help="Access token of the collector."
-        ),
-        json_option,
-    )
+url_option = click.option(
+    "--url",
+    envvar="FLOWTRAIL_COLLECTOR_URL",
+    default="http://127.0.0.1:8090",
+    show_envvar=True,
+    show_default=True,
+    help="Where the collector listens.",
 )
+_TOKEN = click.option(
+    "--token", envvar="FLOWTRAIL_TOKEN", show_envvar=True, help="Access token of the collector."
+)
+_COLLECTOR = stacked((url_option, _TOKEN, json_option))
 
 
 class CollectorClient:
@@ -89,18 +85,26 @@ class CollectorClient:
         query = {name: value for name, value in (params or {}).items() if value is not None}
         return self._asked("GET", path, params=query)
 
-    def post(self, path: str, body: Mapping[str, Any], *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Any:
-        """The decoded JSON of one POST request, sent with `FLOWTRAIL_WRITE_TOKEN` where that is set.
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        write_token: str | None = None,
+    ) -> Any:
+        """The decoded JSON of one POST request, sent with a write token, by default `FLOWTRAIL_WRITE_TOKEN`.
 
         Args:
             path: Path such as `/api/v1/dead-letters/redrive`.
             body: What is sent as JSON.
             timeout_seconds: How long an answer may take.
+            write_token: Instead of the variable's.
 
         Raises:
             Failure: Not found (exit code 1), refused (2), unreachable or broken (3).
         """
-        token = os.environ.get("FLOWTRAIL_WRITE_TOKEN", "").strip()
+        token = write_token or os.environ.get("FLOWTRAIL_WRITE_TOKEN", "").strip()
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return self._asked("POST", path, json=dict(body), headers=headers, timeout=timeout_seconds)
 

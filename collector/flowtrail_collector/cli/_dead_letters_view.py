@@ -35,6 +35,36 @@ def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
         out.print(f"the newest {limit}; --limit shows more", style="dim")
 
 
+def print_causes(causes: list[dict[str, Any]], limit: int) -> None:
+    """What dead letters died of as a table, and below each cause what its messages have in common."""
+    out = console()
+    if not causes:
+        out.print("no dead letters match")
+        return
+    columns = ("CAUSE", "COUNT", "GROUP", "EVENT", "ERROR", "FIRST", "LAST", "LAST HOUR", "TREND", "EXAMPLE")
+    table = Listing(*columns, heads=("CAUSE", "COUNT", "GROUP"), numbers=("COUNT", "LAST HOUR"))
+    for row in causes:
+        table.add_row(
+            row["cause"] or "",
+            str(row["count"]),
+            printable(row["group"] or "?"),
+            printable(row["event_type"] or "?"),
+            printable(row["error_type"] or "?"),
+            age(row["first"]),
+            age(row["last"]),
+            str(row["last_hour"]),
+            row["trend"],
+            printable(_place(row["example"])),
+            style="red" if row["trend"] == "rising" else "",
+        )
+    table.print(out)
+    for row in causes:
+        if row["message"]:
+            print_words(out, f"{row['cause'] or ''}: {printable(row['message'])}", indent=2)
+    if len(causes) == limit:
+        out.print(f"the newest {limit}; --limit shows more", style="dim")
+
+
 def print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
     """All that is known of one dead letter.
 
@@ -93,6 +123,7 @@ def _facts(letter: dict[str, Any]) -> dict[str, Any]:
         "order": letter["subject"],
         "flow": letter["correlation_id"],
         "headers by": letter["convention"],
+        "cause": letter.get("cause"),
         "value was": left_out(letter["oversize"]) if letter.get("oversize") else None,
     }
 

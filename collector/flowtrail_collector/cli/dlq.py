@@ -11,7 +11,12 @@ from urllib.parse import quote
 import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
-from flowtrail_collector.cli._dead_letters_view import print_audit, print_dead_letters, print_dossier
+from flowtrail_collector.cli._dead_letters_view import (
+    print_audit,
+    print_causes,
+    print_dead_letters,
+    print_dossier,
+)
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import limit_option, stacked
 from flowtrail_collector.cli._output import console, print_json
@@ -24,6 +29,7 @@ _FILTERS = (
     click.option("--source", help="Only those that came from this topic."),
     click.option("--group", help="Only those given up by this consumer group."),
     click.option("--error", help="Only this error type."),
+    click.option("--cause", help="Only those of this cause, as `dlq causes` names it."),
     click.option("--id", help="Only those of this event, flow or order."),
     click.option("--flow", help="Only those of this flow of the flow file."),
     click.option("--since", help="Only those that arrived since then: 2h ago, or 2026-01-31T12:00:00Z."),
@@ -60,6 +66,27 @@ def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filt
         print_json(data)
     else:
         print_dead_letters(data["dead_letters"], limit)
+    return EXIT_OK
+
+
+@dlq.command()
+@_filters
+@click.option(
+    "--state", type=click.Choice(_STATES), default="pending", show_default=True, help="Those in this state."
+)
+@limit_option(20)
+@collector_options
+def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | None) -> int:
+    """List what dead letters died of, the cause of the newest one first: how many, since when, and one example.
+
+    A cause is a group, an event type, an error type and what the error messages have in common, whatever ids they
+    name. Other commands take it as --cause.
+    """
+    data = client.get(f"{_LETTERS}/causes", {**filters, "limit": limit})
+    if as_json:
+        print_json(data)
+    else:
+        print_causes(data["causes"], limit)
     return EXIT_OK
 
 
@@ -246,7 +273,7 @@ def _body(asked: dict[str, Any], place: str | None, everything: bool, quarantine
 
 
 def _check_narrowed(asked: dict[str, Any], place: str | None, everything: bool) -> None:
-    names = ("topic", "source", "group", "error", "id", "flow", "since", "until")
+    names = ("topic", "source", "group", "error", "cause", "id", "flow", "since", "until")
     if not everything and place is None and all(asked[name] is None for name in names):
         raise Failure("that would be every dead letter: say which ones, or --all", EXIT_USAGE)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -14,10 +16,12 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, STATES, Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import (
     audit_json,
+    cause_json,
     dossier_json,
     job_json,
     listed_json,
@@ -41,6 +45,7 @@ from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
 __all__ = ["DeadLetterPages"]
 
 _REFRESH_SECONDS = 1
+_MOST_CAUSES = 20
 _MOVABLE = (PENDING, QUARANTINED)
 _TITLES = {
     "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
@@ -91,10 +96,12 @@ class DeadLetterList:
     def _list(self, request: Request) -> Response:
         """Dead letters.
 
-        Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
+        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
         """
         selection, limit, offset = list_query(request)
         shown = min(limit, PAGE_ROWS)
+        one_state = replace(selection, state=selection.state or PENDING)
+        causes = [] if offset else self._views.list_causes(one_state, int(time.time() * 1000), _MOST_CAUSES)
         found = self._views.list_dead_letters(selection, shown + 1, offset)
         values = _filters(request.query_params)
         return self._page(
@@ -102,6 +109,7 @@ class DeadLetterList:
             "dead_letters.html",
             live=True,
             letters=[listed_json(letter) for letter in found[:shown]],
+            causes=[_cause(row, {**values, "state": one_state.state or ""}) for row in causes],
             values=values,
             states=STATES,
             narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
@@ -163,7 +171,7 @@ class DeadLetterPages:
     def _ask_redrive(self, request: Request) -> Response:
         """What a redrive would do, and the form that starts it.
 
-        Query: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit.
+        Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit.
         """
         order = order_of(request.query_params, "")
         counted = self._desk.survey(order)
@@ -182,7 +190,7 @@ class DeadLetterPages:
     def _ask_dismiss(self, request: Request) -> Response:
         """How many would be dismissed, and the form that does it.
 
-        Query: topic, partition, offset, source, group, error, id, flow, since, until, state.
+        Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state.
         """
         selection = selection_of(request.query_params)
         return self._page(
@@ -196,7 +204,7 @@ class DeadLetterPages:
     def _redrive(self, request: Request, values: Values) -> Response:
         """Starts a redrive.
 
-        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
         """
         order = order_of(values, actor_of(request, "the console"))
         _check_everything(order.selection, values)
@@ -206,7 +214,7 @@ class DeadLetterPages:
     def _dismiss(self, request: Request, values: Values) -> Response:
         """Dismisses.
 
-        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, form_token.
         """
         selection = selection_of(values)
         _check_everything(selection, values)
@@ -281,6 +289,12 @@ def _check_everything(selection: Selection, values: Values) -> None:
 def _filters(values: Values) -> dict[str, str]:
     """The filters of a list; `offset` is where its page begins."""
     return {name: values[name] for name in FIELDS if name not in ("offset", "partition") and values.get(name)}
+
+
+def _cause(row: CauseRow, values: Values) -> dict[str, Any]:
+    """A cause with the query that narrows to it; only one that the store knows by name can be narrowed to."""
+    found = cause_json(row)
+    return {**found, "query": row.cause and urlencode({**values, "cause": row.cause})}
 
 
 def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

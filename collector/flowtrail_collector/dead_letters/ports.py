@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from flowtrail.wire import Header, Record
+from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import Group
@@ -138,6 +139,10 @@ class DeadLetterLists(Protocol):
 
     def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
         """Dead letters, the newest first, at most `limit` after the first `offset`."""
+        ...
+
+    def list_causes(self, selection: Selection, now_ms: int, limit: int) -> list[CauseRow]:
+        """What dead letters died of, the cause of the newest one first."""
         ...
 
 

@@ -11,6 +11,7 @@ from operator import itemgetter
 
 from flowtrail.wire import Envelope
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name
+from flowtrail_collector.causes import cause_of
 from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
@@ -257,6 +258,7 @@ def _letter_of(record: Incoming, envelope: Envelope, found: DeadLetterHeaders) -
         flow_of(envelope.correlation_id, envelope.id),
         PENDING,
         *found,
+        cause_of(found.group, envelope.type, found.error_type, found.error_message),
     )
 
 

@@ -11,7 +11,7 @@ from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
-from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
+from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaName, SagaRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +149,8 @@ class SagaLists(Protocol):
 
     def list_flows(self) -> list[FlowRow]:
         """The flows of the flow file."""
+        ...
+
+    def begins_with(self, prefix: str, limit: int) -> list[SagaName]:
+        """Instances whose order id or key begins so, in the order of their ids."""
         ...

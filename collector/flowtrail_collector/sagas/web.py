@@ -13,15 +13,17 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.json import saga_json
-from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaRow
+from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaName, SagaRow
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.stuck import Diagnosis, diagnose, stuck_reason
+from flowtrail_collector.units import iso_time_ms
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
 from flowtrail_collector.wording import unmistakable
 
 MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
 _NAMED = 20
+_MOST_NAMES = 100
 
 
 def saga_query(request: Request, known: Mapping[str, tuple[str, ...] | None]) -> SagaFilter:
@@ -86,10 +88,32 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
         """The flow file as understood, with instances by outcome."""
         return json_response({"flows": [asdict(flow) for flow in views.list_flows()]})
 
+    def search(request: Request) -> Response:
+        """Instances whose order id or key begins so: for an id of which only the beginning is known.
+
+        Query: prefix, limit.
+        """
+        prefix = text_param(request, "prefix")
+        if prefix is None:
+            raise ApiError(400, "prefix is needed: how an order id or a correlation id begins")
+        limit = int_param(request, "limit", 20, _MOST_NAMES)
+        return json_response({"found": [_name_json(name) for name in views.begins_with(prefix, limit)]})
+
     return [
+        Route("/api/v1/search", search, methods=["GET"]),
         Route("/api/v1/sagas", sagas, methods=["GET"]),
         Route("/api/v1/flows", flows, methods=["GET"]),
     ]
+
+
+def _name_json(name: SagaName) -> dict[str, Any]:
+    return {
+        "id": name.id,
+        "key": name.key,
+        "flow": name.flow,
+        "outcome": name.outcome,
+        "started": iso_time_ms(name.started_ms),
+    }
 
 
 def _late_json(item: Diagnosis) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Command line first, then `FLOWTRAIL_*` variables, then the sections' defaults; c
 
 from __future__ import annotations
 
+from flowtrail_collector.settings.checks import read_token
 from flowtrail_collector.settings.lag import Granularity, LagSettings
 from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.settings.sections import (
@@ -23,5 +24,5 @@ from flowtrail_collector.settings.table import SETTINGS, Kind, Setting, collecto
 __all__ = [
     "SETTINGS", "CollectorConfig", "Granularity", "KafkaConfig", "Kind", "LagSettings", "PushConfig",
     "RabbitConfig", "RetentionConfig", "Setting", "SpanConfig", "WebConfig", "collector_config", "is_loopback", "parse_listen",
-    "parse_store", "rabbit_config",
+    "parse_store", "rabbit_config", "read_token",
 ]  # fmt: skip

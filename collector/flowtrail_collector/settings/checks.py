@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 from flowtrail_collector.errors import ConfigurationError
 
@@ -47,3 +49,27 @@ def check_pattern(text: str | None, name: str) -> None:
 def is_http(text: str) -> bool:
     """Whether a text is an address of HTTP or HTTPS."""
     return text.startswith(("http://", "https://"))
+
+
+def read_token(path: Path | None, option: str, variable: str) -> str | None:
+    """A token from a file, or from a variable; None where there is neither.
+
+    Never from an option itself: command lines are visible to everybody on the machine.
+
+    Args:
+        path: The file, if one is named.
+        option: What names it, without the dashes.
+        variable: What holds the token directly.
+
+    Raises:
+        ConfigurationError: The file can't be read, or is empty.
+    """
+    if path is None:
+        return os.environ.get(variable, "").strip() or None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--{option} {path} can't be read: {error}") from error
+    if not token:
+        raise ConfigurationError(f"--{option} {path} is empty")
+    return token

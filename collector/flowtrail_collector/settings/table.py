@@ -5,14 +5,13 @@ Defaults stand in the sections, beside the checks.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, get_args
 
-from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.settings.checks import read_token
 from flowtrail_collector.settings.lag import Granularity, LagSettings
 from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.settings.sections import (
@@ -222,17 +221,6 @@ def rabbit_config(values: Mapping[str, Any]) -> RabbitConfig:
 
 def _value(setting: Setting, values: Mapping[str, Any]) -> Any:
     value = values[setting.parameter]
-    return _token(setting, value) if setting.kind is Kind.TOKEN_FILE else value
-
-
-def _token(setting: Setting, path: Path | None) -> str | None:
-    # Not a --token option: command lines are visible to everybody on the machine.
-    if path is None:
-        return os.environ.get(setting.variables[0].removesuffix("_FILE"), "").strip() or None
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--{setting.option} {path} can't be read: {error}") from error
-    if not token:
-        raise ConfigurationError(f"--{setting.option} {path} is empty")
-    return token
+    if setting.kind is not Kind.TOKEN_FILE:
+        return value
+    return read_token(value, setting.option, setting.variables[0].removesuffix("_FILE"))

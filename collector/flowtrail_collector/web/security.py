@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flowtrail_collector.web.prefix import prefix
 
-__all__ = ["Access", "FormTokens", "Guard", "actor_of", "remote_of"]
+__all__ = ["Access", "FormTokens", "Guard", "actor_of", "bearer_of", "remote_of"]
 
 logger = logging.getLogger("flowtrail_collector")
 audit_logger = logging.getLogger("flowtrail_collector.audit")
@@ -232,6 +232,11 @@ class FormTokens:
 
     def _sign(self, value: str) -> str:
         return hmac.new(self._key, value.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def bearer_of(headers: Headers) -> bytes | None:
+    """The token that came along with a request."""
+    return _credentials(headers.get("authorization", ""))[1]
 
 
 def _credentials(authorization: str) -> tuple[str | None, bytes | None]:

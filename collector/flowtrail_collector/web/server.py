@@ -87,6 +87,7 @@ class WebServer:
         heeds_signals: SIGTERM and SIGINT end it, where it runs in the main thread.
         on_signal: What the first signal calls instead of `stop`.
         at_end: Called once the last request was answered.
+        lifespan: The application wants to be told of its beginning and end.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class WebServer:
         heeds_signals: bool = True,
         on_signal: Callable[[], None] | None = None,
         at_end: Callable[[], Awaitable[None]] | None = None,
+        lifespan: bool = False,
     ) -> None:
         self._listener = listener
         self._heeds_signals = heeds_signals
@@ -107,7 +109,7 @@ class WebServer:
                 self._telling(app),
                 log_level="warning",
                 access_log=False,
-                lifespan="off",
+                lifespan="on" if lifespan else "off",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 # Scrapers and exporters keep their connections; the default of 5 s makes them reconnect.
                 timeout_keep_alive=75,

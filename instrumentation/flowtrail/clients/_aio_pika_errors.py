@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from typing import Any
 
 from flowtrail.clients._port import ClientError
@@ -36,10 +37,19 @@ def failure_of(aiormq: Any, error: BaseException) -> FlowtrailError:
     text = str(error.args[-1]) if error.args else ""
     if isinstance(error, aiormq.exceptions.ProbableAuthenticationError):
         return refusal(code, "Login was refused")
-    if "Connection.OpenOk" in text and "Connection.Close" in text:  # all that aiormq says of it
-        return refusal(NOT_ALLOWED, "access to the vhost is refused")
+    if isinstance(error, aiormq.exceptions.InvalidFrameError) and "got <Connection.Close" in text:
+        return refusal(*_closed_with(error))
     if isinstance(error, aiormq.exceptions.AMQPError) and code:
         return refusal(code, text)
     if isinstance(error, asyncio.CancelledError | aiormq.exceptions.ChannelInvalidStateError):
         return ClientError("the connection to RabbitMQ is gone")
     return ClientError(str(error).strip().partition("\n")[0] or type(error).__name__)
+
+
+def _closed_with(error: BaseException) -> tuple[int, str]:
+    """Code and text with which the server refused to open a connection: aiormq keeps them only where it raised."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        close: Any = frame.f_locals.get("frame")
+        if hasattr(close, "reply_code") and hasattr(close, "reply_text"):
+            return close.reply_code, close.reply_text
+    return NOT_ALLOWED, "access to the vhost is refused"

@@ -24,10 +24,13 @@ def failure_of(pika: Any, error: BaseException, block_reason: str = "") -> Flowt
         return blocked(block_reason)
     if isinstance(error, errors.ChannelClosedByBroker | errors.ConnectionClosedByBroker):
         return refusal(error.reply_code, error.reply_text)
-    if isinstance(error, errors.ProbableAuthenticationError):
+    # pika takes whatever ends a connection at these two stages for a refusal, and keeps what it was as text.
+    if isinstance(error, errors.ProbableAuthenticationError) and "ACCESS_REFUSED" in str(error):
         return refusal(ACCESS_REFUSED, "Login was refused")
-    if isinstance(error, errors.ProbableAccessDeniedError):
+    if isinstance(error, errors.ProbableAccessDeniedError) and "NOT_ALLOWED" in str(error):
         return refusal(NOT_ALLOWED, "access to the vhost is refused")
+    if isinstance(error, errors.ProbableAuthenticationError | errors.ProbableAccessDeniedError):
+        return ClientError(f"the connection to RabbitMQ was lost while it was opened: {error.args[0]}")
     nested = _nested(error)
     if nested is not None:
         return failure_of(pika, nested, block_reason)

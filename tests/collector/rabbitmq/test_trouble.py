@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pika
@@ -59,6 +60,106 @@ def test_permissions_that_lack_are_named_and_the_rest_is_followed(
         lines = [each for each in following.api("lag")["failures"] if "secret" in each["name"]]
         assert lines == []
     corner.manage("DELETE", f"users/{user}")
+
+
+def test_no_say_in_management_is_named(corner: Corner, tmp_path: Path, user: str) -> None:
+    orders = corner.exchange("orders")
+    allow(corner, user, ".*", ".*", ".*")
+    corner.manage("PUT", f"users/{user}", {"password": user, "tags": ""})
+    with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
+        until(lambda: f"set_user_tags {user} monitoring" in following.problem(), following.problem)
+        assert "\n" not in following.problem()
+        corner.manage("PUT", f"users/{user}", {"password": user, "tags": "monitoring"})
+        until(lambda: following.problem() == "", following.problem)
+        corner.publish(orders, 1)
+        until(lambda: len(following.events()) == 1, "the event")
+    corner.manage("DELETE", f"users/{user}")
+
+
+def test_a_queue_that_may_not_be_read_is_named_and_everything_else_goes_on(
+    corner: Corner, tmp_path: Path, user: str
+) -> None:
+    orders = corner.exchange("orders")
+    secret, open_to_all = corner.queue("secret.dlq", orders), corner.queue("open.dlq", orders)
+    readable = f"{corner.stream}|{orders}|{open_to_all}"
+    allow(corner, user, corner.stream, f"{corner.stream}|amq.default", readable)
+    with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
+        until(lambda: following.problem() == "", following.problem)
+        corner.publish(orders, 1)
+
+        def problem() -> str:
+            return following.problem("rabbitmq dead letters")
+
+        until(lambda: secret in problem(), problem)
+        assert "set_permissions" in problem()
+        assert "\n" not in problem()
+        until(lambda: (f"rabbitmq:{orders}", "OrderPlaced-0") in following.events(), "the event")
+        until(lambda: following.api("dead-letters")["dead_letters"], "the other queue's letter")
+        assert following.problem() == ""
+        allow(corner, user, corner.stream, f"{corner.stream}|amq.default", f"{readable}|{secret}")
+        until(lambda: len(following.api("dead-letters")["dead_letters"]) == 2, "both letters")
+        until(lambda: problem() == "", problem)
+    corner.manage("DELETE", f"users/{user}")
+
+
+def test_exchanges_that_are_not_there_are_named_until_they_are(
+    corner: Corner, following: Following, caplog: pytest.LogCaptureFixture
+) -> None:
+    with following:
+        until(lambda: "correct --rabbitmq-exchanges, or declare one" in caplog.text, lambda: caplog.text)
+        orders = corner.exchange("orders")
+        bindings = f"queues/%2F/{corner.stream}/bindings"
+        until(lambda: orders in {each["source"] for each in corner.manage("GET", bindings)}, "the binding")
+        corner.publish(orders, 1)
+        until(lambda: len(following.events()) == 1, "the event")
+    assert caplog.text.count("correct --rabbitmq-exchanges") == 1
+
+
+def test_a_queue_that_is_deleted_and_made_anew_is_another_one_and_the_rest_stays_fresh(
+    corner: Corner, following: Following
+) -> None:
+    orders = corner.exchange("orders")
+    kept, doomed = corner.queue("orders.kept", orders), corner.queue("orders.doomed", orders)
+
+    def lags() -> dict[str, Any]:
+        answer = following.api("lag")
+        return (
+            {each["group"].removeprefix("rabbitmq:"): each["lag"] for each in answer["groups"]}
+            if answer
+            else {}
+        )
+
+    with following:
+        until(lambda: lags() == {kept: 0, doomed: 0}, lags)
+        corner.publish(orders, 4)
+        until(lambda: lags() == {kept: 4, doomed: 4}, lags)
+        corner.manage("DELETE", f"queues/%2F/{doomed}")
+        corner.publish(orders, 1, first=4)
+        until(lambda: lags() == {kept: 5}, lags)
+        corner.queue("orders.doomed", orders, x_queue_type="quorum")
+        corner.publish(orders, 2, first=5)
+        until(lambda: lags() == {kept: 7, doomed: 2}, lags)
+        assert following.api("lag")["failures"] == []
+        assert following.problem() == ""
+        until(lambda: len(following.events()) == 7, "every event")
+
+
+def test_a_queue_that_somebody_has_for_himself_keeps_no_other_from_being_told(
+    corner: Corner, following: Following
+) -> None:
+    orders = corner.exchange("orders")
+    with following, corner.channel() as owner:
+        owner.queue_declare(corner.called("mine"), exclusive=True)
+        owner.queue_bind(corner.called("mine"), orders, "#")
+        others = [corner.queue(f"other-{number}", orders) for number in range(2)]
+        corner.publish(orders, 3)
+        for queue in (*others, corner.called("mine")):
+            until(
+                lambda queue=queue: (
+                    (found := following.api(f"lag?group=rabbitmq:{queue}")) and found["groups"][0]["lag"] == 3
+                ),
+                queue,
+            )
 
 
 def test_unbind_takes_the_stream_away_and_nothing_else(

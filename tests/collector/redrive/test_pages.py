@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
+from flowtrail_collector.causes import cause_of
 from flowtrail_collector.console import DeadLetterList, DeadLetterPages, FormPages, error_page
 from flowtrail_collector.console._render import render
 from flowtrail_collector.dead_letters.desk import RedriveDesk
@@ -91,7 +92,7 @@ def site(tmp_path):
 
 def test_from_the_list_to_the_end_of_a_redrive(site):
     page = Form(site.get("/dead-letters?group=billing&state=pending"))
-    (ask,) = [link for link in page.links if link.startswith("/dead-letters/redrive")]
+    ask, _ = [link for link in page.links if link.startswith("/dead-letters/redrive")]
     text = site.get(ask)
     assert "Redrive 3 dead letters?" in text
     assert "Would go to" in text
@@ -109,6 +110,30 @@ def test_from_the_list_to_the_end_of_a_redrive(site):
     one = site.get(f"/dead-letters/{DLQ}/0/0")
     assert "orders/0@0" in one
     assert "Redrive…" not in one
+
+
+def test_from_a_cause_to_its_dead_letters_and_their_redrive(site):
+    header = DeadLetterHeaders(
+        "flowtrail", "orders", 0, 7, group="billing", error_type="Late", error_message="no card for ORD-0"
+    )
+    before = site.get("/dead-letters").count('data-label="Cause"')
+    keep(site.database, [dead(70, letter=header)])
+    page = site.get("/dead-letters")
+    assert page.count('data-label="Cause"') == before + 1
+    assert "no card for *" in page
+    asks = [
+        link for link in Form(page).links if link.startswith("/dead-letters/redrive") and "cause=" in link
+    ]
+    (late,) = [
+        link for link in asks if cause_of("billing", "OrderPlaced", "Late", "no card for ORD-0") in link
+    ]
+    form = Form(site.get(late))
+    site.send(form)
+    job = site.store.next_job()
+    assert (job.total, job.order.selection.error_type, bool(job.order.selection.cause)) == (1, None, True)
+    narrowed = site.get(late.replace("/redrive", ""))
+    assert narrowed.count('data-label="Cause"') == 1
+    assert narrowed.count('data-label="Where"') == 1
 
 
 def test_one_dead_letter_is_sent_back_alone(site):

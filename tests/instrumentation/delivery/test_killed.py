@@ -1,20 +1,18 @@
 """A service that is killed with `kill -9` while it works: three times, with `FLOWTRAIL_FULL=1` twenty."""
 
+import json
 import os
 import random
-import sqlite3
-import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from instrumentation.delivery.ground import Ground, ground_of, header, wait_for
+from instrumentation.delivery.worker import WORKER, effects_in, nothing_pending, service
 from waiting import scaled
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow(12), pytest.mark.timeout(400)]
@@ -33,17 +31,6 @@ class Snapshot(NamedTuple):
     published: dict[int, int]
 
 
-@contextmanager
-def service(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed at the end of the block."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 def snapshot(ground: Ground, topic: str) -> Snapshot:
     return Snapshot(ground.committed(f"{topic}-by-hand", topic), ground.ends(f"{topic}-direct"))
 
@@ -51,8 +38,9 @@ def snapshot(ground: Ground, topic: str) -> Snapshot:
 def test_killed_again_and_again_under_load(kafka: str, topic: Callable[..., str], tmp_path: Path) -> None:
     name = topic("in")
     database = tmp_path / "worker.db"
-    script = str(Path(__file__).with_name("worker_process.py"))
-    command = [sys.executable, script, kafka, str(database), name, str(int(scaled(1) * 1000))]
+    # A killed member is missed soon: the next process needn't wait longer for its partitions.
+    settings = {"consumer": {"session_timeout_ms": int(scaled(1) * 1000), "heartbeat_interval_ms": 250}}
+    command = [sys.executable, WORKER, kafka, str(database), name, "kafka-python", json.dumps(settings)]
     randomly = random.Random(4)
     with ground_of(kafka) as ground:
         ground.create(name, f"{name}-direct", f"{name}-outbox")
@@ -79,11 +67,6 @@ def test_killed_again_and_again_under_load(kafka: str, topic: Callable[..., str]
         check(ground, name, database, snapshots)
 
 
-def nothing_pending(database: Path) -> bool:
-    with closing(sqlite3.connect(database, timeout=30)) as connection:
-        return bool(connection.execute("SELECT COUNT(*) FROM flowtrail_outbox").fetchone()[0] == 0)
-
-
 def check(ground: Ground, topic: str, database: Path, snapshots: list[Snapshot]) -> None:
     expected = {f"in-{number}" for number in range(EVENTS + AFTERWARDS)}
     where = {(record.partition(), record.offset()): header(record, "ce_id") for record in ground.read(topic)}
@@ -98,10 +81,7 @@ def check(ground: Ground, topic: str, database: Path, snapshots: list[Snapshot])
         for (partition, offset), event_id in where.items():
             if offset < committed[partition]:
                 assert any(at < published[number] for number, at in first_seen[event_id]), "committed early"
-    with closing(sqlite3.connect(database)) as connection:
-        effects = Counter(row[0] for row in connection.execute("SELECT event_id FROM effects"))
-    assert set(effects) == expected
-    assert set(effects.values()) == {1}, "with the inbox every effect happens exactly once"
+    assert effects_in(database) == dict.fromkeys(expected, 1), "with the inbox each happens exactly once"
     relayed = ground.read(f"{topic}-outbox")
     assert {header(record, "ce_causationid") for record in relayed} == expected
     assert {header(record, "ce_correlationid") for record in relayed} == expected

@@ -1,9 +1,10 @@
-"""A service that is killed: `worker_process.py BROKER DATABASE INPUT SESSION_MS`.
+"""A service that is killed: `worker_process.py BROKER DATABASE INPUT CLIENT CLIENT_SETTINGS`, the last one as JSON.
 
-Group `INPUT-by-hand` publishes from the handler; group `INPUT-inbox` notes an effect exactly once, and publishes through
-an outbox.
+Group `INPUT-by-hand` publishes from the handler, and gives up the events that say `"bad"`; group `INPUT-inbox` notes
+an effect exactly once, and publishes through an outbox.
 """
 
+import json
 import sqlite3
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import flowtrail
 
 
-def main(broker: str, database: str, topic: str, session_ms: str) -> None:
+def main(broker: str, database: str, topic: str, client: str, client_settings: str) -> None:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(database, timeout=30)
         # What a process has written survives its death without a sync; only the machine's own would need one.
@@ -20,9 +21,7 @@ def main(broker: str, database: str, topic: str, session_ms: str) -> None:
         connection.execute("PRAGMA synchronous=OFF")
         return connection
 
-    # A killed member is missed soon: the next process needn't wait longer for its partitions.
-    client_settings = {"consumer": {"session_timeout_ms": int(session_ms), "heartbeat_interval_ms": 250}}
-    trail = flowtrail.Trail("worker", broker, client_settings=client_settings)
+    trail = flowtrail.Trail("worker", broker, client=client, client_settings=json.loads(client_settings))
     outbox = trail.outbox(connect)
     inbox = flowtrail.Inbox(f"{topic}-inbox")
     setup = connect()
@@ -35,6 +34,8 @@ def main(broker: str, database: str, topic: str, session_ms: str) -> None:
     @trail.consumer(topic, group=f"{topic}-by-hand")
     def direct(event: flowtrail.Event[Any]) -> None:
         time.sleep(0.001)
+        if event.data.get("bad"):
+            raise ValueError("bad")
         trail.publish(f"{topic}-direct", {"number": event.data["number"]}, type="Done", subject=event.subject)
 
     connections: list[sqlite3.Connection] = []

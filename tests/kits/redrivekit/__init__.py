@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowtrail.wire import Record
+from flowtrail_collector.causes import cause_of
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
@@ -41,6 +42,7 @@ def dead(
         f"flow-{order}",
         "pending",
         *letter,
+        cause_of(letter.group, "OrderPlaced", letter.error_type, letter.error_message),
     )
 
 

@@ -11,11 +11,13 @@ from servers._tools import tool
 
 SOURCES = REPOSITORY / "demo" / "other-languages"
 _STAMP = "built"
+_NPM = ("npm", "ci", "--no-audit", "--no-fund", "--silent")
 # How each is built, and run, within its folder; the first word is a program to be found.
 _BUILD: Mapping[str, Sequence[str]] = {
     "java": ("mvn", "-q", "-B", "package"),
     "go": ("go", "build", "-o", "billing", "."),
-    "node": ("npm", "ci", "--no-audit", "--no-fund", "--silent"),
+    "node": _NPM,
+    "node-rabbitmq": _NPM,
 }
 _RUN: Mapping[str, Sequence[str]] = {
     "java": (
@@ -28,11 +30,12 @@ _RUN: Mapping[str, Sequence[str]] = {
     ),
     "go": ("./billing",),
     "node": ("node", "orders.js"),
+    "node-rabbitmq": ("node", "billing.js"),
 }
 
 
 def language_command(language: str) -> tuple[list[str], Path]:
-    """How to run a service, and the folder to run it in; `language` is `java`, `go` or `node`.
+    """How to run a service, and the folder to run it in; `language` is `java`, `go`, `node` or `node-rabbitmq`.
 
     Raises:
         UnavailableError: Its toolchain is missing, or its build fails.

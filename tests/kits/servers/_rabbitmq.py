@@ -9,6 +9,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from servers._tools import UnavailableError, tool
 from waiting import scaled
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # those on PATH insist on Debian's user
-_PLUGINS = ("rabbitmq_management", "rabbitmq_stream", "rabbitmq_consistent_hash_exchange")
+PLUGINS = ("rabbitmq_management", "rabbitmq_stream", "rabbitmq_consistent_hash_exchange")
 _GUEST = "guest"  # its password too; loopback only, and gone with the tests
 
 
@@ -26,17 +27,23 @@ class RabbitServer(Server):
 
     Args:
         folder: where data, configuration and output go.
+        plugins: what is enabled in it.
+        features: the feature flags that it begins with; None for all.
 
     Raises:
         UnavailableError: it isn't installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, plugins: Sequence[str] = PLUGINS, features: Sequence[str] | None = None
+    ) -> None:
         if not (_PROGRAMS / "rabbitmq-server").exists():
             raise UnavailableError("RabbitMQ is not installed (Debian: rabbitmq-server)")
         super().__init__()
         self._epmd_program = tool("epmd")
         self._folder = folder
+        self._plugins = plugins
+        self._features = features
         self._epmd: ManagedProcess | None = None
         self._env: dict[str, str] = {}
         self.port = self.management_port = self._stream_port = 0
@@ -145,13 +152,17 @@ class RabbitServer(Server):
         )
 
     def _environment(self, folder: Path, epmd_port: int) -> dict[str, str]:
-        (folder / "plugins").write_text(f"[{','.join(_PLUGINS)}].\n")
+        (folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n")
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             "management.tcp.ip = 127.0.0.1\n"
             f"management.tcp.port = {self.management_port}\n"
-            f"stream.listeners.tcp.1 = 127.0.0.1:{self._stream_port}\n"
-            "collect_statistics_interval = 1000\n"
+            + (
+                f"stream.listeners.tcp.1 = 127.0.0.1:{self._stream_port}\n"
+                if "rabbitmq_stream" in self._plugins
+                else ""
+            )
+            + "collect_statistics_interval = 1000\n"
             # Else an answer of the management API is given again for five times as long as it took.
             "management.db_cache_multiplier = 0\n"
             # The management API looks at what queues tell as often as its finest samples ask for.
@@ -160,7 +171,9 @@ class RabbitServer(Server):
             "management.sample_retention_policies.detailed.minute = 1\n"
             "max_message_size = 1000000\n"
         )
+        features = {} if self._features is None else {"RABBITMQ_FEATURE_FLAGS": ",".join(self._features)}
         return {
+            **features,
             "HOME": str(folder),  # where the cookie is
             # The start script becomes the server: else it stays between, and dies without it.
             "RUNNING_UNDER_SYSTEMD": "1",

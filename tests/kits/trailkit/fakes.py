@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.events.topics import PartitionRead, TopicRead
-from flowtrail_collector.sagas.model.view import FlowRow, SagaRow, SagaView
+from flowtrail_collector.sagas.model.view import FlowRow, SagaName, SagaRow, SagaView
 
 EVENTS = [
     StoredEvent("e1", "OrderPlaced", "orders", 0, 0, "/orders", "ord-1", "flow-1", None, 1000, 1000),
@@ -61,6 +61,17 @@ class FakeReads:
 
     def known_flows(self):
         return {row.name: ("reserve", "charge") for row in self.list_flows()}
+
+    def list_causes(self, selection, now_ms, limit):
+        self.queries.append((selection, limit))
+        return []
+
+    def begins_with(self, prefix, limit):
+        names = [
+            SagaName(event.subject, event.correlation_id, "fulfilment", "open", event.time_ms)
+            for event in EVENTS
+        ]
+        return [name for name in names if name.id.startswith(prefix)][:limit]
 
     def list_flows(self):
         return [FlowRow("fulfilment", ("OrderPlaced",), (), (), None, (), {"open": 1})]

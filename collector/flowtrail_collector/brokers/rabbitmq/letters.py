@@ -13,6 +13,7 @@ from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.browsing import MOST_ALIKE, Look, counts_looks
 from flowtrail_collector.brokers.rabbitmq.connection import connect
 from flowtrail_collector.brokers.rabbitmq.management import Management
+from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
@@ -58,7 +59,7 @@ class LetterFinder:
         self._holds_dead_letters = holds_dead_letters
         self._ingest = ingest
         self._lists = lists
-        self._problem: str | None = None
+        self._trouble = Trouble(None, lambda: f"looking into {self.partitions} queues of dead letters")
         self._looked: dict[str, tuple[Any, ...]] = {}
         self._refused: dict[str, str] = {}
         self._depths: dict[str, int] = {}
@@ -71,7 +72,7 @@ class LetterFinder:
     @property
     def problem(self) -> str | None:
         """Why dead letters aren't seen at present, None when they are."""
-        return self._problem or next(iter(self._refused.values()), None)
+        return self._trouble.problem or next(iter(self._refused.values()), None)
 
     def dead_letter_depths(self) -> Mapping[str, int]:
         """Messages in each queue of dead letters, as of a few seconds ago."""
@@ -83,9 +84,7 @@ class LetterFinder:
             try:
                 self._follow(stop)
             except (StoreError, ServiceUnreachableError) as error:
-                if self._problem is None:
-                    logger.warning("%s; retrying", error)
-                self._problem = str(error)
+                self._trouble.note(str(error))
             stop.wait(_EVERY_SECONDS)
 
     def _follow(self, stop: threading.Event) -> None:
@@ -97,7 +96,7 @@ class LetterFinder:
             version = management.version()
             while not stop.is_set():
                 self._look_around(management, connection, version)
-                self._problem = None
+                self._trouble.note(None)
                 connection.process_data_events(0)
                 stop.wait(_EVERY_SECONDS)
 

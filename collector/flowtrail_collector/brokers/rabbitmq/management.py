@@ -15,10 +15,12 @@ from flowtrail_collector.settings import RabbitConfig
 
 __all__ = ["Management"]
 
-_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
+# The server works out the figures of thousands of queues anew for each answer.
+_ANSWER_SECONDS = 20.0
 _QUEUE_COLUMNS = (
     "name,type,state,arguments,effective_policy_definition,messages,messages_ready,messages_unacknowledged,consumers,"
-    "head_message_timestamp,message_stats.publish,"
+    "head_message_timestamp,message_stats.publish,message_stats.ack,message_stats.deliver_no_ack,message_stats.get_no_ack,"
     "message_stats.publish_details.rate,message_stats.ack_details.rate"
 )
 
@@ -89,6 +91,11 @@ class Management:
         where = self._config.management_url
         try:
             answer = self._open().get(f"{where}/api/{path}")
+        except httpx.ReadTimeout:
+            raise ServiceUnreachableError(
+                f"RabbitMQ's management API at {where} took longer than {_ANSWER_SECONDS:g} s to answer: it is busy; let it"
+                " keep answers (management.db_cache_multiplier), or make statistics rarer (collect_statistics_interval)"
+            ) from None
         except httpx.HTTPError as error:
             raise ServiceUnreachableError(
                 f"RabbitMQ's management API doesn't answer at {where}: {error or type(error).__name__}: enable it"
@@ -118,5 +125,6 @@ class Management:
 
     def _open(self) -> httpx.Client:
         if self._client is None:
-            self._client = httpx.Client(auth=self._config.credentials, timeout=_SECONDS, trust_env=False)
+            timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
+            self._client = httpx.Client(auth=self._config.credentials, timeout=timeout, trust_env=False)
         return self._client

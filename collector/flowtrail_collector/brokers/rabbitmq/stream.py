@@ -160,6 +160,10 @@ class Bindings:
         ours, keys = self._bound()
         wanted: set[Binding] = set()
         problems: dict[str, str] = {}
+        if not exchanges:
+            problems[self._config.exchanges] = (
+                "the virtual host has none of that name: correct --rabbitmq-exchanges, or declare one"
+            )
         for name, kind in exchanges.items():
             if kind == "direct":
                 wanted |= {(name, key) for key in keys[name]}

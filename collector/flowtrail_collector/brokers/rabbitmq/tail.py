@@ -21,6 +21,7 @@ from flowtrail_collector.brokers.rabbitmq.marks import Marks
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
 from flowtrail_collector.brokers.rabbitmq.reading import Start, StreamReading
 from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
+from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -66,8 +67,9 @@ class RabbitTail:
         self._position = StreamPosition(rabbitmq_name(config.queue), ingest, store)
         self._start: Start = start
         self._time_seconds = time_seconds
-        self._problem: str | None = "hasn't reached RabbitMQ yet"
-        self._troubled: bool | None = None  # not known yet
+        self._trouble = Trouble(
+            "hasn't reached RabbitMQ yet", lambda: f"following {self._exchanges} exchanges of RabbitMQ"
+        )
         self._reading = False
         self._exchanges = 0
 
@@ -79,7 +81,7 @@ class RabbitTail:
     @property
     def problem(self) -> str | None:
         """Why nothing is read at present, None when it is."""
-        return self._problem
+        return self._trouble.problem
 
     def dead_letter_depths(self) -> Mapping[str, int]:
         """See `Tail.dead_letter_depths`: a stream holds none."""
@@ -93,19 +95,10 @@ class RabbitTail:
             except FencedError as error:
                 logger.info("another worker has been here, reading on from the store: %s", error)
             except (StoreError, ServiceUnreachableError) as error:
-                self._set_problem(str(error))
+                self._trouble.note(str(error))
             finally:
                 self._reading = False
             stop.wait(_PAUSE_SECONDS)
-
-    def _set_problem(self, problem: str | None) -> None:
-        """Note what is wrong; the log gets one line when it begins and one when it ends."""
-        troubled, self._problem = self._troubled, problem
-        self._troubled = problem is not None
-        if problem is None and troubled is not False:
-            logger.info("following %d exchanges of RabbitMQ", self._exchanges)
-        elif problem is not None and not troubled:
-            logger.warning("%s; retrying", problem)
 
     def _follow(self, stop: threading.Event) -> None:
         """Read until told to stop, or until something goes wrong."""
@@ -139,6 +132,6 @@ class RabbitTail:
         try:
             self._exchanges = bindings.update(connection)
         except ServiceUnreachableError as error:  # what is bound is read on
-            self._set_problem(str(error))
+            self._trouble.note(str(error))
         else:
-            self._set_problem(marks.problem)
+            self._trouble.note(marks.problem)

@@ -26,6 +26,7 @@ class DeadLetter(NamedTuple):
         event_id: Id of the event; its type, subject and correlation id likewise.
         state: One of `STATES`.
         convention: Whose headers they are; from here on as in `DeadLetterHeaders`.
+        cause: Fingerprint of why it died, see `causes.cause_of`.
     """
 
     topic: str
@@ -49,6 +50,7 @@ class DeadLetter(NamedTuple):
     error_message: str | None = None
     failed_ms: int | None = None
     oversize: str | None = None
+    cause: str | None = None
 
     @property
     def place(self) -> Place:
@@ -75,6 +77,7 @@ class Selection:
         since_ms: Those that arrived in the dead letter topic at this time or later.
         until_ms: Those that arrived before this time.
         state: One of `STATES`; None for any.
+        cause: Fingerprint of why they died.
     """
 
     topic: str | None = None
@@ -88,13 +91,14 @@ class Selection:
     since_ms: int | None = None
     until_ms: int | None = None
     state: str | None = PENDING
+    cause: str | None = None
 
     @property
     def named(self) -> dict[str, str | int]:
         """What narrows it, by the names that people use; without the state."""
         values = {
             "topic": self.topic, "partition": self.partition, "offset": self.offset, "source": self.source_topic,
-            "group": self.group, "error": self.error_type, "id": self.id, "flow": self.flow,
+            "group": self.group, "error": self.error_type, "cause": self.cause, "id": self.id, "flow": self.flow,
             "since_ms": self.since_ms, "until_ms": self.until_ms,
         }  # fmt: skip
         return {name: value for name, value in values.items() if value is not None}

@@ -6,18 +6,22 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
+from flowtrail_collector.dead_letters.model.cause import HOUR_MS, CauseRow
+from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, Selection
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
 __all__ = ["ADD_LETTER", "DeadLetterReads", "flows_with_letters", "letters", "replays_of", "where_of"]
 
 _COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
  convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
- replays, error_type, error_message, failed_ms, oversize"""
+ replays, error_type, error_message, failed_ms, oversize, cause"""
 ADD_LETTER = (
     f"INSERT OR IGNORE INTO dead_letters ({_COLUMNS}) VALUES ({','.join('?' * len(DeadLetter._fields))})"  # noqa: S608
 )
 """Takes a `DeadLetter`; one that is there already stays as it is."""
+_COUNT_CAUSES = """SELECT cause, count(*), min(timestamp_ms), max(timestamp_ms),
+ sum(CASE WHEN timestamp_ms >= ? THEN 1 ELSE 0 END),
+ sum(CASE WHEN timestamp_ms >= ? AND timestamp_ms < ? THEN 1 ELSE 0 END) FROM dead_letters"""
 
 
 def replays_of(table: str) -> str:
@@ -34,6 +38,7 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
     """A selection as a condition on `dead_letters`, and its values."""
     equal = {
         "state": selection.state,
+        "cause": selection.cause,
         "topic": selection.topic,
         "partition": selection.partition,
         "position": selection.offset,
@@ -43,6 +48,10 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
     }
     used = {column: value for column, value in equal.items() if value is not None}
     parts, values = [f"{column} = ?" for column in used], list[Any](used.values())
+    if selection.cause is not None and selection.state is None:
+        # Any of them: then the index of causes is of use, whose first column is the state.
+        parts.append(f"state IN ({marks(STATES)})")
+        values += STATES
     if selection.id is not None:
         parts.append("(event_id = ? OR correlation_id = ? OR subject = ?)")
         values += [selection.id] * 3
@@ -83,6 +92,11 @@ def letters(
     return [_with_replays(DeadLetter(*row), known) for *row, known in rows]
 
 
+def _newest_of(connection: Connection, where: str, values: Sequence[Any], cause: str | None) -> DeadLetter:
+    own, more = ("cause IS NULL", []) if cause is None else ("cause = ?", [cause])
+    return letters(connection, f"{where} AND {own}", [*values, *more], 1, newest=True)[0]
+
+
 def _with_replays(letter: DeadLetter, known: int) -> DeadLetter:
     return letter if known <= (letter.replays or 0) else letter._replace(replays=known)
 
@@ -104,6 +118,17 @@ class DeadLetterReads(Reads):
         return self._letters(
             f"{where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?", [*values, limit, offset]
         )
+
+    def list_causes(self, selection: Selection, now_ms: int, limit: int) -> list[CauseRow]:
+        """See `DeadLetterLists.list_causes`."""
+        where, values = where_of(selection)
+        hour, before = now_ms - HOUR_MS, now_ms - 2 * HOUR_MS
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"{_COUNT_CAUSES} WHERE {where} GROUP BY cause ORDER BY coalesce(max(timestamp_ms), 0) DESC, 1 LIMIT ?",
+                [hour, before, hour, *values, limit],
+            ).fetchall()
+            return [CauseRow._make((*row, _newest_of(connection, where, values, row[0]))) for row in rows]
 
     def pending_letters(self, correlation_ids: Sequence[str]) -> dict[str, list[DeadLetter]]:
         """Pending dead letters of flows, by correlation id."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flowtrail.wire import Header
+from flowtrail_collector.causes import normalised
 from flowtrail_collector.dead_letters.desk import Dossier
+from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.ports import AuditLine, Job, WriteLine
 from flowtrail_collector.dead_letters.web.query import query_of
 from flowtrail_collector.units import iso_time_ms
 
-__all__ = ["audit_json", "dossier_json", "job_json", "letter_json", "listed_json", "write_json"]
+__all__ = ["audit_json", "cause_json", "dossier_json", "job_json", "letter_json", "listed_json", "write_json"]
 
 _MAX_HEADER_CHARACTERS = 4_096
 _NOT_LISTED = frozenset({"arrived", "convention", "source_partition", "source_offset", "replays"})
@@ -37,6 +39,7 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
         "replays": letter.replays or 0,
         "error_type": letter.error_type,
         "error_message": letter.error_message,
+        "cause": letter.cause,
         "failed": iso_time_ms(letter.given_up_ms),
         "oversize": letter.oversize,
         "state": letter.state,
@@ -46,6 +49,25 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
 def listed_json(letter: DeadLetter) -> dict[str, Any]:
     """A dead letter of a list: not all of it."""
     return {name: value for name, value in letter_json(letter).items() if name not in _NOT_LISTED}
+
+
+def cause_json(row: CauseRow) -> dict[str, Any]:
+    """What some dead letters died of: what they have in common, how many there are, and the newest of them."""
+    example = row.example
+    return {
+        "cause": row.cause,
+        "group": example.group,
+        "event_type": example.event_type,
+        "error_type": example.error_type,
+        "message": None if example.error_message is None else normalised(example.error_message),
+        "count": row.letters,
+        "first": iso_time_ms(row.first_ms),
+        "last": iso_time_ms(row.last_ms),
+        "last_hour": row.last_hour,
+        "hour_before": row.hour_before,
+        "trend": row.trend,
+        "example": listed_json(example),
+    }
 
 
 def job_json(job: Job, problem: str | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 __all__ = ["FIELDS", "flag_of", "list_query", "note_of", "order_of", "place_of", "query_of", "selection_of"]
 
 FIELDS = (
-    "topic", "partition", "offset", "source", "group", "error", "id", "flow", "since", "until", "state",
+    "topic", "partition", "offset", "source", "group", "error", "cause", "id", "flow", "since", "until", "state",
 )  # fmt: skip
 _MAX_INT = 2**63 - 1
 _MAX_NOTE = 1_000
@@ -52,6 +52,7 @@ def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
         since_ms=_moment_ms(values, "since"),
         until_ms=_moment_ms(values, "until"),
         state=_state(values) or state,
+        cause=_text(values, "cause"),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -10,17 +12,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.model.letter import PENDING, Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import (
     audit_json,
+    cause_json,
     dossier_json,
     job_json,
     letter_json,
     listed_json,
     write_json,
 )
-from flowtrail_collector.dead_letters.web.posting import posted
+from flowtrail_collector.dead_letters.web.posting import checked, posted
 from flowtrail_collector.dead_letters.web.query import (
     flag_of,
     list_query,
@@ -35,22 +38,36 @@ from flowtrail_collector.web.security import actor_of, remote_of
 __all__ = ["DeskRoutes", "dead_letter_routes"]
 
 _MAX_LIMIT = 1_000
+_MOST_CAUSES = 200
 _LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
 
 
 def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
-    """The route that lists dead letters."""
+    """The routes that list dead letters, one by one and by cause."""
 
     def dead_letters(request: Request) -> Response:
         """Dead letters, the newest first.
 
-        Query: topic, source, group, error, id, flow, since, until, state, limit, offset.
+        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
         """
         selection, limit, offset = list_query(request)
         found = [listed_json(letter) for letter in views.list_dead_letters(selection, limit, offset)]
         return json_response({"dead_letters": found, "limit": limit, "offset": offset})
 
-    return [Route(_LETTERS, dead_letters, methods=["GET"])]
+    def causes(request: Request) -> Response:
+        """What dead letters died of, the cause of the newest one first, with how many, since when, and one example.
+
+        Query: topic, source, group, error, cause, id, flow, since, until, state, limit.
+        """
+        selection, limit, _ = list_query(request)
+        selection = replace(selection, state=selection.state or PENDING)
+        found = views.list_causes(selection, int(time.time() * 1000), min(limit, _MOST_CAUSES))
+        return json_response({"causes": [cause_json(row) for row in found], "limit": limit})
+
+    return [
+        Route(_LETTERS, dead_letters, methods=["GET"]),
+        Route(f"{_LETTERS}/causes", causes, methods=["GET"]),
+    ]
 
 
 class DeskRoutes:
@@ -70,6 +87,7 @@ class DeskRoutes:
         return [
             Route(f"{_LETTERS}/find", self._find, methods=["GET"]),
             Route(f"{_LETTERS}/audit", self._audit, methods=["GET"]),
+            Route(f"{_LETTERS}/survey", self._survey, methods=["GET"]),
             Route(f"{_LETTERS}/redrive", posted(self._redrive), methods=["POST"]),
             Route(f"{_LETTERS}/dismiss", posted(self._dismiss), methods=["POST"]),
             Route(_LETTERS + "/{topic}/{partition}/{offset}", self._show, methods=["GET"]),
@@ -93,10 +111,18 @@ class DeskRoutes:
         letters = self._desk.find(_wanted(request), int_param(request, "limit", 20, _MAX_LIMIT))
         return json_response({"dead_letters": [letter_json(letter) for letter in letters]})
 
+    def _survey(self, request: Request) -> Response:
+        """What a redrive would do, counted: as its `dry_run` answers, for whoever may only read.
+
+        Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, replay_limit.
+        """
+        order = order_of(request.query_params, actor_of(request))
+        return checked(lambda: json_response(self._desk.survey(order)))
+
     def _redrive(self, request: Request, values: Mapping[str, Any]) -> Response:
         """Starts a redrive (202); with `dry_run` only counts what it would do.
 
-        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
         """
         order = order_of(values, actor_of(request, _by(values)))
         if flag_of(values, "dry_run"):
@@ -107,7 +133,7 @@ class DeskRoutes:
     def _dismiss(self, request: Request, values: Mapping[str, Any]) -> Response:
         """Marks dead letters as dealt with; with `dry_run` only counts them.
 
-        Body: topic, partition, offset, source, group, error, id, flow, since, until, state, all, note, dry_run, by.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, dry_run, by.
         """
         selection = selection_of(values)
         if flag_of(values, "dry_run"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.model.assessment import (
@@ -175,6 +176,24 @@ class SagaRow:
     stuck: bool
     correlation_id: str | None = None
     dead_letters: tuple[DeadLetter, ...] = ()
+
+
+class SagaName(NamedTuple):
+    """An instance that is looked for.
+
+    Attributes:
+        id: What people call it: its order id, else its key.
+        key: What its flow knows it by, mostly the correlation id.
+        flow: Name of the flow.
+        outcome: One of `STATES`.
+        started_ms: When it started, None if that wasn't seen.
+    """
+
+    id: str
+    key: str
+    flow: str
+    outcome: str
+    started_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,14 @@ from flowtrail_collector.sagas.model.view import (
     FlowRow,
     ForecastOf,
     SagaFilter,
+    SagaName,
     SagaRow,
     SagaView,
     flow_row,
     saga_view,
 )
 from flowtrail_collector.sagas.sql.histories import read_histories
+from flowtrail_collector.sagas.sql.named import begins_with
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
 from flowtrail_collector.sagas.sql.predicted import count_predicted, open_waiting, predicted_condition
 from flowtrail_collector.sagas.sql.rows import load, read_sagas
@@ -123,6 +125,11 @@ class SagaReads(Reads):
         for flow, state, number in self._counts():
             counted[flow][state] = number
         return [flow_row(flow, dict(counted[flow.name])) for flow in self._flows.by_name.values()]
+
+    def begins_with(self, prefix: str, limit: int) -> list[SagaName]:
+        """See `SagaLists.begins_with`."""
+        with self._database.read() as connection:
+            return begins_with(connection, prefix, limit)
 
     def _children(self, connection: Connection, records: Iterable[SagaRecord]) -> _Children:
         """What instances wait for of other flows, for those that wait for any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowtrail_collector.store.schema.causing import note_causes
 from flowtrail_collector.store.schema.packing import pack_events
 from flowtrail_collector.store.schema.steps import Step
 
@@ -160,5 +161,13 @@ CREATE TABLE event_ids (key INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY
     pack_events,
     """
 DROP TABLE events
+""",
+    # Why each dead letter died, so that those of one cause are found and counted without looking at the others.
+    """
+ALTER TABLE dead_letters ADD COLUMN cause TEXT
+""",
+    note_causes,
+    """
+CREATE INDEX dead_letters_by_cause ON dead_letters (state, cause, timestamp_ms)
 """,
 )

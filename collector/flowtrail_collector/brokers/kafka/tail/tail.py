@@ -24,6 +24,7 @@ from flowtrail_collector.brokers.kafka.tail.partitions import AllPartitions, Gro
 from flowtrail_collector.brokers.kafka.tail.positions import Place, Positions, Start
 from flowtrail_collector.brokers.kafka.tail.reading import Reading
 from flowtrail_collector.brokers.kafka.tail.topics import TopicFilter
+from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -78,8 +79,7 @@ class KafkaTail:
         self._timestamps = timestamps
         self._group = group
         self._time_seconds = time_seconds
-        self._problem: str | None = "hasn't reached Kafka yet"
-        self._troubled: bool | None = None  # not known yet
+        self._trouble = Trouble("hasn't reached Kafka yet", lambda: f"following {self.partitions} partitions")
         self._depths: Mapping[Place, int] = {}
 
     @property
@@ -90,7 +90,7 @@ class KafkaTail:
     @property
     def problem(self) -> str | None:
         """Why nothing is read at present, None when it is."""
-        return self._problem
+        return self._trouble.problem
 
     def dead_letter_depths(self) -> Mapping[str, int]:
         """Records retained in each dead letter topic, as of a few seconds ago."""
@@ -116,7 +116,7 @@ class KafkaTail:
             partitions,
             discovery,
             timestamps=self._timestamps,
-            report=self._set_problem,
+            report=self._trouble.note,
             time_seconds=self._time_seconds,
         )
         try:
@@ -138,16 +138,7 @@ class KafkaTail:
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._set_problem(f"no Kafka broker answers at {self._connection.bootstrap_servers}")
-
-    def _set_problem(self, problem: str | None) -> None:
-        """Note what is wrong; the log gets one line when it begins and one when it ends."""
-        troubled, self._problem = self._troubled, problem
-        self._troubled = problem is not None
-        if problem is None and troubled is not False:
-            logger.info("following %d partitions", self.partitions)
-        elif problem is not None and not troubled:
-            logger.warning("%s; retrying", problem)
+            self._trouble.note(f"no Kafka broker answers at {self._connection.bootstrap_servers}")
 
     def _follow(
         self, discovery: Discovery, reading: Reading, offsets: OffsetReader, stop: threading.Event
@@ -172,11 +163,11 @@ class KafkaTail:
                 partitions.halt()
             except StoreError as error:
                 positions.store_fails = True
-                self._set_problem(str(error))
+                self._trouble.note(str(error))
                 partitions.halt()
                 stop.wait(_STORE_PAUSE_SECONDS)
             except ServiceUnreachableError as error:
-                self._set_problem(str(error))
+                self._trouble.note(str(error))
                 partitions.halt()
             if not partitions.reading:
                 partitions.consumer.poll(0)  # the group is heard all the same
@@ -186,14 +177,14 @@ class KafkaTail:
         try:
             complete = discovery.look(self._time_seconds())
         except ServiceUnreachableError as error:  # what is being read is read on
-            self._set_problem(str(error))
+            self._trouble.note(str(error))
         else:
             if complete and not self._positions.store_fails:
-                self._set_problem(None)
+                self._trouble.note(None)
 
     def _look_at_ends(self, offsets: OffsetReader, letters: set[Place]) -> None:
         now_ms = int(self._time_seconds() * 1000)
         try:
             self._depths = look_at_ends(offsets, self._positions, self._partitions.reading, letters, now_ms)
         except ServiceUnreachableError as error:
-            self._set_problem(str(error))
+            self._trouble.note(str(error))

@@ -7,7 +7,7 @@ queue.
 
 from __future__ import annotations
 
-__all__ = ["QueueCounts"]
+__all__ = ["QueueCounts", "QueueDrops"]
 
 
 class QueueCounts:
@@ -38,3 +38,39 @@ class QueueCounts:
         # Of what is dead-lettered to a queue, only its growth is seen.
         self.end = max(self.end, self._published, self.gone + messages)
         self.gone = self.end - messages
+
+
+class QueueDrops:
+    """What a queue with a limit dropped: what was published to it, isn't in it, and nobody took.
+
+    The server tells these counts late, each as late as it likes, so a difference alone says nothing. It says something
+    while the queue is full: what comes then drives something out. What was missing before, because it expired or was
+    purged, is known from when the queue was quiet.
+
+    Attributes:
+        total: How many messages, since they are counted.
+    """
+
+    __slots__ = ("_before", "_missing", "_told", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._before = self._missing = 0
+        self._told: tuple[int, int, int] | None = None
+
+    def observe(self, published: int, taken: int, messages: int, *, full: bool) -> None:
+        """Take in what the server says.
+
+        Args:
+            published: How many were published to the queue since the server began to count.
+            taken: How many of them were acknowledged, or handed out for good.
+            messages: How many are in it.
+            full: Whether it holds as many as it may.
+        """
+        missing, told = published - taken - messages, (published, taken, messages)
+        restarted = self._told is None or published < self._told[0]
+        if restarted or (not full and told == self._told):
+            self._missing, self._before = missing, self.total
+        self._told = told
+        if full:
+            self.total = max(self.total, self._before + missing - self._missing)

@@ -51,4 +51,21 @@ class QueueMetrics(Families):
         )
         for kind, nodes in self._source.alarms.items():
             alarms.add_metric([kind], nodes)
-        return ready, unacknowledged, consumers, published, alarms
+        return ready, unacknowledged, consumers, published, *self._limits(), alarms
+
+    def _limits(self) -> Iterable[Metric]:
+        limit = GaugeMetricFamily(
+            "flowtrail_queue_limit_messages", "Messages that may wait (max-length).", labels=["queue"]
+        )
+        dropped = CounterMetricFamily(
+            "flowtrail_queue_dropped_messages",
+            "Messages lost since the collector started: a queue that was full dropped its oldest.",
+            labels=["queue"],
+        )
+        lost = self._source.dropped
+        for queue in self._source.queues:
+            if queue.limit is not None:
+                limit.add_metric([queue.name], queue.limit)
+            if queue.name in lost:
+                dropped.add_metric([queue.name], lost[queue.name])
+        return limit, dropped

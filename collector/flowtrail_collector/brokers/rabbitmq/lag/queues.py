@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 __all__ = ["Queue", "is_followed", "read_queue"]
 
 _DELAYED = ".delay"
+_DROPS = "drop-head"
+_TAKEN = ("ack", "deliver_no_ack", "get_no_ack")
 
 
 class Queue(NamedTuple):
@@ -21,6 +23,9 @@ class Queue(NamedTuple):
         consumers: Who consumes from it.
         published: How many were published to it since the server began to count.
         publish_rate: A second; likewise ack_rate.
+        taken: How many were acknowledged, or handed out for good, since then.
+        limit: How many may wait in it; None for any number.
+        drops: Whether it makes room for new ones by dropping the oldest.
         head_ms: Timestamp of the message that waits longest, in milliseconds since the epoch.
     """
 
@@ -33,6 +38,9 @@ class Queue(NamedTuple):
     publish_rate: float | None
     ack_rate: float | None
     head_ms: int | None
+    taken: int = 0
+    limit: int | None = None
+    drops: bool = False
 
     @property
     def messages(self) -> int:
@@ -70,4 +78,16 @@ def read_queue(found: Mapping[str, Any]) -> Queue | None:
         (stats.get("publish_details") or {}).get("rate"),
         (stats.get("ack_details") or {}).get("rate"),
         head * 1000 if isinstance(head, int) else None,
+        sum(int(stats.get(name) or 0) for name in _TAKEN),
+        *_limit_of(found),
     )
+
+
+def _limit_of(found: Mapping[str, Any]) -> tuple[int | None, bool]:
+    """How many messages may wait, and whether the oldest are dropped then; of two limits the smaller one counts."""
+    arguments, policy = found.get("arguments") or {}, found.get("effective_policy_definition") or {}
+    limits = [
+        each for each in (arguments.get("x-max-length"), policy.get("max-length")) if isinstance(each, int)
+    ]
+    overflow = arguments.get("x-overflow", policy.get("overflow", _DROPS))
+    return min(limits, default=None), bool(limits) and overflow == _DROPS

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowtrail_collector.broker_names import rabbitmq_name
-from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts
+from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts, QueueDrops
 from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue, is_followed, read_queue
+from flowtrail_collector.brokers.rabbitmq.lag.standing import StandingQueues
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag.model import CommittedOffset
@@ -63,11 +64,13 @@ class QueueLagSource:
         self._timestamps = timestamps
         self._clock = clock
         self._management = Management(config)
+        self._standing = StandingQueues(config)
         self._lock = threading.Lock()
         self._queues: dict[str, Queue] = {}
         # All of them: what has no counts yet isn't new when it gets some.
         self._names: list[str] = []
         self._counts: dict[str, QueueCounts] = {}
+        self._drops: dict[str, QueueDrops] = {}
         self._alarms: list[Failure] = []
         self._asked = (0.0, 0.0)
         self._is_new = False
@@ -78,6 +81,12 @@ class QueueLagSource:
         """The queues as they were seen last, by any thread; none while the server can't be asked."""
         with self._lock:
             return [] if self._problem else list(self._queues.values())
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """How many messages queues with a limit dropped, by name."""
+        with self._lock:
+            return {name: drops.total for name, drops in self._drops.items()}
 
     @property
     def alarms(self) -> Mapping[str, int]:
@@ -155,6 +164,7 @@ class QueueLagSource:
     def close(self) -> None:
         """See `LagSource.close`."""
         self._management.close()
+        self._standing.close()
 
     def _look(self, *, whole: bool) -> None:
         """Ask how the queues stand; the nodes, too, if the whole is asked for."""
@@ -165,10 +175,13 @@ class QueueLagSource:
         except ServiceUnreachableError as error:
             self._problem = str(error)
             return
-        answered_at = self._clock()
         followed = [each for each in found if is_followed(each, self._holds_dead_letters)]
         self._names = [str(each["name"]) for each in followed]
         queues = {queue.name: queue for each in followed if (queue := read_queue(each)) is not None}
+        self._count_drops(queues)
+        for name, queue in self._standing.look(queues.values()).items():
+            queues[name] = queue or self._queues.get(name, queues[name])
+        answered_at = self._clock()
         for name in self._counts.keys() - queues.keys():
             del self._counts[name]
         for name, queue in queues.items():
@@ -176,6 +189,18 @@ class QueueLagSource:
         with self._lock:
             self._problem, self._queues, self._alarms = None, queues, alarms
         self._asked = asked_at, answered_at
+
+    def _count_drops(self, queues: Mapping[str, Queue]) -> None:
+        """Count what was dropped, going by figures that the server tells at once."""
+        limited = {
+            name: queue for name, queue in queues.items() if queue.drops and queue.published is not None
+        }
+        drops = {name: self._drops.get(name) or QueueDrops() for name in limited}
+        for name, queue in limited.items():
+            full = queue.limit is not None and queue.ready >= queue.limit
+            drops[name].observe(queue.published or 0, queue.taken, queue.messages, full=full)
+        with self._lock:
+            self._drops = drops
 
     def _count(self, name: str, queue: Queue) -> None:
         counts = self._counts.get(name)

@@ -1,0 +1,105 @@
+"""Queues that nobody reads are asked themselves how much is in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, said_by
+from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue
+from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.settings import RabbitConfig
+
+if TYPE_CHECKING:
+    from pika import BlockingConnection
+    from pika.adapters.blocking_connection import BlockingChannel
+
+__all__ = ["StandingQueues"]
+
+_MOST = 100
+_SECONDS = 0.5
+_NOT_FOUND = 404
+
+
+class StandingQueues:
+    """Asks over AMQP, where a queue tells what it holds now: the management API tells it up to two intervals late.
+
+    Only of a queue without consumers is that all there is to know: messages that are delivered and not acknowledged
+    aren't counted over AMQP.
+
+    Args:
+        config: Which virtual host.
+    """
+
+    def __init__(self, config: RabbitConfig) -> None:
+        self._config = config
+        self._connection: BlockingConnection | None = None
+        self._channel: BlockingChannel | None = None
+        # Asked once, a queue is asked each time: in between, its older counts would look like messages that left it.
+        self._asked: set[str] = set()
+        self._refused: set[str] = set()
+
+    def look(self, queues: Iterable[Queue]) -> Mapping[str, Queue | None]:
+        """Ask those that nobody reads: a hundred at the most, and for half a second.
+
+        Args:
+            queues: As the management API tells them.
+
+        Returns:
+            By name what they hold; None for one of which nothing better is known than what it said the last time.
+        """
+        standing = [
+            queue
+            for queue in queues
+            if not queue.consumers and not queue.unacknowledged and queue.name not in self._refused
+        ]
+        standing.sort(key=lambda queue: queue.name not in self._asked)
+        found: Mapping[str, Queue | None] = {}
+        for _ in range(2):  # one that was idle for long may be gone
+            try:
+                found = self._ask_all(standing[:_MOST])
+                break
+            except ServiceUnreachableError:  # the tail tells it
+                self.close()
+        self._asked = found.keys() - self._refused
+        return {name: found[name] for name in self._asked}
+
+    def close(self) -> None:
+        """Let go of the connection; it comes back with the next question."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None and connection.is_open:
+            with suppress(ServiceUnreachableError), said_by(self._config):
+                connection.close()
+
+    def _ask_all(self, queues: Sequence[Queue]) -> Mapping[str, Queue | None]:
+        found: dict[str, Queue | None] = {}
+        until = time.monotonic() + _SECONDS
+        for queue in queues:
+            late = time.monotonic() >= until
+            if late and queue.name not in self._asked:
+                break
+            found[queue.name] = None if late else self._ask(queue)
+        return found
+
+    def _ask(self, queue: Queue) -> Queue | None:
+        try:
+            with said_by(self._config):
+                said = self._open().queue_declare(queue.name, passive=True).method
+        except RefusedError as error:
+            if error.code != _NOT_FOUND:  # another connection has it for itself
+                self._refused.add(queue.name)
+            return None
+        if said.consumer_count:
+            return None
+        # What somebody has fetched, and not acknowledged, isn't counted here and still is there.
+        return queue._replace(ready=max(queue.ready, said.message_count))
+
+    def _open(self) -> BlockingChannel:
+        if self._connection is None or not self._connection.is_open:
+            self._connection, self._channel = connect(self._config, "queues"), None
+        # Each refusal closes a channel.
+        if self._channel is None or not self._channel.is_open:
+            self._channel = self._connection.channel()
+        return self._channel

@@ -1,0 +1,65 @@
+"""A server that is short of memory, or knows no streams: one line that says what to do, and it goes on by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rabbitkit import Corner, Following, Place
+from servers import RabbitServer, UnavailableError, servers_required
+from waiting import until
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow(15)]
+
+
+def corner_of(server: RabbitServer) -> Corner:
+    return Corner(Place(server.url, f"http://127.0.0.1:{server.management_port}"))
+
+
+def test_a_memory_alarm_is_told_and_what_was_published_before_is_read(
+    rabbitmq_server: RabbitServer, tmp_path: Path
+) -> None:
+    corner = corner_of(rabbitmq_server)
+    orders = corner.exchange("orders")
+    queue = corner.queue("orders.billing", orders)
+    with Following(corner, tmp_path) as following:
+        until(lambda: following.problem() == "", following.problem)
+        corner.publish(orders, 3)
+        rabbitmq_server.control("set_vm_memory_high_watermark", "absolute", "1MB")
+        try:
+            until(lambda: "takes no messages" in following.problem(), following.problem, 60)
+            assert "free memory or disk on the server" in following.problem()
+            assert "\n" not in following.problem()
+            until(lambda: len(following.events()) == 3, "the events")
+            until(lambda: 'flowtrail_rabbitmq_alarms{kind="memory"} 1.0' in following.metrics(), "the metric")
+            until(lambda: following.api(f"lag?group=rabbitmq:{queue}")["groups"][0]["lag"] == 3, "the lag")
+        finally:
+            rabbitmq_server.control("set_vm_memory_high_watermark", "0.4")
+        until(lambda: following.problem() == "", following.problem, 60)
+        corner.publish(orders, 2, first=3)
+        until(lambda: len(following.events()) == 5, "what came after it")
+    corner.clear()
+
+
+def test_streams_need_no_plug_in_and_their_feature_flag_is_asked_for(tmp_path: Path) -> None:
+    try:
+        server = RabbitServer(tmp_path / "server", plugins=["rabbitmq_management"], features=["quorum_queue"])
+    except UnavailableError as error:
+        if servers_required():
+            raise
+        pytest.skip(str(error))
+    server.start()
+    try:
+        corner = corner_of(server)
+        orders = corner.exchange("orders")
+        with Following(corner, tmp_path) as following:
+            until(lambda: "enable_feature_flag stream_queue" in following.problem(), following.problem)
+            assert "\n" not in following.problem()
+            until(lambda: following.api("lag") is not None, "queues are seen all the same")
+            server.control("enable_feature_flag", "stream_queue")
+            until(lambda: following.problem() == "", following.problem)
+            corner.publish(orders, 2)
+            until(lambda: len(following.events()) == 2, "the events")
+    finally:
+        server.close()
