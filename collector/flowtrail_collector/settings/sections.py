@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import secrets
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +74,10 @@ class KafkaConfig(Section):
     dead_letter_topics: str = r"(?i)(.*[._-])?(dlq|dlt|dead[._-]?letters?)"
     start: str = "earliest"
 
+    def holds_dead_letters(self, topic: str) -> bool:
+        """Whether a topic, or a queue of RabbitMQ, holds dead letters, going by its name there."""
+        return re.fullmatch(self.dead_letter_topics, topic) is not None
+
     def validate(self) -> None:
         for server in self.bootstrap_servers.split(",") if self.bootstrap_servers.strip() else ():
             port = server.strip().rpartition(":")[2]
@@ -107,6 +113,8 @@ class WebConfig(Section):
         root_path: Path under which a reverse proxy offers the collector, empty for none.
         trusted_proxies: Addresses or networks of proxies whose `X-Forwarded-Prefix` and `X-Forwarded-Proto` count.
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
+        single_process: Answer requests in the process that also reads events, instead of one of their own.
+        form_secret: What the console's forms are signed with if there is no write token; no setting.
     """
 
     listen: str = _LISTEN
@@ -119,6 +127,8 @@ class WebConfig(Section):
     tls_key: Path | None = None
     root_path: str = ""
     trusted_proxies: tuple[str, ...] = ()
+    single_process: bool = False
+    form_secret: str = field(default_factory=secrets.token_hex, compare=False, repr=False)
 
     @property
     def address(self) -> tuple[str, int]:
