@@ -70,6 +70,7 @@ class Collector:
     Attributes:
         app: Answers requests.
         supervisor: Runs the parts.
+        flows: What the flow file says.
         lag: The last collection of lag.
         status: Figures about it for people.
         on_error: Told of what fails, and counts it.
@@ -77,6 +78,7 @@ class Collector:
 
     app: ASGIApp
     supervisor: Supervisor
+    flows: Flows
     database: Database
     routes: Sequence[BaseRoute]
     exposition: Exposition
@@ -151,7 +153,9 @@ def build_collector(config: CollectorConfig) -> Collector:
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
     app, failed = _app(routes, access, about, config.web), about.failed
-    return Collector(app, supervisor, database, routes, exposition, broker, store, lag.view, status, failed)
+    return Collector(
+        app, supervisor, flows, database, routes, exposition, broker, store, lag.view, status, failed
+    )
 
 
 def _servers(config: CollectorConfig) -> dict[str, str]:

@@ -11,8 +11,7 @@ from flowtrail_collector.brokers.kafka.wire import wire as kafka
 from flowtrail_collector.brokers.rabbitmq.wire import wire as rabbitmq
 from flowtrail_collector.errors import CollectorError, OtherClusterError
 from flowtrail_collector.events.wire import mapper_of
-from flowtrail_collector.front.process import ReadingProcess
-from flowtrail_collector.front.serving import CAN_SERVE_BESIDE, serve_beside
+from flowtrail_collector.front.serving import serve_beside, start_beside
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.settings import CollectorConfig
@@ -39,9 +38,7 @@ def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -
     host, port = config.web.address
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(listen(host, port, _PATIENCE_SECONDS)))
-        reader = None
-        if CAN_SERVE_BESIDE and not config.web.single_process:
-            reader = stack.enter_context(contextlib.closing(ReadingProcess(listener)))
+        beside = start_beside(listener, stack) if config.web.processes == "2" else None
         collector = build_collector(config)
         stack.callback(collector.close)
         keep_answers_quick()
@@ -51,10 +48,10 @@ def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -
         def ready() -> None:
             on_ready(url_of(listener, tls=config.web.tls is not None))
 
-        if reader is None:
+        if beside is None:
             WebServer(collector.app, listener, config.web.tls).run(on_ready=ready)
         else:
-            serve_beside(config, collector, reader, on_ready=ready)
+            serve_beside(config, collector, beside, on_ready=ready)
 
 
 def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, int]]:

@@ -6,6 +6,7 @@ terminal or a service manager sends them to both.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ import socket
 import sys
 import threading
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from flowtrail_collector.errors import CollectorError
@@ -24,13 +26,20 @@ from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.store.open import open_reading
 from flowtrail_collector.web.server import WebServer
 
+# The writing process waits a little longer than this, and both together end within 10 s.
+_GRACE_SECONDS = 4
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _Control:
-    """The line to the writing process; any thread may say something."""
+    """The line to the writing process; any thread may say something.
+
+    Attributes:
+        socket_path: Where that one answers; in a folder that holds nothing else.
+    """
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
+        self.socket_path: str | None = None
         self._connection = connection
         self._lock = threading.Lock()
 
@@ -39,10 +48,14 @@ class _Control:
             self._connection.send(message)
 
     def heard(self) -> Any:
-        """The next message; without the other process there is nothing left to do."""
+        """The next message; without the other process there is nothing left to do but to clear up after it."""
         try:
             return self._connection.recv()
         except (EOFError, OSError):
+            if self.socket_path is not None:
+                with contextlib.suppress(OSError):
+                    Path(self.socket_path).unlink()
+                    Path(self.socket_path).parent.rmdir()
             os._exit(1)
 
 
@@ -50,8 +63,11 @@ def main(control_descriptor: int, listener_descriptor: int) -> None:
     """Answer requests until told to end."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    # Blocked until here, so that none came too early; it was for the other process alone.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
     control = _Control(Connection(control_descriptor))
     start = control.heard()
+    control.socket_path = start.socket_path
     logging.basicConfig(level=start.log_level, format=LOG_FORMAT, force=True)
     with socket.socket(fileno=listener_descriptor) as listener:
         try:
@@ -62,6 +78,8 @@ def main(control_descriptor: int, listener_descriptor: int) -> None:
 
 def _answer(start: Start, control: _Control, listener: socket.socket) -> None:
     told = Told()
+    told.take(start.state)
+    told.take(start.lag)
 
     def failed(part: str, error: Exception) -> None:
         control.say(Failed(part))
@@ -70,7 +88,14 @@ def _answer(start: Start, control: _Control, listener: socket.socket) -> None:
     try:
         rest = Forwarding(start.socket_path)
         app, parts = build_reader(start, database, told, otherwise=rest, on_error=failed)
-        server = WebServer(app, listener, start.config.web.tls, heeds_signals=False, at_end=rest.aclose)
+        server = WebServer(
+            app,
+            listener,
+            start.config.web.tls,
+            heeds_signals=False,
+            at_end=rest.aclose,
+            grace_seconds=_GRACE_SECONDS,
+        )
 
         def hear() -> None:
             while not isinstance(message := control.heard(), Ended):

@@ -9,26 +9,10 @@ from typing import Any
 from flowtrail_collector.lag.model import GroupReading
 from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.lag.view import LagView
+from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.settings import CollectorConfig
 
 __all__ = ["Ended", "Failed", "Lag", "Ready", "Refused", "Start", "State", "Told"]
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Begin: the first message.
-
-    Attributes:
-        config: The collector's settings, the form secret included.
-        socket_path: Where the writing process answers what the reading one doesn't.
-        others: First parts of the paths that it answers there, e.g. `metrics`.
-        log_level: What the log says, at least.
-    """
-
-    config: CollectorConfig
-    socket_path: str
-    others: frozenset[str]
-    log_level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +30,29 @@ class Lag:
     readings: Sequence[GroupReading]
     at: float
     failures: Sequence[Failure]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin: the first message.
+
+    Attributes:
+        config: The collector's settings, the form secret included.
+        flows: What the flow file said when the collector began; it may say something else by now.
+        socket_path: Where the writing process answers what the reading one doesn't.
+        others: First parts of the paths that it answers there, e.g. `metrics`.
+        log_level: What the log says, at least.
+        state: How the writing process is at present.
+        lag: What it collected last.
+    """
+
+    config: CollectorConfig
+    flows: Flows
+    socket_path: str
+    others: frozenset[str]
+    log_level: int
+    state: State
+    lag: Lag
 
 
 class Ended:

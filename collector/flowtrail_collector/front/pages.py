@@ -19,10 +19,8 @@ from flowtrail_collector.events.web import TopicList, topic_routes
 from flowtrail_collector.front.messages import Start, Told
 from flowtrail_collector.lag.web import lag_routes
 from flowtrail_collector.runtime.supervisor import Part
-from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.learning.sql import SqlInstances
 from flowtrail_collector.sagas.learning.web import learning_routes
-from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.web import saga_routes
 from flowtrail_collector.settings import is_loopback
 from flowtrail_collector.spans.jaeger import jaeger_routes
@@ -56,8 +54,7 @@ def build_reader(
         otherwise: Answers the rest.
         on_error: Called with the name of a part, or `web`, and what it raised.
     """
-    config = start.config
-    flows = load_flows(config.flows) if config.flows is not None else Flows()
+    config, flows = start.config, start.flows
     reads, spans = TrailReads(database, flows), SqlSpans(database)
 
     def holds_dead_letters(topic: str) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -22,8 +23,13 @@ from flowtrail_collector.lag.view import LagView
 __all__ = ["ReaderError", "ReadingProcess", "Telling"]
 
 _LOOK_SECONDS = 0.2
+_GOING_SECONDS = 1.0
 _STATE_SECONDS = 1.0
-_END_SECONDS = 6.0
+_END_SECONDS = 5.0
+# How long it may not take what it is told before it counts as hung.
+_DEAF_SECONDS = 5
+# Until it has said that it ignores them, nobody else's Ctrl-C ends it.
+_FOR_THE_OTHER = (signal.SIGINT, signal.SIGTERM)
 
 
 class ReaderError(CollectorError):
@@ -35,14 +41,14 @@ class Telling:
     """What the writing process tells the reading one, and hears of it.
 
     Attributes:
-        start: What it begins with.
+        start: What it begins with, made anew for each one that begins.
         state: How the writing process is.
         lag: What it collects of lag.
         on_failed: Called with the name of a part that failed over there, and an error.
         on_ended: Called when the reading process has ended after `end`.
     """
 
-    start: Start
+    start: Callable[[], Start]
     state: Callable[[], State]
     lag: LagView
     on_failed: Callable[[str, Exception], None]
@@ -85,7 +91,10 @@ class ReadingProcess:
             ReaderError: It can't.
         """
         self._telling = telling
-        self._begin(telling)
+        try:
+            self._begin(telling)
+        except ReaderError as error:
+            raise ReaderError(f"{error}: --processes 1 does without it") from None
 
     def close(self) -> None:
         """Nothing of it is left afterwards."""
@@ -96,7 +105,7 @@ class ReadingProcess:
     def _begin(self, telling: Telling) -> None:
         child, self._next = self._next or _Child(self._listener), None
         try:
-            child.say(telling.start)
+            child.say(telling.start())
             while not isinstance(message := child.heard(_LOOK_SECONDS), Ready):
                 if isinstance(message, Refused):
                     raise ReaderError(f"the reading process can't begin: {message.reason}")
@@ -164,16 +173,10 @@ class _Child:
 
     def __init__(self, listener: socket.socket) -> None:
         ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _DEAF_SECONDS, 0))
         with theirs:
-            inherited = (theirs.fileno(), listener.fileno())
             try:
-                self._process = subprocess.Popen(
-                    # Not from whatever folder this was started in (-P), but from where this process has it.
-                    [sys.executable, "-P", "-m", "flowtrail_collector.front", *map(str, inherited)],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=inherited,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-                )
+                self._process = _started(theirs.fileno(), listener.fileno())
             except OSError as error:
                 ours.close()
                 raise ReaderError(
@@ -211,7 +214,24 @@ class _Child:
         self._control.close()
 
     def _gone(self) -> ReaderError:
-        self._process.kill()
-        code = self._process.wait()
+        try:
+            code = self._process.wait(_GOING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return ReaderError("the reading process hung, and was killed")
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return ReaderError(f"the reading process {how}")
+
+
+def _started(*inherited: int) -> subprocess.Popen[bytes]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_OTHER)
+    try:
+        return subprocess.Popen(
+            # Not from whatever folder this was started in (-P), but from where this process has it.
+            [sys.executable, "-P", "-m", "flowtrail_collector.front", *map(str, inherited)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=inherited,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

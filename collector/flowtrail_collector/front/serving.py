@@ -8,57 +8,93 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from flowtrail_collector.app import Collector
 from flowtrail_collector.front.forwarding import TakingIn
-from flowtrail_collector.front.messages import Start, State
-from flowtrail_collector.front.process import ReadingProcess, Telling
+from flowtrail_collector.front.messages import Lag, Start, State
+from flowtrail_collector.front.process import ReaderError, ReadingProcess, Telling
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.settings import CollectorConfig
 from flowtrail_collector.web.server import BACKLOG, WebServer
 
-__all__ = ["CAN_SERVE_BESIDE", "serve_beside"]
+__all__ = ["Beside", "serve_beside", "start_beside"]
 
-CAN_SERVE_BESIDE = os.name == "posix"
-"""Whether a process can inherit the listening socket here."""
+logger = logging.getLogger("flowtrail_collector")
+
+# The reading process has ended by then: nobody is left to hear an answer.
+_GRACE_SECONDS = 1
 _STOP_SECONDS = 8.0
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What it takes to be two.
+
+    Attributes:
+        reader: Has the address, and hasn't begun.
+        listener: Where this process is asked by it.
+        path: Of that socket.
+    """
+
+    reader: ReadingProcess
+    listener: socket.socket
+    path: str
+
+
+def start_beside(listener: socket.socket, stack: contextlib.ExitStack) -> Beside | None:
+    """Start the reading process; None, and a line in the log, where there can't be one: then one process does both.
+
+    Args:
+        listener: The listening socket of the collector's address.
+        stack: Ends it.
+    """
+    if os.name != "posix":  # a process can't inherit the listening socket there
+        return None
+    try:
+        behind, path = stack.enter_context(_private_listener())
+        return Beside(stack.enter_context(contextlib.closing(ReadingProcess(listener))), behind, path)
+    except (OSError, ReaderError) as error:
+        logger.warning("one process reads and answers, as there can't be two: %s", error)
+        return None
+
+
 def serve_beside(
-    config: CollectorConfig, collector: Collector, reader: ReadingProcess, *, on_ready: Callable[[], None]
+    config: CollectorConfig, collector: Collector, beside: Beside, *, on_ready: Callable[[], None]
 ) -> None:
     """Serve until a signal ends both: the reading process first, as it asks this one until the end.
 
     Args:
         config: The settings.
         collector: Started.
-        reader: Has the address, and hasn't begun.
-        on_ready: Called once the reading process answers.
+        beside: The reading process.
+        on_ready: Called once that one answers.
 
     Raises:
         ReaderError: The reading process can't begin.
     """
-    with _private_listener() as (behind, path):
-        others = {
-            part.split("/", 2)[1] for route in collector.routes if (part := getattr(route, "path", "/"))
-        }
-        level = logging.getLogger().getEffectiveLevel()
-        server = WebServer(TakingIn(collector.app), behind, on_signal=reader.end)
-        telling = Telling(
-            Start(config, path, frozenset(others), level),
-            state=lambda: State(collector.supervisor.problems(), collector.status()),
-            lag=collector.lag,
-            on_failed=collector.on_error,
-            on_ended=server.stop,
-        )
-        reader.begin(telling)
-        beside = Supervisor([reader], on_error=collector.on_error)
-        beside.start()
-        try:
-            server.run(on_ready=on_ready)
-        finally:
-            beside.stop(_STOP_SECONDS)
+    reader = beside.reader
+    others = {part.split("/", 2)[1] for route in collector.routes if (part := getattr(route, "path", "/"))}
+    level = logging.getLogger().getEffectiveLevel()
+    server = WebServer(
+        TakingIn(collector.app), beside.listener, on_signal=reader.end, grace_seconds=_GRACE_SECONDS
+    )
+
+    def state() -> State:
+        return State(collector.supervisor.problems(), collector.status())
+
+    def start() -> Start:
+        lag = Lag(*collector.lag.published)
+        return Start(config, collector.flows, beside.path, frozenset(others), level, state(), lag)
+
+    reader.begin(Telling(start, state, collector.lag, collector.on_error, on_ended=server.stop))
+    supervisor = Supervisor([reader], on_error=collector.on_error)
+    supervisor.start()
+    try:
+        server.run(on_ready=on_ready)
+    finally:
+        supervisor.stop(_STOP_SECONDS)
 
 
 @contextlib.contextmanager

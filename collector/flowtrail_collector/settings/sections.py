@@ -8,6 +8,7 @@ import secrets
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.checks import Section, check_pattern, is_http
@@ -15,6 +16,8 @@ from flowtrail_collector.settings.keep import parse_keep
 from flowtrail_collector.settings.lag import LagSettings
 from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.units import parse_duration
+
+Processes = Literal["1", "2"]
 
 _LISTEN = "127.0.0.1:8090"
 
@@ -113,7 +116,7 @@ class WebConfig(Section):
         root_path: Path under which a reverse proxy offers the collector, empty for none.
         trusted_proxies: Addresses or networks of proxies whose `X-Forwarded-Prefix` and `X-Forwarded-Proto` count.
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
-        single_process: Answer requests in the process that also reads events, instead of one of their own.
+        processes: 2: requests are answered in another process than the one that reads events; 1: in the same.
         form_secret: What the console's forms are signed with if there is no write token; no setting.
     """
 
@@ -127,7 +130,7 @@ class WebConfig(Section):
     tls_key: Path | None = None
     root_path: str = ""
     trusted_proxies: tuple[str, ...] = ()
-    single_process: bool = False
+    processes: Processes = "2"
     form_secret: str = field(default_factory=secrets.token_hex, compare=False, repr=False)
 
     @property

@@ -22,7 +22,8 @@ from flowtrail_collector.errors import ListenError
 
 BACKLOG = 512
 """Connections that may wait to be taken."""
-_GRACE_SECONDS = 5
+GRACE_SECONDS = 5
+"""How long requests under way may go on once it is told to stop."""
 _LOOK_SECONDS = 0.05
 
 
@@ -87,6 +88,7 @@ class WebServer:
         heeds_signals: SIGTERM and SIGINT end it, where it runs in the main thread.
         on_signal: What the first signal calls instead of `stop`.
         at_end: Called once the last request was answered.
+        grace_seconds: How long requests under way may go on once it is told to stop.
         lifespan: The application wants to be told of its beginning and end.
     """
 
@@ -99,6 +101,7 @@ class WebServer:
         heeds_signals: bool = True,
         on_signal: Callable[[], None] | None = None,
         at_end: Callable[[], Awaitable[None]] | None = None,
+        grace_seconds: int = GRACE_SECONDS,
         lifespan: bool = False,
     ) -> None:
         self._listener = listener
@@ -110,7 +113,7 @@ class WebServer:
                 log_level="warning",
                 access_log=False,
                 lifespan="on" if lifespan else "off",
-                timeout_graceful_shutdown=_GRACE_SECONDS,
+                timeout_graceful_shutdown=grace_seconds,
                 # Scrapers and exporters keep their connections; the default of 5 s makes them reconnect.
                 timeout_keep_alive=75,
                 server_header=False,

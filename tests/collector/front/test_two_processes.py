@@ -17,9 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import waiting
 from flowtrail_collector.errors import CollectorError
-from flowtrail_collector.front.messages import Start, State
+from flowtrail_collector.front.messages import Lag, Start, State
 from flowtrail_collector.front.process import ReadingProcess, Telling
 from flowtrail_collector.lag.view import LagView
+from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
 from flowtrail_collector.web.server import listen
 from trailkit.program import program
@@ -213,7 +214,7 @@ def test_a_redrive_by_the_consoles_own_forms(store, request, devbroker, tmp_path
 
 
 def test_one_process_where_that_is_wanted(devbroker, tmp_path):
-    with program(tmp_path, devbroker, "--store", tmp_path / "s.sqlite", "--single-process") as running:
+    with program(tmp_path, devbroker, "--store", tmp_path / "s.sqlite", "--processes", "1") as running:
         assert running.children() == []
         assert {path: running.get(path)[0] for path in ("/", "/metrics", "/lag")} == {
             "/": 200,
@@ -224,17 +225,20 @@ def test_one_process_where_that_is_wanted(devbroker, tmp_path):
 
 
 def test_a_reader_that_cannot_begin_says_why_in_one_line(tmp_path):
+    nothing = State({}, {})
     config = CollectorConfig(KafkaConfig("a:1"), store=tmp_path / "no such folder" / "s.sqlite")
     with contextlib.closing(listen("127.0.0.1", 0)) as listener:
         reader = ReadingProcess(listener)
         with (
             contextlib.closing(reader),
-            pytest.raises(CollectorError, match=r"^the reading process can't begin: store .*") as why,
+            pytest.raises(CollectorError, match=r"^the reading process can't begin: store .* --processes 1") as why,
         ):
             reader.begin(
                 Telling(
-                    Start(config, str(tmp_path / "behind"), frozenset(), 30),
-                    state=lambda: State({}, {}),
+                    lambda: Start(
+                        config, Flows(), str(tmp_path / "behind"), frozenset(), 30, nothing, Lag((), 0.0, ())
+                    ),
+                    state=lambda: nothing,
                     lag=LagView(),
                     on_failed=lambda part, error: None,
                     on_ended=lambda: None,
