@@ -231,7 +231,9 @@ def test_a_reader_that_cannot_begin_says_why_in_one_line(tmp_path):
         reader = ReadingProcess(listener)
         with (
             contextlib.closing(reader),
-            pytest.raises(CollectorError, match=r"^the reading process can't begin: store .* --processes 1") as why,
+            pytest.raises(
+                CollectorError, match=r"^the reading process can't begin: store .* --processes 1"
+            ) as why,
         ):
             reader.begin(
                 Telling(
