@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import signal
 import subprocess
@@ -83,45 +82,47 @@ def answer(client, method, path, headers):
     return response.status_code, kept, body
 
 
+# What it says depends on what has happened so far, not on who says it; each has a test of its own.
+OF_THE_MOMENT = {"/api/v1/status", "/api/v1/lag", "/api/v1/groups"}
+
+
+def answers(running, asked):
+    """What a collector says to each (method, path, headers), once it has read three orders."""
+    reader = {"authorization": f"Bearer {READ}"}
+    with httpx.Client(base_url=running.url, timeout=scaled(60)) as client:
+
+        def has(path):
+            return waiting.until(lambda: client.get(path, headers=reader).status_code == 200, path)
+
+        assert all(map(has, ("/readyz", "/api/v1/trails/order-2", "/api/v1/lag")))
+        return [answer(client, *each) for each in asked]
+
+
 @pytest.mark.parametrize("offered", OFFERED)
 def test_every_route_answers_the_same(offered, devbroker, tmp_path, monkeypatch):
-    options, variables, asked = OFFERED[offered]
+    options, variables, sent_along = OFFERED[offered]
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     publish(devbroker, range(3))
-    everything = routes(tmp_path)
-    prefixes = ["", "/flow"] if "--root-path" in options else [""]
-    answers = {}
+    asked = [
+        (method, prefix + path, headers)
+        for method, path in routes(tmp_path)
+        if path not in OF_THE_MOMENT
+        for prefix in (["", "/flow"] if "--root-path" in options else [""])
+        for headers in sent_along
+    ]
+    found = []
     for processes in ("1", "2"):
         arguments = ("--store", tmp_path / "s.sqlite", "--topics", "orders", "--lag-interval", "1s", *options)
-        with (
-            program(tmp_path, devbroker, *arguments, "--processes", processes) as running,
-            httpx.Client(base_url=running.url, timeout=scaled(60)) as client,
-        ):
-            reader = {"authorization": f"Bearer {READ}"}
-            assert waiting.until(lambda: client.get("/readyz", headers=reader).status_code == 200)
-            assert waiting.until(
-                lambda: client.get("/api/v1/trails/order-2", headers=reader).status_code == 200
-            )
-            assert waiting.until(lambda: client.get("/api/v1/lag", headers=reader).status_code == 200)
-            answers[processes] = {
-                (method, prefix + path, number): answer(client, method, prefix + path, headers)
-                for method, path in everything
-                for prefix in prefixes
-                for number, headers in enumerate(asked)
-            }
+        with program(tmp_path, devbroker, *arguments, "--processes", processes) as running:
+            found.append(answers(running, asked))
             assert running.end()[0] == 0
+    one, two = found
     different = {
-        key: (one, two)
-        for key, one in answers["1"].items()
-        if (two := answers["2"][key]) != one and key[1].removeprefix("/flow") not in MOMENTARY
+        str(each): (left, right) for each, left, right in zip(asked, one, two, strict=True) if left != right
     }
     assert different == {}
-    assert {answers["2"][key][0] for key in answers["2"]} >= {200, 404}
-
-
-# What it says depends on what has happened so far, not on who says it; each has a test of its own.
-MOMENTARY = {"/api/v1/status", "/api/v1/lag", "/api/v1/groups"}
+    assert {status for status, *_ in two} >= {200, 404}
 
 
 def test_over_tls_both_know_how_they_were_asked(devbroker, tmp_path):
