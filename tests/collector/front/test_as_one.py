@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import ssl
 import subprocess
 import sys
 
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.slow(20)
 
 READ, WRITE = "r" * 20, "w" * 20
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+FLOWS = "flows: {fulfilment: {starts: OrderPlaced, completes: OrderShipped}}"
 PARAMETERS = {"id": "order-1", "trace_id": TRACE, "topic": "orders", "partition": "0", "offset": "0",
               "flow": "none", "group": "billing", "service": "shop", "path": "console.css"}  # fmt: skip
 # How the collector is offered: options, variables, and what those who ask send along.
@@ -128,9 +130,10 @@ def test_every_route_answers_the_same(offered, devbroker, tmp_path, monkeypatch)
 def test_over_tls_both_know_how_they_were_asked(devbroker, tmp_path):
     certificate, key = self_signed(tmp_path)
     options = ("--tls-cert", certificate, "--tls-key", key, "--store", tmp_path / "s.sqlite")
+    trusting = ssl.create_default_context(cafile=certificate)
     with (
         program(tmp_path, devbroker, *options) as running,
-        httpx.Client(base_url=running.url, verify=str(certificate), timeout=scaled(60)) as client,
+        httpx.Client(base_url=running.url, verify=trusting, timeout=scaled(60)) as client,
     ):
         assert running.url.startswith("https://")
         assert len(running.children()) == 1
@@ -226,9 +229,11 @@ def metrics(running):
 def test_workers_have_a_reader_each_and_one_leader(postgres, devbroker, tmp_path, monkeypatch):
     monkeypatch.setenv("FLOWTRAIL_STORE", postgres)
     publish(devbroker, range(20))
-    leads, counted = "flowtrail_collector_leader 1.0", 'flowtrail_collector_records_total{kind="event"} 20.0'
+    (tmp_path / "flows.yaml").write_text(FLOWS)
+    options = ("--topics", "orders", "--flows", tmp_path / "flows.yaml")
+    leads, counted = "flowtrail_collector_leader 1.0", 'flowtrail_saga_started_total{flow="fulfilment"} 20.0'
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(program(tmp_path, devbroker, "--topics", "orders")) for _ in range(2)]
+        workers = [stack.enter_context(program(tmp_path, devbroker, *options)) for _ in range(2)]
         assert waiting.until(lambda: sum(leads in metrics(each) for each in workers) == 1)
         assert waiting.until(lambda: sum(counted in metrics(each) for each in workers) == 1)
         for each in workers:  # whoever has read it, each shows it
