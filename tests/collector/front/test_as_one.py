@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Producer
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from starlette.routing import Mount, Route
 
 import waiting
 from flowtrail_collector.app import build_collector
@@ -69,6 +70,7 @@ def routes(folder):
     collector.close()
     found = []
     for route in collector.routes:
+        assert isinstance(route, Route | Mount)
         for method in sorted((route.methods or ()) if hasattr(route, "methods") else ("GET",)):
             path = re.sub(r"{(\w+)(:\w+)?}", lambda part: PARAMETERS.get(part[1], "x"), route.path)
             found.append((method, f"{path}/console.css" if path == "/static" else path))

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 import waiting
-from flowtrail_collector.front import serving
 from flowtrail_collector.front.serving import start_beside
 from flowtrail_collector.web.server import listen
 from trailkit.program import program
@@ -31,6 +31,14 @@ flows:
     completes: OrderShipped
 """
 NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def sockets(monkeypatch):
+    """Where its socket is; a test's own folder would be too long a path for one."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 def of_group(group):
@@ -85,13 +93,12 @@ def test_an_address_in_use_is_one_line(tmp_path):
         (("--processes", "3"), "--processes"),
     ],
 )
-def test_what_cannot_be_used_is_said_once_and_leaves_nothing(tmp_path, monkeypatch, options, named):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def test_what_cannot_be_used_is_said_once_and_leaves_nothing(tmp_path, sockets, options, named):
     code, said = refused(tmp_path, "--listen", ":0", *options)
     assert code == 2
     assert named in said
     assert "Traceback" not in said
-    assert list(tmp_path.glob("flowtrail-*")) == []
+    assert list(sockets.iterdir()) == []
 
 
 def test_a_file_has_one_collector_however_many_processes_that_is(tmp_path, devbroker):
@@ -114,14 +121,13 @@ def test_a_file_has_one_collector_however_many_processes_that_is(tmp_path, devbr
         assert running.ended(reader)
 
 
-def test_a_killed_collector_leaves_neither_process_nor_folder(tmp_path, devbroker, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def test_a_killed_collector_leaves_neither_process_nor_folder(tmp_path, devbroker, sockets):
     with program(tmp_path, devbroker, "--store", tmp_path / "s.sqlite") as running:
         (reader,) = running.children()
-        assert len(list(tmp_path.glob("flowtrail-*"))) == 1
+        assert len(list(sockets.iterdir())) == 1
         running.process.kill()
         assert running.ended(reader)
-        assert list(tmp_path.glob("flowtrail-*")) == []
+        assert list(sockets.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -176,7 +182,7 @@ def test_where_there_cannot_be_two_there_is_one(lacking, monkeypatch, caplog):
     if lacking == "interpreter":
         monkeypatch.setattr(sys, "executable", "/no/such/python")
     else:
-        monkeypatch.setattr(serving.tempfile, "tempdir", "/no/such/folder")
+        monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
     with contextlib.ExitStack() as stack, caplog.at_level(logging.WARNING):
         listener = stack.enter_context(contextlib.closing(listen("127.0.0.1", 0)))
         assert start_beside(listener, stack) is None

@@ -149,7 +149,6 @@ def test_a_signal_ends_both_and_answers_what_came_in(running, tmp_path, number, 
     assert running.ended(reader)
     assert "Traceback" not in running.log
     assert not list(tmp_path.glob("s.sqlite-wal"))
-    assert not list(tmp_path.glob("flowtrail-*"))
 
 
 def test_a_signal_ends_it_while_the_reader_is_being_replaced(running):
