@@ -138,7 +138,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     slices = [
         _reading(broker, tails, retention, about),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
-        *(topology.wired, wire_catalog(database, topology), spans.wired, readers.wired, trails.wired),
+        *(
+            topology.wired,
+            wire_catalog(database, topology, broker.routing),
+            spans.wired,
+            readers.wired,
+            trails.wired,
+        ),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]

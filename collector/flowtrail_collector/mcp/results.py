@@ -302,6 +302,6 @@ class Cause(_Model):
 
 
 class Causes(Result):
-    """What dead letters died of, the cause of the newest one first."""
+    """Dead letters by cause, most recent first."""
 
     causes: Many[Cause]

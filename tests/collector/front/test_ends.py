@@ -57,7 +57,7 @@ def begun(folder, *options):
     """A collector in a process group of its own, as a terminal starts it; nothing of it may be left."""
     command = [
         sys.executable, "-m", "flowtrail_collector", "collector", "run", "--bootstrap-servers", NOBODY,
-        "--store", str(folder / "s.sqlite"), *options,
+        "--store", str(folder / "s.sqlite"), "--processes", "2", *options,
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     with process:

@@ -81,7 +81,15 @@ class Program:
 def program(folder: Path, servers: str, *arguments: str | Path, listen: str = ":0") -> Iterator[Program]:
     """A collector that has said that it listens; killed at the end, if it still runs."""
     log = folder / f"log-{time.monotonic_ns()}"
-    options: Sequence[str] = ("--bootstrap-servers", servers, "--listen", listen, *map(str, arguments))
+    options: Sequence[str] = (
+        "--bootstrap-servers",
+        servers,
+        "--listen",
+        listen,
+        "--processes",
+        "2",
+        *map(str, arguments),
+    )
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "flowtrail_collector", "collector", "run", *options],
