@@ -134,14 +134,10 @@ SETTINGS = (
     Setting("tls-cert", "web.tls_cert", "Certificate chain (PEM): serve HTTPS.", Kind.PATH),
     Setting("tls-key", "web.tls_key", "Its private key (PEM).", Kind.PATH),
     Setting("root-path", "web.root_path",
-<<<<<<< HEAD
-            "Path under which a reverse proxy offers the collector, e.g. /flowtrail; the proxy may take it off."),
+            "Path under which a reverse proxy serves the collector, e.g. /flowtrail; the proxy may strip it."),
     Setting("processes", "web.processes",
             "2: one process reads events, another one answers requests; 1: one does both, in less memory, and answers"
             " slower while much is read.", Kind.CHOICE, choices=get_args(Processes)),
-=======
-            "Path under which a reverse proxy serves the collector, e.g. /flowtrail; the proxy may strip it."),
->>>>>>> main
     Setting("trusted-proxies", "web.trusted_proxies",
             "Address or network of a reverse proxy whose X-Forwarded-Prefix and X-Forwarded-Proto are believed.",
             Kind.NAMES),
