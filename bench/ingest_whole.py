@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -175,11 +175,16 @@ def _used_bytes(store: Path) -> int:
 
 
 def usage(pid: int) -> tuple[float, float]:
-    """Seconds of CPU so far, and the most memory in MB."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (most,) = [line for line in lines if line.startswith("VmHWM")]
-    return (int(fields[11]) + int(fields[12])) / _TICKS, int(most.split()[1]) / 1024
+    """Seconds of CPU so far, and the most memory in MB, of a process and of those that it has started."""
+    cpu = most = 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if str(pid) in (folder.name, fields[1]):
+                lines = (folder / "status").read_text().splitlines()
+                cpu += (int(fields[11]) + int(fields[12])) / _TICKS
+                most += sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return cpu, most
 
 
 def figures_of(events: int, runs: Runs) -> dict[str, float]:

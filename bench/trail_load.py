@@ -44,14 +44,14 @@ def in_process(target: Any, *arguments: Any) -> tuple[Any, Any]:
     return process, queue
 
 
-def produce(servers: str, topic: str, seconds: float, result: Any) -> None:
-    """Write events at the rate."""
+def produce(servers: str, topic: str, rate: int, seconds: float, result: Any) -> None:
+    """Write so many events a second; how many were written."""
     run = uuid.uuid4().hex[:6] + "-"
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 20, "compression.type": "lz4"})
     began = time.monotonic()
     written = 0
     while time.monotonic() - began < seconds:
-        due = int((time.monotonic() - began) * EVENTS_PER_SECOND)
+        due = int((time.monotonic() - began) * rate)
         while written < due:
             number, step = divmod(written, 5)
             producer.produce(topic, b"{}", f"order-{number}", headers=dict(headers_of(number, step, run)))

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -16,6 +17,7 @@ from flowtrail_collector.brokers.ports import Broker, ToRead
 from flowtrail_collector.brokers.wire import wire as wire_brokers
 from flowtrail_collector.catalog.wire import wire as wire_catalog
 from flowtrail_collector.console import error_page
+from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
 from flowtrail_collector.errors import ServiceUnreachableError
@@ -27,6 +29,7 @@ from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.keeping.wire import wire as wire_keeping
+from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
@@ -41,6 +44,7 @@ from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.wire import wire as wire_sagas
 from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig, is_loopback
+from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.store.open import open_store
 from flowtrail_collector.store.sql import Database
@@ -62,15 +66,28 @@ _CLUSTER_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """A collector whose parts are put together and not started yet."""
+    """A collector whose parts are put together and not started yet.
+
+    Attributes:
+        app: Answers requests.
+        supervisor: Runs the parts.
+        flows: What the flow file says.
+        lag: The last collection of lag.
+        status: Figures about it for people.
+        on_error: Told of what fails, and counts it.
+    """
 
     app: ASGIApp
     supervisor: Supervisor
+    flows: Flows
     database: Database
     routes: Sequence[BaseRoute]
     exposition: Exposition
     broker: Broker
     store: Store
+    lag: LagView
+    status: Callable[[], Mapping[str, Any]]
+    on_error: Callable[[str, Exception], None]
 
     def check_cluster(self) -> None:
         """Refuse to go on if the store belongs to another cluster than the one that answers.
@@ -109,9 +126,8 @@ def build_collector(config: CollectorConfig) -> Collector:
     lag = wire_lag(broker.lag_source, broker.prober(), config.lag)
     reads = TrailReads(database, flows)
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
-    readers = wire_readers(database)
+    readers, topology = wire_readers(database), wire_topology(database)
     spans = wire_spans(config.spans, database, readers.note)
-    topology = wire_topology(database)
     mover = partial(broker.mover, store.belong_to)
     letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
     events_of = reads.events_of_instances
@@ -143,19 +159,25 @@ def build_collector(config: CollectorConfig) -> Collector:
     supervisor = Supervisor(parts, on_error=about.failed)
     status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
-    pages = wire_console(
-        config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
-        history=history.view, problems=supervisor.problems, status=status, topics=topics,
-        pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
+    reading = reading_routes(
+        config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology,
+        history=history.view, problems=supervisor.problems, status=status, topics=topics, pulse=_pulse(database, spans.queue, lag.view),
     )  # fmt: skip
+    pages = wire_console(config.web, access, letters, reading)
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
-    app = _app(routes, access, about, config.web)
-    return Collector(app, supervisor, database, routes, exposition, broker, store)
+    app, failed = _app(routes, access, about, config.web), about.failed
+    return Collector(
+        app, supervisor, flows, database, routes, exposition, broker, store, lag.view, status, failed
+    )
 
 
 def _servers(config: CollectorConfig) -> dict[str, str]:
     return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
+
+
+def _pulse(database: Database, spans: SpanQueue, lag: LagView) -> Callable[[], object]:
+    return lambda: (database.newest_event_row(), spans.received_spans, lag.collected_at)
 
 
 def _reading(broker: Broker, tails: Sequence[Tail], retention: Part, about: MetricSource) -> Wired:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +11,8 @@ from flowtrail_collector.brokers.kafka.wire import wire as kafka
 from flowtrail_collector.brokers.rabbitmq.wire import wire as rabbitmq
 from flowtrail_collector.errors import CollectorError, OtherClusterError
 from flowtrail_collector.events.wire import mapper_of
+from flowtrail_collector.front.serving import serve_beside, start_beside
+from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.settings import CollectorConfig
 from flowtrail_collector.store.open import store_cluster
@@ -21,8 +21,8 @@ from flowtrail_collector.web.server import WebServer, listen, url_of
 
 __all__ = ["check_collector", "run_collector"]
 
-_SWITCH_SECONDS = 0.0001
-_GARBAGE_THRESHOLDS = (50_000, 20, 20)
+# The reading process of a collector that was killed lets go of the address as soon as it notices.
+_PATIENCE_SECONDS = 1.0
 
 
 def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -> None:
@@ -36,21 +36,22 @@ def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -
         CollectorError: It can't start; nothing was started.
     """
     host, port = config.web.address
-    listener = listen(host, port)
-    try:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(listen(host, port, _PATIENCE_SECONDS)))
+        beside = start_beside(listener, stack) if config.web.processes == "2" else None
         collector = build_collector(config)
-    except BaseException:
-        listener.close()
-        raise
-    server = WebServer(collector.app, listener, config.web.tls)
-    _keep_answers_quick()
-    try:
+        stack.callback(collector.close)
+        keep_answers_quick()
         collector.check_cluster()
         collector.supervisor.start()
-        server.run(on_ready=lambda: on_ready(url_of(listener, tls=config.web.tls is not None)))
-    finally:
-        listener.close()
-        collector.close()
+
+        def ready() -> None:
+            on_ready(url_of(listener, tls=config.web.tls is not None))
+
+        if beside is None:
+            WebServer(collector.app, listener, config.web.tls).run(on_ready=ready)
+        else:
+            serve_beside(config, collector, beside, on_ready=ready)
 
 
 def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, int]]:
@@ -89,17 +90,3 @@ def _check_kafka(config: CollectorConfig) -> None:
     if cluster and known and cluster != known:
         name = config.store if isinstance(config.store, Path) else describe(config.store)
         raise OtherClusterError(str(name), known, cluster)
-
-
-def _keep_answers_quick() -> None:
-    """Reading events takes nearly all of the interpreter's time; pages and trails come in between.
-
-    They ask SQLite for many rows and wait at each for the interpreter's lock: with Python's own 5 ms a trail of
-    5 ms takes 50. What has been loaded so far stays for good, so looking through it for garbage every second,
-    which takes 80 ms, finds nothing; and a portion of events, which is no garbage either, is gone before
-    Python's own thresholds would be right to suspect it.
-    """
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from flowtrail_collector.console._console import Console
-from flowtrail_collector.console._dead_letters import DeadLetterPages
+from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages, FormPages
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._pages import error_page
 from flowtrail_collector.console._render import trail_document
 
-__all__ = ["Console", "DeadLetterPages", "Links", "error_page", "trail_document"]
+__all__ = [
+    "Console",
+    "DeadLetterList",
+    "DeadLetterPages",
+    "FormPages",
+    "Links",
+    "error_page",
+    "trail_document",
+]

@@ -56,54 +56,51 @@ _NO_FORM = "this form has expired or is not from this page: go back, reload, and
 Values = Mapping[str, str]
 
 
-class DeadLetterPages:
-    """Pages about dead letters and redrives.
+class FormPages:
+    """Pages with forms.
 
     Args:
-        views: Lists dead letters.
-        desk: Sends them back.
         forms: Makes and checks the forms' tokens.
         writable: Somebody can write here; otherwise the forms say why not.
-        problem: Why redrives don't get on at present.
+    """
+
+    def __init__(self, forms: FormTokens, *, writable: bool) -> None:
+        self.tokens = forms
+        self._writable = writable
+
+    def page(self, request: Request, template: str, **values: Any) -> Response:
+        """A page whose forms carry a token."""
+        cookie, token = self.tokens.issue(request)
+        values = {"live": False, "writable": self._writable, "form_token": token, **values}
+        response = html_page(template, request, **values)
+        if self._writable:
+            self.tokens.keep(request, response, cookie)
+        return response
+
+
+class DeadLetterList:
+    """The page that lists dead letters.
+
+    Args:
+        views: Lists them.
+        forms: Makes the page.
         sparks: How many were pending over the last hours, by cause.
     """
 
     def __init__(
         self,
         views: DeadLetterLists,
-        desk: RedriveDesk,
-        forms: FormTokens,
+        forms: FormPages,
         *,
-        writable: bool,
-        problem: Callable[[], str | None] = lambda: None,
         sparks: Callable[[], Mapping[str, Spark]] = dict,
     ) -> None:
         self._views = views
-        self._desk = desk
-        self._forms = forms
-        self._writable = writable
-        self._problem = problem
+        self._page = forms.page
         self._sparks = sparks
 
     def routes(self) -> list[BaseRoute]:
-        """The pages, and where their forms go."""
-        asks = {"/dead-letters/redrive": self._ask_redrive, "/dead-letters/dismiss": self._ask_dismiss}
-        acts = {
-            "/dead-letters/redrive": self._redrive,
-            "/dead-letters/dismiss": self._dismiss,
-            "/redrives/{id}/cancel": self._cancel,
-        }
-        pages = {
-            "/dead-letters": self._list,
-            **asks,
-            "/dead-letters/{topic}/{partition}/{offset}": self._one,
-            "/redrives": self._redrives,
-            "/redrives/{id}": self._job,
-        }
-        return [
-            *(Route(path, _answering(page), methods=["GET"]) for path, page in pages.items()),
-            *(Route(path, self._posted(act), methods=["POST"]) for path, act in acts.items()),
-        ]
+        """The page."""
+        return [Route("/dead-letters", _answering(self._list), methods=["GET"])]
 
     def _list(self, request: Request) -> Response:
         """Dead letters.
@@ -129,6 +126,42 @@ class DeadLetterPages:
             can_move=values.get("state", PENDING) in _MOVABLE,
             **paging(lambda at: "?" + urlencode({**values, "offset": at}), offset, shown, len(found)),
         )
+
+
+class DeadLetterPages:
+    """Pages about single dead letters and redrives.
+
+    Args:
+        desk: Sends them back.
+        forms: Makes the pages, and checks their forms.
+        problem: Why redrives don't get on at present.
+    """
+
+    def __init__(
+        self, desk: RedriveDesk, forms: FormPages, *, problem: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self._desk = desk
+        self._page, self._tokens = forms.page, forms.tokens
+        self._problem = problem
+
+    def routes(self) -> list[BaseRoute]:
+        """The pages, and where their forms go."""
+        asks = {"/dead-letters/redrive": self._ask_redrive, "/dead-letters/dismiss": self._ask_dismiss}
+        acts = {
+            "/dead-letters/redrive": self._redrive,
+            "/dead-letters/dismiss": self._dismiss,
+            "/redrives/{id}/cancel": self._cancel,
+        }
+        pages = {
+            **asks,
+            "/dead-letters/{topic}/{partition}/{offset}": self._one,
+            "/redrives": self._redrives,
+            "/redrives/{id}": self._job,
+        }
+        return [
+            *(Route(path, _answering(page), methods=["GET"]) for path, page in pages.items()),
+            *(Route(path, self._posted(act), methods=["POST"]) for path, act in acts.items()),
+        ]
 
     def _one(self, request: Request) -> Response:
         """One dead letter."""
@@ -225,21 +258,13 @@ class DeadLetterPages:
             response.headers["refresh"] = str(_REFRESH_SECONDS)
         return response
 
-    def _page(self, request: Request, template: str, **values: Any) -> Response:
-        cookie, token = self._forms.issue(request)
-        values = {"live": False, "writable": self._writable, "form_token": token, **values}
-        response = html_page(template, request, **values)
-        if self._writable:
-            self._forms.keep(request, response, cookie)
-        return response
-
     def _posted(self, act: Callable[[Request, Values], Response]) -> Callable[[Request], Awaitable[Response]]:
         known = asked_by(act, "Body")
 
         @wraps(act)
         async def endpoint(request: Request) -> Response:
             values = await _form(request, known)
-            if not self._forms.is_valid(request, values.get("form_token")):
+            if not self._tokens.is_valid(request, values.get("form_token")):
                 raise ApiError(403, _NO_FORM)
             return await run_in_threadpool(checked, lambda: act(request, values))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from starlette.routing import BaseRoute
+
 from flowtrail_collector.console._console import Console, Views
-from flowtrail_collector.console._dead_letters import DeadLetterPages
+from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages, FormPages
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.dead_letters.wire import DeadLetters
@@ -18,16 +20,21 @@ from flowtrail_collector.topology.wire import Topology
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.web.security import Access, FormTokens
 
-__all__ = ["wire"]
+__all__ = ["reading_routes", "wire"]
 
 
-def wire(
+def wire(config: WebConfig, access: Access, letters: DeadLetters, pages: Sequence[BaseRoute]) -> Wired:
+    """All pages: those of `reading_routes`, and those about redriving and dismissing."""
+    desk = DeadLetterPages(letters.desk, _forms(config, access), problem=lambda: letters.redriver.problem)
+    return Wired(routes=[*desk.routes(), *pages])
+
+
+def reading_routes(
     config: WebConfig,
     access: Access,
     *,
     finder: TrailFinder,
     views: Views,
-    letters: DeadLetters,
     lag: LagView,
     topology: Topology,
     history: History,
@@ -35,18 +42,9 @@ def wire(
     status: Callable[[], Mapping[str, Any]],
     topics: Callable[[], Sequence[Mapping[str, Any]]],
     pulse: Callable[[], object],
-) -> Wired:
-    """All pages; for the arguments see `Console`."""
-    links = Links(config.trace_link, config.grafana_link, config.grafana_url)
-    sparks = Sparks(history)
-    dead_letters = DeadLetterPages(
-        views,
-        letters.desk,
-        FormTokens(config.write_token),
-        writable=access.is_writable,
-        problem=lambda: letters.redriver.problem,
-        sparks=sparks.causes,
-    )
+) -> list[BaseRoute]:
+    """The pages that only need the store and what is told of lag; for the arguments see `Console`."""
+    links, sparks = Links(config.trace_link, config.grafana_link, config.grafana_url), Sparks(history)
     console = Console(
         finder,
         views,
@@ -61,5 +59,9 @@ def wire(
         pulse=pulse,
         sparks=sparks,
     )
-    pages = HistoryPages(history, links)
-    return Wired(routes=[*dead_letters.routes(), *pages.routes(), *console.routes()])
+    listed = DeadLetterList(views, _forms(config, access), sparks=sparks.causes)
+    return [*listed.routes(), *HistoryPages(history, links).routes(), *console.routes()]
+
+
+def _forms(config: WebConfig, access: Access) -> FormPages:
+    return FormPages(FormTokens(config.write_token or config.form_secret), writable=access.is_writable)

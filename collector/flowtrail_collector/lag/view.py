@@ -40,6 +40,16 @@ class LagView:
         return self._state[1] or None
 
     @property
+    def published(self) -> tuple[list[GroupReading], float, Sequence[Failure]]:
+        """What `publish` was given last."""
+        readings, at, failures = self._state
+        return list(readings.values()), at, failures
+
+    def group_names(self) -> list[str] | None:
+        """The groups there are; None until they were first listed."""
+        return list(self._state[0]) if self._state[1] else None
+
+    @property
     def readings(self) -> list[GroupReading]:
         """All groups' readings."""
         return list(self._state[0].values())

@@ -30,12 +30,6 @@ class Lag:
     timestamps: TimestampLog
     wired: Wired
 
-    def group_names(self) -> list[str] | None:
-        """The groups there are; None until they were first listed."""
-        if self.view.collected_at is None:
-            return None
-        return [reading.group for reading in self.view.readings]
-
 
 def wire(
     source: Callable[[RecordTimestamps], LagSource], prober: RecordProber | None, settings: LagSettings

@@ -90,6 +90,7 @@ class Supervisor:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
             self._failures.pop(part.name, None)
+            began = time.monotonic()
             try:
                 part.run(self._stop)
                 pause_seconds = _FIRST_PAUSE_SECONDS
@@ -98,6 +99,9 @@ class Supervisor:
                     # The store is closed once the time for stopping is over.
                     return
                 self._failures[part.name] = f"{type(error).__name__}: {error}"
+                if time.monotonic() - began > _LONGEST_PAUSE_SECONDS:
+                    # It worked: what fails once a day doesn't wait as long as what fails all the time.
+                    pause_seconds = _FIRST_PAUSE_SECONDS
                 if isinstance(error, CollectorError):  # says all there is to say
                     logger.warning("%s failed, next try in %.1f s: %s", part.name, pause_seconds, error)
                 else:

@@ -82,6 +82,6 @@ def wire(
         routes=[
             *saga_routes(reads, lag.view.progress),
             *difference_routes(store),
-            *learning_routes(SqlInstances(database), lag.group_names),
+            *learning_routes(SqlInstances(database), lag.view.group_names),
         ],
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import secrets
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.checks import Section, check_pattern, is_http
@@ -13,6 +16,8 @@ from flowtrail_collector.settings.keep import parse_keep
 from flowtrail_collector.settings.lag import LagSettings
 from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.units import parse_duration
+
+Processes = Literal["1", "2"]
 
 _LISTEN = "127.0.0.1:8090"
 
@@ -72,6 +77,10 @@ class KafkaConfig(Section):
     dead_letter_topics: str = r"(?i)(.*[._-])?(dlq|dlt|dead[._-]?letters?)"
     start: str = "earliest"
 
+    def holds_dead_letters(self, topic: str) -> bool:
+        """Whether a topic, or a queue of RabbitMQ, holds dead letters, going by its name there."""
+        return re.fullmatch(self.dead_letter_topics, topic) is not None
+
     def validate(self) -> None:
         for server in self.bootstrap_servers.split(",") if self.bootstrap_servers.strip() else ():
             port = server.strip().rpartition(":")[2]
@@ -108,6 +117,8 @@ class WebConfig(Section):
         trusted_proxies: Addresses or networks of proxies whose `X-Forwarded-Prefix` and `X-Forwarded-Proto` count.
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
         grafana_url: Address of a Grafana with flowtrail's dashboards, empty for none.
+        processes: 2: requests are answered in another process than the one that reads events; 1: in the same.
+        form_secret: What the console's forms are signed with if there is no write token; no setting.
     """
 
     listen: str = _LISTEN
@@ -121,6 +132,8 @@ class WebConfig(Section):
     tls_key: Path | None = None
     root_path: str = ""
     trusted_proxies: tuple[str, ...] = ()
+    processes: Processes = "1"
+    form_secret: str = field(default_factory=secrets.token_hex, compare=False, repr=False)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.settings.sections import (
     CollectorConfig,
     KafkaConfig,
+    Processes,
     PushConfig,
     RetentionConfig,
     SpanConfig,
@@ -134,6 +135,9 @@ SETTINGS = (
     Setting("tls-key", "web.tls_key", "Its private key (PEM).", Kind.PATH),
     Setting("root-path", "web.root_path",
             "Path under which a reverse proxy serves the collector, e.g. /flowtrail; the proxy may strip it."),
+    Setting("processes", "web.processes",
+            "2: one process reads events, another one answers requests; 1: one does both, in less memory, and answers"
+            " slower while much is read.", Kind.CHOICE, choices=get_args(Processes)),
     Setting("trusted-proxies", "web.trusted_proxies",
             "Address or network of a reverse proxy whose X-Forwarded-Prefix and X-Forwarded-Proto are believed.",
             Kind.NAMES),

@@ -11,10 +11,11 @@ from flowtrail_collector.runtime.leadership import Lease
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from flowtrail_collector.store.postgres.database import look_at as look_at_database
 from flowtrail_collector.store.postgres.lease import PostgresLease
+from flowtrail_collector.store.sql import Database
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.store.sqlite.database import look_at as look_at_file
 
-__all__ = ["OpenedStore", "open_store", "store_cluster"]
+__all__ = ["OpenedStore", "open_reading", "open_store", "store_cluster"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,18 @@ def open_store(location: Path | str) -> OpenedStore:
     # Workers on one database are one group, and those on another are not, without anybody having to say so.
     group = f"flowtrail-collector-{database.identity()}"
     return OpenedStore(database.name, database, PostgresLease(database), group)
+
+
+def open_reading(location: Path | str) -> Database:
+    """Open, for reading, a store that a collector has open.
+
+    Raises:
+        ConfigurationError: A driver isn't installed.
+        StoreError: It can't be opened.
+    """
+    return (
+        SqliteDatabase(location, writable=False) if isinstance(location, Path) else PostgresDatabase(location)
+    )
 
 
 def store_cluster(location: Path | str) -> str | None:

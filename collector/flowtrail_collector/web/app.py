@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -32,6 +32,8 @@ def build_app(
     local: bool = False,
     root_path: str = "",
     trusted_proxies: Proxies = (),
+    otherwise: ASGIApp | None = None,
+    others: Collection[str] = (),
 ) -> ASGIApp:
     """The application behind the collector's one address.
 
@@ -44,6 +46,8 @@ def build_app(
         local: Only this machine can reach the address; see `Access`.
         root_path: The path under which a reverse proxy offers the collector; empty: none.
         trusted_proxies: Those whose headers are believed; see `UnderPrefix`.
+        otherwise: Answers what no route does; None: nothing does.
+        others: First parts of the paths that it answers.
     """
 
     def answer(request: Request, error: Exception) -> Response:
@@ -58,7 +62,9 @@ def build_app(
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
     guard = Guard(app, access=Access(token, write_token, local), on_error=on_error)
-    own = {path.split("/", 2)[1] for route in routes if (path := getattr(route, "path", "/"))}
+    if otherwise is not None:
+        app.router.default = otherwise
+    own = {*others} | {path.split("/", 2)[1] for route in routes if (path := getattr(route, "path", "/"))}
     return UnderPrefix(guard, root_path=root_path, trusted=trusted_proxies, own=own)
 
 

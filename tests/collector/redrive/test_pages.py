@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from flowtrail_collector.causes import cause_of
-from flowtrail_collector.console import DeadLetterPages, error_page
+from flowtrail_collector.console import DeadLetterList, DeadLetterPages, FormPages, error_page
 from flowtrail_collector.console._render import render
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
@@ -65,9 +65,10 @@ class Site:
         keep(database, [dead(0, topic="evil.dlq", letter=evil, order=EVIL)])
         reads = TrailReads(database, Flows())
         desk = RedriveDesk(self.store, self.kafka)
-        pages = DeadLetterPages(reads, desk, FormTokens(), writable=writable)
+        forms = FormPages(FormTokens(), writable=writable)
+        routes = [*DeadLetterPages(desk, forms).routes(), *DeadLetterList(reads, forms).routes()]
         app = build_app(
-            pages.routes(), token=None, local=True, on_error=lambda part, error: None, error_page=error_page
+            routes, token=None, local=True, on_error=lambda part, error: None, error_page=error_page
         )
         self.client = TestClient(app, base_url="http://127.0.0.1", headers=ORIGIN, follow_redirects=False)
 

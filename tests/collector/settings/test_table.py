@@ -13,7 +13,7 @@ from flowtrail_collector.settings import SETTINGS, CollectorConfig, KafkaConfig,
 from flowtrail_collector.units import parse_duration
 
 # What programs may set and users have had no need to.
-WITHOUT_OPTION = {"spans.max_body_bytes", "spans.queue_spans", "spans.max_spans"}
+WITHOUT_OPTION = {"web.form_secret", "spans.max_body_bytes", "spans.queue_spans", "spans.max_spans"}
 SECTIONS = ("kafka", "rabbitmq", "web", "spans", "retention", "push")
 CONFIG = CollectorConfig(KafkaConfig(""))
 

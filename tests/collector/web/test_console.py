@@ -9,7 +9,15 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
-from flowtrail_collector.console import Console, DeadLetterPages, Links, error_page, trail_document
+from flowtrail_collector.console import (
+    Console,
+    DeadLetterList,
+    DeadLetterPages,
+    FormPages,
+    Links,
+    error_page,
+    trail_document,
+)
 from flowtrail_collector.console._history import HistoryPages
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
@@ -112,8 +120,14 @@ def client_of(reads, lag, problems, links=None):
         links=links,
     )
     desk = RedriveDesk(NoRedrives(), FakeKafka())
-    letters = DeadLetterPages(reads, desk, FormTokens(), writable=True)
-    routes = [*letters.routes(), *HistoryPages(History(NoSamples())).routes(), *console.routes()]
+    forms = FormPages(FormTokens(), writable=True)
+    letters, listed = DeadLetterPages(desk, forms), DeadLetterList(reads, forms)
+    routes = [
+        *letters.routes(),
+        *listed.routes(),
+        *HistoryPages(History(NoSamples())).routes(),
+        *console.routes(),
+    ]
     app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
     return TestClient(app, headers=BROWSER)
 

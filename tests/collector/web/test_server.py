@@ -6,10 +6,12 @@ import contextlib
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from flowtrail_collector.errors import ConfigurationError, ListenError
+from flowtrail_collector.runtime import supervisor as supervisor_module
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.settings import (
     CollectorConfig,
@@ -147,3 +149,25 @@ def test_a_part_that_doesnt_stop_is_named():
     supervisor.start()
     assert supervisor.stop(0.05) == ["flowtrail-stubborn"]
     part.works.set()
+
+
+@pytest.mark.parametrize(("works_seconds", "pauses"), [(0.0, [0.05, 0.1, 0.2, 0.2]), (60.0, [0.05] * 4)])
+def test_only_what_fails_again_at_once_waits_longer_each_time(monkeypatch, works_seconds, pauses):
+    """What fails once a day isn't given less and less care."""
+    now, failed, seen = [0.0], threading.Semaphore(0), []
+    monkeypatch.setattr(supervisor_module, "_FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor_module, "_LONGEST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(supervisor_module.logger, "exception", lambda text, part, pause: seen.append(pause))
+
+    class Failing(Part):
+        def run(self, stop):
+            now[0] += works_seconds
+            raise RuntimeError("no luck")
+
+    supervisor = Supervisor([Failing("failing")], on_error=lambda part, error: failed.release())
+    supervisor.start()
+    for _ in pauses:
+        assert failed.acquire(timeout=scaled(10))
+    assert supervisor.stop(scaled(5)) == []
+    assert seen[: len(pauses)] == pauses

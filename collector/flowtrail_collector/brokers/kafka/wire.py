@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +52,7 @@ class Kafka:
 
     def holds_dead_letters(self, topic: str) -> bool:
         """See `Broker.holds_dead_letters`."""
-        return re.fullmatch(self.config.dead_letter_topics, topic) is not None
+        return self.config.holds_dead_letters(topic)
 
     def lag_source(self, timestamps: RecordTimestamps) -> KafkaLagSource:
         """See `Broker.lag_source`: the tail tells when records were written."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,7 +57,7 @@ class RabbitMQ:
 
     def holds_dead_letters(self, topic: str) -> bool:
         """See `Broker.holds_dead_letters`."""
-        return re.fullmatch(self._names.dead_letter_topics, without_broker(topic)) is not None
+        return self._names.holds_dead_letters(without_broker(topic))
 
     def lag_source(self, timestamps: RecordTimestamps) -> QueueLagSource:
         """See `Broker.lag_source`."""

@@ -120,12 +120,19 @@ class SlowAnswer(Generic[T]):
         self._quick_seconds = quick_seconds
         self._known: tuple[T, float, float] | None = None
         self._lock = threading.Lock()
+        self._first = threading.Lock()
 
     def __call__(self) -> T:
         """The answer."""
-        if self._known is None or self._known[2] <= self._quick_seconds:
+        known = self._known
+        if known is None:
+            with self._first:  # who comes while it is being found waits for it, instead of finding it too
+                known = self._known
+                if known is None:
+                    return self._asked()
+        answer, at, took = known
+        if took <= self._quick_seconds:
             return self._asked()
-        answer, at, took = self._known
         # At most a tenth of the time is spent on it.
         if time.monotonic() - at > max(2.0, 10 * took) and self._lock.acquire(blocking=False):
             threading.Thread(target=self._refresh, name="slow answer", daemon=True).start()

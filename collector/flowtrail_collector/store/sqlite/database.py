@@ -36,22 +36,27 @@ class SqliteDatabase:
     Args:
         path: The file; made if it isn't there.
         alone: Refuse a file that another collector uses.
+        writable: Otherwise it is there and up to date, and this only reads it, beside whoever writes it.
 
     Raises:
         StoreError: It can't be opened or written, a newer version wrote it, or it is in use.
     """
 
-    def __init__(self, path: str | Path, *, alone: bool = False) -> None:
+    def __init__(self, path: str | Path, *, alone: bool = False, writable: bool = True) -> None:
         self.path = Path(path)
         self._claim = Claim(self.path) if alone else None
         self._lock = FairLock()
         self._idle_readers: list[sqlite3.Connection] = []
         self._closed = False
         try:
-            self._writer = self._connect()
+            self._writer = self._connect(read_only=not writable)
         except sqlite3.Error as error:
             self._release()
             raise self._refusal(error) from None
+        if writable:
+            self._migrate()
+
+    def _migrate(self) -> None:
         try:
             with self.transaction() as connection:
                 migrate(connection, other="another file")
