@@ -30,6 +30,7 @@ from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.metrics.push import OtlpMetricsPush
+from flowtrail_collector.oncall.wire import wire as wire_oncall
 from flowtrail_collector.readers.wire import wire as wire_readers
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics, StoreFigures
@@ -118,20 +119,20 @@ def build_collector(config: CollectorConfig) -> Collector:
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
+    oncall = wire_oncall(lag.view, reads, lambda: supervisor.problems())  # noqa: PLW0108 - that comes last
     retention = wire_keeping(config.retention, flows, database, spans.store, store.watermark_ms)
     slices = [
-        _reading(broker, tails, retention, about),
+        *(_reading(broker, tails, retention, about), oncall.wired),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
         *(topology.wired, wire_catalog(database, topology), spans.wired, readers.wired, trails.wired),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
-    parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
-    supervisor = Supervisor(parts, on_error=about.failed)
+    supervisor = Supervisor(_parts(slices, leadership, config.push, exposition), on_error=about.failed)
     status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = wire_console(
         config.web, access, finder=trails.finder, views=reads, letters=letters, lag=lag.view, topology=topology,
-        problems=supervisor.problems, status=status, topics=topics,
+        oncall=oncall.oncall, problems=supervisor.problems, status=status, topics=topics,
         pulse=lambda: (database.newest_event_row(), spans.queue.received_spans, lag.view.collected_at),
     )  # fmt: skip
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
@@ -179,13 +180,15 @@ def _sources(slices: Sequence[Wired], leadership: Leadership | None) -> list[Met
     return found
 
 
-def _parts(slices: Sequence[Wired], leadership: Leadership | None) -> list[Part]:
+def _parts(
+    slices: Sequence[Wired], leadership: Leadership | None, push: PushConfig, exposition: Exposition
+) -> list[Part]:
     found: list[Part] = [] if leadership is None else [leadership]
     for wired in slices:
         found += wired.parts
         for part in wired.parts_for_all:
             found.append(part if leadership is None else while_leading(part, leadership.leading))
-    return found
+    return [*found, *_metrics_push(push, exposition)]
 
 
 def _metrics_push(config: PushConfig, exposition: Exposition) -> list[Part]:

@@ -13,8 +13,8 @@ from flowtrail_collector.cli._errors import EXIT_USAGE
 from flowtrail_collector.errors import CollectorError
 
 # Each is a click command in the module of its name.
-_COMMANDS = ("trace", "sagas", "lag", "dlq", "flows", "contracts", "asyncapi", "eventcatalog", "collector",
-             "rabbitmq", "mcp", "doctor")  # fmt: skip
+_COMMANDS = ("trace", "oncall", "stuck", "sagas", "lag", "dlq", "flows", "contracts", "asyncapi", "eventcatalog",
+             "collector", "rabbitmq", "mcp", "doctor")  # fmt: skip
 
 
 class _LazyGroup(click.Group):

@@ -8,8 +8,10 @@ from typing import Any
 from flowtrail_collector.console._console import Console, Views
 from flowtrail_collector.console._dead_letters import DeadLetterPages
 from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._trouble import TroublePages
 from flowtrail_collector.dead_letters.wire import DeadLetters
 from flowtrail_collector.lag.view import LagView
+from flowtrail_collector.oncall.service import OnCall
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.settings import WebConfig
 from flowtrail_collector.topology.wire import Topology
@@ -28,6 +30,7 @@ def wire(
     letters: DeadLetters,
     lag: LagView,
     topology: Topology,
+    oncall: OnCall,
     problems: Callable[[], Mapping[str, str]],
     status: Callable[[], Mapping[str, Any]],
     topics: Callable[[], Sequence[Mapping[str, Any]]],
@@ -54,4 +57,5 @@ def wire(
         topics=topics,
         pulse=pulse,
     )
-    return Wired(routes=[*dead_letters.routes(), *console.routes()])
+    trouble = TroublePages(views, lag.progress, oncall)
+    return Wired(routes=[*dead_letters.routes(), *trouble.routes(), *console.routes()])

@@ -67,6 +67,9 @@ class FakeReads:
         self.queries.append((selection, limit))
         return []
 
+    def stuck_causes(self):
+        return []
+
     def begins_with(self, prefix, limit):
         names = [
             SagaName(event.subject, event.correlation_id, "fulfilment", "open", event.time_ms)
