@@ -66,6 +66,7 @@ def _plain(entity: Any) -> Any:
     return entity
 
 
+@pytest.mark.slow
 @_EVERY_API
 def test_kio_reads_what_we_write_and_we_read_what_kio_writes(api: Api) -> None:
     for version, kind in _messages(api):

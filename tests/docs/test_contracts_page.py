@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from flowtrail_collector.cli._app import run
 from tools.docs.blocks import ROOT, blocks_of
 from waiting import scaled
@@ -19,6 +21,7 @@ def contract(kind: str) -> str:
     return json.dumps({"type": "object", "properties": fields, "required": list(fields)})
 
 
+@pytest.mark.slow
 def test_the_program_runs_as_it_stands(tmp_path: Path) -> None:
     (block,) = [block for block in blocks_of(PAGE) if block.language == "python"]
     folder = tmp_path / "contracts" / "OrderPlaced"

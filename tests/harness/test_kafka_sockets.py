@@ -22,6 +22,7 @@ def _begin(listener: socket.socket) -> Any:
     return kafka.net.inet.KafkaNetSocket().connect(Net(), address)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, None], ids=["connecting", "connected"])
 def test_only_a_connection_is_missed(steps: int | None) -> None:
     with (

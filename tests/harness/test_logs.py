@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 KITS = Path(__file__).parents[1] / "kits"
 TESTS = """
 import atexit, logging, sys, threading
@@ -23,6 +25,7 @@ def test_leaves_a_thread():
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_logged_to_a_stream_that_is_closed(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "from harness.logs import Logs\n\n"

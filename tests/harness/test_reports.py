@@ -75,6 +75,7 @@ def test_a_test_that_fails_in_a_browser(tmp_path: Path) -> None:
     assert "5 failed, 1 passed" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ["RecursionError", "SystemError", "ValueError"])
 def test_a_failure_that_cannot_be_shown(tmp_path: Path, error: str) -> None:
     conftest = (

@@ -22,6 +22,8 @@ _PLAIN_LENGTH = 256
 _MAX_DIGITS = 18
 _MAX_MOMENT = 64
 _JSON = b"application/json"
+# For a header that isn't there, so that it can be joined like the others; known by being this very object.
+_ABSENT = b"absent"
 _USUAL_TRACEPARENT = re.compile("[^-]*-(?!0{32}-)([0-9a-f]{32})-(?!0{16}-)([0-9a-f]{16})-").match
 _OTHER_MEDIA_TYPES = frozenset({"Content-Type", "contentType"})
 
@@ -69,7 +71,7 @@ def read_plain_event(record: Incoming) -> EventRow | None:
         headers = dict(pairs)
         own, kind, source = headers["ce_id"], headers["ce_type"], headers["ce_source"]
         subject, flow = headers["ce_subject"], headers["ce_correlationid"]
-        cause, schema = headers.get("ce_causationid", b"-"), headers.get("ce_dataschema", b"-")
+        cause, schema = headers.get("ce_causationid", _ABSENT), headers.get("ce_dataschema", _ABSENT)
         joined = b"".join((own, kind, source, subject, flow, cause, schema))
         number = headers.get("ce_sequence")
         moment, parent = headers.get("ce_time", b"-").decode(), headers.get("traceparent", b"-").decode()
@@ -92,9 +94,9 @@ def read_plain_event(record: Incoming) -> EventRow | None:
         return EventRow(
             record.topic, record.partition, record.offset, own.decode(), kind.decode(), source.decode(),
             subject.decode(), None if number is None else int(number), flow.decode(),
-            None if cause == b"-" else cause.decode(),
+            None if cause is _ABSENT else cause.decode(),
             _event_time(moment, record.timestamp_ms), record.timestamp_ms, trace_id, span_id,
-            None if schema == b"-" else schema.decode(),
+            None if schema is _ABSENT else schema.decode(),
             key[:_MAX_KEY].decode("utf-8", "replace") if key else None, record.dead_letter,
         )  # fmt: skip
     except (TypeError, ValueError, KeyError, AttributeError):

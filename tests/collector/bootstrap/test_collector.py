@@ -233,6 +233,7 @@ def test_a_store_of_another_cluster_is_refused(capsys, tmp_path, devbroker, stor
     assert line.removeprefix("flowtrail: ") in told
 
 
+@pytest.mark.slow
 def test_a_cluster_that_answers_late_is_looked_at_all_the_same(tmp_path, flows_file):
     """Nothing of it is read, and /readyz says why."""
     port = free_port()
@@ -259,6 +260,7 @@ def test_a_cluster_that_answers_late_is_looked_at_all_the_same(tmp_path, flows_f
         assert get(f"{url}/api/v1/topics")["topics"] == []
 
 
+@pytest.mark.slow
 def test_a_port_in_use(capsys, tmp_path):
     with contextlib.closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -271,6 +273,7 @@ def test_a_port_in_use(capsys, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -287,6 +290,7 @@ def test_a_malformed_flow_file(capsys, tmp_path, text, words):
     assert (code, words in line) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -308,6 +312,7 @@ def test_wrong_settings(capsys, arguments, monkeypatch):
     assert refusal(capsys, *arguments)[0] == 2
 
 
+@pytest.mark.slow
 def test_a_store_that_isnt_one(capsys, tmp_path):
     path = tmp_path / "s.sqlite"
     path.write_text("this is not a database, only text that is long enough to be looked at" * 20)

@@ -61,6 +61,7 @@ def simple(shelf: Shelf) -> set[str]:
     return there - bad
 
 
+@pytest.mark.slow
 def test_all_but_a_share_of_what_simply_completed_stays_whole(shelf: Shelf, everything: Shelf) -> None:
     fill(shelf, everything)
     assert shelf.forget() == 0  # it rests for an hour

@@ -8,6 +8,7 @@ import pytest
 from lagkit import SimulatedCluster, Watch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cycles", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_beside_clients_that_write_commit_and_break_things(
     cycles: int, caplog: pytest.LogCaptureFixture

@@ -106,6 +106,7 @@ def test_java_itself_reads_them_like_that(tmp_path: Path) -> None:
     assert [json.loads(line) for line in done.stdout.splitlines()] == [expected for _, expected in CASES]
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_a_file_is_read_or_refused_by_line(text: str) -> None:
     refusal = None

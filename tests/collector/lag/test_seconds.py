@@ -53,6 +53,7 @@ class Traffic:
             self.consume(1e9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probing", [True, False], ids=["probing", "interpolating"])
 @pytest.mark.parametrize("kind", ["steady", "bursty", "stopped", "resumed", "idle"])
 def test_mean_error_is_under_a_second(kind: str, probing: bool) -> None:

@@ -70,6 +70,7 @@ def shape(flow):
     )
 
 
+@pytest.mark.slow
 def test_the_draft_is_the_demo_s_own_flow(url, tmp_path, capsys):
     file = tmp_path / "flows.yaml"
     assert main(["flows", "learn", "--url", url, "--output", str(file)]) == 0

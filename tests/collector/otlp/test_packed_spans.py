@@ -112,6 +112,7 @@ def test_a_search_finds_what_looking_at_each_span_finds(sql_database: Any, store
         assert search.find(query) == list(dict.fromkeys(span.trace_id for span in fitting))[: query.limit]
 
 
+@pytest.mark.slow
 def test_calls_are_those_between_the_spans(sql_database: Any, store: SqlSpans) -> None:
     spans = some_spans(300)
     in_portions(store, spans)

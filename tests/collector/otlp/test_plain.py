@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +74,7 @@ def by_protobuf(body: bytes) -> Decoded | None:
         return None
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(requests())
 def test_every_request_reads_the_same(request: ExportTraceServiceRequest) -> None:
@@ -80,6 +82,7 @@ def test_every_request_reads_the_same(request: ExportTraceServiceRequest) -> Non
     assert read_plain(body) == by_protobuf(body)
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(requests(), st.data())
 def test_broken_bytes_read_the_same_or_are_left_to_protobuf(

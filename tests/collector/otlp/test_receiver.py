@@ -339,6 +339,7 @@ wild_json = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wild_json | json_values)
 def test_no_json_causes_a_server_error(client, errors, body):

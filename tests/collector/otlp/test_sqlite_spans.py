@@ -146,6 +146,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(), values, max_size=4), st.text(NO_NUL), st.text(NO_NUL, max_size=5))
 def test_whatever_attributes_hold_comes_back(spans, attributes, name, service):

@@ -129,12 +129,14 @@ def check_any_pace(partitions, data):
 PARTITIONS = st.lists(HAPPENINGS, min_size=2, max_size=3)
 
 
+@pytest.mark.slow
 @QUICK
 @given(HAPPENINGS, st.data())
 def test_any_order_and_portions_count_the_same(happened, data):
     check_any_order(happened, data)
 
 
+@pytest.mark.slow
 @QUICK
 @given(PARTITIONS, st.data())
 def test_partitions_read_at_any_pace_with_sweeps_in_between_count_the_same(partitions, data):
@@ -334,6 +336,7 @@ def test_timestamps_from_the_future_count_as_now(tmp_path):
         assert record == ("orders", "reserve", 1, made.now_ms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 400, 1_500])
 def test_more_instances_than_one_statement_or_sweep_takes(tmp_path, size):
     with core(tmp_path) as made:

@@ -119,6 +119,7 @@ def test_clocks_that_disagree_send_nothing_again(reports):
         assert assess(flow, events).not_undone == ()
 
 
+@pytest.mark.slow
 def test_every_order_and_every_restart_says_the_same(tmp_path):
     story = list(happened('Packed:2 Placed Shipped:"1" Shipped:"2" Cancelled Returned:"1"'))
     found = set()

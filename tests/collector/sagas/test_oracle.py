@@ -28,12 +28,14 @@ EXAMPLES = settings(
 )
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(flows_and_histories())
 def test_outcome_owed_and_ends_as_the_interpreter_says(made):
     same_ends(*made)
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(flows_and_histories(), st.integers(1, 20_000))
 def test_rounds_turns_and_what_is_late_as_the_interpreter_says(made, now_ms):
@@ -122,6 +124,7 @@ def test_time_looked_at_on_the_way_counts_the_same(made):
     assert [replace(saga, breached=()) for saga in records] == [replace(saga, breached=()) for saga in others]
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(flows_and_histories(), st.integers(0, 2**32))
 def test_instances_that_follow_each_other_are_as_the_interpreter_says(made, seed):

@@ -77,6 +77,7 @@ def test_half_a_pair_of_surrogates_stops_nothing():
     assert row == EVENT._replace(subject="a?")
 
 
+@pytest.mark.slow
 @given(st.lists(EVENTS, min_size=1, max_size=600), st.integers(0, 2**40))
 @settings(suppress_health_check=list(HealthCheck), max_examples=30)
 def test_every_id_leads_to_the_packs_it_is_in(events, first):
@@ -98,6 +99,7 @@ def test_keys_stand_in_their_segment(hash_, row):
     assert first_key(segment) <= key_of(segment, hash_) < first_key(segment + 1) < 2**63
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 7, 1_000])
 def test_events_are_found_by_every_id_and_by_no_other(sql_database, at_once):
     events = some_events(300)

@@ -50,6 +50,7 @@ def forget(database, flows):
         return FlowEvents(connection).forget(flows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("portions", [1, 3, 40])
 def test_what_stays_keeps_its_numbers_and_ids(sql_database, portions):
     left = fill(sql_database, 700)

@@ -216,6 +216,7 @@ skews = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(stories, skews, st.randoms(use_true_random=False), st.booleans(), st.booleans())
 def test_any_order_of_inputs_gives_the_same_trail_and_causes_come_first(story, skew, rng, events, spans):
@@ -319,6 +320,7 @@ def test_forged_and_circular_ids_never_break_it(events, spans, rng):
     assert again == trail
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(st.text("abcdef", max_size=2), st.integers(0, 20), max_size=12),

@@ -92,6 +92,7 @@ def test_repeated_events_and_dead_letters_count_once(database, topology):
     assert learn(topology) == {EdgeKey("orders", "orders", "inventory"): 1}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations([ORDERS, STOCK, PAID]), st.lists(st.integers(1, 3), max_size=2))
 def test_any_order_in_any_portions_gives_the_same_edges(tmp_path_factory, order, cuts):
@@ -117,6 +118,7 @@ EVENTS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(EVENTS, max_size=24), st.integers(1, 5), st.lists(st.integers(1, 6), max_size=6))
 def test_copies_and_causes_count_the_same_wherever_a_portion_ends(

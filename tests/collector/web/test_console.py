@@ -152,6 +152,7 @@ def test_pages_keep_to_the_content_policy(client, path):
     assert "q" in labelled
 
 
+@pytest.mark.slow
 def test_links_within_the_console_lead_somewhere(client):
     for path in PAGES:
         for address in Page(client.get(path).text).values("href"):

@@ -177,6 +177,7 @@ QUESTIONS = ["service", "operation", "start", "end", "limit", "minDuration", "ta
 texts = st.text(max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(

@@ -57,6 +57,7 @@ def test_a_page_of_many_series_is_whole_in_every_form(media_type, encoding):
     assert [sample.value for sample in found["things"].samples] == [3.0]
 
 
+@pytest.mark.slow
 def test_no_part_of_a_big_page_is_big():
     page = Exposition([Many()]).page()
     chunks = list(page.chunks())

@@ -248,6 +248,7 @@ def test_senseless_filters_are_refused(client, query):
     assert (response.status_code, set(response.json())) == (400, {"error"})
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["/api/v1/trails/", "/api/v1/", "/", "/v1/traces/"]),

@@ -135,6 +135,7 @@ class TestMemory(LogContract):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ADAPTERS)
 class TestWithoutABroker:
+    @pytest.mark.slow
     def test_an_unreachable_broker_is_a_client_error(
         self, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -49,6 +49,7 @@ def test_a_contract_that_cannot_be_used_is_one_line_with_its_place(
     assert "\n" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["{" * 100_000, "[" * 100_000, '{"type":' * 50_000, "message A {" * 20_000,
                                   " " * 10_000_000, "x" * 10_000_000, '"' + "a" * 1_000_000, "\x00", "\ud7ff" * 9,
                                   '{"a":' * 900 + "1" + "}" * 900], ids=range(10))  # fmt: skip

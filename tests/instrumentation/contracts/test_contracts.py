@@ -351,6 +351,7 @@ def test_what_passes_the_rules_never_breaks_old_data(data: st.DataObject) -> Non
         assert Compiled("A/1", old).violations_reading(later) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(objects())
 def test_a_contract_is_compatible_with_itself(schema: dict[str, Any]) -> None:

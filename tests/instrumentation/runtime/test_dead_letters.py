@@ -135,6 +135,7 @@ def test_a_tombstone_stays_one() -> None:
     assert "dlq.oversize" not in texts(letter)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     room=st.integers(300, 14_000),

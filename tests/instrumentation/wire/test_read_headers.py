@@ -46,12 +46,14 @@ def test_any_headers_read_without_exception_or_mutation(headers: list[tuple[str,
     assert envelope.time is None or envelope.time.tzinfo is not None
 
 
+@pytest.mark.slow
 @given(ANYTHING)
 @settings(max_examples=200)
 def test_anything_that_a_client_may_call_headers(headers: Any) -> None:
     read_headers(headers)
 
 
+@pytest.mark.slow
 @given(st.one_of(st.binary(max_size=200), ANYTHING))
 @settings(max_examples=200)
 def test_structured_mode_survives_any_payload(value: Any) -> None:

@@ -49,6 +49,7 @@ def test_whatever_the_caller_sends(
     assert forward or (envelope.id, envelope.correlation_id) == (sending.event_id, sending.correlation_id)
 
 
+@pytest.mark.slow
 @given(
     said=st.fixed_dictionaries(
         {"type": TEXT}, optional=dict.fromkeys(("id", "subject", "dataschema", "source"), TEXT)
@@ -75,6 +76,7 @@ def test_what_is_written_is_read_as_it_was_said_or_refused(said: dict[str, Any],
         assert name == "source" or getattr(envelope, name) == text
 
 
+@pytest.mark.slow
 @given(headers=HEADERS)
 @settings(max_examples=100, deadline=None)
 def test_a_chain_of_services_keeps_the_flow(headers: list[tuple[str, bytes | None]]) -> None:
