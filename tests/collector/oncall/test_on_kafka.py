@@ -9,10 +9,12 @@ import pytest
 
 import flowtrail
 import waiting
+from flowtrail_collector.app import build_collector
 from flowtrail_collector.cli import main
 from flowtrail_collector.cli._client import CollectorClient
+from flowtrail_collector.oncall.watch import Watch
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings
-from trailkit.web import collecting
+from trailkit.web import served
 
 FLOWS = """\
 flows:
@@ -71,17 +73,30 @@ class Shop:
         return flowtrail.Trail(service=name, bootstrap_servers=self._servers)
 
 
+@contextlib.contextmanager
+def watching(config):
+    """A whole collector in threads of this process; gives its URL, and what watches in it."""
+    collector = build_collector(config)
+    (watch,) = [part for part in collector.supervisor._parts if isinstance(part, Watch)]
+    collector.supervisor.start()
+    try:
+        with served(collector.app) as url:
+            yield url, watch
+    finally:
+        collector.close()
+
+
 def test_a_night_on_call(kafka_server, tmp_path, capsys):
     servers = kafka_server().bootstrap_servers
     flows = tmp_path / "flows.yaml"
     flows.write_text(FLOWS)
     config = CollectorConfig(
         KafkaConfig(servers), flows=flows, store=tmp_path / "store.sqlite", sweep_interval_seconds=0.2,
-        lag=LagSettings(interval_seconds=0.5),
+        lag=LagSettings(interval_seconds=1, timeout_seconds=5),
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         shop = Shop(servers, stack)
-        url = stack.enter_context(collecting(config))
+        url, watch = stack.enter_context(watching(config))
         client = stack.enter_context(contextlib.closing(CollectorClient(url)))
 
         def causes():
@@ -90,7 +105,9 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
             return client.get("/api/v1/sagas/causes")["causes"]
 
         def changes():
-            return {change["kind"]: change for change in client.get("/api/v1/oncall")["changes"]}
+            found = client.get("/api/v1/oncall")["changes"]
+            # A slow machine's broker may not tell something in time, at any time.
+            return {each["kind"]: each for each in found if each["kind"] not in ("unreadable", "collector")}
 
         def settled(*wanted):
             found = [(row["step"], row["reason"], row["count"]) for row in causes()]
@@ -118,10 +135,8 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
             "for the first time billing gave up 3 messages of type StockReserved (ValueError"
         )
 
-        def fulfillment():
-            return client.get("/api/v1/lag", {"group": "fulfillment"})["groups"][0]
-
-        waiting.until(lambda: fulfillment()["status"] == "ok" and fulfillment()["members"], fulfillment, 60)
+        # It can only say since when a group is ill that it has seen well.
+        waiting.until(lambda: watch._groups.state("fulfillment") == "ok", watch._groups.all, 60)
         shop.shipping.close()
         shop.place(11, 13)
         both = (("charge", "dead_letter", 3), ("ship", "stopped", 2))
@@ -135,7 +150,7 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
         assert stopped["since"] is not None
         assert main(["oncall", "--url", url]) == 1
         said = capsys.readouterr().out
-        assert "2. fulfillment has no members, 2 messages unread" in said
+        assert ". fulfillment has no members, 2 messages unread" in said
         assert "flowtrail lag --group fulfillment" in said
         assert main(["stuck", "--url", url]) == 1
         assert (
