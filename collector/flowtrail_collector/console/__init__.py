@@ -7,5 +7,6 @@ from flowtrail_collector.console._dead_letters import DeadLetterPages
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._pages import error_page
 from flowtrail_collector.console._render import trail_document
+from flowtrail_collector.console._trouble import TroublePages
 
-__all__ = ["Console", "DeadLetterPages", "Links", "error_page", "trail_document"]
+__all__ = ["Console", "DeadLetterPages", "Links", "TroublePages", "error_page", "trail_document"]

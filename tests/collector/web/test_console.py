@@ -9,12 +9,24 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
-from flowtrail_collector.console import Console, DeadLetterPages, Links, error_page, trail_document
+from flowtrail_collector.console import (
+    Console,
+    DeadLetterPages,
+    Links,
+    TroublePages,
+    error_page,
+    trail_document,
+)
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.cause import CauseLately
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgress
+from flowtrail_collector.oncall.service import OnCall
+from flowtrail_collector.oncall.watch import Watch
+from flowtrail_collector.sagas.model.causes import LATE, Shape, merged
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
+from flowtrail_collector.sagas.ports import EndedLately
 from flowtrail_collector.topology.model import Edge, EdgeKey
 from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.finder import TrailFinder
@@ -28,6 +40,8 @@ from trailkit.fakes import FakeReads, FakeSpans
 EVIL = "<script>alert(1)</script>\x1b\x00'\"&"
 PAGES = [
     "/",
+    "/oncall",
+    "/sagas/causes",
     "/sagas",
     "/map",
     "/lag",
@@ -67,6 +81,16 @@ class EvilReads(FakeReads):
         (saga,) = self.sagas([], [], 1)
         return [SagaRow(saga, stuck=True, correlation_id=EVIL, dead_letters=tuple(self.dead_letters([], 1)))]
 
+    def stuck_causes(self):
+        shape = Shape(LATE, EVIL, EVIL, 0, EVIL, 3, 1, 1, 3, 0, 0, 1, EVIL)
+        return merged([(shape, *self.list_sagas(None))])
+
+    def ended_lately(self, now_ms, span_ms):
+        return [EndedLately(EVIL, "timed_out", 3, 0, 1, EVIL)]
+
+    def causes_lately(self, now_ms, span_ms, limit):
+        return [CauseLately(EVIL, 3, 0, 3, 1, True, *self.dead_letters([], 1))]
+
     def list_dead_letters(self, selection, limit, offset=0):
         return self.dead_letters([], 1)
 
@@ -77,6 +101,9 @@ class EvilReads(FakeReads):
 class Lag:
     def __init__(self, name="billing"):
         self.name = name
+
+    collected_at = None
+    readings = ()
 
     def overview(self):
         group = {
@@ -109,7 +136,10 @@ def client_of(reads, lag, problems, links=None):
     )
     desk = RedriveDesk(NoRedrives(), FakeKafka())
     letters = DeadLetterPages(reads, desk, FormTokens(), writable=True)
-    routes = [*letters.routes(), *console.routes()]
+    watch = Watch(lag, reads, lambda: problems)
+    watch.look()
+    trouble = TroublePages(reads, lambda group: None, OnCall(watch, lag, reads, lambda group: None))
+    routes = [*letters.routes(), *trouble.routes(), *console.routes()]
     app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
     return TestClient(app, headers=BROWSER)
 
@@ -185,6 +215,17 @@ def test_everything_from_outside_is_escaped():
         assert not address.lower().startswith("javascript:")
 
 
+@pytest.mark.parametrize("path", ["/oncall", "/sagas/causes"])
+def test_what_goes_wrong_is_escaped(path):
+    response = client_of(EvilReads(), Lag(EVIL), {EVIL: EVIL}).get(path)
+    assert response.status_code == 200
+    assert "&lt;script&gt;" in response.text
+    assert not {"\x1b", "\x00"} & set(response.text)
+    assert "<script>" not in response.text
+    for address in Page(response.text).values("href"):
+        assert not address.lower().startswith("javascript:")
+
+
 def test_the_search_box_leads_to_the_trail_in_one_step(client):
     response = client.get("/search", params={"q": " ord/2 <b> "})
     assert response.status_code == 200
@@ -224,7 +265,8 @@ def test_empty_pages_say_what_to_do():
             return []
 
     class NoLag:
-        name = None
+        name = collected_at = None
+        readings = ()
 
         def overview(self):
             return {"collected_at": None, "groups": [], "failures": []}
