@@ -130,13 +130,10 @@ class Stack:
 
 @pytest.mark.slow(36)
 @pytest.mark.parametrize("variables", [{}, RABBITMQ_ENV], ids=["kafka", "rabbitmq"])
-def test_the_stack_runs(tmp_path: Path, variables: dict[str, str], request: pytest.FixtureRequest) -> None:
+def test_the_stack_runs(tmp_path: Path, variables: dict[str, str]) -> None:
     network = Network()
     with ExitStack() as running:
-        if variables:
-            for name, address in _rabbitmq(request.getfixturevalue("rabbitmq_server")).items():
-                network.put(name, address)
-        for name, address in _parts(running, tmp_path).items():
+        for name, address in _parts(running, tmp_path, with_rabbitmq=bool(variables)).items():
             network.put(name, address)
         stack = Stack(network, tmp_path, variables)
         for name in COLLECTORS:
@@ -152,9 +149,10 @@ def test_the_stack_runs(tmp_path: Path, variables: dict[str, str], request: pyte
             assert wait_for(lambda url=url: b"orders" in _get(f"{url}/api/services"), 30), url  # type: ignore[misc]
 
 
-def _parts(running: ExitStack, folder: Path) -> dict[str, str]:
-    """Kafka, PostgreSQL and Jaeger, with the settings that stand in compose.yaml."""
+def _parts(running: ExitStack, folder: Path, *, with_rabbitmq: bool) -> dict[str, str]:
+    """Kafka, PostgreSQL, Jaeger and RabbitMQ, with the settings that stand in compose.yaml."""
     try:
+        rabbitmq = RabbitServer(folder / "rabbitmq") if with_rabbitmq else None
         kafka = KafkaServer(folder / "kafka", _kafka_properties())
         postgres = PostgresServer(folder)
         program = jaeger.PROGRAM.get()
@@ -173,11 +171,14 @@ def _parts(running: ExitStack, folder: Path) -> dict[str, str]:
         "kafka:9092": kafka.bootstrap_servers,
         "postgres:5432": _host(postgres.url),
         **_jaeger(running, str(program), folder),
+        **(_rabbitmq(running, rabbitmq) if rabbitmq is not None else {}),
     }
 
 
-def _rabbitmq(server: RabbitServer) -> dict[str, str]:
+def _rabbitmq(running: ExitStack, server: RabbitServer) -> dict[str, str]:
     """RabbitMQ with the user that the image makes of compose.yaml's variables."""
+    running.callback(server.close)
+    server.start()
     given = {key: filled_in(value, {}) for key, value in _variables("rabbitmq").items()}
     user = given["RABBITMQ_DEFAULT_USER"]
     server.manage(

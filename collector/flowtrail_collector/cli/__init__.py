@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.cli._main import main
+from flowtrail_collector.cli._main import main, program
 
-__all__ = ["main"]
+__all__ = ["main", "program"]

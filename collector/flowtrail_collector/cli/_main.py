@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,3 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     return run(arguments)
+
+
+def program() -> NoReturn:
+    """The process of the `flowtrail` command, from its command line to its exit code.
+
+    Threads that a broker keeps waiting are left behind. If one of them wakes, or logs, while the interpreter is being
+    taken down, Python ends the process with SIGABRT; so it isn't taken down.
+    """
+    code = main()
+    if all(thread is threading.main_thread() or not thread.daemon for thread in threading.enumerate()):
+        sys.exit(code)
+    with contextlib.suppress(OSError):  # whoever read it has left
+        sys.stdout.flush()
+    os._exit(code)

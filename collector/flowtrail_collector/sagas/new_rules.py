@@ -22,6 +22,7 @@ __all__ = ["NewRules"]
 # Reading waits for a transaction, about a tenth of a second, and each of them waits for a batch that is read.
 _PER_TRANSACTION = 5_000
 _CLOSELY_PER_TRANSACTION = 5_000
+_HELD_SECONDS = 0.05  # until an instance is tried again that another worker holds
 
 
 class NewRules:
@@ -86,8 +87,10 @@ class NewRules:
                 if shapes is None:
                     count, after = self._retire(name, after, until_ms)
                 else:
-                    count, after = self._look(shapes, after, known_ms)
+                    count, after = self._look(shapes, after, known_ms, stop)
                 looked_at += count
+            if stop.is_set():
+                return looked_at  # some may not have been looked at closely
             with self._store.unit() as unit:
                 unit.remember_rules(name, None if flow is None else flow.rules)
         self._memory.look_back()
@@ -114,7 +117,9 @@ class NewRules:
                 unit.retire_open(name, (after, last), until_ms)
         return sum(len(sagas.keys) for sagas in page), last
 
-    def _look(self, shapes: Shapes, after: str, until_ms: int) -> tuple[int, str | None]:
+    def _look(
+        self, shapes: Shapes, after: str, until_ms: int, stop: threading.Event
+    ) -> tuple[int, str | None]:
         """Returns how many there were, and the last one's key."""
         flow, looked = shapes.flow, Looked()
         with self._store.unit() as unit:
@@ -127,18 +132,31 @@ class NewRules:
                 unit.count({("saga_deadline_breaches", (flow.name, step)): count for step, count in missed})
         closer = [SagaKey(flow.name, key) for key in looked.closer]
         for begin in range(0, len(closer), _CLOSELY_PER_TRANSACTION):
-            self._look_closer(flow, closer[begin : begin + _CLOSELY_PER_TRANSACTION], until_ms)
+            left = closer[begin : begin + _CLOSELY_PER_TRANSACTION]
+            while left and not stop.is_set():
+                left = self._look_closer(flow, left, until_ms)
+                if left:
+                    stop.wait(_HELD_SECONDS)
         return sum(len(sagas.keys) for sagas in page), last
 
-    def _look_closer(self, flow: Flow, keys: Sequence[SagaKey], until_ms: int) -> None:
-        """Settle instances one by one."""
+    def _look_closer(self, flow: Flow, keys: Sequence[SagaKey], until_ms: int) -> list[SagaKey]:
+        """Settle instances one by one.
+
+        Returns:
+            Those that have to wait, because another worker holds a parent of theirs: that worker may wait for them.
+        """
+        left: list[SagaKey] = []
         counts: Counter[CountKey] = Counter()
         changed: list[SagaRecord] = []
         ended: list[SagaRecord] = []
         with self._store.unit() as unit:
             found = unit.load_sagas(keys)
             parents = Parents(self._flows, unit, found.values(), counts)
-            for saga in found.values():
+            parents.take(found.values())
+            for key, saga in found.items():
+                if not parents.can_be_told_of(saga):
+                    left.append(key)
+                    continue
                 before = _state(saga)
                 if before[0] not in (Outcome.OPEN, Outcome.RETIRED):
                     continue  # it has ended meanwhile
@@ -158,6 +176,7 @@ class NewRules:
                 unit.count(counts)
         if ended:
             self._on_ended(ended)
+        return left
 
 
 def _state(saga: SagaRecord) -> tuple[object, ...]:

@@ -27,6 +27,7 @@ from orderflow.runner.system import System, start_system
 from orderflow.runner.tally import Tally, Watcher
 
 SETTLE_SECONDS = 120.0
+CATCH_UP_SECONDS = 20.0
 _LOOK_SECONDS = 0.25
 
 
@@ -149,6 +150,8 @@ class _Run:
             return tally.settled >= len(placed) and tally.open == 0 and watcher.dead_letters() >= 1
 
         self._until(settled, SETTLE_SECONDS)
+        # RabbitMQ tells its counts a few seconds late.
+        self._until(lambda: watcher.all_caught_up(SERVICES), CATCH_UP_SECONDS)
         return watcher.tally()
 
     def _examples(self, watcher: Watcher, placed: list[Placed]) -> list[tuple[Placed, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +87,12 @@ class Watcher:
         """How many dead letters the collector knows."""
         rows = self._get("/api/v1/dead-letters").get("dead_letters")
         return len(rows) if isinstance(rows, list) else 0
+
+    def all_caught_up(self, services: Container[str]) -> bool:
+        """Whether the collector has seen the groups of services at the end of what they read."""
+        groups = self._get("/api/v1/lag").get("groups")
+        ours = [group for group in groups or () if group["group"].rpartition(".")[2] in services]
+        return bool(ours) and all(group["status"] == "ok" for group in ours)
 
     def services_of(self, order_id: str) -> set[str]:
         """The services in an order's trail; empty if it isn't there."""

@@ -57,8 +57,8 @@ def test_permissions_that_lack_are_named_and_the_rest_is_followed(
         corner.publish(orders, 1)
         until(lambda: len(following.events()) >= 1, "the event")
         assert set(following.events()) == {(f"rabbitmq:{orders}", "OrderPlaced-0")}
-        lines = [each for each in following.api("lag")["failures"] if "secret" in each["name"]]
-        assert lines == []
+        lag = until(lambda: following.api("lag"), "the first look at the queues")
+        assert [each for each in lag["failures"] if "secret" in each["name"]] == []
     corner.manage("DELETE", f"users/{user}")
 
 

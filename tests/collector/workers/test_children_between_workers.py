@@ -12,10 +12,13 @@ from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
 from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.kept import Parents
 from flowtrail_collector.sagas.model.instance import SagaKey
+from flowtrail_collector.sagas.new_rules import NewRules
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from sagakit import Happening
+from waiting import scaled
 
 # Parents before and behind their children in the order in which rows are locked.
 NAMES = [("a-order", "shipment"), ("order", "a-shipment")]
@@ -87,6 +90,48 @@ def test_one_that_another_worker_holds_is_waited_for_by_nobody(store, parent, ch
     sweeper.sweep()
     # The step was done in time; what misses its deadline is the bill.
     assert figures(store) == ({(parent, "bill"): 1}, 1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("parent", "child"), NAMES)
+def test_by_new_rules_no_child_is_held_while_its_parent_is_waited_for(store, monkeypatch, parent, child):
+    flows = flows_of(parent, child)
+    happened = [happens(1, "Placed", "o1"), happens(2, "Handed", "p1", "o1"), happens(15, "Delivered", "p1")]
+    read(Ingest(store, flows), happened, watermark_ms=500_000)
+    met, failures = threading.Event(), []
+    monkeypatch.setattr(NewRules, "_look_closer", telling(NewRules._look_closer, after=met))
+    monkeypatch.setattr(Parents, "tell", telling(Parents.tell, before=met))
+
+    def sweep():
+        try:
+            Sweeper(store, flows).sweep()
+        except Exception as error:
+            failures.append(error)
+
+    sweeping = threading.Thread(target=sweep)
+    with store.unit() as worker:
+        worker.load_sagas([SagaKey(parent, "o1")])
+        sweeping.start()
+        assert met.wait(scaled(30))
+        assert len(worker.load_sagas([SagaKey(child, "p1")])) == 1
+    sweeping.join()
+    assert not failures
+    Sweeper(store, flows).sweep()
+    assert figures(store) == ({(parent, "bill"): 1}, 1, 1)
+
+
+def telling(method, before=None, after=None):
+    """The method, and an event that is set once it is called, or has returned."""
+
+    def told(*arguments):
+        if before is not None:
+            before.set()
+        result = method(*arguments)
+        if after is not None:
+            after.set()
+        return result
+
+    return told
 
 
 @pytest.mark.slow
