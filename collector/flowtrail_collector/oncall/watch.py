@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from flowtrail_collector.lag.model import Status
 from flowtrail_collector.lag.words import needs_attention
 from flowtrail_collector.oncall.memory import Growth, Lasting, States
 from flowtrail_collector.oncall.model import SPAN_MS
@@ -100,7 +101,7 @@ class Watch:
             if not collected:
                 return
             # One whose status isn't known at present is as it was.
-            status = {each.group: each.status and each.status.name.lower() for each in readings}
+            status = {each.group: _name(each.status) for each in readings}
             known = {name: found or self._groups.state(name) for name, found in status.items()}
             self._groups.look({name: found for name, found in known.items() if found}, now_ms)
             self._failures.look({(each["scope"], each["name"]): each["reason"] for each in failures}, now_ms)
@@ -130,3 +131,7 @@ class Watch:
                 unmapped=self._unmapped.grown(),
                 topics=self._topics,
             )
+
+
+def _name(status: Status | None) -> str | None:
+    return None if status is None else status.name.lower()
