@@ -42,14 +42,14 @@ format: env ## put the code into its canonical layout
 docs: env ## build the site of docs/ into build/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
-reference: env ## write the generated pages of docs/ anew
+reference: env ## regenerate the generated pages of docs/
 	@$(PY) -m tools.docs.library > docs/reference.md
 	@$(PY) -m tools.docs.python_api > docs/reference-python.md
 	@$(PY) -m tools.docs.collector > docs/reference-collector.md
 	@$(PY) -m tools.docs.api_examples > docs/api.md
 	@$(PY) -m tools.docs.flow_examples > docs/flow-examples.md
 
-dashboards: env ## write dashboards/grafana/*.json anew from their source
+dashboards: env ## regenerate dashboards/grafana/*.json from their source
 	@$(PY) -m dashboards.source
 
 bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/bench/NAME.json
@@ -58,7 +58,7 @@ bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/be
 servers: env ## fetch ahead what the tests fetch before their first one (Kafka from Maven Central, Jaeger, ...)
 	@PYTHONPATH=tests/kits $(PY) -m servers.install
 
-lock: ## compile the lock files anew (needs uv)
+lock: ## recompile the lock files (needs uv)
 	@uv pip compile pyproject.toml --all-extras --group dev --group demo --group docs --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
 	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --group demo -c requirements/dev.txt \

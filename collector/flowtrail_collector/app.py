@@ -124,7 +124,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     slices = [
         *(_reading(broker, tails, retention, about), oncall.wired),
         *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
-        *(topology.wired, wire_catalog(database, topology), spans.wired, readers.wired, trails.wired),
+        *(
+            topology.wired,
+            wire_catalog(database, topology, broker.routing),
+            spans.wired,
+            readers.wired,
+            trails.wired,
+        ),
     ]
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     supervisor = Supervisor(_parts(slices, leadership, config.push, exposition), on_error=about.failed)

@@ -49,7 +49,7 @@ class OtherClusterError(StoreError):
 
     def __init__(self, store: str, known: str, cluster: str) -> None:
         super().__init__(
-            f"the store {store} belongs to the Kafka cluster {known}, and this is {cluster}: name another store with"
+            f"the store {store} belongs to Kafka cluster {known}, and this is {cluster}: name another store with"
             " --store, or brokers of that cluster with --bootstrap-servers"
         )
         self.known = known

@@ -30,8 +30,8 @@ def unmistakable(name: str) -> str:
 
 def left_out(oversize: str) -> str:
     """What stands in place of a dead letter's value, by its header `dlq.oversize`."""
-    instead = {"moved": "where it was moved stands instead", "reference": "and key and headers with it"}
-    return f"left out, too large: {instead.get(oversize, 'it stands where the record came from')}"
+    instead = {"moved": "its new location is stored instead", "reference": "and key and headers too"}
+    return f"left out, too large: {instead.get(oversize, 'it is still where the record came from')}"
 
 
 def counted(number: int, word: str) -> str:

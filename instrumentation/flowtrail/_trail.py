@@ -281,11 +281,11 @@ class Trail:
             dedupe: Where to remember handled events, to pass over those that come again.
             start: Where a group without offsets begins: `earliest` or `latest`.
             concurrency: How many members of the group run in this process, each in its own thread.
-            batch: The handler takes a `Batch` of at most so many events of one partition, as many as are
+            batch: The handler takes a `Batch` of at most this many events of one partition, as many as are
                 there: `for member in batch: with member as event: ...`. An event that failed is retried or
-                given up by itself; see `Batch`. With retry topics an event comes back in a batch of one.
+                dead-lettered, by itself; see `Batch`. With retry topics an event comes back in a batch of one.
             timeout: How long a call may take, in seconds; one that takes longer has failed, and the retry
-                policy decides. A coroutine is cancelled. A plain function can't be: it goes on in a thread of
+                policy decides. A coroutine is cancelled. A plain function can't be: it keeps running in a thread of
                 its own, and its partition waits for its end.
             oversize: What a dead letter carries in place of a value that is too large for its topic:
                 `headers-only` nothing (the record stays where it was consumed), a function what it makes of

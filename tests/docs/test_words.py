@@ -1,8 +1,11 @@
-"""What people read is English: phrases that newcomers stumbled over don't come back."""
+"""What people read is English: phrases that newcomers stumbled over don't come back, and it is spelled one way."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,25 +14,83 @@ from tools.docs.collector._commands import commands, options
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "collector/flowtrail_collector/console/templates"
-READ = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(TEMPLATES.glob("*.html"))]
-STUMBLED_OVER = re.compile(
-    r"\banew\b|feeds whom|nobody may|stands in (the audit|its topic)|>stands in<|made no sense|told to come back"
-    r"|\bis no (JSON|order)\b|belong into|wire format\]|flow map",
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(TEMPLATES.glob("*.html"))]
+RULES = sorted((ROOT / "dashboards/prometheus").glob("*.yml"))
+CODE = [
+    path
+    for package in ("collector/flowtrail_collector", "instrumentation/flowtrail", "demo/orderflow")
+    for path in sorted((ROOT / package).rglob("*.py"))
+]
+AMERICAN = re.compile(
+    r"\b(behavior|color|favor|honor|neighbor|center|catalog|canceled|canceling|labeled|labeling|modeled|traveled"
+    r"|(?:recogn|normal|organ|initial|summar|optim|minim|maxim|util|real|custom|synchron|emphas)iz(?:e|es|ed|ing|ation))\b",
     re.IGNORECASE,
+)
+# Names of others, whatever language the sentence around them is in.
+NAMES = re.compile(
+    r"`[^`]*`|```.*?```|https?://\S+|EventCatalog|/api/v1/catalog|[\w./-]+\.(?:py|md|html|css|js|yml)",
+    re.DOTALL,
 )
 
 
+@cache
+def never() -> re.Pattern[str]:
+    """The last column of the table in CONTRIBUTING."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.search(r"\| say \| for \| never \|\n\| --- \| --- \| --- \|\n((?:\|.*\n)+)", text)
+    assert rows is not None
+    cells = [re.split(r"(?<!\\)\|", row)[3] for row in rows[1].splitlines()]
+    found = [phrase.replace("\\|", "|") for cell in cells for phrase in re.findall(r"`([^`]+)`", cell)]
+    assert len(found) > 20
+    return re.compile("|".join(found), re.IGNORECASE)
+
+
 def phrases(text: str) -> list[str]:
-    return [found[0] for found in STUMBLED_OVER.finditer(" ".join(text.split()))]
+    return [found[0] for found in never().finditer(" ".join(text.split()))]
 
 
-@pytest.mark.parametrize("page", READ, ids=lambda page: page.name)
+def american(text: str) -> list[str]:
+    return [found[0] for found in AMERICAN.finditer(NAMES.sub(" ", text))]
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """What a module may say: its texts of several words, but for docstrings, which only readers of code meet."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unread = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in unread
+            and " " in node.value
+        ):
+            yield node.value
+
+
+@pytest.mark.parametrize("page", [*PAGES, *RULES], ids=lambda page: page.name)
 def test_pages_say_it_in_english(page: Path) -> None:
-    assert phrases(page.read_text(encoding="utf-8")) == []
+    text = page.read_text(encoding="utf-8")
+    assert phrases(text) == []
+    if page.suffix == ".md":
+        assert american(text) == []
+
+
+def test_what_programs_say_is_english() -> None:
+    said = [(path.name, text) for path in CODE for text in sentences(path)]
+    assert len(said) > 1_000
+    assert [(name, text) for name, text in said if phrases(text)] == []
 
 
 def test_help_says_it_in_english() -> None:
     texts = [command.help or "" for _, command in commands()]
     texts += [option.help or "" for context, command in commands() for option in options(context, command)]
     assert len(texts) > 60
-    assert [found for text in texts for found in phrases(text)] == []
+    assert [found for text in texts for found in (*phrases(text), *american(text))] == []
+
+
+def test_the_table_names_what_it_forbids() -> None:
+    assert phrases("the topic was made anew") == ["anew"]
+    assert phrases("At most so many.") == ["At most so many"]
+    assert american("the color of `color` and a behavior") == ["color", "behavior"]

@@ -41,9 +41,9 @@ _INTRODUCTION = """# The API by example
 
 Made by a collector that has read three orders of the [flow file](flows.md) on these pages: the first one is done, the \
 second one hangs because billing gave it up, the third one has only just been placed. Every path with everything it \
-takes is in the [reference](reference-collector.md#http). Names are only ever added; an unknown one is to be passed over.
+takes is in the [reference](reference-collector.md#http). Names are only ever added; ignore unknown ones.
 
-Times are RFC 3339 in UTC, spans of time seconds, what isn't known is `null`. With a token, each request carries \
+Times are RFC 3339 in UTC, spans of time seconds, anything unknown is `null`. With a token, each request carries \
 `Authorization: Bearer TOKEN`.
 """
 _REQUESTS = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from flowtrail_collector.catalog.ports import Routing
 from flowtrail_collector.dead_letters.ports import DeadLetterLists, RecordMover
 from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
@@ -70,6 +71,10 @@ class Broker(Protocol):
 
     def sources(self) -> Sequence[MetricSource]:
         """Figures that only this kind of broker has; after `lag_source`."""
+        ...
+
+    def routing(self) -> Routing | None:
+        """How events get to those who read them, asked now; None where everybody reads whole topics."""
         ...
 
     def mover(self, of_cluster: Callable[[str | None], None]) -> RecordMover:

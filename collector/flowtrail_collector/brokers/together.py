@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ class LagSources:
     """A `LagSource` of Kafka's and RabbitMQ's; names tell whose a group or a topic is.
 
     Args:
-        rabbitmq: Asked first: its answers are there at once.
+        rabbitmq: Asked first, and waited for half of the time: its server answers at once, or late.
         kafka: Kafka's.
     """
 
@@ -44,7 +45,7 @@ class LagSources:
 
     def groups(self, deadline: float) -> GroupList:
         """See `LagSource.groups`."""
-        first, second = self._rabbitmq.groups(deadline), self._kafka.groups(deadline)
+        first, second = self._rabbitmq.groups(_halfway(deadline)), self._kafka.groups(deadline)
         return GroupList([*first.groups, *second.groups], [*first.failures, *second.failures])
 
     def topics(self, deadline: float) -> Topics:
@@ -92,7 +93,7 @@ class LagSources:
             leaders[not topic.startswith(RABBITMQ)][topic] = numbers
         ours, others = (None, None) if only is None else _divided(only, lambda place: place[0])
         if leaders[0] and ours != []:
-            yield from self._rabbitmq.offsets(Topics(leaders[0]), spec, deadline, ours)
+            yield from self._rabbitmq.offsets(Topics(leaders[0]), spec, _halfway(deadline), ours)
         if leaders[1] and others != []:
             yield from self._kafka.offsets(Topics(leaders[1], layout=topics.layout), spec, deadline, others)
 
@@ -207,6 +208,11 @@ class RecordMovers:
         first = iter(rabbitmq(ours) if ours else [])
         second = iter(kafka(others) if others else [])
         return [next(first if record.topic.startswith(RABBITMQ) else second) for record in records]
+
+
+def _halfway(deadline: float) -> float:
+    now = time.monotonic()
+    return now + (deadline - now) / 2
 
 
 def _divided(items: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], list[T]]:

@@ -11,6 +11,7 @@ from flowtrail_collector.brokers.ports import Broker, ToRead
 from flowtrail_collector.brokers.rabbitmq.wire import RabbitMQ
 from flowtrail_collector.brokers.rabbitmq.wire import wire as wire_rabbitmq
 from flowtrail_collector.brokers.together import KafkaProber, LagSources, RecordMovers
+from flowtrail_collector.catalog.ports import Routing
 from flowtrail_collector.dead_letters.ports import RecordMover
 from flowtrail_collector.ingest.ports import Tail
 from flowtrail_collector.lag.ports import LagSource, RecordProber, RecordTimestamps
@@ -51,6 +52,10 @@ class _Both:
     def sources(self) -> Sequence[MetricSource]:
         """See `Broker.sources`."""
         return [each for broker in self._brokers for each in broker.sources()]
+
+    def routing(self) -> Routing:
+        """See `Broker.routing`."""
+        return self._rabbitmq.routing()
 
     def mover(self, of_cluster: Callable[[str | None], None]) -> RecordMover:
         """See `Broker.mover`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowtrail_collector.catalog.ports import RoutingSource
 from flowtrail_collector.catalog.sql import MOST, SqlCatalog
 from flowtrail_collector.catalog.web import catalog_routes
 from flowtrail_collector.runtime.keeper import Keeper
@@ -12,15 +13,16 @@ from flowtrail_collector.topology.wire import Topology
 __all__ = ["wire"]
 
 
-def wire(database: Database, topology: Topology) -> Wired:
+def wire(database: Database, topology: Topology, routing: RoutingSource) -> Wired:
     """Put it together.
 
     Args:
         database: Of the collector.
         topology: Knows who reacts to which type.
+        routing: How RabbitMQ routes.
     """
     store = SqlCatalog(database)
     return Wired(
         parts_for_all=[Keeper("catalog", store.learn)],
-        routes=catalog_routes(store.published, topology.readings, most=MOST),
+        routes=catalog_routes(store.published, topology.readings, routing, most=MOST),
     )

@@ -5,19 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 
 import click
 
 from flowtrail_collector.cli._errors import EXIT_USAGE
+from flowtrail_collector.cli._help import HelpContext, readable
 from flowtrail_collector.errors import CollectorError
 
 # Each is a click command in the module of its name.
+<<<<<<< HEAD
 _COMMANDS = ("trace", "oncall", "stuck", "sagas", "lag", "dlq", "flows", "contracts", "asyncapi", "eventcatalog",
              "collector", "rabbitmq", "mcp", "doctor")  # fmt: skip
+=======
+_COMMANDS = ("trace", "sagas", "lag", "dlq", "top", "flows", "contracts", "asyncapi", "eventcatalog", "collector",
+             "rabbitmq", "mcp", "doctor", "completion")  # fmt: skip
+>>>>>>> main
 
 
 class _LazyGroup(click.Group):
+    context_class = HelpContext
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -25,8 +33,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"flowtrail_collector.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return readable(getattr(module, cmd_name))
 
 
 @click.command(
@@ -52,16 +59,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return EXIT_USAGE
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        _complain(shown.getvalue())
         return error.exit_code
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return 130
     except CollectorError as error:
-        click.echo(f"flowtrail: {error}", err=True)
+        _complain(f"flowtrail: {error}")
         return error.exit_code
     except BrokenPipeError:
         # `flowtrail sagas | head`: the reader left. Python would complain again when it flushes at exit.
         sys.stderr.close()
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _complain(text: str) -> None:
+    from flowtrail_collector.cli._output import print_complaint
+
+    for line in text.splitlines():
+        print_complaint(line)

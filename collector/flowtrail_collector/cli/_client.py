@@ -131,6 +131,8 @@ class CollectorClient:
         if response.is_success:
             return body
         message = body.get("error") if isinstance(body, dict) else None
+        if response.status_code == 404 and message is None:  # of another service, a registry's for one
+            raise Failure(f"{self.url} is not a flowtrail collector (HTTP 404)", EXIT_UNREACHABLE)
         text = str(message or f"the collector answered HTTP {response.status_code}")
         if response.status_code == 404:
             raise Failure(text, EXIT_FINDINGS)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from flowtrail_collector.cli._output import Listing, console, print_words
-from flowtrail_collector.wording import age, left_out, printable
+from flowtrail_collector.wording import age, counted, left_out, printable
 
 
 def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
@@ -36,7 +36,7 @@ def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
 
 
 def print_causes(causes: list[dict[str, Any]], limit: int) -> None:
-    """What dead letters died of as a table, and below each cause what its messages have in common."""
+    """Dead letters by cause as a table, and below each cause what its messages have in common."""
     out = console()
     if not causes:
         out.print("no dead letters match")
@@ -65,12 +65,13 @@ def print_causes(causes: list[dict[str, Any]], limit: int) -> None:
         out.print(f"the newest {limit}; --limit shows more", style="dim")
 
 
-def print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
+def print_dossier(data: dict[str, Any], others: list[dict[str, Any]], limit: int) -> None:
     """All that is known of one dead letter.
 
     Args:
         data: The API's answer.
         others: Further ones of the same event, flow or order.
+        limit: How many of those are listed.
     """
     out, record = console(), data["record"]
     for name, value in _facts(data["dead_letter"]).items():
@@ -79,7 +80,7 @@ def print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
     if record is None:
         _fact(out, "record", printable(data["problem"] or ""))
     else:
-        size = "null" if record["value_bytes"] is None else f"{record['value_bytes']} bytes"
+        size = "null" if record["value_bytes"] is None else counted(record["value_bytes"], "byte")
         _fact(out, "key", printable(str(record["key"])))
         _fact(out, "value", f"{size} (not shown)")
         out.print("headers")
@@ -89,7 +90,8 @@ def print_dossier(data: dict[str, Any], others: list[dict[str, Any]]) -> None:
     for line in data["history"]:
         print_words(out, _moved(line), indent=2)
     if others:
-        print_words(out, "others: " + printable(", ".join(map(_place, others))), indent=2)
+        more = f" and {len(others) - limit} more; --limit shows more" if len(others) > limit else ""
+        print_words(out, "others: " + printable(", ".join(map(_place, others[:limit]))) + more, indent=2)
 
 
 def print_audit(data: dict[str, Any], *, writes: bool) -> None:

@@ -23,7 +23,7 @@ def write_new(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise Failure(f"--output {path}: there is a file already", EXIT_USAGE) from None
+        raise Failure(f"--output {path}: the file already exists", EXIT_USAGE) from None
     except OSError as error:
         raise Failure(f"--output {path}: {error.strerror}", EXIT_USAGE) from None
 
@@ -43,7 +43,9 @@ def write_tree(folder: Path, files: Mapping[str, str]) -> None:
         before = set(listed.read_text(encoding="utf-8").splitlines()) if listed.exists() else set()
         for name in sorted(files):
             if name not in before and (folder / name).exists():
-                message = f"{folder / name} is there already, and no export wrote it: name another folder"
+                message = (
+                    f"{folder / name} already exists and wasn't written by an export: choose another folder"
+                )
                 raise Failure(message, EXIT_USAGE)
         folder.mkdir(parents=True, exist_ok=True)
         # The list first: whatever ends the process, the next export knows which files are its own.

@@ -13,7 +13,7 @@ import click
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.settings import parse_store
 from flowtrail_collector.units import iso_time_ms, parse_duration
 from flowtrail_collector.wording import counted, printable
@@ -34,10 +34,10 @@ _FILE = click.Path(path_type=Path)
 @click.argument("old", type=_FILE)
 @click.argument("new", type=_FILE)
 @click.option("--store", envvar="FLOWTRAIL_STORE", show_envvar=True,
-              help="Look into this store instead of asking the collector.")  # fmt: skip
+              help="Read this store directly instead of asking the collector.")  # fmt: skip
 @collector_options
 def diff(client: CollectorClient, as_json: bool, old: Path, new: Path, store: str | None) -> int:
-    """Tell how many open instances change, and how, when the flow file NEW takes the place of OLD.
+    """Show how many open instances would change, and how, if the flow file NEW replaced OLD.
 
     Nothing is written. A collector that is asked needs the write token (FLOWTRAIL_WRITE_TOKEN) where it has one.
     Exit code 1: some change. 2: a file or the store can't be used. 3: the collector can't be reached.
@@ -61,23 +61,26 @@ def diff(client: CollectorClient, as_json: bool, old: Path, new: Path, store: st
 
 
 def _print_difference(found: list[dict[str, Any]]) -> None:
+    out = console()
     if not found:
-        click.echo("no flow is judged otherwise")
+        print_words(out, "no open instance would change")
     for flow in found:
         of = counted(flow["open"], "open instance")
-        click.echo(f"{printable(flow['flow'])}: {flow['changed']} of {of} change")
+        print_words(out, f"{printable(flow['flow'])}: {flow['changed']} of {of} change", indent=2)
         for words, number in flow["how"].items():
-            click.echo(f"  {number:>8}  {printable(words)}")
+            print_words(out, f"  {number:>8}  {printable(words)}", indent=12)
 
 
 @click.command()
 @click.argument("file", type=_FILE)
-@click.option("--since", default="7d", show_default=True, help="Events recorded since so long ago: 2h, 7d.")
+@click.option(
+    "--since", default="7d", show_default=True, help="Only events recorded within this time: 2h, 7d."
+)
 @click.option("--store", envvar="FLOWTRAIL_STORE", show_envvar=True, required=True,
               help="The collector's store: SQLite file, or postgresql://user@host/database.")  # fmt: skip
 @json_option
 def apply(file: Path, since: str, store: str, as_json: bool) -> int:
-    """Count stored events for flows that weren't followed, or steps that weren't there, when they were read.
+    """Apply a flow file to stored events: count them for flows or steps that are new since they were read.
 
     Each event counts once, however often this is run, and whenever it is ended. Instances that have ended stay as
     they are. A SQLite file belongs to one process: stop its collector first. In PostgreSQL, collectors may run.
@@ -102,16 +105,19 @@ def apply(file: Path, since: str, store: str, as_json: bool) -> int:
             "remarks": remarks,
         })  # fmt: skip
         return EXIT_OK
-    if folded.events:
-        click.echo(
-            f"{counted(folded.events, 'event')} added to {counted(folded.instances, 'instance')},"
-            f" {folded.begun} of them new: {printable(', '.join(sorted(folded.flows)))}"
-        )
-    else:
-        click.echo("nothing to add: what is stored since then was counted when it was read")
+    print_words(console(), _folded_words(folded), indent=2)
     for remark in remarks:
-        click.echo(printable(remark), err=True)
+        print_complaint(printable(remark))
     return EXIT_OK
+
+
+def _folded_words(folded: Folded) -> str:
+    if not folded.events:
+        return "nothing to add: the stored events were counted when they were read"
+    return (
+        f"{counted(folded.events, 'event')} added to {counted(folded.instances, 'instance')},"
+        f" {folded.begun} of them new: {printable(', '.join(sorted(folded.flows)))}"
+    )
 
 
 def _remarks(

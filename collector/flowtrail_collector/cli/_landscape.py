@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,20 +15,31 @@ from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._output import print_complaint
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.gathering import gathered
 from flowtrail_collector.documents.landscape import Landscape
+from flowtrail_collector.wording import printable
 
-__all__ = ["contract_options", "known_contracts", "landscape_of", "shown_url", "with_contracts"]
+__all__ = [
+    "contract_options",
+    "known_contracts",
+    "landscape_of",
+    "registry_of",
+    "shown_url",
+    "tell_missing",
+    "with_contracts",
+]
 
 T = TypeVar("T")
 _URL = re.compile(r"https?://")
+_SHOWN = 10
 
 contract_options = stacked(
     (
         click.option("--contracts", metavar="FOLDER",
                      help="Contracts of what flows: a folder of TYPE/VERSION.json, .avsc or .proto."),
-        click.option("--registry", metavar="URL", help="Or a schema registry, beside the folder or instead of it."),
+        click.option("--registry", metavar="URL", help="A schema registry, in addition to the folder or instead of it."),
     )
 )  # fmt: skip
 
@@ -40,10 +52,10 @@ def landscape_of(client: CollectorClient) -> Landscape:
     except Failure as failure:
         if failure.message.startswith("no collector answers"):
             raise
-        click.echo(f"warning: consumer groups aren't known ({failure.message})", err=True)
+        print_complaint(f"warning: consumer groups aren't known ({failure.message})")
     catalog = client.get("/api/v1/catalog")
     if catalog["full"]:
-        click.echo("warning: there are more types than the collector keeps; some are left out", err=True)
+        print_complaint("warning: there are more types than the collector keeps; some are left out")
     return gathered(
         status=client.get("/api/v1/status"),
         topics=client.get("/api/v1/topics"),
@@ -62,14 +74,24 @@ def known_contracts(folder: str | None, registry: str | None) -> Known:
     """
 
     def sources() -> list[Source]:
+        if folder is not None and _URL.match(folder):
+            raise Failure(f"--contracts {folder} is no folder: name a registry with --registry", EXIT_USAGE)
         found: list[Source] = [] if folder is None else [FolderSource(folder)]
         if registry is not None:
             if not _URL.match(registry):
-                raise Failure(f"--registry {registry!r} is not an HTTP URL", EXIT_USAGE)
-            found.append(RegistrySource(registry))
+                hint = ": name a folder with --contracts" if registry and Path(registry).is_dir() else ""
+                raise Failure(f"--registry {registry!r} is not an HTTP URL{hint}", EXIT_USAGE)
+            found.append(registry_of(registry))
         return found
 
     return Known(with_contracts(sources))
+
+
+def registry_of(url: str) -> RegistrySource:
+    """A registry, closed when the command ends."""
+    source = RegistrySource(url)
+    click.get_current_context().call_on_close(source.close)
+    return source
 
 
 def with_contracts(use: Callable[[], T]) -> T:
@@ -80,6 +102,19 @@ def with_contracts(use: Callable[[], T]) -> T:
         raise Failure(str(error), EXIT_USAGE) from error
     except RegistryUnavailableError as error:
         raise Failure(str(error), EXIT_UNREACHABLE) from error
+
+
+def tell_missing(known: Known, so: str) -> None:
+    """One line on stderr about contracts that are nowhere.
+
+    Args:
+        known: The contracts, after they were used.
+        so: What comes of it.
+    """
+    if known.missing:
+        first = ", ".join(list(known.missing)[:_SHOWN])
+        more = f" and {len(known.missing) - _SHOWN} more" if len(known.missing) > _SHOWN else ""
+        click.echo(f"note: there is no contract for {printable(first)}{more}: {so}", err=True)
 
 
 def shown_url(url: str | None) -> str | None:

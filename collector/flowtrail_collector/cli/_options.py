@@ -15,7 +15,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 def limit_option(default: int) -> Callable[[F], F]:
     """How many are listed; the command receives `limit: int`."""
     return click.option(
-        "--limit", type=click.IntRange(1, 1000), default=default, show_default=True, help="At most so many."
+        "--limit",
+        type=click.IntRange(1, 1000),
+        default=default,
+        show_default=True,
+        help="Maximum number to show.",
     )
 
 

@@ -13,7 +13,16 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Listing", "console", "print_json", "print_words"]
+__all__ = [
+    "Listing",
+    "console",
+    "line_width",
+    "print_complaint",
+    "print_json",
+    "print_words",
+    "spans",
+    "wrapped",
+]
 
 _GAP = "  "
 _BETWEEN = ", "
@@ -34,10 +43,54 @@ def print_words(out: Console, text: str | Text, *, indent: int = 0, style: str =
         indent: How many spaces stand before every line but the first.
         style: Of all of it.
     """
-    whole = Text(text) if isinstance(text, str) else text
-    for number, (start, end) in enumerate(_lines(whole.plain, _width(out), indent)):
-        line = Text(" " * (indent if number else 0)).append_text(whole[start:end])
+    for line in wrapped(text, line_width(out), indent):
         out.print(line, style=style or None, soft_wrap=True)
+
+
+def print_complaint(text: str) -> None:
+    """Print a line to standard error: on a terminal broken between words, elsewhere as one line for programs."""
+    out = Console(stderr=True, highlight=False, emoji=False, markup=False)
+    for line in wrapped(text, out.width if out.is_terminal else None, 2):
+        out.print(line, soft_wrap=True)
+
+
+def wrapped(text: str | Text, width: int | None, indent: int = 0) -> Iterator[Text]:
+    """A text as lines that are broken only between words.
+
+    Args:
+        text: What.
+        width: How wide they may be; None for a single line.
+        indent: How many spaces stand before every line but the first; fewer where only that lets a word fit.
+    """
+    whole = Text(text) if isinstance(text, str) else text
+    rest = None if width is None else width - indent
+    for number, (start, end) in enumerate(spans(whole.plain, width, rest)):
+        line = whole[start:end]
+        room = indent if width is None else max(0, min(indent, width - line.cell_len))
+        yield Text(" " * (room if number else 0), no_wrap=True, overflow="ignore").append_text(line)
+
+
+def spans(text: str, first: int | None, rest: int | None) -> Iterator[tuple[int, int]]:
+    """Where the lines of a text begin and end; a word that is longer than a line has one of its own.
+
+    Args:
+        text: What.
+        first: Room of the first line in cells, None for any.
+        rest: Room of the others.
+    """
+    start, end = 0, 0
+    room = first
+    for word in _WORD.finditer(text):
+        if end and room is not None and cell_len(text[start : word.end()]) > room:
+            yield start, end
+            start, room = word.start(), rest
+        end = word.end()
+    yield start, end
+
+
+def line_width(out: Console) -> int | None:
+    """How wide lines may be; None through a pipe, where nobody looks at them but a program."""
+    return out.width if out.is_terminal or "COLUMNS" in os.environ else None
 
 
 def print_json(data: Any) -> None:
@@ -75,7 +128,7 @@ class Listing:
         """All rows, as lines for the console that they will be printed on."""
         table = [self._columns, *(cells for cells, _ in self._rows)]
         widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
-        width = _width(out)
+        width = line_width(out)
         if width is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
             for cells, style in [(self._columns, "bold"), *self._rows]:
                 yield Text(self._line(cells, widths), style=style, no_wrap=True, overflow="ignore")
@@ -93,29 +146,11 @@ class Listing:
 
     def _block(self, cells: Iterable[str], width: int) -> Iterator[str]:
         named = dict(zip(self._columns, cells, strict=True))
-        yield from _broken([named[name] for name in self._heads if named[name]], _GAP, width, 0)
+        for line in _broken([named[name] for name in self._heads if named[name]], _GAP, width, 0):
+            yield from (part.plain for part in wrapped(line, width, 2))
         rest = [f"{name.lower()} {cell}" for name, cell in named.items() if cell and name not in self._heads]
         for line in _broken(rest, _BETWEEN, width, 2):
-            text = "  " + line
-            for number, (start, end) in enumerate(_lines(text, width, 4)):
-                yield " " * (4 if number else 0) + text[start:end]
-
-
-def _lines(text: str, width: int | None, indent: int) -> Iterator[tuple[int, int]]:
-    """Where the lines of a text begin and end; a word that is longer than a line has one of its own."""
-    start, end = 0, 0
-    room = width
-    for word in _WORD.finditer(text):
-        if end and room is not None and cell_len(text[start : word.end()]) > room:
-            yield start, end
-            start, room = word.start(), (width or 0) - indent
-        end = word.end()
-    yield start, end
-
-
-def _width(out: Console) -> int | None:
-    """How wide lines may be; None through a pipe, where nobody looks at them but a program."""
-    return out.width if out.is_terminal or "COLUMNS" in os.environ else None
+            yield from (part.plain for part in wrapped("  " + line, width, 4))
 
 
 def _broken(parts: Iterable[str], gap: str, width: int | None, indent: int) -> Iterator[str]:

@@ -7,17 +7,21 @@ import time
 from typing import Any
 from urllib.parse import quote
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, Failure
-from flowtrail_collector.cli._output import Listing, console, print_words
+from flowtrail_collector.cli._output import Listing, console, line_width, print_words
 from flowtrail_collector.wording import age, printable
+from flowtrail_collector.wording import counted as count_of
 
 _POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 60.0
 _BAR = 24
+_LEAST_BAR = 5
+_BESIDE_BAR = 15  # a count, and blanks
 _TITLES = {
     "by_error": "by error", "by_source_topic": "by topic they came from", "by_age": "by age",
     "by_target": "would go to", "refused": "would stay",
@@ -27,18 +31,34 @@ _TITLES = {
 def print_survey(counted: dict[str, Any]) -> None:
     """What a redrive would do."""
     out = console()
-    out.print(f"{counted['total']} dead letters match")
+    print_words(
+        out, f"{count_of(counted['total'], 'dead letter')} {'matches' if counted['total'] == 1 else 'match'}"
+    )
     for name, title in _TITLES.items():
         rows = counted[name]
         if not rows:
             continue
         out.print(title)
-        most = max(row["count"] for row in rows)
-        for row in rows:
-            bar = "█" * max(1, round(_BAR * row["count"] / most))
-            out.print(f"  {row['count']:>9}  {bar:<{_BAR}}  {printable(row['name'])}", soft_wrap=True)
+        names = [printable(row["name"]) for row in rows]
+        bars = _bars([row["count"] for row in rows], _bar_cells(out, names))
+        for row, bar, shown in zip(rows, bars, names, strict=True):
+            print_words(out, f"  {row['count']:>9}  {bar}{shown}", indent=13)
     if counted["unmeasured"]:
-        out.print(f"{counted['unmeasured']} weren't looked at: some may be too large, or their values gone")
+        missed = f"not checked: {counted['unmeasured']}; some may be too large, or their values gone"
+        print_words(out, missed, indent=2)
+
+
+def _bar_cells(out: Console, names: list[str]) -> int:
+    """How much room names leave for bars; where there is hardly any, there are none."""
+    width = line_width(out)
+    room = _BAR if width is None else min(_BAR, width - _BESIDE_BAR - max(map(cell_len, names)))
+    return room if room >= _LEAST_BAR else 0
+
+
+def _bars(counts: list[int], cells: int) -> list[str]:
+    longest = max(counts)
+    drawn = ("█" * max(1, round(cells * count / longest)) for count in counts)
+    return [f"{bar:<{cells}}  " if cells else "" for bar in drawn]
 
 
 def follow(client: CollectorClient, job: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
@@ -77,9 +97,9 @@ def print_job(job: dict[str, Any]) -> None:
     left = f", {job['left']} left" if job["left"] else ""
     print_words(out, f"redrive {job['id']} {job['state']}: {counts}{left}", indent=2)
     for row in job["refusals"]:
-        out.print(f"  {row['count']} stay: {row['name']}", soft_wrap=True)
+        print_words(out, f"  {row['count']} stay: {printable(row['name'])}", indent=4)
     if job["problem"]:
-        out.print(f"  {printable(job['problem'])}", soft_wrap=True)
+        print_words(out, f"  {printable(job['problem'])}", indent=4)
 
 
 def print_jobs(jobs: list[dict[str, Any]]) -> None:

@@ -26,7 +26,6 @@ class Glyphs:
     arrow: str = "→"
     corner: str = "└"
     dot: str = " · "
-    more: str = "…"
 
 
 ASCII_GLYPHS = Glyphs(
@@ -51,7 +50,6 @@ ASCII_GLYPHS = Glyphs(
     arrow="->",
     corner="`-",
     dot=" - ",
-    more="~",
 )
 """For terminals that can't show anything else."""
 
@@ -106,6 +104,8 @@ class Timeline:
 
     def axis(self) -> str:
         """The labels in one line of `cells` characters."""
+        if not self.cells:
+            return ""
         line = [" "] * self.cells
         for first, cells in self.breaks():
             line[first : first + cells] = "/" * cells

@@ -10,8 +10,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from flowtrail_collector.cli._output import print_words
+from flowtrail_collector.cli._output import line_width, print_words
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
+from flowtrail_collector.cli._trail_layout import FIGURE_CELLS, SERVICE, Columns
 from flowtrail_collector.sagas.words import forecast_words, past_words
 from flowtrail_collector.trails.drawing import Row, Wait, rows_of, trail_scale, waits
 from flowtrail_collector.wording import clock, counted, format_seconds, printable
@@ -28,11 +29,6 @@ _KIND_STYLES = {"dead_letter": "bold red", "compensation": "yellow", "retry": "y
 # Whose topic, partition and offset are news; a handling's are those of the event above it.
 PUBLISHED = frozenset({"publish", "compensation", "notification", "dead_letter", "redrive"})
 _KIND_WORDS = {"dead_letter": "dead letter", "compensation": "undo", "redrive": "redrive"}
-_SERVICE = "SERVICE"
-_SERVICE_CELLS = 14
-_FIGURE_CELLS = 9
-_LEAST_AXIS_CELLS = 12
-_WIDEST = 200
 
 
 class TrailView:
@@ -50,13 +46,14 @@ class TrailView:
         self._now = now or datetime.now(UTC)
         self._glyphs = Glyphs() if console.encoding.lower().startswith("utf") else ASCII_GLYPHS
         self._symbols = self._glyphs.symbols
-        width = min(console.width, _WIDEST)
-        names = [*data["services"], *(wait.step["by"] or "?" for wait in waits(data))]
-        widest = max(map(cell_len, names), default=1)
-        self._service_cells = min(_SERVICE_CELLS, max(len(_SERVICE), widest))
-        rest = width - self._service_cells - 2 * _FIGURE_CELLS - 4
-        self._what_cells = max(16, min(44, int(rest * 0.45)))
-        self._timeline = Timeline(trail_scale(data), max(_LEAST_AXIS_CELLS, rest - self._what_cells))
+        self._width = line_width(console)
+        self._rows = [(row, *self._what(row.entry)) for row in rows_of(data)]
+        self._waits = [(wait, self._wanted(wait)) for wait in waits(data)]
+        heads = [head.plain for _, head, _ in self._rows] + [wanted.plain for _, wanted in self._waits]
+        wholes = [(head + tail).plain for _, head, tail in self._rows] + heads
+        names = [*data["services"], *(wait.step["by"] or "?" for wait, _ in self._waits)]
+        self._columns = Columns.of(self._width, [printable(name) for name in names], heads, wholes)
+        self._timeline = Timeline(trail_scale(data), self._columns.axis)
         self._styles = {name: _PALETTE[index % len(_PALETTE)] for index, name in enumerate(data["services"])}
 
     def print(self) -> None:
@@ -64,15 +61,15 @@ class TrailView:
         for line in self._header():
             print_words(self._console, line, indent=2)
         self._console.print()
-        self._console.print(self._axis(), no_wrap=True, overflow="crop")
-        for row in rows_of(self._data):
-            self._print_row(row)
-        for wait in waits(self._data):
-            self._print_missing(wait)
+        self._put(self._axis())
+        for row, head, tail in self._rows:
+            self._print_row(row, head, tail)
+        for wait, wanted in self._waits:
+            self._print_missing(wait, wanted)
         if self._data["notes"]:
             self._console.print()
         for note in self._data["notes"]:
-            print_words(self._console, f"note: {printable(note)}", style="dim")
+            print_words(self._console, f"note: {printable(note)}", indent=2, style="dim")
 
     def _header(self) -> Iterator[Text]:
         data, dot = self._data, self._glyphs.dot
@@ -112,40 +109,53 @@ class TrailView:
                 yield Text(sentence)
 
     def _axis(self) -> Text:
-        line = Text(style="dim")
-        line.append(set_cell_size(_SERVICE, self._service_cells) + " ")
-        line.append(set_cell_size("WHAT", self._what_cells) + " ")
+        columns, line = self._columns, Text(style="dim")
+        line.append(set_cell_size(SERVICE, columns.service) + " ")
+        line.append(set_cell_size("WHAT", columns.what) + " ")
         line.append(self._timeline.axis())
-        line.append("QUEUE".rjust(_FIGURE_CELLS) + "TIME".rjust(_FIGURE_CELLS))
+        line.append("QUEUE".rjust(FIGURE_CELLS) if columns.queues else "")
+        line.append("TIME".rjust(FIGURE_CELLS))
         return line
 
-    def _print_row(self, drawn: Row) -> None:
+    def _print_row(self, drawn: Row, head: Text, tail: Text) -> None:
         row, queue = drawn.entry, drawn.queue
         style = self._styles.get(row["service"], "white")
-        line = Text()
-        line.append(self._cell(row["service"] if drawn.new_service else "", self._service_cells), style=style)
-        line.append(" ")
-        line.append_text(self._what(row))
-        line.append(" ")
-        line.append_text(self._bar(row, queue, "red" if row.get("error") else style))
+        bar = self._bar(row, queue, "red" if row.get("error") else style)
         waited = format_seconds(queue["duration_seconds"]) if queue else ""
-        line.append(waited.rjust(_FIGURE_CELLS), style="dim")
         took = format_seconds(row["duration_seconds"]) if row["duration_seconds"] else ""
-        line.append(took.rjust(_FIGURE_CELLS))
-        self._console.print(line, no_wrap=True, overflow="crop")
+        self._put_row(row["service"] if drawn.new_service else "", style, (head, tail), bar, waited, took)
         if row.get("error"):
             self._print_error(row["error"])
 
+    def _put_row(
+        self, service: str, style: str, what: tuple[Text, Text], bar: Text, waited: str, took: str
+    ) -> None:
+        columns, name = self._columns, printable(service)
+        if cell_len(name) > columns.service:
+            self._put(Text(name, style=style))
+            name = ""
+        first, *below = columns.lines(*what)
+        line = Text(set_cell_size(name, columns.service), style=style)
+        line = Text.assemble(line, " ", first, " " * (columns.what - first.cell_len), " ", bar)
+        if columns.queues:
+            line.append(waited.rjust(FIGURE_CELLS), style="dim")
+        line.append(took.rjust(FIGURE_CELLS))
+        line.rstrip()
+        self._put(line)
+        for more in below:
+            self._put(more)
+
+    def _put(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)
+
     def _print_error(self, error: dict[str, str]) -> None:
         text = ": ".join(part for part in (error["type"], error["message"]) if part)
-        indent = " " * (self._service_cells + 1)
-        self._console.print(
-            Text(f"{indent}{self._glyphs.corner} {printable(text)}", style="red"),
-            no_wrap=True,
-            overflow="crop",
-        )
+        before = self._columns.service + 1
+        said = f"{' ' * before}{self._glyphs.corner} {printable(text)}"
+        print_words(self._console, said, indent=before + 2, style="red")
 
-    def _what(self, row: dict[str, Any]) -> Text:
+    def _what(self, row: dict[str, Any]) -> tuple[Text, Text]:
+        """What happened in the fewest words, and where to."""
         kind = row["kind"]
         symbol = self._symbols.get(kind, "?")
         words = [_KIND_WORDS[kind]] if kind in _KIND_WORDS else []
@@ -161,22 +171,19 @@ class TrailView:
         if kind in PUBLISHED and row.get("topic"):
             place = f"/{row['partition']}@{row['offset']}" if row.get("offset") is not None else ""
             tail = f" {self._glyphs.arrow} {printable(row['topic'])}{place}"
-        text = Text(head, style="red" if row.get("error") else _KIND_STYLES.get(kind, ""))
-        text.append(tail, style="dim")
-        return self._fitted(text)
+        style = "red" if row.get("error") else _KIND_STYLES.get(kind, "")
+        return Text(head, style=style), Text(tail, style="dim")
 
-    def _fitted(self, text: Text) -> Text:
-        """In the width of the WHAT column."""
-        if text.cell_len > self._what_cells:
-            text.truncate(self._what_cells - 1, overflow="crop")
-            text.append(self._glyphs.more)
-        text.pad_right(self._what_cells - text.cell_len)
-        return text
+    def _wanted(self, wait: Wait) -> Text:
+        style = _wait_style(wait)
+        return Text(f"{self._symbols['missing']} {printable(wait.title)}", style=style)
 
     def _bar(self, row: dict[str, Any], queue: dict[str, Any] | None, style: str) -> Text:
         start = row["offset_seconds"]
         end = start + row["duration_seconds"]
         text = Text()
+        if not self._columns.axis:
+            return text
         at = 0
         wait_from = queue["offset_seconds"] if queue else None
         for first, cells, waiting in self._timeline.bar(wait_from, start, end):
@@ -188,20 +195,11 @@ class TrailView:
         text.append(" " * (self._timeline.cells - at))
         return text
 
-    def _print_missing(self, wait: Wait) -> None:
-        style = "bold yellow" if wait.start is not None else "dim"
-        line = Text()
-        line.append(self._cell(wait.step["by"] or "?", self._service_cells), style=style)
-        line.append(" ")
-        line.append_text(
-            self._fitted(Text(f"{self._symbols['missing']} {printable(wait.title)}", style=style))
-        )
-        line.append(" ")
-        line.append_text(self._missing_bar(wait))
+    def _print_missing(self, wait: Wait, wanted: Text) -> None:
         waited = "" if wait.seconds is None else format_seconds(wait.seconds)
-        line.append(waited.rjust(_FIGURE_CELLS), style="dim")
-        self._console.print(line, no_wrap=True, overflow="crop")
-        print_words(self._console, self._missing_facts(wait.step), indent=self._service_cells + 3)
+        bar = self._missing_bar(wait)
+        self._put_row(wait.step["by"] or "?", _wait_style(wait), (wanted, Text()), bar, waited, "")
+        print_words(self._console, self._missing_facts(wait.step), indent=self._columns.service + 3)
 
     def _missing_bar(self, wait: Wait) -> Text:
         looks = {
@@ -210,7 +208,7 @@ class TrailView:
             "ahead": (self._glyphs.ahead, "dim"),
         }
         text = Text()
-        for piece in wait.pieces():
+        for piece in wait.pieces() if self._columns.axis else ():
             glyph, style = looks[piece.kind]
             for first, cells, _ in self._timeline.bar(None, piece.start, piece.end):
                 # A piece of less than a cell may share its cell with the one before it.
@@ -221,21 +219,15 @@ class TrailView:
         return text
 
     def _missing_facts(self, step: dict[str, Any]) -> Text:
-        indent = " " * (self._service_cells + 1)
+        indent = " " * (self._columns.service + 1)
         line = Text(f"{indent}{self._glyphs.corner} expects {printable(' or '.join(step['expects']))}")
         if step["lag_messages"]:
-            line.append(f", {step['lag_messages']} messages behind", style="yellow")
+            line.append(f", {counted(step['lag_messages'], 'message')} behind", style="yellow")
         if step["deadline"]:
             seconds = (datetime.fromisoformat(step["deadline"]) - self._now).total_seconds()
             word = f"{'overdue' if seconds < 0 else 'due in'} {format_seconds(abs(seconds))}"
             line.append(f", {word} ({clock(step['deadline'])})", style="red" if seconds < 0 else "")
         return line
-
-    def _cell(self, text: str, cells: int) -> str:
-        clean = printable(text)
-        if cell_len(clean) > cells:
-            clean = set_cell_size(clean, cells - 1) + self._glyphs.more
-        return set_cell_size(clean, cells)
 
 
 _COUNTED_KINDS = (
@@ -244,6 +236,10 @@ _COUNTED_KINDS = (
     ("compensation", "compensation"),
     ("redrive", "redrive"),
 )
+
+
+def _wait_style(wait: Wait) -> str:
+    return "bold yellow" if wait.start is not None else "dim"
 
 
 def _some(values: list[str], limit: int) -> str:

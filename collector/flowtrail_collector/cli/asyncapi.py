@@ -17,9 +17,10 @@ from flowtrail_collector.cli._landscape import (
     known_contracts,
     landscape_of,
     shown_url,
+    tell_missing,
     with_contracts,
 )
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.documents.asyncapi.comparing import Finding, OwnerError, compared, owner_of
 from flowtrail_collector.documents.asyncapi.declared import Declared, declared_in
 from flowtrail_collector.documents.asyncapi.writing import About, document_of
@@ -37,9 +38,9 @@ def asyncapi() -> None:
 @asyncapi.command()
 @contract_options
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the document there instead of printing it; a file that is there stays.")  # fmt: skip
-@click.option("--title", default="Events", show_default=True, help="Of the document.")
-@click.option("--document-version", default="1.0.0", show_default=True, help="Of the document.")
+              help="Write the document to this file instead of printing it; an existing file is not overwritten.")  # fmt: skip
+@click.option("--title", default="Events", show_default=True, help="For the document.")
+@click.option("--document-version", default="1.0.0", show_default=True, help="For the document.")
 @collector_options
 def export(
     client: CollectorClient, as_json: bool, contracts: str | None, registry: str | None, output: Path | None,
@@ -58,6 +59,7 @@ def export(
         raise Failure("the collector has seen no event with a type yet", EXIT_FINDINGS)
     about = About(title, document_version, shown_url(registry))
     document = with_contracts(lambda: document_of(landscape, known, about))
+    tell_missing(known, "their messages have no payload")
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n" if as_json else yaml_text(document)
     if output is not None:
         write_new(output, text)
@@ -71,10 +73,10 @@ def export(
 @click.argument("file", type=click.Path(path_type=Path))
 @contract_options
 @click.option(
-    "--service", help="Whose document it is: only what this service sends and reads has to be in it."
+    "--service", help="Service that the document describes: only what it sends and reads must be in it."
 )
 @click.option(
-    "--since", default="30d", show_default=True, help="What wasn't seen for so long counts as unseen."
+    "--since", default="30d", show_default=True, help="What wasn't seen within this time counts as unseen."
 )
 @click.option("--github", is_flag=True, help="Print findings as annotations for GitHub Actions.")
 @collector_options
@@ -84,7 +86,7 @@ def check(
 ) -> int:  # fmt: skip
     """Compare an AsyncAPI 3 document with what flows.
 
-    It tells undeclared types and readers, what is declared and unseen, and schemas and versions that differ from
+    It reports undeclared types and readers, what is declared but never seen, and schemas and versions that differ from
     those that flow.
 
     Exit code 1: something differs. 2: the document or a contract can't be read. 3: the collector or the registry
@@ -106,10 +108,9 @@ def check(
             today=now.date(),
         )
     )
+    tell_missing(known, "their payloads weren't compared")
     if not known:
-        click.echo(
-            "note: schemas weren't compared; say with --contracts or --registry where they are", err=True
-        )
+        print_complaint("note: schemas weren't compared; use --contracts or --registry to say where they are")
     _print(findings, as_json=as_json, github=github, owner=owner)
     return EXIT_FINDINGS if findings else EXIT_OK
 
@@ -120,7 +121,7 @@ def _owner(declared: Declared, landscape: Landscape, service: str | None, file: 
     except OwnerError as error:
         known = printable(", ".join(error.services[:20])) or "none yet"
         raise Failure(
-            f"{file}: say with --service whose document it is; the services that are known: {known}",
+            f"{file}: use --service to say which service it describes; known services: {known}",
             EXIT_USAGE,
         ) from None
 
@@ -129,10 +130,14 @@ def _print(findings: Sequence[Finding], *, as_json: bool, github: bool, owner: s
     if as_json:
         print_json({"service": owner, "findings": [_json(finding) for finding in findings]})
         return
+    if github:
+        for finding in findings:
+            click.echo(_annotation(finding))
+        return
+    out = console()
     for finding in findings:
-        click.echo(_annotation(finding) if github else printable(_line(finding)))
-    if not github:
-        click.echo(counted(len(findings), "finding") if findings else "the document says what flows")
+        print_words(out, printable(_line(finding)), indent=2)
+    print_words(out, counted(len(findings), "finding") if findings else "the document matches what flows")
 
 
 def _line(finding: Finding) -> str:

@@ -12,6 +12,7 @@ import click
 
 from flowtrail_collector.cli._errors import EXIT_OK
 from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._output import print_complaint
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import SETTINGS, Kind, Setting, collector_config, parse_store
 from flowtrail_collector.units import parse_duration, parse_size
@@ -81,7 +82,7 @@ def _refuse_password(context: click.Context, parameter: click.Parameter, url: st
     typed = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     if typed and _has_password(url):
         raise ConfigurationError(
-            f"--{name.replace('_', '-')}: everybody on the machine can read command lines; give the password in {where}"
+            f"--{name.replace('_', '-')}: anyone on this machine can read command lines; put the password in {where}"
         )
 
 
@@ -98,7 +99,7 @@ _settings = stacked(map(setting_option, SETTINGS))
 
 @click.group()
 def collector() -> None:
-    """The service beside the broker."""
+    """The collector: the service that runs next to the broker."""
 
 
 @collector.command()
@@ -110,13 +111,13 @@ def collector() -> None:
     type=click.Choice(("debug", "info", "warning", "error")),
     default="warning",
     show_default=True,
-    help="What the log says, at least.",
+    help="Lowest level that is logged.",
 )
 def run(log_level: str, **values: Any) -> int:
     """Collect until SIGTERM or SIGINT.
 
-    Prints one line with its URL once it listens. An unreachable broker doesn't end it: /readyz says so, and
-    it goes on trying. Exit code 2: settings, flow file, store or address can't be used.
+    Prints one line with its URL once it listens. An unreachable broker doesn't stop it: /readyz reports it, and
+    it keeps trying. Exit code 2: settings, flow file, store or address can't be used.
     """
     from flowtrail_collector.run import run_collector
 
@@ -139,7 +140,10 @@ def check(**values: Any) -> int:
 
     code = EXIT_OK
     for name, problem, exit_code in check_collector(collector_config(values)):
-        click.echo(f"{name}: {problem or 'ok'}", err=problem is not None)
+        if problem is None:
+            click.echo(f"{name}: ok")
+        else:
+            print_complaint(f"{name}: {problem}")
         # What the caller can correct comes before what may come back by itself.
         code = exit_code if code == EXIT_OK else min(code, exit_code or code)
     return code

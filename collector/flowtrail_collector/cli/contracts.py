@@ -13,15 +13,15 @@ from flowtrail.contracts import (
     Definition,
     Finding,
     FolderSource,
-    RegistrySource,
     RegistryUnavailableError,
     Source,
 )
 from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
+from flowtrail_collector.cli._landscape import registry_of
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._readers import Judgement, change_json, judge, judgement_json, lines_of
 from flowtrail_collector.errors import ConfigurationError as CollectorConfigurationError
 from flowtrail_collector.units import parse_duration
@@ -40,13 +40,13 @@ def contracts() -> None:
 @click.option(
     "--against",
     metavar="URL",
-    help="A collector: who reads these events now, and would break?",
+    help="A collector to ask: who reads these events now, and would break?",
 )
 @click.option(
     "--since",
     default="1d",
     show_default=True,
-    help="With --against: readers that were seen in so long a time, e.g. 30d.",
+    help="With --against: readers seen within this time, e.g. 30d.",
 )
 @click.option(
     "--token",
@@ -59,7 +59,7 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     """Check what changed between two states of the contracts, OLD and NEW.
 
     Each is a folder of TYPE/VERSION.json, .avsc or .proto, a registry's URL, or (both) a single contract's
-    file. With --against, OLD may be left out: then NEW is held against those who read its events.
+    file. With --against, OLD may be left out: then NEW is compared with what its readers use.
 
     Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read, or the
     collector knows no readers. 3: the registry or the collector doesn't answer.
@@ -67,6 +67,7 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     if not (len(states) == 2 or (len(states) == 1 and against is not None)):
         raise Failure("name OLD and NEW, or NEW and a collector with --against", EXIT_USAGE)
     today = datetime.now(UTC).date()
+    _check_kinds(states)
     try:
         parse_duration(since)
         found = _compared(states[0], states[1], today) if len(states) == 2 else None
@@ -80,9 +81,33 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     if as_json:
         print_json(_all_json(found, judged))
     else:
+        out = console()
         for line in _lines(found, judged):
-            click.echo(line)
+            print_words(out, line, indent=2)
     return EXIT_FINDINGS if _breaks(found, judged) else EXIT_OK
+
+
+def _check_kinds(states: Sequence[str]) -> None:
+    """A single contract can only be held against another one.
+
+    Raises:
+        Failure: It is to be held against a folder or a registry; says what may have been meant.
+    """
+    files = [place for place in states if _is_file(place)]
+    others = [place for place in states if not _is_file(place)]
+    if not files or not others:
+        return
+    file, other = Path(files[0]), others[0]
+    same = Path(other) / file.absolute().parent.name / file.name
+    if _URL.match(other):
+        what = f"a registry: put {file.name} into a folder, as TYPE/{file.name}, and name the folder"
+    elif not Path(other).is_dir():
+        raise Failure(f"{other}: no such file, and {file} is one: name two files", EXIT_USAGE)
+    elif same.is_file():
+        what = f"a folder: name {same}, or two folders"
+    else:
+        what = "a folder: name two files, or two folders"
+    raise Failure(f"{file} is a single contract and {other} {what}", EXIT_USAGE)
 
 
 def _breaks(found: Sequence[Finding] | None, judged: Judgement | None) -> bool:
@@ -137,7 +162,7 @@ def _is_file(place: str) -> bool:
 
 
 def _source(place: str) -> Source:
-    return RegistrySource(place) if _URL.match(place) else FolderSource(place)
+    return registry_of(place) if _URL.match(place) else FolderSource(place)
 
 
 class _OneType:

@@ -19,21 +19,24 @@ from flowtrail_collector.cli._dead_letters_view import (
 )
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import limit_option, stacked
-from flowtrail_collector.cli._output import console, print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow, print_job, print_jobs, print_survey
+from flowtrail_collector.wording import counted
 
 _STATES = ("pending", "redriven", "quarantined", "dismissed")
 _LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
 _FILTERS = (
     click.option("--topic", help="Only this dead letter topic."),
     click.option("--source", help="Only those that came from this topic."),
-    click.option("--group", help="Only those given up by this consumer group."),
+    click.option("--group", help="Only those dead-lettered by this consumer group."),
     click.option("--error", help="Only this error type."),
-    click.option("--cause", help="Only those of this cause, as `dlq causes` names it."),
-    click.option("--id", help="Only those of this event, flow or order."),
-    click.option("--flow", help="Only those of this flow of the flow file."),
-    click.option("--since", help="Only those that arrived since then: 2h ago, or 2026-01-31T12:00:00Z."),
-    click.option("--until", help="Only those that arrived before then."),
+    click.option("--cause", help="Only those with this cause, as listed by `dlq causes`."),
+    click.option("--id", help="Only those for this event, flow or order id."),
+    click.option("--flow", help="Only those that belong to this flow in the flow file."),
+    click.option(
+        "--since", help="Only those that arrived since: 2h (two hours ago), or 2026-01-31T12:00:00Z."
+    ),
+    click.option("--until", help="Only those that arrived before: same format."),
 )
 _filters = stacked(_FILTERS)
 _selection = stacked(
@@ -41,12 +44,12 @@ _selection = stacked(
         *_FILTERS,
         click.option("--place", metavar="TOPIC/PARTITION@OFFSET", help="Only this one."),
         click.option("--quarantined", is_flag=True,
-                     help="Those in quarantine instead of those that are pending."),
+                     help="Quarantined dead letters instead of pending ones."),
         click.option("--all", "everything", is_flag=True,
-                     help="Every one of them: needed where nothing else narrows it."),
+                     help="All of them; required when no other filter is given."),
     )
 )  # fmt: skip
-_yes = click.option("--yes", is_flag=True, help="Don't ask.")
+_yes = click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 
 
 @click.group()
@@ -77,7 +80,7 @@ def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filt
 @limit_option(20)
 @collector_options
 def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | None) -> int:
-    """List what dead letters died of, the cause of the newest one first: how many, since when, and one example.
+    """Group dead letters by cause, most recent first: count, first and last seen, and an example.
 
     A cause is a group, an event type, an error type and what the error messages have in common, whatever ids they
     name. Other commands take it as --cause.
@@ -92,8 +95,9 @@ def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | 
 
 @dlq.command()
 @click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET")
+@limit_option(50)
 @collector_options
-def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
+def show(client: CollectorClient, as_json: bool, wanted: str, limit: int) -> int:
     """Show a dead letter: its headers, where it came from, what was done with it. Never its payload.
 
     ID is of an event, a flow or an order; the newest is shown, the others are listed.
@@ -103,32 +107,30 @@ def show(client: CollectorClient, as_json: bool, wanted: str) -> int:
     if place is None:
         found = client.get(f"{_LETTERS}/find", {"id": wanted})["dead_letters"]
         if not found:
-            raise Failure(f"no dead letter is known of {wanted}", EXIT_FINDINGS)
+            raise Failure(f"no dead letter found for {wanted}", EXIT_FINDINGS)
         place, others = _place_of(found[0]), found[1:]
     data = client.get(f"{_LETTERS}/{place}")
     if as_json:
         print_json({**data, "others": others})
     else:
-        print_dossier(data, others)
+        print_dossier(data, others, limit)
     return EXIT_OK
 
 
 @dlq.command()
 @_selection
-@click.option("--to", help="Send them to this topic instead of their own.")
-@click.option(
-    "--rate", type=click.FloatRange(min=0), default=0.0, help="At most so many a second; 0: no limit."
-)
+@click.option("--to", help="Topic to send them to instead of their original one.")
+@click.option("--rate", type=click.FloatRange(min=0), default=0.0, help="Maximum per second; 0: no limit.")
 @click.option(
     "--replay-limit",
     type=click.IntRange(0, 1000),
     default=3,
     show_default=True,
-    help="What was sent back so often goes to quarantine.",
+    help="Quarantine dead letters that were already redriven this many times.",
 )
-@click.option("--dry-run", is_flag=True, help="Count what would happen, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen without doing it.")
 @_yes
-@click.option("--detach", is_flag=True, help="Don't wait for the end; `dlq watch ID` does.")
+@click.option("--detach", is_flag=True, help="Return at once; follow it with `dlq watch ID`.")
 @collector_options
 def redrive(
     client: CollectorClient,
@@ -143,22 +145,22 @@ def redrive(
 ) -> int:
     """Send dead letters back to their topics.
 
-    The collector does it, batch by batch, and goes on where it stood if it is restarted; this command shows how
-    far it is. Every consumer group of a topic sees what comes back, not only the one that failed.
+    The collector does the work in batches and resumes after a restart; this command shows its progress.
+    Every consumer group of a topic sees what is sent back, not only the one that failed.
 
     Exit code 1: some were refused or went to quarantine, or none matched.
     """
     body = _body(asked, place, everything, quarantined)
     if not dry_run:
         _check_narrowed(asked, place, everything)
-    counted = client.post(f"{_LETTERS}/redrive", {**body, "dry_run": True})
+    survey = client.post(f"{_LETTERS}/redrive", {**body, "dry_run": True})
     if not as_json:
-        print_survey(counted)
-    if dry_run or not counted["total"]:
+        print_survey(survey)
+    if dry_run or not survey["total"]:
         if as_json:
-            print_json(counted)
-        return EXIT_OK if counted["total"] else EXIT_FINDINGS
-    _confirm(f"Redrive {counted['total']} dead letters?", yes)
+            print_json(survey)
+        return EXIT_OK if survey["total"] else EXIT_FINDINGS
+    _confirm(f"Redrive {counted(survey['total'], 'dead letter')}?", yes)
     job = client.post(f"{_LETTERS}/redrive", body)
     if not detach:
         job = follow(client, job, quiet=as_json)
@@ -167,7 +169,7 @@ def redrive(
 
 @dlq.command()
 @_selection
-@click.option("--note", required=True, help="Why: it is kept in the audit.")
+@click.option("--note", required=True, help="The reason; recorded in the audit log.")
 @_yes
 @collector_options
 def dismiss(
@@ -180,7 +182,7 @@ def dismiss(
     yes: bool,
     **asked: Any,
 ) -> int:
-    """Mark dead letters as dealt with, and say why. They stay in their topic.
+    """Mark dead letters as resolved, with a reason. They stay in their topic.
 
     Exit code 1: none matched.
     """
@@ -188,12 +190,12 @@ def dismiss(
     _check_narrowed(asked, place, everything)
     matching = client.post(f"{_LETTERS}/dismiss", {**body, "dry_run": True})["matching"]
     if matching:
-        _confirm(f"Dismiss {matching} dead letters?", yes)
+        _confirm(f"Dismiss {counted(matching, 'dead letter')}?", yes)
     data = client.post(f"{_LETTERS}/dismiss", body) if matching else {"dismissed": 0}
     if as_json:
         print_json(data)
     else:
-        console().print(f"{data['dismissed']} dismissed")
+        print_words(console(), f"{data['dismissed']} dismissed")
     return EXIT_OK if data["dismissed"] else EXIT_FINDINGS
 
 
@@ -214,7 +216,7 @@ def jobs(client: CollectorClient, as_json: bool, limit: int) -> int:
 @click.argument("job_id", metavar="ID")
 @collector_options
 def watch(client: CollectorClient, as_json: bool, job_id: str) -> int:
-    """Show how far a redrive is until it is over.
+    """Follow a redrive until it has finished.
 
     Exit code 1: some were refused or went to quarantine.
     """
@@ -226,7 +228,7 @@ def watch(client: CollectorClient, as_json: bool, job_id: str) -> int:
 @click.argument("job_id", metavar="ID")
 @collector_options
 def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
-    """End a redrive after the batch that is under way."""
+    """Stop a redrive after the current batch."""
     job = client.post(f"{_REDRIVES}/{quote(job_id, safe='')}/cancel", {"by": _user()})
     if as_json:
         print_json(job)
@@ -236,11 +238,11 @@ def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
 
 
 @dlq.command()
-@click.option("--job", "job_id", help="Only what this redrive moved.")
+@click.option("--job", "job_id", help="Only what this redrive moved (its id).")
 @limit_option(50)
 @collector_options
 def audit(client: CollectorClient, as_json: bool, job_id: str | None, limit: int) -> int:
-    """Who asked for what, and where each dead letter went."""
+    """Show who requested what, and where each dead letter went."""
     data = client.get(f"{_LETTERS}/audit", {"redrive": job_id, "limit": limit})
     if as_json:
         print_json(data)
@@ -275,7 +277,7 @@ def _body(asked: dict[str, Any], place: str | None, everything: bool, quarantine
 def _check_narrowed(asked: dict[str, Any], place: str | None, everything: bool) -> None:
     names = ("topic", "source", "group", "error", "cause", "id", "flow", "since", "until")
     if not everything and place is None and all(asked[name] is None for name in names):
-        raise Failure("that would be every dead letter: say which ones, or --all", EXIT_USAGE)
+        raise Failure("that would select every dead letter: narrow it down, or pass --all", EXIT_USAGE)
 
 
 def _place(text: str) -> str | None:
@@ -302,6 +304,6 @@ def _confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Failure("nobody is there to confirm: pass --yes", EXIT_USAGE)
+        raise Failure("no terminal to confirm on: pass --yes", EXIT_USAGE)
     if not click.confirm(question, err=True):
-        raise Failure("nothing was done", EXIT_USAGE)
+        raise Failure("aborted; nothing was done", EXIT_USAGE)

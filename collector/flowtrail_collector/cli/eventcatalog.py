@@ -13,9 +13,10 @@ from flowtrail_collector.cli._landscape import (
     contract_options,
     known_contracts,
     landscape_of,
+    tell_missing,
     with_contracts,
 )
-from flowtrail_collector.cli._output import print_json
+from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.documents.eventcatalog.pages import Catalog, catalog_files
 from flowtrail_collector.wording import counted
 
@@ -28,10 +29,8 @@ def eventcatalog() -> None:
 @eventcatalog.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @contract_options
-@click.option("--domain", default="Events", show_default=True, help="Domain that the services are put into.")
-@click.option(
-    "--owner", default="Unassigned", show_default=True, help="Team that owns everything, to begin with."
-)
+@click.option("--domain", default="Events", show_default=True, help="Domain that the services belong to.")
+@click.option("--owner", default="Unassigned", show_default=True, help="Team that owns everything initially.")
 @collector_options
 def export(
     client: CollectorClient, as_json: bool, folder: Path, contracts: str | None, registry: str | None,
@@ -49,9 +48,10 @@ def export(
     if not landscape.topics:
         raise Failure("the collector has seen no event with a type yet", EXIT_FINDINGS)
     files = with_contracts(lambda: catalog_files(landscape, known, Catalog(domain, owner)))
+    tell_missing(known, "their events have no schema")
     write_tree(folder, files)
     if as_json:
         print_json({"folder": str(folder), "files": sorted(files)})
     else:
-        click.echo(f"{folder}: {counted(len(files), 'file')}")
+        print_words(console(), f"{folder}: {counted(len(files), 'file')}", indent=2)
     return EXIT_OK

@@ -15,7 +15,7 @@ from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, 
 from flowtrail_collector.cli._files import write_new
 from flowtrail_collector.cli._flow_changes import apply, diff
 from flowtrail_collector.cli._options import json_option
-from flowtrail_collector.cli._output import console, print_json, print_words
+from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 from flowtrail_collector.sagas.model.flows import Children, Correlate, Flow, Flows, Step
@@ -35,7 +35,7 @@ def flows() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def check(file: Path, as_json: bool) -> int:
-    """Check a flow file and show how it is understood; warn of what it can hardly mean.
+    """Check a flow file, show how it is understood, and warn about likely mistakes.
 
     Exit code 2: it can't be used; each mistake is a line that names line and column.
     """
@@ -45,7 +45,7 @@ def check(file: Path, as_json: bool) -> int:
         found = load_flows(file)
     except FlowFileError as error:
         for line in error.lines:
-            click.echo(f"flowtrail: {printable(line)}", err=True)
+            print_complaint(f"flowtrail: {printable(line)}")
         return error.exit_code
     warnings = list(file_doubts(found))
     if as_json:
@@ -60,8 +60,8 @@ def check(file: Path, as_json: bool) -> int:
     for mapping in found.mapping.all:
         print_words(out, f"{printable(mapping.name)}: maps {', '.join(mapping.sources)}", indent=6)
     for warning in warnings:
-        click.echo(f"warning: {printable(warning)}", err=True)
-    out.print(f"{file}: {counted(len(found.by_name), 'flow')}, ok")
+        print_complaint(f"warning: {printable(warning)}")
+    print_words(out, f"{file}: {counted(len(found.by_name), 'flow')}, ok", indent=2)
     return EXIT_OK
 
 
@@ -70,11 +70,11 @@ def check(file: Path, as_json: bool) -> int:
 @click.argument("events", type=click.File(encoding="utf-8"))
 @json_option
 def try_(file: Path, events: TextIO, as_json: bool) -> int:
-    """Drive a list of events through a flow file and print what happens.
+    """Run a list of events through a flow file and print what happens.
 
-    EVENTS (`-`: standard input) has an event on each line: when, its type, the id of its instance if there are
-    several, and its payload if the flow looks into it: `90s ParcelShipped order-1 {"parcel": "2"}`. What follows a
-    `#` is left out.
+    EVENTS (`-`: standard input) has one event per line: its time, its type, the id of its instance if there are
+    several, and its payload if the flow reads it: `90s ParcelShipped order-1 {"parcel": "2"}`. Anything after a `#`
+    is ignored.
 
     Exit code 2: one of the files can't be used.
     """
@@ -98,11 +98,11 @@ def try_(file: Path, events: TextIO, as_json: bool) -> int:
 def _warn_of_strangers(loaded: Flows, occasions: list[Occasion], name: str) -> None:
     """Say which events move nothing: most likely they are mistyped."""
     if not occasions:
-        click.echo(f"{name}: there are no events in it", err=True)
+        print_complaint(f"{name}: it contains no events")
     for kind in dict.fromkeys(item.type for item in occasions if item.type not in loaded.by_type):
         close = difflib.get_close_matches(kind, loaded.by_type, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        click.echo(f"warning: no flow names {printable(kind)}{hint}: it moves nothing", err=True)
+        print_complaint(f"warning: no flow names {printable(kind)}{hint}: it has no effect")
 
 
 def _occasions(events: TextIO) -> Iterator[Occasion]:
@@ -133,18 +133,18 @@ def _parted(line: str, place: str) -> tuple[str, bytes | None]:
     except (ValueError, RecursionError):
         raise Failure(f"{place}: what begins with {{ isn't a JSON object", EXIT_USAGE) from None
     if line[end:].partition("#")[0].strip():
-        raise Failure(f"{place}: nothing but a remark may stand behind the payload", EXIT_USAGE)
+        raise Failure(f"{place}: only a comment may follow the payload", EXIT_USAGE)
     return line[:brace], line[brace:end].encode("utf-8", "surrogatepass")
 
 
 @flows.command()
 @click.option("--instances", type=click.IntRange(1, 5000), default=1000, show_default=True,
-              help="Look at so many at most, spread over the newest events.")  # fmt: skip
-@click.option("--since", help="Only at those with an event since so long ago: 2h, 7d.")
+              help="Maximum number of instances to examine, spread over the newest events.")  # fmt: skip
+@click.option("--since", help="Only instances with an event within this time: 2h, 7d.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the draft there instead of printing it; a file that is there stays.")  # fmt: skip
+              help="Write the draft to this file instead of printing it; an existing file is not overwritten.")  # fmt: skip
 @click.option("--asyncapi", "documents", multiple=True, type=click.Path(path_type=Path),
-              help="Draft from this AsyncAPI 3 document instead; several may be named, one a service.")  # fmt: skip
+              help="Draft from this AsyncAPI 3 document instead; can be repeated, one per service.")  # fmt: skip
 @collector_options
 def learn(
     client: CollectorClient, as_json: bool, instances: int, since: str | None, output: Path | None,
@@ -152,7 +152,7 @@ def learn(
 ) -> int:  # fmt: skip
     """Draft a flow file from the events a collector has seen, or from documents.
 
-    Every line is a guess; its comment says what it rests on. Exit code 1: no flow could be made out.
+    Every line is a guess; its comment gives the evidence. Exit code 1: no flow could be found.
     2: the output can't be written. 3: the collector can't be reached.
     """
     if documents:

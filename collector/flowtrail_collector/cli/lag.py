@@ -14,34 +14,25 @@ from rich.text import Text
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._options import limit_option
-from flowtrail_collector.cli._output import Listing, console, print_json
+from flowtrail_collector.cli._output import Listing, console, line_width, print_json, wrapped
+from flowtrail_collector.cli._styles import GROUP_STYLES
 from flowtrail_collector.lag.words import catch_up_words, status_words
 from flowtrail_collector.wording import counted, format_seconds, printable, unmistakable
 
 Query = dict[str, Any]
 
 _NUMBERS = (
-    "LAG", "WAITING", "CATCHES UP", "LOST", "MEMBERS", "READ/S", "WRITTEN/S", "MARGIN", "PARTITION", "OFFSET", "END",
+    "LAG", "OLDEST UNREAD", "TIME TO CATCH UP", "LOST", "MEMBERS", "READ/S", "WRITTEN/S", "MARGIN", "PARTITION", "OFFSET", "END",
 )  # fmt: skip
-
-_STYLES = {
-    "rewound": "cyan",
-    "behind": "yellow",
-    "stalled": "red",
-    "stopped": "red",
-    "losing": "bold red",
-    "beyond": "bold red",
-    "uncommitted": "red",
-}
 
 
 @click.command()
 @click.option("--group", help='Show one group, with its partitions; "" is the group without a name.')
-@click.option("--name", help="Show only groups with this somewhere in their name.")
+@click.option("--name", help="Show only groups whose name contains this.")
 @limit_option(100)
-@click.option("--watch", is_flag=True, help="Keep showing, until interrupted.")
+@click.option("--watch", is_flag=True, help="Refresh until interrupted.")
 @click.option("--interval", type=click.FloatRange(min=0.2), default=2.0, show_default=True,
-              help="Seconds between two looks with --watch.")  # fmt: skip
+              help="Seconds between refreshes with --watch.")  # fmt: skip
 @collector_options
 def lag(
     client: CollectorClient,
@@ -60,12 +51,12 @@ def lag(
         raise click.UsageError("--group shows one group: it doesn't go with --name")
     query = {"name": name, "limit": limit} if group is None else {"group": group}
     if watch:
-        _watch(client, query, interval, as_json)
+        _watch(client, query, interval, limit, as_json)
     elif as_json:
         print_json(_read(client, query))
     else:
         out = console()
-        out.print(_page(_read(client, query), out), soft_wrap=True)
+        out.print(_page(_read(client, query), out, limit), soft_wrap=True)
 
 
 def _read(client: CollectorClient, query: Query) -> dict[str, Any]:
@@ -73,7 +64,7 @@ def _read(client: CollectorClient, query: Query) -> dict[str, Any]:
     return data
 
 
-def _watch(client: CollectorClient, query: Query, interval: float, as_json: bool) -> None:
+def _watch(client: CollectorClient, query: Query, interval: float, limit: int, as_json: bool) -> None:
     # The alternate screen would hide the last table when the user leaves: it should stay.
     out = console()
     shown = nullcontext() if as_json else Live(console=out, auto_refresh=False, screen=False)
@@ -83,22 +74,24 @@ def _watch(client: CollectorClient, query: Query, interval: float, as_json: bool
             if live is None:
                 print_json(data)
             else:
-                live.update(_page(data, out), refresh=True)
+                live.update(_page(data, out, limit), refresh=True)
             time.sleep(interval)
 
 
-def _page(data: dict[str, Any], out: Console) -> RenderableType:
+def _page(data: dict[str, Any], out: Console, limit: int) -> RenderableType:
     one = "left_out" not in data
-    parts = [*(_partitions(data["groups"][0], out) if one else _overview(data["groups"], out))]
-    if not one and data["left_out"]:
-        parts.append(Text(f"{counted(data['left_out'], 'group')} not shown", style="dim"))
-    parts += [
-        Text(
-            f"{failure['scope']} {unmistakable(failure['name'])}: {printable(failure['reason'])}", style="red"
-        )
-        for failure in data["failures"]
-    ]
+    parts = [*(_partitions(data["groups"][0], out, limit) if one else _overview(data["groups"], out))]
+    if not one:
+        parts += _not_shown(data["left_out"], "group")
+    for failure in data["failures"]:
+        said = f"{failure['scope']} {unmistakable(failure['name'])}: {printable(failure['reason'])}"
+        parts += wrapped(Text(said, style="red"), line_width(out), 2)
     return Group(*parts)
+
+
+def _not_shown(number: int, what: str) -> Iterator[Text]:
+    if number > 0:
+        yield Text(f"{counted(number, what)} not shown; --limit shows more", style="dim")
 
 
 def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
@@ -106,7 +99,7 @@ def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
         yield Text("No consumer groups.")
         return
     table = Listing(
-        "GROUP", "STATUS", "LAG", "WAITING", "CATCHES UP", "LOST", "STATE", "MEMBERS", "TOPICS",
+        "GROUP", "STATUS", "LAG", "OLDEST UNREAD", "TIME TO CATCH UP", "LOST", "STATE", "MEMBERS", "TOPICS",
         heads=("GROUP", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
     for entry in groups:
@@ -120,27 +113,31 @@ def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
             entry["state"],
             _count(entry["members"]),
             _topics(entry["topics"]),
-            style=_STYLES.get(entry["status"], ""),
+            style=GROUP_STYLES.get(entry["status"], ""),
         )
     yield from table.lines(out)
 
 
-def _partitions(entry: dict[str, Any], out: Console) -> Iterator[Text]:
+def _partitions(entry: dict[str, Any], out: Console, limit: int) -> Iterator[Text]:
     head = Text.assemble(
         (unmistakable(entry["group"]), "bold"), "  ",
-        (_status(entry["status"]), _STYLES.get(entry["status"], "")),
+        (_status(entry["status"]), GROUP_STYLES.get(entry["status"], "")),
         f"  {status_words(entry['status'])}  {entry['type']} group, {entry['state']}",
     )  # fmt: skip
+    yield from wrapped(head, line_width(out), 2)
     if entry["uncommitted_lag"] is not None:
-        head.append_text(Text(f"\n{_unread(entry)}"))
-    yield head
-    yield from _by_topic(entry["topics"]).lines(out)
-    yield from _by_partition(entry["partitions"]).lines(out)
+        yield from wrapped(_unread(entry), line_width(out), 2)
+    topics = sorted(entry["topics"], key=_worst_first)
+    yield from _by_topic(topics[:limit]).lines(out)
+    yield from _not_shown(len(topics) - limit, "topic")
+    partitions = sorted(entry["partitions"], key=lambda row: -(row["lag"] or 0))
+    yield from _by_partition(partitions[:limit]).lines(out)
+    yield from _not_shown(len(partitions) - limit, "partition")
 
 
 def _by_topic(rows: Iterable[dict[str, Any]]) -> Listing:
     topics = Listing(
-        "TOPIC", "STATUS", "LAG", "WAITING", "CATCHES UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST",
+        "TOPIC", "STATUS", "LAG", "OLDEST UNREAD", "TIME TO CATCH UP", "READ/S", "WRITTEN/S", "MARGIN", "LOST",
         heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
     for row in rows:
@@ -154,17 +151,17 @@ def _by_topic(rows: Iterable[dict[str, Any]]) -> Listing:
             _count(row["produced_per_second"]),
             _count(row["retention_margin"]),
             str(row["messages_lost"] or ""),
-            style=_STYLES.get(row["status"], ""),
+            style=GROUP_STYLES.get(row["status"], ""),
         )
     return topics
 
 
 def _by_partition(rows: Iterable[dict[str, Any]]) -> Listing:
     table = Listing(
-        "TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "WAITING",
+        "TOPIC", "PARTITION", "STATUS", "OFFSET", "END", "LAG", "OLDEST UNREAD",
         heads=("TOPIC", "STATUS"), numbers=_NUMBERS,
     )  # fmt: skip
-    for row in sorted(rows, key=lambda row: -(row["lag"] or 0)):
+    for row in rows:
         table.add_row(
             unmistakable(row["topic"]),
             str(row["partition"]),
@@ -173,7 +170,7 @@ def _by_partition(rows: Iterable[dict[str, Any]]) -> Listing:
             _count(row["end"]),
             _count(row["lag"]),
             _span(row["lag_seconds"]),
-            style=_STYLES.get(row["status"], ""),
+            style=GROUP_STYLES.get(row["status"], ""),
         )
     return table
 
@@ -193,9 +190,13 @@ def _status(status: str | None) -> str:
 
 def _topics(topics: list[dict[str, Any]], shown: int = 3) -> str:
     """The topics that need attention first, and how many more there are."""
-    worst = sorted(topics, key=lambda topic: (-(topic["lag_seconds"] or 0), -(topic["lag"] or 0)))
+    worst = sorted(topics, key=_worst_first)
     names = ", ".join(unmistakable(topic["topic"]) for topic in worst[:shown])
     return names if len(topics) <= shown else f"{names} and {len(topics) - shown} more"
+
+
+def _worst_first(topic: dict[str, Any]) -> tuple[float, float]:
+    return -(topic["lag_seconds"] or 0), -(topic["lag"] or 0)
 
 
 def _count(value: float | None) -> str:

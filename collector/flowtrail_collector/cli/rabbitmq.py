@@ -8,6 +8,7 @@ import click
 
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._output import console, print_words
 from flowtrail_collector.cli.collector import setting_option
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import SETTINGS, rabbit_config
@@ -17,13 +18,13 @@ _NEEDED = ("rabbitmq", "rabbitmq-password-file", "rabbitmq-management", "rabbitm
 
 @click.group()
 def rabbitmq() -> None:
-    """What the collector has put on a RabbitMQ server."""
+    """What the collector has declared on a RabbitMQ server."""
 
 
 @rabbitmq.command()
 @stacked(setting_option(setting) for setting in SETTINGS if setting.option in _NEEDED)
 def unbind(**values: Any) -> int:
-    """Take the collector's stream away, and its bindings with it.
+    """Delete the collector's stream and its bindings.
 
     A collector that still runs declares it again: stop that first. Exit code 1: there was none. 3: the server can't be
     reached, or refuses.
@@ -33,10 +34,10 @@ def unbind(**values: Any) -> int:
     config = rabbit_config(values)
     if not config.url:
         raise ConfigurationError(
-            "say where RabbitMQ is: --rabbitmq amqp://user@host/vhost or FLOWTRAIL_RABBITMQ"
+            "no RabbitMQ server given: use --rabbitmq amqp://user@host/vhost or FLOWTRAIL_RABBITMQ"
         )
     if not remove_stream(config):
-        click.echo(f"there is no queue {config.queue} at {config.shown}")
+        print_words(console(), f"there is no queue {config.queue} at {config.shown}", indent=2)
         return EXIT_FINDINGS
-    click.echo(f"{config.queue} is gone from {config.shown}, and its bindings with it")
+    print_words(console(), f"{config.queue} and its bindings were deleted from {config.shown}", indent=2)
     return EXIT_OK

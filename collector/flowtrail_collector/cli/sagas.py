@@ -29,7 +29,7 @@ _STYLES = {
 @click.option(
     "--outcome",
     type=click.Choice(_OUTCOMES),
-    help="Only those that ended so, are open, or are open without a start that was seen (partial).",
+    help="Only instances with this outcome; partial: open, but their start was never seen.",
 )
 @click.option("--step", help="Only those open at this step.")
 @click.option("--stuck", is_flag=True, help="Only those past the deadline of a step.")

@@ -11,9 +11,10 @@ import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
+from flowtrail_collector.cli._options import limit_option
 from flowtrail_collector.cli._output import Listing, console, print_json, print_words
 from flowtrail_collector.cli._trail_view import TrailView
-from flowtrail_collector.wording import printable
+from flowtrail_collector.wording import counted, printable
 
 _FOLLOW_SECONDS = 1.0
 
@@ -27,8 +28,11 @@ _FOLLOW_SECONDS = 1.0
     help="Write a self-contained HTML page instead, to attach to a ticket.",
 )
 @click.option("--follow", is_flag=True, help="Redraw whenever it grows, until its sagas have ended.")
+@limit_option(50)
 @collector_options
-def trace(client: CollectorClient, as_json: bool, id: str, html_file: Path | None, follow: bool) -> int:
+def trace(
+    client: CollectorClient, as_json: bool, id: str, html_file: Path | None, follow: bool, limit: int
+) -> int:
     """Show one order's whole trail.
 
     ID is an order id, an event id, a correlation id or a trace id. Exit code 1: nothing is known of it, or it
@@ -44,7 +48,7 @@ def trace(client: CollectorClient, as_json: bool, id: str, html_file: Path | Non
         if follow:
             _follow(client, id, found["trail"])
     else:
-        _print_matches(id, found["matches"])
+        _print_matches(id, found["matches"], limit)
         return EXIT_FINDINGS
     return EXIT_OK
 
@@ -56,7 +60,7 @@ def _write_html(path: Path, trail: dict[str, Any], wanted: str) -> None:
         path.write_text(trail_document(trail, wanted), encoding="utf-8", errors="replace")
     except OSError as error:
         raise Failure(f"--html {path} can't be written: {error.strerror}", EXIT_USAGE) from error
-    click.echo(str(path))
+    print_words(console(), str(path))
 
 
 def _follow(client: CollectorClient, wanted: str, shown: dict[str, Any]) -> None:
@@ -88,12 +92,12 @@ def _risks(saga: dict[str, Any]) -> list[str | None]:
     return [risk["step"] for risk in (saga.get("forecast") or {"risks": ()})["risks"]]
 
 
-def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:
+def _print_matches(wanted: str, matches: list[dict[str, Any]], limit: int) -> None:
     out = console()
     print_words(out, f"{printable(wanted)} belongs to {len(matches)} flows; name one by its correlation id:")
     columns = ("CORRELATION ID", "STARTED", "FLOW", "OUTCOME", "EVENTS", "SUBJECTS")
     table = Listing(*columns, heads=("CORRELATION ID",), numbers=("EVENTS",))
-    for match in matches:
+    for match in matches[:limit]:
         table.add_row(
             printable(match["correlation_id"]),
             match["started"] or "",
@@ -103,3 +107,7 @@ def _print_matches(wanted: str, matches: list[dict[str, Any]]) -> None:
             printable(", ".join(match["subjects"][:3])),
         )
     table.print(out)
+    if len(matches) > limit:
+        print_words(
+            out, f"{counted(len(matches) - limit, 'flow')} not shown; --limit shows more", style="dim"
+        )

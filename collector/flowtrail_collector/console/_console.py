@@ -220,7 +220,7 @@ _FACTS = {
     "rabbitmq": "RabbitMQ",
     "spans_received": "Spans stored",
     "spans_waiting": "Spans waiting for the store",
-    "spans_refused": "Spans turned away while busy",
+    "spans_refused": "Spans refused while busy",
     "spans_rejected": "Spans rejected as invalid",
 }
 

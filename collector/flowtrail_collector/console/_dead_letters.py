@@ -51,7 +51,7 @@ _TITLES = {
     "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
     "by_target": "Would go to", "refused": "Would stay",
 }  # fmt: skip
-_NO_FORM = "this form is too old, or not from this page: go back, reload it, and send it again"
+_NO_FORM = "this form has expired or is not from this page: go back, reload, and send it again"
 Values = Mapping[str, str]
 
 
@@ -194,7 +194,7 @@ class DeadLetterPages:
         return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
 
     def _cancel(self, request: Request, values: Values) -> Response:
-        """Ends a redrive after the batch under way.
+        """Stops a redrive after the current batch.
 
         Body: form_token.
         """
@@ -251,19 +251,19 @@ def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Respo
 
 async def _form(request: Request, known: frozenset[str]) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise ApiError(415, "this takes a form")
+        raise ApiError(415, "a form is required")
     body = await body_of(request, "the form is too large")
     try:
         pairs = parse_qsl(body.decode(), max_num_fields=50)
     except (ValueError, UnicodeDecodeError):
-        raise ApiError(400, "that isn't a form of this page") from None
+        raise ApiError(400, "that form isn't from this page") from None
     check_names((name for name, _ in pairs), known)
     return dict(pairs)
 
 
 def _check_everything(selection: Selection, values: Values) -> None:
     if selection.is_everything and not values.get("all"):
-        raise ApiError(400, "That would be every dead letter: confirm it in the form, or narrow it.")
+        raise ApiError(400, "That would select every dead letter: confirm it in the form, or narrow it down.")
 
 
 def _filters(values: Values) -> dict[str, str]:

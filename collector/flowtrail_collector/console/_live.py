@@ -39,7 +39,7 @@ class Live:
     async def stream(self, request: Request) -> Response:
         """The stream; it ends when the server stops, and browsers then come back."""
         if self._streams >= MAX_STREAMS:
-            raise ApiError(503, "too many pages are open; this one has to be reloaded by hand")
+            raise ApiError(503, "too many pages are open; reload this one by hand")
         return StreamingResponse(
             self._events(request), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
         )

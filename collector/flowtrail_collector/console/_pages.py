@@ -13,7 +13,7 @@ from flowtrail_collector.web.json import ApiError
 
 PAGE_ROWS = 50
 """Rows of a list on one page."""
-_TITLES = {404: "Not found", 401: "Access token needed", 400: "That can't be asked", 500: "Internal error"}
+_TITLES = {404: "Not found", 401: "Access token needed", 400: "Invalid request", 500: "Internal error"}
 
 
 def html_page(template: str, request: Request, status: int = 200, /, **values: Any) -> Response:
@@ -24,7 +24,7 @@ def html_page(template: str, request: Request, status: int = 200, /, **values: A
 
 def error_page(request: Request, status: int, message: str) -> Response:
     """An error for people."""
-    title = _TITLES.get(status, "That didn't work")
+    title = _TITLES.get(status, "Something went wrong")
     return html_page("error.html", request, status, message=message, title=title)
 
 

@@ -191,7 +191,7 @@ def described(order: Order) -> str:
 
 def _check(order: Order) -> None:
     if order.to is not None and not is_topic_name(order.to):
-        raise ConfigurationError(f"{order.to!r} is no name of a topic that could be written to")
+        raise ConfigurationError(f"{order.to!r} is not a topic that can be written to")
     if not 0 <= order.replay_limit <= _MAX_REPLAY_LIMIT:
         raise ConfigurationError(f"the replay limit is between 0 and {_MAX_REPLAY_LIMIT}")
     if not 0 <= order.rate <= _MAX_RATE:

@@ -16,7 +16,7 @@ __all__ = ["RedriveMetrics"]
 _LABELS = ["topic", "source_topic", "group"]
 _HELP = {
     "redriven": "Dead letters sent back.",
-    "quarantined": "Dead letters sent to quarantine, because they were sent back too often.",
+    "quarantined": "Dead letters quarantined because they were redriven too often.",
     "dismissed": "Dead letters dismissed.",
 }
 _MAX_SERIES = 1_000
@@ -44,10 +44,10 @@ class RedriveMetrics(Families):
                     family.add_metric([topic, source, group], count)
             families.append(family)
         running = [job for job in self._store.jobs(_MAX_JOBS) if job.state is JobState.RUNNING]
-        jobs = GaugeMetricFamily("flowtrail_redrive_jobs", "Redrives under way.", value=len(running))
+        jobs = GaugeMetricFamily("flowtrail_redrive_jobs", "Redrives currently running.", value=len(running))
         left = GaugeMetricFamily(
             "flowtrail_redrive_remaining",
-            "Dead letters that redrives under way have still to move.",
+            "Dead letters still to be moved by running redrives.",
             value=sum(job.left for job in running),
         )
         return [*families, jobs, left]

@@ -14,10 +14,14 @@ class Known:
 
     Args:
         sources: Where to look, in this order.
+
+    Attributes:
+        missing: What was asked for and isn't there, as people write it, in the order of asking.
     """
 
     def __init__(self, sources: Sequence[Source] = ()) -> None:
         self._sources = sources
+        self.missing: dict[str, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._sources)
@@ -35,4 +39,6 @@ class Known:
             found = source.schema(type, wanted) if wanted in versions else None
             if found is not None:
                 return found
+        if self._sources:
+            self.missing[type if version is None else f"{type} {version}"] = None
         return None

@@ -10,6 +10,7 @@ from flowtrail_collector.broker_names import RABBITMQ, without_broker
 
 __all__ = [
     "Broker",
+    "ExchangeShape",
     "FlowShape",
     "Landscape",
     "Received",
@@ -30,10 +31,29 @@ def broker_of(topic: str) -> Broker:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A broker; `host` may name several addresses, joined by commas."""
+    """A broker.
+
+    Attributes:
+        broker: Which kind.
+        host: With its port; several addresses are joined by commas.
+        protocol: Of RabbitMQ, `amqp` or `amqps`; None for the usual one.
+        vhost: Virtual host of RabbitMQ.
+    """
 
     broker: Broker
     host: str
+    protocol: str | None = None
+    vhost: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeShape:
+    """What an exchange of RabbitMQ is; `type` as the server calls it."""
+
+    type: str
+    durable: bool
+    auto_delete: bool
+    vhost: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +64,13 @@ class Topic:
         name: As the collector calls it.
         partitions: How many were read; None if that isn't known.
         mapped: A mapping says what its records are: they have headers of their own.
+        exchange: What is known of an exchange.
     """
 
     name: str
     partitions: int | None = None
     mapped: bool = False
+    exchange: ExchangeShape | None = None
 
     @property
     def broker(self) -> Broker:
@@ -98,6 +120,7 @@ class Received:
         group: Consumer group or queue; None if none is known.
         types: Those that it is known to react to; None if that isn't known of any.
         last: When it reacted last, RFC 3339 in UTC.
+        routing_keys: With which a queue is bound, where they decide what comes into it.
     """
 
     topic: str
@@ -105,6 +128,7 @@ class Received:
     group: str | None = None
     types: frozenset[str] | None = None
     last: str | None = None
+    routing_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

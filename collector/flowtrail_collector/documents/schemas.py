@@ -9,7 +9,16 @@ from typing import Any
 
 from flowtrail.contracts import Definition, SchemaError, registered
 
-__all__ = ["AVRO", "PROTOBUF", "content_type_of", "defined", "payload_of", "plain_schema", "with_references"]
+__all__ = [
+    "AVRO",
+    "PROTOBUF",
+    "comparable",
+    "content_type_of",
+    "defined",
+    "payload_of",
+    "plain_schema",
+    "with_references",
+]
 
 AVRO = "application/vnd.apache.avro"
 PROTOBUF = "application/vnd.google.protobuf"
@@ -27,7 +36,7 @@ def content_type_of(contract: Definition | None) -> str:
 
 
 def payload_of(contract: Definition, place: str) -> Any:
-    """A contract as the payload of a message.
+    """A contract as the payload of a message, with what it refers to in it.
 
     Args:
         contract: The contract.
@@ -35,10 +44,10 @@ def payload_of(contract: Definition, place: str) -> Any:
             it refers to in itself stands there, too.
     """
     if contract.format == "avro":
-        return {"schemaFormat": f"{AVRO};version=1.9.0", "schema": json.loads(contract.text)}
+        return {"schemaFormat": f"{AVRO};version=1.9.0", "schema": json.loads(contract.alone)}
     if contract.format == "protobuf":
-        version = 3 if _PROTO3.search(contract.text) else 2
-        return {"schemaFormat": f"{PROTOBUF};version={version}", "schema": contract.text}
+        version = 3 if _PROTO3.search(contract.alone) else 2
+        return {"schemaFormat": f"{PROTOBUF};version={version}", "schema": contract.alone}
     schema = with_references(
         json.loads(contract.text), lambda ref: place + ref[1:] if ref[:1] == "#" else ref
     )
@@ -97,6 +106,13 @@ def defined(name: str, type: str, schema_format: str | None, schema: Any) -> Def
     if any(known.startswith(media) for known in _JSON):
         return registered("JSON", name, json.dumps(plain_schema(schema)), type)
     return None
+
+
+def comparable(contract: Definition) -> Definition:
+    """A contract as a document has it: with what it refers to in place."""
+    if contract.format == "json" or contract.alone == contract.text:
+        return contract
+    return registered(contract.format.upper(), "contract", contract.alone)
 
 
 def plain_schema(schema: Any) -> Any:

@@ -59,8 +59,8 @@ class TopicMetrics(Families):
         """All families."""
         counted = {
             "records": "Records read.",
-            "without_type": "Records read without an event type: in no trail, and moving nothing.",
-            "without_id": "Records read without an event id: one that is published twice counts twice.",
+            "without_type": "Records read without an event type; they appear in no trail and move no saga.",
+            "without_id": "Records read without an event id; one published twice counts twice.",
             "mapping_problems": "Records read in which the topic's mapping found nothing usable.",
         }
         reads = self._reads()
@@ -71,7 +71,7 @@ class TopicMetrics(Families):
             yield counter
         offsets = GaugeMetricFamily(
             "flowtrail_topic_last_offset",
-            "The highest offset read, in whichever partition.",
+            "The highest offset read in any partition.",
             labels=["topic"],
         )
         times = GaugeMetricFamily(

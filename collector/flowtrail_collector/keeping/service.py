@@ -109,7 +109,9 @@ class TrailKeeper:
             try:
                 total += self._forget(candidates[start : start + _PER_TRANSACTION], known_ms, now_ms)
             except StoreConflictError:
-                logger.debug("trails that were to be forgotten moved; they are looked at again later")
+                logger.debug(
+                    "trails that were due for deletion have changed; they will be checked again later"
+                )
             # As long as it took: half of the time is left to those who write and read.
             if stop.wait(time.monotonic() - began):
                 break

@@ -8,13 +8,13 @@ from typing import Any
 from flowtrail_collector.wording import format_seconds
 
 _MEANINGS = {
-    "rewound": "its offsets went back",
-    "behind": "falls behind: it reads more slowly than others write",
+    "rewound": "its offsets were moved back",
+    "behind": "is falling behind: it reads more slowly than its topics are written",
     "stalled": "has members, but commits nothing",
     "stopped": "has no members",
     "losing": "retention removed records before it read them",
     "beyond": "committed past the end of the log",
-    "uncommitted": "has members that have committed nothing",
+    "uncommitted": "has members, but none has committed yet",
 }
 _HARMLESS = frozenset({"ok", "rewound"})
 

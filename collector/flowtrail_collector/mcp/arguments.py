@@ -93,9 +93,9 @@ class LetterFilters(Arguments):
     flow: _Id | None = None
     """Only of this flow."""
     since: _Id | None = None
-    """Only those that arrived since then: 2h ago, or 2026-01-31T12:00:00Z."""
+    """Only those that arrived since: 2h (two hours ago), or 2026-01-31T12:00:00Z."""
     until: _Id | None = None
-    """Only those that arrived before then."""
+    """Only those that arrived before: same format."""
 
     def filters(self) -> dict[str, Any]:
         """Those that are set, by the API's names."""

@@ -11,7 +11,7 @@ __all__ = ["begin_so", "flows_of", "letters_of", "stuck_of", "trail_found", "why
 
 _MOST_ENTRIES, _MOST_MATCHES, _MOST_IDS, _MOST_INSTANCES = 25, 10, 5, 5
 _GIVEN_UP = (
-    "A message was given up: look at its error; plan_redrive with this id counts what a redrive would do."
+    "A message was dead-lettered: see its error; plan_redrive with this id counts what a redrive would do."
 )
 _BEHIND = "The group named in `groups` has not got to it: see its status, members and lag."
 _SILENT = "The group has read everything and did not answer: find_trail shows what it did last."

@@ -70,7 +70,7 @@ class Tools:
             return near
 
     def why_stuck(self, asked: ById, caller: Caller) -> WhyStuck:
-        """Say why an order or flow hangs: the late step, the group that should do it, its lag, its dead letters."""
+        """Say why an order or flow is stuck: the late step, the group that should do it, its lag, its dead letters."""
         found = self._trail(asked.id)
         letters = self._collector.get(_LETTERS, {"id": asked.id, "state": "pending", "limit": 10})
         owners = [step["by"] for step in found.get("trail", {}).get("missing", ()) if step["by"]]
@@ -99,7 +99,7 @@ class Tools:
         return letters_of(self._collector.get(_LETTERS, params))
 
     def dead_letter_causes(self, asked: ListCauses, caller: Caller) -> Causes:
-        """Say what pending dead letters died of, by cause: how many, since when, the trend, and one example."""
+        """List pending dead letters by cause: how many, since when, the trend, and one example."""
         params = {**asked.filters(), "limit": asked.limit}
         return Causes.model_validate(self._collector.get(f"{_LETTERS}/causes", params))
 
@@ -124,7 +124,7 @@ class Tools:
         total = Plan.model_validate(self._collector.get(f"{_LETTERS}/survey", selected)).total
         if total > asked.expected_total:
             raise RefusedError(
-                f"{total} dead letters match, and {asked.expected_total} were expected: call plan_redrive again"
+                f"dead letters that match: {total}, expected: {asked.expected_total}; call plan_redrive again"
             )
         body = {**selected, "by": actor(asked.asked_by, caller)}
         started = self._collector.post(f"{_LETTERS}/redrive", body, caller.write_token)
@@ -155,7 +155,9 @@ def _selected(asked: PlanRedrive) -> dict[str, Any]:
     filters = asked.filters()
     if not filters:
         names = ", ".join(LetterFilters.model_fields)
-        raise RefusedError(f"that would be every dead letter: say which ones with at least one of {names}")
+        raise RefusedError(
+            f"that would select every dead letter: narrow it down with at least one of {names}"
+        )
     return filters if asked.to is None else {**filters, "to": asked.to}
 
 
@@ -170,7 +172,7 @@ class Tool(NamedTuple):
 
 
 TOOLS: Mapping[str, Tool] = {
-    "why_stuck": Tool("Why an order hangs", ById, WhyStuck, Tools.why_stuck),
+    "why_stuck": Tool("Why an order is stuck", ById, WhyStuck, Tools.why_stuck),
     "find_trail": Tool("Find a trail", ById, TrailFound, Tools.find_trail),
     "list_stuck": Tool("What is stuck", ListStuck, StuckList, Tools.list_stuck),
     "stuck_causes": Tool("What hangs, by cause", ListStuckCauses, StuckCauses, Tools.stuck_causes),

@@ -92,7 +92,7 @@ class Leadership:
         except StoreError as error:
             self.problem = str(error)
         if self.leading() != led:
-            logger.info("this worker %s", "leads" if not led else "doesn't lead any more")
+            logger.info("this worker %s", "leads" if not led else "no longer leads")
 
 
 class _WhileLeading(threading.Event):

@@ -66,9 +66,11 @@ class CollectorMetrics(Families):
 
     def families(self) -> Iterable[Metric]:
         """All families."""
-        yield InfoMetricFamily("flowtrail_collector", "Which collector this is.", {"version": __version__})
+        yield InfoMetricFamily("flowtrail_collector", "Version of this collector.", {"version": __version__})
         errors = CounterMetricFamily(
-            "flowtrail_collector_errors", "Failures of a part; it was tried again.", labels=["part"]
+            "flowtrail_collector_errors",
+            "Failures of a part of the collector, each of which was retried.",
+            labels=["part"],
         )
         with self._lock:
             for part, count in sorted(self._errors.items()):
@@ -88,7 +90,9 @@ class CollectorMetrics(Families):
                 "flowtrail_collector_partitions", "Partitions this worker reads.", self._partitions()
             )
             yield GaugeMetricFamily(
-                "flowtrail_collector_leader", "Whether this worker leads: 1 or 0.", int(self._leading())
+                "flowtrail_collector_leader",
+                "Whether this worker is the leader: 1 or 0.",
+                int(self._leading()),
             )
         if self._leading():
             yield from self._of_all()

@@ -156,7 +156,9 @@ class RetentionKeeper:
             oldest_ms = self._pruner.oldest_event_ms()
             age_seconds = 0.0 if oldest_ms is None else (now_ms - oldest_ms) / 1000 * _SHRINK
             if age_seconds <= _ALWAYS_KEPT_SECONDS:
-                logger.warning("the store is larger than it should be, and nothing in it is old")
+                logger.warning(
+                    "the store is larger than --store-max-size, and nothing in it is old enough to delete"
+                )
                 break
             before_ms = now_ms - int(age_seconds * 1000)
             gone = self._prune(self._pruner, before_ms, before_ms, stop)

@@ -42,7 +42,7 @@ def difference(store: SagaStore, old: Flows, new: Flows) -> list[FlowDifference]
     """What changes for open instances when one flow file takes the other's place.
 
     Each instance is looked at by both as of the present, so that what time alone does is no difference. Those that
-    wait for others are told how those end by each of the files.
+    wait for others are evaluated with how those end by each of the files.
 
     Args:
         store: Where instances are.

@@ -30,12 +30,12 @@ __all__ = ["SagaMetrics"]
 _PER_FLOW = {
     "saga_started": "Instances that started.",
     "saga_late_completions": "Instances that completed after they had timed out.",
-    "saga_repeated_starts": "Starts of instances that had started and not ended.",
+    "saga_repeated_starts": "Starts of instances that had already started and not ended.",
     "saga_late_events": "Events of instances that had already ended.",
-    "saga_duplicate_events": "Events that were there already (same source and id).",
-    "saga_out_of_order_events": "Events read after one that they had caused.",
+    "saga_duplicate_events": "Duplicate events (same source and id).",
+    "saga_out_of_order_events": "Events read after an event they had caused.",
     "saga_conflicts": "Instances that both completed and were cancelled.",
-    "saga_incomplete_compensations": "Cancelled instances that timed out with a step not undone.",
+    "saga_incomplete_compensations": "Cancelled instances that timed out with a step not yet undone.",
 }
 _OPEN_KINDS = {
     "open": ("flowtrail_saga_open_instances", "Instances that started and have not ended."),
@@ -108,7 +108,7 @@ class SagaMetrics(Families):
         )
         yield _histogram(
             "saga_step_duration_seconds",
-            "From a step's turn to its end.",
+            "From when a step was due to start until its end.",
             ["flow", "step"],
             figures.counts,
             self._step_exemplar_of,
@@ -128,7 +128,7 @@ class SagaMetrics(Families):
     def _unread(self, counts: Counts) -> Metric:
         family = CounterMetricFamily(
             "flowtrail_saga_unread_fields",
-            "Fields of payloads that a flow asks for and events don't have.",
+            "Payload fields that a flow needs but events don't have.",
             labels=["flow", "reason"],
         )
         for flow in self._flows.by_name.values():
@@ -150,7 +150,7 @@ class SagaMetrics(Families):
     def _stuck(self, figures: SagaFigures) -> Metric:
         family = GaugeMetricFamily(
             "flowtrail_saga_stuck",
-            "Open instances that wait for a step past its deadline, by why.",
+            "Open instances waiting for a step past its deadline, by reason.",
             labels=["flow", "step", "reason"],
         )
         late = {(flow, step): count for flow, step, count in figures.late_steps}
@@ -174,7 +174,7 @@ class SagaMetrics(Families):
     def _predictions(self) -> Metric:
         family = GaugeMetricFamily(
             "flowtrail_saga_predicted_breaches",
-            "Open instances that will probably miss a deadline which they haven't missed yet.",
+            "Open instances that will probably miss a deadline they haven't missed yet.",
             labels=["flow"],
         )
         predicted = self._predicted()
@@ -198,7 +198,7 @@ class SagaMetrics(Families):
         )
         oldest = GaugeMetricFamily(
             "flowtrail_saga_oldest_open_seconds",
-            "For how long the oldest waits for a step.",
+            "How long the oldest instance has been waiting for a step.",
             labels=["flow", "step"],
         )
         now_ms = self._time_seconds() * 1000

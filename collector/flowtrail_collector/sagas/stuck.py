@@ -28,7 +28,7 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     """The group that should act has no members: start it."""
     STALLED = "stalled"
-    """It has members, and commits nothing although records wait: its handler hangs, or fails for ever."""
+    """It has members, and commits nothing although records wait: its handler hangs, or keeps failing."""
     BEHIND = "behind"
     """It works, and has records to read before it can get to this one: wait, or give it more members."""
     SILENT = "silent"
@@ -194,7 +194,9 @@ def _behind(progress: GroupProgress) -> str:
 def _gave_up(letter: DeadLetter) -> str:
     error = ": ".join(part for part in (letter.error_type, letter.error_message) if part)
     tries = f" after {letter.attempts} attempts" if letter.attempts and letter.attempts > 1 else ""
-    return f"gave up {letter.event_type or 'an event'}{tries}" + (f" ({error[:_MAX_ERROR]})" if error else "")
+    return f"dead-lettered {letter.event_type or 'an event'}{tries}" + (
+        f" ({error[:_MAX_ERROR]})" if error else ""
+    )
 
 
 def _given_up(letter: DeadLetter) -> str:

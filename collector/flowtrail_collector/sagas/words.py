@@ -33,7 +33,7 @@ def past_words(saga: Mapping[str, Any]) -> Iterator[str]:
         if times := step.get("owed_times"):
             owed = _TIMES.get(times, f"{times} times")
             yield (
-                f"{printable(step['name'])} has still to be taken back {owed}:"
+                f"{printable(step['name'])} still has to be undone {owed}:"
                 f" {printable(' or '.join(step['undo']))} is owed"
             )
 
@@ -50,12 +50,12 @@ def forecast_words(saga: Mapping[str, Any], *, now: datetime | None = None) -> I
         return
     if forecast["remaining"]:
         undo = any(step.get("owed_times") for step in saga["steps"])
-        head = "still to be taken back" if undo else "still to come"
+        head = "still to be undone" if undo else "still to come"
         yield f"{head}: {printable(', '.join(forecast['remaining']))}"
     if expected := expected_words(saga, now=now):
-        yield f"expected to end {expected}, going by {counted(forecast['comparable_instances'], 'instance')} like it"
+        yield f"expected to end {expected}, based on {counted(forecast['comparable_instances'], 'instance')} like this one"
     elif forecast["unknown"]:
-        yield f"when it will end can't be told: {forecast['unknown']}"
+        yield f"expected end unknown: {forecast['unknown']}"
     yield from risk_words(saga, now=now)
 
 
@@ -76,9 +76,7 @@ def risk_words(saga: Mapping[str, Any], *, now: datetime | None = None) -> Itera
     forecast = saga.get("forecast")
     present = now or datetime.now(UTC)
     for risk in forecast["risks"] if forecast else ():
-        what = (
-            f"the deadline of {printable(risk['step'])}" if risk["step"] else "the end of its flow's own time"
-        )
+        what = f"the deadline of {printable(risk['step'])}" if risk["step"] else "the time limit of its flow"
         yield (
             f"will probably miss {what} in {_ahead(risk['deadline'], present)}"
             f" ({clock(risk['deadline'])}, {risk['probability']:.0%} likely)"

@@ -65,7 +65,7 @@ def _with(text: str, kind: str, known: Kept, value: str) -> Kept:
         seconds = parse_duration(value)
     except ConfigurationError:
         raise ConfigurationError(
-            f"--keep {text!r}: {value!r} is no share and no time span; {_EXAMPLE}"
+            f"--keep {text!r}: {value!r} is neither a share nor a time span; {_EXAMPLE}"
         ) from None
     if seconds <= 0:
         raise ConfigurationError(f"--keep {text!r}: a time span has to be longer than 0")

@@ -95,6 +95,6 @@ class RabbitConfig(Section):
                 "--rabbitmq-queue takes the name of a queue, of 255 bytes at most, that doesn't begin with amq."
             )
         if self.max_age_seconds < 60:
-            raise ConfigurationError("--rabbitmq-max-age: the copy has to be kept for a minute at least")
+            raise ConfigurationError("--rabbitmq-max-age: the copy must be kept for at least a minute")
         if self.max_bytes < _MIN_BYTES:
-            raise ConfigurationError("--rabbitmq-max-size: the copy needs a megabyte at least, such as 2GB")
+            raise ConfigurationError("--rabbitmq-max-size: the copy needs at least a megabyte, such as 2GB")

@@ -63,7 +63,7 @@ class KafkaConfig(Section):
         consumer_config: A `.properties` file with further client settings (SASL, TLS), or None.
         topics: Pattern of the topics whose events are followed; it has to fit the whole name.
         dead_letter_topics: The same for topics that hold dead letters, looked at first.
-        start: Where to begin in a partition never read before: `earliest`, `latest`, or so long ago (`2h`).
+        start: Where to begin in a partition never read before: `earliest`, `latest`, or a time span back (`2h`).
     """
 
     bootstrap_servers: str
@@ -145,7 +145,7 @@ class WebConfig(Section):
             if token is not None and len(token) < 16:
                 raise ConfigurationError("the token is too short: use at least 16 characters")
         if self.write_token is not None and self.write_token == self.token:
-            raise ConfigurationError("the write token has to be another one than the token for reading")
+            raise ConfigurationError("the write token must differ from the read token")
         if self.tls is not None:
             _check_tls(*self.tls)
         if not is_loopback(host) and self.token is None and not self.insecure:
@@ -199,9 +199,9 @@ class RetentionConfig(Section):
         self.check_positive("events_seconds", "sagas_seconds")
         parse_keep(self.keep)
         if self.forget_after_seconds < 60:
-            raise ConfigurationError("--forget-after: what completed has to rest for a minute at least")
+            raise ConfigurationError("--forget-after must be at least a minute")
         if self.max_bytes is not None and self.max_bytes < 1_000_000:
-            raise ConfigurationError("--store-max-size: a store needs a megabyte at least, such as 20GB")
+            raise ConfigurationError("--store-max-size: a store needs at least a megabyte, such as 20GB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class PushConfig(Section):
 
     Attributes:
         endpoint: OTLP/HTTP receiver that all metrics are pushed to; empty for none.
-        interval_seconds: Pause between two pushes.
+        interval_seconds: Pause between pushes.
     """
 
     endpoint: str = ""
@@ -237,7 +237,7 @@ class CollectorConfig(Section):
         store: SQLite file, whose folder must exist; or the URL of a PostgreSQL database.
         web: The one web address.
         spans: Limits of the OTLP receiver.
-        sweep_interval_seconds: Pause between two looks for steps past their deadline.
+        sweep_interval_seconds: How often to look for steps past their deadline.
         retention: How long what is kept.
         lag: What of lag is watched, and how it is told.
         push: Metrics that are pushed.

@@ -14,7 +14,7 @@ class OlderSpans(Protocol):
     """A store that may hold spans in an earlier form."""
 
     def take_over(self, limit: int = ...) -> int:
-        """Take over some of them, the newest first; how many were looked at, 0 when there are none left."""
+        """Take over some of them, the newest first; how many were examined, 0 when there are none left."""
         ...
 
 

@@ -26,11 +26,11 @@ class SpanMetrics(Families):
         counters = (
             ("received", "Spans stored.", queue.received_spans),
             ("rejected", "Spans rejected as invalid.", queue.rejected_spans),
-            ("refused", "Spans turned away because the queue was full; exporters send them again.",
+            ("refused", "Spans refused because the queue was full; exporters send them again.",
              queue.refused_spans),
         )  # fmt: skip
         for name, text, value in counters:
             yield CounterMetricFamily(f"flowtrail_collector_spans_{name}", text, value=value)
         yield GaugeMetricFamily(
-            "flowtrail_collector_spans_waiting", "Spans that wait for the store.", value=queue.pending_spans
+            "flowtrail_collector_spans_waiting", "Spans waiting for the store.", value=queue.pending_spans
         )

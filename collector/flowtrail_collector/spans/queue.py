@@ -99,7 +99,7 @@ class SpanQueue:
             # A request bigger than the whole queue gets through when it's empty, else it never would.
             if self._closed or (self.pending_spans and self.pending_spans + len(spans) > self._max_spans):
                 self.refused_spans += len(spans)
-                raise QueueFullError(f"{self.pending_spans} spans wait for the store already")
+                raise QueueFullError(f"the store is behind: {self.pending_spans} spans are already waiting")
             self.pending_spans += len(spans)
             self._waiting.append(item)
             self._changed.notify()

@@ -33,11 +33,13 @@ class TopologyMetrics(Families):
     def families(self) -> Iterable[Metric]:
         """See `Families.families`."""
         events = CounterMetricFamily(
-            "flowtrail_edge_events", "Events with which a service reacted to another's.", labels=_LABELS
+            "flowtrail_edge_events",
+            "Events that a service published in reaction to another service's.",
+            labels=_LABELS,
         )
         latency = HistogramMetricFamily(
             "flowtrail_edge_latency_seconds",
-            "From an event's record to the reaction's.",
+            "Time from an event's record to the reaction's.",
             labels=_LABELS,
         )
         bounds = [*map(floatToGoString, LATENCY_BUCKETS_SECONDS), "+Inf"]

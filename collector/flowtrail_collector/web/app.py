@@ -16,7 +16,7 @@ from flowtrail_collector.web.json import ApiError, json_response
 from flowtrail_collector.web.prefix import Proxies, UnderPrefix
 from flowtrail_collector.web.security import Access, Guard
 
-_MESSAGES = {404: "no such page", 405: "this method isn't allowed here"}
+_MESSAGES = {404: "no such page", 405: "method not allowed"}
 
 
 ErrorPage = Callable[[Request, int, str], Response]
@@ -72,4 +72,4 @@ def _wording(error: Exception) -> tuple[int, str]:
         return error.status, error.message
     if isinstance(error, HTTPException):
         return error.status_code, _MESSAGES.get(error.status_code, str(error.detail))
-    return 500, "internal error; the collector's log has the details"
+    return 500, "internal error; see the collector's log for details"

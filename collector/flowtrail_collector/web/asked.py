@@ -47,7 +47,7 @@ def check_names(names: Iterable[str], known: frozenset[str]) -> None:
         if name not in known:
             raise ApiError(400, _unknown(name, known))
         if name in seen:
-            raise ApiError(400, f"{name} is given twice: say it once")
+            raise ApiError(400, f"{name} is given twice")
         seen.add(name)
 
 

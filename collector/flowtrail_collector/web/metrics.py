@@ -19,7 +19,7 @@ def metrics_routes(exposition: Exposition) -> list[BaseRoute]:
     """The scrape target."""
 
     def metrics(request: Request) -> Response:
-        """All metrics: Prometheus text, or OpenMetrics for those who prefer it; gzip for those who take it."""
+        """All metrics: Prometheus text, or OpenMetrics if preferred; gzip if accepted."""
         openmetrics = wants_openmetrics(request.headers.get("accept"))
         page = exposition.page(openmetrics=openmetrics)
         size = page.size

@@ -171,11 +171,15 @@ class Guard:
 
     def _write_refusal(self, headers: Headers, given: bytes | None) -> Response | None:
         if not _is_own_origin(headers):
-            return _refused(403, "this came from another site: writes come from the console's own pages")
+            return _refused(
+                403, "request from another site refused: writes must come from the console's own pages"
+            )
         if self._access.may_write(given, _host_name(headers)):
             return None
         if self._access.write_token is None:
-            return _refused(403, "this collector takes no writes: start it with --write-token-file")
+            return _refused(
+                403, "this collector is read-only: start it with --write-token-file to allow writes"
+            )
         return _refused(401, _OTHER_THAN_TO_WRITE if given else _NONE_TO_WRITE, "flowtrail write")
 
 

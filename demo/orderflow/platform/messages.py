@@ -39,7 +39,7 @@ class Message:
             raise MalformedMessageError(f"{event.type}: the data isn't a JSON object")
         version = event.version or "1"
         if not version.isdecimal():
-            raise MalformedMessageError(f"{event.type}: version {version!r} is no number")
+            raise MalformedMessageError(f"{event.type}: version {version!r} isn't a number")
         order_id = event.data.get("order_id") or event.subject
         if not isinstance(order_id, str):
             raise MalformedMessageError(f"{event.type}: no order_id")
@@ -53,7 +53,7 @@ class Message:
         """
         value = self.data.get(name)
         if not isinstance(value, str):
-            raise MalformedMessageError(f"{self.type}: {name} is missing or no text")
+            raise MalformedMessageError(f"{self.type}: {name} is missing or isn't text")
         return value
 
     def number(self, name: str) -> int:
@@ -64,7 +64,7 @@ class Message:
         """
         value = self.data.get(name)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise MalformedMessageError(f"{self.type}: {name} is missing or no whole number")
+            raise MalformedMessageError(f"{self.type}: {name} is missing or isn't a whole number")
         return value
 
     def quantities(self) -> dict[str, int]:
@@ -78,10 +78,10 @@ class Message:
         counts: dict[str, int] = {}
         lines = self.data["lines"]
         if not isinstance(lines, list) or not lines:
-            raise MalformedMessageError(f"{self.type}: lines is no list, or empty")
+            raise MalformedMessageError(f"{self.type}: lines isn't a list, or is empty")
         for line in lines:
             if not isinstance(line, dict):
-                raise MalformedMessageError(f"{self.type}: a line is no object")
+                raise MalformedMessageError(f"{self.type}: a line isn't an object")
             part = Message(self.type, self.version, self.order_id, line)
             counts[part.text("sku")] = counts.get(part.text("sku"), 0) + part.number("quantity")
         return counts

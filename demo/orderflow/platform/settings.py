@@ -54,7 +54,7 @@ class Settings:
         servers, rabbitmq_url = addresses(broker, environment)
         folder = Path(environment.get("ORDERFLOW_FOLDER") or ".")
         if not folder.is_dir():
-            raise SettingsError(f"ORDERFLOW_FOLDER: {folder} is no folder")
+            raise SettingsError(f"ORDERFLOW_FOLDER: {folder} isn't a folder")
         namespace = checked_namespace(environment.get("ORDERFLOW_NAMESPACE", ""))
         return cls(service, servers, folder, namespace, broker, rabbitmq_url)
 

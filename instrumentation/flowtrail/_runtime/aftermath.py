@@ -97,7 +97,7 @@ class Aftermath:
             began = time.monotonic()
             left.add_done_callback(
                 lambda _: _log.info(
-                    "group %s: %s/%d/%d: the handler that was left behind has ended after further %.1f s",
+                    "group %s: %s/%d/%d: the abandoned handler finished %.1f s later",
                     self._group, *place(entry), time.monotonic() - began,
                 )
             )  # fmt: skip
@@ -120,7 +120,7 @@ class Aftermath:
         work.rewind()
         failures = work.failures_of(record.offset)
         _log.warning(
-            "group %s: %s; the record %s/%d/%d is not committed and handled again",
+            "group %s: %s; the record %s/%d/%d is not committed and will be handled again",
             self._group, scope.error, record.topic, record.partition, record.offset,
         )  # fmt: skip
         if not scope.retriable:

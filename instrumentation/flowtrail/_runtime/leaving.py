@@ -42,7 +42,7 @@ def _wait() -> None:
     for publisher, seconds in list(_patience.items()):
         if not publisher.flush(remaining(began + seconds)):
             _log.error(
-                "the program ends, and not everything that it published has been acknowledged after %.0f s: wait "
+                "the program is exiting, and not everything it published has been acknowledged after %.0f s: wait "
                 "for it with trail.flush() or trail.close()",
                 time.monotonic() - began,
             )

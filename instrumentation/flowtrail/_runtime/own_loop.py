@@ -280,6 +280,6 @@ def _check(scope: Scope, settled: bool, timeout_seconds: float) -> None:
 @cache
 def _say_once() -> None:
     _log.warning(
-        "`with trail.process(...)` in a coroutine stops the event loop while it waits for a registry or for "
+        "`with trail.process(...)` in a coroutine blocks the event loop while it waits for a registry or for "
         "acknowledgements: write `async with trail.process(...)`"
     )

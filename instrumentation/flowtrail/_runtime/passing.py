@@ -76,7 +76,7 @@ class PassingOn:
         """Send less of it; False if there is nothing left to leave out."""
         if isinstance(passing, RetryLater):
             _log.warning(
-                "group %s: the record %s/%d/%d is too large for %s: it is not retried",
+                "group %s: the record %s/%d/%d is too large for %s and is not retried",
                 self._group, *place(entry), passing.topic,
             )  # fmt: skip
             self._send_letter(work, entry, passing.error, entry.attempt)

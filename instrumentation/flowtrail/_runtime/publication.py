@@ -136,7 +136,7 @@ class Publication(Future[Delivered]):
     def _unanswered(self) -> PublishError:
         return PublishError(
             f"event {self.event_id} was not acknowledged by {self.topic} within "
-            f"{self.patience_seconds:g} s; it may still arrive, if the topic exists and its broker comes back",
+            f"{self.patience_seconds:g} s; it may still arrive if the topic exists and the broker comes back",
             topic=self.topic,
             event_id=self.event_id,
         )

@@ -86,7 +86,7 @@ def check_names(kind: BrokerKind, topic: str, group: str, dead_letter: bool | st
     Raises:
         ConfigurationError: Says which name, and what to do.
     """
-    _check(kind, topic, f"topic {topic!r}", "name another topic")
+    _check(kind, topic, f"topic {topic!r}", "choose another topic")
     for attempt in range(1, retry_topics + 1):
         retry = retry_topic(topic, group, attempt)
         _check(kind, retry, f"retry topic {retry!r} of group {group!r}", "give the handler another group=")
@@ -97,7 +97,7 @@ def check_names(kind: BrokerKind, topic: str, group: str, dead_letter: bool | st
     _check(kind, letters, what, "give the handler another group=, or dead_letter= a topic's name or False")
     if letters == topic:
         raise ConfigurationError(
-            f"the {what} is the topic that the handler listens to: what fails would come back without end"
+            f"the {what} is the topic that the handler listens to: what fails would come back forever"
         )
 
 

@@ -79,7 +79,7 @@ class Lifecycle:
         """
         with self._lock:
             if self._stop is not None:
-                raise ConfigurationError("this trail is running already")
+                raise ConfigurationError("this trail is already running")
             stop = self._stop = Ending()
             plans = list(plans)
             self._workers = [
@@ -112,7 +112,7 @@ class Lifecycle:
             deadline = time.monotonic() + self._shutdown_timeout_seconds
             ended = [part.join(remaining(deadline)) for part in self._parts]
             if not all(ended):
-                _log.warning("flowtrail stopped with %d part(s) still busy", ended.count(False))
+                _log.warning("flowtrail stopped while %d part(s) were still busy", ended.count(False))
         if services is not None:
             services.close()
         return stop.reason if stop is not None else None

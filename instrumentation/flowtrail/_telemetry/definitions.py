@@ -87,7 +87,7 @@ TIMEOUTS = Metric(
 )  # fmt: skip
 DEAD_LETTERS = Metric(
     "flowtrail.dead_letters", "counter", "{message}", (DESTINATION, GROUP, ERROR_TYPE),
-    "Messages that were given up and published to a dead letter topic.",
+    "Messages published to a dead letter topic.",
 )  # fmt: skip
 DUPLICATES = Metric(
     "flowtrail.duplicates", "counter", "{message}", (DESTINATION, GROUP),
@@ -115,7 +115,7 @@ DROPPED_SPANS = Metric(
 )  # fmt: skip
 INTERNAL_ERRORS = Metric(
     "flowtrail.internal_errors", "counter", "{error}", ("where",),
-    "Failures of the instrumentation itself, which it kept from the application.",
+    "Failures of the instrumentation itself, hidden from the application.",
 )  # fmt: skip
 
 METRICS = (

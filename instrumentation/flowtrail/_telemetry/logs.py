@@ -199,4 +199,6 @@ def log_internal_error(where: str, error: BaseException) -> None:
         raise error
     if where not in _reported:
         _reported.add(where)
-        INTERNAL.error("flowtrail failed in %s; the application goes on: %r", where, error, exc_info=error)
+        INTERNAL.error(
+            "flowtrail failed in %s; the application is not affected: %r", where, error, exc_info=error
+        )

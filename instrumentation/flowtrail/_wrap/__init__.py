@@ -113,7 +113,7 @@ def _adapter_of(client: object) -> Any:
         if adapter is not None:
             return import_module(adapter)
     raise ConfigurationError(
-        f"{type(client).__module__}.{type(client).__qualname__} is no client of kafka-python, "
+        f"{type(client).__module__}.{type(client).__qualname__} is not a client of kafka-python, "
         "confluent-kafka, aiokafka, pika or aio-pika"
     )
 

@@ -31,8 +31,8 @@ def delivery_callback_of(producer: Any) -> Any:
     place = _place_of_callback()
     if place is None:
         raise ConfigurationError(
-            f"which callback of this {type(producer).__name__} is its on_delivery can't be seen in this "
-            "version of confluent-kafka: make the producer without it and give on_delivery to each produce()"
+            f"this version of confluent-kafka doesn't show which callback of this {type(producer).__name__} is its "
+            "on_delivery: create the producer without it, and pass on_delivery to each produce()"
         )
     address = ctypes.c_size_t.from_address(id(producer) + place).value
     return next((callback for callback in callbacks if id(callback) == address), None)

@@ -125,7 +125,7 @@ class AioPikaProducer:
                 self._ensures.forget(sent.message.routing_key)
             error = UnroutableError(nobody_takes(sent.exchange, sent.message.routing_key))
         except self._aiormq.exceptions.DeliveryError:
-            error = ClientError("RabbitMQ could not take it: its queue is full or fails")
+            error = ClientError("RabbitMQ could not accept it: its queue is full or failing")
         except Exception as raised:  # noqa: BLE001 - reported to whoever publishes
             error = self._failure(message, raised)
         del self._line[number]

@@ -196,7 +196,7 @@ class PikaProducer:
             if item is None:
                 continue
             if not taken:
-                self._report(item, ClientError("RabbitMQ could not take it: its queue is full or fails"))
+                self._report(item, ClientError("RabbitMQ could not accept it: its queue is full or failing"))
             elif item.returned is not None:
                 self._report(item, UnroutableError(item.returned))
             else:
@@ -240,11 +240,11 @@ class PikaProducer:
 
     def _blocked(self, _connection: Any, frame: Any) -> None:
         self._block_reason = str(frame.method.reason)
-        _log.warning("RabbitMQ takes no messages for now (%s); publications wait", self._block_reason)
+        _log.warning("RabbitMQ is not accepting messages (%s); publications wait", self._block_reason)
 
     def _unblocked(self, _connection: Any, _frame: Any) -> None:
         self._block_reason = ""
-        _log.warning("RabbitMQ takes messages again")
+        _log.warning("RabbitMQ is accepting messages again")
 
     def _report(self, item: _Item, error: Exception | FlowtrailError | None) -> None:
         self._messages.report(item.on_delivery, Delivered(None, None) if error is None else None, error)

@@ -179,11 +179,11 @@ def urls(address: str) -> list[str]:
             usable = False
         if not usable:
             raise ConfigurationError(
-                f"{_without_password(url)!r} is no address of RabbitMQ: amqp://user:password@host:5672/vhost, "
+                f"{_without_password(url)!r} is not a RabbitMQ address: amqp://user:password@host:5672/vhost, "
                 "or amqps:// with TLS"
             )
     if not found:
-        raise ConfigurationError("no address of RabbitMQ was given: amqp://user:password@host:5672/vhost")
+        raise ConfigurationError("no RabbitMQ address was given: amqp://user:password@host:5672/vhost")
     return found
 
 
@@ -224,7 +224,7 @@ def refusal(code: int, text: str) -> FlowtrailError:
         return TooLargeError(f"RabbitMQ refuses: {said}")
     if code == PRECONDITION_FAILED and "inequivalent" in said:
         return RefusedError(
-            f"RabbitMQ: {said}: it is there with other settings; delete it, or choose the same ones"
+            f"RabbitMQ: {said}: it exists with other settings; delete it, or use the same ones"
         )
     if code == PRECONDITION_FAILED and "delivery acknowledgement" in said:
         return ClientError(

@@ -180,7 +180,7 @@ class Contracts:
     ) -> tuple[Any, str | None]:
         """Bring data to the version that handlers want: defaults filled in, upcast, unknown fields kept.
 
-        Data of an unknown type, or without a version, is handed back as it is. A version newer than any
+        Data of an unknown type, or without a version, is returned as it is. A version newer than any
         known one is read as the newest known.
 
         Args:

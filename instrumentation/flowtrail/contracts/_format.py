@@ -25,6 +25,7 @@ class Definition(Protocol):
     Attributes:
         format: The name of its format: `json`, `avro`, `protobuf`.
         text: As it was written.
+        alone: A text that means the same and needs no other, and in which nothing but the contract can be meant.
         deprecated: Whether the whole contract is.
         remove_after: Until when a deprecated contract has to stay, as it says itself.
         deprecated_fields: Paths of fields that are deprecated, through objects (not lists).
@@ -35,6 +36,8 @@ class Definition(Protocol):
     def format(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def alone(self) -> str: ...
     @property
     def deprecated(self) -> bool: ...
     @property

@@ -10,6 +10,8 @@ from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import MAX_TEXT, Definition
 from flowtrail.contracts._formats import BY_SUFFIX
 
+_FORM = f"TYPE/VERSION{' or '.join(BY_SUFFIX)}"
+_ADDRESS = re.compile(r"[\w.-]+:(//.*|\d+(/.*)?)", re.ASCII)
 _FULL_NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 
 
@@ -28,14 +30,14 @@ class FolderSource:
 
     def __init__(self, path: str | Path) -> None:
         folder = Path(path)
-        if not folder.is_dir():
-            raise SchemaError(f"{folder}: no such folder of contracts")
+        if path == "" or not folder.is_dir():
+            raise SchemaError(_no_folder(str(path)))
         self._schemas: dict[str, dict[int, Definition]] = {}
         for file in sorted(folder.glob("*/*")):
             if file.suffix in BY_SUFFIX and not (_passed_over(file.name) or _passed_over(file.parent.name)):
                 self._add(file)
         if not self._schemas:
-            raise SchemaError(f"{folder}: holds no contracts (TYPE/VERSION{' or '.join(BY_SUFFIX)})")
+            raise SchemaError(_no_contracts(folder))
 
     def _add(self, file: Path) -> None:
         of_type, version = self._schemas.setdefault(file.parent.name, {}), version_of(file)
@@ -54,6 +56,31 @@ class FolderSource:
     def schema(self, type: str, version: int) -> Definition | None:
         """The contract, None if there is none."""
         return self._schemas.get(type, {}).get(version)
+
+
+def _no_folder(given: str) -> str:
+    """What is named instead of a folder, and what to do."""
+    path = Path(given)
+    if given == "":
+        return "no folder of contracts is named"
+    if path.is_file() and path.suffix in BY_SUFFIX:
+        above = path.absolute().parent.parent
+        return f"{given}: a single contract, not a folder of them: name the one that it is in, {above}"
+    if path.is_file():
+        return f"{given}: a file, not a folder of contracts ({_FORM})"
+    if _ADDRESS.fullmatch(given):
+        return f"{given}: no such folder; the address of a registry begins with http:// or https://"
+    if path.suffix in BY_SUFFIX:
+        return f"{given}: no such file"
+    return f"{given}: no such folder of contracts"
+
+
+def _no_contracts(folder: Path) -> str:
+    """Why there are none, and what to do."""
+    if any(file.suffix in BY_SUFFIX and file.stem.isdecimal() for file in folder.iterdir()):
+        above = folder.absolute().parent
+        return f"{folder}: holds the versions of one type: name the folder above it, {above}"
+    return f"{folder}: holds no contracts ({_FORM})"
 
 
 def _passed_over(name: str) -> bool:

@@ -102,7 +102,7 @@ def text_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - somebody else's code
-        return f"<{type_name(error)}, which can't say more>"
+        return f"<{type_name(error)}, which has no message>"
 
 
 def _stacktrace(error: BaseException) -> str:

@@ -226,7 +226,7 @@ def test_a_store_of_another_cluster_is_refused(capsys, tmp_path, devbroker, stor
     opened.database.close()
     code, line = refusal(capsys, "--bootstrap-servers", devbroker, "--listen", ":0")
     assert code == 2
-    assert "belongs to the Kafka cluster the-other-one, and this is " in line
+    assert "belongs to Kafka cluster the-other-one, and this is " in line
     assert "--store" in line
     assert main(["collector", "check", "--bootstrap-servers", devbroker, "--listen", ":0"]) == 2
     assert "kafka: the store" in (told := capsys.readouterr().err)

@@ -120,7 +120,7 @@ def test_who_reacts_to_which_type_as_the_api_tells_it(sql_database):
     for learner in (catalog, topology):
         while learner.learn():
             pass
-    routes = catalog_routes(catalog.published, topology.readings, most=2)
+    routes = catalog_routes(catalog.published, topology.readings, lambda: None, most=2)
     found = TestClient(Starlette(routes=routes)).get("/api/v1/catalog").json()
     assert found["since"] == "2023-11-14T22:13:20.000000Z"
     assert found["full"] is True

@@ -74,8 +74,8 @@ def test_as_json(tmp_path):
     ("events", "warning"),
     [
         ("0s OrderPlacd", "no flow names OrderPlacd (did you mean OrderPlaced?)"),
-        ("0s Unheard", "no flow names Unheard: it moves nothing"),
-        ("# nothing yet", "there are no events in it"),
+        ("0s Unheard", "no flow names Unheard: it has no effect"),
+        ("# nothing yet", "it contains no events"),
     ],
 )
 def test_events_that_move_nothing_are_named(tmp_path: Path, events: str, warning: str) -> None:

@@ -1,218 +1,130 @@
-"""On a terminal of 80 columns every id can be copied: it stands on one line, whole."""
+"""On a terminal of any width every id can be copied: it stands on one line, whole, and no word is broken."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
+import functools
+import json
 import os
-import pty
-import random
 import re
-import struct
 import subprocess
 import sys
-import termios
-import uuid
 
 import pytest
 from rich.cells import cell_len
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
-from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.dead_letters.web.json import letter_json, listed_json
-from flowtrail_collector.events.model import StoredEvent
-from flowtrail_collector.sagas.model.forecast import Forecast, Risk
-from flowtrail_collector.sagas.model.view import RoundView, SagaRow, SagaView, StepView
-from flowtrail_collector.sagas.web import saga_row_json
-from flowtrail_collector.trails.assembly import assemble
-from flowtrail_collector.trails.json import trail_json
-from flowtrail_collector.trails.model import TrailInputs
+from flowtrail_collector.cli import main
+from flowtrail_collector.cli._trail_view import PUBLISHED
+from screenkit import (
+    GROUP_NAMES,
+    IDS,
+    PLACES,
+    SAID,
+    SERVICES,
+    TOPIC_NAMES,
+    TOPICS,
+    TRAIL,
+    TYPES,
+    WORDS,
+    asked,
+    collector,
+    on_a_terminal,
+)  # fmt: skip
 from trailkit.web import served
 
 pytestmark = pytest.mark.slow(0.3)
 
-WIDTH = 80
-DICE = random.Random(80)
-FORMS = [
-    lambda: str(uuid.UUID(int=DICE.getrandbits(128))),
-    lambda: f"{DICE.getrandbits(128):032x}",
-    lambda: f"ord-{DICE.randrange(100)}",
-    lambda: f"urn:shop:eu-central:orders:{uuid.UUID(int=DICE.getrandbits(128))}",
-    lambda: "o" * 76,
+WIDTHS = (60, 80, 200)
+OF_TRAIL = [
+    *(name for kind in ("subjects", "correlation_ids", "trace_ids") for name in TRAIL[kind][:3]),
+    *TRAIL["services"],
+    *(f"{entry['topic']}/0@{entry['offset']}" for entry in TRAIL["entries"] if entry["kind"] in PUBLISHED),
 ]
-IDS = [form() for form in FORMS for _ in range(3)]
-STEPS = (
-    StepView("reserve-stock", "failed", ("StockReserved", "StockReservationFailed"), "inventory",
-             rounds=(RoundView("failed", 1_000, 2_000),), since_ms=5_000, until_ms=6_000),
-    StepView("charge", "open", ("PaymentCompleted", "PaymentFailed"), "billing", 9_000, late=True, since_ms=7_000),
-    StepView("confirm", "done", undo=("OrderConfirmationWithdrawn",), owed_times=2),
-)  # fmt: skip
-FORECAST = Forecast(
-    ("charge", "ship"), 412, 10**13, 2 * 10**13, 3 * 10**13, None, (Risk("charge", 10**13, 0.8),)
-)
-
-
-def saga(number: int, name: str) -> SagaView:
-    return SagaView("order-fulfilment", name, "open", 1_000, steps=STEPS, correlation_id=IDS[-number],
-                    forecast=FORECAST, repeated_starts=number)  # fmt: skip
-
-
-def letter(number: int, name: str) -> DeadLetter:
-    return DeadLetter(
-        "inventory.stock-levels.billing.dlq", number, 10**9 + number, 5, IDS[number - 1], "StockReserved", name,
-        IDS[-number], source_topic="inventory.stock-levels", source_partition=3, source_offset=number,
-        group="billing-and-invoicing", attempts=4, error_type="shop.errors.CardServiceUnavailable",
-        error_message="the card service didn't answer within ten seconds, three times in a row",
-    )  # fmt: skip
-
-
-def trail() -> dict:
-    events = [
-        StoredEvent(name, "OrderPlaced", "orders", 0, number, "/orders", IDS[number], IDS[-1 - number], None,
-                    1_000, 1_000, f"{number:032x}")
-        for number, name in enumerate(IDS)
-    ]  # fmt: skip
-    found = assemble(TrailInputs(events=tuple(events), sagas=(saga(3, IDS[3]),)), now_ms=10_000)
-    return trail_json(found)
-
-
-MATCHES = [
-    {"correlation_id": name, "subjects": IDS[:3], "flows": ["order-fulfilment"], "outcomes": ["open"],
-     "started": "2026-11-29T10:00:00Z", "events": 12}
-    for name in IDS
-]  # fmt: skip
-MOVED = {"at": "2026-11-29T10:00:00Z", "redrive": IDS[0], "by": "anna", "action": "redriven", "note": None,
-         **{name: listed_json(letter(1, IDS[1]))[name] for name in ("topic", "partition", "offset")},
-         "target_topic": "inventory.stock-levels", "target_partition": 3, "target_offset": 7}  # fmt: skip
-RECORD = {
-    "key": IDS[4],
-    "value_bytes": 12,
-    "headers": [{"name": "ce_id", "value": name} for name in IDS],
-}
-DOSSIER = {
-    "dead_letter": letter_json(letter(1, IDS[1])),
-    "record": RECORD,
-    "problem": None,
-    "history": [MOVED],
-}
-JOBS = [
-    {"id": name, "created": "2026-11-29T10:00:00Z", "by": "anna@example.com", "state": "completed", "total": 100_000,
-     "redriven": 90_000, "quarantined": 5, "refused": 17, "left": 0}
-    for name in IDS
-]  # fmt: skip
-GROUPS = [
-    {"group": f"{name}-billing", "type": "classic", "state": "preparing_rebalance", "status": status, "members": 12,
-     "lag": 10**number, "lag_seconds": 4000.0, "catch_up_seconds": None, "catching_up": False, "messages_lost": 7,
-     "uncommitted_partitions": 0, "uncommitted_lag": None,
-     "topics": [
-         {"topic": f"inventory.stock-levels.{part}", "status": status, "lag": 10**9, "lag_seconds": 9.0,
-          "catch_up_seconds": None, "catching_up": False, "consumed_per_second": 12_345.6,
-          "produced_per_second": 12_345.6, "retention_margin": 10**9, "messages_lost": 10**6}
-         for part in ("north", "south", "central")],
-     "partitions": [
-         {"topic": "inventory.stock-levels.central-and-eastern-europe", "partition": 100, "status": status,
-          "offset": 10**12, "end": 10**12, "lag": 10**12, "lag_seconds": 10.0**6}]}
-    for number, (name, status) in enumerate([("eu", "stopped"), ("us", "ok"), ("", None)])
-]  # fmt: skip
-LAG = {"collected_at": "2026-11-29T10:00:00Z", "groups": GROUPS, "left_out": 1, "failures": []}
-GROUP_NAMES = [group["group"] for group in GROUPS]
-TOPIC_NAMES = [topic["topic"] for topic in GROUPS[0]["topics"]]
-ANSWERS = {
-    "/api/v1/sagas": {"sagas": [saga_row_json(SagaRow(saga(n, name), n % 2 == 0), lambda group: None)
-                                for n, name in enumerate(IDS, 1)]},
-    "/api/v1/trails/one": {"matched_by": "order id", "trail": trail()},
-    "/api/v1/trails/many": {"matched_by": "order id", "matches": MATCHES},
-    "/api/v1/dead-letters": {"dead_letters": [listed_json(letter(n, name)) for n, name in enumerate(IDS, 1)]},
-    "/api/v1/dead-letters/find": {"dead_letters": [listed_json(letter(n, name)) for n, name in enumerate(IDS, 1)]},
-    "/api/v1/dead-letters/{topic}/{partition}/{offset}": DOSSIER,
-    "/api/v1/dead-letters/audit": {"moved": [MOVED], "writes": []},
-    "/api/v1/redrives": {"redrives": JOBS},
-    "/api/v1/lag": LAG,
-    "/api/v1/status": {"version": "1.0", "problems": {"kafka": "no broker answers, and the last one that did is gone"}},
-    "/api/v1/topics": {"topics": [
-        {"topic": TOPIC_NAMES[0], "records": 10**6, "without_type": 10**6, "without_id": 10**6, "mapped": False,
-         "mapping_problems": 0, "last_offset": 10**6, "last_time": "2026-11-29T10:00:00Z",
-         "advice": "records without a type: add a mapping to the flow file, or leave the topic out with --topics"}]},
-}  # fmt: skip
-PLACES = [f"inventory.stock-levels.billing.dlq/{n}@{10**9 + n}" for n in range(1, len(IDS) + 1)]
-COMMANDS = {
+COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "sagas": (["sagas"], IDS),
     "sagas --stuck": (["sagas", "--stuck"], IDS),
     "dlq list": (["dlq", "list"], [*IDS, *PLACES]),
+    "dlq causes": (["dlq", "causes"], [*SAID, *PLACES]),
     "dlq show": (["dlq", "show", "t/0@1"], [*IDS, PLACES[0]]),
     "dlq show ID": (["dlq", "show", IDS[2]], [*IDS, *PLACES]),
     "dlq jobs": (["dlq", "jobs"], IDS),
+    "dlq audit": (["dlq", "audit"], [*IDS, PLACES[0]]),
+    "dlq redrive": (["dlq", "redrive", "--all", "--dry-run"], [*TOPICS, *(f"shop.errors.{kind}Error" for kind in TYPES)]),
     "lag": (["lag"], [*GROUP_NAMES, *TOPIC_NAMES]),
     "lag --group": (["lag", "--group", "one"], [*GROUP_NAMES[:1], *TOPIC_NAMES]),
-    "trace": (["trace", "one"], [*IDS[:2], *(f"{number:032x}" for number in range(2))]),
+    "top": (["top", "--once"], [*SERVICES, *IDS, *GROUP_NAMES]),
+    "trace": (["trace", "one"], OF_TRAIL),
     "trace of several": (["trace", "many"], IDS),
-}
+    "flows diff": (["flows", "diff", "docs/flows/booking.yaml", "docs/flows/booking.yaml"], [*SERVICES, *TYPES[:3]]),
+    "flows check": (["flows", "check", "docs/flows/children.yaml"], ["docs/flows/children.yaml"]),
+    "flows try": (["flows", "try", "docs/flows/credit.yaml", "docs/flows/credit.txt"], []),
+    "contracts check": (["contracts", "check", "{contracts}/old", "{contracts}/new"], TYPES),
+    "doctor": (["doctor"], [*TOPIC_NAMES[:1]]),
+    "not found": (["trace", "-".join(WORDS)], ["-".join(WORDS)]),
+    "wrong option": (["sagas", "--outcome", "-".join(WORDS)], ["-".join(WORDS)]),
+    "wrong file": (["flows", "check", "/".join(WORDS)], ["/".join(WORDS)]),
+}  # fmt: skip
+OFFLINE = {"contracts check", "flows check", "flows try", "wrong file"}
+# Several commands in one process: starting Python takes far longer than each of them.
+PROGRAM = """
+import json, sys
+from flowtrail_collector.cli import main
+for arguments in json.loads(sys.argv[1]):
+    main(arguments)
+    sys.stderr.flush()
+    print("\\x1e", flush=True)
+"""
 
 
 @pytest.fixture(scope="module")
 def url():
-    def route(path: str, answer: dict) -> Route:
-        if path == "/api/v1/lag":
-            one = {"groups": GROUPS[:1], "failures": []}
-            return Route(
-                path, lambda request: JSONResponse(one if "group" in request.query_params else answer)
-            )
-        return Route(path, lambda request: JSONResponse(answer))
-
-    with served(Starlette(routes=[route(*item) for item in ANSWERS.items()])) as url:
+    with served(collector()) as url:
         yield url
 
 
-def on_a_terminal(arguments: list[str], width: int) -> list[str]:
-    """The lines that a terminal of this width is sent."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    program = [sys.executable, "-m", "flowtrail_collector", *arguments]
-    with subprocess.Popen(
-        program, stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm"}
-    ):
-        os.close(theirs)
-        parts = []
-        try:
-            while part := os.read(ours, 65_536):
-                parts.append(part)
-        except OSError as error:  # how Linux says that nobody holds the other end any more
-            if error.errno != errno.EIO:
-                raise
-    os.close(ours)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(parts).decode())
-    return text.replace("\r\n", "\n").split("\n")
+@pytest.fixture(scope="module")
+def contracts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("contracts")
+    for state, kind in (("old", "string"), ("new", "integer")):
+        for name in TYPES:
+            (folder / state / name).mkdir(parents=True)
+            schema = {"type": "object", "properties": {"amount_in_cents": {"type": kind}}}
+            (folder / state / name / "1.json").write_text(json.dumps(schema), encoding="utf-8")
+    return folder
 
 
+@pytest.fixture(scope="module")
+def screens(url, contracts):
+    def commands():
+        for name, (arguments, _) in COMMANDS.items():
+            asked = [] if name in OFFLINE else ["--url", url]
+            yield [*(word.replace("{contracts}", str(contracts)) for word in arguments), *asked]
+
+    @functools.cache
+    def lines(width: int) -> dict[str, list[str]]:
+        text = on_a_terminal(["-c", PROGRAM, json.dumps([*commands()])], width)
+        *parts, _ = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).split("\x1e\n")
+        return dict(zip(COMMANDS, (part.splitlines() for part in parts), strict=True))
+
+    return lines
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_ids_are_never_broken_over_lines(url, command):
-    arguments, ids = COMMANDS[command]
-    lines = on_a_terminal([*arguments, "--url", url], WIDTH)
-    words = {word.strip(",;:()") for line in lines for word in line.split()}
-    assert [name for name in ids if name not in words] == []
-    too_long = [line for line in lines if cell_len(line) > WIDTH and len(line.split()) > 1]
+def test_ids_are_never_broken_over_lines(screens, command, width):
+    _, ids = COMMANDS[command]
+    lines = screens(width)[command]
+    words = {word.strip("\"',;:()") for line in lines for word in line.split()}
+    if command == "top":  # its screen has no line that is too long: such a name goes over several
+        ids = [name for name in ids if len(name) <= width]
+    said = " ".join(words)
+    assert [name for name in ids if name not in words and name not in said] == []
+    too_long = [line for line in lines if cell_len(line) > width and len(line.split()) > 1]
     assert too_long == []
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["doctor", "--url", "{url}"],
-        ["flows", "check", "docs/flows/booking.yaml"],
-        ["flows", "check", "docs/flows/children.yaml"],
-        ["flows", "try", "docs/flows/credit.yaml", "docs/flows/credit.txt"],
-    ],
-    ids=lambda words: " ".join(words[:3]),
-)
-def test_sentences_are_broken_between_words_and_indented(url, command):
-    lines = on_a_terminal([word.replace("{url}", url) for word in command], WIDTH)
-    assert len(lines) > 5
-    assert [line for line in lines if cell_len(line) > WIDTH] == []
-    if command[0] == "doctor":
-        assert {line[:4].strip() for line in lines} <= {"ok", "FAIL", ""}
+@pytest.mark.parametrize("width", WIDTHS)
+def test_doctor_indents_what_goes_on_on_a_further_line(screens, width):
+    assert {line[:4].strip() for line in screens(width)["doctor"]} <= {"ok", "FAIL", ""}
 
 
 @pytest.mark.parametrize(
@@ -231,8 +143,39 @@ def test_a_pipe_has_one_line_for_each_row(url, command, names):
     assert [[part in row for part in parts] for row, parts in zip(rows, names, strict=True)] == [
         [True] * len(parts) for parts in names
     ]
+    assert "\x1b" not in piped
 
 
-def test_what_fits_is_a_table(url):
+def test_what_fits_is_a_table(screens):
+    wide = screens(400)
     for command, headings in (("sagas", ["FLOW", "KEY", "OUTCOME"]), ("lag", ["GROUP", "STATUS", "LAG"])):
-        assert on_a_terminal([command, "--url", url], 300)[0].split()[:3] == headings
+        assert wide[command][0].split()[:3] == headings
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+    ids=str,
+)
+def test_colours_are_for_terminals_that_want_them(url, variables, coloured):
+    commands = [["lag", "--url", url], ["trace", "one", "--url", url], ["dlq", "list", "--url", url]]
+    text = on_a_terminal(["-c", PROGRAM, json.dumps(commands)], 100, **variables)
+    colours = re.findall(r"\x1b\[(?:[0-9;]*;)?(?:3[0-7]|9[0-7])(?:;[0-9;]*)?m", text)
+    assert bool(colours) == coloured
+
+
+LISTS = ["sagas", "lag", "dlq list", "dlq causes", "dlq jobs", "dlq audit", "dlq show ID", "lag --group",
+         "trace of several", "top"]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_lists_have_a_limit(url, command, capsys):
+    words = COMMANDS[command][0]
+    asked.clear()
+    main([*words, "--limit", "2", "--url", url])
+    limited = capsys.readouterr().out
+    main([*words, "--url", url])
+    everything = capsys.readouterr().out
+    # Either the collector is asked for no more, or what it answers is cut here.
+    assert any(query.get("limit") == "2" for query in asked) or len(limited) < len(everything)
+    assert "--limit shows more" in limited or any(query.get("limit") == "2" for query in asked)

@@ -39,7 +39,7 @@ def drifted(file):
 def test_what_flows_is_what_it_says(shop_url, shop):
     file, contracts = shop
     code, out, _ = asked("asyncapi", "check", file, "--url", shop_url, "--contracts", contracts)
-    assert (code, out) == (0, "the document says what flows\n")
+    assert (code, out) == (0, "the document matches what flows\n")
 
 
 def test_findings_are_lines_json_and_annotations(shop_url, shop):
@@ -92,7 +92,7 @@ def test_documents_that_cannot_be_used(shop_url, tmp_path):
         (
             "asyncapi: 3.0.0\ninfo: {title: Money}\nchannels: {a: {}}\n"
             "operations: {b: {action: send, channel: {$ref: '#/channels/a'}}}",
-            "say with --service whose document it is; the services that are known: billing, ",
+            "use --service to say which service it describes; known services: billing, ",
         ),
     ):
         file.write_text(text)
@@ -162,4 +162,4 @@ def test_a_document_without_flows(tmp_path):
     file = tmp_path / "empty.yaml"
     file.write_text("asyncapi: 3.0.0\ninfo: {title: x}\n")
     code, out, _ = asked("flows", "learn", "--asyncapi", file)
-    assert (code, "No flow could be made out" in out) == (1, True)
+    assert (code, "No flow could be found" in out) == (1, True)

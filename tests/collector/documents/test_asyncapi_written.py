@@ -15,7 +15,7 @@ from flowtrail_collector.broker_names import without_broker
 from flowtrail_collector.cli import _app
 from flowtrail_collector.documents.asyncapi.writing import About, document_of
 from flowtrail_collector.documents.contracts import Known
-from flowtrail_collector.documents.landscape import Received, Sent, Server, Topic
+from flowtrail_collector.documents.landscape import ExchangeShape, Received, Sent, Server, Topic
 from flowtrail_collector.documents.schemas import with_references
 from flowtrail_collector.documents.text import yaml_text
 
@@ -96,13 +96,16 @@ class TestOfTheShop:
         assert (bound["orders"]["topic"], bound["orders"]["partitions"]) == ("orders", 3)
         assert bound["shipments"]["exchange"]["name"] == "shipments"
         groups = {
-            operation["service"]: [binding["groupId"]["enum"] for binding in operation["bindings"]]
+            operation["service"]: [
+                binding["groupId"]["enum"] if "groupId" in binding else binding["x-flowtrail-queues"]
+                for binding in operation["bindings"]
+            ]
             for operation in found["operations"]
             if operation["action"] == "receive"
         }
         assert groups == {
             "inventory": [["inventory"]], "billing": [["billing"]], "fulfillment": [["fulfillment"]],
-            "customers": [],
+            "customers": [["customers"]],
         }  # fmt: skip
 
 
@@ -127,6 +130,34 @@ def test_whatever_things_are_called(tmp_path, parsed):
         *((row.service, "send") for row in rows), *((reader.service, "receive") for reader in readers),
     }  # fmt: skip
     assert sum(len(channel["messages"]) for channel in found["channels"]) == len(rows)
+
+
+@pytest.mark.servers
+@pytest.mark.fetches("documents")
+def test_a_virtual_host_with_tls_and_exchanges_of_all_types(tmp_path, parsed):
+    types = ("topic", "direct", "fanout", "headers", "x-consistent-hash")
+    topics = [
+        Topic(f"rabbitmq:{type}", exchange=ExchangeShape(type, type != "fanout", type == "fanout", "my shop"))
+        for type in types
+    ]
+    rows = [Sent(topic.name, "A", None, "orders", 1) for topic in topics]
+    readers = [
+        Received(topic.name, "billing", f"{topic.name}.billing", None, None, ("A", "#")) for topic in topics
+    ]
+    server = Server("rabbitmq", "rabbit:5671", "amqps", "my shop")
+    file = written(tmp_path, landscape(servers=[server], topics=topics, sent=rows, received=readers))
+    assert YAML(typ="safe").load(file)["servers"]["rabbitmq"]["pathname"] == "/my%20shop"
+    found = parsed(file)
+    assert [item["protocol"] for item in found["servers"]] == ["amqps"]
+    exchanges = [channel["bindings"][0]["exchange"] for channel in found["channels"]]
+    assert [exchange.get("type") for exchange in exchanges] == [*types[:-1], None]
+    assert {exchange["vhost"] for exchange in exchanges} == {"my shop"}
+    assert [(item["durable"], item["autoDelete"]) for item in exchanges].count((False, True)) == 1
+    reading = [item["bindings"][0] for item in found["operations"] if item["action"] == "receive"]
+    assert {tuple(binding["cc"]) for binding in reading} == {("#", "A")}
+    assert {name for binding in reading for name in binding["x-flowtrail-queues"]} == {
+        f"{type}.billing" for type in types
+    }
 
 
 def test_only_references_are_moved_not_what_looks_like_one():

@@ -130,7 +130,7 @@ class TestCommand:
         page.parent.mkdir(parents=True)
         page.write_text("mine")
         code, said = self.asked(shop_url, tmp_path)
-        assert (code, "no export wrote it" in said) == (2, True)
+        assert (code, "wasn't written by an export" in said) == (2, True)
         assert [path.name for path in tmp_path.iterdir()] == ["services"]
         assert page.read_text() == "mine"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowtrail_collector.documents.gathering import gathered
-from flowtrail_collector.documents.landscape import Received, Server
+from flowtrail_collector.documents.landscape import ExchangeShape, Received, Server
 
 
 def published(topic, type="A", service="orders"):
@@ -31,11 +31,27 @@ def group(name, *topics):
     return {"group": name, "topics": [{"topic": topic} for topic in topics]}
 
 
-def landscape(*, rows=("orders",), readings=(), readers=(), groups=(), status=None, topics=None):
+def exchange(name, type, **queues):
+    """Queues by name (`__` is a point), each with the keys that it is bound with."""
+    bound = [
+        {"group": f"rabbitmq:{queue.replace('__', '.')}", "routing_keys": keys.split()}
+        for queue, keys in queues.items()
+    ]
+    return {"topic": name, "type": type, "durable": True, "auto_delete": False, "queues": bound}
+
+
+def landscape(
+    *, rows=("orders",), readings=(), readers=(), groups=(), status=None, topics=None, routing=None
+):
     return gathered(
         status=status or {},
         topics={"topics": [topic(name) for name in rows] if topics is None else topics},
-        catalog={"published": [published(name) for name in rows], "readings": readings, "since": None},
+        catalog={
+            "published": [published(name) for name in rows],
+            "readings": readings,
+            "since": None,
+            "rabbitmq": routing,
+        },
         readers={"readers": readers},
         flows={"flows": []},
         lag=None if groups is None else {"groups": groups},
@@ -72,14 +88,60 @@ def received(**given):
         ),
         ({"groups": [group("billing", "elsewhere")], "readings": [reading("gone", "A", "x")]}, []),
         ({"groups": None, "readings": [reading("orders", "A", "x")]}, [("orders", "x", None, frozenset("A"))]),
-        (
-            {"rows": ("rabbitmq:x",), "groups": [group("rabbitmq:billing", "rabbitmq:x")]},
-            [("rabbitmq:x", "billing", "rabbitmq:billing", None)],
-        ),
     ],
 )  # fmt: skip
 def test_readers(given, expected):
     assert received(**given) == expected
+
+
+RABBIT = "rabbitmq:orders"
+
+
+@pytest.mark.parametrize(
+    ("queues", "given", "expected"),
+    [
+        (exchange(RABBIT, "topic", orders__billing="A"), {}, ("billing", frozenset("A"), ("A",))),
+        (exchange(RABBIT, "topic", orders__billing="A B"), {}, ("billing", frozenset("A"), ("A", "B"))),
+        (exchange(RABBIT, "topic", orders__billing="#"), {}, ("billing", None, ("#",))),
+        (exchange(RABBIT, "topic", orders__billing="A order.*"), {}, ("billing", None, ("A", "order.*"))),
+        (
+            exchange(RABBIT, "direct", orders__billing="order-placed"),
+            {},
+            ("billing", None, ("order-placed",)),
+        ),
+        (exchange(RABBIT, "fanout", orders__billing="A"), {}, ("billing", None, ())),
+        (
+            exchange(RABBIT, "topic", all__of__billing="#"),
+            {"readings": [reading(RABBIT, "A", "billing")]},
+            ("billing", frozenset("A"), ("#",)),
+        ),
+        (
+            exchange(RABBIT, "topic", orders__g7="#"),
+            {"readers": [reader(RABBIT, "A", "billing", "g7")]},
+            ("billing", frozenset("A"), ("#",)),
+        ),
+    ],
+)
+def test_queues_are_readers_of_the_exchange_that_they_are_bound_to(queues, given, expected):
+    """The lag knows a queue as a group that reads itself, which says nothing here."""
+    name = queues["queues"][0]["group"]
+    routing = {
+        "protocol": "amqp",
+        "vhost": "/",
+        "exchanges": [queues, exchange("rabbitmq:silent", "topic", x="#")],
+    }
+    (found,) = landscape(rows=(RABBIT,), groups=[group(name, name)], routing=routing, **given).received
+    assert (found.service, found.types, found.routing_keys) == expected
+    assert (found.topic, found.group) == (RABBIT, name)
+
+
+def test_an_exchange_is_what_its_server_says_if_it_does():
+    routing = {"protocol": "amqps", "vhost": "shop", "exchanges": [exchange(RABBIT, "headers")]}
+    found = landscape(rows=(RABBIT,), routing=routing, status={"rabbitmq": "rabbit:5671/shop"})
+    assert [topic.exchange for topic in found.topics] == [ExchangeShape("headers", True, False, "shop")]
+    assert found.servers == [Server("rabbitmq", "rabbit:5671", "amqps", "shop")]
+    for unknown in (None, {**routing, "exchanges": None}):
+        assert [topic.exchange for topic in landscape(rows=(RABBIT,), routing=unknown).topics] == [None]
 
 
 def test_the_last_time_is_the_latest_of_all():

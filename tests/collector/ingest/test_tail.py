@@ -197,7 +197,7 @@ def test_records_that_retention_took_are_skipped_with_a_warning(kafka, topic, ma
         deleted.result(scaled(WAIT_SECONDS))
     with following(made, kafka, name, group=group):
         until(lambda: started(made) == 2, "the one that is left")
-    assert "offset 1 is gone, reading on from 3" in caplog.text
+    assert "offset 1 is gone, continuing at 3" in caplog.text
 
 
 @ALONE_OR_IN_A_GROUP

@@ -37,8 +37,8 @@ def test_what_is_kept(texts: tuple[str, ...], kept: dict[str, Kept]) -> None:
     [
         ("completed", "one of completed, troubled"),
         ("complete=1%", "one of completed, troubled"),
-        ("completed=1", "no share and no time span"),
-        ("completed=", "no share and no time span"),
+        ("completed=1", "neither a share nor a time span"),
+        ("completed=", "neither a share nor a time span"),
         ("completed=101%", "at most 100%"),
         ("completed=0d", "longer than 0"),
         ("failed=1%", "such as failed=90d"),

@@ -82,7 +82,7 @@ def test_unknown_groups_and_a_collector_that_has_not_collected_are_errors(url: s
 
 def test_the_table_tells_who_is_behind_and_what_failed(url: str) -> None:
     lines = shown(url).splitlines()
-    assert lines[0].split()[:4] == ["GROUP", "STATUS", "LAG", "WAITING"]
+    assert lines[0].split()[:4] == ["GROUP", "STATUS", "LAG", "OLDEST"]
     assert lines[1].split()[:3] == ["billing", "stopped", "990"]
     assert "2m 30s" in lines[1]
     assert "never" in lines[1]

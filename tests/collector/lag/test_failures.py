@@ -69,7 +69,7 @@ def test_a_failing_broker_blanks_only_its_own_partitions(
         cluster.waited("billing", "payments"), abs=0.2
     )
     assert watch.collection.failures.failing["broker"] == 1
-    assert lines(caplog) == ["lag of broker 2: takes too long to tell offsets"]
+    assert lines(caplog) == ["lag of broker 2: takes too long to answer"]
 
     cluster.failing_brokers.clear()
     watch.run(5)

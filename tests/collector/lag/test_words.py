@@ -58,7 +58,7 @@ def test_how_a_group_catches_up_is_said_alike_everywhere(entry: dict[str, object
         **entry, "group": "billing", "lag": 1, "lag_seconds": 1.0, "messages_lost": 0, "members": 1, "topics": [],
     }  # fmt: skip
     page = render("lag.html", failures=[], groups=[group], collected_at=None, wanted="", path="/lag")
-    assert f'<td data-label="Catches up" class="number">{words}</td>' in page
+    assert f'<td data-label="Time to catch up" class="number">{words}</td>' in page
 
 
 def test_the_console_names_columns_as_the_command_line_does() -> None:

@@ -79,7 +79,7 @@ def test_the_draft_is_the_demo_s_own_flow(url, tmp_path, capsys):
     (flow,) = load_flows(file).by_name.values()
     assert shape(flow) == shape(DEMO)
     assert main(["flows", "learn", "--url", url, "--output", str(file)]) == 2
-    assert "there is a file already" in capsys.readouterr().err
+    assert "the file already exists" in capsys.readouterr().err
     assert main(["flows", "learn", "--url", url]) == 0
     assert capsys.readouterr().out == file.read_text()
 
@@ -93,7 +93,7 @@ def test_what_is_looked_at_can_be_narrowed(url, capsys):
     assert main(["flows", "learn", "--url", url, "--json", "--since", f"{int(NOW_SECONDS - 60 * 100)}s"]) == 0
     assert json.loads(capsys.readouterr().out)["instances"] == 20
     assert main(["flows", "learn", "--url", url, "--since", "1s"]) == 1
-    assert "No flow could be made out" in capsys.readouterr().out
+    assert "No flow could be found" in capsys.readouterr().out
     assert main(["flows", "learn", "--url", url, "--since", "soon"]) == 2
 
 

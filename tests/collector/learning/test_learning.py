@@ -76,7 +76,7 @@ def test_groups_are_said_to_be_missing_only_if_groups_are_known():
 def test_few_instances_are_no_flow():
     learned = learn(instances(2, outcomes=["completed"]))
     assert (learned.flows, learned.too_few) == ([], [("OrderPlaced", 2)])
-    assert "No flow could be made out" in draft_text(learned)
+    assert "No flow could be found" in draft_text(learned)
     assert draft_text(learn([])).count("\n") == 2
 
 

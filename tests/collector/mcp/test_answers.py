@@ -82,12 +82,12 @@ ENDED = saga(outcome="completed", ended="2026-01-01T00:00:00Z")
         ([STUCK], [OVERDUE], [group(lag=None)], [], "stuck", "has not got to it"),
         ([STUCK], [OVERDUE], [group()], [], "stuck", "did not answer"),
         ([STUCK], [OVERDUE], [], [], "stuck", None),
-        ([STUCK], [OVERDUE], [group(lag=7)], [letter()], "stuck", "given up"),
+        ([STUCK], [OVERDUE], [group(lag=7)], [letter()], "stuck", "dead-lettered"),
         ([saga()], [IN_TIME], [group(lag=7)], [], "waiting", "Nothing is late"),
         ([ENDED], [], [], [], "ended", None),
         ([ENDED, saga()], [IN_TIME], [], [], "waiting", "Nothing is late"),
         ([], [], [], [], "no flow", None),
-        ([], [], [], [letter()], "stuck", "given up"),
+        ([], [], [], [letter()], "stuck", "dead-lettered"),
     ],
 )
 def test_a_verdict_and_what_to_do_next(sagas, missing, groups, letters, verdict, advice):
@@ -212,7 +212,7 @@ def test_a_refusal_is_one_line_of_data(name):
         ("dead_letters", {"grup": "billing"}, "grup: Extra inputs are not permitted"),
         ("dead_letters", {"limit": 51}, "limit: Input should be less than or equal to 50"),
         ("dead_letters", {"state": "lost"}, "state: Input should be"),
-        ("plan_redrive", {}, "that would be every dead letter"),
+        ("plan_redrive", {}, "that would select every dead letter"),
         ("redrive", {"group": "g"}, "expected_total: Field required; asked_by: Field required"),
         ("nonsense", {}, "no tool is called nonsense: there are why_stuck"),
     ],

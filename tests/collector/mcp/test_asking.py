@@ -143,7 +143,7 @@ def test_why_an_order_hangs_takes_one_call_and_a_write_takes_the_token(collector
     )  # fmt: skip
     found = why.structured_content
     assert found["verdict"] == "stuck"
-    assert "charge waits for billing, which gave up StockReserved" in found["because"][0]
+    assert "charge waits for billing, which dead-lettered StockReserved" in found["because"][0]
     assert [
         (letter["group"], letter["error_type"], letter["error_message"]) for letter in found["dead_letters"]
     ] == [("billing", "ValueError", "no card on file for ORD-17")]

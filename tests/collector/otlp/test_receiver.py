@@ -315,7 +315,7 @@ def test_a_stopping_queue_writes_what_it_took_and_takes_no_more(store):
     queue.run(stop)
     waiting.result(scaled(0))
     assert len(store.spans) == 5
-    with pytest.raises(Exception, match="wait for the store"):
+    with pytest.raises(Exception, match="already waiting"):
         queue.put(decoded_spans(1))
 
 

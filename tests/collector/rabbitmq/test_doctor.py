@@ -153,7 +153,7 @@ def test_an_alarm(rabbitmq_server: RabbitServer, corner: Corner, doctor: Doctor)
     try:
         until(lambda: rabbitmq_server.has_alarm, "the alarm")
         until(lambda: not doctor()["rabbitmq alarms"][0], "the finding")
-        assert "short of memory" in wrong(doctor())["rabbitmq alarms"]
+        assert "low on memory" in wrong(doctor())["rabbitmq alarms"]
     finally:
         rabbitmq_server.control("set_vm_memory_high_watermark", "0.4")
         until(lambda: not rabbitmq_server.has_alarm, "its end")

@@ -20,15 +20,10 @@ def ids(exchange: str, numbers: range) -> dict[tuple[str, str], int]:
     return {(f"rabbitmq:{exchange}", f"OrderPlaced-{number}"): 1 for number in numbers}
 
 
-def bound(corner: Corner) -> set[str]:
-    found = corner.manage("GET", f"queues/%2F/{quote(corner.stream)}/bindings")
-    return {each["source"] for each in found if each["source"]}
-
-
 def start(corner: Corner, following: Following, *exchanges: str) -> None:
     following.start()
     until(lambda: following.problem() == "", "the tail")
-    until(lambda: bound(corner) >= set(exchanges), "bindings")
+    until(lambda: corner.followed() >= set(exchanges), "bindings")
 
 
 def test_restarts_read_every_event_once_and_queues_keep_theirs(corner: Corner, following: Following) -> None:
@@ -67,7 +62,7 @@ def test_an_exchange_that_shares_out_its_messages_is_left_alone(corner: Corner, 
     corner.publish(shared, 20)
     corner.publish(orders, 1)
     until(lambda: len(following.events()) >= 1, "the event of the other exchange")
-    assert bound(corner) == {orders}
+    assert corner.followed() == {orders}
     assert corner.depth(queue) == 20
 
 
@@ -77,11 +72,11 @@ def test_a_new_exchange_is_followed_and_what_is_no_longer_wanted_unbound(
     orders = corner.exchange("orders")
     start(corner, following, orders)
     payments = corner.exchange("payments")
-    until(lambda: bound(corner) == {orders, payments}, "the new exchange")
+    until(lambda: corner.followed() == {orders, payments}, "the new exchange")
     with corner.channel() as channel:
         channel.exchange_declare("amq.topic", passive=True)
         channel.queue_bind(corner.stream, "amq.topic", "#")
-    until(lambda: bound(corner) == {orders, payments}, "the stranger to be unbound")
+    until(lambda: corner.followed() == {orders, payments}, "the stranger to be unbound")
 
 
 def test_without_events_time_goes_on(corner: Corner, following: Following) -> None:
@@ -100,7 +95,7 @@ def test_a_stream_that_was_deleted_is_begun_anew(corner: Corner, following: Foll
 
     def declared_again() -> bool:
         there = corner.manage("GET", "queues/%2F?columns=name")
-        return any(each["name"] == corner.stream for each in there) and orders in bound(corner)
+        return any(each["name"] == corner.stream for each in there) and orders in corner.followed()
 
     until(declared_again, "the stream")
     corner.publish(orders, 2, first=8)

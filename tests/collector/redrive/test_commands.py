@@ -118,7 +118,7 @@ def test_what_stays_or_ends_in_quarantine_is_exit_code_1(desk):
 
 def test_nobody_there_to_confirm(desk):
     code, _, err = desk.run("redrive", "--group", "billing")
-    assert (code, err) == (2, "flowtrail: nobody is there to confirm: pass --yes\n")
+    assert (code, err) == (2, "flowtrail: no terminal to confirm on: pass --yes\n")
     assert desk.store.jobs(1) == []
 
 
@@ -163,7 +163,7 @@ def test_shown_with_headers_and_no_payload(desk):
     code, data = desk.json("show", "o1")
     assert (code, data["dead_letter"]["offset"], len(data["others"])) == (0, 2, 2)
     code, _, err = desk.run("show", "nobody")
-    assert (code, err) == (1, "flowtrail: no dead letter is known of nobody\n")
+    assert (code, err) == (1, "flowtrail: no dead letter found for nobody\n")
 
 
 def test_dismissed_with_a_note(desk):

@@ -166,7 +166,7 @@ def test_cancelled(site):
 def test_a_form_without_its_token_does_nothing(site):
     form = Form(site.get("/dead-letters/redrive?group=billing"))
     for token in ("", "0" * 64):
-        assert "too old" in site.send(form, 403, form_token=token).text
+        assert "expired" in site.send(form, 403, form_token=token).text
     site.client.cookies.clear()
     site.send(form, 403)
     assert site.store.jobs(1) == []
@@ -250,7 +250,7 @@ def test_a_value_that_was_left_out_is_said(site):
 @pytest.mark.parametrize(
     ("attempts", "replays", "said"),
     [
-        (0, 0, ["billing before the first attempt", "never"]),
+        (0, 0, ["billing (undecodable; handler never ran)", "never"]),
         (1, 1, ["billing after 1 attempt", "1 time"]),
         (4, 2, ["billing after 4 attempts", "2 times"]),
         (None, None, ["billing", "unknown"]),

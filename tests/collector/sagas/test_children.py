@@ -205,7 +205,7 @@ def test_a_stuck_parent_names_the_child_that_is_stuck_and_why(tmp_path):
         (row,) = orders(made, (letter,))
         said = stuck_reason(row.saga, [], lambda group: None)
         assert said == (
-            "ship waits for shipment p2, where carry waits for courier, which gave up Handed; and for 1 other"
+            "ship waits for shipment p2, where carry waits for courier, which dead-lettered Handed; and for 1 other"
         )
         (trail,) = (saga for saga in reads(made).sagas(["o1"], [], 5) if saga.flow == "order")
         assert [child.saga.key for child in trail.steps[1].children] == ["p2", "p3"]

@@ -46,11 +46,11 @@ STORIES = {
     ),
     "owed once": (
         (("Filed", 0), ("Checked", 1), ("Approved", 2), ("Paid", 3), ("Withdrawn", 9)),
-        ["pay has still to be taken back once: PaidBack is owed"],
+        ["pay still has to be undone once: PaidBack is owed"],
     ),
     "owed twice of three": (
         (("Filed", 0), ("Paid", 3), ("Paid", 4), ("Paid", 5), ("PaidBack", 6), ("Withdrawn", 9)),
-        ["pay has still to be taken back twice: PaidBack is owed"],
+        ["pay still has to be undone twice: PaidBack is owed"],
     ),
     "nothing is owed": (
         (("Filed", 0), ("Checked", 1), ("Approved", 2), ("Paid", 3), ("Withdrawn", 9), ("PaidBack", 10)),
@@ -97,16 +97,16 @@ FORECAST = {
 def test_a_forecast_in_words():
     assert list(forecast_words(saga_with(FORECAST), now=NOW)) == [
         "still to come: charge, ship",
-        "expected to end in 3m 00s (1m 00s to 9m 30s), going by 412 instances like it",
+        "expected to end in 3m 00s (1m 00s to 9m 30s), based on 412 instances like this one",
         "will probably miss the deadline of charge in 30.0s (2026-01-01 00:00:30.000 UTC, 83% likely)",
-        "will probably miss the end of its flow's own time in 5m 00s (2026-01-01 00:05:00.000 UTC, 50% likely)",
+        "will probably miss the time limit of its flow in 5m 00s (2026-01-01 00:05:00.000 UTC, 50% likely)",
     ]
     unknown = FORECAST | {"expected_end": None, "unknown": "3 instances completed so far", "risks": []}
     assert list(forecast_words(saga_with(unknown), now=NOW)) == [
         "still to come: charge, ship",
-        "when it will end can't be told: 3 instances completed so far",
+        "expected end unknown: 3 instances completed so far",
     ]
     back = saga_with(unknown | {"remaining": ["pay"]}, owed_times=1)
-    assert next(forecast_words(back)) == "still to be taken back: pay"
+    assert next(forecast_words(back)) == "still to be undone: pay"
     ended = saga_with(None)
     assert [*forecast_words(ended), *risk_words(ended), expected_words(ended)] == [""]

@@ -89,13 +89,13 @@ def test_rabbitmq_names_the_queue_that_gave_up(topic: str, group: str | None, is
     (found,) = diagnose(SAGA, [given_up], lambda name: GroupProgress(0, 0.0, 2, "ok"))
     assert (found.reason is Reason.DEAD_LETTER) is is_theirs
     # Said once: as the step's, or for itself.
-    assert stuck_reason(SAGA, [given_up], lambda name: None).count("gave up") == 1
+    assert stuck_reason(SAGA, [given_up], lambda name: None).count("dead-lettered") == 1
 
 
 def test_what_the_group_gave_up_comes_before_how_it_is() -> None:
     said = stuck_reason(SAGA, [letter()], lambda group: GroupProgress(0, 0, 1, "ok"))
     assert said == (
-        "charge waits for billing, which gave up StockReserved after 4 attempts (ValueError: no such card)"
+        "charge waits for billing, which dead-lettered StockReserved after 4 attempts (ValueError: no such card)"
     )
     (found,) = diagnose(SAGA, [letter()], lambda group: None)
     assert found.reason is Reason.DEAD_LETTER
@@ -106,7 +106,9 @@ def test_what_another_group_gave_up_is_said_but_is_not_the_reason() -> None:
     said = stuck_reason(SAGA, [letter("customers")], lambda group: progress)
     assert said is not None
     assert said.startswith("charge waits for billing, which has read everything")
-    assert said.endswith("; customers gave up StockReserved after 4 attempts (ValueError: no such card)")
+    assert said.endswith(
+        "; customers dead-lettered StockReserved after 4 attempts (ValueError: no such card)"
+    )
     (found,) = diagnose(SAGA, [letter("customers")], lambda group: progress)
     assert found.reason is Reason.SILENT
 
@@ -117,7 +119,7 @@ def test_a_step_of_nobody() -> None:
     )
     assert stuck_reason(saga, [], lambda group: None) == "confirm is late"
     given_up = stuck_reason(saga, [letter(attempts=1)], lambda group: None)
-    assert given_up == "confirm is late: billing gave up StockReserved (ValueError: no such card)"
+    assert given_up == "confirm is late: billing dead-lettered StockReserved (ValueError: no such card)"
 
 
 def test_nothing_is_late() -> None:

@@ -101,7 +101,7 @@ def test_a_pair_that_doesnt(certificate, tmp_path):
     ("values", "part"),
     [
         ({"write_token": "short"}, "too short"),
-        ({"token": "t" * 20, "write_token": "t" * 20}, "another one"),
+        ({"token": "t" * 20, "write_token": "t" * 20}, "must differ"),
         ({"listen": "0.0.0.0:1", "write_token": "t" * 20}, "--insecure"),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_store_of_a_version_before_takes_the_first_cluster_that_it_meets(tmp_p
     store = SqliteStore(database)
     assert store.positions() == {("orders", 0): Position(10, 5)}
     store.belong_to("one")
-    with pytest.raises(StoreError, match="belongs to the Kafka cluster one"):
+    with pytest.raises(StoreError, match="belongs to Kafka cluster one"):
         store.belong_to("two")
     database.close()
 

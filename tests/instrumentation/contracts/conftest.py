@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from contractkit import DIALECTS, Dialect
-from flowtrail.contracts import RegistrySource
+from contractkit import DIALECTS, ORDER_1, ORDER_2, Dialect, write_json
+from flowtrail.contracts import Contracts, RegistrySource
 from servers import UnavailableError, servers_required
 from servers._apicurio import ApicurioServer
 from waiting import scaled
@@ -55,3 +55,15 @@ def connect() -> Iterator[Callable[..., RegistrySource]]:
     yield open_source
     for source in sources:
         source.close()
+
+
+@pytest.fixture
+def contracts(tmp_path: Path) -> Contracts:
+    """Two versions of an order, and an upcaster between them."""
+    made = Contracts.from_folder(write_json(tmp_path, OrderPlaced=[ORDER_1, ORDER_2]))
+
+    @made.upcaster("OrderPlaced", 1, 2)
+    def cents(data: Any) -> Any:
+        return {"order_id": data["order_id"], "total_cents": data["total"] * 100}
+
+    return made

@@ -93,4 +93,4 @@ def silence() -> Iterator[str]:
 def test_a_broker_that_does_not_answer_is_not_waited_for_without_end(client: str, silence: str) -> None:
     done = _run(WAYS["not awaited"], silence, client, "payments", "0.5")
     assert done.returncode == 0
-    assert "the program ends, and not everything that it published has been acknowledged" in done.stderr
+    assert "the program is exiting, and not everything it published has been acknowledged" in done.stderr

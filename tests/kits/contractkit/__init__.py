@@ -3,5 +3,8 @@
 from contractkit._changes import CASES, Case
 from contractkit._dialects import DIALECTS, Dialect, FieldKind, write
 from contractkit._judges import of_buf, of_java, of_registry
+from contractkit._orders import ORDER_1, ORDER_2, write_json
+from contractkit._referring import REFERRING, Referring
 
-__all__ = ["CASES", "DIALECTS", "Case", "Dialect", "FieldKind", "of_buf", "of_java", "of_registry", "write"]
+__all__ = ["CASES", "DIALECTS", "ORDER_1", "ORDER_2", "REFERRING", "Case", "Dialect", "FieldKind", "Referring",
+           "of_buf", "of_java", "of_registry", "write", "write_json"]  # fmt: skip

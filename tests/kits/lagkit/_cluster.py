@@ -148,7 +148,7 @@ class SimulatedCluster:
         wanted = self.logs if only is None else {key: self.logs[key] for key in only if key in self.logs}
         for leader in {log.leader for log in wanted.values()}:
             if leader in self.failing_brokers:
-                failure = Failure("broker", str(leader), "takes too long to tell offsets")
+                failure = Failure("broker", str(leader), "takes too long to answer")
                 yield OffsetAnswer(self.now, self.now, {}, [failure])
                 continue
             told = {}
@@ -163,7 +163,7 @@ class SimulatedCluster:
         self, groups: Sequence[str], deadline: float
     ) -> tuple[Mapping[str, MemberInfo], Sequence[Failure]]:
         failures = [
-            Failure("group", name, "its members aren't told")
+            Failure("group", name, "its members are unknown")
             for name in groups
             if name in self.failing_groups
         ]

@@ -93,6 +93,11 @@ class Corner:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def followed(self) -> set[str]:
+        """The exchanges that the stream is bound to; it has to be there."""
+        found = self.manage("GET", f"queues/%2F/{quote(self.stream)}/bindings")
+        return {each["source"] for each in found if each["source"]}
+
     def depth(self, queue: str) -> int:
         """How many messages are ready in a queue, as the queue itself says."""
         with self.channel() as channel:

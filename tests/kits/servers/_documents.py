@@ -10,6 +10,7 @@ from servers._download import Download, digest_of, run
 from servers._tools import tool
 
 _SOURCES = Path(__file__).parent / "documents"
+_PROGRAM = Path(__file__).parent / "asyncapi.mjs"
 _SECONDS = 120
 
 
@@ -31,9 +32,8 @@ def asyncapi_parsed(file: Path, slowness: float = 1.0) -> dict[str, Any]:
     Raises:
         UnavailableError: It can't be had.
     """
-    program = JUDGES.get().parent / "asyncapi.mjs"
     done = subprocess.run(
-        [tool("node"), str(program), str(file)],
+        [tool("node"), str(_PROGRAM), str(JUDGES.get().parent), str(file)],
         capture_output=True, text=True, timeout=_SECONDS * slowness, check=True,
     )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout)

@@ -62,7 +62,7 @@ BAD = [
     ({**GOOD, "customer_id": ""}, 422, "customer_id"),
     ({**GOOD, "customer_id": {"a": 1}}, 422, "customer_id"),
     ({**GOOD, "lines": []}, 422, "1 to 50 lines"),
-    ({**GOOD, "lines": 3}, 422, "lines is no list"),
+    ({**GOOD, "lines": 3}, 422, "lines isn't a list"),
     ({**GOOD, "lines": [3]}, 422, "a line isn't a JSON object"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE"}]}, 422, "quantity is missing"),
     ({**GOOD, "lines": [{"sku": "MUG-BLUE", "quantity": -1}]}, 422, "quantity is 1 to 1000, not -1"),

@@ -92,9 +92,9 @@ class KafkaRecordMover:
             future.result(_CREATE_SECONDS + 1)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise ServiceUnreachableError(f"topic {topic} can't be made: {reason_of(error)}") from None
+                raise ServiceUnreachableError(f"topic {topic} can't be created: {reason_of(error)}") from None
         except TimeoutError:
-            raise ServiceUnreachableError(f"topic {topic} can't be made: no answer") from None
+            raise ServiceUnreachableError(f"topic {topic} can't be created: no answer") from None
 
     def read(self, places: Sequence[Place], timeout_seconds: float) -> Mapping[Place, Record]:
         """See `RecordMover.read`."""

@@ -63,6 +63,9 @@ class Kafka:
         """See `Broker.prober`."""
         return KafkaRecordProber(self.connection)
 
+    def routing(self) -> None:
+        """See `Broker.routing`."""
+
     def sources(self) -> Sequence[MetricSource]:
         """See `Broker.sources`: all of Kafka's figures are told elsewhere."""
         return []

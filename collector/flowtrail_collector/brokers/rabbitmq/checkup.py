@@ -98,7 +98,7 @@ def _has_no_streams(management: Management, version: str) -> bool:
 
 def _alarms(management: Management) -> Finding:
     short = [
-        f"{node['name']} is short of {kind}"
+        f"{node['name']} is low on {kind}"
         for node in management.nodes()
         for alarm, kind in _ALARMS.items()
         if node.get(alarm)

@@ -153,7 +153,7 @@ def _refusal(config: RabbitConfig, code: int, text: str) -> RefusedError:
         )
     elif code == _PRECONDITION and "inequivalent" in said:
         advice = (
-            "it is there with other settings: choose another name with --rabbitmq-queue, or unbind it first"
+            "it exists with other settings: choose another name with --rabbitmq-queue, or unbind it first"
         )
     elif code == _NOT_FOUND:
         advice = "it was deleted meanwhile"

@@ -21,6 +21,7 @@ from flowtrail_collector.errors import ServiceUnreachableError, StoreError
 from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.settings import RabbitConfig
+from flowtrail_collector.wording import counted
 
 if TYPE_CHECKING:
     from pika import BlockingConnection
@@ -59,7 +60,7 @@ class LetterFinder:
         self._holds_dead_letters = holds_dead_letters
         self._ingest = ingest
         self._lists = lists
-        self._trouble = Trouble(None, lambda: f"looking into {self.partitions} queues of dead letters")
+        self._trouble = Trouble(None, lambda: f"watching {counted(self.partitions, 'queue')} of dead letters")
         self._looked: dict[str, tuple[Any, ...]] = {}
         self._refused: dict[str, str] = {}
         self._depths: dict[str, int] = {}
@@ -112,7 +113,7 @@ class LetterFinder:
             state = queue.get("messages"), (queue.get("message_stats") or {}).get("publish")
             if counts_looks(queue, version):
                 refused[name] = (
-                    f"queue {name} isn't looked into: each look counts against its delivery limit, and what reaches that"
+                    f"queue {name} isn't read: each read counts against its delivery limit, and what reaches that"
                     " is dropped: set x-delivery-limit to -1 (policy delivery-limit)"
                 )
             elif not queue.get("messages"):

@@ -38,8 +38,8 @@ class Management:
         self._client: httpx.Client | None = None
 
     def exchanges(self) -> Sequence[Mapping[str, Any]]:
-        """All exchanges of the virtual host: name, type, internal."""
-        return self._list(f"exchanges/{self._vhost}?columns=name,type,internal")
+        """All exchanges of the virtual host: name, type, durable, auto_delete, internal."""
+        return self._list(f"exchanges/{self._vhost}?columns=name,type,durable,auto_delete,internal")
 
     def bindings(self) -> Sequence[Mapping[str, Any]]:
         """All bindings of the virtual host: source, destination, destination_type, routing_key, arguments."""
@@ -83,7 +83,7 @@ class Management:
         found = self._get(path)
         if not isinstance(found, list):
             raise ServiceUnreachableError(
-                f"{self._config.management_url} is no management API of RabbitMQ: correct --rabbitmq-management"
+                f"{self._config.management_url} is not a RabbitMQ management API: correct --rabbitmq-management"
             )
         return found
 

@@ -163,11 +163,11 @@ class QueueMover:
                 self._publishing().basic_publish(exchange, routing_key, sent.body, properties, mandatory=True)
             except pika.exceptions.UnroutableError:
                 return Ack(
-                    problem=f"no queue takes {routing_key} of {exchange or 'the default exchange'}",
+                    problem=f"no queue is bound for {routing_key} of {exchange or 'the default exchange'}",
                     final=True,
                 )
             except pika.exceptions.NackError:
-                return Ack(problem=f"{rabbitmq_name(name)} takes no more messages")
+                return Ack(problem=f"{rabbitmq_name(name)} accepts no more messages")
         return Ack(0, -1)
 
     def _publishing(self) -> BlockingChannel:

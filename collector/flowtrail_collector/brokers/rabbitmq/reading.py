@@ -119,7 +119,7 @@ class StreamReading:
         if expected is not None and offset != expected:
             if offset < expected:
                 return  # a stream is handed out in chunks: this stands before where we read on
-            logger.warning("%s: offset %d is gone, reading on from %d", self._config.queue, expected, offset)
+            logger.warning("%s: offset %d is gone, continuing at %d", self._config.queue, expected, offset)
         self._last = offset
         mark = mark_of(method.exchange, properties.headers)
         if mark is not None:

@@ -63,7 +63,7 @@ def declare_stream(connection: BlockingConnection, config: RabbitConfig, managem
         found = management.queue(config.queue) or {"type": "stream", "arguments": {IDENTITY: identity}}
     if found.get("type") != "stream":
         raise RefusedError(
-            f"queue {config.queue} at {config.shown} is no stream: choose another name with --rabbitmq-queue"
+            f"queue {config.queue} at {config.shown} is not a stream: choose another name with --rabbitmq-queue"
         )
     return str(found.get("arguments", {}).get(IDENTITY, "")) or "no identity"
 

@@ -26,6 +26,7 @@ from flowtrail_collector.errors import FencedError, ServiceUnreachableError, Sto
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.settings import RabbitConfig
+from flowtrail_collector.wording import counted
 
 if TYPE_CHECKING:
     from pika import BlockingConnection
@@ -68,7 +69,8 @@ class RabbitTail:
         self._start: Start = start
         self._time_seconds = time_seconds
         self._trouble = Trouble(
-            "hasn't reached RabbitMQ yet", lambda: f"following {self._exchanges} exchanges of RabbitMQ"
+            "hasn't reached RabbitMQ yet",
+            lambda: f"following {counted(self._exchanges, 'exchange')} of RabbitMQ",
         )
         self._reading = False
         self._exchanges = 0
@@ -93,7 +95,7 @@ class RabbitTail:
             try:
                 self._follow(stop)
             except FencedError as error:
-                logger.info("another worker has been here, reading on from the store: %s", error)
+                logger.info("another worker has moved the position, continuing from the store: %s", error)
             except (StoreError, ServiceUnreachableError) as error:
                 self._trouble.note(str(error))
             finally:

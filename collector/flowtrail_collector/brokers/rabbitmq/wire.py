@@ -13,7 +13,9 @@ from flowtrail_collector.brokers.rabbitmq.lag import QueueLagSource, QueueMetric
 from flowtrail_collector.brokers.rabbitmq.letters import LetterFinder
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.mover import QueueMover
+from flowtrail_collector.brokers.rabbitmq.routing import routing_of
 from flowtrail_collector.brokers.rabbitmq.tail import RabbitTail
+from flowtrail_collector.catalog.ports import Routing
 from flowtrail_collector.ingest.ports import Tail
 from flowtrail_collector.lag.ports import RecordTimestamps
 from flowtrail_collector.metrics.exposition import MetricSource
@@ -73,9 +75,15 @@ class RabbitMQ:
         """See `Broker.mover`: a server's name says nothing about its messages."""
         return QueueMover(self._config)
 
+    def routing(self) -> Routing:
+        """See `Broker.routing`."""
+        return routing_of(self._config, self.holds_dead_letters)
+
     def _source(self, timestamps: RecordTimestamps | None) -> QueueLagSource:
         if self._lag is None:
-            self._lag = QueueLagSource(self._config, self.holds_dead_letters, timestamps)
+            self._lag = QueueLagSource(
+                self._config, self.holds_dead_letters, timestamps, in_time=bool(self._names.bootstrap_servers)
+            )
         return self._lag
 
 

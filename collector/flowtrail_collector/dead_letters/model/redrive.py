@@ -55,15 +55,15 @@ class Action(StrEnum):
 class Refusal(StrEnum):
     """Why a dead letter stays where it is; each is one phrase for people."""
 
-    UNKNOWN_CONVENTION = "nobody's headers: name a topic with --to"
+    UNKNOWN_CONVENTION = "it has no recognised dead letter headers: name a topic with --to"
     NO_SOURCE = "the headers name no source topic: name one with --to"
-    BAD_NAME = "the headers name what can't be a topic, or an internal one: name one with --to"
+    BAD_NAME = "the headers name an invalid or internal topic: name one with --to"
     SAME_TOPIC = "it came from the dead letter topic itself: name another one with --to"
     NO_SUCH_TOPIC = "its topic doesn't exist: name one with --to"
     LIMIT = "it is in quarantine, sent back as often as --replay-limit allows: raise that to try again"
     GONE = "the record is no longer in the dead letter topic"
-    NO_COPY = "the dead letter carries no copy of the record, and the original is gone"
-    NOT_TAKEN = "the broker refuses it for good"
+    NO_COPY = "the dead letter has no copy of the record, and the original is gone"
+    NOT_TAKEN = "the broker rejects it permanently"
 
 
 class Original(StrEnum):
@@ -71,15 +71,15 @@ class Original(StrEnum):
 
     THERE = "is there"
     GONE = "is gone"
-    ANOTHER = "is another record now"
-    UNSURE = "may be another record now: neither timestamp nor key are there to tell"
+    ANOTHER = "is now another record"
+    UNSURE = "may be another record now: there is neither timestamp nor key to tell by"
 
 
 def left_out(letter: DeadLetter, original: Original) -> str:
     """Why a dead letter stays whose value was left out."""
     place = source_place(letter)
     if place is None:
-        return f"{_LEFT_OUT}, and its headers don't say where it stands"
+        return f"{_LEFT_OUT}, and its headers don't say where it is"
     return f"{_LEFT_OUT}, and {place[0]}/{place[1]}/{place[2]} {original.value}"
 
 
@@ -89,17 +89,17 @@ def bounded(refusals: Mapping[str, int]) -> dict[str, int]:
         return dict(refusals)
     found = Counter[str]()
     for reason, count in refusals.items():
-        found[f"{_LEFT_OUT}, and it isn't where it stood" if reason.startswith(_LEFT_OUT) else reason] += (
-            count
-        )
+        found[
+            f"{_LEFT_OUT}, and it is no longer where it was" if reason.startswith(_LEFT_OUT) else reason
+        ] += count
     return dict(found)
 
 
 def too_large(topic: str, limit_bytes: int) -> str:
     """Why a record stays that its topic doesn't take."""
     return (
-        f"it is larger than {topic} takes: raise its max.message.bytes ({limit_bytes} now),"
-        " or name another topic with --to"
+        f"it is larger than {topic} allows: raise its max.message.bytes ({limit_bytes} now),"
+        " or choose another topic with --to"
     )
 
 

@@ -67,7 +67,7 @@ async def body_of(request: Request, too_large: str) -> bytes:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ApiError(400, "a name is given twice: say it once")
+        raise ApiError(400, "a parameter is given twice")
     return found
 
 

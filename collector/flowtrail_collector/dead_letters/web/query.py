@@ -114,7 +114,7 @@ def note_of(values: Mapping[str, Any]) -> str:
     """
     note = values.get("note")
     if not isinstance(note, str) or not note.strip():
-        raise ApiError(400, "note says why: it is needed")
+        raise ApiError(400, "note is required: it says why")
     return note.strip()[:_MAX_NOTE]
 
 

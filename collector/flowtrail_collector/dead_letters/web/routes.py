@@ -55,7 +55,7 @@ def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
         return json_response({"dead_letters": found, "limit": limit, "offset": offset})
 
     def causes(request: Request) -> Response:
-        """What dead letters died of, the cause of the newest one first, with how many, since when, and one example.
+        """Dead letters by cause, most recent first: how many, since when, and one example.
 
         Query: topic, source, group, error, cause, id, flow, since, until, state, limit.
         """
@@ -159,7 +159,7 @@ class DeskRoutes:
         return json_response(job_json(found, self._problem()))
 
     def _cancel(self, request: Request, values: Mapping[str, Any]) -> Response:
-        """Ends a redrive after the batch under way.
+        """Stops a redrive after the current batch.
 
         Body: by.
         """
@@ -186,7 +186,7 @@ class DeskRoutes:
 
 def _check_everything(selection: Selection, values: Mapping[str, Any]) -> None:
     if not flag_of(values, "all") and selection.is_everything:
-        raise ApiError(400, 'that would be every dead letter: say which ones, or "all": true')
+        raise ApiError(400, 'that would select every dead letter: narrow it down, or send "all": true')
 
 
 def _by(values: Mapping[str, Any]) -> str | None:

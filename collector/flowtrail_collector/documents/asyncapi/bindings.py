@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from flowtrail.wire import WIRE_HEADERS, amqp
-from flowtrail_collector.documents.landscape import Broker, Sent, Server, Topic
+from flowtrail_collector.broker_names import without_broker
+from flowtrail_collector.documents.asyncapi.extensions import QUEUES
+from flowtrail_collector.documents.landscape import Broker, Received, Sent, Server, Topic
 
 __all__ = ["channel_bindings", "correlation_id", "header_name", "headers_schema", "message_bindings",
            "operation_bindings", "server_of"]  # fmt: skip
@@ -19,6 +22,8 @@ _VERSIONS: Mapping[Broker, str] = {"kafka": "0.5.0", "rabbitmq": "0.3.0"}
 # What CloudEvents says an event has at least.
 _REQUIRED = ("ce_specversion", "ce_id", "ce_type", "ce_source")
 _CE = "ce_"
+# Those that AsyncAPI has a word for; plug-ins bring others.
+_EXCHANGE_TYPES = frozenset({"topic", "direct", "fanout", "headers"})
 
 
 def server_of(server: Server, registry: str | None) -> dict[str, Any]:
@@ -31,10 +36,11 @@ def server_of(server: Server, registry: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         # Several addresses of one cluster are one server: whoever knows one of them finds the others.
         "host": server.host.split(",")[0].strip(),
-        "protocol": PROTOCOLS[server.broker],
+        "protocol": server.protocol or PROTOCOLS[server.broker],
     }
     if server.broker == "rabbitmq":
-        return {**found, "protocolVersion": "0.9.1"}
+        path = {} if server.vhost == "/" else {"pathname": f"/{quote(server.vhost, safe='')}"}
+        return {**found, "protocolVersion": "0.9.1", **path}
     if "," in server.host:
         found["description"] = f"One of {server.host}."
     if registry is not None:
@@ -46,17 +52,23 @@ def server_of(server: Server, registry: str | None) -> dict[str, Any]:
 def channel_bindings(topic: Topic) -> dict[str, Any]:
     """Bindings of a channel."""
     if topic.broker == "rabbitmq":
-        exchange = {"name": topic.address[:255], "type": "topic", "durable": True}
-        return _bound("rabbitmq", {"is": "routingKey", "exchange": exchange})
+        return _bound("rabbitmq", {"is": "routingKey", "exchange": _exchange(topic)})
     known = {} if topic.partitions is None else {"partitions": topic.partitions}
     return _bound("kafka", {"topic": topic.address, **known})
 
 
-def operation_bindings(broker: Broker, groups: Sequence[str]) -> dict[str, Any]:
-    """Bindings of an operation that receives; empty where no group is known."""
-    if broker == "rabbitmq" or not groups:
+def operation_bindings(broker: Broker, rows: Sequence[Received]) -> dict[str, Any]:
+    """Bindings of an operation that receives; empty where no group or queue is known.
+
+    AMQP's have no word for the queue, so that is an extension.
+    """
+    groups = sorted({without_broker(row.group) for row in rows if row.group is not None})
+    if not groups:
         return {}
-    return _bound("kafka", {"groupId": {"type": "string", "enum": list(groups)}})
+    if broker == "rabbitmq":
+        keys = sorted({key for row in rows for key in row.routing_keys})
+        return _bound("rabbitmq", {**({"cc": keys} if keys else {}), QUEUES: groups})
+    return _bound("kafka", {"groupId": {"type": "string", "enum": groups}})
 
 
 def message_bindings(broker: Broker, type: str, rows: Sequence[Sent]) -> dict[str, Any]:
@@ -102,6 +114,16 @@ def correlation_id(broker: Broker) -> dict[str, str]:
         "description": "Id of the flow: what an event caused carries on its id.",
         "location": f"$message.header#/{header_name(broker, 'ce_correlationid')}",
     }
+
+
+def _exchange(topic: Topic) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": topic.address[:255]}
+    if topic.exchange is not None:
+        if topic.exchange.type in _EXCHANGE_TYPES:
+            found["type"] = topic.exchange.type
+        found |= {"durable": topic.exchange.durable, "autoDelete": topic.exchange.auto_delete}
+        found["vhost"] = topic.exchange.vhost
+    return found
 
 
 def _bound(broker: Broker, binding: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flowtrail_collector.documents.asyncapi.files import Files
 from flowtrail_collector.documents.asyncapi.mistakes import Place
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.landscape import Landscape, Received, Sent
-from flowtrail_collector.documents.schemas import defined
+from flowtrail_collector.documents.schemas import comparable, defined
 
 __all__ = ["Drift", "Finding", "OwnerError", "compared", "owner_of"]
 
@@ -298,9 +298,9 @@ class _Comparison:
 
 
 def _comparable(contract: Definition) -> Definition:
-    """A contract as a document has it: with what it refers to in place."""
+    """A contract as a document has it: with what it refers to in place, of a JSON Schema in itself, too."""
     if contract.format != "json":
-        return contract
+        return comparable(contract)
     files = Files(Path("contract"), json.loads(contract.text))
     return defined("contract", "", None, files.plain(files.root)) or contract
 

@@ -16,6 +16,7 @@ __all__ = ["Channel", "Declared", "Message", "Operation", "Payload", "declared_i
 
 _VERSION = re.compile(r"(?:[._-]v|/|(?<=[a-z])V)(\d{1,9})$")
 _DATASCHEMA = re.compile(r"/(\d{1,9})$")
+_ADDRESS = re.compile(r"^(\w{2,}):/")  # a path has lost the second stroke
 _TYPE_HEADERS = ("ce_type", "cloudEvents_type", "type")
 _SCHEMA_HEADERS = ("ce_dataschema", "cloudEvents_dataschema")
 
@@ -88,8 +89,24 @@ def declared_in(path: Path) -> Declared:
     Raises:
         DocumentError: It can't be used.
     """
+    if reason := _no_document(path):
+        named = _ADDRESS.sub(r"\1://", str(path))
+        raise DocumentError(Place(named), reason)
     files = Files(path)
     return _Reader(files).document()
+
+
+def _no_document(path: Path) -> str:
+    """What is named instead of a document, and what to do; empty if it may be one."""
+    if path.is_dir():
+        return "it is a folder: name the document in it"
+    if _ADDRESS.match(str(path)):
+        return "it isn't fetched: save the document as a file, and name that"
+    if not path.exists():
+        return "there is no such file"
+    if path.suffix in (".avsc", ".proto"):
+        return "it is a contract, not an AsyncAPI document: `flowtrail contracts check` compares contracts"
+    return ""
 
 
 class _Reader:

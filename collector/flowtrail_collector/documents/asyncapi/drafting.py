@@ -148,7 +148,7 @@ def _lines(flows: Sequence[DraftedFlow]) -> Iterator[str]:
     )
     yield "# and sends what, not what follows from what. Add `within`, and compare with `flowtrail flows learn`."
     if not flows:
-        yield "# No flow could be made out: no service reads one type and sends another."
+        yield "# No flow could be found: no service reads one type and sends another."
         return
     yield "flows:"
     for flow in flows:

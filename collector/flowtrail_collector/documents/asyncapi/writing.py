@@ -181,13 +181,12 @@ class _Writer:
         operations = {}
         for (service, name), own in sorted(rows.items()):
             topic = topics[name]
-            groups = sorted({row.group for row in own if row.group is not None})
             said: dict[str, Any] = {}
             if all(row.types is not None for row in own):
                 said["messages"] = self._references(topic, self._read_types(topic, own))
             else:
                 said["description"] = "Which of the channel's types it uses isn't known."
-            bound = bindings.operation_bindings(topic.broker, groups)
+            bound = bindings.operation_bindings(topic.broker, own)
             if bound:
                 said["bindings"] = bound
             operations.update(self._operation("receive", service, topic, said))

@@ -15,6 +15,7 @@ from flowtrail_collector.documents.eventcatalog.flows import flow_steps
 from flowtrail_collector.documents.eventcatalog.page import Ids, page, semantic
 from flowtrail_collector.documents.landscape import Landscape, Sent, Topic
 from flowtrail_collector.documents.schemas import content_type_of
+from flowtrail_collector.wording import counted
 
 __all__ = ["Catalog", "catalog_files"]
 
@@ -117,7 +118,9 @@ class _Writer:
         id = self._ids.of("channel", topic.name)
         kind = "exchange of RabbitMQ" if topic.broker == "rabbitmq" else "topic of Kafka"
         parts = (
-            "" if topic.partitions is None or topic.broker != "kafka" else f", {topic.partitions} partitions"
+            ""
+            if topic.partitions is None or topic.broker != "kafka"
+            else f", {counted(topic.partitions, 'partition')}"
         )
         front = {
             **self._front(id, topic.address, f"A {kind}{parts}."),
@@ -146,7 +149,7 @@ class _Writer:
             if contract.deprecated:
                 front["deprecated"] = True
             body += "\n\n## Schema\n\n<SchemaViewer />" if contract.format == "json" else ""
-            yield f"{folder}/{file}", contract.text
+            yield f"{folder}/{file}", contract.alone
         yield f"{folder}/index.mdx", page(front, body)
 
     def _seen(self, types: Sequence[str]) -> bool:

@@ -66,23 +66,25 @@ def topic_families(readings: Sequence[GroupReading], book: LineBook) -> Iterator
     yield book.text(head(name, "Records behind on the topic; absent while a part of it isn't known."))
     yield from (book.topics(reading, name, reading.topics.sum_lags) for reading in readings)
     name = "flowtrail_group_topic_lag_at_least"
-    yield book.text(head(name, "Records behind on the topic at least: unknown partitions as last seen."))
+    yield book.text(
+        head(name, "At least this many records behind on the topic: unknown partitions count as last seen.")
+    )
     yield from (book.topics(reading, name, reading.topics.least_lags) for reading in readings)
     name = "flowtrail_group_topic_partitions"
     yield book.text(head(name, "Partitions of the topic that the group reads."))
     yield from (book.topics(reading, name, reading.topics.partitions) for reading in readings)
     name = "flowtrail_group_topic_known_partitions"
-    yield book.text(head(name, "Partitions of the topic that the group's lag is known of."))
+    yield book.text(head(name, "Partitions of the topic for which the group's lag is known."))
     yield from (book.topics(reading, name, reading.topics.known) for reading in readings)
     name = "flowtrail_group_topic_max_lag_seconds"
     yield book.text(head(name, "Longest wait of an unread record of the topic."))
     yield from (book.topics(reading, name, reading.topics.max_seconds, decimals=2) for reading in readings)
     name = "flowtrail_group_catch_up_seconds"
-    yield book.text(head(name, "Time until the lag is worked off at present rates; +Inf: never."))
+    yield book.text(head(name, "Time until the lag is worked off at current rates; +Inf: never."))
     for reading in readings:
         yield book.topics(reading, name, reading.topics.catch_up_seconds, decimals=2)
     name = "flowtrail_group_retention_margin_messages"
-    yield book.text(head(name, "Records between the earliest offset and the commit that is nearest to it."))
+    yield book.text(head(name, "Records between the earliest offset and the commit nearest to it."))
     yield from (book.topics(reading, name, reading.topics.margins) for reading in readings)
 
 
@@ -109,12 +111,12 @@ def group_families(readings: Sequence[GroupReading]) -> Iterator[bytes]:
     about = "Records behind, worst partition; absent while one isn't known."
     yield column(name, about, names, [r.max_lag for r in readings])
     name = "flowtrail_group_lag_at_least"
-    about = "Records behind at least: unknown partitions as last seen."
+    about = "At least this many records behind: unknown partitions count as last seen."
     yield column(name, about, names, [r.least_lag for r in readings])
     name = "flowtrail_group_partitions"
     yield column(name, "Partitions that the group reads.", names, [r.partitions for r in readings])
     name = "flowtrail_group_known_partitions"
-    about = "Partitions that the group's lag is known of."
+    about = "Partitions for which the group's lag is known."
     yield column(name, about, names, [r.known for r in readings])
     name = "kafka_consumergroup_group_max_lag_seconds"
     yield column(name, "Longest wait of an unread record.", names, [r.max_seconds for r in readings])
@@ -136,13 +138,11 @@ def group_families(readings: Sequence[GroupReading]) -> Iterator[bytes]:
 def _uncommitted(readings: Sequence[GroupReading], names: Sequence[str]) -> Iterator[bytes]:
     counts = [None if r.uncommitted is None else len(r.uncommitted.partitions) for r in readings]
     name = "flowtrail_group_uncommitted_partitions"
-    yield column(name, "Partitions that a member holds without any commit.", names, counts)
+    yield column(name, "Partitions that a member holds without a commit.", names, counts)
     found = [(label, r.uncommitted) for label, r in zip(names, readings, strict=True) if r.uncommitted]
     some = [(label, uncommitted) for label, uncommitted in found if uncommitted.partitions]
     labels = [f'{label},start="{start}"' for label, _ in some for start in ("earliest", "latest")]
     numbers = [number for _, each in some for number in (each.from_earliest, each.from_latest)]
     name = "flowtrail_group_uncommitted_lag"
-    about = (
-        "Records unread where nothing was committed, if the group began at the start or the end of the log."
-    )
+    about = "Unread records where nothing was committed, if the group started at the beginning or the end of the log."
     yield column(name, about, labels, numbers)

@@ -51,7 +51,7 @@ def cluster_families(topics: Topics, table: PartitionTable, *, by_partition: boo
     about = "Information about the Kafka Broker."
     yield column("kafka_broker_info", about, addresses, [1] * len(addresses))
     name = "kafka_exporter_build_info"
-    about = "The program that stands in for kafka_exporter; always 1."
+    about = "Version of the program that exports in place of kafka_exporter; always 1."
     from flowtrail import __version__  # the whole library, 7 MB, for those alone who want these names
 
     yield column(name, about, [f'version="flowtrail-{__version__}"'], [1])

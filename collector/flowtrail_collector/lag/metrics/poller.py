@@ -43,9 +43,9 @@ def about(figures: CycleFigures, now: float, *, openmetrics: bool) -> bytes:
     """The families of the poller itself, with the age as of now."""
     gauges = {
         "age_seconds": ("Age of the lag figures shown here.", max(0.0, now - figures.ended_at)),
-        "cycle_seconds": ("Duration of the last finished collection.", figures.duration),
-        "groups": ("Groups looked at.", figures.groups),
-        "pairs": ("Committed (group, partition) pairs looked at.", figures.pairs),
+        "cycle_seconds": ("Duration of the last completed lag collection.", figures.duration),
+        "groups": ("Groups examined.", figures.groups),
+        "pairs": ("Committed (group, partition) pairs examined.", figures.pairs),
     }
     text = [
         head(f"{_PREFIX}_{name}", help_text).decode() + f"{_PREFIX}_{name} {value:.10g}\n"
@@ -55,7 +55,7 @@ def about(figures: CycleFigures, now: float, *, openmetrics: bool) -> bytes:
     text += [f'{_PREFIX}_failing{{scope="{scope}"}} {n}\n' for scope, n in figures.failing.items()]
     # A counter's family has the suffix in the Prometheus format and lacks it in OpenMetrics.
     suffix = "" if openmetrics else "_total"
-    text.append(head(f"{_PREFIX}_cycles{suffix}", "Collections so far.", "counter").decode())
+    text.append(head(f"{_PREFIX}_cycles{suffix}", "Lag collections so far.", "counter").decode())
     text.append(f"{_PREFIX}_cycles_total {figures.cycles}\n")
     text.append(head(f"{_PREFIX}_errors{suffix}", "Reads that failed so far.", "counter").decode())
     text += [f'{_PREFIX}_errors_total{{scope="{scope}"}} {n}\n' for scope, n in figures.errors.items()]

@@ -68,7 +68,7 @@ def doubts(flow: Flow) -> Iterator[str]:
         for kind in sorted(set(step.asks) & ends.keys()):
             yield f"'{kind}' asks for {where}, and {ends[kind]} the flow"
         for kind in sorted(set(step.again_after) & {*step.done, *step.failed, *step.undone, *flow.starts}):
-            yield f"'{kind}' begins {where} anew, and means something else there: the round ends as it begins"
+            yield f"'{kind}' restarts {where}, and means something else there: the round ends as it begins"
 
 
 def _unreachable(flow: Flow, step: Step, where: str) -> Iterator[str]:

@@ -21,9 +21,9 @@ def draft_text(learned: Learned) -> str:
 
 
 def _head(learned: Learned) -> Iterator[str]:
-    yield "# Drafted from traffic by `flowtrail flows learn`. Every line is a guess; the comment says what it rests on."
+    yield "# Drafted from traffic by `flowtrail flows learn`. Every line is a guess; the comment gives the evidence."
     if not learned.flows:
-        yield "# No flow could be made out."
+        yield "# No flow could be found."
 
 
 def _foot(learned: Learned) -> Iterator[str]:
@@ -47,7 +47,7 @@ def _flow(drafted: LearnedFlow) -> Iterator[str]:
     yield f"  {yaml_text(flow.name)}:"
     yield f"    starts: {yaml_types(flow.starts)}  # most instances with it begin with it"
     yield from _steps(drafted)
-    yield f"    completes: {yaml_types(flow.completes)}  # nothing of the flow follows; of such types the most frequent that doesn't sound like a failure"
+    yield f"    completes: {yaml_types(flow.completes)}  # nothing of the flow follows; of such types the most frequent whose name doesn't sound like a failure"
     if flow.cancels:
         yield f"    cancels: {yaml_types(flow.cancels)}  # in most instances that ended otherwise, and hardly in others"
     elif drafted.broken_off:
@@ -55,7 +55,7 @@ def _flow(drafted: LearnedFlow) -> Iterator[str]:
     else:
         yield "    # No instance ended otherwise: nothing could be learned about failures."
     if flow.within_ms is not None:
-        yield f"    within: {exact_span(flow.within_ms)}  # twice of what 99 % took at most: {_seconds(drafted.p99_ms)} ({_samples(drafted.completed)})"
+        yield f"    within: {exact_span(flow.within_ms)}  # twice what 99% took at most: {_seconds(drafted.p99_ms)} ({_samples(drafted.completed)})"
     for kind, count, why in drafted.left_out:
         yield f"    # Left out: {printable(kind)} ({counted(count, 'instance')}): {why}."
 
@@ -93,7 +93,7 @@ def _step(step: Step, found: StepEvidence, flow: Flow, plain: tuple[str, ...] | 
             )
         yield f"        by: {yaml_text(step.by)}  # from the event's source; {seen}"
     if step.within_ms is not None:
-        yield f"        within: {exact_span(step.within_ms)}  # 99 % took at most {_seconds(found.p99_ms)} ({_samples(found.samples)})"
+        yield f"        within: {exact_span(step.within_ms)}  # 99% took at most {_seconds(found.p99_ms)} ({_samples(found.samples)})"
 
 
 def _seconds(span_ms: int) -> str:

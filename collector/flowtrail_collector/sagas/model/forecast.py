@@ -142,7 +142,7 @@ class Outlook:
         if standing.cancelled_ms is not None:
             return self._undone(standing, standing.cancelled_ms, now_ms)
         if standing.uncancelled:
-            return Forecast(standing.remaining, unknown="a step failed, and its cancellation has not come")
+            return Forecast(standing.remaining, unknown="a step failed, and its cancellation has not arrived")
         ends = self.ends(standing, now_ms)
         risks = self.risks(standing, ends, now_ms)
         if len(ends) >= NEEDED:

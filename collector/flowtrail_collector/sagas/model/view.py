@@ -112,7 +112,7 @@ class StepView:
             need attention first.
         until_ms: When it was done, or failed.
         rounds: Earlier rounds, the first one first.
-        owed_times: How often it has still to be taken back, where the saga was cancelled.
+        owed_times: How often it has still to be undone, where the saga was cancelled.
     """
 
     name: str
@@ -154,8 +154,12 @@ class SagaFilter:
         step: A step that is open; of those without a start only if they are asked for.
         stuck: Only those past the deadline of a step.
         predicted: Only those that will probably miss a deadline.
+<<<<<<< HEAD
         cause: Only those that hang on this cause, by its fingerprint (see `causes`).
         limit: At most so many.
+=======
+        limit: Maximum number to show.
+>>>>>>> main
         offset: Skip so many.
     """
 

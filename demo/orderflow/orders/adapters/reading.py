@@ -42,7 +42,7 @@ def read_command(body: bytes) -> PlaceOrder:
             return PlaceOrder(customer_id, (_item(data),), version=1)
         lines = data["lines"]
         if not isinstance(lines, list):
-            raise BadRequestError(422, "lines is no list")
+            raise BadRequestError(422, "lines isn't a list")
         return PlaceOrder(customer_id, tuple(_item(line) for line in lines))
     except DomainError as error:
         raise BadRequestError(422, str(error)) from None

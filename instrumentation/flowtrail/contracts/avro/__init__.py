@@ -18,6 +18,7 @@ from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts._walks import MAX_DEPTH, Walk
 from flowtrail.contracts.avro._checking import Compiler, Prepare
 from flowtrail.contracts.avro._comparing import compare
+from flowtrail.contracts.avro._inlining import inlined
 from flowtrail.contracts.avro._nodes import Node, holds_itself, native
 from flowtrail.contracts.avro._parsing import Parser
 from flowtrail.contracts.avro._resolving import Resolve, Resolver
@@ -47,15 +48,21 @@ class AvroDefinition:
         self.deprecated = top.get("deprecated") is True
         after = top.get("x-remove-after")
         self.remove_after = after if isinstance(after, str) else None
-        named: dict[str, Any] = {}
-        for document in parsed.references:
-            library.parse_schema(document, named_schemas=named)
-        self._schema = library.parse_schema(copy.deepcopy(parsed.json), named_schemas=named)
+        self._texts = parsed.texts
+        self._schema = library.parse_schema(inlined(copy.deepcopy(parsed.json), parsed.references))
         self._write, self._read = library.schemaless_writer, library.schemaless_reader
         self._recursive = holds_itself(self.root)
         self._resolvers: dict[int, tuple[Node, Resolve]] = {}
 
     frame_prefix = b""
+
+    @cached_property
+    def alone(self) -> str:
+        """See `Definition`."""
+        if not self._texts:
+            return self.text
+        documents = [json.loads(text) for text in self._texts]
+        return json.dumps(inlined(json.loads(self.text), documents), ensure_ascii=False)
 
     def ready(self) -> AvroDefinition:
         """The same, with everything made that may turn out to nest too deeply; raises RecursionError."""

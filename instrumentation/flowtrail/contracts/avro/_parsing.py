@@ -28,7 +28,8 @@ class Parser:
     Attributes:
         json: The schema as JSON; logical types that can't be used are left out of it.
         root: The schema as nodes.
-        references: As JSON, in the order in which they have to be known.
+        references: What it refers to, as JSON like itself.
+        texts: The same as it was written.
     """
 
     def __init__(self, name: str, text: str, references: Mapping[str, str]) -> None:
@@ -37,6 +38,7 @@ class Parser:
         self._references = references
         self._named: dict[str, Node] = {}
         self.references: list[Any] = []
+        self.texts: list[str] = []
         self.json = self._loaded(self._text)
         try:
             self.root = self._node(self.json, "", "(root)")
@@ -77,7 +79,7 @@ class Parser:
             inside = f"{'' if path == '(root)' else path}{'[]' if kind == 'array' else '{}'}"
             return Node(kind, inner=self._node(schema[word], space, inside))
         if not isinstance(kind, str):
-            self._wrong(None, f"{path}: an object without 'type' is no type")
+            self._wrong(None, f"{path}: an object without 'type' is not a type")
         found = self._by_name(kind, space, path)
         return self._logical(found, schema, path) if kind in PRIMITIVES else found
 
@@ -93,9 +95,11 @@ class Parser:
         self._wrong(name, f"{path}: unknown type {name!r}")
 
     def _referred(self, name: str, path: str) -> Node:
-        document = self._loaded(bounded(name, self._references[name]))
-        self._node(document, "", path)
+        text = bounded(name, self._references[name])
+        document = self._loaded(text)
+        self.texts.append(text)
         self.references.append(document)
+        self._node(document, "", path)
         if name not in self._named:
             self._wrong(name, f"{path}: the text referred to as {name!r} doesn't define it")
         return self._named[name]
@@ -114,7 +118,7 @@ class Parser:
     def _defined(self, schema: dict[str, Any], space: str, path: str) -> Node:
         name, given = schema.get("name"), schema.get("namespace")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            self._wrong(name, f"{path}: {name!r} is no name of a type")
+            self._wrong(name, f"{path}: {name!r} is not a valid type name")
         space = name.rpartition(".")[0] if "." in name else given if isinstance(given, str) else space
         full = f"{space}.{name.rpartition('.')[2]}" if space else name
         if full in self._named:
@@ -154,7 +158,7 @@ class Parser:
         for part in fields:
             name = part.get("name") if isinstance(part, dict) else None
             if not isinstance(name, str) or not _NAME.fullmatch(name) or "." in name:
-                self._wrong(name, f"{path}: {name!r} is no name of a field")
+                self._wrong(name, f"{path}: {name!r} is not a valid field name")
             if name in node.fields:
                 self._wrong(name, f"{path}: field {name!r} is there twice")
             if "type" not in part:

@@ -49,6 +49,11 @@ class JsonDefinition:
         """See `Definition`."""
         return json.dumps(self.schema)
 
+    @property
+    def alone(self) -> str:
+        """See `Definition`: nothing is referred to but what the schema holds itself."""
+        return self.text
+
     @cached_property
     def deprecated_fields(self) -> Sequence[tuple[str, ...]]:
         """See `Definition`."""

@@ -12,7 +12,9 @@ from google.protobuf.message import DecodeError as RuntimeDecodeError
 from flowtrail.contracts._format import Definition
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts._walks import MAX_DEPTH, Walk
+from flowtrail.contracts.protobuf._alone import alone, stands_alone
 from flowtrail.contracts.protobuf._kinds import is_map, is_repeated, missing_of
+from flowtrail.contracts.protobuf._names import is_source
 from flowtrail.contracts.protobuf._pool import Pool
 from flowtrail.contracts.protobuf._reading import Read, Reader, completed
 from flowtrail.contracts.protobuf._writing import Build, Builder
@@ -46,6 +48,13 @@ class ProtobufDefinition:
         """The same, with everything made that may turn out to nest too deeply; raises RecursionError."""
         _ = self._closed, self._data
         return self
+
+    @cached_property
+    def alone(self) -> str:
+        """See `Definition`. Comments stay where the text can."""
+        if is_source(self.text) and stands_alone(self.descriptor, self.pool.names):
+            return self.text
+        return alone(self.descriptor, self.pool.removals)
 
     @cached_property
     def deprecated_fields(self) -> Sequence[tuple[str, ...]]:

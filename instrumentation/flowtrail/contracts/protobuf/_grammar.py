@@ -85,7 +85,7 @@ class File:
                 words.full_name(f"the name of what to {word.text}")
                 words.skip_block()
             elif word.text != ";":
-                words.wrong(f"{word.text[:40]!r} begins nothing that a file is made of", word)
+                words.wrong(f"{word.text[:40]!r} does not begin a valid statement", word)
 
     def _import(self) -> None:
         words, proto = self._words, self.proto
@@ -177,7 +177,7 @@ class File:
         field.number = words.number("the field's number")
         self.lines.setdefault(f"{full}={field.number}", line)
         if not 1 <= field.number <= _LAST_NUMBER or field.number in _OWN_NUMBERS:
-            words.wrong(f"{field.name}: {field.number} is no number that a field can have")
+            words.wrong(f"{field.name}: {field.number} is not a valid field number")
         if words.follows("["):
             self._options(field)
         words.expect(";")

@@ -52,7 +52,7 @@ class Words:
         while end < len(text):
             match = _WORDS.match(text, end)
             if match is None:
-                raise SchemaError(f"{name}:{line}: {text[end]!r} is nothing that a .proto file is made of")
+                raise SchemaError(f"{name}:{line}: {text[end]!r} is not valid in a .proto file")
             kind, word, end = str(match.lastgroup), match[0], match.end()
             breaks = word.count("\n")
             if kind == "comment":
@@ -131,7 +131,7 @@ class Words:
             try:
                 found += codecs.escape_decode(word.text[1:-1].encode())[0]
             except ValueError:
-                self.wrong(f"{what} has an escape that nobody knows", word)
+                self.wrong(f"{what} has an unknown escape", word)
             if self.next.kind != "text":
                 return found
         self.wrong(f"{what} expected, in quotes, not {self.next.text[:40]!r}")

@@ -13,6 +13,20 @@ def entry_of(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Entry"
 
 
+def json_name_of(name: str) -> str:
+    """What a field is called in JSON unless it says otherwise."""
+    first, *others = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
+
+
+def quoted(text: str) -> str:
+    """A text as it stands in a .proto file."""
+    plain = "".join(
+        char if ord(char) >= 32 and char not in '\\"\x7f' else f"\\{ord(char):03o}" for char in text
+    )
+    return f'"{plain}"'
+
+
 def default_text(is_bytes: bool, value: str | bytes) -> str:
     """A default as a descriptor holds it: of bytes escaped as in C, everything else as it is written."""
     if isinstance(value, str):

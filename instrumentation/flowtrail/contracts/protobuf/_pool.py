@@ -28,6 +28,7 @@ class Pool:
     Attributes:
         file: The file as the runtime has it.
         removals: See `File`; of all files.
+        names: Those by which the file's text calls types; empty if it is a descriptor.
 
     Raises:
         MissingExtraError: protobuf isn't installed.
@@ -40,7 +41,9 @@ class Pool:
         self._pool: Any = load("google.protobuf.descriptor_pool", "protobuf", "protobuf").DescriptorPool()
         self._added: set[str] = set()
         self.removals: dict[tuple[str, int], str] = {}
-        self.file: Any = self._add("contract.proto", File("contract.proto", name, bounded(name, text)), ())
+        file = File("contract.proto", name, bounded(name, text))
+        self.names = frozenset(file.lines)
+        self.file: Any = self._add("contract.proto", file, ())
 
     def _add(self, path: str, file: File, around: tuple[str, ...]) -> Any:
         for needed in file.proto.dependency:

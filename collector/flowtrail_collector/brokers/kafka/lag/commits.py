@@ -61,7 +61,7 @@ class CommitQuestions:
             if self._is_answered(group, 0 if group in late else seconds_left(deadline)):
                 yield group, self._take(group)
             else:
-                yield group, Failure("group", group, "its coordinator takes too long")
+                yield group, Failure("group", group, "its coordinator takes too long to answer")
 
     def longest_wait(self, groups: Iterable[str]) -> float:
         """For how many seconds the oldest question about these groups has been open."""

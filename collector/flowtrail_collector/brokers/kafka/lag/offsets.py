@@ -118,7 +118,7 @@ def _by_leader(topics: Topics, names: Iterable[tuple[str, int]]) -> dict[int, li
 
 
 def _slow(leader: int) -> Failure:
-    return Failure("broker", str(leader), "takes too long to tell offsets")
+    return Failure("broker", str(leader), "takes too long to answer")
 
 
 def _failed(failure: Failure) -> OffsetAnswer:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OtherCommits"]
 
-_SLOW = "its coordinator takes too long"
+_SLOW = "its coordinator takes too long to answer"
 
 
 class _Committed(NamedTuple):
@@ -76,7 +76,7 @@ class OtherCommits:
 
     def _read_one(self, group: str) -> Sequence[CommittedOffset] | Failure:
         if self._settings is None:
-            return not_askable(group, "kafka-python knows no such connection")
+            return not_askable(group, "kafka-python doesn't support this connection")
         try:
             self._client = self._client or connected(self._settings)
             found = self._client.list_group_offsets({group: None})[group]

@@ -139,5 +139,5 @@ def _record(message: Message, offset: int, failures: dict[str, Failure]) -> Firs
     topic, _ = partition_of(message)
     if error.code() == KafkaError._AUTO_OFFSET_RESET:
         return None
-    failures[topic] = Failure("topic", topic, f"records can't be looked at: {reason_of(error)}")
+    failures[topic] = Failure("topic", topic, f"records can't be read: {reason_of(error)}")
     return None

@@ -152,7 +152,7 @@ class KafkaLagSource:
                 continue
             error = future.exception()
             if error is not None:
-                failures.append(Failure("group", group, f"its members aren't told: {reason_of(error)}"))
+                failures.append(Failure("group", group, f"its members are unknown: {reason_of(error)}"))
                 continue
             described = future.result()
             assigned = frozenset(
@@ -195,7 +195,7 @@ class KafkaLagSource:
         now = time.monotonic()
         if waited < self._renew_seconds or now - self._renewed_at < 2 * self._renew_seconds:
             return
-        logger.info("some groups' commits didn't come for %.0f s: connecting anew", waited)
+        logger.info("some groups' commits didn't come for %.0f s: reconnecting", waited)
         self._renewed_at = now
         self._renew()
 
@@ -203,7 +203,7 @@ class KafkaLagSource:
         """Begin with a new client where a broker has left the cluster: the old one would ask it for groups, and wait."""
         gone, self._brokers = self._brokers - brokers, frozenset(brokers)
         if gone:
-            logger.info("brokers %s are gone: connecting anew", ", ".join(map(str, sorted(gone))))
+            logger.info("brokers %s are gone: reconnecting", ", ".join(map(str, sorted(gone))))
             self._renew()
 
     def _renew(self) -> None:

@@ -96,5 +96,5 @@ class OffsetReader:
             except KafkaException as error:
                 reason = reason_of(error)
         if not found:
-            raise ServiceUnreachableError(f"no Kafka broker at {self.servers} tells offsets: {reason}")
+            raise ServiceUnreachableError(f"no Kafka broker at {self.servers} returns offsets: {reason}")
         return found

@@ -168,7 +168,7 @@ class Reading:
         (offset,) = self._offsets.read([place], EARLIEST).values()
         old = self._positions[place]
         logger.warning(
-            "%s-%d: offset %d is gone, reading on from %d", topic, partition, old.next_offset, offset
+            "%s-%d: offset %d is gone, continuing at %d", topic, partition, old.next_offset, offset
         )
         self._positions.move({place: Position(offset, old.watermark_ms)})
         # Not seek: the client refuses that while the partition is in error.

@@ -29,6 +29,7 @@ from flowtrail_collector.errors import FencedError, ServiceUnreachableError, Sto
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.lag.ports import RecordTimestamps
+from flowtrail_collector.wording import counted
 
 __all__ = ["KafkaTail"]
 
@@ -79,7 +80,9 @@ class KafkaTail:
         self._timestamps = timestamps
         self._group = group
         self._time_seconds = time_seconds
-        self._trouble = Trouble("hasn't reached Kafka yet", lambda: f"following {self.partitions} partitions")
+        self._trouble = Trouble(
+            "hasn't reached Kafka yet", lambda: f"following {counted(self.partitions, 'partition')}"
+        )
         self._depths: Mapping[Place, int] = {}
 
     @property
@@ -159,7 +162,7 @@ class KafkaTail:
                     self._look_at_ends(offsets, discovery.letters)
                     next_ends = time.monotonic() + _ENDS_SECONDS
             except FencedError as error:
-                logger.info("another worker has been here, reading on from the store: %s", error)
+                logger.info("another worker has moved the position, continuing from the store: %s", error)
                 partitions.halt()
             except StoreError as error:
                 positions.store_fails = True

@@ -25,7 +25,7 @@ class QueueMetrics(Families):
     def families(self) -> Iterable[Metric]:
         """All families."""
         ready = GaugeMetricFamily(
-            "flowtrail_queue_ready_messages", "Messages that wait to be delivered.", labels=["queue"]
+            "flowtrail_queue_ready_messages", "Messages waiting to be delivered.", labels=["queue"]
         )
         unacknowledged = GaugeMetricFamily(
             "flowtrail_queue_unacknowledged_messages",
@@ -37,7 +37,7 @@ class QueueMetrics(Families):
         )
         published = CounterMetricFamily(
             "flowtrail_queue_published",
-            "Messages published to the queue since the server counts.",
+            "Messages published to the queue since the server started counting.",
             labels=["queue"],
         )
         for queue in self._source.queues:
@@ -47,7 +47,9 @@ class QueueMetrics(Families):
             if queue.published is not None:
                 published.add_metric([queue.name], queue.published)
         alarms = GaugeMetricFamily(
-            "flowtrail_rabbitmq_alarms", "Nodes short of memory or disk: nobody can publish.", labels=["kind"]
+            "flowtrail_rabbitmq_alarms",
+            "Nodes that are low on memory or disk: nobody can publish.",
+            labels=["kind"],
         )
         for kind, nodes in self._source.alarms.items():
             alarms.add_metric([kind], nodes)
@@ -59,7 +61,7 @@ class QueueMetrics(Families):
         )
         dropped = CounterMetricFamily(
             "flowtrail_queue_dropped_messages",
-            "Messages lost since the collector started: a queue that was full dropped its oldest.",
+            "Messages lost since the collector started because a full queue dropped its oldest.",
             labels=["queue"],
         )
         lost = self._source.dropped

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts, QueueDrops
+from flowtrail_collector.brokers.rabbitmq.lag.question import Question
 from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue, is_followed, read_queue
 from flowtrail_collector.brokers.rabbitmq.lag.standing import StandingQueues
 from flowtrail_collector.brokers.rabbitmq.management import Management
@@ -38,6 +40,15 @@ class _Commit(NamedTuple):
     offset: int
 
 
+class _Answer(NamedTuple):
+    asked_at: float
+    answered_at: float
+    names: list[str]
+    queues: Mapping[str, Queue]
+    standing: Mapping[str, Queue | None]
+    alarms: list[Failure] | None
+
+
 class QueueLagSource:
     """A `LagSource` on the management API.
 
@@ -48,6 +59,8 @@ class QueueLagSource:
         config: Which virtual host.
         holds_dead_letters: Tells by their names the queues that are no groups.
         timestamps: Told when the message that waits longest was written, where the server knows.
+        in_time: An answer that doesn't come within a collection's time is left to the next one: others have to be
+            asked in it. Otherwise the server is waited for.
         clock: Seconds since the epoch.
     """
 
@@ -57,6 +70,7 @@ class QueueLagSource:
         holds_dead_letters: Callable[[str], bool],
         timestamps: RecordTimestamps | None = None,
         *,
+        in_time: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
@@ -65,6 +79,8 @@ class QueueLagSource:
         self._clock = clock
         self._management = Management(config)
         self._standing = StandingQueues(config)
+        self._in_time = in_time
+        self._question: Question[_Answer] = Question("flowtrail-queues")
         self._lock = threading.Lock()
         self._queues: dict[str, Queue] = {}
         # All of them: what has no counts yet isn't new when it gets some.
@@ -99,7 +115,7 @@ class QueueLagSource:
 
     def groups(self, deadline: float) -> GroupList:
         """See `LagSource.groups`."""
-        self._look(whole=True)
+        self._look(deadline, whole=True)
         self._is_new = True
         if self._problem is not None:
             return GroupList([], [Failure("broker", self._config.shown, self._problem)])
@@ -137,7 +153,7 @@ class QueueLagSource:
         if spec not in ("latest", "latest_stable"):
             return
         if not self._is_new:
-            self._look(whole=False)
+            self._look(deadline, whole=False)
         # A collection holds ends and commits of one moment against each other.
         self._is_new = False
         if self._problem is None:
@@ -166,29 +182,43 @@ class QueueLagSource:
         self._management.close()
         self._standing.close()
 
-    def _look(self, *, whole: bool) -> None:
+    def _look(self, deadline: float, *, whole: bool) -> None:
         """Ask how the queues stand; the nodes, too, if the whole is asked for."""
-        asked_at = self._clock()
+        patience = deadline - time.monotonic() if self._in_time else None
         try:
-            found = self._management.queues()
-            alarms = _alarms_of(self._management.nodes()) if whole else self._alarms
+            answer = self._question.answer(partial(self._ask, whole=whole), patience)
         except ServiceUnreachableError as error:
             self._problem = str(error)
             return
+        if answer is None:
+            self._problem = f"RabbitMQ's management API at {self._config.management_url} takes too long to tell its queues"
+            return
+        self._take_in(answer)
+
+    def _ask(self, *, whole: bool) -> _Answer:
+        """What the server says; in a thread of its own, so nothing is changed here."""
+        asked_at = self._clock()
+        found = self._management.queues()
+        alarms = _alarms_of(self._management.nodes()) if whole else None
         followed = [each for each in found if is_followed(each, self._holds_dead_letters)]
-        self._names = [str(each["name"]) for each in followed]
         queues = {queue.name: queue for each in followed if (queue := read_queue(each)) is not None}
+        standing = self._standing.look(queues.values())
+        names = [str(each["name"]) for each in followed]
+        return _Answer(asked_at, self._clock(), names, queues, standing, alarms)
+
+    def _take_in(self, answer: _Answer) -> None:
+        self._names, queues = answer.names, dict(answer.queues)
         self._count_drops(queues)
-        for name, queue in self._standing.look(queues.values()).items():
+        for name, queue in answer.standing.items():
             queues[name] = queue or self._queues.get(name, queues[name])
-        answered_at = self._clock()
         for name in self._counts.keys() - queues.keys():
             del self._counts[name]
         for name, queue in queues.items():
             self._count(name, queue)
         with self._lock:
-            self._problem, self._queues, self._alarms = None, queues, alarms
-        self._asked = asked_at, answered_at
+            self._problem, self._queues = None, queues
+            self._alarms = self._alarms if answer.alarms is None else answer.alarms
+        self._asked = answer.asked_at, answer.answered_at
 
     def _count_drops(self, queues: Mapping[str, Queue]) -> None:
         """Count what was dropped, going by figures that the server tells at once."""
