@@ -284,30 +284,3 @@ class Redrive(Result):
     refused: int
     by: Text
     """Who asked, as the audit has it."""
-<<<<<<< HEAD
-=======
-
-
-class Cause(_Model):
-    """Dead letters of one cause: what they have in common, how many there are, and the newest of them."""
-
-    cause: Name | None
-    """Its fingerprint: `cause` narrows lists, plans and redrives to it."""
-    group: Name | None
-    event_type: Name | None
-    error_type: Name | None
-    message: Text | None
-    count: int
-    first: Name | None
-    last: Name | None
-    last_hour: int
-    hour_before: int
-    trend: Name
-    example: Letter
-
-
-class Causes(Result):
-    """Dead letters by cause, most recent first."""
-
-    causes: Many[Cause]
->>>>>>> main

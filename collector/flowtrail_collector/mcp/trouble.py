@@ -26,7 +26,7 @@ class Cause(Model):
 
 
 class Causes(Result):
-    """What dead letters died of, the cause of the newest one first."""
+    """Dead letters by cause, most recent first."""
 
     causes: Many[Cause]
 

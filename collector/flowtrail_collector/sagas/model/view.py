@@ -154,12 +154,8 @@ class SagaFilter:
         step: A step that is open; of those without a start only if they are asked for.
         stuck: Only those past the deadline of a step.
         predicted: Only those that will probably miss a deadline.
-<<<<<<< HEAD
         cause: Only those that hang on this cause, by its fingerprint (see `causes`).
-        limit: At most so many.
-=======
         limit: Maximum number to show.
->>>>>>> main
         offset: Skip so many.
     """
 
