@@ -18,7 +18,7 @@ _STATES = ("late", "timed_out")
 
 @click.command()
 @click.option("--flow", help="Only this flow.")
-@click.option("--step", help="Only what hangs at this step.")
+@click.option("--step", help="Only at this step.")
 @click.option(
     "--state",
     type=click.Choice(_STATES),
@@ -92,6 +92,6 @@ def _print_causes(causes: list[dict[str, Any]], limit: int) -> None:
     for row in causes:
         print_words(out, f"{row['cause']}: {printable(cause_words(row))}", indent=2)
         if command := redrive_command(row):
-            print_words(out, f"  to send back what it gave up: {printable(command)}", indent=4)
+            print_words(out, f"  to send back its dead letters: {printable(command)}", indent=4)
     if len(causes) == limit:
         out.print(f"the newest {limit}; --limit shows more", style="dim")

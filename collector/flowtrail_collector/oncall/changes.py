@@ -110,7 +110,7 @@ def died(cause: CauseLately) -> Change:
     letter = cause.example
     message = None if letter.error_message is None else normalised(letter.error_message)
     error = ": ".join(part for part in (letter.error_type, message) if part)
-    what = f"{letter.group or 'a consumer'} gave up {counted(cause.now, 'message')}"
+    what = f"{letter.group or 'a consumer'} dead-lettered {counted(cause.now, 'message')}"
     what += f" of type {letter.event_type}" if letter.event_type else ""
     what += f" ({error})" if error else ""
     head = "for the first time " if cause.is_new else ""

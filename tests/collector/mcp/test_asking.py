@@ -124,7 +124,7 @@ def test_the_other_questions(collector):
         "ORD-17",
     )
     (change,) = lately.structured_content["changes"]
-    assert change["text"].startswith("for the first time billing gave up 1 message of type StockReserved")
+    assert change["text"].startswith("for the first time billing dead-lettered 1 message of type StockReserved")
     assert {"billing", "inventory"} <= {group["group"] for group in lag.structured_content["groups"]}
     (cause,) = causes.structured_content["causes"]
     assert (cause["message"], cause["count"], cause["trend"]) == ("no card on file for *", 1, "rising")

@@ -181,7 +181,7 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
     ]  # fmt: skip
     assert [change.text for change in report.changes] == [
         "tail of the collector: no broker answers",
-        "for the first time g1 gave up 2 messages of type OrderPlaced (CardError: no card for *)",
+        "for the first time g1 dead-lettered 2 messages of type OrderPlaced (CardError: no card for *)",
         "1 instance of a hangs: x waits for g1, which has read everything and has not answered",
         "1 instance of b timed out",
         "topic orders: partition 3 has no leader",

@@ -118,7 +118,7 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
         (row,) = causes()
         assert (
             row["text"]
-            == "charge waits for billing, which gave up StockReserved (ValueError: no card on file for *)"
+            == "charge waits for billing, which dead-lettered StockReserved (ValueError: no card on file for *)"
         )
         assert (row["state"], row["by"], row["trend"], row["last_hour"]) == ("late", "billing", "rising", 3)
         listed = client.get("/api/v1/sagas", {"cause": row["cause"]})["sagas"]
@@ -132,7 +132,7 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
             f"/dead-letters?cause={row['dead_letter_cause']}",
         )
         assert died["text"].startswith(
-            "for the first time billing gave up 3 messages of type StockReserved (ValueError"
+            "for the first time billing dead-lettered 3 messages of type StockReserved (ValueError"
         )
 
         # It can only say since when a group is ill that it has seen well.

@@ -207,7 +207,7 @@ def test_what_all_have_in_common_names_no_order(sql_database):
     (row,) = reads_of(sql_database).stuck_causes()
     found = diagnose_cause(row, lambda group: None)
     assert (row.instances, found.reason) == (20, Reason.DEAD_LETTER)
-    assert found.text == "wrap waits for stock, which gave up OrderPlaced (ValueError: no paper for *)"
+    assert found.text == "wrap waits for stock, which dead-lettered OrderPlaced (ValueError: no paper for *)"
 
 
 SHAPES = st.lists(
