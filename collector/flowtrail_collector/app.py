@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from flowtrail_collector.brokers.ports import Broker, ToRead
 from flowtrail_collector.brokers.wire import wire as wire_brokers
 from flowtrail_collector.catalog.wire import wire as wire_catalog
-from flowtrail_collector.console import error_page
+from flowtrail_collector.console import TroublePages, error_page
 from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
@@ -24,16 +24,19 @@ from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.events.web import TopicList
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.events.wire import wire as wire_events
+from flowtrail_collector.history.wire import Kept
 from flowtrail_collector.history.wire import wire as wire_history
 from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.keeping.wire import wire as wire_keeping
 from flowtrail_collector.lag.view import LagView
+from flowtrail_collector.lag.wire import Lag
 from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.metrics.push import OtlpMetricsPush
+from flowtrail_collector.oncall.wire import wire as wire_oncall
 from flowtrail_collector.readers.wire import wire as wire_readers
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics, StoreFigures
@@ -48,6 +51,7 @@ from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.store.open import open_store
 from flowtrail_collector.store.sql import Database
+from flowtrail_collector.topology.wire import Topology
 from flowtrail_collector.topology.wire import wire as wire_topology
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.trails.wire import wire as wire_trails
@@ -135,40 +139,47 @@ def build_collector(config: CollectorConfig) -> Collector:
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
-    history = wire_history(
-        database, lag=lag.view, lag_interval_seconds=config.lag.interval_seconds, counters=store,
-        edges=topology.edges, letters=reads, is_read=lambda: all(tail.problem is None for tail in tails),
-    )  # fmt: skip
+    oncall = wire_oncall(lag.view, reads, lambda: supervisor.problems())  # noqa: PLW0108 - that comes last
+    history = _history(config, database, store, reads, lag, topology, tails)
     retention = wire_keeping(
         config.retention, flows, database, spans.store, store.watermark_ms, history=history.keeper
     )
     slices = [
-        _reading(broker, tails, retention, about),
-        *(sagas, letters.wired, wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired),
-        *(
-            topology.wired,
-            wire_catalog(database, topology, broker.routing),
-            spans.wired,
-            readers.wired,
-            trails.wired,
-            history.wired,
-        ),
-    ]
+        _reading(broker, tails, retention, about), oncall.wired, sagas, letters.wired,
+        wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired, topology.wired,
+        wire_catalog(database, topology, broker.routing), spans.wired, readers.wired, trails.wired, history.wired,
+    ]  # fmt: skip
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
-    parts = [*_parts(slices, leadership), *_metrics_push(config.push, exposition)]
-    supervisor = Supervisor(parts, on_error=about.failed)
+    supervisor = Supervisor(_parts(slices, leadership, config.push, exposition), on_error=about.failed)
     status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     reading = reading_routes(
         config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology,
-        history=history.view, problems=supervisor.problems, status=status, topics=topics, pulse=_pulse(database, spans.queue, lag.view),
+        history=history.view, problems=supervisor.problems, status=status, topics=topics,
+        pulse=_pulse(database, spans.queue, lag.view),
     )  # fmt: skip
-    pages = wire_console(config.web, access, letters, reading)
+    trouble = TroublePages(reads, lag.view.progress, oncall.oncall)
+    pages = wire_console(config.web, access, letters, trouble, reading)
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
     app, failed = _app(routes, access, about, config.web), about.failed
     return Collector(
         app, supervisor, flows, database, routes, exposition, broker, store, lag.view, status, failed
+    )
+
+
+def _history(
+    config: CollectorConfig, database: Database, store: Store, reads: TrailReads, lag: Lag, topology: Topology,
+    tails: Sequence[Tail],
+) -> Kept:  # fmt: skip
+    return wire_history(
+        database,
+        lag=lag.view,
+        lag_interval_seconds=config.lag.interval_seconds,
+        counters=store,
+        edges=topology.edges,
+        letters=reads,
+        is_read=lambda: all(tail.problem is None for tail in tails),
     )
 
 
@@ -215,13 +226,15 @@ def _sources(slices: Sequence[Wired], leadership: Leadership | None) -> list[Met
     return found
 
 
-def _parts(slices: Sequence[Wired], leadership: Leadership | None) -> list[Part]:
+def _parts(
+    slices: Sequence[Wired], leadership: Leadership | None, push: PushConfig, exposition: Exposition
+) -> list[Part]:
     found: list[Part] = [] if leadership is None else [leadership]
     for wired in slices:
         found += wired.parts
         for part in wired.parts_for_all:
             found.append(part if leadership is None else while_leading(part, leadership.leading))
-    return found
+    return [*found, *_metrics_push(push, exposition)]
 
 
 def _metrics_push(config: PushConfig, exposition: Exposition) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Why dead letters died: one fingerprint for each cause, however many ids its messages name."""
+"""Causes: one fingerprint for what went wrong in the same way, however many ids its messages name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from hashlib import blake2b
 
-__all__ = ["cause_of", "normalised"]
+__all__ = ["HOUR_MS", "cause_of", "fingerprint", "normalised", "trend_of"]
+
+HOUR_MS = 3_600_000
 
 _MAX_READ = 4_000
 _MAX_MESSAGE = 200
@@ -35,7 +37,7 @@ def normalised(message: str) -> str:
 
 
 def cause_of(group: str | None, event_type: str | None, error_type: str | None, message: str | None) -> str:
-    """A cause's fingerprint: 16 hexadecimal characters.
+    """The fingerprint of what a dead letter died of.
 
     Args:
         group: Who gave the message up.
@@ -43,8 +45,21 @@ def cause_of(group: str | None, event_type: str | None, error_type: str | None, 
         error_type: Class of the error.
         message: The error's message; only what is common to its kind counts.
     """
-    common = None if message is None else normalised(message)
-    return blake2b(b"".join(_parts((group, event_type, error_type, common))), digest_size=8).hexdigest()
+    return fingerprint(group, event_type, error_type, None if message is None else normalised(message))
+
+
+def fingerprint(*values: str | None) -> str:
+    """16 hexadecimal characters that stand for these values, in this order."""
+    return blake2b(b"".join(_parts(values)), digest_size=8).hexdigest()
+
+
+def trend_of(last_hour: int, hour_before: int) -> str:
+    """`rising`, `falling` or `steady` by how many came in the last two hours; `quiet` if none did."""
+    if not last_hour and not hour_before:
+        return "quiet"
+    if last_hour == hour_before:
+        return "steady"
+    return "rising" if last_hour > hour_before else "falling"
 
 
 def _without_id(found: re.Match[str]) -> str:

@@ -56,6 +56,7 @@ Times are RFC 3339 in UTC, spans of time seconds, anything unknown is `null`. Wi
 _REQUESTS = {
     "One order": ("GET", "/api/v1/trails/ORD-2", None),
     "Sagas": ("GET", "/api/v1/sagas?stuck=true", None),
+    "What hangs, by cause": ("GET", "/api/v1/sagas/causes", None),
     "Flows": ("GET", "/api/v1/flows", None),
     "Another flow file": (
         "POST",

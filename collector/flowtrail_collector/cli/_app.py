@@ -14,8 +14,8 @@ from flowtrail_collector.cli._help import HelpContext, readable
 from flowtrail_collector.errors import CollectorError
 
 # Each is a click command in the module of its name.
-_COMMANDS = ("trace", "sagas", "lag", "dlq", "top", "flows", "contracts", "asyncapi", "eventcatalog", "collector",
-             "rabbitmq", "mcp", "doctor", "completion")  # fmt: skip
+_COMMANDS = ("trace", "oncall", "stuck", "sagas", "lag", "dlq", "top", "flows", "contracts", "asyncapi", "eventcatalog",
+             "collector", "rabbitmq", "mcp", "doctor", "completion")  # fmt: skip
 
 
 class _LazyGroup(click.Group):

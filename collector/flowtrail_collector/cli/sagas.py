@@ -34,6 +34,7 @@ _STYLES = {
 @click.option("--step", help="Only those open at this step.")
 @click.option("--stuck", is_flag=True, help="Only those past the deadline of a step.")
 @click.option("--predicted", is_flag=True, help="Only those that will probably miss a deadline.")
+@click.option("--cause", help="Only those that hang on this cause, as `flowtrail stuck` names it.")
 @limit_option(50)
 @collector_options
 def sagas(
@@ -44,13 +45,14 @@ def sagas(
     step: str | None,
     stuck: bool,
     predicted: bool,
+    cause: str | None,
     limit: int,
 ) -> int:
     """List saga instances, those that need attention first.
 
     With --stuck or --predicted, exit code 1 says that there are some.
     """
-    query = {"flow": flow, "outcome": outcome, "step": step, "limit": limit}
+    query = {"flow": flow, "outcome": outcome, "step": step, "cause": cause, "limit": limit}
     query |= {name: "true" for name, asked in (("stuck", stuck), ("predicted", predicted)) if asked}
     data = client.get("/api/v1/sagas", query)
     if as_json:

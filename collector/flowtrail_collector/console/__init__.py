@@ -7,6 +7,7 @@ from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetter
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._pages import error_page
 from flowtrail_collector.console._render import trail_document
+from flowtrail_collector.console._trouble import TroublePages
 
 __all__ = [
     "Console",
@@ -14,6 +15,7 @@ __all__ = [
     "DeadLetterPages",
     "FormPages",
     "Links",
+    "TroublePages",
     "error_page",
     "trail_document",
 ]

@@ -17,13 +17,14 @@ from flowtrail_collector.console._live import Live
 from flowtrail_collector.console._map import flow_map
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging, static_file
 from flowtrail_collector.console._render import load_templates, trail_values
+from flowtrail_collector.console._trouble import linked_cause
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
-from flowtrail_collector.sagas.web import MAX_OFFSET, saga_query, saga_row_json
+from flowtrail_collector.sagas.web import MAX_OFFSET, cause_json, saga_query, saga_row_json
 from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.topology.web import Edges
@@ -175,7 +176,7 @@ class Console:
     def _sagas(self, request: Request) -> Response:
         """Saga instances.
 
-        Query: flow, outcome, step, stuck, predicted, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, cause, limit, offset.
         """
         query = saga_query(request, self._views.known_flows())
         query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
@@ -184,6 +185,11 @@ class Console:
             "sagas.html",
             request,
             sagas=rows[: query.limit - 1],
+            causes=[
+                linked_cause(cause_json(row, self._progress_of))
+                for row in (self._views.stuck_causes() if query.cause else ())
+                if row.cause == query.cause
+            ],
             query=query,
             flows=self._views.list_flows(),
             outcomes=STATES,

@@ -18,7 +18,14 @@ from flowtrail_collector.console._trail_rows import (
     ticks,
 )
 from flowtrail_collector.lag.words import catch_up_words, status_words
-from flowtrail_collector.sagas.words import expected_words, forecast_words, past_words, risk_words
+from flowtrail_collector.oncall.words import checked_words, since_words, touched_words, watched_words
+from flowtrail_collector.sagas.words import (
+    cause_words,
+    expected_words,
+    forecast_words,
+    past_words,
+    risk_words,
+)
 from flowtrail_collector.trails.drawing import rows_of, trail_scale
 from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import age, clock, counted, format_seconds, left_out, printable
@@ -50,7 +57,10 @@ def _environment() -> jinja2.Environment:
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
-    for words in (catch_up_words, status_words, expected_words, forecast_words, past_words, risk_words):
+    for words in (
+        catch_up_words, status_words, cause_words, expected_words, forecast_words, past_words, risk_words,
+        checked_words, since_words, touched_words, watched_words,
+    ):  # fmt: skip
         environment.globals[words.__name__] = words
     return environment
 

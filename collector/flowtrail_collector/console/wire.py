@@ -11,6 +11,7 @@ from flowtrail_collector.console._console import Console, Views
 from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages, FormPages
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._trouble import TroublePages
 from flowtrail_collector.dead_letters.wire import DeadLetters
 from flowtrail_collector.history.view import History
 from flowtrail_collector.lag.view import LagView
@@ -23,10 +24,12 @@ from flowtrail_collector.web.security import Access, FormTokens
 __all__ = ["reading_routes", "wire"]
 
 
-def wire(config: WebConfig, access: Access, letters: DeadLetters, pages: Sequence[BaseRoute]) -> Wired:
-    """All pages: those of `reading_routes`, and those about redriving and dismissing."""
+def wire(
+    config: WebConfig, access: Access, letters: DeadLetters, trouble: TroublePages, pages: Sequence[BaseRoute]
+) -> Wired:
+    """All pages: those of `reading_routes`, those about trouble, and those about redriving and dismissing."""
     desk = DeadLetterPages(letters.desk, _forms(config, access), problem=lambda: letters.redriver.problem)
-    return Wired(routes=[*desk.routes(), *pages])
+    return Wired(routes=[*desk.routes(), *trouble.routes(), *pages])
 
 
 def reading_routes(

@@ -8,8 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flowtrail_collector.mcp.data import one_line
 
-__all__ = ["ById", "GroupLag", "LetterFilters", "ListCauses", "ListLetters", "ListStuck", "Nothing", "PlanRedrive", "StartRedrive",
-           "fault"]  # fmt: skip
+__all__ = [
+    "ById",
+    "GroupLag",
+    "LetterFilters",
+    "ListCauses",
+    "ListChanges",
+    "ListLetters",
+    "ListStuck",
+    "ListStuckCauses",
+    "Nothing",
+    "PlanRedrive",
+    "StartRedrive",
+    "fault",
+]  # fmt: skip
 
 _Id = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -36,6 +48,20 @@ class ListStuck(Arguments):
 
     flow: _Id | None = None
     """Only of this flow."""
+    limit: int = Field(default=10, ge=1, le=50)
+    """Maximum number to show."""
+
+
+class ListStuckCauses(ListStuck):
+    """Which causes of stuck instances."""
+
+    step: _Id | None = None
+    """Only at this step."""
+
+
+class ListChanges(Arguments):
+    """How many changes."""
+
     limit: int = Field(default=10, ge=1, le=50)
     """Maximum number to show."""
 

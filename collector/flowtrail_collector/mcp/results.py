@@ -9,9 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from flowtrail_collector.mcp.data import NOTICE, first, name_data, text_data
 
 __all__ = [
-    "Cause",
-    "Causes",
     "Entry",
+    "Few",
     "FlowFigures",
     "Flows",
     "Group",
@@ -19,7 +18,10 @@ __all__ = [
     "Instance",
     "Letter",
     "Letters",
+    "Many",
     "Match",
+    "Model",
+    "Name",
     "Named",
     "Plan",
     "Redrive",
@@ -27,6 +29,7 @@ __all__ = [
     "StuckInstance",
     "StuckList",
     "Tally",
+    "Text",
     "TopicLag",
     "Trail",
     "TrailFound",
@@ -42,11 +45,11 @@ Many = Annotated[list[_T], BeforeValidator(first(50))]
 Few = Annotated[list[_T], BeforeValidator(first(10))]
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
-class Result(_Model):
+class Result(Model):
     """What every result has."""
 
     notice: Literal[
@@ -56,7 +59,7 @@ class Result(_Model):
     """The result was too long: lists lack their ends. Ask for less."""
 
 
-class WaitingStep(_Model):
+class WaitingStep(Model):
     """A step that an instance waits for."""
 
     flow: Name
@@ -71,7 +74,7 @@ class WaitingStep(_Model):
     """How far that group is behind."""
 
 
-class Instance(_Model):
+class Instance(Model):
     """An instance of a flow, such as an order's fulfilment."""
 
     flow: Name
@@ -83,7 +86,7 @@ class Instance(_Model):
     """Why it doesn't move, in one sentence."""
 
 
-class Entry(_Model):
+class Entry(Model):
     """Something that happened on a trail."""
 
     start: Name
@@ -96,7 +99,7 @@ class Entry(_Model):
     error: Text | None = None
 
 
-class Trail(_Model):
+class Trail(Model):
     """One order or flow, end to end."""
 
     subjects: Few[Name]
@@ -112,7 +115,7 @@ class Trail(_Model):
     """How many came before them."""
 
 
-class Match(_Model):
+class Match(Model):
     """One of several flows of an id."""
 
     correlation_id: Name
@@ -123,7 +126,7 @@ class Match(_Model):
     events: int
 
 
-class Named(_Model):
+class Named(Model):
     """An instance whose id begins as asked."""
 
     id: Name
@@ -144,7 +147,7 @@ class TrailFound(Result):
     """No id is this one; these begin with it."""
 
 
-class TopicLag(_Model):
+class TopicLag(Model):
     """A group on one topic."""
 
     topic: Name
@@ -153,7 +156,7 @@ class TopicLag(_Model):
     status: Name | None = None
 
 
-class Group(_Model):
+class Group(Model):
     """A consumer group and how far it is behind."""
 
     group: Name
@@ -176,7 +179,7 @@ class Groups(Result):
     left_out: int = 0
 
 
-class Letter(_Model):
+class Letter(Model):
     """A dead letter; its payload is never shown."""
 
     topic: Name
@@ -219,7 +222,7 @@ class WhyStuck(Result):
     """What to look at or do next."""
 
 
-class StuckInstance(_Model):
+class StuckInstance(Model):
     """An instance past the deadline of a step."""
 
     flow: Name
@@ -235,7 +238,7 @@ class StuckList(Result):
     stuck: Many[StuckInstance]
 
 
-class FlowFigures(_Model):
+class FlowFigures(Model):
     """A flow of the flow file."""
 
     name: Name
@@ -251,7 +254,7 @@ class Flows(Result):
     flows: Many[FlowFigures]
 
 
-class Tally(_Model):
+class Tally(Model):
     """So many of something."""
 
     name: Text
@@ -281,27 +284,3 @@ class Redrive(Result):
     refused: int
     by: Text
     """Who asked, as the audit has it."""
-
-
-class Cause(_Model):
-    """Dead letters of one cause: what they have in common, how many there are, and the newest of them."""
-
-    cause: Name | None
-    """Its fingerprint: `cause` narrows lists, plans and redrives to it."""
-    group: Name | None
-    event_type: Name | None
-    error_type: Name | None
-    message: Text | None
-    count: int
-    first: Name | None
-    last: Name | None
-    last_hour: int
-    hour_before: int
-    trend: Name
-    example: Letter
-
-
-class Causes(Result):
-    """Dead letters by cause, most recent first."""
-
-    causes: Many[Cause]

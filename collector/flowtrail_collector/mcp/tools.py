@@ -13,15 +13,16 @@ from flowtrail_collector.mcp.arguments import (
     GroupLag,
     LetterFilters,
     ListCauses,
+    ListChanges,
     ListLetters,
     ListStuck,
+    ListStuckCauses,
     Nothing,
     PlanRedrive,
     StartRedrive,
 )
 from flowtrail_collector.mcp.ports import Caller, Collector, RefusedError
 from flowtrail_collector.mcp.results import (
-    Causes,
     Flows,
     Groups,
     Letters,
@@ -33,6 +34,7 @@ from flowtrail_collector.mcp.results import (
     WhyStuck,
 )
 from flowtrail_collector.mcp.shaping import begin_so, flows_of, letters_of, stuck_of, trail_found, why_stuck
+from flowtrail_collector.mcp.trouble import Causes, Changes, StuckCauses
 
 __all__ = ["TOOLS", "Tool", "Tools"]
 
@@ -77,6 +79,14 @@ class Tools:
     def list_stuck(self, asked: ListStuck, caller: Caller) -> StuckList:
         """List the instances past a step's deadline, those that need attention first, each with its reason."""
         return stuck_of(self._collector.get("/api/v1/sagas", {**asked.model_dump(), "stuck": "true"}))
+
+    def stuck_causes(self, asked: ListStuckCauses, caller: Caller) -> StuckCauses:
+        """Say what instances hang on, by cause: why, how many, since when, the trend, and one example."""
+        return StuckCauses.model_validate(self._collector.get("/api/v1/sagas/causes", asked.model_dump()))
+
+    def on_call(self, asked: ListChanges, caller: Caller) -> Changes:
+        """Say what went wrong within the last 30 minutes, what touches most orders first."""
+        return Changes.model_validate(self._collector.get("/api/v1/oncall", asked.model_dump()))
 
     def group_lag(self, asked: GroupLag, caller: Caller) -> Groups:
         """Say how far consumer groups are behind in messages and seconds, those that need attention first."""
@@ -165,6 +175,8 @@ TOOLS: Mapping[str, Tool] = {
     "why_stuck": Tool("Why an order is stuck", ById, WhyStuck, Tools.why_stuck),
     "find_trail": Tool("Find a trail", ById, TrailFound, Tools.find_trail),
     "list_stuck": Tool("What is stuck", ListStuck, StuckList, Tools.list_stuck),
+    "stuck_causes": Tool("What hangs, by cause", ListStuckCauses, StuckCauses, Tools.stuck_causes),
+    "on_call": Tool("What went wrong lately", ListChanges, Changes, Tools.on_call),
     "group_lag": Tool("Who is behind", GroupLag, Groups, Tools.group_lag),
     "dead_letters": Tool("Dead letters", ListLetters, Letters, Tools.dead_letters),
     "dead_letter_causes": Tool("Dead letters by cause", ListCauses, Causes, Tools.dead_letter_causes),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from flowtrail_collector.metrics.counts import Counts
+from flowtrail_collector.sagas.model.causes import StuckCause
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
@@ -154,11 +155,35 @@ class SagaName(NamedTuple):
     started_ms: int | None
 
 
+class EndedLately(NamedTuple):
+    """Instances of a flow that ended in the same way lately; times are milliseconds since the epoch.
+
+    Attributes:
+        flow: Name of the flow.
+        outcome: How they ended.
+        now: How many did within a span of time up to now.
+        before: How many did within the same span before.
+        first_ms: When the first of `now` did.
+        example: What people call one of those.
+    """
+
+    flow: str
+    outcome: str
+    now: int
+    before: int
+    first_ms: int
+    example: str
+
+
 class SagaLists(Protocol):
     """What lists of instances are made of."""
 
     def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """Saga instances, those that need attention first, then the newest."""
+        ...
+
+    def stuck_causes(self) -> list[StuckCause]:
+        """What instances hang on, the cause of the one that hung last first."""
         ...
 
     def known_flows(self) -> dict[str, tuple[str, ...] | None]:

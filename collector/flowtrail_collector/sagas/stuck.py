@@ -7,12 +7,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.broker_names import RABBITMQ
+from flowtrail_collector.causes import normalised
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.lag.model.progress import GroupProgress, GroupProgressOf
+from flowtrail_collector.sagas.model.causes import TIMED_OUT, StuckCause, Wait
 from flowtrail_collector.sagas.model.view import SagaView, StepView
 from flowtrail_collector.wording import counted
 
-__all__ = ["Diagnosis", "Reason", "diagnose", "reason_of", "stuck_reason"]
+__all__ = ["Diagnosis", "Reason", "diagnose", "diagnose_cause", "reason_of", "stuck_reason"]
 
 _MAX_ERROR = 200
 _MAX_LETTERS = 3
@@ -70,6 +72,29 @@ def diagnose(
     """
     given_up = list(letters)
     return tuple(_diagnose_step(step, given_up, progress_of) for step in saga.steps if step.late)
+
+
+def diagnose_cause(cause: StuckCause, progress_of: GroupProgressOf) -> Diagnosis:
+    """Why all instances of a cause hang: in words that fit each of them, whatever ids theirs have."""
+    step = cause.step_view
+    if cause.wait is Wait.NOTHING or step is None:
+        text = "every step is done, and what completes the flow has not come"
+        return Diagnosis(cause.step, None, Reason.UNKNOWN, text)
+    if cause.wait is Wait.UNDONE:
+        text = f"{step.name} has still to be taken back by {' or '.join(step.undo)}"
+        return Diagnosis(step.name, step.by, Reason.UNKNOWN, text)
+    if cause.wait is Wait.CHILDREN:
+        text = f"{step.name} waits for {step.children[0].saga.flow}"
+        return Diagnosis(step.name, step.by, Reason.UNKNOWN, text)
+    letters = [] if cause.letter is None else [_common(letter) for letter in cause.example.dead_letters]
+    # How a group is now says nothing of what ended before.
+    over = cause.state == TIMED_OUT
+    return _diagnose_step(step, letters, (lambda group: None) if over else progress_of)
+
+
+def _common(letter: DeadLetter) -> DeadLetter:
+    message = None if letter.error_message is None else normalised(letter.error_message)
+    return letter._replace(error_message=message, attempts=None)
 
 
 def stuck_reason(saga: SagaView, letters: Iterable[DeadLetter], progress_of: GroupProgressOf) -> str | None:

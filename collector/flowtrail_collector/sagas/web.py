@@ -13,9 +13,11 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.json import saga_json
+from flowtrail_collector.sagas.model.causes import STATES as CAUSE_STATES
+from flowtrail_collector.sagas.model.causes import StuckCause
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaRow
 from flowtrail_collector.sagas.ports import SagaLists, SagaName
-from flowtrail_collector.sagas.stuck import Diagnosis, diagnose, stuck_reason
+from flowtrail_collector.sagas.stuck import Diagnosis, Reason, diagnose, diagnose_cause, stuck_reason
 from flowtrail_collector.units import iso_time_ms
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
 from flowtrail_collector.wording import unmistakable
@@ -24,6 +26,7 @@ MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
 _NAMED = 20
 _MOST_NAMES = 100
+_MOST_CAUSES = 200
 
 
 def saga_query(request: Request, known: Mapping[str, tuple[str, ...] | None]) -> SagaFilter:
@@ -55,9 +58,29 @@ def saga_query(request: Request, known: Mapping[str, tuple[str, ...] | None]) ->
         step=step,
         stuck=bool_param(request, "stuck"),
         predicted=bool_param(request, "predicted"),
+        cause=text_param(request, "cause"),
         limit=int_param(request, "limit", 50, MAX_LIMIT),
         offset=int_param(request, "offset", 0, MAX_OFFSET),
     )
+
+
+def cause_query(request: Request, views: SagaLists) -> tuple[list[StuckCause], int]:
+    """The causes that a request asks for, and how many it wants at most.
+
+    Raises:
+        ApiError: 400, one of its filters makes no sense, or there is no flow at all.
+    """
+    state = text_param(request, "state")
+    if state is not None and state not in CAUSE_STATES:
+        raise ApiError(400, f"state is one of {', '.join(CAUSE_STATES)}")
+    query = saga_query(request, views.known_flows())
+    limit = min(query.limit, _MOST_CAUSES)
+    found = [
+        row
+        for row in views.stuck_causes()
+        if query.flow in (None, row.flow) and query.step in (None, row.step) and state in (None, row.state)
+    ]
+    return found[:limit], limit
 
 
 def _no_such(what: str, name: str, known: Iterable[str]) -> str:
@@ -78,11 +101,19 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
     def sagas(request: Request) -> Response:
         """Saga instances, those that need attention first; a stuck one says why.
 
-        Query: flow, outcome, step, stuck, predicted, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, cause, limit, offset.
         """
         query = saga_query(request, views.known_flows())
         rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]
         return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
+
+    def causes(request: Request) -> Response:
+        """What instances hang on, the cause of the one that hung last first: how many, since when, and one example.
+
+        Query: flow, step, state, limit.
+        """
+        found, limit = cause_query(request, views)
+        return json_response({"causes": [cause_json(row, progress_of) for row in found], "limit": limit})
 
     def flows(request: Request) -> Response:
         """The flow file as understood, with instances by outcome."""
@@ -102,6 +133,7 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
     return [
         Route("/api/v1/search", search, methods=["GET"]),
         Route("/api/v1/sagas", sagas, methods=["GET"]),
+        Route("/api/v1/sagas/causes", causes, methods=["GET"]),
         Route("/api/v1/flows", flows, methods=["GET"]),
     ]
 
@@ -131,4 +163,39 @@ def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
         "stuck": row.stuck,
         "stuck_at": [_late_json(item) for item in late],
         "correlation_id": row.correlation_id,
+    }
+
+
+def cause_json(row: StuckCause, progress_of: GroupProgressOf) -> dict[str, Any]:
+    """What some instances hang on: what they have in common, how many there are, and the last of them."""
+    found, example = diagnose_cause(row, progress_of), row.example
+    blocked = found.reason is Reason.DEAD_LETTER
+    letter = next(iter(example.dead_letters), None) if blocked else None
+    step = row.step_view
+    return {
+        "cause": row.cause,
+        "state": row.state,
+        "flow": row.flow,
+        "step": row.step or None,
+        "by": found.by,
+        "waits_for": row.wait.value,
+        "reason": found.reason.value,
+        "text": found.text,
+        "waits_for_flow": step.children[0].saga.flow if step is not None and step.children else None,
+        "dead_letter_cause": (row.letter or None) if blocked else None,
+        "count": row.instances,
+        "first": iso_time_ms(row.first_ms),
+        "last": iso_time_ms(row.last_ms),
+        "last_hour": row.last_hour,
+        "hour_before": row.hour_before,
+        "trend": row.trend,
+        "example": {
+            "key": example.saga.key,
+            "instance": example.saga.instance,
+            "correlation_id": example.correlation_id,
+            "started": iso_time_ms(example.saga.started_ms),
+            "dead_letter": None
+            if letter is None
+            else {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset},
+        },
     }

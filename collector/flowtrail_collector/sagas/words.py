@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from flowtrail_collector.wording import clock, counted, format_seconds, printable
 
-__all__ = ["expected_words", "forecast_words", "past_words", "risk_words"]
+__all__ = [
+    "cause_words",
+    "expected_words",
+    "forecast_words",
+    "past_words",
+    "redrive_command",
+    "risk_words",
+]
 
 _STATES = {"open": "not done", "waiting": "not done"}
 _TIMES = {1: "once", 2: "twice"}
@@ -73,6 +81,18 @@ def risk_words(saga: Mapping[str, Any], *, now: datetime | None = None) -> Itera
             f"will probably miss {what} in {_ahead(risk['deadline'], present)}"
             f" ({clock(risk['deadline'])}, {risk['probability']:.0%} likely)"
         )
+
+
+def cause_words(cause: Mapping[str, Any]) -> str:
+    """Why all instances of a cause hang, in a sentence that fits each of them."""
+    text: str = cause["text"]
+    return f"timed out: {text}" if cause["state"] == "timed_out" else text
+
+
+def redrive_command(cause: Mapping[str, Any]) -> str:
+    """The command that sends back the dead letters which hold instances of a cause up; empty if there are none."""
+    letters = cause["dead_letter_cause"]
+    return f"flowtrail dlq redrive --flow {shlex.quote(cause['flow'])} --cause {letters}" if letters else ""
 
 
 def _ahead(moment: str, now: datetime) -> str:

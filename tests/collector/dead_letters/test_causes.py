@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtrail_collector.causes import cause_of, normalised
-from flowtrail_collector.dead_letters.model.cause import HOUR_MS, CauseRow
+from flowtrail_collector.causes import HOUR_MS, cause_of, normalised
+from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import STATES, Selection
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive

@@ -126,6 +126,12 @@ class Evil:
             "/api/v1/dead-letters/causes": {"causes": [{
                 **dict.fromkeys(("cause", "group", "event_type", "error_type", "message", "first", "last", "trend"), EVIL),
                 "count": 1, "last_hour": 1, "hour_before": 0, "example": letter(EVIL)}] * MANY},
+            "/api/v1/sagas/causes": {"causes": [{
+                **dict.fromkeys(("cause", "state", "flow", "step", "by", "reason", "text", "dead_letter_cause", "first",
+                                 "last", "trend"), EVIL), "count": 1, "last_hour": 1, "hour_before": 0,
+                "example": dict.fromkeys(("key", "correlation_id", "started"), EVIL)}] * MANY},
+            "/api/v1/oncall": {"left_out": 3, "changes": [{
+                **dict.fromkeys(("kind", "text", "of", "since", "trail"), EVIL), "touched": 1}] * MANY},
             "/api/v1/flows": {"flows": [{"name": EVIL, "within_seconds": None, "instances": {EVIL: 1},
                                          "steps": [{"name": EVIL}] * 50}] * MANY},
         }[path]  # fmt: skip

@@ -110,12 +110,23 @@ def is_stuck(url, orders):
 
 
 def test_the_other_questions(collector):
-    stuck, lag, causes, letters, flows, trail = asked(
-        collector, ("list_stuck", {}), ("group_lag", {}), ("dead_letter_causes", {}), ("dead_letters", {"group": "billing"}),
-        ("flows", {}),
+    stuck, hang, lately, lag, causes, letters, flows, trail = asked(
+        collector, ("list_stuck", {}), ("stuck_causes", {"flow": "fulfilment"}), ("on_call", {"limit": 5}),
+        ("group_lag", {}), ("dead_letter_causes", {}), ("dead_letters", {"group": "billing"}), ("flows", {}),
         ("find_trail", {"id": "ORD-18"}), FLOWTRAIL_TOKEN=READ,
     )  # fmt: skip
     assert [saga["key"] for saga in stuck.structured_content["stuck"]] == ["ORD-17"]
+    (cause,) = hang.structured_content["causes"]
+    assert (cause["step"], cause["reason"], cause["count"], cause["example"]["key"]) == (
+        "charge",
+        "dead_letter",
+        1,
+        "ORD-17",
+    )
+    (change,) = lately.structured_content["changes"]
+    assert change["text"].startswith(
+        "for the first time billing dead-lettered 1 message of type StockReserved"
+    )
     assert {"billing", "inventory"} <= {group["group"] for group in lag.structured_content["groups"]}
     (cause,) = causes.structured_content["causes"]
     assert (cause["message"], cause["count"], cause["trend"]) == ("no card on file for *", 1, "rising")

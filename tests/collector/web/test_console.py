@@ -15,16 +15,22 @@ from flowtrail_collector.console import (
     DeadLetterPages,
     FormPages,
     Links,
+    TroublePages,
     error_page,
     trail_document,
 )
 from flowtrail_collector.console._history import HistoryPages
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.model.cause import CauseLately
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.history.view import History
 from flowtrail_collector.lag.model.progress import GroupProgress
+from flowtrail_collector.oncall.service import OnCall
+from flowtrail_collector.oncall.watch import Watch
+from flowtrail_collector.sagas.model.causes import LATE, Shape, merged
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
+from flowtrail_collector.sagas.ports import EndedLately
 from flowtrail_collector.topology.model import Edge, EdgeKey
 from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.finder import TrailFinder
@@ -39,6 +45,8 @@ from trailkit.past import NoSamples
 EVIL = "<script>alert(1)</script>\x1b\x00'\"&"
 PAGES = [
     "/",
+    "/oncall",
+    "/sagas/causes",
     "/sagas",
     "/map",
     "/lag",
@@ -79,6 +87,16 @@ class EvilReads(FakeReads):
         (saga,) = self.sagas([], [], 1)
         return [SagaRow(saga, stuck=True, correlation_id=EVIL, dead_letters=tuple(self.dead_letters([], 1)))]
 
+    def stuck_causes(self):
+        shape = Shape(LATE, EVIL, EVIL, 0, EVIL, 3, 1, 1, 3, 0, 0, 1, EVIL)
+        return merged([(shape, *self.list_sagas(None))])
+
+    def ended_lately(self, now_ms, span_ms):
+        return [EndedLately(EVIL, "timed_out", 3, 0, 1, EVIL)]
+
+    def causes_lately(self, now_ms, span_ms, limit):
+        return [CauseLately(EVIL, 3, 0, 3, 1, True, *self.dead_letters([], 1))]
+
     def list_dead_letters(self, selection, limit, offset=0):
         return self.dead_letters([], 1)
 
@@ -89,6 +107,9 @@ class EvilReads(FakeReads):
 class Lag:
     def __init__(self, name="billing"):
         self.name = name
+
+    collected_at = None
+    readings = ()
 
     def overview(self):
         group = {
@@ -122,9 +143,13 @@ def client_of(reads, lag, problems, links=None):
     desk = RedriveDesk(NoRedrives(), FakeKafka())
     forms = FormPages(FormTokens(), writable=True)
     letters, listed = DeadLetterPages(desk, forms), DeadLetterList(reads, forms)
+    watch = Watch(lag, reads, lambda: problems)
+    watch.look()
+    trouble = TroublePages(reads, lambda group: None, OnCall(watch, lag, reads, lambda group: None))
     routes = [
         *letters.routes(),
         *listed.routes(),
+        *trouble.routes(),
         *HistoryPages(History(NoSamples())).routes(),
         *console.routes(),
     ]
@@ -203,6 +228,17 @@ def test_everything_from_outside_is_escaped():
         assert not address.lower().startswith("javascript:")
 
 
+@pytest.mark.parametrize("path", ["/oncall", "/sagas/causes"])
+def test_what_goes_wrong_is_escaped(path):
+    response = client_of(EvilReads(), Lag(EVIL), {EVIL: EVIL}).get(path)
+    assert response.status_code == 200
+    assert "&lt;script&gt;" in response.text
+    assert not {"\x1b", "\x00"} & set(response.text)
+    assert "<script>" not in response.text
+    for address in Page(response.text).values("href"):
+        assert not address.lower().startswith("javascript:")
+
+
 def test_the_search_box_leads_to_the_trail_in_one_step(client):
     response = client.get("/search", params={"q": " ord/2 <b> "})
     assert response.status_code == 200
@@ -242,7 +278,8 @@ def test_empty_pages_say_what_to_do():
             return []
 
     class NoLag:
-        name = None
+        name = collected_at = None
+        readings = ()
 
         def overview(self):
             return {"collected_at": None, "groups": [], "failures": []}

@@ -67,6 +67,18 @@ class FakeReads:
         self.queries.append((selection, limit))
         return []
 
+    def stuck_causes(self):
+        return []
+
+    def ended_lately(self, now_ms, span_ms):
+        return []
+
+    def causes_lately(self, now_ms, span_ms, limit):
+        return []
+
+    def waited_for(self):
+        return {}
+
     def begins_with(self, prefix, limit):
         names = [
             SagaName(event.subject, event.correlation_id, "fulfilment", "open", event.time_ms)

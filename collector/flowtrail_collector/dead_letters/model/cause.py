@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from flowtrail_collector.causes import trend_of
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 
-__all__ = ["HOUR_MS", "CauseRow"]
-
-HOUR_MS = 3_600_000
+__all__ = ["CauseLately", "CauseRow"]
 
 
 class CauseRow(NamedTuple):
@@ -35,8 +34,26 @@ class CauseRow(NamedTuple):
     @property
     def trend(self) -> str:
         """`rising`, `falling` or `steady` by the last two hours; `quiet` if nothing arrived within them."""
-        if not self.last_hour and not self.hour_before:
-            return "quiet"
-        if self.last_hour == self.hour_before:
-            return "steady"
-        return "rising" if self.last_hour > self.hour_before else "falling"
+        return trend_of(self.last_hour, self.hour_before)
+
+
+class CauseLately(NamedTuple):
+    """How often dead letters died of one cause lately, whatever became of them; times are ms since the epoch.
+
+    Attributes:
+        cause: Its fingerprint.
+        now: How many arrived within a span of time up to now.
+        before: How many within the same span before.
+        orders: Of how many flows, or orders, those of `now` are.
+        first_ms: When the first of `now` arrived.
+        is_new: None arrived before that span.
+        example: The newest one.
+    """
+
+    cause: str | None
+    now: int
+    before: int
+    orders: int
+    first_ms: int
+    is_new: bool
+    example: DeadLetter

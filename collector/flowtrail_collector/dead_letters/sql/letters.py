@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from flowtrail_collector.dead_letters.model.cause import HOUR_MS, CauseRow
+from flowtrail_collector.causes import HOUR_MS
+from flowtrail_collector.dead_letters.model.cause import CauseLately, CauseRow
 from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, Selection
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
@@ -22,6 +23,14 @@ ADD_LETTER = (
 _COUNT_CAUSES = """SELECT cause, count(*), min(timestamp_ms), max(timestamp_ms),
  sum(CASE WHEN timestamp_ms >= ? THEN 1 ELSE 0 END),
  sum(CASE WHEN timestamp_ms >= ? AND timestamp_ms < ? THEN 1 ELSE 0 END) FROM dead_letters"""
+
+# One range of the index of times for each state.
+_COUNT_LATELY = f"""SELECT cause, sum(now), sum(1 - now), count(DISTINCT flow), min(first_ms) FROM (SELECT cause,
+ CASE WHEN timestamp_ms >= ? THEN 1 ELSE 0 END AS now, CASE WHEN timestamp_ms >= ? THEN timestamp_ms END AS first_ms,
+ CASE WHEN timestamp_ms >= ? THEN coalesce(correlation_id, subject, event_id) END AS flow
+ FROM dead_letters WHERE state IN ({marks(STATES)}) AND timestamp_ms >= ?) lately
+ GROUP BY cause HAVING sum(now) > sum(1 - now) ORDER BY 2 DESC, 1 LIMIT ?"""  # noqa: S608 - our own states
+_EARLIER = f"SELECT 1 FROM dead_letters WHERE state IN ({marks(STATES)}) AND timestamp_ms < ? AND "  # noqa: S608
 
 
 def replays_of(table: str) -> str:
@@ -92,8 +101,12 @@ def letters(
     return [_with_replays(DeadLetter(*row), known) for *row, known in rows]
 
 
+def _is_of(cause: str | None) -> tuple[str, list[Any]]:
+    return ("cause IS NULL", []) if cause is None else ("cause = ?", [cause])
+
+
 def _newest_of(connection: Connection, where: str, values: Sequence[Any], cause: str | None) -> DeadLetter:
-    own, more = ("cause IS NULL", []) if cause is None else ("cause = ?", [cause])
+    own, more = _is_of(cause)
     return letters(connection, f"{where} AND {own}", [*values, *more], 1, newest=True)[0]
 
 
@@ -129,6 +142,22 @@ class DeadLetterReads(Reads):
                 [hour, before, hour, *values, limit],
             ).fetchall()
             return [CauseRow._make((*row, _newest_of(connection, where, values, row[0]))) for row in rows]
+
+    def causes_lately(self, now_ms: int, span_ms: int, limit: int) -> list[CauseLately]:
+        """See `Lately.causes_lately`."""
+        since, before = now_ms - span_ms, now_ms - 2 * span_ms
+        where, states = f"state IN ({marks(STATES)}) AND timestamp_ms >= ?", list(STATES)
+        with self._database.read() as connection:
+            values = (since, since, since, *states, before, limit)
+            found = []
+            for cause, now, earlier, orders, first_ms in connection.execute(_COUNT_LATELY, values).fetchall():
+                own, more = _is_of(cause)
+                known = connection.execute(f"{_EARLIER}{own} LIMIT 1", (*states, since, *more)).fetchone()
+                example = _newest_of(connection, where, [*states, since], cause)
+                found.append(
+                    CauseLately(cause, int(now), int(earlier), orders, first_ms, known is None, example)
+                )
+        return found
 
     def pending_letters(self, correlation_ids: Sequence[str]) -> dict[str, list[DeadLetter]]:
         """Pending dead letters of flows, by correlation id."""

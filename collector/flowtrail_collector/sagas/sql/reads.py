@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.forecasts import Forecasts
 from flowtrail_collector.sagas.model.assessment import Outcome, Progress
+from flowtrail_collector.sagas.model.causes import LATE, Shape, StuckCause, merged
 from flowtrail_collector.sagas.model.children import open_children
 from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
 from flowtrail_collector.sagas.model.forecast import Forecast
@@ -25,8 +27,10 @@ from flowtrail_collector.sagas.model.view import (
     flow_row,
     saga_view,
 )
-from flowtrail_collector.sagas.ports import SagaName
+from flowtrail_collector.sagas.ports import EndedLately, SagaName
+from flowtrail_collector.sagas.sql.causes import cause_condition, read_shapes
 from flowtrail_collector.sagas.sql.histories import read_histories
+from flowtrail_collector.sagas.sql.lately import ended_lately, waited_for
 from flowtrail_collector.sagas.sql.named import begins_with
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
 from flowtrail_collector.sagas.sql.predicted import count_predicted, open_waiting, predicted_condition
@@ -48,6 +52,13 @@ def _first(children: Iterable[ChildView]) -> tuple[ChildView, ...]:
     return tuple(sorted(children, key=lambda child: (not child.stuck, child.saga.outcome == "open")))
 
 
+def _narrowed(query: SagaFilter, cause: StuckCause) -> SagaFilter:
+    """The same filter, of instances that stand as those of a cause do."""
+    if cause.state == LATE:
+        return replace(query, stuck=True)
+    return replace(query, outcome=query.outcome or Outcome.TIMED_OUT.value)
+
+
 def _earlier_keys(records: Iterable[SagaRecord]) -> list[str]:
     """What the last instances before these are kept under."""
     keys: dict[str, None] = {}
@@ -65,6 +76,7 @@ class SagaReads(Reads):
         flows: The flows of the flow file.
         owner_of: Who should do a step.
         pending_letters: Finds the pending dead letters of flows, by correlation id.
+        time_seconds: Wall clock, seconds since the epoch.
 
     Attributes:
         forecasts: What comes next in open instances.
@@ -77,6 +89,7 @@ class SagaReads(Reads):
         *,
         owner_of: OwnerOf,
         pending_letters: Callable[[Sequence[str]], Mapping[str, Sequence[DeadLetter]]],
+        time_seconds: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(database)
         self._flows = flows
@@ -84,6 +97,9 @@ class SagaReads(Reads):
         self._pending_letters_of = pending_letters
         self.forecasts = Forecasts(flows, self._histories)
         self._counts = SlowAnswer(lambda: self._rows(_COUNTS))
+        self._causes = SlowAnswer(self._read_causes)
+        self._waited_for = SlowAnswer(self._read_waited_for)
+        self._time_seconds = time_seconds
 
     def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[SagaView]:
         """See `TrailReader.sagas`."""
@@ -105,13 +121,34 @@ class SagaReads(Reads):
 
     def list_sagas(self, query: SagaFilter) -> list[SagaRow]:
         """See `SagaLists.list_sagas`."""
+        only, values = "", list[object]()
+        if query.cause is not None:
+            cause = next((each for each in self._causes() if each.cause == query.cause), None)
+            if cause is None:
+                return []
+            query = _narrowed(query, cause)
+            only, values = cause_condition(cause, self._flows, self.owner_of, self._now_ms())
         with self._database.read() as connection:
-            records = listed(connection, query, *self._predicted(connection, query))
+            more, more_values = self._predicted(connection, query)
+            records = listed(connection, query, only + more, [*values, *more_values])
             children = self._children(connection, records)
         sagas = zip(records, self._sagas(records, children), strict=True)
         rows = [SagaRow(saga, record.stuck, saga.correlation_id) for record, saga in sagas]
         letters = self._pending_letters_of([row.correlation_id or "" for row in rows if row.stuck])
         return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
+
+    def stuck_causes(self) -> list[StuckCause]:
+        """See `SagaLists.stuck_causes`."""
+        return self._causes()
+
+    def ended_lately(self, now_ms: int, span_ms: int) -> list[EndedLately]:
+        """See `Lately.ended_lately`."""
+        with self._database.read() as connection:
+            return ended_lately(connection, now_ms, span_ms)
+
+    def waited_for(self) -> dict[str, int]:
+        """See `Lately.waited_for`."""
+        return self._waited_for()
 
     def known_flows(self) -> dict[str, tuple[str, ...] | None]:
         """See `SagaLists.known_flows`."""
@@ -160,6 +197,25 @@ class SagaReads(Reads):
             for key, steps in wanted.items()
         }
 
+    def _read_causes(self) -> list[StuckCause]:
+        with self._database.read() as connection:
+            shapes = read_shapes(connection, self._flows, self.owner_of, self._now_ms())
+            found = load(connection, dict.fromkeys(SagaKey(shape.flow, shape.key) for shape in shapes))
+            children = self._children(connection, found.values())
+        letters = self._pending_letters_of([shape.key for shape in shapes if shape.letter is not None])
+        views = dict(zip(found, self._sagas(list(found.values()), children), strict=True))
+
+        def example(shape: Shape) -> SagaRow:
+            saga = views[SagaKey(shape.flow, shape.key)]
+            own = [each for each in letters.get(shape.key, ()) if (each.cause or "") == shape.letter]
+            return SagaRow(saga, shape.state == LATE, saga.correlation_id, tuple(own))
+
+        return merged((shape, example(shape)) for shape in shapes)
+
+    def _read_waited_for(self) -> dict[str, int]:
+        with self._database.read() as connection:
+            return waited_for(connection, self._flows, self.owner_of)
+
     def predicted(self) -> dict[str, int]:
         """How many open instances of each flow will probably miss a deadline."""
         now_ms = self._watermark_ms()
@@ -197,6 +253,9 @@ class SagaReads(Reads):
     def _histories(self, flow: str, shape: str) -> list[History]:
         with self._database.read() as connection:
             return read_histories(connection, flow, shape)
+
+    def _now_ms(self) -> int:
+        return int(self._time_seconds() * 1000)
 
     def _watermark_ms(self) -> int | None:
         ((least,),) = self._rows("SELECT min(watermark_ms) FROM positions")

@@ -9,6 +9,7 @@ from flowtrail_collector.store.schema.catalog import MIGRATIONS as CATALOG
 from flowtrail_collector.store.schema.core import MIGRATIONS as CORE
 from flowtrail_collector.store.schema.forecast import MIGRATIONS as FORECAST
 from flowtrail_collector.store.schema.history import MIGRATIONS as HISTORY
+from flowtrail_collector.store.schema.oncall import MIGRATIONS as ONCALL
 from flowtrail_collector.store.schema.readers import MIGRATIONS as READERS
 from flowtrail_collector.store.schema.redrive import MIGRATIONS as REDRIVE
 from flowtrail_collector.store.schema.spans import MIGRATIONS as SPANS
@@ -25,6 +26,7 @@ _PARTS: Mapping[str, Sequence[Step]] = {
     "catalog": CATALOG,
     "readers": READERS,
     "history": HISTORY,
+    "oncall": ONCALL,
 }
 _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 _REMEMBER = """INSERT INTO schema_versions VALUES (?, ?)

@@ -1,0 +1,90 @@
+"""What the tools answer about what goes wrong: by cause, and lately."""
+
+from __future__ import annotations
+
+from flowtrail_collector.mcp.results import Letter, Many, Model, Name, Result, Text
+
+__all__ = ["Cause", "Causes", "Change", "Changes", "StuckCause", "StuckCauses"]
+
+
+class Cause(Model):
+    """Dead letters of one cause: what they have in common, how many there are, and the newest of them."""
+
+    cause: Name | None
+    """Its fingerprint: `cause` narrows lists, plans and redrives to it."""
+    group: Name | None
+    event_type: Name | None
+    error_type: Name | None
+    message: Text | None
+    count: int
+    first: Name | None
+    last: Name | None
+    last_hour: int
+    hour_before: int
+    trend: Name
+    example: Letter
+
+
+class Causes(Result):
+    """Dead letters by cause, most recent first."""
+
+    causes: Many[Cause]
+
+
+class Example(Model):
+    """One of several instances."""
+
+    key: Name
+    correlation_id: Name | None
+    started: Name | None
+
+
+class StuckCause(Model):
+    """Instances that hang on the same: why, how many there are, and the last of them."""
+
+    cause: Name
+    """Its fingerprint."""
+    state: Name
+    """late: open and past a deadline; timed_out: ended by the flow's own time within the last day."""
+    flow: Name
+    step: Name | None
+    by: Name | None
+    """The consumer group that should do the step."""
+    reason: Name
+    text: Text
+    """Why they hang, in a sentence that fits each of them."""
+    dead_letter_cause: Name | None
+    """With `flow`, it narrows plan_redrive to the dead letters that hold them up."""
+    count: int
+    first: Name | None
+    last: Name | None
+    last_hour: int
+    hour_before: int
+    trend: Name
+    example: Example
+
+
+class StuckCauses(Result):
+    """What instances hang on, the cause of the one that hung last first."""
+
+    causes: Many[StuckCause]
+
+
+class Change(Model):
+    """Something that went wrong lately."""
+
+    kind: Name
+    text: Text
+    touched: int
+    """How many orders, or messages, it touches."""
+    of: Name
+    since: Name | None
+    trail: Name | None
+    """An id for find_trail or why_stuck."""
+
+
+class Changes(Result):
+    """What went wrong within the last 30 minutes, what touches most orders first."""
+
+    changes: Many[Change]
+    left_out: int

@@ -1,0 +1,1 @@
+"""What changed lately, for whoever is on call: the worst first."""

@@ -1,0 +1,165 @@
+"""What the slices know, told as changes: each with its words, and where to look next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flowtrail_collector.causes import normalised
+from flowtrail_collector.dead_letters.model.cause import CauseLately
+from flowtrail_collector.lag.words import status_words
+from flowtrail_collector.oncall.memory import Lasting
+from flowtrail_collector.oncall.model import Change, Kind, Place
+from flowtrail_collector.sagas.model.causes import LATE, StuckCause
+from flowtrail_collector.sagas.ports import EndedLately
+from flowtrail_collector.sagas.stuck import Diagnosis, Reason
+from flowtrail_collector.wording import counted
+
+__all__ = ["died", "ended", "group_ill", "hanging", "lost", "part_failed", "unmapped", "unreadable"]
+
+_ENDS = {"timed_out": "timed out", "compensated": "were compensated", "failed": "failed"}
+_GROUPS_FAULT = (Reason.STOPPED, Reason.STALLED, Reason.BEHIND)
+
+
+def part_failed(part: Lasting[str, str]) -> Change:
+    """A part of the collector that doesn't work."""
+    place = Place("/collector", "flowtrail doctor")
+    return Change(
+        Kind.COLLECTOR,
+        (part.name,),
+        f"{part.name} of the collector: {part.state}",
+        place,
+        since_ms=part.since_ms,
+    )
+
+
+def group_ill(group: Lasting[str, str], waiting: int, unread: int | None) -> Change:
+    """A group that needs attention.
+
+    Args:
+        group: Its status.
+        waiting: How many open instances wait for it.
+        unread: How many messages it has not read; None if that isn't known.
+    """
+    text = f"{group.name or 'the group without a name'} {status_words(group.state)}"
+    if unread:
+        text += f", {counted(unread, 'message')} unread"
+    touched, of = (waiting, "orders") if waiting else (unread or 0, "messages")
+    return Change(Kind.GROUP, (group.name,), text, _group(group.name), touched, of, group.since_ms)
+
+
+def lost(group: str, records: int, since_ms: int) -> Change:
+    """Records that retention removed before a group read them."""
+    text = f"retention removed {counted(records, 'message')} before {group} read them"
+    return Change(Kind.LOST, (group,), text, _group(group), records, "messages", since_ms)
+
+
+def hanging(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | None:
+    """More instances of a cause than before; None if there aren't.
+
+    Args:
+        cause: The cause.
+        why: Why they hang.
+        queue: The group's name where it isn't the one that is waited for, as with RabbitMQ.
+    """
+    if cause.state != LATE or cause.half_hour <= cause.half_hour_before:
+        return None
+    because = None
+    if why.reason in _GROUPS_FAULT:
+        because = (Kind.GROUP, (queue or why.by or "",))
+    elif why.reason is Reason.DEAD_LETTER and cause.letter:
+        because = (Kind.DEAD_LETTERS, (cause.letter,))
+    text = (
+        f"{counted(cause.half_hour, 'instance')} of {cause.flow} {_verb(cause.half_hour, 'hang')}: {why.text}"
+    )
+    example = cause.example
+    return Change(
+        Kind.STUCK,
+        (cause.cause,),
+        text + _before(cause.half_hour_before),
+        Place(f"/sagas?{urlencode({'cause': cause.cause})}", f"flowtrail sagas --cause {cause.cause}"),
+        cause.half_hour,
+        since_ms=cause.lately_ms,
+        trail=example.correlation_id or example.saga.key,
+        because=because,
+    )
+
+
+def ended(end: EndedLately) -> Change | None:
+    """More instances that ended so than before; None if there aren't."""
+    if end.now <= end.before or end.outcome not in _ENDS:
+        return None
+    words = _ENDS[end.outcome].replace("were", "was") if end.now == 1 else _ENDS[end.outcome]
+    text = f"{counted(end.now, 'instance')} of {end.flow} {words}"
+    query = urlencode({"flow": end.flow, "outcome": end.outcome})
+    command = f"flowtrail sagas --flow {shlex.quote(end.flow)} --outcome {end.outcome}"
+    return Change(
+        Kind.ENDED,
+        (end.flow, end.outcome),
+        text + _before(end.before),
+        Place(f"/sagas?{query}", command),
+        end.now,
+        since_ms=end.first_ms,
+        trail=end.example,
+    )
+
+
+def died(cause: CauseLately) -> Change:
+    """A new cause of dead letters, or one that is more frequent than before."""
+    letter = cause.example
+    message = None if letter.error_message is None else normalised(letter.error_message)
+    error = ": ".join(part for part in (letter.error_type, message) if part)
+    what = f"{letter.group or 'a consumer'} dead-lettered {counted(cause.now, 'message')}"
+    what += f" of type {letter.event_type}" if letter.event_type else ""
+    what += f" ({error})" if error else ""
+    head = "for the first time " if cause.is_new else ""
+    place = (
+        Place(
+            f"/dead-letters?{urlencode({'cause': cause.cause})}", f"flowtrail dlq list --cause {cause.cause}"
+        )
+        if cause.cause
+        else Place("/dead-letters", "flowtrail dlq list")
+    )
+    return Change(
+        Kind.DEAD_LETTERS,
+        (cause.cause or "",),
+        head + what + ("" if cause.is_new else _before(cause.before)),
+        place,
+        cause.orders,
+        since_ms=cause.first_ms,
+        trail=letter.correlation_id or letter.subject or letter.event_id,
+    )
+
+
+def unreadable(failure: Lasting[tuple[str, str], str], waiting: int) -> Change:
+    """Something that a broker doesn't tell.
+
+    Args:
+        failure: What, and why.
+        waiting: How many open instances wait for those that it concerns.
+    """
+    scope, name = failure.name
+    text = f"{scope} {name}: {failure.state}" if name else f"{scope}: {failure.state}"
+    place = Place("/lag", "flowtrail lag")
+    return Change(Kind.UNREADABLE, failure.name, text, place, waiting, since_ms=failure.since_ms)
+
+
+def unmapped(topic: str, records: int, since_ms: int) -> Change:
+    """Records from which the mapping of their topic makes no event."""
+    text = f"{counted(records, 'record')} of topic {topic} could not be mapped to events"
+    return Change(
+        Kind.MAPPING, (topic,), text, Place("/collector", "flowtrail doctor"), records, "messages", since_ms
+    )
+
+
+def _group(name: str) -> Place:
+    return Place(f"/lag#group-{quote(name, safe='')}", f"flowtrail lag --group {shlex.quote(name)}")
+
+
+def _verb(number: int, word: str) -> str:
+    return word + "s" if number == 1 else word
+
+
+def _before(number: Any) -> str:
+    return f", {number} in the 30 minutes before" if number else ""

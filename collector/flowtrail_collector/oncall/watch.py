@@ -1,0 +1,137 @@
+"""Looks every few seconds at what only knows its present, and remembers since when it is so."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from flowtrail_collector.lag.model import Status
+from flowtrail_collector.lag.words import needs_attention
+from flowtrail_collector.oncall.memory import Growth, Lasting, States
+from flowtrail_collector.oncall.model import SPAN_MS
+from flowtrail_collector.oncall.ports import Groups, Lately
+
+__all__ = ["Seen", "Watch"]
+
+_LOOK_SECONDS = 5.0
+_LOOKS_FOR_TOPICS = 6
+"""The store is asked only with every sixth look."""
+
+
+class Seen(NamedTuple):
+    """What was seen, all of one moment.
+
+    Attributes:
+        began_ms: When the first look was, ms since the epoch; None before that.
+        groups: Status of each group that needs attention.
+        problems: What keeps a part of the collector from working.
+        failures: What of the brokers' can't be read, by scope and name.
+        lost: How many records each group lost to retention within the span, and since when.
+        unmapped: How many records of each topic could not be mapped within the span, and since when.
+        topics: How many topics have been read.
+    """
+
+    began_ms: int | None
+    groups: list[Lasting[str, str]]
+    problems: list[Lasting[str, str]]
+    failures: list[Lasting[tuple[str, str], str]]
+    lost: dict[str, tuple[int, int]]
+    unmapped: dict[str, tuple[int, int]]
+    topics: int
+
+
+class Watch:
+    """A `Part` that looks, and tells what it saw.
+
+    Args:
+        groups: How consumer groups are.
+        store: What was read of topics.
+        problems: What keeps which part of the collector from working.
+        time_seconds: Wall clock, seconds since the epoch.
+    """
+
+    name = "oncall"
+    problem: str | None = None
+
+    def __init__(
+        self,
+        groups: Groups,
+        store: Lately,
+        problems: Callable[[], Mapping[str, str]],
+        *,
+        time_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self._lag = groups
+        self._store = store
+        self._present_problems = problems
+        self._time_seconds = time_seconds
+        self._lock = threading.Lock()
+        self._began_ms: int | None = None
+        self._groups = States[str, str](may_be_old=True)
+        # What is said of one trouble may differ each time.
+        self._problems = States[str, str](begins_anew=False)
+        self._failures = States[tuple[str, str], str](begins_anew=False)
+        self._lost = Growth[str](SPAN_MS)
+        self._unmapped = Growth[str](SPAN_MS)
+        self._topics = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until `stop` is set."""
+        looks = 0
+        while not stop.is_set():
+            self.look()
+            if looks % _LOOKS_FOR_TOPICS == 0:
+                self.look_at_topics()
+            looks += 1
+            stop.wait(_LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Look at consumer groups, at what brokers don't tell, and at the collector's own parts."""
+        now_ms = int(self._time_seconds() * 1000)
+        problems = {name: text for name, text in self._present_problems().items() if name != self.name}
+        collected = self._lag.collected_at is not None
+        readings = self._lag.readings if collected else []
+        failures = self._lag.overview(limit=0)["failures"] if collected else []
+        with self._lock:
+            if self._began_ms is None:
+                self._began_ms = now_ms
+            self._problems.look(problems, now_ms)
+            if not collected:
+                return
+            # One whose status isn't known at present is as it was.
+            status = {each.group: _name(each.status) for each in readings}
+            known = {name: found or self._groups.state(name) for name, found in status.items()}
+            self._groups.look({name: found for name, found in known.items() if found}, now_ms)
+            self._failures.look({(each["scope"], each["name"]): each["reason"] for each in failures}, now_ms)
+            self._lost.look({each.group: sum(each.topics.lost) for each in readings}, now_ms)
+
+    def look_at_topics(self) -> None:
+        """Look at what was read of topics.
+
+        Raises:
+            StoreError: The store can't be asked.
+        """
+        topics = self._store.topics_read()
+        with self._lock:
+            self._topics = len(topics)
+            counts = {each.topic: each.mapping_problems for each in topics}
+            self._unmapped.look(counts, int(self._time_seconds() * 1000))
+
+    def seen(self) -> Seen:
+        """What was seen so far."""
+        with self._lock:
+            return Seen(
+                began_ms=self._began_ms,
+                groups=[each for each in self._groups.all() if needs_attention(each.state)],
+                problems=self._problems.all(),
+                failures=self._failures.all(),
+                lost=self._lost.grown(),
+                unmapped=self._unmapped.grown(),
+                topics=self._topics,
+            )
+
+
+def _name(status: Status | None) -> str | None:
+    return None if status is None else status.name.lower()

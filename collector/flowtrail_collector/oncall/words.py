@@ -1,0 +1,44 @@
+"""What is said of changes, on the terminal and in the console, by what the API answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from flowtrail_collector.wording import age, counted, format_seconds
+
+__all__ = ["checked_words", "since_words", "touched_words", "watched_words"]
+
+_SPAN_SECONDS = 1_800
+
+
+def touched_words(change: Mapping[str, Any]) -> str:
+    """How many orders, or messages, a change touches; empty where nobody can tell."""
+    return counted(change["touched"], change["of"].removesuffix("s")) if change["touched"] else ""
+
+
+def since_words(change: Mapping[str, Any]) -> str:
+    """Since when."""
+    return "before it was watched" if change["since"] is None else age(change["since"])
+
+
+def checked_words(report: Mapping[str, Any]) -> str:
+    """What was looked at."""
+    checked = report["checked"]
+    groups = (
+        "no consumer group yet" if checked["groups"] is None else counted(checked["groups"], "consumer group")
+    )
+    flows, topics = counted(checked["flows"], "flow"), counted(checked["topics"], "topic")
+    return f"Checked: {groups}, {flows}, {topics}, dead letters, and the collector itself."
+
+
+def watched_words(report: Mapping[str, Any], *, now: datetime | None = None) -> str:
+    """That the collector hasn't watched for the whole span; empty if it has."""
+    if report["watched_since"] is None:
+        return "Consumer groups and the collector's parts haven't been looked at yet."
+    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(report["watched_since"])).total_seconds()
+    if seconds >= _SPAN_SECONDS:
+        return ""
+    watched = format_seconds(max(0.0, seconds))
+    return f"This collector has watched consumer groups for {watched}: what they did before isn't known."
