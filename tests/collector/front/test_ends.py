@@ -160,7 +160,7 @@ def test_a_terminals_ctrl_c_while_it_begins_is_for_the_collector_alone(tmp_path,
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=scaled(30))
-    assert "Traceback" not in said
+    assert "front/__main__.py" not in said
 
 
 def test_a_replaced_reader_knows_the_flows_that_the_collector_began_with(tmp_path, devbroker):
