@@ -19,8 +19,10 @@ from flowtrail_collector.catalog.wire import wire as wire_catalog
 from flowtrail_collector.console import TroublePages, error_page
 from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.console.wire import wire as wire_console
+from flowtrail_collector.dead_letters.wire import DeadLetters
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
 from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.web import TopicList
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.events.wire import wire as wire_events
@@ -40,6 +42,7 @@ from flowtrail_collector.oncall.wire import wire as wire_oncall
 from flowtrail_collector.readers.wire import wire as wire_readers
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
 from flowtrail_collector.runtime.metrics import CollectorMetrics, StoreFigures
+from flowtrail_collector.runtime.retention import RetentionKeeper
 from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.runtime.status import status_of
 from flowtrail_collector.runtime.supervisor import Part, Supervisor
@@ -48,6 +51,7 @@ from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.wire import wire as wire_sagas
 from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig, is_loopback
 from flowtrail_collector.spans.queue import SpanQueue
+from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.store.open import open_store
 from flowtrail_collector.store.sql import Database
@@ -121,8 +125,7 @@ def build_collector(config: CollectorConfig) -> Collector:
         StoreError: The store can't be opened or written.
     """
     broker: Broker = wire_brokers(config)
-    flows = load_flows(config.flows) if config.flows is not None else Flows()
-    mapper = mapper_of(flows.mapping, config.schema_registry, config.flows)
+    flows, mapper = _flows(config)
     opened = open_store(config.store)
     database, store = opened.database, store_on(opened.database)
     leadership = Leadership(opened.lease) if opened.lease is not None else None
@@ -132,18 +135,14 @@ def build_collector(config: CollectorConfig) -> Collector:
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
     readers, topology = wire_readers(database), wire_topology(database)
     spans = wire_spans(config.spans, database, readers.note)
-    mover = partial(broker.mover, store.belong_to)
-    letters = wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
-    events_of = reads.events_of_instances
-    sagas = wire_sagas(config, flows, store, database, reads=reads, events_of=events_of, lag=lag)
+    letters = _letters(broker, database, store, reads, tails)
+    sagas = wire_sagas(config, flows, store, database, reads, reads.events_of_instances, lag)
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
     oncall = wire_oncall(lag.view, reads, lambda: supervisor.problems())  # noqa: PLW0108 - that comes last
     history = _history(config, database, store, reads, lag, topology, tails)
-    retention = wire_keeping(
-        config.retention, flows, database, spans.store, store.watermark_ms, history=history.keeper
-    )
+    retention = _retention(config, flows, database, spans.store, store, history)
     slices = [
         _reading(broker, tails, retention, about), oncall.wired, sagas, letters.wired,
         wire_events(flows.mapping, store, reads.topics_read, topics), lag.wired, topology.wired,
@@ -154,18 +153,29 @@ def build_collector(config: CollectorConfig) -> Collector:
     status = status_of(_servers(config), database.size_bytes, spans.queue)
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     reading = reading_routes(
-        config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology,
-        history=history.view, problems=supervisor.problems, status=status, topics=topics,
-        pulse=_pulse(database, spans.queue, lag.view),
+        config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology, topics=topics, status=status,
+        history=history.view, problems=supervisor.problems, pulse=_pulse(database, spans.queue, lag.view),
     )  # fmt: skip
     trouble = TroublePages(reads, lag.view.progress, oncall.oncall)
     pages = wire_console(config.web, access, letters, trouble, reading)
     own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
-    app, failed = _app(routes, access, about, config.web), about.failed
+    app = _app(routes, access, about, config.web)
     return Collector(
-        app, supervisor, flows, database, routes, exposition, broker, store, lag.view, status, failed
+        app, supervisor, flows, database, routes, exposition, broker, store, lag.view, status, about.failed
     )
+
+
+def _flows(config: CollectorConfig) -> tuple[Flows, Mapper]:
+    flows = load_flows(config.flows) if config.flows is not None else Flows()
+    return flows, mapper_of(flows.mapping, config.schema_registry, config.flows)
+
+
+def _letters(
+    broker: Broker, database: Database, store: Store, reads: TrailReads, tails: Sequence[Tail]
+) -> DeadLetters:
+    mover = partial(broker.mover, store.belong_to)
+    return wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
 
 
 def _history(
@@ -181,6 +191,12 @@ def _history(
         letters=reads,
         is_read=lambda: all(tail.problem is None for tail in tails),
     )
+
+
+def _retention(
+    config: CollectorConfig, flows: Flows, database: Database, spans: SqlSpans, store: Store, history: Kept
+) -> RetentionKeeper:
+    return wire_keeping(config.retention, flows, database, spans, store.watermark_ms, history=history.keeper)
 
 
 def _servers(config: CollectorConfig) -> dict[str, str]:

@@ -36,7 +36,6 @@ def wire(
     flows: Flows,
     store: SagaStore,
     database: Database,
-    *,
     reads: SagaReads,
     events_of: EventsOf,
     lag: Lag,
