@@ -77,6 +77,7 @@ def test_pages_say_it_in_english(page: Path) -> None:
         assert american(text) == []
 
 
+@pytest.mark.slow
 def test_what_programs_say_is_english() -> None:
     said = [(path.name, text) for path in CODE for text in sentences(path)]
     assert len(said) > 1_000
