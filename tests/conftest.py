@@ -51,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The readline of a process that runs tests exports a width, which programs take for their terminal's.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     config.addinivalue_line("markers", MARK)
     config.addinivalue_line("markers", SAMPLED)
     for plugin in (Fetching(config), Limits(), LongFirst(), Logs(), Reports()):
