@@ -46,6 +46,7 @@ def meant(block, kind, name, start, end):
     return max((value for value in values if value is not None), default=None)
 
 
+@pytest.mark.slow
 @given(hours())
 def test_a_packed_block_says_the_same(drawn):
     kind, block = drawn
@@ -66,6 +67,7 @@ def test_values_of_any_size_are_packed(values, kind):
     assert Packed(pack(block, kind)).column(("a",)) == expected
 
 
+@pytest.mark.slow
 @given(hours(), st.sampled_from([MINUTE, 5 * MINUTE, QUARTER, HOUR]))
 def test_wider_slots_say_what_their_minutes_do(drawn, step):
     kind, block = drawn
@@ -78,6 +80,7 @@ def test_wider_slots_say_what_their_minutes_do(drawn, step):
         assert found.covered[place] == sum(minutes)
 
 
+@pytest.mark.slow
 @given(hours(), st.sampled_from([QUARTER, HOUR]))
 def test_an_hour_that_was_thinned_out_and_kept_with_its_day_says_the_same(drawn, step):
     kind, block = drawn

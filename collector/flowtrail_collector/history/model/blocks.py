@@ -144,7 +144,9 @@ def bucketed(
                     into[run.place] = value if known is None else together(known, value)
     for place in range(count):
         found.whole[place] = int(found.covered[place] > 0 and not unknown[place])
-    found.columns = {name: [_known(value) for value in column] for name, column in columns.items()}
+    if kind is Kind.COUNTER:
+        columns = {name: [_known(value) for value in column] for name, column in columns.items()}
+    found.columns = columns
     return found
 
 
