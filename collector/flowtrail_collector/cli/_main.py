@@ -39,7 +39,11 @@ def program() -> NoReturn:
     Threads that a broker keeps waiting are left behind. If one of them wakes, or logs, while the interpreter is being
     taken down, Python ends the process with SIGABRT; so it isn't taken down.
     """
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:  # while commands are still being loaded
+        print("interrupted", file=sys.stderr)
+        code = 130
     if all(thread is threading.main_thread() or not thread.daemon for thread in threading.enumerate()):
         sys.exit(code)
     with contextlib.suppress(OSError):  # whoever read it has left

@@ -56,3 +56,18 @@ def test_without_any_it_ends_as_python_does():
     done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(60), check=True)
     assert done.stdout.startswith("flowtrail ")
     assert done.stdout.splitlines()[-1] == "bye"
+
+
+def test_an_interrupt_while_it_loads_is_no_stack_trace():
+    program = """
+from flowtrail_collector.cli import _main
+
+def main():
+    raise KeyboardInterrupt
+
+_main.main = main
+_main.program()
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(60), check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
