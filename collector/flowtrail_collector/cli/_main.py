@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import threading
 from collections.abc import Sequence
 from typing import NoReturn
+
+from flowtrail_collector.runtime.leaving import leave
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,18 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def program() -> NoReturn:
-    """The process of the `flowtrail` command, from its command line to its exit code.
-
-    Threads that a broker keeps waiting are left behind. If one of them wakes, or logs, while the interpreter is being
-    taken down, Python ends the process with SIGABRT; so it isn't taken down.
-    """
+    """The process of the `flowtrail` command, from its command line to its exit code."""
     try:
         code = main()
     except KeyboardInterrupt:  # while commands are still being loaded
         print("interrupted", file=sys.stderr)
         code = 130
-    if all(thread is threading.main_thread() or not thread.daemon for thread in threading.enumerate()):
-        sys.exit(code)
-    with contextlib.suppress(OSError):  # whoever read it has left
-        sys.stdout.flush()
-    os._exit(code)
+    leave(code)

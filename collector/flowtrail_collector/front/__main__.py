@@ -21,6 +21,7 @@ from flowtrail_collector.errors import CollectorError
 from flowtrail_collector.front.forwarding import Forwarding
 from flowtrail_collector.front.messages import Ended, Failed, Ready, Refused, Start, Told
 from flowtrail_collector.front.pages import build_reader
+from flowtrail_collector.runtime.leaving import leave
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.runtime.supervisor import Supervisor
 from flowtrail_collector.store.open import open_reading
@@ -114,3 +115,4 @@ def _answer(start: Start, control: _Control, listener: socket.socket) -> None:
 
 if __name__ == "__main__":
     main(*map(int, sys.argv[1:3]))
+    leave(0)
