@@ -86,7 +86,11 @@ def print_dossier(data: dict[str, Any], others: list[dict[str, Any]], limit: int
         out.print("headers")
         for header in record["headers"]:
             value = "null" if header["value"] is None else header["value"]
-            print_words(out, f"  {printable(header['name'])}: {printable(value[:500])}", indent=4)
+            # A stack trace is read line by line.
+            first, *others_of_it = value[:500].splitlines() or [""]
+            print_words(out, f"  {printable(header['name'])}: {printable(first)}", indent=4)
+            for line in others_of_it:
+                print_words(out, f"    {printable(line)}", indent=4)
     for line in data["history"]:
         print_words(out, _moved(line), indent=2)
     if others:

@@ -120,10 +120,10 @@ def _owner(declared: Declared, landscape: Landscape, service: str | None, file: 
         return owner_of(declared, landscape, service)
     except OwnerError as error:
         known = printable(", ".join(error.services[:20])) or "none yet"
-        raise Failure(
-            f"{file}: use --service to say which service it describes; known services: {known}",
-            EXIT_USAGE,
-        ) from None
+        what = "use --service to say which service it describes"
+        if service is not None:
+            what = f"neither the document nor the collector knows a service {printable(service)!r}"
+        raise Failure(f"{file}: {what}; known services: {known}", EXIT_USAGE) from None
 
 
 def _print(findings: Sequence[Finding], *, as_json: bool, github: bool, owner: str | None) -> None:

@@ -101,6 +101,14 @@ def test_documents_that_cannot_be_used(shop_url, tmp_path):
         assert words in err
 
 
+def test_a_service_that_nobody_knows_is_no_match(shop_url, shop):
+    code, out, err = asked("asyncapi", "check", shop[0], "--url", shop_url, "--service", "bilingg")
+    assert (code, out) == (2, "")
+    assert (
+        "neither the document nor the collector knows a service 'bilingg'; known services: billing, " in err
+    )
+
+
 def test_a_collector_that_does_not_answer(tmp_path, shop):
     code, _, err = asked("asyncapi", "check", shop[0], "--url", "http://127.0.0.1:9")
     assert (code, "no collector answers" in err) == (3, True)

@@ -68,9 +68,13 @@ def owner_of(declared: Declared, landscape: Landscape, service: str | None) -> s
     """Whose document it is: the service that is named, else the one that its title names; None: everybody's.
 
     Raises:
-        OwnerError: It has operations that name no service, and nobody says whose they are.
+        OwnerError: It has operations that name no service, and nobody says whose they are; or the service that is named
+            is neither in the document nor known.
     """
+    named = {operation.service for operation in declared.operations}
     if service is not None:
+        if service not in named and None not in named and service not in landscape.services:
+            raise OwnerError(landscape.services)
         return service
     if all(operation.service is not None for operation in declared.operations):
         owners = {operation.service for operation in declared.operations}
