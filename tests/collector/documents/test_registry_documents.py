@@ -98,7 +98,7 @@ def test_a_document_has_what_the_registry_holds_in_all_formats(registered, url, 
         {"protocol": "kafka", "schemaRegistryUrl": registered, "schemaRegistryVendor": "confluent"},
     ]  # fmt: skip
     code, out, said = asked("asyncapi", "check", file, "--url", url, "--registry", registered)
-    assert (code, out, said) == (0, "the document says what flows\n", [])
+    assert (code, out, said) == (0, "the document matches what flows\n", [])
 
 
 @pytest.mark.servers
