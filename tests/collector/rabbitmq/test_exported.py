@@ -74,7 +74,7 @@ def test_servers_exchanges_queues_and_routing_keys_are_those_of_the_server(
             file = tmp_path / "shop.yaml"
             assert asked("asyncapi", "export", "--url", url, "--output", file)[0] == 0
             code, out, _ = asked("asyncapi", "check", file, "--url", url)
-            assert (code, out) == (0, "the document says what flows\n")
+            assert (code, out) == (0, "the document matches what flows\n")
 
     def shown(name: str) -> str:
         return name.removeprefix(f"{corner.name}.")
