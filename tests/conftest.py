@@ -1,6 +1,7 @@
 """Fixtures that any test may use: brokers, real and embedded, and topic names."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,6 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Programs that are started in the background of a script ignore it, and so would those that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # The readline of a process that runs tests exports a width, which programs take for their terminal's.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)

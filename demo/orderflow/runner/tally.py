@@ -92,7 +92,7 @@ class Watcher:
         """Whether the collector has seen the groups of services at the end of what they read."""
         groups = self._get("/api/v1/lag").get("groups")
         ours = [group for group in groups or () if group["group"].rpartition(".")[2] in services]
-        return bool(ours) and all(group["status"] == "ok" for group in ours)
+        return bool(ours) and all((group["status"], group["lag"]) == ("ok", 0) for group in ours)
 
     def services_of(self, order_id: str) -> set[str]:
         """The services in an order's trail; empty if it isn't there."""

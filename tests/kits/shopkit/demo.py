@@ -56,7 +56,7 @@ def check_output(output: str, orders: int) -> None:
     assert "Every order is accounted for." in output
     for group in ("billing", "customers", "fulfillment", "inventory", "orders"):
         # Where others' groups have long names, they are a list, not a table.
-        assert re.search(rf"^\S*{group} +ok(?: +|\n  lag )0\b", output, re.MULTILINE), group
+        assert re.search(rf"^\S*{group} +ok(?: +|\n  lag )0\b", output, re.MULTILINE), f"{group}\n{output}"
     assert len(re.findall(r"payments\S*orders\.dlq/", output)) == 1
     trails = output.split("$ flowtrail trace ")[1:]
     assert len(trails) == 2
