@@ -92,7 +92,7 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
     flows.write_text(FLOWS)
     config = CollectorConfig(
         KafkaConfig(servers), flows=flows, store=tmp_path / "store.sqlite", sweep_interval_seconds=0.2,
-        lag=LagSettings(interval_seconds=1, timeout_seconds=5),
+        lag=LagSettings(interval_seconds=1, timeout_seconds=5, window_seconds=20),
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         shop = Shop(servers, stack)
