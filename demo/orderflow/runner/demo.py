@@ -114,10 +114,10 @@ class _Run:
         plans = list(plan(self._options.orders))
         placed = self._place(system, broker, watcher, plans)
         wanted = expected(plans)
-        tally = self._settle(watcher, placed)
+        tally = self._settle(watcher, placed, broker.namespace)
         examples = self._examples(watcher, placed)
         self._progress.close()
-        problems = self._report(system, placed, wanted, tally, examples)
+        problems = self._report(system, broker, placed, wanted, tally, examples)
         for line in problems:
             print(f"orderflow: mismatch: {line}", file=sys.stderr)
         if not problems:
@@ -141,7 +141,7 @@ class _Run:
         finally:
             customer.close()
 
-    def _settle(self, watcher: Watcher, placed: list[Placed]) -> Tally:
+    def _settle(self, watcher: Watcher, placed: list[Placed], namespace: str) -> Tally:
         """Wait until no flow is open and the dead letter has arrived, but not forever."""
 
         def settled() -> bool:
@@ -151,7 +151,7 @@ class _Run:
 
         self._until(settled, SETTLE_SECONDS)
         # RabbitMQ tells its counts a few seconds late.
-        self._until(lambda: watcher.all_caught_up(SERVICES), CATCH_UP_SECONDS)
+        self._until(lambda: watcher.all_caught_up(SERVICES, namespace), CATCH_UP_SECONDS)
         return watcher.tally()
 
     def _examples(self, watcher: Watcher, placed: list[Placed]) -> list[tuple[Placed, str]]:
@@ -183,6 +183,7 @@ class _Run:
     def _report(
         self,
         system: System,
+        broker: Broker,
         placed: list[Placed],
         wanted: dict[str, int],
         tally: Tally,
@@ -191,7 +192,9 @@ class _Run:
         report = Report(self._console, system.collector_url)
         report.scenarios(Counter(item.scenario for item in placed))
         report.tally(len(placed), wanted, tally)
-        report.command("Lag by consumer group", "lag")
+        # On a broker that others use, too, their groups would fill the screen.
+        ours = ["--name", broker.namespace] if broker.namespace else []
+        report.command("Lag by consumer group", "lag", *ours)
         report.command("Dead letters: the poison event, and nothing else", "dlq", "list")
         for example, title in examples:
             report.command(title, "trace", example.order_id)

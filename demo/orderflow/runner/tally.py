@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -88,9 +89,9 @@ class Watcher:
         rows = self._get("/api/v1/dead-letters").get("dead_letters")
         return len(rows) if isinstance(rows, list) else 0
 
-    def all_caught_up(self, services: Container[str]) -> bool:
+    def all_caught_up(self, services: Container[str], namespace: str) -> bool:
         """Whether the collector has seen the groups of services at the end of what they read."""
-        groups = self._get("/api/v1/lag").get("groups")
+        groups = self._get(f"/api/v1/lag?{urlencode({'name': namespace})}").get("groups")
         ours = [group for group in groups or () if group["group"].rpartition(".")[2] in services]
         return bool(ours) and all((group["status"], group["lag"]) == ("ok", 0) for group in ours)
 
