@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from flowtrail_collector.brokers.rabbitmq.lag.question import Question
+from flowtrail_collector.brokers.question import Question
 from flowtrail_collector.settings import LagSettings
 from rabbitkit import Corner, Following
 from waiting import scaled, until

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.lag.deadline import seconds_left
 from flowtrail_collector.brokers.kafka.lag.names import not_askable
 from flowtrail_collector.brokers.kafka.lag.second_client import connected, settings_of
+from flowtrail_collector.brokers.question import Question
 from flowtrail_collector.lag.model import CommittedOffset
 from flowtrail_collector.lag.ports import Failure
 
@@ -41,7 +41,7 @@ class OtherCommits:
     def __init__(self, connection: KafkaConnection) -> None:
         self._settings = settings_of(connection)
         self._client: KafkaAdminClient | None = None
-        self._asked: Future[_Answers] | None = None
+        self._question: Question[_Answers] = Question("flowtrail-commits")
 
     def read(
         self, groups: Sequence[str], deadline: float
@@ -49,30 +49,25 @@ class OtherCommits:
         """Read every committed offset of each group."""
         if not groups:
             return
-        late = self._asked is not None
-        if self._asked is None:
-            self._asked = Future()
-            # A daemon: a cluster that doesn't answer must not hold up the end of the program.
-            threading.Thread(
-                target=self._answer, args=(self._asked, tuple(groups)), name="flowtrail-commits", daemon=True
-            ).start()
-        if not wait((self._asked,), 0 if late else seconds_left(deadline)).done:
+        # A question that is open was waited for already.
+        patience = 0.0 if self._question.is_open else seconds_left(deadline)
+        answers = self._question.answer(partial(self._answer, tuple(groups)), patience)
+        if answers is None:
             yield from ((group, Failure("group", group, _SLOW)) for group in groups)
             return
-        answers, self._asked = self._asked.result(), None
         for group in groups:
             # Who was listed since was not asked for yet.
             yield group, answers.get(group, Failure("group", group, _SLOW))
 
     def close(self) -> None:
         """Let go of the client, unless it is waited for."""
-        if self._client is not None and (self._asked is None or self._asked.done()):
+        if self._client is not None and not self._question.is_under_way:
             self._client.close()
             self._client = None
 
-    def _answer(self, asked: Future[_Answers], groups: Sequence[str]) -> None:
+    def _answer(self, groups: Sequence[str]) -> _Answers:
         # One by one: kafka-python tells only the first error of several groups.
-        asked.set_result({group: self._read_one(group) for group in groups})
+        return {group: self._read_one(group) for group in groups}
 
     def _read_one(self, group: str) -> Sequence[CommittedOffset] | Failure:
         if self._settings is None:

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.question import Question
 from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts, QueueDrops
-from flowtrail_collector.brokers.rabbitmq.lag.question import Question
 from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue, is_followed, read_queue
 from flowtrail_collector.brokers.rabbitmq.lag.standing import StandingQueues
 from flowtrail_collector.brokers.rabbitmq.management import Management

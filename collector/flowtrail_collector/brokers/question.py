@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
 __all__ = ["Question"]
@@ -21,7 +21,17 @@ class Question(Generic[T]):
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._answers: SimpleQueue[T | Exception] | None = None
+        self._asked: Future[T] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was asked, and its answer wasn't taken yet."""
+        return self._asked is not None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was asked, and there is no answer yet."""
+        return self._asked is not None and not self._asked.done()
 
     def answer(self, ask: Callable[[], T], patience_seconds: float | None) -> T | None:
         """Ask, unless an earlier question is still open; then it is that one's answer which is waited for.
@@ -36,24 +46,18 @@ class Question(Generic[T]):
         Raises:
             Exception: What `ask` raised.
         """
-        if self._answers is None:
-            self._answers = SimpleQueue()
+        if self._asked is None:
+            self._asked = Future()
             # A daemon: a server that doesn't answer must not hold up the end of the program.
-            threading.Thread(
-                target=self._ask, args=(ask, self._answers), name=self._name, daemon=True
-            ).start()
-        try:
-            said = self._answers.get(timeout=None if patience_seconds is None else max(0.0, patience_seconds))
-        except Empty:
+            threading.Thread(target=_answer, args=(self._asked, ask), name=self._name, daemon=True).start()
+        if not wait((self._asked,), patience_seconds).done:
             return None
-        self._answers = None
-        if isinstance(said, Exception):
-            raise said
-        return said
+        asked, self._asked = self._asked, None
+        return asked.result()
 
-    @staticmethod
-    def _ask(ask: Callable[[], T], answers: SimpleQueue[T | Exception]) -> None:
-        try:
-            answers.put(ask())
-        except Exception as error:  # noqa: BLE001 - it is raised where the answer is taken
-            answers.put(error)
+
+def _answer(asked: Future[T], ask: Callable[[], T]) -> None:
+    try:
+        asked.set_result(ask())
+    except Exception as error:  # noqa: BLE001 - it is raised where the answer is taken
+        asked.set_exception(error)
