@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from typing import Generic, TypeVar
 
 from flowtrail_collector.causes import normalised
 from flowtrail_collector.dead_letters.model.cause import CauseRow
@@ -21,6 +23,8 @@ __all__ = [
     "DEAD_LETTERS", "EDGES", "KINDS", "LAG", "MESSAGES", "OUTCOMES", "SECONDS", "STARTED", "STEPS", "DeadLetterSource",
     "EdgeSource", "LagSource", "OutcomeSource", "StepSource", "cause_of",
 ]  # fmt: skip
+
+T = TypeVar("T")
 
 LAG, OUTCOMES, STEPS, DEAD_LETTERS, EDGES = "lag", "outcomes", "steps", "dead letters", "edges"
 KINDS = {
@@ -79,95 +83,67 @@ def _most_behind(readings: Sequence[GroupReading]) -> Sequence[GroupReading]:
     return sorted(by_name, key=lambda reading: -(reading.sum_lag or 0))[:_MAX_GROUPS]
 
 
-class OutcomeSource:
-    """How many instances of each flow started, and how they ended.
+class _WhileRead(ABC, Generic[T]):
+    """Figures about what happens, of which nothing is known while events aren't being read.
 
     Args:
-        counters: The store's.
-        is_read: Whether events are being read; while they aren't, nothing is known of what happens.
+        told_by: Tells them.
+        is_read: Whether events are being read.
     """
 
-    of, kind = OUTCOMES, Kind.COUNTER
-
-    def __init__(self, counters: Counters, is_read: Callable[[], bool]) -> None:
-        self._counters = counters
+    def __init__(self, told_by: T, is_read: Callable[[], bool]) -> None:
+        self._told_by = told_by
         self._is_read = is_read
 
     def figures(self, now: float) -> Figures | None:
         """See `Source.figures`."""
-        if not self._is_read():
-            return None
-        started = self._counters.counters("saga_started").items()
+        return self._read(now) if self._is_read() else None
+
+    @abstractmethod
+    def _read(self, now: float) -> Figures: ...
+
+
+class OutcomeSource(_WhileRead[Counters]):
+    """How many instances of each flow started, and how they ended, told by the store's counters."""
+
+    of, kind = OUTCOMES, Kind.COUNTER
+
+    def _read(self, now: float) -> Figures:
+        started = self._told_by.counters("saga_started").items()
         values: dict[Name, int] = {(*labels, STARTED): int(value) for (_, labels), value in started}
-        ended = self._counters.counters("saga_ended").items()
+        ended = self._told_by.counters("saga_ended").items()
         values.update({labels: int(value) for (_, labels), value in ended})
         return _bounded(values)
 
 
-class StepSource:
-    """How many steps of each flow took how long: a counter for each bucket of their durations.
-
-    Args:
-        counters: The store's.
-        is_read: See `OutcomeSource`.
-    """
+class StepSource(_WhileRead[Counters]):
+    """How many steps of each flow took how long: one of the store's counters for each bucket of their durations."""
 
     of, kind = STEPS, Kind.COUNTER
 
-    def __init__(self, counters: Counters, is_read: Callable[[], bool]) -> None:
-        self._counters = counters
-        self._is_read = is_read
-
-    def figures(self, now: float) -> Figures | None:
-        """See `Source.figures`."""
-        if not self._is_read():
-            return None
-        found = self._counters.counters("saga_step_duration_seconds_bucket").items()
+    def _read(self, now: float) -> Figures:
+        found = self._told_by.counters("saga_step_duration_seconds_bucket").items()
         return _bounded({labels: int(value) for (_, labels), value in found})
 
 
-class EdgeSource:
-    """How many reactions went over each edge.
-
-    Args:
-        edges: Reads all edges.
-        is_read: See `OutcomeSource`.
-    """
+class EdgeSource(_WhileRead[Callable[[], Mapping[EdgeKey, Edge]]]):
+    """How many reactions went over each edge, told by whatever reads all edges."""
 
     of, kind = EDGES, Kind.COUNTER
 
-    def __init__(self, edges: Callable[[], Mapping[EdgeKey, Edge]], is_read: Callable[[], bool]) -> None:
-        self._edges = edges
-        self._is_read = is_read
-
-    def figures(self, now: float) -> Figures | None:
-        """See `Source.figures`."""
-        if not self._is_read():
-            return None
+    def _read(self, now: float) -> Figures:
         return _bounded(
-            {(key.source, key.topic, key.target): edge.events for key, edge in self._edges().items()}
+            {(key.source, key.topic, key.target): edge.events for key, edge in self._told_by().items()}
         )
 
 
-class DeadLetterSource:
-    """How many dead letters of each cause are pending.
-
-    Args:
-        letters: Lists causes.
-        is_read: See `OutcomeSource`.
-    """
+class DeadLetterSource(_WhileRead[DeadLetterLists]):
+    """How many dead letters of each cause are pending; of more causes than are kept, those that came last."""
 
     of, kind = DEAD_LETTERS, Kind.GAUGE
 
-    def __init__(self, letters: DeadLetterLists, is_read: Callable[[], bool]) -> None:
-        self._letters = letters
-        self._is_read = is_read
-
-    def figures(self, now: float) -> Figures | None:
-        """See `Source.figures`; of more causes than are kept, those that came last."""
-        if not self._is_read():
-            return None
-        rows = self._letters.list_causes(Selection(state=PENDING), int(now * 1000), _MAX_CAUSES + 1)
+    def _read(self, now: float) -> Figures:
+        rows = self._told_by.list_causes(Selection(state=PENDING), int(now * 1000), _MAX_CAUSES + 1)
         kept = rows[:_MAX_CAUSES]
         return Figures({_name_of(row): row.letters for row in kept}, whole=len(kept) == len(rows))
 
