@@ -149,14 +149,15 @@ class ReadingProcess:
         stop.wait()
 
     def _tell(self, child: _Child, telling: Telling, stop: threading.Event) -> None:
-        known, next_state, collected_at = State({}, {}), 0.0, None
+        known, next_state, told = State({}, {}), 0.0, None
         while not (stop.is_set() or self._ending.is_set()):
             if time.monotonic() >= next_state:
                 next_state = time.monotonic() + _STATE_SECONDS
                 if (state := telling.state()) != known:
                     child.say(known := state)
-            if telling.lag.collected_at != collected_at:
+            if (telling.lag.collected_at, telling.lag.failures) != told:
                 readings, collected_at, failures = telling.lag.published
+                told = (collected_at or None, failures)
                 child.say(Lag(readings, collected_at, failures))
             message = child.heard(_LOOK_SECONDS)
             if isinstance(message, Failed):
