@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail_collector.wording import age, counted, format_seconds
 
-__all__ = ["checked_words", "since_words", "touched_words", "watched_words"]
+__all__ = ["checked_words", "ended_words", "lasting_words", "since_words", "touched_words", "watched_words"]
 
 _SPAN_SECONDS = 1_800
 
@@ -19,18 +19,33 @@ def touched_words(change: Mapping[str, Any]) -> str:
 
 
 def since_words(change: Mapping[str, Any]) -> str:
-    """Since when."""
+    """When it began, as far as is known."""
     return "before it was watched" if change["since"] is None else age(change["since"])
+
+
+def ended_words(change: Mapping[str, Any]) -> str:
+    """That it is over, and since when; empty while it goes on."""
+    return "" if change["ended"] is None else f"ended {age(change['ended'])}"
+
+
+def lasting_words(report: Mapping[str, Any]) -> str:
+    """What has gone on for longer, and isn't listed."""
+    count = report["lasting"]
+    if not count:
+        return ""
+    have = "has" if count == 1 else "have"
+    return f"{counted(count, 'group')} {have} needed attention for longer than 30 minutes: flowtrail lag."
 
 
 def checked_words(report: Mapping[str, Any]) -> str:
     """What was looked at."""
     checked = report["checked"]
-    groups = (
-        "no consumer group yet" if checked["groups"] is None else counted(checked["groups"], "consumer group")
-    )
-    flows, topics = counted(checked["flows"], "flow"), counted(checked["topics"], "topic")
-    return f"Checked: {groups}, {flows}, {topics}, dead letters, and the collector itself."
+    known = {"consumer group": checked["groups"], "flow": checked["flows"], "topic": checked["topics"]}
+    told = [counted(count, what) for what, count in known.items() if count is not None]
+    said = f"Checked: {', '.join(told)}, dead letters, and the collector itself."
+    if pending := [f"{what}s" for what, count in known.items() if count is None]:
+        said += f" The first look at {' and '.join(pending)} is under way."
+    return said
 
 
 def watched_words(report: Mapping[str, Any], *, now: datetime | None = None) -> str:

@@ -148,6 +148,9 @@ class NoLag:
     collected_at = 1.0
     readings = ()
 
+    def age_seconds(self, reading):
+        return None
+
     def overview(self, name=None, limit=None):
         return {"failures": [{"scope": "topic", "name": "orders", "reason": "partition 3 has no leader"}]}
 
@@ -181,9 +184,9 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
     ]  # fmt: skip
     assert [change.text for change in report.changes] == [
         "tail of the collector: no broker answers",
-        "for the first time g1 dead-lettered 2 messages of type OrderPlaced (CardError: no card for *)",
-        "1 instance of a hangs: x waits for g1, which has read everything and has not answered",
-        "1 instance of b timed out",
+        "for the first time group g1 dead-lettered 2 messages of type OrderPlaced (CardError: no card for *)",
+        "1 order of a hangs: x waits for g1, which has read everything and has not answered",
+        "1 order of b timed out",
         "topic orders: partition 3 has no leader",
     ]
     assert (report.groups, report.flows, report.left_out) == (0, 2, 0)
