@@ -16,8 +16,19 @@ from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, Order
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.units import iso_time_ms, parse_duration
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
+from flowtrail_collector.wording import unmistakable
 
-__all__ = ["FIELDS", "flag_of", "list_query", "note_of", "order_of", "place_of", "query_of", "selection_of"]
+__all__ = [
+    "FIELDS",
+    "check_cause",
+    "flag_of",
+    "list_query",
+    "note_of",
+    "order_of",
+    "place_of",
+    "query_of",
+    "selection_of",
+]
 
 FIELDS = (
     "topic", "partition", "offset", "source", "group", "error", "cause", "id", "flow", "since", "until", "state",
@@ -54,6 +65,21 @@ def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
         state=_state(values) or state,
         cause=_text(values, "cause"),
     )
+
+
+def check_cause(selection: Selection, is_any: Callable[[Selection], object]) -> None:
+    """Refuse a cause that no dead letter has, whatever became of it: nothing would ever match.
+
+    Args:
+        selection: What is asked for.
+        is_any: Whether there is any dead letter of a selection.
+
+    Raises:
+        ApiError: 400, says where the causes are listed.
+    """
+    if selection.cause is not None and not is_any(Selection(cause=selection.cause, state=None)):
+        shown = unmistakable(selection.cause)
+        raise ApiError(400, f"no cause of dead letters is called {shown}: flowtrail dlq causes lists them")
 
 
 def list_query(request: Request) -> tuple[Selection, int, int]:

@@ -25,6 +25,7 @@ from flowtrail_collector.dead_letters.web.json import (
 )
 from flowtrail_collector.dead_letters.web.posting import checked, posted
 from flowtrail_collector.dead_letters.web.query import (
+    check_cause,
     flag_of,
     list_query,
     note_of,
@@ -51,6 +52,7 @@ def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
         Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
         """
         selection, limit, offset = list_query(request)
+        check_cause(selection, lambda wanted: views.list_dead_letters(wanted, 1))
         found = [listed_json(letter) for letter in views.list_dead_letters(selection, limit, offset)]
         return json_response({"dead_letters": found, "limit": limit, "offset": offset})
 
@@ -60,6 +62,7 @@ def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
         Query: topic, source, group, error, cause, id, flow, since, until, state, limit.
         """
         selection, limit, _ = list_query(request)
+        check_cause(selection, lambda wanted: views.list_dead_letters(wanted, 1))
         selection = replace(selection, state=selection.state or PENDING)
         found = views.list_causes(selection, int(time.time() * 1000), min(limit, _MOST_CAUSES))
         return json_response({"causes": [cause_json(row) for row in found], "limit": limit})
@@ -117,6 +120,7 @@ class DeskRoutes:
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, replay_limit.
         """
         order = order_of(request.query_params, actor_of(request))
+        check_cause(order.selection, self._desk.count)
         return checked(lambda: json_response(self._desk.survey(order)))
 
     def _redrive(self, request: Request, values: Mapping[str, Any]) -> Response:
@@ -125,6 +129,7 @@ class DeskRoutes:
         Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
         """
         order = order_of(values, actor_of(request, _by(values)))
+        check_cause(order.selection, self._desk.count)
         if flag_of(values, "dry_run"):
             return json_response(self._desk.survey(order))
         _check_everything(order.selection, values)
@@ -136,6 +141,7 @@ class DeskRoutes:
         Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, dry_run, by.
         """
         selection = selection_of(values)
+        check_cause(selection, self._desk.count)
         if flag_of(values, "dry_run"):
             return json_response({"matching": self._desk.count(selection)})
         _check_everything(selection, values)
