@@ -41,19 +41,24 @@ def checked_words(report: Mapping[str, Any]) -> str:
     """What was looked at."""
     checked = report["checked"]
     known = {"consumer group": checked["groups"], "flow": checked["flows"], "topic": checked["topics"]}
-    told = [counted(count, what) for what, count in known.items() if count is not None]
-    said = f"Checked: {', '.join(told)}, dead letters, and the collector itself."
-    if pending := [f"{what}s" for what, count in known.items() if count is None]:
-        said += f" The first look at {' and '.join(pending)} is under way."
-    return said
+    told = [counted(count, what) for what, count in known.items() if count is not None] + ["dead letters"]
+    pending = [f"{what}s" for what, count in known.items() if count is None]
+    (told if report["watched_since"] else pending).append("the collector itself")
+    said = f"Checked: {_listed(told)}."
+    return f"{said} The first look at {_listed(pending)} is under way." if pending else said
 
 
 def watched_words(report: Mapping[str, Any], *, now: datetime | None = None) -> str:
     """That the collector hasn't watched for the whole span; empty if it has."""
     if report["watched_since"] is None:
-        return "Consumer groups and the collector's parts haven't been looked at yet."
+        return ""
     seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(report["watched_since"])).total_seconds()
     if seconds >= _SPAN_SECONDS:
         return ""
     watched = format_seconds(max(0.0, seconds))
     return f"This collector has watched consumer groups for {watched}: what they did before isn't known."
+
+
+def _listed(names: list[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)}{',' if len(most) > 1 else ''} and {last}" if most else last

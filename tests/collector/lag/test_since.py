@@ -43,6 +43,7 @@ def test_one_that_stopped_is_in_trouble_since_its_last_commit(cluster: Simulated
     assert since(watch) is None
     billing.reads, cluster.consumers["billing"].state = False, state
     began = billing.read_at
+    watch.run(WINDOW, billing.tick)
     seen = []
     for _ in range(4):
         watch.run(WINDOW, billing.tick)
