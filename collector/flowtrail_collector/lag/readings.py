@@ -31,10 +31,7 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
     """
     columns, judge = record.columns, record.judge
     columns.measure(table, now, read_committed=record.read_committed, patience=settings.keep_failing_seconds)
-    rebalancing = record.info.state == "preparing_rebalance"
-    statuses = judge.statuses(
-        columns, table, now, held=_held(record), rebalancing=rebalancing, deserted=not record.has_members
-    )
+    statuses = _statuses(record, table, now)
     uncommitted = _uncommitted(record, table, now)
     held = uncommitted or NOTHING_UNCOMMITTED
     topics = judge.sums(columns, table, statuses, now, held)
@@ -70,6 +67,17 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
         members=_members(record),
         uncommitted=uncommitted,
         since=_since(record, statuses, now) if status in _TROUBLE else None,
+    )
+
+
+def _statuses(record: GroupRecord, table: PartitionTable, now: float) -> bytes:
+    return record.judge.statuses(
+        record.columns,
+        table,
+        now,
+        held=_held(record),
+        rebalancing=record.info.state == "preparing_rebalance",
+        deserted=not record.has_members,
     )
 
 

@@ -27,7 +27,12 @@ class Collector:
         clock = lambda: self.now  # noqa: E731
         self._watch = Watch(self._view, reads, lambda: self.problems, time_seconds=clock)
         self._on_call = OnCall(
-            self._watch, self._view, reads, self._view.progress, keeper=SqlTroubles(database), time_seconds=clock
+            self._watch,
+            self._view,
+            reads,
+            self._view.progress,
+            keeper=SqlTroubles(database),
+            time_seconds=clock,
         )
 
     def look(self, now, *readings, failures=()):
@@ -38,7 +43,9 @@ class Collector:
 
 
 def reading(status, lag, since=None):
-    return GroupReading("billing", "consumer", "empty", None, status=status, sum_lag=lag, members=0, since=since)
+    return GroupReading(
+        "billing", "consumer", "empty", None, status=status, sum_lag=lag, members=0, since=since
+    )
 
 
 BILLING = (Kind.GROUP, ("billing",))
@@ -69,7 +76,10 @@ def test_a_silent_broker_is_one_line_before_and_after_a_restart_and_when_it_is_b
     said = "RabbitMQ's management API at http://mq takes too long to tell its queues"
     names = [f"rabbitmq:orders.{name}" for name in ("billing", "shipping", "audit")]
     failures = [Failure("broker", "amqp://mq", said), *(Failure("group", name, said) for name in names)]
-    queues = [GroupReading(name, "queue", "stable", BEGAN - 20, status=Status.OK, sum_lag=0, members=1) for name in names]
+    queues = [
+        GroupReading(name, "queue", "stable", BEGAN - 20, status=Status.OK, sum_lag=0, members=1)
+        for name in names
+    ]
     for start in (BEGAN, BEGAN + MINUTE):
         collector = Collector(sql_database, start)
         collector.problems = {"rabbitmq": "no RabbitMQ broker answers at amqp://mq"}

@@ -33,7 +33,9 @@ def collector(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unknown")
     flows = folder / "flows.yaml"
     flows.write_text(FLOWS)
-    made = build_collector(CollectorConfig(KafkaConfig("kafka:9092"), flows=flows, store=folder / "store.sqlite"))
+    made = build_collector(
+        CollectorConfig(KafkaConfig("kafka:9092"), flows=flows, store=folder / "store.sqlite")
+    )
     yield made
     made.close()
 
