@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name
+from flowtrail_collector.errors import StoreError
 from flowtrail_collector.lag.model import GroupReading
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.oncall.changes import (
@@ -99,6 +100,7 @@ class OnCall:
         self._lock = threading.Lock()
         self._troubles: Troubles | None = None
         self._earlier: dict[tuple[Kind, tuple[str, ...]], Change] = {}
+        self._is_news = False
         self._kept_ms = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -109,12 +111,25 @@ class OnCall:
         """
         looks = 0
         while not stop.is_set():
-            self._watch.look()
-            if looks % _LOOKS_FOR_STORE == 0 or not self._watch.knows_topics:
-                self._watch.look_at_topics()
-            self._note(self._now_ms(), stored=looks % _LOOKS_FOR_STORE == 0)
+            self.look(stored=looks % _LOOKS_FOR_STORE == 0)
             looks += 1
             stop.wait(_LOOK_SECONDS)
+
+    def look(self, *, stored: bool) -> None:
+        """Look at everything once, and keep what is wrong.
+
+        Args:
+            stored: Also at what only the store knows.
+
+        Raises:
+            StoreError: The store can't be asked, or written.
+        """
+        self._watch.look()
+        if stored or not self._watch.knows_topics:
+            self._watch.look_at_topics()
+        now_ms = self._now_ms()
+        _, troubles = self._note(now_ms, stored=stored)
+        self._keep(troubles, now_ms)
 
     def report(self, most: int = MOST) -> Report:
         """What changed, the worst first.
@@ -154,8 +169,7 @@ class OnCall:
             if stored:
                 present += self._stored(now_ms)
                 kinds |= _STORED
-            is_news = troubles.look(present, kinds, now_ms)
-            self._keep(troubles, now_ms, is_news=is_news)
+            self._is_news |= troubles.look(present, kinds, now_ms)
         return seen, troubles
 
     def _remembered(self, now_ms: int) -> Troubles:
@@ -164,12 +178,16 @@ class OnCall:
         self._troubles = Troubles(known)
         return self._troubles
 
-    def _keep(self, troubles: Troubles, now_ms: int, *, is_news: bool) -> None:
-        if self._keeper is None or not (is_news or now_ms - self._kept_ms >= _KEEP_MS):
+    def _keep(self, troubles: Troubles, now_ms: int) -> None:
+        known, is_due = troubles.all(), now_ms - self._kept_ms >= _KEEP_MS
+        if self._keeper is None or not (self._is_news or (known and is_due)):
             return
-        if troubles.all() or is_news:
-            self._keeper.keep(troubles.all(), now_ms)
-        self._kept_ms = now_ms
+        self._is_news, self._kept_ms = False, now_ms
+        try:
+            self._keeper.keep(known, now_ms)
+        except StoreError:
+            self._is_news = True
+            raise
 
     def _not_judged_yet(
         self,

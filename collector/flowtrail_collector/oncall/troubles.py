@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class Troubles:
     def __init__(self, known: Iterable[Trouble] = ()) -> None:
         self._known = {each.change.key: each for each in known}
 
-    def look(self, present: Iterable[Change], kinds: Set[Kind], now_ms: int) -> bool:
+    def look(self, present: Collection[Change], kinds: Set[Kind], now_ms: int) -> bool:
         """Take in all that is wrong now.
 
         Args:

@@ -176,8 +176,7 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
     clock = lambda: NOW_MS / 1000  # noqa: E731
     watch = Watch(NoLag(), reads, lambda: {"tail": "no broker answers"}, time_seconds=clock)
     on_call = OnCall(watch, NoLag(), reads, lambda group: GroupProgress(0, 0.0, 2, "ok"), time_seconds=clock)
-    watch.look()
-    watch.look_at_topics()
+    on_call.look(stored=True)
     report = on_call.report()
     assert [(change.kind, change.touched) for change in report.changes] == [
         (Kind.COLLECTOR, 0), (Kind.DEAD_LETTERS, 2), (Kind.STUCK, 1), (Kind.ENDED, 1), (Kind.UNREADABLE, 0),

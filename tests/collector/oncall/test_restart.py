@@ -38,7 +38,7 @@ class Collector:
     def look(self, now, *readings, failures=()):
         self.now = now
         self._view.publish(readings, now, failures)
-        self._watch.look()
+        self._on_call.look(stored=True)
         return {change.key: change for change in self._on_call.report().changes}
 
 
