@@ -114,7 +114,7 @@ def tell_missing(known: Known, so: str) -> None:
     if known.missing:
         first = ", ".join(list(known.missing)[:_SHOWN])
         more = f" and {len(known.missing) - _SHOWN} more" if len(known.missing) > _SHOWN else ""
-        click.echo(f"note: there is no contract for {printable(first)}{more}: {so}", err=True)
+        print_complaint(f"note: there is no contract for {printable(first)}{more}: {so}")
 
 
 def shown_url(url: str | None) -> str | None:
