@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 
@@ -282,6 +283,21 @@ def test_lag_and_seconds_of_groups(samples, minutes, clock):
     assert spark[-1] == 9
 
 
+@pytest.mark.parametrize("window", WINDOWS.values())
+def test_what_a_clock_that_was_ahead_made_wide_says_nothing_of_narrow_slots(samples, minutes, clock, window):
+    for count in range(90):
+        minutes.after(lag(a=5), outcomes(f=count))
+    keeper = HistoryKeeper(samples, KINDS, time_seconds=lambda: clock.now + DAY)
+    assert keeper.forget(threading.Event())
+    history, stretch = History(samples), window.until(clock.now + 10)
+    (line,) = history.lag(stretch).messages(5).lines
+    assert {value for value in line.values if value is not None} == {5}
+    known = sum(value is not None for value in line.values)
+    # The hour that is over is known by its quarters alone; the other half of an hour by its minutes.
+    assert known * stretch.step == {"1h": 1, "6h": 1, "24h": 3, "7d": 4}[window.name] * HOUR // 2
+    assert history.outcomes(stretch, 5).lines[0].values[-1] is not None
+
+
 def test_rates_are_those_of_the_time_that_is_known(samples, minutes, clock):
     clock.now += 4  # seconds past the minute
     minutes.after(lag(), outcomes(f=0))
@@ -310,9 +326,9 @@ def test_percentiles_of_steps(samples, clock):
         sampler.sample()
     found = History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 5)
     lines = {line.name: line.values[-4:] for line in found.lines}
-    assert lines["f", "charge", "p50"] == [None, 0.375, None, 0.5]
-    assert lines["f", "charge", "p95"] == [None, pytest.approx(0.4875), None, pytest.approx(0.95)]
-    assert lines["f", "ship", "p99"] == [None, None, None, 604_800]
+    assert lines["f", "charge", "p50"] == [None, 0.5, None, 0.5]
+    assert lines["f", "charge", "p95"] == [None, 0.5, None, 1]
+    assert lines["f", "ship", "p99"] == [None, None, None, math.inf]
     assert [line.name[1] for line in found.lines] == ["ship"] * 3 + ["charge"] * 3
     assert History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 1).left_out == 1
     assert History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 5, "g").lines == []
