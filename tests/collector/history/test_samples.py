@@ -60,6 +60,7 @@ class Minutes:
 
     def restart(self):
         self.sampler = Sampler([self.lag, self.outcomes], self.samples, time_seconds=self.clock)
+        self.sampler.begin()
 
     def after(self, lag=None, outcomes=None, *, minutes=1):
         self.clock.now += minutes * MINUTE
@@ -124,6 +125,42 @@ def test_a_restart_between_two_minutes_loses_nothing(minutes):
         minutes.after(lag(a=count), outcomes(f=count * 10))
     assert minutes.values(LAG, ("a", MESSAGES), 5) == [0, 1, 2, 3, 4]
     assert minutes.values(OUTCOMES, ("f", "completed"), 5) == [None, 10, 10, 10, 10]
+
+
+def test_the_minute_of_a_start_counts_from_the_start_on(samples, minutes, clock):
+    clock.now += MINUTE + 20
+    minutes.outcomes.told = outcomes(f=100)
+    minutes.restart()
+    clock.now -= 20
+    minutes.after(lag(a=1), outcomes(f=130, g=2))
+    assert minutes.values(OUTCOMES, ("f", "completed"), 2) == [None, 30]
+    assert minutes.values(LAG, ("a", MESSAGES), 2) == [None, 1]
+    found = History(samples).outcomes(WINDOWS["1h"].until(clock.now + 10), 5).lines
+    assert {line.name[0]: line.values[-1] for line in found} == {"f": 45, "g": 3}  # in 40 seconds
+
+
+def test_a_start_after_a_gap_says_nothing_of_the_gap(minutes, clock):
+    minutes.after(lag(a=1), outcomes(f=1))
+    minutes.after(lag(a=1), outcomes(f=2))
+    clock.now += 3 * MINUTE + 30
+    minutes.lag.told, minutes.outcomes.told = lag(a=9), outcomes(f=50)
+    minutes.restart()
+    clock.now -= 30
+    minutes.after(lag(a=9), outcomes(f=57))
+    assert minutes.values(LAG, ("a", MESSAGES), 6) == [1, 1, None, None, None, 9]
+    assert minutes.values(OUTCOMES, ("f", "completed"), 6) == [None, 1, None, None, None, 7]
+
+
+def test_a_part_that_runs_begins_with_how_counters_stand(samples, minutes):
+    minutes.outcomes.told = outcomes(f=7)
+    stop = threading.Event()
+    stop.set()
+    minutes.clock.now += 90
+    minutes.sampler.run(stop)
+    standing = samples.standing()
+    assert standing.slot == (START + 90) // MINUTE - 1
+    assert standing.at_ms == (START + 90) * 1000
+    assert standing.counts[OUTCOMES] == {("f", "completed"): 7}
 
 
 def test_minutes_without_a_collector_are_gaps(minutes):
