@@ -214,9 +214,11 @@ def _percentiles(found: Block, step: Name) -> Mapping[str, Numbers]:
     # A bucket that nothing ever fell into isn't kept.
     nothing = [0 if whole else None for whole in found.whole]
     columns = [found.columns.get((*step, bound), nothing) for bound in _BOUNDS]
-    percents, unknown = list(SHARES.values()), [None] * len(SHARES)
-    rows = [
-        unknown if None in counts else at_most(percents, DURATION_BUCKETS_SECONDS, counts) or unknown
-        for counts in zip(*columns, strict=True)
-    ]
+    percents = list(SHARES.values())
+    rows: list[Numbers] = []
+    unknown: Numbers = [None] * len(SHARES)
+    for counts in zip(*columns, strict=True):
+        known = [count for count in counts if count is not None]
+        found_at = at_most(percents, DURATION_BUCKETS_SECONDS, known) if len(known) == len(counts) else None
+        rows.append(found_at or unknown)
     return dict(zip(SHARES, map(list, zip(*rows, strict=True)), strict=True))
