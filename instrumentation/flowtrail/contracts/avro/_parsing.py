@@ -11,7 +11,8 @@ from typing import Any, Final, NoReturn
 
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import bounded
-from flowtrail.contracts.avro._nodes import LOGICAL, PRIMITIVES, Field, Node, native, parts_of, reached
+from flowtrail.contracts.avro._defaults import native
+from flowtrail.contracts.avro._nodes import LOGICAL, PRIMITIVES, Field, Node, parts_of, reached
 
 _LOG = logging.getLogger("flowtrail.contracts")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -37,6 +38,7 @@ class Parser:
         self._text = bounded(name, text)
         self._references = references
         self._named: dict[str, Node] = {}
+        self._defaults: list[tuple[Field, str]] = []
         self.references: list[Any] = []
         self.texts: list[str] = []
         self.json = self._loaded(self._text)
@@ -45,10 +47,15 @@ class Parser:
         except RecursionError:
             raise SchemaError(f"{name}: nested too deeply") from None
         self._check_ends()
+        self._check_defaults()
 
     def _loaded(self, text: str) -> Any:
+        def refuse(constant: str) -> NoReturn:
+            line = text.count("\n", 0, text.find(constant)) + 1
+            raise SchemaError(f"{self._name}:{line}: no JSON: {constant}")
+
         try:
-            return json.loads(text)
+            return json.loads(text, parse_constant=refuse)
         except json.JSONDecodeError as error:
             raise SchemaError(f"{self._name}:{error.lineno}: no JSON: {error.msg}") from None
         except RecursionError:
@@ -128,7 +135,8 @@ class Parser:
             for alias in schema.get("aliases") or ()
             if isinstance(alias, str)
         )
-        node = self._named[full] = Node(str(schema["type"]), full, aliases)
+        code = f"T{len(self._named)}"
+        node = self._named[full] = Node(str(schema["type"]), full, code, aliases)
         if node.kind == "enum":
             self._symbols(node, schema, path)
         elif node.kind == "fixed":
@@ -166,19 +174,23 @@ class Parser:
             inside = name if path == "(root)" else f"{path}.{name}"
             default = (part["default"],) if "default" in part else ()
             after, aliases = part.get("x-remove-after"), part.get("aliases") or ()
-            node.fields[name] = Field(
-                name, self._node(part["type"], space, inside), default,
+            made = node.fields[name] = Field(
+                name, self._node(part["type"], space, inside), default, (),
                 tuple(alias for alias in aliases if isinstance(alias, str)),
                 part.get("deprecated") is True, after if isinstance(after, str) else None,
             )  # fmt: skip
-            self._check_default(node.fields[name], inside)
+            if default:
+                self._defaults.append((made, inside))
 
-    def _check_default(self, part: Field, path: str) -> None:
-        if part.default:
+    def _check_defaults(self) -> None:
+        """After all else: a default may be of a record that wasn't read to its end where it stands."""
+        for part, path in self._defaults:
             try:
-                native(part.type, part.default[0])
-            except (TypeError, ValueError, IndexError):
-                self._wrong(part.name, f"{path}: its default isn't of type {part.type.shown}")
+                part.made = (native(part.type, part.default[0]),)
+            except ValueError as error:
+                self._wrong(part.name, f"{path}: its default isn't of type {part.type.shown}: {error}")
+            except RecursionError:
+                self._wrong(part.name, f"{path}: its default never ends")
 
     def _logical(self, node: Node, schema: dict[str, Any], path: str) -> Node:
         """The specification: what is unknown or invalid is ignored, "and should use the underlying type"."""
