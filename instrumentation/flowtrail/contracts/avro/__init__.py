@@ -49,7 +49,8 @@ class AvroDefinition:
         self.deprecated = top.get("deprecated") is True
         after = top.get("x-remove-after")
         self.remove_after = after if isinstance(after, str) else None
-        self._texts = parsed.texts
+        self._texts = list(parsed.texts.values())
+        self.references = parsed.referred
         self._schema = library.parse_schema(plain(self.root))
         self._write = library.schemaless_writer
         self._read = Reader(self.root).read

@@ -6,11 +6,11 @@ import json
 import logging
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts._format import bounded
+from flowtrail.contracts._format import Reference, bounded, referred
 from flowtrail.contracts.avro._defaults import native
 from flowtrail.contracts.avro._nodes import LOGICAL, PRIMITIVES, Field, Node, parts_of, reached
 
@@ -30,7 +30,7 @@ class Parser:
         json: The schema as JSON; logical types that can't be used are left out of it.
         root: The schema as nodes.
         references: What it refers to, as JSON like itself.
-        texts: The same as it was written.
+        texts: The same as it was written, by the names that it refers to it by.
     """
 
     def __init__(self, name: str, text: str, references: Mapping[str, str]) -> None:
@@ -40,7 +40,10 @@ class Parser:
         self._named: dict[str, Node] = {}
         self._defaults: list[tuple[Field, str]] = []
         self.references: list[Any] = []
-        self.texts: list[str] = []
+        self.texts: dict[str, str] = {}
+        self._reading = ""  # the name of the text that is being read; the schema itself has none
+        self._text_of: dict[str, str] = {}
+        self._needed: dict[str, dict[str, None]] = {}
         self.json = self._loaded(self._text)
         try:
             self.root = self._node(self.json, "", "(root)")
@@ -96,20 +99,28 @@ class Parser:
         full = name if "." in name or not space else f"{space}.{name}"
         for known in (full, name):
             if known in self._named:
+                self._needed.setdefault(self._reading, {})[self._text_of[known]] = None
                 return self._named[known]
             if known in self._references:
                 return self._referred(known, path)
         self._wrong(name, f"{path}: unknown type {name!r}")
 
     def _referred(self, name: str, path: str) -> Node:
-        text = bounded(name, self._references[name])
+        self.texts[name] = text = bounded(name, self._references[name])
         document = self._loaded(text)
-        self.texts.append(text)
         self.references.append(document)
+        self._needed.setdefault(self._reading, {})[name] = None
+        around, self._reading = self._reading, name
         self._node(document, "", path)
+        self._reading = around
         if name not in self._named:
             self._wrong(name, f"{path}: the text referred to as {name!r} doesn't define it")
         return self._named[name]
+
+    @property
+    def referred(self) -> Sequence[Reference] | None:
+        """What the schema refers to, and that in turn."""
+        return referred("", self._needed, self.texts)
 
     def _union(self, schema: list[Any], space: str, path: str) -> Node:
         branches = tuple(self._node(part, space, path) for part in schema)
@@ -137,6 +148,7 @@ class Parser:
         )
         code = f"T{len(self._named)}"
         node = self._named[full] = Node(str(schema["type"]), full, code, aliases)
+        self._text_of[full] = self._reading
         if node.kind == "enum":
             self._symbols(node, schema, path)
         elif node.kind == "fixed":

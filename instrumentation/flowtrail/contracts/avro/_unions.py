@@ -116,7 +116,7 @@ class Unions:
                 chosen += [
                     (branch, strict) for branch in node.branches if python_of(branch) in (float, Decimal)
                 ]
-            chosen = chosen or [(branch, strict) for branch in node.branches]
+            chosen = chosen or [(branch, strict) for branch in _convertible(node, kind)]
         return self._chosen(node, chosen)
 
     def _chosen(self, node: Node, chosen: Sequence[tuple[Node, Strict]]) -> _Ways:
@@ -126,6 +126,12 @@ class Unions:
             return _Ways("", _refusing(node))
         (first, prepare), *others = tried
         return _Ways(first, prepare, others, len({name for name, _ in tried}) == 1)
+
+
+def _convertible(node: Node, kind: type) -> Sequence[Node]:
+    """What values of a Python type that none is read as may be made to; a number that could be two is neither."""
+    numbered = [branch for branch in node.branches if branch.kind in ("int", "long")]
+    return () if kind is int and len(numbered) > 1 else node.branches
 
 
 def _remembering(failures: Failures, union: tuple[int, Strict], prepare: Prepare) -> Prepare:
