@@ -142,6 +142,9 @@ def _is_union(part: Any) -> bool:
     return isinstance(part, list)
 
 
+WITHOUT_UNIONS = avro_types().filter(lambda kind: not inside(kind, _is_union))
+
+
 def _finite(value: Any) -> bool:
     if isinstance(value, dict):
         return all(map(_finite, value.values()))
@@ -164,7 +167,7 @@ def _read_with_defaults(kind: Any, default: Any) -> list[Any]:
 
 @given(st.data())
 def test_a_default_is_read_as_the_same_value_written(data: st.DataObject) -> None:
-    kind = data.draw(avro_types().filter(lambda kind: not inside(kind, _is_union)))
+    kind = data.draw(WITHOUT_UNIONS)
     value = data.draw(avro_values(kind).filter(_finite))
     for read in _read_with_defaults(kind, as_json(kind, value)):
         assert is_same(read, value)
@@ -204,6 +207,9 @@ def test_any_other_default_is_refused_when_the_schema_is_read(kind: Any, default
 # -- bytes
 
 
+PLAIN = avro_types().filter(lambda kind: not inside(kind, lambda part: "logicalType" in part))
+
+
 def changed(data: st.DataObject, payload: bytes) -> bytes:
     """A payload that somebody was careless with: cut, longer, or with other bytes in it."""
     at = data.draw(st.integers(0, len(payload)))
@@ -231,7 +237,7 @@ def test_bytes_that_were_changed_are_refused_or_are_what_their_data_is_written_a
 
 @given(st.data())
 def test_what_is_taken_of_changed_bytes_apaches_reader_takes_as_well(data: st.DataObject) -> None:
-    kind = data.draw(avro_types().filter(lambda kind: not inside(kind, lambda part: "logicalType" in part)))
+    kind = data.draw(PLAIN)
     definition, text = parsed(record(x=kind)), json.dumps(record(x=kind))
     payload = changed(data, definition.encode({"x": data.draw(avro_values(kind))}))
     try:

@@ -7,6 +7,7 @@ import itertools
 import math
 import struct
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -73,6 +74,7 @@ def _containers(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def avro_types() -> st.SearchStrategy[Any]:
     """Types of every kind, as JSON; named ones have names of their own."""
     return st.recursive(_LEAVES, _containers, max_leaves=8).map(
