@@ -13,7 +13,7 @@ from avro.schema import parse as avro_parse
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contractkit import as_json, avro_types, avro_values, is_same, record
+from contractkit import as_json, avro_types, avro_unions, avro_values, is_same, record
 from flowtrail.contracts import SchemaError
 from flowtrail.contracts._format import BrokenError
 from flowtrail.contracts._formats import FORMATS
@@ -93,30 +93,10 @@ def test_whatever_is_written_is_read_or_else_it_is_refused(kind: Any, value: Any
         assert is_same(read, value) or kind == "float"
 
 
-SCALARS = avro_types().filter(
-    lambda kind: (
-        isinstance(kind, str) or (isinstance(kind, dict) and kind["type"] not in ("array", "map", "record"))
-    )
-)
-
-
-def _label(kind: Any) -> str:
-    return kind if isinstance(kind, str) else kind.get("name", kind["type"])
-
-
-def _apart(kinds: list[Any]) -> list[Any]:
-    """Types that may be in one union: named ones get names of their own."""
-    named = [{**kind, "name": f"U{number}"} if "name" in kind else kind for number, kind in enumerate(kinds)]
-    return list({_label(kind): kind for kind in named}.values())
-
-
-UNIONS = st.lists(SCALARS, min_size=1, max_size=5).map(_apart)
-
-
 @given(st.data())
 def test_a_union_takes_a_value_as_the_type_that_holds_it(data: st.DataObject) -> None:
     """Among all its types it is the one whose readers get just this value back, if there is one."""
-    union = data.draw(UNIONS)
+    union = data.draw(avro_unions())
     value = data.draw(st.one_of(avro_values(union), ODD))
     definition, apart = parsed(record(x=union)), [parsed(record(x=kind)) for kind in union]
     held = []
@@ -136,13 +116,6 @@ def test_a_union_takes_a_value_as_the_type_that_holds_it(data: st.DataObject) ->
 
 
 # -- defaults
-
-
-def _is_union(part: Any) -> bool:
-    return isinstance(part, list)
-
-
-WITHOUT_UNIONS = avro_types().filter(lambda kind: not inside(kind, _is_union))
 
 
 def _finite(value: Any) -> bool:
@@ -167,7 +140,7 @@ def _read_with_defaults(kind: Any, default: Any) -> list[Any]:
 
 @given(st.data())
 def test_a_default_is_read_as_the_same_value_written(data: st.DataObject) -> None:
-    kind = data.draw(WITHOUT_UNIONS)
+    kind = data.draw(avro_types(unions=False))
     value = data.draw(avro_values(kind).filter(_finite))
     for read in _read_with_defaults(kind, as_json(kind, value)):
         assert is_same(read, value)
@@ -175,7 +148,7 @@ def test_a_default_is_read_as_the_same_value_written(data: st.DataObject) -> Non
 
 @given(st.data())
 def test_a_default_of_a_union_may_be_of_any_of_its_types(data: st.DataObject) -> None:
-    union = data.draw(UNIONS)
+    union = data.draw(avro_unions())
     kind = data.draw(st.sampled_from(union))
     value = data.draw(avro_values(kind).filter(_finite))
     first, *others = _read_with_defaults(union, as_json(kind, value))
@@ -207,9 +180,6 @@ def test_any_other_default_is_refused_when_the_schema_is_read(kind: Any, default
 # -- bytes
 
 
-PLAIN = avro_types().filter(lambda kind: not inside(kind, lambda part: "logicalType" in part))
-
-
 def changed(data: st.DataObject, payload: bytes) -> bytes:
     """A payload that somebody was careless with: cut, longer, or with other bytes in it."""
     at = data.draw(st.integers(0, len(payload)))
@@ -237,7 +207,7 @@ def test_bytes_that_were_changed_are_refused_or_are_what_their_data_is_written_a
 
 @given(st.data())
 def test_what_is_taken_of_changed_bytes_apaches_reader_takes_as_well(data: st.DataObject) -> None:
-    kind = data.draw(PLAIN)
+    kind = data.draw(avro_types(logical=False))
     definition, text = parsed(record(x=kind)), json.dumps(record(x=kind))
     payload = changed(data, definition.encode({"x": data.draw(avro_values(kind))}))
     try:

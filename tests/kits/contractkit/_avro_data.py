@@ -32,13 +32,16 @@ def _decimals(draw: st.DrawFn) -> Any:
 
 
 _SYMBOLS = st.lists(st.sampled_from("ABCDE"), min_size=1, unique=True)
-_LEAVES = st.one_of(
+_PLAIN_LEAVES = st.one_of(
     st.sampled_from(PRIMITIVES),
+    st.builds(lambda symbols: {"type": "enum", "name": "?", "symbols": symbols}, _SYMBOLS),
+    st.builds(lambda size: {"type": "fixed", "name": "?", "size": size}, st.integers(1, 20)),
+)
+_LEAVES = st.one_of(
+    _PLAIN_LEAVES,
     st.sampled_from([{"type": kind, "logicalType": logical} for logical, kind in MOMENTS.items()]),
     st.just({"type": "string", "logicalType": "uuid"}),
     st.just({"type": "fixed", "name": "?", "size": 16, "logicalType": "uuid"}),
-    st.builds(lambda symbols: {"type": "enum", "name": "?", "symbols": symbols}, _SYMBOLS),
-    st.builds(lambda size: {"type": "fixed", "name": "?", "size": size}, st.integers(1, 20)),
     _decimals(),
 )
 
@@ -47,13 +50,16 @@ def _label(schema: Any) -> str:
     return schema if isinstance(schema, str) else schema["type"]
 
 
+def _apart(kinds: list[Any]) -> list[Any]:
+    """Those that may be in one union: one of each type that has no name."""
+    flat = [kind[0] if isinstance(kind, list) else kind for kind in kinds]
+    return list(
+        {number if "name" in kind else _label(kind): kind for number, kind in enumerate(flat)}.values()
+    )
+
+
 def _unions(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    flat = parts.filter(lambda part: not isinstance(part, list))
-    return st.lists(flat, min_size=2, max_size=4).filter(
-        lambda branches: len(
-            {_label(part) if "name" not in part else id(part) for part in branches}
-        ) == len(branches)
-    )  # fmt: skip
+    return st.lists(parts, min_size=1, max_size=5).map(_apart)
 
 
 def _records(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -64,22 +70,29 @@ def _records(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.builds(made, st.lists(parts, max_size=3))
 
 
-def _containers(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def _containers(parts: st.SearchStrategy[Any], *, unions: bool) -> st.SearchStrategy[Any]:
     wide = parts.filter(lambda part: part != "null")  # an array of nothing is refused
-    return st.one_of(
+    made = [
         st.builds(lambda items: {"type": "array", "items": items}, wide),
         st.builds(lambda values: {"type": "map", "values": values}, parts),
         _records(parts),
-        _unions(parts),
-    )
+    ]
+    return st.one_of([*made, _unions(parts)] if unions else made)
 
 
 @cache
-def avro_types() -> st.SearchStrategy[Any]:
+def avro_types(*, logical: bool = True, unions: bool = True) -> st.SearchStrategy[Any]:
     """Types of every kind, as JSON; named ones have names of their own."""
-    return st.recursive(_LEAVES, _containers, max_leaves=8).map(
-        lambda schema: _named(schema, itertools.count())
+    found = st.recursive(
+        _LEAVES if logical else _PLAIN_LEAVES, lambda parts: _containers(parts, unions=unions), max_leaves=8
     )
+    return found.map(lambda schema: _named(schema, itertools.count()))
+
+
+@cache
+def avro_unions() -> st.SearchStrategy[Any]:
+    """Unions of what holds nothing else."""
+    return _unions(_LEAVES).map(lambda schema: _named(schema, itertools.count()))
 
 
 def _named(schema: Any, numbers: Any) -> Any:
