@@ -56,7 +56,7 @@ NUMBERS = st.one_of(
 )  # fmt: skip
 ODD = st.one_of(
     NUMBERS, st.none(), st.booleans(), st.text(max_size=5), st.sampled_from(["A", "B", "\ud800", "2020-01-01"]),
-    st.binary(max_size=17), st.binary(max_size=17).map(bytearray), st.binary(max_size=17).map(lambda raw: memoryview(raw)),
+    st.binary(max_size=17), st.binary(max_size=17).map(bytearray), st.binary(max_size=17).map(lambda raw: memoryview(raw)),  # noqa: PLW0108
     st.decimals(), st.uuids(), st.uuids().map(str), st.dates(), st.times(), st.datetimes(),
     st.datetimes(timezones=st.just(dt.UTC)),
     st.sampled_from([
