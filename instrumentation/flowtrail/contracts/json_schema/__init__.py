@@ -39,6 +39,7 @@ class JsonDefinition:
         self.deprecated = schema.get("deprecated") is True
 
     frame_prefix = b""
+    references = ()
 
     def unframed(self, rest: bytes) -> tuple[Definition, bytes]:
         """See `Definition`."""

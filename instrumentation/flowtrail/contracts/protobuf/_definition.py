@@ -36,6 +36,7 @@ class ProtobufDefinition:
 
     def __init__(self, text: str, pool: Pool, descriptor: Any) -> None:
         self.text = text
+        self.references = pool.referred
         self.pool = pool
         self.descriptor = descriptor
         self.deprecated = bool(descriptor.GetOptions().deprecated)
