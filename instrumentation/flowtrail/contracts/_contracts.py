@@ -16,7 +16,7 @@ from flowtrail.contracts._shelf import Shelf
 from flowtrail.contracts._shelf import number_of as _number
 from flowtrail.contracts._source import Source
 from flowtrail.contracts.folder import FolderSource
-from flowtrail.errors import ConfigurationError, EncodeError
+from flowtrail.errors import ConfigurationError, ContractError, EncodeError
 
 Upcast = Callable[[Any], Any]
 U = TypeVar("U", bound=Upcast)
@@ -203,9 +203,9 @@ class Contracts:
         found = self._shelf.nearest(type, number)
         if found is None:
             return data, str(version)
-        number, contract = found
+        said, (number, contract) = number, found
         if not unpacked:
-            data = self._accepted(type, number, contract, data)
+            data = self._accepted(type, number, contract, data, said)
         self._note(type, number, contract, data, "consume")
         while (step := self._step(type, number)) is not None:
             number, function = step
@@ -266,8 +266,16 @@ class Contracts:
         if isinstance(self.source, RegistrySource):
             self.source.close()
 
-    def _accepted(self, type: str, version: int, contract: Definition, data: Any) -> Any:
-        kept(type, version, lambda: hold(contract.broken_reading(data)))
+    def _accepted(
+        self, type: str, version: int, contract: Definition, data: Any, said: int | None = None
+    ) -> Any:
+        """Data with its defaults; `said` is the version that its event names, if it isn't this one."""
+        broken = kept(type, version, lambda: contract.broken_reading(data))
+        if broken and said not in (None, version):
+            read_as = f"read as {version}, the newest that is known here"
+            raise ContractError(type, str(said), [f"{read_as}: {line}" for line in broken])
+        if broken:
+            raise ContractError(type, str(version), broken)
         return contract.completed(data)
 
     def _step(self, type: str, version: int) -> tuple[int, Upcast | None] | None:

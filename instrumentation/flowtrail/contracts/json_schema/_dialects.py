@@ -29,8 +29,9 @@ _KNOWN: Final[Mapping[str, Any]] = {
     "json-schema.org/draft-06/schema": validators.Draft6Validator,
     "json-schema.org/draft-04/schema": validators.Draft4Validator,
 }
+_extend: Any = validators.extend
 _EXTENDED: Final = {
-    name: validators.extend(
+    name: _extend(
         known,
         {keyword: check for keyword, check in KEYWORDS.items() if keyword in known.VALIDATORS},
         type_checker=known.TYPE_CHECKER.redefine_many(TYPES),

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from flowtrail._extras import load
-from flowtrail.contracts.protobuf._kinds import NAMES
+from flowtrail.contracts.protobuf._kinds import NAMES, proto_of
 from flowtrail.contracts.protobuf._names import json_name_of, quoted
 
 _OWN: Final = "google/protobuf/"
@@ -85,13 +84,7 @@ def _is_entry(descriptor: Any) -> bool:
 
 
 def _is_proto3(file: Any) -> bool:
-    return str(_proto_of(file, "FileDescriptorProto").syntax) == "proto3"
-
-
-def _proto_of(descriptor: Any, kind: str) -> Any:
-    proto = getattr(load("google.protobuf.descriptor_pb2", "protobuf", "protobuf"), kind)()
-    descriptor.CopyToProto(proto)
-    return proto
+    return str(proto_of(file, "FileDescriptorProto").syntax) == "proto3"
 
 
 def _around(descriptor: Any) -> list[Any]:
@@ -163,7 +156,7 @@ class _Writer:
         yield f"{indent}}}"
 
     def _fields(self, descriptor: Any, indent: str) -> Iterator[str]:
-        proto = _proto_of(descriptor, "DescriptorProto")
+        proto = proto_of(descriptor, "DescriptorProto")
         if proto.options.deprecated:
             yield f"{indent}option deprecated = true;"
         yield from _reserved(proto, indent, 1)
@@ -226,7 +219,7 @@ class _Writer:
             yield f"default = {shown.get(field.type, text)}"
 
     def _enum(self, descriptor: Any, indent: str) -> Iterator[str]:
-        proto = _proto_of(descriptor, "EnumDescriptorProto")
+        proto = proto_of(descriptor, "EnumDescriptorProto")
         yield f"{indent}enum {descriptor.name} {{"
         for option in ("allow_alias", "deprecated"):
             if getattr(proto.options, option):
