@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowtrail_collector.documents.asyncapi.extensions import SERVICE, VERSION, VERSION_IN_NAME
+from flowtrail_collector.documents.asyncapi.extensions import SERVICE, TYPE, VERSION, VERSION_IN_NAME
 from flowtrail_collector.documents.asyncapi.files import At, Files
 from flowtrail_collector.documents.asyncapi.mistakes import DocumentError, Place
 
@@ -171,7 +171,8 @@ class _Reader:
     def _identity(self, key: str, at: At) -> tuple[str, str | None]:
         """Type and version: as the extension says, as its headers say, as its name says."""
         named = at.text("name") or key
-        types = self._constants(at.of("headers"), _TYPE_HEADERS)
+        stated = at.text(TYPE)
+        types = [stated] if stated else self._constants(at.of("headers"), _TYPE_HEADERS)
         schemas = self._constants(at.of("headers"), _SCHEMA_HEADERS)
         in_name = VERSION_IN_NAME.search(named) or VERSION_IN_NAME.search(key)
         suffix = in_name[1] if in_name else None
