@@ -71,6 +71,20 @@ def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
         assert (site / shown / "index.html").is_file(), page
 
 
+def test_no_page_is_in_the_navigation_twice() -> None:
+    listed = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(listed) >= 35
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_begins_with_code_that_needs_no_scrolling(page: Path) -> None:
+    """80 columns are what the site's text is wide; the API's answers are as long as they are."""
+    first = re.search(r"^```\w*\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    if first and page.name != "api.md":
+        assert max(map(len, first[1].splitlines())) <= 80
+
+
 @pytest.mark.slow
 def test_every_link_and_anchor_leads_somewhere(site: Path, pages: dict[Path, _Html]) -> None:
     broken = []
