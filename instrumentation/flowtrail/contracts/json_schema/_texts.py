@@ -71,7 +71,9 @@ def _is_time(value: object) -> bool:
         return False
     leap = found["time"].endswith(":60")
     time.fromisoformat(found["time"][:-2] + "59" if leap else found["time"])
-    return found["zone"] is None or bool(time.fromisoformat(found["zone"]) is not None)
+    if found["zone"]:
+        time.fromisoformat(found["zone"])
+    return True
 
 
 @FORMATS.checks("date-time", raises=ValueError)
@@ -89,5 +91,5 @@ def _is_uri(value: object) -> bool:
         return True
     if not _URI.fullmatch(value):
         return False
-    parts = urlsplit(value)
-    return parts.port is None or parts.port >= 0
+    _ = urlsplit(value).port  # which raises if it is no number, and has looked at the brackets
+    return True
