@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from documentkit import CONTRACTS, landscape, write_contracts
-from flowtrail.contracts import FolderSource
+from flowtrail.contracts import FolderSource, SchemaError
 from flowtrail_collector.documents.asyncapi.comparing import compared
 from flowtrail_collector.documents.asyncapi.declared import declared_in
 from flowtrail_collector.documents.asyncapi.writing import About, document_of
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.eventcatalog.pages import Catalog, catalog_files
 from flowtrail_collector.documents.landscape import Received, Sent, Topic
+from flowtrail_collector.documents.schemas import defined
 from flowtrail_collector.documents.text import yaml_text
 
 STEMS = st.sampled_from(
@@ -114,3 +115,29 @@ def test_events_without_a_version_are_not_of_a_contract_that_could_not_be_read(
     pages = catalog_files(found, known, Catalog())
     (page,) = [text for name, text in pages.items() if name.startswith("events/") and name.endswith(".mdx")]
     assert f"Content type: `{content_type}`" in page
+
+
+SEVEN = "http://json-schema.org/draft-07/schema#"
+
+
+@pytest.mark.parametrize(
+    ("schema", "fits", "breaks"),
+    [
+        # Files that each name their draft, put together by a document.
+        ({"properties": {"a": {"$schema": SEVEN, "items": [{"type": "null"}]}}}, {"a": [None]}, {"a": [1]}),
+        ({"$schema": SEVEN, "allOf": [{"$schema": SEVEN, "required": ["a"]}]}, {"a": 1}, {}),
+        # AsyncAPI's own schemas are of draft 7, which they don't say.
+        ({"dependencies": {"a": ["b"]}}, {"a": 1, "b": 1}, {"a": 1}),
+        ({"dependentRequired": {"a": ["b"]}}, {"a": 1, "b": 1}, {"a": 1}),
+        ({"properties": {"$schema": {"type": "null"}}}, {"$schema": None}, {"$schema": 1}),
+    ],
+)
+def test_payloads_of_documents_are_of_the_draft_that_they_can_be_of(schema, fits, breaks):
+    payload = defined("shop.yaml:1", "A", None, schema)
+    assert payload.broken_reading(fits) == []
+    assert payload.broken_reading(breaks)
+
+
+def test_a_payload_of_no_draft_is_one_line():
+    with pytest.raises(SchemaError, match=r"shop\.yaml:1: divisibleBy at"):
+        defined("shop.yaml:1", "A", None, {"divisibleBy": 1})
