@@ -20,6 +20,8 @@ class Names:
         plain = _ODD.sub("-", text).strip("-.")[:120]
         if plain.startswith("__"):  # `__proto__` is no plain name in the language of most readers
             plain = plain.strip("-._")
+        if plain.startswith("x-"):  # which would be an extension
+            plain = f"x_{plain[2:]}"
         plain = plain or "unnamed"
         name, number = plain, 1
         # Two names that differ only in case are one file on many systems.

@@ -24,13 +24,13 @@ from flowtrail_collector.documents.text import yaml_text
 
 STEMS = st.sampled_from(
     ["Tree", "a", "com.shop.Order", "__proto__", "constructor", "yes", "no", "On", "OFF", "y", "N", "null", "~",
-     "1", "0x1f", "1_000", "1:30", "017", "1e3", ".5", "2020-01-01", "<<", "=", "{x}", "a b", "ä/ö", "~1", "#", "-"]
+     "1", "0x1f", "1_000", "1:30", "017", "1e3", ".5", "2020-01-01", "<<", "=", "{x}", "x-own", "a b", "ä/ö", "~1", "#", "-"]
 )  # fmt: skip
 ENDS = st.sampled_from(["", ".v2", "/2", "-v3", "_v10", "V2", ".v", "/0", ".v2/3"])
 TYPES = st.builds(str.__add__, STEMS, ENDS) | st.text(
     st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=8
 )
-TOPICS = st.sampled_from(["orders", "on", "1:30", "a.b", "rabbitmq:yes", "rabbitmq:~"])
+TOPICS = st.sampled_from(["orders", "on", "1:30", "a.b", "x-topic", "rabbitmq:yes", "rabbitmq:~"])
 ROWS = st.lists(
     st.builds(
         lambda topic, type, version: Sent(topic, type, version, "no", 1, last="2026-05-01T00:00:00Z"),
@@ -67,7 +67,8 @@ def test_a_fresh_export_agrees_with_what_flows(tmp_path, rows, mapped, as_json):
         (topic.address, row.type, row.version) for topic in topics for row in rows if row.topic == topic.name
     }
     assert said == wanted
-    assert not any(name.startswith("__") for name in document["components"]["messages"])
+    names = [*document["components"]["messages"], *document["channels"], *document["operations"]]
+    assert not any(name.startswith(("__", "x-")) for name in names)
 
 
 TEXTS = STEMS | st.from_regex(r"[-+.0-9a-fxob_:eET]{1,8}", fullmatch=True) | st.text(max_size=6)
