@@ -160,6 +160,8 @@ class _Writer:
         if proto.options.deprecated:
             yield f"{indent}option deprecated = true;"
         yield from _reserved(proto, indent, 1)
+        for part in proto.extension_range:
+            yield f"{indent}extensions {_range(part, 1)};"
         within = f".{descriptor.full_name}"
         entries = {f"{within}.{part.name}": part for part in proto.nested_type if part.options.map_entry}
         was_proto3 = _is_proto3(descriptor.file)
@@ -242,8 +244,11 @@ def _is_packed_without_saying(descriptor: Any, field: Any) -> bool:
 def _reserved(proto: Any, indent: str, beyond: int) -> Iterator[str]:
     """What is reserved; the end of a message's range doesn't belong to it."""
     for part in proto.reserved_range:
-        last = _LAST.get(part.end + 1 - beyond, str(part.end - beyond))
-        shown = str(part.start) if last == str(part.start) else f"{part.start} to {last}"
-        yield f"{indent}reserved {shown};"
+        yield f"{indent}reserved {_range(part, beyond)};"
     for name in proto.reserved_name:
         yield f"{indent}reserved {quoted(name)};"
+
+
+def _range(part: Any, beyond: int) -> str:
+    last = _LAST.get(part.end + 1 - beyond, str(part.end - beyond))
+    return str(part.start) if last == str(part.start) else f"{part.start} to {last}"
