@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -21,6 +21,8 @@ from flowtrail_collector.documents.eventcatalog.pages import Catalog, catalog_fi
 from flowtrail_collector.documents.landscape import Received, Sent, Topic
 from flowtrail_collector.documents.schemas import defined
 from flowtrail_collector.documents.text import yaml_text
+
+pytestmark = pytest.mark.slow
 
 STEMS = st.sampled_from(
     ["Tree", "a", "com.shop.Order", "__proto__", "constructor", "yes", "no", "On", "OFF", "y", "N", "null", "~",
@@ -40,9 +42,9 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(ROWS, st.booleans(), st.booleans())
-def test_a_fresh_export_agrees_with_what_flows(tmp_path, rows, mapped, as_json):
+def test_a_fresh_export_agrees_with_what_flows(tmp_path_factory, rows, mapped, as_json):
     topics = [Topic(name, mapped=mapped) for name in dict.fromkeys(row.topic for row in rows)]
     readers = [
         Received(topic.name, "off", "off", frozenset(row.type for row in rows if row.topic == topic.name))
@@ -50,7 +52,7 @@ def test_a_fresh_export_agrees_with_what_flows(tmp_path, rows, mapped, as_json):
     ]
     found = landscape(topics=topics, sent=rows, received=readers)
     document = document_of(found, Known(), About("null"))
-    file = tmp_path / ("x.json" if as_json else "x.yaml")
+    file = tmp_path_factory.mktemp("export") / ("x.json" if as_json else "x.yaml")
     file.write_text(json.dumps(document) if as_json else yaml_text(document), encoding="utf-8")
     declared = declared_in(file)
     assert compared(declared, found, Known(), owner=None, since="2026", today=date(2026, 6, 1)) == []
@@ -79,7 +81,7 @@ DATA = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(TEXTS, DATA, max_size=4))
 def test_old_and_new_yaml_read_the_same(data):
     """PyYAML reads version 1.1, in which `no` is false and `1:30` a number; ruamel reads 1.2."""

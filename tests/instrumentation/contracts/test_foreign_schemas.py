@@ -124,6 +124,7 @@ ANYTHING = st.recursive(
 WHOLE = st.dictionaries(st.sampled_from(WORDS), ANYTHING, min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(WHOLE, ANYTHING)
 def test_whatever_is_loaded_can_be_used(schema: dict[str, Any], data: Any) -> None:

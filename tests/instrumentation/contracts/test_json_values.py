@@ -30,6 +30,7 @@ def stepping() -> dict[str, Compiled]:
     return {step: Compiled("A/1", _one(type="number", multipleOf=json.loads(step))) for step in STEPS}
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(STEPS), st.integers(-(10**15), 10**15), st.integers(-200, 200), st.booleans())
 def test_a_multiple_is_told_by_the_numbers_as_they_are_written(
@@ -77,6 +78,7 @@ def _same(one: Any, other: Any) -> bool:
 UNIQUE = Compiled("A/1", _one(uniqueItems=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(JSON, max_size=5))
 def test_elements_are_unique_if_no_two_are_the_same(values: list[Any]) -> None:

@@ -14,6 +14,8 @@ from flowtrail.contracts._format import BrokenError
 from flowtrail.contracts._formats import FORMATS
 from flowtrail.errors import DecodeError
 
+pytestmark = pytest.mark.slow
+
 TEXTS = {
     "protobuf": """syntax = "proto3"; package shop; import "google/protobuf/timestamp.proto";
         message A { option deprecated = true; reserved 8 to 10, 12; reserved "old"; string x = 1 [deprecated = true];

@@ -20,6 +20,8 @@ from contractkit import DIALECTS, Dialect, write
 from flowtrail.contracts import Contracts
 from flowtrail.errors import ContractError
 
+pytestmark = pytest.mark.slow
+
 
 class _Raises(Mapping[str, Any]):
     """A mapping that fails whenever it is asked."""

@@ -79,6 +79,7 @@ def _numbers(details: list[str]) -> set[int]:
 
 
 @pytest.mark.parametrize("kind", ["message", "enum"])
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_a_number_is_told_if_it_is_given_up_or_used_again(kind: str, data: st.DataObject) -> None:
@@ -105,6 +106,7 @@ def test_a_number_is_told_if_it_is_given_up_or_used_again(kind: str, data: st.Da
 
 
 @pytest.mark.parametrize("kind", ["message", "enum"])
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_the_same_sets_in_other_words_are_no_change(kind: str, data: st.DataObject) -> None:

@@ -136,6 +136,7 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(ODD)
 def test_values_at_their_limits_are_read_as_they_were_written(data: dict[str, Any]) -> None:

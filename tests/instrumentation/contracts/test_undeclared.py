@@ -109,6 +109,7 @@ def test_behind_every_word_an_undeclared_field_is_refused(draft: str, name: str)
     _judge(draft, {**_wrappers(OBJECT), **OF_DRAFT[draft](OBJECT)}[name])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from(sorted(OF_DRAFT)))
 def test_behind_any_of_them_together(data: st.DataObject, draft: str) -> None:
@@ -119,6 +120,7 @@ def test_behind_any_of_them_together(data: st.DataObject, draft: str) -> None:
     _judge(draft, made)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.data(), st.sampled_from(sorted(OF_DRAFT)))
 def test_what_says_that_it_is_open_is_open_there(data: st.DataObject, draft: str) -> None:
