@@ -7,10 +7,12 @@ from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import LiteralScalarString, SingleQuotedScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString, SingleQuotedScalarString
 
 __all__ = ["yaml_text"]
 
+# Ends of lines to YAML 1.1 only.
+_BREAKS = frozenset("\x85\u2028\u2029")
 # What YAML 1.1, which many programs still read, takes for something else than a text; version 1.2, which is
 # written here, doesn't. See https://yaml.org/type/.
 _OTHER_IN_OLD_YAML = re.compile(
@@ -38,6 +40,8 @@ def _readable(data: Any) -> Any:
         return {_readable(key): _readable(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_readable(value) for value in data]
+    if isinstance(data, str) and not _BREAKS.isdisjoint(data):
+        return DoubleQuotedScalarString(data)
     if isinstance(data, str) and _OTHER_IN_OLD_YAML.fullmatch(data):
         return SingleQuotedScalarString(data)
     if isinstance(data, str) and "\n" in data and "\r" not in data and data.isprintable() is False:
