@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard, query_variable
-from dashboards.source.panels import lines, stat
-from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, RED, YELLOW, Query, Row, steps
+from dashboards.source.panels import bars, lines, stat
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, NONE, RED, YELLOW, Query, Row, or_none, steps
 from dashboards.source.queries import DeadLetters as Q
+from dashboards.source.selecting import NOTHING
 from dashboards.source.shared import (
     CONSOLE_LINK,
     CONSOLE_VARIABLE,
     GROUP_LABEL,
+    JAEGER_VARIABLE,
     TROUBLE,
     to_console,
 )
@@ -29,6 +31,7 @@ DEAD_LETTERS = Dashboard(
         query_variable("topic", "Source topic", "label_values(flowtrail_dlq_pending, source_topic)")
         | {"allValue": ".*"},
         CONSOLE_VARIABLE,
+        JAEGER_VARIABLE,
     ),
     links=(CONSOLE_LINK,),
     panels=(
@@ -44,9 +47,7 @@ DEAD_LETTERS = Dashboard(
         stat("Oldest", "Age of the oldest pending dead letter.", Q.OLDEST, "s", _AGE, size=(6, 4)),
         stat(
             "Arrived",
-            "Dead letters that arrived in this time range. The first of a kind isn't in it: nothing is"
-            " known of"
-            " its kind before, so nothing rose.",
+            "Dead letters that arrived in this time range.",
             Q.ARRIVED,
             "short",
             ANY_IS_BAD,
@@ -64,7 +65,7 @@ DEAD_LETTERS = Dashboard(
         lines(
             "Pending",
             "Dead letters neither sent again nor dismissed.",
-            [Query(Q.PENDING_OVER_TIME, "{{group}} {{source_topic}}")],
+            or_none(Query(Q.PENDING_OVER_TIME, "{{group}} {{source_topic}}"), NOTHING),
             "short",
             TROUBLE,
             links=[_LETTERS],
@@ -72,7 +73,7 @@ DEAD_LETTERS = Dashboard(
         lines(
             "Age of the oldest",
             "Age of the oldest pending dead letter.",
-            [Query(Q.OLDEST_OVER_TIME, "{{group}} {{source_topic}}")],
+            or_none(Query(Q.OLDEST_OVER_TIME, "{{group}} {{source_topic}}"), NOTHING),
             "s",
             _AGE,
             show_thresholds=True,
@@ -103,29 +104,31 @@ DEAD_LETTERS = Dashboard(
         Row("Arrivals"),
         lines(
             "Arrivals by group",
-            "Dead letters that arrive, per second, by the group that gave them up.",
-            [Query(Q.ARRIVALS_BY_GROUP, "{{group}} {{source_topic}}")],
-            "mps",
+            "Dead letters that arrive from one point to the next, by the group that could not handle them.",
+            or_none(Query(Q.ARRIVALS_BY_GROUP, "{{group}} {{source_topic}}"), NOTHING),
+            "short",
             ANY_IS_BAD,
+            bars=True,
             size=(8, 8),
         ),
         lines(
             "Arrivals by error",
-            "Dead letters that arrive, per second, by type of error.",
-            [Query(Q.ARRIVALS_BY_ERROR, "{{error_type}}")],
-            "mps",
+            "Dead letters that arrive from one point to the next, by type of error.",
+            or_none(Query(Q.ARRIVALS_BY_ERROR, "{{error_type}}"), NOTHING),
+            "short",
             ANY_IS_BAD,
+            bars=True,
             size=(8, 8),
         ),
         lines(
             "Retained by topic",
             "Records in each dead letter topic.",
-            [Query(Q.RETAINED_BY_TOPIC, "{{topic}}")],
+            or_none(Query(Q.RETAINED_BY_TOPIC, "{{topic}}"), NOTHING),
             "short",
             size=(8, 8),
         ),
-        Row("Dealt with"),
-        lines(
+        Row("Dealt with", collapsed=True),
+        bars(
             "Sent again, put aside, dismissed",
             "Dead letters dealt with in this time range: redriven to where they came from, quarantined after too"
             " many redrives, or dismissed.",
@@ -133,8 +136,10 @@ DEAD_LETTERS = Dashboard(
                 Query(Q.REDRIVEN, "{{group}} {{source_topic}}: redriven"),
                 Query(Q.QUARANTINED, "{{group}} {{source_topic}}: quarantined"),
                 Query(Q.DISMISSED, "{{group}} {{source_topic}}: dismissed"),
+                Query(f"{NOTHING} unless on () ({Q.DEALT_WITH})", NONE),
             ],
             "short",
+            NEUTRAL,
             links=[_LETTERS],
         ),
         lines(
