@@ -23,7 +23,7 @@ _LETTERS = to_console("These dead letters in the console", f"/dead-letters?group
 DEAD_LETTERS = Dashboard(
     uid="flowtrail-dead-letters",
     title="flowtrail / Dead letters",
-    description="What was given up: how much waits for a decision, since when, from whom and why.",
+    description="What could not be handled: how much waits for a decision, since when, from whom and why.",
     up_metric="flowtrail_collector_info",
     variables=(
         # Not every dead letter tells its group or topic, so ".*", which fits an empty label too.
@@ -37,7 +37,7 @@ DEAD_LETTERS = Dashboard(
     panels=(
         stat(
             "Pending",
-            "Dead letters neither sent again nor dismissed.",
+            "Dead letters neither redriven nor dismissed.",
             Q.PENDING,
             "short",
             TROUBLE,
@@ -64,7 +64,7 @@ DEAD_LETTERS = Dashboard(
         Row("Waiting for a decision"),
         lines(
             "Pending",
-            "Dead letters neither sent again nor dismissed.",
+            "Dead letters neither redriven nor dismissed.",
             or_none(Query(Q.PENDING_OVER_TIME, "{{group}} {{source_topic}}"), NOTHING),
             "short",
             TROUBLE,
@@ -81,7 +81,7 @@ DEAD_LETTERS = Dashboard(
         ),
         table(
             "By origin",
-            "Pending dead letters by where they came from and who gave them up.",
+            "Pending dead letters by where they came from and who could not handle them.",
             [
                 Column("Source topic", label="source_topic", unit="string"),
                 Column(
@@ -129,7 +129,7 @@ DEAD_LETTERS = Dashboard(
         ),
         Row("Dealt with", collapsed=True),
         bars(
-            "Sent again, put aside, dismissed",
+            "Redriven, quarantined, dismissed",
             "Dead letters dealt with in this time range: redriven to where they came from, quarantined after too"
             " many redrives, or dismissed.",
             [
