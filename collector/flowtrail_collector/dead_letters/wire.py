@@ -56,6 +56,6 @@ def wire(
     wired = Wired(
         parts_for_all=[redriver],
         sources_for_all=[DeadLetterMetrics(figures, depths), RedriveMetrics(jobs)],
-        routes=[*DeskRoutes(desk, lambda: redriver.problem).routes(), *dead_letter_routes(lists)],
+        routes=[*DeskRoutes(desk, lambda: redriver.problem, lists).routes(), *dead_letter_routes(lists)],
     )
     return DeadLetters(desk, redriver, wired)
