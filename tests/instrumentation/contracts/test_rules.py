@@ -86,7 +86,7 @@ def test_rules(old: dict[str, Any], new: dict[str, Any], rules: list[str]) -> No
     assert [f"{change.field}: {change.rule}" for change in found] == rules
 
 
-TWO = {
+TWO: dict[str, list[Any]] = {
     "type": ["integer", "null"], "enum": ["x", {"title": 1}], "required": ["a", "b"], "allOf": [{"minimum": 1}, {"maximum": 9}],
     "anyOf": [{"minimum": 1}, {"type": "null"}], "oneOf": [{"type": "string"}, {"type": "null"}],
 }  # fmt: skip
