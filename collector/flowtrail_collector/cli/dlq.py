@@ -101,7 +101,7 @@ def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | 
 @limit_option(50)
 @collector_options
 def show(client: CollectorClient, as_json: bool, wanted: str, limit: int) -> int:
-    """Show a dead letter: its headers, where it came from, what was done with it. Never its payload.
+    """Show a dead letter: its headers, where it came from, what was done with it. Not its payload: see `dlq payload`.
 
     ID is of an event, a flow or an order; the newest is shown, the others are listed.
     """

@@ -12,7 +12,7 @@ from flowtrail.contracts import Definition
 from flowtrail.errors import DecodeError
 from flowtrail.wire import Header, read_headers
 from flowtrail.wire.dataschema import version_in
-from flowtrail_collector.dead_letters.mending.json_text import NotJsonError, compact, parsed, pretty
+from flowtrail_collector.dead_letters.mending.json_text import NotJsonError, compact, parsed, pretty, visible
 from flowtrail_collector.dead_letters.mending.native import BadValueError, from_json, to_json
 from flowtrail_collector.dead_letters.mending.ports import Contracts
 from flowtrail_collector.errors import ConfigurationError
@@ -81,7 +81,7 @@ class Form:
                 if self.kind == _TEXT:
                     return Shown(text)
                 parsed(text)
-                return Shown(pretty(text))
+                return Shown(visible(pretty(text)))
             return Shown(self._decoded(data))
         except UnicodeDecodeError:
             return shown_bytes(value, "it isn't JSON: its bytes are no UTF-8")
@@ -128,7 +128,7 @@ class Form:
     def _decoded(self, data: bytes) -> str:
         if self.contract is None:
             raise DecodeError("it isn't known")
-        return json.dumps(to_json(self.contract.decode(data)), ensure_ascii=False, indent=2)
+        return visible(json.dumps(to_json(self.contract.decode(data)), ensure_ascii=False, indent=2))
 
     def _encoded(self, data: object) -> bytes:
         if self.contract is None:
@@ -206,4 +206,4 @@ def _is_text(value: bytes) -> bool:
         text = value.decode()
     except UnicodeDecodeError:
         return False
-    return all(char.isprintable() or char in "\n\r\t" for char in text)
+    return all(char.isprintable() or char in "\n\t" for char in text.replace("\r\n", "\n"))

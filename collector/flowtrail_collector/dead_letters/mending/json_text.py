@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["NotJsonError", "compact", "parsed", "pretty"]
+__all__ = ["NotJsonError", "compact", "parsed", "pretty", "visible"]
 
 # Of a text that is JSON: strings, punctuation, and numbers and words.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
@@ -59,6 +59,13 @@ def pretty(text: str) -> str:
         elif part == ":":
             made.append(" ")
     return "".join(made)
+
+
+def visible(text: str) -> str:
+    """A JSON text whose strings have an escape for whatever can't be seen: it would get lost on the way to people."""
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def _line(depth: int) -> str:

@@ -15,9 +15,9 @@ from flowtrail_collector.errors import CollectorError, ConfigurationError
 from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
 
-__all__ = ["body_of", "checked", "posted"]
+__all__ = ["MAX_BODY_BYTES", "body_of", "checked", "posted"]
 
-_MAX_BODY_BYTES = 65_536
+MAX_BODY_BYTES = 65_536
 
 
 def checked(call: Callable[[], Response]) -> Response:
@@ -35,7 +35,7 @@ def checked(call: Callable[[], Response]) -> Response:
 
 
 def posted(
-    handle: Callable[[Request, Mapping[str, Any]], Response], max_bytes: int = _MAX_BODY_BYTES
+    handle: Callable[[Request, Mapping[str, Any]], Response], max_bytes: int = MAX_BODY_BYTES
 ) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of a handler that takes a JSON object of at most so many bytes."""
 
@@ -50,7 +50,7 @@ def posted(
     return endpoint
 
 
-async def body_of(request: Request, too_large: str, max_bytes: int = _MAX_BODY_BYTES) -> bytes:
+async def body_of(request: Request, too_large: str, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The body of a request.
 
     Raises:

@@ -1,0 +1,71 @@
+"""One edit of a dead letter in a process that kills itself (SIGKILL) at a point of it: `edit_points.py ARGUMENTS-AS-JSON`.
+
+Begun again without a point it goes on with what is in the store, as a collector does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from flowtrail_collector.brokers.kafka.connection import read_connection
+from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
+from flowtrail_collector.dead_letters.mending.desk import Change, MendingDesk
+from flowtrail_collector.dead_letters.redriver import Redriver
+from flowtrail_collector.dead_letters.sql.edits import SqlEdits
+from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.events.contracts import RegisteredContracts
+from flowtrail_collector.store.sqlite.database import SqliteDatabase
+
+POINTS = (
+    "before begin", "after begin", "before next_letters", "before read", "after read", "before publish",
+    "after publish", "before settle", "after settle", "before end_job", "after end_job",
+)  # fmt: skip
+"""Before or after which call of the store or the broker it dies."""
+
+
+class _Killed:
+    """What it is given, but it dies before or after one call."""
+
+    def __init__(self, inner: Any, point: str | None) -> None:
+        self._inner = inner
+        self._when, _, self._name = (point or "").partition(" ")
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name != self._name:
+            return found
+
+        def call(*values: Any, **named: Any) -> Any:
+            if self._when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            found(*values, **named)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+
+def main(asked: dict[str, Any]) -> None:
+    """Edit the dead letter unless that has begun, and redrive until nothing is left."""
+    database, point = SqliteDatabase(Path(asked["store"])), asked.get("point")
+    store: Any = _Killed(SqlRedrive(database), point)
+    edits: Any = _Killed(SqlEdits(database), point)
+    connection, place = read_connection(asked["kafka"]), (asked["topic"], 0, asked["offset"])
+    if not edits.edits(place):
+        desk = MendingDesk(store, edits, KafkaRecordMover(connection), RegisteredContracts(None))
+        change = Change(asked["reason"], asked["value"], key=[asked["key"]], headers=asked["headers"])
+        desk.send(place, change, "ann", "127.0.0.1")
+    mover: Any = _Killed(KafkaRecordMover(connection), point)
+    redriver = Redriver(store, mover)
+    while (job := store.next_job()) is not None:
+        redriver._do(job, threading.Event())
+    database.close()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
