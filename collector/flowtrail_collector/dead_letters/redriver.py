@@ -138,9 +138,7 @@ class Redriver:
         cursor, over = _past(job.cursor, letters, failed)
         refusals = Counter(reason for place, reason in refused.items() if place in over)
         job = self._store.settle(job, moved, refusals, cursor, self._now_ms())
-        # What was edited stays where it is, in a queue as well: the copy isn't the same.
-        gone = [] if job.order.edit else [m.letter.place for m in moved if m.action is Action.REDRIVEN]
-        self._kafka.settled(gone)
+        self._kafka.settled([item.letter.place for item in moved if item.action is Action.REDRIVEN])
         _log(job, moved)
         if failed:
             raise ServiceUnreachableError(f"redrive {job.id}: {next(iter(failed.values()))}")

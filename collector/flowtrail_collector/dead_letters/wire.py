@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.mending.desk import MendingDesk
 from flowtrail_collector.dead_letters.mending.ports import Contracts
-from flowtrail_collector.dead_letters.mending.web import mending_routes, no_mending_routes
+from flowtrail_collector.dead_letters.mending.web import mending_routes
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
 from flowtrail_collector.dead_letters.ports import DeadLetterFigures, DeadLetterLists, RecordMover
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
@@ -70,7 +70,7 @@ def wire(
         routes=[
             *DeskRoutes(desk, lambda: redriver.problem).routes(),
             *dead_letter_routes(lists),
-            *(no_mending_routes() if mending is None else mending_routes(mending)),
+            *mending_routes(mending),
         ],
     )
     return DeadLetters(desk, redriver, mending, wired)

@@ -9,7 +9,7 @@ import threading
 import pytest
 from starlette.testclient import TestClient
 
-from flowtrail_collector.dead_letters.mending.web import NO_PAYLOADS, no_mending_routes
+from flowtrail_collector.dead_letters.mending.web import NO_PAYLOADS, mending_routes
 from flowtrail_collector.dead_letters.web.routes import DeskRoutes
 from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, dead, keep, own_headers, states
@@ -59,7 +59,6 @@ def test_sent_with_changes_and_the_original_stays(site):
         ("ce_id", b"e1"), ("ce_type", b"OrderPlaced"), ("dlq.replays", b"1"), ("tenant", b"c"), ("new", b"1"),
     ]  # fmt: skip
     assert site.kafka.records[DLQ, 0, 0].value == VALUE
-    assert site.kafka.let_go == []
     assert states(site.database)[DLQ, 0, 0] == "redriven"
     (edit,) = site.post(f"{PLACE}/payload", {})["edits"]
     assert (edit["redrive"], edit["by"], edit["reason"]) == (job["id"], "ann", "sign was wrong")
@@ -154,6 +153,15 @@ def test_what_is_wrong_is_one_line_with_its_field_and_nothing_is_sent(site, body
     assert site.store.jobs(1) == []
 
 
+def test_what_is_in_a_queue_is_shown_and_not_edited(site):
+    """Sending it back takes it out of its queue: the original couldn't be kept."""
+    queue = "rabbitmq:orders.billing.dlq"
+    keep(site.database, [site.kafka.bury(0, own_headers(), topic=queue, value=VALUE)])
+    place = f"/api/v1/dead-letters/{queue}/0/0"
+    assert SECRET in site.post(f"{place}/payload", {})["value"]["text"]
+    assert "it is in a queue" in site.post(f"{place}/edit", {"key": "x", "reason": "r"}, 400)["error"]
+
+
 def test_too_large_for_the_topic_or_for_here(site):
     site.kafka.limits["orders"] = 40
     long = json.dumps({"card": "x" * 100})
@@ -211,7 +219,7 @@ def test_a_foreign_name_that_points_here_sees_nothing(site):
 
 
 def test_where_it_isnt_enabled_nothing_is_there_but_what_to_do(site):
-    routes = [*DeskRoutes(site.desk).routes(), *no_mending_routes()]
+    routes = [*DeskRoutes(site.desk).routes(), *mending_routes(None)]
     client = TestClient(
         build_app(routes, token=None, local=True, on_error=print), base_url="http://127.0.0.1"
     )

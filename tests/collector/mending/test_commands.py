@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from flowtrail_collector.cli import main
-from flowtrail_collector.dead_letters.mending.web import NO_PAYLOADS, no_mending_routes
+from flowtrail_collector.dead_letters.mending.web import NO_PAYLOADS, mending_routes
 from flowtrail_collector.dead_letters.web.routes import DeskRoutes
 from flowtrail_collector.web.app import build_app
 from redrivekit import DLQ, own_headers
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_one_line(run, site, arguments, said):
 
 def test_where_payloads_arent_shown_it_says_what_to_do(run, site):
     app = build_app(
-        [*DeskRoutes(site.desk).routes(), *no_mending_routes()], token=None, local=True, on_error=print
+        [*DeskRoutes(site.desk).routes(), *mending_routes(None)], token=None, local=True, on_error=print
     )
     with served(app) as url:
         for command in (["payload", "o1"], ["edit", "o1", "--key", "x", "--reason", "r", "--yes"]):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flowtrail.wire import Header
+from flowtrail_collector.broker_names import RABBITMQ
 from flowtrail_collector.dead_letters.copies import Copies, Sending, replaced
 from flowtrail_collector.dead_letters.mending.difference import Changed, difference
 from flowtrail_collector.dead_letters.mending.form import Form, Shown, form_of, shown_bytes
@@ -233,6 +234,10 @@ class MendingDesk:
 
 
 def _check(letter: DeadLetter, change: Change) -> None:
+    if letter.topic.startswith(RABBITMQ):
+        raise ConfigurationError(
+            "it is in a queue, which what is sent back leaves, so the original couldn't be kept: redrive it as it is"
+        )
     if letter.state not in (PENDING, QUARANTINED):
         raise ConfigurationError(f"it is {letter.state}: only what is pending or quarantined can be edited")
     if change.to is not None and not is_topic_name(change.to):

@@ -6,7 +6,7 @@ Both are POST, so that the guard asks for the write token: looking at a payload 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +27,6 @@ __all__ = [
     "NO_PAYLOADS",
     "draft_json",
     "mending_routes",
-    "no_mending_routes",
     "payload_json",
 ]
 
@@ -36,57 +35,51 @@ MAX_BODY_BYTES = 4_194_304
 NO_PAYLOADS = (
     "payloads can't be seen here: start the collector with --show-payloads to look at them and edit them"
 )
+T = TypeVar("T")
 _PLACE = "/api/v1/dead-letters/{topic}/{partition}/{offset}"
 
 
-def mending_routes(desk: MendingDesk) -> list[BaseRoute]:
-    """The routes of a collector that shows payloads."""
+def mending_routes(desk: MendingDesk | None) -> list[BaseRoute]:
+    """The routes; without a desk they only say how payloads can be seen."""
 
     def payload(request: Request, values: Mapping[str, Any]) -> Response:
-        """A dead letter's key, headers and decoded value, and what was edited; written down in the audit.
+        """With `--show-payloads`, a dead letter's key, headers and decoded value; written down in the audit.
 
         Body: by.
         """
-        found = desk.payload(place_of(request), actor_of(request, _text(values, "by")), remote_of(request))
-        if found is None:
-            raise ApiError(404, "no such dead letter")
-        return json_response(payload_json(found))
+        asked = _enabled(desk)
+        found = asked.payload(place_of(request), actor_of(request, _text(values, "by")), remote_of(request))
+        return json_response(payload_json(_known(found)))
 
     def edit(request: Request, values: Mapping[str, Any]) -> Response:
-        """Sends a dead letter with changes (202 and the redrive); with `dry_run` only shows them.
+        """With `--show-payloads`, sends a dead letter with changes (202); with `dry_run` only shows them.
 
         Body: value, key, headers, reason, to, dry_run, by.
         """
-        place, change = place_of(request), _change_of(values)
+        asked, place, change = _enabled(desk), place_of(request), _change_of(values)
         actor = actor_of(request, _text(values, "by"))
         if flag_of(values, "dry_run"):
-            draft = desk.draft(place, change, actor)
-            answer = None if draft is None else json_response(draft_json(draft))
-        else:
-            job = desk.send(place, change, actor, remote_of(request))
-            answer = None if job is None else json_response(job_json(job, None), 202)
-        if answer is None:
-            raise ApiError(404, "no such dead letter")
-        return answer
+            return json_response(draft_json(_known(asked.draft(place, change, actor))))
+        return json_response(
+            job_json(_known(asked.send(place, change, actor, remote_of(request))), None), 202
+        )
 
-    return _routes(posted(payload), posted(edit, MAX_BODY_BYTES))
-
-
-def no_mending_routes() -> list[BaseRoute]:
-    """What a collector answers that doesn't show payloads."""
-
-    def refused(request: Request) -> Response:
-        """Payloads aren't shown; says how they are."""
-        raise ApiError(404, NO_PAYLOADS)
-
-    return _routes(refused, refused)
-
-
-def _routes(payload: Any, edit: Any) -> list[BaseRoute]:
     return [
-        Route(f"{_PLACE}/payload", payload, methods=["POST"]),
-        Route(f"{_PLACE}/edit", edit, methods=["POST"]),
+        Route(f"{_PLACE}/payload", posted(payload), methods=["POST"]),
+        Route(f"{_PLACE}/edit", posted(edit, MAX_BODY_BYTES), methods=["POST"]),
     ]
+
+
+def _enabled(desk: MendingDesk | None) -> MendingDesk:
+    if desk is None:
+        raise ApiError(404, NO_PAYLOADS)
+    return desk
+
+
+def _known(found: T | None) -> T:
+    if found is None:
+        raise ApiError(404, "no such dead letter")
+    return found
 
 
 def payload_json(payload: Payload) -> dict[str, Any]:
