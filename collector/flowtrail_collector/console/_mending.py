@@ -61,10 +61,11 @@ class MendingPages:
             if job is None:
                 raise ApiError(404, _UNKNOWN)
             return RedirectResponse(f"{prefix()}/redrives/{job.id}", 303)
-        draft = self._desk.draft(place_of(request), change, actor)
+        draft = self._desk.review(place_of(request), change, actor, remote_of(request))
         if draft is None:
             raise ApiError(404, _UNKNOWN)
-        fields = {name: values[name] for name in _EDITED if values.get(name)}
+        # A browser sends line breaks as CRLF, and shows them as one character.
+        fields = {name: values[name].replace("\r\n", "\n") for name in _EDITED if values.get(name)}
         return self._page(request, "edit.html", **draft_json(draft), fields=fields, place=_path(request))
 
 

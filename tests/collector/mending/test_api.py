@@ -49,6 +49,8 @@ def test_sent_with_changes_and_the_original_stays(site):
     assert draft["changed"] == "key, value, header tenant, header traceparent, header new"
     assert '-  "total_cents": -5\n+  "total_cents": 5' in draft["diff"]
     assert site.store.jobs(1) == []
+    (looked,) = site.store.writes(10)  # it shows what was there
+    assert (looked.actor, looked.action, looked.detail) == ("ann", "payload", f"{DLQ}/0@0")
     job = site.post(f"{PLACE}/edit", body, 202)
     assert (job["total"], job["by"]) == (1, "ann")
     assert job["edit"].endswith(": sign was wrong")

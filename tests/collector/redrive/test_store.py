@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from flowtrail_collector.dead_letters.model.audit import WriteLine
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.model.redrive import Action

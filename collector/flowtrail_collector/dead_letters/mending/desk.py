@@ -137,8 +137,7 @@ class MendingDesk:
         letter = self._store.letter(place)
         if letter is None:
             return None
-        topic, partition, offset = place
-        self._note(actor, remote, f"{topic}/{partition}@{offset}")
+        self._looked(place, actor, remote)
         copy = self._copy(letter, None)
         if isinstance(copy, str):
             key, value, headers, problem = *self._as_it_stands(letter), copy
@@ -156,6 +155,16 @@ class MendingDesk:
             problem,
             self._edits.edits(place),
         )
+
+    def review(self, place: Place, change: Change, actor: str, remote: str) -> Draft | None:
+        """What an edit would send, for somebody to look at: it shows the payload, so that is written down, too.
+
+        For what it raises see `draft`.
+        """
+        if self._store.letter(place) is None:
+            return None
+        self._looked(place, actor, remote)
+        return self.draft(place, change, actor)
 
     def draft(self, place: Place, change: Change, actor: str) -> Draft | None:
         """What an edit would send; None if the dead letter isn't known.
@@ -225,7 +234,9 @@ class MendingDesk:
         if limit is not None:
             raise ConfigurationError(f"it can't be sent: {too_large(record.topic, limit)}")
 
-    def _note(self, actor: str, remote: str, detail: str) -> None:
+    def _looked(self, place: Place, actor: str, remote: str) -> None:
+        topic, partition, offset = place
+        detail = f"{topic}/{partition}@{offset}"
         audit_logger.info("payload by %s from %s: %s", actor, remote, detail)
         self._store.note_write(WriteLine(self._now_ms(), actor, remote, "payload", detail))
 

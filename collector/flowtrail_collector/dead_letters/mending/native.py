@@ -27,10 +27,18 @@ _NAMES: tuple[tuple[type, str, Callable[[Any], Any], Callable[[Any], Any]], ...]
     ),
     (UUID, "$uuid", str, UUID),
 )
+
+
+def _map_of(pairs: Any) -> dict[Any, Any]:
+    if not isinstance(pairs, list):
+        raise TypeError
+    return {from_json(name): from_json(value) for name, value in pairs}
+
+
 _READ: Mapping[str, Callable[[Any], Any]] = {
     **{name: read for _, name, _, read in _NAMES},
     "$float": float,
-    _MAP: lambda pairs: {from_json(name): from_json(value) for name, value in pairs},
+    _MAP: _map_of,
 }
 
 
@@ -67,6 +75,6 @@ def from_json(data: Any) -> Any:
     if len(data) == 1 and (read := _READ.get(name := next(iter(data)))) is not None:
         try:
             return read(data[name])
-        except (ValueError, TypeError, ArithmeticError):
+        except (ValueError, TypeError, ArithmeticError, AttributeError):
             raise BadValueError(f"{name} holds something else") from None
     return {name: from_json(value) for name, value in data.items()}

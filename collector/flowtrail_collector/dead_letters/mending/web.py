@@ -59,7 +59,7 @@ def mending_routes(desk: MendingDesk | None) -> list[BaseRoute]:
         asked, place, change = _enabled(desk), place_of(request), _change_of(values)
         actor = actor_of(request, _text(values, "by"))
         if flag_of(values, "dry_run"):
-            return json_response(draft_json(_known(asked.draft(place, change, actor))))
+            return json_response(draft_json(_known(asked.review(place, change, actor, remote_of(request)))))
         return json_response(
             job_json(_known(asked.send(place, change, actor, remote_of(request))), None), 202
         )
