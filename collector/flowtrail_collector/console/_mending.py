@@ -7,7 +7,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._forms import FormPages, Values, posted
-from flowtrail_collector.dead_letters.mending.desk import Change, MendingDesk
+from flowtrail_collector.dead_letters.mending.change import Change
+from flowtrail_collector.dead_letters.mending.desk import MendingDesk
 from flowtrail_collector.dead_letters.mending.web import MAX_BODY_BYTES, draft_json, payload_json
 from flowtrail_collector.dead_letters.web.query import place_of, reason_of
 from flowtrail_collector.web.json import ApiError

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowtrail.contracts import registered
+from flowtrail_collector.dead_letters.mending.change import Change, replacement_of
 from flowtrail_collector.dead_letters.mending.form import form_of
 from flowtrail_collector.dead_letters.mending.native import BadValueError, from_json, to_json
+from flowtrail_collector.dead_letters.ports import Outgoing
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.contracts import RegisteredContracts
 from flowtrail_collector.events.registry import SchemaRegistry
@@ -139,6 +141,25 @@ def test_without_an_id_the_type_and_version_name_the_contract(known, kind):
 
 
 @pytest.mark.servers
+def test_what_only_a_newer_schema_knows_isnt_lost(known):
+    """Protobuf's unknown fields aren't in what is shown: written again they would be gone."""
+    number, _ = known.ids["PROTOBUF"]
+    value = framed("PROTOBUF", number, MESSAGE)
+    newer = value + b"\x78\x01"  # field 15
+    form = form_of(value, [], known.contracts)
+    assert form.keeps(value)
+    assert not form.keeps(newer)
+    for kind in ("AVRO", "JSON"):
+        other = framed(kind, known.ids[kind][0], KINDS[kind][1])
+        assert form_of(other, [], known.contracts).keeps(other)
+    before = Outgoing("orders", 0, None, newer, [])
+    data = json.loads(form.shown(newer).text)
+    assert replacement_of(before, Change("r", json.dumps(data)), form).parts == {}
+    with pytest.raises(ConfigurationError, match=f"schema {number} knows"):
+        replacement_of(before, Change("r", json.dumps({**data, "count": 9})), form)
+
+
+@pytest.mark.servers
 def test_what_the_registry_doesnt_know_or_that_isnt_what_it_says(known):
     number, _ = known.ids["AVRO"]
     unknown = b"\0\x7f\xff\xff\xffabc"
@@ -163,6 +184,13 @@ NONE = RegisteredContracts(None)
         (b'{"a":1.00}', [], "json", '{\n  "a": 1.00\n}', None),
         (b'{"a":', [("content-type", b"application/json")], "json", '{"a":', "isn't JSON: line 1, column 6"),
         (b"\xff{", [("content-type", b"application/json")], "json", "/3s=", "no UTF-8"),
+        (
+            b'{"a":"x\ty\x1b"}',
+            [("content-type", b"application/json")],
+            "json",
+            '{"a":"x\\ty\\u001b"}',
+            "isn't JSON",
+        ),
         (b'{"a":', [], "text", '{"a":', None),
         ("grün\r\n\tja".encode(), [], "text", "grün\r\n\tja", None),
         (

@@ -15,7 +15,8 @@ from typing import Any
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
-from flowtrail_collector.dead_letters.mending.desk import Change, MendingDesk
+from flowtrail_collector.dead_letters.mending.change import Change
+from flowtrail_collector.dead_letters.mending.desk import MendingDesk
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.edits import SqlEdits
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive

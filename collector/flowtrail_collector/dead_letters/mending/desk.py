@@ -9,33 +9,34 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from flowtrail.wire import Header
-from flowtrail_collector.broker_names import RABBITMQ
 from flowtrail_collector.dead_letters.copies import Copies, Sending, replaced
-from flowtrail_collector.dead_letters.mending.difference import Changed, difference
-from flowtrail_collector.dead_letters.mending.form import Form, Shown, form_of, shown_bytes
+from flowtrail_collector.dead_letters.mending.change import (
+    OWN,
+    Change,
+    check_change,
+    difference_of,
+    replacement_of,
+)
+from flowtrail_collector.dead_letters.mending.form import Form, Shown, form_of, shown_text
 from flowtrail_collector.dead_letters.mending.ports import Contracts, EditStore
 from flowtrail_collector.dead_letters.model.audit import EditLine, WriteLine
-from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, DeadLetter, Place, Selection
-from flowtrail_collector.dead_letters.model.redrive import Refusal, is_topic_name, too_large
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
+from flowtrail_collector.dead_letters.model.redrive import Refusal, too_large
 from flowtrail_collector.dead_letters.model.replacement import Replacement
 from flowtrail_collector.dead_letters.ports import Job, Order, Outgoing, RecordMover, RedriveStore
 from flowtrail_collector.errors import ConfigurationError
 
-__all__ = ["Change", "Draft", "MendingDesk", "Payload"]
+__all__ = ["Draft", "MendingDesk", "Payload"]
 
 audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 _READ_SECONDS = 5.0
 # Whoever edits one has looked at it: it goes round in no circle by itself.
 _NO_LIMIT = 1_000_000
-_OWN = "dlq."
-_MAX_HEADERS = 50
-_MAX_HEADER_NAME = 200
 
 
 class Payload(NamedTuple):
@@ -59,25 +60,6 @@ class Payload(NamedTuple):
     value_bytes: int | None
     problem: str | None
     edits: Sequence[EditLine]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What somebody wants changed; what isn't named stays.
-
-    Attributes:
-        reason: Why.
-        value: The new value as text, see `Form.written`.
-        key: The new key in a list of its own; None for a record without a key.
-        headers: New values by name; None takes a header away.
-        to: A topic to send it to instead of its own.
-    """
-
-    reason: str
-    value: str | None = None
-    key: Sequence[str | None] = ()
-    headers: Mapping[str, str | None] = field(default_factory=dict)
-    to: str | None = None
 
 
 class Draft(NamedTuple):
@@ -147,8 +129,8 @@ class MendingDesk:
         form = form_of(value, headers, self._contracts)
         return Payload(
             letter,
-            _shown(key),
-            [(name, _shown(text)) for name, text in headers if not name.startswith(_OWN)],
+            shown_text(key),
+            [(name, shown_text(text)) for name, text in headers if not name.startswith(OWN)],
             form,
             form.shown(value),
             None if value is None else len(value),
@@ -176,13 +158,13 @@ class MendingDesk:
         letter = self._store.letter(place)
         if letter is None:
             return None
-        _check(letter, change)
+        check_change(letter, change)
         copy = self._copy(letter, change.to)
         if isinstance(copy, str):
             raise ConfigurationError(f"it can't be sent: {copy}")
         before = copy.outgoing
         form = form_of(before.value, before.headers, self._contracts)
-        replacement = _replacement(before, change, form)
+        replacement = replacement_of(before, change, form)
         if not replacement:
             raise ConfigurationError(
                 "nothing is changed: send it as it is with a redrive, or change value, key or headers"
@@ -198,7 +180,7 @@ class MendingDesk:
             edit=f"edited {replacement.named}: {change.reason}",
         )
         checked_by = form.contract_name if "value" in replacement.parts else None
-        return Draft(order, replacement, _difference(before, after, replacement, form), after, checked_by)
+        return Draft(order, replacement, difference_of(before, after, replacement, form), after, checked_by)
 
     def send(self, place: Place, change: Change, actor: str, remote: str) -> Job | None:
         """Begin the redrive of an edited dead letter; None if it isn't known. For what it raises see `draft`."""
@@ -242,80 +224,3 @@ class MendingDesk:
 
     def _now_ms(self) -> int:
         return int(self._time_seconds() * 1000)
-
-
-def _check(letter: DeadLetter, change: Change) -> None:
-    if letter.topic.startswith(RABBITMQ):
-        raise ConfigurationError(
-            "it is in a queue, which what is sent back leaves, so the original couldn't be kept: redrive it as it is"
-        )
-    if letter.state not in (PENDING, QUARANTINED):
-        raise ConfigurationError(f"it is {letter.state}: only what is pending or quarantined can be edited")
-    if change.to is not None and not is_topic_name(change.to):
-        raise ConfigurationError(f"{change.to!r} is not a topic that can be written to")
-    if len(change.headers) > _MAX_HEADERS:
-        raise ConfigurationError(f"headers: at most {_MAX_HEADERS} can be changed at a time")
-    for name in change.headers:
-        if not name or len(name) > _MAX_HEADER_NAME or not name.isprintable():
-            raise ConfigurationError(f"headers: a name has 1 to {_MAX_HEADER_NAME} printable characters")
-        if name.startswith(_OWN):
-            raise ConfigurationError(f"header {name}: flowtrail writes it, so it can't be edited")
-
-
-def _replacement(before: Outgoing, change: Change, form: Form) -> Replacement:
-    """What differs from the record as it is."""
-    parts: dict[str, bytes | None] = {}
-    if change.value is not None:
-        value = form.written(change.value)
-        if not form.is_same(before.value, value):
-            parts["value"] = value
-    for text in change.key:
-        key = None if text is None else _encoded("key", text)
-        if key != before.key:
-            parts["key"] = key
-    headers: dict[str, bytes | None] = {}
-    for name, text in change.headers.items():
-        new = None if text is None else _encoded(f"header {name}", text)
-        if [value for given, value in before.headers if given == name] != ([] if new is None else [new]):
-            headers[name] = new
-    return Replacement(parts, headers)
-
-
-def _encoded(name: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"{name}: half of a surrogate pair can't be written") from None
-
-
-def _difference(before: Outgoing, after: Outgoing, replacement: Replacement, form: Form) -> str:
-    parts = [Changed("key", _text(before.key), _text(after.key))]
-    for name in replacement.headers:
-        old, new = ([value for given, value in record.headers if given == name] for record in (before, after))
-        parts.append(Changed(f"header {name}", _lines(old), _lines(new)))
-    if "value" in replacement.parts:
-        old_text, new_text = (
-            None if value is None else form.shown(value).text for value in (before.value, after.value)
-        )
-        parts.append(Changed("value", old_text, new_text))
-    return difference(parts)
-
-
-def _lines(values: Sequence[bytes | None]) -> str | None:
-    return "\n".join(_text(value) or "(none)" for value in values) if values else None
-
-
-def _text(value: bytes | None) -> str | None:
-    found = _shown(value)
-    return None if found is None else found.text
-
-
-def _shown(value: bytes | None) -> Shown | None:
-    """Bytes of a key or a header as people read them."""
-    if value is None:
-        return None
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        return shown_bytes(value)
-    return Shown(text) if all(char.isprintable() or char in "\n\r\t" for char in text) else shown_bytes(value)

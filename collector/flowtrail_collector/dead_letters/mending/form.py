@@ -17,7 +17,7 @@ from flowtrail_collector.dead_letters.mending.native import BadValueError, from_
 from flowtrail_collector.dead_letters.mending.ports import Contracts
 from flowtrail_collector.errors import ConfigurationError
 
-__all__ = ["MAX_VALUE_BYTES", "Form", "Shown", "form_of", "shown_bytes"]
+__all__ = ["MAX_VALUE_BYTES", "Form", "Shown", "form_of", "shown_text"]
 
 MAX_VALUE_BYTES = 1_048_576
 """Larger values are neither shown nor edited."""
@@ -73,7 +73,7 @@ class Form:
                 "", problem=f"its value has {len(value)} bytes: more than {MAX_VALUE_BYTES} aren't shown"
             )
         if not value.startswith(self.prefix) or self.kind == _BINARY:
-            return shown_bytes(value, self.problem or "it is neither JSON nor text, and names no schema")
+            return _base64(value, self.problem or "it is neither JSON nor text, and names no schema")
         data = value[len(self.prefix) :]
         try:
             if self.kind in (_JSON, _TEXT):
@@ -84,13 +84,13 @@ class Form:
                 return Shown(visible(pretty(text)))
             return Shown(self._decoded(data))
         except UnicodeDecodeError:
-            return shown_bytes(value, "it isn't JSON: its bytes are no UTF-8")
+            return _base64(value, "it isn't JSON: its bytes are no UTF-8")
         except NotJsonError as error:
-            return Shown(text, problem=f"it {error}")
+            return Shown(visible(text), problem=f"it {error}")
         except DecodeError as error:
-            return shown_bytes(value, f"{self.contract_name}: {error}")
+            return _base64(value, f"{self.contract_name}: {error}")
         except (TypeError, RecursionError):
-            return shown_bytes(value, f"{self.contract_name}: it holds what JSON can't")
+            return _base64(value, f"{self.contract_name}: it holds what JSON can't")
 
     def written(self, text: str) -> bytes:
         """The value that a text stands for, checked by its contract.
@@ -124,6 +124,16 @@ class Form:
             return value == other
         one, two = self.shown(value), self.shown(other)
         return one.problem is None and one.encoding == "text" and one.text == two.text
+
+    def keeps(self, value: bytes | None) -> bool:
+        """Whether a value, written again as it is shown, holds all that it held: also what its schema doesn't know."""
+        if value is None or self.contract is None or self.kind not in ("avro", "protobuf"):
+            return True
+        shown = self.shown(value)
+        if shown.problem is not None:
+            return True  # nothing of it is taken over
+        again = self.written(shown.text)
+        return len(again) >= len(value) and self.shown(again).text == shown.text
 
     def _decoded(self, data: bytes) -> str:
         if self.contract is None:
@@ -174,9 +184,20 @@ def form_of(value: bytes | None, headers: Sequence[Header], contracts: Contracts
     return Form(_TEXT if _is_text(value) else _BINARY)
 
 
-def shown_bytes(value: bytes, problem: str | None = None) -> Shown:
+def _base64(value: bytes, problem: str | None = None) -> Shown:
     """Bytes as Base64."""
     return Shown(b64encode(value).decode(), "base64", problem)
+
+
+def shown_text(value: bytes | None) -> Shown | None:
+    """Bytes of a key or a header as people read them."""
+    if value is None:
+        return None
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return _base64(value)
+    return Shown(text) if all(char.isprintable() or char in "\n\r\t" for char in text) else _base64(value)
 
 
 def _framed(value: bytes, contracts: Contracts) -> Form:

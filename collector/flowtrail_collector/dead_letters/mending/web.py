@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.dead_letters.mending.desk import Change, Draft, MendingDesk, Payload
+from flowtrail_collector.dead_letters.mending.change import Change
+from flowtrail_collector.dead_letters.mending.desk import Draft, MendingDesk, Payload
 from flowtrail_collector.dead_letters.mending.form import Shown
 from flowtrail_collector.dead_letters.model.audit import EditLine
 from flowtrail_collector.dead_letters.web.json import job_json, letter_json
