@@ -1,6 +1,7 @@
-"""One edit of a dead letter in a process that kills itself (SIGKILL) at a point of it: `edit_points.py ARGUMENTS-AS-JSON`.
+"""Edits of dead letters, each in a process that kills itself (SIGKILL) at a point of it: `edit_points.py EDITS-AS-JSON`.
 
-Begun again without a point it goes on with what is in the store, as a collector does.
+Begun again without a point it goes on with what is in the store, as a collector does. The processes are forks of this
+one, which has no threads and no connections: importing everything takes much longer than an edit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +53,9 @@ class _Killed:
         return call
 
 
-def main(asked: dict[str, Any]) -> None:
+def edit(asked: dict[str, Any], point: str | None) -> None:
     """Edit the dead letter unless that has begun, and redrive until nothing is left."""
-    database, point = SqliteDatabase(Path(asked["store"])), asked.get("point")
+    database = SqliteDatabase(Path(asked["store"]))
     store: Any = _Killed(SqlRedrive(database), point)
     edits: Any = _Killed(SqlEdits(database), point)
     connection, place = read_connection(asked["kafka"]), (asked["topic"], 0, asked["offset"])
@@ -68,5 +70,20 @@ def main(asked: dict[str, Any]) -> None:
     database.close()
 
 
+def ended(asked: dict[str, Any], point: str | None) -> int:
+    """How an edit in a process of its own ended: an exit code, or a signal's number below zero."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            edit(asked, point)
+            code = 0
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    print(json.dumps([[ended(one, one["point"]), ended(one, None)] for one in json.loads(sys.argv[1])]))
