@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
@@ -147,8 +148,10 @@ def _edit(site, n):
             if not site.post(f"{LETTERS}/{place}/payload", {"by": "ann"})["edits"]:
                 site.post(f"{LETTERS}/{place}/edit", body)
         except urllib.error.HTTPError as error:
-            raise AssertionError(error.read()) from None
-        except (OSError, ValueError):  # killed
+            if error.code != 503:  # it has only begun, and Kafka hasn't answered yet
+                raise AssertionError(error.read()) from None
+            return False
+        except (OSError, ValueError, http.client.HTTPException):  # killed
             return False
         return True
 
