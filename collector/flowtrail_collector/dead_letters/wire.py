@@ -61,7 +61,7 @@ def wire(
     jobs = SqlRedrive(database)
     redriver = Redriver(jobs, mover())
     desk = RedriveDesk(jobs, mover(), on_job=redriver.wake)
-    mending = None
+    mending: MendingDesk | None = None
     if contracts is not None:
         mending = MendingDesk(jobs, SqlEdits(database), mover(), contracts, on_job=redriver.wake)
     wired = Wired(

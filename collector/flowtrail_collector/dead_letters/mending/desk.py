@@ -37,6 +37,7 @@ audit_logger = logging.getLogger("flowtrail_collector.audit")
 _READ_SECONDS = 5.0
 # Whoever edits one has looked at it: it goes round in no circle by itself.
 _NO_LIMIT = 1_000_000
+_Parts = tuple[bytes | None, bytes | None, Sequence[Header]]
 
 
 class Payload(NamedTuple):
@@ -121,11 +122,9 @@ class MendingDesk:
             return None
         self._looked(place, actor, remote)
         copy = self._copy(letter, None)
-        if isinstance(copy, str):
-            key, value, headers, problem = *self._as_it_stands(letter), copy
-        else:
-            out = copy.outgoing
-            key, value, headers, problem = out.key, out.value, out.headers, None
+        key, value, headers = (
+            self._as_it_stands(letter) if isinstance(copy, str) else _parts_of(copy.outgoing)
+        )
         form = form_of(value, headers, self._contracts)
         return Payload(
             letter,
@@ -134,7 +133,7 @@ class MendingDesk:
             form,
             form.shown(value),
             None if value is None else len(value),
-            problem,
+            copy if isinstance(copy, str) else None,
             self._edits.edits(place),
         )
 
@@ -202,7 +201,7 @@ class MendingDesk:
             finally:
                 self._mover.settled(())
 
-    def _as_it_stands(self, letter: DeadLetter) -> tuple[bytes | None, bytes | None, Sequence[Header]]:
+    def _as_it_stands(self, letter: DeadLetter) -> _Parts:
         with self._lock:
             record = self._mover.read([letter.place], _READ_SECONDS).get(letter.place)
             self._mover.settled(())
@@ -224,3 +223,7 @@ class MendingDesk:
 
     def _now_ms(self) -> int:
         return int(self._time_seconds() * 1000)
+
+
+def _parts_of(record: Outgoing) -> _Parts:
+    return record.key, record.value, record.headers

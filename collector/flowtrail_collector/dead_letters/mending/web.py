@@ -123,7 +123,7 @@ def edits_json(edits: Sequence[EditLine]) -> list[dict[str, Any]]:
     ]
 
 
-_NULL = {"text": None, "encoding": "text"}
+_NULL: dict[str, Any] = {"text": None, "encoding": "text"}
 
 
 def _shown_json(shown: Shown | None) -> dict[str, Any] | None:
