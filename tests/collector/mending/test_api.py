@@ -225,8 +225,8 @@ def test_where_it_isnt_enabled_nothing_is_there_but_what_to_do(site):
     client = TestClient(
         build_app(routes, token=None, local=True, on_error=print), base_url="http://127.0.0.1"
     )
-    for what in ("payload", "edit"):
-        response = client.post(f"{PLACE}/{what}", json={"reason": "r"})
+    for what, body in (("payload", {}), ("edit", {"key": "x", "reason": "r"})):
+        response = client.post(f"{PLACE}/{what}", json=body)
         assert (response.status_code, response.json()) == (404, {"error": NO_PAYLOADS})
     assert "--show-payloads" in NO_PAYLOADS
 

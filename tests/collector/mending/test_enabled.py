@@ -56,7 +56,7 @@ def test_a_whole_collector(tmp_path, enabled):
             error = client.post(f"{API}/{what}", json=body).json()["error"]
             assert error == ("no such dead letter" if enabled else NO_PAYLOADS)
             # A form that isn't ours: where there is a page, it says so.
-            status = client.post(f"{PAGE}/{what}", data={"reason": "r"}).status_code
+            status = client.post(f"{PAGE}/{what}", data={"form_token": "x"}).status_code
             assert status == (403 if enabled else 404)
     finally:
         collector.close()
