@@ -38,6 +38,7 @@ from flowtrail_collector.lag.wire import wire as wire_lag
 from flowtrail_collector.metrics.exposition import Exposition, LeaderOnly, MetricSource
 from flowtrail_collector.metrics.otlp import headers_of
 from flowtrail_collector.metrics.push import OtlpMetricsPush
+from flowtrail_collector.oncall.sql import SqlTroubles
 from flowtrail_collector.oncall.wire import wire as wire_oncall
 from flowtrail_collector.readers.wire import wire as wire_readers
 from flowtrail_collector.runtime.leadership import Leadership, while_leading
@@ -140,7 +141,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
-    oncall = wire_oncall(lag.view, reads, lambda: supervisor.problems())  # noqa: PLW0108 - that comes last
+    oncall = wire_oncall(lag.view, reads, lambda: supervisor.problems(), SqlTroubles(database))  # noqa: PLW0108 - that comes last
     history = _history(config, database, store, reads, lag, topology, tails)
     retention = _retention(config, flows, database, spans.store, store, history)
     slices = [

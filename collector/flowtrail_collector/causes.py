@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable
 from hashlib import blake2b
 
-__all__ = ["HOUR_MS", "cause_of", "fingerprint", "normalised", "trend_of"]
+__all__ = ["HOUR_MS", "cause_of", "common_words", "fingerprint", "normalised", "trend_of"]
 
 HOUR_MS = 3_600_000
 
 _MAX_READ = 4_000
 _MAX_MESSAGE = 200
+_MAX_EXAMPLE = 80
 _HOLE = "*"
 # A quotation begins where a word doesn't end: an apostrophe is none.
 _QUOTED = re.compile(
@@ -34,6 +35,18 @@ def normalised(message: str) -> str:
     text = _QUOTED.sub(_HOLE, message[:_MAX_READ])
     text = _HOLES.sub(_HOLE, _TOKEN.sub(_without_id, text))
     return _SPACE.sub(" ", text).strip()[:_MAX_MESSAGE]
+
+
+def common_words(message: str | None) -> str | None:
+    """What messages of one cause have in common, for people; where that is no word at all, with one of them.
+
+    What `KeyError` says is only the key, in quotes.
+    """
+    if message is None:
+        return None
+    common = normalised(message)
+    first = message.strip().partition("\n")[0][:_MAX_EXAMPLE]
+    return common if any(map(str.isalpha, common)) or not first else f"{common}, such as {first}"
 
 
 def cause_of(group: str | None, event_type: str | None, error_type: str | None, message: str | None) -> str:

@@ -53,9 +53,10 @@ STATUS_COLORS = steps((1, YELLOW), (2, ORANGE), (3, RED))
 STATUS_WORDS = values(
     (0, "ok", GREEN),
     (1, "rewound", YELLOW),
-    (2, "falling behind", ORANGE),
+    (2, "behind", ORANGE),
     (3, "stalled", RED),
     (4, "stopped", RED),
-    (5, "losing records", "dark-red"),
-    (6, "committed past the end", "dark-red"),
+    (5, "losing", "dark-red"),
+    (6, "beyond", "dark-red"),
+    (7, "uncommitted", RED),
 )

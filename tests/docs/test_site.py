@@ -72,7 +72,9 @@ def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
 
 
 def test_no_page_is_in_the_navigation_twice() -> None:
-    listed = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(
+        r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(listed) >= 35
     assert len(listed) == len(set(listed))
 

@@ -109,7 +109,7 @@ def _examples(folder: Path) -> Iterator[str]:
     collector = build_collector(config)
     try:
         _read(collector.database, flows_file)
-        view = LagView()
+        view = LagView(clock=lambda: START_MS / 1000 + 2400)
         view.publish([example_reading(START_MS / 1000 + 2399)], START_MS / 1000 + 2400, ())
         sampled = _sampled(collector.database, view)
         lag = TestClient(Starlette(routes=[*lag_routes(view), *sampled]))

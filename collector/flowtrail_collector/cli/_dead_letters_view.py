@@ -9,6 +9,9 @@ from rich.console import Console
 from flowtrail_collector.cli._output import Listing, console, print_words
 from flowtrail_collector.wording import age, counted, left_out, printable
 
+_MAX_HEADER = 500
+_MAX_TRACE = 10_000
+
 
 def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
     """Dead letters as a table."""
@@ -76,21 +79,18 @@ def print_dossier(data: dict[str, Any], others: list[dict[str, Any]], limit: int
     out, record = console(), data["record"]
     for name, value in _facts(data["dead_letter"]).items():
         if value is not None:
-            _fact(out, name, printable(str(value)))
+            _fact(out, name, str(value))
     if record is None:
-        _fact(out, "record", printable(data["problem"] or ""))
+        _fact(out, "record", data["problem"] or "")
     else:
         size = "null" if record["value_bytes"] is None else counted(record["value_bytes"], "byte")
-        _fact(out, "key", printable(str(record["key"])))
+        _fact(out, "key", str(record["key"]))
         _fact(out, "value", f"{size} (not shown)")
         out.print("headers")
         for header in record["headers"]:
             value = "null" if header["value"] is None else header["value"]
-            # A stack trace is read line by line.
-            first, *others_of_it = value[:500].splitlines() or [""]
-            print_words(out, f"  {printable(header['name'])}: {printable(first)}", indent=4)
-            for line in others_of_it:
-                print_words(out, f"    {printable(line)}", indent=4)
+            most = _MAX_TRACE if "stack" in header["name"].lower() else _MAX_HEADER
+            _print_lines(out, f"  {printable(header['name'])}: ", value[:most], 4)
     for line in data["history"]:
         print_words(out, _moved(line), indent=2)
     if others:
@@ -109,7 +109,19 @@ def print_audit(data: dict[str, Any], *, writes: bool) -> None:
 
 
 def _fact(out: Console, name: str, value: str) -> None:
-    print_words(out, f"{name:<11}{value}", indent=11)
+    _print_lines(out, f"{name:<11}", value, 11)
+
+
+def _print_lines(out: Console, head: str, text: str, indent: int) -> None:
+    """Print a text line by line, as a stack trace or a message of several lines is read."""
+    first, *others = text.splitlines() or [""]
+    print_words(out, head + _line_of(first), indent=indent)
+    for line in others:
+        print_words(out, " " * indent + _line_of(line), indent=indent)
+
+
+def _line_of(text: str) -> str:
+    return printable(text.expandtabs(4)).rstrip()
 
 
 def _facts(letter: dict[str, Any]) -> dict[str, Any]:

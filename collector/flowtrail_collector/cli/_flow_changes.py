@@ -12,7 +12,7 @@ import click
 
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
-from flowtrail_collector.cli._options import json_option
+from flowtrail_collector.cli._options import FILE_OR_URL, json_option
 from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.settings import parse_store
 from flowtrail_collector.units import iso_time_ms, parse_duration
@@ -33,7 +33,7 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("old", type=_FILE)
 @click.argument("new", type=_FILE)
-@click.option("--store", envvar="FLOWTRAIL_STORE", show_envvar=True,
+@click.option("--store", envvar="FLOWTRAIL_STORE", show_envvar=True, type=FILE_OR_URL,
               help="Read this store directly instead of asking the collector.")  # fmt: skip
 @collector_options
 def diff(client: CollectorClient, as_json: bool, old: Path, new: Path, store: str | None) -> int:
@@ -76,7 +76,7 @@ def _print_difference(found: list[dict[str, Any]]) -> None:
 @click.option(
     "--since", default="7d", show_default=True, help="Only events recorded within this time: 2h, 7d."
 )
-@click.option("--store", envvar="FLOWTRAIL_STORE", show_envvar=True, required=True,
+@click.option("--store", envvar="FLOWTRAIL_STORE", show_envvar=True, required=True, type=FILE_OR_URL,
               help="The collector's store: SQLite file, or postgresql://user@host/database.")  # fmt: skip
 @json_option
 def apply(file: Path, since: str, store: str, as_json: bool) -> int:

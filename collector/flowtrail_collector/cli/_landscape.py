@@ -14,7 +14,7 @@ from flowtrail.contracts import FolderSource, RegistrySource, RegistryUnavailabl
 from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, EXIT_USAGE, Failure
-from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._options import FILE_OR_URL, stacked
 from flowtrail_collector.cli._output import print_complaint
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.gathering import gathered
@@ -37,7 +37,7 @@ _SHOWN = 10
 
 contract_options = stacked(
     (
-        click.option("--contracts", metavar="FOLDER",
+        click.option("--contracts", metavar="FOLDER", type=FILE_OR_URL,
                      help="Contracts of what flows: a folder of TYPE/VERSION.json, .avsc or .proto."),
         click.option("--registry", metavar="URL", help="A schema registry, in addition to the folder or instead of it."),
     )
@@ -114,7 +114,7 @@ def tell_missing(known: Known, so: str) -> None:
     if known.missing:
         first = ", ".join(list(known.missing)[:_SHOWN])
         more = f" and {len(known.missing) - _SHOWN} more" if len(known.missing) > _SHOWN else ""
-        click.echo(f"note: there is no contract for {printable(first)}{more}: {so}", err=True)
+        print_complaint(f"note: there is no contract for {printable(first)}{more}: {so}")
 
 
 def shown_url(url: str | None) -> str | None:

@@ -9,6 +9,9 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FILE_OR_URL = click.Path()
+"""What may name a file or a folder and may be something else: shells complete it as the former."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

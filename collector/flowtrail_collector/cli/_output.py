@@ -26,7 +26,8 @@ __all__ = [
 
 _GAP = "  "
 _BETWEEN = ", "
-_WORD = re.compile(r"[^ ]+")
+# A figure and its unit are one word: `(84 s)`, `5m 44s ago`.
+_WORD = re.compile(r"\(\d[\d.,]* \w{1,3}\)[^ ]*|\d+[dhm] \d\d[hms](?: ago)?[^ ]*|[^ ]+")
 
 
 def console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.cells import chop_cells
 from rich.text import Text
 
 from flowtrail_collector.cli._output import wrapped
-from flowtrail_collector.cli._styles import GROUP_STYLES
+from flowtrail_collector.cli._styles import group_style
 from flowtrail_collector.cli._top_figures import Figures
 from flowtrail_collector.cli._top_table import Column, Table
 from flowtrail_collector.lag.words import catch_up_words
@@ -34,6 +35,7 @@ _CAUSES = (
     Column("EVENT", 4, number=False), Column("GROUP", 5, number=False),
 )  # fmt: skip
 _ROOMY = 24
+_MAX_MESSAGE = 40
 
 
 def screen(
@@ -146,13 +148,13 @@ def _groups(figures: Figures) -> Table:
     table = Table("GROUP", _GROUPS, "none is known yet")
     for group in figures.groups:
         cells = (
-            group["status"] or "?",
+            group["verdict"] or "?",
             _figure(group["lag"]),
             "?" if group["lag_seconds"] is None else format_seconds(group["lag_seconds"]),
             catch_up_words(group) or "?",
             _figure(group["members"]),
         )
-        table.add(unmistakable(group["group"]), cells, GROUP_STYLES.get(group["status"] or "", ""))
+        table.add(unmistakable(group["group"]), cells, group_style(group))
     table.leave_out(figures.groups_left_out)
     return table
 
@@ -169,7 +171,9 @@ def _causes(figures: Figures) -> Table:
 
 
 def _cause(cause: dict[str, Any]) -> str:
-    return printable(cause["error_type"] or "unknown error")
+    """What tells it from others of the same class, in so few words that figures have room beside them."""
+    words = textwrap.shorten(cause["message"] or "", _MAX_MESSAGE, placeholder=" …")
+    return printable(": ".join(filter(None, [cause["error_type"] or "unknown error", words])))
 
 
 def _figure(value: int | None) -> str:

@@ -108,10 +108,9 @@ class Table:
         shown = list(range(len(self._columns)))
         if width is None:
             return shown
-        sizes = sorted(cell_len(name) for name, _, _ in self._rows)
-        # One name that is far longer than the others takes no column from them.
-        usual = max(cell_len(self._title), sizes[(len(sizes) * 3) // 4 - 1 if len(sizes) > 3 else -1])
-        usual = min(usual, width // 2)
+        # A name that would take half of the line has lines of its own rather than the columns of all others.
+        sizes = [size for name, _, _ in self._rows if (size := cell_len(name)) <= width // 2]
+        usual = max([cell_len(self._title), *sizes])
         while shown and usual + sum(self._cells(number) + _GAP for number in shown) > width:
             shown.remove(max(shown, key=lambda number: self._columns[number].rank))
         return shown

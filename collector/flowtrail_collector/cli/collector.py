@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from flowtrail_collector.cli._errors import EXIT_OK
-from flowtrail_collector.cli._options import stacked
+from flowtrail_collector.cli._options import FILE_OR_URL, stacked
 from flowtrail_collector.cli._output import print_complaint
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import SETTINGS, Kind, Setting, collector_config, parse_store
@@ -38,6 +38,7 @@ _PATH = click.Path(path_type=Path)
 _TYPES: dict[Kind, click.ParamType[Any]] = {
     Kind.PATH: _PATH,
     Kind.TOKEN_FILE: _PATH,
+    Kind.STORE: FILE_OR_URL,
     Kind.COUNT: click.IntRange(min=0),
     Kind.DURATION: _Parsed("duration", parse_duration),
     Kind.SIZE: _Parsed("size", parse_size),

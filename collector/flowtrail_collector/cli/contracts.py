@@ -20,7 +20,7 @@ from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._landscape import registry_of
-from flowtrail_collector.cli._options import json_option
+from flowtrail_collector.cli._options import FILE_OR_URL, json_option
 from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._readers import Judgement, change_json, judge, judgement_json, lines_of
 from flowtrail_collector.errors import ConfigurationError as CollectorConfigurationError
@@ -36,7 +36,7 @@ def contracts() -> None:
 
 
 @contracts.command()
-@click.argument("states", nargs=-1, metavar="[OLD] NEW")
+@click.argument("states", nargs=-1, metavar="[OLD] NEW", type=FILE_OR_URL)
 @click.option(
     "--against",
     metavar="URL",

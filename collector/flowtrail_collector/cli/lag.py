@@ -15,8 +15,8 @@ from rich.text import Text
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._options import limit_option
 from flowtrail_collector.cli._output import Listing, console, line_width, print_json, wrapped
-from flowtrail_collector.cli._styles import GROUP_STYLES
-from flowtrail_collector.lag.words import catch_up_words, status_words
+from flowtrail_collector.cli._styles import GROUP_STYLES, group_style
+from flowtrail_collector.lag.words import catch_up_words
 from flowtrail_collector.wording import counted, format_seconds, printable, unmistakable
 
 Query = dict[str, Any]
@@ -105,7 +105,7 @@ def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
     for entry in groups:
         table.add_row(
             unmistakable(entry["group"]),
-            _status(entry["status"]),
+            entry["verdict"] or "?",
             _count(entry["lag"]),
             _span(entry["lag_seconds"]),
             catch_up_words(entry) or "?",
@@ -113,7 +113,7 @@ def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
             entry["state"],
             _count(entry["members"]),
             _topics(entry["topics"]),
-            style=GROUP_STYLES.get(entry["status"], ""),
+            style=group_style(entry),
         )
     yield from table.lines(out)
 
@@ -121,8 +121,8 @@ def _overview(groups: list[dict[str, Any]], out: Console) -> Iterator[Text]:
 def _partitions(entry: dict[str, Any], out: Console, limit: int) -> Iterator[Text]:
     head = Text.assemble(
         (unmistakable(entry["group"]), "bold"), "  ",
-        (_status(entry["status"]), GROUP_STYLES.get(entry["status"], "")),
-        f"  {status_words(entry['status'])}  {entry['type']} group, {entry['state']}",
+        (entry["verdict"] or "?", group_style(entry)),
+        f"  {entry['says'] or ''}  {entry['type']} group, {entry['state']}",
     )  # fmt: skip
     yield from wrapped(head, line_width(out), 2)
     if entry["uncommitted_lag"] is not None:

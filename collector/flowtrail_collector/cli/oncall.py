@@ -9,10 +9,17 @@ import click
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._output import console, print_json, print_words
-from flowtrail_collector.oncall.words import checked_words, since_words, touched_words, watched_words
+from flowtrail_collector.oncall.words import (
+    checked_words,
+    ended_words,
+    lasting_words,
+    since_words,
+    touched_words,
+    watched_words,
+)
 from flowtrail_collector.wording import printable
 
-_SERIOUS = ("collector", "group", "lost", "stuck")
+_SERIOUS = ("broker", "collector", "group", "lost", "stuck")
 
 
 @click.command()
@@ -46,16 +53,18 @@ def _print(data: dict[str, Any]) -> None:
     if not data["changes"]:
         print_words(out, "Nothing went wrong within the last 30 minutes.", style="green")
     for number, change in enumerate(data["changes"], 1):
-        style = "red" if change["kind"] in _SERIOUS else "yellow"
-        print_words(out, f"{number}. {printable(change['text'])}", indent=3, style=style)
-        facts = [touched_words(change), since_words(change)]
-        print_words(out, "   " + ", ".join(fact for fact in facts if fact), indent=3)
+        style = "dim" if change["ended"] else "red" if change["kind"] in _SERIOUS else "yellow"
+        head = f"{number}."
+        margin = len(head) + 1
+        print_words(out, f"{head} {printable(change['text'])}", indent=margin, style=style)
+        facts = [touched_words(change), f"began {since_words(change)}", ended_words(change)]
+        print_words(out, " " * margin + ", ".join(fact for fact in facts if fact), indent=margin)
         commands = [change["command"], change["trail"] and f"flowtrail trace {change['trail']}"]
         for command in commands:
             if command:
-                print_words(out, f"   {printable(command)}", indent=5, style="dim")
+                print_words(out, " " * margin + printable(command), indent=margin + 2, style="dim")
     if data["left_out"]:
         out.print(f"{data['left_out']} more; --limit shows up to 50", style="dim")
-    for words in (checked_words(data), watched_words(data)):
+    for words in (lasting_words(data), checked_words(data), watched_words(data)):
         if words:
             print_words(out, words)

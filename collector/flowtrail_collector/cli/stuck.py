@@ -89,6 +89,10 @@ def _print_causes(causes: list[dict[str, Any]], limit: int) -> None:
     for row in causes:
         table.add_row(*_cells(row), style="red" if row["trend"] == "rising" else "")
     table.print(out)
+    print_words(
+        out,
+        "COUNT is how many orders hang on a cause, LAST HOUR how many of them began to within the last hour.",
+    )
     for row in causes:
         print_words(out, f"{row['cause']}: {printable(cause_words(row))}", indent=2)
         if command := redrive_command(row):

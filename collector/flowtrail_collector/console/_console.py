@@ -178,7 +178,7 @@ class Console:
 
         Query: flow, outcome, step, stuck, predicted, cause, limit, offset.
         """
-        query = saga_query(request, self._views.known_flows())
+        query = saga_query(request, self._views.known_flows(), self._views.stuck_causes)
         query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
         rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
         return html_page(

@@ -29,6 +29,7 @@ from flowtrail_collector.dead_letters.web.json import (
 )
 from flowtrail_collector.dead_letters.web.query import (
     FIELDS,
+    check_listed,
     list_query,
     note_of,
     order_of,
@@ -81,6 +82,7 @@ class DeadLetterList:
         Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
         """
         selection, limit, offset = list_query(request)
+        check_listed(selection, self._views)
         shown = min(limit, PAGE_ROWS)
         one_state = replace(selection, state=selection.state or PENDING)
         causes = [] if offset else self._views.list_causes(one_state, int(time.time() * 1000), _MOST_CAUSES)

@@ -17,8 +17,15 @@ from flowtrail_collector.console._trail_rows import (
     symbols_of,
     ticks,
 )
-from flowtrail_collector.lag.words import catch_up_words, status_words
-from flowtrail_collector.oncall.words import checked_words, since_words, touched_words, watched_words
+from flowtrail_collector.lag.words import catch_up_words
+from flowtrail_collector.oncall.words import (
+    checked_words,
+    ended_words,
+    lasting_words,
+    since_words,
+    touched_words,
+    watched_words,
+)
 from flowtrail_collector.sagas.words import (
     cause_words,
     expected_words,
@@ -58,8 +65,8 @@ def _environment() -> jinja2.Environment:
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
     for words in (
-        catch_up_words, status_words, cause_words, expected_words, forecast_words, past_words, risk_words,
-        checked_words, since_words, touched_words, watched_words,
+        catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words,
+        checked_words, ended_words, lasting_words, since_words, touched_words, watched_words,
     ):  # fmt: skip
         environment.globals[words.__name__] = words
     return environment

@@ -22,7 +22,7 @@ __all__ = ["TroublePages", "linked_cause"]
 
 # What is behind the link of each kind of change.
 _TITLES = {
-    "collector": "Collector", "group": "Lag", "lost": "Lag", "stuck": "Instances", "ended": "Instances",
+    "broker": "Collector", "collector": "Collector", "group": "Lag", "lost": "Lag", "stuck": "Instances", "ended": "Instances",
     "dead_letters": "Dead letters", "unreadable": "Lag", "mapping": "Topics",
 }  # fmt: skip
 

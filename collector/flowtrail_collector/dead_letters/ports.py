@@ -117,6 +117,10 @@ class DeadLetterLists(Protocol):
         """Dead letters, the newest first, at most `limit` after the first `offset`."""
         ...
 
+    def known_flows(self) -> Mapping[str, tuple[str, ...] | None]:
+        """The flows there are; none without a flow file."""
+        ...
+
     def list_causes(self, selection: Selection, now_ms: int, limit: int) -> list[CauseRow]:
         """What dead letters died of, the cause of the newest one first."""
         ...

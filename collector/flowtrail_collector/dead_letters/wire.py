@@ -68,7 +68,7 @@ def wire(
         parts_for_all=[redriver],
         sources_for_all=[DeadLetterMetrics(figures, depths), RedriveMetrics(jobs)],
         routes=[
-            *DeskRoutes(desk, lambda: redriver.problem).routes(),
+            *DeskRoutes(desk, lambda: redriver.problem, lists).routes(),
             *dead_letter_routes(lists),
             *mending_routes(mending),
         ],

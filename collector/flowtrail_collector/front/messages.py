@@ -94,4 +94,7 @@ class Told:
         if isinstance(message, State):
             self.state = message
         else:
-            self.lag.publish(message.readings, message.at, message.failures)
+            if message.at == self.lag.collected_at:
+                self.lag.fail(message.failures)
+            else:
+                self.lag.publish(message.readings, message.at, message.failures)

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from flowtrail_collector.errors import CollectorError
 from flowtrail_collector.front.messages import Ended, Failed, Lag, Ready, Refused, Start, State
+from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.lag.view import LagView
 
 __all__ = ["ReaderError", "ReadingProcess", "Telling"]
@@ -149,14 +150,16 @@ class ReadingProcess:
         stop.wait()
 
     def _tell(self, child: _Child, telling: Telling, stop: threading.Event) -> None:
-        known, next_state, collected_at = State({}, {}), 0.0, None
+        known, next_state = State({}, {}), 0.0
+        told: tuple[float | None, Sequence[Failure]] = None, ()
         while not (stop.is_set() or self._ending.is_set()):
             if time.monotonic() >= next_state:
                 next_state = time.monotonic() + _STATE_SECONDS
                 if (state := telling.state()) != known:
                     child.say(known := state)
-            if telling.lag.collected_at != collected_at:
+            if (telling.lag.collected_at, telling.lag.failures) != told:
                 readings, collected_at, failures = telling.lag.published
+                told = (collected_at or None, failures)
                 child.say(Lag(readings, collected_at, failures))
             message = child.heard(_LOOK_SECONDS)
             if isinstance(message, Failed):

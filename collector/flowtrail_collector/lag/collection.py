@@ -172,6 +172,7 @@ class LagCollection:
             else:
                 record.failure = None
                 record.read_at = self._present()
+                record.first_read_at = record.first_read_at or record.read_at
                 record.columns.take(commits, self.table, record.read_at)
         for name in unanswered:
             if (record := self.groups.get(name)) is not None:

@@ -27,7 +27,9 @@ class GroupRecord:
     read_committed: bool
     ephemeral: bool
     read_at: float = 0.0
+    first_read_at: float | None = None
     empty_since: float | None = None
+    was_full: bool = False
     failure: Failure | None = None
     fresh: bool = False
     members: MemberInfo | None = None
@@ -117,7 +119,7 @@ class GroupRegistry:
             )
         record.info = info
         if record.has_members:
-            record.empty_since = None
+            record.empty_since, record.was_full = None, True
         else:
             # Who comes later begins anew.
             record.members = None

@@ -61,7 +61,7 @@ class LagPoller:
         self.metrics = LagPage(
             granularity=self._settings.granularity, compat=self._settings.compat, clock=clock
         )
-        self.view = LagView()
+        self.view = LagView(self._settings.interval_seconds)
 
     @property
     def problem(self) -> str | None:
@@ -109,6 +109,7 @@ class LagPoller:
             self._problem = str(error)
             self.collection.failures.update([Failure("cluster", "metadata", str(error))])
             self.metrics.note(self._figures())
+            self.view.fail(self.collection.failures.present)
             return []
         self._problem = None
         self._cycles += 1

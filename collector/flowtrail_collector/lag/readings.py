@@ -17,6 +17,8 @@ from flowtrail_collector.settings import LagSettings
 
 __all__ = ["read_group"]
 
+_TROUBLE = frozenset({Status.BEHIND, Status.STALLED, Status.STOPPED})
+
 
 def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings, now: float) -> GroupReading:
     """Work out a group's reading.
@@ -29,8 +31,7 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
     """
     columns, judge = record.columns, record.judge
     columns.measure(table, now, read_committed=record.read_committed, patience=settings.keep_failing_seconds)
-    rebalancing = record.info.state == "preparing_rebalance"
-    statuses = judge.statuses(columns, table, now, held=_held(record), rebalancing=rebalancing)
+    statuses = _statuses(record, table, now)
     uncommitted = _uncommitted(record, table, now)
     held = uncommitted or NOTHING_UNCOMMITTED
     topics = judge.sums(columns, table, statuses, now, held)
@@ -40,6 +41,7 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
     # Members that aren't known yet may hold more than has been committed.
     certain = not unseen and (uncommitted is not None or record.info.type == "streams")
     complete = certain and 0 < known == partitions
+    status = _status(statuses, held, certain=certain)
     return GroupReading(
         group=record.info.name,
         type=record.info.type,
@@ -60,11 +62,45 @@ def read_group(record: GroupRecord, table: PartitionTable, settings: LagSettings
         partitions=partitions,
         known=known,
         max_seconds=max_known(topics.max_seconds),
-        status=_status(statuses, held, certain=certain),
+        status=status,
         orphans=columns.orphans,
         members=_members(record),
         uncommitted=uncommitted,
+        since=_since(record, statuses, now) if status in _TROUBLE else None,
     )
+
+
+def _statuses(record: GroupRecord, table: PartitionTable, now: float) -> bytes:
+    return record.judge.statuses(
+        record.columns,
+        table,
+        now,
+        held=_held(record),
+        rebalancing=record.info.state == "preparing_rebalance",
+        deserted=not record.has_members,
+    )
+
+
+def _since(record: GroupRecord, statuses: bytes, now: float) -> float | None:
+    """Since when a group hasn't read what it should, as far as its commits, its members and what it left unread tell.
+
+    A partition stands still since it was last committed to, or since what is unread there came if that was later. A
+    commit that was never seen to move may be of any time before. A group that is slow is so since the oldest of what
+    it hasn't read came. Nobody reads since the last member left at the latest.
+    """
+    columns, began = record.columns, []
+    for i, status in enumerate(statuses):
+        waited = columns.seconds[i]
+        if status not in _TROUBLE or not columns.least[i] or waited is None:
+            continue
+        moved = columns.moved_at[i]
+        was_seen = (
+            status != Status.BEHIND and record.first_read_at is not None and moved > record.first_read_at
+        )
+        began.append(max(now - waited, moved) if was_seen else now - waited)
+    if record.was_full and record.empty_since is not None:
+        began.append(record.empty_since)
+    return min(began, default=None)
 
 
 def _held(record: GroupRecord) -> frozenset[tuple[str, int]] | None:

@@ -162,6 +162,8 @@ class Group(Model):
     group: Name
     status: Name | None
     """ok, behind, stalled, stopped, ..."""
+    verdict: Text | None = None
+    """The same in words, with what its members and the age of the figures add: `ok, no members`, `ok 2m 10s ago`."""
     state: Name | None = None
     members: int | None
     lag: int | None

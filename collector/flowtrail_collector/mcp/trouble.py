@@ -79,6 +79,8 @@ class Change(Model):
     """How many orders, or messages, it touches."""
     of: Name
     since: Name | None
+    ended: Name | None = None
+    """When it was over; null while it goes on."""
     trail: Name | None
     """An id for find_trail or why_stuck."""
 

@@ -6,9 +6,11 @@ import shlex
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from flowtrail_collector.causes import normalised
+from flowtrail_collector.broker_names import broker_of, without_broker
+from flowtrail_collector.causes import common_words
 from flowtrail_collector.dead_letters.model.cause import CauseLately
-from flowtrail_collector.lag.words import status_words
+from flowtrail_collector.lag.model import GroupReading
+from flowtrail_collector.lag.words import QUEUE, status_words
 from flowtrail_collector.oncall.memory import Lasting
 from flowtrail_collector.oncall.model import Change, Kind, Place
 from flowtrail_collector.sagas.model.causes import LATE, StuckCause
@@ -34,19 +36,26 @@ def part_failed(part: Lasting[str, str]) -> Change:
     )
 
 
-def group_ill(group: Lasting[str, str], waiting: int, unread: int | None) -> Change:
+def group_ill(group: Lasting[str, str], reading: GroupReading, waiting: int) -> Change:
     """A group that needs attention.
 
     Args:
         group: Its status.
+        reading: Its figures.
         waiting: How many open instances wait for it.
-        unread: How many messages it has not read; None if that isn't known.
     """
-    text = f"{group.name or 'the group without a name'} {status_words(group.state)}"
+    unread = reading.sum_lag
+    words = status_words(group.state, reading.members, reading.type)
+    text = f"{_named(group.name, reading.type)} {words}"
     if unread:
         text += f", {counted(unread, 'message')} unread"
     touched, of = (waiting, "orders") if waiting else (unread or 0, "messages")
-    return Change(Kind.GROUP, (group.name,), text, _group(group.name), touched, of, group.since_ms)
+    since_ms = group.since_ms
+    if reading.since is not None:
+        # Its commits, its members and what it left unread may tell of a time before anybody looked.
+        noticed_ms = group.seen_ms if since_ms is None else since_ms
+        since_ms = min(int(reading.since * 1000), noticed_ms)
+    return Change(Kind.GROUP, (group.name,), text, _group(group.name), touched, of, since_ms)
 
 
 def lost(group: str, records: int, since_ms: int) -> Change:
@@ -56,23 +65,21 @@ def lost(group: str, records: int, since_ms: int) -> Change:
 
 
 def hanging(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | None:
-    """More instances of a cause than before; None if there aren't.
+    """Instances of a cause, quiet where there aren't more than before; None for those that have ended.
 
     Args:
         cause: The cause.
         why: Why they hang.
         queue: The group's name where it isn't the one that is waited for, as with RabbitMQ.
     """
-    if cause.state != LATE or cause.half_hour <= cause.half_hour_before:
+    if cause.state != LATE:
         return None
     because = None
     if why.reason in _GROUPS_FAULT:
         because = (Kind.GROUP, (queue or why.by or "",))
     elif why.reason is Reason.DEAD_LETTER and cause.letter:
         because = (Kind.DEAD_LETTERS, (cause.letter,))
-    text = (
-        f"{counted(cause.half_hour, 'instance')} of {cause.flow} {_verb(cause.half_hour, 'hang')}: {why.text}"
-    )
+    text = f"{counted(cause.half_hour, 'order')} of {cause.flow} {_verb(cause.half_hour, 'hang')}: {why.text}"
     example = cause.example
     return Change(
         Kind.STUCK,
@@ -80,9 +87,10 @@ def hanging(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | No
         text + _before(cause.half_hour_before),
         Place(f"/sagas?{urlencode({'cause': cause.cause})}", f"flowtrail sagas --cause {cause.cause}"),
         cause.half_hour,
-        since_ms=cause.lately_ms,
+        since_ms=cause.lately_ms or cause.first_ms,
         trail=example.correlation_id or example.saga.key,
         because=because,
+        quiet=cause.half_hour <= cause.half_hour_before,
     )
 
 
@@ -91,7 +99,7 @@ def ended(end: EndedLately) -> Change | None:
     if end.now <= end.before or end.outcome not in _ENDS:
         return None
     words = _ENDS[end.outcome].replace("were", "was") if end.now == 1 else _ENDS[end.outcome]
-    text = f"{counted(end.now, 'instance')} of {end.flow} {words}"
+    text = f"{counted(end.now, 'order')} of {end.flow} {words}"
     query = urlencode({"flow": end.flow, "outcome": end.outcome})
     command = f"flowtrail sagas --flow {shlex.quote(end.flow)} --outcome {end.outcome}"
     return Change(
@@ -108,9 +116,9 @@ def ended(end: EndedLately) -> Change | None:
 def died(cause: CauseLately) -> Change:
     """A new cause of dead letters, or one that is more frequent than before."""
     letter = cause.example
-    message = None if letter.error_message is None else normalised(letter.error_message)
+    message = common_words(letter.error_message)
     error = ": ".join(part for part in (letter.error_type, message) if part)
-    what = f"{letter.group or 'a consumer'} dead-lettered {counted(cause.now, 'message')}"
+    what = f"{f'group {letter.group}' if letter.group else 'a consumer'} dead-lettered {counted(cause.now, 'message')}"
     what += f" of type {letter.event_type}" if letter.event_type else ""
     what += f" ({error})" if error else ""
     head = "for the first time " if cause.is_new else ""
@@ -151,6 +159,12 @@ def unmapped(topic: str, records: int, since_ms: int) -> Change:
     return Change(
         Kind.MAPPING, (topic,), text, Place("/collector", "flowtrail doctor"), records, "messages", since_ms
     )
+
+
+def _named(name: str, kind: str) -> str:
+    if kind == QUEUE:
+        return f"queue {without_broker(name)} of {broker_of(name)}"
+    return f"group {name}" if name else "the group without a name"
 
 
 def _group(name: str) -> Place:

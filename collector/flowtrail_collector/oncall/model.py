@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["MOST", "SPAN_MS", "Change", "Kind", "Place", "folded", "ranked"]
+__all__ = ["MOST", "SPAN_MS", "Change", "Kind", "Place", "earlier", "folded", "ranked"]
 
 SPAN_MS = 30 * 60_000
 """How far back a change may lie."""
@@ -17,6 +17,8 @@ MOST = 50
 class Kind(StrEnum):
     """What changed; in this order where nothing else decides."""
 
+    BROKER = "broker"
+    """A broker doesn't answer: then the rest may be old, and much that fails besides follows from it."""
     COLLECTOR = "collector"
     """A part of the collector doesn't work: then the rest may be old."""
     GROUP = "group"
@@ -36,6 +38,7 @@ class Kind(StrEnum):
 
 
 _KINDS = {kind: place for place, kind in enumerate(Kind)}
+_BLINDING = frozenset({Kind.BROKER, Kind.COLLECTOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,11 @@ class Change:
         next: Where to look next.
         touched: How many orders it touches; where no flow tells, how many messages.
         of: `orders` or `messages`.
-        since_ms: Since when, ms since the epoch; None if it was so before anybody looked.
+        since_ms: Since when, as far as is known, ms since the epoch; None if it was so before anybody looked.
         trail: An order it touches.
         because: Kind and name of what it follows from.
+        quiet: It goes on, and isn't what somebody should hear of first: nothing of it is new within the span.
+        ended_ms: When it ended, ms since the epoch; None if it goes on.
     """
 
     kind: Kind
@@ -76,6 +81,8 @@ class Change:
     since_ms: int | None = None
     trail: str | None = None
     because: tuple[Kind, tuple[str, ...]] | None = None
+    quiet: bool = False
+    ended_ms: int | None = None
 
     @property
     def key(self) -> tuple[Kind, tuple[str, ...]]:
@@ -84,7 +91,10 @@ class Change:
 
 
 def folded(changes: Iterable[Change]) -> list[Change]:
-    """Without those that follow from another one, which touches as many orders as they do, then, and shows their trail."""
+    """Without those that follow from another one.
+
+    That one touches as many orders as they do, then, began no later, and shows their trail.
+    """
     given = list(changes)
     found = {change.key: change for change in given if change.because is None}
     for change in sorted((each for each in given if each.because is not None), key=_order):
@@ -97,23 +107,30 @@ def folded(changes: Iterable[Change]) -> list[Change]:
             cause,
             touched=change.touched if grown else cause.touched,
             trail=cause.trail or change.trail,
+            since_ms=earlier(cause.since_ms, change.since_ms),
         )
     return list(found.values())
+
+
+def earlier(one: int | None, other: int | None) -> int | None:
+    """The earlier of two moments; None is earlier than any: what was so before anybody looked."""
+    return None if one is None or other is None else min(one, other)
 
 
 def ranked(changes: Iterable[Change], most: int = MOST) -> list[Change]:
     """The first ones in the order of their impact, whatever order they come in.
 
-    First what keeps the collector from knowing the rest; then by how many orders a change touches; of those that
-    touch as many, the newest first, and last what was so before anybody looked.
+    First what goes on. Of that, what keeps the collector from knowing the rest; then by how many orders a change
+    touches; of those that touch as many, the newest first, and last what was so before anybody looked.
     """
     return sorted(changes, key=_order)[:most]
 
 
-def _order(change: Change) -> tuple[bool, int, bool, int, int, tuple[str, ...]]:
+def _order(change: Change) -> tuple[bool, bool, int, bool, int, int, tuple[str, ...]]:
     since_ms = change.since_ms
     return (
-        change.kind is not Kind.COLLECTOR,
+        change.ended_ms is not None,
+        change.kind not in _BLINDING,
         -change.touched,
         since_ms is None,
         -(since_ms or 0),

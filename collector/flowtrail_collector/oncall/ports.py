@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from flowtrail_collector.dead_letters.model.cause import CauseLately
 from flowtrail_collector.events.topics import TopicRead
 from flowtrail_collector.lag.model import GroupReading
+from flowtrail_collector.oncall.troubles import Trouble
 from flowtrail_collector.sagas.model.causes import StuckCause
 from flowtrail_collector.sagas.ports import EndedLately
 
-__all__ = ["Groups", "Lately"]
+__all__ = ["Groups", "Keeper", "Lately"]
 
 
 class Groups(Protocol):
@@ -29,6 +30,10 @@ class Groups(Protocol):
 
     def overview(self, name: str | None = None, limit: int | None = None) -> dict[str, Any]:
         """As the API answers it, with what could not be read."""
+        ...
+
+    def age_seconds(self, reading: GroupReading) -> float | None:
+        """How old a group's figures are where nothing newer can be read; None where they are of now."""
         ...
 
 
@@ -57,4 +62,24 @@ class Lately(Protocol):
 
     def topics_read(self) -> Sequence[TopicRead]:
         """What was read of each topic."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps what is wrong for the next start."""
+
+    def troubles(self, since_ms: int) -> Sequence[Trouble]:
+        """What was kept last, unless that was before a moment, ms since the epoch.
+
+        Raises:
+            StoreError: The store can't be asked.
+        """
+        ...
+
+    def keep(self, troubles: Iterable[Trouble], now_ms: int) -> None:
+        """Keep these in place of what was kept before.
+
+        Raises:
+            StoreError: Nothing was changed.
+        """
         ...

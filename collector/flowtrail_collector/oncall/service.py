@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name
+from flowtrail_collector.errors import StoreError
 from flowtrail_collector.lag.model import GroupReading
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.oncall.changes import (
@@ -20,16 +21,24 @@ from flowtrail_collector.oncall.changes import (
     unmapped,
     unreadable,
 )
-from flowtrail_collector.oncall.memory import Lasting
-from flowtrail_collector.oncall.model import MOST, SPAN_MS, Change, folded, ranked
-from flowtrail_collector.oncall.ports import Groups, Lately
+from flowtrail_collector.oncall.model import MOST, SPAN_MS, Change, Kind, folded, ranked
+from flowtrail_collector.oncall.outages import with_outages
+from flowtrail_collector.oncall.ports import Groups, Keeper, Lately
+from flowtrail_collector.oncall.troubles import Troubles
 from flowtrail_collector.oncall.watch import Seen, Watch
 from flowtrail_collector.sagas.stuck import diagnose_cause
 
 __all__ = ["OnCall", "Report"]
 
-T = TypeVar("T", bound=Hashable)
 _MOST_CAUSES = 100
+_LOOK_SECONDS = 5.0
+_LOOKS_FOR_STORE = 6
+"""The store is asked only with every sixth look."""
+_KEEP_MS = 60_000
+_JUDGED_MS = 150_000
+"""A group that was in trouble before a restart can be judged again after this time."""
+_STORED = frozenset({Kind.STUCK, Kind.ENDED, Kind.DEAD_LETTERS})
+_PARTS = frozenset({Kind.COLLECTOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +48,38 @@ class Report:
     Attributes:
         at_ms: Of which moment it is.
         watched_ms: Since when groups and the collector's parts have been watched; None if they aren't yet.
-        changes: The worst first.
+        changes: The worst first, and then what ended.
         left_out: How many further ones there are.
+        lasting: How many groups have needed attention for longer than the span.
         groups: How many consumer groups there are; None while they aren't known.
         flows: How many flows there are.
-        topics: How many topics have been read.
+        topics: How many topics have been read; None while they aren't known.
     """
 
     at_ms: int
     watched_ms: int | None
     changes: list[Change]
     left_out: int
+    lasting: int
     groups: int | None
     flows: int
-    topics: int
+    topics: int | None
 
 
 class OnCall:
-    """Tells what changed within the last 30 minutes.
+    """A `Part` that looks every few seconds at what only knows its present, and tells what changed.
 
     Args:
         watch: Remembers since when things are as they are.
         groups: How consumer groups are.
         store: What the store knows.
         progress_of: How a consumer group is, for whoever waits for it.
+        keeper: Keeps what is wrong for the next start; None to keep it in memory only.
         time_seconds: Wall clock, seconds since the epoch.
     """
+
+    name = "oncall"
+    problem: str | None = None
 
     def __init__(
         self,
@@ -73,13 +88,48 @@ class OnCall:
         store: Lately,
         progress_of: GroupProgressOf,
         *,
+        keeper: Keeper | None = None,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._watch = watch
         self._groups = groups
         self._store = store
         self._progress_of = progress_of
+        self._keeper = keeper
         self._time_seconds = time_seconds
+        self._lock = threading.Lock()
+        self._troubles: Troubles | None = None
+        self._earlier: dict[tuple[Kind, tuple[str, ...]], Change] = {}
+        self._is_news = False
+        self._kept_ms = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until `stop` is set.
+
+        Raises:
+            StoreError: The store can't be asked.
+        """
+        looks = 0
+        while not stop.is_set():
+            self.look(stored=looks % _LOOKS_FOR_STORE == 0)
+            looks += 1
+            stop.wait(_LOOK_SECONDS)
+
+    def look(self, *, stored: bool) -> None:
+        """Look at everything once, and keep what is wrong.
+
+        Args:
+            stored: Also at what only the store knows.
+
+        Raises:
+            StoreError: The store can't be asked, or written.
+        """
+        self._watch.look()
+        if stored or not self._watch.knows_topics:
+            self._watch.look_at_topics()
+        now_ms = self._now_ms()
+        _, troubles = self._note(now_ms, stored=stored)
+        self._keep(troubles, now_ms)
 
     def report(self, most: int = MOST) -> Report:
         """What changed, the worst first.
@@ -87,35 +137,89 @@ class OnCall:
         Raises:
             StoreError: The store can't be asked.
         """
-        now_ms = int(self._time_seconds() * 1000)
-        seen = self._watch.seen()
-        readings = {each.group: each for each in self._groups.readings}
-        changes = folded([*self._watched(seen, readings, now_ms), *self._stored(now_ms)])
+        now_ms = self._now_ms()
+        seen, troubles = self._note(now_ms, stored=True)
+        going, over = troubles.shown(now_ms)
+        changes = [*folded(going), *folded(over)]
         shown = ranked(changes, most)
         return Report(
             at_ms=now_ms,
             watched_ms=seen.began_ms,
             changes=shown,
             left_out=len(changes) - len(shown),
-            groups=None if self._groups.collected_at is None else len(readings),
+            lasting=troubles.lasting(now_ms),
+            groups=None if self._groups.collected_at is None else len(self._groups.readings),
             flows=len(self._store.known_flows()),
             topics=seen.topics,
         )
 
-    def _watched(self, seen: Seen, readings: Mapping[str, GroupReading], now_ms: int) -> Iterator[Change]:
+    def _now_ms(self) -> int:
+        return int(self._time_seconds() * 1000)
+
+    def _note(self, now_ms: int, *, stored: bool) -> tuple[Seen, Troubles]:
+        """Take in how everything is."""
+        with self._lock:
+            troubles = self._troubles or self._remembered(now_ms)
+            seen = self._watch.seen()
+            readings = {each.group: each for each in self._groups.readings}
+            present = list(self._watched(seen, readings))
+            present += self._not_judged_yet(seen, readings, {change.key for change in present}, now_ms)
+            collected = self._groups.collected_at is not None
+            kinds = (frozenset(Kind) - _STORED if collected else _PARTS) if seen.began_ms else frozenset()
+            if stored:
+                present += self._stored(now_ms)
+                kinds |= _STORED
+            self._is_news |= troubles.look(present, kinds, now_ms)
+        return seen, troubles
+
+    def _remembered(self, now_ms: int) -> Troubles:
+        known = [] if self._keeper is None else self._keeper.troubles(now_ms - SPAN_MS)
+        self._earlier = {each.change.key: each.change for each in known if each.ended_ms is None}
+        self._troubles = Troubles(known)
+        return self._troubles
+
+    def _keep(self, troubles: Troubles, now_ms: int) -> None:
+        known, is_due = troubles.all(), now_ms - self._kept_ms >= _KEEP_MS
+        if self._keeper is None or not (self._is_news or (known and is_due)):
+            return
+        self._is_news, self._kept_ms = False, now_ms
+        try:
+            self._keeper.keep(known, now_ms)
+        except StoreError:
+            self._is_news = True
+            raise
+
+    def _not_judged_yet(
+        self,
+        seen: Seen,
+        readings: Mapping[str, GroupReading],
+        present: set[tuple[Kind, tuple[str, ...]]],
+        now_ms: int,
+    ) -> Iterator[Change]:
+        """Groups that were in trouble before a restart, and of which nothing tells yet that they aren't."""
+        if seen.began_ms is None or now_ms - seen.began_ms > _JUDGED_MS:
+            self._earlier = {}
+        for key, change in self._earlier.items():
+            reading = readings.get(change.name[0]) if change.kind is Kind.GROUP else None
+            if reading is not None and reading.sum_lag != 0 and key not in present:
+                yield change
+
+    def _watched(self, seen: Seen, readings: Mapping[str, GroupReading]) -> Iterator[Change]:
         waited = self._store.waited_for()
-        for part in _lately(seen.problems, now_ms):
-            yield part_failed(part)
-        for group in _lately(seen.groups, now_ms):
+        for group in seen.groups:
             reading = readings.get(group.name)
             if reading is None or (group.state == "losing" and group.name in seen.lost):
                 continue
-            yield group_ill(group, _waiting_for(group.name, waited), reading.sum_lag)
+            yield group_ill(group, reading, _waiting_for(group.name, waited))
         for name, (records, since_ms) in seen.lost.items():
             yield lost(name, records, since_ms)
-        for failure in _lately(seen.failures, now_ms):
+        blind = [part_failed(part) for part in seen.problems]
+        for failure in seen.failures:
             names = _concerned(*failure.name, readings)
-            yield unreadable(failure, sum(_waiting_for(name, waited) for name in names))
+            blind.append(unreadable(failure, sum(_waiting_for(name, waited) for name in names)))
+        old = [name for name, reading in readings.items() if self._groups.age_seconds(reading) is not None]
+        failing = {failure.name[1] for failure in seen.failures if failure.name[0] == "group"}
+        yield from with_outages(blind, failing.union(old))
         for topic, (records, since_ms) in seen.unmapped.items():
             yield unmapped(topic, records, since_ms)
 
@@ -131,13 +235,6 @@ class OnCall:
                 yield change
         for letters in self._store.causes_lately(now_ms, SPAN_MS, _MOST_CAUSES):
             yield died(letters)
-
-
-def _lately(found: Iterable[Lasting[T, str]], now_ms: int) -> Iterator[Lasting[T, str]]:
-    """What began within the span; what was so before it was first looked at, for as long as that is within the span."""
-    for each in found:
-        if (each.seen_ms if each.since_ms is None else each.since_ms) >= now_ms - SPAN_MS:
-            yield each
 
 
 def _waiting_for(group: str, waited: Mapping[str, int]) -> int:

@@ -15,9 +15,9 @@ from flowtrail_collector.oncall.ports import Groups, Lately
 
 __all__ = ["Seen", "Watch"]
 
-_LOOK_SECONDS = 5.0
-_LOOKS_FOR_TOPICS = 6
-"""The store is asked only with every sixth look."""
+_OWN = "oncall"
+_FIRST_LOOK_MS = 60_000
+"""For so long a collector that has read no topic yet may just not have got to it."""
 
 
 class Seen(NamedTuple):
@@ -25,12 +25,12 @@ class Seen(NamedTuple):
 
     Attributes:
         began_ms: When the first look was, ms since the epoch; None before that.
-        groups: Status of each group that needs attention.
+        groups: Status of each group that needs attention, and since when it has needed it as far as looks tell.
         problems: What keeps a part of the collector from working.
         failures: What of the brokers' can't be read, by scope and name.
         lost: How many records each group lost to retention within the span, and since when.
         unmapped: How many records of each topic could not be mapped within the span, and since when.
-        topics: How many topics have been read.
+        topics: How many topics have been read; None before the first time they were.
     """
 
     began_ms: int | None
@@ -39,11 +39,11 @@ class Seen(NamedTuple):
     failures: list[Lasting[tuple[str, str], str]]
     lost: dict[str, tuple[int, int]]
     unmapped: dict[str, tuple[int, int]]
-    topics: int
+    topics: int | None
 
 
 class Watch:
-    """A `Part` that looks, and tells what it saw.
+    """Looks when it is told to, and tells what it saw.
 
     Args:
         groups: How consumer groups are.
@@ -51,9 +51,6 @@ class Watch:
         problems: What keeps which part of the collector from working.
         time_seconds: Wall clock, seconds since the epoch.
     """
-
-    name = "oncall"
-    problem: str | None = None
 
     def __init__(
         self,
@@ -69,28 +66,25 @@ class Watch:
         self._time_seconds = time_seconds
         self._lock = threading.Lock()
         self._began_ms: int | None = None
-        self._groups = States[str, str](may_be_old=True)
+        # Whatever ails a group, it is one trouble, from when it was well to when it is again.
+        self._ill = States[str, bool](may_be_old=True)
+        self._status: dict[str, str] = {}
         # What is said of one trouble may differ each time.
         self._problems = States[str, str](begins_anew=False)
         self._failures = States[tuple[str, str], str](begins_anew=False)
         self._lost = Growth[str](SPAN_MS)
         self._unmapped = Growth[str](SPAN_MS)
-        self._topics = 0
+        self._topics: int | None = None
 
-    def run(self, stop: threading.Event) -> None:
-        """Look until `stop` is set."""
-        looks = 0
-        while not stop.is_set():
-            self.look()
-            if looks % _LOOKS_FOR_TOPICS == 0:
-                self.look_at_topics()
-            looks += 1
-            stop.wait(_LOOK_SECONDS)
+    @property
+    def knows_topics(self) -> bool:
+        """Whether any topic has been read as far as was seen."""
+        return bool(self._topics)
 
     def look(self) -> None:
         """Look at consumer groups, at what brokers don't tell, and at the collector's own parts."""
         now_ms = int(self._time_seconds() * 1000)
-        problems = {name: text for name, text in self._present_problems().items() if name != self.name}
+        problems = {name: text for name, text in self._present_problems().items() if name != _OWN}
         collected = self._lag.collected_at is not None
         readings = self._lag.readings if collected else []
         failures = self._lag.overview(limit=0)["failures"] if collected else []
@@ -102,8 +96,9 @@ class Watch:
                 return
             # One whose status isn't known at present is as it was.
             status = {each.group: _name(each.status) for each in readings}
-            known = {name: found or self._groups.state(name) for name, found in status.items()}
-            self._groups.look({name: found for name, found in known.items() if found}, now_ms)
+            known = {name: found or self._status.get(name) for name, found in status.items()}
+            self._status = {name: found for name, found in known.items() if found}
+            self._ill.look({name: needs_attention(found) for name, found in self._status.items()}, now_ms)
             self._failures.look({(each["scope"], each["name"]): each["reason"] for each in failures}, now_ms)
             self._lost.look({each.group: sum(each.topics.lost) for each in readings}, now_ms)
 
@@ -114,17 +109,23 @@ class Watch:
             StoreError: The store can't be asked.
         """
         topics = self._store.topics_read()
+        now_ms = int(self._time_seconds() * 1000)
         with self._lock:
-            self._topics = len(topics)
+            is_over = self._began_ms is not None and now_ms - self._began_ms >= _FIRST_LOOK_MS
+            self._topics = len(topics) if topics or is_over else None
             counts = {each.topic: each.mapping_problems for each in topics}
-            self._unmapped.look(counts, int(self._time_seconds() * 1000))
+            self._unmapped.look(counts, now_ms)
 
     def seen(self) -> Seen:
         """What was seen so far."""
         with self._lock:
             return Seen(
                 began_ms=self._began_ms,
-                groups=[each for each in self._groups.all() if needs_attention(each.state)],
+                groups=[
+                    Lasting(each.name, self._status[each.name], each.since_ms, each.seen_ms)
+                    for each in self._ill.all()
+                    if each.state
+                ],
                 problems=self._problems.all(),
                 failures=self._failures.all(),
                 lost=self._lost.grown(),

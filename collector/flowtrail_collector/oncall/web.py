@@ -37,6 +37,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "watched_since": iso_time_ms(report.watched_ms),
         "changes": [_change_json(change) for change in report.changes],
         "left_out": report.left_out,
+        "lasting": report.lasting,
         "checked": {"groups": report.groups, "flows": report.flows, "topics": report.topics},
     }
 
@@ -49,6 +50,7 @@ def _change_json(change: Change) -> dict[str, Any]:
         "touched": change.touched,
         "of": change.of,
         "since": iso_time_ms(change.since_ms),
+        "ended": iso_time_ms(change.ended_ms),
         "page": change.next.page,
         "command": change.next.command or None,
         "trail": change.trail,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flowtrail_collector.lag.view import LagView
-from flowtrail_collector.oncall.ports import Lately
+from flowtrail_collector.oncall.ports import Keeper, Lately
 from flowtrail_collector.oncall.service import OnCall
 from flowtrail_collector.oncall.watch import Watch
 from flowtrail_collector.oncall.web import oncall_routes
@@ -28,14 +28,17 @@ class OnCallParts:
     wired: Wired
 
 
-def wire(lag: LagView, store: Lately, problems: Callable[[], Mapping[str, str]]) -> OnCallParts:
+def wire(
+    lag: LagView, store: Lately, problems: Callable[[], Mapping[str, str]], keeper: Keeper
+) -> OnCallParts:
     """Put it together.
 
     Args:
         lag: How consumer groups are.
         store: What the store knows.
         problems: What keeps which part of the collector from working.
+        keeper: Keeps what is wrong for the next start.
     """
     watch = Watch(lag, store, problems)
-    oncall = OnCall(watch, lag, store, lag.progress)
-    return OnCallParts(oncall, Wired(parts=[watch], routes=oncall_routes(oncall)))
+    oncall = OnCall(watch, lag, store, lag.progress, keeper=keeper)
+    return OnCallParts(oncall, Wired(parts=[oncall], routes=oncall_routes(oncall)))

@@ -7,17 +7,19 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flowtrail_collector.broker_names import RABBITMQ
-from flowtrail_collector.causes import normalised
+from flowtrail_collector.causes import common_words
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.lag.model.progress import GroupProgress, GroupProgressOf
+from flowtrail_collector.lag.words import QUEUE, is_deserted, status_words
 from flowtrail_collector.sagas.model.causes import TIMED_OUT, StuckCause, Wait
 from flowtrail_collector.sagas.model.view import SagaView, StepView
-from flowtrail_collector.wording import counted
+from flowtrail_collector.wording import counted, format_seconds
 
 __all__ = ["Diagnosis", "Reason", "diagnose", "diagnose_cause", "reason_of", "stuck_reason"]
 
 _MAX_ERROR = 200
 _MAX_LETTERS = 3
+_STILL = frozenset({"stalled", "uncommitted"})
 
 
 class Reason(StrEnum):
@@ -51,9 +53,9 @@ def reason_of(progress: GroupProgress | None) -> Reason:
     """Why a step is late whose group gave up nothing."""
     if progress is None or (progress.lag is None and progress.status is None and progress.members is None):
         return Reason.UNKNOWN
-    if progress.members == 0 or progress.status == "stopped":
+    if is_deserted(progress.status, progress.members):
         return Reason.STOPPED
-    if progress.status == "stalled":
+    if progress.status in _STILL:
         return Reason.STALLED
     if progress.lag is None:
         return Reason.UNKNOWN
@@ -93,8 +95,7 @@ def diagnose_cause(cause: StuckCause, progress_of: GroupProgressOf) -> Diagnosis
 
 
 def _common(letter: DeadLetter) -> DeadLetter:
-    message = None if letter.error_message is None else normalised(letter.error_message)
-    return letter._replace(error_message=message, attempts=None)
+    return letter._replace(error_message=common_words(letter.error_message), attempts=None)
 
 
 def stuck_reason(saga: SagaView, letters: Iterable[DeadLetter], progress_of: GroupProgressOf) -> str | None:
@@ -164,17 +165,22 @@ def _who(step: StepView) -> str:
 
 
 def _doing(reason: Reason, progress: GroupProgress) -> str:
-    behind = _behind(progress)
-    queue = progress.queue
-    if reason is Reason.STOPPED:
-        nobody = f"has no consumer on queue {queue}" if queue else "has no members"
-        return nobody + (f" and is {behind} behind" if behind else "")
-    if reason is Reason.STALLED:
-        nothing = f"acknowledges nothing of queue {queue}" if queue else "commits nothing"
-        return nothing + (f" and is {behind} behind" if behind else "")
-    if reason is Reason.BEHIND:
-        return f"is {behind} behind" + (f" on queue {queue}" if queue else "")
-    return "has read everything and has not answered"
+    """What its lag says of a group, and how that comes to nothing for who waits."""
+    said = _standing(reason, progress)
+    if progress.age_seconds is not None:
+        said += f", as far as was known {format_seconds(progress.age_seconds)} ago"
+    return said
+
+
+def _standing(reason: Reason, progress: GroupProgress) -> str:
+    status, kind = progress.status, QUEUE if progress.queue else None
+    queue = f" on queue {progress.queue}" if progress.queue else ""
+    behind = f"is {_behind(progress)} behind" if progress.lag else ""
+    # Of two that say the same the lag is the one with a figure.
+    told = "" if status == "behind" and behind else status_words(status, progress.members, kind)
+    if reason is Reason.SILENT:
+        return " and ".join(filter(None, [told, "has read everything and has not answered"]))
+    return " and ".join(filter(None, [told and told + queue, behind if told else behind + queue]))
 
 
 def _is_of(letter: DeadLetter, group: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from typing import Any
@@ -29,12 +29,17 @@ _MOST_NAMES = 100
 _MOST_CAUSES = 200
 
 
-def saga_query(request: Request, known: Mapping[str, tuple[str, ...] | None]) -> SagaFilter:
+def saga_query(
+    request: Request,
+    known: Mapping[str, tuple[str, ...] | None],
+    causes: Callable[[], Iterable[StuckCause]] = tuple,
+) -> SagaFilter:
     """The filters of a request.
 
     Args:
         request: What is asked for.
         known: The flows there are, with the names of their steps; None for one that has left the flow file.
+        causes: What instances hang on; asked only where one of them is asked for.
 
     Raises:
         ApiError: 400, one of them makes no sense, or there is no flow at all.
@@ -52,6 +57,9 @@ def saga_query(request: Request, known: Mapping[str, tuple[str, ...] | None]) ->
     # Which steps a flow had that has left the flow file, nobody knows.
     if step is not None and step not in steps and (flow is None or known[flow] is not None):
         raise ApiError(400, _no_such("step", step, steps))
+    cause = text_param(request, "cause")
+    if cause is not None and cause not in (known_causes := [row.cause for row in causes()]):
+        raise ApiError(400, _no_such("cause", cause, known_causes))
     return SagaFilter(
         flow=flow,
         outcome=outcome,
@@ -103,7 +111,7 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
 
         Query: flow, outcome, step, stuck, predicted, cause, limit, offset.
         """
-        query = saga_query(request, views.known_flows())
+        query = saga_query(request, views.known_flows(), views.stuck_causes)
         rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]
         return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
 

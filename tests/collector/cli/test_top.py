@@ -183,6 +183,8 @@ GROUPS = st.lists(
     st.fixed_dictionaries(
         {
             "group": NAMES, "status": st.sampled_from(["ok", "stopped", None]),
+            "verdict": st.sampled_from(["ok", "stopped", "ok, no members", None]),
+            "age_seconds": st.sampled_from([None, 75.0]),
             "lag": st.one_of(st.none(), st.integers(0, 10**15)), "lag_seconds": st.one_of(st.none(), st.floats(0, 1e9)),
             "catching_up": st.booleans(), "catch_up_seconds": st.one_of(st.none(), st.floats(0, 1e9)),
             "members": st.one_of(st.none(), st.integers(0, 10**4)),

@@ -29,7 +29,7 @@ def view() -> LagView:
     cluster.commit("evil\x1b[31m", "orders", 0, 900)
     watch = Watch(cluster)
     watch.run(150)
-    view = LagView()
+    view = LagView(clock=lambda: cluster.now)
     failures = [Failure("group", "reports", "coordinator not available")]
     view.publish(list(watch.readings.values()), cluster.now, failures)
     return view

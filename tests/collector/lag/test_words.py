@@ -10,7 +10,7 @@ import pytest
 from flowtrail_collector.console._map import flow_map
 from flowtrail_collector.console._render import render, static_text
 from flowtrail_collector.lag.model._status import Status
-from flowtrail_collector.lag.words import catch_up_words, needs_attention, status_words
+from flowtrail_collector.lag.words import catch_up_words, needs_attention, status_words, verdict_words
 from flowtrail_collector.topology.model import Edge, EdgeKey
 
 STATUSES = [status.name.lower() for status in Status]
@@ -18,7 +18,10 @@ HARMLESS = {"ok", "rewound"}
 
 
 def reading(status: str | None, *, catching_up: bool | None = None, seconds: float | None = None):
-    return {"status": status, "catching_up": catching_up, "catch_up_seconds": seconds}
+    return {
+        "status": status, "verdict": verdict_words(status), "says": status_words(status), "age_seconds": None,
+        "catching_up": catching_up, "catch_up_seconds": seconds,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -148,6 +148,9 @@ class NoLag:
     collected_at = 1.0
     readings = ()
 
+    def age_seconds(self, reading):
+        return None
+
     def overview(self, name=None, limit=None):
         return {"failures": [{"scope": "topic", "name": "orders", "reason": "partition 3 has no leader"}]}
 
@@ -173,17 +176,16 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
     clock = lambda: NOW_MS / 1000  # noqa: E731
     watch = Watch(NoLag(), reads, lambda: {"tail": "no broker answers"}, time_seconds=clock)
     on_call = OnCall(watch, NoLag(), reads, lambda group: GroupProgress(0, 0.0, 2, "ok"), time_seconds=clock)
-    watch.look()
-    watch.look_at_topics()
+    on_call.look(stored=True)
     report = on_call.report()
     assert [(change.kind, change.touched) for change in report.changes] == [
         (Kind.COLLECTOR, 0), (Kind.DEAD_LETTERS, 2), (Kind.STUCK, 1), (Kind.ENDED, 1), (Kind.UNREADABLE, 0),
     ]  # fmt: skip
     assert [change.text for change in report.changes] == [
         "tail of the collector: no broker answers",
-        "for the first time g1 dead-lettered 2 messages of type OrderPlaced (CardError: no card for *)",
-        "1 instance of a hangs: x waits for g1, which has read everything and has not answered",
-        "1 instance of b timed out",
+        "for the first time group g1 dead-lettered 2 messages of type OrderPlaced (CardError: no card for *)",
+        "1 order of a hangs: x waits for g1, which has read everything and has not answered",
+        "1 order of b timed out",
         "topic orders: partition 3 has no leader",
     ]
     assert (report.groups, report.flows, report.left_out) == (0, 2, 0)

@@ -12,7 +12,7 @@ import waiting
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.cli import main
 from flowtrail_collector.cli._client import CollectorClient
-from flowtrail_collector.oncall.watch import Watch
+from flowtrail_collector.oncall.service import OnCall
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings
 from trailkit.web import served
 
@@ -77,7 +77,7 @@ class Shop:
 def watching(config):
     """A whole collector in threads of this process; gives its URL, and what watches in it."""
     collector = build_collector(config)
-    (watch,) = [part for part in collector.supervisor._parts if isinstance(part, Watch)]
+    (watch,) = [part._watch for part in collector.supervisor._parts if isinstance(part, OnCall)]
     collector.supervisor.start()
     try:
         with served(collector.app) as url:
@@ -107,7 +107,8 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
         def changes():
             found = client.get("/api/v1/oncall")["changes"]
             # A slow machine's broker may not tell something in time, at any time.
-            return {each["kind"]: each for each in found if each["kind"] not in ("unreadable", "collector")}
+            blind = ("broker", "unreadable", "collector")
+            return {each["kind"]: each for each in found if each["kind"] not in blind and not each["ended"]}
 
         def settled(*wanted):
             found = [(row["step"], row["reason"], row["count"]) for row in causes()]
@@ -132,11 +133,11 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
             f"/dead-letters?cause={row['dead_letter_cause']}",
         )
         assert died["text"].startswith(
-            "for the first time billing dead-lettered 3 messages of type StockReserved (ValueError"
+            "for the first time group billing dead-lettered 3 messages of type StockReserved (ValueError"
         )
 
         # It can only say since when a group is ill that it has seen well.
-        waiting.until(lambda: watch._groups.state("fulfillment") == "ok", watch._groups.all, 60)
+        waiting.until(lambda: watch._ill.state("fulfillment") is False, watch._ill.all, 60)
         shop.shipping.close()
         shop.place(11, 13)
         both = (("charge", "dead_letter", 3), ("ship", "stopped", 2))
@@ -146,11 +147,11 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
         assert list(found) == ["dead_letters", "group"]  # three orders, then two
         stopped = found["group"]
         assert (stopped["name"], stopped["touched"], stopped["of"]) == (["fulfillment"], 2, "orders")
-        assert stopped["text"] == "fulfillment has no members, 2 messages unread"
+        assert stopped["text"] == "group fulfillment has no members, 2 messages unread"
         assert stopped["since"] is not None
         assert main(["oncall", "--url", url]) == 1
         said = capsys.readouterr().out
-        assert ". fulfillment has no members, 2 messages unread" in said
+        assert ". group fulfillment has no members, 2 messages unread" in said
         assert "flowtrail lag --group fulfillment" in said
         assert main(["stuck", "--url", url]) == 1
         assert (
@@ -164,5 +165,9 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
         assert client.post("/api/v1/dead-letters/redrive", body)["total"] == 3
         waiting.until(lambda: causes() == [], causes, 60)
         waiting.until(lambda: set(changes()) == {"dead_letters"}, changes, 60)
+        over = {
+            tuple(each["name"]): each for each in client.get("/api/v1/oncall")["changes"] if each["ended"]
+        }
+        assert stopped["since"] >= over["fulfillment",]["since"]
         assert main(["stuck", "--url", url]) == 0
         assert "nothing hangs" in capsys.readouterr().out

@@ -96,7 +96,7 @@ def test_payment_over_rabbitmq_and_shipment_over_kafka_are_one_order(
         shop.publish(orders, {}, type="OrderPlaced", subject="ORD-2", wait=False)
         queue = f"{payments}.shipping"
         # At first it may be said to be behind: that nobody reads takes a while to tell.
-        expected = f"ship waits for shipping, which has no consumer on queue {queue}"
+        expected = f"ship waits for shipping, which has no consumers on queue {queue}"
         until(
             lambda: stuck(following, "ORD-2", queue).startswith(expected),
             lambda: stuck(following, "ORD-2", queue),

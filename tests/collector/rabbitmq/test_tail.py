@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY
 from rabbitkit import Corner, Following
 from waiting import until
 
@@ -91,13 +92,21 @@ def test_a_stream_that_was_deleted_is_begun_anew(corner: Corner, following: Foll
     start(corner, following, orders)
     corner.publish(orders, 8)
     until(lambda: len(following.events()) == 8, "events")
+    deleted = _identities(corner)
     corner.manage("DELETE", f"queues/%2F/{quote(corner.stream)}")
 
     def declared_again() -> bool:
-        there = corner.manage("GET", "queues/%2F?columns=name")
-        return any(each["name"] == corner.stream for each in there) and orders in corner.followed()
+        # The management API goes on listing the deleted one for a while.
+        there = _identities(corner)
+        return bool(there) and there.isdisjoint(deleted) and orders in corner.followed()
 
     until(declared_again, "the stream")
     corner.publish(orders, 2, first=8)
     until(lambda: len(following.events()) >= 10, "what came after")
     assert following.events() == ids(orders, range(10))
+
+
+def _identities(corner: Corner) -> set[str]:
+    """What tells the stream from others of its name; one that isn't there has none."""
+    there = corner.manage("GET", "queues/%2F?columns=name,arguments")
+    return {each["arguments"].get(IDENTITY, "") for each in there if each["name"] == corner.stream}

@@ -31,7 +31,7 @@ def letter(group: str | None = "billing", **values) -> DeadLetter:
         (
             GroupProgress(1, 95.0, 2, "stalled"),
             Reason.STALLED,
-            "charge waits for billing, which commits nothing and is 1 message (95 s) behind",
+            "charge waits for billing, which has members but commits nothing and is 1 message (95 s) behind",
         ),
         (
             GroupProgress(300, None, 2, "behind"),
@@ -51,12 +51,12 @@ def letter(group: str | None = "billing", **values) -> DeadLetter:
         (
             GroupProgress(12, 40.2, 0, "stopped", "orders.billing"),
             Reason.STOPPED,
-            "charge waits for billing, which has no consumer on queue orders.billing and is 12 messages (40 s) behind",
+            "charge waits for billing, which has no consumers on queue orders.billing and is 12 messages (40 s) behind",
         ),
         (
             GroupProgress(1, 95.0, 2, "stalled", "orders.billing"),
             Reason.STALLED,
-            "charge waits for billing, which acknowledges nothing of queue orders.billing and is 1 message (95 s) behind",
+            "charge waits for billing, which has consumers but they acknowledge nothing on queue orders.billing and is 1 message (95 s) behind",
         ),
         (
             GroupProgress(300, None, 2, "behind", "orders.billing"),

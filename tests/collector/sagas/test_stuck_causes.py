@@ -190,7 +190,8 @@ def test_a_cause_keeps_its_name_while_its_group_changes(sql_database):
     }
     assert [found.reason for found in said.values()] == [Reason.STOPPED, Reason.STALLED, Reason.BEHIND]
     assert (
-        said["stalled"].text == "wrap waits for stock, which commits nothing and is 3 messages (9 s) behind"
+        said["stalled"].text
+        == "wrap waits for stock, which has members but commits nothing and is 3 messages (9 s) behind"
     )
 
 

@@ -115,6 +115,9 @@ class Lag:
         group = {
             "group": self.name,
             "status": "behind",
+            "verdict": "behind",
+            "says": self.name,
+            "age_seconds": None,
             "lag": 3,
             "lag_seconds": 1.5,
             "catch_up_seconds": None,

@@ -303,7 +303,8 @@ def test_a_topic_that_is_not_there_is_named_and_may_be_tried_again() -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_awaiting_ends_when_the_patience_does(client: str, devbroker: str, silence: str) -> None:
-    others = set(threading.enumerate())  # a client that another test has left waiting ends by itself, seconds later
+    # A client that another test has left waiting ends by itself, seconds later.
+    others = set(threading.enumerate())
     trail = flowtrail.Trail(
         "billing", devbroker, client=client, client_settings=_settings(client, silence),
         timing=flowtrail.Timing(publish_timeout_seconds=0.05, shutdown_timeout_seconds=scaled(20)),

@@ -14,7 +14,7 @@ import httpx
 import pika
 
 from flowtrail.wire.amqp import to_amqp
-from waiting import scaled
+from waiting import scaled, wait_for
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,27 @@ class Corner:
                 send(channel, exchange, number, kind)
 
     def manage(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the management API."""
+        """Ask the management API; again while it fails, as it does while a queue that it lists goes away."""
         user = pika.URLParameters(self.place.url).credentials
-        answer = httpx.request(
-            method,
-            f"{self.place.management}/api/{path}",
-            auth=(user.username, user.password),
-            json=body,
-            timeout=scaled(20),
-        )
+
+        def ask() -> httpx.Response:
+            return httpx.request(
+                method,
+                f"{self.place.management}/api/{path}",
+                auth=(user.username, user.password),
+                json=body,
+                timeout=scaled(20),
+            )
+
+        answer = ask()
+
+        def answered() -> bool:
+            nonlocal answer
+            if answer.status_code >= 500:
+                answer = ask()
+            return answer.status_code < 500
+
+        wait_for(answered, 20)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.dead_letters.web.json import letter_json, listed_json
 from flowtrail_collector.events.model import StoredEvent
+from flowtrail_collector.lag.words import status_words, verdict_words
 from flowtrail_collector.sagas.model.forecast import Forecast, Risk
 from flowtrail_collector.sagas.model.view import RoundView, SagaRow, SagaView, StepView
 from flowtrail_collector.sagas.web import saga_row_json
@@ -114,6 +115,7 @@ JOBS = [
 ]  # fmt: skip
 GROUPS = [
     {"group": f"{name}-billing", "type": "classic", "state": "preparing_rebalance", "status": status, "members": 12,
+     "verdict": verdict_words(status, 12, age_seconds=age), "says": status_words(status, 12), "age_seconds": age,
      "lag": 10**number, "lag_seconds": 4000.0, "catch_up_seconds": None, "catching_up": False, "messages_lost": 7,
      "uncommitted_partitions": 0, "uncommitted_lag": None,
      "topics": [
@@ -124,7 +126,7 @@ GROUPS = [
      "partitions": [
          {"topic": "inventory.stock-levels.central-and-eastern-europe", "partition": 100, "status": status,
           "offset": 10**12, "end": 10**12, "lag": 10**12, "lag_seconds": 10.0**6}]}
-    for number, (name, status) in enumerate([("eu", "stopped"), ("us", "ok"), ("", None)])
+    for number, (name, status, age) in enumerate([("eu", "stopped", None), ("us", "ok", 7_000.0), ("", None, None)])
 ]  # fmt: skip
 LAG = {"collected_at": "2026-11-29T10:00:00Z", "groups": GROUPS, "left_out": 1, "failures": []}
 GROUP_NAMES = [group["group"] for group in GROUPS]

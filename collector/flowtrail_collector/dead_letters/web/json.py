@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowtrail.wire import Header
-from flowtrail_collector.causes import normalised
+from flowtrail_collector.causes import common_words
 from flowtrail_collector.dead_letters.desk import Dossier
 from flowtrail_collector.dead_letters.model.audit import AuditLine, WriteLine
 from flowtrail_collector.dead_letters.model.cause import CauseRow
@@ -60,7 +60,7 @@ def cause_json(row: CauseRow) -> dict[str, Any]:
         "group": example.group,
         "event_type": example.event_type,
         "error_type": example.error_type,
-        "message": None if example.error_message is None else normalised(example.error_message),
+        "message": common_words(example.error_message),
         "count": row.letters,
         "first": iso_time_ms(row.first_ms),
         "last": iso_time_ms(row.last_ms),

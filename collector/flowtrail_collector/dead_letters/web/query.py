@@ -12,13 +12,15 @@ from typing import Any
 from starlette.requests import Request
 
 from flowtrail_collector.dead_letters.model.letter import PENDING, STATES, Place, Selection
-from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, Order
+from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, DeadLetterLists, Order
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.units import iso_time_ms, parse_duration
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
+from flowtrail_collector.wording import unmistakable
 
 __all__ = [
     "FIELDS",
+    "check_listed",
     "flag_of",
     "list_query",
     "note_of",
@@ -64,6 +66,22 @@ def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
         state=_state(values) or state,
         cause=_text(values, "cause"),
     )
+
+
+def check_listed(selection: Selection, lists: DeadLetterLists) -> None:
+    """Refuse a cause that no dead letter has, whatever became of it, and a flow that there isn't: nothing would match.
+
+    Raises:
+        ApiError: 400, says which there are.
+    """
+    cause, flow, known = selection.cause, selection.flow, lists.known_flows()
+    if cause is not None and not lists.list_dead_letters(Selection(cause=cause, state=None), 1):
+        raise ApiError(
+            400, f"no cause of dead letters is called {unmistakable(cause)}: flowtrail dlq causes lists them"
+        )
+    if flow is not None and known and flow not in known:
+        there = ", ".join(map(unmistakable, known))
+        raise ApiError(400, f"no flow is called {unmistakable(flow)}: there are {there}")
 
 
 def list_query(request: Request) -> tuple[Selection, int, int]:

@@ -25,6 +25,7 @@ from flowtrail_collector.dead_letters.web.json import (
 )
 from flowtrail_collector.dead_letters.web.posting import checked, posted
 from flowtrail_collector.dead_letters.web.query import (
+    check_listed,
     flag_of,
     list_query,
     note_of,
@@ -51,6 +52,7 @@ def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
         Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
         """
         selection, limit, offset = list_query(request)
+        check_listed(selection, views)
         found = [listed_json(letter) for letter in views.list_dead_letters(selection, limit, offset)]
         return json_response({"dead_letters": found, "limit": limit, "offset": offset})
 
@@ -60,6 +62,7 @@ def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
         Query: topic, source, group, error, cause, id, flow, since, until, state, limit.
         """
         selection, limit, _ = list_query(request)
+        check_listed(selection, views)
         selection = replace(selection, state=selection.state or PENDING)
         found = views.list_causes(selection, int(time.time() * 1000), min(limit, _MOST_CAUSES))
         return json_response({"causes": [cause_json(row) for row in found], "limit": limit})
@@ -76,10 +79,17 @@ class DeskRoutes:
     Args:
         desk: What it asks.
         problem: Why redrives don't get on at present.
+        lists: Tells which flows and causes there are; None to take any.
     """
 
-    def __init__(self, desk: RedriveDesk, problem: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        desk: RedriveDesk,
+        problem: Callable[[], str | None] = lambda: None,
+        lists: DeadLetterLists | None = None,
+    ) -> None:
         self._desk = desk
+        self._lists = lists
         self._problem = problem
 
     def routes(self) -> list[BaseRoute]:
@@ -117,6 +127,7 @@ class DeskRoutes:
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, replay_limit.
         """
         order = order_of(request.query_params, actor_of(request))
+        self._check(order.selection)
         return checked(lambda: json_response(self._desk.survey(order)))
 
     def _redrive(self, request: Request, values: Mapping[str, Any]) -> Response:
@@ -125,6 +136,7 @@ class DeskRoutes:
         Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
         """
         order = order_of(values, actor_of(request, _by(values)))
+        self._check(order.selection)
         if flag_of(values, "dry_run"):
             return json_response(self._desk.survey(order))
         _check_everything(order.selection, values)
@@ -136,12 +148,17 @@ class DeskRoutes:
         Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, dry_run, by.
         """
         selection = selection_of(values)
+        self._check(selection)
         if flag_of(values, "dry_run"):
             return json_response({"matching": self._desk.count(selection)})
         _check_everything(selection, values)
         note = note_of(values)
         dismissed = self._desk.dismiss(selection, actor_of(request, _by(values)), note, remote_of(request))
         return json_response({"dismissed": dismissed})
+
+    def _check(self, selection: Selection) -> None:
+        if self._lists is not None:
+            check_listed(selection, self._lists)
 
     def _redrives(self, request: Request) -> Response:
         """Redrives, the newest first.

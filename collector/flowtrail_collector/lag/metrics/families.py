@@ -19,8 +19,8 @@ __all__ = [
 ]
 
 _STATUS = (
-    "0 ok, 1 rewound, 2 falling behind, 3 stalled, 4 stopped, 5 losing records to retention, "
-    "6 committed past the end, 7 holds partitions and has committed nothing there"
+    "0 ok, 1 rewound, 2 behind, 3 stalled, 4 stopped, 5 losing (records to retention), 6 beyond (the end of the log), "
+    "7 uncommitted (holds partitions and has committed nothing there)"
 )
 
 

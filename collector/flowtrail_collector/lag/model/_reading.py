@@ -62,6 +62,8 @@ class GroupReading:
         known: of how many of them the lag is known.
         orphans: commits for partitions that do not exist.
         uncommitted: partitions held by a member without any commit; None if not known.
+        since: since when it needs attention as far as can be told, seconds since the epoch; None if it doesn't, or
+            if nothing tells.
     """
 
     group: str
@@ -87,6 +89,7 @@ class GroupReading:
     orphans: int | None = None
     members: int | None = None
     uncommitted: Uncommitted | None = None
+    since: float | None = None
 
 
 class GroupJudge:
@@ -109,6 +112,7 @@ class GroupJudge:
         *,
         held: Set[tuple[str, int]] | None,
         rebalancing: bool = False,
+        deserted: bool = False,
     ) -> bytes:
         """Judge every entry of columns measured in this cycle.
 
@@ -118,6 +122,7 @@ class GroupJudge:
             now: seconds since the epoch.
             held: (topic, partition) of all that members hold; None if that isn't known.
             rebalancing: nobody reads until all members have come back.
+            deserted: it has no members.
         """
         earliest = columns.pick(table.earliest)
         if columns.losing or None in earliest or any(map(gt, earliest, columns.commits)):
@@ -129,6 +134,7 @@ class GroupJudge:
             held=held,
             rebalancing=rebalancing,
             earlier=self._waits(columns),
+            deserted=deserted,
         )
         self._remember(columns, now)
         return statuses

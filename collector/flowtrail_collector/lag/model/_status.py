@@ -28,7 +28,7 @@ class Status(IntEnum):
     STALLED = 3
     """A member holds it, records wait, and nothing was committed for a window."""
     STOPPED = 4
-    """The same, and nobody reads: the group has no members, or none of them holds it."""
+    """Records wait and nobody reads: the group has no members, or for a window none of them has held it."""
     LOSING = 5
     """Retention removed records before it read them."""
     BEYOND = 6
@@ -51,6 +51,7 @@ def judged(
     held: Set[tuple[str, int]] | None,
     rebalancing: bool,
     earlier: Waits | None,
+    deserted: bool = False,
 ) -> bytes:
     """Judge every entry of a group's columns.
 
@@ -61,6 +62,7 @@ def judged(
         held: (topic, partition) of all that members hold; None if that isn't known.
         rebalancing: nobody reads until all members have come back.
         earlier: how long each entry had waited about a window ago, None if not known yet.
+        deserted: the group has no members. Then no window has to pass: whatever waits, nobody reads it.
 
     Returns:
         One `Status` value per entry, `UNKNOWN_STATUS` where the end offset isn't known.
@@ -90,6 +92,10 @@ def judged(
             waited = seconds[i]
             if waited is not None and waited - before[i] > growth:
                 found[i] = Status.BEHIND
+    if deserted:
+        # (Who moves offsets back has to stop the group first: that is told for its window, and its members beside it.)
+        for i in [i for i, lag in enumerate(least) if lag and found[i] != Status.REWOUND]:
+            found[i] = Status.STOPPED
     for i in columns.losing:
         found[i] = Status.LOSING
     if None in lags:

@@ -15,6 +15,7 @@ class GroupProgress(NamedTuple):
         members: Who is in it.
         status: Name of its lag status: `ok`, `behind`, `stalled`, `stopped`, ...
         queue: The queue that it says this of, where the group reads queues.
+        age_seconds: How old that is, where nothing newer can be read; None where it is of now.
     """
 
     lag: int | None = None
@@ -22,6 +23,7 @@ class GroupProgress(NamedTuple):
     members: int | None = None
     status: str | None = None
     queue: str | None = None
+    age_seconds: float | None = None
 
 
 GroupProgressOf = Callable[[str], GroupProgress | None]

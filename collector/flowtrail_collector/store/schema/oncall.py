@@ -1,4 +1,4 @@
-"""What the page for people on call asks for: the instances that ended otherwise than well, by when they did."""
+"""What the page for people on call asks for, and what it remembers."""
 
 from __future__ import annotations
 
@@ -7,5 +7,17 @@ MIGRATIONS: tuple[str, ...] = (
     """
 CREATE INDEX sagas_ended_badly ON sagas (ended_ms)
  WHERE outcome != 'open' AND outcome != 'completed' AND outcome != 'retired'
+""",
+    # What is wrong, or was within half an hour: a few rows, written when one begins or ends, and once a minute.
+    """
+CREATE TABLE oncall_troubles (
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  noticed_ms INTEGER NOT NULL,
+  ended_ms INTEGER,
+  seen_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (kind, name)
+) WITHOUT ROWID
 """,
 )
