@@ -71,11 +71,12 @@ class Registered:
     def __init__(self, url):
         self.ids = {}
         for kind, (text, _) in KINDS.items():
-            body = {"schema": text, "schemaType": kind}
-            self.name = f"T{uuid.uuid4().hex[:8]}"
-            answer = httpx.post(f"{url}/subjects/{self.name}/versions", json=body, timeout=60)
+            name = f"T{uuid.uuid4().hex[:8]}"
+            # Protobuf's contract is the message named like the type; the id says which one it is.
+            body = {"schema": text.replace("OrderPlaced", name), "schemaType": kind}
+            answer = httpx.post(f"{url}/subjects/{name}/versions", json=body, timeout=60)
             assert answer.status_code == 200, answer.text
-            self.ids[kind] = answer.json()["id"], self.name
+            self.ids[kind] = answer.json()["id"], name
         self.contracts = RegisteredContracts(SchemaRegistry(url))
 
 

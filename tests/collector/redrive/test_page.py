@@ -39,6 +39,8 @@ def test_every_option_named_exists():
 def test_every_option_of_what_changes_something_is_named(command):
     common = {"--url", "--token", "--json"}
     for option in dlq.commands[command].params:
+        if isinstance(option, click.Argument):
+            continue
         assert option.opts[0] in common or option.opts[0] in PAGE or option.opts[0] in ("-h",)
 
 

@@ -61,6 +61,7 @@ class Mended(contextlib.ExitStack):
             *DeskRoutes(self.desk).routes(), *dead_letter_routes(self.reads), *mending_routes(self.mending),
         ]  # fmt: skip
         self.app = build_app(self.routes, token=None, local=True, on_error=lambda part, error: None)
+        self.url = ""  # of whoever serves the app
         self.client = TestClient(self.app, base_url="http://127.0.0.1")
 
     def post(self, path: str, body: dict[str, Any], status: int = 200) -> Any:
