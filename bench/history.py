@@ -5,7 +5,8 @@
 Eight days of figures as a busy system has them: every group's lag moves at random, every flow, step and edge counts
 each minute. They are written through the port that the collector writes through, an hour at once, and thinned out by
 the collector's own keeper as time goes on. The last hour is sampled minute by minute. Then a real `flowtrail
-collector run` on this store (no broker answers it) is asked for each page, one after the other.
+collector run` on this store (no broker answers it) is asked for each page, one after the other. What a request costs
+in processor time, which doesn't depend on what else the machine does, is read from the kernel (on Linux).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import os
 import random
 import statistics
 import subprocess
@@ -156,8 +158,8 @@ def sampled(database: SqliteDatabase, busy: Busy, start: int, minutes: int) -> l
 
 
 @contextlib.contextmanager
-def collector(store: Path) -> Iterator[int]:
-    """A collector of its own that reaches no broker; its port."""
+def collector(store: Path) -> Iterator[tuple[int, int]]:
+    """A collector of its own that reaches no broker; its port and process id."""
     process = subprocess.Popen(
         [sys.executable, "-m", "flowtrail_collector", "collector", "run", "--bootstrap-servers", "127.0.0.1:1",
          "--store", str(store), "--listen", "127.0.0.1:0"],
@@ -165,7 +167,7 @@ def collector(store: Path) -> Iterator[int]:
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        yield int(process.stdout.readline().strip().rpartition(":")[2])
+        yield int(process.stdout.readline().strip().rpartition(":")[2]), process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -185,6 +187,24 @@ def asked(port: int, pages: list[str], times: int) -> dict[str, list[float]]:
             if turn:  # the first one loads what is loaded once
                 took[page].append((time.perf_counter() - began) * 1000)
     return took
+
+
+def costs(port: int, pid: int, pages: list[str], times: int) -> dict[str, float]:
+    """Processor time of the collector for a request of each page, in ms; nothing where the kernel doesn't tell."""
+    if not Path("/proc/self/stat").exists():
+        return {}
+    found = {}
+    for page in pages:
+        before = cpu_seconds(pid)
+        asked(port, [page], times - 1)
+        found[page] = (cpu_seconds(pid) - before) * 1000 / times
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def p99(values: list[float]) -> float:
@@ -217,9 +237,11 @@ def main() -> None:
         pages += [
             f"/api/v1/history/{of}?window=7d" for of in ("lag", "outcomes", "steps", "dead-letters", "edges")
         ]
-        with collector(store) as port:
+        with collector(store) as (port, pid):
+            load = os.getloadavg()[0]
             answers = asked(port, pages, options.times)
-    report(options, sizes, took, answers, began)
+            cpu = costs(port, pid, pages, max(10, options.times // 4))
+    report(options, sizes, took, answers, cpu, load, began)
 
 
 def report(
@@ -227,6 +249,8 @@ def report(
     sizes: list[float],
     took: list[float],
     answers: dict[str, list[float]],
+    cpu: dict[str, float],
+    load: float,
     began: str,
 ) -> None:
     """The table and the file."""
@@ -241,11 +265,24 @@ def report(
         "page_p99_ms": round(max(map(p99, html.values())), 1),
         "answer_p99_ms": round(max(p99(values) for page, values in answers.items() if page not in html), 1),
     }
+    if cpu:
+        figures["page_cpu_ms"] = round(max(cpu[page] for page in html), 1)
     show(figures, TARGETS, 34)
+    print(f"  the machine's load when pages were asked for: {load:.1f} on {os.cpu_count()} cores")
     by_page = {page: round(p99(values), 1) for page, values in answers.items()}
     for page, value in by_page.items():
-        print(f"  {page:50} {value:>8,} ms p99")
-    runs = {**vars(options), "sizes_mb": [round(size, 2) for size in sizes], "pages_p99_ms": by_page}
+        middle, spent = statistics.median(answers[page]), cpu.get(page)
+        print(
+            f"  {page:50} {value:>8,} ms p99 {middle:>8,.1f} ms p50",
+            "" if spent is None else f"{spent:>8,.1f} ms of the processor",
+        )
+    runs = {
+        **vars(options),
+        "sizes_mb": [round(size, 2) for size in sizes],
+        "load": round(load, 1),
+        "pages_p99_ms": by_page,
+        "pages_cpu_ms": {page: round(value, 1) for page, value in cpu.items()},
+    }
     write(OUT, started=began, versions={}, runs=runs, figures=figures, targets=TARGETS)
 
 

@@ -6,9 +6,11 @@ and begins again behind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -18,7 +20,7 @@ from flowtrail_collector.history.model.axis import time_ticks, value_scale
 from flowtrail_collector.history.model.windows import DAY, Stretch
 from flowtrail_collector.wording import format_seconds, format_span
 
-__all__ = ["COUNT", "LINES", "RATE", "SECONDS", "Chart", "Curve", "Spark", "Unit", "chart", "spark"]
+__all__ = ["COUNT", "LINES", "RATE", "SECONDS", "Chart", "Curve", "Spark", "Unit", "chart", "spark", "within"]
 
 HEIGHT = 120
 """Of the plot, in pixels; its width is as many units as there are slots."""
@@ -39,12 +41,20 @@ class Unit(NamedTuple):
         line: A round value, on the axis.
         seconds: They are spans of time.
         whole: There is nothing between whole numbers.
+        beyond: Of what is larger, only that is known; it is drawn at this value.
     """
 
     text: Callable[[float], str]
     line: Callable[[float], str]
     seconds: bool = False
     whole: bool = False
+    beyond: float = math.inf
+
+    def at_most(self, values: Iterable[float | None]) -> list[float | None]:
+        """Values as they are drawn."""
+        if self.beyond == math.inf:
+            return list(values)
+        return [None if value is None else min(value, self.beyond) for value in values]
 
 
 def _number(value: float) -> str:
@@ -56,6 +66,19 @@ def _round_number(value: float) -> str:
 
 
 COUNT = Unit(_number, _round_number, whole=True)
+
+
+def within(bound: float) -> Unit:
+    """Spans of time that are known up to a bound, in seconds; what is longer is written as `over 7d`."""
+    over = f"over {format_span(bound)}"
+    return Unit(
+        lambda seconds: over if seconds > bound else format_span(seconds),
+        format_span,
+        seconds=True,
+        beyond=bound,
+    )
+
+
 RATE = Unit(_number, _round_number)
 SECONDS = Unit(format_seconds, format_span, seconds=True)
 
@@ -98,7 +121,7 @@ class Chart:
         ticks: Places on the time axis in per cent, which side of the text stands there, and the text.
         gaps: Begin and width of where nothing is known, in slots.
         rows: The same as rows of a table: a slot's begin, and the value of each line.
-        left_out: How many lines there are besides.
+        note: How many lines there are besides, and why these are drawn; empty if there are none.
         elsewhere: The address of the same in Grafana; None if there is none.
     """
 
@@ -110,7 +133,7 @@ class Chart:
     ticks: Sequence[tuple[str, str, str]]
     gaps: Sequence[tuple[int, int]]
     rows: Markup
-    left_out: int = 0
+    note: str = ""
     elsewhere: str | None = None
 
     @property
@@ -137,7 +160,7 @@ def chart(
     curves: Iterable[Curve],
     unit: Unit,
     *,
-    left_out: int = 0,
+    note: str = "",
     elsewhere: str | None = None,
 ) -> Chart:
     """A chart of some lines over the same slots.
@@ -148,22 +171,26 @@ def chart(
         stretch: The slots.
         curves: At most `LINES`.
         unit: How values are written.
-        left_out: See `Chart`.
+        note: See `Chart`.
         elsewhere: See `Chart`.
     """
     curves = list(curves)
-    highest = max((value for curve in curves for value in _known(curve.values)), default=0.0)
+    drawn = [unit.at_most(curve.values) for curve in curves]
+    highest = max((value for values in drawn for value in _known(values)), default=0.0)
     scale = value_scale(highest, seconds=unit.seconds, whole=unit.whole)
     return Chart(
         id_,
         title,
         stretch.count,
-        [_stroke(curve, scale.top, unit) for curve in curves],
+        [
+            _stroke(curve, _path(values, scale.top, HEIGHT), unit)
+            for curve, values in zip(curves, drawn, strict=True)
+        ],
         [(_TOP + _height(line, scale.top, HEIGHT), unit.line(line)) for line in scale.lines],
         [(f"{tick.place:.2%}", _anchor(tick.place), tick.label) for tick in time_ticks(stretch)],
         _gaps(stretch.count, curves),
         _rows(stretch, curves, unit),
-        left_out,
+        note,
         elsewhere,
     )
 
@@ -184,11 +211,11 @@ def spark(values: Numbers, unit: Unit, what: str) -> Spark | None:
     return Spark(_path(values, max(*known, 1e-9), SPARK_HEIGHT), len(values), words)
 
 
-def _stroke(curve: Curve, top: float, unit: Unit) -> Stroke:
+def _stroke(curve: Curve, path: str, unit: Unit) -> Stroke:
     known = _known(curve.values)
     latest = curve.values[-1] if curve.values else None
     return Stroke(
-        _path(curve.values, top, HEIGHT),
+        path,
         curve.label,
         curve.address,
         "" if latest is None else unit.text(latest),
@@ -199,16 +226,16 @@ def _stroke(curve: Curve, top: float, unit: Unit) -> Stroke:
 def _path(values: Numbers, top: float, height: int) -> str:
     """Steps: at the height of each value for the width of its slot."""
     parts: list[str] = []
-    place, is_drawing = 0, False
-    for value, run in groupby(values):
-        end = place + sum(1 for _ in run)
-        if value is None:
-            is_drawing = False
-        else:
+    last: float | None = None
+    for place, value in enumerate([*values, None]):
+        if value == last:
+            continue
+        if last is not None:
+            parts.append(f"H{place}")
+        if value is not None:
             y = f"{_height(value, top, height):.1f}".removesuffix(".0")
-            parts.append(f"V{y}H{end}" if is_drawing else f"M{place} {y}H{end}")
-            is_drawing = True
-        place = end
+            parts.append(f"M{place} {y}" if last is None else f"V{y}")
+        last = value
     return "".join(parts)
 
 
@@ -226,7 +253,13 @@ def _anchor(place: float) -> str:
 
 def _gaps(slots: int, curves: Sequence[Curve]) -> list[tuple[int, int]]:
     """Where no line has a value."""
-    unknown = [all(curve.values[at] is None for curve in curves) for at in range(slots)]
+    unknown = [True] * slots
+    for curve in curves:
+        if None not in curve.values:
+            return []
+        unknown = [
+            is_unknown and value is None for is_unknown, value in zip(unknown, curve.values, strict=True)
+        ]
     gaps, place = [], 0
     for is_gap, run in groupby(unknown):
         width = sum(1 for _ in run)
@@ -241,21 +274,25 @@ def _rows(stretch: Stretch, curves: Sequence[Curve], unit: Unit) -> Markup:
 
     Nothing in them is from outside, so the thousands of cells of a page aren't escaped one by one.
     """
-    rows = []
-    for at in reversed(range(stretch.count)):
-        values = [curve.values[at] for curve in curves]
-        if any(value is not None for value in values):
-            texts = ["" if value is None else unit.text(value) for value in values]
-            cells = "".join(f'<td class="number">{text}</td>' for text in texts)
-            moment = _moment(stretch.start + at * stretch.step, stretch)
-            rows.append(f'<tr><th scope="row">{moment}</th>{cells}</tr>')
-    return Markup("\n".join(rows))  # noqa: S704 - made of numbers and times
+    columns = [["" if value is None else unit.text(value) for value in curve.values] for curve in curves]
+    rows = [
+        f'<tr><th scope="row">{moment}</th><td class="number">{_CELL.join(texts)}</td></tr>'
+        for moment, *texts in zip(_moments(stretch), *columns, strict=True)
+        if any(texts)
+    ]
+    return Markup("\n".join(reversed(rows)))  # noqa: S704 - made of numbers and times
 
 
-def _moment(at: int, stretch: Stretch) -> str:
-    moment = datetime.fromtimestamp(at, UTC)
-    is_within_days = stretch.end - stretch.start > DAY
-    return f"{moment.day} {moment:%b %H:%M}" if is_within_days else f"{moment:%H:%M}"
+_CELL = '</td><td class="number">'
+
+
+@lru_cache(maxsize=8)
+def _moments(stretch: Stretch) -> Sequence[str]:
+    """When its slots begin: the same for all charts of a page."""
+    moments = [datetime.fromtimestamp(stretch.start + at * stretch.step, UTC) for at in range(stretch.count)]
+    if stretch.end - stretch.start > DAY:
+        return [f"{moment.day} {moment:%b %H:%M}" for moment in moments]
+    return [f"{moment:%H:%M}" for moment in moments]
 
 
 def _known(values: Numbers) -> list[float]:

@@ -22,12 +22,13 @@ from flowtrail_collector.console._chart import (
     Unit,
     chart,
     spark,
+    within,
 )
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._pages import html_page
 from flowtrail_collector.history.model.windows import MINUTE, SPARK, WINDOWS, Stretch, Window
 from flowtrail_collector.history.sources import STARTED, cause_of
-from flowtrail_collector.history.view import SHARES, History, Line, Lines
+from flowtrail_collector.history.view import LONGEST_SECONDS, SHARES, History, Line, Lines
 from flowtrail_collector.history.web import window_of
 from flowtrail_collector.web.json import ApiError, text_param
 from flowtrail_collector.wording import format_span
@@ -40,6 +41,9 @@ _STEPS = 12
 _MOST = 1_000
 _LABEL = 60
 _ENDED = "completed"
+_AT_MOST = within(LONGEST_SECONDS)
+# Why those that are drawn are.
+_HIGHEST, _MOST_EVENTS = "never got higher than these", "had no more events than these"
 
 
 class Sparks:
@@ -177,8 +181,11 @@ class _Charts:
         found = self._history.durations(self._stretch, _STEPS, flow)
         steps = list(dict.fromkeys(line.name[1] for line in found.lines))
         for number, step in enumerate(steps):
-            curves = [Curve(line.name[2], line.values) for line in found.lines if line.name[1] == step]
-            yield self._chart(f"step-{number}", f"Step {step}: how long it took", curves, SECONDS)
+            curves = [
+                Curve(f"{SHARES[line.name[2]]}%", line.values) for line in found.lines if line.name[1] == step
+            ]
+            title = f"Step {step}: what {_percentages()} took at most"
+            yield self._chart(f"step-{number}", title, curves, _AT_MOST)
 
     def _lag(self, group: str | None) -> Iterator[Chart]:
         elsewhere = self._grafana("lag", group=group)
@@ -196,7 +203,8 @@ class _Charts:
                 )
                 for line in found.lines
             ]
-            yield self._chart(id_, title, curves, unit, left_out=found.left_out, elsewhere=elsewhere)
+            note = _others(found.left_out, _HIGHEST)
+            yield self._chart(id_, title, curves, unit, note=note, elsewhere=elsewhere)
 
     def _outcomes(self) -> Iterator[Chart]:
         flows, others = self._history.flows(self._stretch, _FLOWS)
@@ -214,8 +222,8 @@ class _Charts:
             for line in found.lines
             if line.name[2] == "p95"
         ]
-        title = f"Slowest steps: what {SHARES['p95']:.0%} took at most"
-        return self._chart("steps", title, curves, SECONDS, left_out=found.left_out)
+        title = f"Slowest steps: what {SHARES['p95']}% took at most"
+        return self._chart("steps", title, curves, _AT_MOST, note=_others(found.left_out))
 
     def _dead_letters(self) -> Chart:
         found = self._history.dead_letters(self._stretch, LINES)
@@ -229,7 +237,7 @@ class _Charts:
             "Pending dead letters by cause",
             curves,
             COUNT,
-            left_out=found.left_out,
+            note=_others(found.left_out, _HIGHEST),
             elsewhere=elsewhere,
         )
 
@@ -242,7 +250,7 @@ class _Charts:
             "Events a second between services",
             curves,
             RATE,
-            left_out=found.left_out,
+            note=_others(found.left_out, _MOST_EVENTS),
             elsewhere=elsewhere,
         )
 
@@ -253,17 +261,30 @@ class _Charts:
         curves: list[Curve],
         unit: Unit,
         *,
-        left_out: int = 0,
+        note: str = "",
         elsewhere: str | None = None,
     ) -> Chart:
-        left_out += len(curves[LINES:])
-        return chart(id_, title, self._stretch, curves[:LINES], unit, left_out=left_out, elsewhere=elsewhere)
+        note = note or _others(len(curves[LINES:]))
+        return chart(id_, title, self._stretch, curves[:LINES], unit, note=note, elsewhere=elsewhere)
 
     def _at(self, **narrowed: str) -> str:
         return "/history?" + urlencode({**narrowed, "window": self._window.name})
 
     def _grafana(self, dashboard: str, **variables: str | None) -> str | None:
         return self._links.of_dashboard(dashboard, self._window.name, variables)
+
+
+def _others(count: int, why: str = "") -> str:
+    if not count:
+        return ""
+    is_one = count == 1
+    because = f" {why} and" if why else ""
+    return f"{count} more{because} {'isn’t' if is_one else 'aren’t'} drawn."
+
+
+def _percentages() -> str:
+    *first, last = [f"{share}%" for share in SHARES.values()]
+    return f"{', '.join(first)} and {last}"
 
 
 def _by_outcome(lines: list[Line]) -> list[Curve]:

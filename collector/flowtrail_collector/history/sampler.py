@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,9 +44,26 @@ class Sampler:
 
     def run(self, stop: threading.Event) -> None:
         """Sample at the end of each minute until `stop` is set."""
-        self._forget()  # another worker may have gone on meanwhile
+        self.begin()
         while not stop.wait(MINUTE - self._time_seconds() % MINUTE):
             self.sample()
+
+    def begin(self) -> None:
+        """Look at the counters, so that of the minute that is running what is added from now on is known.
+
+        Of what was added before, it isn't known when; and of the minute before nothing is said, because nobody looked.
+
+        Raises:
+            StoreError: Nothing was written.
+        """
+        self._forget()  # another worker may have gone on meanwhile
+        now = self._time_seconds()
+        slot = int(now // MINUTE) - 1
+        before = self._samples.standing()
+        if before is None or before.slot != slot:
+            figures = {source.of: source.figures(now) for source in self._sources}
+            with contextlib.suppress(FencedError):  # there is a sample of this minute already
+                self._samples.sampled(self._standing(slot, int(now * 1000), figures), before, {})
 
     def sample(self) -> bool:
         """Take one sample of the minute that has just ended.

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from flowtrail_collector.history.model.blocks import Block, Kind, Name, bucketed
 from flowtrail_collector.history.model.packing import Packed
-from flowtrail_collector.history.model.quantiles import quantile
+from flowtrail_collector.history.model.quantiles import at_most
+from flowtrail_collector.history.model.ranking import Ranking
 from flowtrail_collector.history.model.windows import Stretch
 from flowtrail_collector.history.ports import Samples
 from flowtrail_collector.history.sources import (
@@ -23,13 +24,15 @@ from flowtrail_collector.history.sources import (
 )
 from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS
 
-__all__ = ["SHARES", "History", "LagHistory", "Line", "Lines"]
+__all__ = ["LONGEST_SECONDS", "SHARES", "History", "LagHistory", "Line", "Lines"]
 
-SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+LONGEST_SECONDS = DURATION_BUCKETS_SECONDS[-1]
+"""Of durations beyond it, only that is known."""
+
+SHARES = {"p50": 50, "p95": 95, "p99": 99}
+"""Percentiles of durations by the names they have."""
 _BOUNDS = (*map(str, DURATION_BUCKETS_SECONDS), "+Inf")
 _SECONDS_OF = dict(zip(_BOUNDS, (*DURATION_BUCKETS_SECONDS, DURATION_BUCKETS_SECONDS[-1]), strict=True))
-# So many candidates for each that is shown: blocks reach beyond a window, and so may what stood out in them.
-_SPARE = 2
 _ALL = 1_000
 Numbers = Sequence[float | None]
 
@@ -47,7 +50,7 @@ class Lines(NamedTuple):
     Attributes:
         stretch: The slots.
         lines: Those that reach highest first.
-        left_out: How many there are besides.
+        left_out: How many there are besides: none of them gets higher, of rates none comes to more in all.
     """
 
     stretch: Stretch
@@ -66,6 +69,7 @@ class LagHistory:
     def __init__(self, stretch: Stretch, blocks: Sequence[Packed]) -> None:
         self._stretch = stretch
         self._blocks = blocks
+        self._ranking = Ranking(blocks, Kind.GAUGE, stretch)
 
     def messages(self, most: int, groups: Collection[str] | None = None) -> Lines:
         """Unread messages of groups, of all by default: the most there were in each slot."""
@@ -81,15 +85,12 @@ class LagHistory:
         return found._replace(lines=lines)
 
     def _lines(self, most: int, groups: Collection[str] | None, unit: str) -> Lines:
-        names, others = _largest(
-            self._blocks,
-            Kind.GAUGE,
-            most,
-            lambda name: name[1] == unit and (groups is None or name[0] in groups),
+        names, others = self._ranking.largest(
+            most, lambda name: name[1] == unit and (groups is None or name[0] in groups)
         )
         found = _bucketed(self._blocks, LAG, names, self._stretch)
         lines = [Line(name[:1], column) for name, column in found.columns.items()]
-        return _lines(self._stretch, lines, most, others)
+        return _lines(self._stretch, lines, others)
 
 
 class History:
@@ -114,7 +115,7 @@ class History:
         """See `outcomes`: of the flows in which most happened, and the names of the others."""
         blocks = self._read(OUTCOMES, stretch)
         sizes: dict[str, int] = defaultdict(int)
-        for name, size in _sizes(blocks, Kind.COUNTER).items():
+        for name, size in Ranking(blocks, Kind.COUNTER, stretch).sizes.items():
             sizes[name[0]] += size
         ranked = sorted(sizes, key=lambda flow: (-sizes[flow], flow))
         chosen = frozenset(ranked[:most])
@@ -131,19 +132,21 @@ class History:
     def dead_letters(self, stretch: Stretch, most: int) -> Lines:
         """Pending dead letters by cause: the most there were in each slot. For names see `sources.cause_of`."""
         blocks = self._read(DEAD_LETTERS, stretch)
-        names, others = _largest(blocks, Kind.GAUGE, most, lambda name: True)
+        names, others = Ranking(blocks, Kind.GAUGE, stretch).largest(most)
         found = _bucketed(blocks, DEAD_LETTERS, names, stretch)
-        return _lines(stretch, [Line(name, column) for name, column in found.columns.items()], most, others)
+        return _lines(stretch, [Line(name, column) for name, column in found.columns.items()], others)
 
     def durations(self, stretch: Stretch, most: int, flow: str | None = None) -> Lines:
-        """Percentiles of what steps took, in seconds; names are flow, step and one of `SHARES`.
+        """What percentages of steps took at most, in seconds; names are flow, step and one of `SHARES`.
 
-        Those of the steps that took longest on average; a step's three percentiles stay together.
+        Infinite where too many took longer than the largest bucket's bound. Those of the steps that took longest on
+        average, as far as buckets tell; a step's three percentiles stay together.
         """
         blocks = self._read(STEPS, stretch)
-        steps = _slowest(blocks, flow)
+        sizes = Ranking(blocks, Kind.COUNTER, stretch).sizes
+        steps = _slowest(sizes, flow)
         chosen = set(steps[:most])
-        names = {name for block in blocks for name in block.names if name[:2] in chosen}
+        names = [name for name in sizes if name[:2] in chosen]
         found = _bucketed(blocks, STEPS, names, stretch)
         shown = [(step, _percentiles(found, step)) for step in chosen]
         shown = [item for item in shown if any(value is not None for value in item[1]["p50"])]
@@ -152,7 +155,9 @@ class History:
         return Lines(stretch, lines, len(steps[most:]))
 
     def _read(self, of: str, stretch: Stretch) -> Sequence[Packed]:
-        return self._samples.read(of, stretch.start, stretch.end)
+        found = self._samples.read(of, stretch.start, stretch.end)
+        # What a clock that was ahead made wide says nothing of narrow slots.
+        return [block for block in found if block.step <= stretch.step]
 
 
 def _of_flow(flow: str | None) -> Callable[[Name], bool]:
@@ -167,7 +172,7 @@ def _rates(
     per_seconds: float,
     wanted: Callable[[Name], bool],
 ) -> Lines:
-    names, others = _largest(blocks, Kind.COUNTER, most, wanted)
+    names, others = Ranking(blocks, Kind.COUNTER, stretch).largest(most, wanted)
     found = _bucketed(blocks, of, names, stretch)
     factors = [per_seconds * 1000 / covered if covered else None for covered in found.covered]
     lines = [
@@ -180,47 +185,25 @@ def _rates(
         )
         for name, column in found.columns.items()
     ]
-    return _lines(stretch, lines, most, others)
+    return _lines(stretch, lines, others)
 
 
 def _bucketed(blocks: Sequence[Packed], of: str, names: Iterable[Name], stretch: Stretch) -> Block:
     return bucketed(blocks, KINDS[of], names, start=stretch.start, step=stretch.step, count=stretch.count)
 
 
-def _sizes(blocks: Sequence[Packed], kind: Kind) -> dict[Name, int]:
-    """How far each name gets in all of them."""
-    sizes: dict[Name, int] = {}
-    for block in blocks:
-        for name, size in block.sizes.items():
-            known = sizes.get(name)
-            if known is None or kind is Kind.COUNTER:
-                sizes[name] = size + (known or 0)
-            elif size > known:
-                sizes[name] = size
-    return sizes
-
-
-def _largest(
-    blocks: Sequence[Packed], kind: Kind, most: int, wanted: Callable[[Name], bool]
-) -> tuple[list[Name], int]:
-    """The names that get furthest, a few more than are shown; and how many others there are."""
-    sizes = _sizes(blocks, kind)
-    ranked = sorted(filter(wanted, sizes), key=lambda name: (-sizes[name], name))
-    return ranked[: most * _SPARE], len(ranked[most * _SPARE :])
-
-
-def _lines(stretch: Stretch, lines: list[Line], most: int, others: int) -> Lines:
-    """The lines that reach highest in these slots; those that have no value there don't count."""
+def _lines(stretch: Stretch, lines: list[Line], others: int) -> Lines:
+    """Those that reach highest in these slots first; those that have no value there don't count."""
     known = [line for line in lines if any(value is not None for value in line.values)]
     known.sort(key=lambda line: (-max(value for value in line.values if value is not None), line.name))
-    return Lines(stretch, known[:most], len(known[most:]) + others)
+    return Lines(stretch, known, others)
 
 
-def _slowest(blocks: Sequence[Packed], flow: str | None) -> list[Name]:
+def _slowest(sizes: Mapping[Name, int], flow: str | None) -> list[Name]:
     """Flow and step of all that ended, those first that took longest on average, as far as buckets tell."""
     counts: dict[Name, int] = defaultdict(int)
     seconds: dict[Name, float] = defaultdict(float)
-    for name, size in _sizes(blocks, Kind.COUNTER).items():
+    for name, size in sizes.items():
         if flow is None or name[0] == flow:
             counts[name[:2]] += size
             seconds[name[:2]] += size * _SECONDS_OF[name[2]]
@@ -231,10 +214,11 @@ def _percentiles(found: Block, step: Name) -> Mapping[str, Numbers]:
     # A bucket that nothing ever fell into isn't kept.
     nothing = [0 if whole else None for whole in found.whole]
     columns = [found.columns.get((*step, bound), nothing) for bound in _BOUNDS]
-    values: dict[str, list[float | None]] = {share: [] for share in SHARES}
+    percents = list(SHARES.values())
+    rows: list[Numbers] = []
+    unknown: Numbers = [None] * len(SHARES)
     for counts in zip(*columns, strict=True):
         known = [count for count in counts if count is not None]
-        for share, of_all in SHARES.items():
-            whole = len(known) == len(counts)
-            values[share].append(quantile(of_all, DURATION_BUCKETS_SECONDS, known) if whole else None)
-    return values
+        found_at = at_most(percents, DURATION_BUCKETS_SECONDS, known) if len(known) == len(counts) else None
+        rows.append(found_at or unknown)
+    return dict(zip(SHARES, map(list, zip(*rows, strict=True)), strict=True))

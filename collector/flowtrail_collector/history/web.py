@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -75,7 +76,7 @@ class HistoryRoutes:
         )
 
     def steps(self, request: Request) -> Response:
-        """Percentiles of what steps of flows took, of those that ended in each slot.
+        """What 50%, 95% and 99% of the steps that ended in each slot took at most; beyond the largest bucket, null.
 
         Query: window, flow, limit.
         """
@@ -162,4 +163,4 @@ def _answer(lines: Lines, series: list[dict[str, Any]]) -> Response:
 
 
 def _rounded(values: Numbers) -> list[float | None]:
-    return [None if value is None else round(value, _DIGITS) for value in values]
+    return [None if value is None or value == math.inf else round(value, _DIGITS) for value in values]

@@ -16,6 +16,8 @@ from flowtrail_collector.oncall.ports import Groups, Lately
 __all__ = ["Seen", "Watch"]
 
 _OWN = "oncall"
+_BEGINNING_MS = 20_000
+"""For so long a part that doesn't work yet may only be about to begin."""
 _FIRST_LOOK_MS = 60_000
 """For so long a collector that has read no topic yet may just not have got to it."""
 
@@ -91,7 +93,8 @@ class Watch:
         with self._lock:
             if self._began_ms is None:
                 self._began_ms = now_ms
-            self._problems.look(problems, now_ms)
+            if now_ms - self._began_ms >= _BEGINNING_MS:
+                self._problems.look(problems, now_ms)
             if not collected:
                 return
             # One whose status isn't known at present is as it was.

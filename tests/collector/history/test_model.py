@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowtrail_collector.history.model.axis import time_ticks, value_scale
 from flowtrail_collector.history.model.blocks import Block, Kind, bucketed, put, thinned
 from flowtrail_collector.history.model.counting import Standing, added
 from flowtrail_collector.history.model.packing import LARGEST, Packed, pack
-from flowtrail_collector.history.model.quantiles import quantile
+from flowtrail_collector.history.model.quantiles import at_most
+from flowtrail_collector.history.model.ranking import Ranking
 from flowtrail_collector.history.model.windows import DAY, HOUR, MINUTE, QUARTER, WINDOWS, Stretch
 
 NAMES = [("a",), ("b", "é\ud800\x00"), ("", "c")]
 START = 1_767_225_600  # midnight
+KINDS = st.sampled_from(Kind)
 
 
 @st.composite
-def hours(draw, start=START):
+def hours(draw, start=START, kinds=KINDS):
     """An hour of samples, of all, some or none of the names; in some minutes nothing is known."""
-    kind, chance = draw(st.sampled_from(Kind)), draw(st.randoms(use_true_random=False))
+    kind, chance = draw(kinds), draw(st.randoms(use_true_random=False))
     most, missing = draw(st.integers(1, 10**6)), draw(st.sampled_from([0.0, 0.1, 0.6, 1.0]))
     block = Block.empty(start, MINUTE, 60)
     for place in range(60):
@@ -55,7 +57,9 @@ def test_a_packed_block_says_the_same(drawn):
     assert (list(packed.covered), list(packed.whole)) == (block.covered, block.whole)
     assert Block.of(packed).columns == block.columns
     assert packed.column(("nobody",)) is None
-    for name, size in packed.sizes.items():
+    assert packed.size(("nobody",)) is None
+    for name, size in packed.sizes:
+        assert size == packed.size(name)
         known = [value for value in block.columns[name] if value is not None]
         assert size == (max(known) if kind is Kind.GAUGE else sum(known))
 
@@ -68,11 +72,12 @@ def test_values_of_any_size_are_packed(values, kind):
 
 
 @pytest.mark.slow
-@given(hours(), st.sampled_from([MINUTE, 5 * MINUTE, QUARTER, HOUR]))
-def test_wider_slots_say_what_their_minutes_do(drawn, step):
+@given(hours(), st.sampled_from([MINUTE, 5 * MINUTE, QUARTER, HOUR, DAY]), st.booleans())
+def test_wider_slots_say_what_their_minutes_do(drawn, step, is_packed):
     kind, block = drawn
-    found = bucketed([block], kind, NAMES, start=START, step=step, count=HOUR // step)
-    for place in range(HOUR // step):
+    slots, count = Packed(pack(block, kind)) if is_packed else block, -(-HOUR // step)
+    found = bucketed([slots], kind, NAMES, start=START, step=step, count=count)
+    for place in range(count):
         begin = START + place * step
         for name in NAMES:
             assert found.columns[name][place] == meant(block, kind, name, begin, begin + step)
@@ -102,6 +107,50 @@ def test_nothing_outside_of_the_slots_counts():
     block.note(40, {("a",): 7}, 60_000, whole=True)
     found = bucketed([block], Kind.GAUGE, [("a",)], start=START + 10 * MINUTE, step=5 * MINUTE, count=5)
     assert found.columns["a",] == [None] * 5
+
+
+@pytest.mark.slow
+@given(hours(), st.integers(0, 60), st.integers(0, 60))
+def test_whether_anything_is_known_is_seen_without_reading(drawn, first, end):
+    kind, block = drawn
+    packed = Packed(pack(block, kind))
+    for name in [*NAMES, ("nobody",)]:
+        known = [value for value in (block.columns.get(name) or [])[first:end] if value is not None]
+        assert packed.is_known(name, first, end) is bool(known)
+
+
+@st.composite
+def some_hours(draw):
+    """Up to three hours of samples of one kind, and a stretch that may begin and end within them."""
+    kind = draw(KINDS)
+    blocks = [draw(hours(START + at * HOUR, st.just(kind)))[1] for at in range(draw(st.integers(1, 3)))]
+    step = draw(st.sampled_from([MINUTE, QUARTER, HOUR]))
+    first, last = sorted(draw(st.lists(st.integers(-1, 4 * HOUR // step), min_size=2, max_size=2)))
+    return kind, blocks, Stretch(START + first * step, step, last - first + 1)
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(some_hours(), st.integers(0, 3))
+def test_no_name_that_is_left_out_gets_further_than_one_that_is_shown(drawn, most):
+    kind, blocks, stretch = drawn
+    values = {name: [] for name in NAMES}
+    for block in blocks:
+        for name, column in block.columns.items():
+            for place, value in enumerate(column):
+                if stretch.start <= block.start + place * MINUTE < stretch.end and value is not None:
+                    values[name].append(value)
+    reach = {
+        name: max(found) if kind is Kind.GAUGE else sum(found) for name, found in values.items() if found
+    }
+    ranking = Ranking([Packed(pack(block, kind)) for block in blocks], kind, stretch)
+    shown, others = ranking.largest(most)
+    assert len(shown) == min(most, len(reach))
+    assert len(shown) + others == len(reach)
+    assert [reach[name] for name in shown] == sorted(reach.values(), reverse=True)[:most]
+    assert ranking.sizes.keys() == reach.keys()
+    assert all(ranking.sizes[name] >= reach[name] for name in reach)
+    assert ranking.largest(most, lambda name: name == NAMES[0])[0] == [NAMES[0]][: most * (NAMES[0] in reach)]
 
 
 # --- counters
@@ -141,31 +190,26 @@ def test_nothing_is_known_after_a_start_or_of_what_could_not_be_read():
 BOUNDS = (0.1, 1.0, 10.0)
 
 
-@given(st.lists(st.floats(0, 20), min_size=1, max_size=60), st.sampled_from([0.5, 0.95, 0.99]))
-def test_a_percentile_is_in_the_bucket_of_the_observation_it_stands_for(durations, share):
-    counts = [0] * (len(BOUNDS) + 1)
-    for duration in durations:
-        counts[bisect_left(BOUNDS, duration)] += 1
-    found = quantile(share, BOUNDS, counts)
-    rank = share * len(durations)
-    exact = sorted(durations)[min(len(durations), -int(-rank // 1)) - 1]
-    place = bisect_left(BOUNDS, exact)
-    low, high = (BOUNDS[place - 1] if place else 0.0), BOUNDS[min(place, len(BOUNDS) - 1)]
-    assert min(low, high) <= found <= high
+@given(st.lists(st.floats(0, 20) | st.sampled_from(BOUNDS), max_size=60), st.integers(1, 100))
+def test_what_a_percentage_took_at_most_is_true_and_nothing_narrower_is_certain(durations, percent):
+    counts = [
+        sum(low < took <= high for took in durations) for low, high in pairwise((-1.0, *BOUNDS, math.inf))
+    ]
+    found = at_most([percent], BOUNDS, counts)
+    if not durations:
+        assert found is None
+        return
+    (bound,) = found
+    assert bound in (*BOUNDS, math.inf)
+    assert sum(took <= bound for took in durations) * 100 >= percent * len(durations)
+    narrower = max((other for other in BOUNDS if other < bound), default=-1.0)
+    assert sum(took <= narrower for took in durations) * 100 < percent * len(durations)
 
 
 @given(st.lists(st.integers(0, 9), min_size=4, max_size=4))
 def test_percentiles_are_in_order(counts):
-    found = [quantile(share, BOUNDS, counts) for share in (0.0, 0.5, 0.95, 0.99, 1.0)]
-    assert found == ([None] * 5 if not any(counts) else sorted(found))
-
-
-@pytest.mark.parametrize(
-    ("counts", "median"),
-    [([2, 0, 0, 0], 0.05), ([0, 4, 0, 0], 0.55), ([0, 0, 0, 3], 10.0), ([1, 0, 1, 0], 0.1)],
-)
-def test_percentiles_of_known_counts(counts, median):
-    assert quantile(0.5, BOUNDS, counts) == pytest.approx(median)
+    found = at_most([1, 50, 95, 99, 100], BOUNDS, counts)
+    assert found is None if not any(counts) else found == sorted(found)
 
 
 # --- axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import datetime
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from flowtrail_collector.console import error_page
-from flowtrail_collector.console._chart import COUNT, HEIGHT, RATE, SECONDS, Curve, chart, spark
+from flowtrail_collector.console._chart import COUNT, HEIGHT, RATE, SECONDS, Curve, chart, spark, within
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.history.model.windows import HOUR, MINUTE, WINDOWS, Stretch
@@ -85,6 +86,10 @@ def test_a_small_line_says_what_it_shows(values):
 def test_units():
     assert [COUNT.text(value) for value in (0, 7, 1_234_567)] == ["0", "7", "1,234,567"]
     assert [RATE.text(value) for value in (0.0, 0.01234, 2.5, 1234.5)] == ["0", "0.0123", "2.5", "1,234"]
+    within_a_day = within(24 * HOUR)
+    assert [within_a_day.text(value) for value in (0.05, 2.5, 300, 24 * HOUR, math.inf)] == [
+        "50ms", "2.5s", "5m", "1d", "over 1d",
+    ]  # fmt: skip
     assert [SECONDS.line(value) for value in (0, 0.05, 60, 7200)] == ["0", "50ms", "1m", "2h"]
 
 

@@ -83,7 +83,8 @@ def test_a_silent_broker_is_one_line_before_and_after_a_restart_and_when_it_is_b
     for start in (BEGAN, BEGAN + MINUTE):
         collector = Collector(sql_database, start)
         collector.problems = {"rabbitmq": "no RabbitMQ broker answers at amqp://mq"}
-        (line,) = collector.look(start, *queues, failures=failures).values()
+        collector.look(start, *queues, failures=failures)
+        (line,) = collector.look(start + 20, *queues, failures=failures).values()
         assert line.key == (Kind.BROKER, ("RabbitMQ",))
         assert line.text == "no RabbitMQ broker answers at amqp://mq; 3 groups can't be read because of it"
     collector.problems = {}

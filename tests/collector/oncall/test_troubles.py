@@ -40,7 +40,9 @@ def test_the_age_of_a_trouble_never_goes_down_while_it_is_told(looks):
     for later, present in looks:
         now += later
         troubles.look(
-            [change(*key, None if ago is None else now - ago) for key, ago in present.items()], EVERY, now
+            [change(kind, name, None if ago is None else now - ago) for (kind, name), ago in present.items()],
+            EVERY,
+            now,
         )
         told = {each.change.key: each for each in troubles.all()}
         assert {key for key, each in told.items() if each.ended_ms is None} == {

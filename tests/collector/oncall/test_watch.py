@@ -30,3 +30,15 @@ def test_a_group_is_ill_since_its_status_changed(before, after):
     assert (group.name, group.state) == ("billing", after.name.lower())
     assert group.since_ms == (None if needs_attention(before.name.lower()) else 130_000)
     assert watch.seen().began_ms == 100_000
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(0, False), (19, False), (20, True), (300, True)])
+def test_a_part_that_is_about_to_begin_is_no_trouble(seconds, is_told):
+    now = [100.0]
+    watch = Watch(
+        LagView(), FakeReads(), lambda: {"lag": "has not been collected yet"}, time_seconds=lambda: now[0]
+    )
+    watch.look()
+    now[0] += seconds
+    watch.look()
+    assert bool(watch.seen().problems) is is_told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,40 @@ def test_a_memory_alarm_is_told_and_what_was_published_before_is_read(
         until(lambda: following.problem() == "", following.problem, 60)
         corner.publish(orders, 2, first=3)
         until(lambda: len(following.events()) == 5, "what came after it")
+    corner.clear()
+
+
+def test_a_frozen_server_is_one_line_on_call_and_its_queues_say_how_old_their_figures_are(
+    rabbitmq_server: RabbitServer, tmp_path: Path
+) -> None:
+    corner = corner_of(rabbitmq_server)
+    orders = corner.exchange("orders")
+    queues = {
+        f"rabbitmq:{corner.queue(f'orders.{name}', orders)}" for name in ("billing", "shipping", "audit")
+    }
+
+    def told(over: bool = False) -> list[dict[str, Any]]:
+        changes = following.api("oncall")["changes"]
+        return [each for each in changes if (each["ended"] is not None) is over]
+
+    def rows() -> dict[str, dict[str, Any]]:
+        return {each["group"]: each for each in (following.api("lag") or {"groups": []})["groups"]}
+
+    def is_one_line() -> bool:
+        return [each["name"] for each in told()] == [["RabbitMQ"]] and "3 groups can't be read" in told()[0][
+            "text"
+        ]
+
+    with Following(corner, tmp_path) as following:
+        until(lambda: rows().keys() == queues and {row["lag"] for row in rows().values()} == {0}, rows)
+        assert {row["verdict"] for row in rows().values()} == {"ok, no consumers"}
+        assert told() == []
+        with rabbitmq_server.paused():
+            until(is_one_line, told, 60)
+            until(lambda: all("ago" in (row["verdict"] or "") for row in rows().values()), rows, 60)
+        until(lambda: told() == [], told, 60)
+        assert ["RabbitMQ"] in [each["name"] for each in told(over=True)]
+        until(lambda: {row["verdict"] for row in rows().values()} == {"ok, no consumers"}, rows)
     corner.clear()
 
 

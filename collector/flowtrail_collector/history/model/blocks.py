@@ -62,6 +62,10 @@ class Slots(Protocol):
         """The values of a name, one for each slot; None for a name that has none."""
         ...
 
+    def size(self, name: Name) -> int | None:
+        """The highest value of a gauge, the sum of a counter's known ones; None if that isn't kept beside them."""
+        ...
+
 
 @dataclass(slots=True)
 class Block:
@@ -101,6 +105,10 @@ class Block:
         """See `Slots.column`."""
         return self.columns.get(name)
 
+    def size(self, name: Name) -> int | None:
+        """See `Slots.size`."""
+        return None
+
     def note(self, place: int, values: Mapping[Name, int | None], covered_ms: int, *, whole: bool) -> None:
         """Set what is known of a slot."""
         self.covered[place], self.whole[place] = covered_ms, int(whole)
@@ -135,8 +143,16 @@ def bucketed(
         for run in runs:
             found.covered[run.place] += sum(block.covered[run.first : run.end])
             unknown[run.place] |= not run.is_whole
+        is_sized = _is_sized(block, kind, runs, start, step)
         for name in wanted if runs else ():
-            into, column = columns[name], block.column(name)
+            into = columns[name]
+            # Kept beside the values, so that they needn't be unpacked. Of 0 it can't be told whether it is known.
+            size = block.size(name) if is_sized else None
+            if size is not None and size > 0:
+                known = into[runs[0].place]
+                into[runs[0].place] = size if known is None else together(known, size)
+                continue
+            column = block.column(name)
             for run in runs:
                 value = value_of(run, block, column)
                 if value is not None:
@@ -181,6 +197,15 @@ class _Run(NamedTuple):
     first: int
     end: int
     is_whole: bool
+
+
+def _is_sized(block: Slots, kind: Kind, runs: Sequence[_Run], start: int, step: int) -> bool:
+    """Whether all of a block goes into one new slot, so that a name's size is its value there, if it is above 0."""
+    if not runs or start + runs[0].place * step > block.start:
+        return False
+    if block.start + len(block.covered) * block.step > start + (runs[0].place + 1) * step:
+        return False
+    return kind is Kind.GAUGE or all(run.is_whole for run in runs)
 
 
 def _runs(block: Slots, start: int, step: int, count: int) -> list[_Run]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from sys import byteorder
 
@@ -34,7 +34,7 @@ def pack(block: Slots, kind: Kind) -> bytes:
     names = sorted(block.names)
     codes, sizes, size_of = array("Q"), [], max if kind is Kind.GAUGE else sum
     for name in names:
-        column = block.column(name) or ()
+        column = [None if value is None else _near(value) for value in block.column(name) or ()]
         known = [value for value in column if value is not None]
         sizes.append(size_of(known) if known else 0)
         codes.extend(_codes(column, differences=differences))
@@ -80,9 +80,28 @@ class Packed:
         return self._places.keys()
 
     @property
-    def sizes(self) -> Mapping[Name, int]:
-        """How far each name gets here: the highest value of a gauge, the sum of a counter's."""
-        return dict(zip(self._places, self._sizes, strict=True))
+    def sizes(self) -> Iterable[tuple[Name, int]]:
+        """How far each name gets here: the highest value of a gauge, the sum of a counter's; 0 if none is known."""
+        return zip(self._places, self._sizes, strict=True)
+
+    def size(self, name: Name) -> int | None:
+        """See `Slots.size`."""
+        place = self._places.get(name)
+        return None if place is None else self._sizes[place]
+
+    def is_known(self, name: Name, first: int, end: int) -> bool:
+        """Whether a name has a value between two slots, without reading it."""
+        place = self._places.get(name)
+        if place is None:
+            return False
+        slots = len(self.covered)
+        plane = len(self._places) * slots
+        begin = self._planes_at + place * slots + first
+        length = min(end, slots) - first
+        return any(
+            self._raw.count(0, at, at + length) < length
+            for at in range(begin, begin + self._width * plane, plane)
+        )
 
     def column(self, name: Name) -> Values | None:
         """See `Slots.column`."""
@@ -105,22 +124,27 @@ class Packed:
         return _values(codes, differences=self._differences)
 
 
+def _near(value: int) -> int:
+    return max(-LARGEST, min(value, LARGEST))
+
+
 def _codes(values: Values, *, differences: bool) -> list[int]:
     codes, last = [], 0
     for value in values:
         if value is None:
             codes.append(0)
             continue
-        near = max(-LARGEST, min(value, LARGEST))
-        step = near - last
+        step = value - last
         codes.append((step << 1) + 1 if step >= 0 else -(step << 1))
         if differences:
-            last = near
+            last = value
     return codes
 
 
 def _values(codes: Sequence[int], *, differences: bool) -> list[int | None]:
     if not differences:
         return [(code >> 1 if code & 1 else -(code >> 1)) if code else None for code in codes]
-    values = accumulate(code >> 1 if code & 1 else -(code >> 1) for code in codes)
+    values = list(accumulate([code >> 1 if code & 1 else -(code >> 1) for code in codes]))
+    if 0 not in codes:
+        return values  # type: ignore[return-value]  # a list of numbers is one of numbers that may be unknown
     return [value if code else None for value, code in zip(values, codes, strict=True)]

@@ -1,35 +1,33 @@
-"""Percentiles of durations from how many fell into each bucket of a histogram."""
+"""What is known of how long a share of all took, from how many fell into each bucket of a histogram."""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 
-__all__ = ["quantile"]
+__all__ = ["at_most"]
 
 
-def quantile(share: float, bounds: Sequence[float], counts: Sequence[int]) -> float | None:
-    """The value that a share of all observations doesn't exceed; None if there are none.
+def at_most(percents: Sequence[int], bounds: Sequence[float], counts: Sequence[int]) -> list[float] | None:
+    """What some percentages of all observations don't exceed: the narrowest bounds for which that is certain.
 
-    Within a bucket observations count as spread evenly, as in Prometheus' `histogram_quantile`.
+    Where within its bucket an observation lies isn't known, so nothing is said of it: with all in one bucket, any
+    percentage of them is within that bucket's bound, and that is all there is to say.
 
     Args:
-        share: Between 0 and 1.
-        bounds: Upper ends of the buckets, ascending; the first bucket begins at 0.
-        counts: Observations in each bucket, and one more: those beyond the last bound. Of those it is known
-            that they are longer, so the last bound is what is said of them.
+        percents: Above 0, at most 100.
+        bounds: Upper ends of the buckets, ascending; what is equal to one belongs to its bucket.
+        counts: Observations in each bucket, and one more: those beyond the last bound.
+
+    Returns:
+        A bound for each percentage, infinite where too many are beyond the last one; None without observations.
     """
     reached = list(accumulate(counts))
     total = reached[-1] if reached else 0
     if not total:
         return None
-    rank = share * total
-    place = min(bisect_left(reached, rank), len(counts) - 1)
-    while not counts[place]:  # rank 0: the first bucket with something in it
-        place += 1
-    if place >= len(bounds):
-        return bounds[-1]
-    low = bounds[place - 1] if place else 0.0
-    before = reached[place] - counts[place]
-    return low + (bounds[place] - low) * max(0.0, rank - before) / counts[place]
+    # Whole numbers: a share as a float may be an observation off.
+    places = [bisect_left(reached, -(-percent * total // 100)) for percent in percents]
+    return [bounds[place] if place < len(bounds) else math.inf for place in places]
