@@ -173,7 +173,8 @@ class WebConfig(Section):
             and (self.token is not None or not is_loopback(host))
         ):
             raise ConfigurationError(
-                "--show-payloads shows payloads to those who may write, and nobody may: set --write-token-file, too"
+                "--show-payloads shows payloads to those who may write, and this collector is read-only:"
+                " set --write-token-file, too"
             )
         if self.tls is not None:
             _check_tls(*self.tls)

@@ -140,7 +140,7 @@ def note_of(values: Mapping[str, Any]) -> str:
     Raises:
         ApiError: 400, it isn't said.
     """
-    return _said(values, "note")
+    return _said(values.get("note"), "note")
 
 
 def reason_of(values: Mapping[str, Any]) -> str:
@@ -149,11 +149,10 @@ def reason_of(values: Mapping[str, Any]) -> str:
     Raises:
         ApiError: 400, it isn't said.
     """
-    return _said(values, "reason")
+    return _said(values.get("reason"), "reason")
 
 
-def _said(values: Mapping[str, Any], name: str) -> str:
-    text = values.get(name)
+def _said(text: Any, name: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ApiError(400, f"{name} is required: it says why")
     _check_storable(text, name)
