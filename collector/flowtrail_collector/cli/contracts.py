@@ -115,13 +115,17 @@ def _breaks(found: Sequence[Finding] | None, judged: Judgement | None) -> bool:
 
 
 def _lines(found: Sequence[Finding] | None, judged: Judgement | None) -> list[str]:
-    lines = []
-    if found is not None:
-        for finding in found:
-            lines.append(f"{'breaks' if finding.breaking else 'new version'}: {printable(str(finding))}")
-        breaking = sum(finding.breaking for finding in found)
-        lines.append(counted(breaking, "breaking change") if breaking else "compatible")
-    return lines if judged is None else [*lines, *lines_of(judged)]
+    """What is printed: one verdict, at the end."""
+    lines = [
+        f"{'breaks' if finding.breaking else 'new version'}: {printable(str(finding))}"
+        for finding in found or ()
+    ]
+    breaking = sum(finding.breaking for finding in found or ())
+    changes = counted(breaking, "breaking change") if breaking else "compatible"
+    if judged is None:
+        return [*lines, changes]
+    *readers, verdict = lines_of(judged)
+    return [*lines, *readers, f"{changes}; {verdict}" if breaking else verdict]
 
 
 def _all_json(found: Sequence[Finding] | None, judged: Judgement | None) -> dict[str, object]:

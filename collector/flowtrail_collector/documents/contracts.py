@@ -42,3 +42,20 @@ class Known:
         if self._sources:
             self.missing[type if version is None else f"{type} {version}"] = None
         return None
+
+    def written_with(self, type: str, version: str | None, *, is_mapped: bool) -> Definition | None:
+        """The contract that events were written with; None if there is none, or nobody can tell.
+
+        Args:
+            type: Of the events.
+            version: That they name.
+            is_mapped: Whether a mapping says what they are: then their payloads may have a registry's id.
+
+        Raises:
+            SchemaError: It can't be used.
+            RegistryUnavailableError: The registry doesn't answer.
+        """
+        found = self.of(type, version) if self else None
+        # Without a version nobody could read Avro or Protobuf: those events are something else.
+        unreadable = version is None and not is_mapped
+        return None if found is not None and unreadable and found.format != "json" else found

@@ -17,7 +17,12 @@ class Names:
 
     def of(self, text: str, thing: object) -> str:
         """The name for a thing, made of a text; asked again for the same thing, it is the same."""
-        plain = _ODD.sub("-", text).strip("-.")[:120] or "unnamed"
+        plain = _ODD.sub("-", text).strip("-.")[:120]
+        if plain.startswith("__"):  # `__proto__` is no plain name in the language of most readers
+            plain = plain.strip("-._")
+        if plain.startswith("x-"):  # which would be an extension
+            plain = f"x_{plain[2:]}"
+        plain = plain or "unnamed"
         name, number = plain, 1
         # Two names that differ only in case are one file on many systems.
         while self._taken.setdefault(name.lower(), thing) != thing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from flowtrail.contracts import Definition, SchemaError, registered
@@ -24,6 +25,7 @@ AVRO = "application/vnd.apache.avro"
 PROTOBUF = "application/vnd.google.protobuf"
 _JSON = ("application/schema+json", "application/schema+yaml", "application/vnd.aai.asyncapi",
          "application/vnd.oai.openapi")  # fmt: skip
+_ASYNCAPI_DRAFT = "http://json-schema.org/draft-07/schema#"
 _VALUES = frozenset({"const", "enum", "default", "examples"})
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _PROTO3 = re.compile(r'^\s*syntax\s*=\s*["\']proto3["\']', re.MULTILINE)
@@ -104,8 +106,43 @@ def defined(name: str, type: str, schema_format: str | None, schema: Any) -> Def
             raise SchemaError(f"{name}: a Protobuf schema is a text")
         return registered("PROTOBUF", name, schema, type)
     if any(known.startswith(media) for known in _JSON):
-        return registered("JSON", name, json.dumps(plain_schema(schema)), type)
+        return _json_schema(name, type, _of_one_draft(plain_schema(schema)))
     return None
+
+
+def _json_schema(name: str, type: str, schema: Any) -> Definition:
+    """Without `$schema` it is of the newest draft, as contracts are, or else of AsyncAPI's own, which is 7."""
+    try:
+        return registered("JSON", name, json.dumps(schema), type)
+    except SchemaError:
+        if not isinstance(schema, dict) or "$schema" in schema:
+            raise
+        with suppress(SchemaError):
+            return registered("JSON", name, json.dumps({"$schema": _ASYNCAPI_DRAFT, **schema}), type)
+        raise
+
+
+def _of_one_draft(schema: Any) -> Any:
+    """A schema that files were put together to: each may have said its draft, which only the whole can."""
+    drafts: list[str] = []
+    made = _without_drafts(schema, drafts)
+    return {"$schema": drafts[0], **made} if drafts and isinstance(made, dict) else made
+
+
+def _without_drafts(schema: Any, drafts: list[str]) -> Any:
+    if isinstance(schema, list):
+        return [_without_drafts(item, drafts) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(schema.get("$schema"), str):
+        drafts.append(schema["$schema"])
+    changed: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name in _NAMED and isinstance(value, dict):
+            changed[name] = {key: _without_drafts(item, drafts) for key, item in value.items()}
+        elif name != "$schema":
+            changed[name] = value if name in _VALUES else _without_drafts(value, drafts)
+    return changed
 
 
 def comparable(contract: Definition) -> Definition:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from flowtrail.contracts._deprecations import Deprecation, Deprecations, used
 from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
-from flowtrail.contracts._format import BrokenError, Definition
+from flowtrail.contracts._format import Definition
+from flowtrail.contracts._keeping import hold, kept, upcast
 from flowtrail.contracts._payloads import Packed, Payloads, Unpacked
 from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._shelf import Shelf
@@ -109,7 +110,12 @@ class Contracts:
             ContractNotFoundError: The type has no such version, or the event names none.
             RegistryUnavailableError: The registry is away and the contract isn't cached.
         """
-        self.pack(type, version, data, "own")
+        found = self._own(type, version)
+        if found is None:
+            return
+        number, contract = found
+        kept(type, number, lambda: contract.encode(data))
+        self._note(type, number, contract, data, "publish")
 
     def pack(
         self, type: str, version: str | int | None, data: Any, wanted: str | None = None
@@ -123,27 +129,22 @@ class Contracts:
             wanted: The format of the topic's codec; None takes the contract's.
 
         Returns:
-            The payload; None if the codec writes it, as for plain JSON.
+            The payload; None if the codec writes it.
 
         Raises:
             ContractError: See `validate_publish`.
             EncodeError: The codec's format needs a contract of that format.
             RegistryUnavailableError: The registry is away and the contract isn't cached.
         """
-        number = _number(version)
-        contract = None if number is None else self._shelf.contract(type, number)
-        if contract is None or number is None:
-            self._refuse_unknown(type, version, number)
+        found = self._own(type, version)
+        if found is None:
             if wanted in ("avro", "protobuf"):
                 raise EncodeError(f"{type} has no contract, and {wanted} can only be written with one")
             return None
-        try:
-            packed = self._payloads.pack(type, number, contract, data, wanted)
-            broken = [] if packed is not None and contract.format != "json" else contract.broken_writing(data)
-        except BrokenError as error:
-            broken = error.lines
-        if broken:
-            raise ContractError(type, str(number), broken)
+        number, contract = found
+        packed = kept(type, number, lambda: self._payloads.pack(type, number, contract, data, wanted))
+        if packed is None:
+            kept(type, number, lambda: hold(contract.broken_writing(data)))
         self._note(type, number, contract, data, "publish")
         return packed
 
@@ -202,15 +203,15 @@ class Contracts:
         found = self._shelf.nearest(type, number)
         if found is None:
             return data, str(version)
-        number, contract = found
+        said, (number, contract) = number, found
         if not unpacked:
-            data = self._accepted(type, number, contract, data)
+            data = self._accepted(type, number, contract, data, said)
         self._note(type, number, contract, data, "consume")
         while (step := self._step(type, number)) is not None:
-            number, upcast = step
+            number, function = step
             newer = self._shelf.contract(type, number)
-            if upcast is not None:
-                data = _upcast(type, number, upcast, data)
+            if function is not None:
+                data = upcast(type, number, function, data)
             elif newer is not None:
                 data = newer.adopted(data, contract)
             if newer is not None:
@@ -265,8 +266,14 @@ class Contracts:
         if isinstance(self.source, RegistrySource):
             self.source.close()
 
-    def _accepted(self, type: str, version: int, contract: Definition, data: Any) -> Any:
-        broken = contract.broken_reading(data)
+    def _accepted(
+        self, type: str, version: int, contract: Definition, data: Any, said: int | None = None
+    ) -> Any:
+        """Data with its defaults; `said` is the version that its event names, if it isn't this one."""
+        broken = kept(type, version, lambda: contract.broken_reading(data))
+        if broken and said not in (None, version):
+            read_as = f"read as {version}, the newest that is known here"
+            raise ContractError(type, str(said), [f"{read_as}: {line}" for line in broken])
         if broken:
             raise ContractError(type, str(version), broken)
         return contract.completed(data)
@@ -283,10 +290,15 @@ class Contracts:
             return None
         return newer, None
 
-    def _refuse_unknown(self, type: str, version: str | int | None, number: int | None) -> None:
+    def _own(self, type: str, version: str | int | None) -> tuple[int, Definition] | None:
+        """The contract that data is published under, None if its type has none and needs none."""
+        number = _number(version)
+        contract = None if number is None else self._shelf.contract(type, number)
+        if contract is not None and number is not None:
+            return number, contract
         known = self.source.versions(type)
         if not known and not self._strict:
-            return
+            return None
         has = f"the type has {', '.join(map(str, known))}" if known else "the type has no contract"
         said = "the event names no version" if version is None else f"there is no version {version}"
         raise ContractNotFoundError(type, None if number is None else str(number), [f"{said}; {has}"])
@@ -294,13 +306,3 @@ class Contracts:
     def _note(self, type: str, version: int, contract: Definition, data: Any, side: str) -> None:
         for field in used(contract, data, side):
             self._deprecations.tell(Deprecation(type, version, field, side))
-
-
-def _upcast(type: str, version: int, upcast: Upcast, data: Any) -> Any:
-    try:
-        return upcast(data)
-    except Exception as error:
-        # The message of the error may show the payload; its type doesn't.
-        raise ContractError(
-            type, str(version), [f"(root): the upcaster failed with {error.__class__.__name__}"]
-        ) from error

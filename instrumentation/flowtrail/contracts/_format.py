@@ -7,9 +7,9 @@ read by them, and two of one format can be compared. None of them asks which for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flowtrail.contracts._change import Change
 from flowtrail.contracts._errors import SchemaError
@@ -19,12 +19,60 @@ MAX_TEXT = 1_048_576
 NO_REFERENCES: Mapping[str, str] = {}
 
 
+class Reference(NamedTuple):
+    """A text that a contract, or another such text, refers to.
+
+    Attributes:
+        name: By which it does: the path of an import, the full name of a type.
+        text: As it was written.
+        references: What it refers to itself.
+    """
+
+    name: str
+    text: str
+    references: Sequence[Reference]
+
+
+def referred(
+    name: str, needed: Mapping[str, Iterable[str]], texts: Mapping[str, str]
+) -> Sequence[Reference] | None:
+    """What a text refers to, None if two of all these texts refer to each other.
+
+    Args:
+        name: Of the text.
+        needed: The names of what each text refers to.
+        texts: Those that may be told.
+    """
+    known: dict[str, Sequence[Reference]] = {}  # each is made once, however many ways lead there
+    around: set[str] = set()
+
+    def of(at: str) -> Sequence[Reference]:
+        if at not in known:
+            around.add(at)
+            parts = [each for each in needed.get(at, ()) if each != at]
+            if not around.isdisjoint(parts):
+                raise _CircleError
+            known[at] = [Reference(each, texts[each], of(each)) for each in parts if each in texts]
+            around.discard(at)
+        return known[at]
+
+    try:
+        return of(name)
+    except _CircleError:
+        return None
+
+
+class _CircleError(Exception):
+    """Two texts refer to each other."""
+
+
 class Definition(Protocol):
     """One contract, ready for use. It never changes, and never fetches anything.
 
     Attributes:
         format: The name of its format: `json`, `avro`, `protobuf`.
         text: As it was written.
+        references: What the text refers to; None if that can't be told one after the other: then only `alone` can.
         alone: A text that means the same and needs no other, and in which nothing but the contract can be meant.
         deprecated: Whether the whole contract is.
         remove_after: Until when a deprecated contract has to stay, as it says itself.
@@ -36,6 +84,8 @@ class Definition(Protocol):
     def format(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def references(self) -> Sequence[Reference] | None: ...
     @property
     def alone(self) -> str: ...
     @property

@@ -71,7 +71,7 @@ class Payloads:
     def pack(
         self, type: str, version: int, contract: Definition, data: Any, wanted: str | None
     ) -> Packed | None:
-        """Data as its contract writes it; None if that is left to the codec, as for plain JSON.
+        """Data as its contract writes it; None if that is left to the codec.
 
         Raises:
             BrokenError: The data breaks the contract.
@@ -83,8 +83,6 @@ class Payloads:
                 return None
             raise EncodeError(f"{type}/{version} is a contract in {format.name}, and the codec is {wanted}")
         framed = self._always_framed or (self._binary_framed and not format.names_itself)
-        if format.names_itself and not framed:
-            return None
         payload = contract.encode(data)
         if framed and self._registry is not None:
             id = self._registry.id_of(type, version) or 0
@@ -120,7 +118,7 @@ class Payloads:
         contract = self._contract(type, version, number, format)
         if contract is None or FORMATS[contract.format].names_itself:
             return None
-        return Unpacked(contract.decode(value), None if version is None else str(version))
+        return Unpacked(_decoded(contract, value), None if version is None else str(version))
 
     def _contract(
         self, type: str | None, version: str | int | None, number: int | None, format: str | None
@@ -159,7 +157,7 @@ class Payloads:
             version = registry.version_by_id(type, id) if type is not None else None
         contract, payload = contract.unframed(value[_FRAME:])
         fits = not FORMATS[contract.format].names_itself
-        return Unpacked(contract.decode(payload), None if version is None else str(version), fits)
+        return Unpacked(_decoded(contract, payload), None if version is None else str(version), fits)
 
     def at_hand(self, type: str | None, value: bytes | None) -> bool:
         """Whether the registry needn't be asked about the id that a payload begins with."""
@@ -182,3 +180,13 @@ class Payloads:
         if not isinstance(value, bytes) or self._registry is None or len(value) < _FRAME:
             return None
         return int.from_bytes(value[1:_FRAME], "big") if value[0] == 0 else None
+
+
+def _decoded(contract: Definition, payload: bytes) -> Any:
+    """What a payload holds; whatever a format's library finds wrong with it is wrong with the payload."""
+    try:
+        return contract.decode(payload)
+    except DecodeError:
+        raise
+    except Exception as error:
+        raise DecodeError(f"not what its contract writes: {error.__class__.__name__}") from error

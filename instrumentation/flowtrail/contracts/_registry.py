@@ -11,7 +11,7 @@ from typing import Any
 from flowtrail import _fork
 from flowtrail.contracts._comparing import defined
 from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
-from flowtrail.contracts._format import Definition
+from flowtrail.contracts._format import Definition, Reference
 from flowtrail.contracts._formats import FORMATS, registered
 from flowtrail.contracts._registry_client import RegistryClient, brief
 from flowtrail.errors import ContractError
@@ -177,30 +177,49 @@ class RegistrySource:
     def register(self, type: str, contract: Definition | Mapping[str, Any]) -> int:
         """Register a contract, and hand back its version; a mapping is a JSON Schema.
 
+        What it refers to is registered before it, under the name that it refers to it by.
+
         Raises:
             ContractError: The registry refuses it (409: incompatible with the version before; 422: invalid).
             RegistryUnavailableError: It doesn't answer.
         """
-        from confluent_kafka.schema_registry import Schema as RegistrySchema
-        from confluent_kafka.schema_registry.error import SchemaRegistryError
-
         definition = defined(type, contract)
-        body = RegistrySchema(definition.text, FORMATS[definition.format].registry_type)
-
-        def register() -> int:
-            self._client.api.register_schema(self._subject(type), body)
-            return int(self._client.api.lookup_schema(self._subject(type), body).version)
-
-        try:
-            version = self._client.ask(type, register)
-        except SchemaRegistryError as error:
-            word = "incompatible with the versions before" if error.http_status_code == 409 else "invalid"
-            said = f"{self._client.name} refuses it ({error.http_status_code}, {word}): {brief(error)}"
-            raise ContractError(type, None, [said]) from error
+        kind = FORMATS[definition.format].registry_type
+        subject, needs = self._subject(type), definition.references
+        # Registries know nothing that is registered later.
+        own = Reference(subject, definition.alone if needs is None else definition.text, needs or ())
+        version = self._registered(type, kind, own, {})
         with self._lock:
             self._versions.pop(type, None)
             self._unknown.clear()
-        return version or 0
+        return version
+
+    def _registered(self, type: str, kind: str, text: Reference, known: dict[str, int]) -> int:
+        """Register a text as the subject of its name; the version, which is asked for once of each."""
+        from confluent_kafka.schema_registry import Schema as RegistrySchema
+        from confluent_kafka.schema_registry import SchemaReference
+        from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+        needs = [
+            SchemaReference(
+                part.name, part.name, known.get(part.name) or self._registered(type, kind, part, known)
+            )
+            for part in text.references
+        ]
+        body = RegistrySchema(text.text, kind, needs)
+
+        def register() -> int:
+            self._client.api.register_schema(text.name, body)
+            return int(self._client.api.lookup_schema(text.name, body).version)
+
+        try:
+            known[text.name] = version = self._client.ask(type, register) or 0
+        except SchemaRegistryError as error:
+            word = "incompatible with the versions before" if error.http_status_code == 409 else "invalid"
+            what = "it" if text.name == self._subject(type) else f"{text.name}, to which it refers"
+            said = f"{self._client.name} refuses {what} ({error.http_status_code}, {word}): {brief(error)}"
+            raise ContractError(type, None, [said]) from error
+        return version
 
     def close(self) -> None:
         """Close the connections; what is cached keeps working, asking for more fails."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 
@@ -11,72 +10,12 @@ import pytest
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.history.model.blocks import Block, Kind, bucketed
 from flowtrail_collector.history.model.counting import Standing
-from flowtrail_collector.history.model.windows import DAY, HOUR, MINUTE, QUARTER, SPARK, WINDOWS
-from flowtrail_collector.history.ports import Figures, Key
-from flowtrail_collector.history.sampler import HistoryKeeper, Sampler
-from flowtrail_collector.history.sources import KINDS, LAG, MESSAGES, OUTCOMES, SECONDS, STEPS
-from flowtrail_collector.history.sql import SqlSamples
+from flowtrail_collector.history.model.windows import DAY, HOUR, MINUTE, QUARTER, WINDOWS
+from flowtrail_collector.history.ports import Key
+from flowtrail_collector.history.sampler import HistoryKeeper
+from flowtrail_collector.history.sources import KINDS, LAG, MESSAGES, OUTCOMES
 from flowtrail_collector.history.view import History
-from trailkit.past import Told
-
-START = 1_767_225_600  # midnight
-
-
-class Clock:
-    """The wall clock of a test."""
-
-    def __init__(self, now: float = START) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def lag(**groups: int) -> Figures:
-    return Figures({(group, MESSAGES): value for group, value in groups.items()}, whole=False)
-
-
-def outcomes(**flows: int) -> Figures:
-    return Figures({(flow, "completed"): value for flow, value in flows.items()}, whole=True)
-
-
-@pytest.fixture
-def samples(sql_database):
-    return SqlSamples(sql_database)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-class Minutes:
-    """A sampler, minute by minute."""
-
-    def __init__(self, samples, clock):
-        self.samples, self.clock = samples, clock
-        self.lag, self.outcomes = Told(LAG), Told(OUTCOMES)
-        self.restart()
-
-    def restart(self):
-        self.sampler = Sampler([self.lag, self.outcomes], self.samples, time_seconds=self.clock)
-        self.sampler.begin()
-
-    def after(self, lag=None, outcomes=None, *, minutes=1):
-        self.clock.now += minutes * MINUTE
-        self.lag.told, self.outcomes.told = lag, outcomes
-        return self.sampler.sample()
-
-    def values(self, of, name, minutes):
-        """Values of the minutes before the present."""
-        start = int(self.clock.now // MINUTE - minutes) * MINUTE
-        blocks = self.samples.read(of, start, start + minutes * MINUTE)
-        return bucketed(blocks, KINDS[of], [name], start=start, step=MINUTE, count=minutes).columns[name]
-
-
-@pytest.fixture
-def minutes(samples, clock):
-    return Minutes(samples, clock)
+from trailkit.minutes import START, Minutes, lag, outcomes
 
 
 def test_an_empty_store(samples, clock):
@@ -295,77 +234,3 @@ def test_what_is_old_goes_and_what_a_wrong_clock_left_ahead(samples, minutes, cl
     clock.now = START + 9 * DAY + MINUTE
     keeper.forget(threading.Event())
     assert [key.start for key in samples.kept() if key.of == LAG] == [START + 3 * DAY]
-
-
-# --- what charts are made of
-
-
-def test_lag_and_seconds_of_groups(samples, minutes, clock):
-    for value in (3, 9, None, 4):
-        figures = {("a", MESSAGES): 1, ("a", SECONDS): 1_500, ("b", MESSAGES): 50}
-        if value is not None:
-            figures["a", MESSAGES] = value
-        minutes.after(
-            Figures(figures if value is not None else {("b", MESSAGES): 2}, whole=False), outcomes()
-        )
-    history, stretch = History(samples), WINDOWS["1h"].until(clock.now + 10)
-    lag_of = history.lag(stretch)
-    found = lag_of.messages(1)
-    assert (found.lines[0].name, found.lines[0].values[-4:]) == (("b",), [50, 50, 2, 50])
-    assert found.left_out == 1
-    assert lag_of.messages(5, ["a"]).lines[0].values[-5:] == [None, 3, 9, None, 4]
-    assert lag_of.seconds(5).lines[0].values[-4:] == [1.5, 1.5, None, 1.5]
-    assert lag_of.messages(5, ["nobody"]).lines == []
-    spark = history.lag(SPARK.until(clock.now + 10)).messages(5, ["a"]).lines[0].values
-    assert spark[-1] == 9
-
-
-@pytest.mark.parametrize("window", WINDOWS.values())
-def test_what_a_clock_that_was_ahead_made_wide_says_nothing_of_narrow_slots(samples, minutes, clock, window):
-    for count in range(90):
-        minutes.after(lag(a=5), outcomes(f=count))
-    keeper = HistoryKeeper(samples, KINDS, time_seconds=lambda: clock.now + DAY)
-    assert keeper.forget(threading.Event())
-    history, stretch = History(samples), window.until(clock.now + 10)
-    (line,) = history.lag(stretch).messages(5).lines
-    assert {value for value in line.values if value is not None} == {5}
-    known = sum(value is not None for value in line.values)
-    # The hour that is over is known by its quarters alone; the other half of an hour by its minutes.
-    assert known * stretch.step == {"1h": 1, "6h": 1, "24h": 3, "7d": 4}[window.name] * HOUR // 2
-    assert history.outcomes(stretch, 5).lines[0].values[-1] is not None
-
-
-def test_rates_are_those_of_the_time_that_is_known(samples, minutes, clock):
-    clock.now += 4  # seconds past the minute
-    minutes.after(lag(), outcomes(f=0))
-    minutes.after(lag(), outcomes(f=30))
-    clock.now += 30
-    minutes.after(lag(), outcomes(f=60))
-    clock.now -= 30
-    minutes.after(lag(), outcomes(f=90))
-    minutes.after(lag(), outcomes(f=90), minutes=3)
-    found = History(samples).outcomes(WINDOWS["1h"].until(clock.now + 10), 5)
-    rates = [None if value is None else round(value, 6) for value in found.lines[0].values[-7:]]
-    assert rates == [None, 30, 20, 60, None, None, None]
-    by_hours = History(samples).outcomes(WINDOWS["7d"].until(clock.now + 10), 5)
-    assert by_hours.lines[0].values[-1] == pytest.approx(90 / 3)
-
-
-def test_percentiles_of_steps(samples, clock):
-    steps = Told(STEPS)
-    sampler = Sampler([steps], samples, time_seconds=clock)
-    counts = {("f", "charge", "0.5"): 0, ("f", "charge", "1"): 0, ("f", "ship", "+Inf"): 0}
-    for added in ((0, 0, 0), (10, 0, 0), (0, 0, 0), (10, 10, 3)):
-        clock.now += MINUTE
-        for name, more in zip(counts, added, strict=True):
-            counts[name] += more
-        steps.told = Figures(dict(counts), whole=True)
-        sampler.sample()
-    found = History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 5)
-    lines = {line.name: line.values[-4:] for line in found.lines}
-    assert lines["f", "charge", "p50"] == [None, 0.5, None, 0.5]
-    assert lines["f", "charge", "p95"] == [None, 0.5, None, 1]
-    assert lines["f", "ship", "p99"] == [None, None, None, math.inf]
-    assert [line.name[1] for line in found.lines] == ["ship"] * 3 + ["charge"] * 3
-    assert History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 1).left_out == 1
-    assert History(samples).durations(WINDOWS["1h"].until(clock.now + 10), 5, "g").lines == []

@@ -106,6 +106,9 @@ def test_who_would_break_and_who_did_lately(tmp_path: Path, run: Run, dialect: D
         assert {change["field"] for change in said["broken"][0]["changes"]} >= {"total"}
         code, out, _ = run(fine, "--against", url)
         assert (code, out.splitlines()[-1]) == (0, "nobody would break: 3 readers seen in the last 1d")
+        # Whatever is compared, there is one verdict.
+        code, out, _ = run(write(tmp_path / "old", dialect, "OrderPlaced", V1), new, "--against", url)
+        assert (code, out.splitlines()[-1], "compatible" in out) == (1, "1 service would break", False)
         # A single file, beside the version that is read.
         file = new / "OrderPlaced" / f"2{dialect.suffix}"
         assert run(file, "--against", url)[0] == 1

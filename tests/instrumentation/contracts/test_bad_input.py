@@ -234,17 +234,10 @@ def test_payloads_that_are_cut_or_foreign(
         assert "\n" not in reason
 
 
-@pytest.mark.parametrize("data", [{"x": "y"}, {}], ids=["some", "none"])
-def test_a_schema_without_an_end_is_refused_or_harmless(
-    dialect: Dialect, data: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_schema_without_an_end_is_refused(
+    dialect: Dialect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Avro could never write such a thing, Protobuf can't import itself; JSON Schema allows it, and no data fits."""
+    """Avro could never write such a thing, Protobuf can't import itself, and no data could be checked by the other."""
     folder = str(write(tmp_path, dialect, "A", ENDLESS[dialect.name]))
-    code = main(["contracts", "check", folder, folder])
-    err = capsys.readouterr().err
-    if dialect.name == "json":
-        assert code == 0
-        broken = FORMATS["json"].parse("A/1", ENDLESS["json"], "A").broken_writing(data)
-        assert broken == (["(root): nested too deeply"] if data else [])
-    else:
-        assert (code, err.count("\n")) == (2, 1)
+    assert main(["contracts", "check", folder, folder]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -49,6 +49,10 @@ def test_reading_tolerates_fills_in_and_upcasts(contracts: Contracts) -> None:
     )
     newer = {"order_id": "7", "total_cents": 3, "later": True}
     assert contracts.read("OrderPlaced", "9", newer) == ({**newer, "currency": "EUR"}, "2")
+    with pytest.raises(
+        ContractError, match="OrderPlaced/9 breaks its contract: read as 2, the newest that is known"
+    ):
+        contracts.read("OrderPlaced", "9", {"order_id": 7})
     assert contracts.read("SomethingElse", "1", {"a": 1}) == ({"a": 1}, "1")
     assert contracts.read("OrderPlaced", None, old) == (old, None)
     with pytest.raises(ContractError, match="order_id: required"):

@@ -1,6 +1,7 @@
 """What may change in a JSON Schema: the rules, and that what they let pass breaks nobody."""
 
 import copy
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,55 @@ OPTIONAL = {"type": "integer", "default": 1}
 def test_rules(old: dict[str, Any], new: dict[str, Any], rules: list[str]) -> None:
     found = compare(old, new, today=date(2026, 1, 1))
     assert [f"{change.field}: {change.rule}" for change in found] == rules
+
+
+TWO = {
+    "type": ["integer", "null"], "enum": ["x", {"title": 1}], "required": ["a", "b"], "allOf": [{"minimum": 1}, {"maximum": 9}],
+    "anyOf": [{"minimum": 1}, {"type": "null"}], "oneOf": [{"type": "string"}, {"type": "null"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", TWO)
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda part: _with(b=part),
+        lambda part: _with(b={"items": part}),
+        lambda part: _with(b={"not": part}),
+        lambda part: (
+            _with(b={"anyOf": [{"properties": {"enum": part}}, {"$ref": "#/$defs/type"}]})
+            | {"$defs": {"type": part}}
+        ),
+    ],
+)
+def test_the_order_of_what_has_none_is_no_change(
+    keyword: str, around: Callable[[Any], dict[str, Any]]
+) -> None:
+    values = TWO[keyword]
+    old, turned, fewer = (around({keyword: part}) for part in (values, list(reversed(values)), values[:1]))
+    assert compare(old, turned) == []
+    assert compare(old, fewer) != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ({"type": "integer"}, {"type": ["integer"]}, True),
+        ({"enum": [1]}, {"enum": [1.0]}, True),
+        ({"enum": [1]}, {"enum": [True]}, False),
+        ({"oneOf": [{"type": "null"}]}, {"oneOf": [{"type": "null"}, {"type": "null"}]}, False),
+        ({"const": {"title": 1}}, {"const": {"title": 2}}, False),
+        ({"const": {"$ref": "#"}}, {"const": {"$ref": "#/$defs"}}, False),
+        ({"enum": [{"description": "a"}]}, {"enum": [{"description": "b"}]}, False),
+        ({"default": [1, 2]}, {"default": [2, 1]}, False),
+        ({"default": 1}, {"default": 1.0}, True),
+        ({"default": 1}, {"default": True}, False),
+        ({"prefixItems": [{"type": "null"}, {}]}, {"prefixItems": [{}, {"type": "null"}]}, False),
+        ({"dependentRequired": {"enum": ["a", "b"]}}, {"dependentRequired": {"enum": ["b", "a"]}}, True),
+    ],
+)
+def test_values_are_data_and_lists_that_have_an_order_keep_it(old: Any, new: Any, same: bool) -> None:
+    assert (compare(_with(b=old), _with(b=new)) == []) is same
 
 
 def test_states_of_all_contracts(tmp_path: Path) -> None:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowtrail_collector.documents.asyncapi.extensions import SERVICE, VERSION
+from flowtrail_collector.documents.asyncapi.extensions import SERVICE, TYPE, VERSION, VERSION_IN_NAME
 from flowtrail_collector.documents.asyncapi.files import At, Files
 from flowtrail_collector.documents.asyncapi.mistakes import DocumentError, Place
 
 __all__ = ["Channel", "Declared", "Message", "Operation", "Payload", "declared_in"]
 
-_VERSION = re.compile(r"(?:[._-]v|/|(?<=[a-z])V)(\d{1,9})$")
 _DATASCHEMA = re.compile(r"/(\d{1,9})$")
 _ADDRESS = re.compile(r"^(\w{2,}):/")  # a path has lost the second stroke
 _TYPE_HEADERS = ("ce_type", "cloudEvents_type", "type")
@@ -172,17 +171,18 @@ class _Reader:
     def _identity(self, key: str, at: At) -> tuple[str, str | None]:
         """Type and version: as the extension says, as its headers say, as its name says."""
         named = at.text("name") or key
-        in_name = _VERSION.search(named) or _VERSION.search(key)
-        types = self._constants(at.of("headers"), _TYPE_HEADERS)
+        stated = at.text(TYPE)
+        types = [stated] if stated else self._constants(at.of("headers"), _TYPE_HEADERS)
         schemas = self._constants(at.of("headers"), _SCHEMA_HEADERS)
-        type = types[0] if types else _VERSION.sub("", named)
-        stated = at.value.get(VERSION) if isinstance(at.value, Mapping) else None
-        if stated is not None and str(stated).isdecimal():
-            return type, str(stated)
-        of_schema = _DATASCHEMA.search(schemas[0]) if schemas else None
-        if of_schema:
-            return type, of_schema[1]
-        return type, in_name[1] if in_name else None
+        in_name = VERSION_IN_NAME.search(named) or VERSION_IN_NAME.search(key)
+        suffix = in_name[1] if in_name else None
+        is_said, version = _said_version(at, schemas)
+        # What looks like a version in the name of a type that says so itself is the type's own.
+        if not is_said and not (types and types[0] == named):
+            version = suffix
+        if types:
+            return types[0], version
+        return VERSION_IN_NAME.sub("", named) if version == suffix else named, version
 
     def _constants(self, at: At, names: tuple[str, ...], depth: int = 0) -> list[str]:
         """What headers with these names are said to be."""
@@ -238,6 +238,15 @@ class _Reader:
         if isinstance(group.value, Mapping):
             values = [group.value.get("const"), *(group.value.get("enum") or ())]
             yield from (str(value) for value in values if isinstance(value, str))
+
+
+def _said_version(at: At, schemas: list[str]) -> tuple[bool, str | None]:
+    """Whether a message says which version it is, other than by its name, and which; it may be none."""
+    stated = at.value.get(VERSION, "") if isinstance(at.value, Mapping) else ""
+    if stated is None or str(stated).isdecimal():
+        return True, None if stated is None else str(stated)
+    of_schema = _DATASCHEMA.search(schemas[0]) if schemas else None
+    return of_schema is not None, of_schema[1] if of_schema else None
 
 
 def _binding_name(at: At) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowtrail_collector.documents.asyncapi import bindings
-from flowtrail_collector.documents.asyncapi.extensions import SERVICE, VERSION
+from flowtrail_collector.documents.asyncapi.extensions import SERVICE, TYPE, VERSION, VERSION_IN_NAME
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.landscape import Broker, Landscape, Received, Sent, Topic, in_order
 from flowtrail_collector.documents.names import Names
@@ -124,7 +124,7 @@ class _Writer:
 
     def _message(self, name: str, topic: Topic, rows: Sequence[Sent]) -> dict[str, Any]:
         first = rows[0]
-        contract = self.contracts.of(first.type, first.version) if self.contracts else None
+        contract = self.contracts.written_with(first.type, first.version, is_mapped=topic.mapped)
         services = sorted({row.service for row in rows})
         found: dict[str, Any] = {
             "name": first.type,
@@ -143,7 +143,9 @@ class _Writer:
             if contract.deprecated:
                 found["tags"] = [{"name": "deprecated"}]
         found["bindings"] = bindings.message_bindings(topic.broker, first.type, rows)
-        if first.version is not None:
+        if looks_versioned := VERSION_IN_NAME.search(first.type):
+            found[TYPE] = first.type
+        if first.version is not None or looks_versioned:
             found[VERSION] = first.version
         return {key: value for key, value in found.items() if value != {}}
 

@@ -53,6 +53,7 @@ class _Writer:
         self._contracts = contracts
         self._catalog = catalog
         self._ids = Ids()
+        self._mapped = {topic.name for topic in landscape.topics if topic.mapped}
         self._owners = [self._ids.of("team", catalog.owner)]
 
     def files(self) -> Iterator[tuple[str, str]]:
@@ -140,7 +141,8 @@ class _Writer:
 
     def _version(self, folder: str, id: str, type: str, version: str | None) -> Iterator[tuple[str, str]]:
         rows = [row for row in self._landscape.sent if row.type == type and row.version == version]
-        contract = self._contracts.of(type, version) if self._contracts else None
+        is_mapped = any(row.topic in self._mapped for row in rows)
+        contract = self._contracts.written_with(type, version, is_mapped=is_mapped)
         front = self._front(id, type, _summary(rows), semantic(version))
         body = f"Content type: `{content_type_of(contract)}`\n\n<NodeGraph />"
         if contract is not None:

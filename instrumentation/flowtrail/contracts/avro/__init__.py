@@ -19,10 +19,11 @@ from flowtrail.contracts._walks import MAX_DEPTH, Walk
 from flowtrail.contracts.avro._checking import Compiler, Prepare
 from flowtrail.contracts.avro._comparing import compare
 from flowtrail.contracts.avro._inlining import inlined
-from flowtrail.contracts.avro._nodes import Node, holds_itself, native
+from flowtrail.contracts.avro._nodes import Node, holds_itself
 from flowtrail.contracts.avro._parsing import Parser
+from flowtrail.contracts.avro._reading import MAX_LEVELS, Reader
 from flowtrail.contracts.avro._resolving import Resolve, Resolver
-from flowtrail.contracts.avro._walking import check_depth
+from flowtrail.contracts.avro._writing import plain
 from flowtrail.errors import DecodeError
 
 __all__ = ["AVRO", "AvroDefinition", "AvroFormat"]
@@ -48,9 +49,11 @@ class AvroDefinition:
         self.deprecated = top.get("deprecated") is True
         after = top.get("x-remove-after")
         self.remove_after = after if isinstance(after, str) else None
-        self._texts = parsed.texts
-        self._schema = library.parse_schema(inlined(copy.deepcopy(parsed.json), parsed.references))
-        self._write, self._read = library.schemaless_writer, library.schemaless_reader
+        self._texts = list(parsed.texts.values())
+        self.references = parsed.referred
+        self._schema = library.parse_schema(plain(self.root))
+        self._write = library.schemaless_writer
+        self._read = Reader(self.root).read
         self._recursive = holds_itself(self.root)
         self._resolvers: dict[int, tuple[Node, Resolve]] = {}
 
@@ -80,11 +83,11 @@ class AvroDefinition:
 
     @cached_property
     def _closed(self) -> Prepare:
-        return Compiler(closed=True).prepare(self.root)
+        return Compiler(closed=True).compiled(self.root)
 
     @cached_property
     def _open(self) -> Prepare:
-        return Compiler(closed=False).prepare(self.root)
+        return Compiler(closed=False).compiled(self.root)
 
     def broken_writing(self, data: Any) -> list[str]:
         """See `Definition`."""
@@ -110,7 +113,10 @@ class AvroDefinition:
             known = self._resolvers[id(written.root)] = (
                 written.root, Resolver().resolve(written.root, self.root)
             )  # fmt: skip
-        return known[1](data)
+        try:
+            return known[1](data)
+        except RecursionError:
+            raise DecodeError("nested too deeply") from None
 
     def encode(self, data: Any) -> bytes:
         """See `Definition`."""
@@ -123,23 +129,21 @@ class AvroDefinition:
             raise wrong("nested too deeply").as_broken() from None
         except (ValueError, TypeError, OverflowError) as error:
             raise BrokenError([f"(root): fastavro can't write it: {error.__class__.__name__}"]) from None
-        return into.getvalue()
+        payload = into.getvalue()
+        if self._recursive:
+            self._check_readable(payload)
+        return payload
+
+    def _check_readable(self, payload: bytes) -> None:
+        """Only what holds itself can be written and not be read: it may nest too deeply."""
+        try:
+            self._read(payload)
+        except DecodeError:
+            raise wrong(f"nested too deeply: more than {MAX_LEVELS} levels").as_broken() from None
 
     def decode(self, payload: bytes) -> Any:
         """See `Definition`."""
-        if self._recursive:
-            check_depth(self.root, payload)
-        source = BytesIO(payload)
-        try:
-            data = self._read(source, self._schema, None)
-        except Exception as error:  # noqa: BLE001 - whatever foreign bytes make it raise; it may show them
-            raise DecodeError(
-                f"not what {self.root.shown} is written as ({error.__class__.__name__})"
-            ) from None
-        if source.tell() != len(payload):
-            over = len(payload) - source.tell()
-            raise DecodeError(f"not what {self.root.shown} is written as ({over} bytes are left over)")
-        return data
+        return self._read(payload)
 
 
 def _broken(prepare: Prepare, data: Any) -> list[str]:
@@ -153,21 +157,26 @@ def _broken(prepare: Prepare, data: Any) -> list[str]:
 
 
 def _completed(node: Node, data: Any) -> Any:
-    if node.kind == "array" and node.inner is not None and isinstance(data, list):
-        return [_completed(node.inner, item) for item in data]
-    if node.kind == "map" and node.inner is not None and isinstance(data, Mapping):
-        return {name: _completed(node.inner, item) for name, item in data.items()}
+    inner = node.inner
+    if node.kind == "array" and inner is not None and isinstance(data, list):
+        items = list(data)
+        for place, item in enumerate(items):  # a comprehension is another frame
+            items[place] = _completed(inner, item)
+        return items
     if node.kind == "union" and isinstance(data, Mapping):
         records = [branch for branch in node.branches if branch.kind in ("record", "map")]
         return _completed(records[0], data) if len(records) == 1 else data
-    if node.kind != "record" or not isinstance(data, Mapping):
+    if node.kind not in ("record", "map") or not isinstance(data, Mapping):
         return data
     full = dict(data)
+    if inner is not None:
+        for name, item in data.items():
+            full[name] = _completed(inner, item)
     for part in node.fields.values():
         if part.name in full:
             full[part.name] = _completed(part.type, full[part.name])
-        elif part.default:
-            full[part.name] = native(part.type, part.default[0])
+        elif part.made:
+            full[part.name] = copy.deepcopy(part.made[0])
     return full
 
 

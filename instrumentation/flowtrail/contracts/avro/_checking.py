@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from datetime import date, datetime, time
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from flowtrail.contracts._scalars import double, single, text
-from flowtrail.contracts._values import fields_of, later
+from flowtrail.contracts._values import fields_of
 from flowtrail.contracts._violations import WrongError, wrong
-from flowtrail.contracts.avro._nodes import Node, native
+from flowtrail.contracts.avro._logical import conversion_of
+from flowtrail.contracts.avro._nodes import Field, Node
+from flowtrail.contracts.avro._unions import Failures, Prepare, Strict, Unions
 
-Prepare = Callable[[Any], Any]
+__all__ = ["Compiler", "Prepare"]
+
 # Written once: `list | tuple` in a test makes a new type for each value.
 _LISTS, _BYTES = (list, tuple, Set), (bytes, bytearray, memoryview)
 _RANGES = {"int": 2**31, "long": 2**63}
-_MOMENTS = {"timestamp": "a datetime with a time zone", "local-timestamp": "a datetime without a time zone"}
+_Part = tuple[str, Prepare, list[Any]]
+"""A field: its name, its function, and its default as it is written, if there is one and it may stand in."""
 
 
 class Compiler:
@@ -31,120 +32,126 @@ class Compiler:
 
     def __init__(self, *, closed: bool) -> None:
         self._closed = closed
-        self._made: dict[int, list[Prepare]] = {}
+        self._made: dict[tuple[int, Strict], Prepare] = {}
+        self._defaults: list[tuple[Prepare, Field, list[Any]]] = []
+        self._unions = Unions(self._prepare)
 
-    def prepare(self, node: Node) -> Prepare:
+    def compiled(self, root: Node) -> Prepare:
         """The function from data to data as fastavro writes it; raises `WrongError`."""
-        if node.kind != "record":
-            return self._plain(node)
-        known = self._made.get(id(node))
-        if known is None:
-            known = self._made[id(node)] = []
-            known.append(self._record(node))
-        # A record that holds itself: its function is there when it is called.
-        return known[0] if known else later(known)
+        made = self._prepare(root, Strict.ANY)
+        for prepare, part, default in self._defaults:
+            default.append(prepare(part.made[0]))
+        return made if self._unions.failures is None else _forgetting(self._unions.failures, made)
 
-    def _plain(self, node: Node) -> Prepare:
-        if node.logical and node.logical not in ("big-decimal", "duration"):
-            return partial(_LOGICAL[node.logical.removesuffix("-millis").removesuffix("-micros").removesuffix(
-                "-nanos")], node)  # fmt: skip
+    def _prepare(self, node: Node, strict: Strict) -> Prepare:
+        if strict is Strict.WHOLE and node.kind not in ("record", "union") and node.inner is None:
+            strict = Strict.ANY
+        key = id(node), strict
+        known = self._made.get(key)
+        if known is not None:
+            return known
+        if node.kind == "record":
+            parts: list[_Part] = []
+            # It is known before its parts are: one of them may be a record like itself.
+            made = self._made[key] = _record(frozenset(node.fields), parts, closed=self._closed)
+            parts += [self._part(part, strict) for part in node.fields.values()]
+            return made
+        made = self._made[key] = self._plain(node, strict)
+        return made
+
+    def _part(self, part: Field, strict: Strict) -> _Part:
+        prepare, default = self._prepare(part.type, strict), list[Any]()
+        if part.made and strict is Strict.ANY:
+            self._defaults.append((prepare, part, default))
+        return part.name, prepare, default
+
+    def _plain(self, node: Node, strict: Strict) -> Prepare:
+        conversion = conversion_of(node)
+        if conversion is not None:
+            return conversion.exact if strict is Strict.EXACT else conversion.raw
         if node.kind == "union":
-            return _union([(branch, self.prepare(branch)) for branch in node.branches])
+            return self._unions.union(node, strict)
         if node.kind in ("array", "map") and node.inner is not None:
-            return partial(_array if node.kind == "array" else _map, self.prepare(node.inner))
+            return (_array if node.kind == "array" else _map)(self._prepare(node.inner, strict))
         if node.kind == "enum":
             return partial(_enum, frozenset(node.symbols))
         if node.kind == "fixed":
             return partial(_bytes, node.size)
         if node.kind in _RANGES:
             return partial(_integer, node.kind, _RANGES[node.kind])
-        return _PLAIN[node.kind]
-
-    def _record(self, node: Node) -> Prepare:
-        parts = [
-            (
-                part.name,
-                self.prepare(part.type),
-                (native(part.type, part.default[0]),) if part.default else (),
-            )
-            for part in node.fields.values()
-        ]
-        names, closed = frozenset(node.fields), self._closed
-
-        def prepare(value: Any) -> Any:
-            value = fields_of(value)
-            if value is None:
-                raise wrong("type should be record")
-            made: dict[str, Any] = {}
-            found: list[tuple[tuple[str, ...], str]] = []
-            for name, inner, default in parts:
-                if name in value:
-                    try:
-                        made[name] = inner(value[name])
-                    except WrongError as error:
-                        found += error.within(name)
-                elif default:
-                    made[name] = default[0]
-                else:
-                    found.append(((name,), "required"))
-            if closed and not names.issuperset(value):
-                found += [((str(name)[:120],), "not in the contract") for name in value if name not in names]
-            if found:
-                raise WrongError(found)
-            return made
-
-        return prepare
+        return (_EXACT if strict is Strict.EXACT else _PLAIN).get(node.kind, _PLAIN[node.kind])
 
 
-def _union(branches: list[tuple[Node, Prepare]]) -> Prepare:
-    records = sum(branch.kind == "record" for branch, _ in branches)
-    by_name = {branch.label: (branch, prepare) for branch, prepare in branches}
-    named = " or ".join(branch.shown for branch, _ in branches)
+def _forgetting(failures: Failures, prepare: Prepare) -> Prepare:
+    def forgetting(value: Any) -> Any:
+        try:
+            return prepare(value)
+        finally:
+            failures.known.clear()
 
+    return forgetting
+
+
+def _record(names: frozenset[str], parts: list[_Part], *, closed: bool) -> Prepare:
     def prepare(value: Any) -> Any:
-        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and value[0] in by_name:
-            branch, inner = by_name[value[0]]
-            return (branch.name, inner(value[1])) if branch.kind == "record" else inner(value[1])
-        deeper: WrongError | None = None
-        for branch, inner in branches:
-            try:
-                made = inner(value)
-            except WrongError as error:
-                if branch.kind == "record" and any(path for path, _ in error.found):
-                    deeper = error
+        value = fields_of(value)
+        if value is None:
+            raise wrong("type should be record")
+        made: dict[str, Any] = {}
+        found: list[tuple[tuple[str, ...], str]] = []
+        for name, inner, default in parts:
+            if name in value:
+                try:
+                    made[name] = inner(value[name])
+                except WrongError as error:
+                    found += error.within(name)
+            elif default:
+                made[name] = default[0]
             else:
-                return (branch.name, made) if branch.kind == "record" and records > 1 else made
-        if deeper is not None and records == 1:
-            raise deeper
-        raise wrong(f"type should be {named}")
+                found.append(((name,), "required"))
+        if closed and not names.issuperset(value):
+            found += [((str(name)[:120],), "not in the contract") for name in value if name not in names]
+        if found:
+            raise WrongError(found)
+        return made
 
     return prepare
 
 
-def _array(inner: Prepare, value: Any) -> list[Any]:
-    if not isinstance(value, _LISTS):
-        raise wrong("type should be array")
-    return _each(inner, enumerate(value), [])
+def _array(inner: Prepare) -> Prepare:
+    def prepare(value: Any) -> list[Any]:
+        if not isinstance(value, _LISTS):
+            raise wrong("type should be array")
+        made: list[Any] = []
+        found: list[tuple[tuple[str, ...], str]] = []
+        for place, item in enumerate(value):
+            try:
+                made.append(inner(item))
+            except WrongError as error:
+                found += error.within(place)
+        if found:
+            raise WrongError(found)
+        return made
+
+    return prepare
 
 
-def _map(inner: Prepare, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise wrong("type should be map")
-    for name in value:
-        text(name)
-    return dict(zip(value, _each(inner, value.items(), []), strict=True))
+def _map(inner: Prepare) -> Prepare:
+    def prepare(value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise wrong("type should be map")
+        made: dict[str, Any] = {}
+        found: list[tuple[tuple[str, ...], str]] = []
+        for name, item in value.items():
+            try:
+                made[text(name)] = inner(item)
+            except WrongError as error:
+                found += error.within(name)
+        if found:
+            raise WrongError(found)
+        return made
 
-
-def _each(inner: Prepare, items: Any, made: list[Any]) -> list[Any]:
-    found: list[tuple[tuple[str, ...], str]] = []
-    for place, item in items:
-        try:
-            made.append(inner(item))
-        except WrongError as error:
-            found += error.within(place)
-    if found:
-        raise WrongError(found)
-    return made
+    return prepare
 
 
 def _null(value: Any) -> None:
@@ -169,9 +176,10 @@ def _integer(kind: str, end: int, value: Any) -> int:
 def _bytes(size: int | None, value: Any) -> bytes:
     if not isinstance(value, _BYTES):
         raise wrong("type should be bytes")
-    if size is not None and len(value) != size:
+    made = bytes(value)
+    if size is not None and len(made) != size:
         raise wrong(f"should have {size} bytes")
-    return bytes(value)
+    return made
 
 
 def _enum(symbols: frozenset[str], value: Any) -> str:
@@ -182,56 +190,18 @@ def _enum(symbols: frozenset[str], value: Any) -> str:
     return value
 
 
-def _decimal(node: Node, value: Any) -> Decimal:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = Decimal(value)
-    if not isinstance(value, Decimal) or not value.is_finite():
-        raise wrong(f"type should be {node.shown}")
-    _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int) or -exponent > node.scale:
-        raise wrong(f"more than {node.scale} digits after the point")
-    if len(digits) + exponent + node.scale > node.precision and any(digits):
-        raise wrong(f"more than {node.precision} digits")
-    return value
+def _exact(way: Callable[[Any], float]) -> Prepare:
+    def prepare(value: Any) -> float:
+        made = way(value)
+        if not isinstance(value, float) or (made != value and value == value):
+            raise wrong("isn't held exactly")
+        return made
 
-
-def _uuid(node: Node, value: Any) -> UUID:
-    if isinstance(value, UUID):
-        return value
-    try:
-        return UUID(value)
-    except (ValueError, TypeError, AttributeError):
-        raise wrong("type should be uuid") from None
-
-
-def _date(node: Node, value: Any) -> Any:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    return _number(node, value, "a date")
-
-
-def _time(node: Node, value: Any) -> Any:
-    return value if isinstance(value, time) else _number(node, value, "a time of day")
-
-
-def _moment(node: Node, value: Any) -> Any:
-    local = node.logical.startswith("local-")
-    if isinstance(value, datetime) and (value.tzinfo is None) == local:
-        return value
-    return _number(node, value, _MOMENTS["local-timestamp" if local else "timestamp"])
-
-
-def _number(node: Node, value: Any, what: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _integer(node.kind, _RANGES[node.kind], value)
-    raise wrong(f"type should be {node.logical}: {what}, or its number")
+    return prepare
 
 
 _PLAIN: Mapping[str, Prepare] = {
     "null": _null, "boolean": _boolean, "float": single, "double": double,
     "string": text, "bytes": partial(_bytes, None),
 }  # fmt: skip
-_LOGICAL: Mapping[str, Callable[[Node, Any], Any]] = {
-    "decimal": _decimal, "uuid": _uuid, "date": _date, "time": _time, "timestamp": _moment,
-    "local-timestamp": _moment,
-}  # fmt: skip
+_EXACT: Mapping[str, Prepare] = {"float": _exact(single), "double": _exact(double)}

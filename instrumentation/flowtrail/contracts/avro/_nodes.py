@@ -34,12 +34,14 @@ class Field:
 
     Attributes:
         default: In a tuple, as the schema has it; empty if there is none.
+        made: The same as data, as readers get it.
         remove_after: What `x-remove-after` says.
     """
 
     name: str
     type: Node
     default: tuple[Any, ...] = ()
+    made: tuple[Any, ...] = ()
     aliases: tuple[str, ...] = ()
     deprecated: bool = False
     remove_after: str | None = None
@@ -52,6 +54,7 @@ class Node:
     Attributes:
         kind: A primitive's name, or `record`, `enum`, `array`, `map`, `union`, `fixed`.
         name: Full name of a named type.
+        code: What fastavro is told instead, so that nothing hangs on namespaces.
         fields: Of a record, by name.
         symbols: Of an enum.
         default: Of an enum: what readers take for symbols that they don't know.
@@ -65,6 +68,7 @@ class Node:
 
     kind: str
     name: str = ""
+    code: str = ""
     aliases: tuple[str, ...] = ()
     fields: dict[str, Field] = field(default_factory=dict)
     symbols: tuple[str, ...] = ()
@@ -124,60 +128,3 @@ def parts_of(node: Node) -> list[Node]:
     """What a node is made of directly."""
     inner = [node.inner] if node.inner is not None else []
     return [*(part.type for part in node.fields.values()), *inner, *node.branches]
-
-
-def native(node: Node, value: Any) -> Any:
-    """A default as the schema has it, as data: bytes are written as text there.
-
-    Raises:
-        ValueError: It isn't of that type.
-        TypeError: Likewise.
-    """
-    if node.kind == "union":
-        for branch in node.branches:
-            try:
-                return native(branch, value)
-            except (TypeError, ValueError):
-                continue
-        raise ValueError("of none of the union's types")
-    if node.kind in ("bytes", "fixed"):
-        return str(value).encode("latin-1") if isinstance(value, str) else _refuse()
-    if node.kind == "array":
-        return [native(_inner(node), item) for item in value] if isinstance(value, list) else _refuse()
-    if node.kind == "map":
-        items = value.items() if isinstance(value, dict) else _refuse()
-        return {name: native(_inner(node), item) for name, item in items}
-    if node.kind == "record":
-        if not isinstance(value, dict):
-            _refuse()
-        return {
-            part.name: native(part.type, value[part.name] if part.name in value else part.default[0])
-            for part in node.fields.values()
-            if part.name in value or part.default or _refuse()
-        }
-    return _scalar(node, value)
-
-
-_JSON_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
-    "null": type(None), "boolean": bool, "int": int, "long": int, "float": (int, float),
-    "double": (int, float), "string": str, "enum": str,
-}  # fmt: skip
-
-
-def _scalar(node: Node, value: Any) -> Any:
-    fits = isinstance(value, _JSON_KINDS[node.kind])
-    if not fits or (isinstance(value, bool) and node.kind != "boolean"):
-        _refuse()
-    if node.kind == "enum" and value not in node.symbols:
-        _refuse()
-    return float(value) if node.kind in ("float", "double") else value
-
-
-def _inner(node: Node) -> Node:
-    if node.inner is None:  # only arrays and maps are asked
-        raise TypeError(node.kind)
-    return node.inner
-
-
-def _refuse() -> Any:
-    raise ValueError("of another type")

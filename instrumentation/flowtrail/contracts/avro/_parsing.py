@@ -6,12 +6,13 @@ import json
 import logging
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts._format import bounded
-from flowtrail.contracts.avro._nodes import LOGICAL, PRIMITIVES, Field, Node, native, parts_of, reached
+from flowtrail.contracts._format import Reference, bounded, referred
+from flowtrail.contracts.avro._defaults import native
+from flowtrail.contracts.avro._nodes import LOGICAL, PRIMITIVES, Field, Node, parts_of, reached
 
 _LOG = logging.getLogger("flowtrail.contracts")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -29,7 +30,7 @@ class Parser:
         json: The schema as JSON; logical types that can't be used are left out of it.
         root: The schema as nodes.
         references: What it refers to, as JSON like itself.
-        texts: The same as it was written.
+        texts: The same as it was written, by the names that it refers to it by.
     """
 
     def __init__(self, name: str, text: str, references: Mapping[str, str]) -> None:
@@ -37,18 +38,27 @@ class Parser:
         self._text = bounded(name, text)
         self._references = references
         self._named: dict[str, Node] = {}
+        self._defaults: list[tuple[Field, str]] = []
         self.references: list[Any] = []
-        self.texts: list[str] = []
+        self.texts: dict[str, str] = {}
+        self._reading = ""  # the name of the text that is being read; the schema itself has none
+        self._text_of: dict[str, str] = {}
+        self._needed: dict[str, dict[str, None]] = {}
         self.json = self._loaded(self._text)
         try:
             self.root = self._node(self.json, "", "(root)")
         except RecursionError:
             raise SchemaError(f"{name}: nested too deeply") from None
         self._check_ends()
+        self._check_defaults()
 
     def _loaded(self, text: str) -> Any:
+        def refuse(constant: str) -> NoReturn:
+            line = text.count("\n", 0, text.find(constant)) + 1
+            raise SchemaError(f"{self._name}:{line}: no JSON: {constant}")
+
         try:
-            return json.loads(text)
+            return json.loads(text, parse_constant=refuse)
         except json.JSONDecodeError as error:
             raise SchemaError(f"{self._name}:{error.lineno}: no JSON: {error.msg}") from None
         except RecursionError:
@@ -89,20 +99,28 @@ class Parser:
         full = name if "." in name or not space else f"{space}.{name}"
         for known in (full, name):
             if known in self._named:
+                self._needed.setdefault(self._reading, {})[self._text_of[known]] = None
                 return self._named[known]
             if known in self._references:
                 return self._referred(known, path)
         self._wrong(name, f"{path}: unknown type {name!r}")
 
     def _referred(self, name: str, path: str) -> Node:
-        text = bounded(name, self._references[name])
+        self.texts[name] = text = bounded(name, self._references[name])
         document = self._loaded(text)
-        self.texts.append(text)
         self.references.append(document)
+        self._needed.setdefault(self._reading, {})[name] = None
+        around, self._reading = self._reading, name
         self._node(document, "", path)
+        self._reading = around
         if name not in self._named:
             self._wrong(name, f"{path}: the text referred to as {name!r} doesn't define it")
         return self._named[name]
+
+    @property
+    def referred(self) -> Sequence[Reference] | None:
+        """What the schema refers to, and that in turn."""
+        return referred("", self._needed, self.texts)
 
     def _union(self, schema: list[Any], space: str, path: str) -> Node:
         branches = tuple(self._node(part, space, path) for part in schema)
@@ -128,7 +146,9 @@ class Parser:
             for alias in schema.get("aliases") or ()
             if isinstance(alias, str)
         )
-        node = self._named[full] = Node(str(schema["type"]), full, aliases)
+        code = f"T{len(self._named)}"
+        node = self._named[full] = Node(str(schema["type"]), full, code, aliases)
+        self._text_of[full] = self._reading
         if node.kind == "enum":
             self._symbols(node, schema, path)
         elif node.kind == "fixed":
@@ -166,19 +186,23 @@ class Parser:
             inside = name if path == "(root)" else f"{path}.{name}"
             default = (part["default"],) if "default" in part else ()
             after, aliases = part.get("x-remove-after"), part.get("aliases") or ()
-            node.fields[name] = Field(
-                name, self._node(part["type"], space, inside), default,
+            made = node.fields[name] = Field(
+                name, self._node(part["type"], space, inside), default, (),
                 tuple(alias for alias in aliases if isinstance(alias, str)),
                 part.get("deprecated") is True, after if isinstance(after, str) else None,
             )  # fmt: skip
-            self._check_default(node.fields[name], inside)
+            if default:
+                self._defaults.append((made, inside))
 
-    def _check_default(self, part: Field, path: str) -> None:
-        if part.default:
+    def _check_defaults(self) -> None:
+        """After all else: a default may be of a record that wasn't read to its end where it stands."""
+        for part, path in self._defaults:
             try:
-                native(part.type, part.default[0])
-            except (TypeError, ValueError, IndexError):
-                self._wrong(part.name, f"{path}: its default isn't of type {part.type.shown}")
+                part.made = (native(part.type, part.default[0]),)
+            except ValueError as error:
+                self._wrong(part.name, f"{path}: its default isn't of type {part.type.shown}: {error}")
+            except RecursionError:
+                self._wrong(part.name, f"{path}: its default never ends")
 
     def _logical(self, node: Node, schema: dict[str, Any], path: str) -> Node:
         """The specification: what is unknown or invalid is ignored, "and should use the underlying type"."""

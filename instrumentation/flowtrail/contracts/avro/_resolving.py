@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 from uuid import UUID
 
-from flowtrail.contracts._values import later
-from flowtrail.contracts.avro._nodes import Field, Node, native
+from flowtrail.contracts.avro._logical import python_of
+from flowtrail.contracts.avro._nodes import Field, Node
 from flowtrail.errors import DecodeError
 
 Resolve = Callable[[Any], Any]
@@ -30,7 +30,7 @@ class Resolver:
     """Makes the functions for pairs of nodes."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, int], list[Resolve]] = {}
+        self._made: dict[tuple[int, int], Resolve] = {}
 
     def resolve(self, written: Node, read: Node) -> Resolve:
         """The function from data of one to data of the other."""
@@ -41,15 +41,9 @@ class Resolver:
             return _unreadable if branch is None else self.resolve(written, branch)
         if written.kind == read.kind == "record":
             known = self._made.get((id(written), id(read)))
-            if known is None:
-                known = self._made[id(written), id(read)] = []
-                known.append(self._record(written, read))
-            return known[0] if known else later(known)
+            return self._record(written, read) if known is None else known
         if written.kind == read.kind and written.inner is not None and read.inner is not None:
-            inner = self.resolve(written.inner, read.inner)
-            if read.kind == "array":
-                return lambda value: [inner(item) for item in value]
-            return lambda value: {name: inner(item) for name, item in value.items()}
+            return (_array if read.kind == "array" else _map)(self.resolve(written.inner, read.inner))
         if written.kind == read.kind == "enum":
             return _enum(read)
         return _scalar(written, read)
@@ -58,7 +52,13 @@ class Resolver:
         """Which branch the data was written as is told by the data itself."""
         ways = [(branch, self.resolve(branch, read)) for branch in written.branches]
 
+        records = [(branch, way) for branch, way in ways if branch.kind == "record"]
+
         def resolve(value: Any) -> Any:
+            if len(records) > 1 and isinstance(value, Mapping):
+                for branch, way in records:
+                    if _is_whole(branch, value):
+                        return way(value)
             for branch, way in ways:
                 if is_of(branch, value):
                     return way(value)
@@ -69,18 +69,45 @@ class Resolver:
     def _record(self, written: Node, read: Node) -> Resolve:
         parts: list[tuple[str, str, Resolve]] = []
         defaults: dict[str, Any] = {}
+
+        def resolve(value: Any) -> Any:
+            made: dict[str, Any] = {}
+            for name, source, way in parts:  # a comprehension is another frame
+                if source in value:
+                    made[name] = way(value[source])
+            if defaults:
+                made.update(copy.deepcopy(defaults))
+            return made
+
+        # It is known before its parts are: one of them may be a record like itself.
+        self._made[id(written), id(read)] = resolve
         for part in read.fields.values():
             source = writers_field(written, part)
             if source is not None:
                 parts.append((part.name, source.name, self.resolve(source.type, part.type)))
-            elif part.default:
-                defaults[part.name] = native(part.type, part.default[0])
-
-        def resolve(value: Any) -> Any:
-            made = {name: way(value[source]) for name, source, way in parts if source in value}
-            return {**made, **copy.deepcopy(defaults)} if defaults else made
-
+            elif part.made:
+                defaults[part.name] = part.made[0]
         return resolve
+
+
+def _array(inner: Resolve) -> Resolve:
+    def resolve(value: Any) -> Any:
+        made = []
+        for item in value:
+            made.append(inner(item))
+        return made
+
+    return resolve
+
+
+def _map(inner: Resolve) -> Resolve:
+    def resolve(value: Any) -> Any:
+        made = {}
+        for name, item in value.items():
+            made[name] = inner(item)
+        return made
+
+    return resolve
 
 
 def writers_field(written: Node, part: Field) -> Field | None:
@@ -108,23 +135,24 @@ def branch_for(written: Node, read: Node) -> Node | None:
     return next(exact, None) or next(near, None)
 
 
+def _is_whole(record: Node, value: Mapping[str, Any]) -> bool:
+    """Whether data has all that was decoded of a record; what an upcaster made may lack some of it."""
+    parts = record.fields
+    return value.keys() == parts.keys() and all(is_of(parts[name].type, item) for name, item in value.items())
+
+
 def is_of(node: Node, value: Any) -> bool:
     """Whether decoded data may have been written as a node."""
-    if node.logical == "decimal":
-        return isinstance(value, Decimal)
+    if node.kind == "union":
+        return any(is_of(branch, value) for branch in node.branches)
     if node.kind == "record":
         return isinstance(value, Mapping) and value.keys() <= node.fields.keys()
     if node.kind == "enum":
         return isinstance(value, str) and value in node.symbols
-    if node.logical:
-        return not isinstance(value, str | bytes | bool | Mapping | list | type(None))
-    return isinstance(value, _PYTHON[node.kind]) and (node.kind == "boolean" or not isinstance(value, bool))
-
-
-_PYTHON: Mapping[str, type] = {
-    "null": type(None), "boolean": bool, "int": int, "long": int, "float": float, "double": float,
-    "bytes": bytes, "fixed": bytes, "string": str, "array": list, "map": dict,
-}  # fmt: skip
+    kind = python_of(node)
+    if kind in (int, date):  # a bool is an int, a datetime is a date
+        return isinstance(value, kind) and not isinstance(value, bool | datetime)
+    return isinstance(value, kind)
 
 
 def _enum(read: Node) -> Resolve:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flowtrail._codec import JsonCodec
 from flowtrail.contracts._change import REMOVE_AFTER, Change
-from flowtrail.contracts._format import NO_REFERENCES, Definition, bounded
+from flowtrail.contracts._format import NO_REFERENCES, BrokenError, Definition, bounded
 from flowtrail.contracts.json_schema._compare import compare
 from flowtrail.contracts.json_schema._rules import Schema, deprecated_fields, with_defaults
 from flowtrail.contracts.json_schema._validator import Compiled, check_schema, parsed
@@ -39,6 +39,7 @@ class JsonDefinition:
         self.deprecated = schema.get("deprecated") is True
 
     frame_prefix = b""
+    references = ()
 
     def unframed(self, rest: bytes) -> tuple[Definition, bytes]:
         """See `Definition`."""
@@ -64,7 +65,7 @@ class JsonDefinition:
         return Compiled(self._name, self.schema)
 
     def broken_writing(self, data: Any) -> list[str]:
-        """See `Definition`. Data that JSON has no word for is looked at as it will be written."""
+        """See `Definition`. Data that JSON has no word for is looked at as it would be written."""
         broken = self._compiled.violations_writing(data)
         if broken and (plain := _as_written(data)) is not None:
             return self._compiled.violations_writing(plain)
@@ -83,8 +84,14 @@ class JsonDefinition:
         return data
 
     def encode(self, data: Any) -> bytes:
-        """See `Definition`."""
-        return _CODEC.encode(data)
+        """See `Definition`: what is held to the contract is what readers will find."""
+        try:
+            payload = _CODEC.encode(data)
+        except EncodeError as error:
+            raise BrokenError([" ".join(str(error).split())]) from None
+        if broken := self._compiled.violations_writing(json.loads(payload)):
+            raise BrokenError(broken)
+        return payload
 
     def decode(self, payload: bytes) -> Any:
         """See `Definition`."""

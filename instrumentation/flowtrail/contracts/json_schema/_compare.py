@@ -106,7 +106,11 @@ class _Comparison:
                 before, after = before or False, after or False
             if keyword == "$schema":
                 before, after = _dialect(before), _dialect(after)
-            if self.forms.of(self.old_root, before) != self.forms.of(self.new_root, after):
+            forms = (
+                self.forms.of_keyword(root, keyword, value)
+                for root, value in ((self.old_root, before), (self.new_root, after))
+            )
+            if len({*forms}) > 1:
                 yield _change(
                     field, f"changed: {keyword}", f"{keyword} was {_short(before)}, is {_short(after)}"
                 )
@@ -116,7 +120,8 @@ class _Comparison:
     ) -> Iterator[Change]:
         before = _default_of(outer_old, old)
         after = _default_of(outer_new, new)
-        if before and before != after:
+        forms = (self.forms.of_keyword({}, "default", list(value)) for value in (before, after))
+        if before and len({*forms}) > 1:
             yield _change(field, "changed: default", f"default was {_short(before[0])}, readers count on it")
         if after and not before and _breaks(self.new_root, outer_new, after[0]):
             yield _change(field, "default-breaks-its-field", f"default {_short(after[0])} isn't valid")
@@ -222,4 +227,5 @@ def _extends(schema: Any) -> bool:
 
 
 def _dialect(value: Any) -> Any:
-    return "https://json-schema.org/draft/2020-12/schema" if value is None else str(value).rstrip("#")
+    name = "https://json-schema.org/draft/2020-12/schema" if value is None else str(value)
+    return name.removeprefix("http://").removeprefix("https://").rstrip("#")

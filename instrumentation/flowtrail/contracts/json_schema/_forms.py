@@ -8,7 +8,13 @@ from typing import Any
 from flowtrail.contracts.json_schema._rules import Schema, target
 
 # Their keys are names, not keywords.
-_NAMED = ("properties", "patternProperties", "dependentSchemas", "dependentRequired")
+_NAMED = ("properties", "patternProperties", "dependentSchemas", "dependentRequired", "dependencies")
+# Their values are data, in which no word is a keyword.
+_DATA = frozenset({"const", "default"})
+# The order of these says nothing, nor does a second one of the same.
+_SETS = frozenset({"type", "enum", "required", "allOf", "anyOf"})
+# The order of these says nothing.
+_BAGS = frozenset({"oneOf"})
 
 
 class Forms:
@@ -41,13 +47,34 @@ class Forms:
             }
             return self._number(("both", pointed, self.of(root, rest))) if rest else pointed
         parts = {
-            name: self._named(root, part)
-            if name in _NAMED and isinstance(part, Mapping)
-            else self.of(root, part)
+            name: self.of_keyword(root, name, part)
             for name, part in value.items()
             if name not in self._ignored
         }
         return self._number(("object", frozenset(parts.items())))
+
+    def of_keyword(self, root: Schema, keyword: str, value: Any) -> int:
+        """The number of what stands under a keyword."""
+        if keyword in _NAMED and isinstance(value, Mapping):
+            return self._named(root, value)
+        if keyword in _DATA:
+            return self._of_data(value)
+        if keyword == "type" and isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list):
+            return self.of(root, value)
+        numbers = [self._of_data(part) if keyword == "enum" else self.of(root, part) for part in value]
+        if keyword in _SETS:
+            return self._number(("set", frozenset(numbers)))
+        return self._number(("bag", *sorted(numbers)) if keyword in _BAGS else ("list", *numbers))
+
+    def _of_data(self, value: Any) -> int:
+        if isinstance(value, list):
+            return self._number(("list", *(self._of_data(part) for part in value)))
+        if isinstance(value, Mapping):
+            parts = frozenset((name, self._of_data(part)) for name, part in value.items())
+            return self._number(("data", parts))
+        return self._number(("plain", isinstance(value, bool), value))
 
     def _pointed(self, root: Schema, reference: str, value: Schema) -> int:
         key = id(root), reference
@@ -59,8 +86,11 @@ class Forms:
         return known
 
     def _named(self, root: Schema, fields: Mapping[str, Any]) -> int:
-        parts = frozenset((name, self.of(root, schema)) for name, schema in fields.items())
-        return self._number(("names", parts))
+        parts = {
+            name: self.of_keyword(root, "required", part) if isinstance(part, list) else self.of(root, part)
+            for name, part in fields.items()
+        }
+        return self._number(("names", frozenset(parts.items())))
 
     def _number(self, form: Any) -> int:
         return self._numbers.setdefault(form, len(self._numbers))

@@ -1,16 +1,17 @@
-"""What a contract says beyond JSON Schema: closed for writers, open for readers, defaults.
+"""What a contract says beyond JSON Schema: where it refers to, what readers overlook, defaults.
 
 JSON Schema lets unknown fields pass unless told otherwise. For a contract that is wrong in one direction:
-what a publisher misspells must not go out, while a reader has to accept fields it doesn't know yet. So one
-schema is read in two ways here, and the contract's author doesn't have to say so in each of its objects.
+what a publisher misspells must not go out (see `_undeclared`), while a reader has to accept fields that it
+doesn't know yet, whatever the contract's author wrote into each of its objects.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._walks import MAX_DEPTH, Walk
@@ -19,10 +20,22 @@ from flowtrail.contracts._walks import MAX_DEPTH, Walk
 Schema: TypeAlias = Mapping[str, Any]
 # Keywords that apply further schemas to the same object.
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "$dynamicRef")
-_OPENNESS = ("additionalProperties", "patternProperties", "unevaluatedProperties")
-_DEFINITIONS = ("$defs", "definitions")
-_NAMED = ("properties", "patternProperties", "dependentSchemas", *_DEFINITIONS)
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+# Where schemas are: in a keyword itself, in its list, under its names.
+_ONE = ("not", "if", "then", "else", "items", "additionalItems", "unevaluatedItems", "contains",
+        "additionalProperties", "unevaluatedProperties", "propertyNames", "contentSchema")  # fmt: skip
+_LISTED = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_NAMED = ("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions")
+# What is in there says when another rule holds: making it weaker would make that one stronger.
+_CONDITIONS = frozenset({"not", "if", "contains", "propertyNames"})
 _OLD_DRAFT = re.compile(r"draft-0[3-7]")
+
+Place: TypeAlias = tuple[str, ...]
+
+
+def is_old_draft(root: Schema) -> bool:
+    """Whether what stands beside a `$ref` says nothing: up to draft 7."""
+    return bool(_OLD_DRAFT.search(str(root.get("$schema", ""))))
 
 
 def local(root: Schema, reference: object) -> Any:
@@ -37,36 +50,71 @@ def local(root: Schema, reference: object) -> Any:
         raise SchemaError(f"$ref {reference!r}: only references within the schema (#/...) are followed")
     found: Any = root
     for part in reference[2:].split("/"):
-        name = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(found, Mapping) or name not in found:
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        if isinstance(found, Mapping) and name in found:
+            found = found[name]
+        elif isinstance(found, list) and name.isascii() and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        else:
             raise SchemaError(f"$ref {reference!r} points to nothing")
-        found = found[name]
     return found
 
 
-def check_references(root: Schema) -> None:
-    """Every `$ref` stays within the schema.
+def parts_of(schema: Schema) -> Iterator[tuple[Place, Any]]:
+    """The schemas right within a schema, and under which keyword they are."""
+    for keyword, value in schema.items():
+        if keyword in _NAMED and isinstance(value, Mapping):
+            yield from (((keyword, str(name)), part) for name, part in value.items())
+        elif keyword in _LISTED and isinstance(value, list):
+            yield from (((keyword, str(place)), part) for place, part in enumerate(value))
+        elif keyword in _ONE:
+            yield (keyword,), value
+
+
+def schemas_in(
+    root: Schema, on_unlisted: Callable[[Any, str], None] | None = None
+) -> Iterator[tuple[Place, Schema]]:
+    """All schemas of a contract, each once, and where they stand: those that keywords hold, then those that
+    only a reference leads to.
+
+    Args:
+        root: The contract.
+        on_unlisted: Is told of each of the latter and its reference, before it is looked into.
 
     Raises:
-        SchemaError: One doesn't.
+        SchemaError: A reference leads nowhere.
     """
-    for node in _nodes(root):
-        for keyword in ("$ref", "$dynamicRef"):
-            if isinstance(node.get(keyword), str):
-                local(root, node[keyword])
+    known: set[int] = set()
+    references: list[str] = []
+    waiting: list[tuple[Place, Any]] = [((), root)]
+    while waiting or references:
+        if not waiting:
+            reference = references.pop(0)
+            pointed = local(root, reference)
+            if id(pointed) in known or isinstance(pointed, bool):
+                continue
+            if on_unlisted is not None:
+                on_unlisted(pointed, reference)
+            waiting.append((tuple(reference.split("/")[1:]), pointed))
+        place, schema = waiting.pop()
+        if not isinstance(schema, Mapping) or id(schema) in known:
+            continue
+        known.add(id(schema))
+        yield place, schema
+        references += [schema[name] for name in REFERENCES if isinstance(schema.get(name), str)]
+        waiting += reversed([((*place, *within), part) for within, part in parts_of(schema)])
 
 
-def _nodes(value: Any, *, named: bool = False) -> Iterator[Mapping[str, Any]]:
-    """All schemas within a schema; `named` when the keys are names of fields, not keywords."""
-    if isinstance(value, Mapping):
-        if not named:
-            yield value
-        for name, part in value.items():
-            if named or name not in ("const", "enum", "default", "examples"):
-                yield from _nodes(part, named=not named and name in _NAMED)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _nodes(part)
+def in_place(root: Schema, schema: Schema) -> Iterator[tuple[Any, str]]:
+    """The schemas that a schema applies to the very data that it is applied to, and by which reference."""
+    for keyword in REFERENCES:
+        if isinstance(schema.get(keyword), str):
+            yield local(root, schema[keyword]), schema[keyword]
+    if "$ref" in schema and is_old_draft(root):
+        return
+    for (keyword, *_), part in parts_of(schema):
+        if keyword in IN_PLACE or keyword == "dependencies":
+            yield part, ""
 
 
 def target(root: Schema, schema: Any) -> Any:
@@ -78,63 +126,25 @@ def target(root: Schema, schema: Any) -> Any:
     return schema
 
 
-def closed(schema: Schema) -> dict[str, Any]:
-    """The schema for publishers: objects with declared fields take no others, unless they say so."""
-    return _rewritten(schema, close=True)
+def plain(root: Schema) -> dict[str, Any]:
+    """A copy without names and drafts: it refers to nothing but itself, and its draft is known."""
+    made: dict[str, Any] = copy.deepcopy(dict(root))
+    for _, schema in list(schemas_in(made)):
+        for keyword in ("$schema", "$id", "id"):
+            if isinstance(schema, dict) and isinstance(schema.get(keyword), str):
+                del schema[keyword]
+    return made
 
 
-def tolerant(schema: Schema) -> dict[str, Any]:
+def tolerant(root: Schema) -> dict[str, Any]:
     """The schema for readers: unknown fields are welcome."""
-    return _rewritten(schema, close=False)
-
-
-def _rewritten(root: Schema, *, close: bool) -> dict[str, Any]:
-    changed: dict[str, Any] = copy.deepcopy(dict(root))
-    old_draft = bool(_OLD_DRAFT.search(str(root.get("$schema", ""))))
-
-    def visit(node: Any, *, site: bool) -> None:
-        if not isinstance(node, dict):
-            return
-        if not close:
+    made: dict[str, Any] = copy.deepcopy(dict(root))
+    for place, schema in list(schemas_in(made)):
+        if isinstance(schema, dict) and _CONDITIONS.isdisjoint(place):
             for keyword in ("additionalProperties", "unevaluatedProperties"):
-                if node.get(keyword) is False:
-                    del node[keyword]
-        elif site:
-            _close(root, node, old_draft)
-        for part in node.get("properties", {}).values():
-            visit(part, site=True)
-        items = node.get("items")
-        for part in items if isinstance(items, list) else [items]:
-            visit(part, site=True)
-        for keyword in _DEFINITIONS:
-            for part in node.get(keyword, {}).values():
-                # A definition is closed where it is used: another schema may extend it.
-                visit(part, site=False)
-
-    visit(changed, site=True)
-    return changed
-
-
-def _close(root: Schema, node: dict[str, Any], old_draft: bool) -> None:
-    declares = "properties" in node or _declares(root, node)
-    if not declares or any(keyword in node for keyword in _OPENNESS):
-        return
-    if "$ref" in node or any(keyword in node for keyword in IN_PLACE):
-        if not old_draft:  # the keyword is younger than draft 7
-            node["unevaluatedProperties"] = False
-    else:
-        node["additionalProperties"] = False
-
-
-def _declares(root: Schema, node: Mapping[str, Any]) -> bool:
-    if "$ref" in node:
-        pointed = target(root, node)
-        return isinstance(pointed, Mapping) and "properties" in pointed
-    parts = [part for keyword in ("allOf", "anyOf", "oneOf") for part in node.get(keyword, ())]
-    # An alternative that takes anything keeps the whole open.
-    return bool(parts) and all(
-        isinstance(part, Mapping) and "properties" in (target(root, part) or {}) for part in parts
-    )
+                if schema.get(keyword) is False:
+                    del schema[keyword]
+    return made
 
 
 def with_defaults(root: Schema, data: Any) -> Any:
@@ -144,7 +154,7 @@ def with_defaults(root: Schema, data: Any) -> Any:
 
 def has_defaults(root: Schema) -> bool:
     """Whether filling in can change anything."""
-    return any("default" in node for node in _nodes(root))
+    return any("default" in schema for _, schema in schemas_in(root))
 
 
 def _filled(root: Schema, schema: Any, data: Any) -> Any:

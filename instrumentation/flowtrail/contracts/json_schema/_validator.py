@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts.json_schema._rules import Schema, check_references, closed, has_defaults, tolerant
+from flowtrail.contracts.json_schema._rules import Schema, has_defaults, is_old_draft, plain, tolerant
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
+_UNDECLARED = "additionalProperties: not in the contract"
 # What a rule expects is the contract's own text, so it may be shown; these are too long to be of use.
 _UNSHOWN = {"allOf", "anyOf", "oneOf", "not", "if", "properties", "$ref", "dependentSchemas"}
 
@@ -41,29 +43,34 @@ class Compiled:
         check_schema(name, schema)
         self.schema = schema
         self.has_defaults = has_defaults(schema)
-        self.violations_writing = checker(closed(schema))
-        self.violations_reading = checker(tolerant(schema))
+        root = plain(schema)
+        validator = _validator(schema, root)
+        strict, overlooking = _lines_of(validator), checker(tolerant(schema))
+        self.violations_writing = _closing(root, validator, strict, is_old_draft(schema))
+        self.violations_reading = _unless(strict, overlooking)
 
 
 def check_schema(name: str, schema: Any) -> None:
-    """It is a JSON Schema of an object, and complete in itself.
+    """It is a JSON Schema of an object, of a draft that is read, and complete in itself.
 
     Raises:
         MissingExtraError: jsonschema isn't installed.
         SchemaError: It isn't.
     """
-    library = load("jsonschema", "jsonschema", "contracts")
+    _load()
+    from flowtrail.contracts.json_schema._dialects import check
+
     if not isinstance(schema, dict):
         raise SchemaError(f"{name}: a contract is a JSON object")
-    dialect = library.validators.validator_for(schema, default=library.Draft202012Validator)
     try:
-        dialect.check_schema(schema)
-        check_references(schema)
-    except library.exceptions.SchemaError as error:
-        where = "/".join(str(part) for part in error.absolute_path) or "(root)"
-        raise SchemaError(f"{name}: no JSON Schema at {where}: {error.message[:200]}") from None
+        check(schema)
     except (SchemaError, RecursionError) as error:
         raise SchemaError(f"{name}: {_nested_or(error)}") from None
+
+
+def _load() -> None:
+    load("jsonschema", "jsonschema", "contracts")
+    load("regex", "regex", "contracts")
 
 
 def parsed(name: str, text: str) -> Schema:
@@ -74,7 +81,7 @@ def parsed(name: str, text: str) -> Schema:
         SchemaError: It isn't a JSON Schema, or refers to another document.
     """
     try:
-        schema = json.loads(text)
+        schema = json.loads(text, parse_constant=_no_number, parse_float=_number)
     except json.JSONDecodeError as error:
         raise SchemaError(f"{name}:{error.lineno}: no JSON: {error.msg}") from None
     except (RecursionError, ValueError) as error:
@@ -83,22 +90,80 @@ def parsed(name: str, text: str) -> Schema:
     return dict(schema)
 
 
+def _no_number(text: str) -> float:
+    raise ValueError(f"no JSON: {text} isn't a number")
+
+
+def _number(text: str) -> float:
+    made = float(text)
+    return made if math.isfinite(made) else _no_number(text[:40])
+
+
 def checker(schema: Schema) -> Check:
     """A function from data to the rules it breaks, as lines; at most 5."""
-    library = load("jsonschema", "jsonschema", "contracts")
-    from referencing import Registry
+    return _lines_of(_validator(schema, plain(schema)))
 
-    dialect = library.validators.validator_for(schema, default=library.Draft202012Validator)
-    # The empty registry retrieves nothing; jsonschema's own default would fetch over the network.
-    validator = dialect(schema, registry=Registry(), format_checker=dialect.FORMAT_CHECKER)
+
+def _lines_of(validator: Any) -> Check:
+    return _guarded(
+        lambda data: [_line(error) for error in islice(validator.iter_errors(data), _MAX_VIOLATIONS)]
+    )
+
+
+def _unless(strict: Check, overlooking: Check) -> Check:
+    """What readers mind: an alternative may be told from another by what it doesn't take."""
 
     def check(data: Any) -> list[str]:
-        try:
-            return [_line(error) for error in islice(validator.iter_errors(data), _MAX_VIOLATIONS)]
-        except RecursionError:
-            return ["(root): nested too deeply"]
+        found = overlooking(data)
+        return found if found and strict(data) else []
 
     return check
+
+
+def _closing(root: Schema, validator: Any, strict: Check, old_draft: bool) -> Check:
+    """Likewise, with the fields that aren't declared."""
+    from flowtrail.contracts.json_schema._undeclared import Undeclared
+
+    def fits(part: Any) -> Callable[[Any], bool]:
+        narrowed = validator.evolve(schema=part)
+        return lambda data: next(narrowed.iter_errors(data), None) is None
+
+    undeclared = Undeclared(root, old_draft, fits)
+
+    def check(data: Any) -> list[str]:
+        found = strict(data)
+        extra = (f"{_path(path)}: {_UNDECLARED}" for path in undeclared(data))
+        return [*found, *islice(extra, _MAX_VIOLATIONS - len(found))]
+
+    return _guarded(check)
+
+
+def _validator(schema: Schema, root: Schema) -> Any:
+    """What validates by a schema in its own draft; `root` is its plain form."""
+    _load()
+    from referencing import Registry
+
+    from flowtrail.contracts.json_schema._dialects import dialect_of
+    from flowtrail.contracts.json_schema._texts import FORMATS
+
+    # The empty registry retrieves nothing; jsonschema's own default would fetch over the network.
+    return dialect_of(schema)(root, registry=Registry(), format_checker=FORMATS)
+
+
+def _guarded(check: Check) -> Check:
+    """What can't be told of data counts as broken."""
+    from flowtrail.contracts.json_schema._texts import SECONDS, TooSlowError
+
+    def guarded(data: Any) -> list[str]:
+        try:
+            return check(data)
+        except RecursionError:
+            return ["(root): nested too deeply"]
+        except TooSlowError as error:
+            pattern = error.pattern[:_MAX_TEXT]
+            return [f"(root): pattern {pattern} takes over {SECONDS:g} s for one text: write a simpler one"]
+
+    return guarded
 
 
 def _nested_or(error: Exception) -> str:
@@ -106,21 +171,24 @@ def _nested_or(error: Exception) -> str:
 
 
 def _line(error: Any) -> str:
-    field = ".".join(str(part) for part in error.absolute_path)[:_MAX_TEXT] or "(root)"
+    field = _path(error.absolute_path)
     rule, expected = str(error.validator), error.validator_value
     if rule in ("required", "dependentRequired"):
         # One error per missing field, told apart by its message alone.
         missing = [name for name in expected if error.message.startswith(repr(name))]
         return f"{_joined(field, missing[0]) if missing else field}: required"
-    if rule in ("additionalProperties", "unevaluatedProperties"):
-        declared = error.schema.get("properties", {})
-        extra = [str(name) for name in error.instance if name not in declared]
-        unknown = extra[0][:_MAX_TEXT] if extra and rule == "additionalProperties" else None
-        return f"{_joined(field, unknown) if unknown else field}: {rule}: not in the contract"
+    if rule == "additionalProperties":
+        return f"{_path((*error.absolute_path, error.message))}: {_UNDECLARED}"
+    if rule == "unevaluatedProperties":
+        return f"{field}: {rule}: not in the contract"
     if rule in _UNSHOWN or expected is None:
         return f"{field}: {rule}"
     text = " or ".join(expected) if rule == "type" and isinstance(expected, list) else str(expected)
     return f"{field}: {rule} should be {text[:_MAX_TEXT]}"
+
+
+def _path(path: Iterable[Any]) -> str:
+    return ".".join(str(part)[:_MAX_TEXT] for part in path)[: 2 * _MAX_TEXT] or "(root)"
 
 
 def _joined(field: str, name: str) -> str:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from flowtrail._extras import load
-from flowtrail.contracts.protobuf._kinds import NAMES
+from flowtrail.contracts.protobuf._kinds import NAMES, proto_of
 from flowtrail.contracts.protobuf._names import json_name_of, quoted
 
 _OWN: Final = "google/protobuf/"
@@ -85,13 +84,7 @@ def _is_entry(descriptor: Any) -> bool:
 
 
 def _is_proto3(file: Any) -> bool:
-    return str(_proto_of(file, "FileDescriptorProto").syntax) == "proto3"
-
-
-def _proto_of(descriptor: Any, kind: str) -> Any:
-    proto = getattr(load("google.protobuf.descriptor_pb2", "protobuf", "protobuf"), kind)()
-    descriptor.CopyToProto(proto)
-    return proto
+    return str(proto_of(file, "FileDescriptorProto").syntax) == "proto3"
 
 
 def _around(descriptor: Any) -> list[Any]:
@@ -163,10 +156,12 @@ class _Writer:
         yield f"{indent}}}"
 
     def _fields(self, descriptor: Any, indent: str) -> Iterator[str]:
-        proto = _proto_of(descriptor, "DescriptorProto")
+        proto = proto_of(descriptor, "DescriptorProto")
         if proto.options.deprecated:
             yield f"{indent}option deprecated = true;"
         yield from _reserved(proto, indent, 1)
+        for part in proto.extension_range:
+            yield f"{indent}extensions {_range(part, 1)};"
         within = f".{descriptor.full_name}"
         entries = {f"{within}.{part.name}": part for part in proto.nested_type if part.options.map_entry}
         was_proto3 = _is_proto3(descriptor.file)
@@ -226,7 +221,7 @@ class _Writer:
             yield f"default = {shown.get(field.type, text)}"
 
     def _enum(self, descriptor: Any, indent: str) -> Iterator[str]:
-        proto = _proto_of(descriptor, "EnumDescriptorProto")
+        proto = proto_of(descriptor, "EnumDescriptorProto")
         yield f"{indent}enum {descriptor.name} {{"
         for option in ("allow_alias", "deprecated"):
             if getattr(proto.options, option):
@@ -249,8 +244,11 @@ def _is_packed_without_saying(descriptor: Any, field: Any) -> bool:
 def _reserved(proto: Any, indent: str, beyond: int) -> Iterator[str]:
     """What is reserved; the end of a message's range doesn't belong to it."""
     for part in proto.reserved_range:
-        last = _LAST.get(part.end + 1 - beyond, str(part.end - beyond))
-        shown = str(part.start) if last == str(part.start) else f"{part.start} to {last}"
-        yield f"{indent}reserved {shown};"
+        yield f"{indent}reserved {_range(part, beyond)};"
     for name in proto.reserved_name:
         yield f"{indent}reserved {quoted(name)};"
+
+
+def _range(part: Any, beyond: int) -> str:
+    last = _LAST.get(part.end + 1 - beyond, str(part.end - beyond))
+    return str(part.start) if last == str(part.start) else f"{part.start} to {last}"

@@ -6,15 +6,25 @@ are cut ("if a 64-bit number is read as an int32, it will be truncated to 32 bit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, too_early
 from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.protobuf._kinds import NAMES, has_presence, is_map, is_repeated, is_required, shown
+from flowtrail.contracts.protobuf._reserving import (
+    Taken,
+    holds,
+    singles,
+    taken_by_enum,
+    taken_by_message,
+    without,
+)
+from flowtrail.contracts.protobuf._reserving import shown as shown_range
 
 _BACKWARD, _FORWARD, _NOBODY = frozenset({BACKWARD}), frozenset({FORWARD}), frozenset[str]()
+_BY_NAME = "JSON and handlers know it by its name"
 # Within a group the bytes are the same; a wider one takes all values of a narrower one.
 _GROUPS: tuple[frozenset[str], ...] = (
     frozenset({"int32", "int64", "uint32", "uint64", "bool"}),
@@ -58,30 +68,32 @@ class _Comparison:
             return
         seen |= {visit}
         before, after = old.fields_by_number, new.fields_by_number
+        was, now = taken_by_message(old), taken_by_message(new)
         for number in sorted({*before, *after}):
             if number not in before:
-                yield from self._added(old, after[number], path)
+                yield from self._added(old, after[number], was, path)
             elif number not in after:
-                yield from self._removed(before[number], new, path)
+                yield from self._removed(before[number], new, now, path)
             else:
                 yield from self._kept(before[number], after[number], path, seen)
-        yield from _reservations(old, new, path or "(root)")
+        for name in sorted(was.names.intersection(new.fields_by_name)):
+            yield Change(_joined(path, name), "name-reused", f"{name} was reserved: {_BY_NAME}", _NOBODY)
+        yield from _reservations(was, now, after, new.fields_by_name, path or "(root)")
 
-    def _added(self, old: Any, field: Any, path: str) -> Iterator[Change]:
+    def _added(self, old: Any, field: Any, was: Taken, path: str) -> Iterator[Change]:
         where = _joined(path, field.name)
+        reused = _reused(was, field.number)
         if field.name in old.fields_by_name:
-            was = old.fields_by_name[field.name].number
+            number = old.fields_by_name[field.name].number
             yield Change(
-                where, "number-changed", f"from {was} to {field.number}: neither side finds the other's"
+                where, "number-changed", f"from {number} to {field.number}: neither side finds the other's"
             )
-        elif _is_reserved(old, field.number):
-            yield Change(
-                where, "number-reused", f"{field.number} was reserved: old data may hold another thing"
-            )
+        elif reused:
+            yield Change(where, "number-reused", reused)
         if is_required(field):
             yield Change(where, "new-field-must-be-optional", "old data doesn't have it", _BACKWARD)
 
-    def _removed(self, field: Any, new: Any, path: str) -> Iterator[Change]:
+    def _removed(self, field: Any, new: Any, now: Taken, path: str) -> Iterator[Change]:
         where = _joined(path, field.name)
         if field.name in new.fields_by_name:
             return  # its number changed, which is told where it went
@@ -92,7 +104,7 @@ class _Comparison:
         else:
             after = self._removals.get((field.containing_type.full_name, field.number))
             yield from too_early(after, where, self._today)
-        if not _is_reserved(new, field.number):
+        if not holds(now.numbers, field.number):
             detail = f"write `reserved {field.number};`, so that nobody takes it for another thing"
             yield Change(where, "number-not-reserved", detail, _NOBODY)
 
@@ -164,14 +176,24 @@ def _enums(old: Any, new: Any, where: str) -> Iterator[Change]:
             yield Change(
                 where, "number-changed", f"{name} was {number}, is {new.values_by_name[name].number}"
             )
+    was = taken_by_enum(old)
     for number, name in after.items():
-        if number not in before and name not in old.values_by_name and old.is_closed:
+        if number in before or name in old.values_by_name:
+            continue
+        if reused := _reused(was, number):
+            yield Change(where, "number-reused", f"{short(name)}: {reused}")
+        elif old.is_closed:
             detail = f"{short(name)}: readers of the old contract lose it"
             yield Change(where, "symbol-added", detail, _FORWARD)
+    for name in sorted(was.names.intersection(new.values_by_name)):
+        yield Change(where, "name-reused", f"{short(name)} was reserved: {_BY_NAME}", _NOBODY)
+    yield from _reservations(was, taken_by_enum(new), after, new.values_by_name, where)
 
 
 def _oneof(old: Any, new: Any, where: str) -> Iterator[Change]:
     before, after = _group_of(old), _group_of(new)
+    if before[0] == after[0]:
+        return  # who came to it, or left it, says so
     # A member that is new, or gone, changes nothing for those that stay.
     peers = [
         {name for name in group[1] if name in other.containing_type.fields_by_name} if group[0] else None
@@ -195,25 +217,29 @@ def _group_of(field: Any) -> tuple[str, tuple[str, ...]]:
     return oneof.name, tuple(member.name for member in oneof.fields)
 
 
-def _reservations(old: Any, new: Any, where: str) -> Iterator[Change]:
-    for start, end in _reserved(old):
-        if not any(first <= start and end <= last for first, last in _reserved(new)):
-            told = any(start <= number < end for number in new.fields_by_number)
-            if not told:
-                detail = f"{start} to {end - 1} may still be in old data"
-                yield Change(where, "reservation-removed", detail, _NOBODY)
+def _reused(was: Taken, number: int) -> str:
+    """Why a number that is new may be in old data, empty if it can't."""
+    for ranges, what in ((was.numbers, "reserved"), (was.extensions, "for extensions")):
+        if holds(ranges, number):
+            return f"{number} was {what}: old data may hold another thing"
+    return ""
 
 
-def _reserved(descriptor: Any) -> list[tuple[int, int]]:
-    from google.protobuf.descriptor_pb2 import DescriptorProto
-
-    proto = DescriptorProto()
-    descriptor.CopyToProto(proto)
-    return [(part.start, part.end) for part in proto.reserved_range]
-
-
-def _is_reserved(descriptor: Any, number: int) -> bool:
-    return any(start <= number < end for start, end in _reserved(descriptor))
+def _reservations(
+    was: Taken, now: Taken, numbers: Iterable[int], names: Container[str], where: str
+) -> Iterator[Change]:
+    """What was reserved and is neither reserved now nor used, which is told where it is."""
+    used = (*now.numbers, *singles(numbers))
+    for start, end in without(was.numbers, used):
+        detail = f"{shown_range(start, end)} may still be in old data"
+        yield Change(where, "reservation-removed", detail, _NOBODY)
+    for name in sorted(was.names - now.names):
+        if name not in names:
+            detail = f"{short(name)} may still be in old JSON, and in handlers"
+            yield Change(where, "reservation-removed", detail, _NOBODY)
+    for start, end in without(was.extensions, (*used, *now.extensions)):
+        detail = f"{shown_range(start, end)} may still be in old data, as extensions: reserve them"
+        yield Change(where, "extensions-removed", detail, _NOBODY)
 
 
 def _labelled(field: Any) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError as RuntimeDecodeError
+from google.protobuf.message import EncodeError as RuntimeEncodeError
 
 from flowtrail.contracts._format import Definition
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts._walks import MAX_DEPTH, Walk
 from flowtrail.contracts.protobuf._alone import alone, stands_alone
-from flowtrail.contracts.protobuf._kinds import is_map, is_repeated, missing_of
+from flowtrail.contracts.protobuf._kinds import is_map, is_repeated, may_nest_too_deeply, missing_of
 from flowtrail.contracts.protobuf._names import is_source
 from flowtrail.contracts.protobuf._pool import Pool
 from flowtrail.contracts.protobuf._reading import Read, Reader, completed
@@ -36,17 +37,20 @@ class ProtobufDefinition:
 
     def __init__(self, text: str, pool: Pool, descriptor: Any) -> None:
         self.text = text
+        self.references = pool.referred
         self.pool = pool
         self.descriptor = descriptor
         self.deprecated = bool(descriptor.GetOptions().deprecated)
         self.remove_after = pool.removals.get((descriptor.full_name, 0))
         self.frame_prefix = _written(_indexes(descriptor))
         self._class = message_factory.GetMessageClass(descriptor)
+        # A field may be named like a method, which an object then doesn't have.
+        self._serialized: Callable[[Any], bytes] = self._class.SerializeToString
         self._others: dict[bytes, ProtobufDefinition] = {}
 
     def ready(self) -> ProtobufDefinition:
         """The same, with everything made that may turn out to nest too deeply; raises RecursionError."""
-        _ = self._closed, self._data
+        _ = self._closed, self._data, self._may_nest_too_deeply
         return self
 
     @cached_property
@@ -68,6 +72,10 @@ class ProtobufDefinition:
     @cached_property
     def _open(self) -> Build:
         return Builder(closed=False).message(self.descriptor)
+
+    @cached_property
+    def _may_nest_too_deeply(self) -> bool:
+        return may_nest_too_deeply(self.descriptor)
 
     @cached_property
     def _data(self) -> Read:
@@ -110,17 +118,19 @@ class ProtobufDefinition:
         if not isinstance(written, ProtobufDefinition):
             return data
         try:
-            return self._data(self._class.FromString(written._open(data).SerializeToString()))
+            return self._data(self._class.FromString(written._serialized(written._open(data))))
         except WrongError as error:
             raise DecodeError(f"not what the contract before takes: {'; '.join(error.lines)}") from None
 
     def encode(self, data: Any) -> bytes:
         """See `Definition`. A message of a generated class is taken as well."""
         try:
-            payload: bytes = self._closed(data).SerializeToString()
+            payload = self._serialized(self._closed(data))
+            if self._may_nest_too_deeply:
+                self._class.FromString(payload)  # which has a limit that writing doesn't have
         except WrongError as error:
             raise error.as_broken() from None
-        except RecursionError:
+        except (RecursionError, RuntimeDecodeError, RuntimeEncodeError):
             raise wrong("nested too deeply").as_broken() from None
         return payload
 
@@ -134,13 +144,18 @@ class ProtobufDefinition:
         try:
             message = self._class.FromString(payload)
             data = self._data(message)
-        except RuntimeDecodeError:
-            raise DecodeError(f"not a {name}: no Protobuf, or it ends too early") from None
+        except RuntimeDecodeError as error:
+            # Its message is all that tells them apart.
+            deep = "depth" in str(error).lower()
+            reason = "nested too deeply" if deep else "no Protobuf, or it ends too early"
+            raise DecodeError(f"not a {name}: {reason}") from None
+        except RecursionError:
+            raise DecodeError(f"not a {name}: nested too deeply") from None
         except (ValueError, OverflowError) as error:
             raise DecodeError(f"not a {name}: a value out of range ({error.__class__.__name__})") from None
-        if not message.IsInitialized():
+        if not self._class.IsInitialized(message):
             raise DecodeError(f"not a {name}: it lacks {', '.join(missing_of(message)[:5])}")
-        if payload and not message.ListFields() and message.ByteSize() == len(payload):
+        if payload and not self._class.ListFields(message) and self._class.ByteSize(message) == len(payload):
             raise DecodeError(f"not a {name}: none of its fields is one of the contract's")
         return data
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from flowtrail._extras import load
 from flowtrail.contracts.protobuf._grammar import SCALARS
 
 NAMES: Final = {number: name for name, number in SCALARS.items()}
@@ -13,6 +14,11 @@ WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
     for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
 )
+_WITH_LIMITS: Final = frozenset({
+    TIMESTAMP, DURATION, "google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue",
+})  # fmt: skip
+_DEEPEST: Final = 100
+"""How many messages within each other the runtime reads."""
 _REPEATED: Final = 3
 _REQUIRED: Final = 2
 
@@ -50,4 +56,40 @@ def shown(field: Any) -> str:
 
 def missing_of(message: Any) -> list[str]:
     """Required fields that a message lacks."""
-    return list(message.FindInitializationErrors())
+    return list(type(message).FindInitializationErrors(message))
+
+
+def proto_of(descriptor: Any, kind: str) -> Any:
+    """A descriptor as data; `kind` is the name of its message, e.g. `DescriptorProto`."""
+    proto = getattr(load("google.protobuf.descriptor_pb2", "protobuf", "protobuf"), kind)()
+    descriptor.CopyToProto(proto)
+    return proto
+
+
+def has_limits(descriptor: Any) -> bool:
+    """Whether a message may hold values that can be written, and not be read."""
+    known: set[str] = set()
+    waiting = [descriptor]
+    while waiting:
+        at = waiting.pop()
+        if at.full_name in _WITH_LIMITS:
+            return True
+        if at.full_name not in known:
+            known.add(at.full_name)
+            waiting += [field.message_type for field in at.fields if field.message_type is not None]
+    return False
+
+
+def may_nest_too_deeply(descriptor: Any) -> bool:
+    """Whether messages of a type can hold more messages within each other than are read; raises RecursionError."""
+    depths: dict[str, int] = {}
+
+    def depth_of(at: Any) -> int:
+        known = depths.get(at.full_name)
+        if known is None:
+            depths[at.full_name] = _DEEPEST  # of one that holds itself
+            inner = [depth_of(field.message_type) for field in at.fields if field.message_type is not None]
+            known = depths[at.full_name] = 1 + max(inner, default=0)
+        return known
+
+    return depth_of(descriptor) >= _DEEPEST

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts._format import bounded
+from flowtrail.contracts._format import Reference, bounded, referred
 from flowtrail.contracts.protobuf._grammar import File
 
 _MAX_FILES = 100
@@ -40,6 +40,8 @@ class Pool:
         self._references = references
         self._pool: Any = load("google.protobuf.descriptor_pool", "protobuf", "protobuf").DescriptorPool()
         self._added: set[str] = set()
+        self._texts: dict[str, str] = {}
+        self._needed: dict[str, list[str]] = {}
         self.removals: dict[tuple[str, int], str] = {}
         file = File("contract.proto", name, bounded(name, text))
         self.names = frozenset(file.lines)
@@ -52,6 +54,7 @@ class Pool:
                 raise SchemaError(f"{self._name}:{line}: {needed!r} imports itself")
             if needed not in self._added:
                 self._import(needed, line, (*around, path))
+        self._needed[path] = list(file.proto.dependency)
         self.removals.update(file.removals)
         self._added.add(path)
         try:
@@ -64,12 +67,18 @@ class Pool:
         if len(self._added) >= _MAX_FILES:
             raise SchemaError(f"{self._name}:{line}: more than {_MAX_FILES} files are imported")
         if path in self._references:
-            self._add(path, File(path, path, bounded(path, self._references[path])), around)
+            self._texts[path] = text = bounded(path, self._references[path])
+            self._add(path, File(path, path, text), around)
             return
         known = _of_google(path)
         if known is None:
             raise SchemaError(f"{self._name}:{line}: import {path!r}: there is no such file")
         self._copy(known)
+
+    @property
+    def referred(self) -> Sequence[Reference] | None:
+        """What the file imports, and that in turn; but for what comes with Protobuf."""
+        return referred("contract.proto", self._needed, self._texts)
 
     def _copy(self, known: Any) -> None:
         if known.name not in self._added:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any
 
-from google.protobuf import json_format
+from google.protobuf import json_format, message_factory
 
 from flowtrail.contracts._values import later
 from flowtrail.contracts.protobuf._kinds import (
@@ -39,11 +39,13 @@ class Reader:
         if special := _SPECIAL.get(descriptor.full_name):
             return special
         parts = [(field.name, self._field(field), _absence(field)) for field in descriptor.fields]
+        # A field may be named like a method, which an object then doesn't have.
+        has_field = message_factory.GetMessageClass(descriptor).HasField
 
         def read(message: Any) -> dict[str, Any]:
             made: dict[str, Any] = {}
             for name, value_of, absence in parts:
-                if absence is None or message.HasField(name):
+                if absence is None or has_field(message, name):
                     value = getattr(message, name)
                     made[name] = value if value_of is None else value_of(value)
                 elif absence:

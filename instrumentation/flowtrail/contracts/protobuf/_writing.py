@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 from enum import Enum
@@ -9,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from google.protobuf import message_factory
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 
 from flowtrail.contracts._scalars import double, single, text
 from flowtrail.contracts._values import fields_of, later
@@ -19,14 +20,18 @@ from flowtrail.contracts.protobuf._kinds import (
     NAMES,
     TIMESTAMP,
     WRAPPERS,
+    has_limits,
     has_presence,
     is_map,
     is_repeated,
     is_required,
     missing_of,
 )
+from flowtrail.contracts.protobuf._reading import Reader
 
 Build = Callable[[Any], Any]
+Copied = Callable[[Any, Message, bool], Any]
+_LONGEST = timedelta(seconds=315_576_000_000)
 # Written once: `list | tuple` in a test makes a new type for each value.
 _LISTS, _BYTES = (list, tuple, Set), (bytes, bytearray, memoryview)
 _RANGES = {
@@ -46,6 +51,8 @@ class Builder:
     def __init__(self, *, closed: bool) -> None:
         self._closed = closed
         self._made: dict[str, list[Build]] = {}
+        self._reader = Reader()
+        self._reads: dict[str, Build | None] = {}
 
     def message(self, descriptor: Any) -> Build:
         """The function for a message type."""
@@ -62,7 +69,7 @@ class Builder:
 
     def _message(self, descriptor: Any) -> Build:
         kind = message_factory.GetMessageClass(descriptor)
-        if special := _special(descriptor, kind):
+        if special := _special(descriptor, kind, self._copied):
             return special
         parts = [(field.name, self._field(field), has_presence(field), is_required(field))
                  for field in descriptor.fields]  # fmt: skip
@@ -71,7 +78,8 @@ class Builder:
             for oneof in descriptor.oneofs
             if len(oneof.fields) > 1
         ]
-        return partial(_built, kind, parts, oneofs, frozenset(descriptor.fields_by_name), self._closed)
+        names = frozenset(descriptor.fields_by_name)
+        return partial(_built, kind, parts, oneofs, names, self._closed, self._copied)
 
     def _field(self, field: Any) -> Build:
         if is_map(field):
@@ -89,6 +97,20 @@ class Builder:
         name = NAMES[field.type]
         return partial(_integer, name, *_RANGES[name]) if name in _RANGES else _PLAIN[name]
 
+    def _copied(self, kind: Any, value: Message, closed: bool) -> Any:
+        """A message of a generated class, as one of ours."""
+        made, descriptor = _converted(kind, value, closed), kind.DESCRIPTOR
+        name = descriptor.full_name
+        if name not in self._reads:
+            self._reads[name] = self._reader.message(descriptor) if has_limits(descriptor) else None
+        read = self._reads[name]
+        if read is not None:
+            try:
+                read(made)
+            except (ValueError, OverflowError):
+                raise wrong("a time or a number in it is out of range") from None
+        return made
+
 
 def _whole(kind: Any, content: Build, value: Any) -> Any:
     made = content(value)
@@ -101,10 +123,11 @@ def _built(
     oneofs: list[tuple[str, list[str]]],
     names: frozenset[str],
     closed: bool,
+    copied: Copied,
     value: Any,
 ) -> Any:
     if isinstance(value, Message):
-        return _copied(kind, value, closed)
+        return copied(kind, value, closed)
     value = fields_of(value)
     if value is None:
         raise wrong("type should be message")
@@ -130,68 +153,95 @@ def _built(
     return made
 
 
-def _copied(kind: Any, value: Message, closed: bool) -> Any:
-    """A message of a generated class, as one of ours."""
-    if value.DESCRIPTOR.full_name != kind.DESCRIPTOR.full_name:
+def _converted(kind: Any, value: Message, closed: bool) -> Any:
+    theirs = type(value)
+    if theirs.DESCRIPTOR.full_name != kind.DESCRIPTOR.full_name:
         raise wrong(f"type should be {kind.DESCRIPTOR.full_name}")
-    if not value.IsInitialized():
+    if not theirs.IsInitialized(value):
         raise WrongError([((name,), "required") for name in missing_of(value)])
-    made = kind.FromString(value.SerializeToString())
+    try:
+        made = kind.FromString(theirs.SerializeToString(value))
+    except (DecodeError, EncodeError):
+        raise wrong("nested too deeply") from None
     if closed:
-        size = made.ByteSize()
-        made.DiscardUnknownFields()
-        if made.ByteSize() != size:
+        size = kind.ByteSize(made)
+        kind.DiscardUnknownFields(made)
+        if kind.ByteSize(made) != size:
             raise wrong("fields that are not in the contract")
     return made
 
 
-def _special(descriptor: Any, kind: Any) -> Build | None:
+def _special(descriptor: Any, kind: Any, copied: Copied) -> Build | None:
     name = descriptor.full_name
     if name == TIMESTAMP:
-        return partial(_timestamp, kind)
+        return partial(_timestamp, kind, copied)
     if name == DURATION:
-        return partial(_duration, kind)
+        return partial(_duration, kind, copied)
     if name in WRAPPERS:
         field = descriptor.fields_by_name["value"]
-        return partial(_wrapped, kind, Builder(closed=True)._one(field))
+        return partial(_wrapped, kind, copied, Builder(closed=True)._one(field))
     if name in ("google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"):
-        return partial(_anything, kind)
+        return partial(_anything, kind, copied)
     return None
 
 
-def _timestamp(kind: Any, value: Any) -> Any:
+def _timestamp(kind: Any, copied: Copied, value: Any) -> Any:
     if isinstance(value, Message):
-        return _copied(kind, value, True)
+        return copied(kind, value, True)
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise wrong("type should be a datetime with a time zone")
     made = kind()
-    made.FromDatetime(value)
+    try:
+        made.FromDatetime(value)
+    except (ValueError, OverflowError):
+        raise wrong("out of the range of Timestamp: the years 1 to 9999 in UTC") from None
     return made
 
 
-def _duration(kind: Any, value: Any) -> Any:
+def _duration(kind: Any, copied: Copied, value: Any) -> Any:
     if isinstance(value, Message):
-        return _copied(kind, value, True)
+        return copied(kind, value, True)
     if not isinstance(value, timedelta):
         raise wrong("type should be a timedelta")
+    if abs(value) > _LONGEST:
+        raise wrong("out of the range of Duration: about 10,000 years")
     made = kind()
     made.FromTimedelta(value)
     return made
 
 
-def _wrapped(kind: Any, build: Build, value: Any) -> Any:
-    return _copied(kind, value, True) if isinstance(value, Message) else kind(value=build(value))
+def _wrapped(kind: Any, copied: Copied, build: Build, value: Any) -> Any:
+    return copied(kind, value, True) if isinstance(value, Message) else kind(value=build(value))
 
 
-def _anything(kind: Any, value: Any) -> Any:
+def _anything(kind: Any, copied: Copied, value: Any) -> Any:
     from google.protobuf import json_format
 
     if isinstance(value, Message):
-        return _copied(kind, value, True)
+        return copied(kind, value, True)
     try:
-        return json_format.ParseDict(value, kind())
+        return json_format.ParseDict(_json(value), kind())
     except (json_format.ParseError, TypeError, ValueError, AttributeError):
         raise wrong("should be what JSON can hold") from None
+
+
+def _json(value: Any) -> Any:
+    """A value that JSON can hold, and doubles."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, int | float):
+        if double(value) != value or not math.isfinite(value):
+            raise wrong("a number that no double is exactly")
+        return value
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise wrong("should be what JSON can hold")
+        return dict(zip(value, _each(_json, value.items()), strict=True))
+    if isinstance(value, list | tuple):
+        return _each(_json, enumerate(value))
+    raise wrong("should be what JSON can hold")
 
 
 def _list(build: Build, value: Any) -> list[Any]:

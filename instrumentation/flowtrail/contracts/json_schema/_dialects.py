@@ -1,0 +1,152 @@
+"""Which drafts of JSON Schema are read, and what a contract has to be before anything is made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from jsonschema import validators
+from jsonschema.exceptions import SchemaError as LibrarySchemaError
+
+from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts.json_schema._keywords import KEYWORDS, TYPES
+from flowtrail.contracts.json_schema._rules import (
+    REFERENCES,
+    Place,
+    Schema,
+    in_place,
+    parts_of,
+    schemas_in,
+)
+from flowtrail.contracts.json_schema._texts import FORMATS
+
+_NEWEST: Final = "json-schema.org/draft/2020-12/schema"
+_KNOWN: Final[Mapping[str, Any]] = {
+    _NEWEST: validators.Draft202012Validator,
+    "json-schema.org/draft/2019-09/schema": validators.Draft201909Validator,
+    "json-schema.org/draft-07/schema": validators.Draft7Validator,
+    "json-schema.org/draft-06/schema": validators.Draft6Validator,
+    "json-schema.org/draft-04/schema": validators.Draft4Validator,
+}
+_extend: Any = validators.extend
+_EXTENDED: Final = {
+    name: _extend(
+        known,
+        {keyword: check for keyword, check in KEYWORDS.items() if keyword in known.VALIDATORS},
+        type_checker=known.TYPE_CHECKER.redefine_many(TYPES),
+        format_checker=FORMATS,
+    )
+    for name, known in _KNOWN.items()
+}
+# What the validators of a draft don't list, because another keyword looks at it; the drafts that know dependentRequired
+# are those that count what `contains` finds.
+_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "if": ("then", "else"),
+    "minimum": ("exclusiveMinimum",),
+    "maximum": ("exclusiveMaximum",),
+    "dependentRequired": ("minContains", "maxContains"),
+}
+_OF_ANY: Final = frozenset({keyword for known in _KNOWN.values() for keyword in known.VALIDATORS}) | {
+    "then", "else", "minContains", "maxContains", "divisibleBy", "disallow", "extends",
+}  # fmt: skip
+_INSTEAD: Final = {
+    "additionalItems": "write prefixItems and items",
+    "dependencies": "write dependentRequired or dependentSchemas",
+    "disallow": "write not",
+    "divisibleBy": "write multipleOf",
+    "extends": "write allOf",
+    "$recursiveRef": "write $ref",
+}
+
+
+def dialect_of(schema: Schema) -> Any:
+    """The validator class for a schema.
+
+    Raises:
+        SchemaError: It is of a draft that isn't read.
+    """
+    said = schema.get("$schema")
+    if said is None:
+        return _EXTENDED[_NEWEST]
+    name = re.sub(r"^https?://", "", said).rstrip("#") if isinstance(said, str) else ""
+    if name not in _EXTENDED:
+        raise SchemaError(f"$schema {str(said)[:100]!r} isn't read: write one of {', '.join(_addresses())}")
+    return _EXTENDED[name]
+
+
+def _addresses() -> Iterator[str]:
+    for name in _KNOWN:
+        yield f"http{'s' if '/draft/' in name else ''}://{name}"
+
+
+def check(schema: Schema) -> None:
+    """It is a JSON Schema that says only what will be checked, and is complete in itself.
+
+    Raises:
+        SchemaError: It isn't; says where.
+        RecursionError: It nests too deeply.
+    """
+    dialect = dialect_of(schema)
+    _hold_to(dialect, schema, "")
+    # What no keyword says is a schema wasn't looked at with the rest.
+    every = list(schemas_in(schema, lambda part, reference: _hold_to(dialect, part, reference[2:])))
+    _check_keywords(dialect, schema, every)
+    _check_ends(schema, every)
+
+
+def _hold_to(dialect: Any, schema: Any, place: str) -> None:
+    try:
+        dialect.check_schema(schema, format_checker=FORMATS)
+    except LibrarySchemaError as error:
+        where = "/".join(str(part) for part in (*filter(None, [place]), *error.absolute_path)) or "(root)"
+        raise SchemaError(f"no JSON Schema at {where}: {' '.join(error.message[:200].split())}") from None
+
+
+def _check_keywords(dialect: Any, root: Schema, every: Sequence[tuple[Place, Schema]]) -> None:
+    """No keyword is one that another draft has, and this one passes over in silence."""
+    own = set(dialect.VALIDATORS)
+    for keyword, others in _BESIDE.items():
+        own.update(others if keyword in own else ())
+    foreign = _OF_ANY - own
+    for place, schema in every:
+        where = "/".join(place) or "(root)"
+        for keyword in sorted(foreign.intersection(schema)):
+            instead = _INSTEAD.get(keyword, "name the draft that has it in $schema")
+            raise SchemaError(f"{keyword} at {where} says nothing in this draft: {instead}")
+        if not place:
+            continue
+        if schema.get("$schema", root.get("$schema")) != root.get("$schema"):
+            raise SchemaError(f"$schema at {where}: a contract is of one draft, named at its top")
+        if isinstance(schema.get("$id", schema.get("id")), str) and (inner := _reference_in(schema)):
+            raise SchemaError(f"$ref {inner!r} within {where} starts at the $id there: leave out that $id")
+
+
+def _reference_in(schema: Any) -> str | None:
+    """A reference that is written somewhere in a schema."""
+    waiting = [schema]
+    while waiting:
+        at = waiting.pop()
+        if isinstance(at, Mapping):
+            for keyword in REFERENCES:
+                if isinstance(at.get(keyword), str):
+                    return str(at[keyword])
+            waiting += [part for _, part in parts_of(at)]
+    return None
+
+
+def _check_ends(root: Schema, every: Sequence[tuple[Place, Schema]]) -> None:
+    """No schema applies itself to the very data that it is applied to."""
+    done: set[int] = set()
+
+    def visit(schema: Any, around: frozenset[int], reference: str) -> None:
+        if not isinstance(schema, Mapping) or id(schema) in done:
+            return
+        if id(schema) in around:
+            raise SchemaError(f"$ref {reference!r} leads back to itself, so that no data could be checked")
+        for part, through in in_place(root, schema):
+            visit(part, around | {id(schema)}, through or reference)
+        done.add(id(schema))
+
+    for _, schema in every:
+        visit(schema, frozenset(), "#")
