@@ -25,7 +25,7 @@ _MAX_FILE_BYTES = 4_000_000
 def payload(client: CollectorClient, as_json: bool, wanted: str, value_only: bool) -> int:
     """Show what a dead letter holds: key, headers and the decoded value.
 
-    Needs the write token, and a collector with --show-payloads; that you looked is recorded in the audit log.
+    Needs the write token, and a collector that shows payloads; that you looked is recorded in the audit log.
     ID is of an event, a flow or an order; the newest is shown.
     """
     place, _ = wanted_place(client, wanted)
@@ -42,7 +42,11 @@ def payload(client: CollectorClient, as_json: bool, wanted: str, value_only: boo
 @click.command()
 @_WANTED
 @click.option(
-    "--value", "value_file", metavar="FILE", help="File with the new value; - reads standard input."
+    "--value",
+    "value_file",
+    type=click.Path(allow_dash=True),
+    metavar="FILE",
+    help="File with the new value; - reads standard input.",
 )
 @click.option("--key", help="The new key.")
 @click.option("--no-key", is_flag=True, help="Send it without a key.")
@@ -66,7 +70,7 @@ def edit(
     """Send a dead letter back with another value, key or headers.
 
     The value is JSON, also where the record holds Avro or Protobuf; it is checked by its contract before it is
-    sent. The dead letter stays as it is in its topic. Needs the write token, and a collector with --show-payloads.
+    sent. The dead letter stays as it is in its topic. Needs the write token, and a collector that shows payloads.
 
     Exit code 1: it was refused.
     """
