@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flowtrail.contracts import Definition
-from flowtrail.errors import DecodeError
+from flowtrail.errors import DecodeError, MissingExtraError
 from flowtrail.wire import Header, read_headers
 from flowtrail.wire.dataschema import version_in
 from flowtrail_collector.dead_letters.mending.json_text import NotJsonError, compact, parsed, pretty, visible
@@ -150,7 +150,10 @@ class Form:
             raise ConfigurationError(f"value: {self.contract_name} can't write it: {error}") from None
 
     def _check(self, data: object) -> None:
-        broken = [] if self.contract is None else self.contract.broken_writing(data)
+        try:
+            broken = [] if self.contract is None else self.contract.broken_writing(data)
+        except MissingExtraError as error:
+            raise ConfigurationError(f"value can't be checked by {self.contract_name}: {error}") from None
         if broken:
             more = f" and {len(broken) - _MAX_LINES} more" if len(broken) > _MAX_LINES else ""
             raise ConfigurationError(
