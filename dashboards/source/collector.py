@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard
 from dashboards.source.panels import lines, stat, states
-from dashboards.source.parts import ANY_IS_BAD, GREEN, NEUTRAL, RED, YELLOW, Query, Row, steps, values
-from dashboards.source.queries import Collector as Q
-from dashboards.source.shared import CONSOLE_LINK, CONSOLE_VARIABLE
-
-_BEHIND = steps((30, YELLOW), (120, RED))
+from dashboards.source.parts import ANY_IS_BAD, GREEN, NEUTRAL, RED, Query, Row, or_none, steps, values
+from dashboards.source.process_queries import Collector as Q
+from dashboards.source.selecting import NOTHING
+from dashboards.source.shared import ANSWERS, BEHIND, CONSOLE_LINK, CONSOLE_VARIABLE, JAEGER_VARIABLE
 
 COLLECTOR = Dashboard(
     uid="flowtrail-collector",
@@ -16,10 +15,17 @@ COLLECTOR = Dashboard(
     description="Whether the other dashboards can be believed: is the collector up, does it keep up,"
     " what fails.",
     up_metric="flowtrail_collector_info",
-    variables=(CONSOLE_VARIABLE,),
+    variables=(CONSOLE_VARIABLE, JAEGER_VARIABLE),
     links=(CONSOLE_LINK,),
     panels=(
-        stat("Collectors", "Collectors that answer.", Q.UP, "short", steps((1, GREEN), base=RED)),
+        stat(
+            "Collectors",
+            "Collectors that answer.",
+            Q.UP,
+            "short",
+            steps((1, GREEN), base=RED),
+            mappings=ANSWERS,
+        ),
         stat(
             "Behind",
             "Everything older than this has been read. Sagas are judged by it: a collector that is"
@@ -27,9 +33,9 @@ COLLECTOR = Dashboard(
             " nothing late that it merely has not read.",
             Q.BEHIND,
             "s",
-            _BEHIND,
+            BEHIND,
         ),
-        stat("Age of lag figures", "When the groups were last looked at.", Q.LAG_AGE, "s", _BEHIND),
+        stat("Age of lag figures", "When the groups were last looked at.", Q.LAG_AGE, "s", BEHIND),
         stat(
             "Unreadable",
             "Brokers, groups and topics that could not be read in the last collection of lag.",
@@ -47,7 +53,7 @@ COLLECTOR = Dashboard(
         ),
         states(
             "Up",
-            "Whether Prometheus gets an answer.",
+            "Whether Prometheus gets an answer of each collector that it had one of within a day.",
             Query(Q.TARGET_UP, "{{instance}}"),
             values((0, "down", RED), (1, "up", GREEN)),
             steps((1, GREEN), base=RED),
@@ -66,7 +72,7 @@ COLLECTOR = Dashboard(
             "Everything older than this has been read.",
             [Query(Q.WATERMARK, "{{instance}}")],
             "s",
-            _BEHIND,
+            BEHIND,
             show_thresholds=True,
         ),
         Row("Lag"),
@@ -75,14 +81,14 @@ COLLECTOR = Dashboard(
             "How long a collection takes, and how old its figures are.",
             [Query(Q.CYCLE, "{{instance}}: duration"), Query(Q.LAG_AGE_OVER_TIME, "{{instance}}: age")],
             "s",
-            _BEHIND,
+            BEHIND,
             size=(8, 8),
         ),
         lines(
             "Collections",
             "Collections of lag, per second.",
             [Query(Q.CYCLES, "{{instance}}")],
-            "cps",
+            "collections/s",
             size=(8, 8),
         ),
         lines(
@@ -91,20 +97,6 @@ COLLECTOR = Dashboard(
             [Query(Q.GROUPS, "{{instance}}: groups"), Query(Q.PAIRS, "{{instance}}: pairs")],
             "short",
             size=(8, 8),
-        ),
-        lines(
-            "Reads that failed",
-            "By what was to be read, per second; each is tried again in the next collection.",
-            [Query(Q.LAG_ERRORS, "{{scope}}")],
-            "cps",
-            ANY_IS_BAD,
-        ),
-        lines(
-            "Failures by part",
-            "Failures of its background parts and of sources of metrics, per second.",
-            [Query(Q.PART_ERRORS, "{{part}}")],
-            "cps",
-            ANY_IS_BAD,
         ),
         Row("Spans"),
         lines(
@@ -115,7 +107,7 @@ COLLECTOR = Dashboard(
                 Query(Q.SPANS_REJECTED, "{{instance}}: rejected"),
                 Query(Q.SPANS_REFUSED, "{{instance}}: turned away"),
             ],
-            "cps",
+            "spans/s",
         ),
         lines(
             "Spans waiting",
@@ -133,5 +125,21 @@ COLLECTOR = Dashboard(
         ),
         lines("Scrape", "How long a scrape takes.", [Query(Q.SCRAPE, "{{instance}}")], "s", size=(8, 8)),
         lines("Series", "Samples per scrape.", [Query(Q.SAMPLES, "{{instance}}")], "short", size=(8, 8)),
+        Row("Failures", collapsed=True),
+        lines(
+            "Reads that failed",
+            "By what was to be read, per second; each is tried again in the next collection.",
+            or_none(Query(Q.LAG_ERRORS, "{{scope}}"), NOTHING),
+            "reads/s",
+            ANY_IS_BAD,
+        ),
+        lines(
+            "Failures by part",
+            "Failures of its background parts and of sources of metrics, from one point to the next.",
+            or_none(Query(Q.PART_ERRORS, "{{part}}"), NOTHING),
+            "short",
+            ANY_IS_BAD,
+            bars=True,
+        ),
     ),
 )

@@ -24,7 +24,8 @@ class Dashboard:
         title: Shown.
         description: Shown in Grafana's list.
         up_metric: A metric that every target of this dashboard has; jobs and instances are taken from it.
-        variables: After data source, job and instance.
+        variables: After data source, job and instance; console and Jaeger are on every dashboard.
+        of_services: Its jobs and instances are those of services, which mean nothing to the other dashboards.
         panels: Rows and panels in reading order.
         links: To other places, besides the other dashboards.
     """
@@ -36,6 +37,7 @@ class Dashboard:
     panels: Sequence[Row | Json]
     variables: Sequence[Json] = ()
     links: Sequence[Json] = field(default_factory=list)
+    of_services: bool = False
 
 
 def render(page: Dashboard) -> str:
@@ -49,17 +51,17 @@ def build(page: Dashboard) -> Json:
     of_job = _with_matcher(page.up_metric, 'job=~"$job"')
     instance = query_variable("instance", "Instance", f"label_values({of_job}, instance)")
     return {
-        "annotations": {"list": [_GRAFANA_ANNOTATIONS]},
+        "annotations": {"list": [_GRAFANA_ANNOTATIONS, _ALERT_ANNOTATIONS]},
         "description": page.description,
         "editable": False,
         "fiscalYearStartMonth": 0,
         "graphTooltip": 1,
-        "links": [*_OTHER_DASHBOARDS, *page.links],
+        "links": [*_menu(page), *page.links],
         "panels": _placed(page.panels),
         "preload": False,
         "refresh": "30s",
         "schemaVersion": SCHEMA_VERSION,
-        "tags": ["flowtrail", "kafka"],
+        "tags": ["flowtrail", "kafka"] if page.of_services else ["flowtrail", "kafka", _OF_COLLECTOR],
         "templating": {"list": [_DATA_SOURCE_VARIABLE, job, instance, *page.variables]},
         "time": {"from": "now-1h", "to": "now"},
         "timepicker": {},
@@ -80,6 +82,18 @@ _GRAFANA_ANNOTATIONS: Json = {
     "name": "Annotations & Alerts",
     "type": "dashboard",
 }
+_ALERT_ANNOTATIONS: Json = {
+    "datasource": DATA_SOURCE,
+    "enable": True,
+    "expr": 'ALERTS{alertname=~"Flowtrail.+", alertstate="firing"}',
+    "hide": False,
+    "iconColor": "red",
+    "name": "Alerts",
+    "step": "60s",
+    "tagKeys": "severity",
+    "textFormat": "{{flow}} {{group}} {{job}}",
+    "titleFormat": "{{alertname}}",
+}
 _DATA_SOURCE_VARIABLE: Json = {
     "current": {"selected": False, "text": "default", "value": "default"},
     "hide": 0,
@@ -94,20 +108,45 @@ _DATA_SOURCE_VARIABLE: Json = {
     "skipUrlSync": False,
     "type": "datasource",
 }
-_OTHER_DASHBOARDS: list[Json] = [
-    {
+_OF_COLLECTOR = "flowtrail-collector"
+"""Tag of the dashboards that share the collector's job and instance."""
+
+_COLLECTOR_PAGES = {
+    "Overview": "flowtrail-overview",
+    "Flow": "flowtrail-flow",
+    "Consumer lag": "flowtrail-lag",
+    "Dead letters": "flowtrail-dead-letters",
+    "Collector": "flowtrail-collector",
+}
+KEPT = "${datasource:queryparam}&${console:queryparam}&${jaeger:queryparam}"
+"""What every dashboard means alike, to be kept when one goes to another."""
+
+
+def _menu(page: Dashboard) -> list[Json]:
+    """The other dashboards. Between those of the collector everything chosen is kept."""
+    if page.of_services:
+        return [_to_other(title, uid) for title, uid in _COLLECTOR_PAGES.items()]
+    others: Json = {
         "asDropdown": True,
         "icon": "external link",
-        "includeVars": False,
+        "includeVars": True,
         "keepTime": True,
-        "tags": ["flowtrail"],
+        "tags": [_OF_COLLECTOR],
         "targetBlank": False,
         "title": "flowtrail",
-        "tooltip": "The other flowtrail dashboards",
+        "tooltip": "The other dashboards of the collector",
         "type": "dashboards",
         "url": "",
     }
-]
+    return [others, _to_other("Services", "flowtrail-services")]
+
+
+def _to_other(title: str, uid: str) -> Json:
+    return link(title, f"/d/{uid}?{KEPT}", f"flowtrail / {title}") | {
+        "icon": "dashboard",
+        "keepTime": True,
+        "targetBlank": False,
+    }
 
 
 def link(title: str, url: str, tooltip: str) -> Json:
@@ -167,11 +206,15 @@ def text_variable(name: str, label: str, value: str, description: str) -> Json:
 def _placed(items: Sequence[Row | Json]) -> list[Json]:
     """Number the panels and give each its place: from left to right, a new line when one is full."""
     placed: list[Json] = []
+    into = placed
     x = y = line_height = 0
     for number, item in enumerate(items, start=1):
         if isinstance(item, Row):
-            y, x, line_height = y + line_height, 0, 0
+            # What is in a folded row takes no room.
+            y = y + line_height if into is placed else placed[-1]["gridPos"]["y"] + 1
+            x = line_height = 0
             placed.append(_row(item, number, y))
+            into = placed[-1]["panels"] if item.collapsed else placed
             y += 1
             continue
         panel: dict[str, Any] = dict(item)
@@ -180,13 +223,13 @@ def _placed(items: Sequence[Row | Json]) -> list[Json]:
             x, y, line_height = 0, y + line_height, 0
         panel = {"id": number, "gridPos": {"h": height, "w": width, "x": x, "y": y}, **panel}
         x, line_height = x + width, max(line_height, height)
-        placed.append(panel)
+        into.append(panel)
     return placed
 
 
 def _row(row: Row, number: int, y: int) -> Json:
     return {
-        "collapsed": False,
+        "collapsed": row.collapsed,
         "gridPos": {"h": 1, "w": _GRID_WIDTH, "x": 0, "y": y},
         "id": number,
         "panels": [],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard, query_variable
-from dashboards.source.panels import lines, stat
-from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, RED, YELLOW, Query, Row, steps
+from dashboards.source.panels import bars, lines, stat
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, NONE, RED, YELLOW, Query, Row, or_none, steps
 from dashboards.source.queries import DeadLetters as Q
+from dashboards.source.selecting import NOTHING
 from dashboards.source.shared import (
     CONSOLE_LINK,
     CONSOLE_VARIABLE,
     GROUP_LABEL,
+    JAEGER_VARIABLE,
     TROUBLE,
     to_console,
 )
@@ -21,7 +23,7 @@ _LETTERS = to_console("These dead letters in the console", f"/dead-letters?group
 DEAD_LETTERS = Dashboard(
     uid="flowtrail-dead-letters",
     title="flowtrail / Dead letters",
-    description="What was given up: how much waits for a decision, since when, from whom and why.",
+    description="What could not be handled: how much waits for a decision, since when, from whom and why.",
     up_metric="flowtrail_collector_info",
     variables=(
         # Not every dead letter tells its group or topic, so ".*", which fits an empty label too.
@@ -29,12 +31,13 @@ DEAD_LETTERS = Dashboard(
         query_variable("topic", "Source topic", "label_values(flowtrail_dlq_pending, source_topic)")
         | {"allValue": ".*"},
         CONSOLE_VARIABLE,
+        JAEGER_VARIABLE,
     ),
     links=(CONSOLE_LINK,),
     panels=(
         stat(
             "Pending",
-            "Dead letters neither sent again nor dismissed.",
+            "Dead letters neither redriven nor dismissed.",
             Q.PENDING,
             "short",
             TROUBLE,
@@ -44,9 +47,7 @@ DEAD_LETTERS = Dashboard(
         stat("Oldest", "Age of the oldest pending dead letter.", Q.OLDEST, "s", _AGE, size=(6, 4)),
         stat(
             "Arrived",
-            "Dead letters that arrived in this time range. The first of a kind isn't in it: nothing is"
-            " known of"
-            " its kind before, so nothing rose.",
+            "Dead letters that arrived in this time range.",
             Q.ARRIVED,
             "short",
             ANY_IS_BAD,
@@ -63,8 +64,8 @@ DEAD_LETTERS = Dashboard(
         Row("Waiting for a decision"),
         lines(
             "Pending",
-            "Dead letters neither sent again nor dismissed.",
-            [Query(Q.PENDING_OVER_TIME, "{{group}} {{source_topic}}")],
+            "Dead letters neither redriven nor dismissed.",
+            or_none(Query(Q.PENDING_OVER_TIME, "{{group}} {{source_topic}}"), NOTHING),
             "short",
             TROUBLE,
             links=[_LETTERS],
@@ -72,7 +73,7 @@ DEAD_LETTERS = Dashboard(
         lines(
             "Age of the oldest",
             "Age of the oldest pending dead letter.",
-            [Query(Q.OLDEST_OVER_TIME, "{{group}} {{source_topic}}")],
+            or_none(Query(Q.OLDEST_OVER_TIME, "{{group}} {{source_topic}}"), NOTHING),
             "s",
             _AGE,
             show_thresholds=True,
@@ -80,7 +81,7 @@ DEAD_LETTERS = Dashboard(
         ),
         table(
             "By origin",
-            "Pending dead letters by where they came from and who gave them up.",
+            "Pending dead letters by where they came from and who could not handle them.",
             [
                 Column("Source topic", label="source_topic", unit="string"),
                 Column(
@@ -103,38 +104,42 @@ DEAD_LETTERS = Dashboard(
         Row("Arrivals"),
         lines(
             "Arrivals by group",
-            "Dead letters that arrive, per second, by the group that gave them up.",
-            [Query(Q.ARRIVALS_BY_GROUP, "{{group}} {{source_topic}}")],
-            "mps",
+            "Dead letters that arrive from one point to the next, by the group that could not handle them.",
+            or_none(Query(Q.ARRIVALS_BY_GROUP, "{{group}} {{source_topic}}"), NOTHING),
+            "short",
             ANY_IS_BAD,
+            bars=True,
             size=(8, 8),
         ),
         lines(
             "Arrivals by error",
-            "Dead letters that arrive, per second, by type of error.",
-            [Query(Q.ARRIVALS_BY_ERROR, "{{error_type}}")],
-            "mps",
+            "Dead letters that arrive from one point to the next, by type of error.",
+            or_none(Query(Q.ARRIVALS_BY_ERROR, "{{error_type}}"), NOTHING),
+            "short",
             ANY_IS_BAD,
+            bars=True,
             size=(8, 8),
         ),
         lines(
             "Retained by topic",
             "Records in each dead letter topic.",
-            [Query(Q.RETAINED_BY_TOPIC, "{{topic}}")],
+            or_none(Query(Q.RETAINED_BY_TOPIC, "{{topic}}"), NOTHING),
             "short",
             size=(8, 8),
         ),
-        Row("Dealt with"),
-        lines(
-            "Sent again, put aside, dismissed",
+        Row("Dealt with", collapsed=True),
+        bars(
+            "Redriven, quarantined, dismissed",
             "Dead letters dealt with in this time range: redriven to where they came from, quarantined after too"
             " many redrives, or dismissed.",
             [
                 Query(Q.REDRIVEN, "{{group}} {{source_topic}}: redriven"),
                 Query(Q.QUARANTINED, "{{group}} {{source_topic}}: quarantined"),
                 Query(Q.DISMISSED, "{{group}} {{source_topic}}: dismissed"),
+                Query(f"{NOTHING} unless on () ({Q.DEALT_WITH})", NONE),
             ],
             "short",
+            NEUTRAL,
             links=[_LETTERS],
         ),
         lines(

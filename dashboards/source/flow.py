@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard
 from dashboards.source.panels import bars, heatmap, lines, stat
-from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, ORANGE, RED, YELLOW, Query, Row, steps
+from dashboards.source.parts import (
+    ANY_IS_BAD,
+    FLOWS,
+    NEUTRAL,
+    OBJECTIVE,
+    ORANGE,
+    RED,
+    YELLOW,
+    Query,
+    Row,
+    steps,
+)
 from dashboards.source.queries import Flow as Q
 from dashboards.source.shared import (
     CONSOLE_LINK,
@@ -14,6 +25,7 @@ from dashboards.source.shared import (
     JAEGER_LINK,
     JAEGER_VARIABLE,
     ORDER_VARIABLE,
+    OUTCOMES,
     RATIO,
     TRAIL_LINK,
     TROUBLE,
@@ -34,7 +46,7 @@ FLOW = Dashboard(
     variables=(FLOW_VARIABLE, ORDER_VARIABLE, CONSOLE_VARIABLE, JAEGER_VARIABLE),
     links=(TRAIL_LINK, CONSOLE_LINK, JAEGER_LINK),
     panels=(
-        stat("Started", "Flows that start, per second.", Q.STARTED, "cps", NEUTRAL),
+        stat("Started", "Flows that start, per second.", Q.STARTED, FLOWS, NEUTRAL),
         stat(
             "Completed",
             "Share of the flows that ended in this time range which were completed.",
@@ -72,42 +84,59 @@ FLOW = Dashboard(
             links=[to_console("Stuck instances, with the reason for each", "/sagas?stuck=1")],
         ),
         Row("Throughput"),
-        lines("Started", "Flows that start, per second.", [Query(Q.STARTED_BY_FLOW, "{{flow}}")], "cps"),
+        lines(
+            "Started",
+            "Flows that start, per second.",
+            [Query(Q.STARTED_BY_FLOW, "{{flow}}")],
+            FLOWS,
+            size=(8, 8),
+        ),
         lines(
             "Ended",
             "Flows that end, by how they end, per second.",
             [Query(Q.ENDED, "{{outcome}}")],
-            "cps",
+            FLOWS,
             stack=True,
+            colors=OUTCOMES,
+            size=(8, 8),
         ),
         lines(
             "Completion ratio",
-            "Completed flows as a share of those that end.",
-            [Query(Q.COMPLETION_OVER_TIME, "{{flow}}")],
+            "Shares of the flows that end: completed ones, and those that didn't run out of time, which is what"
+            " the objective is about.",
+            [
+                Query(Q.COMPLETION_OVER_TIME, "{{flow}}: completed"),
+                Query(Q.IN_TIME_OVER_TIME, "{{flow}}: in time"),
+                Query(Q.OBJECTIVE, OBJECTIVE),
+            ],
             "percentunit",
             maximum=1,
+            size=(8, 8),
         ),
         Row("Duration"),
         heatmap(
             "Durations",
-            "Flows that ended, by how long they took. Points are exemplars: each leads to a trace.",
-            Query(Q.HEATMAP, "{{le}}", exemplar=True),
+            "Flows that ended, by how long they took.",
+            Query(Q.HEATMAP, "{{le}}"),
         ),
         lines(
             "Duration",
-            "Median, 95% and 99% of the time from start to end. Points are exemplars: each leads to a trace.",
+            "Median, 95% and 99% of the time from start to end. Points are exemplars, of what took more than a second:"
+            " each leads to a trace.",
             [
                 Query(Q.P50, "{{flow}} 50%"),
-                Query(Q.P95, "{{flow}} 95%", exemplar=True),
+                Query(Q.P95, "{{flow}} 95%"),
                 Query(Q.P99, "{{flow}} 99%"),
+                Query(Q.EXEMPLARS, "exemplars", exemplar=True),
             ],
             "s",
+            size=(12, 10),
         ),
         Row("Steps"),
         bars(
             "Waiting for a step",
             "Open flows by the step that they wait for, now.",
-            Query(Q.OPEN_STEPS, "{{flow}}: {{step}}"),
+            [Query(Q.OPEN_STEPS, "{{step}}")],
             "short",
             steps((10, YELLOW), (100, ORANGE), (1000, RED)),
             links=[_STEP_LINK],
@@ -132,8 +161,11 @@ FLOW = Dashboard(
         ),
         lines(
             "Duration of a step, 95%",
-            "From a step's turn to its end.",
-            [Query(Q.STEP_P95, "{{flow}}: {{step}}", exemplar=True)],
+            "From a step's turn to its end. Points are exemplars, of what took more than a second: each leads to a trace.",
+            [
+                Query(Q.STEP_P95, "{{flow}}: {{step}}"),
+                Query(Q.STEP_EXEMPLARS, "exemplars", exemplar=True),
+            ],
             "s",
         ),
         lines(
@@ -162,22 +194,23 @@ FLOW = Dashboard(
             "Stuck, by reason",
             "Open flows past the deadline of a step by what holds them: a dead letter, a group that has stopped,"
             " stands still or is behind, one that read the event and answered nothing, or nobody knows.",
-            Query(Q.STUCK_BY_REASON, "{{flow}}: {{reason}}"),
+            [Query(Q.STUCK_BY_REASON, "{{reason}}")],
             "short",
-            ANY_IS_BAD,
+            TROUBLE,
             links=[_STUCK_LINK],
             size=(8, 8),
         ),
         bars(
             "Deadlines missed, by step",
             "Flows that missed the deadline of a step in this time range.",
-            Query(Q.BREACHES, "{{flow}}: {{step}}"),
+            [Query(Q.BREACHES, "{{step}}")],
             "short",
             ANY_IS_BAD,
             links=[_STEP_LINK],
             size=(8, 8),
         ),
-        lines(
+        Row("What went wrong without stopping a flow", collapsed=True),
+        bars(
             "Irregular",
             "What went wrong in this time range without stopping the flow: compensation never finished,"
             " completed"
@@ -185,14 +218,15 @@ FLOW = Dashboard(
             " completed"
             " and cancelled.",
             [
-                Query(Q.INCOMPLETE, "{{flow}}: never fully undone"),
-                Query(Q.LATE_COMPLETIONS, "{{flow}}: completed late"),
-                Query(Q.LATE_EVENTS, "{{flow}}: event after the end"),
-                Query(Q.DUPLICATES, "{{flow}}: event twice"),
-                Query(Q.OUT_OF_ORDER, "{{flow}}: event before its cause"),
-                Query(Q.CONFLICTS, "{{flow}}: completed and cancelled"),
+                Query(Q.INCOMPLETE, "never fully undone"),
+                Query(Q.LATE_COMPLETIONS, "completed late"),
+                Query(Q.LATE_EVENTS, "event after the end"),
+                Query(Q.DUPLICATES, "event twice"),
+                Query(Q.OUT_OF_ORDER, "event before its cause"),
+                Query(Q.CONFLICTS, "completed and cancelled"),
             ],
             "short",
+            ANY_IS_BAD,
             size=(24, 8),
         ),
     ),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard
-from dashboards.source.panels import lines, stat, states
-from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, ORANGE, RED, YELLOW, Query, Row, steps
+from dashboards.source.panels import bars, lines, stat, states
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, OBJECTIVE, ORANGE, Query, Row, steps
 from dashboards.source.queries import Lag as Q
 from dashboards.source.queries import Queues
 from dashboards.source.shared import (
+    BEHIND,
     CONSOLE_LINK,
     CONSOLE_VARIABLE,
     GROUP_LABEL,
     GROUP_VARIABLE,
+    JAEGER_VARIABLE,
     LAG_SECONDS,
     STATUS_COLORS,
     STATUS_WORDS,
@@ -100,7 +102,7 @@ LAG = Dashboard(
     title="flowtrail / Consumer lag",
     description="Who is behind, by how many records, for how long, and whether it gets better or worse.",
     up_metric="flowtrail_collector_info",
-    variables=(GROUP_VARIABLE, TOPIC_VARIABLE, CONSOLE_VARIABLE),
+    variables=(GROUP_VARIABLE, TOPIC_VARIABLE, CONSOLE_VARIABLE, JAEGER_VARIABLE),
     links=(CONSOLE_LINK,),
     panels=(
         stat("Groups", "Consumer groups shown.", Q.GROUPS, "short", NEUTRAL),
@@ -118,7 +120,7 @@ LAG = Dashboard(
             "s",
             LAG_SECONDS,
         ),
-        stat("Behind", "Unread records of all groups together.", Q.TOTAL, "short", NEUTRAL),
+        stat("Records behind", "Unread records of all groups together.", Q.TOTAL, "short", NEUTRAL),
         stat(
             "Lost",
             "Records that retention removed before a group had read them, in this time range.",
@@ -131,7 +133,35 @@ LAG = Dashboard(
             "When the collector last looked at the groups; older ones are shown until it can look again.",
             Q.AGE,
             "s",
-            steps((30, YELLOW), (120, RED)),
+            BEHIND,
+        ),
+        table(
+            "Each group",
+            "How every group stands now: what its lag means, how much it has to read, whether that grows, when it will"
+            " have read everything, and who reads.",
+            [
+                Column(
+                    "Group",
+                    label="group",
+                    unit="string",
+                    links=[
+                        to_console("Group in the console", "/lag?group=${__data.fields.Group:percentencode}")
+                    ],
+                ),
+                Column(
+                    "Status",
+                    Q.STATUS,
+                    unit="none",
+                    thresholds=STATUS_COLORS,
+                    mappings=STATUS_WORDS,
+                ),
+                Column("Records behind", Q.MESSAGES),
+                Column("Longest wait", Q.SECONDS, unit="s", thresholds=LAG_SECONDS),
+                Column("Trend", Q.TREND, unit="mps", thresholds=steps((0.1, ORANGE))),
+                Column("Time to catch up", Q.GROUP_CATCH_UP, unit="s"),
+                Column("Members", Q.MEMBERS),
+            ],
+            sort_by="Longest wait",
         ),
         states(
             "Status",
@@ -152,10 +182,9 @@ LAG = Dashboard(
         lines(
             "Longest wait",
             "How long a group's oldest unread record has waited.",
-            [Query(Q.SECONDS, "{{group}}")],
+            [Query(Q.SECONDS, "{{group}}"), Query(Q.OBJECTIVE, OBJECTIVE)],
             "s",
             LAG_SECONDS,
-            show_thresholds=True,
             links=[_GROUP_LINK],
         ),
         lines(
@@ -163,23 +192,7 @@ LAG = Dashboard(
             "Members of each group; 0 means that nobody reads.",
             [Query(Q.MEMBERS, "{{group}}")],
             "short",
-            size=(8, 8),
-        ),
-        lines(
-            "Partitions without a commit",
-            "Partitions that a member holds and has never committed: their lag isn't known.",
-            [Query(Q.UNCOMMITTED, "{{group}}")],
-            "short",
-            TROUBLE,
-            size=(8, 8),
-        ),
-        lines(
-            "Commits for nothing",
-            "Commits for partitions that no longer exist.",
-            [Query(Q.ORPHANED, "{{group}}")],
-            "short",
-            TROUBLE,
-            size=(8, 8),
+            size=(24, 6),
         ),
         Row("Topics"),
         lines(
@@ -192,10 +205,9 @@ LAG = Dashboard(
         lines(
             "Longest wait, by topic",
             "How long a group's oldest unread record of a topic has waited.",
-            [Query(Q.TOPIC_SECONDS, "{{group}}: {{topic}}")],
+            [Query(Q.TOPIC_SECONDS, "{{group}}: {{topic}}"), Query(Q.OBJECTIVE, OBJECTIVE)],
             "s",
             LAG_SECONDS,
-            show_thresholds=True,
             links=[_GROUP_LINK],
         ),
         lines(
@@ -214,12 +226,13 @@ LAG = Dashboard(
         ),
         lines(
             "Time to catch up",
-            "At present rates. A group that never will isn't drawn: its status says that it falls behind.",
+            "At the rates of five minutes, while the oldest unread record has waited longer than half a minute; else 0."
+            " A group that never will isn't drawn: its status says that it falls behind.",
             [Query(Q.CATCH_UP, "{{group}}: {{topic}}")],
             "s",
             size=(8, 8),
         ),
-        Row("Retention"),
+        Row("Retention", collapsed=True),
         lines(
             "Margin to retention",
             "Records between the earliest one retained and the group's commit nearest to it. When this"
@@ -228,12 +241,29 @@ LAG = Dashboard(
             [Query(Q.MARGIN, "{{group}}: {{topic}}")],
             "short",
         ),
-        lines(
+        bars(
             "Lost to retention",
             "Records that retention removed before the group had read them, in this time range.",
-            [Query(Q.LOST_OVER_TIME, "{{group}}: {{topic}}")],
+            [Query(Q.LOST_BY_TOPIC, "{{group}}: {{topic}}")],
             "short",
             ANY_IS_BAD,
+        ),
+        Row("Commits", collapsed=True),
+        lines(
+            "Partitions without a commit",
+            "Partitions that a member holds and has never committed: their lag isn't known.",
+            [Query(Q.UNCOMMITTED, "{{group}}")],
+            "short",
+            TROUBLE,
+            size=(12, 8),
+        ),
+        lines(
+            "Commits for nothing",
+            "Commits for partitions that no longer exist.",
+            [Query(Q.ORPHANED, "{{group}}")],
+            "short",
+            TROUBLE,
+            size=(12, 8),
         ),
         Row("Partitions"),
         table(
@@ -256,7 +286,7 @@ LAG = Dashboard(
                     "Status",
                     Q.PARTITION_STATUS,
                     unit="none",
-                    thresholds=steps((1, YELLOW), (2, ORANGE), (3, RED)),
+                    thresholds=STATUS_COLORS,
                     mappings=STATUS_WORDS,
                 ),
             ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboards.source.parts import NEUTRAL, Json, Query, panel, target
+from dashboards.source.parts import NEUTRAL, OBJECTIVE, OBJECTIVE_LINE, TEXT, Json, Query, panel, target
 
 
 def stat(
@@ -17,11 +17,12 @@ def stat(
     links: Sequence[Json] = (),
     no_value: str = "",
     decimals: int | None = None,
+    mappings: Sequence[Json] = (),
     size: tuple[int, int] = (4, 4),
 ) -> Json:
     """One figure."""
     drawn = panel("stat", title, description, unit, thresholds, links, size)
-    drawn["fieldConfig"]["defaults"] |= {"color": {"mode": "thresholds"}}
+    drawn["fieldConfig"]["defaults"] |= {"color": {"mode": "thresholds"}, "mappings": list(mappings)}
     if no_value:
         drawn["fieldConfig"]["defaults"]["noValue"] = no_value
     if decimals is not None:
@@ -50,30 +51,45 @@ def lines(
     *,
     links: Sequence[Json] = (),
     stack: bool = False,
+    bars: bool = False,
     show_thresholds: bool = False,
     minimum: float | None = 0,
     maximum: float | None = None,
+    colors: Sequence[Json] = (),
     size: tuple[int, int] = (12, 8),
 ) -> Json:
-    """Lines over time."""
+    """Lines over time; bars for what happened between one point and the next."""
     drawn = panel("timeseries", title, description, unit, thresholds, links, size)
     defaults = drawn["fieldConfig"]["defaults"]
     defaults |= {"color": {"mode": "palette-classic"}, "custom": _line_style(stack, show_thresholds)}
+    if bars:
+        defaults["custom"] |= {"drawStyle": "bars", "fillOpacity": 80}
+        defaults["decimals"] = 0
+    drawn["fieldConfig"]["overrides"] = list(colors)
+    if any(query.legend == OBJECTIVE for query in queries):
+        drawn["fieldConfig"]["overrides"].append(OBJECTIVE_LINE)
     if minimum is not None:
         defaults["min"] = minimum
     if maximum is not None:
         defaults["max"] = maximum
+    # Beside a wide panel there is room for all of a dozen names, below a narrow one only for the highest.
     drawn["options"] = {
-        "legend": {"calcs": ["lastNotNull", "max"], "displayMode": "table", "placement": "bottom",
-                   "showLegend": True},
+        "legend": {"calcs": ["lastNotNull", "max"], "displayMode": "table",
+                   "placement": "right" if size[0] >= _WIDE else "bottom", "showLegend": True,
+                   "sortBy": "Max", "sortDesc": True},
         "tooltip": {"hideZeros": False, "mode": "multi", "sort": "desc"},
     }  # fmt: skip
     drawn["targets"] = [target(chr(65 + number), query) for number, query in enumerate(queries)]
     return drawn
 
 
+_WIDE = 12
+
+
 def _line_style(stack: bool, show_thresholds: bool) -> Json:
     return {
+        # Zeros lie on an axis from 0 to 1, not on one from 0 to 100.
+        "axisSoftMax": 1,
         "axisBorderShow": False,
         "axisCenteredZero": False,
         "axisColorMode": "text",
@@ -97,7 +113,7 @@ def _line_style(stack: bool, show_thresholds: bool) -> Json:
     }
 
 
-def heatmap(title: str, description: str, query: Query, *, size: tuple[int, int] = (12, 8)) -> Json:
+def heatmap(title: str, description: str, query: Query, *, size: tuple[int, int] = (12, 10)) -> Json:
     """The buckets of a histogram in seconds over time."""
     drawn = panel("heatmap", title, description, "short", NEUTRAL, (), size)
     drawn["fieldConfig"]["defaults"]["custom"] = {
@@ -141,7 +157,8 @@ def states(
     """A state per series over time."""
     drawn = panel("state-timeline", title, description, "none", thresholds, links, size)
     drawn["fieldConfig"]["defaults"] |= {
-        "color": {"mode": "thresholds"},
+        # With colors by thresholds, Grafana merges values into ranges ("< 1", "3+") and forgets the words.
+        "color": {"fixedColor": TEXT, "mode": "fixed"},
         "custom": {
             "fillOpacity": 70,
             "hideFrom": {"legend": False, "tooltip": False, "viz": False},
@@ -164,16 +181,16 @@ def states(
 def bars(
     title: str,
     description: str,
-    query: Query,
+    queries: Sequence[Query],
     unit: str,
     thresholds: Json,
     *,
     links: Sequence[Json] = (),
     size: tuple[int, int] = (12, 8),
 ) -> Json:
-    """One bar per series, as of now."""
+    """One bar per series, as of now, in whole numbers."""
     drawn = panel("bargauge", title, description, unit, thresholds, links, size)
-    drawn["fieldConfig"]["defaults"] |= {"color": {"mode": "thresholds"}, "min": 0}
+    drawn["fieldConfig"]["defaults"] |= {"color": {"mode": "thresholds"}, "decimals": 0, "min": 0}
     drawn["options"] = {
         "displayMode": "basic",
         "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
@@ -187,5 +204,5 @@ def bars(
         "sizing": "auto",
         "valueMode": "color",
     }
-    drawn["targets"] = [target("A", query, instant=True)]
+    drawn["targets"] = [target(chr(65 + number), query, instant=True) for number, query in enumerate(queries)]
     return drawn

@@ -11,13 +11,21 @@ Json = dict[str, Any]
 DATA_SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
+DARK_RED, TEXT = "dark-red", "text"
+FLOWS, EVENTS = "flows/s", "events/s"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A heading."""
+    """A heading.
+
+    Attributes:
+        title: Shown.
+        collapsed: Folded until it is opened: what is normally zero.
+    """
 
     title: str
+    collapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,18 @@ class Query:
     exemplar: bool = False
 
 
+OBJECTIVE = "objective"
+"""Legend of an objective's line."""
+
+NONE = "none"
+"""Legend of the line that says that there is nothing else to draw."""
+
+
+def or_none(query: Query, zero: str) -> list[Query]:
+    """A query, and a line at zero while it finds nothing and `zero` finds that there is somebody to ask."""
+    return [query, Query(f"{zero} unless on () ({query.expression})", NONE)]
+
+
 def steps(*bounds: tuple[float, str], base: str = GREEN) -> Json:
     """Thresholds: a color from each bound on."""
     return {
@@ -48,6 +68,24 @@ def steps(*bounds: tuple[float, str], base: str = GREEN) -> Json:
 
 NEUTRAL = steps(base=BLUE)
 ANY_IS_BAD = steps((1, RED))
+
+
+def colored(name: str, color: str) -> Json:
+    """A series of this name always has this color."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": "color", "value": {"fixedColor": color, "mode": "fixed"}}],
+    }
+
+
+OBJECTIVE_LINE: Json = {
+    "matcher": {"id": "byName", "options": OBJECTIVE},
+    "properties": [
+        {"id": "color", "value": {"fixedColor": RED, "mode": "fixed"}},
+        {"id": "custom.lineStyle", "value": {"dash": [10, 10], "fill": "dash"}},
+        {"id": "custom.fillOpacity", "value": 0},
+    ],
+}
 
 
 def values(*mapped: tuple[int, str, str]) -> list[Json]:

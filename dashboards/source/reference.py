@@ -22,7 +22,15 @@ collector's `/metrics`, and every service's own; a job is a service. Objectives 
 many flows have to end in time) go into `objectives.yml`.
 
 Variables narrow what is shown; *Console* and *Jaeger* are addresses, for links to an order's trail and to its trace. The \
-overview's figures lead to the dashboard that says why.
+overview's figures lead to the dashboard that says why, and what was chosen is kept on the way.
+
+- **A 0 was counted by somebody.** While no collector answers, the figures are empty, and the overview's first one is red.
+- **Counts in a time range are exact**, not Prometheus' estimate: the first dead letter of a kind counts, and so does what a \
+process counted before it was started again (if it was back within an hour). Bars count from one point of a graph to the next.
+- **Rows that are normally zero are folded.** A click on their title opens them.
+- **Firing alerts** are listed on the overview and marked on every graph. Objectives are dashed red lines.
+- **Points are exemplars**, of what took more than a second. A click leads to the trace in Jaeger, or to the trail in the \
+console (`exemplarTraceIdDestinations` in `deploy/grafana/provisioning/datasources/flowtrail.yaml`; change the address there).
 """
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dashboards.source.dashboard import Dashboard, query_variable
 from dashboards.source.panels import heatmap, lines, stat
-from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, RED, YELLOW, Query, Row, data_link, steps
-from dashboards.source.queries import Services as Q
+from dashboards.source.parts import ANY_IS_BAD, NEUTRAL, RED, YELLOW, Query, Row, data_link, or_none, steps
+from dashboards.source.process_queries import Services as Q
 from dashboards.source.shared import (
     CONSOLE_LINK,
     CONSOLE_VARIABLE,
@@ -22,9 +22,15 @@ _FAILED_TRACES = data_link(
     "${jaeger}/search?service=${__field.labels.job:percentencode}&tags=%7B%22error%22%3A%22true%22%7D",
     new_tab=True,
 )
-_LINKS = [
+_GROUP_LINKS = [
     _TRACES,
-    to_dashboard("Consumer lag", "flowtrail-lag", "group", "${__field.labels.job:percentencode}"),
+    to_dashboard(
+        "Consumer lag",
+        "flowtrail-lag",
+        "group",
+        "${__field.labels.messaging_consumer_group_name:percentencode}",
+        from_services=True,
+    ),
 ]
 
 SERVICES = Dashboard(
@@ -45,6 +51,7 @@ SERVICES = Dashboard(
         JAEGER_VARIABLE,
     ),
     links=(CONSOLE_LINK, JAEGER_LINK),
+    of_services=True,
     panels=(
         stat("Instances", "Processes that report.", Q.UP, "short", NEUTRAL),
         stat("Consumed", "Messages delivered to handlers, per second.", Q.CONSUMED, "mps", NEUTRAL),
@@ -58,7 +65,7 @@ SERVICES = Dashboard(
             no_value="nothing handled",
         ),
         stat(
-            "Given up",
+            "Dead-lettered",
             "Messages that became dead letters in this time range.",
             Q.GIVEN_UP,
             "short",
@@ -74,23 +81,23 @@ SERVICES = Dashboard(
         Row("Rate"),
         lines(
             "Consumed",
-            "Messages delivered to handlers, per second.",
-            [Query(Q.CONSUMED_BY_JOB, "{{job}}")],
+            "Messages delivered to handlers, per second, by the group that reads them.",
+            [Query(Q.CONSUMED_BY_JOB, "{{job}}: {{messaging_consumer_group_name}}")],
             "mps",
-            links=_LINKS,
+            links=_GROUP_LINKS,
         ),
         lines(
             "Published",
             "Messages sent, per second.",
             [Query(Q.SENT_BY_JOB, "{{job}} to {{messaging_destination_name}}")],
             "mps",
-            links=_LINKS,
+            links=[_TRACES],
         ),
         Row("Errors"),
         lines(
             "Failed handlings",
             "Handlings that failed, per second, by type of error; a retry is a handling of its own.",
-            [Query(Q.ERRORS, "{{job}} {{error_type}}")],
+            or_none(Query(Q.ERRORS, "{{job}} {{error_type}}"), Q.NONE),
             "mps",
             ANY_IS_BAD,
             links=[_FAILED_TRACES],
@@ -99,7 +106,7 @@ SERVICES = Dashboard(
         lines(
             "Failed sends",
             "Messages that the broker didn't take, per second, by type of error.",
-            [Query(Q.SEND_ERRORS, "{{job}} {{error_type}}")],
+            or_none(Query(Q.SEND_ERRORS, "{{job}} {{error_type}}"), Q.NONE),
             "mps",
             ANY_IS_BAD,
             links=[_FAILED_TRACES],
@@ -107,32 +114,35 @@ SERVICES = Dashboard(
         ),
         lines(
             "Dead letters",
-            "Messages given up, per second, by type of error.",
-            [Query(Q.DEAD_LETTERS, "{{job}} {{error_type}}")],
-            "mps",
+            "Messages that became dead letters from one point to the next, by type of error.",
+            or_none(Query(Q.DEAD_LETTERS, "{{job}} {{error_type}}"), Q.NONE),
+            "short",
             ANY_IS_BAD,
-            links=[to_dashboard("Dead letters", "flowtrail-dead-letters", "group", "$__all")],
+            bars=True,
+            links=[
+                to_dashboard("Dead letters", "flowtrail-dead-letters", "group", "$__all", from_services=True)
+            ],
             size=(8, 8),
         ),
         Row("Time"),
         heatmap(
             "Time in handlers",
-            "Handlings by how long they took. Points are exemplars: each leads to a trace.",
-            Query(Q.PROCESS_HEATMAP, "{{le}}", exemplar=True),
+            "Handlings by how long they took.",
+            Query(Q.PROCESS_HEATMAP, "{{le}}"),
         ),
         lines(
             "Time in handlers",
-            "Median and 95% of the duration of a handling. Points are exemplars: each leads to a trace.",
-            [Query(Q.PROCESS_P50, "{{job}} 50%"), Query(Q.PROCESS_P95, "{{job}} 95%", exemplar=True)],
+            "Median and 95% of the duration of a handling.",
+            [Query(Q.PROCESS_P50, "{{job}} 50%"), Query(Q.PROCESS_P95, "{{job}} 95%")],
             "s",
-            links=_LINKS,
+            links=[_TRACES],
         ),
         lines(
             "Time in queue",
             "Median and 95% of the time from a record's timestamp to the start of its first handling.",
-            [Query(Q.QUEUE_P50, "{{job}} 50%"), Query(Q.QUEUE_P95, "{{job}} 95%", exemplar=True)],
+            [Query(Q.QUEUE_P50, "{{job}} 50%"), Query(Q.QUEUE_P95, "{{job}} 95%")],
             "s",
-            links=_LINKS,
+            links=[_TRACES],
         ),
         lines(
             "Time at the broker, 95%",
@@ -140,64 +150,65 @@ SERVICES = Dashboard(
             [Query(Q.OPERATION_P95, "{{job}} {{messaging_operation_name}}")],
             "s",
         ),
-        Row("Repeated and refused"),
+        Row("Contracts"),
+        lines(
+            "Contract versions in use",
+            "Events by type and version, per second, published and consumed.",
+            or_none(Query(Q.VERSIONS, "{{job}} {{type}}/{{version}} {{side}}"), Q.NONE),
+            "mps",
+            size=(24, 8),
+        ),
+        Row("Repeated and refused", collapsed=True),
         lines(
             "Retries",
             "Further attempts scheduled, per second; blocking in place, or by way of a retry topic.",
-            [Query(Q.RETRIES, "{{job}} {{mode}}")],
+            or_none(Query(Q.RETRIES, "{{job}} {{mode}}"), Q.NONE),
             "mps",
             size=(8, 8),
         ),
         lines(
             "Duplicates",
             "Messages recognised as handled before, per second.",
-            [Query(Q.DUPLICATES, "{{job}}")],
+            or_none(Query(Q.DUPLICATES, "{{job}}"), Q.NONE),
             "mps",
             size=(8, 8),
         ),
         lines(
             "Contract violations",
             "Events whose data broke their contract, per second.",
-            [Query(Q.VIOLATIONS, "{{job}} {{type}} {{side}}")],
+            or_none(Query(Q.VIOLATIONS, "{{job}} {{type}} {{side}}"), Q.NONE),
             "mps",
             ANY_IS_BAD,
             size=(8, 8),
         ),
-        lines(
-            "Contract versions in use",
-            "Events by type and version, per second, published and consumed.",
-            [Query(Q.VERSIONS, "{{job}} {{type}}/{{version}} {{side}}")],
-            "mps",
-            size=(24, 8),
-        ),
-        Row("The instrumentation itself"),
+        Row("The instrumentation itself", collapsed=True),
         lines(
             "Clock skew",
             "Messages whose timestamp lay in the future when they were handled, per second: clocks disagree.",
-            [Query(Q.SKEW, "{{job}}")],
+            or_none(Query(Q.SKEW, "{{job}}"), Q.NONE),
             "mps",
             size=(6, 8),
         ),
         lines(
             "Headers ignored",
             "Headers that were unusable or too long, per second.",
-            [Query(Q.DROPPED_HEADERS, "{{job}} {{reason}}")],
-            "cps",
+            or_none(Query(Q.DROPPED_HEADERS, "{{job}} {{reason}}"), Q.NONE),
+            "headers/s",
             size=(6, 8),
         ),
         lines(
             "Spans lost",
             "Spans that never reached the collector, per second.",
-            [Query(Q.DROPPED_SPANS, "{{job}} {{reason}}")],
-            "cps",
+            or_none(Query(Q.DROPPED_SPANS, "{{job}} {{reason}}"), Q.NONE),
+            "spans/s",
             ANY_IS_BAD,
             size=(6, 8),
         ),
         lines(
             "Failures of the instrumentation",
             "What the library kept from the application, per second.",
-            [Query(Q.INTERNAL_ERRORS, "{{job}} {{where}}")],
-            "cps",
+            or_none(Query(Q.INTERNAL_ERRORS, "{{job}} {{where}}"), Q.NONE),
+            "failures/s",
             ANY_IS_BAD,
             size=(6, 8),
         ),

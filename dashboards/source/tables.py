@@ -37,6 +37,7 @@ def table(
     columns: Sequence[Column],
     *,
     sort_by: str,
+    no_value: str = "",
     size: tuple[int, int] = (24, 8),
 ) -> Json:
     """One line per combination of labels, one column per query; what a query doesn't know stays empty."""
@@ -45,6 +46,8 @@ def table(
         "color": {"mode": "thresholds"},
         "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": False},
     }
+    if no_value:
+        drawn["fieldConfig"]["defaults"]["noValue"] = no_value
     queries = [column for column in columns if column.expression]
     fields: dict[str, Column] = {}
     for column in columns:

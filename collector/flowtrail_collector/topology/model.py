@@ -8,14 +8,16 @@ latency: waiting, handling and publishing together.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 LATENCY_BUCKETS_SECONDS = (
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0,
 )  # fmt: skip
 """Upper bounds; what is slower falls into the last, unbounded one."""
+
+_EARLIER_BUCKETS_SECONDS = tuple(bound for bound in LATENCY_BUCKETS_SECONDS if bound not in (900.0, 1800.0))
 
 OTHER = "other"
 
@@ -27,6 +29,14 @@ class EdgeKey:
     source: str
     topic: str
     target: str
+
+
+def with_present_bounds(counts: Sequence[int]) -> list[int]:
+    """Counts by bucket, as they are kept; those of a store from before there were all bounds count under the next."""
+    if len(counts) != len(_EARLIER_BUCKETS_SECONDS) + 1:
+        return list(counts)
+    known = dict(zip(_EARLIER_BUCKETS_SECONDS, counts, strict=False))
+    return [*(known.get(bound, 0) for bound in LATENCY_BUCKETS_SECONDS), counts[-1]]
 
 
 @dataclass(slots=True)

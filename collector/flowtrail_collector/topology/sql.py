@@ -23,6 +23,7 @@ from flowtrail_collector.topology.model import (
     ReadingKey,
     count_reactions,
     count_readings,
+    with_present_bounds,
 )
 from flowtrail_collector.topology.recent import Recent
 
@@ -245,7 +246,7 @@ def _has_pending(connection: Connection) -> bool:
 
 def _load(connection: Connection) -> dict[EdgeKey, Edge]:
     rows = connection.execute("SELECT source, topic, target, events, latency_seconds, buckets FROM edges")
-    return {EdgeKey(*row[:3]): Edge(row[3], row[4], json.loads(row[5])) for row in rows}
+    return {EdgeKey(*row[:3]): Edge(row[3], row[4], with_present_bounds(json.loads(row[5]))) for row in rows}
 
 
 def _row(key: EdgeKey, edge: Edge) -> tuple[object, ...]:

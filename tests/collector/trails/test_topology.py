@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from contextlib import closing
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -161,6 +163,35 @@ def test_clocks_that_disagree_make_no_negative_latency():
     edges: dict[EdgeKey, Edge] = {}
     count_reactions(edges, [Reaction("/a", "t", "/b", -5)], max_edges=3)
     assert edges[EdgeKey("a", "t", "b")].latency_seconds == 0
+
+
+EARLIER_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
+
+def test_a_wait_of_minutes_is_told_from_one_of_an_hour():
+    """A quantile between two bounds is a guess, so those around what people wait for stand close together."""
+    bounds = LATENCY_BUCKETS_SECONDS
+    assert all(
+        after / before <= 3.01 for before, after in pairwise(bounds) if before >= 300 and after <= 3600
+    )
+    assert bounds[-1] == 3600
+
+
+def test_a_store_of_before_there_were_all_bounds_goes_on(database, topology):
+    write(database, ORDERS, STOCK)
+    learn(topology)
+    kept = [n + 1 for n in range(len(EARLIER_BOUNDS) + 1)]
+    with database.transaction() as connection:
+        connection.execute("UPDATE edges SET buckets = ?, events = ?", (json.dumps(kept), sum(kept)))
+    again = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)
+    [edge] = again.edges().values()
+    up_to = dict(zip((*LATENCY_BUCKETS_SECONDS, "+Inf"), accumulate(edge.buckets), strict=True))
+    assert [up_to[bound] for bound in (*EARLIER_BOUNDS, "+Inf")] == list(accumulate(kept))
+    write(database, ("payments", "e9", "/inventory", "e1", 1_000_000))
+    learn(again)
+    [edge] = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000).edges().values()
+    assert edge.buckets[LATENCY_BUCKETS_SECONDS.index(1800.0)] == 1
+    assert sum(edge.buckets) == sum(kept) + 1
 
 
 def test_metrics():

@@ -22,8 +22,12 @@ DASHBOARDS: dict[str, dict[str, Any]] = {
 
 
 def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Its panels, without the rows between them."""
-    return (panel for panel in dashboard["panels"] if panel["type"] != "row")
+    """Its panels, without the rows between them; those of folded rows too."""
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            yield from panel["panels"]
+        else:
+            yield panel
 
 
 def variables(dashboard: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -51,17 +51,17 @@ class Ranking:
     def largest(
         self, most: int, wanted: Callable[[Name], bool] = lambda name: True
     ) -> tuple[list[Name], int]:
-        """The names that get furthest, none of the others further; and how many others there are."""
+        """The names that get furthest, in this order, none of the others further; and how many others there are."""
         sizes = self._most
         ranked = sorted(filter(wanted, sizes), key=lambda name: (-sizes[name], name))
-        if not self._edges or not 0 < most < len(ranked):
+        if not self._edges or most < 1:
             return ranked[:most], len(ranked[most:])
         found: list[tuple[int, Name]] = []
         for name in ranked:
             if len(found) >= most and sizes[name] <= -found[most - 1][0]:
                 break
             insort(found, (-self._size(name), name))
-        return [name for _, name in found[:most]], len(ranked) - most
+        return [name for _, name in found[:most]], max(0, len(ranked) - most)
 
     def _size(self, name: Name) -> int:
         known = [self._inside[name]] if name in self._inside else []
