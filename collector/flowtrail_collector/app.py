@@ -24,7 +24,7 @@ from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.web import TopicList
-from flowtrail_collector.events.wire import mapper_of
+from flowtrail_collector.events.wire import contracts_of, mapper_of
 from flowtrail_collector.events.wire import wire as wire_events
 from flowtrail_collector.history.wire import Kept
 from flowtrail_collector.history.wire import wire as wire_history
@@ -136,7 +136,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
     readers, topology = wire_readers(database), wire_topology(database)
     spans = wire_spans(config.spans, database, readers.note)
-    letters = _letters(broker, database, store, reads, tails)
+    letters = _letters(config, broker, database, store, reads, tails)
     sagas = wire_sagas(config, flows, store, database, reads, reads.events_of_instances, lag)
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
@@ -173,10 +173,21 @@ def _flows(config: CollectorConfig) -> tuple[Flows, Mapper]:
 
 
 def _letters(
-    broker: Broker, database: Database, store: Store, reads: TrailReads, tails: Sequence[Tail]
+    config: CollectorConfig,
+    broker: Broker,
+    database: Database,
+    store: Store,
+    reads: TrailReads,
+    tails: Sequence[Tail],
 ) -> DeadLetters:
-    mover = partial(broker.mover, store.belong_to)
-    return wire_dead_letters(database, mover, lists=reads, figures=store, depths=_depths_of(tails))
+    return wire_dead_letters(
+        database,
+        partial(broker.mover, store.belong_to),
+        lists=reads,
+        figures=store,
+        depths=_depths_of(tails),
+        contracts=contracts_of(config.schema_registry) if config.web.show_payloads else None,
+    )
 
 
 def _history(

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def console_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of the console; ended with its module, because it logs what other tests would take for theirs."""
-    with site(tmp_path_factory.mktemp("site")) as url:
+    with site(tmp_path_factory.mktemp("site"), show_payloads=True) as url:
         yield url
 
 

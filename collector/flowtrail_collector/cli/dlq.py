@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import sys
 from typing import Any
 from urllib.parse import quote
 
@@ -17,14 +14,16 @@ from flowtrail_collector.cli._dead_letters_view import (
     print_dead_letters,
     print_dossier,
 )
+from flowtrail_collector.cli._desk import LETTERS, confirm, finish, place_in, user, wanted_place
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
+from flowtrail_collector.cli._mend import edit, payload
 from flowtrail_collector.cli._options import limit_option, stacked
 from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow, print_job, print_jobs, print_survey
 from flowtrail_collector.wording import counted
 
 _STATES = ("pending", "redriven", "quarantined", "dismissed")
-_LETTERS, _REDRIVES = "/api/v1/dead-letters", "/api/v1/redrives"
+_REDRIVES = "/api/v1/redrives"
 _FILTERS = (
     click.option("--topic", help="Only this dead letter topic."),
     click.option("--source", help="Only those that came from this topic."),
@@ -57,6 +56,10 @@ def dlq() -> None:
     """Dead letters."""
 
 
+dlq.add_command(payload)
+dlq.add_command(edit)
+
+
 @dlq.command("list")
 @_filters
 @click.option("--state", type=click.Choice(_STATES), help="Only those in this state.")
@@ -64,7 +67,7 @@ def dlq() -> None:
 @collector_options
 def list_dead_letters(client: CollectorClient, as_json: bool, limit: int, **filters: str | None) -> int:
     """List dead letters, newest first."""
-    data = client.get(_LETTERS, {**filters, "limit": limit})
+    data = client.get(LETTERS, {**filters, "limit": limit})
     if as_json:
         print_json(data)
     else:
@@ -85,7 +88,7 @@ def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | 
     A cause is a group, an event type, an error type and what the error messages have in common, whatever ids they
     name. Other commands take it as --cause.
     """
-    data = client.get(f"{_LETTERS}/causes", {**filters, "limit": limit})
+    data = client.get(f"{LETTERS}/causes", {**filters, "limit": limit})
     if as_json:
         print_json(data)
     else:
@@ -98,18 +101,12 @@ def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | 
 @limit_option(50)
 @collector_options
 def show(client: CollectorClient, as_json: bool, wanted: str, limit: int) -> int:
-    """Show a dead letter: its headers, where it came from, what was done with it. Never its payload.
+    """Show a dead letter: its headers, where it came from, what was done with it. Not its payload: see `dlq payload`.
 
     ID is of an event, a flow or an order; the newest is shown, the others are listed.
     """
-    place = _place(wanted)
-    others: list[dict[str, Any]] = []
-    if place is None:
-        found = client.get(f"{_LETTERS}/find", {"id": wanted})["dead_letters"]
-        if not found:
-            raise Failure(f"no dead letter found for {wanted}", EXIT_FINDINGS)
-        place, others = _place_of(found[0]), found[1:]
-    data = client.get(f"{_LETTERS}/{place}")
+    place, others = wanted_place(client, wanted)
+    data = client.get(f"{LETTERS}/{place}")
     if as_json:
         print_json({**data, "others": others})
     else:
@@ -153,18 +150,18 @@ def redrive(
     body = _body(asked, place, everything, quarantined)
     if not dry_run:
         _check_narrowed(asked, place, everything)
-    survey = client.post(f"{_LETTERS}/redrive", {**body, "dry_run": True})
+    survey = client.post(f"{LETTERS}/redrive", {**body, "dry_run": True})
     if not as_json:
         print_survey(survey)
     if dry_run or not survey["total"]:
         if as_json:
             print_json(survey)
         return EXIT_OK if survey["total"] else EXIT_FINDINGS
-    _confirm(f"Redrive {counted(survey['total'], 'dead letter')}?", yes)
-    job = client.post(f"{_LETTERS}/redrive", body)
+    confirm(f"Redrive {counted(survey['total'], 'dead letter')}?", yes)
+    job = client.post(f"{LETTERS}/redrive", body)
     if not detach:
         job = follow(client, job, quiet=as_json)
-    return _finish(job, as_json, detach)
+    return finish(job, as_json, detach)
 
 
 @dlq.command()
@@ -188,10 +185,10 @@ def dismiss(
     """
     body = {**_body(asked, place, everything, quarantined), "note": note}
     _check_narrowed(asked, place, everything)
-    matching = client.post(f"{_LETTERS}/dismiss", {**body, "dry_run": True})["matching"]
+    matching = client.post(f"{LETTERS}/dismiss", {**body, "dry_run": True})["matching"]
     if matching:
-        _confirm(f"Dismiss {counted(matching, 'dead letter')}?", yes)
-    data = client.post(f"{_LETTERS}/dismiss", body) if matching else {"dismissed": 0}
+        confirm(f"Dismiss {counted(matching, 'dead letter')}?", yes)
+    data = client.post(f"{LETTERS}/dismiss", body) if matching else {"dismissed": 0}
     if as_json:
         print_json(data)
     else:
@@ -221,7 +218,7 @@ def watch(client: CollectorClient, as_json: bool, job_id: str) -> int:
     Exit code 1: some were refused or went to quarantine.
     """
     job = client.get(f"{_REDRIVES}/{quote(job_id, safe='')}")
-    return _finish(follow(client, job, quiet=as_json), as_json, False)
+    return finish(follow(client, job, quiet=as_json), as_json, False)
 
 
 @dlq.command()
@@ -229,7 +226,7 @@ def watch(client: CollectorClient, as_json: bool, job_id: str) -> int:
 @collector_options
 def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
     """Stop a redrive after the current batch."""
-    job = client.post(f"{_REDRIVES}/{quote(job_id, safe='')}/cancel", {"by": _user()})
+    job = client.post(f"{_REDRIVES}/{quote(job_id, safe='')}/cancel", {"by": user()})
     if as_json:
         print_json(job)
     else:
@@ -243,7 +240,7 @@ def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
 @collector_options
 def audit(client: CollectorClient, as_json: bool, job_id: str | None, limit: int) -> int:
     """Show who requested what, and where each dead letter went."""
-    data = client.get(f"{_LETTERS}/audit", {"redrive": job_id, "limit": limit})
+    data = client.get(f"{LETTERS}/audit", {"redrive": job_id, "limit": limit})
     if as_json:
         print_json(data)
     else:
@@ -251,59 +248,19 @@ def audit(client: CollectorClient, as_json: bool, job_id: str | None, limit: int
     return EXIT_OK
 
 
-def _finish(job: dict[str, Any], as_json: bool, detached: bool) -> int:
-    if as_json:
-        print_json(job)
-    else:
-        print_job(job)
-    if detached:
-        return EXIT_OK
-    clean = job["state"] == "done" and not job["refused"] and not job["quarantined"]
-    return EXIT_OK if clean else EXIT_FINDINGS
-
-
 def _body(asked: dict[str, Any], place: str | None, everything: bool, quarantined: bool) -> dict[str, Any]:
     body = {name: value for name, value in asked.items() if value is not None}
     if place is not None:
-        parts = _place(place)
+        parts = place_in(place)
         if parts is None:
             raise Failure(f"--place takes TOPIC/PARTITION@OFFSET, not {place!r}", EXIT_USAGE)
         topic, partition, offset = parts.split("/")
         body.update(topic=topic, partition=int(partition), offset=int(offset))
     state = "quarantined" if quarantined else "pending"
-    return {**body, "by": _user(), "all": everything, "state": state}
+    return {**body, "by": user(), "all": everything, "state": state}
 
 
 def _check_narrowed(asked: dict[str, Any], place: str | None, everything: bool) -> None:
     names = ("topic", "source", "group", "error", "cause", "id", "flow", "since", "until")
     if not everything and place is None and all(asked[name] is None for name in names):
         raise Failure("that would select every dead letter: narrow it down, or pass --all", EXIT_USAGE)
-
-
-def _place(text: str) -> str | None:
-    """`TOPIC/PARTITION@OFFSET` as a path, None if it isn't one."""
-    topic, _, rest = text.rpartition("/")
-    partition, _, offset = rest.partition("@")
-    if not topic or "/" in topic or not (partition + offset).isascii():
-        return None
-    return f"{topic}/{partition}/{offset}" if partition.isdecimal() and offset.isdecimal() else None
-
-
-def _place_of(letter: dict[str, Any]) -> str:
-    return f"{letter['topic']}/{letter['partition']}/{letter['offset']}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unnamed"
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Failure("no terminal to confirm on: pass --yes", EXIT_USAGE)
-    if not click.confirm(question, err=True):
-        raise Failure("aborted; nothing was done", EXIT_USAGE)

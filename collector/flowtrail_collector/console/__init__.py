@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from flowtrail_collector.console._console import Console
-from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages, FormPages
+from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
+from flowtrail_collector.console._forms import FormPages
 from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._mending import MendingPages
 from flowtrail_collector.console._pages import error_page
 from flowtrail_collector.console._render import trail_document
 from flowtrail_collector.console._trouble import TroublePages
@@ -15,6 +17,7 @@ __all__ = [
     "DeadLetterPages",
     "FormPages",
     "Links",
+    "MendingPages",
     "TroublePages",
     "error_page",
     "trail_document",

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import wraps
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._chart import Spark
-from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging
+from flowtrail_collector.console._forms import FormPages, Values, answering, posted
+from flowtrail_collector.console._pages import PAGE_ROWS, paging
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, STATES, Selection
@@ -28,7 +27,6 @@ from flowtrail_collector.dead_letters.web.json import (
     listed_json,
     write_json,
 )
-from flowtrail_collector.dead_letters.web.posting import body_of, checked
 from flowtrail_collector.dead_letters.web.query import (
     FIELDS,
     check_listed,
@@ -39,10 +37,9 @@ from flowtrail_collector.dead_letters.web.query import (
     query_of,
     selection_of,
 )
-from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
+from flowtrail_collector.web.security import actor_of, remote_of
 
 __all__ = ["DeadLetterPages"]
 
@@ -53,30 +50,6 @@ _TITLES = {
     "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
     "by_target": "Would go to", "refused": "Would stay",
 }  # fmt: skip
-_NO_FORM = "this form has expired or is not from this page: go back, reload, and send it again"
-Values = Mapping[str, str]
-
-
-class FormPages:
-    """Pages with forms.
-
-    Args:
-        forms: Makes and checks the forms' tokens.
-        writable: Somebody can write here; otherwise the forms say why not.
-    """
-
-    def __init__(self, forms: FormTokens, *, writable: bool) -> None:
-        self.tokens = forms
-        self._writable = writable
-
-    def page(self, request: Request, template: str, **values: Any) -> Response:
-        """A page whose forms carry a token."""
-        cookie, token = self.tokens.issue(request)
-        values = {"live": False, "writable": self._writable, "form_token": token, **values}
-        response = html_page(template, request, **values)
-        if self._writable:
-            self.tokens.keep(request, response, cookie)
-        return response
 
 
 class DeadLetterList:
@@ -101,7 +74,7 @@ class DeadLetterList:
 
     def routes(self) -> list[BaseRoute]:
         """The page."""
-        return [Route("/dead-letters", _answering(self._list), methods=["GET"])]
+        return [Route("/dead-letters", answering(self._list), methods=["GET"])]
 
     def _list(self, request: Request) -> Response:
         """Dead letters.
@@ -137,12 +110,19 @@ class DeadLetterPages:
         desk: Sends them back.
         forms: Makes the pages, and checks their forms.
         problem: Why redrives don't get on at present.
+        payloads: Whether there are pages that show payloads.
     """
 
     def __init__(
-        self, desk: RedriveDesk, forms: FormPages, *, problem: Callable[[], str | None] = lambda: None
+        self,
+        desk: RedriveDesk,
+        forms: FormPages,
+        *,
+        problem: Callable[[], str | None] = lambda: None,
+        payloads: bool = False,
     ) -> None:
         self._desk = desk
+        self._payloads = payloads
         self._page, self._tokens = forms.page, forms.tokens
         self._problem = problem
 
@@ -161,8 +141,8 @@ class DeadLetterPages:
             "/redrives/{id}": self._job,
         }
         return [
-            *(Route(path, _answering(page), methods=["GET"]) for path, page in pages.items()),
-            *(Route(path, self._posted(act), methods=["POST"]) for path, act in acts.items()),
+            *(Route(path, answering(page), methods=["GET"]) for path, page in pages.items()),
+            *(Route(path, posted(act, self._tokens), methods=["POST"]) for path, act in acts.items()),
         ]
 
     def _one(self, request: Request) -> Response:
@@ -177,7 +157,7 @@ class DeadLetterPages:
         can_move = letter["state"] in _MOVABLE
         return self._page(
             request, "dead_letter.html", letter=letter, record=data["record"], problem=data["problem"],
-            history=data["history"], narrowed=narrowed, can_move=can_move,
+            history=data["history"], narrowed=narrowed, can_move=can_move, payloads=self._payloads,
         )  # fmt: skip
 
     def _ask_redrive(self, request: Request) -> Response:
@@ -259,38 +239,6 @@ class DeadLetterPages:
         if job.state.value == "running":
             response.headers["refresh"] = str(_REFRESH_SECONDS)
         return response
-
-    def _posted(self, act: Callable[[Request, Values], Response]) -> Callable[[Request], Awaitable[Response]]:
-        known = asked_by(act, "Body")
-
-        @wraps(act)
-        async def endpoint(request: Request) -> Response:
-            values = await _form(request, known)
-            if not self._tokens.is_valid(request, values.get("form_token")):
-                raise ApiError(403, _NO_FORM)
-            return await run_in_threadpool(checked, lambda: act(request, values))
-
-        return endpoint
-
-
-def _answering(page: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    @wraps(page)
-    def answered(request: Request) -> Response:
-        return checked(lambda: page(request))
-
-    return answered
-
-
-async def _form(request: Request, known: frozenset[str]) -> dict[str, str]:
-    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise ApiError(415, "a form is required")
-    body = await body_of(request, "the form is too large")
-    try:
-        pairs = parse_qsl(body.decode(), max_num_fields=50)
-    except (ValueError, UnicodeDecodeError):
-        raise ApiError(400, "that form isn't from this page") from None
-    check_names((name for name, _ in pairs), known)
-    return dict(pairs)
 
 
 def _check_everything(selection: Selection, values: Values) -> None:

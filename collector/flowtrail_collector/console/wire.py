@@ -8,9 +8,11 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from flowtrail_collector.console._console import Console, Views
-from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages, FormPages
+from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
+from flowtrail_collector.console._forms import FormPages
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._mending import MendingPages
 from flowtrail_collector.console._trouble import TroublePages
 from flowtrail_collector.dead_letters.wire import DeadLetters
 from flowtrail_collector.history.view import History
@@ -28,8 +30,12 @@ def wire(
     config: WebConfig, access: Access, letters: DeadLetters, trouble: TroublePages, pages: Sequence[BaseRoute]
 ) -> Wired:
     """All pages: those of `reading_routes`, those about trouble, and those about redriving and dismissing."""
-    desk = DeadLetterPages(letters.desk, _forms(config, access), problem=lambda: letters.redriver.problem)
-    return Wired(routes=[*desk.routes(), *trouble.routes(), *pages])
+    forms, mending = _forms(config, access), letters.mending
+    desk = DeadLetterPages(
+        letters.desk, forms, problem=lambda: letters.redriver.problem, payloads=mending is not None
+    )
+    payloads = [] if mending is None else MendingPages(mending, forms).routes()
+    return Wired(routes=[*desk.routes(), *payloads, *trouble.routes(), *pages])
 
 
 def reading_routes(

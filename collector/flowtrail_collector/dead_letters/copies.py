@@ -23,9 +23,10 @@ from flowtrail_collector.dead_letters.model.redrive import (
     source_place,
     too_large,
 )
+from flowtrail_collector.dead_letters.model.replacement import Replacement
 from flowtrail_collector.dead_letters.ports import Order, Outgoing, RecordMover, RedriveStore
 
-__all__ = ["Copies", "Sending"]
+__all__ = ["Copies", "Sending", "replaced"]
 
 _READ_SECONDS = 15.0
 _REFERENCE = "reference"
@@ -58,12 +59,20 @@ class Copies:
         store: Knows which topics hold dead letters.
         kafka: Where records are read.
         order: What was asked for.
+        replacement: What goes in place of parts of the one dead letter that is sent.
     """
 
-    def __init__(self, store: RedriveStore, kafka: RecordMover, order: Order) -> None:
+    def __init__(
+        self,
+        store: RedriveStore,
+        kafka: RecordMover,
+        order: Order,
+        replacement: Replacement | None = None,
+    ) -> None:
         self._store = store
         self._kafka = kafka
         self._order = order
+        self._replacement = replacement
         self._known: dict[str, int] = {}
         self._sources: dict[str, bool] = {}
 
@@ -78,6 +87,15 @@ class Copies:
         refused.update(over)
         stay = {place: reason for place, (_, reason) in refused.items()}
         return [item for item in sending if item.letter.place not in over], stay
+
+    def one(self, letter: DeadLetter) -> Sending | str:
+        """The copy of a dead letter, however large it is; or why there is none.
+
+        Raises:
+            ServiceUnreachableError: No broker answers.
+        """
+        sending, refused = self._made([letter])
+        return sending[0] if sending else refused[letter.place][1]
 
     def stopped(self, letters: Sequence[DeadLetter]) -> list[tuple[str, str]]:
         """Of those that have a way to go, the ones that can't: topic and reason of each."""
@@ -102,7 +120,7 @@ class Copies:
             if isinstance(copy, str):
                 refused[letter.place] = way.topic, copy
             else:
-                sending.append(Sending(letter, way, self._placed(copy)))
+                sending.append(Sending(letter, way, replaced(self._placed(copy), self._replacement)))
         return sending, refused
 
     def _over(self, sending: Sequence[Sending]) -> dict[Place, tuple[str, str]]:
@@ -183,6 +201,20 @@ class Copies:
         if partition is not None and not 0 <= partition < self._known.get(copy.topic, 0):
             return copy._replace(partition=None)
         return copy
+
+
+def replaced(copy: Outgoing, replacement: Replacement | None) -> Outgoing:
+    """A copy with new parts in place of its own; another key finds its own partition."""
+    if replacement is None:
+        return copy
+    parts = replacement.parts
+    return Outgoing(
+        copy.topic,
+        None if "key" in parts else copy.partition,
+        parts.get("key", copy.key),
+        parts.get("value", copy.value),
+        replacement.headers_after(copy.headers),
+    )
 
 
 def _copy(letter: DeadLetter, way: Route, read: _Read) -> Outgoing | str:

@@ -11,18 +11,11 @@ from typing import Any
 
 from flowtrail.wire import Record
 from flowtrail_collector.dead_letters.measuring import measured
+from flowtrail_collector.dead_letters.model.audit import AuditLine, WriteLine
 from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import is_topic_name
 from flowtrail_collector.dead_letters.model.survey import survey
-from flowtrail_collector.dead_letters.ports import (
-    AuditLine,
-    Job,
-    JobState,
-    Order,
-    RecordMover,
-    RedriveStore,
-    WriteLine,
-)
+from flowtrail_collector.dead_letters.ports import Job, JobState, Order, RecordMover, RedriveStore
 from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
 
 __all__ = ["Dossier", "RedriveDesk"]

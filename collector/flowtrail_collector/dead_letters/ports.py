@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from flowtrail.wire import Header, Record
+from flowtrail_collector.dead_letters.model.audit import AuditLine, WriteLine
 from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
+from flowtrail_collector.dead_letters.model.replacement import Replacement
 from flowtrail_collector.dead_letters.model.survey import Group
 from flowtrail_collector.metrics.counts import Counters
 
@@ -27,6 +29,7 @@ class Order:
         rate: At most so many a second; 0 for no limit.
         replay_limit: What has been sent back so often goes to quarantine.
         actor: Who asked, for the audit.
+        edit: What of the one dead letter was replaced and why, for the audit; empty: it goes as it is.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -34,6 +37,7 @@ class Order:
     rate: float = 0.0
     replay_limit: int = DEFAULT_REPLAY_LIMIT
     actor: str = ""
+    edit: str = ""
 
 
 class JobState(StrEnum):
@@ -96,34 +100,6 @@ class Moved(NamedTuple):
     target_partition: int
     target_offset: int
     replays: int
-
-
-class AuditLine(NamedTuple):
-    """One line of the audit: what was done with which dead letter, when and for whom."""
-
-    at_ms: int
-    job: str | None
-    actor: str
-    action: str
-    topic: str
-    partition: int
-    offset: int
-    event_id: str | None
-    target_topic: str | None
-    target_partition: int | None
-    target_offset: int | None
-    replays: int | None
-    note: str
-
-
-class WriteLine(NamedTuple):
-    """One line of the audit of writes: who asked for what, and what came of it."""
-
-    at_ms: int
-    actor: str
-    remote: str
-    action: str
-    detail: str
 
 
 class DeadLetterFigures(Counters, Protocol):
@@ -191,6 +167,10 @@ class RedriveStore(Protocol):
 
     def next_job(self) -> Job | None:
         """The oldest job that isn't over."""
+        ...
+
+    def replacement(self, job_id: str) -> Replacement | None:
+        """What a job that edits puts in place; None once it is over, or if it edits nothing."""
         ...
 
     def next_letters(self, job: Job, limit: int) -> list[DeadLetter]:

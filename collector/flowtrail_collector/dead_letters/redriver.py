@@ -88,13 +88,19 @@ class Redriver:
             self._kafka.close()
 
     def _do(self, job: Job, stop: threading.Event) -> None:
-        copies = Copies(self._store, self._kafka, job.order)
+        replacement = self._store.replacement(job.id) if job.order.edit else None
+        if job.order.edit and replacement is None:
+            return  # it was cancelled just now; what it was to replace must not go as it was
+        copies = Copies(self._store, self._kafka, job.order, replacement)
         while not stop.is_set():
             began = time.monotonic()
             rate = job.order.rate
             letters = self._store.next_letters(job, max(1, min(self._batch, int(rate) or self._batch)))
             if any(letter.oversize for letter in letters):
                 letters = letters[:_OVERSIZE_BATCH]
+            if not letters and job.order.edit and job.left:
+                # Another redrive, or somebody's dismissal, came first.
+                job = self._store.settle(job, [], {Refusal.DEALT_WITH.value: 1}, job.cursor, self._now_ms())
             if not letters:
                 self._store.end_job(job.id, JobState.DONE, self._now_ms())
                 logger.info(

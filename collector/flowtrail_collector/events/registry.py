@@ -15,6 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from flowtrail.contracts import Definition, SchemaError, registered
+from flowtrail.errors import MissingExtraError
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.events.payloads import PayloadReader
 from flowtrail_collector.events.schemas import Problem, Schema, SchemaProblemError
@@ -74,6 +76,7 @@ class SchemaRegistry:
         self._monotonic_seconds = monotonic_seconds
         self._known: dict[int, Schema] = {}
         self._unknown: dict[int, float] = {}
+        self._definitions: dict[str, Definition] = {}
         self._away_until = 0.0
         self._pause_seconds = _PAUSE_SECONDS
 
@@ -101,6 +104,39 @@ class SchemaRegistry:
             _bound(self._unknown)[number] = now + _UNKNOWN_SECONDS
             raise SchemaProblemError(Problem.UNKNOWN_SCHEMA)
         _bound(self._known)[number] = found
+        return found
+
+    def definition(self, number: int) -> Definition | None:
+        """The contract of an id, None if the registry doesn't know it.
+
+        Raises:
+            SchemaProblemError: The registry doesn't answer, or the schema can't be used.
+        """
+        return self._defined(f"schema {number}", f"/schemas/ids/{number}", None)
+
+    def named(self, type: str, version: int) -> Definition | None:
+        """The contract of an event type, whose subject has its name; None if there is none. Raises likewise."""
+        path = f"/subjects/{quote(type, safe='')}/versions/{version}"
+        return self._defined(f"{type}/{version}", path, type)
+
+    def _defined(self, name: str, path: str, type: str | None) -> Definition | None:
+        known = self._definitions.get(name)
+        if known is not None:
+            return known
+        references: dict[str, str] = {}
+        try:
+            answer = self._get(path)
+            if answer is None:
+                return None
+            self._refer(answer, references)
+            found = registered(answer.get("schemaType"), name, answer["schema"], type, references=references)
+        except (SchemaError, MissingExtraError):
+            raise SchemaProblemError(Problem.BAD_SCHEMA) from None
+        except (httpx.HTTPError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
+            raise SchemaProblemError(Problem.REGISTRY) from None
+        if len(self._definitions) >= _MAX_CACHED:
+            self._definitions.clear()
+        self._definitions[name] = found
         return found
 
     def _asked(self, number: int) -> Schema | None:

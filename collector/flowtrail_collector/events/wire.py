@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.events.contracts import RegisteredContracts
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.mapping import TopicMappings
 from flowtrail_collector.events.metrics import MappingMetrics, TopicMetrics
@@ -14,7 +15,7 @@ from flowtrail_collector.events.web import TopicList, topic_routes
 from flowtrail_collector.metrics.counts import Counters
 from flowtrail_collector.runtime.slices import Wired
 
-__all__ = ["mapper_of", "wire"]
+__all__ = ["contracts_of", "mapper_of", "wire"]
 
 
 def mapper_of(mappings: TopicMappings, schema_registry: str, flow_file: object) -> Mapper:
@@ -33,6 +34,18 @@ def mapper_of(mappings: TopicMappings, schema_registry: str, flow_file: object) 
     if mappings.asks_registry:
         raise ConfigurationError(f"{flow_file} maps by schema: say with --schema-registry where to ask")
     return Mapper(mappings)
+
+
+def contracts_of(schema_registry: str) -> RegisteredContracts:
+    """The contracts of payloads.
+
+    Args:
+        schema_registry: Base URL of the registry that knows them; empty for none.
+
+    Raises:
+        ConfigurationError: Not an address.
+    """
+    return RegisteredContracts(SchemaRegistry(schema_registry) if schema_registry else None)
 
 
 def wire(

@@ -118,6 +118,7 @@ class WebConfig(Section):
         grafana_link: Address of a dashboard; `{from}`, `{to}`, `{trace_id}` and `{id}` in it are filled in.
         grafana_url: Address of a Grafana with flowtrail's dashboards, empty for none.
         processes: 2: requests are answered in another process than the one that reads events; 1: in the same.
+        show_payloads: Who may write may look at payloads of dead letters, and edit them.
         form_secret: What the console's forms are signed with if there is no write token; no setting.
     """
 
@@ -133,6 +134,7 @@ class WebConfig(Section):
     root_path: str = ""
     trusted_proxies: tuple[str, ...] = ()
     processes: Processes = "1"
+    show_payloads: bool = False
     form_secret: str = field(default_factory=secrets.token_hex, compare=False, repr=False)
 
     @property
@@ -165,6 +167,15 @@ class WebConfig(Section):
                 raise ConfigurationError("the token is too short: use at least 16 characters")
         if self.write_token is not None and self.write_token == self.token:
             raise ConfigurationError("the write token must differ from the read token")
+        if (
+            self.show_payloads
+            and self.write_token is None
+            and (self.token is not None or not is_loopback(host))
+        ):
+            raise ConfigurationError(
+                "--show-payloads shows payloads to those who may write, and this collector is read-only:"
+                " set --write-token-file, too"
+            )
         if self.tls is not None:
             _check_tls(*self.tls)
         if not is_loopback(host) and self.token is None and not self.insecure:

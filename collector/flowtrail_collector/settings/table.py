@@ -112,7 +112,7 @@ SETTINGS = (
     Setting("flows", "flows",
             "The flow file (YAML); without it there are trails, lag and dead letters, but no sagas.", Kind.PATH),
     Setting("schema-registry", "schema_registry",
-            "Confluent-compatible registry for mappings by schema, such as http://localhost:8081;"
+            "Confluent-compatible registry for mappings by schema and for payloads, such as http://localhost:8081;"
             " put a URL with a password in the variable."),
     Setting("store", "store",
             "SQLite file that keeps everything, whose folder must exist; or postgresql://user@host/database.",
@@ -131,6 +131,8 @@ SETTINGS = (
     Setting("write-token-file", "web.write_token",
             "File with the token that redriving and dismissing needs; FLOWTRAIL_WRITE_TOKEN holds it directly.",
             Kind.TOKEN_FILE),
+    Setting("show-payloads", "web.show_payloads",
+            "Let those who may write look at payloads of dead letters and edit them; both are in the audit.", Kind.FLAG),
     Setting("tls-cert", "web.tls_cert", "Certificate chain (PEM): serve HTTPS.", Kind.PATH),
     Setting("tls-key", "web.tls_key", "Its private key (PEM).", Kind.PATH),
     Setting("root-path", "web.root_path",

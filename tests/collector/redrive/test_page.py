@@ -10,6 +10,7 @@ import pytest
 from starlette.routing import Route
 
 from flowtrail_collector.cli.dlq import dlq
+from flowtrail_collector.dead_letters.mending.web import mending_routes
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
 from flowtrail_collector.dead_letters.model.letter import STATES
 from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT
@@ -29,14 +30,17 @@ OPTIONS = {
 
 
 def test_every_option_named_exists():
-    named = set(re.findall(r"(--[a-z][a-z-]+)", PAGE)) - {"--dead-letter-topics"}
+    of_the_collector = {"--dead-letter-topics", "--show-payloads", "--schema-registry"}
+    named = set(re.findall(r"(--[a-z][a-z-]+)", PAGE)) - of_the_collector
     assert named <= OPTIONS
 
 
-@pytest.mark.parametrize("command", ["redrive", "dismiss"])
+@pytest.mark.parametrize("command", ["redrive", "dismiss", "payload", "edit"])
 def test_every_option_of_what_changes_something_is_named(command):
     common = {"--url", "--token", "--json"}
     for option in dlq.commands[command].params:
+        if isinstance(option, click.Argument):
+            continue
         assert option.opts[0] in common or option.opts[0] in PAGE or option.opts[0] in ("-h",)
 
 
@@ -67,7 +71,7 @@ def test_every_metric():
 
 
 def test_every_route():
-    for route in DeskRoutes(None).routes():
+    for route in [*DeskRoutes(None).routes(), *mending_routes(None)]:
         assert isinstance(route, Route)
         path = re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), route.path)
         assert path in PAGE, path

@@ -6,11 +6,12 @@ from collections import Counter
 
 import pytest
 
+from flowtrail_collector.dead_letters.model.audit import WriteLine
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import Group
-from flowtrail_collector.dead_letters.ports import JobState, Moved, Order, WriteLine
+from flowtrail_collector.dead_letters.ports import JobState, Moved, Order
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from redrivekit import DLQ, MINUTE_MS, OWN, dead, keep, states
 

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,12 @@ class KilledRedrive:
         bootstrap_servers: The broker.
         folder: For the store and the log.
         store: Another store than a file in the folder.
+        options: Further options of the collector.
     """
 
-    def __init__(self, bootstrap_servers: str, folder: Path, store: str | None = None) -> None:
+    def __init__(
+        self, bootstrap_servers: str, folder: Path, store: str | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.bootstrap_servers = bootstrap_servers
         stem = f"redrive-{uuid.uuid4().hex[:8]}"
         self.source, self.dlq = f"{stem}.orders", f"{stem}.orders.billing.dlq"
@@ -71,6 +74,7 @@ class KilledRedrive:
                 "--bootstrap-servers", bootstrap_servers, "--store", store or str(folder / "store.sqlite"),
                 "--listen", self.url.removeprefix("http://"), "--topics", f"{stem}\\.nothing-else",
                 "--dead-letter-topics", f"{stem}\\..*\\.dlq", "--log-level", "info",
+                *options,
             ],
             ready=lambda: self._answers("/readyz"),
             output=folder / "collector.log",
@@ -136,9 +140,13 @@ class KilledRedrive:
 
     def job(self, job_id: str) -> dict[str, Any]:
         """How a redrive stands."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/redrives/{job_id}", timeout=scaled(60)) as answer:
-            found: dict[str, Any] = json.load(answer)
+        found: dict[str, Any] = self.get(f"/api/v1/redrives/{job_id}")
         return found
+
+    def get(self, path: str) -> Any:
+        """What a GET answers."""
+        with urllib.request.urlopen(self.url + path, timeout=scaled(60)) as answer:
+            return json.load(answer)
 
     def records(self, topic: str) -> Iterator[Any]:
         """Every record that is in a topic now."""

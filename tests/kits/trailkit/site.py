@@ -51,14 +51,19 @@ ORDERS = {
 
 
 @contextlib.contextmanager
-def site(folder: Path, *, token: str | None = None) -> Iterator[str]:
+def site(folder: Path, *, token: str | None = None, show_payloads: bool = False) -> Iterator[str]:
     """Gives the base URL of a collector that has read and learned everything there is."""
     with DevBroker() as broker:
         config = CollectorConfig(
             KafkaConfig(broker.bootstrap_servers),
             flows=FLOWS,
             store=folder / "site.sqlite",
-            web=WebConfig("127.0.0.1:0", token=token, trace_link="https://jaeger.example/trace/{trace_id}"),
+            web=WebConfig(
+                "127.0.0.1:0",
+                token=token,
+                trace_link="https://jaeger.example/trace/{trace_id}",
+                show_payloads=show_payloads,
+            ),
             lag=LagSettings(interval_seconds=0.3),
             sweep_interval_seconds=0.2,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.app import Collector, build_collector
-from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, RabbitConfig
+from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, RabbitConfig, WebConfig
 from tools.docs.collector._markdown import code, table
 
 __all__ = ["Endpoint", "api_section", "assembled", "endpoints"]
@@ -55,6 +55,7 @@ def assembled() -> Iterator[Collector]:
                 rabbitmq=RabbitConfig("amqp://127.0.0.1:9"),
                 store=Path(folder) / "store.sqlite",
                 lag=LagSettings(compat=("kafka_exporter",)),
+                web=WebConfig(show_payloads=True),
             )
         )
         try:

@@ -63,6 +63,7 @@ class Refusal(StrEnum):
     LIMIT = "it is in quarantine, sent back as often as --replay-limit allows: raise that to try again"
     GONE = "the record is no longer in the dead letter topic"
     NO_COPY = "the dead letter has no copy of the record, and the original is gone"
+    DEALT_WITH = "it was redriven or dismissed meanwhile, so the edit wasn't sent"
     NOT_TAKEN = "the broker rejects it permanently"
 
 

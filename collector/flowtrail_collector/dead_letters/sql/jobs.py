@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from flowtrail_collector.dead_letters.model.audit import AuditLine, WriteLine
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import Action, bounded
+from flowtrail_collector.dead_letters.model.replacement import Replacement
 from flowtrail_collector.dead_letters.model.survey import AGES, Group
-from flowtrail_collector.dead_letters.ports import AuditLine, Job, JobState, Moved, Order, WriteLine
+from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, Order
+from flowtrail_collector.dead_letters.sql.job_rows import (
+    JOB_COLUMNS,
+    after_cursor,
+    insert_job,
+    insert_write,
+    job_of,
+)
 from flowtrail_collector.dead_letters.sql.letters import letters, replays_of, where_of
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.store.sql import Connection, Database
 
 __all__ = ["SqlRedrive"]
 
-_JOB_COLUMNS = """id, request, bounds, state, total, redriven, quarantined, refused, refusals, cursor_topic,
- cursor_partition, cursor_position, revision, created_ms, updated_ms, ended_ms"""
 _AUDIT_COLUMNS = """at_ms, job, actor, action, topic, partition, position, event_id, target_topic,
  target_partition, target_offset, replays, note"""
 _ADD_AUDIT = f"INSERT INTO redrive_audit ({_AUDIT_COLUMNS}) VALUES ({','.join('?' * 13)})"  # noqa: S608
@@ -94,38 +99,8 @@ class SqlRedrive:
 
     def add_job(self, order: Order, now_ms: int) -> Job:
         """See `RedriveStore.add_job`."""
-        where, values = where_of(order.selection)
-        created = datetime.fromtimestamp(now_ms / 1000, UTC)
         with self._database.transaction() as connection:
-            rows = connection.execute(
-                f"SELECT topic, partition, max(position), count(*) FROM dead_letters WHERE {where}"  # noqa: S608
-                " GROUP BY topic, partition ORDER BY topic, partition",
-                values,
-            ).fetchall()
-            bounds = [(topic, partition, last) for topic, partition, last, _ in rows]
-            job = Job(
-                id=f"{created:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-                order=order,
-                state=JobState.RUNNING,
-                total=sum(row[3] for row in rows),
-                created_ms=now_ms,
-                updated_ms=now_ms,
-                bounds=bounds,
-            )
-            connection.execute(
-                "INSERT INTO redrive_jobs (id, request, bounds, state, total, created_ms, updated_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job.id,
-                    json.dumps(asdict(order)),
-                    json.dumps(bounds),
-                    job.state.value,
-                    job.total,
-                    now_ms,
-                    now_ms,
-                ),
-            )
-        return job
+            return insert_job(connection, order, now_ms)
 
     def job(self, job_id: str) -> Job | None:
         """See `RedriveStore.job`."""
@@ -139,12 +114,17 @@ class SqlRedrive:
         """See `RedriveStore.next_job`."""
         return next(iter(self._jobs("WHERE state = 'running' ORDER BY created_ms, id LIMIT 1")), None)
 
+    def replacement(self, job_id: str) -> Replacement | None:
+        """See `RedriveStore.replacement`."""
+        rows = self._rows("SELECT replacement FROM redrive_edits WHERE job = ?", [job_id])
+        return None if not rows or rows[0][0] is None else Replacement.loaded(rows[0][0])
+
     def next_letters(self, job: Job, limit: int) -> list[DeadLetter]:
         """See `RedriveStore.next_letters`."""
         found: list[DeadLetter] = []
         where, values = where_of(job.order.selection)
         with self._database.read() as connection:
-            for topic, partition, first, last in _after_cursor(job):
+            for topic, partition, first, last in after_cursor(job):
                 found += letters(
                     connection,
                     f"topic = ? AND partition = ? AND position >= ? AND position <= ? AND {where}",
@@ -182,7 +162,7 @@ class SqlRedrive:
                 raise FencedError(f"redrive {job.id} was moved on by another worker")
             lines = [
                 AuditLine(now_ms, job.id, job.order.actor, item.action.value, *item.letter.place, item.letter.event_id,
-                          item.target_topic, item.target_partition, item.target_offset, item.replays, "")
+                          item.target_topic, item.target_partition, item.target_offset, item.replays, job.order.edit)
                 for item in moved
             ]  # fmt: skip
             _write_down(connection, [item.letter for item in moved], lines)
@@ -196,6 +176,8 @@ class SqlRedrive:
                 " WHERE id = ? AND state = 'running'",
                 (state.value, now_ms, now_ms, job_id),
             )
+            # What was to be sent is a payload: it isn't kept for longer than it is of use.
+            connection.execute("UPDATE redrive_edits SET replacement = NULL WHERE job = ?", (job_id,))
         return self.job(job_id)
 
     def dismiss(self, selection: Selection, actor: str, note: str, now_ms: int) -> int:
@@ -219,7 +201,7 @@ class SqlRedrive:
     def note_write(self, line: WriteLine) -> None:
         """See `RedriveStore.note_write`."""
         with self._database.transaction() as connection:
-            connection.execute("INSERT INTO write_audit VALUES (?, ?, ?, ?, ?)", line)
+            insert_write(connection, line)
 
     def writes(self, limit: int) -> list[WriteLine]:
         """See `RedriveStore.writes`."""
@@ -251,8 +233,8 @@ class SqlRedrive:
         return {(topic, source, group, action): value for topic, source, group, action, value in rows}
 
     def _jobs(self, which: str, *values: Any) -> list[Job]:
-        rows = self._rows(f"SELECT {_JOB_COLUMNS} FROM redrive_jobs {which}", values)  # noqa: S608
-        return [_job(row) for row in rows]
+        rows = self._rows(f"SELECT {JOB_COLUMNS} FROM redrive_jobs {which}", values)  # noqa: S608
+        return [job_of(row) for row in rows]
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:
@@ -277,38 +259,3 @@ def _write_down(connection: Connection, done: Sequence[DeadLetter], lines: Seque
         for letter, line in zip(done, lines, strict=True)
     )
     connection.executemany(_COUNT, [(*labels, count) for labels, count in sorted(counted.items())])
-
-
-def _job(row: tuple[Any, ...]) -> Job:
-    (job_id, request, bounds, state, total, redriven, quarantined, refused, refusals, topic, partition,
-     position, revision, created_ms, updated_ms, ended_ms) = row  # fmt: skip
-    asked = json.loads(request)
-    return Job(
-        id=job_id,
-        order=Order(**{**asked, "selection": Selection(**asked["selection"])}),
-        state=JobState(state),
-        total=total,
-        redriven=redriven,
-        quarantined=quarantined,
-        refused=refused,
-        created_ms=created_ms,
-        updated_ms=updated_ms,
-        ended_ms=ended_ms,
-        cursor=None if topic is None else (topic, partition, position),
-        refusals=json.loads(refusals),
-        bounds=[(name, number, last) for name, number, last in json.loads(bounds)],
-        revision=revision,
-    )
-
-
-def _after_cursor(job: Job) -> Iterator[tuple[str, int, int, int]]:
-    """Topic, partition, first and last position of what a job has still before it."""
-    for topic, partition, last in job.bounds:
-        first = 0
-        if job.cursor is not None:
-            if (topic, partition) < job.cursor[:2]:
-                continue
-            if (topic, partition) == job.cursor[:2]:
-                first = job.cursor[2] + 1
-        if first <= last:
-            yield topic, partition, first, last

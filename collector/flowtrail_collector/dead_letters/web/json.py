@@ -7,9 +7,10 @@ from typing import Any
 from flowtrail.wire import Header
 from flowtrail_collector.causes import common_words
 from flowtrail_collector.dead_letters.desk import Dossier
+from flowtrail_collector.dead_letters.model.audit import AuditLine, WriteLine
 from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.dead_letters.ports import AuditLine, Job, WriteLine
+from flowtrail_collector.dead_letters.ports import Job
 from flowtrail_collector.dead_letters.web.query import query_of
 from flowtrail_collector.units import iso_time_ms
 
@@ -86,8 +87,9 @@ def job_json(job: Job, problem: str | None) -> dict[str, Any]:
         "selection": query_of(order.selection),
         "to": order.to,
         "rate": order.rate or None,
-        "replay_limit": order.replay_limit,
+        "replay_limit": None if order.edit else order.replay_limit,
         "by": order.actor,
+        "edit": order.edit or None,
         "created": iso_time_ms(job.created_ms),
         "updated": iso_time_ms(job.updated_ms),
         "ended": iso_time_ms(job.ended_ms),

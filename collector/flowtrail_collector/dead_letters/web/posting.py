@@ -15,9 +15,9 @@ from flowtrail_collector.errors import CollectorError, ConfigurationError
 from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
 
-__all__ = ["body_of", "checked", "posted"]
+__all__ = ["MAX_BODY_BYTES", "body_of", "checked", "posted"]
 
-_MAX_BODY_BYTES = 65_536
+MAX_BODY_BYTES = 65_536
 
 
 def checked(call: Callable[[], Response]) -> Response:
@@ -35,33 +35,33 @@ def checked(call: Callable[[], Response]) -> Response:
 
 
 def posted(
-    handle: Callable[[Request, Mapping[str, Any]], Response],
+    handle: Callable[[Request, Mapping[str, Any]], Response], max_bytes: int = MAX_BODY_BYTES
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of a handler that takes a JSON object."""
+    """The endpoint of a handler that takes a JSON object of at most so many bytes."""
 
     known = asked_by(handle, "Body")
 
     @wraps(handle)
     async def endpoint(request: Request) -> Response:
-        values = await _values(request)
+        values = await _values(request, max_bytes)
         check_names(values, known)
         return await run_in_threadpool(checked, lambda: handle(request, values))
 
     return endpoint
 
 
-async def body_of(request: Request, too_large: str) -> bytes:
+async def body_of(request: Request, too_large: str, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The body of a request.
 
     Raises:
-        ApiError: 413, it is larger than anything that is asked here.
+        ApiError: 413, it is larger than anything that is asked there.
     """
-    body = b""
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MAX_BODY_BYTES:
+        if len(body) > max_bytes:
             raise ApiError(413, too_large)
-    return body
+    return bytes(body)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,11 +71,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def _values(request: Request) -> Mapping[str, Any]:
+async def _values(request: Request, max_bytes: int) -> Mapping[str, Any]:
     # No form of another site can send this type without being asked first (CORS), and nobody gets a yes.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ApiError(415, "send JSON: Content-Type: application/json")
-    body = await body_of(request, "the request is too large")
+    body = await body_of(request, "the request is too large", max_bytes)
     try:
         values = json.loads(body or b"{}", object_pairs_hook=_once)
     except (ValueError, RecursionError):

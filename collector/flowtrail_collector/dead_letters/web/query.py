@@ -27,6 +27,7 @@ __all__ = [
     "order_of",
     "place_of",
     "query_of",
+    "reason_of",
     "selection_of",
 ]
 
@@ -139,10 +140,29 @@ def note_of(values: Mapping[str, Any]) -> str:
     Raises:
         ApiError: 400, it isn't said.
     """
-    note = values.get("note")
-    if not isinstance(note, str) or not note.strip():
-        raise ApiError(400, "note is required: it says why")
-    return note.strip()[:_MAX_NOTE]
+    return _said(values.get("note"), "note")
+
+
+def reason_of(values: Mapping[str, Any]) -> str:
+    """Why something is edited.
+
+    Raises:
+        ApiError: 400, it isn't said.
+    """
+    return _said(values.get("reason"), "reason")
+
+
+def _said(text: Any, name: str) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise ApiError(400, f"{name} is required: it says why")
+    _check_storable(text, name)
+    return text.strip()[:_MAX_NOTE]
+
+
+def _check_storable(text: str, name: str) -> None:
+    """No database keeps a zero byte, or half of a surrogate pair."""
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise ApiError(400, f"{name} can't contain that")
 
 
 def _text(values: Values, name: str) -> str | None:
@@ -153,8 +173,7 @@ def _text(values: Values, name: str) -> str | None:
         raise ApiError(400, f"{name} takes a text")
     if len(value) > MAX_ID_LENGTH:
         raise ApiError(400, f"{name} is too long")
-    if "\0" in value:
-        raise ApiError(400, f"{name} can't contain that")
+    _check_storable(value, name)
     return value
 
 

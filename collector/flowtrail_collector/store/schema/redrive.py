@@ -57,4 +57,19 @@ CREATE TABLE write_audit (
   detail TEXT NOT NULL
 )
 """,
+    # The replacement goes when the job ends; who changed what, and why, stays.
+    """
+CREATE TABLE redrive_edits (
+  job TEXT PRIMARY KEY,
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  diff TEXT NOT NULL,
+  replacement TEXT
+) WITHOUT ROWID;
+CREATE INDEX redrive_edits_by_place ON redrive_edits (topic, partition, position)
+""",
 )

@@ -1,0 +1,90 @@
+"""Redrives as rows: how a job is added, read, and which dead letters it has still before it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from flowtrail_collector.dead_letters.model.audit import WriteLine
+from flowtrail_collector.dead_letters.model.letter import Selection
+from flowtrail_collector.dead_letters.ports import Job, JobState, Order
+from flowtrail_collector.dead_letters.sql.letters import where_of
+from flowtrail_collector.store.sql import Connection
+
+__all__ = ["JOB_COLUMNS", "after_cursor", "insert_job", "insert_write", "job_of"]
+
+JOB_COLUMNS = """id, request, bounds, state, total, redriven, quarantined, refused, refusals, cursor_topic,
+ cursor_partition, cursor_position, revision, created_ms, updated_ms, ended_ms"""
+
+
+def insert_job(connection: Connection, order: Order, now_ms: int) -> Job:
+    """Add a job in the caller's transaction; see `RedriveStore.add_job`."""
+    where, values = where_of(order.selection)
+    created = datetime.fromtimestamp(now_ms / 1000, UTC)
+    rows = connection.execute(
+        f"SELECT topic, partition, max(position), count(*) FROM dead_letters WHERE {where}"  # noqa: S608
+        " GROUP BY topic, partition ORDER BY topic, partition",
+        values,
+    ).fetchall()
+    bounds = [(topic, partition, last) for topic, partition, last, _ in rows]
+    job = Job(
+        id=f"{created:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        order=order,
+        state=JobState.RUNNING,
+        total=sum(row[3] for row in rows),
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        bounds=bounds,
+    )
+    asked = json.dumps(asdict(order)), json.dumps(bounds)
+    connection.execute(
+        "INSERT INTO redrive_jobs (id, request, bounds, state, total, created_ms, updated_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (job.id, *asked, job.state.value, job.total, now_ms, now_ms),
+    )
+    return job
+
+
+def insert_write(connection: Connection, line: WriteLine) -> None:
+    """Add a line to the audit of writes in the caller's transaction."""
+    connection.execute("INSERT INTO write_audit VALUES (?, ?, ?, ?, ?)", line)
+
+
+def job_of(row: tuple[Any, ...]) -> Job:
+    """The job of a row of `JOB_COLUMNS`."""
+    (job_id, request, bounds, state, total, redriven, quarantined, refused, refusals, topic, partition,
+     position, revision, created_ms, updated_ms, ended_ms) = row  # fmt: skip
+    asked = json.loads(request)
+    return Job(
+        id=job_id,
+        order=Order(**{**asked, "selection": Selection(**asked["selection"])}),
+        state=JobState(state),
+        total=total,
+        redriven=redriven,
+        quarantined=quarantined,
+        refused=refused,
+        created_ms=created_ms,
+        updated_ms=updated_ms,
+        ended_ms=ended_ms,
+        cursor=None if topic is None else (topic, partition, position),
+        refusals=json.loads(refusals),
+        bounds=[(name, number, last) for name, number, last in json.loads(bounds)],
+        revision=revision,
+    )
+
+
+def after_cursor(job: Job) -> Iterator[tuple[str, int, int, int]]:
+    """Topic, partition, first and last position of what a job has still before it."""
+    for topic, partition, last in job.bounds:
+        first = 0
+        if job.cursor is not None:
+            if (topic, partition) < job.cursor[:2]:
+                continue
+            if (topic, partition) == job.cursor[:2]:
+                first = job.cursor[2] + 1
+        if first <= last:
+            yield topic, partition, first, last
