@@ -55,7 +55,9 @@ class JsonCodec:
         """Data to compact JSON; see `Codec.encode`."""
         try:
             return _to_json(data)
-        except (TypeError, ValueError, RecursionError) as error:
+        except RecursionError:
+            raise EncodeError("not representable as JSON: nested too deeply") from None
+        except (TypeError, ValueError) as error:
             raise EncodeError(f"not representable as JSON: {_fault(error, data)}") from error
 
     def decode(self, payload: bytes, content_type: str | None = None) -> Any:
@@ -63,7 +65,9 @@ class JsonCodec:
         try:
             # RFC 8259: JSON between systems is UTF-8. `json` would guess UTF-16 and complain about that.
             return json.loads(payload.decode())
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            raise DecodeError("not JSON: nested too deeply", content_type=content_type) from None
+        except ValueError as error:
             raise DecodeError(f"not JSON: {error}", content_type=content_type) from error
 
 
@@ -179,7 +183,7 @@ def duration_text(duration: timedelta) -> str:
 
 def _fault(error: Exception, data: Any) -> str:
     """Which field can't be written, and why; the value itself is never shown."""
-    if isinstance(error, RecursionError) or "Circular" in str(error):
+    if "Circular" in str(error):
         return str(error)
     path, value = _culprit(data, (), _MAX_DEPTH)
     reason = str(error)

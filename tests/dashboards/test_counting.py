@@ -147,7 +147,7 @@ def _gone(expression: str) -> dict[str, Any]:
     there: list[int | None] = [1] * 4 + [None] * 36
     names = set(re.findall(r"\b((?:flowtrail|kafka)_\w+)\{", expression)) | {"flowtrail_collector_info"}
     labels = 'job="flowtrail", instance="a", flow="f", group="rabbitmq:g", topic="t", queue="g", le="+Inf", kind="memory"'
-    down: list[int | None] = [1] * 4 + [0] * 36
+    down: list[int | None] = [int(minute < 4) for minute in range(40)]
     return {f"{name}{{{labels}}}": there for name in names} | {'up{job="flowtrail", instance="a"}': down}
 
 

@@ -160,7 +160,7 @@ def test_a_default_of_a_union_may_be_of_any_of_its_types(data: st.DataObject) ->
 
 
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**64), 2**64), st.floats(allow_nan=False), st.text(max_size=4)),
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**64), 2**64), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=4)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["f0", "f1", "k"]), inner, max_size=3),
     max_leaves=4,
 )  # fmt: skip
