@@ -27,7 +27,7 @@ DAY, MOMENT, LOCAL = (
 )
 NOON, ID, OTHER_ZONE = dt.time(12, 30, 1, 5000), UUID(int=5), dt.timezone(dt.timedelta(hours=9))
 MILLIS = 1_709_209_801_005
-REFUSED = object()
+REFUSED = "refused"
 
 
 def parsed(**kinds: Any) -> Any:
