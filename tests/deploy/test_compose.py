@@ -214,7 +214,9 @@ def test_grafana_is_provisioned_with_what_the_dashboards_need() -> None:
     }  # fmt: skip
     assert [uid for uid, source in by_uid.items() if source.get("isDefault")] == ["prometheus"]
     exemplars = by_uid["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
-    assert all(one["datasourceUid"] in by_uid for one in exemplars)
+    traces, trails = exemplars
+    assert traces["datasourceUid"] in by_uid
+    assert re.fullmatch(r"http://localhost:8090/search\?q=\$\$\{__value\.raw\}", trails["url"])
     (provider,) = load_yaml(folder / "dashboards" / "flowtrail.yaml")["providers"]
     assert set(provider) <= {
         "name", "orgId", "folder", "type", "disableDeletion", "allowUiUpdates", "updateIntervalSeconds", "options",

@@ -85,6 +85,7 @@ def surfaces(view, group):
     yield "tools", answer["verdict"] or "?"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", list(possible()), ids=str)
 def test_every_surface_says_the_same(state):
     view, _reading = view_of(*state)
@@ -107,6 +108,7 @@ def test_every_surface_says_the_same(state):
     assert ("ago" in (verdict or "")) is bool(age)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", list(possible()), ids=str)
 def test_who_waits_for_a_group_and_who_is_on_call_hear_it_in_the_same_words(state):
     view, reading = view_of(*state)

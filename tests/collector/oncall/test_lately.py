@@ -173,9 +173,12 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
         unit.add_dead_letters(
             [dead(n, letter=letter, timestamp_ms=NOW_MS - 9_000, order=f"o{n}") for n in range(2)]
         )
-    clock = lambda: NOW_MS / 1000  # noqa: E731
+    now = [NOW_MS / 1000 - 20]
+    clock = lambda: now[0]  # noqa: E731
     watch = Watch(NoLag(), reads, lambda: {"tail": "no broker answers"}, time_seconds=clock)
     on_call = OnCall(watch, NoLag(), reads, lambda group: GroupProgress(0, 0.0, 2, "ok"), time_seconds=clock)
+    on_call.look(stored=False)
+    now[0] += 20
     on_call.look(stored=True)
     report = on_call.report()
     assert [(change.kind, change.touched) for change in report.changes] == [

@@ -261,6 +261,7 @@ SHAPES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_nests_is_written_as_deep_as_it_is_read(shape: str) -> None:
     """And everything else that is done with it on the way gets as deep."""

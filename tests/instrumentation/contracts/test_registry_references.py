@@ -53,6 +53,7 @@ def holding(connect: Connect) -> tuple[RegistrySource, Holding]:
     return source, holding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHARING)
 def test_references_are_registered_before_what_refers_to_them(
     name: str, holding: tuple[RegistrySource, Holding], tmp_path: Path
