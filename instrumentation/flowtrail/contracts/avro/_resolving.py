@@ -6,7 +6,7 @@ On data rather than bytes, because upcasters stand between versions.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -37,7 +37,7 @@ class Resolver:
         if written.kind == "union":
             return self._from_union(written, read)
         if read.kind == "union":
-            branch = branch_for(written, read)
+            branch = branch_for(written, read.branches)
             return _unreadable if branch is None else self.resolve(written, branch)
         if written.kind == read.kind == "record":
             known = self._made.get((id(written), id(read)))
@@ -124,14 +124,14 @@ def same_name(written: Node, read: Node) -> bool:
     return own == read.name.rpartition(".")[2] or written.name in read.aliases
 
 
-def branch_for(written: Node, read: Node) -> Node | None:
+def branch_for(written: Node, branches: Sequence[Node]) -> Node | None:
     """The branch of the reader's union that a writer's type is read as: the first that matches."""
     exact = (
         branch
-        for branch in read.branches
+        for branch in branches
         if branch.kind == written.kind and (not written.name or same_name(written, branch))
     )
-    near = (branch for branch in read.branches if branch.kind in PROMOTIONS.get(written.kind, ()))
+    near = (branch for branch in branches if branch.kind in PROMOTIONS.get(written.kind, ()))
     return next(exact, None) or next(near, None)
 
 
