@@ -25,14 +25,12 @@ class Written(dict[str, Any]):
 
     Attributes:
         by: The contract that it is data of.
-        tree: Makes what else is known of it; a format's own.
+        source: What else is known of it; a format's own.
     """
 
-    __slots__ = ("by", "tree")
-
-    def __init__(self, data: Mapping[str, Any], by: Any, tree: Callable[[], Any]) -> None:
-        super().__init__(data)
-        self.by, self.tree = by, tree
+    __slots__ = ("by", "source")
+    by: Any
+    source: Any
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         return dict, (dict(self),)

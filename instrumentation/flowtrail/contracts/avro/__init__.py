@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from functools import cached_property, partial
+from functools import cached_property
 from io import BytesIO
 from typing import Any
 
@@ -111,7 +111,7 @@ class AvroDefinition:
     def _tree(self, data: Any) -> Any:
         """Data with the branches of unions: those it was read as, else those it would be written as."""
         if isinstance(data, Written) and data.by is self:
-            return data.tree()
+            return self._read_tree(data.source) if isinstance(data.source, bytes) else data.source
         if not self._has_open:
             return data
         for prepare in (self._closed, self._open):
@@ -129,7 +129,7 @@ class AvroDefinition:
             return data
         try:
             tree = self._resolver(written)(written._tree(data))
-            return Written(data_of(tree), self, lambda: tree) if self._has_open else tree
+            return self._knowing(data_of(tree), tree) if self._has_open else tree
         except RecursionError:
             raise DecodeError("nested too deeply") from None
 
@@ -170,7 +170,13 @@ class AvroDefinition:
     def decode(self, payload: bytes) -> Any:
         """See `Definition`."""
         data = self._read(payload)
-        return Written(data, self, partial(self._read_tree, payload)) if self._has_open else data
+        return self._knowing(data, payload) if self._has_open else data
+
+    def _knowing(self, data: Any, source: Any) -> Written:
+        """Data with its payload, or its tree: what says of which types of unions it is."""
+        made = Written(data)
+        made.by, made.source = self, source
+        return made
 
 
 def _broken(prepare: Prepare, data: Any) -> list[str]:
