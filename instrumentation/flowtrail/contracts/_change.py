@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -31,6 +32,14 @@ class Change:
     rule: str
     detail: str
     breaks: frozenset[str] = dataclasses.field(default_factory=lambda: BOTH, compare=False)
+
+
+def told_once(changes: Iterable[Change]) -> list[Change]:
+    """Each change once, with all whom it breaks: it may be met on several ways, and each knows of its own."""
+    found: dict[Change, frozenset[str]] = {}
+    for change in changes:
+        found[change] = found.get(change, frozenset()) | change.breaks
+    return [dataclasses.replace(change, breaks=breaks) for change, breaks in found.items()]
 
 
 def too_early(after: object, field: str, today: date | None) -> list[Change]:

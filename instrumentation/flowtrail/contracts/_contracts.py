@@ -15,6 +15,7 @@ from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._shelf import Shelf
 from flowtrail.contracts._shelf import number_of as _number
 from flowtrail.contracts._source import Source
+from flowtrail.contracts._values import Written, plain
 from flowtrail.contracts.folder import FolderSource
 from flowtrail.errors import ConfigurationError, ContractError, EncodeError
 
@@ -187,7 +188,7 @@ class Contracts:
         Args:
             type: Event type.
             version: Of the contract that the data was written with.
-            data: Decoded.
+            data: Decoded. As `unpack` hands it out, it knows which types of Avro's unions it was written as.
             unpacked: It was read by that very contract, so it fits.
 
         Returns:
@@ -199,10 +200,10 @@ class Contracts:
         """
         number = _number(version)
         if number is None:
-            return data, None if version is None else str(version)
+            return plain(data), None if version is None else str(version)
         found = self._shelf.nearest(type, number)
         if found is None:
-            return data, str(version)
+            return plain(data), str(version)
         said, (number, contract) = number, found
         if not unpacked:
             data = self._accepted(type, number, contract, data, said)
@@ -211,12 +212,14 @@ class Contracts:
             number, function = step
             newer = self._shelf.contract(type, number)
             if function is not None:
-                data = upcast(type, number, function, data)
+                data = upcast(type, number, function, plain(data))
             elif newer is not None:
                 data = newer.adopted(data, contract)
             if newer is not None:
-                contract, data = newer, self._accepted(type, number, newer, data)
-        return data, str(number)
+                # What was adopted with all that is known of it fits as it is.
+                adopted = function is None and isinstance(data, Written)
+                contract, data = newer, data if adopted else self._accepted(type, number, newer, data)
+        return plain(data), str(number)
 
     def fetch(self, type: str | None, version: str | int | None, value: bytes | None = None) -> None:
         """Ask the registry for whatever `unpack` and `read` will need.

@@ -20,6 +20,27 @@ def fields_of(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
+class Written(dict[str, Any]):
+    """Decoded data whose format knows more of it than it shows. A copy of it is plain data.
+
+    Attributes:
+        by: The contract that it is data of.
+        source: What else is known of it; a format's own.
+    """
+
+    __slots__ = ("by", "source")
+    by: Any
+    source: Any
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
+
+
+def plain(data: Any) -> Any:
+    """Data for those who know nothing of that."""
+    return dict(data) if type(data) is Written else data
+
+
 def later(known: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     """The function that will be in a list: of a type that holds itself, while it is being made."""
 

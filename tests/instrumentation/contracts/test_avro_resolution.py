@@ -47,8 +47,14 @@ def test_data_is_adopted_as_bytes_are_resolved(name: str, old: str, new: str) ->
             with pytest.raises(DecodeError):
                 after.adopted(before.decode(payload), before)
             continue
-        assert plain(after.adopted(before.decode(payload), before)) == plain(expected)
-        assert after.broken_reading(after.adopted(before.decode(payload), before)) == []
+        try:
+            adopted = after.adopted(before.decode(payload), before)
+        except DecodeError:  # fastavro cuts the number
+            assert abs(data["x"]) > 2**24
+            assert "float" in new or abs(data["x"]) > 2**53
+            continue
+        assert plain(adopted) == plain(expected)
+        assert after.broken_reading(adopted) == []
 
 
 def plain(data: Any) -> Any:

@@ -198,10 +198,10 @@ def _logical_json(schema: Any, logical: str, value: Any) -> Any:
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether data is equal, of the same types, to the last bit."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(item, other[name]) for name, item in one.items())
     if type(one) is not type(other):
         return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(is_same(item, other[name]) for name, item in one.items())
     if isinstance(one, list):
         return len(one) == len(other) and all(map(is_same, one, other))
     if isinstance(one, float):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from io import BytesIO
@@ -14,12 +13,15 @@ from flowtrail._extras import load
 from flowtrail.contracts._change import Change
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import NO_REFERENCES, BrokenError, Definition
+from flowtrail.contracts._values import Written
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts._walks import MAX_DEPTH, Walk
+from flowtrail.contracts.avro._branches import data_of, has_open, tree_of
 from flowtrail.contracts.avro._checking import Compiler, Prepare
 from flowtrail.contracts.avro._comparing import compare
+from flowtrail.contracts.avro._completing import completed
 from flowtrail.contracts.avro._inlining import inlined
-from flowtrail.contracts.avro._nodes import Node, holds_itself
+from flowtrail.contracts.avro._nodes import Field, Node, holds_itself
 from flowtrail.contracts.avro._parsing import Parser
 from flowtrail.contracts.avro._reading import MAX_LEVELS, Reader
 from flowtrail.contracts.avro._resolving import Resolve, Resolver
@@ -54,6 +56,7 @@ class AvroDefinition:
         self._schema = library.parse_schema(plain(self.root))
         self._write = library.schemaless_writer
         self._read = Reader(self.root).read
+        self._has_open = has_open(self.root)
         self._recursive = holds_itself(self.root)
         self._resolvers: dict[int, tuple[Node, Resolve]] = {}
 
@@ -86,6 +89,10 @@ class AvroDefinition:
         return Compiler(closed=True).compiled(self.root)
 
     @cached_property
+    def _read_tree(self) -> Callable[[bytes], Any]:
+        return Reader(self.root, trees=True).read
+
+    @cached_property
     def _open(self) -> Prepare:
         return Compiler(closed=False).compiled(self.root)
 
@@ -99,24 +106,43 @@ class AvroDefinition:
 
     def completed(self, data: Any) -> Any:
         """See `Definition`. Fields that are declared nowhere stay, as an upcaster left them."""
-        return _completed(self.root, data)
+        return completed(self.root, self._tree(data))
+
+    def _tree(self, data: Any) -> Any:
+        """Data with the branches of unions: those it was read as, else those it would be written as."""
+        if isinstance(data, Written) and data.by is self:
+            return self._read_tree(data.source) if isinstance(data.source, bytes) else data.source
+        if not self._has_open:
+            return data
+        for prepare in (self._closed, self._open):
+            try:
+                return tree_of(self.root, data, prepare(data))
+            except Exception:  # noqa: BLE001, S112 - whatever a program's values raise; it isn't judged here
+                continue
+        return data
 
     def adopted(self, data: Any, written: Definition) -> Any:
         """See `Definition`: as the specification resolves a writer's and a reader's schema."""
+        if isinstance(data, Written):
+            written = data.by
         if not isinstance(written, AvroDefinition):
             return data
+        try:
+            tree = self._resolver(written)(written._tree(data))
+            return self._knowing(data_of(tree), tree) if self._has_open else tree
+        except RecursionError:
+            raise DecodeError("nested too deeply") from None
+
+    def _resolver(self, written: AvroDefinition) -> Resolve:
         known = self._resolvers.get(id(written.root))
         if known is None:
             if len(self._resolvers) >= _MAX_RESOLVERS:
                 self._resolvers.clear()
             # The node is kept, so that no other can take its id.
             known = self._resolvers[id(written.root)] = (
-                written.root, Resolver().resolve(written.root, self.root)
+                written.root, Resolver(_default_of).resolve(written.root, self.root)
             )  # fmt: skip
-        try:
-            return known[1](data)
-        except RecursionError:
-            raise DecodeError("nested too deeply") from None
+        return known[1]
 
     def encode(self, data: Any) -> bytes:
         """See `Definition`."""
@@ -143,7 +169,14 @@ class AvroDefinition:
 
     def decode(self, payload: bytes) -> Any:
         """See `Definition`."""
-        return self._read(payload)
+        data = self._read(payload)
+        return self._knowing(data, payload) if self._has_open else data
+
+    def _knowing(self, data: Any, source: Any) -> Written:
+        """Data with its payload, or its tree: what says of which types of unions it is."""
+        made = Written(data)
+        made.by, made.source = self, source
+        return made
 
 
 def _broken(prepare: Prepare, data: Any) -> list[str]:
@@ -156,28 +189,11 @@ def _broken(prepare: Prepare, data: Any) -> list[str]:
     return []
 
 
-def _completed(node: Node, data: Any) -> Any:
-    inner = node.inner
-    if node.kind == "array" and inner is not None and isinstance(data, list):
-        items = list(data)
-        for place, item in enumerate(items):  # a comprehension is another frame
-            items[place] = _completed(inner, item)
-        return items
-    if node.kind == "union" and isinstance(data, Mapping):
-        records = [branch for branch in node.branches if branch.kind in ("record", "map")]
-        return _completed(records[0], data) if len(records) == 1 else data
-    if node.kind not in ("record", "map") or not isinstance(data, Mapping):
-        return data
-    full = dict(data)
-    if inner is not None:
-        for name, item in data.items():
-            full[name] = _completed(inner, item)
-    for part in node.fields.values():
-        if part.name in full:
-            full[part.name] = _completed(part.type, full[part.name])
-        elif part.made:
-            full[part.name] = copy.deepcopy(part.made[0])
-    return full
+def _default_of(part: Field) -> Any:
+    default = part.made[0]
+    if not has_open(part.type):
+        return default
+    return tree_of(part.type, default, Compiler(closed=True).compiled(part.type)(default))
 
 
 def _deprecated(node: Node, path: tuple[str, ...], seen: frozenset[int], walk: Walk) -> list[tuple[str, ...]]:

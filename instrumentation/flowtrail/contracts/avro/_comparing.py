@@ -7,20 +7,20 @@ their logical types, so a decimal whose scale changed resolves, to amounts that 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
-from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, too_early
+from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, told_once, too_early
 from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.avro._nodes import Field, Node
-from flowtrail.contracts.avro._resolving import PROMOTIONS, same_name, writers_field
+from flowtrail.contracts.avro._resolving import PROMOTIONS, branch_for, same_name, writers_field
 
 _BACKWARD, _FORWARD, _NOBODY = frozenset({BACKWARD}), frozenset({FORWARD}), frozenset[str]()
 
 
 def compare(old: Node, new: Node, *, today: date | None = None) -> list[Change]:
     """The changes from old to new that need a new version."""
-    found = list(_Comparison(today).compare(old, new, "", frozenset()))
-    return list(dict.fromkeys(found))
+    return told_once(_Comparison(today).compare(old, new, "", frozenset()))
 
 
 class _Comparison:
@@ -95,40 +95,30 @@ class _Comparison:
         """Each type that may be written has to be read, on both sides."""
         before = old.branches if old.kind == "union" else (old,)
         after = new.branches if new.kind == "union" else (new,)
+        met: dict[tuple[int, int], tuple[Node, Node, set[str]]] = {}
         for branch in before:
-            yield from self._branch(branch, after, path, seen, gone=True)
+            peer = branch_for(branch, after)
+            if peer is None:
+                yield _one_sided(branch, "type-removed-from-union", "new", path)
+            else:
+                met.setdefault((id(branch), id(peer)), (branch, peer, set()))[2].add(BACKWARD)
         for branch in after:
-            yield from self._branch(branch, before, path, seen, gone=False)
-
-    def _branch(
-        self,
-        branch: Node,
-        others: tuple[Node, ...],
-        path: str,
-        seen: frozenset[tuple[int, int]],
-        *,
-        gone: bool,
-    ) -> Iterator[Change]:
-        field, side = path or "(root)", BACKWARD if gone else FORWARD
-        peers = [other for other in others if _matches(branch, other, gone=gone)]
-        if peers:
-            pair = (branch, peers[0]) if gone else (peers[0], branch)
-            for change in self.compare(*pair, path, seen):
-                # What the pair says of the other side is told by that side's own look.
-                if side in change.breaks or (gone and not change.breaks):
-                    yield Change(change.field, change.rule, change.detail, change.breaks & {side})
-        elif not any(other.kind in PROMOTIONS.get(branch.kind, ()) for other in others):
-            rule = "type-removed-from-union" if gone else "type-added-to-union"
-            who = "new" if gone else "old"
-            yield Change(field, rule, f"{branch.shown}: readers of the {who} contract can't read it",
-                         frozenset({side}))  # fmt: skip
+            peer = branch_for(branch, before)
+            if peer is None:
+                yield _one_sided(branch, "type-added-to-union", "old", path)
+            else:
+                met.setdefault((id(peer), id(branch)), (peer, branch, set()))[2].add(FORWARD)
+        for one, other, sides in met.values():
+            for change in self.compare(one, other, path, seen):
+                hurt = change.breaks & sides
+                if hurt or (BACKWARD in sides and not change.breaks):
+                    yield replace(change, breaks=hurt)
 
 
-def _matches(branch: Node, other: Node, *, gone: bool) -> bool:
-    if branch.kind != other.kind:
-        return False
-    # The alias is the reader's: of the new contract for what is gone, of the old one for what was added.
-    return not branch.name or same_name(branch, other)
+def _one_sided(branch: Node, rule: str, who: str, path: str) -> Change:
+    side = _BACKWARD if who == "new" else _FORWARD
+    detail = f"{branch.shown}: readers of the {who} contract can't read it"
+    return Change(path or "(root)", rule, detail, side)
 
 
 def _kinds(old: Node, new: Node, field: str) -> Iterator[Change]:

@@ -12,6 +12,7 @@ from functools import partial
 from struct import Struct
 from typing import Any, Final, NoReturn
 
+from flowtrail.contracts.avro._branches import Branch, is_open
 from flowtrail.contracts.avro._logical import conversion_of
 from flowtrail.contracts.avro._nodes import Node
 from flowtrail.errors import DecodeError
@@ -40,9 +41,11 @@ class Reader:
 
     Args:
         root: The schema.
+        trees: Whether what is read says which types of unions it is of; see `Branch`.
     """
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, *, trees: bool = False) -> None:
+        self._trees = trees
         self._shown = root.shown
         self._made: dict[int, Read] = {}
         self._read = self._of(root)
@@ -88,7 +91,8 @@ class Reader:
 
     def _raw(self, node: Node) -> Read:
         if node.kind == "union":
-            return _union([self._of(branch) for branch in node.branches])
+            branches = [self._of(branch) for branch in node.branches]
+            return (_branch if self._trees and is_open(node) else _union)(branches)
         if node.kind == "array" and node.inner is not None:
             return _array(self._of(node.inner))
         if node.kind == "map" and node.inner is not None:
@@ -121,6 +125,19 @@ def _union(branches: list[Read]) -> Read:
         if not 0 <= number < count:
             raise MalformedError(at, f"branch {number} of a union of {count}")
         return branches[number](payload, start, level + 1)
+
+    return read
+
+
+def _branch(branches: list[Read]) -> Read:
+    count = len(branches)
+
+    def read(payload: bytes, at: int, level: int) -> tuple[Any, int]:
+        number, start = _long(payload, at)
+        if not 0 <= number < count:
+            raise MalformedError(at, f"branch {number} of a union of {count}")
+        value, end = branches[number](payload, start, level + 1)
+        return Branch(number, value), end
 
     return read
 

@@ -1,17 +1,22 @@
 """Data that was written with one schema, as a reader with another gets it ("Schema Resolution").
 
-On data rather than bytes, because upcasters stand between versions.
+On trees rather than bytes, because upcasters stand between versions: data in which the values of unions say of which
+type they are.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from flowtrail.contracts._scalars import double, single
+from flowtrail.contracts._violations import WrongError
+from flowtrail.contracts.avro._branches import Branch, is_open
 from flowtrail.contracts.avro._logical import python_of
 from flowtrail.contracts.avro._nodes import Field, Node
 from flowtrail.errors import DecodeError
@@ -27,18 +32,23 @@ PROMOTIONS: Mapping[str, frozenset[str]] = {
 
 
 class Resolver:
-    """Makes the functions for pairs of nodes."""
+    """Makes the functions for pairs of nodes.
 
-    def __init__(self) -> None:
+    Args:
+        default_of: The default of a field, as a tree.
+    """
+
+    def __init__(self, default_of: Callable[[Field], Any]) -> None:
+        self._default_of = default_of
         self._made: dict[tuple[int, int], Resolve] = {}
 
     def resolve(self, written: Node, read: Node) -> Resolve:
-        """The function from data of one to data of the other."""
+        """The function from a tree of one to a tree of the other."""
         if written.kind == "union":
             return self._from_union(written, read)
         if read.kind == "union":
-            branch = branch_for(written, read)
-            return _unreadable if branch is None else self.resolve(written, branch)
+            number, way = self._way(written, read)
+            return way if number is None else lambda value: Branch(number, way(value))
         if written.kind == read.kind == "record":
             known = self._made.get((id(written), id(read)))
             return self._record(written, read) if known is None else known
@@ -48,20 +58,31 @@ class Resolver:
             return _enum(read)
         return _scalar(written, read)
 
-    def _from_union(self, written: Node, read: Node) -> Resolve:
-        """Which branch the data was written as is told by the data itself."""
-        ways = [(branch, self.resolve(branch, read)) for branch in written.branches]
+    def _way(self, written: Node, read: Node) -> tuple[int | None, Resolve]:
+        """How a type that is no union is read, and as which branch, if that is to be said."""
+        if read.kind != "union":
+            return None, self.resolve(written, read)
+        branch = branch_for(written, read.branches)
+        if branch is None:
+            return None, _unreadable
+        number = next(at for at, each in enumerate(read.branches) if each is branch)
+        return number if is_open(read) else None, self.resolve(written, branch)
 
-        records = [(branch, way) for branch, way in ways if branch.kind == "record"]
+    def _from_union(self, written: Node, read: Node) -> Resolve:
+        ways = [(branch, *self._way(branch, read)) for branch in written.branches]
 
         def resolve(value: Any) -> Any:
-            if len(records) > 1 and isinstance(value, Mapping):
-                for branch, way in records:
-                    if _is_whole(branch, value):
-                        return way(value)
-            for branch, way in ways:
-                if is_of(branch, value):
-                    return way(value)
+            if type(value) is Branch:
+                _, number, way = ways[value.number]
+                value = value.value
+            else:
+                number, way = _told(value)
+            return way(value) if number is None else Branch(number, way(value))
+
+        def _told(value: Any) -> tuple[int | None, Resolve]:
+            for branch, number, way in ways:
+                if _is_of(branch, value):
+                    return number, way
             raise DecodeError("a value of none of the union's types")
 
         return resolve
@@ -86,7 +107,7 @@ class Resolver:
             if source is not None:
                 parts.append((part.name, source.name, self.resolve(source.type, part.type)))
             elif part.made:
-                defaults[part.name] = part.made[0]
+                defaults[part.name] = self._default_of(part)
         return resolve
 
 
@@ -124,27 +145,21 @@ def same_name(written: Node, read: Node) -> bool:
     return own == read.name.rpartition(".")[2] or written.name in read.aliases
 
 
-def branch_for(written: Node, read: Node) -> Node | None:
+def branch_for(written: Node, branches: Sequence[Node]) -> Node | None:
     """The branch of the reader's union that a writer's type is read as: the first that matches."""
     exact = (
         branch
-        for branch in read.branches
+        for branch in branches
         if branch.kind == written.kind and (not written.name or same_name(written, branch))
     )
-    near = (branch for branch in read.branches if branch.kind in PROMOTIONS.get(written.kind, ()))
+    near = (branch for branch in branches if branch.kind in PROMOTIONS.get(written.kind, ()))
     return next(exact, None) or next(near, None)
 
 
-def _is_whole(record: Node, value: Mapping[str, Any]) -> bool:
-    """Whether data has all that was decoded of a record; what an upcaster made may lack some of it."""
-    parts = record.fields
-    return value.keys() == parts.keys() and all(is_of(parts[name].type, item) for name, item in value.items())
-
-
-def is_of(node: Node, value: Any) -> bool:
+def _is_of(node: Node, value: Any) -> bool:
     """Whether decoded data may have been written as a node."""
     if node.kind == "union":
-        return any(is_of(branch, value) for branch in node.branches)
+        return any(_is_of(branch, value) for branch in node.branches)
     if node.kind == "record":
         return isinstance(value, Mapping) and value.keys() <= node.fields.keys()
     if node.kind == "enum":
@@ -175,7 +190,7 @@ def _scalar(written: Node, read: Node) -> Resolve:
     if read.logical.endswith("-millis") and written.logical.endswith("-micros"):
         return _to_millis
     if read.kind in ("float", "double") and written.kind in ("int", "long"):
-        return float
+        return partial(_to_number, read.kind)
     if read.logical == "uuid" and written.logical != "uuid":
         return _to_uuid
     if read.kind == "string" and (written.kind == "bytes" or written.logical == "uuid") and not read.logical:
@@ -183,6 +198,15 @@ def _scalar(written: Node, read: Node) -> Resolve:
     if read.kind == "bytes" and written.kind == "string":
         return lambda value: str(value).encode()
     return lambda value: value
+
+
+def _to_number(kind: str, value: int) -> float:
+    try:
+        return (single if kind == "float" else double)(value)
+    except WrongError:
+        raise DecodeError(
+            f"a whole number that {kind} can't hold exactly, which the newer contract has"
+        ) from None
 
 
 def _to_text(value: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, too_early
+from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, told_once, too_early
 from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.protobuf._kinds import NAMES, has_presence, is_map, is_repeated, is_required, shown
 from flowtrail.contracts.protobuf._reserving import (
@@ -53,7 +53,7 @@ def compare(
         removals: What `x-remove-after` of the old contract says, by message and number.
         today: Decides whether that has passed.
     """
-    return list(dict.fromkeys(_Comparison(removals, today).messages(old, new, "", frozenset())))
+    return told_once(_Comparison(removals, today).messages(old, new, "", frozenset()))
 
 
 class _Comparison:
