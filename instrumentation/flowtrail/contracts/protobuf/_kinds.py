@@ -54,11 +54,6 @@ def shown(field: Any) -> str:
     return named.full_name if named is not None else NAMES.get(field.type, "group")
 
 
-def missing_of(message: Any) -> list[str]:
-    """Required fields that a message lacks."""
-    return list(type(message).FindInitializationErrors(message))
-
-
 def proto_of(descriptor: Any, kind: str) -> Any:
     """A descriptor as data; `kind` is the name of its message, e.g. `DescriptorProto`."""
     proto = getattr(load("google.protobuf.descriptor_pb2", "protobuf", "protobuf"), kind)()

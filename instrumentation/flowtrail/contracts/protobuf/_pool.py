@@ -58,7 +58,7 @@ class Pool:
         self.removals.update(file.removals)
         self._added.add(path)
         try:
-            self._pool.AddSerializedFile(file.proto.SerializeToString())
+            self._pool.AddSerializedFile(file.proto.SerializePartialToString())
             return self._pool.FindFileByName(path)
         except (TypeError, KeyError, ValueError) as error:
             raise SchemaError(self._said(str(error), file)) from None

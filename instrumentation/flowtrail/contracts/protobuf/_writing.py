@@ -25,8 +25,8 @@ from flowtrail.contracts.protobuf._kinds import (
     is_map,
     is_repeated,
     is_required,
-    missing_of,
 )
+from flowtrail.contracts.protobuf._missing import missing_of
 from flowtrail.contracts.protobuf._reading import Reader
 
 Build = Callable[[Any], Any]
@@ -157,12 +157,16 @@ def _converted(kind: Any, value: Message, closed: bool) -> Any:
     theirs = type(value)
     if theirs.DESCRIPTOR.full_name != kind.DESCRIPTOR.full_name:
         raise wrong(f"type should be {kind.DESCRIPTOR.full_name}")
-    if not theirs.IsInitialized(value):
-        raise WrongError([((name,), "required") for name in missing_of(value)])
     try:
-        made = kind.FromString(theirs.SerializeToString(value))
-    except (DecodeError, EncodeError):
+        # First: where the runtime can't write a message, it looks for what is missing, which may end the process.
+        lacks = () if theirs.IsInitialized(value) else missing_of(value)
+        if not lacks:
+            made = kind.FromString(theirs.SerializePartialToString(value))
+            lacks = () if kind.IsInitialized(made) else missing_of(made)  # their class may demand less
+    except (DecodeError, EncodeError, RecursionError):
         raise wrong("nested too deeply") from None
+    if lacks:
+        raise WrongError([(path, "required") for path in lacks])
     if closed:
         size = kind.ByteSize(made)
         kind.DiscardUnknownFields(made)
