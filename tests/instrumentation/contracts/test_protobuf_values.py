@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowtrail.contracts import Contracts
 from flowtrail.contracts._format import BrokenError
 from flowtrail.contracts._formats import FORMATS
 from flowtrail.errors import DecodeError
@@ -167,3 +169,45 @@ def test_values_that_readers_could_not_take(bad: dict[str, Any]) -> None:
         SPECIAL.encode({"inner": bad})
     good = {"at": datetime(2020, 1, 1, tzinfo=UTC), "v": timestamp_pb2.Timestamp.__name__}
     assert SPECIAL.decode(SPECIAL.encode({"inner": good}))["inner"] == good
+
+
+ONLY = {
+    **{f"{label}{kind}": (f"{label}{kind} note = 900;", value if label != "repeated " else [value])
+       for kind, value in {
+           "int32": -1, "sint64": 7, "fixed32": 7, "sfixed64": -7, "double": 0.5, "bool": True, "string": "x",
+           "bytes": b"\xff", "A": {"a": 1}, "Kind": "two"}.items()
+       for label in ("", "optional ", "repeated ")},
+    "map": ("map<string, int32> note = 900;", {"k": 1}),
+    "oneof": ("oneof one { string note = 900; }", "x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["", "in a message"])
+@pytest.mark.parametrize("kind", ONLY)
+def test_an_event_of_nothing_but_fields_that_are_not_known_is_read(
+    kind: str, inner: bool, tmp_path: Path
+) -> None:
+    """As of a newer version, and as of one in which the field was not removed yet."""
+    declared, value = ONLY[kind]
+    enum = "enum Kind { one = 0; two = 2; }"
+    with_it = f"{PROTO3} {enum} message A {{ int32 a = 1; A inner = 2; {declared} }}"
+    files = {
+        "both": {1: f"{PROTO3} {enum} message A {{ int32 a = 1; A inner = 2; }}", 2: with_it},
+        "newest": {1: f"{PROTO3} message A {{ int32 a = 1; A inner = 2; }}"},
+        "removed": {2: f'{PROTO3} message A {{ reserved 900; reserved "note"; int32 a = 1; A inner = 2; }}'},
+    }
+    known = {}
+    for name, versions in files.items():
+        for version, text in versions.items():
+            path = tmp_path / name / "A" / f"{version}.proto"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        known[name] = Contracts.from_folder(tmp_path / name)
+    packed = known["both"].pack("A", 2, {"inner": {"note": value}} if inner else {"note": value})
+    assert packed is not None
+    assert packed.value
+    for name in ("newest", "removed"):
+        unpacked = known[name].unpack("A", 2, packed.content_type, packed.value)
+        assert unpacked is not None
+        assert unpacked.data == ({"a": 0, "inner": {"a": 0}} if inner else {"a": 0})
+        assert known[name].read("A", unpacked.version, unpacked.data, unpacked=True)[0] == unpacked.data

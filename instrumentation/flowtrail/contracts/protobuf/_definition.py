@@ -138,8 +138,11 @@ class ProtobufDefinition:
     def decode(self, payload: bytes) -> Any:
         """See `Definition`. Enums by name, times aware, in UTC; absent are fields that can be and are.
 
+        Fields that aren't declared are skipped, even if there are no others: nothing tells those of a newer version,
+        or of one before a field was removed, from a foreign payload. That the payload names its contract does.
+
         Raises:
-            DecodeError: It is no message, or none of its fields is this message's.
+            DecodeError: It is no message, or lacks what is required.
         """
         name = self.descriptor.full_name
         try:
@@ -156,8 +159,6 @@ class ProtobufDefinition:
             raise DecodeError(f"not a {name}: a value out of range ({error.__class__.__name__})") from None
         if not self._class.IsInitialized(message):
             raise DecodeError(f"not a {name}: it lacks {', '.join(map('.'.join, missing_of(message)))}")
-        if payload and not self._class.ListFields(message) and self._class.ByteSize(message) == len(payload):
-            raise DecodeError(f"not a {name}: none of its fields is one of the contract's")
         return data
 
 
