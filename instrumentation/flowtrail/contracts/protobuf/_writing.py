@@ -18,6 +18,7 @@ from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.protobuf._kinds import (
     DURATION,
     NAMES,
+    RANGES,
     TIMESTAMP,
     WRAPPERS,
     has_limits,
@@ -34,11 +35,6 @@ Copied = Callable[[Any, Message, bool], Any]
 _LONGEST = timedelta(seconds=315_576_000_000)
 # Written once: `list | tuple` in a test makes a new type for each value.
 _LISTS, _BYTES = (list, tuple, Set), (bytes, bytearray, memoryview)
-_RANGES = {
-    "int32": (-(2**31), 2**31), "sint32": (-(2**31), 2**31), "sfixed32": (-(2**31), 2**31),
-    "uint32": (0, 2**32), "fixed32": (0, 2**32), "int64": (-(2**63), 2**63), "sint64": (-(2**63), 2**63),
-    "sfixed64": (-(2**63), 2**63), "uint64": (0, 2**64), "fixed64": (0, 2**64),
-}  # fmt: skip
 
 
 class Builder:
@@ -95,7 +91,8 @@ class Builder:
             values = {value.name: value.number for value in field.enum_type.values}
             return partial(_enum, values, frozenset(values.values()), not field.enum_type.is_closed)
         name = NAMES[field.type]
-        return partial(_integer, name, *_RANGES[name]) if name in _RANGES else _PLAIN[name]
+        whole = RANGES.get(name)
+        return _PLAIN[name] if whole is None else partial(_integer, name, whole.start, whole.stop)
 
     def _copied(self, kind: Any, value: Message, closed: bool) -> Any:
         """A message of a generated class, as one of ours."""
