@@ -16,6 +16,7 @@ RANGES: Final = {
 }
 """What whole numbers can be; see also `values_of`."""
 TIMESTAMP: Final = "google.protobuf.Timestamp"
+NULL: Final = "google.protobuf.NullValue"
 DURATION: Final = "google.protobuf.Duration"
 WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
@@ -50,6 +51,12 @@ def is_map(field: Any) -> bool:
 def has_presence(field: Any) -> bool:
     """Whether it can be absent, other than by having its default value."""
     return bool(field.has_presence)
+
+
+def takes_none(field: Any) -> bool:
+    """Whether None is a value of it, and not its absence."""
+    named = field.message_type or field.enum_type
+    return named is not None and named.full_name in ("google.protobuf.Value", NULL)
 
 
 def shown(field: Any) -> str:
