@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from google.protobuf import message_factory
 
 from flowtrail.contracts._format import BrokenError
 from flowtrail.contracts._formats import FORMATS
@@ -17,7 +18,7 @@ from waiting import scaled
 Path = tuple[str, ...]
 Field = tuple[str, str, str]
 """Label or kind of a map's keys, type, name; its place in the message is its number."""
-KEYS = {"bool": [True, False], "sint32": [0, -1, 2**31 - 1], "string": ["", "k", "ü"]}
+KEYS: dict[str, list[Any]] = {"bool": [True, False], "sint32": [0, -1, 2**31 - 1], "string": ["", "k", "ü"]}
 
 
 def varint(number: int) -> bytes:
@@ -67,8 +68,8 @@ class Kinds:
             if self.chance.random() >= present:
                 missing += [(*path, name)] if label == "required" else []
                 continue
-            keys = KEYS.get(label) or (range(2) if label == "repeated" else [None])
-            for key in list(keys)[: self.chance.randint(1, 3)]:
+            keys: list[Any] = KEYS.get(label) or ([0, 1] if label == "repeated" else [None])
+            for key in keys[: self.chance.randint(1, 3)]:
                 place = () if key is None else (str(key),)
                 more, lacking = self._item(number, label, kind, key, (*path, name, *place))
                 made, missing = made + more, missing + lacking
@@ -88,11 +89,15 @@ class Kinds:
         return framed(number, entry + (b"\x10" + inner if kind == "int32" else framed(2, inner))), lacking
 
 
+def parsed(text: str) -> Any:
+    return FORMATS["protobuf"].parse("E/1", text, "E")
+
+
 def check(seed: int) -> int:
     """Payloads of one set of messages; how many of them lacked something."""
     chance = random.Random(seed)
     kinds = Kinds(chance)
-    contract, theirs = (FORMATS["protobuf"].parse("E/1", kinds.text, "E") for _ in range(2))
+    contract, theirs = (parsed(kinds.text) for _ in range(2))
     found = 0
     for _ in range(12):
         payload, missing = kinds.payload("E")
@@ -118,7 +123,7 @@ def _of_payload(contract: Any, payload: bytes) -> list[str]:
 
 
 def _of_message(contract: Any, theirs: Any, payload: bytes) -> list[str]:
-    message = theirs._class.FromString(payload)
+    message = message_factory.GetMessageClass(theirs.descriptor).FromString(payload)
     lines: list[str] = []
     try:
         contract.encode(message)
@@ -143,12 +148,10 @@ def test_what_is_missing_is_named_and_ends_nobody(start: int) -> None:
 def test_a_class_that_demands_less_does_not_write_what_no_reader_takes() -> None:
     entry = "map<int32, int32> n = 1; map<bool, L> s = 2;"
     contract, older = (
-        FORMATS["protobuf"].parse(
-            "E/1", f'syntax = "proto2"; message E {{ {entry} }} message L {{ {inner} }}', "E"
-        )
+        parsed(f'syntax = "proto2"; message E {{ {entry} }} message L {{ {inner} }}')
         for inner in ("required int32 qty = 1;", "optional int32 qty = 1;")
     )
-    message = older._class(n={7: 24})
+    message: Any = message_factory.GetMessageClass(older.descriptor)(n={7: 24})
     message.s[True].SetInParent()
     assert contract.broken_writing(message) == ["s.True.qty: required"]
     message.s[True].qty = 3
