@@ -47,3 +47,22 @@ def test_a_file_reads_as_protoc_reads_it(path: str) -> None:
 
 def test_there_are_some() -> None:
     assert len(FILES) > 40
+
+
+ESCAPES = {
+    r"\x1": b"\x01", r"\x1g": b"\x01g", r"\X1F2": b"\x1f2", r"\xff": b"\xff", r"\1": b"\x01", r"\1779": b"\x7f9",
+    r"\0001": b"\x001", r"\377": b"\xff", r"\a\b\f\n\r\t\v": b"\a\b\f\n\r\t\v", r"\\n\'\"\?": b"\\n'\"?",
+    r"\u00e9x": "\u00e9x".encode(), r"\U0001F600": "\U0001f600".encode(), r'\x1" "\x2': b"\x01\x02",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["bytes", "string"])
+@pytest.mark.parametrize("text", ESCAPES)
+def test_an_escape_is_what_protoc_makes_of_it(text: str, kind: str) -> None:
+    value = ESCAPES[text]
+    if kind == "string" and value == b"\xff":
+        pytest.skip("no text in UTF-8")
+    field = f'syntax = "proto2"; message A {{ optional {kind} x = 1 [default = "{text}"]; }}'
+    (descriptor,) = Pool("A/1", field, {}).file.message_types_by_name.values()
+    found = descriptor.fields_by_name["x"].default_value
+    assert (found if kind == "bytes" else found.encode()) == value

@@ -2,7 +2,9 @@
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowtrail.contracts import Contracts
 from flowtrail.contracts._format import BrokenError
 from flowtrail.contracts._formats import FORMATS
 from flowtrail.errors import DecodeError
@@ -145,7 +148,7 @@ def test_values_at_their_limits_are_read_as_they_were_written(data: dict[str, An
     except BrokenError:
         return
     read = SPECIAL.decode(payload).get("inner", {})
-    assert _same({name: value for name, value in data.items() if value is not None}, read)
+    assert _same(data, read)
 
 
 @pytest.mark.parametrize(
@@ -167,3 +170,96 @@ def test_values_that_readers_could_not_take(bad: dict[str, Any]) -> None:
         SPECIAL.encode({"inner": bad})
     good = {"at": datetime(2020, 1, 1, tzinfo=UTC), "v": timestamp_pb2.Timestamp.__name__}
     assert SPECIAL.decode(SPECIAL.encode({"inner": good}))["inner"] == good
+
+
+ONLY = {
+    **{f"{label}{kind}": (f"{label}{kind} note = 900;", value if label != "repeated " else [value])
+       for kind, value in {
+           "int32": -1, "sint64": 7, "fixed32": 7, "sfixed64": -7, "double": 0.5, "bool": True, "string": "x",
+           "bytes": b"\xff", "A": {"a": 1}, "Kind": "two"}.items()
+       for label in ("", "optional ", "repeated ")},
+    "map": ("map<string, int32> note = 900;", {"k": 1}),
+    "oneof": ("oneof one { string note = 900; }", "x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["", "in a message"])
+@pytest.mark.parametrize("kind", ONLY)
+def test_an_event_of_nothing_but_fields_that_are_not_known_is_read(
+    kind: str, inner: bool, tmp_path: Path
+) -> None:
+    """As of a newer version, and as of one in which the field was not removed yet."""
+    declared, value = ONLY[kind]
+    enum = "enum Kind { one = 0; two = 2; }"
+    with_it = f"{PROTO3} {enum} message A {{ int32 a = 1; A inner = 2; {declared} }}"
+    files = {
+        "both": {1: f"{PROTO3} {enum} message A {{ int32 a = 1; A inner = 2; }}", 2: with_it},
+        "newest": {1: f"{PROTO3} message A {{ int32 a = 1; A inner = 2; }}"},
+        "removed": {2: f'{PROTO3} message A {{ reserved 900; reserved "note"; int32 a = 1; A inner = 2; }}'},
+    }
+    known = {}
+    for name, versions in files.items():
+        for version, text in versions.items():
+            path = tmp_path / name / "A" / f"{version}.proto"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        known[name] = Contracts.from_folder(tmp_path / name)
+    packed = known["both"].pack("A", 2, {"inner": {"note": value}} if inner else {"note": value})
+    assert packed is not None
+    assert packed.value
+    for name in ("newest", "removed"):
+        unpacked = known[name].unpack("A", 2, packed.content_type, packed.value)
+        assert unpacked is not None
+        assert unpacked.data == ({"a": 0, "inner": {"a": 0}} if inner else {"a": 0})
+        assert known[name].read("A", unpacked.version, unpacked.data, unpacked=True)[0] == unpacked.data
+
+
+NULLS = {
+    "Value x = 1;": None,
+    "optional Value x = 1;": None,
+    "oneof one { Value x = 1; string y = 2; }": None,
+    "repeated Value x = 1;": [None, {"k": None}],
+    "map<string, Value> x = 1;": {"k": None},
+    "NullValue x = 1;": "NULL_VALUE",
+    "optional NullValue x = 1;": "NULL_VALUE",
+    "oneof one { NullValue x = 1; string y = 2; }": "NULL_VALUE",
+    "repeated NullValue x = 1;": ["NULL_VALUE"],
+    "map<string, NullValue> x = 1;": {"k": "NULL_VALUE"},
+}
+
+
+@pytest.mark.parametrize("field", NULLS)
+def test_none_is_a_value_where_json_has_null(field: str) -> None:
+    declared = re.sub(r"(Null)?Value(?= |>)", r"google.protobuf.\g<0>", field)
+    contract = _parsed(f'{PROTO3} import "google/protobuf/struct.proto"; message A {{ {declared} }}')
+    read = NULLS[field]
+    given = [None, {"k": None}] if read == [None, {"k": None}] else [None] if isinstance(read, list) else read
+    given = {"k": None} if isinstance(read, dict) else None if read == "NULL_VALUE" else given
+    assert contract.decode(contract.encode({"x": given})) == {"x": read}
+    assert contract.adopted({"x": given}, contract) == {"x": read}
+    if "one" in field:
+        with pytest.raises(BrokenError, match="only one of x, y may be set"):
+            contract.encode({"x": None, "y": ""})
+
+
+@dataclass
+class Alternatives:
+    x: Any = None
+    y: str | None = None
+
+
+def test_none_of_a_model_is_nothing() -> None:
+    """It has no other way to leave a field out."""
+    contract = _parsed(
+        f'{PROTO3} import "google/protobuf/struct.proto"; '
+        "message A { oneof one { google.protobuf.Value x = 1; string y = 2; } }"
+    )
+    assert contract.decode(contract.encode(Alternatives(y="b"))) == {"y": "b"}
+    assert contract.decode(contract.encode(Alternatives())) == {}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("around", [lambda x: {"v": x}, lambda x: {"v": [x]}, lambda x: {"s": {"x": x}}])
+def test_no_struct_holds_what_is_no_number_of_json(number: float, around: Any) -> None:
+    with pytest.raises(BrokenError, match="NaN and infinities are no numbers of JSON"):
+        SPECIAL.encode(around(number))

@@ -228,7 +228,7 @@ class AvroFormat:
         library = load("fastavro", "fastavro", "avro")
         parsed = Parser(name, text, references)
         if parsed.root.kind != "record":
-            raise SchemaError(f"{name}: a contract is a record, not {parsed.root.shown}")
+            raise SchemaError(f"{name}: a contract is a record, and this is of type {parsed.root.kind}")
         try:
             return AvroDefinition(text, parsed, library).ready()
         except RecursionError:

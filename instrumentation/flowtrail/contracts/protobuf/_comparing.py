@@ -12,7 +12,15 @@ from typing import Any
 
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, Change, short, told_once, too_early
 from flowtrail.contracts._walks import Walk
-from flowtrail.contracts.protobuf._kinds import NAMES, has_presence, is_map, is_repeated, is_required, shown
+from flowtrail.contracts.protobuf._kinds import (
+    NAMES,
+    has_presence,
+    is_map,
+    is_repeated,
+    is_required,
+    shown,
+    values_of,
+)
 from flowtrail.contracts.protobuf._reserving import (
     Taken,
     holds,
@@ -25,7 +33,7 @@ from flowtrail.contracts.protobuf._reserving import shown as shown_range
 
 _BACKWARD, _FORWARD, _NOBODY = frozenset({BACKWARD}), frozenset({FORWARD}), frozenset[str]()
 _BY_NAME = "JSON and handlers know it by its name"
-# Within a group the bytes are the same; a wider one takes all values of a narrower one.
+# Within a group the bytes are the same.
 _GROUPS: tuple[frozenset[str], ...] = (
     frozenset({"int32", "int64", "uint32", "uint64", "bool"}),
     frozenset({"sint32", "sint64"}),
@@ -33,13 +41,6 @@ _GROUPS: tuple[frozenset[str], ...] = (
     frozenset({"fixed64", "sfixed64"}),
     frozenset({"string", "bytes"}),
 )
-_WIDER: Mapping[str, frozenset[str]] = {
-    "bool": frozenset({"int32", "uint32", "int64", "uint64"}),
-    "int32": frozenset({"int64"}),
-    "uint32": frozenset({"uint64", "int64"}),
-    "sint32": frozenset({"sint64"}),
-    "string": frozenset({"bytes"}),
-}
 
 
 def compare(
@@ -138,11 +139,11 @@ class _Comparison:
             yield from self.messages(old.message_type, new.message_type, inside, seen)
         elif old.enum_type is not None and new.enum_type is not None:
             yield from _enums(old.enum_type, new.enum_type, where)
+            yield from _default(old, new, where)
         elif old.type != new.type:
             yield _type(old, new, where)
-        elif not is_repeated(old) and old.default_value != new.default_value:
-            detail = f"default was {short(old.default_value)}, readers count on it"
-            yield Change(where, "changed: default", detail, _NOBODY)
+        else:
+            yield from _default(old, new, where)
 
 
 def _type(old: Any, new: Any, where: str) -> Change:
@@ -152,20 +153,44 @@ def _type(old: Any, new: Any, where: str) -> Change:
     detail = f"type was {shown(old)}, is {shown(new)}"
     if not any({before, after} <= group for group in _GROUPS):
         return Change(where, "changed: type", detail)
-    if before == after:
-        return Change(where, "changed: type", f"{detail}: names become numbers, or the other way", _NOBODY)
-    if after in _WIDER.get(before, ()):
-        return Change(where, "changed: type", f"{detail}: readers of the old contract get less", _FORWARD)
-    if before in _WIDER.get(after, ()):
-        return Change(where, "changed: type", f"{detail}: readers of the new contract get less", _BACKWARD)
-    return Change(where, "changed: type", f"{detail}: the same bytes mean other numbers")
+    hurt = frozenset({*(() if _takes(new, old) else _BACKWARD), *(() if _takes(old, new) else _FORWARD)})
+    why = {
+        _NOBODY: "names become numbers, or the other way",
+        _FORWARD: "readers of the old contract get less",
+        _BACKWARD: "readers of the new contract get less",
+    }.get(hurt, "the same bytes mean other numbers, or nothing")
+    return Change(where, "changed: type", f"{detail}: {why}", hurt)
+
+
+def _takes(reader: Any, writer: Any) -> bool:
+    """Whether one field reads all values of the other, which is written with the same bytes."""
+    read, written = values_of(reader), values_of(writer)
+    if read is None or written is None:
+        return NAMES.get(writer.type) == "string"  # all of which are bytes
+    if isinstance(written, range):
+        if isinstance(read, range):
+            return read.start <= written.start and written.stop <= read.stop
+        if len(read) < written.stop - written.start:
+            return False
+    return all(number in read for number in written)
+
+
+def _default(old: Any, new: Any, where: str) -> Iterator[Change]:
+    # As text, since NaN isn't itself.
+    if not is_repeated(old) and repr(old.default_value) != repr(new.default_value):
+        was = old.default_value
+        if old.enum_type is not None:
+            was = old.enum_type.values_by_number[was].name
+        yield Change(where, "changed: default", f"default was {short(was)}, readers count on it", _NOBODY)
 
 
 def _enums(old: Any, new: Any, where: str) -> Iterator[Change]:
     before = {value.number: value.name for value in old.values}
     after = {value.number: value.name for value in new.values}
     if old.is_closed != new.is_closed:
-        yield Change(where, "changed: enum", "whether it takes numbers that it doesn't declare", _NOBODY)
+        closed = "new" if new.is_closed else "old"
+        detail = f"readers of the {closed} contract lose numbers that aren't declared"
+        yield Change(where, "changed: enum", detail, _BACKWARD if new.is_closed else _FORWARD)
     for number, name in before.items():
         if number not in after:
             hurt = _BACKWARD if new.is_closed else _NOBODY

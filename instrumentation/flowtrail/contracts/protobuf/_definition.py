@@ -14,7 +14,8 @@ from flowtrail.contracts._format import Definition
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts._walks import MAX_DEPTH, Walk
 from flowtrail.contracts.protobuf._alone import alone, stands_alone
-from flowtrail.contracts.protobuf._kinds import is_map, is_repeated, may_nest_too_deeply, missing_of
+from flowtrail.contracts.protobuf._kinds import is_map, is_repeated, may_nest_too_deeply
+from flowtrail.contracts.protobuf._missing import missing_of
 from flowtrail.contracts.protobuf._names import is_source
 from flowtrail.contracts.protobuf._pool import Pool
 from flowtrail.contracts.protobuf._reading import Read, Reader, completed
@@ -45,7 +46,7 @@ class ProtobufDefinition:
         self.frame_prefix = _written(_indexes(descriptor))
         self._class = message_factory.GetMessageClass(descriptor)
         # A field may be named like a method, which an object then doesn't have.
-        self._serialized: Callable[[Any], bytes] = self._class.SerializeToString
+        self._serialized: Callable[[Any], bytes] = self._class.SerializePartialToString
         self._others: dict[bytes, ProtobufDefinition] = {}
 
     def ready(self) -> ProtobufDefinition:
@@ -137,8 +138,11 @@ class ProtobufDefinition:
     def decode(self, payload: bytes) -> Any:
         """See `Definition`. Enums by name, times aware, in UTC; absent are fields that can be and are.
 
+        Fields that aren't declared are skipped, even if there are no others: nothing tells those of a newer version,
+        or of one before a field was removed, from a foreign payload. That the payload names its contract does.
+
         Raises:
-            DecodeError: It is no message, or none of its fields is this message's.
+            DecodeError: It is no message, or lacks what is required.
         """
         name = self.descriptor.full_name
         try:
@@ -154,9 +158,7 @@ class ProtobufDefinition:
         except (ValueError, OverflowError) as error:
             raise DecodeError(f"not a {name}: a value out of range ({error.__class__.__name__})") from None
         if not self._class.IsInitialized(message):
-            raise DecodeError(f"not a {name}: it lacks {', '.join(missing_of(message)[:5])}")
-        if payload and not self._class.ListFields(message) and self._class.ByteSize(message) == len(payload):
-            raise DecodeError(f"not a {name}: none of its fields is one of the contract's")
+            raise DecodeError(f"not a {name}: it lacks {', '.join(map('.'.join, missing_of(message)))}")
         return data
 
 

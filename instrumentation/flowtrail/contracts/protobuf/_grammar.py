@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts.protobuf import _rules as rules
 from flowtrail.contracts.protobuf._lexing import Words
 from flowtrail.contracts.protobuf._names import default_text, entry_of, fill_from_base64, is_source
 
@@ -21,7 +22,6 @@ SCALARS: Final = {
 _OPTIONAL, _REQUIRED, _REPEATED = 1, 2, 3
 _MESSAGE = 11
 _LABELS: Final = {"optional": _OPTIONAL, "required": _REQUIRED, "repeated": _REPEATED}
-_LAST_NUMBER = 536_870_911
 _OWN_NUMBERS = range(19_000, 20_000)
 
 
@@ -75,7 +75,7 @@ class File:
             elif word.text == "import":
                 self._import()
             elif word.text == "option":
-                self._option(None)
+                self._option(proto)
                 words.expect(";")
             elif word.text == "message":
                 self._message(proto.message_type.add(), proto.package)
@@ -112,7 +112,8 @@ class File:
             if not self._statement(message, full):
                 self._field(message, full)
         self._synthetic_oneofs(message)
-        self._check_numbers(message)
+        if said := rules.message_wrong(message):
+            words.wrong(said)
 
     def _statement(self, message: Any, full: str) -> bool:
         """One thing of a message that is no field; a field may be of a type that is named like one."""
@@ -133,7 +134,7 @@ class File:
             self._option(message)
             words.expect(";")
         elif word in ("reserved", "extensions"):
-            self._ranges(message, word, _LAST_NUMBER + 1, 1)
+            self._ranges(message, word, rules.FIELD_NUMBERS)
         elif word == "extend":
             words.full_name("the message to extend")
             words.skip_block()
@@ -148,7 +149,7 @@ class File:
         words.expect("{")
         while not words.follows("}"):
             if words.follows("option"):
-                self._option(None)
+                self._option(message.oneof_decl[place])
                 words.expect(";")
             elif not words.follows(";"):
                 self._field(message, full, place)
@@ -166,6 +167,8 @@ class File:
         if label is None and oneof is None and not self._proto3 and word.text != "map":
             words.wrong("a field of proto2 is optional, required or repeated", word)
         if words.next.text == "map":
+            if label is not None or oneof is not None:
+                words.wrong("a map is neither optional, required nor repeated, and in no oneof", word)
             self._map(message, field)
         else:
             self._type(field)
@@ -176,7 +179,7 @@ class File:
         line = words.next.line
         field.number = words.number("the field's number")
         self.lines.setdefault(f"{full}={field.number}", line)
-        if not 1 <= field.number <= _LAST_NUMBER or field.number in _OWN_NUMBERS:
+        if field.number not in rules.FIELD_NUMBERS or field.number in _OWN_NUMBERS:
             words.wrong(f"{field.name}: {field.number} is not a valid field number")
         if words.follows("["):
             self._options(field)
@@ -205,6 +208,8 @@ class File:
         words = self._words
         words.take()
         words.expect("<")
+        if words.next.text not in rules.MAP_KEYS:
+            words.wrong(f"keys of a map are whole numbers, bool or string, not {words.next.text[:40]}")
         entry = message.nested_type.add()
         entry.options.map_entry = True
         for number, name in ((1, "key"), (2, "value")):
@@ -224,7 +229,7 @@ class File:
                 self._option(enum)
                 words.expect(";")
             elif words.follows("reserved"):
-                self._ranges(enum, "reserved", 2**31 - 1, 0)
+                self._ranges(enum, "reserved", rules.VALUE_NUMBERS)
             else:
                 value = enum.value.add(name=words.name_of("a value's name"))
                 words.expect("=")
@@ -234,24 +239,29 @@ class File:
                 words.expect(";")
                 if self._proto3 and len(enum.value) == 1 and value.number != 0:
                     words.wrong(f"{enum.name}: the first value of an enum is 0 in proto3", word)
-        if not enum.value:
-            words.wrong(f"enum {enum.name} has no values")
+        if said := rules.enum_wrong(enum) if enum.value else f"enum {enum.name} has no values":
+            words.wrong(said)
 
-    def _ranges(self, holder: Any, word: str, most: int, beyond: int) -> None:
+    def _ranges(self, holder: Any, word: str, numbers: range) -> None:
         """Numbers and names that are taken; the end of a message's range doesn't belong to it."""
         words = self._words
+        if word == "extensions" and self._proto3:
+            words.wrong("proto3 knows no extensions")
+        beyond = 1 if numbers == rules.FIELD_NUMBERS else 0
         while True:
             if words.next.kind == "text":
                 holder.reserved_name.append(words.text("a name").decode("utf-8", "replace"))
             elif words.next.kind == "name":
-                holder.reserved_name.append(words.take().text)
+                words.wrong("a reserved name stands in quotes")
             else:
-                start = words.number("a number")
-                end = start + beyond
+                at = words.next
+                last = first = words.number("a number")
                 if words.follows("to"):
-                    end = most if words.follows("max") else words.number("a number") + beyond
+                    last = numbers.stop - 1 if words.follows("max") else words.number("a number")
+                if said := rules.range_wrong(first, last, numbers):
+                    words.wrong(said, at)
                 holder_of = holder.extension_range if word == "extensions" else holder.reserved_range
-                holder_of.add(start=start, end=end)
+                holder_of.add(start=first, end=last + beyond)
             if words.follows("["):
                 self._options(None)
             if not words.follows(","):
@@ -275,15 +285,18 @@ class File:
                 words.wrong(f"an option's '=' expected, not {word.text[:40]!r}", word)
             name += word.text
         words.expect("=")
-        if words.next.text == "{":
-            words.skip_block()
-            return
-        if words.next.kind == "text":
-            self._keep(holder, name, words.text("a value"))
-            return
         sign = "-" if words.follows("-") else ""
         words.follows("+")
-        self._keep(holder, name, sign + words.take().text)
+        if holder is not None and (
+            said := rules.option_wrong(holder, name, words.next, sign, proto3=self._proto3)
+        ):
+            words.wrong(said)
+        if words.next.text == "{":
+            words.skip_block()
+        elif words.next.kind == "text":
+            self._keep(holder, name, words.text("a value"))
+        else:
+            self._keep(holder, name, sign + words.take().text)
 
     def _keep(self, holder: Any, name: str, value: str | bytes) -> None:
         if holder is None:
@@ -301,15 +314,3 @@ class File:
             if field.proto3_optional:
                 message.oneof_decl.add(name=f"_{field.name}")
                 field.oneof_index = len(message.oneof_decl) - 1
-
-    def _check_numbers(self, message: Any) -> None:
-        taken: dict[int, str] = {}
-        for field in message.field:
-            if field.number in taken:
-                self._words.wrong(
-                    f"{message.name}: {taken[field.number]} and {field.name} have the same number"
-                )
-            taken[field.number] = field.name
-            reserved = any(part.start <= field.number < part.end for part in message.reserved_range)
-            if reserved or field.name in message.reserved_name:
-                self._words.wrong(f"{message.name}: {field.name} = {field.number} is reserved")

@@ -8,7 +8,15 @@ from flowtrail._extras import load
 from flowtrail.contracts.protobuf._grammar import SCALARS
 
 NAMES: Final = {number: name for name, number in SCALARS.items()}
+RANGES: Final = {
+    **dict.fromkeys(("int32", "sint32", "sfixed32"), range(-(2**31), 2**31)),
+    **dict.fromkeys(("int64", "sint64", "sfixed64"), range(-(2**63), 2**63)),
+    **dict.fromkeys(("uint32", "fixed32"), range(2**32)),
+    **dict.fromkeys(("uint64", "fixed64"), range(2**64)),
+}
+"""What whole numbers can be; see also `values_of`."""
 TIMESTAMP: Final = "google.protobuf.Timestamp"
+NULL: Final = "google.protobuf.NullValue"
 DURATION: Final = "google.protobuf.Duration"
 WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
@@ -45,6 +53,12 @@ def has_presence(field: Any) -> bool:
     return bool(field.has_presence)
 
 
+def takes_none(field: Any) -> bool:
+    """Whether None is a value of it, and not its absence."""
+    named = field.message_type or field.enum_type
+    return named is not None and named.full_name in ("google.protobuf.Value", NULL)
+
+
 def shown(field: Any) -> str:
     """Its type, for lines."""
     if is_map(field):
@@ -54,9 +68,12 @@ def shown(field: Any) -> str:
     return named.full_name if named is not None else NAMES.get(field.type, "group")
 
 
-def missing_of(message: Any) -> list[str]:
-    """Required fields that a message lacks."""
-    return list(type(message).FindInitializationErrors(message))
+def values_of(field: Any) -> range | frozenset[int] | None:
+    """What it can be, as numbers; None if that can't be said. A closed enum loses all that it doesn't declare."""
+    enum = field.enum_type
+    if enum is None:
+        return range(2) if NAMES.get(field.type) == "bool" else RANGES.get(NAMES.get(field.type, ""))
+    return frozenset(value.number for value in enum.values) if enum.is_closed else RANGES["int32"]
 
 
 def proto_of(descriptor: Any, kind: str) -> Any:

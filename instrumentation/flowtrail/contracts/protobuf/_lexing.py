@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import Final, NamedTuple, NoReturn
 
@@ -17,6 +16,10 @@ _WORDS: Final = re.compile(
     r"|(?P<sign>[{}()\[\]<>;:,=.+\-/])",
     re.DOTALL | re.ASCII,
 )
+_ESCAPE: Final = re.compile(
+    rb"\\(?:([abfnrtv\\'\"?])|([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|)"
+)
+_PLAIN: Final = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 _AFTER: Final = re.compile(r"x-remove-after:\s*(\S+)")
 
 
@@ -129,7 +132,7 @@ class Words:
         while self.next.kind == "text":
             word = self.take()
             try:
-                found += codecs.escape_decode(word.text[1:-1].encode())[0]
+                found += _ESCAPE.sub(_unescaped, word.text[1:-1].encode())
             except ValueError:
                 self.wrong(f"{what} has an unknown escape", word)
             if self.next.kind != "text":
@@ -145,6 +148,18 @@ class Words:
             if word.kind == "end":
                 self.wrong("this brace is never closed", opened)
             depth += {"{": 1, "}": -1}.get(word.text, 0) if word.kind == "sign" else 0
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    """What an escape stands for; raises ValueError."""
+    plain, octal, byte, *points = match.groups()
+    if plain is not None:
+        return bytes([_PLAIN.get(plain[0], plain[0])])
+    if octal is not None:
+        return bytes([int(octal, 8) & 0xFF])
+    if byte is not None:
+        return bytes([int(byte, 16)])
+    return chr(int(points[0] or points[1] or b"", 16)).encode()
 
 
 def _whole(text: str) -> int:

@@ -11,9 +11,12 @@ from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import Reference, bounded, referred
 from flowtrail.contracts.protobuf._grammar import File
+from flowtrail.contracts.protobuf._kinds import NAMES
 
 _MAX_FILES = 100
 _GOOGLE = re.compile(r"google/(?:protobuf|type|rpc|api)(?:/[a-z_]+)*/[a-z_]+\.proto")
+_RUNTIME = re.compile(r"^Couldn't build proto file into descriptor pool:|Error building mini table:")
+_TYPE = re.compile(r"(?<= of type )\d+\b")
 _QUOTED = re.compile(r"(?<!\w)'([^']+)'")
 
 
@@ -58,7 +61,7 @@ class Pool:
         self.removals.update(file.removals)
         self._added.add(path)
         try:
-            self._pool.AddSerializedFile(file.proto.SerializeToString())
+            self._pool.AddSerializedFile(file.proto.SerializePartialToString())
             return self._pool.FindFileByName(path)
         except (TypeError, KeyError, ValueError) as error:
             raise SchemaError(self._said(str(error), file)) from None
@@ -89,9 +92,9 @@ class Pool:
 
     def _said(self, reason: str, file: File) -> str:
         """What the runtime says, with the line of the first name in it that the file uses."""
-        reason = " ".join(reason.removeprefix("Couldn't build proto file into descriptor pool:").split())[
-            :200
-        ]
+        reason = " ".join(_RUNTIME.sub("", reason).split())[:200]
+        reason = reason.replace("invalid subenum for", "in a map, an enum's first value is 0:")
+        reason = _TYPE.sub(lambda match: NAMES.get(int(match[0]), "enum"), reason)
         lines = [file.lines[name] for name in _QUOTED.findall(reason) if name in file.lines]
         return f"{self._name}{f':{lines[0]}' if lines else ''}: {reason}"
 

@@ -18,6 +18,8 @@ from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.protobuf._kinds import (
     DURATION,
     NAMES,
+    NULL,
+    RANGES,
     TIMESTAMP,
     WRAPPERS,
     has_limits,
@@ -25,8 +27,9 @@ from flowtrail.contracts.protobuf._kinds import (
     is_map,
     is_repeated,
     is_required,
-    missing_of,
+    takes_none,
 )
+from flowtrail.contracts.protobuf._missing import missing_of
 from flowtrail.contracts.protobuf._reading import Reader
 
 Build = Callable[[Any], Any]
@@ -34,11 +37,6 @@ Copied = Callable[[Any, Message, bool], Any]
 _LONGEST = timedelta(seconds=315_576_000_000)
 # Written once: `list | tuple` in a test makes a new type for each value.
 _LISTS, _BYTES = (list, tuple, Set), (bytes, bytearray, memoryview)
-_RANGES = {
-    "int32": (-(2**31), 2**31), "sint32": (-(2**31), 2**31), "sfixed32": (-(2**31), 2**31),
-    "uint32": (0, 2**32), "fixed32": (0, 2**32), "int64": (-(2**63), 2**63), "sint64": (-(2**63), 2**63),
-    "sfixed64": (-(2**63), 2**63), "uint64": (0, 2**64), "fixed64": (0, 2**64),
-}  # fmt: skip
 
 
 class Builder:
@@ -71,7 +69,7 @@ class Builder:
         kind = message_factory.GetMessageClass(descriptor)
         if special := _special(descriptor, kind, self._copied):
             return special
-        parts = [(field.name, self._field(field), has_presence(field), is_required(field))
+        parts = [(field.name, self._field(field), has_presence(field), takes_none(field), is_required(field))
                  for field in descriptor.fields]  # fmt: skip
         oneofs = [
             (oneof.name, [field.name for field in oneof.fields])
@@ -93,9 +91,11 @@ class Builder:
             return self._content(field.message_type)
         if field.enum_type is not None:
             values = {value.name: value.number for value in field.enum_type.values}
-            return partial(_enum, values, frozenset(values.values()), not field.enum_type.is_closed)
+            build = partial(_enum, values, frozenset(values.values()), not field.enum_type.is_closed)
+            return partial(_null, build) if field.enum_type.full_name == NULL else build
         name = NAMES[field.type]
-        return partial(_integer, name, *_RANGES[name]) if name in _RANGES else _PLAIN[name]
+        whole = RANGES.get(name)
+        return _PLAIN[name] if whole is None else partial(_integer, name, whole.start, whole.stop)
 
     def _copied(self, kind: Any, value: Message, closed: bool) -> Any:
         """A message of a generated class, as one of ours."""
@@ -119,7 +119,7 @@ def _whole(kind: Any, content: Build, value: Any) -> Any:
 
 def _built(
     kind: Any,
-    parts: list[tuple[str, Build, bool, bool]],
+    parts: list[tuple[str, Build, bool, bool, bool]],
     oneofs: list[tuple[str, list[str]]],
     names: frozenset[str],
     closed: bool,
@@ -128,14 +128,15 @@ def _built(
 ) -> Any:
     if isinstance(value, Message):
         return copied(kind, value, closed)
-    value = fields_of(value)
+    given_as, value = value, fields_of(value)
     if value is None:
         raise wrong("type should be message")
     made: dict[str, Any] = {}
     found: list[tuple[tuple[str, ...], str]] = []
-    for name, build, presence, required in parts:
+    for name, build, presence, null, required in parts:
         given = value.get(name)
-        if given is None and (name not in value or presence):
+        # A model has no other way to leave a field out.
+        if given is None and (name not in value or (presence and not (null and value is given_as))):
             if required:
                 found.append(((name,), "required"))
             continue
@@ -157,12 +158,16 @@ def _converted(kind: Any, value: Message, closed: bool) -> Any:
     theirs = type(value)
     if theirs.DESCRIPTOR.full_name != kind.DESCRIPTOR.full_name:
         raise wrong(f"type should be {kind.DESCRIPTOR.full_name}")
-    if not theirs.IsInitialized(value):
-        raise WrongError([((name,), "required") for name in missing_of(value)])
     try:
-        made = kind.FromString(theirs.SerializeToString(value))
-    except (DecodeError, EncodeError):
+        # First: where the runtime can't write a message, it looks for what is missing, which may end the process.
+        lacks = () if theirs.IsInitialized(value) else missing_of(value)
+        if not lacks:
+            made = kind.FromString(theirs.SerializePartialToString(value))
+            lacks = () if kind.IsInitialized(made) else missing_of(made)  # their class may demand less
+    except (DecodeError, EncodeError, RecursionError):
         raise wrong("nested too deeply") from None
+    if lacks:
+        raise WrongError([(path, "required") for path in lacks])
     if closed:
         size = kind.ByteSize(made)
         kind.DiscardUnknownFields(made)
@@ -232,8 +237,8 @@ def _json(value: Any) -> Any:
     if isinstance(value, str):
         return text(value)
     if isinstance(value, int | float):
-        if double(value) != value or not math.isfinite(value):
-            raise wrong("a number that no double is exactly")
+        if not math.isfinite(double(value)):
+            raise wrong("NaN and infinities are no numbers of JSON")
         return value
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
@@ -284,6 +289,10 @@ def _enum(values: Mapping[str, int], numbers: frozenset[int], opened: bool, valu
     if type(number) is not int or not (number in numbers or (opened and -(2**31) <= number < 2**31)):
         raise wrong("should be one of the enum's values")
     return number
+
+
+def _null(build: Build, value: Any) -> int:
+    return 0 if value is None else int(build(value))
 
 
 def _bool(value: Any) -> bool:
