@@ -92,3 +92,4 @@ def test_whom_no_change_names_reads_the_other_data(data: st.DataObject, old: dic
         for side, writer, reader in (("backward", before, after), ("forward", after, before)):
             if side not in hurt and not writer.broken_writing(event):
                 assert reader.broken_reading(event) == []
+                assert reader.broken_reading(reader.completed(event)) == []

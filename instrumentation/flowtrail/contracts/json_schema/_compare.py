@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, REMOVE_AFTER, Change, too_early
 from flowtrail.contracts._change import short as _short
 from flowtrail.contracts._walks import Walk
+from flowtrail.contracts.json_schema._filling import Filling
 from flowtrail.contracts.json_schema._forms import Forms
-from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, target, tolerant, with_defaults
+from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, is_old_draft, target, tolerant
 from flowtrail.contracts.json_schema._texts import found_in
 from flowtrail.contracts.json_schema._validator import checker
 
@@ -228,7 +229,8 @@ def _breaks(root: Schema, schema: Any, default: Any) -> bool:
     parts = {name: root[name] for name in ("$schema", "$defs", "definitions") if name in root}
     alone = {**parts, **schema}
     try:
-        return bool(checker(tolerant(alone))(with_defaults(alone, default)))
+        full = Filling(alone, is_old_draft(alone)).filled(default)
+        return bool(checker(tolerant(alone))(full))
     except Exception:  # noqa: BLE001 - it refers to a place that only exists in the whole: not provable
         return True
 

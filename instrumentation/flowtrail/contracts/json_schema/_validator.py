@@ -10,7 +10,7 @@ from typing import Any
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts.json_schema._rules import Schema, has_defaults, is_old_draft, plain, tolerant
+from flowtrail.contracts.json_schema._rules import Schema, is_old_draft, plain, tolerant
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
@@ -37,17 +37,31 @@ class Compiled:
         SchemaError: It isn't a JSON Schema, or refers to another document.
     """
 
-    __slots__ = ("has_defaults", "schema", "violations_reading", "violations_writing")
+    __slots__ = ("_filling", "_watched", "schema", "violations_reading", "violations_writing")
 
     def __init__(self, name: str, schema: Schema) -> None:
         check_schema(name, schema)
         self.schema = schema
-        self.has_defaults = has_defaults(schema)
-        root = plain(schema)
+        from flowtrail.contracts.json_schema._filling import Filling
+
+        root, old_draft = plain(schema), is_old_draft(schema)
         validator = _validator(schema, root)
+        self._filling = Filling(root, old_draft)
+        self._watched = self._filling.is_watched or any(
+            _guarded(root, _lines_of(validator.evolve(schema=part)))(self._filling.filled(default, (), part))
+            for _, part, default in self._filling.fields()
+        )
         strict, overlooking = _guarded(root, _lines_of(validator)), checker(tolerant(schema))
-        self.violations_writing = _closing(root, validator, is_old_draft(schema))
+        self.violations_writing = _closing(root, validator, old_draft)
         self.violations_reading = _unless(strict, overlooking)
+
+    def completed(self, data: Any) -> Any:
+        """Data that a reader takes, with the defaults that leave it so; the data handed in stays as it is."""
+        if not self._filling.needed:
+            return data
+        if self._watched:
+            return self._filling.kept(data, self.violations_reading)
+        return self._filling.filled(data)
 
 
 def check_schema(name: str, schema: Any) -> None:
