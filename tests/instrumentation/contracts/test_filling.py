@@ -14,7 +14,7 @@ from flowtrail.contracts.json_schema._validator import Compiled
 
 FIVE = {"type": "object", "properties": {"a": {"type": "integer", "default": 5}}}
 DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
-FILLED = {
+FILLED: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "properties": ({"properties": {"p": FIVE}}, {"p": {}}, {"p": {"a": 5}}),
     "patternProperties": ({"patternProperties": {"^k": FIVE}}, {"kk": {}, "x": {}}, {"kk": {"a": 5}, "x": {}}),
     "additionalProperties": (
@@ -45,7 +45,7 @@ FILLED = {
         {"properties": {"p": {"default": {}, "$ref": "#"}, "a": {"default": 5}}}, {}, {"p": {"a": 5}, "a": 5},
     ),
 }  # fmt: skip
-LEFT = {
+LEFT: dict[str, tuple[dict[str, Any], Any]] = {
     "anyOf": ({"anyOf": [FIVE, {"type": "object"}]}, {}),
     "oneOf": ({"oneOf": [FIVE, {"type": "array"}]}, {}),
     "then": ({"if": {"type": "object"}, "then": FIVE}, {}),

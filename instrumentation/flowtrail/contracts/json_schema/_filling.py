@@ -104,8 +104,10 @@ class Filling:
                 if not plan.elements:
                     return data
                 return [self._filled(plan.elements, part, without, around) for part in data]
-            held = ((tuple(_of_element(plan.schemas, at)), part) for at, part in enumerate(data))
-            return [self._filled(inner, part, without, around) for inner, part in held]
+            return [
+                self._filled(tuple(_of_element(plan.schemas, at)), part, without, around)
+                for at, part in enumerate(data)
+            ]
         if not isinstance(data, Mapping):
             return data
         plan = self._plan(parts)
