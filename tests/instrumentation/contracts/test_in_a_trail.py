@@ -117,3 +117,30 @@ def test_a_closed_trail_closes_its_registry() -> None:
     trail.close()
     with pytest.raises(RegistryUnavailableError, match="closed"):
         contracts.read("OrderPlaced", 1, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "handled"),
+    [
+        (None, "object", True),
+        (b"null", "object", False),
+        (b"null", ["object", "null"], True),
+        (b" null ", "object", False),
+    ],
+)
+def test_a_null_is_held_to_its_contract_and_a_tombstone_has_none(
+    value: bytes | None, kind: Any, handled: bool, tmp_path: Path
+) -> None:
+    contracts = Contracts.from_folder(write_json(tmp_path, E=[{"type": kind, "properties": {"a": {}}}]))
+    trail = Trail("billing", contracts=contracts)
+    seen: list[Any] = []
+
+    @trail.consumer("orders", group="billing", dead_letter=True)
+    def handle(event: Event[Any]) -> None:
+        seen.append(event.data)
+
+    headers = [("ce_id", b"1"), ("ce_type", b"E"), ("ce_source", b"/x"), ("ce_dataschema", b"E/1")]
+    with Harness(trail) as harness:
+        harness.deliver_raw("orders", value, headers=headers)
+        assert len(harness.dead_letters()) == (0 if handled else 1)
+    assert seen == ([None] if handled else [])

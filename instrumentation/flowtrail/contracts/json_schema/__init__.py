@@ -12,7 +12,7 @@ from flowtrail._codec import JsonCodec
 from flowtrail.contracts._change import REMOVE_AFTER, Change
 from flowtrail.contracts._format import NO_REFERENCES, BrokenError, Definition, bounded
 from flowtrail.contracts.json_schema._compare import compare
-from flowtrail.contracts.json_schema._rules import Schema, deprecated_fields, with_defaults
+from flowtrail.contracts.json_schema._rules import Schema, deprecated_fields
 from flowtrail.contracts.json_schema._validator import Compiled, check_schema, parsed
 from flowtrail.errors import EncodeError
 
@@ -77,7 +77,7 @@ class JsonDefinition:
 
     def completed(self, data: Any) -> Any:
         """See `Definition`."""
-        return with_defaults(self.schema, data) if self._compiled.has_defaults else data
+        return self._compiled.completed(data)
 
     def adopted(self, data: Any, written: Definition) -> Any:
         """See `Definition`: defaults alone lead here, and `completed` fills them in."""

@@ -15,8 +15,10 @@ from typing import Any, TypeAlias
 from flowtrail.contracts._change import BACKWARD, BOTH, FORWARD, REMOVE_AFTER, Change, too_early
 from flowtrail.contracts._change import short as _short
 from flowtrail.contracts._walks import Walk
+from flowtrail.contracts.json_schema._filling import Filling
 from flowtrail.contracts.json_schema._forms import Forms
-from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, target, tolerant, with_defaults
+from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, is_old_draft, target, tolerant
+from flowtrail.contracts.json_schema._texts import found_in
 from flowtrail.contracts.json_schema._validator import checker
 
 _ANNOTATIONS = frozenset({
@@ -25,6 +27,7 @@ _ANNOTATIONS = frozenset({
 })  # fmt: skip
 _DESCENDED = frozenset({"properties", "required", "items", "default"})
 _OPEN = ("additionalProperties", "unevaluatedProperties")
+_ANYTHING = "anything"
 # Beside these, a field filled in with its default may turn valid data into invalid data.
 _WATCHING = (*IN_PLACE, "const", "enum", "dependentRequired", "propertyNames", "maxProperties",
              "patternProperties", "uniqueItems", "contains", "prefixItems")  # fmt: skip
@@ -139,9 +142,9 @@ class _Comparison:
         for name in sorted({*before, *after, *needed_before, *needed_after}):
             field = f"{path}.{name}" if path else name
             if name in after and name not in before:
-                yield from self._added(old, field, after[name], name in needed_after, watchers)
+                yield from self._added(old, field, name, after[name], name in needed_after, watchers)
             elif name in before and name not in after:
-                yield from self._removed(old, before[name], field, name in needed_before)
+                yield from self._removed(new, before[name], field, name, name in needed_before)
             else:
                 if name in before:
                     yield from self.compare(before[name], after[name], field, watchers, seen)
@@ -151,37 +154,44 @@ class _Comparison:
                     yield _change(field, "became-optional", "readers of the old contract need it")
 
     def _added(
-        self, old: Schema, field: str, schema: Any, required: bool, watchers: tuple[str, ...]
+        self, old: Schema, field: str, name: str, schema: Any, required: bool, watchers: tuple[str, ...]
     ) -> Iterator[Change]:
+        default = _default_of(schema, target(self.new_root, schema))
         if required:
             yield _change(field, "new-field-must-be-optional", "old data doesn't have it")
-            return
-        default = _default_of(schema, target(self.new_root, schema))
-        if not default:
+        elif not default:
             yield _change(field, "new-field-needs-default", "readers of old data have no value for it")
-            return
-        if _breaks(self.new_root, schema, default[0]):
+        elif _breaks(self.new_root, schema, default[0]):
             yield _change(field, "default-breaks-its-field", f"default {_short(default[0])} isn't valid")
-        if any(old.get(keyword, False) is not False for keyword in _OPEN):
-            yield _change(field, "new-field-in-open-object", "old data may hold anything under this name")
-        if watchers:
+        others = _rule_for_others(old, name)
+        if others in _OPEN or (others and default and not required):
+            # Readers of the old contract hold it to the rule for other fields; a pattern holds for it in both.
+            hurt = BOTH if others in _OPEN else frozenset({BACKWARD})
+            yield Change(
+                field, "new-field-in-open-object", "old data may hold anything under this name", hurt
+            )
+        if watchers and default and not required:
             yield _change(
                 field,
                 "new-field-under-condition",
                 f"can't be proved safe beside {', '.join(sorted(set(watchers)))}",
             )
 
-    def _removed(self, old: Schema, schema: Any, field: str, required: bool) -> Iterator[Change]:
+    def _removed(self, new: Schema, schema: Any, field: str, name: str, required: bool) -> Iterator[Change]:
+        deprecated = isinstance(schema, Mapping) and schema.get("deprecated") is True
+        others = _rule_for_others(new, name)
         if required:
             yield _change(field, "required-field-removed", "readers of the old contract need it")
-            return
-        if not (isinstance(schema, Mapping) and schema.get("deprecated") is True):
-            yield _change(field, "removed-without-deprecation", "mark it deprecated: true first")
-            return
-        yield from too_early(schema.get(REMOVE_AFTER), field, self.today)
-        if any(isinstance(old.get(keyword), Mapping) for keyword in (*_OPEN, "patternProperties")):
-            yield _change(
-                field, "removed-in-open-object", "its old values would meet the rule for other fields"
+        elif not deprecated:
+            # Where anything goes, it may go on to be published, and hold what readers of it don't take.
+            hurt = frozenset({FORWARD}) if others else frozenset()
+            yield Change(field, "removed-without-deprecation", "mark it deprecated: true first", hurt)
+        else:
+            yield from too_early(schema.get(REMOVE_AFTER), field, self.today)
+        if others and others != _ANYTHING:
+            hurt = BOTH if others in _OPEN else frozenset({FORWARD})
+            yield Change(
+                field, "removed-in-open-object", "its old values would meet the rule for other fields", hurt
             )
 
     def _items(
@@ -199,6 +209,19 @@ class _Comparison:
         yield from self.compare(old, new, f"{path}[]", watchers, seen)
 
 
+def _rule_for_others(schema: Schema, name: str) -> str:
+    """What an object that doesn't declare a field says of it: a keyword, that anything goes, or nothing."""
+    if any(found_in(pattern, name) for pattern in schema.get("patternProperties", ())):
+        return "patternProperties"
+    for keyword in _OPEN:
+        rule = schema.get(keyword)
+        if isinstance(rule, Mapping) and rule:
+            return keyword
+        if rule is True or rule == {}:
+            return _ANYTHING
+    return ""
+
+
 def _breaks(root: Schema, schema: Any, default: Any) -> bool:
     """Whether a default, filled in itself, isn't valid where it stands."""
     if not isinstance(schema, Mapping):
@@ -206,7 +229,8 @@ def _breaks(root: Schema, schema: Any, default: Any) -> bool:
     parts = {name: root[name] for name in ("$schema", "$defs", "definitions") if name in root}
     alone = {**parts, **schema}
     try:
-        return bool(checker(tolerant(alone))(with_defaults(alone, default)))
+        full = Filling(alone, is_old_draft(alone)).filled(default)
+        return bool(checker(tolerant(alone))(full))
     except Exception:  # noqa: BLE001 - it refers to a place that only exists in the whole: not provable
         return True
 

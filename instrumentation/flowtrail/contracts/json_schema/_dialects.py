@@ -11,6 +11,7 @@ from jsonschema.exceptions import SchemaError as LibrarySchemaError
 
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts.json_schema._keywords import KEYWORDS, TYPES
+from flowtrail.contracts.json_schema._once import once
 from flowtrail.contracts.json_schema._rules import (
     REFERENCES,
     Place,
@@ -33,7 +34,8 @@ _extend: Any = validators.extend
 _EXTENDED: Final = {
     name: _extend(
         known,
-        {keyword: check for keyword, check in KEYWORDS.items() if keyword in known.VALIDATORS},
+        once(known.VALIDATORS)
+        | {keyword: check for keyword, check in KEYWORDS.items() if keyword in known.VALIDATORS},
         type_checker=known.TYPE_CHECKER.redefine_many(TYPES),
         format_checker=FORMATS,
     )

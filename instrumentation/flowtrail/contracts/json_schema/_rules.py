@@ -1,4 +1,4 @@
-"""What a contract says beyond JSON Schema: where it refers to, what readers overlook, defaults.
+"""What a contract says beyond JSON Schema: where it refers to, what readers overlook.
 
 JSON Schema lets unknown fields pass unless told otherwise. For a contract that is wrong in one direction:
 what a publisher misspells must not go out (see `_undeclared`), while a reader has to accept fields that it
@@ -145,37 +145,6 @@ def tolerant(root: Schema) -> dict[str, Any]:
                 if schema.get(keyword) is False:
                     del schema[keyword]
     return made
-
-
-def with_defaults(root: Schema, data: Any) -> Any:
-    """Data with the defaults of the fields that are absent; the data handed in stays as it is."""
-    return _filled(root, root, data)
-
-
-def has_defaults(root: Schema) -> bool:
-    """Whether filling in can change anything."""
-    return any("default" in schema for _, schema in schemas_in(root))
-
-
-def _filled(root: Schema, schema: Any, data: Any) -> Any:
-    schema = target(root, schema)
-    if not isinstance(schema, Mapping):
-        return data
-    if isinstance(data, list):
-        items = schema.get("items")
-        return [_filled(root, items, part) for part in data] if isinstance(items, Mapping) else data
-    properties = schema.get("properties")
-    if not isinstance(data, Mapping) or not properties:
-        return data
-    full = dict(data)
-    for name, part in properties.items():
-        if name in full:
-            full[name] = _filled(root, part, full[name])
-        elif isinstance(part, Mapping):
-            source = part if "default" in part else target(root, part)
-            if isinstance(source, Mapping) and "default" in source:
-                full[name] = _filled(root, part, copy.deepcopy(source["default"]))
-    return full
 
 
 def deprecated_fields(root: Schema) -> dict[tuple[str, ...], Mapping[str, Any]]:

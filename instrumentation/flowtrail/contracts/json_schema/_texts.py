@@ -53,7 +53,10 @@ def found_in(pattern: str, text: str) -> bool:
 
 @FORMATS.checks("regex", raises=regex.error)
 def _is_regex(value: object) -> bool:
-    return not isinstance(value, str) or bool(_compiled(value))
+    try:
+        return not isinstance(value, str) or bool(_compiled(value))
+    except RecursionError:
+        return False  # a flat text, and a pattern too deep for anybody to use
 
 
 @FORMATS.checks("date", raises=ValueError)

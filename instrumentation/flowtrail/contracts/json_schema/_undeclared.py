@@ -39,6 +39,7 @@ class _Rules(NamedTuple):
         alternatives: Groups of schemas of which those hold that fit.
         conditions: What is asked, and what holds if it fits, or else.
         dependent: What holds if a field is there.
+        leads_on: Whether any of the last four is there.
     """
 
     fields: Mapping[str, Any]
@@ -53,15 +54,17 @@ class _Rules(NamedTuple):
     alternatives: tuple[tuple[tuple[Any, Fits], ...], ...]
     conditions: tuple[Any, Fits, Any, Any] | None
     dependent: tuple[tuple[str, Any], ...]
+    leads_on: bool
 
 
 class _Found:
     """What the schemas of one object or list say together."""
 
-    __slots__ = ("closes", "is_open", "parts")
+    __slots__ = ("closes", "is_open", "met", "parts")
 
     def __init__(self) -> None:
         self.closes = self.is_open = False
+        self.met: set[tuple[int, bool]] = set()
         self.parts: dict[Any, list[Part]] = {}
 
 
@@ -100,6 +103,11 @@ class Undeclared:
         if not isinstance(schema, Mapping):
             return
         rules = self._rules.get(id(schema)) or self._looked_at(schema)
+        if rules.leads_on:
+            # Where two ways lead to each of many schemas, there are 2 to the power of their number.
+            if (id(schema), declaring) in found.met:
+                return
+            found.met.add((id(schema), declaring))
         if isinstance(value, dict):
             _fields(rules, value, found, declaring)
             for name, part in rules.dependent:
@@ -150,6 +158,7 @@ class Undeclared:
             ),
             (own["if"], self._fits(own["if"]), own.get("then"), own.get("else")) if "if" in own else None,
             tuple((name, part) for name, part in dependent.items() if isinstance(part, Mapping)),
+            bool(references or dependent) or any(word in own for word in ("allOf", "anyOf", "oneOf", "if")),
         )
         return made
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts.json_schema._rules import Schema, has_defaults, is_old_draft, plain, tolerant
+from flowtrail.contracts.json_schema._rules import Schema, is_old_draft, plain, tolerant
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
@@ -37,17 +37,31 @@ class Compiled:
         SchemaError: It isn't a JSON Schema, or refers to another document.
     """
 
-    __slots__ = ("has_defaults", "schema", "violations_reading", "violations_writing")
+    __slots__ = ("_filling", "_watched", "schema", "violations_reading", "violations_writing")
 
     def __init__(self, name: str, schema: Schema) -> None:
         check_schema(name, schema)
         self.schema = schema
-        self.has_defaults = has_defaults(schema)
-        root = plain(schema)
+        from flowtrail.contracts.json_schema._filling import Filling
+
+        root, old_draft = plain(schema), is_old_draft(schema)
         validator = _validator(schema, root)
-        strict, overlooking = _lines_of(validator), checker(tolerant(schema))
-        self.violations_writing = _closing(root, validator, strict, is_old_draft(schema))
+        self._filling = Filling(root, old_draft)
+        self._watched = self._filling.is_watched or any(
+            _guarded(root, _lines_of(validator.evolve(schema=part)))(self._filling.filled(default, (), part))
+            for _, part, default in self._filling.fields()
+        )
+        strict, overlooking = _guarded(root, _lines_of(validator)), checker(tolerant(schema))
+        self.violations_writing = _closing(root, validator, old_draft)
         self.violations_reading = _unless(strict, overlooking)
+
+    def completed(self, data: Any) -> Any:
+        """Data that a reader takes, with the defaults that leave it so; the data handed in stays as it is."""
+        if not self._filling.needed:
+            return data
+        if self._watched:
+            return self._filling.kept(data, self.violations_reading)
+        return self._filling.filled(data)
 
 
 def check_schema(name: str, schema: Any) -> None:
@@ -101,13 +115,20 @@ def _number(text: str) -> float:
 
 def checker(schema: Schema) -> Check:
     """A function from data to the rules it breaks, as lines; at most 5."""
-    return _lines_of(_validator(schema, plain(schema)))
+    root = plain(schema)
+    return _guarded(root, _lines_of(_validator(schema, root)))
 
 
 def _lines_of(validator: Any) -> Check:
-    return _guarded(
-        lambda data: [_line(error) for error in islice(validator.iter_errors(data), _MAX_VIOLATIONS)]
-    )
+    def check(data: Any) -> list[str]:
+        found: dict[str, None] = {}
+        for error in validator.iter_errors(data):
+            found[_line(error)] = None
+            if len(found) == _MAX_VIOLATIONS:
+                break
+        return list(found)
+
+    return check
 
 
 def _unless(strict: Check, overlooking: Check) -> Check:
@@ -120,22 +141,22 @@ def _unless(strict: Check, overlooking: Check) -> Check:
     return check
 
 
-def _closing(root: Schema, validator: Any, strict: Check, old_draft: bool) -> Check:
-    """Likewise, with the fields that aren't declared."""
+def _closing(root: Schema, validator: Any, old_draft: bool) -> Check:
+    """What publishers mind: the rules, and the fields that aren't declared."""
     from flowtrail.contracts.json_schema._undeclared import Undeclared
 
     def fits(part: Any) -> Callable[[Any], bool]:
         narrowed = validator.evolve(schema=part)
         return lambda data: next(narrowed.iter_errors(data), None) is None
 
-    undeclared = Undeclared(root, old_draft, fits)
+    undeclared, broken = Undeclared(root, old_draft, fits), _lines_of(validator)
 
     def check(data: Any) -> list[str]:
-        found = strict(data)
+        found = broken(data)
         extra = (f"{_path(path)}: {_UNDECLARED}" for path in undeclared(data))
-        return [*found, *islice(extra, _MAX_VIOLATIONS - len(found))]
+        return list(dict.fromkeys([*found, *islice(extra, _MAX_VIOLATIONS - len(found))]))
 
-    return _guarded(check)
+    return _guarded(root, check)
 
 
 def _validator(schema: Schema, root: Schema) -> Any:
@@ -150,18 +171,22 @@ def _validator(schema: Schema, root: Schema) -> Any:
     return dialect_of(schema)(root, registry=Registry(), format_checker=FORMATS)
 
 
-def _guarded(check: Check) -> Check:
-    """What can't be told of data counts as broken."""
+def _guarded(root: Schema, check: Check) -> Check:
+    """One validation; what can't be told of data counts as broken."""
+    from flowtrail.contracts.json_schema._once import RUN
     from flowtrail.contracts.json_schema._texts import SECONDS, TooSlowError
 
     def guarded(data: Any) -> list[str]:
         try:
+            RUN.begin(root)
             return check(data)
         except RecursionError:
             return ["(root): nested too deeply"]
         except TooSlowError as error:
             pattern = error.pattern[:_MAX_TEXT]
             return [f"(root): pattern {pattern} takes over {SECONDS:g} s for one text: write a simpler one"]
+        finally:
+            RUN.end()
 
     return guarded
 
@@ -179,8 +204,10 @@ def _line(error: Any) -> str:
         return f"{_joined(field, missing[0]) if missing else field}: required"
     if rule == "additionalProperties":
         return f"{_path((*error.absolute_path, error.message))}: {_UNDECLARED}"
-    if rule == "unevaluatedProperties":
+    if rule in ("unevaluatedProperties", "unevaluatedItems"):
         return f"{field}: {rule}: not in the contract"
+    if error.validator is None:
+        return f"{field}: something in it is never allowed"
     if rule in _UNSHOWN or expected is None:
         return f"{field}: {rule}"
     text = " or ".join(expected) if rule == "type" and isinstance(expected, list) else str(expected)
