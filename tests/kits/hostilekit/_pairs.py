@@ -155,6 +155,8 @@ def _statuses(
     found: set[int | None] = set()
     losing = _losing(seen, pair.commit)
     still = _holds_for(pair.moved, memory.now, rules.window)
+    # What waits for a group without members is read by nobody, however short it has waited.
+    nobody = group.state in ("empty", "dead")
     for behind in [value for value in least.values if value is not None]:
         for over in _holds_for(pair.rewound, memory.now, rules.window) if pair.rewound else {True}:
             status = _OK if over else _REWOUND
@@ -165,6 +167,8 @@ def _statuses(
                     each = {idle} if waits and stands else {status}
                     if waits and not stands and status == _OK:
                         each.add(_BEHIND)
+                    if nobody and behind and status != _REWOUND:
+                        each = {_STOPPED}
                     found |= each
     if True in losing:
         found = {_LOSING, *(found if False in losing else ())}
