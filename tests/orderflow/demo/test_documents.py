@@ -138,7 +138,9 @@ def test_every_topic_type_and_edge(
     bare = [item["id"] for place in found["channels"] for item in place["messages"] if not item["payload"]]
     assert bare == ["PaymentCompleted"]
     formats = {
-        (item.get("format") or "").partition(";")[0] for place in found["channels"] for item in place["messages"]
+        (item.get("format") or "").partition(";")[0]
+        for place in found["channels"]
+        for item in place["messages"]
     }
     assert formats >= {"application/vnd.apache.avro", "application/vnd.google.protobuf"}
     sides: dict[str, set[tuple[str, str]]] = {"send": set(), "receive": set()}
