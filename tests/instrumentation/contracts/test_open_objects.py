@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowtrail.contracts._formats import FORMATS
-from flowtrail.contracts.json_schema import compare
+from flowtrail.contracts.json_schema._compare import compare
 
 JSON = FORMATS["json"]
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}

@@ -11,12 +11,11 @@ from typing import Any
 from flowtrail._codec import JsonCodec
 from flowtrail.contracts._change import REMOVE_AFTER, Change
 from flowtrail.contracts._format import NO_REFERENCES, BrokenError, Definition, bounded
-from flowtrail.contracts.json_schema._compare import compare
 from flowtrail.contracts.json_schema._rules import Schema, deprecated_fields
 from flowtrail.contracts.json_schema._validator import Compiled, check_schema, parsed
 from flowtrail.errors import EncodeError
 
-__all__ = ["JSON_SCHEMA", "JsonDefinition", "JsonSchemaFormat", "compare"]
+__all__ = ["JSON_SCHEMA", "JsonDefinition", "JsonSchemaFormat"]
 
 _CODEC = JsonCodec()
 
@@ -134,6 +133,9 @@ class JsonSchemaFormat:
 
     def compare(self, old: Any, new: Any, *, today: date | None = None) -> list[Change]:
         """See `Format`."""
+        # Who only reads Avro or Protobuf hasn't what JSON contracts need.
+        from flowtrail.contracts.json_schema._compare import compare
+
         return compare(old.schema, new.schema, today=today)
 
     def same_bytes(self, old: Any, new: Any) -> bool:

@@ -122,4 +122,4 @@ def _default_wrong(field: Any, value: Word, sign: str, *, proto3: bool) -> str:
         return "" if value.kind == "text" else f"the default of {field.name} is a text, in quotes"
     if sign and not field.type_name and field.type in _UNSIGNED:
         return f"the default of {field.name} is not negative"
-    return f"the default of {field.name} is no text" if value.kind == "text" else ""
+    return f"the default of {field.name} isn't text" if value.kind == "text" else ""
