@@ -127,7 +127,7 @@ def test_on_call_finds_what_went_wrong(broker: str, tmp_path: Path) -> None:
         said = desk.says("flowtrail", "oncall", code=1)
         assert "billing dead-lettered 1 message of type OrderPlaced" in said
         assert "flowtrail dlq list --cause" in said
-        assert "billing" in desk.says("flowtrail", "lag")
+        until(lambda: desk.knows("billing", "flowtrail", "lag"), "billing's lag")
         assert "1" in desk.says("flowtrail", "dlq", "redrive")
 
 
