@@ -134,6 +134,7 @@ def _of_message(contract: Any, theirs: Any, payload: bytes) -> list[str]:
     return [line.removesuffix(": required") for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 1_000])
 def test_what_is_missing_is_named_and_ends_nobody(start: int) -> None:
     """In a process of its own, since what is feared is its end."""
