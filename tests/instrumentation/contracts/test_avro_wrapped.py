@@ -12,6 +12,8 @@ from contractkit import CASES, Case, record
 from flowtrail.contracts import FolderSource, Reader, broken_readers
 from flowtrail.contracts._formats import FORMATS
 
+pytestmark = pytest.mark.slow
+
 AVRO = FORMATS["avro"]
 CHANGES = [case for case in CASES if "avro" in case.texts]
 
