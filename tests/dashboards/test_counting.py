@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,20 +14,8 @@ import pytest
 from dashkit.files import DASHBOARDS, panels
 from dashkit.grafana import fill_in
 from dashkit.histories import SCRAPE_SECONDS, History, kept_by_collectors, kept_by_processes, written
-from servers import servers_required
 
 HISTORIES = 40
-
-
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    """Path of promtool."""
-    path = shutil.which("promtool")
-    if path is None:
-        if servers_required():
-            pytest.fail("FLOWTRAIL_REQUIRE_SERVERS is set, and promtool is not installed", pytrace=False)
-        pytest.skip("promtool is not installed (Debian's package prometheus)")
-    return path
 
 
 def query(name: str, title: str, place: int = 0) -> str:

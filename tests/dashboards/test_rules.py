@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from dashkit.files import RULE_FILES, RULE_TESTS, RULES, RUNBOOKS, alerts, load_yaml, rules
-from servers import servers_required
 
 ALERTS = alerts()
-
-
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    """Path of promtool."""
-    path = shutil.which("promtool")
-    if path is None:
-        if servers_required():
-            pytest.fail("FLOWTRAIL_REQUIRE_SERVERS is set, and promtool is not installed", pytrace=False)
-        pytest.skip("promtool is not installed (Debian's package prometheus)")
-    return path
 
 
 def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
