@@ -92,7 +92,9 @@ class Reader:
     def _raw(self, node: Node) -> Read:
         if node.kind == "union":
             branches = [self._of(branch) for branch in node.branches]
-            return (_branch if self._trees and is_open(node) else _union)(branches)
+            if self._trees and is_open(node):
+                branches = [_branch(number, read) for number, read in enumerate(branches)]
+            return _union(branches)
         if node.kind == "array" and node.inner is not None:
             return _array(self._of(node.inner))
         if node.kind == "map" and node.inner is not None:
@@ -129,14 +131,11 @@ def _union(branches: list[Read]) -> Read:
     return read
 
 
-def _branch(branches: list[Read]) -> Read:
-    count = len(branches)
+def _branch(number: int, inner: Read) -> Read:
+    """One type of a union, whose values say so."""
 
     def read(payload: bytes, at: int, level: int) -> tuple[Any, int]:
-        number, start = _long(payload, at)
-        if not 0 <= number < count:
-            raise MalformedError(at, f"branch {number} of a union of {count}")
-        value, end = branches[number](payload, start, level + 1)
+        value, end = inner(payload, at, level)
         return Branch(number, value), end
 
     return read
