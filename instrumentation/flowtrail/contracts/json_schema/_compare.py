@@ -18,7 +18,7 @@ from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.json_schema._filling import Filling
 from flowtrail.contracts.json_schema._forms import Forms
 from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, is_old_draft, target, tolerant
-from flowtrail.contracts.json_schema._texts import found_in
+from flowtrail.contracts.json_schema._texts import TooSlowError, found_in
 from flowtrail.contracts.json_schema._validator import checker
 
 _ANNOTATIONS = frozenset({
@@ -211,7 +211,7 @@ class _Comparison:
 
 def _rule_for_others(schema: Schema, name: str) -> str:
     """What an object that doesn't declare a field says of it: a keyword, that anything goes, or nothing."""
-    if any(found_in(pattern, name) for pattern in schema.get("patternProperties", ())):
+    if any(_may_fit(pattern, name) for pattern in schema.get("patternProperties", ())):
         return "patternProperties"
     for keyword in _OPEN:
         rule = schema.get(keyword)
@@ -220,6 +220,13 @@ def _rule_for_others(schema: Schema, name: str) -> str:
         if rule is True or rule == {}:
             return _ANYTHING
     return ""
+
+
+def _may_fit(pattern: str, name: str) -> bool:
+    try:
+        return found_in(pattern, name)
+    except TooSlowError:
+        return True  # nobody can say, so nothing is proven
 
 
 def _breaks(root: Schema, schema: Any, default: Any) -> bool:
