@@ -71,10 +71,10 @@ class File:
             words.wrong('editions aren\'t read: write syntax = "proto3" or "proto2"')
         if words.follows("syntax"):
             words.expect("=")
-            said = words.next
+            at = words.next
             proto.syntax = words.text("the syntax").decode("utf-8", "replace")
             if proto.syntax not in ("proto2", "proto3"):
-                words.wrong(f"syntax {proto.syntax[:40]!r} is neither proto2 nor proto3", said)
+                words.wrong(f"syntax {proto.syntax[:40]!r} is neither proto2 nor proto3", at)
             words.expect(";")
         self._proto3 = self._options.proto3 = proto.syntax == "proto3"
         if not self._proto3:

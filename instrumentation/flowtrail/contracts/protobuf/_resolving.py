@@ -90,7 +90,8 @@ def extensions_of(file: Any) -> Iterator[Any]:
 
 def option_wrong(pool: Any, own: Own) -> str:
     """Of an option that isn't Protobuf's."""
-    held, option, name = own.options, None, f"({own.path[0][0][:100]})"
+    held, name = own.options, f"({own.path[0][0][:100]})"
+    option: Any = None
     for part, is_own in own.path:
         if option is not None and option.message_type is None:
             return f"{name}: {option.name} is no message, and has no parts"
