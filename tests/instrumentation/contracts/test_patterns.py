@@ -2,6 +2,7 @@
 
 import ast
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from flowtrail.contracts.json_schema._filling import Filling
 from flowtrail.contracts.json_schema._rules import plain
 from flowtrail.contracts.json_schema._validator import Compiled
 from flowtrail.errors import ContractError
+from waiting import scaled
 
 HANGS = "^(a|aa)+$"
 TEXT = "a" * 60 + "!"
@@ -124,6 +126,15 @@ def test_no_default_and_no_comparison_waits_for_one(name: str) -> None:
     with_default = Compiled("A/2", wider)
     assert isinstance(with_default.completed(data), dict)
     compare(schema, wider)
+
+
+def test_a_comparison_waits_once_for_each_pattern() -> None:
+    old = {"patternProperties": {HANGS: {"type": "integer"}, f"x{HANGS}": {}}}
+    fields = {TEXT + str(number): {"type": "integer", "default": 1} for number in range(500)}
+    started = time.process_time()
+    found = compare(old, {**old, "properties": fields})
+    assert len({change.field for change in found}) == 500
+    assert time.process_time() - started < scaled(2)  # 500 times 0.02 s would be 10 s, for each pattern
 
 
 def test_a_pattern_among_data_is_only_made() -> None:
