@@ -123,8 +123,9 @@ def test_a_real_registry_hands_the_references_on(
 def test_json_of_a_real_registry_that_refers_elsewhere_is_one_line(registry: str, connect: Connect) -> None:
     """References of JSON Schema stay within the schema (docs/contracts.md): half a contract would check half."""
     client, type = connect(registry)._client.api, f"Order{uuid.uuid4().hex[:8]}"
-    client.register_schema(f"{type}-money", Schema('{"type": "integer"}', "JSON"))
-    text = json.dumps({"type": "object", "properties": {"total": {"$ref": "money.json"}}})
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#"}  # by which the registry knows what it is
+    client.register_schema(f"{type}-money", Schema(json.dumps({**draft, "type": "integer"}), "JSON"))
+    text = json.dumps({**draft, "type": "object", "properties": {"total": {"$ref": "money.json"}}})
     reference = SchemaReference("money.json", f"{type}-money", 1)
     client.register_schema(type, Schema(text, "JSON", [reference]))
     with pytest.raises(SchemaError) as caught:
