@@ -15,6 +15,9 @@ from flowtrail_collector.units import iso_time_ms
 __all__ = ["crossing_rows", "edge_values", "topic_values"]
 
 
+_NAMED = 2
+
+
 class Span(NamedTuple):
     """What was counted over some time.
 
@@ -43,6 +46,7 @@ def edge_values(views: Sequence[EdgeView], now: float | None = None) -> dict[str
         for pair, reading in sorted(whole.types.items(), key=lambda item: (-item[1].events, item[0]))
     ]
     return {
+        "ends": [_ends(views, part) for part in ("source", "topic", "target")],
         "view": whole,
         "views": views,
         "pace": pace_words(whole, time.time() if now is None else now),
@@ -83,6 +87,12 @@ def topic_values(name: str, views: Sequence[EdgeView], health: Health) -> dict[s
             for reader in sorted([*readers, *silent])
         ],
     }
+
+
+def _ends(views: Sequence[EdgeView], part: str) -> str:
+    """Where edges begin, lead through, or end, in a few words."""
+    names = sorted({getattr(view.key, part) for view in views})
+    return " and ".join(names) if len(names) <= _NAMED else f"{len(names)} {part}s"
 
 
 def _span(words: str, edge: Any) -> Span:

@@ -120,8 +120,8 @@ def _verdict(group: Group, *, several: bool) -> Iterable[Note]:
         return
     says = group.get("says")
     whose = f"{without_broker(group['group'])}: " if several else ""
-    text = f"{whose}{verdict}: {says}" if says else f"{whose}{verdict}"
-    yield Note(text, "", level_of(group.get("status")))
+    level = level_of(group.get("status"))
+    yield Note(f"{whose}{verdict}: {says}" if says and level else f"{whose}{verdict}", "", level)
 
 
 def _by_group(letters: Iterable[CauseRow]) -> dict[str, _Letters]:

@@ -156,13 +156,7 @@ class SqlTopology:
             cause = first.get(effect.causation_id or "")
             at_ms = effect.timestamp_ms or 0
             if cause is not None:
-                latency_ms = at_ms - (cause.timestamp_ms or at_ms)
-                reactions.append(
-                    Reaction(
-                        *(cause.source, cause.topic, effect.source, latency_ms / 1000),
-                        *(effect.trace_id, cause.type, at_ms, effect.type, effect.event_id, effect.subject),
-                    )
-                )
+                reactions.append(_reaction(cause, effect, at_ms))
             elif now_ms - at_ms < _PATIENCE_MS and len(still) < _MAX_PENDING:
                 still[effect.row] = effect
         return still, reactions
@@ -174,6 +168,18 @@ class SqlTopology:
         new = [(row,) for row in now if row not in before]
         connection.executemany("DELETE FROM edge_pending WHERE event_row = ?", gone)
         connection.executemany("INSERT INTO edge_pending VALUES (?)", new)
+
+
+def _reaction(cause: Event, effect: Event, at_ms: int) -> Reaction:
+    return Reaction(
+        *(cause.source, cause.topic, effect.source, (at_ms - (cause.timestamp_ms or at_ms)) / 1000),
+        trace_id=effect.trace_id,
+        cause_type=cause.type,
+        at_ms=at_ms,
+        effect_type=effect.type,
+        event_id=effect.event_id,
+        subject=effect.subject,
+    )
 
 
 def _next_packs(connection: Connection, start: int, newest: int) -> list[Pack]:

@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from starlette.routing import Route
+
 from flowtrail_collector.console import GroupPages, MapPages, error_page
 from flowtrail_collector.console._pages import static_file
 from flowtrail_collector.dead_letters.model.cause import CauseRow
@@ -17,7 +19,6 @@ from flowtrail_collector.topology.model import Edge, EdgeKey, Reading
 from flowtrail_collector.topology.rates import EdgeRate
 from flowtrail_collector.topology.view import TopologyView
 from flowtrail_collector.web.app import build_app
-from starlette.routing import Route
 from trailkit.web import served
 
 __all__ = ["FLOW", "FakeViews", "edge", "forty_services", "group", "letters_of", "map_site", "topology"]
@@ -61,9 +62,11 @@ def letters_of(name: str, pending: int, last_hour: int) -> CauseRow:
     return CauseRow("cause", pending, 1, 2, last_hour, 0, letter)
 
 
-def forty_services(seed: int = 7) -> tuple[dict[EdgeKey, Edge], dict[EdgeKey, EdgeRate], list[dict[str, Any]]]:
+def forty_services(
+    seed: int = 7,
+) -> tuple[dict[EdgeKey, Edge], dict[EdgeKey, EdgeRate], list[dict[str, Any]]]:
     """Edges, rates and groups: long names, both directions between two services, cycles, both brokers, odd letters."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     plain = [f"service-{number:02}" for number in range(34)]
     odd = [
         "com.example.shop.fulfillment.warehouse-allocation-service", "com.example.shop.fulfillment.warehouse-returns",
@@ -102,7 +105,9 @@ def topology(edges: dict[EdgeKey, Edge], rates: dict[EdgeKey, EdgeRate] | None =
     return TopologyView(
         lambda: edges,
         rates=lambda: rates or {},
-        types=lambda: {key: {TypePair("OrderPlaced", "StockReserved"): Reading(edges[key].events, 0)} for key in edges},
+        types=lambda: {
+            key: {TypePair("OrderPlaced", "StockReserved"): Reading(edges[key].events, 0)} for key in edges
+        },
         crossings=lambda keys: [
             Crossing(1_700_000_000_000, 0.25, "OrderPlaced", "StockReserved", "event-1", "order-1")
         ],
@@ -140,7 +145,15 @@ class _Lag:
         found = next((each for each in self._groups if each["group"] == name), None)
         if found is None:
             return None
-        partition = {"topic": "t", "partition": 0, "offset": 1, "end": 4, "lag": 3, "lag_seconds": 1.5, "status": "ok"}
+        partition = {
+            "topic": "t",
+            "partition": 0,
+            "offset": 1,
+            "end": 4,
+            "lag": 3,
+            "lag_seconds": 1.5,
+            "status": "ok",
+        }
         return {"collected_at": None, "groups": [{**found, "partitions": [partition]}], "failures": []}
 
 
