@@ -124,7 +124,7 @@ def test_pictures_of_the_documentation(open_page, tmp_path, name, path):
     page = open_page()
     page.goto(path)
     if name == "map":
-        page.wait_for_function("() => document.querySelector('svg.map').textContent.includes('/s')")
+        page.wait_for_function("() => document.querySelector('svg.map').textContent.includes('last ')")
     height = page.evaluate("document.querySelector('footer').offsetTop")
     page.screenshot(path=folder / f"console-{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": height},
                     full_page=True)  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from heapq import nlargest
+from operator import attrgetter
 from typing import NamedTuple
 
 from flowtrail_collector.topology.model import (
@@ -18,6 +20,8 @@ __all__ = ["KEPT", "Crossing", "TypePair", "by_edge", "count_types", "newest"]
 
 KEPT = 20
 """Of each edge so many of its last events are kept."""
+# Text from outside that is kept for people is cut to this.
+_MAX_TEXT = 512
 
 
 class TypePair(NamedTuple):
@@ -55,9 +59,14 @@ def by_edge(reactions: Iterable[Reaction], edges: Mapping[EdgeKey, Edge]) -> dic
         edges: Those that are counted; what went over another one is counted as `other`.
     """
     found: dict[EdgeKey, list[Reaction]] = {}
+    known: dict[tuple[str | None, str, str | None], list[Reaction]] = {}  # edges are few, reactions many
     for reaction in reactions:
-        key = edge_of(reaction)
-        found.setdefault(key if key in edges else EdgeKey(OTHER, OTHER, OTHER), []).append(reaction)
+        own = known.get(reaction[:3])
+        if own is None:
+            key = edge_of(reaction)
+            own = found.setdefault(key if key in edges else EdgeKey(OTHER, OTHER, OTHER), [])
+            known[reaction[:3]] = own
+        own.append(reaction)
     return found
 
 
@@ -73,16 +82,17 @@ def count_types(known: Mapping[TypePair, Reading], reactions: Iterable[Reaction]
 
 def newest(known: Iterable[Crossing], reactions: Iterable[Reaction], most: int = KEPT) -> list[Crossing]:
     """The last events that went over an edge, the newest first; each once."""
-    fresh = [
-        Crossing(
-            reaction.at_ms,
-            round(max(0.0, reaction.latency_seconds), 6),
-            reaction.cause_type,
-            reaction.effect_type,
-            reaction.event_id,
-            reaction.subject,
-        )
-        for reaction in reactions
-    ]
+    fresh = map(_crossing, nlargest(most, reactions, key=attrgetter("at_ms")))
     by_id = {each.event_id: each for each in (*known, *fresh)}
     return sorted(by_id.values(), key=lambda each: (-each.at_ms, each.event_id))[:most]
+
+
+def _crossing(reaction: Reaction) -> Crossing:
+    return Crossing(
+        reaction.at_ms,
+        round(max(0.0, reaction.latency_seconds), 6),
+        reaction.cause_type[:_MAX_TEXT],
+        reaction.effect_type[:_MAX_TEXT],
+        reaction.event_id,
+        None if reaction.subject is None else reaction.subject[:_MAX_TEXT],
+    )

@@ -12,8 +12,6 @@ from flowtrail_collector.topology.model import Edge, EdgeKey, Reaction, Reading
 __all__ = ["add_crossings", "load_crossings", "load_types"]
 
 _MAX_TYPES = 5_000
-# Text from outside that is kept for people is cut to this.
-_MAX_TEXT = 512
 _WHERE = "source = ? AND topic = ? AND target = ?"
 _SAVE_TYPES = """
 INSERT INTO edge_types (source, topic, target, cause_type, effect_type, events, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -49,7 +47,7 @@ def add_crossings(
         connection.executemany(
             _SAVE_TYPES, [(*_named(key), *pair, *reading) for pair, reading in changed.items()]
         )
-        last = newest(_crossings_of(connection, key), map(_cut, found))
+        last = newest(_crossings_of(connection, key), found)
         connection.execute(_SAVE, (*_named(key), json.dumps(last)))
 
 
@@ -89,11 +87,3 @@ def _crossings_of(connection: Connection, key: EdgeKey) -> list[Crossing]:
 
 def _named(key: EdgeKey) -> tuple[str, str, str]:
     return key.source, key.topic, key.target
-
-
-def _cut(reaction: Reaction) -> Reaction:
-    return reaction._replace(
-        cause_type=reaction.cause_type[:_MAX_TEXT],
-        effect_type=reaction.effect_type[:_MAX_TEXT],
-        subject=None if reaction.subject is None else reaction.subject[:_MAX_TEXT],
-    )
