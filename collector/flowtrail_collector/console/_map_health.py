@@ -120,8 +120,10 @@ def _verdict(group: Group, *, several: bool) -> Iterable[Note]:
         return
     says = group.get("says")
     whose = f"{without_broker(group['group'])}: " if several else ""
-    level = level_of(group.get("status"))
-    yield Note(f"{whose}{verdict}: {says}" if says and level else f"{whose}{verdict}", "", level)
+    status = group.get("status")
+    # That nobody reads a group in which nothing is unread, the verdict says already.
+    text = f"{whose}{verdict}: {says}" if says and status not in _FINE else f"{whose}{verdict}"
+    yield Note(text, "", level_of(status))
 
 
 def _by_group(letters: Iterable[CauseRow]) -> dict[str, _Letters]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain
 from typing import NamedTuple
 
 from flowtrail_collector.console._map_text import text_width, wrapped
@@ -20,6 +19,8 @@ _NAME_LINE, _NOTE_LINE = 18.0, 16.0
 _NAME_LINES, _NOTE_LINES = 2, 6
 _LEAST, _WIDEST = 96.0, 200.0
 _SIDE, _PAD = 12.0, 6.0
+_DESCENT = 4.0
+"""From a line's baseline to its end."""
 _TARGET = 24.0
 """What is to be hit by itself is at least as high (WCAG 2.2, 2.5.8)."""
 
@@ -100,37 +101,37 @@ class Node:
 
 def blocks_of(node: Node) -> None:
     """Put a node's texts into blocks, and make it as large as they need it."""
-    name = wrapped(node.shown or '""', NAME_SIZE, _WIDEST, _NAME_LINES)
-    own = [(note, wrapped(_marked(note), NOTE_SIZE, _WIDEST, _NOTE_LINES)) for note in node.notes]
-    texts = [text_width(line, NAME_SIZE) for line in name]
-    texts += [text_width(line, NOTE_SIZE) for _, lines in own for line in lines]
-    node.width = max(_LEAST, max(texts) + 2 * _SIDE)
-    plain = list(
-        chain.from_iterable([(line, note.level) for line in lines] for note, lines in own if not note.href)
-    )
-    ys = accumulate([_NAME_LINE] * len(name) + [_NOTE_LINE] * len(plain), initial=_PAD)
-    tops = list(ys)
-    rows = [Row(line, y + _NAME_LINE - 4, NAME_SIZE) for line, y in zip(name, tops, strict=False)]
-    rows += [
-        Row(line, y + _NOTE_LINE - 4, NOTE_SIZE, level)
-        for (line, level), y in zip(plain, tops[len(name) :], strict=False)
-    ]
-    head = max(_TARGET, tops[-1] + _PAD)
-    unlinked = Node(node.kind, node.name, "", "", [note for note, _ in own if not note.href])
-    node.blocks = [Block(node.href, rows, 0.0, head, unlinked.says, unlinked.level)]
-    bottom = head
-    for note, lines in own:
+    node.blocks = [_head(node)]
+    for note in node.notes:
         if note.href:
-            height = max(_TARGET, _NOTE_LINE * len(lines) + _PAD)
-            first = bottom + (height - _NOTE_LINE * len(lines)) / 2 + _NOTE_LINE - 4
-            texts_ = [
-                Row(line, first + _NOTE_LINE * i, NOTE_SIZE, note.level) for i, line in enumerate(lines)
-            ]
-            node.blocks.append(
-                Block(note.href, texts_, bottom, height, f"{node.name}: {note.text}", note.level)
-            )
-            bottom += height
-    node.height = bottom
+            node.blocks.append(_foot(node, note, sum(block.height for block in node.blocks)))
+    rows = [row for block in node.blocks for row in block.rows]
+    node.width = max(_LEAST, *(text_width(row.text, row.size) + 2 * _SIDE for row in rows))
+    node.height = sum(block.height for block in node.blocks)
+
+
+def _head(node: Node) -> Block:
+    """The name, and what leads nowhere of its own."""
+    own = [note for note in node.notes if not note.href]
+    top, rows = _PAD, []
+    for line in wrapped(node.shown or '""', NAME_SIZE, _WIDEST, _NAME_LINES):
+        top += _NAME_LINE
+        rows.append(Row(line, top - _DESCENT, NAME_SIZE))
+    for note in own:
+        for line in wrapped(_marked(note), NOTE_SIZE, _WIDEST, _NOTE_LINES):
+            top += _NOTE_LINE
+            rows.append(Row(line, top - _DESCENT, NOTE_SIZE, note.level))
+    whole = Node(node.kind, node.name, node.href, node.shown, own)
+    return Block(node.href, rows, 0.0, max(_TARGET, top + _PAD), whole.says, whole.level)
+
+
+def _foot(node: Node, note: Note, top: float) -> Block:
+    """What leads elsewhere than the node itself."""
+    lines = wrapped(_marked(note), NOTE_SIZE, _WIDEST, _NOTE_LINES)
+    height = max(_TARGET, _NOTE_LINE * len(lines) + _PAD)
+    first = top + (height - _NOTE_LINE * len(lines)) / 2 + _NOTE_LINE - _DESCENT
+    rows = [Row(line, first + _NOTE_LINE * i, NOTE_SIZE, note.level) for i, line in enumerate(lines)]
+    return Block(note.href, rows, top, height, f"{node.name}: {note.text}", note.level)
 
 
 def _marked(note: Note) -> str:

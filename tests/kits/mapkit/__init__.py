@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from starlette.routing import Route
@@ -86,18 +86,22 @@ def forty_services(
         for a, b in pairs
     }  # fmt: skip
     rates = {
-        key: EdgeRate(chance.choice((0.0, 0.01, 1.0, 12345.6)), edge(3)) if chance.random() < 0.6 else EdgeRate(0.0, Edge())
+        key: EdgeRate(chance.choice((0.01, 1.0, 12345.6)), edge(3)) if chance.random() < 0.5 else EdgeRate(0.0, Edge())
         for key in edges
     }  # fmt: skip
+    return edges, rates, _groups_of(edges, chance)
+
+
+def _groups_of(edges: Iterable[EdgeKey], chance: random.Random) -> list[dict[str, Any]]:
+    """Who reads: a group on Kafka, and for each exchange of RabbitMQ a queue."""
     read: dict[str, list[str]] = {}
     for key in edges:
         name = f"{key.topic}.{key.target}" if key.topic.startswith("rabbitmq:") else key.target
         read.setdefault(name, []).append(name if name != key.target else key.topic)
-    groups = [
+    return [
         group(name, topics, chance.choice(_STATUSES), chance.choice((0, 3, 1_234_567)))
         for name, topics in read.items()
     ]
-    return edges, rates, groups
 
 
 def topology(edges: dict[EdgeKey, Edge], rates: dict[EdgeKey, EdgeRate] | None = None) -> TopologyView:
@@ -109,7 +113,7 @@ def topology(edges: dict[EdgeKey, Edge], rates: dict[EdgeKey, EdgeRate] | None =
             key: {TypePair("OrderPlaced", "StockReserved"): Reading(edges[key].events, 0)} for key in edges
         },
         crossings=lambda keys: [
-            Crossing(1_700_000_000_000, 0.25, "OrderPlaced", "StockReserved", "event-1", "order-1")
+            Crossing(1_700_000_000_000, 0.25, "OrderPlaced", "StockReserved", "ord-1", "order-1")
         ],
     )
 
