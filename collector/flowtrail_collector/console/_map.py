@@ -115,9 +115,14 @@ def _ago(seconds: float) -> str:
 
 def _row(view: EdgeView, health: Health, now: float) -> Row:
     reading = health.readings.get((view.key.topic, view.key.target))
-    found = percentiles(view.edge if view.is_at_rest else view.lately) or percentiles(view.edge)
+    found = _percentiles(view)
     bounds = None if found is None else {name: bound_words(seconds) for name, seconds in found.items()}
     return Row(view, reading, pace_words(view, now), bounds)
+
+
+def _percentiles(view: EdgeView) -> dict[str, float] | None:
+    """Those of the last minute; where nothing is known of it, of all that was counted."""
+    return percentiles(view.lately) or percentiles(view.edge)
 
 
 def _is_ill(reading: Mapping[str, Any] | None) -> bool:
@@ -153,7 +158,7 @@ def _arrow(topic: str, reader: str, read: _Read, lit: Lit, now: float) -> Arrow:
         above.append(f"lag {reading['lag']}")
     elif level and reading is not None:
         above.append(reading["status"])
-    bounds = None if view is None else percentiles(view.edge if view.is_at_rest else view.lately)
+    bounds = None if view is None else _percentiles(view)
     below = f"p95 {bound_words(bounds['p95'])}" if bounds else ""
     text = " · ".join(above)
     says = f"{reader} reads {without_broker(topic)}" + ("" if view is None else _types_words(view))
