@@ -124,7 +124,9 @@ def test_pictures_of_the_documentation(open_page, tmp_path, name, path):
     page = open_page()
     page.goto(path)
     if name == "map":
-        page.wait_for_function("() => document.querySelector('svg.map').textContent.includes('last ')")
+        page.wait_for_function(
+            "() => /[0-9]\\/s|last [0-9]/.test(document.querySelector('svg.map').textContent)"
+        )
     height = page.evaluate("document.querySelector('footer').offsetTop")
     page.screenshot(path=folder / f"console-{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": height},
                     full_page=True)  # fmt: skip

@@ -252,15 +252,18 @@ def test_the_legend_promises_just_what_is_drawn(open_forty, open_page):
 
 @pytest.mark.slow(20)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_map_of_forty_services_has_nothing_serious_for_axe(open_forty, axe, scheme):
-    for path in ("/map", f"/map?flow={FLOW}"):
+def test_the_map_and_what_is_behind_it_fit_and_have_nothing_serious_for_axe(open_forty, axe, scheme):
+    behind = ("/map/edge?source=a", "/map/topic?name=rabbitmq:service-03.events.v2", "/lag?group=a")
+    for path in ("/map", f"/map?flow={FLOW}", *behind):
         page = open_forty(1440, path, color_scheme=scheme, bypass_csp=True)
         page.evaluate(axe)
         result = page.evaluate(
             "axe.run({resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})"
         )
         assert [
-            f"{item['id']} {item['nodes'][0]['target']} {item['nodes'][0]['failureSummary']}"
+            f"{path}: {item['id']} {item['nodes'][0]['target']} {item['nodes'][0]['failureSummary']}"
             for item in result["violations"]
             if item["impact"] in ("serious", "critical")
         ] == []
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, path
