@@ -22,7 +22,8 @@ _KINDS = (
 _EXTRA = (
     "/trails/order-1001", "/trails/order-1002", "/trails/order-1003", "/trails/order-1004",
     "/trails/order-1005", "/sagas?outcome=failed", "/dead-letters?state=dismissed",
-    "/history?window=6h&group=billing", "/history?window=1h&flow=order-fulfilment",
+    "/map?flow=order-fulfilment", "/map/edge?topic=orders&target=inventory", "/map/topic?name=orders",
+    "/lag?group=billing", "/history?window=6h&group=billing", "/history?window=1h&flow=order-fulfilment",
 )  # fmt: skip
 _NOT_PAGES = ("/api/", "/metrics", "/readyz", "/static/", "/live")
 # It takes no time to look at other widths once the page is there.

@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from flowtrail_collector.console._history import Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._live import Live
-from flowtrail_collector.console._map import flow_map
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging, static_file
 from flowtrail_collector.console._render import load_templates, trail_values
 from flowtrail_collector.console._trouble import linked_cause
@@ -25,9 +24,6 @@ from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.web import MAX_OFFSET, cause_json, saga_query, saga_row_json
-from flowtrail_collector.topology.model import EdgeKey
-from flowtrail_collector.topology.rates import EdgeRate
-from flowtrail_collector.topology.web import Edges
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
@@ -35,7 +31,6 @@ from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
-_MAP_LETTERS = 500
 # A browser and a template draw so many at once; a trail of thousands would take both seconds.
 _TRAIL_ROWS = 500
 
@@ -60,10 +55,8 @@ class Console:
         views: Lists sagas, dead letters and flows.
         lag: Lag figures.
         problems: What keeps which part of the collector from working.
-        edges: Which service reacts to which.
         progress_of: How a consumer group is.
         links: Where else a trace can be looked at.
-        rates: What went over the edges lately.
         status: Figures about the collector, by name.
         topics: What was read of each topic, as the API answers it.
         pulse: Differs when something has changed since it was asked last.
@@ -77,10 +70,8 @@ class Console:
         lag: LagOverview,
         problems: Callable[[], Mapping[str, str]],
         *,
-        edges: Edges,
         progress_of: GroupProgressOf,
         links: Links | None = None,
-        rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
         status: Callable[[], Mapping[str, Any]] = dict,
         topics: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         pulse: Callable[[], object] = lambda: None,
@@ -90,10 +81,8 @@ class Console:
         self._views = views
         self._lag = lag
         self._problems = problems
-        self._edges = edges
         self._progress_of = progress_of
         self._links = links or Links()
-        self._rates = rates
         self._status = status
         self._topics = topics
         self._live = Live(pulse)
@@ -107,8 +96,6 @@ class Console:
             "/search": self._search,
             "/trails/{id:path}": self._trail,
             "/sagas": self._sagas,
-            "/map": self._map,
-            "/lag": self._lag_page,
             "/collector": self._health,
             "/live": self._live.stream,
         }
@@ -200,17 +187,6 @@ class Console:
                 len(rows),
             ),
         )
-
-    def _map(self, request: Request) -> Response:
-        """The service map: which service reacts to which."""
-        letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
-        drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
-        return html_page("map.html", request, map=drawn, sparks=self._sparks.edges() if self._sparks else {})
-
-    def _lag_page(self, request: Request) -> Response:
-        """Consumer groups."""
-        sparks = self._sparks.groups() if self._sparks else {}
-        return html_page("lag.html", request, sparks=sparks, **self._lag.overview())
 
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from flowtrail import __version__
+from flowtrail_collector.broker_names import broker_of, without_broker
 from flowtrail_collector.console._trail_rows import (
     AXIS_UNITS,
     breaks,
@@ -41,6 +42,8 @@ STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "live.js": "text/javascript; charset=utf-8",
+    "map.css": "text/css; charset=utf-8",
+    "map.js": "text/javascript; charset=utf-8",
 }
 
 
@@ -65,6 +68,7 @@ def _environment() -> jinja2.Environment:
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
     for words in (
+        broker_of, without_broker,
         catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words,
         checked_words, ended_words, lasting_words, since_words, touched_words, watched_words,
     ):  # fmt: skip

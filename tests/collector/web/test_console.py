@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,7 +15,9 @@ from flowtrail_collector.console import (
     DeadLetterList,
     DeadLetterPages,
     FormPages,
+    GroupPages,
     Links,
+    MapPages,
     TroublePages,
     error_page,
     trail_document,
@@ -31,12 +34,13 @@ from flowtrail_collector.oncall.watch import Watch
 from flowtrail_collector.sagas.model.causes import LATE, Shape, merged
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
 from flowtrail_collector.sagas.ports import EndedLately
-from flowtrail_collector.topology.model import Edge, EdgeKey
+from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import trail_json
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.security import FormTokens
+from mapkit import edge, topology
 from redrivekit import FakeKafka, NoRedrives
 from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
@@ -49,7 +53,12 @@ PAGES = [
     "/sagas/causes",
     "/sagas",
     "/map",
+    "/map?flow=fulfilment",
+    "/map?trail=ord-1",
+    "/map/edge?topic=billing&target=billing",
+    "/map/topic?name=billing",
     "/lag",
+    "/lag?group=billing",
     "/history",
     "/collector",
     "/dead-letters",
@@ -124,22 +133,49 @@ class Lag:
             "catching_up": False,
             "messages_lost": 0,
             "members": None,
-            "topics": [{"topic": self.name, "lag": 3, "status": "behind"}],
+            "topics": [
+                {
+                    "topic": self.name,
+                    "lag": 3,
+                    "status": "behind",
+                    "lag_seconds": 1.5,
+                    "catch_up_seconds": None,
+                    "catching_up": False,
+                    "consumed_per_second": 1.0,
+                    "produced_per_second": 2.0,
+                    "messages_lost": 0,
+                }
+            ],
         }
         failure = {"scope": "group", "name": self.name, "reason": self.name}
         return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
 
+    def detail(self, name):
+        partition = {
+            "topic": name,
+            "partition": 0,
+            "offset": 1,
+            "end": 4,
+            "lag": 3,
+            "lag_seconds": 1.5,
+            "status": "behind",
+        }
+        [group] = self.overview()["groups"]
+        return (
+            {"collected_at": None, "groups": [{**group, "partitions": [partition]}]}
+            if name == self.name
+            else None
+        )
+
 
 def client_of(reads, lag, problems, links=None):
     finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
-    edge = Edge(1, 0.5)
-
+    edges = {EdgeKey(lag.name, lag.name, lag.name): edge()} if lag.name else {}
     console = Console(
         finder,
         reads,
         lag,
         lambda: problems,
-        edges=lambda: {EdgeKey(lag.name, lag.name, lag.name): edge} if lag.name else {},
         progress_of=lambda group: GroupProgress(7),
         links=links,
     )
@@ -154,6 +190,8 @@ def client_of(reads, lag, problems, links=None):
         *listed.routes(),
         *trouble.routes(),
         *HistoryPages(History(NoSamples())).routes(),
+        *MapPages(topology(edges), reads, lambda: lag.overview()["groups"], finder=finder).routes(),
+        *GroupPages(lag).routes(),
         *console.routes(),
     ]
     app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
@@ -220,8 +258,12 @@ def test_everything_from_outside_is_escaped():
         assert "<script>" not in text
         assert "\x1b" not in text
         assert "\x00" not in text
-    from urllib.parse import quote
-
+    for path in ("/lag?group=", "/map/topic?name=", "/map/edge?topic=", "/map?trail="):
+        response = client.get(path + quote(EVIL, safe=""))
+        assert response.status_code == 200, path
+        assert "&lt;script&gt;" in response.text
+        assert not {"\x1b", "\x00"} & set(response.text)
+        assert "<script>" not in response.text
     response = client.get("/trails/" + quote(EVIL, safe=""))
     assert response.status_code == 200
     assert "<script>" not in response.text
@@ -269,6 +311,23 @@ def test_machines_still_get_json(client):
     assert response.json() == {"error": "no such page"}
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/lag?group=nobody", 404, "no group is called nobody"),
+        ("/map?flow=nothing", 400, "no flow is called nothing: there are fulfilment"),
+        ("/map?trail=nobody", 404, "no single trail is known of nobody"),
+        ("/map?flow=fulfilment&trail=ord-1", 400, "not for both"),
+        ("/map/topic?name=nothing", 404, "No topic nothing is known"),
+        ("/map/edge?topic=nothing", 404, "No event has gone over this edge"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(client, path, status, words):
+    response = client.get(path)
+    assert response.status_code == status
+    assert words in response.text
+
+
 def test_empty_pages_say_what_to_do():
     class Empty(FakeReads):
         def list_sagas(self, query):
@@ -286,6 +345,9 @@ def test_empty_pages_say_what_to_do():
 
         def overview(self):
             return {"collected_at": None, "groups": [], "failures": []}
+
+        def detail(self, name):
+            return None
 
     client = client_of(Empty(), NoLag(), {})
     assert "--flows" in client.get("/").text

@@ -174,7 +174,7 @@ def _await(url: str) -> None:
     signs = {
         "/lag": [*GROUPS],
         "/sagas?stuck=true": ["order-1005", "order-1003"],
-        "/map": ["billing", "fulfillment"],
+        "/map": ["billing", "fulfillment", "customers", "payments", "shipments"],
         "/dead-letters": ["total_cents is negative"],
         "/readyz": ["ready"],
     }
