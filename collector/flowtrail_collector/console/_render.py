@@ -9,14 +9,8 @@ from typing import Any
 import jinja2
 
 from flowtrail import __version__
-from flowtrail_collector.console._trail_rows import (
-    AXIS_UNITS,
-    breaks,
-    entry_rows,
-    missing_rows,
-    symbols_of,
-    ticks,
-)
+from flowtrail_collector.console._trail_axis import breaks, ticks
+from flowtrail_collector.console._trail_rows import AXIS_UNITS, entry_rows, missing_rows, symbols_of
 from flowtrail_collector.lag.words import catch_up_words
 from flowtrail_collector.oncall.words import (
     checked_words,
@@ -32,6 +26,7 @@ from flowtrail_collector.sagas.words import (
     forecast_words,
     past_words,
     risk_words,
+    state_words,
 )
 from flowtrail_collector.trails.drawing import rows_of, trail_scale
 from flowtrail_collector.web.prefix import prefix
@@ -41,6 +36,7 @@ STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "live.js": "text/javascript; charset=utf-8",
+    "search.js": "text/javascript; charset=utf-8",
 }
 
 
@@ -65,7 +61,7 @@ def _environment() -> jinja2.Environment:
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
     for words in (
-        catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words,
+        catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words, state_words,
         checked_words, ended_words, lasting_words, since_words, touched_words, watched_words,
     ):  # fmt: skip
         environment.globals[words.__name__] = words
@@ -96,7 +92,7 @@ def trail_values(trail: dict[str, Any], first: int = 0, most: int | None = None)
     drawn = rows[first:] if most is None else rows[first : first + most]
     return {
         "trail": trail,
-        "rows": entry_rows(trail, drawn),
+        "rows": entry_rows(trail, drawn, first),
         "symbols": symbols_of(trail, drawn),
         "all_rows": len(rows),
         "first_row": first,

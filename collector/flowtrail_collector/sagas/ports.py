@@ -186,6 +186,10 @@ class SagaLists(Protocol):
         """What instances hang on, the cause of the one that hung last first."""
         ...
 
+    def stuck_counts(self) -> dict[str, int]:
+        """How many instances are past the deadline of a step, by flow; none is left out."""
+        ...
+
     def known_flows(self) -> dict[str, tuple[str, ...] | None]:
         """The flows there are, with the names of their steps; None for one that has left the flow file."""
         ...

@@ -105,10 +105,12 @@ class Drafts:
         error = _span_error(span) if span else None
         if letter is not None and letter.error_type:
             error = TrailError(letter.error_type, letter.error_message or "")
+        place = (record.topic, record.partition, record.offset) if record else None
         return TrailEntry(
             id=item.key,
             kind=kind,
             service=_publisher(item, kind, letter),
+            by=self._inputs.redriven_by.get(place) if place and kind is EntryKind.REDRIVE else None,
             name=item.event_type or (known.type if known else None) or (span.name if span else "event"),
             start_ns=item.start_ns,
             end_ns=item.end_ns,
