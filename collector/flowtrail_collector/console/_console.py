@@ -24,6 +24,7 @@ from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.lag.words import needs_attention
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.web import MAX_OFFSET, cause_json, saga_query, saga_row_json
@@ -34,13 +35,12 @@ from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.wording import format_seconds, unmistakable
+from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
 _MAP_LETTERS = 500
 # A browser and a template draw so many at once; a trail of thousands would take both seconds.
 _TRAIL_ROWS = 500
-_PARTITION_ROWS = 200
 
 
 class LagOverview(Protocol):
@@ -115,7 +115,6 @@ class Console:
             "/trails/{id:path}": self._trail,
             "/sagas": self._sagas,
             "/map": self._map,
-            "/lag": self._lag_page,
             "/collector": self._health,
             "/live": self._live.stream,
         }
@@ -125,7 +124,7 @@ class Console:
     def _overview(self, request: Request) -> Response:
         """Overview: flows, what is stuck, dead letters, who is behind."""
         stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
-        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS)
+        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS + 1)
         lag = self._lag.overview()
         return html_page(
             "overview.html",
@@ -134,7 +133,9 @@ class Console:
             stuck_counts=self._views.stuck_counts(),
             outcomes=STATES,
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
-            letters=[listed_json(letter) for letter in letters],
+            letters=[listed_json(letter) for letter in letters[:_OVERVIEW_ROWS]],
+            more_letters=len(letters) > _OVERVIEW_ROWS,
+            troubled=sum(needs_attention(group["status"]) for group in lag["groups"]),
             groups=lag["groups"][:_OVERVIEW_ROWS],
             group_sparks=self._sparks.groups() if self._sparks else {},
             flow_sparks=self._sparks.flows() if self._sparks else {},
@@ -227,29 +228,6 @@ class Console:
     def _group(self, name: str) -> dict[str, Any] | None:
         found = self._lag.detail(name)
         return None if found is None else found["groups"][0]
-
-    def _lag_page(self, request: Request) -> Response:
-        """Consumer groups; one of them down to its partitions.
-
-        Query: group.
-        """
-        sparks = self._sparks.groups() if self._sparks else {}
-        name = request.query_params.get("group")
-        if name is None:
-            return html_page("lag.html", request, sparks=sparks, **self._lag.overview())
-        found = self._lag.detail(name)
-        if found is None:
-            raise ApiError(404, f"No consumer group is called {unmistakable(name[:200])}: the page Lag has all there are.")
-        worst_first = sorted(found["groups"][0]["partitions"], key=lambda each: -(each["lag"] or 0))
-        return html_page(
-            "group.html",
-            request,
-            sparks=sparks,
-            name=name,
-            partitions=worst_first[:_PARTITION_ROWS],
-            left_out=len(worst_first[_PARTITION_ROWS:]),
-            **found,
-        )
 
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from flowtrail_collector.console._console import Console, Views
 from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
 from flowtrail_collector.console._forms import FormPages
+from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._mending import MendingPages
@@ -69,7 +70,8 @@ def reading_routes(
         sparks=sparks,
     )
     listed = DeadLetterList(views, _forms(config, access), sparks=sparks.causes)
-    return [*listed.routes(), *HistoryPages(history, links).routes(), *console.routes()]
+    pages = (listed, GroupPages(lag, sparks.groups), HistoryPages(history, links), console)
+    return [route for each in pages for route in each.routes()]
 
 
 def _forms(config: WebConfig, access: Access) -> FormPages:

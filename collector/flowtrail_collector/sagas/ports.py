@@ -146,6 +146,7 @@ class SagaName(NamedTuple):
         flow: Name of the flow.
         outcome: One of `STATES`.
         started_ms: When it started, None if that wasn't seen.
+        stuck: It is open, and past the deadline of a step.
     """
 
     id: str
@@ -153,6 +154,7 @@ class SagaName(NamedTuple):
     flow: str
     outcome: str
     started_ms: int | None
+    stuck: bool = False
 
 
 class EndedLately(NamedTuple):

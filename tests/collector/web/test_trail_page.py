@@ -45,9 +45,9 @@ def test_ticks_are_at_round_numbers_and_their_labels_say_so(total):
     for place, label in labelled[1:]:
         seconds = seconds_of(label)
         assert place == pytest.approx(scale.place(seconds) * 1000, abs=0.5), label
-        number, unit = re.match(r"(\d+(?:\.\d+)?)(µs|ms|s|m|h|d)", label).groups()
-        assert float(number).is_integer(), label
-        assert int(float(number)) % {"h": 1, "d": 1}.get(unit, 1) == 0
+        # At most two figures, or three that end with a 5: `1.5s`, `150ms`, `12h`.
+        assert len(label.split()) == 1 or seconds % 30 == 0, label
+        assert len(re.sub(r"\D|0", "", label)) <= 3, label
     places = [place for place, _ in labelled]
     assert min(b - a for a, b in zip(places, places[1:], strict=False)) >= 180
 
