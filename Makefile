@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick test-prerelease check format dashboards docs reference lock servers clean
+.PHONY: help env demo test test-quick test-prerelease check format dashboards docs pictures reference lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -48,6 +48,9 @@ reference: env ## regenerate the generated pages of docs/
 	@$(PY) -m tools.docs.collector > docs/reference-collector.md
 	@$(PY) -m tools.docs.api_examples > docs/api.md
 	@$(PY) -m tools.docs.flow_examples > docs/flow-examples.md
+
+pictures: env ## retake docs/images from a demo that runs (make demo KEEP=1), or from one on both brokers (BOTH=1)
+	@$(PY) -m tools.docs.pictures $(if $(BOTH),--both) $(ORDER)
 
 dashboards: env ## regenerate dashboards/grafana/*.json from their source
 	@$(PY) -m dashboards.source

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,6 @@ from flowtrail_collector.console import trail_document
 from trailkit.site import ORDERS
 from waiting import scaled
 
-DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 
 @pytest.mark.parametrize("what", list(ORDERS))
@@ -137,19 +134,3 @@ def test_a_click_on_a_trace_id_goes_to_the_tool_that_is_configured(open_page):
     page = open_page()
     page.goto("/trails/order-1001")
     assert page.locator("dl.ids a").first.get_attribute("href").startswith("https://jaeger.example/trace/")
-
-
-@pytest.mark.parametrize(
-    ("name", "path"), [("overview", "/"), ("trail", "/trails/order-1004"), ("map", "/map")]
-)
-def test_pictures_of_the_documentation(open_page, tmp_path, name, path):
-    """With `FLOWTRAIL_DOCS_IMAGES` set, they are drawn anew into docs/images."""
-    folder = DOCS_IMAGES if os.environ.get("FLOWTRAIL_DOCS_IMAGES") else tmp_path
-    page = open_page()
-    page.goto(path)
-    if name == "map":
-        page.wait_for_function("() => document.querySelector('svg.map').textContent.includes('/s')")
-    height = page.evaluate("document.querySelector('footer').offsetTop")
-    page.screenshot(path=folder / f"console-{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": height},
-                    full_page=True)  # fmt: skip
-    assert (DOCS_IMAGES / f"console-{name}.png").is_file()

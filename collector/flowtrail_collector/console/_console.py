@@ -35,7 +35,7 @@ from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.wording import format_seconds
+from flowtrail_collector.wording import format_seconds, unmistakable
 
 _OVERVIEW_ROWS = 8
 _MAP_LETTERS = 500
@@ -220,7 +220,13 @@ class Console:
         )
 
     def _map(self, request: Request) -> Response:
-        """The service map: which service reacts to which."""
+        """The service map: which service reacts to which.
+
+        Query: flow.
+        """
+        flow, known = request.query_params.get("flow"), self._views.known_flows()
+        if flow is not None and flow not in known:
+            raise ApiError(400, f"no flow is called {unmistakable(flow)}: there are {', '.join(known) or 'none'}")
         letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
         drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
         return html_page("map.html", request, map=drawn, sparks=self._sparks.edges() if self._sparks else {})

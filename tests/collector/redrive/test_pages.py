@@ -213,7 +213,7 @@ def test_everything_from_outside_is_escaped(site, page):
     text = site.get(page)
     form = Form(text)
     assert "<script>alert" not in text
-    assert form.tags.count("script") <= 1  # live.js on the list
+    assert form.tags.count("script") <= 2  # search.js, and live.js on the list
     assert not re.search(r"\son\w+=", text)
 
 

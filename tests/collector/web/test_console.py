@@ -19,6 +19,7 @@ from flowtrail_collector.console import (
     error_page,
     trail_document,
 )
+from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.cause import CauseLately
@@ -30,7 +31,7 @@ from flowtrail_collector.oncall.service import OnCall
 from flowtrail_collector.oncall.watch import Watch
 from flowtrail_collector.sagas.model.causes import LATE, Shape, merged
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
-from flowtrail_collector.sagas.ports import EndedLately
+from flowtrail_collector.sagas.ports import EndedLately, SagaName
 from flowtrail_collector.topology.model import Edge, EdgeKey
 from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.finder import TrailFinder
@@ -50,6 +51,8 @@ PAGES = [
     "/sagas",
     "/map",
     "/lag",
+    "/lag?group=billing",
+    "/search?q=o",
     "/history",
     "/collector",
     "/dead-letters",
@@ -129,6 +132,18 @@ class Lag:
         failure = {"scope": "group", "name": self.name, "reason": self.name}
         return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
 
+    def detail(self, group):
+        if group != self.name:
+            return None
+        found = self.overview()
+        each = {"topic": group, "status": "behind", "lag": 3, "lag_seconds": 1.5}
+        topic = {
+            **each, "partitions": 1, "catching_up": False, "catch_up_seconds": None, "messages_lost": 0,
+            "consumed_per_second": 0.25, "produced_per_second": 2.0,
+        }  # fmt: skip
+        whole = {**found["groups"][0], "topics": [topic], "partitions": [{**each, "partition": 7, "offset": 12, "end": 15}]}
+        return {**found, "groups": [whole]}
+
 
 def client_of(reads, lag, problems, links=None):
     finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
@@ -154,6 +169,7 @@ def client_of(reads, lag, problems, links=None):
         *listed.routes(),
         *trouble.routes(),
         *HistoryPages(History(NoSamples())).routes(),
+        *GroupPages(lag).routes(),
         *console.routes(),
     ]
     app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
@@ -250,6 +266,65 @@ def test_the_search_box_leads_to_the_trail_in_one_step(client):
     assert client.get("/search").url.path == "/"
 
 
+def test_the_beginning_of_an_id_leads_to_the_only_one_or_lists_them(client):
+    assert client.get("/search", params={"q": "ord-1"}).url.path == "/trails/ord-1"
+    assert client.get("/search", params={"q": "ord-"}).url.path == "/trails/ord-1"
+    several = FakeReads()
+    several.begins_with = lambda prefix, limit: [
+        SagaName(f"ord-{number}", f"flow-{number}", "fulfilment", "open", 1000, number == 2)
+        for number in range(1, 4)
+    ]
+    found = client_of(several, Lag(), {}).get("/search", params={"q": "ord-"})
+    assert (found.status_code, found.url.path) == (200, "/search")
+    assert [a["href"] for tag, a in Page(found.text).tags if tag == "a" and "/trails/" in a["href"]] == [
+        "/trails/ord-1", "/trails/ord-2", "/trails/ord-3",
+    ]  # fmt: skip
+    assert found.text.count('badge stuck">stuck') == 1
+    assert client.get("/search", params={"q": "nobody"}).status_code == 404
+
+
+@pytest.mark.parametrize(("wanted", "hint"), [("ord-19", True), ("ord-1xyz", True), ("or", False), ("zzz", False)])
+def test_an_id_that_is_nearly_one_is_suggested(client, wanted, hint):
+    page = client.get(f"/trails/{wanted}")
+    assert page.status_code == 404
+    assert "Nothing is known of" in page.text
+    assert ('href="/trails/ord-1"' in page.text) is hint
+    assert ("Ids that begin like it" in page.text) is hint
+
+
+def test_a_group_leads_to_its_partitions(client):
+    for path in ("/", "/lag"):
+        assert 'href="/lag?group=billing"' in client.get(path).text, path
+    page = client.get("/lag?group=billing").text
+    for told in ("<td data-label=\"Partition\" class=\"number\">7</td>", ">12</td>", ">15</td>", "2</td>"):
+        assert told in page
+    assert client.get("/lag?group=nobody").status_code == 404
+
+
+def test_what_is_known_can_be_chosen_from_a_list(client):
+    for path, names in {
+        "/dead-letters?group=gone": ("state", "group", "topic", "flow"),
+        "/sagas": ("flow", "outcome", "step"),
+        "/sagas/causes": ("flow", "state", "step"),
+    }.items():
+        page = Page(client.get(path).text)
+        assert {a["name"] for tag, a in page.tags if tag == "select"} == set(names), path
+    # Of what isn't known there is a field; what was chosen is shown even if nothing has it any more.
+    assert '<option value="gone" selected>' in client.get("/dead-letters?group=gone").text
+    assert '<input name="error"' in client.get("/dead-letters").text
+
+
+def test_trouble_comes_first_and_is_counted(client):
+    page = client.get("/").text
+    places = [page.index(f"<h2>{name}</h2>") for name in ("Stuck", "Dead letters", "Consumer groups", "Flows")]
+    assert places == sorted(places)
+    card = page[places[-1] :]
+    assert 'href="/sagas?flow=fulfilment&amp;stuck=true">1</a>' in card
+    assert ">1 stuck</a>" in page
+    assert ">1 pending dead letter</a>" in page
+    assert ">1 group in trouble</a>" in page
+
+
 def test_the_trail_page_draws_bars_and_facts(client):
     text = client.get("/trails/ord-1").text
     assert text.count("<rect") == 3
@@ -284,6 +359,9 @@ def test_empty_pages_say_what_to_do():
         name = collected_at = None
         readings = ()
 
+        def detail(self, group):
+            return None
+
         def overview(self):
             return {"collected_at": None, "groups": [], "failures": []}
 
@@ -300,7 +378,7 @@ def test_a_trail_as_a_document_needs_nothing_else(story):
     text = trail_document(trail, "ord-1")
     page = Page(text)
     assert page.values("src") == []
-    assert page.values("href") == []
+    assert all(address.startswith("#row-") for address in page.values("href"))
     assert "<style>" in text
     bars = [float(a["x"]) + float(a["width"]) for tag, a in page.tags if tag == "rect"]
     assert max(bars) <= 1000.01
