@@ -12,7 +12,6 @@ from trailkit.site import ORDERS
 from waiting import scaled
 
 
-
 @pytest.mark.parametrize("what", list(ORDERS))
 def test_an_order_is_found_from_its_number_in_two_interactions(open_page, what):
     number = ORDERS[what][0]

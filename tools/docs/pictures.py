@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -74,10 +75,14 @@ def pictures(order: str, *, both: bool) -> Iterator[Picture]:
 def main() -> None:
     """Take them all."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs.pictures", description="Retakes docs/images.")
-    parser.add_argument("order", nargs="?", help="whose trail; by default the one with most dead letters and retries")
+    parser.add_argument(
+        "order", nargs="?", help="whose trail; by default the one with most dead letters and retries"
+    )
     parser.add_argument("--both", action="store_true", help="the demo runs on both brokers")
     asked = parser.parse_args()
-    url = os.environ.get("FLOWTRAIL_COLLECTOR_URL", "http://127.0.0.1:8190" if asked.both else "http://127.0.0.1:8090")
+    url = os.environ.get(
+        "FLOWTRAIL_COLLECTOR_URL", "http://127.0.0.1:8190" if asked.both else "http://127.0.0.1:8090"
+    )
     order = asked.order or _eventful(url)
     if not asked.both:
         _draw(url, order)
@@ -97,7 +102,7 @@ def _take(browser: Browser, url: str, picture: Picture) -> None:
     clip = {"x": 0, "y": 0, "width": picture.width, "height": height}
     page.screenshot(path=IMAGES / f"{picture.name}.png", clip=clip, full_page=True)  # type: ignore[arg-type] - ours
     page.close()
-    print(f"{picture.name}.png: {picture.width} x {height}")
+    sys.stdout.write(f"{picture.name}.png: {picture.width} x {height}\n")
 
 
 def _eventful(url: str) -> str:
@@ -119,7 +124,7 @@ def _draw(url: str, order: str) -> None:
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
     (IMAGES / "trail.svg").write_text(re.sub(r"[ \t]+\n", "\n", svg), encoding="utf-8")
-    print("trail.svg")
+    sys.stdout.write("trail.svg\n")
 
 
 def _json(url: str, path: str) -> Any:

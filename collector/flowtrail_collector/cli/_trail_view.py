@@ -124,7 +124,14 @@ class TrailView:
         bar = self._bar(row, queue, "red" if row.get("error") else style)
         waited = format_seconds(queue["duration_seconds"]) if queue else ""
         took = format_seconds(row["duration_seconds"]) if row["duration_seconds"] else ""
-        self._put_row(row.get("by") or row["service"] if drawn.new_service else "", style, (head, tail), bar, waited, took)
+        self._put_row(
+            row.get("by") or row["service"] if drawn.new_service else "",
+            style,
+            (head, tail),
+            bar,
+            waited,
+            took,
+        )
         if row.get("error"):
             self._print_error(row["error"])
 

@@ -154,7 +154,9 @@ class Console:
         only = leads_to(wanted, names)
         if only is not None:
             return RedirectResponse(f"{prefix()}/trails/{quote(only, safe='')}", 303)
-        return html_page("search.html", request, wanted=wanted, names=listed(names), many=len(names) == MOST_NAMES)
+        return html_page(
+            "search.html", request, wanted=wanted, names=listed(names), many=len(names) == MOST_NAMES
+        )
 
     def _trail(self, request: Request) -> Response:
         """The trail of an id, 500 rows at a time.
@@ -226,7 +228,9 @@ class Console:
         """
         flow, known = request.query_params.get("flow"), self._views.known_flows()
         if flow is not None and flow not in known:
-            raise ApiError(400, f"no flow is called {unmistakable(flow)}: there are {', '.join(known) or 'none'}")
+            raise ApiError(
+                400, f"no flow is called {unmistakable(flow)}: there are {', '.join(known) or 'none'}"
+            )
         letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
         drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
         return html_page("map.html", request, map=drawn, sparks=self._sparks.edges() if self._sparks else {})

@@ -261,7 +261,9 @@ def _filters(values: Values) -> dict[str, str]:
 def _choices(views: DeadLetterLists, values: Values) -> dict[str, list[str]]:
     """What can be chosen by the name of a filter; what is chosen is always among it."""
     known = {**views.letter_values(), "flow": sorted(views.known_flows())}
-    return {name: sorted({*there, *filter(None, [values.get(name)])}) for name, there in known.items() if there}
+    return {
+        name: sorted({*there, *filter(None, [values.get(name)])}) for name, there in known.items() if there
+    }
 
 
 def _cause(row: CauseRow, values: Values) -> dict[str, Any]:

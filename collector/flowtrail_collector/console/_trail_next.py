@@ -68,9 +68,7 @@ def _letters(trail: Mapping[str, Any]) -> Iterator[Next]:
         )
 
 
-def _groups(
-    trail: Mapping[str, Any], group_of: Callable[[str], Mapping[str, Any] | None]
-) -> Iterator[Next]:
+def _groups(trail: Mapping[str, Any], group_of: Callable[[str], Mapping[str, Any] | None]) -> Iterator[Next]:
     for name in dict.fromkeys(step["by"] for step in trail["missing"] if step["by"]):
         group = group_of(name)
         if group is not None:

@@ -103,7 +103,9 @@ def state_words(saga: Mapping[str, Any], missing: Sequence[Mapping[str, Any]]) -
         saga: The instance.
         missing: The missing steps of its trail.
     """
-    if saga["outcome"] == "open" and any(step["overdue"] and step["flow"] == saga["flow"] for step in missing):
+    if saga["outcome"] == "open" and any(
+        step["overdue"] and step["flow"] == saga["flow"] for step in missing
+    ):
         return "stuck"
     return str(saga["outcome"].replace("_", " "))
 

@@ -4,44 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
-from starlette.testclient import TestClient
 
+from consolekit import Lag, Page, client_of
 from flowtrail_collector.console import (
-    Console,
-    DeadLetterList,
-    DeadLetterPages,
-    FormPages,
     Links,
-    TroublePages,
-    error_page,
     trail_document,
 )
-from flowtrail_collector.console._groups import GroupPages
-from flowtrail_collector.console._history import HistoryPages
-from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.cause import CauseLately
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
-from flowtrail_collector.history.view import History
-from flowtrail_collector.lag.model.progress import GroupProgress
-from flowtrail_collector.oncall.service import OnCall
-from flowtrail_collector.oncall.watch import Watch
 from flowtrail_collector.sagas.model.causes import LATE, Shape, merged
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
-from flowtrail_collector.sagas.ports import EndedLately, SagaName
-from flowtrail_collector.topology.model import Edge, EdgeKey
+from flowtrail_collector.sagas.ports import EndedLately
 from flowtrail_collector.trails.assembly import assemble
-from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import trail_json
-from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens
-from redrivekit import FakeKafka, NoRedrives
 from trailkit import orders
-from trailkit.fakes import FakeReads, FakeSpans
-from trailkit.past import NoSamples
+from trailkit.fakes import FakeReads
 
 EVIL = "<script>alert(1)</script>\x1b\x00'\"&"
 PAGES = [
@@ -60,7 +40,6 @@ PAGES = [
     "/trails/cust-1",
     "/trails/nobody",
 ]
-BROWSER = {"accept": "text/html,application/xhtml+xml"}
 
 
 class EvilReads(FakeReads):
@@ -107,93 +86,9 @@ class EvilReads(FakeReads):
         return [replace(flow, name=EVIL) for flow in super().list_flows()]
 
 
-class Lag:
-    def __init__(self, name="billing"):
-        self.name = name
-
-    collected_at = None
-    readings = ()
-
-    def overview(self):
-        group = {
-            "group": self.name,
-            "status": "behind",
-            "verdict": "behind",
-            "says": self.name,
-            "age_seconds": None,
-            "lag": 3,
-            "lag_seconds": 1.5,
-            "catch_up_seconds": None,
-            "catching_up": False,
-            "messages_lost": 0,
-            "members": None,
-            "topics": [{"topic": self.name, "lag": 3, "status": "behind"}],
-        }
-        failure = {"scope": "group", "name": self.name, "reason": self.name}
-        return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
-
-    def detail(self, group):
-        if group != self.name:
-            return None
-        found = self.overview()
-        each = {"topic": group, "status": "behind", "lag": 3, "lag_seconds": 1.5}
-        topic = {
-            **each, "partitions": 1, "catching_up": False, "catch_up_seconds": None, "messages_lost": 0,
-            "consumed_per_second": 0.25, "produced_per_second": 2.0,
-        }  # fmt: skip
-        whole = {**found["groups"][0], "topics": [topic], "partitions": [{**each, "partition": 7, "offset": 12, "end": 15}]}
-        return {**found, "groups": [whole]}
-
-
-def client_of(reads, lag, problems, links=None):
-    finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
-    edge = Edge(1, 0.5)
-
-    console = Console(
-        finder,
-        reads,
-        lag,
-        lambda: problems,
-        edges=lambda: {EdgeKey(lag.name, lag.name, lag.name): edge} if lag.name else {},
-        progress_of=lambda group: GroupProgress(7),
-        links=links,
-    )
-    desk = RedriveDesk(NoRedrives(), FakeKafka())
-    forms = FormPages(FormTokens(), writable=True)
-    letters, listed = DeadLetterPages(desk, forms), DeadLetterList(reads, forms)
-    watch = Watch(lag, reads, lambda: problems)
-    watch.look()
-    trouble = TroublePages(reads, lambda group: None, OnCall(watch, lag, reads, lambda group: None))
-    routes = [
-        *letters.routes(),
-        *listed.routes(),
-        *trouble.routes(),
-        *HistoryPages(History(NoSamples())).routes(),
-        *GroupPages(lag).routes(),
-        *console.routes(),
-    ]
-    app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
-    return TestClient(app, headers=BROWSER)
-
-
 @pytest.fixture
 def client():
     return client_of(FakeReads(), Lag(), {"tail": "no broker answers"})
-
-
-class Page(HTMLParser):
-    """What a page loads and which forbidden things it holds."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def values(self, name):
-        return [attributes[name] for _, attributes in self.tags if name in attributes]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -264,65 +159,6 @@ def test_the_search_box_leads_to_the_trail_in_one_step(client):
     assert response.url.path == "/trails/ord/2 <b>" or "ord%2F2" in str(response.url)
     assert "ord/2 &lt;b&gt;" in response.text
     assert client.get("/search").url.path == "/"
-
-
-def test_the_beginning_of_an_id_leads_to_the_only_one_or_lists_them(client):
-    assert client.get("/search", params={"q": "ord-1"}).url.path == "/trails/ord-1"
-    assert client.get("/search", params={"q": "ord-"}).url.path == "/trails/ord-1"
-    several = FakeReads()
-    several.begins_with = lambda prefix, limit: [
-        SagaName(f"ord-{number}", f"flow-{number}", "fulfilment", "open", 1000, number == 2)
-        for number in range(1, 4)
-    ]
-    found = client_of(several, Lag(), {}).get("/search", params={"q": "ord-"})
-    assert (found.status_code, found.url.path) == (200, "/search")
-    assert [a["href"] for tag, a in Page(found.text).tags if tag == "a" and "/trails/" in a["href"]] == [
-        "/trails/ord-1", "/trails/ord-2", "/trails/ord-3",
-    ]  # fmt: skip
-    assert found.text.count('badge stuck">stuck') == 1
-    assert client.get("/search", params={"q": "nobody"}).status_code == 404
-
-
-@pytest.mark.parametrize(("wanted", "hint"), [("ord-19", True), ("ord-1xyz", True), ("or", False), ("zzz", False)])
-def test_an_id_that_is_nearly_one_is_suggested(client, wanted, hint):
-    page = client.get(f"/trails/{wanted}")
-    assert page.status_code == 404
-    assert "Nothing is known of" in page.text
-    assert ('href="/trails/ord-1"' in page.text) is hint
-    assert ("Ids that begin like it" in page.text) is hint
-
-
-def test_a_group_leads_to_its_partitions(client):
-    for path in ("/", "/lag"):
-        assert 'href="/lag?group=billing"' in client.get(path).text, path
-    page = client.get("/lag?group=billing").text
-    for told in ("<td data-label=\"Partition\" class=\"number\">7</td>", ">12</td>", ">15</td>", "2</td>"):
-        assert told in page
-    assert client.get("/lag?group=nobody").status_code == 404
-
-
-def test_what_is_known_can_be_chosen_from_a_list(client):
-    for path, names in {
-        "/dead-letters?group=gone": ("state", "group", "topic", "flow"),
-        "/sagas": ("flow", "outcome", "step"),
-        "/sagas/causes": ("flow", "state", "step"),
-    }.items():
-        page = Page(client.get(path).text)
-        assert {a["name"] for tag, a in page.tags if tag == "select"} == set(names), path
-    # Of what isn't known there is a field; what was chosen is shown even if nothing has it any more.
-    assert '<option value="gone" selected>' in client.get("/dead-letters?group=gone").text
-    assert '<input name="error"' in client.get("/dead-letters").text
-
-
-def test_trouble_comes_first_and_is_counted(client):
-    page = client.get("/").text
-    places = [page.index(f"<h2>{name}</h2>") for name in ("Stuck", "Dead letters", "Consumer groups", "Flows")]
-    assert places == sorted(places)
-    card = page[places[-1] :]
-    assert 'href="/sagas?flow=fulfilment&amp;stuck=true">1</a>' in card
-    assert ">1 stuck</a>" in page
-    assert ">1 pending dead letter</a>" in page
-    assert ">1 group in trouble</a>" in page
 
 
 def test_the_trail_page_draws_bars_and_facts(client):

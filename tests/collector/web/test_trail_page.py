@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_ticks_are_at_round_numbers_and_their_labels_say_so(total):
         assert len(label.split()) == 1 or seconds % 30 == 0, label
         assert len(re.sub(r"\D|0", "", label)) <= 3, label
     places = [place for place, _ in labelled]
-    assert min(b - a for a, b in zip(places, places[1:], strict=False)) >= 180
+    assert min(b - a for a, b in pairwise(places)) >= 180
 
 
 def test_where_it_goes_on_after_a_break_has_a_label_and_the_break_its_length():
@@ -85,7 +86,7 @@ def test_each_effect_stands_to_the_right_of_its_cause(story):
 def test_rows_of_a_later_page_lead_nowhere_they_arent_drawn():
     trail = trail_of(orders.completed)
     rows = entry_rows(trail, rows_of(trail)[5:], 5)
-    assert [row.number for row in rows][0] == 5
+    assert rows[0].number == 5
     assert rows[0].cause is None
     assert all(row.cause is None or row.cause >= 5 for row in rows)
 
@@ -150,7 +151,13 @@ def test_what_to_click_next_leads_to_what_holds_it_up():
     letter = orders.poisoned().dead_letters[0]
     assert isinstance(letter, DeadLetter)
     trail = trail_of(orders.poisoned)
-    group = {"verdict": "stopped", "lag": 4, "catching_up": False, "catch_up_seconds": None, "status": "stopped"}
+    group = {
+        "verdict": "stopped",
+        "lag": 4,
+        "catching_up": False,
+        "catch_up_seconds": None,
+        "status": "stopped",
+    }
     links = next_of(
         trail,
         {"billing": group}.get,

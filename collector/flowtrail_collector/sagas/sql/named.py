@@ -22,5 +22,7 @@ def begins_with(connection: Connection, prefix: str, limit: int) -> list[SagaNam
         rows = connection.execute(_FIND.format(column=column), (prefix, prefix + _LAST, limit))
         for key, subject, flow, outcome, started_ms, stuck in rows:
             own, _ = key_of(key)
-            found.setdefault((flow, key), SagaName(subject or own, own, flow, outcome, started_ms, bool(stuck)))
+            found.setdefault(
+                (flow, key), SagaName(subject or own, own, flow, outcome, started_ms, bool(stuck))
+            )
     return sorted(found.values(), key=lambda name: (name.id, name.started_ms or 0))[:limit]
