@@ -26,6 +26,52 @@ def test_an_order_is_found_from_its_number_in_two_interactions(open_page, what):
     assert "OrderPlaced" in page.locator("main").inner_text()
 
 
+def test_ids_are_suggested_while_one_is_typed(open_page):
+    page = open_page()
+    page.goto("/lag")
+    page.locator("#q").press_sequentially("order-100")
+    page.wait_for_function("() => document.querySelectorAll('#ids option').length >= 6")
+    assert page.locator("#ids option").first.get_attribute("value") == "order-1001"
+
+
+@pytest.mark.parametrize("path", ["/dead-letters", "/sagas", "/sagas/causes"])
+def test_filters_are_folded_on_a_phone_and_open_without_scripts(open_page, path):
+    page = open_page(390, java_script_enabled=False)
+    page.goto(path)
+    assert not page.get_by_role("button", name="Show").is_visible()
+    page.get_by_text("Filters").click()
+    assert page.get_by_role("button", name="Show").is_visible()
+    page = open_page(java_script_enabled=False)
+    page.goto(path)
+    assert page.get_by_role("button", name="Show").is_visible()
+    assert not page.get_by_text("Filters").is_visible()
+
+
+def test_what_comes_later_is_not_in_the_colour_of_alarm(open_page):
+    page = open_page()
+    page.goto("/trails/order-1003")
+    colour = "element => getComputedStyle(element).color"
+    alarm = page.locator("tr.failed .wrong").first.evaluate(colour)
+    later = page.locator("tr.later .expects")
+    assert later.count() == 2
+    assert alarm not in [each.evaluate(colour) for each in later.all()]
+
+
+def test_each_effect_is_drawn_to_the_right_of_its_cause(open_page):
+    page = open_page()
+    page.goto("/trails/order-1002")
+    places = page.evaluate(
+        """() => [...document.querySelectorAll(".trail tbody tr[id]")].map(row => [
+          row.id, row.querySelector(".symbol").getBoundingClientRect().left,
+          (row.querySelector(".cause a") || {hash: ""}).hash.slice(1)])"""
+    )
+    lefts = {row: left for row, left, _ in places}
+    asides = [(lefts[row], lefts[cause]) for row, _, cause in places if cause]
+    assert asides
+    assert all(effect > cause for effect, cause in asides)
+    assert max(lefts.values()) - min(lefts.values()) > 50
+
+
 def test_what_is_missing_and_who_owes_it_is_said(open_page):
     page = open_page()
     page.goto("/trails/order-1005")

@@ -21,7 +21,7 @@ _MAIN = {
 # One of each kind of page is enough.
 _KINDS = (
     (re.compile(r"/trails/order-9\d\d"), None),
-    (re.compile(r"/trails/(0198|flow-)"), None),
+    (re.compile(r"/trails/(0198|flow-).*"), None),
     (re.compile(r"/dead-letters/.+/\d+/\d+"), "a dead letter"),
     (re.compile(r"/redrives/.+"), "a redrive"),
 )

@@ -128,6 +128,21 @@ def test_a_redrive_is_named_after_who_did_it(by):
     assert re.search(rf"^ *{by or 'flowtrail'} .*redrive StockReserved", told.getvalue(), re.MULTILINE)
 
 
+def test_what_the_audit_knows_is_a_redrive_even_if_nothing_else_is_left_of_its_event():
+    inputs = orders.redriven()
+    letter = next(event for event in inputs.events if event.dead_letter)
+    (again,) = (
+        event
+        for event in inputs.events
+        if event.event_id == letter.event_id and event.time_ms > letter.time_ms
+    )
+    place = (again.topic, again.partition, again.offset)
+    trail = trail_of(orders.redriven, events=(letter, again), spans=(), redriven_by={place: "alice"})
+    assert [(entry["kind"], entry.get("by")) for entry in trail["entries"]] == [
+        ("dead_letter", None), ("redrive", "alice"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("now_ms", "word"), [(LATE, "stuck"), (orders.START_MS + 1000, "open")])
 def test_terminal_and_console_say_the_same_of_an_order(now_ms, word):
     trail = trail_of(orders.poisoned, now_ms)
