@@ -64,11 +64,11 @@ def pictures(order: str, *, both: bool) -> Iterator[Picture]:
     if both:
         yield from (Picture("trail-both", trail, 1280), Picture("map-both", "/map", 1280))
         return
-    for name, path in {"overview": "/", "trail": trail, "map": "/map"}.items():
+    for name, path in {"overview": "/", "trail": trail}.items():
         yield Picture(f"console-{name}", path)
         yield Picture(f"console-{name}-dark", path, scheme="dark")
-    yield Picture("console-overview-phone", "/", 390)
-    yield Picture("console-trail-phone", trail, 390)
+        yield Picture(f"console-{name}-phone", path, 390)
+    yield Picture("console-map", "/map")
     yield Picture("console-trail-4k", trail, 3840)
 
 
