@@ -49,8 +49,8 @@ reference: env ## regenerate the generated pages of docs/
 	@$(PY) -m tools.docs.api_examples > docs/api.md
 	@$(PY) -m tools.docs.flow_examples > docs/flow-examples.md
 
-pictures: env ## retake docs/images from a demo that runs (make demo KEEP=1), or from one on both brokers (BOTH=1)
-	@$(PY) -m tools.docs.pictures $(if $(BOTH),--both) $(ORDER)
+pictures: env ## retake the console's pictures in docs/images; DEMO=1 and BOTH=1 those of a demo that runs
+	@PYTHONPATH=tests/kits:. $(PY) -m tools.docs.pictures $(if $(DEMO),--demo) $(if $(BOTH),--both)
 
 dashboards: env ## regenerate dashboards/grafana/*.json from their source
 	@$(PY) -m dashboards.source

@@ -1,7 +1,8 @@
-"""Retakes docs/images from a collector that runs: `make pictures` beside `make demo KEEP=1`.
+"""Retakes docs/images.
 
-Pages are taken as they are in a browser, so it needs Chromium; `trail.svg` is what `flowtrail trace` prints. The demo on
-both brokers (`make demo BROKER=both KEEP=1`) gives `trail-both.png` and `map-both.png` instead: `make pictures BOTH=1`.
+`make pictures` takes the console's pages over a collector with trouble of all kinds, which it starts itself (the one that
+the browser tests look at). `make pictures DEMO=1`, beside `make demo KEEP=1`, draws `trail.svg`: what `flowtrail trace`
+prints. `make pictures BOTH=1`, beside `make demo BROKER=both KEEP=1`, takes `trail-both.png` and `map-both.png`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, FloatRect, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
 from flowtrail_collector.cli._trail_view import TrailView
+from trailkit.site import site
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 THEME = TerminalTheme(
@@ -49,21 +52,17 @@ class Picture:
     name: str
     path: str
     width: int = 1440
-    scheme: str = "light"
+    scheme: Literal["light", "dark"] = "light"
     most: int = 1600
 
 
-def pictures(order: str, *, both: bool) -> Iterator[Picture]:
-    """What is taken.
+TROUBLED = "order-1004"
+"""An order that was dead-lettered and redriven."""
 
-    Args:
-        order: An order whose trail shows most of what a trail can.
-        both: The demo runs on both brokers.
-    """
-    trail = f"/trails/{urllib.parse.quote(order, safe='')}"
-    if both:
-        yield from (Picture("trail-both", trail, 1280), Picture("map-both", "/map", 1280))
-        return
+
+def pages(order: str) -> Iterator[Picture]:
+    """The console's pages, as screens of several sizes and both schemes show them."""
+    trail = f"/trails/{order}"
     for name, path in {"overview": "/", "trail": trail}.items():
         yield Picture(f"console-{name}", path)
         yield Picture(f"console-{name}-dark", path, scheme="dark")
@@ -73,49 +72,55 @@ def pictures(order: str, *, both: bool) -> Iterator[Picture]:
 
 
 def main() -> None:
-    """Take them all."""
+    """Take what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs.pictures", description="Retakes docs/images.")
+    parser.add_argument("--demo", action="store_true", help="trail.svg, from a demo that runs")
     parser.add_argument(
-        "order", nargs="?", help="whose trail; by default the one with most dead letters and retries"
+        "--both", action="store_true", help="trail-both and map-both, from a demo on both brokers"
     )
-    parser.add_argument("--both", action="store_true", help="the demo runs on both brokers")
     asked = parser.parse_args()
-    url = os.environ.get(
-        "FLOWTRAIL_COLLECTOR_URL", "http://127.0.0.1:8190" if asked.both else "http://127.0.0.1:8090"
-    )
-    order = asked.order or _eventful(url)
-    if not asked.both:
-        _draw(url, order)
+    url = os.environ.get("FLOWTRAIL_COLLECTOR_URL", "http://127.0.0.1:8190")
+    if asked.demo:
+        _draw(url, _newest(url, "compensated"))
+    elif asked.both:
+        trail = f"/trails/{_newest(url, 'completed')}"
+        _take(url, [Picture("trail-both", trail, 1280), Picture("map-both", "/map", 1280)])
+    else:
+        with tempfile.TemporaryDirectory() as folder, site(Path(folder), trouble=True) as own:
+            _take(own, pages(TROUBLED))
+
+
+def _take(url: str, pictures: Iterable[Picture]) -> None:
     with sync_playwright() as playwright:
         # Its sandbox needs a kernel feature that containers don't have; it only sees our own pages.
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for picture in pictures(order, both=asked.both):
-            _take(browser, url, picture)
+        for picture in pictures:
+            _shoot(browser, url, picture)
         browser.close()
 
 
-def _take(browser: Browser, url: str, picture: Picture) -> None:
-    size = {"width": picture.width, "height": 600}
-    page = browser.new_page(viewport=size, color_scheme=picture.scheme)  # type: ignore[arg-type] - ours
+def _shoot(browser: Browser, url: str, picture: Picture) -> None:
+    size: ViewportSize = {"width": picture.width, "height": 600}
+    page = browser.new_page(viewport=size, color_scheme=picture.scheme)
     page.goto(f"{url}{picture.path}")
     height = min(picture.most, page.evaluate("document.querySelector('footer').offsetTop"))
-    clip = {"x": 0, "y": 0, "width": picture.width, "height": height}
-    page.screenshot(path=IMAGES / f"{picture.name}.png", clip=clip, full_page=True)  # type: ignore[arg-type] - ours
+    clip: FloatRect = {"x": 0, "y": 0, "width": picture.width, "height": height}
+    page.screenshot(path=IMAGES / f"{picture.name}.png", clip=clip, full_page=True)
     page.close()
     sys.stdout.write(f"{picture.name}.png: {picture.width} x {height}\n")
 
 
-def _eventful(url: str) -> str:
-    """The order of the newest dead letter, or of the newest instance."""
-    for path, name in (("/api/v1/dead-letters?limit=1", "dead_letters"), ("/api/v1/sagas?limit=1", "sagas")):
-        if found := _json(url, path)[name]:
-            return str(found[0].get("subject") or found[0]["key"])
-    raise SystemExit(f"the collector at {url} knows no order yet: run make demo KEEP=1 first")
+def _newest(url: str, outcome: str) -> str:
+    """The order number of the newest instance that ended so."""
+    found = _json(url, f"/api/v1/sagas?outcome={outcome}&limit=1")["sagas"]
+    if not found:
+        raise SystemExit(f"no order is {outcome} at {url}: run make demo KEEP=1 first")
+    return urllib.parse.quote(found[0]["key"], safe="")
 
 
 def _draw(url: str, order: str) -> None:
     """`trail.svg`: a trail as `flowtrail trace` prints it."""
-    trail = _json(url, f"/api/v1/trails/{urllib.parse.quote(order, safe='')}")["trail"]
+    trail = _json(url, f"/api/v1/trails/{order}")["trail"]
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=124, file=nowhere, force_terminal=True, color_system="truecolor")
         TrailView(console, trail).print()
