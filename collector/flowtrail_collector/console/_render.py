@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from flowtrail import __version__
 from flowtrail_collector.console._trail_axis import breaks, ticks
@@ -55,6 +56,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
     environment.filters["age"] = age
+    environment.filters["breakable"] = _breakable
     environment.filters["counted"] = counted
     environment.filters["left_out"] = left_out
     environment.filters["clock"] = lambda value: clock(value) if value else ""
@@ -117,6 +119,11 @@ def trail_document(trail: dict[str, Any], wanted: str) -> str:
 def static_text(name: str) -> str:
     """A static file's content; `name` is one of `STATIC_FILES`."""
     return (files("flowtrail_collector.console") / "static" / name).read_text(encoding="utf-8")
+
+
+def _breakable(name: str) -> Markup:
+    """A name with dots (of a class, say), which a line may end behind rather than inside of a word."""
+    return Markup(".<wbr>").join(escape(printable(part)) for part in name.split("."))
 
 
 def _visible(value: Any) -> Any:
