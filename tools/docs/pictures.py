@@ -56,8 +56,8 @@ class Picture:
     most: int = 1600
 
 
-TROUBLED = "order-1004"
-"""An order that was dead-lettered and redriven."""
+TROUBLED = "order-1003"
+"""An order that was dead-lettered and is stuck."""
 
 
 def pages(order: str) -> Iterator[Picture]:

@@ -119,6 +119,11 @@ def test_a_redrive_is_named_after_who_did_it(by):
     places = {(again.topic, again.partition, again.offset): by} if by else {}
     trail = trail_of(orders.redriven, redriven_by=places)
     (entry,) = [entry for entry in trail["entries"] if entry["kind"] == "redrive"]
+    beside = trail_of(orders.redriven, redriven_by=places)
+    for each in beside["entries"]:
+        each["service"] = "billing"
+    drawn = {row.entry["id"]: row.new_service for row in rows_of(beside)}
+    assert drawn[entry["id"]] is bool(by)
     assert entry.get("by") == by
     assert entry["service"] == "flowtrail"
     row = re.search(r'<tr id="[^"]+" class="redrive.*?</th>', trail_document(trail, "ord-1"), re.DOTALL)[0]

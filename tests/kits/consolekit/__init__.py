@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
+from typing import Any, cast
 
 from starlette.testclient import TestClient
 
@@ -11,6 +13,7 @@ from flowtrail_collector.console import (
     DeadLetterList,
     DeadLetterPages,
     FormPages,
+    Links,
     TroublePages,
     error_page,
 )
@@ -35,13 +38,15 @@ BROWSER = {"accept": "text/html,application/xhtml+xml"}
 
 
 class Lag:
-    def __init__(self, name="billing"):
-        self.name = name
+    """Figures of one group."""
 
     collected_at = None
-    readings = ()
+    readings: Sequence[Any] = ()
 
-    def overview(self):
+    def __init__(self, name: str = "billing") -> None:
+        self.name = name
+
+    def overview(self) -> dict[str, Any]:
         group = {
             "group": self.name,
             "status": "behind",
@@ -59,7 +64,7 @@ class Lag:
         failure = {"scope": "group", "name": self.name, "reason": self.name}
         return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
 
-    def detail(self, group):
+    def detail(self, group: str) -> dict[str, Any] | None:
         if group != self.name:
             return None
         found = self.overview()
@@ -76,7 +81,8 @@ class Lag:
         return {**found, "groups": [whole]}
 
 
-def client_of(reads, lag, problems, links=None):
+def client_of(reads: Any, lag: Any, problems: Mapping[str, str], links: Links | None = None) -> TestClient:
+    """All pages of the console, as a browser asks for them."""
     finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
     edge = Edge(1, 0.5)
 
@@ -89,7 +95,7 @@ def client_of(reads, lag, problems, links=None):
         progress_of=lambda group: GroupProgress(7),
         links=links,
     )
-    desk = RedriveDesk(NoRedrives(), FakeKafka())
+    desk = RedriveDesk(cast(Any, NoRedrives()), FakeKafka())
     forms = FormPages(FormTokens(), writable=True)
     letters, listed = DeadLetterPages(desk, forms), DeadLetterList(reads, forms)
     watch = Watch(lag, reads, lambda: problems)
@@ -110,13 +116,15 @@ def client_of(reads, lag, problems, links=None):
 class Page(HTMLParser):
     """What a page loads and which forbidden things it holds."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags = []
+        self.tags: list[tuple[str, dict[str, Any]]] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
         self.tags.append((tag, dict(attrs)))
 
-    def values(self, name):
+    def values(self, name: str) -> list[Any]:
+        """Of an attribute, of all tags that have it."""
         return [attributes[name] for _, attributes in self.tags if name in attributes]

@@ -87,7 +87,7 @@ def site(
             with served(collector.app) as url:
                 _await(url, trouble=trouble)
                 if trouble:
-                    redrive(url, PLACES[1])
+                    redrive(url, "order-1008")
                 yield url
         finally:
             collector.close()

@@ -101,9 +101,9 @@ def publish_trouble(servers: str) -> None:
     consumer.close()
 
 
-def redrive(url: str, topic: str) -> None:
-    """Redrive the letters of a topic as alice, and wait until that is done."""
-    order = json.dumps({"topic": topic, "by": "alice"}).encode()
+def redrive(url: str, order_number: str) -> None:
+    """Redrive the letters of an order as alice, and wait until that is done."""
+    order = json.dumps({"id": order_number, "by": "alice"}).encode()
     request = urllib.request.Request(
         f"{url}/api/v1/dead-letters/redrive", order, {"content-type": "application/json"}
     )
