@@ -29,12 +29,12 @@ _EXTRA = (
     "/trails/order-1001", "/trails/order-1002", "/trails/order-1003", "/trails/order-1004",
     "/trails/order-1005", "/sagas?outcome=failed", "/dead-letters?state=dismissed",
     "/history?window=6h&group=billing", "/history?window=1h&flow=order-fulfilment",
-    "/lag?group=billing", f"/lag?group={GROUP}", f"/trails/{UUID_ORDER}", "/trails/order-1008", "/search?q=order-10",
+    "/lag?group=billing", "/lag?group=nobody", f"/lag?group={GROUP}", f"/trails/{UUID_ORDER}", "/trails/order-1008", "/search?q=order-10",
     "/dead-letters?state=pending&group=billing", "/dead-letters/redrive?state=pending",
     "/dead-letters/dismiss?state=pending", "/dead-letters/redrive?group=nobody",
     *(f"/dead-letters/{topic}/0/0" for topic in PLACES),
 )  # fmt: skip
-_UNKNOWN = ("/trails/order-10zz", "/lag?group=nobody", "/nowhere")
+_UNKNOWN = ("/trails/order-10zz", "/nowhere")
 _NOT_PAGES = ("/api/", "/metrics", "/readyz", "/static/", "/live")
 # It takes no time to look at other widths once the page is there.
 _WINDOWS = {(390, "light"): (320, 390), (1440, "light"): (800, 1024, 1280, 1440)}

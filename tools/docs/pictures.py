@@ -65,8 +65,8 @@ def pages(order: str) -> Iterator[Picture]:
     trail = f"/trails/{order}"
     for name, path in {"overview": "/", "trail": trail}.items():
         yield Picture(f"console-{name}", path)
-        yield Picture(f"console-{name}-dark", path, scheme="dark")
         yield Picture(f"console-{name}-phone", path, 390)
+    yield Picture("console-overview-dark", "/", scheme="dark")
     yield Picture("console-map", "/map")
     yield Picture("console-trail-4k", trail, 3840)
 

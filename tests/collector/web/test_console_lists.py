@@ -48,7 +48,11 @@ def test_a_group_leads_to_its_partitions(client):
     page = client.get("/lag?group=billing").text
     for told in ('<td data-label="Partition" class="number">7</td>', ">12</td>", ">15</td>", "2</td>"):
         assert told in page
-    assert client.get("/lag?group=nobody").status_code == 404
+    assert (
+        "No broker knows a consumer group called <code>nobody</code>" in client.get("/lag?group=nobody").text
+    )
+    queues = client_of(FakeReads(), Lag("rabbitmq:orders.billing"), {})
+    assert "Lag of rabbitmq:orders.billing" in queues.get("/lag?group=billing").text
 
 
 def test_what_is_known_can_be_chosen_from_a_list(client):
