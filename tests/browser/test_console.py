@@ -139,30 +139,6 @@ def test_it_works_without_scripts(open_page):
     assert page.locator("svg.map .node").count() >= 9
 
 
-def test_the_map_marks_what_is_unhealthy(open_page):
-    page = open_page()
-    page.goto("/map")
-    ill = page.locator("svg.map .node.ill").all_text_contents()
-    assert any("billing" in text and "dead letter" in text for text in ill)
-    assert page.locator("svg.map .line").count() >= 8
-
-
-def test_no_label_of_the_map_lies_on_another_or_on_a_box(open_page):
-    page = open_page()
-    page.goto("/map")
-    covered = page.evaluate(
-        """() => {
-          const box = element => element.getBoundingClientRect();
-          const solid = [...document.querySelectorAll("svg.map text.edge, svg.map .node rect")];
-          const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
-          return solid.flatMap((a, i) => solid.slice(i + 1).filter(b => !apart(box(a), box(b)))
-            .map(b => [a.textContent, b.textContent || b.nextElementSibling.textContent]));
-        }"""
-    )
-    assert covered == []
-    assert page.locator("svg.map text.edge").count() >= 4
-
-
 def test_a_page_of_its_own_to_attach_to_a_ticket(open_page, console_url, tmp_path):
     with urllib.request.urlopen(f"{console_url}/api/v1/trails/order-1004", timeout=scaled(10)) as answer:
         trail = json.load(answer)["trail"]

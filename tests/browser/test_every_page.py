@@ -28,6 +28,7 @@ _KINDS = (
 _EXTRA = (
     "/trails/order-1001", "/trails/order-1002", "/trails/order-1003", "/trails/order-1004",
     "/trails/order-1005", "/sagas?outcome=failed", "/dead-letters?state=dismissed",
+    "/map?flow=order-fulfilment", "/map/edge?topic=orders&target=inventory", "/map/topic?name=orders",
     "/history?window=6h&group=billing", "/history?window=1h&flow=order-fulfilment",
     "/lag?group=billing", "/lag?group=nobody", f"/lag?group={GROUP}", f"/trails/{UUID_ORDER}", "/trails/order-1008", "/search?q=order-10",
     "/dead-letters?state=pending&group=billing", "/dead-letters/redrive?state=pending",

@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from flowtrail_collector.console._history import Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._live import Live
-from flowtrail_collector.console._map import flow_map
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging, static_file
 from flowtrail_collector.console._render import load_templates, trail_values
 from flowtrail_collector.console._search import MOST_NAMES, leads_to, listed, near
@@ -28,17 +27,13 @@ from flowtrail_collector.lag.words import needs_attention
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.web import MAX_OFFSET, cause_json, saga_query, saga_row_json
-from flowtrail_collector.topology.model import EdgeKey
-from flowtrail_collector.topology.rates import EdgeRate
-from flowtrail_collector.topology.web import Edges
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
-from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
+from flowtrail_collector.web.json import MAX_ID_LENGTH, int_param
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.wording import format_seconds, unmistakable
+from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
-_MAP_LETTERS = 500
 # A browser and a template draw so many at once; a trail of thousands would take both seconds.
 _TRAIL_ROWS = 500
 
@@ -67,10 +62,8 @@ class Console:
         views: Lists sagas, dead letters and flows.
         lag: Lag figures.
         problems: What keeps which part of the collector from working.
-        edges: Which service reacts to which.
         progress_of: How a consumer group is.
         links: Where else a trace can be looked at.
-        rates: What went over the edges lately.
         status: Figures about the collector, by name.
         topics: What was read of each topic, as the API answers it.
         pulse: Differs when something has changed since it was asked last.
@@ -84,10 +77,8 @@ class Console:
         lag: LagOverview,
         problems: Callable[[], Mapping[str, str]],
         *,
-        edges: Edges,
         progress_of: GroupProgressOf,
         links: Links | None = None,
-        rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
         status: Callable[[], Mapping[str, Any]] = dict,
         topics: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         pulse: Callable[[], object] = lambda: None,
@@ -97,10 +88,8 @@ class Console:
         self._views = views
         self._lag = lag
         self._problems = problems
-        self._edges = edges
         self._progress_of = progress_of
         self._links = links or Links()
-        self._rates = rates
         self._status = status
         self._topics = topics
         self._live = Live(pulse)
@@ -114,7 +103,6 @@ class Console:
             "/search": self._search,
             "/trails/{id:path}": self._trail,
             "/sagas": self._sagas,
-            "/map": self._map,
             "/collector": self._health,
             "/live": self._live.stream,
         }
@@ -220,20 +208,6 @@ class Console:
                 len(rows),
             ),
         )
-
-    def _map(self, request: Request) -> Response:
-        """The service map: which service reacts to which.
-
-        Query: flow.
-        """
-        flow, known = request.query_params.get("flow"), self._views.known_flows()
-        if flow is not None and flow not in known:
-            raise ApiError(
-                400, f"no flow is called {unmistakable(flow)}: there are {', '.join(known) or 'none'}"
-            )
-        letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
-        drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
-        return html_page("map.html", request, map=drawn, sparks=self._sparks.edges() if self._sparks else {})
 
     def _group(self, name: str) -> dict[str, Any] | None:
         found = self._lag.detail(name)

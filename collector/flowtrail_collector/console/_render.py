@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from flowtrail import __version__
+from flowtrail_collector.broker_names import broker_of, without_broker
 from flowtrail_collector.console._trail_axis import breaks, ticks
 from flowtrail_collector.console._trail_rows import AXIS_UNITS, entry_rows, missing_rows, symbols_of
 from flowtrail_collector.lag.words import catch_up_words
@@ -38,6 +39,8 @@ STATIC_FILES = {
     "icon.svg": "image/svg+xml",
     "live.js": "text/javascript; charset=utf-8",
     "search.js": "text/javascript; charset=utf-8",
+    "map.css": "text/css; charset=utf-8",
+    "map.js": "text/javascript; charset=utf-8",
 }
 
 
@@ -63,6 +66,7 @@ def _environment() -> jinja2.Environment:
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
     for words in (
+        broker_of, without_broker,
         catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words, state_words,
         checked_words, ended_words, lasting_words, since_words, touched_words, watched_words,
     ):  # fmt: skip

@@ -13,6 +13,7 @@ from flowtrail_collector.console._forms import FormPages
 from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._map_pages import MapPages
 from flowtrail_collector.console._mending import MendingPages
 from flowtrail_collector.console._trouble import TroublePages
 from flowtrail_collector.dead_letters.wire import DeadLetters
@@ -60,17 +61,24 @@ def reading_routes(
         views,
         lag,
         problems,
-        edges=topology.edges,
         progress_of=lag.progress,
         links=links,
-        rates=topology.rates.rates,
         status=status,
         topics=topics,
         pulse=pulse,
         sparks=sparks,
     )
     listed = DeadLetterList(views, _forms(config, access), sparks=sparks.causes)
-    pages = (listed, GroupPages(lag, sparks.groups), HistoryPages(history, links), console)
+    drawn = MapPages(
+        topology.view,
+        views,
+        lambda: lag.overview()["groups"],
+        progress_of=lag.progress,
+        finder=finder,
+        topics=topics,
+        sparks=sparks,
+    )
+    pages = (listed, drawn, GroupPages(lag, sparks.groups), HistoryPages(history, links), console)
     return [route for each in pages for route in each.routes()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -30,6 +31,10 @@ PAGES = [
     "/sagas/causes",
     "/sagas",
     "/map",
+    "/map?flow=fulfilment",
+    "/map?trail=ord-1",
+    "/map/edge?topic=billing&target=billing",
+    "/map/topic?name=billing",
     "/lag",
     "/lag?group=billing",
     "/search?q=o",
@@ -131,8 +136,12 @@ def test_everything_from_outside_is_escaped():
         assert "<script>" not in text
         assert "\x1b" not in text
         assert "\x00" not in text
-    from urllib.parse import quote
-
+    for path in ("/lag?group=", "/map/topic?name=", "/map/edge?topic=", "/map?trail="):
+        response = client.get(path + quote(EVIL, safe=""))
+        assert response.status_code == 200, path
+        assert "&lt;script&gt;" in response.text
+        assert not {"\x1b", "\x00"} & set(response.text)
+        assert "<script>" not in response.text
     response = client.get("/trails/" + quote(EVIL, safe=""))
     assert response.status_code == 200
     assert "<script>" not in response.text
@@ -178,6 +187,22 @@ def test_filters_are_kept_and_pages_lead_on(client):
 def test_machines_still_get_json(client):
     response = client.get("/nothing", headers={"accept": "*/*"})
     assert response.json() == {"error": "no such page"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/map?flow=nothing", 400, "no flow is called nothing: there are fulfilment"),
+        ("/map?trail=nobody", 404, "no single trail is known of nobody"),
+        ("/map?flow=fulfilment&trail=ord-1", 400, "not for both"),
+        ("/map/topic?name=nothing", 404, "No topic nothing is known"),
+        ("/map/edge?topic=nothing", 404, "No event has gone over this edge"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(client, path, status, words):
+    response = client.get(path)
+    assert response.status_code == status
+    assert words in response.text
 
 
 def test_empty_pages_say_what_to_do():

@@ -13,21 +13,23 @@ from flowtrail_collector.console import (
     DeadLetterList,
     DeadLetterPages,
     FormPages,
+    GroupPages,
     Links,
+    MapPages,
     TroublePages,
     error_page,
 )
-from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.history.view import History
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.oncall.service import OnCall
 from flowtrail_collector.oncall.watch import Watch
-from flowtrail_collector.topology.model import Edge, EdgeKey
+from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.security import FormTokens
+from mapkit import edge, topology
 from redrivekit import FakeKafka, NoRedrives
 from trailkit.fakes import FakeSpans
 from trailkit.past import NoSamples
@@ -59,7 +61,20 @@ class Lag:
             "catching_up": False,
             "messages_lost": 0,
             "members": None,
-            "topics": [{"topic": self.name, "lag": 3, "status": "behind"}],
+            "topics": [
+                {
+                    "topic": self.name,
+                    "lag": 3,
+                    "status": "behind",
+                    "lag_seconds": 1.5,
+                    "catch_up_seconds": None,
+                    "catching_up": False,
+                    "consumed_per_second": 1.0,
+                    "produced_per_second": 2.0,
+                    "messages_lost": 0,
+                    "partitions": 1,
+                }
+            ],  # fmt: skip
         }
         failure = {"scope": "group", "name": self.name, "reason": self.name}
         return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
@@ -84,14 +99,12 @@ class Lag:
 def client_of(reads: Any, lag: Any, problems: Mapping[str, str], links: Links | None = None) -> TestClient:
     """All pages of the console, as a browser asks for them."""
     finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
-    edge = Edge(1, 0.5)
-
+    edges = {EdgeKey(lag.name, lag.name, lag.name): edge()} if lag.name else {}
     console = Console(
         finder,
         reads,
         lag,
         lambda: problems,
-        edges=lambda: {EdgeKey(lag.name, lag.name, lag.name): edge} if lag.name else {},
         progress_of=lambda group: GroupProgress(7),
         links=links,
     )
@@ -106,6 +119,7 @@ def client_of(reads: Any, lag: Any, problems: Mapping[str, str], links: Links | 
         *listed.routes(),
         *trouble.routes(),
         *HistoryPages(History(NoSamples())).routes(),
+        *MapPages(topology(edges), reads, lambda: lag.overview()["groups"], finder=finder).routes(),
         *GroupPages(lag).routes(),
         *console.routes(),
     ]

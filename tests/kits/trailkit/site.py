@@ -186,7 +186,7 @@ def _await(url: str, *, trouble: bool) -> None:
     signs = {
         "/lag": [*GROUPS],
         "/sagas?stuck=true": ["order-1005", "order-1003"],
-        "/map": ["billing", "fulfillment"],
+        "/map": ["billing", "fulfillment", "customers", "payments", "shipments"],
         "/dead-letters": ["total_cents is negative"],
         "/readyz": ["ready"],
     }
