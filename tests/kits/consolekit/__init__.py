@@ -74,7 +74,7 @@ class Lag:
                     "messages_lost": 0,
                     "partitions": 1,
                 }
-            ],  # fmt: skip
+            ],
         }
         failure = {"scope": "group", "name": self.name, "reason": self.name}
         return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
