@@ -103,10 +103,6 @@ def _shoot(browser: Browser, url: str, picture: Picture) -> None:
     size: ViewportSize = {"width": picture.width, "height": 600}
     page = browser.new_page(viewport=size, color_scheme=picture.scheme)
     page.goto(f"{url}{picture.path}")
-    if picture.path == "/map":  # rates are known after the collector has looked twice
-        page.wait_for_function(
-            "() => /[0-9]\\/s|last [0-9]/.test(document.querySelector('svg.map').textContent)"
-        )
     height = min(picture.most, page.evaluate("document.querySelector('footer').offsetTop"))
     clip: FloatRect = {"x": 0, "y": 0, "width": picture.width, "height": height}
     page.screenshot(path=IMAGES / f"{picture.name}.png", clip=clip, full_page=True)

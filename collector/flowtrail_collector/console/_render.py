@@ -38,9 +38,9 @@ STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "live.js": "text/javascript; charset=utf-8",
+    "search.js": "text/javascript; charset=utf-8",
     "map.css": "text/css; charset=utf-8",
     "map.js": "text/javascript; charset=utf-8",
-    "search.js": "text/javascript; charset=utf-8",
 }
 
 

@@ -134,7 +134,7 @@ def test_from_a_cause_to_its_dead_letters_and_their_redrive(site):
     assert (job.total, job.order.selection.error_type, bool(job.order.selection.cause)) == (1, None, True)
     narrowed = site.get(late.replace("/redrive", ""))
     assert narrowed.count('data-label="Cause"') == 1
-    assert narrowed.count('data-label="Where"') == 1
+    assert narrowed.count('data-label="Failed"') == 1
 
 
 def test_one_dead_letter_is_sent_back_alone(site):

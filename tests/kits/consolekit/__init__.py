@@ -13,12 +13,12 @@ from flowtrail_collector.console import (
     DeadLetterList,
     DeadLetterPages,
     FormPages,
+    GroupPages,
     Links,
     MapPages,
     TroublePages,
     error_page,
 )
-from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages
 from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.history.view import History
@@ -72,6 +72,7 @@ class Lag:
                     "consumed_per_second": 1.0,
                     "produced_per_second": 2.0,
                     "messages_lost": 0,
+                    "partitions": 1,
                 }
             ],
         }
