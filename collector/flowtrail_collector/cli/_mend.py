@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._desk import LETTERS, confirm, finish, user, wanted_place
 from flowtrail_collector.cli._errors import EXIT_OK, EXIT_USAGE, Failure
@@ -14,7 +15,7 @@ from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow
 from flowtrail_collector.wording import counted, printable
 
-_WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET")
+_WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET", shell_complete=values.places)
 _MAX_FILE_BYTES = 4_000_000
 
 

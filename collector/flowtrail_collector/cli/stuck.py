@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import limit_option
@@ -17,8 +18,8 @@ _STATES = ("late", "timed_out")
 
 
 @click.command()
-@click.option("--flow", help="Only this flow.")
-@click.option("--step", help="Only at this step.")
+@click.option("--flow", shell_complete=values.flows, help="Only this flow.")
+@click.option("--step", shell_complete=values.steps, help="Only at this step.")
 @click.option(
     "--state",
     type=click.Choice(_STATES),
