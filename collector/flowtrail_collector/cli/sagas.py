@@ -38,7 +38,7 @@ _STYLES = {
 @click.option(
     "--cause",
     shell_complete=values.stuck_causes,
-    help="Only those that hang on this cause, as `flowtrail stuck` names it.",
+    help="Only those stuck for this cause, as listed by `flowtrail stuck`.",
 )
 @limit_option(50)
 @collector_options
