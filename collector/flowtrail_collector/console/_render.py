@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from flowtrail import __version__
+from flowtrail_collector.conditions import condition_words
 from flowtrail_collector.console._trail_rows import (
     AXIS_UNITS,
     breaks,
@@ -17,12 +18,14 @@ from flowtrail_collector.console._trail_rows import (
     symbols_of,
     ticks,
 )
+from flowtrail_collector.lag.outages import trouble_lines
 from flowtrail_collector.lag.words import catch_up_words
 from flowtrail_collector.oncall.words import (
     checked_words,
     ended_words,
     lasting_words,
     since_words,
+    starting_words,
     touched_words,
     watched_words,
 )
@@ -65,8 +68,8 @@ def _environment() -> jinja2.Environment:
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
     for words in (
-        catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words,
-        checked_words, ended_words, lasting_words, since_words, touched_words, watched_words,
+        catch_up_words, cause_words, condition_words, expected_words, forecast_words, past_words, risk_words,
+        checked_words, ended_words, lasting_words, since_words, starting_words, touched_words, trouble_lines, watched_words,
     ):  # fmt: skip
         environment.globals[words.__name__] = words
     return environment

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from flowtrail_collector.broker_names import RABBITMQ, without_broker
+from flowtrail_collector.broker_names import RABBITMQ, broker_of, without_broker
 from flowtrail_collector.lag.model import (
     NOTHING_UNCOMMITTED,
     GroupReading,
@@ -21,10 +22,9 @@ from flowtrail_collector.lag.model import (
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.lag.words import status_words, verdict_words
-from flowtrail_collector.units import iso_time_seconds
+from flowtrail_collector.units import iso_time_ms, iso_time_seconds
 
-__all__ = ["LagView"]
-
+__all__ = ["LagView", "Unread"]
 
 _INTERVAL_SECONDS = 5.0
 _PATIENCE_SECONDS = 30.0
@@ -38,6 +38,19 @@ class _State(NamedTuple):
     failures: Sequence[Failure]
     failing: frozenset[str]
     whole: bool
+    since_ms: Mapping[tuple[str, str], int] = MappingProxyType({})
+
+
+class Unread(NamedTuple):
+    """The groups of a broker that can't be read.
+
+    Attributes:
+        groups: How many.
+        since: When the first of them was read last, seconds since the epoch; None if none ever was.
+    """
+
+    groups: int
+    since: float | None
 
 
 class LagView:
@@ -58,13 +71,31 @@ class LagView:
 
     def publish(self, readings: Sequence[GroupReading], at: float, failures: Sequence[Failure]) -> None:
         """Take over a collection."""
-        self._state = _State(
-            {each.group: each for each in readings}, at, tuple(failures), _groups(failures), True
-        )
+        known = {each.group: each for each in readings}
+        self._state = _State(known, at, tuple(failures), _groups(failures), True, self._since(failures))
 
     def fail(self, failures: Sequence[Failure]) -> None:
         """Take over what failed in a collection that came to nothing: the figures stay those of the one before."""
-        self._state = self._state._replace(failures=tuple(failures), failing=_groups(failures), whole=False)
+        self._state = self._state._replace(
+            failures=tuple(failures), failing=_groups(failures), whole=False, since_ms=self._since(failures)
+        )
+
+    def _since(self, failures: Sequence[Failure]) -> Mapping[tuple[str, str], int]:
+        before, now_ms = self._state.since_ms, int(self._clock() * 1000)
+        return {(each.scope, each.name): before.get((each.scope, each.name), now_ms) for each in failures}
+
+    def unread(self) -> dict[str, Unread]:
+        """How many groups can't be read at present, by broker; empty when all can."""
+        state = self._state
+        old = [name for name, each in state.readings.items() if self.age_seconds(each) is not None]
+        found: dict[str, list[float | None]] = {}
+        for name in {*old, *state.failing}:
+            reading = state.readings.get(name)
+            found.setdefault(broker_of(name), []).append(None if reading is None else reading.read_at)
+        return {
+            broker: Unread(len(times), min((time for time in times if time is not None), default=None))
+            for broker, times in found.items()
+        }
 
     def age_seconds(self, reading: GroupReading) -> float | None:
         """How old a group's figures are where nothing newer can be read; None where they are of now."""
@@ -130,19 +161,23 @@ class LagView:
             name: only those with this somewhere in their name.
             limit: at most so many; None for all.
         """
-        readings, at, failures = self._state[:3]
+        readings, at = self._state[:2]
         found = [reading for reading in readings.values() if name is None or name in reading.group]
         worst_first = sorted(found, key=_urgency)[:limit]
         return {
             "collected_at": iso_time_seconds(at) if at else None,
             "groups": [_group(reading, self.age_seconds(reading)) for reading in worst_first],
             "left_out": len(readings) - len(worst_first),
-            "failures": [{"scope": f.scope, "name": f.name, "reason": f.reason} for f in failures],
+            "failures": _failures(self._state),
+            "unread": {
+                broker: {"groups": each.groups, "since": each.since and iso_time_seconds(each.since)}
+                for broker, each in self.unread().items()
+            },
         }
 
     def detail(self, group: str) -> dict[str, Any] | None:
         """One group with its topics and partitions; None if it isn't known."""
-        readings, at, failures = self._state[:3]
+        readings, at = self._state[:2]
         reading = readings.get(group)
         if reading is None:
             return None
@@ -150,15 +185,26 @@ class LagView:
             "collected_at": iso_time_seconds(at),
             "groups": [{**_group(reading, self.age_seconds(reading)), "partitions": _partitions(reading)}],
             "failures": [
-                {"scope": f.scope, "name": f.name, "reason": f.reason}
-                for f in failures
-                if f.scope != "group" or f.name == group
+                each for each in _failures(self._state) if each["scope"] != "group" or each["name"] == group
             ],
+            "unread": {},
         }
 
 
 def _urgency(reading: GroupReading) -> tuple[int, float, int, str]:
     return (-(reading.status or 0), -(reading.max_seconds or 0.0), -(reading.sum_lag or 0), reading.group)
+
+
+def _failures(state: _State) -> list[dict[str, Any]]:
+    return [
+        {
+            "scope": each.scope,
+            "name": each.name,
+            "reason": each.reason,
+            "since": iso_time_ms(state.since_ms.get((each.scope, each.name))),
+        }
+        for each in state.failures
+    ]
 
 
 def _groups(failures: Sequence[Failure]) -> frozenset[str]:

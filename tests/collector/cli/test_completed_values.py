@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from flowtrail_collector.cli._app import cli
 from servers import free_port
 
 pytestmark = [pytest.mark.slow(60)]
@@ -68,8 +71,9 @@ ANSWERS: dict[str, Any] = {
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         allowed = self.headers["authorization"] == f"Bearer {TOKEN}"
-        body = json.dumps(ANSWERS[urlsplit(self.path).path] if allowed else {"error": "no"}).encode()
-        self.send_response(200 if allowed else 401)
+        answer = ANSWERS.get(urlsplit(self.path).path)
+        body = json.dumps(answer if allowed and answer else "<html>").encode()
+        self.send_response(401 if not allowed else 200 if answer else 404)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -141,7 +145,7 @@ def completed(shell: str, lines: list[str], folder: Path, url: str, token: str =
     assert done.stderr == ""
     assert TOKEN not in done.stdout
     assert list(folder.glob("*hacked*")) == []
-    found = [[each for each in line.split(",1:") if each] for line in done.stdout.rstrip("\n").split("\n")]
+    found = [[each for each in line.split(",1:") if each] for line in done.stdout.split("\n")[:-1]]
     return [[each.removeprefix("1:").removesuffix(",") for each in line] for line in found]
 
 
@@ -157,36 +161,59 @@ LINES = {
     "flowtrail dlq show ord": {"orders.billing.dlq/0@7"},
     "flowtrail trace ORD": {"ORD-1"},
     "flowtrail trace ": {"ORD-7"},
-    "flowtrail lag --group many-2": {f"many-{n}" for n in range(300) if str(n).startswith("2")},
     "flowtrail lag --group nobody": set(),
 }
 
 
-def test_values_come_from_the_collector(shell: str, tmp_path: Path, url: str) -> None:
-    found = completed(shell, list(LINES), tmp_path, url)
-    for words, (line, expected) in zip(found, LINES.items(), strict=True):
-        if line.endswith("many-2"):
-            assert len(words) == 100, line
-            assert set(words) < expected
-        else:
-            assert set(words) == expected, line
+def offered(line: str) -> list[str]:
+    """What completes a line, before a shell gets it."""
+    *words, begun = line.split(" ")
+    return [item.value for item in ShellComplete(cli, {}, "flowtrail", "X").get_completions(words[1:], begun)]
+
+
+@pytest.mark.parametrize(("line", "expected"), LINES.items())
+def test_values_come_from_the_collector(
+    line: str, expected: set[str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWTRAIL_TOKEN", TOKEN)
+    monkeypatch.setenv("FLOWTRAIL_COLLECTOR_URL", url)
+    assert set(offered(line)) == expected
+
+
+def test_no_more_than_anybody_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWTRAIL_TOKEN", TOKEN)
+    found = offered(f"flowtrail lag --url {url} --group many-2")
+    assert len(found) == 100
+    assert all(name.startswith("many-2") for name in found)
+
+
+@pytest.mark.parametrize("wrong", ["token", "nobody", "no url", "elsewhere"])
+def test_without_a_collector_there_are_no_values_and_no_words(
+    wrong: str, url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    where = {"nobody": f"http://127.0.0.1:{free_port()}", "no url": "::::", "elsewhere": f"{url}/elsewhere"}
+    monkeypatch.setenv("FLOWTRAIL_TOKEN", "wrong" if wrong == "token" else TOKEN)
+    monkeypatch.setenv("FLOWTRAIL_COLLECTOR_URL", where.get(wrong, url))
+    assert offered("flowtrail lag --group o") == []
+    assert offered("flowtrail lag --wat") == ["--watch"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_collector_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("FLOWTRAIL_COLLECTOR_URL", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        assert offered("flowtrail lag --group o") == []
 
 
 def test_whatever_a_name_holds_it_is_one_word_and_runs_nothing(shell: str, tmp_path: Path, url: str) -> None:
-    (words,) = completed(shell, ["flowtrail lag --group o"], tmp_path, url)
+    lines = ["flowtrail lag --group o", "flowtrail lag --group o:", "flowtrail stuck --flow returns --step "]
+    words, after_colon, steps = completed(shell, lines, tmp_path, url)
     assert sorted(words) == sorted(WILD)
+    # Bash takes words apart at colons, and only puts the last part into the line.
+    assert after_colon == (["a"] if shell == "bash" else ["o:a"])
+    assert steps == ["refund"]
 
 
-@pytest.mark.parametrize("wrong", ["token", "nobody", "no url"])
-def test_without_a_collector_there_are_no_values_and_no_words(
-    shell: str, wrong: str, tmp_path: Path, url: str
-) -> None:
-    where = {"nobody": f"http://127.0.0.1:{free_port()}", "no url": "::::"}.get(wrong, url)
-    lines = ["flowtrail lag --group o", "flowtrail lag --wat"]
-    found = completed(shell, lines, tmp_path, where, "wrong" if wrong == "token" else TOKEN)
-    assert found == [[], ["--watch"]]
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash isn't installed")
-def test_bash_which_takes_words_apart_at_colons_gets_what_follows(tmp_path: Path, url: str) -> None:
-    assert completed("bash", ["flowtrail lag --group o:"], tmp_path, url) == [["a"]]
+def test_a_shell_that_finds_no_collector_says_nothing(shell: str, tmp_path: Path) -> None:
+    where = f"http://127.0.0.1:{free_port()}"
+    assert completed(shell, ["flowtrail lag --group o"], tmp_path, where) == [[]]

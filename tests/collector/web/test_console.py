@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from starlette.testclient import TestClient
 
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.console import (
     Console,
     DeadLetterList,
@@ -111,6 +112,9 @@ class Lag:
     collected_at = None
     readings = ()
 
+    def unread(self):
+        return {}
+
     def overview(self):
         group = {
             "group": self.name,
@@ -126,11 +130,14 @@ class Lag:
             "members": None,
             "topics": [{"topic": self.name, "lag": 3, "status": "behind"}],
         }
-        failure = {"scope": "group", "name": self.name, "reason": self.name}
-        return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
+        failure = {"scope": "group", "name": self.name, "reason": self.name, "since": None}
+        return {
+            "collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure], "unread": {},
+        }  # fmt: skip
 
 
 def client_of(reads, lag, problems, links=None):
+    conditions = {part: Condition.of(problem) for part, problem in problems.items()}
     finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
     edge = Edge(1, 0.5)
 
@@ -138,7 +145,7 @@ def client_of(reads, lag, problems, links=None):
         finder,
         reads,
         lag,
-        lambda: problems,
+        lambda: conditions,
         edges=lambda: {EdgeKey(lag.name, lag.name, lag.name): edge} if lag.name else {},
         progress_of=lambda group: GroupProgress(7),
         links=links,
@@ -146,7 +153,7 @@ def client_of(reads, lag, problems, links=None):
     desk = RedriveDesk(NoRedrives(), FakeKafka())
     forms = FormPages(FormTokens(), writable=True)
     letters, listed = DeadLetterPages(desk, forms), DeadLetterList(reads, forms)
-    watch = Watch(lag, reads, lambda: problems)
+    watch = Watch(lag, reads, lambda: conditions)
     watch.look()
     trouble = TroublePages(reads, lambda group: None, OnCall(watch, lag, reads, lambda group: None))
     routes = [
@@ -284,8 +291,11 @@ def test_empty_pages_say_what_to_do():
         name = collected_at = None
         readings = ()
 
+        def unread(self):
+            return {}
+
         def overview(self):
-            return {"collected_at": None, "groups": [], "failures": []}
+            return {"collected_at": None, "groups": [], "failures": [], "unread": {}}
 
     client = client_of(Empty(), NoLag(), {})
     assert "--flows" in client.get("/").text
