@@ -37,7 +37,7 @@ _MAX_NOUN = 20
 _CODE = re.compile(
     r"\b(?:HTTP(?:/[\d.]+)?|status(?: code)?|response code)[ :=]{1,3}[1-5]\d\d(?!\w)"
     r"|(?<![\w.])[45]\d\d (?=(?:Client|Server) Error\b)"
-    r"|\[Errno -?\d{1,5}\]|\bSQLSTATE[ :=\[(]{1,3}\w{5}\b|\b(?:ORA|PLS|SQL)-\d{4,5}\b",
+    r"|(?<=An error occurred \()[45]\d\d(?=\))|\[Errno -?\d{1,5}\]|\bSQLSTATE[ :=\[(]{1,3}\w{5}\b|\b(?:ORA|PLS|SQL)-\d{4,5}\b",
     re.IGNORECASE,
 )
 # Digits that stay: nobody else's characters, until what names somebody is gone.
@@ -46,7 +46,7 @@ _GIVEN_BACK = {kept: digit for digit, kept in _KEPT.items()}
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm]\b)?(?: (?:[A-Z]{3,4}\b|[+-]\d{4}\b))?"
-_IPV6 = r"(?=:*[\da-fA-F])(?:[\da-fA-F]{0,4}:){2,7}[\da-fA-F]{0,4}"
+_IPV6 = r"(?:[\da-fA-F]{0,4}:){2,7}[\da-fA-F]{0,4}"
 _NAMING = (
     # Mon, 30 Nov 2026 01:00:00 GMT, Mon Nov 30 01:00:00 UTC 2026, 30-Nov-2026, 3:05 PM
     re.compile(
@@ -65,8 +65,8 @@ _WINDOWS = re.compile(r"\b[A-Za-z]:\\[^\s:*?\"<>|']+")
 _SOURCES = frozenset(
     ("py", "java", "kt", "scala", "js", "ts", "go", "rb", "rs", "cs", "cpp", "so", "jar", "class")
 )
-# Jackson shows the document that it reads, whose quotes pair with nothing.
-_DOCUMENT = re.compile(r"\[Source: [^\n]{0,1000}?; line")
+# Jackson shows the document that it reads, PostgreSQL the row that it refuses: their quotes and words are data.
+_DOCUMENT = re.compile(r"(\[Source: )[^\n]{0,1000}?(?=; line)|(Failing row contains )\([^\n]*")
 _TOKEN = re.compile(r"[\w.\-+@$%~]+")
 _HEX = re.compile(r"[0-9a-fA-F]{8,}")
 _ENDS = ".-+"
@@ -83,7 +83,7 @@ def normalised(message: str) -> str:
     codes such as `HTTP 503` and `ORA-01400`. Takes time in proportion to the length of the message.
     """
     text = _CODE.sub(lambda found: found[0].translate(_KEPT), message[:_MAX_READ])
-    text = _QUOTED.sub(_without_data, _DOCUMENT.sub("[Source: *; line", text))
+    text = _QUOTED.sub(_without_data, _DOCUMENT.sub(_without_document, text))
     text = _FILE.sub(_without_file, _URL.sub(r"\1/*", _WINDOWS.sub(_HOLE, text)))
     for naming in _NAMING:
         text = naming.sub(_HOLE, text)
@@ -98,6 +98,10 @@ def _without_data(found: re.Match[str]) -> str:
     noun = found.string[max(0, found.start() - _MAX_NOUN) : found.start()]
     is_name = _NAME.fullmatch(content) or (_NAMED.search(noun) and _WORD.fullmatch(content))
     return found[0] if is_name else _HOLE
+
+
+def _without_document(found: re.Match[str]) -> str:
+    return f"{found[1] or found[2]}{_HOLE}"
 
 
 def _without_file(found: re.Match[str]) -> str:

@@ -11,6 +11,22 @@ import pytest
 from flowtrail_collector.causes import cause_of
 
 SAME = {
+    "rows that PostgreSQL refuses": (
+        'null value in column "task_id" violates not-null constraint\nDETAIL:  Failing row contains (183, null, FAILURE, application/json, {"exc_type": "ChordError"}, null).',
+        'null value in column "task_id" violates not-null constraint\nDETAIL:  Failing row contains (217, null, STARTED, text/plain, gAJjY2VsZXJ5Li4u, 2020-06-05 10:29:15+00).',
+    ),
+    "documents that Jackson reads": (
+        'Unrecognized field "patchUrl" (class com.acme.Vulnerability$Patch), not marked as ignorable (3 known properties: "date", "filename", "line_numbers"])\n at [Source: (String)"{"id":"CVE-1","purls":["a"]}"[truncated 2520 chars]; line: 1, column: 1537]',
+        'Unrecognized field "patchUrl" (class com.acme.Vulnerability$Patch), not marked as ignorable (3 known properties: "date", "filename", "line_numbers"])\n at [Source: (String)"{"id":"CVE-2","publish":"b"}"; line: 4, column: 7]',
+    ),
+    "bytes that Jackson reads": (
+        'Unrecognized field "version" (class com.acme.Room)\n at [Source: [B@60afd40d; line: 11, column: 4]',
+        'Unrecognized field "version" (class com.acme.Room)\n at [Source: [B@1b75edf; line: 9, column: 8]',
+    ),
+    "records that cannot be deserialised": (
+        "Error deserializing key/value for partition test.v0-2 at offset 26. If needed, please seek past the record to continue consumption.",
+        "Error deserializing key/value for partition orders.v1-11 at offset 9182. If needed, please seek past the record to continue consumption.",
+    ),
     "psycopg duplicate key": (
         'duplicate key value violates unique constraint "orders_pkey"\nDETAIL:  Key (id)=(17) already exists.',
         'duplicate key value violates unique constraint "orders_pkey"\nDETAIL:  Key (id)=(9931) already exists.',
@@ -99,6 +115,22 @@ SAME = {
     "utc offset": ("late since 2026-11-30 01:00:00,123 +0100", "late since 2026-12-01 11:30:59,001 +0000"),
 }
 OTHER = {
+    "fields of one word": (
+        'Unrecognized field "version" (class com.acme.Room), not marked as ignorable',
+        'Unrecognized field "is_archived" (class com.acme.Room), not marked as ignorable',
+    ),
+    "words of a cloud's API": (
+        "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied",
+        "An error occurred (NoSuchKey) when calling the GetObject operation: The specified key does not exist.",
+    ),
+    "codes of a cloud's API": (
+        "An error occurred (403) when calling the HeadObject operation: Forbidden",
+        "An error occurred (404) when calling the HeadObject operation: Not Found",
+    ),
+    "bare codes of a cloud's API": (
+        "An error occurred (403) in HeadObject",
+        "An error occurred (404) in HeadObject",
+    ),
     "key error": ("'total_cents'", "'customer_id'"),
     "key error camel": ("'totalCents'", "'customerId'"),
     "attribute": ("'NoneType' object has no attribute 'items'", "'str' object has no attribute 'items'"),
