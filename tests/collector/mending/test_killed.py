@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 
 import pytest
@@ -112,13 +114,14 @@ def test_a_collector_killed_five_times_loses_no_edit(kafka, store, tmp_path, pro
         site.bury(EDITS)
         assert wait_for(lambda: site.pending() == EDITS, 60)
         chance = random.Random(5)
-        asked = threading.Event()
-        killer = threading.Thread(target=_kill, args=(site, chance, asked))
+        edited: list[int] = []
+        killer = threading.Thread(target=_kill, args=(site, chance, edited))
         killer.start()
         for n in range(EDITS):
             _edit(site, n)
-        asked.set()
+            edited.append(n)
         killer.join(scaled(120))
+        assert not killer.is_alive()
         assert wait_for(lambda: site.pending() == 0, 60)
         arrived = {n: [] for n in range(EDITS)}
         for record in site.records(site.source):
@@ -137,15 +140,17 @@ def test_a_collector_killed_five_times_loses_no_edit(kafka, store, tmp_path, pro
         site.collector.kill()
 
 
-def _kill(site, chance, asked):
+def _kill(site, chance, edited):
     """Five times, at moments spread over the edits and a little after; of two processes sometimes only the reader."""
     for n in range(KILLS):
-        asked.wait(0.2 + chance.random())
+        goal = (n + chance.random()) * EDITS / KILLS
+        assert wait_for(lambda goal=goal: len(edited) >= goal, 300)
+        time.sleep(chance.random() * 0.2)  # anywhere in an edit
         writer, *reader = site.pids()
+        with contextlib.suppress(ProcessLookupError):  # one that is just being replaced
+            os.kill(reader[0] if reader and n % 2 else writer, signal.SIGKILL)
         if reader and n % 2:
-            os.kill(reader[0], signal.SIGKILL)
             continue
-        os.kill(writer, signal.SIGKILL)
         site.collector.kill()
         site.collector.start()
 
