@@ -43,6 +43,7 @@ _CODE = re.compile(
 # Digits that stay: nobody else's characters, until what names somebody is gone.
 _KEPT = {ord(str(digit)): 0xE000 + digit for digit in range(10)}
 _GIVEN_BACK = {kept: digit for digit, kept in _KEPT.items()}
+_TAKEN = dict.fromkeys(_GIVEN_BACK, " ")
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm]\b)?(?: (?:[A-Z]{3,4}\b|[+-]\d{4}\b))?"
@@ -82,7 +83,8 @@ def normalised(message: str) -> str:
     is what tells causes apart: names in code, also in quotes (`customer_id`, `OrderLine`, `com.acme.Order.getTotal()`), and
     codes such as `HTTP 503` and `ORA-01400`. Takes time in proportion to the length of the message.
     """
-    text = _CODE.sub(lambda found: found[0].translate(_KEPT), message[:_MAX_READ])
+    text = message[:_MAX_READ].translate(_TAKEN)
+    text = _CODE.sub(lambda found: found[0].translate(_KEPT), text)
     text = _QUOTED.sub(_without_data, _DOCUMENT.sub(_without_document, text))
     text = _FILE.sub(_without_file, _URL.sub(r"\1/*", _WINDOWS.sub(_HOLE, text)))
     for naming in _NAMING:

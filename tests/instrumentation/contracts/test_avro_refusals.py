@@ -32,7 +32,7 @@ WRONG = [
     ("string", "\ud800", "text with half of a surrogate pair"), ("bytes", "\u0100", "bytes are written as the characters"),
     ("bytes", 1, "it isn't text"), (FIXED, "abc", "it has 3 bytes, not 2"), (ENUM, "Z", "none of the symbols"),
     ({"type": "array", "items": "int"}, [1, 2**31], "out of the range of int"), ({"type": "array", "items": "int"}, {}, "it isn't a list"),
-    ({"type": "map", "values": FIXED}, {"k": "a"}, "it has 1 bytes, not 2"), ({"type": "map", "values": "int"}, [], "it isn't an object"),
+    ({"type": "map", "values": FIXED}, {"k": "a"}, "it has 1 byte, not 2"), ({"type": "map", "values": "int"}, [], "it isn't an object"),
     (POINT, {}, "it has no x"), (POINT, {"x": "1"}, "x: it isn't a whole number"), (POINT, {"x": 1, "y": "\u007f"}, "y: more than 2 digits"),
     (["null", "int"], "x", "neither null (it isn't null) nor int (it isn't a whole number)"),
     (on("string", "uuid"), "zz", "badly formed"), (on("fixed", "uuid", size=16), "zz", "it has 2 bytes, not 16"),
