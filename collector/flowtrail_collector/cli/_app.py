@@ -18,7 +18,7 @@ from flowtrail_collector.errors import CollectorError
 _COMMANDS = ("trace", "oncall", "stuck", "sagas", "lag", "dlq", "top", "flows", "contracts", "asyncapi", "eventcatalog",
              "collector", "rabbitmq", "mcp", "doctor", "completion")  # fmt: skip
 # Here a shell says that it wants the rest of a word.
-_COMPLETION = "_FLOWTRAIL_COMPLETE"
+_COMPLETION = "_flowtrail_complete".upper()  # as click makes it of the name
 
 
 class _LazyGroup(click.Group):
