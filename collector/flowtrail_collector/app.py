@@ -141,7 +141,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
-    oncall = wire_oncall(lag.view, reads, lambda: supervisor.problems(), SqlTroubles(database))  # noqa: PLW0108 - that comes last
+    oncall = wire_oncall(lag.view, reads, lambda: supervisor.conditions(), SqlTroubles(database))  # noqa: PLW0108 - that comes last
     history = _history(config, database, store, reads, lag, topology, tails)
     retention = _retention(config, flows, database, spans.store, store, history)
     slices = [
@@ -155,11 +155,11 @@ def build_collector(config: CollectorConfig) -> Collector:
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     reading = reading_routes(
         config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology, topics=topics, status=status,
-        history=history.view, problems=supervisor.problems, pulse=_pulse(database, spans.queue, lag.view),
+        history=history.view, conditions=supervisor.conditions, pulse=_pulse(database, spans.queue, lag.view),
     )  # fmt: skip
     trouble = TroublePages(reads, lag.view.progress, oncall.oncall)
     pages = wire_console(config.web, access, letters, trouble, reading)
-    own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
+    own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.conditions, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
     app = _app(routes, access, about, config.web)
     return Collector(

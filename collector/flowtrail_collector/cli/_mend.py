@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._desk import LETTERS, confirm, finish, user, wanted_place
 from flowtrail_collector.cli._errors import EXIT_OK, EXIT_USAGE, Failure
@@ -14,7 +15,7 @@ from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow
 from flowtrail_collector.wording import counted, printable
 
-_WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET")
+_WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET", shell_complete=values.places)
 _MAX_FILE_BYTES = 4_000_000
 
 
@@ -25,7 +26,7 @@ _MAX_FILE_BYTES = 4_000_000
 def payload(client: CollectorClient, as_json: bool, wanted: str, value_only: bool) -> int:
     """Show what a dead letter holds: key, headers and the decoded value.
 
-    Needs the write token, and a collector that shows payloads; that you looked is recorded in the audit log.
+    Needs the write token, and a collector that shows payloads; each look is recorded in the audit log.
     ID is of an event, a flow or an order; the newest is shown.
     """
     place, _ = wanted_place(client, wanted)
@@ -50,8 +51,8 @@ def payload(client: CollectorClient, as_json: bool, wanted: str, value_only: boo
 )
 @click.option("--key", help="The new key.")
 @click.option("--no-key", is_flag=True, help="Send it without a key.")
-@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A new or other header.")
-@click.option("--remove-header", "removed", multiple=True, metavar="NAME", help="A header to take away.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Header to add or replace.")
+@click.option("--remove-header", "removed", multiple=True, metavar="NAME", help="Header to remove.")
 @click.option("--reason", required=True, help="Why; recorded in the audit log.")
 @click.option("--to", help="Topic to send it to instead of its original one.")
 @click.option("--dry-run", is_flag=True, help="Show what would change without sending it.")
@@ -69,7 +70,7 @@ def edit(
 ) -> int:
     """Send a dead letter back with another value, key or headers.
 
-    The value is JSON, also where the record holds Avro or Protobuf; it is checked by its contract before it is
+    The value is JSON, even if the record holds Avro or Protobuf; it is checked against its contract before it is
     sent. The dead letter stays as it is in its topic. Needs the write token, and a collector that shows payloads.
 
     Exit code 1: it was refused.
@@ -101,7 +102,7 @@ def _body(
     to: str | None,
 ) -> dict[str, Any]:
     if key is not None and no_key:
-        raise Failure("--key and --no-key exclude each other", EXIT_USAGE)
+        raise Failure("--key and --no-key can't be combined", EXIT_USAGE)
     changed: dict[str, str | None] = dict.fromkeys(removed)
     for header in headers:
         name, found, value = header.partition("=")
@@ -168,7 +169,9 @@ def _print_draft(draft: dict[str, Any]) -> None:
     out = console()
     partition = "" if draft["partition"] is None else f"/{draft['partition']}"
     checked = (
-        f"checked by {draft['checked_by']}" if draft["checked_by"] else "no contract is known to check it by"
+        f"checked by {draft['checked_by']}"
+        if draft["checked_by"]
+        else "no contract is known to check it against"
     )
     said = f"; {checked}" if "value" in draft["changed"].split(", ") else ""
     print_words(out, printable(f"to {draft['topic']}{partition}: {draft['changed']}{said}"), indent=2)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.conditions import Condition, unready
 from flowtrail_collector.console._history import Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._live import Live
@@ -61,7 +62,7 @@ class Console:
         finder: Finds trails.
         views: Lists sagas, dead letters and flows.
         lag: Lag figures.
-        problems: What keeps which part of the collector from working.
+        conditions: How each part of the collector is.
         progress_of: How a consumer group is.
         links: Where else a trace can be looked at.
         status: Figures about the collector, by name.
@@ -75,7 +76,7 @@ class Console:
         finder: TrailFinder,
         views: Views,
         lag: LagOverview,
-        problems: Callable[[], Mapping[str, str]],
+        conditions: Callable[[], Mapping[str, Condition]],
         *,
         progress_of: GroupProgressOf,
         links: Links | None = None,
@@ -87,7 +88,7 @@ class Console:
         self._finder = finder
         self._views = views
         self._lag = lag
-        self._problems = problems
+        self._conditions = conditions
         self._progress_of = progress_of
         self._links = links or Links()
         self._status = status
@@ -127,7 +128,7 @@ class Console:
             groups=lag["groups"][:_OVERVIEW_ROWS],
             group_sparks=self._sparks.groups() if self._sparks else {},
             flow_sparks=self._sparks.flows() if self._sparks else {},
-            problems=self._problems(),
+            unready=unready(self._conditions()),
         )
 
     def _search(self, request: Request) -> Response:
@@ -216,8 +217,8 @@ class Console:
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""
         facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
-        problems, topics = self._problems(), self._topics()
-        return html_page("health.html", request, problems=problems, facts=facts, topics=topics)
+        found, topics = unready(self._conditions()), self._topics()
+        return html_page("health.html", request, unready=found, facts=facts, topics=topics)
 
 
 _FACTS = {

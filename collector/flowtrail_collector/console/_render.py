@@ -11,14 +11,17 @@ from markupsafe import Markup, escape
 
 from flowtrail import __version__
 from flowtrail_collector.broker_names import broker_of, without_broker
+from flowtrail_collector.conditions import condition_words
 from flowtrail_collector.console._trail_axis import breaks, ticks
 from flowtrail_collector.console._trail_rows import AXIS_UNITS, entry_rows, missing_rows, symbols_of
+from flowtrail_collector.lag.outages import trouble_lines
 from flowtrail_collector.lag.words import catch_up_words
 from flowtrail_collector.oncall.words import (
     checked_words,
     ended_words,
     lasting_words,
     since_words,
+    starting_words,
     touched_words,
     watched_words,
 )
@@ -67,8 +70,8 @@ def _environment() -> jinja2.Environment:
     environment.globals["root"] = prefix
     for words in (
         broker_of, without_broker,
-        catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words, state_words,
-        checked_words, ended_words, lasting_words, since_words, touched_words, watched_words,
+        catch_up_words, cause_words, condition_words, expected_words, forecast_words, past_words, risk_words, state_words,
+        checked_words, ended_words, lasting_words, since_words, starting_words, touched_words, trouble_lines, watched_words,
     ):  # fmt: skip
         environment.globals[words.__name__] = words
     return environment

@@ -48,7 +48,7 @@ class TroublePages:
         return [Route(path, page, methods=["GET"]) for path, page in pages.items()]
 
     def _oncall(self, request: Request) -> Response:
-        """What went wrong within the last 30 minutes, what touches most orders first."""
+        """What went wrong within the last 30 minutes, what affects the most orders first."""
         return html_page("oncall.html", request, report=report_json(self._on_call.report()), titles=_TITLES)
 
     def _causes(self, request: Request) -> Response:

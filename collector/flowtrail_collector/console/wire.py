@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.console._console import Console, Views
 from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
 from flowtrail_collector.console._forms import FormPages
@@ -49,7 +50,7 @@ def reading_routes(
     lag: LagView,
     topology: Topology,
     history: History,
-    problems: Callable[[], Mapping[str, str]],
+    conditions: Callable[[], Mapping[str, Condition]],
     status: Callable[[], Mapping[str, Any]],
     topics: Callable[[], Sequence[Mapping[str, Any]]],
     pulse: Callable[[], object],
@@ -60,7 +61,7 @@ def reading_routes(
         finder,
         views,
         lag,
-        problems,
+        conditions,
         progress_of=lag.progress,
         links=links,
         status=status,

@@ -69,7 +69,7 @@ def build_reader(
     access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
     pages = reading_routes(
         config.web, access, finder=trails.finder, views=reads, lag=told.lag, topology=topology,
-        history=history, problems=lambda: told.state.problems, status=lambda: told.state.status, topics=topics,
+        history=history, conditions=lambda: told.state.conditions, status=lambda: told.state.status, topics=topics,
         pulse=lambda: (database.newest_event_row(), told.state.status.get("spans_received"), told.lag.collected_at),
     )  # fmt: skip
     routes: list[BaseRoute] = [

@@ -35,7 +35,7 @@ class Sender:
         """A publication, and the table of headers to send.
 
         Args:
-            exchange: Where to.
+            exchange: Exchange to publish to.
             routing_key: As given.
             body: As given.
             table: The program's own headers; stays as it is.

@@ -223,8 +223,11 @@ def test_empty_pages_say_what_to_do():
         def detail(self, group):
             return None
 
+        def unread(self):
+            return {}
+
         def overview(self):
-            return {"collected_at": None, "groups": [], "failures": []}
+            return {"collected_at": None, "groups": [], "failures": [], "unread": {}}
 
     client = client_of(Empty(), NoLag(), {})
     assert "--flows" in client.get("/").text

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from starlette.testclient import TestClient
 
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.console import (
     Console,
     DeadLetterList,
@@ -48,6 +49,9 @@ class Lag:
     def __init__(self, name: str = "billing") -> None:
         self.name = name
 
+    def unread(self) -> dict[str, Any]:
+        return {}
+
     def overview(self) -> dict[str, Any]:
         group = {
             "group": self.name,
@@ -76,8 +80,13 @@ class Lag:
                 }
             ],
         }
-        failure = {"scope": "group", "name": self.name, "reason": self.name}
-        return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
+        failure = {"scope": "group", "name": self.name, "reason": self.name, "since": None}
+        return {
+            "collected_at": "2026-01-01T00:00:00Z",
+            "groups": [group],
+            "failures": [failure],
+            "unread": {},
+        }
 
     def detail(self, group: str) -> dict[str, Any] | None:
         if group != self.name:
@@ -98,20 +107,21 @@ class Lag:
 
 def client_of(reads: Any, lag: Any, problems: Mapping[str, str], links: Links | None = None) -> TestClient:
     """All pages of the console, as a browser asks for them."""
+    conditions = {part: Condition.of(problem) for part, problem in problems.items()}
     finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
     edges = {EdgeKey(lag.name, lag.name, lag.name): edge()} if lag.name else {}
     console = Console(
         finder,
         reads,
         lag,
-        lambda: problems,
+        lambda: conditions,
         progress_of=lambda group: GroupProgress(7),
         links=links,
     )
     desk = RedriveDesk(cast(Any, NoRedrives()), FakeKafka())
     forms = FormPages(FormTokens(), writable=True)
     letters, listed = DeadLetterPages(desk, forms), DeadLetterList(reads, forms)
-    watch = Watch(lag, reads, lambda: problems)
+    watch = Watch(lag, reads, lambda: conditions)
     watch.look()
     trouble = TroublePages(reads, lambda group: None, OnCall(watch, lag, reads, lambda group: None))
     routes = [

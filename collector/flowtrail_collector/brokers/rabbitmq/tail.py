@@ -22,6 +22,7 @@ from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
 from flowtrail_collector.brokers.rabbitmq.reading import Start, StreamReading
 from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
 from flowtrail_collector.brokers.trouble import Trouble
+from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -69,7 +70,7 @@ class RabbitTail:
         self._start: Start = start
         self._time_seconds = time_seconds
         self._trouble = Trouble(
-            "hasn't reached RabbitMQ yet",
+            Starting("hasn't reached RabbitMQ yet"),
             lambda: f"following {counted(self._exchanges, 'exchange')} of RabbitMQ",
         )
         self._reading = False

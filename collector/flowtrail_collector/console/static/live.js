@@ -1,4 +1,4 @@
-// Keeps a page up to date: when the server says that something changed, the page's main part is loaded anew.
+// Keeps a page up to date: when the server says that something changed, the page's main part is loaded again.
 "use strict";
 (() => {
   const main = document.getElementById("main");

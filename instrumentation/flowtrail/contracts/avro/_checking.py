@@ -11,7 +11,7 @@ from flowtrail.contracts._scalars import double, single, text
 from flowtrail.contracts._values import fields_of
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.avro._logical import conversion_of
-from flowtrail.contracts.avro._nodes import Field, Node
+from flowtrail.contracts.avro._nodes import Field, Node, in_bytes
 from flowtrail.contracts.avro._unions import Failures, Prepare, Strict, Unions
 
 __all__ = ["Compiler", "Prepare"]
@@ -178,7 +178,7 @@ def _bytes(size: int | None, value: Any) -> bytes:
         raise wrong("type should be bytes")
     made = bytes(value)
     if size is not None and len(made) != size:
-        raise wrong(f"should have {size} bytes")
+        raise wrong(f"should have {in_bytes(size)}")
     return made
 
 
