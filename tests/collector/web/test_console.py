@@ -36,7 +36,7 @@ from flowtrail_collector.trails.assembly import assemble
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import trail_json
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens
+from flowtrail_collector.web.form_tokens import FormTokens
 from redrivekit import FakeKafka, NoRedrives
 from trailkit import orders
 from trailkit.fakes import FakeReads, FakeSpans
