@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick test-prerelease check format dashboards docs reference lock servers clean
+.PHONY: help env demo test test-quick test-prerelease check format dashboards docs pictures reference lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -48,6 +48,9 @@ reference: env ## regenerate the generated pages of docs/
 	@$(PY) -m tools.docs.collector > docs/reference-collector.md
 	@$(PY) -m tools.docs.api_examples > docs/api.md
 	@$(PY) -m tools.docs.flow_examples > docs/flow-examples.md
+
+pictures: env ## retake the console's pictures in docs/images; DEMO=1 and BOTH=1 those of a demo that runs
+	@PYTHONPATH=tests/kits:. $(PY) -m tools.docs.pictures $(if $(DEMO),--demo) $(if $(BOTH),--both)
 
 dashboards: env ## regenerate dashboards/grafana/*.json from their source
 	@$(PY) -m dashboards.source

@@ -10,9 +10,11 @@ from starlette.routing import BaseRoute
 from flowtrail_collector.console._console import Console, Views
 from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
 from flowtrail_collector.console._forms import FormPages
+from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._login import LoginPages
+from flowtrail_collector.console._map_pages import MapPages
 from flowtrail_collector.console._mending import MendingPages
 from flowtrail_collector.console._trouble import TroublePages
 from flowtrail_collector.dead_letters.wire import DeadLetters
@@ -65,18 +67,26 @@ def reading_routes(
         views,
         lag,
         problems,
-        edges=topology.edges,
         progress_of=lag.progress,
         links=links,
-        rates=topology.rates.rates,
         status=status,
         topics=topics,
         pulse=pulse,
         sparks=sparks,
     )
     listed = DeadLetterList(views, _forms(config, access), sparks=sparks.causes)
+    drawn = MapPages(
+        topology.view,
+        views,
+        lambda: lag.overview()["groups"],
+        progress_of=lag.progress,
+        finder=finder,
+        topics=topics,
+        sparks=sparks,
+    )
+    pages = (listed, drawn, GroupPages(lag, sparks.groups), HistoryPages(history, links), console)
     people = [] if login is None else LoginPages(login, config.oidc.issuer, access).routes()
-    return [*listed.routes(), *HistoryPages(history, links).routes(), *console.routes(), *people]
+    return [*(route for each in pages for route in each.routes()), *people]
 
 
 def _forms(config: WebConfig, access: Access) -> FormPages:

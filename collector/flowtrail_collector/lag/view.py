@@ -23,7 +23,7 @@ from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.lag.words import status_words, verdict_words
 from flowtrail_collector.units import iso_time_seconds
 
-__all__ = ["LagView"]
+__all__ = ["LagView", "is_queue_of"]
 
 
 _INTERVAL_SECONDS = 5.0
@@ -110,11 +110,7 @@ class LagView:
         A group that reads queues has one for each topic: of those, the one that needs attention most is told.
         """
         reading = self.reading(group)
-        queues = [
-            each
-            for name, each in self._state.readings.items()
-            if name.startswith(RABBITMQ) and (name == RABBITMQ + group or name.endswith("." + group))
-        ]
+        queues = [each for name, each in self._state.readings.items() if is_queue_of(name, group)]
         if reading is None and not queues:
             return None
         found = min([each for each in (reading, *queues) if each is not None], key=_urgency)
@@ -155,6 +151,11 @@ class LagView:
                 if f.scope != "group" or f.name == group
             ],
         }
+
+
+def is_queue_of(name: str, group: str) -> bool:
+    """Whether this is RabbitMQ's queue from which a group reads a topic: `rabbitmq:orders.billing` of `billing`."""
+    return name.startswith(RABBITMQ) and (name == RABBITMQ + group or name.endswith("." + group))
 
 
 def _urgency(reading: GroupReading) -> tuple[int, float, int, str]:

@@ -168,7 +168,7 @@ def _named(name: str, kind: str) -> str:
 
 
 def _group(name: str) -> Place:
-    return Place(f"/lag#group-{quote(name, safe='')}", f"flowtrail lag --group {shlex.quote(name)}")
+    return Place(f"/lag?group={quote(name, safe='')}", f"flowtrail lag --group {shlex.quote(name)}")
 
 
 def _verb(number: int, word: str) -> str:

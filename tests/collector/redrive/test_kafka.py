@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from kafka import KafkaProducer
 
 from flowtrail_collector.brokers.kafka.connection import read_connection
@@ -14,7 +14,7 @@ from flowtrail_collector.brokers.kafka.message_size import batch_bytes
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.dead_letters.ports import Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
-from waiting import scaled
+from waiting import scaled, wait_for
 
 
 @pytest.fixture
@@ -85,12 +85,22 @@ def test_a_key_goes_where_other_clients_send_it(adapter, broker, topic):
 
 
 def limited(broker, name, limit_bytes):
-    """A topic that takes batches of so many bytes."""
+    """A topic that takes batches of so many bytes; its brokers know, which they do a while after the controller."""
     new = NewTopic(
         name, num_partitions=1, replication_factor=1, config={"max.message.bytes": str(limit_bytes)}
     )
     client = AdminClient({"bootstrap.servers": broker})
     client.create_topics([new])[name].result(scaled(20))
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+
+    def is_known():
+        try:
+            config = client.describe_configs([resource])[resource].result(scaled(20))
+        except KafkaException:
+            return False
+        return config["max.message.bytes"].value == str(limit_bytes)
+
+    assert wait_for(is_known, 20)
     return name
 
 

@@ -43,6 +43,7 @@ PROTOBUF = {
     "symbol-added": "Closed: when an unrecognized value is parsed, it is set in the unknown field set. (So the "
     "reader finds the field absent. https://protobuf.dev/programming-guides/enum/)",
 }
+NOTHING = "(nothing)"
 # What Apicurio lets pass, and what it refuses, other than we do; by format and by any rule of ours for the change.
 OPEN_READERS = (
     "A contract's readers accept fields that they don't know (docs/contracts.md): validation as a whole, 'an object "
@@ -65,6 +66,8 @@ REGISTRY_REFUSES = {
     "avro": {},
     "json": {"removed-without-deprecation": OPEN_READERS, "required-field-removed": OPEN_READERS, "new-field-needs-default": OPEN_READERS},
     "protobuf": {
+        NOTHING: "Messages created by your new code can be parsed by your old code: old binaries simply ignore the new field "
+        "when parsing. (Apicurio, at FORWARD, takes it for one that went.)",
         "changed: type": "int32, uint32, int64, uint64, and bool are all compatible - this means you can change a "
         "field from one of these types to another without breaking forwards- or backwards-compatibility. ... enum is "
         "compatible with int32, uint32, int64, and uint64 in terms of wire format. (Apicurio compares names of types.)",
@@ -206,13 +209,14 @@ def test_a_break_of_protobuf_is_a_value_that_changes(case: Case) -> None:
 def test_a_registry_judges_so_or_a_sentence_decides(registry: str, format: str) -> None:
     """Every eighth change, all with FLOWTRAIL_FULL: a registry is asked five times for each."""
     kind = FORMATS[format].registry_type
+    unexplained = []
     for case in [case for case in CASES[:: 1 if FULL else 8] if format in case.texts]:
         found = changes(case, format)
         verdict = of_registry(registry, f"matrix-{uuid.uuid4().hex}", kind, case.texts[format])
         for side, passes in zip(SIDES, verdict, strict=True):
             if passes == any(side in change.breaks for change in found):
                 known = (REGISTRY_PASSES if passes else REGISTRY_REFUSES)[format]
-                rules = {change.rule for change in found}
-                assert rules & set(known), (
-                    f"{case.name}, {side}: passes is {passes}, and we find {sorted(rules)}"
-                )
+                rules = {change.rule for change in found} or {NOTHING}
+                if not rules & set(known):
+                    unexplained.append(f"{case.name}, {side}: passes is {passes}, and we find {rules}")
+    assert unexplained == []
