@@ -66,7 +66,7 @@ lock: ## recompile the lock files (needs uv)
 	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
 	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --group demo -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/demo.txt
-	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --extra contracts --extra postgres -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --extra contracts --extra oidc --extra postgres -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o deploy/requirements.txt
 
 clean: ## remove what building and testing left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -19,6 +20,11 @@ _WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET", shell_co
 _MAX_FILE_BYTES = 4_000_000
 
 
+def _token() -> str | None:
+    """What shows payloads; None: what writes."""
+    return os.environ.get("FLOWTRAIL_PAYLOAD_TOKEN", "").strip() or None
+
+
 @click.command()
 @_WANTED
 @click.option("--value-only", is_flag=True, help="Print nothing but the value, to edit it in a file.")
@@ -26,11 +32,12 @@ _MAX_FILE_BYTES = 4_000_000
 def payload(client: CollectorClient, as_json: bool, wanted: str, value_only: bool) -> int:
     """Show what a dead letter holds: key, headers and the decoded value.
 
-    Needs the write token, and a collector that shows payloads; each look is recorded in the audit log.
+    Needs the payload token (FLOWTRAIL_PAYLOAD_TOKEN) where there is one, else the write token, and a collector that
+    shows payloads; each look is recorded in the audit log.
     ID is of an event, a flow or an order; the newest is shown.
     """
     place, _ = wanted_place(client, wanted)
-    data = client.post(f"{LETTERS}/{place}/payload", {"by": user()})
+    data = client.post(f"{LETTERS}/{place}/payload", {"by": user()}, write_token=_token())
     if as_json:
         print_json(data)
     elif value_only:
@@ -71,14 +78,14 @@ def edit(
     """Send a dead letter back with another value, key or headers.
 
     The value is JSON, even if the record holds Avro or Protobuf; it is checked against its contract before it is
-    sent. The dead letter stays as it is in its topic. Needs the write token, and a collector that shows payloads.
+    sent. The dead letter stays as it is in its topic. Needs the token that `dlq payload` needs.
 
     Exit code 1: it was refused.
     """
     body = _body(**asked)
     place, _ = wanted_place(client, wanted)
     path = f"{LETTERS}/{place}/edit"
-    draft = client.post(path, {**body, "dry_run": True})
+    draft = client.post(path, {**body, "dry_run": True}, write_token=_token())
     if not as_json:
         _print_draft(draft)
     if dry_run:
@@ -86,7 +93,7 @@ def edit(
             print_json(draft)
         return EXIT_OK
     confirm("Send it?", yes)
-    job = client.post(path, body)
+    job = client.post(path, body, write_token=_token())
     if not detach:
         job = follow(client, job, quiet=as_json)
     return finish(job, as_json, detach)

@@ -38,9 +38,10 @@ from flowtrail_collector.dead_letters.web.query import (
     query_of,
     selection_of,
 )
+from flowtrail_collector.web.access.model import Role
+from flowtrail_collector.web.callers import actor_of, may, remote_of
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.web.security import actor_of, remote_of
 
 __all__ = ["DeadLetterPages"]
 
@@ -162,7 +163,7 @@ class DeadLetterPages:
         traces, headers = _parted((data["record"] or {}).get("headers", ()))
         return self._page(
             request, "dead_letter.html", letter=letter, record=data["record"], problem=data["problem"],
-            history=data["history"], traces=traces, headers=headers, narrowed=narrowed, can_move=can_move, payloads=self._payloads,
+            history=data["history"], traces=traces, headers=headers, narrowed=narrowed, can_move=can_move, payloads=self._payloads and may(request, Role.PAYLOAD),
         )  # fmt: skip
 
     def _ask_redrive(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute
 
@@ -14,6 +14,7 @@ from flowtrail_collector.console._forms import FormPages
 from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages, Sparks
 from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._login import LoginPages
 from flowtrail_collector.console._map_pages import MapPages
 from flowtrail_collector.console._mending import MendingPages
 from flowtrail_collector.console._trouble import TroublePages
@@ -24,7 +25,11 @@ from flowtrail_collector.runtime.slices import Wired
 from flowtrail_collector.settings import WebConfig
 from flowtrail_collector.topology.wire import Topology
 from flowtrail_collector.trails.finder import TrailFinder
-from flowtrail_collector.web.security import Access, FormTokens
+from flowtrail_collector.web.access.model import Access
+from flowtrail_collector.web.form_tokens import FormTokens
+
+if TYPE_CHECKING:
+    from flowtrail_collector.web.access.login import Login
 
 __all__ = ["reading_routes", "wire"]
 
@@ -44,6 +49,7 @@ def wire(
 def reading_routes(
     config: WebConfig,
     access: Access,
+    login: Login | None = None,
     *,
     finder: TrailFinder,
     views: Views,
@@ -80,8 +86,9 @@ def reading_routes(
         sparks=sparks,
     )
     pages = (listed, drawn, GroupPages(lag, sparks.groups), HistoryPages(history, links), console)
-    return [route for each in pages for route in each.routes()]
+    people = [] if login is None else LoginPages(login, config.oidc.issuer, access).routes()
+    return [*(route for each in pages for route in each.routes()), *people]
 
 
 def _forms(config: WebConfig, access: Access) -> FormPages:
-    return FormPages(FormTokens(config.write_token or config.form_secret), writable=access.is_writable)
+    return FormPages(FormTokens(config.shared_secret), writable=access.is_writable)

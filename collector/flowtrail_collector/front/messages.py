@@ -38,7 +38,7 @@ class Start:
     """Begin: the first message.
 
     Attributes:
-        config: The collector's settings, the form secret included.
+        config: The collector's settings, the secret of forms and sessions included.
         flows: What the flow file said when the collector began; it may say something else by now.
         socket_path: Where the writing process answers what the reading one doesn't.
         others: First parts of the paths that it answers there, e.g. `metrics`.

@@ -134,3 +134,16 @@ def test_the_token_for_reading_is_refused(run, site, monkeypatch):
         assert "total" not in out
         monkeypatch.setenv("FLOWTRAIL_WRITE_TOKEN", WRITE)
         assert run("payload", "o1", url=url)[0] == 0
+
+
+def test_the_payload_token_is_sent_where_there_is_one(run, site, monkeypatch):
+    app = build_app(
+        site.routes, token=None, write_token=WRITE, payload_token="p" * 24, local=True, on_error=print
+    )
+    monkeypatch.setenv("FLOWTRAIL_WRITE_TOKEN", WRITE)
+    with served(app) as url:
+        code, _, err = run("payload", "o1", url=url)
+        assert code == 2
+        assert "FLOWTRAIL_PAYLOAD_TOKEN" in err
+        monkeypatch.setenv("FLOWTRAIL_PAYLOAD_TOKEN", "p" * 24)
+        assert run("payload", "o1", url=url)[0] == 0

@@ -23,7 +23,7 @@ from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens
+from flowtrail_collector.web.form_tokens import FormTokens
 from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
 
 pytestmark = pytest.mark.slow(0.3)

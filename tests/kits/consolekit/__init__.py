@@ -29,7 +29,7 @@ from flowtrail_collector.oncall.watch import Watch
 from flowtrail_collector.topology.model import EdgeKey
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens
+from flowtrail_collector.web.form_tokens import FormTokens
 from mapkit import edge, topology
 from redrivekit import FakeKafka, NoRedrives
 from trailkit.fakes import FakeSpans
