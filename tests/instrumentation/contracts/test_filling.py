@@ -79,7 +79,10 @@ DISAGREEING: dict[str, dict[str, Any]] = {
     "allOf within": {"properties": {"c": {"allOf": [WITH_LIST, WITH_TEXT]}}},
     "allOf": {"allOf": [{"properties": {"c": WITH_LIST}}, {"properties": {"c": WITH_TEXT}}]},
     "patternProperties": {"properties": {"c": WITH_LIST}, "patternProperties": {"^c$": WITH_TEXT}},
-    "patternProperties the other way": {"properties": {"c": WITH_TEXT}, "patternProperties": {"^c$": WITH_LIST}},
+    "patternProperties the other way": {
+        "properties": {"c": WITH_TEXT},
+        "patternProperties": {"^c$": WITH_LIST},
+    },
     "two patterns": {"patternProperties": {"^c": WITH_LIST, "c$": WITH_TEXT}},
     "beside a $ref": {"properties": {"c": {"$ref": "#/$defs/list", **WITH_TEXT}}},
     "a $ref within allOf": {"properties": {"c": {"allOf": [WITH_LIST, {"$ref": "#/$defs/text"}]}}},

@@ -166,7 +166,9 @@ def test_whoever_reads_another_name_is_told() -> None:
 ], ids=str)  # fmt: skip
 def test_what_may_happen_to_names(old: Any, new: Any, rule: str) -> None:
     found = compare(with_names(*old), with_names(*new))
-    assert {change.field: change.rule for change in found} == dict.fromkeys(("x", "l", "m{}.value") if rule else (), rule)
+    assert {change.field: change.rule for change in found} == dict.fromkeys(
+        ("x", "l", "m{}.value") if rule else (), rule
+    )
     for change in found:
         assert change.breaks == ({"backward", "forward"} if rule == "number-changed" else set())
 

@@ -11,6 +11,7 @@ from typing import Any
 from flowtrail_collector.documents.asyncapi.extensions import SERVICE, TYPE, VERSION, VERSION_IN_NAME
 from flowtrail_collector.documents.asyncapi.files import At, Files
 from flowtrail_collector.documents.asyncapi.mistakes import DocumentError, Place
+from flowtrail_collector.documents.schemas import is_json_schema
 
 __all__ = ["Channel", "Declared", "Message", "Operation", "Payload", "declared_in"]
 
@@ -204,8 +205,8 @@ class _Reader:
     def _payload(self, at: At) -> Payload | None:
         place = self._files.place(at)
         if isinstance(at.value, Mapping) and "schema" in at.value and "schemaFormat" in at.value:
-            schema = self._files.followed(at.of("schema"))
-            return Payload(at.text("schemaFormat"), self._files.plain(schema), place)
+            schema, named = self._files.followed(at.of("schema")), at.text("schemaFormat")
+            return Payload(named, self._files.plain(schema, is_json_schema=is_json_schema(named)), place)
         return Payload(None, self._files.plain(at), place)
 
     def _operation(self, name: str, at: At, channels: Mapping[tuple[Path, int], Channel]) -> Operation | None:

@@ -11,8 +11,8 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flowtrail.contracts.json_schema._rules import Schema, local, schemas_in
 from flowtrail.contracts.json_schema._texts import TooSlowError, found_in
+from flowtrail.contracts.json_schema.places import Schema, local, schemas_in
 
 _MAX_KNOWN = 10_000
 _MAX_TRIED = 50

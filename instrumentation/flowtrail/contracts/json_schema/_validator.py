@@ -10,7 +10,8 @@ from typing import Any
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts.json_schema._rules import Schema, is_old_draft, plain, tolerant
+from flowtrail.contracts.json_schema._rules import is_old_draft, plain, tolerant
+from flowtrail.contracts.json_schema.places import Schema
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
