@@ -197,3 +197,34 @@ def test_a_logical_type_that_does_not_fit_is_read_as_what_it_stands_on(
     assert [record.getMessage().partition(": x: ")[2][:13] for record in caplog.records] == ["logical type "]
     packed = contracts.pack("A", 1, {"x": "y"})
     assert packed is not None
+
+
+PROTO2 = """syntax = "proto2"; message A { required string id = 1; optional Inner inner = 2; optional int64 total = 3;
+    message Inner { optional string name = 1; } }"""
+# Of foreign bytes, what Protobuf can tell, and what it can't; `id` is there each time.
+CLASHES = {
+    "no message": b"\x0a\x017\x07", "a field of number 0": b"\x0a\x017\x00\x00", "it ends too early": b"\x0a\x017\x12\x7f",
+    "a group that nobody opened": b"\x0a\x017\x0c", "a message within that is none": b"\x0a\x017\x12\x02\x0a\x7f",
+    "a number of 11 bytes": b"\x0a\x017\x18" + b"\xff" * 10 + b"\x01", "something required is missing": b"\x18\x07",
+}  # fmt: skip
+FITS = {
+    "a number that isn't declared": (b"\x0a\x017\x20\x07", {"id": "7"}),
+    "another type on the wire": (b"\x0a\x017\x1a\x01x", {"id": "7"}),
+    "another type of the same wire": (b"\x0a\x017\x18\x01", {"id": "7", "total": 1}),
+    "a text that is a message": (b"\x0a\x017\x12\x03\x0a\x01x", {"id": "7", "inner": {"name": "x"}}),
+}  # fmt: skip
+
+
+def test_what_protobuf_can_tell_of_a_foreign_payload(tmp_path: Path) -> None:
+    """Bytes that clash are no payload; whatever else reads as data, with what doesn't fit left out."""
+    contracts = Contracts.from_folder(write(tmp_path, DIALECTS["protobuf"], "A", PROTO2))
+    for value in CLASHES.values():
+        with pytest.raises(DecodeError, match=r"^not a A: "):
+            contracts.unpack("A", "1", DIALECTS["protobuf"].content_type, value)
+    for name, (value, data) in FITS.items():
+        unpacked = contracts.unpack("A", "1", DIALECTS["protobuf"].content_type, value)
+        assert unpacked is not None
+        assert unpacked.data == data, name
+    proto3 = FORMATS["protobuf"].parse("A/1", 'syntax = "proto3"; message A { string id = 1; }', "A")
+    with pytest.raises(DecodeError):
+        proto3.decode(b"\x0a\x02\xff\xfe")

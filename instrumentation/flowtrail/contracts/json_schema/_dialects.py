@@ -96,7 +96,8 @@ def _hold_to(dialect: Any, schema: Any, place: str) -> None:
         dialect.check_schema(schema, format_checker=FORMATS)
     except LibrarySchemaError as error:
         where = "/".join(str(part) for part in (*filter(None, [place]), *error.absolute_path)) or "(root)"
-        raise SchemaError(f"no JSON Schema at {where}: {' '.join(error.message[:200].split())}") from None
+        why = f"{error.message[:200]}: {error.cause}" if error.cause else error.message[:200]
+        raise SchemaError(f"no JSON Schema at {where}: {' '.join(why.split())[:300]}") from None
 
 
 def _check_keywords(dialect: Any, root: Schema, every: Sequence[tuple[Place, Schema]]) -> None:
