@@ -34,6 +34,9 @@ def local(root: Schema, reference: object) -> Any:
     if reference == "#":
         return root
     if not isinstance(reference, str) or not reference.startswith("#/"):
+        if isinstance(reference, str) and reference.startswith("#"):
+            hint = "write the place, as in #/$defs/money"
+            raise SchemaError(f"$ref {reference!r}: names of places (anchors) aren't followed: {hint}")
         raise SchemaError(f"$ref {reference!r}: only references within the schema (#/...) are followed")
     found: Any = root
     for part in reference[2:].split("/"):
