@@ -32,15 +32,21 @@ _OUTSIDE: Final = {
     **{short.upper(): f"[^{each}]" for short, each in _CLASSES.items()},
 }
 _INSIDE: Final = {"[": r"\[", **_CLASSES, **_OTHERS}
-_ESCAPE: Final = (
+_TOKEN: Final = re.compile(
     r"\\u\{(?P<point>[0-9A-Fa-f]{1,8})\}"
     r"|\\u(?P<high>[Dd][89ABab][0-9A-Fa-f]{2})\\u(?P<low>[Dd][C-Fc-f][0-9A-Fa-f]{2})"
     r"|\\c(?P<control>[A-Za-z])|\\(?P<zero>0)(?![0-9])|\\[pP]\{[^}]*\}"
+    r"|\\k<(?P<group>\w+)>|\\.|\[\^?\]|\[\^?|\{[0-9]+(?:,[0-9]*)?\}|.",
+    re.DOTALL,
 )
-_TOKEN: Final = re.compile(
-    rf"{_ESCAPE}|\\k<(?P<group>\w+)>|\\.|\[\^?\]|\[\^?|\{{[0-9]+(?:,[0-9]*)?\}}|.", re.DOTALL
+# Within brackets.
+_MEMBER: Final = re.compile(
+    r"\\u\{(?P<point>[0-9A-Fa-f]{1,8})\}"
+    r"|\\u(?P<high>[Dd][89ABab][0-9A-Fa-f]{2})\\u(?P<low>[Dd][C-Fc-f][0-9A-Fa-f]{2})"
+    r"|\\c(?P<control>[A-Za-z])|\\(?P<zero>0)(?![0-9])|\\[pP]\{[^}]*\}"
+    r"|\\.|.",
+    re.DOTALL,
 )
-_MEMBER: Final = re.compile(rf"{_ESCAPE}|\\.|.", re.DOTALL)
 
 
 def of_ecma(pattern: str) -> str:
