@@ -17,9 +17,10 @@ from flowtrail.contracts._change import short as _short
 from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.json_schema._filling import Filling
 from flowtrail.contracts.json_schema._forms import Forms
-from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, is_old_draft, target, tolerant
+from flowtrail.contracts.json_schema._rules import IN_PLACE, is_old_draft, target, tolerant
 from flowtrail.contracts.json_schema._texts import TooSlowError, found_in
 from flowtrail.contracts.json_schema._validator import checker
+from flowtrail.contracts.json_schema.places import Schema
 
 _ANNOTATIONS = frozenset({
     "$id", "$comment", "title", "description", "examples", "deprecated", "readOnly", "writeOnly",

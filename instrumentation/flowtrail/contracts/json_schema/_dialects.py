@@ -12,15 +12,9 @@ from jsonschema.exceptions import SchemaError as LibrarySchemaError
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts.json_schema._keywords import KEYWORDS, TYPES
 from flowtrail.contracts.json_schema._once import once
-from flowtrail.contracts.json_schema._rules import (
-    REFERENCES,
-    Place,
-    Schema,
-    in_place,
-    parts_of,
-    schemas_in,
-)
+from flowtrail.contracts.json_schema._rules import in_place
 from flowtrail.contracts.json_schema._texts import FORMATS
+from flowtrail.contracts.json_schema.places import REFERENCES, Place, Schema, parts_of, schemas_in
 
 _NEWEST: Final = "json-schema.org/draft/2020-12/schema"
 _KNOWN: Final[Mapping[str, Any]] = {

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import regex
 from jsonschema import FormatChecker
 
+from flowtrail.contracts.json_schema._ecma import of_ecma
+
 SECONDS: Final = 1.0
 """The longest that a pattern may take for one text, in seconds of the processor."""
 _LARGEST: Final = 50_000
@@ -44,7 +46,7 @@ class TooSlowError(Exception):
 def _compiled(pattern: str) -> Any:
     if _written_out(pattern) > _LARGEST:
         raise regex.error("too much of it is repeated")
-    return regex.compile(pattern)
+    return regex.compile(of_ecma(pattern))
 
 
 def _written_out(pattern: str) -> int:

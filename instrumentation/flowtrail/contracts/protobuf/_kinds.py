@@ -79,6 +79,11 @@ def values_of(field: Any) -> range | frozenset[int] | None:
     return frozenset(value.number for value in enum.values) if enum.is_closed else RANGES["int32"]
 
 
+def names_of(enum: Any) -> dict[int, str]:
+    """What its numbers are called: of several names of one, the first, as ProtoJSON and generated code have it."""
+    return {value.number: value.name for value in reversed(enum.values)}
+
+
 def proto_of(descriptor: Any, kind: str) -> Any:
     """A descriptor as data; `kind` is the name of its message, e.g. `DescriptorProto`."""
     proto = getattr(load("google.protobuf.descriptor_pb2", "protobuf", "protobuf"), kind)()

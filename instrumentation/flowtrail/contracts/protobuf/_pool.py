@@ -24,7 +24,9 @@ from flowtrail.contracts.protobuf._resolving import (
 )
 
 _MAX_FILES = 100
-_GOOGLE = re.compile(r"google/(?:protobuf|type|rpc|api)(?:/[a-z_]+)*/[a-z_]+\.proto")
+_BUILT_IN = re.compile(
+    r"(?:google/(?:protobuf|type|rpc|api)(?:/[a-z_]+)*/[a-z_]+|confluent/(?:meta|type/decimal))\.proto"
+)
 _RUNTIME = re.compile(r"^Couldn't build proto file into descriptor pool:|Error building mini table:")
 _TYPE = re.compile(r"(?<= of type )\d+\b")
 _QUOTED = re.compile(r"(?<!\w)'([^']+)'")
@@ -102,7 +104,7 @@ class Pool:
             self._texts[path] = text = bounded(path, self._references[path])
             self._add(path, File(path, path, text), around)
             return
-        known = _of_google(path)
+        known = _built_in(path)
         if known is None:
             raise SchemaError(f"{self._name}:{line}: import {path!r}: there is no such file")
         self._copy(known)
@@ -129,11 +131,14 @@ class Pool:
         return f"{file.at(lines[0] if lines else None)}: {reason}"
 
 
-def _of_google(path: str) -> Any:
-    """The descriptor of a file that comes with protobuf or with googleapis-common-protos, None without."""
-    if not _GOOGLE.fullmatch(path):
+def _built_in(path: str) -> Any:
+    """The descriptor of a file that comes with protobuf, googleapis-common-protos or confluent-kafka, None without."""
+    if not _BUILT_IN.fullmatch(path):
         return None
+    module = path.removesuffix(".proto").replace("/", ".") + "_pb2"
+    prefix = "confluent_kafka.schema_registry." if path.startswith("confluent/") else ""
     try:
-        return import_module(path.removesuffix(".proto").replace("/", ".") + "_pb2").DESCRIPTOR
+        known = import_module(prefix + module).DESCRIPTOR
     except ImportError:
         return None
+    return known if known.name == path else None
