@@ -68,15 +68,15 @@ class Splitter:
             return []
         whole = b"".join(self._parts) if len(self._parts) > 1 else data
         others: list[bytes] = []
-        at = self._split(whole, others)
+        at, self._gave_up = self._split(whole, others)
         rest = whole[at:]
         self._parts, self._length, self._wanted = [rest] if rest else [], len(rest), self._wanted - at
         if self._gave_up:
             others.append(rest)
         return others
 
-    def _split(self, data: bytes, others: list[bytes]) -> int:
-        """Where what isn't complete begins; fills `others` with the frames of others."""
+    def _split(self, data: bytes, others: list[bytes]) -> tuple[int, bool]:
+        """Where what isn't complete begins, and whether it isn't as expected; fills `others` with whole frames."""
         at, length = 0, len(data)
         self._wanted = 0
         while length - at >= _AROUND:
@@ -85,20 +85,18 @@ class Splitter:
                 try:
                     end = self._take(data, at)
                 except (IndexError, ValueError, struct.error):
-                    self._gave_up = True
-                    break
+                    return at, True
             else:
                 end = at + _AROUND + size
                 if kind not in _KINDS:
-                    self._gave_up = True
-                    break
+                    return at, True
                 if end <= length:
                     others.append(data[at:end])
             if end > length:
                 self._wanted = end
                 break
             at = end
-        return at
+        return at, False
 
     def _take(self, data: bytes, at: int) -> int:
         """Take the delivery that begins here.
@@ -110,12 +108,12 @@ class Splitter:
             ValueError: It isn't one (likewise IndexError, struct.error).
         """
         length = len(data)
-        content = at + _AROUND + _FRAME(data, at)[2]
+        content: int = at + _AROUND + _FRAME(data, at)[2]
         if content + _PROPERTIES > length:
             return content + _PROPERTIES
         kind, channel, size, number, _, body_size = _CONTENT(data, content)
         start = content + _AROUND + size
-        end = start + _AROUND + body_size if body_size else start
+        end: int = start + _AROUND + body_size if body_size else start
         if end > length:
             return end
         if kind != _HEADER or channel != self.channel or number != _BASIC or data[content - 1] != _END:
