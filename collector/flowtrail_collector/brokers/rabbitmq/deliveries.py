@@ -67,6 +67,11 @@ class Deliveries:
         # So the client ends `process_data_events` when there is something to do.
         beneath.on_taken = lambda: connection._request_channel_dispatch(-number)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are any to take."""
+        return bool(self._splitter.deliveries)
+
     def take(self) -> list[Delivered]:
         """What has come since the last time, in order."""
         taken = self._splitter.deliveries

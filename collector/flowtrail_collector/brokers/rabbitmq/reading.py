@@ -94,14 +94,13 @@ class StreamReading:
         """
         began = time.monotonic()
         with said_by(self._config):
-            self._connection.process_data_events(timeout_seconds)
+            self._connection.process_data_events(0 if self._deliveries.waiting else timeout_seconds)
             while True:
-                before = self._unwritten
                 self._read_records()
                 if self._unwritten >= _BATCH or time.monotonic() - began >= _GROWING_SECONDS:
                     break
                 self._connection.process_data_events(0)
-                if self._unwritten == before:
+                if not self._deliveries.waiting:
                     break
         self._write()
         if self._ended:
