@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,11 @@ def splitting_connection() -> type[Any]:
     class SplittingConnection(pika.SelectConnection):  # type: ignore[misc, name-defined]
         """Hands the client what isn't a delivery of ours."""
 
+        bytes_received: int
+
         def __init__(self, *arguments: Any, **named: Any) -> None:
             self.splitter = Splitter()
-            self.on_taken = lambda: None
+            self.on_taken: Callable[[], object] = int
             super().__init__(*arguments, **named)
 
         def _on_data_available(self, data_in: bytes) -> None:
