@@ -56,7 +56,7 @@ dashboards: env ## regenerate dashboards/grafana/*.json from their source
 	@$(PY) -m dashboards.source
 
 bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/bench/NAME.json
-	@PYTHONPATH=tests/kits:tests:. $(PY) -m bench.$*
+	@PYTHONPATH=tests/kits:tests:. $(PY) -m bench.$* $(ARGS)
 
 servers: env ## fetch ahead what the tests fetch before their first one (Kafka from Maven Central, Jaeger, ...)
 	@PYTHONPATH=tests/kits $(PY) -m servers.install
