@@ -8,7 +8,7 @@ BROKEN_WORDS = """longest => {
   const broken = [], texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     if (texts.currentNode.parentElement.closest(".hidden")) continue;
-    const name = texts.currentNode.parentElement.closest("a, code, h1, .whole, .badge, th, summary");
+    const name = texts.currentNode.parentElement.closest("a, code, h1.long, .whole, .badge, th, summary");
     // An id or a name is one word; prose may go on behind a hyphen.
     for (const word of texts.currentNode.data.matchAll(name ? /[^\\s]+/g : /[^\\s-]+/g)) {
       if (word[0].length > longest) continue;
