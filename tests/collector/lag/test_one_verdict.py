@@ -100,7 +100,8 @@ def test_every_surface_says_the_same(state):
         if members == 0 or age:
             assert "keeps pace" not in said, (name, said)
         if name in ("/lag", "lag --group") and group["says"]:
-            assert group["says"] in said, (name, said)
+            # The page doesn't say it twice where the verdict does.
+            assert group["says"].removeprefix("has ") in said, (name, said)
     nobody = "no consumers" if kind == "queue" else "no members"
     assert (nobody in f"{verdict} {group['says']}") is (
         members == 0 and status not in (Status.LOSING, Status.BEYOND)
