@@ -6,17 +6,23 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from enum import Enum
 from functools import lru_cache
 from typing import Any, is_typeddict
 
-from flowtrail._enums import member_of
+from flowtrail._making import (
+    Shape,
+    of_dict,
+    of_enum,
+    of_key,
+    of_list,
+    of_optional,
+    of_tuple,
+    of_union,
+)  # fmt: skip
 from flowtrail._pydantic import is_model, of_anything, of_model, unresolved
 from flowtrail.errors import DecodeError
-
-Shape = Callable[[Any], Any]
-"""Makes the model of decoded data; raises TypeError, ValueError or DecodeError where it doesn't fit."""
 
 _UNIONS = (typing.Union, types.UnionType)
 _SCALARS = (str, bytes, int, float)
@@ -97,7 +103,7 @@ class _Shapes:
         if is_typeddict(kind):
             return self._typeddict(model, kind)
         if isinstance(kind, type) and issubclass(kind, Enum):
-            return _enum(kind)
+            return of_enum(kind)
         if isinstance(kind, type) and typing.get_args(model):
             return self._container(model, kind)
         return None if _stays(model, kind) else of_anything(model, json=self._json)
@@ -149,20 +155,22 @@ class _Shapes:
         if kind is tuple:
             *first, last = arguments
             if last is Ellipsis:
-                return _of_list(self.of(first[0]), tuple)
-            return _of_tuple([self.of(argument) for argument in arguments])
+                return of_list(self.of(first[0]), tuple)
+            return of_tuple([self.of(argument) for argument in arguments])
         shapes = [self.of(argument) for argument in arguments if not isinstance(argument, list)]
         if issubclass(kind, Set) and kind.__module__ in ("builtins", "collections.abc"):
-            return _of_list(shapes[0], frozenset if kind is frozenset else set)
+            return of_list(shapes[0], frozenset if kind is frozenset else set)
         if all(shape is None for shape in shapes):
             return None
-        if kind is list or kind.__module__ == "collections.abc":
-            if issubclass(kind, Mapping) and shapes[1] is not None:
-                return _of_dict(shapes[1])
-            if issubclass(kind, Iterable) and len(shapes) == 1:
-                return _of_list(shapes[0], list)
-        if kind is dict and shapes[0] is None and shapes[1] is not None:
-            return _of_dict(shapes[1])
+        abstract = kind.__module__ == "collections.abc"
+        if kind is list or (abstract and issubclass(kind, Iterable) and len(shapes) == 1):
+            return of_list(shapes[0], list)
+        if kind is dict or (abstract and issubclass(kind, Mapping)):
+            key = arguments[0]
+            if isinstance(key, type) and issubclass(key, Enum):
+                return of_dict(of_key(key), shapes[1])
+            if shapes[0] is None:
+                return of_dict(None, shapes[1])
         return of_anything(model, json=self._json)
 
     def _union(self, model: Any, whole: Any) -> Shape | None:
@@ -171,7 +179,7 @@ class _Shapes:
         optional = len(members) < len(typing.get_args(model))
         if len(members) == 1:
             inner = self.of(members[0])
-            return None if inner is None else _of_optional(inner)
+            return None if inner is None else of_optional(inner)
         taken: dict[type, Shape | None] = {}
         others: list[Shape | None] = []
         for member in members:
@@ -186,7 +194,7 @@ class _Shapes:
             return None
         if sum(shape is not None for shape in others) > 1:
             return of_anything(whole, json=self._json)
-        return _of_union(name_of_model(model), taken, others, optional)
+        return of_union(name_of_model(model), taken, others, optional)
 
 
 def _form(model: Any) -> type | None:
@@ -248,71 +256,3 @@ def _is_required(model: Any, key: str, hint: Any) -> bool:
     if origin in (typing.Required, typing.NotRequired):
         return origin is typing.Required
     return key in model.__required_keys__
-
-
-def _enum(kind: type[Enum]) -> Shape:
-    def shape(data: Any) -> Any:
-        member = member_of(kind, data)
-        if not isinstance(member, kind):
-            raise DecodeError(f"{kind.__name__} has no such value and no such name")
-        return member
-
-    return shape
-
-
-def _of_union(
-    name: str, taken: Mapping[type, Shape | None], others: list[Shape | None], optional: bool
-) -> Shape:
-    single = next((shape for shape in others if shape is not None), None)
-    plain = None in others
-
-    def shape(data: Any) -> Any:
-        form: type | None = (
-            dict if isinstance(data, Mapping) else list if isinstance(data, list | tuple) else None
-        )
-        if form is not None and form in taken:
-            inner = taken[form]
-            return data if inner is None else inner(data)
-        if (data is None and optional) or (form is None and plain and single is None):
-            return data
-        if form is None and single is not None:
-            try:
-                return single(data)
-            except (TypeError, ValueError, DecodeError):
-                if plain:
-                    return data
-                raise
-        raise DecodeError(f"{name} is not made of {type(data).__name__}")
-
-    return shape
-
-
-def _of_optional(inner: Shape) -> Shape:
-    return lambda data: None if data is None else inner(data)
-
-
-def _of_list(inner: Shape | None, kind: Callable[[Iterable[Any]], Any]) -> Shape:
-    def shape(data: Any) -> Any:
-        if not isinstance(data, list):
-            raise DecodeError(f"a list is needed, not {type(data).__name__}")
-        return kind(data if inner is None else [inner(item) for item in data])
-
-    return shape
-
-
-def _of_tuple(shapes: list[Shape | None]) -> Shape:
-    def shape(data: Any) -> Any:
-        if not isinstance(data, list) or len(data) != len(shapes):
-            raise DecodeError(f"a list of {len(shapes)} is needed")
-        return tuple(item if inner is None else inner(item) for inner, item in zip(shapes, data, strict=True))
-
-    return shape
-
-
-def _of_dict(inner: Shape) -> Shape:
-    def shape(data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            raise DecodeError(f"an object is needed, not {type(data).__name__}")
-        return {name: inner(value) for name, value in data.items()}
-
-    return shape

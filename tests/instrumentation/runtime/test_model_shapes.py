@@ -51,6 +51,11 @@ class State(enum.Enum):
     PAID = "paid"
 
 
+class Priority(enum.IntEnum):
+    LOW = 0
+    HIGH = 1
+
+
 class Card(BaseModel):
     kind: Literal["card"] = "card"
     pan: str
@@ -120,6 +125,8 @@ BUILT: Mapping[str, tuple[Any, Any, Any]] = {
     "members in a dataclass": (Order, {"state": "PAID", "open_state": "new"}, Order(state=State.PAID, open_state="new")),
     "abstract ones in a dataclass": (Order, {"named": {"a": SKU}, "listed": [SKU]}, Order(named={"a": A}, listed=[A])),
     "what JSON has": (Order, {"at": "2026-01-01", "some": ["a"]}, Order(at="2026-01-01", some={"a"})),
+    "members for keys": (dict[State, int], {"open": 1, "PAID": 2}, {State.OPEN: 1, State.PAID: 2}),
+    "numbers for keys": (dict[Priority, Line], {"1": SKU}, {Priority.HIGH: A}),
     "anything": (Any, SKU, SKU),
     "a plain dict": (dict[str, Any], SKU, SKU),
 }  # fmt: skip
