@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick test-prerelease check format dashboards docs reference lock servers clean
+.PHONY: help env demo test test-quick test-prerelease check format dashboards docs pictures reference lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -49,11 +49,14 @@ reference: env ## regenerate the generated pages of docs/
 	@$(PY) -m tools.docs.api_examples > docs/api.md
 	@$(PY) -m tools.docs.flow_examples > docs/flow-examples.md
 
+pictures: env ## retake the console's pictures in docs/images; DEMO=1 and BOTH=1 those of a demo that runs
+	@PYTHONPATH=tests/kits:. $(PY) -m tools.docs.pictures $(if $(DEMO),--demo) $(if $(BOTH),--both)
+
 dashboards: env ## regenerate dashboards/grafana/*.json from their source
 	@$(PY) -m dashboards.source
 
 bench-%: env ## measure: bench-instrumentation, bench-lag; a table, and build/bench/NAME.json
-	@PYTHONPATH=tests/kits:tests:. $(PY) -m bench.$*
+	@PYTHONPATH=tests/kits:tests:. $(PY) -m bench.$* $(ARGS)
 
 servers: env ## fetch ahead what the tests fetch before their first one (Kafka from Maven Central, Jaeger, ...)
 	@PYTHONPATH=tests/kits $(PY) -m servers.install
@@ -63,7 +66,7 @@ lock: ## recompile the lock files (needs uv)
 	    --generate-hashes --no-emit-index-url --quiet -o requirements/dev.txt
 	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --group demo -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/demo.txt
-	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --extra contracts --extra postgres -c requirements/dev.txt \
+	@uv pip compile pyproject.toml --extra kafka-python --extra pika --extra collector --extra contracts --extra oidc --extra postgres -c requirements/dev.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o deploy/requirements.txt
 
 clean: ## remove what building and testing left

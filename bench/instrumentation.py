@@ -6,7 +6,9 @@ Both instrument the same fake client in the same process, with the same tracer
 provider: one message is one `send` with its acknowledgement, or one record handed over, handled (by
 nothing) and followed by the next. The bare client, theirs and ours run in turns, in short chunks;
 what is reported is the median CPU time per message of the whole process, so that work put off to an
-exporter's thread counts, less the bare client's.
+exporter's thread counts, less the bare client's. The ratio is ours to theirs, producing and consuming
+together, for each tracer provider: none, nothing sampled, 1 % sampled, everything sampled and exported in batches
+to an exporter that drops it.
 
 Ours runs with correlation, Prometheus metrics and one INFO log record per publication and
 consumption, which go to a handler that drops them; theirs has none of these. Formatting and writing

@@ -3,7 +3,7 @@
 import os
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from harness.quick import Quick
 from harness.reports import Reports
 from harness.sampling import MARK as SAMPLED
 from harness.sampling import sampled
-from servers import KafkaServer, PostgresServer, RabbitServer, UnavailableError, servers_required
+from servers import DexServer, KafkaServer, PostgresServer, RabbitServer, UnavailableError, servers_required
 from servers._apicurio import ApicurioServer
 from servers._postgres import drop_database, new_database
 
@@ -119,6 +119,24 @@ def kafka_server(tmp_path: Path) -> Iterator[Callable[..., KafkaServer]]:
 
     def start(properties: dict[str, str] | None = None, *, alone: bool = True) -> KafkaServer:
         servers.append(_kafka_server(tmp_path / f"kafka-{len(servers)}", properties, alone=alone))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def dex_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., DexServer]]:
+    """Starts real Dexes, OpenID providers: `dex_server(people, redirects)`."""
+    servers: list[DexServer] = []
+
+    def start(people: Mapping[str, Sequence[str]], redirects: Sequence[str]) -> DexServer:
+        try:
+            servers.append(DexServer(tmp_path_factory.mktemp("dex"), people, redirects))
+        except UnavailableError as error:
+            _unavailable(error)
+        servers[-1].start()
         return servers[-1]
 
     yield start

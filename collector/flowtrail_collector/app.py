@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -50,7 +50,7 @@ from flowtrail_collector.runtime.supervisor import Part, Supervisor
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.wire import wire as wire_sagas
-from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig, is_loopback
+from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.spans.wire import wire as wire_spans
@@ -60,11 +60,14 @@ from flowtrail_collector.topology.wire import Topology
 from flowtrail_collector.topology.wire import wire as wire_topology
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.trails.wire import wire as wire_trails
+from flowtrail_collector.web.access.wire import wire as wire_login
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.metrics import metrics_routes
 from flowtrail_collector.web.prefix import checked_prefix, proxies_of
-from flowtrail_collector.web.security import Access
+
+if TYPE_CHECKING:
+    from flowtrail_collector.web.access.login import Login
 
 __all__ = ["Collector", "build_collector"]
 
@@ -141,7 +144,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     topics = TopicList(reads.topics_read, flows.mapping, broker.holds_dead_letters)
     trails = wire_trails(reads, spans.store, flows, lag.view.progress, broker.holds_dead_letters)
     about = _about(store, leadership, ingest, tails)
-    oncall = wire_oncall(lag.view, reads, lambda: supervisor.problems(), SqlTroubles(database))  # noqa: PLW0108 - that comes last
+    oncall = wire_oncall(lag.view, reads, lambda: supervisor.conditions(), SqlTroubles(database))  # noqa: PLW0108 - that comes last
     history = _history(config, database, store, reads, lag, topology, tails)
     retention = _retention(config, flows, database, spans.store, store, history)
     slices = [
@@ -152,16 +155,16 @@ def build_collector(config: CollectorConfig) -> Collector:
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     supervisor = Supervisor(_parts(slices, leadership, config.push, exposition), on_error=about.failed)
     status = status_of(_servers(config), database.size_bytes, spans.queue)
-    access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
+    access, login = config.web.access, wire_login(config.web.login, about.failed)
     reading = reading_routes(
-        config.web, access, finder=trails.finder, views=reads, lag=lag.view, topology=topology, topics=topics, status=status,
-        history=history.view, problems=supervisor.problems, pulse=_pulse(database, spans.queue, lag.view),
+        config.web, access, login, finder=trails.finder, views=reads, lag=lag.view, topology=topology, topics=topics, status=status,
+        history=history.view, conditions=supervisor.conditions, pulse=_pulse(database, spans.queue, lag.view),
     )  # fmt: skip
     trouble = TroublePages(reads, lag.view.progress, oncall.oncall)
     pages = wire_console(config.web, access, letters, trouble, reading)
-    own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.problems, status)])
+    own = Wired(routes=[*metrics_routes(exposition), *health_routes(supervisor.conditions, status)])
     routes = [route for wired in (own, *slices, pages) for route in wired.routes]
-    app = _app(routes, access, about, config.web)
+    app = _app(routes, login, about, config.web)
     return Collector(
         app, supervisor, flows, database, routes, exposition, broker, store, lag.view, status, about.failed
     )
@@ -278,12 +281,17 @@ def _metrics_push(config: PushConfig, exposition: Exposition) -> list[Part]:
     ]
 
 
-def _app(routes: Sequence[BaseRoute], access: Access, about: CollectorMetrics, web: WebConfig) -> ASGIApp:
+def _app(
+    routes: Sequence[BaseRoute], login: Login | None, about: CollectorMetrics, web: WebConfig
+) -> ASGIApp:
+    access = web.access
     return build_app(
         routes,
         token=access.token,
         write_token=access.write_token,
         local=access.local,
+        payload_token=access.payload_token,
+        people=login,
         on_error=about.failed,
         error_page=error_page,
         root_path=checked_prefix(web.root_path),

@@ -19,6 +19,55 @@ _QUOTED = re.compile(
     # Long ones lose their end where messages are cut, so the most usual one needs none.
     r"""(?<!\w)'[^'\n]*'(?!\w)|"[^"\n]*"?|`[^`\n]*`|“[^“”\n]*”|‘[^‘’\n]*’|«[^«»\n]*»|„[^„“\n]*“"""
 )
+# What is quoted is mostly data, but for names in code: of columns, constraints, fields, methods, classes and types.
+_NAME = re.compile(
+    r"(?:[A-Za-z]+_)+[A-Za-z]+|[a-z]{2,}(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+){2,}|(?:[A-Za-z_]+\.)+[A-Za-z_]+\(\)"
+    r"|(?:[a-z]+\.){2,}[A-Za-z_$]+(?:\(\))?"
+    r"|int|str|float|bool|bytes|bytearray|list|dict|tuple|set|object|null|none|true|false|undefined"
+)
+_NAMED = re.compile(
+    r"\b(?:arguments?|attributes?|beans?|class|columns?|constraint|fields?|functions?|index|methods?|module named"
+    r"|modules?|parameters?|propert(?:y|ies)|relation|tables?|type|types)(?: name)?:? $",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[A-Za-z_$][A-Za-z_$.-]*")
+_MAX_NAME = 80
+_MAX_NOUN = 20
+# Numbers that say what happened, and not to whom: of protocols, systems and databases.
+_CODE = re.compile(
+    r"\b(?:HTTP(?:/[\d.]+)?|status(?: code)?|response code)[ :=]{1,3}[1-5]\d\d(?!\w)"
+    r"|(?<![\w.])[45]\d\d (?=(?:Client|Server) Error\b)"
+    r"|(?<=An error occurred \()[45]\d\d(?=\))|\[Errno -?\d{1,5}\]|\bSQLSTATE[ :=\[(]{1,3}\w{5}\b|\b(?:ORA|PLS|SQL)-\d{4,5}\b",
+    re.IGNORECASE,
+)
+# Digits that stay: nobody else's characters, until what names somebody is gone.
+_KEPT = {ord(str(digit)): 0xE000 + digit for digit in range(10)}
+_GIVEN_BACK = {kept: digit for digit, kept in _KEPT.items()}
+_TAKEN = dict.fromkeys(_GIVEN_BACK, " ")
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)"
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm]\b)?(?: (?:[A-Z]{3,4}\b|[+-]\d{4}\b))?"
+_IPV6 = r"(?:[\da-fA-F]{0,4}:){2,7}[\da-fA-F]{0,4}"
+_NAMING = (
+    # Mon, 30 Nov 2026 01:00:00 GMT, Mon Nov 30 01:00:00 UTC 2026, 30-Nov-2026, 3:05 PM
+    re.compile(
+        rf"\b(?:{_DAY},? )?(?:\d{{1,2}}[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}}(?:,? \d{{4}})?)\b(?:,? {_CLOCK})?(?: \d{{4}}\b)?"
+        rf"|(?<![\w.:]){_CLOCK}(?![\w:])"
+    ),
+    # Addresses of IPv6, in brackets where a port follows.
+    re.compile(rf"\[{_IPV6}\](?::\d{{1,5}})?|(?<![\w:]){_IPV6}(?![\w:])"),
+)
+_URL = re.compile(r"\b([a-z][a-z\d+.-]{1,20}://[^\s/?#'\"<>)\]}]{1,255})[/?#][^\s'\"<>)\]}]*")
+# A file's name; the folder stays, and so do files of code, which are where something fails.
+_FILE = re.compile(
+    r"(?<![\w.:/])((?:~|\.{1,2})?/(?:[\w.@+-]{1,80}/)*)[\w@+-][\w.@+-]{0,80}\.([A-Za-z]{1,5})(?!\w)"
+)
+_WINDOWS = re.compile(r"\b[A-Za-z]:\\[^\s:*?\"<>|']+")
+_SOURCES = frozenset(
+    ("py", "java", "kt", "scala", "js", "ts", "go", "rb", "rs", "cs", "cpp", "so", "jar", "class")
+)
+# Jackson shows the document that it reads, PostgreSQL the row that it refuses: their quotes and words are data.
+_DOCUMENT = re.compile(r"(\[Source: )[^\n]{0,1000}?(?=; line)|(Failing row contains )\([^\n]*")
 _TOKEN = re.compile(r"[\w.\-+@$%~]+")
 _HEX = re.compile(r"[0-9a-fA-F]{8,}")
 _ENDS = ".-+"
@@ -29,12 +78,36 @@ _SPACE = re.compile(r"\s+")
 def normalised(message: str) -> str:
     """What messages of one cause have in common: what is quoted, and every token that is a number or an id, is `*`.
 
-    A token is an id if it has a digit or an @, or is hexadecimal of 8 letters or more. Several in a row are one, so that a
-    list of three ids reads like one of five. Takes time in proportion to the length of the message.
+    A token is an id if it has a digit or an @, or is hexadecimal of 8 letters or more. So are times, addresses, files and
+    what follows the host in a URL. Several in a row are one, so that a list of three ids reads like one of five. What stays
+    is what tells causes apart: names in code, also in quotes (`customer_id`, `OrderLine`, `com.acme.Order.getTotal()`), and
+    codes such as `HTTP 503` and `ORA-01400`. Takes time in proportion to the length of the message.
     """
-    text = _QUOTED.sub(_HOLE, message[:_MAX_READ])
+    text = message[:_MAX_READ].translate(_TAKEN)
+    text = _CODE.sub(lambda found: found[0].translate(_KEPT), text)
+    text = _QUOTED.sub(_without_data, _DOCUMENT.sub(_without_document, text))
+    text = _FILE.sub(_without_file, _URL.sub(r"\1/*", _WINDOWS.sub(_HOLE, text)))
+    for naming in _NAMING:
+        text = naming.sub(_HOLE, text)
     text = _HOLES.sub(_HOLE, _TOKEN.sub(_without_id, text))
-    return _SPACE.sub(" ", text).strip()[:_MAX_MESSAGE]
+    return _SPACE.sub(" ", text).strip()[:_MAX_MESSAGE].translate(_GIVEN_BACK)
+
+
+def _without_data(found: re.Match[str]) -> str:
+    content = found[0][1:-1]
+    if len(content) > _MAX_NAME:
+        return _HOLE
+    noun = found.string[max(0, found.start() - _MAX_NOUN) : found.start()]
+    is_name = _NAME.fullmatch(content) or (_NAMED.search(noun) and _WORD.fullmatch(content))
+    return found[0] if is_name else _HOLE
+
+
+def _without_document(found: re.Match[str]) -> str:
+    return f"{found[1] or found[2]}{_HOLE}"
+
+
+def _without_file(found: re.Match[str]) -> str:
+    return found[0] if found[2].lower() in _SOURCES else f"{found[1]}{_HOLE}"
 
 
 def common_words(message: str | None) -> str | None:

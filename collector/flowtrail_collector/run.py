@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flowtrail_collector.app import build_collector
 from flowtrail_collector.brokers.kafka.wire import wire as kafka
 from flowtrail_collector.brokers.rabbitmq.wire import wire as rabbitmq
-from flowtrail_collector.errors import CollectorError, OtherClusterError
+from flowtrail_collector.errors import CollectorError, OtherClusterError, ServiceUnreachableError
 from flowtrail_collector.events.wire import mapper_of
 from flowtrail_collector.front.serving import serve_beside, start_beside
 from flowtrail_collector.runtime.quick import keep_answers_quick
@@ -17,7 +18,11 @@ from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.settings import CollectorConfig
 from flowtrail_collector.store.open import store_cluster
 from flowtrail_collector.store.postgres.database import describe
+from flowtrail_collector.web.access.ports import ProviderUnreachableError
+from flowtrail_collector.web.access.wire import LoginSettings, check_provider
 from flowtrail_collector.web.server import WebServer, listen, url_of
+
+logger = logging.getLogger("flowtrail_collector")
 
 __all__ = ["check_collector", "run_collector"]
 
@@ -36,6 +41,7 @@ def run_collector(config: CollectorConfig, *, on_ready: Callable[[str], None]) -
         CollectorError: It can't start; nothing was started.
     """
     host, port = config.web.address
+    _ask_provider(config)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(listen(host, port, _PATIENCE_SECONDS)))
         beside = start_beside(listener, stack) if config.web.processes == "2" else None
@@ -69,6 +75,8 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
         checks.append(("kafka", lambda: _check_kafka(config)))
     if config.rabbitmq.url:
         checks.append(("rabbitmq", rabbitmq(config.rabbitmq, config.kafka).check))
+    if (login := config.web.login) is not None:
+        checks.append(("oidc", lambda: _check_provider(login)))
     for name, check in checks:
         try:
             check()
@@ -76,6 +84,25 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
             yield name, str(error), error.exit_code
         else:
             yield name, None, 0
+
+
+def _ask_provider(config: CollectorConfig) -> None:
+    """A provider that can't be reached keeps people out, and nothing else; another one than was named ends it."""
+    if config.web.login is not None:
+        try:
+            check_provider(config.web.login)
+        except ProviderUnreachableError as error:
+            logger.warning(
+                "the OIDC provider doesn't answer, so nobody can log in until it does; all else goes on: %s",
+                error,
+            )
+
+
+def _check_provider(login: LoginSettings) -> None:
+    try:
+        check_provider(login)
+    except ProviderUnreachableError as error:
+        raise ServiceUnreachableError(f"the OIDC provider doesn't answer: {error}") from None
 
 
 def _check_flows(config: CollectorConfig) -> None:

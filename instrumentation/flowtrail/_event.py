@@ -31,7 +31,7 @@ class Event(Generic[D]):
         causation_id: Id of the event that caused this one.
         dataschema: Schema and version, e.g. `OrderPlaced/2`.
         content_type: Of the payload.
-        data: The decoded payload; None for a tombstone.
+        data: The decoded payload; None for a tombstone, for an event without data, and for JSON's null.
         key: Record key as the client handed it over.
         topic: Topic it was read from.
         partition: Partition number.
@@ -82,13 +82,15 @@ def build_event(
         envelope: What `read_headers` made of its headers.
         attempt: Which try this is, from 1.
         decode: Called with the envelope and the value to make the data; without it the data is the value.
-            In structured mode the value is the data that came with the envelope. Not called for tombstones.
+            In structured mode the value is the data that came with the envelope. Not called for tombstones
+            and for events without data.
 
     Raises:
         Exception: Whatever `decode` raises.
     """
     value = envelope.data if envelope.structured else getattr(record, "value", None)
-    data = value if decode is None or value is None else decode(envelope, value)
+    has_data = envelope.has_data if envelope.structured else value is not None
+    data = decode(envelope, value) if decode is not None and has_data else value
     event_id = envelope.id or record_id(record)
     return Event(
         id=event_id,

@@ -175,7 +175,7 @@ class Trail:
         publication that nobody awaits is still counted, and logged if it fails.
 
         Args:
-            topic: Where to.
+            topic: Topic to publish to.
             data: Payload, for the codec; None publishes a tombstone.
             type: What happened, past tense.
             subject: The aggregate's id.
@@ -225,7 +225,7 @@ class Trail:
         Returning None publishes nothing.
 
         Args:
-            topic: Where to.
+            topic: Topic to publish to.
             type: Event type.
             subject: Name of the argument, or of the field of the returned data, that is the aggregate's id;
                 or a function of the data.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from servers import UnavailableError, servers_required
 from servers._chromium import AXE, chromium
@@ -63,9 +63,13 @@ def open_page(browser: Browser, console_url: str) -> Iterator[Callable[..., Page
     complaints: list[str] = []
 
     def watch(page: Page) -> None:
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.on("console", lambda message: is_own_fault(message) and complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: foreign(request.url))
+
+    def is_own_fault(message: ConsoleMessage) -> bool:
+        # That a page itself isn't there (404) is told as an error, too.
+        return message.type == "error" and message.location["url"] != message.page.url
 
     def foreign(url: str) -> None:
         if not url.startswith((console_url, "data:", "about:", "file:")):

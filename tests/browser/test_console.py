@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from flowtrail_collector.console import trail_document
 from trailkit.site import ORDERS
 from waiting import scaled
-
-DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 
 @pytest.mark.parametrize("what", list(ORDERS))
@@ -28,6 +24,52 @@ def test_an_order_is_found_from_its_number_in_two_interactions(open_page, what):
     page.wait_for_url(f"**/trails/{number}")
     assert page.locator("h1").inner_text() == number
     assert "OrderPlaced" in page.locator("main").inner_text()
+
+
+def test_ids_are_suggested_while_one_is_typed(open_page):
+    page = open_page()
+    page.goto("/lag")
+    page.locator("#q").press_sequentially("order-100")
+    page.wait_for_function("() => document.querySelectorAll('#ids option').length >= 6")
+    assert page.locator("#ids option").first.get_attribute("value") == "order-1001"
+
+
+@pytest.mark.parametrize("path", ["/dead-letters", "/sagas", "/sagas/causes"])
+def test_filters_are_folded_on_a_phone_and_open_without_scripts(open_page, path):
+    page = open_page(390, java_script_enabled=False)
+    page.goto(path)
+    assert not page.get_by_role("button", name="Show").is_visible()
+    page.get_by_text("Filters").click()
+    assert page.get_by_role("button", name="Show").is_visible()
+    page = open_page(java_script_enabled=False)
+    page.goto(path)
+    assert page.get_by_role("button", name="Show").is_visible()
+    assert not page.get_by_text("Filters").is_visible()
+
+
+def test_what_comes_later_is_not_in_the_colour_of_alarm(open_page):
+    page = open_page()
+    page.goto("/trails/order-1003")
+    colour = "element => getComputedStyle(element).color"
+    alarm = page.locator("tr.failed .wrong").first.evaluate(colour)
+    later = page.locator("tr.later .expects")
+    assert later.count() == 2
+    assert alarm not in [each.evaluate(colour) for each in later.all()]
+
+
+def test_each_effect_is_drawn_to_the_right_of_its_cause(open_page):
+    page = open_page()
+    page.goto("/trails/order-1002")
+    places = page.evaluate(
+        """() => [...document.querySelectorAll(".trail tbody tr[id]")].map(row => [
+          row.id, row.querySelector(".symbol").getBoundingClientRect().left,
+          (row.querySelector(".cause a") || {hash: ""}).hash.slice(1)])"""
+    )
+    lefts = {row: left for row, left, _ in places}
+    asides = [(lefts[row], lefts[cause]) for row, _, cause in places if cause]
+    assert asides
+    assert all(effect > cause for effect, cause in asides)
+    assert max(lefts.values()) - min(lefts.values()) > 50
 
 
 def test_what_is_missing_and_who_owes_it_is_said(open_page):
@@ -97,30 +139,6 @@ def test_it_works_without_scripts(open_page):
     assert page.locator("svg.map .node").count() >= 9
 
 
-def test_the_map_marks_what_is_unhealthy(open_page):
-    page = open_page()
-    page.goto("/map")
-    ill = page.locator("svg.map .node.ill").all_text_contents()
-    assert any("billing" in text and "dead letter" in text for text in ill)
-    assert page.locator("svg.map .line").count() >= 8
-
-
-def test_no_label_of_the_map_lies_on_another_or_on_a_box(open_page):
-    page = open_page()
-    page.goto("/map")
-    covered = page.evaluate(
-        """() => {
-          const box = element => element.getBoundingClientRect();
-          const solid = [...document.querySelectorAll("svg.map text.edge, svg.map .node rect")];
-          const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
-          return solid.flatMap((a, i) => solid.slice(i + 1).filter(b => !apart(box(a), box(b)))
-            .map(b => [a.textContent, b.textContent || b.nextElementSibling.textContent]));
-        }"""
-    )
-    assert covered == []
-    assert page.locator("svg.map text.edge").count() >= 4
-
-
 def test_a_page_of_its_own_to_attach_to_a_ticket(open_page, console_url, tmp_path):
     with urllib.request.urlopen(f"{console_url}/api/v1/trails/order-1004", timeout=scaled(10)) as answer:
         trail = json.load(answer)["trail"]
@@ -137,19 +155,3 @@ def test_a_click_on_a_trace_id_goes_to_the_tool_that_is_configured(open_page):
     page = open_page()
     page.goto("/trails/order-1001")
     assert page.locator("dl.ids a").first.get_attribute("href").startswith("https://jaeger.example/trace/")
-
-
-@pytest.mark.parametrize(
-    ("name", "path"), [("overview", "/"), ("trail", "/trails/order-1004"), ("map", "/map")]
-)
-def test_pictures_of_the_documentation(open_page, tmp_path, name, path):
-    """With `FLOWTRAIL_DOCS_IMAGES` set, they are drawn anew into docs/images."""
-    folder = DOCS_IMAGES if os.environ.get("FLOWTRAIL_DOCS_IMAGES") else tmp_path
-    page = open_page()
-    page.goto(path)
-    if name == "map":
-        page.wait_for_function("() => document.querySelector('svg.map').textContent.includes('/s')")
-    height = page.evaluate("document.querySelector('footer').offsetTop")
-    page.screenshot(path=folder / f"console-{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": height},
-                    full_page=True)  # fmt: skip
-    assert (DOCS_IMAGES / f"console-{name}.png").is_file()

@@ -1,4 +1,5 @@
-"""Every page, narrow to 4K, light and dark: no horizontal scroll, no broken word, no error, nothing serious for axe."""
+"""Every page, from a phone to 4K, light and dark: nothing wider than the window, no word broken, nothing on top of each
+other, no line without end, no error, nothing serious for axe."""
 
 from __future__ import annotations
 
@@ -9,39 +10,36 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from trailkit.site import SCREENSHOTS
+from lookkit import BROKEN_WORDS, LONG_LINES, OVERLAPS
+from trailkit.site import SCREENSHOTS, site
+from trailkit.trouble import GROUP, PLACES, UUID_ORDER
 from waiting import scaled
 
+_MAIN = {
+    "/oncall", "/map", "/lag", "/history", "/sagas", "/sagas/causes", "/dead-letters", "/redrives", "/collector",
+}  # fmt: skip
 # One of each kind of page is enough.
 _KINDS = (
     (re.compile(r"/trails/order-9\d\d"), None),
-    (re.compile(r"/trails/(0198|flow-)"), None),
+    (re.compile(r"/trails/(0198|flow-).*"), None),
     (re.compile(r"/dead-letters/.+/\d+/\d+"), "a dead letter"),
     (re.compile(r"/redrives/.+"), "a redrive"),
 )
 _EXTRA = (
     "/trails/order-1001", "/trails/order-1002", "/trails/order-1003", "/trails/order-1004",
     "/trails/order-1005", "/sagas?outcome=failed", "/dead-letters?state=dismissed",
+    "/map?flow=order-fulfilment", "/map/edge?topic=orders&target=inventory", "/map/topic?name=orders",
     "/history?window=6h&group=billing", "/history?window=1h&flow=order-fulfilment",
+    "/lag?group=billing", "/lag?group=nobody", f"/lag?group={GROUP}", f"/trails/{UUID_ORDER}", "/trails/order-1008", "/search?q=order-10",
+    "/dead-letters?state=pending&group=billing", "/dead-letters/redrive?state=pending",
+    "/dead-letters/dismiss?state=pending", "/dead-letters/redrive?group=nobody",
+    *(f"/dead-letters/{topic}/0/0" for topic in PLACES),
 )  # fmt: skip
+_UNKNOWN = ("/trails/order-10zz", "/nowhere")
 _NOT_PAGES = ("/api/", "/metrics", "/readyz", "/static/", "/live")
 # It takes no time to look at other widths once the page is there.
-_WINDOWS = {(320, "light"): (390, 320), (1280, "light"): (800, 1024, 1440, 1280)}
-# Words up to a length that a line or column has room for, and how often each is spread over several lines.
-_BROKEN_WORDS = """longest => {
-  const broken = [], texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    for (const word of texts.currentNode.data.matchAll(/[^\\s-]+/g)) {
-      if (word[0].length > longest) continue;
-      const range = document.createRange();
-      range.setStart(texts.currentNode, word.index);
-      range.setEnd(texts.currentNode, word.index + word[0].length);
-      const tops = [...range.getClientRects()].map(box => box.top);
-      if (Math.max(...tops) - Math.min(...tops) > 4) broken.push(word[0]);
-    }
-  }
-  return broken;
-}"""
+_WINDOWS = {(390, "light"): (320, 390), (1440, "light"): (800, 1024, 1280, 1440)}
+_MOST_CHARACTERS = 180
 
 
 class _Links(HTMLParser):
@@ -53,6 +51,13 @@ class _Links(HTMLParser):
     def handle_starttag(self, tag, attrs):
         if tag == "a":
             self.found += [value for name, value in attrs if name == "href" and value]
+
+
+@pytest.fixture(scope="module")
+def console_url(tmp_path_factory):
+    """A collector with trouble of all kinds."""
+    with site(tmp_path_factory.mktemp("trouble"), show_payloads=True, trouble=True) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -81,39 +86,53 @@ def _name(path: str) -> str:
     return re.sub(r"\W+", "-", path).strip("-") or "overview"
 
 
-@pytest.mark.slow(20)
+@pytest.mark.slow(40)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280, 3840])
+@pytest.mark.parametrize("width", [390, 1440, 3840])
 def test_every_page_fits_and_is_accessible(open_page, axe, paths, width, scheme):
-    main = {"/oncall", "/map", "/lag", "/history", "/sagas", "/sagas/causes", "/dead-letters", "/collector"}
-    assert main <= set(paths)
+    assert set(paths) >= _MAIN
     page = open_page(width, scheme, bypass_csp=True)  # else axe itself couldn't be brought in
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     found = []
-    for path in paths:
+    for path in (*paths, *_UNKNOWN):
         response = page.goto(path, wait_until="load")
-        assert response.status == 200, path
-        wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if wider > 0:
-            found.append(f"{path}: {wider} px too wide")
+        assert response.status == (404 if path in _UNKNOWN else 200), path
         for window in _WINDOWS.get((width, scheme), (width,)):
-            page.set_viewport_size({"width": window, "height": 900})
-            words = page.evaluate(_BROKEN_WORDS, 20 if window < 1000 else 36)
-            found += [f"{path}: {word} is broken at {window} px" for word in words]
-        if width < 3840 or path in ("/", "/map", "/trails/order-1003"):  # large pictures take long
-            file = SCREENSHOTS / f"{_name(path)}-{width}-{scheme}.jpg"
-            page.screenshot(path=file, type="jpeg", quality=80)
-        # It looks at colours and structure, of which there is nothing new at other widths.
-        if (width, scheme) not in ((320, "light"), (1280, "light"), (1280, "dark")):
-            continue
-        page.evaluate(axe)
-        result = page.evaluate(
-            "axe.run({resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})"
-        )
-        found += [
-            f"{path}: {item['id']} ({item['impact']}) {node['target']} {node['failureSummary']}"
-            for item in result["violations"]
-            if item["impact"] in ("serious", "critical")
-            for node in item["nodes"][:3]
-        ]
+            page.set_viewport_size({"width": window, "height": 2160 if window == 3840 else 900})
+            found += [f"{path} at {window} px: {wrong}" for wrong in _measured(page, window)]
+        page.screenshot(path=SCREENSHOTS / f"{_name(path)}-{width}-{scheme}.jpg", type="jpeg", quality=80)
+        # It looks at colours and structure, of which there is nothing new on the largest screen.
+        if width < 3840 or scheme == "dark":
+            found += [f"{path}: {wrong}" for wrong in _inaccessible(page, axe)]
     assert found == []
+
+
+def _measured(page, window):
+    """What is wrong with the boxes of a page."""
+    wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    if wider > 0:
+        yield f"{wider} px too wide"
+    for word in page.evaluate(BROKEN_WORDS, 24 if window < 390 else 36):
+        yield f"{word} is broken"
+    for pair in page.evaluate(OVERLAPS):
+        yield f"overlap: {pair}"
+    for text in page.evaluate(LONG_LINES, _MOST_CHARACTERS):
+        yield f"a line is too long: {text}"
+    if window == 3840:
+        used = page.evaluate(
+            "document.querySelector('main').getBoundingClientRect().width / window.innerWidth"
+        )
+        if used < 0.75:
+            yield f"only {used:.0%} of the screen is used"
+
+
+def _inaccessible(page, axe):
+    """What is serious for axe."""
+    page.evaluate(axe)
+    result = page.evaluate(
+        "axe.run({resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})"
+    )
+    for item in result["violations"]:
+        if item["impact"] in ("serious", "critical"):
+            for node in item["nodes"][:3]:
+                yield f"{item['id']} ({item['impact']}) {node['target']} {node['failureSummary']}"

@@ -15,7 +15,14 @@ from tools.docs.collector._commands import commands, options
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "collector/flowtrail_collector/console/templates"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(TEMPLATES.glob("*.html"))]
-RULES = sorted((ROOT / "dashboards/prometheus").glob("*.yml"))
+RULES = [
+    *sorted((ROOT / "dashboards").rglob("*.yml")),
+    *sorted((ROOT / "dashboards").rglob("*.json")),
+    *sorted((ROOT / "deploy").rglob("*.yaml")),
+    *sorted(TEMPLATES.parent.rglob("static/*.js")),
+    ROOT / "compose.yaml",
+    ROOT / "CHANGELOG.md",
+]
 CODE = [
     path
     for package in ("collector/flowtrail_collector", "instrumentation/flowtrail", "demo/orderflow")
@@ -27,6 +34,20 @@ AMERICAN = re.compile(
     re.IGNORECASE,
 )
 # Names of others, whatever language the sentence around them is in.
+BARE_PLURAL = re.compile(
+    r"\bX (messages|records|groups|orders|retries|attempts|instances|topics|partitions|events|spans|dead letters"
+    r"|flows|queues|causes|services|bytes are)\b"
+)
+# A number that is never 1, and why.
+NEVER_ONE = {
+    "belongs to X flows": "the trail of one is shown",
+    "of the X instances": "forecasts need more",
+    "more than X spans": "a limit",
+    "of X spans are shown": "a limit",
+    "first X events are shown": "a limit",
+    " after X attempts": "the first one isn't counted out loud",
+    "X X records": "of topics, which have any number of them",
+}
 NAMES = re.compile(
     r"`[^`]*`|```.*?```|https?://\S+|EventCatalog|/api/v1/catalog|[\w./-]+\.(?:py|md|html|css|js|yml)",
     re.DOTALL,
@@ -87,6 +108,30 @@ def test_what_programs_say_is_english() -> None:
 def test_help_says_it_in_english() -> None:
     texts = [command.help or "" for _, command in commands()]
     texts += [option.help or "" for context, command in commands() for option in options(context, command)]
+    assert len(texts) > 60
+    assert [found for text in texts for found in (*phrases(text), *american(text))] == []
+
+
+@pytest.mark.slow
+def test_one_is_not_many() -> None:
+    """A number of things goes through `counted`, unless it can't be 1."""
+    said = [(path.name, text) for path in CODE for text in sentences(path) if BARE_PLURAL.search(text)]
+    found = [each for each in said if not any(text in each[1] for text in NEVER_ONE)]
+    # A condition beside it that has the singular, too, is as good.
+    singular = {path.name: path.read_text(encoding="utf-8") for path in CODE if path.name in dict(found)}
+    assert [each for each in found if " == 1 else " not in singular[each[0]]] == []
+
+
+def test_what_an_assistant_reads_is_english() -> None:
+    texts = [
+        node.value.value
+        for path in CODE
+        if path.parent.name == "mcp"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
     assert len(texts) > 60
     assert [found for text in texts for found in (*phrases(text), *american(text))] == []
 

@@ -79,6 +79,7 @@ _REQUESTS = {
     ),
     "Who did what": ("GET", "/api/v1/dead-letters/audit", None),
     "Which service reacts to which": ("GET", "/api/v1/topology", None),
+    "What went over an edge last": ("GET", "/api/v1/topology/crossings?source=orders&target=inventory", None),
     "How lag went within the last hour": ("GET", "/api/v1/history/lag?window=1h&group=billing", None),
     "What flows, and who reads it": ("GET", "/api/v1/catalog", None),
     "Who reads what": ("GET", "/api/v1/readers?type=OrderPlaced", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,8 @@ from flowtrail_collector.errors import CollectorError
 # Each is a click command in the module of its name.
 _COMMANDS = ("trace", "oncall", "stuck", "sagas", "lag", "dlq", "top", "flows", "contracts", "asyncapi", "eventcatalog",
              "collector", "rabbitmq", "mcp", "doctor", "completion")  # fmt: skip
+# Here a shell says that it wants the rest of a word.
+_COMPLETION = "_flowtrail_complete".upper()  # as click makes it of the name
 
 
 class _LazyGroup(click.Group):
@@ -48,6 +51,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             # A terminal that can't show a character gets a question mark, not a traceback.
             stream.reconfigure(errors="replace")
+    if _COMPLETION in os.environ:
+        from flowtrail_collector.cli._shells import add_shells
+
+        add_shells()
     try:
         result = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

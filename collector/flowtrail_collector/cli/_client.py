@@ -16,10 +16,12 @@ from flowtrail_collector.cli._options import json_option, stacked
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TIMEOUT_SECONDS = 30.0
+DEFAULT_URL = "http://127.0.0.1:8090"
+"""Where a collector listens unless it was told otherwise."""
 url_option = click.option(
     "--url",
     envvar="FLOWTRAIL_COLLECTOR_URL",
-    default="http://127.0.0.1:8090",
+    default=DEFAULT_URL,
     show_envvar=True,
     show_default=True,
     help="Where the collector listens.",
@@ -38,6 +40,7 @@ class CollectorClient:
         token: Bearer token, None for none.
         transport: Another httpx transport, for tests.
         option: Where the URL was given, for messages.
+        timeout_seconds: How long an answer may take.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class CollectorClient:
         *,
         transport: httpx.BaseTransport | None = None,
         option: str = "--url",
+        timeout_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
         self.url = url.rstrip("/")
         self._option = option
@@ -56,7 +60,7 @@ class CollectorClient:
             self._http = httpx.Client(
                 base_url=self.url,
                 headers=headers,
-                timeout=_TIMEOUT_SECONDS,
+                timeout=timeout_seconds,
                 transport=transport,
                 trust_env=False,
                 verify=_trusted(),

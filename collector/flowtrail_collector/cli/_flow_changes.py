@@ -82,9 +82,9 @@ def _print_difference(found: list[dict[str, Any]]) -> None:
 def apply(file: Path, since: str, store: str, as_json: bool) -> int:
     """Apply a flow file to stored events: count them for flows or steps that are new since they were read.
 
-    Each event counts once, however often this is run, and whenever it is ended. Instances that have ended stay as
+    Each event counts once, however often this is run, and even if it is interrupted. Instances that have ended stay as
     they are. A SQLite file belongs to one process: stop its collector first. In PostgreSQL, collectors may run.
-    What is open is looked at by the new file when a collector starts with it.
+    Open instances are judged by the new file once a collector starts with it.
 
     Exit code 2: file or store can't be used.
     """

@@ -75,7 +75,7 @@ def known_contracts(folder: str | None, registry: str | None) -> Known:
 
     def sources() -> list[Source]:
         if folder is not None and _URL.match(folder):
-            raise Failure(f"--contracts {folder} is no folder: name a registry with --registry", EXIT_USAGE)
+            raise Failure(f"--contracts {folder} isn't a folder: name a registry with --registry", EXIT_USAGE)
         found: list[Source] = [] if folder is None else [FolderSource(folder)]
         if registry is not None:
             if not _URL.match(registry):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._desk import LETTERS, confirm, finish, user, wanted_place
 from flowtrail_collector.cli._errors import EXIT_OK, EXIT_USAGE, Failure
@@ -14,8 +16,13 @@ from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow
 from flowtrail_collector.wording import counted, printable
 
-_WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET")
+_WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET", shell_complete=values.places)
 _MAX_FILE_BYTES = 4_000_000
+
+
+def _token() -> str | None:
+    """What shows payloads; None: what writes."""
+    return os.environ.get("FLOWTRAIL_PAYLOAD_TOKEN", "").strip() or None
 
 
 @click.command()
@@ -25,11 +32,12 @@ _MAX_FILE_BYTES = 4_000_000
 def payload(client: CollectorClient, as_json: bool, wanted: str, value_only: bool) -> int:
     """Show what a dead letter holds: key, headers and the decoded value.
 
-    Needs the write token, and a collector that shows payloads; that you looked is recorded in the audit log.
+    Needs the payload token (FLOWTRAIL_PAYLOAD_TOKEN) where there is one, else the write token, and a collector that
+    shows payloads; each look is recorded in the audit log.
     ID is of an event, a flow or an order; the newest is shown.
     """
     place, _ = wanted_place(client, wanted)
-    data = client.post(f"{LETTERS}/{place}/payload", {"by": user()})
+    data = client.post(f"{LETTERS}/{place}/payload", {"by": user()}, write_token=_token())
     if as_json:
         print_json(data)
     elif value_only:
@@ -50,8 +58,8 @@ def payload(client: CollectorClient, as_json: bool, wanted: str, value_only: boo
 )
 @click.option("--key", help="The new key.")
 @click.option("--no-key", is_flag=True, help="Send it without a key.")
-@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A new or other header.")
-@click.option("--remove-header", "removed", multiple=True, metavar="NAME", help="A header to take away.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Header to add or replace.")
+@click.option("--remove-header", "removed", multiple=True, metavar="NAME", help="Header to remove.")
 @click.option("--reason", required=True, help="Why; recorded in the audit log.")
 @click.option("--to", help="Topic to send it to instead of its original one.")
 @click.option("--dry-run", is_flag=True, help="Show what would change without sending it.")
@@ -69,15 +77,15 @@ def edit(
 ) -> int:
     """Send a dead letter back with another value, key or headers.
 
-    The value is JSON, also where the record holds Avro or Protobuf; it is checked by its contract before it is
-    sent. The dead letter stays as it is in its topic. Needs the write token, and a collector that shows payloads.
+    The value is JSON, even if the record holds Avro or Protobuf; it is checked against its contract before it is
+    sent. The dead letter stays as it is in its topic. Needs the token that `dlq payload` needs.
 
     Exit code 1: it was refused.
     """
     body = _body(**asked)
     place, _ = wanted_place(client, wanted)
     path = f"{LETTERS}/{place}/edit"
-    draft = client.post(path, {**body, "dry_run": True})
+    draft = client.post(path, {**body, "dry_run": True}, write_token=_token())
     if not as_json:
         _print_draft(draft)
     if dry_run:
@@ -85,7 +93,7 @@ def edit(
             print_json(draft)
         return EXIT_OK
     confirm("Send it?", yes)
-    job = client.post(path, body)
+    job = client.post(path, body, write_token=_token())
     if not detach:
         job = follow(client, job, quiet=as_json)
     return finish(job, as_json, detach)
@@ -101,7 +109,7 @@ def _body(
     to: str | None,
 ) -> dict[str, Any]:
     if key is not None and no_key:
-        raise Failure("--key and --no-key exclude each other", EXIT_USAGE)
+        raise Failure("--key and --no-key can't be combined", EXIT_USAGE)
     changed: dict[str, str | None] = dict.fromkeys(removed)
     for header in headers:
         name, found, value = header.partition("=")
@@ -168,7 +176,9 @@ def _print_draft(draft: dict[str, Any]) -> None:
     out = console()
     partition = "" if draft["partition"] is None else f"/{draft['partition']}"
     checked = (
-        f"checked by {draft['checked_by']}" if draft["checked_by"] else "no contract is known to check it by"
+        f"checked by {draft['checked_by']}"
+        if draft["checked_by"]
+        else "no contract is known to check it against"
     )
     said = f"; {checked}" if "value" in draft["changed"].split(", ") else ""
     print_words(out, printable(f"to {draft['topic']}{partition}: {draft['changed']}{said}"), indent=2)

@@ -58,7 +58,7 @@ def judge(client: CollectorClient, since: str, new: Source, old: Source | None, 
     all_of = _asked(client, None)
     if not all_of["known"]:
         raise Failure(
-            f"{client.url} knows no reader yet: services tell it by their spans, sent to {client.url}/v1/traces",
+            f"{client.url} knows of no reader yet: it learns of them from services' spans, sent to {client.url}/v1/traces",
             EXIT_USAGE,
         )
     known = _readers(client, all_of)
@@ -130,7 +130,7 @@ def lines_of(found: Judgement, *, now: datetime | None = None) -> list[str]:
     for reader in found.unknown:
         lines.append(f"unknown: {_seen(reader, now)}; its events name no version")
     for reader in found.replaced:
-        lines.append(f"replaced: {_seen(reader, now)}; it reads another version since")
+        lines.append(f"replaced: {_seen(reader, now)}; it has read another version since")
     for group, topic in found.silent:
         lines.append(f"unknown: group {group} reads topic {topic}, and no span of its service says what")
     if found.earlier:

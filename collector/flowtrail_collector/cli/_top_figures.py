@@ -8,10 +8,12 @@ from typing import Any
 
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import Failure
+from flowtrail_collector.conditions import PartState, condition_words
+from flowtrail_collector.lag.outages import trouble_lines
 
 __all__ = ["Figures", "read_figures"]
 
-_NO_LAG: dict[str, Any] = {"groups": [], "left_out": 0, "failures": []}
+_NO_LAG: dict[str, Any] = {"groups": [], "left_out": 0, "failures": [], "unread": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Figures:
         groups: Consumer groups, the worst first.
         groups_left_out: How many more there are.
         causes: Pending dead letters by cause, the newest first.
+        failures: What can't be read of brokers.
+        unread: How many groups of which broker can't be read, and since when.
         refused: What couldn't be told, by its name: why.
     """
 
@@ -38,12 +42,22 @@ class Figures:
     groups: list[dict[str, Any]]
     groups_left_out: int
     causes: list[dict[str, Any]]
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    unread: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     @property
-    def problems(self) -> dict[str, str]:
-        """What is wrong with the collector itself, and what it couldn't tell."""
-        return {**self.status["problems"], **self.refused}
+    def problems(self) -> list[str]:
+        """What is wrong, a line for each: a broker that doesn't answer is one, whatever fails because of it."""
+        parts = self.status["parts"]
+        failing = {part: each["reason"] for part, each in parts.items() if each["state"] == PartState.FAILING}
+        starting = [
+            condition_words(part, each["state"], each["reason"])
+            for part, each in parts.items()
+            if each["state"] == PartState.STARTING
+        ]
+        lines = trouble_lines(failing, self.failures, self.unread)
+        return [*lines, *starting, *(f"{name}: {said}" for name, said in self.refused.items())]
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -55,6 +69,8 @@ class Figures:
             "groups": self.groups,
             "groups_left_out": self.groups_left_out,
             "causes": self.causes,
+            "failures": self.failures,
+            "unread": self.unread,
             "refused": self.refused,
         }
 
@@ -85,8 +101,6 @@ def read_figures(client: CollectorClient, limit: int) -> Figures:
     flows = told("flows", "/api/v1/flows", {"flows": []})["flows"]
     stuck = told("sagas", "/api/v1/sagas", {"sagas": []}, stuck="true", limit=limit)["sagas"] if flows else []
     causes = told("dead letters", "/api/v1/dead-letters/causes", {"causes": []}, state="pending", limit=limit)
-    for failure in lag["failures"]:
-        refused[f"{failure['scope']} {failure['name']}"] = failure["reason"]
     return Figures(
         client.url,
         datetime.now(UTC),
@@ -96,5 +110,7 @@ def read_figures(client: CollectorClient, limit: int) -> Figures:
         lag["groups"],
         lag["left_out"],
         causes["causes"],
+        lag["failures"],
+        lag["unread"],
         refused,
     )

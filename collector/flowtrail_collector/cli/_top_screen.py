@@ -112,8 +112,8 @@ def _head(figures: Figures | None, trouble: str, width: int | None, keys: str) -
         if width is not None and len(said) + 2 + len(keys) <= width:
             said += keys.rjust(width - len(said))
         yield from wrapped(Text(said, style="bold"), width, 2)
-        for part, problem in figures.problems.items():
-            yield from wrapped(Text(f"{printable(part)}: {printable(problem)}", style="red"), width, 2)
+        for line in figures.problems:
+            yield from wrapped(Text(printable(line), style="red"), width, 2)
     if trouble:
         yield from wrapped(Text(printable(trouble), style="bold red"), width, 2)
     elif figures is None:

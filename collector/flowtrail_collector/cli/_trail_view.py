@@ -13,7 +13,7 @@ from rich.text import Text
 from flowtrail_collector.cli._output import line_width, print_words
 from flowtrail_collector.cli._timeline import ASCII_GLYPHS, Glyphs, Timeline
 from flowtrail_collector.cli._trail_layout import FIGURE_CELLS, SERVICE, Columns
-from flowtrail_collector.sagas.words import forecast_words, past_words
+from flowtrail_collector.sagas.words import forecast_words, past_words, state_words
 from flowtrail_collector.trails.drawing import Row, Wait, rows_of, trail_scale, waits
 from flowtrail_collector.wording import clock, counted, format_seconds, printable
 
@@ -22,7 +22,8 @@ _OUTCOME_STYLES = {
     "completed": "bold green",
     "compensated": "bold yellow",
     "failed": "bold red",
-    "timed_out": "bold red",
+    "timed out": "bold red",
+    "stuck": "bold red",
     "open": "bold blue",
 }
 _KIND_STYLES = {"dead_letter": "bold red", "compensation": "yellow", "retry": "yellow", "redrive": "yellow"}
@@ -78,8 +79,8 @@ class TrailView:
             number = f" #{saga['instance']}" if saga["instance"] > 1 else ""
             title.append(printable(saga["flow"]) + number, style="bold")
             title.append(dot)
-            style = _OUTCOME_STYLES.get(saga["outcome"], "bold")
-            title.append(saga["outcome"].replace("_", " "), style=style)
+            state = state_words(saga, data["missing"])
+            title.append(state, style=_OUTCOME_STYLES.get(state, "bold"))
             title.append(" (its start wasn't seen)" if saga["partial"] else "", style="dim")
             title.append(dot)
         title.append(format_seconds(data["duration_seconds"]))
@@ -123,7 +124,14 @@ class TrailView:
         bar = self._bar(row, queue, "red" if row.get("error") else style)
         waited = format_seconds(queue["duration_seconds"]) if queue else ""
         took = format_seconds(row["duration_seconds"]) if row["duration_seconds"] else ""
-        self._put_row(row["service"] if drawn.new_service else "", style, (head, tail), bar, waited, took)
+        self._put_row(
+            row.get("by") or row["service"] if drawn.new_service else "",
+            style,
+            (head, tail),
+            bar,
+            waited,
+            took,
+        )
         if row.get("error"):
             self._print_error(row["error"])
 

@@ -39,8 +39,8 @@ def asyncapi() -> None:
 @contract_options
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the document to this file instead of printing it; an existing file is not overwritten.")  # fmt: skip
-@click.option("--title", default="Events", show_default=True, help="For the document.")
-@click.option("--document-version", default="1.0.0", show_default=True, help="For the document.")
+@click.option("--title", default="Events", show_default=True, help="Title of the document.")
+@click.option("--document-version", default="1.0.0", show_default=True, help="Version of the document.")
 @collector_options
 def export(
     client: CollectorClient, as_json: bool, contracts: str | None, registry: str | None, output: Path | None,

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._dead_letters_view import (
     print_audit,
@@ -25,13 +26,19 @@ from flowtrail_collector.wording import counted
 _STATES = ("pending", "redriven", "quarantined", "dismissed")
 _REDRIVES = "/api/v1/redrives"
 _FILTERS = (
-    click.option("--topic", help="Only this dead letter topic."),
-    click.option("--source", help="Only those that came from this topic."),
-    click.option("--group", help="Only those dead-lettered by this consumer group."),
-    click.option("--error", help="Only this error type."),
-    click.option("--cause", help="Only those with this cause, as listed by `dlq causes`."),
-    click.option("--id", help="Only those for this event, flow or order id."),
-    click.option("--flow", help="Only those that belong to this flow in the flow file."),
+    click.option("--topic", shell_complete=values.letter_topics, help="Only this dead letter topic."),
+    click.option("--source", shell_complete=values.topics, help="Only those that came from this topic."),
+    click.option(
+        "--group", shell_complete=values.groups, help="Only those dead-lettered by this consumer group."
+    ),
+    click.option("--error", shell_complete=values.errors, help="Only this error type."),
+    click.option(
+        "--cause", shell_complete=values.causes, help="Only those with this cause, as listed by `dlq causes`."
+    ),
+    click.option("--id", shell_complete=values.ids, help="Only those for this event, flow or order id."),
+    click.option(
+        "--flow", shell_complete=values.flows, help="Only those that belong to this flow in the flow file."
+    ),
     click.option(
         "--since", help="Only those that arrived since: 2h (two hours ago), or 2026-01-31T12:00:00Z."
     ),
@@ -41,7 +48,7 @@ _filters = stacked(_FILTERS)
 _selection = stacked(
     (
         *_FILTERS,
-        click.option("--place", metavar="TOPIC/PARTITION@OFFSET", help="Only this one."),
+        click.option("--place", metavar="TOPIC/PARTITION@OFFSET", shell_complete=values.places, help="Only this one."),
         click.option("--quarantined", is_flag=True,
                      help="Quarantined dead letters instead of pending ones."),
         click.option("--all", "everything", is_flag=True,
@@ -97,7 +104,7 @@ def causes(client: CollectorClient, as_json: bool, limit: int, **filters: str | 
 
 
 @dlq.command()
-@click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET")
+@click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET", shell_complete=values.places)
 @limit_option(50)
 @collector_options
 def show(client: CollectorClient, as_json: bool, wanted: str, limit: int) -> int:
@@ -210,7 +217,7 @@ def jobs(client: CollectorClient, as_json: bool, limit: int) -> int:
 
 
 @dlq.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=values.redrives)
 @collector_options
 def watch(client: CollectorClient, as_json: bool, job_id: str) -> int:
     """Follow a redrive until it has finished.
@@ -222,7 +229,7 @@ def watch(client: CollectorClient, as_json: bool, job_id: str) -> int:
 
 
 @dlq.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=values.redrives)
 @collector_options
 def cancel(client: CollectorClient, as_json: bool, job_id: str) -> int:
     """Stop a redrive after the current batch."""

@@ -16,6 +16,7 @@ from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import stacked
 from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli.collector import setting_option
+from flowtrail_collector.conditions import PartState
 from flowtrail_collector.errors import CollectorError
 from flowtrail_collector.settings import SETTINGS, rabbit_config
 from flowtrail_collector.wording import age, counted, printable
@@ -55,7 +56,7 @@ def doctor(
 ) -> int:
     """Check what is installed and what answers. Exit code 1: something needs attention.
 
-    With --rabbitmq, also whether the user may do there what a collector does, and which exchanges it follows; nothing
+    With --rabbitmq, also whether the user has the permissions a collector needs, and which exchanges it follows; nothing
     on the server is changed.
     """
     checks = [
@@ -116,8 +117,11 @@ def _collector(client: CollectorClient) -> Iterator[Check]:
         yield "collector", False, error.format_message()
         return
     yield "collector", True, f"{client.url} answers, version {status['version']}"
-    for part, problem in status["problems"].items():
-        yield part, False, problem
+    for part, each in status["parts"].items():
+        if each["state"] != PartState.RUNNING:
+            said = f"{each['state']}: {each['reason']}"
+            # One that is about to begin is worth a word, not a failure.
+            yield part, each["state"] == PartState.STARTING, said
     yield from _topics(client)
 
 

@@ -36,9 +36,9 @@ def export(
     client: CollectorClient, as_json: bool, folder: Path, contracts: str | None, registry: str | None,
     domain: str, owner: str,
 ) -> int:  # fmt: skip
-    """Write what flows into DIR, as EventCatalog has it: services, events, channels and flows.
+    """Write what flows into DIR as EventCatalog files: services, events, channels and flows.
 
-    Files that an earlier export wrote are replaced, all others stay; one that would have to be replaced ends it.
+    Files that an earlier export wrote are replaced, all others stay; one that is in the way ends the export.
 
     Exit code 1: nothing flows. 2: a contract can't be read, or a file can't be written. 3: the collector or the
     registry can't be reached.

@@ -37,7 +37,7 @@ def flows() -> None:
 def check(file: Path, as_json: bool) -> int:
     """Check a flow file, show how it is understood, and warn about likely mistakes.
 
-    Exit code 2: it can't be used; each mistake is a line that names line and column.
+    Exit code 2: it can't be used; each mistake is reported with its line and column.
     """
     from flowtrail_collector.sagas.flow_file import FlowFileError, file_doubts, load_flows
 

@@ -12,10 +12,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._options import limit_option
 from flowtrail_collector.cli._output import Listing, console, line_width, print_json, wrapped
 from flowtrail_collector.cli._styles import GROUP_STYLES, group_style
+from flowtrail_collector.lag.outages import trouble_lines
 from flowtrail_collector.lag.words import catch_up_words
 from flowtrail_collector.wording import counted, format_seconds, printable, unmistakable
 
@@ -27,8 +29,12 @@ _NUMBERS = (
 
 
 @click.command()
-@click.option("--group", help='Show one group, with its partitions; "" is the group without a name.')
-@click.option("--name", help="Show only groups whose name contains this.")
+@click.option(
+    "--group",
+    shell_complete=values.groups,
+    help='Show one group, with its partitions; "" is the group without a name.',
+)
+@click.option("--name", shell_complete=values.groups, help="Show only groups whose name contains this.")
 @limit_option(100)
 @click.option("--watch", is_flag=True, help="Refresh until interrupted.")
 @click.option("--interval", type=click.FloatRange(min=0.2), default=2.0, show_default=True,
@@ -48,7 +54,7 @@ def lag(
     Groups that need attention come first.
     """
     if group is not None and name is not None:
-        raise click.UsageError("--group shows one group: it doesn't go with --name")
+        raise click.UsageError("--group shows one group: it can't be combined with --name")
     query = {"name": name, "limit": limit} if group is None else {"group": group}
     if watch:
         _watch(client, query, interval, limit, as_json)
@@ -83,9 +89,8 @@ def _page(data: dict[str, Any], out: Console, limit: int) -> RenderableType:
     parts = [*(_partitions(data["groups"][0], out, limit) if one else _overview(data["groups"], out))]
     if not one:
         parts += _not_shown(data["left_out"], "group")
-    for failure in data["failures"]:
-        said = f"{failure['scope']} {unmistakable(failure['name'])}: {printable(failure['reason'])}"
-        parts += wrapped(Text(said, style="red"), line_width(out), 2)
+    for line in trouble_lines({}, data["failures"], data["unread"]):
+        parts += wrapped(Text(printable(line), style="red"), line_width(out), 2)
     return Group(*parts)
 
 

@@ -53,8 +53,7 @@ _PATH = click.Path(path_type=Path)
     "hosts",
     multiple=True,
     metavar="NAME",
-    help="Name in the URL that HTTP clients use; may be given several times. On this machine loopback's"
-    " names need no option.",
+    help="Name in the URL that HTTP clients use; may be given several times. Loopback names need no option.",
 )
 @click.option(
     "--allow-origin",
@@ -81,12 +80,14 @@ def mcp(
     click.get_current_context().call_on_close(client.close)
     if listen is None:
         if hosts or origins or client_token_file is not None:
-            raise Failure("--allow-host, --allow-origin and --client-token-file go with --listen", EXIT_USAGE)
+            raise Failure("--allow-host, --allow-origin and --client-token-file need --listen", EXIT_USAGE)
         write_token = read_token(write_token_file, "write-token-file", "FLOWTRAIL_WRITE_TOKEN")
         _serve_stdio(client, write_token)
         return EXIT_OK
     if write_token_file is not None:
-        raise Failure("--write-token-file doesn't go with --listen: clients send the write token", EXIT_USAGE)
+        raise Failure(
+            "--write-token-file can't be combined with --listen: clients send the write token", EXIT_USAGE
+        )
     client_token = read_token(client_token_file, "client-token-file", "FLOWTRAIL_MCP_TOKEN")
     _serve_http(client, listen, client_token, hosts, origins)
     return EXIT_OK

@@ -14,6 +14,7 @@ from flowtrail_collector.oncall.words import (
     ended_words,
     lasting_words,
     since_words,
+    starting_words,
     touched_words,
     watched_words,
 )
@@ -32,11 +33,11 @@ _SERIOUS = ("broker", "collector", "group", "lost", "stuck")
 )
 @collector_options
 def oncall(client: CollectorClient, as_json: bool, limit: int) -> int:
-    """Say what went wrong within the last 30 minutes, what touches most orders first.
+    """Show what went wrong within the last 30 minutes, what affects the most orders first.
 
     Groups that stopped, fell behind or lost messages; instances that hang, time out, fail or are compensated more
-    often than before; new causes of dead letters, and those that are more frequent; what brokers don't tell; and the
-    collector's own troubles. Each with the command to look at it.
+    often than before; new causes of dead letters, and those that are more frequent; what can't be read
+    from brokers; and the collector's own problems. Each comes with the command that shows more.
 
     Exit code 1: something did.
     """
@@ -65,6 +66,6 @@ def _print(data: dict[str, Any]) -> None:
                 print_words(out, " " * margin + printable(command), indent=margin + 2, style="dim")
     if data["left_out"]:
         out.print(f"{data['left_out']} more; --limit shows up to 50", style="dim")
-    for words in (lasting_words(data), checked_words(data), watched_words(data)):
+    for words in (starting_words(data), lasting_words(data), checked_words(data), watched_words(data)):
         if words:
             print_words(out, words)

@@ -26,7 +26,7 @@ def rabbitmq() -> None:
 def unbind(**values: Any) -> int:
     """Delete the collector's stream and its bindings.
 
-    A collector that still runs declares it again: stop that first. Exit code 1: there was none. 3: the server can't be
+    A running collector would declare it again: stop it first. Exit code 1: there was none. 3: the server can't be
     reached, or refuses.
     """
     from flowtrail_collector.brokers.rabbitmq.stream import remove_stream

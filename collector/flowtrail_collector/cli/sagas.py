@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import limit_option
@@ -25,16 +26,20 @@ _STYLES = {
 
 
 @click.command()
-@click.option("--flow", help="Only this flow.")
+@click.option("--flow", shell_complete=values.flows, help="Only this flow.")
 @click.option(
     "--outcome",
     type=click.Choice(_OUTCOMES),
     help="Only instances with this outcome; partial: open, but their start was never seen.",
 )
-@click.option("--step", help="Only those open at this step.")
+@click.option("--step", shell_complete=values.steps, help="Only those open at this step.")
 @click.option("--stuck", is_flag=True, help="Only those past the deadline of a step.")
 @click.option("--predicted", is_flag=True, help="Only those that will probably miss a deadline.")
-@click.option("--cause", help="Only those that hang on this cause, as `flowtrail stuck` names it.")
+@click.option(
+    "--cause",
+    shell_complete=values.stuck_causes,
+    help="Only those stuck for this cause, as listed by `flowtrail stuck`.",
+)
 @limit_option(50)
 @collector_options
 def sagas(

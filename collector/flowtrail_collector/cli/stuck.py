@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import limit_option
@@ -17,8 +18,8 @@ _STATES = ("late", "timed_out")
 
 
 @click.command()
-@click.option("--flow", help="Only this flow.")
-@click.option("--step", help="Only at this step.")
+@click.option("--flow", shell_complete=values.flows, help="Only this flow.")
+@click.option("--step", shell_complete=values.steps, help="Only at this step.")
 @click.option(
     "--state",
     type=click.Choice(_STATES),
@@ -34,12 +35,12 @@ def stuck(
     state: str | None,
     limit: int,
 ) -> int:
-    """Say what instances hang on, by cause, the cause of the one that hung last first.
+    """Show why instances are stuck, by cause, the most recent first.
 
     A cause is a flow, a step, and why instances wait there: how many do, since when, and one of them as an example.
     `flowtrail sagas --cause` lists the instances of one.
 
-    Exit code 1: some hang.
+    Exit code 1: some are stuck.
     """
     data = client.get("/api/v1/sagas/causes", {"flow": flow, "step": step, "state": state, "limit": limit})
     if as_json:
@@ -69,7 +70,7 @@ def _print_causes(causes: list[dict[str, Any]], limit: int) -> None:
     out = console()
     if not causes:
         out.print(
-            "nothing hangs: no open instance is past a deadline, and none timed out within the last day"
+            "nothing is stuck: no open instance is past a deadline, and none timed out within the last day"
         )
         return
     columns = (
@@ -91,7 +92,7 @@ def _print_causes(causes: list[dict[str, Any]], limit: int) -> None:
     table.print(out)
     print_words(
         out,
-        "COUNT is how many orders hang on a cause, LAST HOUR how many of them began to within the last hour.",
+        "COUNT is how many orders are stuck for a cause, LAST HOUR how many of them got stuck within the last hour.",
     )
     for row in causes:
         print_words(out, f"{row['cause']}: {printable(cause_words(row))}", indent=2)

@@ -28,8 +28,8 @@ _REDRAW_SECONDS = 1.0
 def top(client: CollectorClient, as_json: bool, once: bool, interval: float, limit: int) -> int:
     """Show groups, flows, stuck instances and dead letters, kept up to date.
 
-    It ends with q or Ctrl-C; the space bar asks at once. While the collector can't be reached, it says so and goes on
-    trying. With --json it prints everything once.
+    It ends with q or Ctrl-C; the space bar refreshes at once. While the collector can't be reached, it says so and
+    keeps trying. With --json it prints everything once.
     """
     out = console()
     if as_json:

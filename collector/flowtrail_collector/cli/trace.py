@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import click
 
+from flowtrail_collector.cli import _values as values
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._options import limit_option
@@ -20,7 +21,7 @@ _FOLLOW_SECONDS = 1.0
 
 
 @click.command()
-@click.argument("id")
+@click.argument("id", shell_complete=values.ids)
 @click.option(
     "--html",
     "html_file",

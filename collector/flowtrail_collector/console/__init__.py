@@ -5,7 +5,9 @@ from __future__ import annotations
 from flowtrail_collector.console._console import Console
 from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
 from flowtrail_collector.console._forms import FormPages
+from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._links import Links
+from flowtrail_collector.console._map_pages import MapPages
 from flowtrail_collector.console._mending import MendingPages
 from flowtrail_collector.console._pages import error_page
 from flowtrail_collector.console._render import trail_document
@@ -16,7 +18,9 @@ __all__ = [
     "DeadLetterList",
     "DeadLetterPages",
     "FormPages",
+    "GroupPages",
     "Links",
+    "MapPages",
     "MendingPages",
     "TroublePages",
     "error_page",

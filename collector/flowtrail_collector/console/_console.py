@@ -11,31 +11,30 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.conditions import Condition, unready
 from flowtrail_collector.console._history import Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._live import Live
-from flowtrail_collector.console._map import flow_map
 from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging, static_file
 from flowtrail_collector.console._render import load_templates, trail_values
-from flowtrail_collector.console._trouble import linked_cause
+from flowtrail_collector.console._search import MOST_NAMES, leads_to, listed, near
+from flowtrail_collector.console._trail_next import next_of
+from flowtrail_collector.console._trouble import linked_cause, steps_of
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
+from flowtrail_collector.lag.words import needs_attention
 from flowtrail_collector.sagas.model.view import STATES, SagaFilter
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.web import MAX_OFFSET, cause_json, saga_query, saga_row_json
-from flowtrail_collector.topology.model import EdgeKey
-from flowtrail_collector.topology.rates import EdgeRate
-from flowtrail_collector.topology.web import Edges
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
-from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
+from flowtrail_collector.web.json import MAX_ID_LENGTH, int_param
 from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
-_MAP_LETTERS = 500
 # A browser and a template draw so many at once; a trail of thousands would take both seconds.
 _TRAIL_ROWS = 500
 
@@ -45,6 +44,10 @@ class LagOverview(Protocol):
 
     def overview(self) -> dict[str, Any]:
         """All groups, those that need attention first."""
+        ...
+
+    def detail(self, group: str) -> dict[str, Any] | None:
+        """One group with its partitions, None if it isn't known."""
         ...
 
 
@@ -59,11 +62,9 @@ class Console:
         finder: Finds trails.
         views: Lists sagas, dead letters and flows.
         lag: Lag figures.
-        problems: What keeps which part of the collector from working.
-        edges: Which service reacts to which.
+        conditions: How each part of the collector is.
         progress_of: How a consumer group is.
         links: Where else a trace can be looked at.
-        rates: What went over the edges lately.
         status: Figures about the collector, by name.
         topics: What was read of each topic, as the API answers it.
         pulse: Differs when something has changed since it was asked last.
@@ -75,12 +76,10 @@ class Console:
         finder: TrailFinder,
         views: Views,
         lag: LagOverview,
-        problems: Callable[[], Mapping[str, str]],
+        conditions: Callable[[], Mapping[str, Condition]],
         *,
-        edges: Edges,
         progress_of: GroupProgressOf,
         links: Links | None = None,
-        rates: Callable[[], Mapping[EdgeKey, EdgeRate]] = dict,
         status: Callable[[], Mapping[str, Any]] = dict,
         topics: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         pulse: Callable[[], object] = lambda: None,
@@ -89,11 +88,9 @@ class Console:
         self._finder = finder
         self._views = views
         self._lag = lag
-        self._problems = problems
-        self._edges = edges
+        self._conditions = conditions
         self._progress_of = progress_of
         self._links = links or Links()
-        self._rates = rates
         self._status = status
         self._topics = topics
         self._live = Live(pulse)
@@ -107,8 +104,6 @@ class Console:
             "/search": self._search,
             "/trails/{id:path}": self._trail,
             "/sagas": self._sagas,
-            "/map": self._map,
-            "/lag": self._lag_page,
             "/collector": self._health,
             "/live": self._live.stream,
         }
@@ -118,30 +113,39 @@ class Console:
     def _overview(self, request: Request) -> Response:
         """Overview: flows, what is stuck, dead letters, who is behind."""
         stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
-        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS)
+        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS + 1)
         lag = self._lag.overview()
         return html_page(
             "overview.html",
             request,
             flows=self._views.list_flows(),
+            stuck_counts=self._views.stuck_counts(),
             outcomes=STATES,
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
-            letters=[listed_json(letter) for letter in letters],
+            letters=[listed_json(letter) for letter in letters[:_OVERVIEW_ROWS]],
+            more_letters=len(letters) > _OVERVIEW_ROWS,
+            troubled=sum(needs_attention(group["status"]) for group in lag["groups"]),
             groups=lag["groups"][:_OVERVIEW_ROWS],
             group_sparks=self._sparks.groups() if self._sparks else {},
             flow_sparks=self._sparks.flows() if self._sparks else {},
-            problems=self._problems(),
+            unready=unready(self._conditions()),
         )
 
     def _search(self, request: Request) -> Response:
-        """Leads to the trail of an id.
+        """Leads to the trail of an id, or of the only one that begins so; lists them where there are several.
 
         Query: q.
         """
-        wanted = (request.query_params.get("q") or "").strip()
+        wanted = (request.query_params.get("q") or "").strip()[:MAX_ID_LENGTH]
         if not wanted:
             return RedirectResponse(f"{prefix()}/", 303)
-        return RedirectResponse(f"{prefix()}/trails/{quote(wanted[:MAX_ID_LENGTH], safe='')}", 303)
+        names = self._views.begins_with(wanted, MOST_NAMES)
+        only = leads_to(wanted, names)
+        if only is not None:
+            return RedirectResponse(f"{prefix()}/trails/{quote(only, safe='')}", 303)
+        return html_page(
+            "search.html", request, wanted=wanted, names=listed(names), many=len(names) == MOST_NAMES
+        )
 
     def _trail(self, request: Request) -> Response:
         """The trail of an id, 500 rows at a time.
@@ -151,34 +155,38 @@ class Console:
         wanted = request.path_params["id"]
         found = self._finder.find(wanted) if 0 < len(wanted) <= MAX_ID_LENGTH else None
         if found is None:
-            raise ApiError(
-                404,
-                f"Nothing is known of “{wanted[:80]}”: {self._finder.why_unknown()}. Any order id, event id,"
-                " correlation id or trace id can be looked up; an event shows up a moment after it was published.",
-            )
+            return self._unknown(request, wanted[:MAX_ID_LENGTH])
         data = found_json(found)
         if "matches" in data:
             return html_page("matches.html", request, wanted=wanted, matches=data["matches"])
         first = int_param(request, "offset", 0, MAX_OFFSET)
         drawn = trail_values(data["trail"], first, _TRAIL_ROWS)
         trace_links = {trace_id: self._links.of(trace_id) for trace_id in data["trail"]["trace_ids"]}
+        grafana = self._links.of_trail(wanted, data["trail"])
         return html_page(
             "trail.html",
             request,
             wanted=wanted,
             matched_by=data["matched_by"],
             trace_links=trace_links,
-            grafana=self._links.of_trail(wanted, data["trail"]),
+            grafana=grafana,
+            next=next_of(data["trail"], self._group, trace_links, grafana),
             **drawn,
             **paging(lambda at: f"?offset={at}", first, _TRAIL_ROWS, drawn["all_rows"] - first),
         )
+
+    def _unknown(self, request: Request, wanted: str) -> Response:
+        names = near(wanted, self._views)
+        why = self._finder.why_unknown()
+        return html_page("unknown.html", request, 404, wanted=wanted, why=why, names=listed(names))
 
     def _sagas(self, request: Request) -> Response:
         """Saga instances.
 
         Query: flow, outcome, step, stuck, predicted, cause, limit, offset.
         """
-        query = saga_query(request, self._views.known_flows(), self._views.stuck_causes)
+        known = self._views.known_flows()
+        query = saga_query(request, known, self._views.stuck_causes)
         query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
         rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
         return html_page(
@@ -192,6 +200,7 @@ class Console:
             ],
             query=query,
             flows=self._views.list_flows(),
+            steps=steps_of(known, query.flow),
             outcomes=STATES,
             **paging(
                 lambda offset: "?" + str(request.url.include_query_params(offset=offset).query),
@@ -201,22 +210,15 @@ class Console:
             ),
         )
 
-    def _map(self, request: Request) -> Response:
-        """The service map: which service reacts to which."""
-        letters = self._views.list_dead_letters(Selection(), _MAP_LETTERS)
-        drawn = flow_map(self._edges(), self._rates(), self._lag.overview()["groups"], letters)
-        return html_page("map.html", request, map=drawn, sparks=self._sparks.edges() if self._sparks else {})
-
-    def _lag_page(self, request: Request) -> Response:
-        """Consumer groups."""
-        sparks = self._sparks.groups() if self._sparks else {}
-        return html_page("lag.html", request, sparks=sparks, **self._lag.overview())
+    def _group(self, name: str) -> dict[str, Any] | None:
+        found = self._lag.detail(name)
+        return None if found is None else found["groups"][0]
 
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""
         facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
-        problems, topics = self._problems(), self._topics()
-        return html_page("health.html", request, problems=problems, facts=facts, topics=topics)
+        found, topics = unready(self._conditions()), self._topics()
+        return html_page("health.html", request, unready=found, facts=facts, topics=topics)
 
 
 _FACTS = {

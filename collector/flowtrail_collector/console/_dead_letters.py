@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -37,14 +38,17 @@ from flowtrail_collector.dead_letters.web.query import (
     query_of,
     selection_of,
 )
+from flowtrail_collector.web.access.model import Role
+from flowtrail_collector.web.callers import actor_of, may, remote_of
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.web.security import actor_of, remote_of
 
 __all__ = ["DeadLetterPages"]
 
 _REFRESH_SECONDS = 1
 _MOST_CAUSES = 20
+_MOST_RECORDS = 20
+_TRACE = re.compile(r"stack[-_.]?trace$", re.IGNORECASE)
 _MOVABLE = (PENDING, QUARANTINED)
 _TITLES = {
     "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
@@ -95,6 +99,7 @@ class DeadLetterList:
             letters=[listed_json(letter) for letter in found[:shown]],
             causes=[_cause(row, {**values, "state": one_state.state or ""}) for row in causes],
             values=values,
+            choices=_choices(self._views, values),
             sparks=self._sparks() if causes else {},
             states=STATES,
             narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
@@ -155,9 +160,10 @@ class DeadLetterPages:
         place = {"topic": letter["topic"], "partition": letter["partition"], "offset": letter["offset"]}
         narrowed = urlencode({**place, "state": letter["state"]})
         can_move = letter["state"] in _MOVABLE
+        traces, headers = _parted((data["record"] or {}).get("headers", ()))
         return self._page(
             request, "dead_letter.html", letter=letter, record=data["record"], problem=data["problem"],
-            history=data["history"], narrowed=narrowed, can_move=can_move, payloads=self._payloads,
+            history=data["history"], traces=traces, headers=headers, narrowed=narrowed, can_move=can_move, payloads=self._payloads and may(request, Role.PAYLOAD),
         )  # fmt: skip
 
     def _ask_redrive(self, request: Request) -> Response:
@@ -176,6 +182,7 @@ class DeadLetterPages:
             histograms=histograms,
             selection=query_of(order.selection),
             everything=order.selection.is_everything,
+            records=[listed_json(letter) for letter in self._desk.first(order.selection, _MOST_RECORDS)],
             order=order,
         )
 
@@ -191,6 +198,7 @@ class DeadLetterPages:
             total=self._desk.count(selection),
             selection=query_of(selection),
             everything=selection.is_everything,
+            records=[listed_json(letter) for letter in self._desk.first(selection, _MOST_RECORDS)],
         )
 
     def _redrive(self, request: Request, values: Values) -> Response:
@@ -251,10 +259,30 @@ def _filters(values: Values) -> dict[str, str]:
     return {name: values[name] for name in FIELDS if name not in ("offset", "partition") and values.get(name)}
 
 
+def _choices(views: DeadLetterLists, values: Values) -> dict[str, list[str]]:
+    """What can be chosen by the name of a filter; what is chosen is always among it."""
+    known = {**views.letter_values(), "flow": sorted(views.known_flows())}
+    return {
+        name: sorted({*there, *filter(None, [values.get(name)])}) for name, there in known.items() if there
+    }
+
+
 def _cause(row: CauseRow, values: Values) -> dict[str, Any]:
     """A cause with the query that narrows to it; only one that the store knows by name can be narrowed to."""
     found = cause_json(row)
     return {**found, "query": row.cause and urlencode({**values, "cause": row.cause})}
+
+
+def _parted(headers: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, str]], list[Mapping[str, Any]]]:
+    """Stack traces, whoever wrote them, with line breaks as everywhere; and all other headers."""
+    traces, others = [], []
+    for header in headers:
+        if header["value"] and _TRACE.search(header["name"]):
+            text = header["value"].replace("\r\n", "\n").strip("\n")
+            traces.append({"name": header["name"], "text": text})
+        else:
+            others.append(header)
+    return traces, others
 
 
 def _bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from flowtrail_collector.console._pages import html_page
 from flowtrail_collector.dead_letters.web.posting import MAX_BODY_BYTES, body_of, checked
+from flowtrail_collector.web.access.model import Role
 from flowtrail_collector.web.asked import asked_by, check_names
+from flowtrail_collector.web.callers import may
+from flowtrail_collector.web.form_tokens import FormTokens
 from flowtrail_collector.web.json import ApiError
-from flowtrail_collector.web.security import FormTokens
 
 __all__ = ["FormPages", "Values", "answering", "posted"]
 
@@ -38,7 +40,8 @@ class FormPages:
     def page(self, request: Request, template: str, **values: Any) -> Response:
         """A page whose forms carry a token."""
         cookie, token = self.tokens.issue(request)
-        values = {"live": False, "writable": self._writable, "form_token": token, **values}
+        writable = self._writable and may(request, Role.WRITE)
+        values = {"live": False, "writable": writable, "form_token": token, **values}
         response = html_page(template, request, **values)
         if self._writable:
             self.tokens.keep(request, response, cookie)

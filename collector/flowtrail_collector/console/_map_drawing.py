@@ -1,87 +1,57 @@
 """Where the boxes, arrows and labels of the service map are, in SVG units.
 
-Columns go from left to right. Each box has a row of its own in its column, as high as the arrows that come in need
-it, each beneath its label. Between two columns there is room, from left to right, for arrows that leave downwards,
-for curves, for arrows that come up from beneath, and for labels. So a label is crossed by nothing, and no arrow
-runs through a box: one that doesn't lead to the next column goes round beneath the others.
+Columns go from left to right. Each box has a row of its own in its column, as high as its texts and the arrows that
+come in need it, each with its labels above and beneath. Between two columns there is room, from left to right, for
+arrows that leave downwards, for curves, for arrows that come up from beneath, and for labels. So a label is crossed
+by nothing, and no arrow runs through a box: one that doesn't lead to the next column goes round beneath the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flowtrail_collector.broker_names import RABBITMQ, broker_of, without_broker
+from flowtrail_collector.console._map_lanes import Arrow, Lanes
+from flowtrail_collector.console._map_nodes import NOTE_SIZE, Node, Place, blocks_of
+from flowtrail_collector.console._map_text import text_width
 
-WIDTH = 116
-_HEIGHT = 46
-_GAP = 26
-_MARGIN = 14
-_CURVE = 26
+__all__ = ["Drawing", "Line", "draw"]
+
+_GAP = 24
+_MARGIN = 16
+_CURVE, _CURVE_EACH, _CURVE_MOST = 24, 3, 60
 _LANE = 12
-_STEP = 7
+_STEP = 8
 _BEND = 6
-_PORT = 19
-_CHAR = 6.0
-"""Width of a character of a label, at most on average."""
-_TIP = 12
+_PORT, _PLAIN_PORT = 40.0, 14.0
+"""What an arrow that comes in takes up of a box's height: with labels, and without."""
+_TIP = 14
 """From the end of a label to the box; the arrowhead is there."""
-_ABOVE = 5
-"""From the baseline of a label down to its arrow."""
-_NAME_CHARS = 16
-
-Place = tuple[str, str]
-"""A node: `service` or `topic`, and its name."""
-
-
-@dataclass(slots=True)
-class Node:
-    """A box on the map."""
-
-    kind: str
-    name: str
-    note: str = ""
-    ill: bool = False
-    x: float = 0.0
-    y: float = 0.0
-    height: float = _HEIGHT
-    labels_from: float = 0.0
-    """Where the room for labels begins that is left of its column."""
-
-    @property
-    def label(self) -> str:
-        """The name, short enough for the box; a topic's without its broker."""
-        name = without_broker(self.name) if self.kind == "topic" else self.name
-        return name if len(name) <= _NAME_CHARS else name[: _NAME_CHARS - 1] + "…"
-
-    @property
-    def broker(self) -> str:
-        """The broker that a topic is on, if it isn't Kafka."""
-        return broker_of(self.name) if self.kind == "topic" and self.name.startswith(RABBITMQ) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrow:
-    """What leads from one place to another."""
-
-    start: Place
-    end: Place
-    label: str = ""
-    ill: bool = False
+_ABOVE, _BELOW = 6, 15
+"""From an arrow to the baselines of its labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An arrow as it is drawn; its label ends at `x`, and stands on `y`."""
+    """An arrow as it is drawn; it comes in at `y`, its labels end at `x`, and take up the width `room`."""
 
+    arrow: Arrow
     path: str
-    title: str
-    label: str
     x: float
     y: float
-    ill: bool
+    room: float
+
+    @property
+    def above_y(self) -> float:
+        """The baseline of what stands on it."""
+        return self.y - _ABOVE
+
+    @property
+    def below_y(self) -> float:
+        """The baseline of what stands beneath it."""
+        return self.y + _BELOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +62,24 @@ class Drawing:
     lines: Sequence[Line]
     width: float
     height: float
-    box_width: float = WIDTH
 
 
-def draw(columns: Mapping[Place, int], arrows: Sequence[Arrow], notes: Mapping[Place, str]) -> Drawing:
+def draw(columns: Mapping[Place, int], arrows: Sequence[Arrow], nodes: Mapping[Place, Node]) -> Drawing:
     """Lay a map out.
 
     Args:
         columns: The column of each place, from 0.
         arrows: Between these places.
-        notes: What is wrong with a place, in a few words.
+        nodes: What stands in each of them; they get their places.
     """
-    nodes = {place: Node(*place, notes.get(place, ""), place in notes) for place in columns}
     arriving: dict[Place, list[Arrow]] = defaultdict(list)
     for arrow in arrows:
         arriving[arrow.end].append(arrow)
     for place, node in nodes.items():
-        node.height = max(_HEIGHT, _PORT * (len(arriving[place]) + 1))
+        blocks_of(node)
+        _stretch(node, sum(map(_port, arriving[place])))
     _stack(nodes, columns, arriving)
-    lanes = _Lanes(columns, arrows)
+    lanes = Lanes(columns, arrows)
     width = _spread(nodes, columns, arriving, lanes)
     bottom = max((node.y + node.height for node in nodes.values()), default=0.0)
     lines = [
@@ -118,32 +87,25 @@ def draw(columns: Mapping[Place, int], arrows: Sequence[Arrow], notes: Mapping[P
         for place in nodes
         for line in _lines(nodes, place, _in_order(arriving[place], nodes, lanes), lanes, bottom)
     ]
-    return Drawing(list(nodes.values()), lines, width, bottom + _LANE * len(lanes.depths) + _MARGIN)
+    ordered = sorted(nodes.values(), key=lambda node: (node.x, node.y))
+    return Drawing(ordered, lines, width, bottom + _LANE * len(lanes.depths) + _MARGIN)
 
 
-class _Lanes:
-    """The arrows that go round beneath everything, each in a lane of its own; the widest are the deepest."""
+def _port(arrow: Arrow) -> float:
+    return _PORT if arrow.is_labelled else _PLAIN_PORT
 
-    def __init__(self, columns: Mapping[Place, int], arrows: Iterable[Arrow]) -> None:
-        round_about = [arrow for arrow in arrows if columns[arrow.end] != columns[arrow.start] + 1]
 
-        def reach(arrow: Arrow) -> tuple[int, Place, Place]:
-            return (abs(columns[arrow.start] - columns[arrow.end]), arrow.start, arrow.end)
-
-        self.depths = {arrow: depth for depth, arrow in enumerate(sorted(round_about, key=reach), 1)}
-        self.down = self._numbers(lambda arrow: columns[arrow.start])
-        self.up = self._numbers(lambda arrow: columns[arrow.end])
-        self.leaving = Counter(columns[arrow.start] for arrow in self.depths)
-        self.coming = Counter(columns[arrow.end] for arrow in self.depths)
-
-    def _numbers(self, column_of: Callable[[Arrow], int]) -> dict[Arrow, int]:
-        """From 1, in the order of depth, beside the same column."""
-        count: Counter[int] = Counter()
-        found = {}
-        for arrow in self.depths:
-            count[column_of(arrow)] += 1
-            found[arrow] = count[column_of(arrow)]
-        return found
+def _stretch(node: Node, least: float) -> None:
+    """Make a box so high at least; what it says first has the room above what leads elsewhere."""
+    more = least - node.height
+    if more > 0:
+        head, *others = node.blocks
+        head.height += more
+        head.rows = [row._replace(y=row.y + more / 2) for row in head.rows]
+        for block in others:
+            block.top += more
+            block.rows = [row._replace(y=row.y + more) for row in block.rows]
+        node.height = least
 
 
 def _stack(
@@ -174,59 +136,68 @@ def _spread(
     nodes: Mapping[Place, Node],
     columns: Mapping[Place, int],
     arriving: Mapping[Place, Sequence[Arrow]],
-    lanes: _Lanes,
+    lanes: Lanes,
 ) -> float:
     """Set how far to the right boxes stand, so that what is between columns has room; the whole width."""
-    x = _MARGIN
+    x: float = _MARGIN
     for column in range(max(columns.values(), default=0) + 1):
         places = [place for place, number in columns.items() if number == column]
+        coming = [arrow for place in places for arrow in arriving[place]]
         if column:
-            x += _CURVE
+            x += min(_CURVE_MOST, _CURVE + _CURVE_EACH * len(coming))
         labels_from = x + _STEP * lanes.coming[column]
-        longest = max((len(arrow.label) for place in places for arrow in arriving[place]), default=0)
-        x = math.ceil(labels_from + longest * _CHAR + _TIP)
+        longest = max(map(_room, coming), default=0.0)
+        x = math.ceil(labels_from + longest + _TIP)
+        width = max((nodes[place].width for place in places), default=0.0)
         for place in places:
-            nodes[place].x, nodes[place].labels_from = x, labels_from
-        x += WIDTH + _STEP * (lanes.leaving[column] + 1)
+            nodes[place].x, nodes[place].width, nodes[place].labels_from = x, width, labels_from
+        x += math.ceil(width) + _STEP * (lanes.leaving[column] + 1)
     return x + _MARGIN
 
 
-def _in_order(arrows: Sequence[Arrow], nodes: Mapping[Place, Node], lanes: _Lanes) -> list[Arrow]:
+def _room(arrow: Arrow) -> float:
+    return max(text_width(arrow.above, NOTE_SIZE), text_width(arrow.below, NOTE_SIZE))
+
+
+def _in_order(arrows: Sequence[Arrow], nodes: Mapping[Place, Node], lanes: Lanes) -> list[Arrow]:
     """From the top: as high as where they begin, then those from beneath, whose deepest comes up leftmost."""
     straight = len(lanes.depths) + 1
     return sorted(arrows, key=lambda arrow: (-lanes.depths.get(arrow, straight), nodes[arrow.start].y))
 
 
 def _lines(
-    nodes: Mapping[Place, Node], end: Place, arrows: Sequence[Arrow], lanes: _Lanes, bottom: float
+    nodes: Mapping[Place, Node], end: Place, arrows: Sequence[Arrow], lanes: Lanes, bottom: float
 ) -> Iterable[Line]:
     """The arrows to one box, from the top."""
     target = nodes[end]
-    for number, arrow in enumerate(arrows, 1):
-        start, y = nodes[arrow.start], target.y + target.height * number / (len(arrows) + 1)
-        title = f"{start.name} → {target.name}" + (f": {arrow.label}" if arrow.label else "")
+    spare = (target.height - sum(map(_port, arrows))) / max(1, len(arrows))
+    top = target.y
+    for arrow in arrows:
+        start, y = nodes[arrow.start], top + (_port(arrow) + spare) / 2
+        top += _port(arrow) + spare
         if arrow in lanes.depths:
             path = _round_about(start, target, y, arrow, lanes, bottom)
         else:
             path = _straight(start, target, y)
-        yield Line(path, title, arrow.label, target.x - _TIP, y - _ABOVE, arrow.ill)
+        yield Line(arrow, path, target.x - _TIP, y, _room(arrow))
 
 
 def _straight(start: Node, end: Node, y: float) -> str:
-    """To the next column: a curve to the height at which it comes in, then level beneath its label."""
-    x1, y1, x2 = start.x + WIDTH, start.y + start.height / 2, end.labels_from
+    """To the next column: a curve to the height at which it comes in, then level between its labels."""
+    x1, y1, x2 = start.x + start.width, start.y + start.height / 2, end.labels_from
     middle = (x1 + x2) / 2
     return f"M{x1:g} {y1:g}C{middle:g} {y1:g} {middle:g} {y:g} {x2:g} {y:g}H{end.x - 3:g}"
 
 
-def _round_about(start: Node, end: Node, y: float, arrow: Arrow, lanes: _Lanes, bottom: float) -> str:
+def _round_about(start: Node, end: Node, y: float, arrow: Arrow, lanes: Lanes, bottom: float) -> str:
     """Out to the right, down to its lane, along it, and up to where it comes in."""
     y1, lane = start.y + start.height / 2, bottom + _LANE * lanes.depths[arrow]
-    down = start.x + WIDTH + _STEP * lanes.down[arrow]
+    right = start.x + start.width
+    down = math.ceil(right) + _STEP * lanes.down[arrow]
     up = end.labels_from - _STEP * lanes.up[arrow]
     bend = _BEND if down < up else -_BEND
     return (
-        f"M{start.x + WIDTH:g} {y1:g}H{down - _BEND:g}Q{down:g} {y1:g} {down:g} {y1 + _BEND:g}"
+        f"M{right:g} {y1:g}H{down - _BEND:g}Q{down:g} {y1:g} {down:g} {y1 + _BEND:g}"
         f"V{lane - _BEND:g}Q{down:g} {lane:g} {down + bend:g} {lane:g}H{up - bend:g}"
         f"Q{up:g} {lane:g} {up:g} {lane - _BEND:g}V{y + _BEND:g}Q{up:g} {y:g} {up + _BEND:g} {y:g}H{end.x - 3:g}"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -11,18 +13,20 @@ from flowtrail_collector.dead_letters.mending.change import Change
 from flowtrail_collector.dead_letters.mending.desk import MendingDesk
 from flowtrail_collector.dead_letters.mending.web import MAX_BODY_BYTES, draft_json, payload_json
 from flowtrail_collector.dead_letters.web.query import place_of, reason_of
+from flowtrail_collector.web.access.model import Role
+from flowtrail_collector.web.callers import actor_of, only_for, remote_of
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.web.security import actor_of, remote_of
 
 __all__ = ["MendingPages"]
 
 _UNKNOWN = "No such dead letter is known here."
+Act = Callable[[Request, Values], Response]
 _EDITED = ("value", "key", "headers", "reason")
 
 
 class MendingPages:
-    """Pages that show a payload and send it with changes. All are answers to forms, so that they need the right to write.
+    """Pages that show a payload and send it with changes. All are answers to forms, and take a role of their own.
 
     Args:
         desk: Looks, and sends.
@@ -36,9 +40,13 @@ class MendingPages:
     def routes(self) -> list[BaseRoute]:
         """Where the forms go."""
         place = "/dead-letters/{topic}/{partition}/{offset}"
+
+        def guarded(act: Act, *max_bytes: int) -> Callable[[Request], Awaitable[Response]]:
+            return only_for(Role.PAYLOAD, posted(act, self._tokens, *max_bytes))
+
         return [
-            Route(f"{place}/payload", posted(self._payload, self._tokens), methods=["POST"]),
-            Route(f"{place}/edit", posted(self._edit, self._tokens, MAX_BODY_BYTES), methods=["POST"]),
+            Route(f"{place}/payload", guarded(self._payload), methods=["POST"]),
+            Route(f"{place}/edit", guarded(self._edit, MAX_BODY_BYTES), methods=["POST"]),
         ]
 
     def _payload(self, request: Request, values: Values) -> Response:

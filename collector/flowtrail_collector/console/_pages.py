@@ -9,16 +9,25 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from flowtrail_collector.console._render import STATIC_FILES, render, static_text
+from flowtrail_collector.web.callers import person_asking
 from flowtrail_collector.web.json import ApiError
 
 PAGE_ROWS = 50
 """Rows of a list on one page."""
-_TITLES = {404: "Not found", 401: "Access token needed", 400: "Invalid request", 500: "Internal error"}
+_TITLES = {
+    404: "Not found",
+    401: "Access token needed",
+    403: "Not allowed",
+    400: "Invalid request",
+    500: "Internal error",
+}
 
 
 def html_page(template: str, request: Request, status: int = 200, /, **values: Any) -> Response:
     """A page; without `live=False`, one that loads itself again when something has changed."""
-    shown = {"path": request.url.path, "wanted": "", "live": status == 200, **values}
+    shown = {
+        "path": request.url.path, "wanted": "", "live": status == 200, "person": person_asking(request), **values
+    }  # fmt: skip
     return HTMLResponse(render(template, **shown), status)
 
 

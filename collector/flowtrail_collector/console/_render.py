@@ -7,22 +7,21 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from flowtrail import __version__
-from flowtrail_collector.console._trail_rows import (
-    AXIS_UNITS,
-    breaks,
-    entry_rows,
-    missing_rows,
-    symbols_of,
-    ticks,
-)
+from flowtrail_collector.broker_names import broker_of, without_broker
+from flowtrail_collector.conditions import condition_words
+from flowtrail_collector.console._trail_axis import breaks, ticks
+from flowtrail_collector.console._trail_rows import AXIS_UNITS, entry_rows, missing_rows, symbols_of
+from flowtrail_collector.lag.outages import trouble_lines
 from flowtrail_collector.lag.words import catch_up_words
 from flowtrail_collector.oncall.words import (
     checked_words,
     ended_words,
     lasting_words,
     since_words,
+    starting_words,
     touched_words,
     watched_words,
 )
@@ -32,6 +31,7 @@ from flowtrail_collector.sagas.words import (
     forecast_words,
     past_words,
     risk_words,
+    state_words,
 )
 from flowtrail_collector.trails.drawing import rows_of, trail_scale
 from flowtrail_collector.web.prefix import prefix
@@ -41,6 +41,9 @@ STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "live.js": "text/javascript; charset=utf-8",
+    "search.js": "text/javascript; charset=utf-8",
+    "map.css": "text/css; charset=utf-8",
+    "map.js": "text/javascript; charset=utf-8",
 }
 
 
@@ -59,14 +62,16 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["seconds"] = lambda value: "" if value is None else format_seconds(value)
     environment.filters["age"] = age
+    environment.filters["breakable"] = _breakable
     environment.filters["counted"] = counted
     environment.filters["left_out"] = left_out
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
     for words in (
-        catch_up_words, cause_words, expected_words, forecast_words, past_words, risk_words,
-        checked_words, ended_words, lasting_words, since_words, touched_words, watched_words,
+        broker_of, without_broker,
+        catch_up_words, cause_words, condition_words, expected_words, forecast_words, past_words, risk_words, state_words,
+        checked_words, ended_words, lasting_words, since_words, starting_words, touched_words, trouble_lines, watched_words,
     ):  # fmt: skip
         environment.globals[words.__name__] = words
     return environment
@@ -96,7 +101,7 @@ def trail_values(trail: dict[str, Any], first: int = 0, most: int | None = None)
     drawn = rows[first:] if most is None else rows[first : first + most]
     return {
         "trail": trail,
-        "rows": entry_rows(trail, drawn),
+        "rows": entry_rows(trail, drawn, first),
         "symbols": symbols_of(trail, drawn),
         "all_rows": len(rows),
         "first_row": first,
@@ -121,6 +126,11 @@ def trail_document(trail: dict[str, Any], wanted: str) -> str:
 def static_text(name: str) -> str:
     """A static file's content; `name` is one of `STATIC_FILES`."""
     return (files("flowtrail_collector.console") / "static" / name).read_text(encoding="utf-8")
+
+
+def _breakable(name: str) -> Markup:
+    """A name with dots (of a class, say), which a line may end behind rather than inside of a word."""
+    return Markup(".<wbr>").join(escape(printable(part)) for part in name.split("."))
 
 
 def _visible(value: Any) -> Any:

@@ -8,18 +8,16 @@ from typing import Any
 
 from flowtrail_collector.broker_names import broker_of
 from flowtrail_collector.trails.drawing import SYMBOLS, Row, TimeScale, Wait, trail_scale, waits
-from flowtrail_collector.wording import format_seconds
 
 # Bars are drawn in this many units across, whatever the width on the screen.
 AXIS_UNITS = 1000
 _LEAST_UNITS = 4
 _COLOURS = 8
-_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Two labels closer than this would run into each other.
-_LEAST_BETWEEN_LABELS = 180
+# Deeper is drawn no further to the right: what is left of a narrow column has to hold a name.
+_MOST_INDENT = 9
 # What an entry in JSON may lack, so that the template can ask for it.
 _OPTIONAL: dict[str, Any] = dict.fromkeys(
-    ("error", "attempt", "duplicate", "state", "topic", "partition", "offset", "group", "span_id")
+    ("error", "attempt", "duplicate", "state", "topic", "partition", "offset", "group", "span_id", "by")
 )
 
 _MEANINGS = {
@@ -46,8 +44,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One entry, with the queue wait before it; and its broker, where a trail crosses several."""
+    """One entry, with the queue wait before it; and its broker, where a trail crosses several.
 
+    Attributes:
+        number: Which row of the trail it is, counted from 0.
+        indent: How many causes it has above it, as far as they are drawn.
+        cause: The row that led to it, None if none of those drawn did.
+        cause_name: What that is called; empty where it is the row above, as one sees anyway.
+        repeats: Its error is that of the row above.
+    """
+
+    number: int
     entry: dict[str, Any]
     queue_seconds: float | None
     segments: tuple[Segment, ...]
@@ -56,26 +63,77 @@ class EntryRow:
     meaning: str
     new_service: bool
     broker: str = ""
+    indent: int = 0
+    cause: int | None = None
+    cause_name: str = ""
+    repeats: bool = False
 
 
-def entry_rows(trail: dict[str, Any], rows: Sequence[Row]) -> list[EntryRow]:
-    """Rows for what happened; the first one names its service, whatever stood before it."""
+def entry_rows(trail: dict[str, Any], rows: Sequence[Row], first: int = 0) -> list[EntryRow]:
+    """Rows for what happened; the first one names its service, whatever stood before it.
+
+    Args:
+        trail: As the API answers it.
+        rows: Those of it that are drawn.
+        first: Which of the trail's rows the first one is.
+    """
     colours = {name: index % _COLOURS for index, name in enumerate(trail["services"])}
     scale = trail_scale(trail)
     several = len({broker_of(entry["topic"]) for entry in trail["entries"] if entry.get("topic")}) > 1
+    causes = _Causes(trail, rows, first)
     return [
         EntryRow(
+            number=number,
             entry=_OPTIONAL | row.entry,
             queue_seconds=row.queue["duration_seconds"] if row.queue else None,
             segments=_segments(row.entry, row.queue, scale),
             colour=colours.get(row.entry["service"], 0),
             symbol=SYMBOLS.get(row.entry["kind"], "?"),
             meaning=_MEANINGS.get(row.entry["kind"], row.entry["kind"]),
-            new_service=row.new_service or number == 0,
+            new_service=row.new_service or number == first,
             broker=broker_of(row.entry["topic"]) if several and row.entry.get("topic") else "",
+            indent=causes.indent(row.entry["id"]),
+            cause=causes.row_of(row.entry),
+            cause_name=causes.name_beside(row.entry, number),
+            repeats=_same_error(row, rows[number - first - 1]) if number > first else False,
         )
-        for number, row in enumerate(rows)
+        for number, row in enumerate(rows, first)
     ]
+
+
+def _same_error(row: Row, above: Row) -> bool:
+    return row.entry.get("error") is not None and row.entry.get("error") == above.entry.get("error")
+
+
+class _Causes:
+    """What led to what among the rows that are drawn; waits in topics are parts of rows, and skipped."""
+
+    def __init__(self, trail: dict[str, Any], rows: Sequence[Row], first: int) -> None:
+        entries = {entry["id"]: entry for entry in trail["entries"]}
+        self._parents: dict[str, str | None] = {}
+        for entry in trail["entries"]:
+            parent = entry["parent"]
+            while parent in entries and entries[parent]["kind"] == "queue":
+                parent = entries[parent]["parent"]
+            self._parents[entry["id"]] = parent
+        self._rows = {row.entry["id"]: (number, row.entry) for number, row in enumerate(rows, first)}
+        self._indents: dict[str, int] = {}
+        for row in rows:  # causes before effects
+            parent = self._parents[row.entry["id"]]
+            self._indents[row.entry["id"]] = self._indents[parent] + 1 if parent in self._indents else 0
+
+    def indent(self, entry_id: str) -> int:
+        return min(self._indents[entry_id], _MOST_INDENT)
+
+    def row_of(self, entry: dict[str, Any]) -> int | None:
+        found = self._rows.get(self._parents[entry["id"]] or "")
+        return found[0] if found else None
+
+    def name_beside(self, entry: dict[str, Any], number: int) -> str:
+        found = self._rows.get(self._parents[entry["id"]] or "")
+        if found is None or found[0] == number - 1:
+            return ""
+        return f"{SYMBOLS.get(found[1]['kind'], '?')} {found[1]['name']}"
 
 
 def symbols_of(trail: dict[str, Any], rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -108,32 +166,6 @@ def _missing_row(wait: Wait, scale: TimeScale) -> MissingRow:
         width = max(_LEAST_UNITS, _units(piece.end, scale) - start)
         segments.append((round(start, 2), round(width, 2), piece.kind))
     return MissingRow(wait, tuple(segments))
-
-
-def ticks(scale: TimeScale) -> list[tuple[float, str]]:
-    """Positions in axis units with their time; even, or where it goes on after a gap."""
-    if scale.gaps:
-        moments = sorted({*(start for start, _ in scale.stretches()), scale.total_seconds})
-    else:
-        moments = [part * scale.total_seconds for part in _TICKS]
-    labels: list[str] = []
-    for number, moment in enumerate(moments):
-        label = format_seconds(moment)
-        # After a long gap two moments may read the same: then how much later the second is.
-        same = number > 0 and label == format_seconds(moments[number - 1])
-        labels.append(f"+{format_seconds(moment - moments[number - 1])}" if same else label)
-    places = [round(_units(moment, scale), 2) for moment in moments]
-    for number in range(len(places) - 2, 0, -1):
-        following = next(at for at in range(number + 1, len(places)) if labels[at])
-        if min(places[number], places[following] - places[number]) < _LEAST_BETWEEN_LABELS:
-            labels[number] = ""
-    return list(zip(places, labels, strict=True))
-
-
-def breaks(scale: TimeScale) -> list[tuple[float, float]]:
-    """Squashed stretches in axis units, as (start, width)."""
-    ends = [(_units(start, scale), _units(end, scale)) for start, end in scale.gaps]
-    return [(round(start, 2), round(end - start, 2)) for start, end in ends]
 
 
 def _segments(entry: dict[str, Any], queue: dict[str, Any] | None, scale: TimeScale) -> tuple[Segment, ...]:

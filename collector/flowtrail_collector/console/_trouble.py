@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from flowtrail_collector.sagas.model.causes import STATES
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.web import cause_json, cause_query
 
-__all__ = ["TroublePages", "linked_cause"]
+__all__ = ["TroublePages", "linked_cause", "steps_of"]
 
 # What is behind the link of each kind of change.
 _TITLES = {
@@ -47,7 +48,7 @@ class TroublePages:
         return [Route(path, page, methods=["GET"]) for path, page in pages.items()]
 
     def _oncall(self, request: Request) -> Response:
-        """What went wrong within the last 30 minutes, what touches most orders first."""
+        """What went wrong within the last 30 minutes, what affects the most orders first."""
         return html_page("oncall.html", request, report=report_json(self._on_call.report()), titles=_TITLES)
 
     def _causes(self, request: Request) -> Response:
@@ -65,8 +66,15 @@ class TroublePages:
             causes=[linked_cause(cause_json(row, self._progress_of)) for row in found],
             flows=sorted(known),
             states=STATES,
+            steps=steps_of(known, values.get("flow")),
             values={name: values.get(name) or "" for name in ("flow", "step", "state")},
         )
+
+
+def steps_of(known: Mapping[str, Sequence[str] | None], flow: str | None) -> list[str]:
+    """The steps of a flow, or of all, in the order of the flow file; of one that has left it none is known."""
+    chosen = known.values() if flow is None else [known.get(flow)]
+    return list(dict.fromkeys(step for steps in chosen for step in steps or ()))
 
 
 def linked_cause(cause: dict[str, Any]) -> dict[str, Any]:

@@ -142,6 +142,10 @@ class RedriveDesk:
         self._note(actor, remote, "dismiss", f"{dismissed} of {wanted}: {note}")
         return dismissed
 
+    def first(self, selection: Selection, limit: int) -> list[DeadLetter]:
+        """The first dead letters that a selection names, in the order of their topics."""
+        return self._store.matching(selection, limit)
+
     def count(self, selection: Selection) -> int:
         """How many dead letters a selection names."""
         return sum(group.letters for group in self._store.groups(selection, self._now_ms()))

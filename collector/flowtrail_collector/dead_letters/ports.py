@@ -121,6 +121,13 @@ class DeadLetterLists(Protocol):
         """The flows there are; none without a flow file."""
         ...
 
+    def letter_values(self) -> Mapping[str, Sequence[str]]:
+        """What there is to choose from, by the name of a filter: `topic`, `source`, `group`, `error`.
+
+        One of which there are too many for a list isn't there.
+        """
+        ...
+
     def list_causes(self, selection: Selection, now_ms: int, limit: int) -> list[CauseRow]:
         """What dead letters died of, the cause of the newest one first."""
         ...

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from flowtrail.contracts import Definition, SchemaError, registered
+from flowtrail.contracts.json_schema.places import rewritten, schemas_in
 
 __all__ = [
     "AVRO",
     "PROTOBUF",
+    "as_documents_have_it",
     "comparable",
     "content_type_of",
     "defined",
+    "is_json_schema",
     "payload_of",
     "plain_schema",
-    "with_references",
 ]
 
 AVRO = "application/vnd.apache.avro"
@@ -26,8 +29,6 @@ PROTOBUF = "application/vnd.google.protobuf"
 _JSON = ("application/schema+json", "application/schema+yaml", "application/vnd.aai.asyncapi",
          "application/vnd.oai.openapi")  # fmt: skip
 _ASYNCAPI_DRAFT = "http://json-schema.org/draft-07/schema#"
-_VALUES = frozenset({"const", "enum", "default", "examples"})
-_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _PROTO3 = re.compile(r'^\s*syntax\s*=\s*["\']proto3["\']', re.MULTILINE)
 _CONTENT_TYPES = {"json": "application/json", "avro": "application/avro", "protobuf": "application/protobuf"}
 
@@ -50,31 +51,55 @@ def payload_of(contract: Definition, place: str) -> Any:
     if contract.format == "protobuf":
         version = 3 if _PROTO3.search(contract.alone) else 2
         return {"schemaFormat": f"{PROTOBUF};version={version}", "schema": contract.alone}
-    schema = with_references(
-        json.loads(contract.text), lambda ref: place + ref[1:] if ref[:1] == "#" else ref
-    )
-    if isinstance(schema, dict):
-        schema.pop("$id", None)  # references would be looked for from there
+    schema = as_documents_have_it(json.loads(contract.text))
+    for _, part in list(schemas_in(schema)):
+        if isinstance(part, dict) and str(part.get("$ref", ""))[:1] == "#":
+            part["$ref"] = place + part["$ref"][1:]
     return schema
 
 
-def with_references(schema: Any, change: Callable[[str], str]) -> Any:
-    """A JSON Schema with its references changed; what only looks like one, in an example or a default, isn't one."""
-    if isinstance(schema, list):
-        return [with_references(item, change) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    changed: dict[str, Any] = {}
-    for name, value in schema.items():
-        if name == "$ref" and isinstance(value, str):
-            changed[name] = change(value)
-        elif name in _VALUES:
-            changed[name] = value
-        elif name in _NAMED and isinstance(value, Mapping):
-            changed[name] = {key: with_references(item, change) for key, item in value.items()}
-        else:
-            changed[name] = with_references(value, change)
-    return changed
+def as_documents_have_it(schema: Any) -> Any:
+    """A JSON Schema as AsyncAPI reads it, which is by draft 7, and as a part of a document.
+
+    Draft 4 says otherwise how limits are exclusive. References are from the schema's own root, so an id, from where
+    they would be looked for, is left out, and one to wherever validation began is one to the root.
+    """
+    made = copy.deepcopy(schema)
+    is_oldest = "draft-04" in str(made.get("$schema", "")) if isinstance(made, dict) else False
+    for _, part in list(schemas_in(made)):
+        if isinstance(part, dict):
+            _modernise(part, is_oldest)
+    return made
+
+
+def _modernise(part: dict[str, Any], is_oldest: bool) -> None:
+    for name in ("id" if is_oldest else "$id", "$recursiveAnchor", "$dynamicAnchor"):
+        if isinstance(part.get(name), (str, bool)):
+            del part[name]
+    for name in ("$recursiveRef", "$dynamicRef"):
+        if isinstance(part.get(name), str):
+            reference = {"$ref": part.pop(name)}
+            if "$ref" in part:
+                part["allOf"] = [*part.get("allOf", ()), reference]
+            else:
+                part.update(reference)
+    if not is_oldest:
+        return
+    if "$schema" in part:
+        part["$schema"] = _ASYNCAPI_DRAFT
+    for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if part.pop(exclusive, False) is True and limit in part:
+            part[exclusive] = part.pop(limit)
+
+
+def is_json_schema(schema_format: str | None) -> bool:
+    """Whether a payload's format is JSON Schema, in which references are only where schemas are."""
+    return any(known.startswith(_media(schema_format)) for known in _JSON)
+
+
+def _media(schema_format: str | None) -> str:
+    media = (schema_format or _JSON[0]).partition(";")[0].strip().lower()
+    return media.removesuffix("+yaml").removesuffix("+json")
 
 
 def defined(name: str, type: str, schema_format: str | None, schema: Any) -> Definition | None:
@@ -90,14 +115,7 @@ def defined(name: str, type: str, schema_format: str | None, schema: Any) -> Def
         SchemaError: It can't be used.
         MissingExtraError: The format's library isn't installed.
     """
-    media = (
-        (schema_format or _JSON[0])
-        .partition(";")[0]
-        .strip()
-        .lower()
-        .removesuffix("+yaml")
-        .removesuffix("+json")
-    )
+    media = _media(schema_format)
     if media == AVRO:
         text = schema if isinstance(schema, str) else json.dumps(schema)
         return registered("AVRO", name, text, type)
@@ -105,7 +123,7 @@ def defined(name: str, type: str, schema_format: str | None, schema: Any) -> Def
         if not isinstance(schema, str):
             raise SchemaError(f"{name}: a Protobuf schema is a text")
         return registered("PROTOBUF", name, schema, type)
-    if any(known.startswith(media) for known in _JSON):
+    if is_json_schema(schema_format):
         return _json_schema(name, type, _of_one_draft(plain_schema(schema)))
     return None
 
@@ -125,24 +143,14 @@ def _json_schema(name: str, type: str, schema: Any) -> Definition:
 def _of_one_draft(schema: Any) -> Any:
     """A schema that files were put together to: each may have said its draft, which only the whole can."""
     drafts: list[str] = []
-    made = _without_drafts(schema, drafts)
+
+    def without_draft(part: Mapping[str, Any]) -> dict[str, Any]:
+        if isinstance(part.get("$schema"), str):
+            drafts.append(part["$schema"])
+        return {name: value for name, value in part.items() if name != "$schema"}
+
+    made = rewritten(schema, without_draft)
     return {"$schema": drafts[0], **made} if drafts and isinstance(made, dict) else made
-
-
-def _without_drafts(schema: Any, drafts: list[str]) -> Any:
-    if isinstance(schema, list):
-        return [_without_drafts(item, drafts) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if isinstance(schema.get("$schema"), str):
-        drafts.append(schema["$schema"])
-    changed: dict[str, Any] = {}
-    for name, value in schema.items():
-        if name in _NAMED and isinstance(value, dict):
-            changed[name] = {key: _without_drafts(item, drafts) for key, item in value.items()}
-        elif name != "$schema":
-            changed[name] = value if name in _VALUES else _without_drafts(value, drafts)
-    return changed
 
 
 def comparable(contract: Definition) -> Definition:
@@ -154,16 +162,8 @@ def comparable(contract: Definition) -> Definition:
 
 def plain_schema(schema: Any) -> Any:
     """A JSON Schema without what only documents have: external documentation, extensions, an id."""
-    if isinstance(schema, list):
-        return [plain_schema(item) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    changed: dict[str, Any] = {}
-    for name, value in schema.items():
-        if name in _VALUES:
-            changed[name] = value
-        elif name in _NAMED and isinstance(value, Mapping):
-            changed[name] = {key: plain_schema(item) for key, item in value.items()}
-        elif not (name in ("externalDocs", "$id") or (name.startswith("x-") and name != "x-remove-after")):
-            changed[name] = plain_schema(value)
-    return changed
+
+    def is_kept(name: str) -> bool:
+        return name not in ("externalDocs", "$id") and (not name.startswith("x-") or name == "x-remove-after")
+
+    return rewritten(schema, lambda part: {name: value for name, value in part.items() if is_kept(name)})

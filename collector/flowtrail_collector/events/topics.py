@@ -24,6 +24,7 @@ class PartitionRead:
         without_id: How many have no event id.
         mapping_problems: In how many the topic's mapping found nothing usable.
         last_ms: Timestamp of the last record, in ms since the epoch; None if none was read, or it has none.
+        watermark_ms: Everything written until then has been read, in ms since the epoch; 0 before the first look.
     """
 
     partition: int
@@ -33,6 +34,7 @@ class PartitionRead:
     without_id: int = 0
     mapping_problems: int = 0
     last_ms: int | None = None
+    watermark_ms: int = 0
 
     @property
     def last_offset(self) -> int | None:
@@ -73,6 +75,11 @@ class TopicRead:
         return max(
             (item.last_offset for item in self.partitions if item.last_offset is not None), default=None
         )
+
+    @property
+    def watermark_ms(self) -> int:
+        """Everything written until then has been read, in ms since the epoch: the least of its partitions."""
+        return min((item.watermark_ms for item in self.partitions), default=0)
 
     @property
     def last_ms(self) -> int | None:

@@ -51,6 +51,7 @@ class TopicList:
             "mapping_problems": read.mapping_problems,
             "last_offset": read.last_offset,
             "last_time": iso_time_ms(read.last_ms),
+            "watermark": iso_time_ms(read.watermark_ms or None),
             "mapped": mapped,
             "dead_letters": dead_letters,
             "advice": advice(read, mapped=mapped, dead_letters=dead_letters),
@@ -60,6 +61,7 @@ class TopicList:
                     "records": item.records,
                     "last_offset": item.last_offset,
                     "last_time": iso_time_ms(item.last_ms),
+                    "watermark": iso_time_ms(item.watermark_ms or None),
                 }
                 for item in read.partitions
             ],

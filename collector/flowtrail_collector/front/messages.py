@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.lag.model import GroupReading
 from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.lag.view import LagView
@@ -17,9 +18,9 @@ __all__ = ["Ended", "Failed", "Lag", "Ready", "Refused", "Start", "State", "Told
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How the writing process is: what keeps which part from working, and its figures."""
+    """How the writing process is: each of its parts, and its figures."""
 
-    problems: Mapping[str, str]
+    conditions: Mapping[str, Condition]
     status: Mapping[str, Any]
 
 
@@ -37,7 +38,7 @@ class Start:
     """Begin: the first message.
 
     Attributes:
-        config: The collector's settings, the form secret included.
+        config: The collector's settings, the secret of forms and sessions included.
         flows: What the flow file said when the collector began; it may say something else by now.
         socket_path: Where the writing process answers what the reading one doesn't.
         others: First parts of the paths that it answers there, e.g. `metrics`.

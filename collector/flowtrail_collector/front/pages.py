@@ -25,7 +25,6 @@ from flowtrail_collector.runtime.supervisor import Part
 from flowtrail_collector.sagas.learning.sql import SqlInstances
 from flowtrail_collector.sagas.learning.web import learning_routes
 from flowtrail_collector.sagas.web import saga_routes
-from flowtrail_collector.settings import is_loopback
 from flowtrail_collector.spans.jaeger import jaeger_routes
 from flowtrail_collector.spans.sql.search import SqlSpanSearch
 from flowtrail_collector.spans.sql.store import SqlSpans
@@ -33,9 +32,9 @@ from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.wire import wire as wire_topology
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.trails.wire import wire as wire_trails
+from flowtrail_collector.web.access.wire import wire as wire_login
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.prefix import checked_prefix, proxies_of
-from flowtrail_collector.web.security import Access
 
 __all__ = ["build_reader"]
 
@@ -66,10 +65,10 @@ def build_reader(
     topics = TopicList(reads.topics_read, flows.mapping, holds_dead_letters)
     trails = wire_trails(reads, spans, flows, told.lag.progress, holds_dead_letters)
     topology, history = wire_topology(database), History(SqlSamples(database))
-    access = Access(config.web.token, config.web.write_token, is_loopback(config.web.address[0]))
+    access, login = config.web.access, wire_login(config.web.login, on_error)
     pages = reading_routes(
-        config.web, access, finder=trails.finder, views=reads, lag=told.lag, topology=topology,
-        history=history, problems=lambda: told.state.problems, status=lambda: told.state.status, topics=topics,
+        config.web, access, login, finder=trails.finder, views=reads, lag=told.lag, topology=topology,
+        history=history, conditions=lambda: told.state.conditions, status=lambda: told.state.status, topics=topics,
         pulse=lambda: (database.newest_event_row(), told.state.status.get("spans_received"), told.lag.collected_at),
     )  # fmt: skip
     routes: list[BaseRoute] = [
@@ -84,6 +83,8 @@ def build_reader(
         token=access.token,
         write_token=access.write_token,
         local=access.local,
+        payload_token=access.payload_token,
+        people=login,
         on_error=on_error,
         error_page=error_page,
         root_path=checked_prefix(config.web.root_path),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import CollectorError
 from flowtrail_collector.front.messages import Ended, Failed, Lag, Ready, Refused, Start, State
 from flowtrail_collector.lag.ports import Failure
@@ -80,7 +81,7 @@ class ReadingProcess:
         self._child: _Child | None = None
         self._telling: Telling | None = None
         self._ending = threading.Event()
-        self.problem: str | None = "hasn't begun yet"
+        self.problem: str | None = Starting("hasn't begun yet")
 
     def begin(self, telling: Telling) -> None:
         """Wait until it answers.

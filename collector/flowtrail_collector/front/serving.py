@@ -82,7 +82,7 @@ def serve_beside(
     )
 
     def state() -> State:
-        return State(collector.supervisor.problems(), collector.status())
+        return State(collector.supervisor.conditions(), collector.status())
 
     def start() -> Start:
         lag = Lag(*collector.lag.published)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from flowtrail_collector.history.model.blocks import Block, Kind, Name, bucketed
 from flowtrail_collector.history.model.packing import Packed
-from flowtrail_collector.history.model.quantiles import at_most
 from flowtrail_collector.history.model.ranking import Ranking
 from flowtrail_collector.history.model.windows import Stretch
 from flowtrail_collector.history.ports import Samples
@@ -22,6 +21,7 @@ from flowtrail_collector.history.sources import (
     SECONDS,
     STEPS,
 )
+from flowtrail_collector.quantiles import at_most
 from flowtrail_collector.sagas.model.lifecycle import DURATION_BUCKETS_SECONDS
 
 __all__ = ["LONGEST_SECONDS", "SHARES", "History", "LagHistory", "Line", "Lines"]

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.lag.collection import LagCollection
 from flowtrail_collector.lag.metrics.exposition import CycleFigures, LagPage
@@ -53,7 +54,7 @@ class LagPoller:
         self._clock = clock
         self.collection = LagCollection(source, self._settings, timestamps, prober=prober, clock=clock)
         self._sample_duration = 0.0
-        self._problem: str | None = "lag has not been collected yet"
+        self._problem: str | None = Starting("hasn't collected lag yet")
         self._cycles = 0
         self._collected_at = 0.0
         self._readings: list[GroupReading] = []

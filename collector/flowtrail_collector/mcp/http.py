@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowtrail_collector.errors import ConfigurationError
-from flowtrail_collector.web.security import Access, bearer_of
+from flowtrail_collector.web.access.model import Access
+from flowtrail_collector.web.callers import bearer_of
 
 __all__ = ["PATH", "check_exposure", "http_app"]
 
@@ -82,7 +83,7 @@ class _Guard:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._access.may_read(bearer_of(Headers(scope=scope))):
+        if scope["type"] == "http" and not self._access.lets_machines_read(bearer_of(Headers(scope=scope))):
             refusal = JSONResponse(
                 {"error": "this MCP server's token is needed: Authorization: Bearer TOKEN"}, 401,
                 {"www-authenticate": 'Bearer realm="flowtrail mcp"'},

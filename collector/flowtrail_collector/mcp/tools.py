@@ -85,7 +85,7 @@ class Tools:
         return StuckCauses.model_validate(self._collector.get("/api/v1/sagas/causes", asked.model_dump()))
 
     def on_call(self, asked: ListChanges, caller: Caller) -> Changes:
-        """Say what went wrong within the last 30 minutes, what touches most orders first."""
+        """Show what went wrong within the last 30 minutes, what affects the most orders first."""
         return Changes.model_validate(self._collector.get("/api/v1/oncall", asked.model_dump()))
 
     def group_lag(self, asked: GroupLag, caller: Caller) -> Groups:

@@ -85,8 +85,18 @@ class Change(Model):
     """An id for find_trail or why_stuck."""
 
 
+class PartCondition(Model):
+    """How a part of the collector is."""
+
+    state: Name
+    """starting, running or failing."""
+    reason: Text | None
+
+
 class Changes(Result):
-    """What went wrong within the last 30 minutes, what touches most orders first."""
+    """What went wrong within the last 30 minutes, what affects the most orders first."""
 
     changes: Many[Change]
     left_out: int
+    starting: dict[Name, PartCondition]
+    """Parts of the collector that are starting: what they would tell isn't known yet."""

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from flowtrail_collector.broker_names import broker_of, without_broker
 from flowtrail_collector.causes import common_words
+from flowtrail_collector.conditions import PartState, condition_words
 from flowtrail_collector.dead_letters.model.cause import CauseLately
 from flowtrail_collector.lag.model import GroupReading
 from flowtrail_collector.lag.words import QUEUE, status_words
@@ -30,7 +31,7 @@ def part_failed(part: Lasting[str, str]) -> Change:
     return Change(
         Kind.COLLECTOR,
         (part.name,),
-        f"{part.name} of the collector: {part.state}",
+        condition_words(f"{part.name} of the collector", PartState.FAILING, part.state),
         place,
         since_ms=part.since_ms,
     )
@@ -168,7 +169,7 @@ def _named(name: str, kind: str) -> str:
 
 
 def _group(name: str) -> Place:
-    return Place(f"/lag#group-{quote(name, safe='')}", f"flowtrail lag --group {shlex.quote(name)}")
+    return Place(f"/lag?group={quote(name, safe='')}", f"flowtrail lag --group {shlex.quote(name)}")
 
 
 def _verb(number: int, word: str) -> str:

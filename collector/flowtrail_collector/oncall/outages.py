@@ -1,96 +1,42 @@
-"""A broker that doesn't answer, and what fails because of it: told as one."""
+"""What follows from a broker that doesn't answer says so: people on call hear of the broker."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from flowtrail_collector.broker_names import broker_of
-from flowtrail_collector.oncall.model import Change, Kind, Place, earlier
-from flowtrail_collector.wording import counted
+from flowtrail_collector.lag.outages import PART, Outage, Told, outages
+from flowtrail_collector.oncall.model import Change, Kind, Place
 
-__all__ = ["BROKERS", "broker_said", "with_outages"]
-
-BROKERS = ("Kafka", "RabbitMQ")
-# What brokers' clients say, as far as it is about the broker and not about one thing that it holds.
-_SILENT = tuple((name, re.compile(rf"\bno {name} broker\b|\b{name}'s management API\b")) for name in BROKERS)
-_ALARM = "takes no messages"
-_TOGETHER_MS = 60_000
-"""What began so long before its broker fell silent has another reason."""
+__all__ = ["with_outages"]
 
 
-def broker_said(text: str) -> str | None:
-    """The broker of which a problem says that it doesn't answer; None if it says something else."""
-    return next((name for name, pattern in _SILENT if pattern.search(text)), None)
-
-
-def with_outages(changes: Sequence[Change], groups: Iterable[str]) -> list[Change]:
+def with_outages(changes: Sequence[Change], unread: Mapping[str, int]) -> list[Change]:
     """The changes, and one for each broker that doesn't answer, of which those that follow from it say so.
 
     Args:
         changes: Parts that don't work, and what can't be read.
-        groups: Those whose figures can't be read now.
+        unread: How many groups of each broker can't be read now.
     """
-    unread = list(groups)
-    found = list(changes)
-    for broker in BROKERS:
-        signs = [change for change in changes if _is_sign(change, broker)]
-        if not signs:
-            continue
-        outage = _outage(broker, signs, sum(broker_of(group) == broker for group in unread))
-        found = [_blamed(change, outage) if _follows(change, outage) else change for change in found]
-        found.append(outage)
-    return found
+    told = {change.key: found for change in changes if (found := _told(change)) is not None}
+    result = list(changes)
+    for outage in outages(list(told.values()), unread):
+        blamed = [change for change in result if told.get(change.key) in outage.of]
+        broken = _broken(outage, max(change.touched for change in blamed))
+        result = [replace(change, because=broken.key) if change in blamed else change for change in result]
+        result.append(broken)
+    return result
 
 
-def _is_sign(change: Change, broker: str) -> bool:
+def _told(change: Change) -> Told | None:
+    said = change.text.partition(": ")[2] or change.text
     if change.kind is Kind.COLLECTOR:
-        return broker_said(change.text) == broker
-    if change.kind is not Kind.UNREADABLE:
-        return False
-    scope, name = change.name
-    said = broker_said(change.text)
-    if scope == "cluster":
-        return (name if name in BROKERS else said or "Kafka") == broker
-    return scope == "broker" and _ALARM not in change.text and (said or "Kafka") == broker
+        return Told(PART, change.name[0], said, change.since_ms)
+    if change.kind is Kind.UNREADABLE:
+        return Told(change.name[0], change.name[1], said, change.since_ms)
+    return None
 
 
-def _outage(broker: str, signs: Sequence[Change], groups: int) -> Change:
-    # The one that says most: what a client says of its broker, before what is slow.
-    best = min(signs, key=lambda sign: (broker_said(sign.text) is None, "no " not in sign.text, sign.text))
-    said = best.text.partition(": ")[2] or best.text
-    text = said if broker in said else f"{broker}: {best.text}"
-    if groups:
-        text += f"; {counted(groups, 'group')} can't be read because of it"
-    since_ms = signs[0].since_ms
-    for sign in signs[1:]:
-        since_ms = earlier(since_ms, sign.since_ms)
-    return Change(
-        Kind.BROKER,
-        (broker,),
-        text,
-        Place("/collector", "flowtrail doctor"),
-        max(sign.touched for sign in signs),
-        since_ms=since_ms,
-    )
-
-
-def _follows(change: Change, outage: Change) -> bool:
-    (broker,) = outage.name
-    if change.kind is Kind.COLLECTOR:
-        return broker_said(change.text) == broker
-    if change.kind is not Kind.UNREADABLE:
-        return False
-    if _is_sign(change, broker):
-        return True
-    scope, name = change.name
-    if scope not in ("group", "topic") or broker_of(name) != broker:
-        return False
-    if outage.since_ms is None:
-        return True
-    return change.since_ms is not None and change.since_ms >= outage.since_ms - _TOGETHER_MS
-
-
-def _blamed(change: Change, outage: Change) -> Change:
-    return replace(change, because=outage.key)
+def _broken(outage: Outage, touched: int) -> Change:
+    place = Place("/collector", "flowtrail doctor")
+    return Change(Kind.BROKER, (outage.broker,), outage.text, place, touched, since_ms=outage.since_ms)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from flowtrail_collector.dead_letters.model.cause import CauseLately
 from flowtrail_collector.events.topics import TopicRead
 from flowtrail_collector.lag.model import GroupReading
+from flowtrail_collector.lag.view import Unread
 from flowtrail_collector.oncall.troubles import Trouble
 from flowtrail_collector.sagas.model.causes import StuckCause
 from flowtrail_collector.sagas.ports import EndedLately
@@ -32,8 +33,8 @@ class Groups(Protocol):
         """As the API answers it, with what could not be read."""
         ...
 
-    def age_seconds(self, reading: GroupReading) -> float | None:
-        """How old a group's figures are where nothing newer can be read; None where they are of now."""
+    def unread(self) -> Mapping[str, Unread]:
+        """How many groups can't be read at present, by broker."""
         ...
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.lag.model import GroupReading
 from flowtrail_collector.lag.model.progress import GroupProgressOf
@@ -50,6 +51,7 @@ class Report:
         watched_ms: Since when groups and the collector's parts have been watched; None if they aren't yet.
         changes: The worst first, and then what ended.
         left_out: How many further ones there are.
+        starting: The parts of the collector that are about to begin.
         lasting: How many groups have needed attention for longer than the span.
         groups: How many consumer groups there are; None while they aren't known.
         flows: How many flows there are.
@@ -60,6 +62,7 @@ class Report:
     watched_ms: int | None
     changes: list[Change]
     left_out: int
+    starting: Mapping[str, Condition]
     lasting: int
     groups: int | None
     flows: int
@@ -137,6 +140,7 @@ class OnCall:
         Raises:
             StoreError: The store can't be asked.
         """
+        self._watch.look_at_parts()  # what fails at once is told at once
         now_ms = self._now_ms()
         seen, troubles = self._note(now_ms, stored=True)
         going, over = troubles.shown(now_ms)
@@ -147,6 +151,7 @@ class OnCall:
             watched_ms=seen.began_ms,
             changes=shown,
             left_out=len(changes) - len(shown),
+            starting=seen.starting,
             lasting=troubles.lasting(now_ms),
             groups=None if self._groups.collected_at is None else len(self._groups.readings),
             flows=len(self._store.known_flows()),
@@ -217,9 +222,8 @@ class OnCall:
         for failure in seen.failures:
             names = _concerned(*failure.name, readings)
             blind.append(unreadable(failure, sum(_waiting_for(name, waited) for name in names)))
-        old = [name for name, reading in readings.items() if self._groups.age_seconds(reading) is not None]
-        failing = {failure.name[1] for failure in seen.failures if failure.name[0] == "group"}
-        yield from with_outages(blind, failing.union(old))
+        unread = {broker: each.groups for broker, each in self._groups.unread().items()}
+        yield from with_outages(blind, unread)
         for topic, (records, since_ms) in seen.unmapped.items():
             yield unmapped(topic, records, since_ms)
 

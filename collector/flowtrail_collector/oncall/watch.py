@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from flowtrail_collector.conditions import Condition, PartState, unready
 from flowtrail_collector.lag.model import Status
 from flowtrail_collector.lag.words import needs_attention
 from flowtrail_collector.oncall.memory import Growth, Lasting, States
@@ -16,8 +17,6 @@ from flowtrail_collector.oncall.ports import Groups, Lately
 __all__ = ["Seen", "Watch"]
 
 _OWN = "oncall"
-_BEGINNING_MS = 20_000
-"""For so long a part that doesn't work yet may only be about to begin."""
 _FIRST_LOOK_MS = 60_000
 """For so long a collector that has read no topic yet may just not have got to it."""
 
@@ -29,6 +28,7 @@ class Seen(NamedTuple):
         began_ms: When the first look was, ms since the epoch; None before that.
         groups: Status of each group that needs attention, and since when it has needed it as far as looks tell.
         problems: What keeps a part of the collector from working.
+        starting: The parts of the collector that are about to begin.
         failures: What of the brokers' can't be read, by scope and name.
         lost: How many records each group lost to retention within the span, and since when.
         unmapped: How many records of each topic could not be mapped within the span, and since when.
@@ -38,6 +38,7 @@ class Seen(NamedTuple):
     began_ms: int | None
     groups: list[Lasting[str, str]]
     problems: list[Lasting[str, str]]
+    starting: Mapping[str, Condition]
     failures: list[Lasting[tuple[str, str], str]]
     lost: dict[str, tuple[int, int]]
     unmapped: dict[str, tuple[int, int]]
@@ -50,7 +51,7 @@ class Watch:
     Args:
         groups: How consumer groups are.
         store: What was read of topics.
-        problems: What keeps which part of the collector from working.
+        conditions: How each part of the collector is.
         time_seconds: Wall clock, seconds since the epoch.
     """
 
@@ -58,13 +59,13 @@ class Watch:
         self,
         groups: Groups,
         store: Lately,
-        problems: Callable[[], Mapping[str, str]],
+        conditions: Callable[[], Mapping[str, Condition]],
         *,
         time_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._lag = groups
         self._store = store
-        self._present_problems = problems
+        self._conditions = conditions
         self._time_seconds = time_seconds
         self._lock = threading.Lock()
         self._began_ms: int | None = None
@@ -73,6 +74,7 @@ class Watch:
         self._status: dict[str, str] = {}
         # What is said of one trouble may differ each time.
         self._problems = States[str, str](begins_anew=False)
+        self._starting: Mapping[str, Condition] = {}
         self._failures = States[tuple[str, str], str](begins_anew=False)
         self._lost = Growth[str](SPAN_MS)
         self._unmapped = Growth[str](SPAN_MS)
@@ -86,15 +88,13 @@ class Watch:
     def look(self) -> None:
         """Look at consumer groups, at what brokers don't tell, and at the collector's own parts."""
         now_ms = int(self._time_seconds() * 1000)
-        problems = {name: text for name, text in self._present_problems().items() if name != _OWN}
+        self.look_at_parts()
         collected = self._lag.collected_at is not None
         readings = self._lag.readings if collected else []
         failures = self._lag.overview(limit=0)["failures"] if collected else []
         with self._lock:
             if self._began_ms is None:
                 self._began_ms = now_ms
-            if now_ms - self._began_ms >= _BEGINNING_MS:
-                self._problems.look(problems, now_ms)
             if not collected:
                 return
             # One whose status isn't known at present is as it was.
@@ -104,6 +104,16 @@ class Watch:
             self._ill.look({name: needs_attention(found) for name, found in self._status.items()}, now_ms)
             self._failures.look({(each["scope"], each["name"]): each["reason"] for each in failures}, now_ms)
             self._lost.look({each.group: sum(each.topics.lost) for each in readings}, now_ms)
+
+    def look_at_parts(self) -> None:
+        """Look at the collector's own parts."""
+        now_ms = int(self._time_seconds() * 1000)
+        found = {name: each for name, each in unready(self._conditions()).items() if name != _OWN}
+        starting = {name: each for name, each in found.items() if each.state is PartState.STARTING}
+        failing = {name: each.reason or "" for name, each in found.items() if name not in starting}
+        with self._lock:
+            self._problems.look(failing, now_ms)
+            self._starting = starting
 
     def look_at_topics(self) -> None:
         """Look at what was read of topics.
@@ -130,6 +140,7 @@ class Watch:
                     if each.state
                 ],
                 problems=self._problems.all(),
+                starting=self._starting,
                 failures=self._failures.all(),
                 lost=self._lost.grown(),
                 unmapped=self._unmapped.grown(),

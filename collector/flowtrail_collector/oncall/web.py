@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.conditions import conditions_json
 from flowtrail_collector.oncall.model import MOST, SPAN_MS, Change
 from flowtrail_collector.oncall.service import OnCall, Report
 from flowtrail_collector.units import iso_time_ms
@@ -20,7 +21,7 @@ def oncall_routes(oncall: OnCall) -> list[BaseRoute]:
     """The route that tells what changed."""
 
     def changes(request: Request) -> Response:
-        """What went wrong within the last 30 minutes, what touches most orders first, each with where to look next.
+        """What went wrong within the last 30 minutes, what affects the most orders first, each with where to look next.
 
         Query: limit.
         """
@@ -37,6 +38,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "watched_since": iso_time_ms(report.watched_ms),
         "changes": [_change_json(change) for change in report.changes],
         "left_out": report.left_out,
+        "starting": conditions_json(report.starting),
         "lasting": report.lasting,
         "checked": {"groups": report.groups, "flows": report.flows, "topics": report.topics},
     }

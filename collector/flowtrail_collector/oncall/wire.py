@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.oncall.ports import Keeper, Lately
 from flowtrail_collector.oncall.service import OnCall
@@ -29,16 +30,16 @@ class OnCallParts:
 
 
 def wire(
-    lag: LagView, store: Lately, problems: Callable[[], Mapping[str, str]], keeper: Keeper
+    lag: LagView, store: Lately, conditions: Callable[[], Mapping[str, Condition]], keeper: Keeper
 ) -> OnCallParts:
     """Put it together.
 
     Args:
         lag: How consumer groups are.
         store: What the store knows.
-        problems: What keeps which part of the collector from working.
+        conditions: How each part of the collector is.
         keeper: Keeps what is wrong for the next start.
     """
-    watch = Watch(lag, store, problems)
+    watch = Watch(lag, store, conditions)
     oncall = OnCall(watch, lag, store, lag.progress, keeper=keeper)
     return OnCallParts(oncall, Wired(parts=[oncall], routes=oncall_routes(oncall)))

@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from flowtrail_collector.conditions import condition_words
 from flowtrail_collector.wording import age, counted, format_seconds
 
-__all__ = ["checked_words", "ended_words", "lasting_words", "since_words", "touched_words", "watched_words"]
+__all__ = [
+    "checked_words",
+    "ended_words",
+    "lasting_words",
+    "since_words",
+    "starting_words",
+    "touched_words",
+    "watched_words",
+]
 
 _SPAN_SECONDS = 1_800
 
@@ -26,6 +35,14 @@ def since_words(change: Mapping[str, Any]) -> str:
 def ended_words(change: Mapping[str, Any]) -> str:
     """That it is over, and since when; empty while it goes on."""
     return "" if change["ended"] is None else f"ended {age(change['ended'])}"
+
+
+def starting_words(report: Mapping[str, Any]) -> str:
+    """The parts of the collector that are about to begin; empty where none is."""
+    return " ".join(
+        condition_words(part, each["state"], each["reason"]) + "."
+        for part, each in report["starting"].items()
+    )
 
 
 def lasting_words(report: Mapping[str, Any]) -> str:

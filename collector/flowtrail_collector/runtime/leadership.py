@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.runtime.supervisor import Part
 
@@ -64,7 +65,7 @@ class Leadership:
         self._lease = lease
         self._seconds = seconds
         self._until = 0.0
-        self.problem: str | None = None
+        self.problem: str | None = Starting("hasn't asked for the lease yet")
 
     def leading(self) -> bool:
         """Whether this worker leads."""

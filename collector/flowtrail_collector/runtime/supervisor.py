@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from flowtrail_collector.conditions import Condition, PartState, Starting
 from flowtrail_collector.errors import CollectorError
 
 logger = logging.getLogger("flowtrail_collector")
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+_STARTING_SECONDS = 60.0
+"""A part that takes longer to begin hangs."""
 
 
 class Part(Protocol):
@@ -29,7 +32,10 @@ class Part(Protocol):
 
     @property
     def problem(self) -> str | None:
-        """Why this part isn't doing its work (one line, shown by /readyz), None when it is."""
+        """Why this part isn't doing its work (one line, shown by /readyz), None when it is.
+
+        A part that is about to begin says so with `Starting`.
+        """
         ...
 
     def run(self, stop: threading.Event) -> None:
@@ -46,17 +52,27 @@ class Supervisor:
     Args:
         parts: What to run; started in this order, stopped all at once.
         on_error: Called with the part's name and what it raised.
+        clock: Seconds that never go back.
     """
 
-    def __init__(self, parts: Sequence[Part], *, on_error: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        on_error: Callable[[str, Exception], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._parts = tuple(parts)
         self._on_error = on_error
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._failures: dict[str, str] = {}
+        self._clock = clock
+        self._started: float | None = None
 
     def start(self) -> None:
         """Start every part's thread."""
+        self._started = self._clock()
         for part in self._parts:
             # Daemons, so that a part stuck in a system call can't keep a stopped collector alive.
             thread = threading.Thread(
@@ -77,14 +93,19 @@ class Supervisor:
             thread.join(max(0.0, deadline - time.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]
 
-    def problems(self) -> dict[str, str]:
-        """What keeps which part from working, by part name; empty when all is well."""
-        found = dict(self._failures)
-        for part in self._parts:
-            problem = part.problem
-            if problem is not None:
-                found[part.name] = problem
-        return found
+    def conditions(self) -> dict[str, Condition]:
+        """How each part is, by its name."""
+        return {part.name: self._condition(part) for part in self._parts}
+
+    def _condition(self, part: Part) -> Condition:
+        problem, failure = part.problem, self._failures.get(part.name)
+        if failure is not None and (problem is None or isinstance(problem, Starting)):
+            return Condition(PartState.FAILING, failure)
+        found = Condition.of(problem)
+        hangs = self._started is not None and self._clock() - self._started >= _STARTING_SECONDS
+        return (
+            found._replace(state=PartState.FAILING) if found.state is PartState.STARTING and hangs else found
+        )
 
     def _keep_running(self, part: Part) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS

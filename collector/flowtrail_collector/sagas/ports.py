@@ -146,6 +146,7 @@ class SagaName(NamedTuple):
         flow: Name of the flow.
         outcome: One of `STATES`.
         started_ms: When it started, None if that wasn't seen.
+        stuck: It is open, and past the deadline of a step.
     """
 
     id: str
@@ -153,6 +154,7 @@ class SagaName(NamedTuple):
     flow: str
     outcome: str
     started_ms: int | None
+    stuck: bool = False
 
 
 class EndedLately(NamedTuple):
@@ -184,6 +186,10 @@ class SagaLists(Protocol):
 
     def stuck_causes(self) -> list[StuckCause]:
         """What instances hang on, the cause of the one that hung last first."""
+        ...
+
+    def stuck_counts(self) -> dict[str, int]:
+        """How many instances are past the deadline of a step, by flow; none is left out."""
         ...
 
     def known_flows(self) -> dict[str, tuple[str, ...] | None]:

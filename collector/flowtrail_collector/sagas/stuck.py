@@ -13,7 +13,7 @@ from flowtrail_collector.lag.model.progress import GroupProgress, GroupProgressO
 from flowtrail_collector.lag.words import QUEUE, is_deserted, status_words
 from flowtrail_collector.sagas.model.causes import TIMED_OUT, StuckCause, Wait
 from flowtrail_collector.sagas.model.view import SagaView, StepView
-from flowtrail_collector.wording import counted, format_seconds
+from flowtrail_collector.wording import counted, format_seconds, format_span
 
 __all__ = ["Diagnosis", "Reason", "diagnose", "diagnose_cause", "reason_of", "stuck_reason"]
 
@@ -194,7 +194,7 @@ def _behind(progress: GroupProgress) -> str:
     if not progress.lag:
         return ""
     messages = counted(progress.lag, "message")
-    return f"{messages} ({progress.seconds:.0f} s)" if progress.seconds else messages
+    return f"{messages} ({format_span(round(progress.seconds))})" if progress.seconds else messages
 
 
 def _gave_up(letter: DeadLetter) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = [
     "past_words",
     "redrive_command",
     "risk_words",
+    "state_words",
 ]
 
 _STATES = {"open": "not done", "waiting": "not done"}
@@ -93,6 +94,20 @@ def redrive_command(cause: Mapping[str, Any]) -> str:
     """The command that sends back the dead letters which hold instances of a cause up; empty if there are none."""
     letters = cause["dead_letter_cause"]
     return f"flowtrail dlq redrive --flow {shlex.quote(cause['flow'])} --cause {letters}" if letters else ""
+
+
+def state_words(saga: Mapping[str, Any], missing: Sequence[Mapping[str, Any]]) -> str:
+    """How an instance stands, in one or two words: its outcome, or `stuck` while a step is past its deadline.
+
+    Args:
+        saga: The instance.
+        missing: The missing steps of its trail.
+    """
+    if saga["outcome"] == "open" and any(
+        step["overdue"] and step["flow"] == saga["flow"] for step in missing
+    ):
+        return "stuck"
+    return str(saga["outcome"].replace("_", " "))
 
 
 def _ahead(moment: str, now: datetime) -> str:

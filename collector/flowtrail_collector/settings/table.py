@@ -13,20 +13,20 @@ from typing import Any, get_args
 
 from flowtrail_collector.settings.checks import read_token
 from flowtrail_collector.settings.lag import Granularity, LagSettings
+from flowtrail_collector.settings.oidc import DefaultRole, OidcConfig
 from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.settings.sections import (
     CollectorConfig,
     KafkaConfig,
-    Processes,
     PushConfig,
     RetentionConfig,
     SpanConfig,
-    WebConfig,
 )
+from flowtrail_collector.settings.web import Processes, WebConfig
 from flowtrail_collector.wording import format_span
 
 _SECTIONS: dict[str, type[Any]] = {
-    "": CollectorConfig, "kafka": KafkaConfig, "rabbitmq": RabbitConfig, "web": WebConfig, "spans": SpanConfig,
+    "": CollectorConfig, "kafka": KafkaConfig, "rabbitmq": RabbitConfig, "web": WebConfig, "web.oidc": OidcConfig, "spans": SpanConfig,
     "retention": RetentionConfig, "lag": LagSettings, "push": PushConfig,
 }  # fmt: skip
 
@@ -131,17 +131,40 @@ SETTINGS = (
     Setting("write-token-file", "web.write_token",
             "File with the token that redriving and dismissing needs; FLOWTRAIL_WRITE_TOKEN holds it directly.",
             Kind.TOKEN_FILE),
+    Setting("payload-token-file", "web.payload_token",
+            "File with the token that payloads need, which then can't be seen with the write token;"
+            " FLOWTRAIL_PAYLOAD_TOKEN holds it directly.", Kind.TOKEN_FILE),
     Setting("show-payloads", "web.show_payloads",
-            "Let those who may write look at payloads of dead letters and edit them; both are in the audit.", Kind.FLAG),
+            "Let the role payload see and edit payloads of dead letters; both are recorded in the audit log.",
+            Kind.FLAG),
+    Setting("oidc-issuer", "web.oidc.issuer",
+            "OpenID provider that people log in with, such as https://login.example.com/realms/ops."),
+    Setting("oidc-client-id", "web.oidc.client_id", "What the provider calls this collector."),
+    Setting("oidc-client-secret-file", "web.oidc.client_secret",
+            "File with that client's secret, which also signs sessions; FLOWTRAIL_OIDC_CLIENT_SECRET holds it"
+            " directly.", Kind.TOKEN_FILE),
+    Setting("oidc-role-claim", "web.oidc.role_claim",
+            "Claim of the ID token that roles are found by; dots lead into claims, as in realm_access.roles."),
+    Setting("oidc-role", "web.oidc.roles",
+            "ROLE=VALUE, such as write=oncall: who has this value in that claim may read, write, or also see payloads"
+            " (payload=VALUE).", Kind.NAMES),
+    Setting("oidc-default-role", "web.oidc.default_role", "Role of whoever can log in and has none of these values.",
+            Kind.CHOICE, choices=get_args(DefaultRole)),
+    Setting("oidc-audience", "web.oidc.audiences",
+            "Audience that bearer tokens of the provider may be for; default the client.", Kind.NAMES),
+    Setting("oidc-scope", "web.oidc.scopes",
+            "A further scope to ask the provider for; openid, profile and email are, and the role claim where the"
+            " provider has such a scope.", Kind.NAMES),
+    Setting("oidc-session", "web.oidc.session_seconds", "How long people stay logged in.", Kind.DURATION),
     Setting("tls-cert", "web.tls_cert", "Certificate chain (PEM): serve HTTPS.", Kind.PATH),
     Setting("tls-key", "web.tls_key", "Its private key (PEM).", Kind.PATH),
     Setting("root-path", "web.root_path",
             "Path under which a reverse proxy serves the collector, e.g. /flowtrail; the proxy may strip it."),
     Setting("processes", "web.processes",
             "2: one process reads events, another one answers requests; 1: one does both, in less memory, and answers"
-            " slower while much is read.", Kind.CHOICE, choices=get_args(Processes)),
+            " more slowly while much is being read.", Kind.CHOICE, choices=get_args(Processes)),
     Setting("trusted-proxies", "web.trusted_proxies",
-            "Address or network of a reverse proxy whose X-Forwarded-Prefix and X-Forwarded-Proto are believed.",
+            "Address or network of a reverse proxy whose X-Forwarded-Prefix and X-Forwarded-Proto are trusted.",
             Kind.NAMES),
     Setting("insecure", "web.insecure", "Allow connections from other machines without a token.", Kind.FLAG),
     Setting("trace-link", "web.trace_link",
@@ -203,6 +226,7 @@ def collector_config(values: Mapping[str, Any]) -> CollectorConfig:
         section, _, name = setting.field.rpartition(".")
         sections[section][name] = _value(setting, values)
     own = sections.pop("")
+    sections["web"]["oidc"] = OidcConfig(**sections.pop("web.oidc"))
     config = CollectorConfig(**own, **{name: _SECTIONS[name](**given) for name, given in sections.items()})
     config.validate()
     return config

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.spans.ports import SpanWriter
+from flowtrail_collector.wording import counted
 
 logger = logging.getLogger("flowtrail_collector")
 
@@ -99,7 +100,9 @@ class SpanQueue:
             # A request bigger than the whole queue gets through when it's empty, else it never would.
             if self._closed or (self.pending_spans and self.pending_spans + len(spans) > self._max_spans):
                 self.refused_spans += len(spans)
-                raise QueueFullError(f"the store is behind: {self.pending_spans} spans are already waiting")
+                raise QueueFullError(
+                    f"the store is behind, and {counted(self.pending_spans, 'span')} already waiting"
+                )
             self.pending_spans += len(spans)
             self._waiting.append(item)
             self._changed.notify()

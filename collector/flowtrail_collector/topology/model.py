@@ -47,18 +47,21 @@ class Edge:
         events: Reactions.
         latency_seconds: Sum of their latencies.
         buckets: How many fell between each bound and the one before; one more than there are bounds.
+        last_ms: When the last of them was published, in ms since the epoch; 0 if that isn't known.
     """
 
     events: int = 0
     latency_seconds: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_SECONDS) + 1))
+    last_ms: int = 0
 
-    def add(self, latency_seconds: float) -> None:
+    def add(self, latency_seconds: float, at_ms: int = 0) -> None:
         """Count one reaction; clocks that disagree can't make it negative."""
         latency_seconds = max(0.0, latency_seconds)
         self.events += 1
         self.latency_seconds += latency_seconds
         self.buckets[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
+        self.last_ms = max(self.last_ms, at_ms)
 
 
 class Event(NamedTuple):
@@ -72,6 +75,7 @@ class Event(NamedTuple):
     trace_id: str | None
     topic: str
     type: str
+    subject: str | None = None
 
 
 class Reaction(NamedTuple):
@@ -81,6 +85,9 @@ class Reaction(NamedTuple):
         trace_id: The trace in which it was published, if it says so.
         cause_type: Type of the cause.
         at_ms: When it was published, in ms since the epoch; 0 if it doesn't say.
+        effect_type: Its type.
+        event_id: Its id.
+        subject: Its subject, mostly the order; None if it has none.
     """
 
     cause_source: str | None
@@ -90,6 +97,9 @@ class Reaction(NamedTuple):
     trace_id: str | None = None
     cause_type: str = ""
     at_ms: int = 0
+    effect_type: str = ""
+    event_id: str = ""
+    subject: str | None = None
 
 
 class ReadingKey(NamedTuple):
@@ -142,7 +152,7 @@ def count_reactions(
                 key = EdgeKey(OTHER, OTHER, OTHER)
             edge = known[reaction[:3]] = edges.setdefault(key, Edge())
             changed.add(key)
-        edge.add(reaction.latency_seconds)
+        edge.add(reaction.latency_seconds, reaction.at_ms)
     return changed
 
 

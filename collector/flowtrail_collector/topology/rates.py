@@ -20,11 +20,11 @@ class EdgeRate:
 
     Attributes:
         per_second: Reactions a second.
-        mean_seconds: Their mean latency; None if there was none.
+        lately: Those reactions, counted.
     """
 
     per_second: float
-    mean_seconds: float | None
+    lately: Edge
 
 
 class EdgeRates:
@@ -43,7 +43,7 @@ class EdgeRates:
     ) -> None:
         self._edges = edges
         self._clock = clock
-        self._samples: deque[tuple[float, dict[EdgeKey, tuple[int, float]]]] = deque()
+        self._samples: deque[tuple[float, Mapping[EdgeKey, Edge]]] = deque()
 
     def run(self, stop: threading.Event) -> None:
         """Sample until `stop` is set."""
@@ -54,11 +54,10 @@ class EdgeRates:
     def sample(self) -> None:
         """Note the counters of this moment."""
         now = self._clock()
-        counters = {key: (edge.events, edge.latency_seconds) for key, edge in self._edges().items()}
         # One older than the window is kept: it is where the window begins.
         while len(self._samples) > 1 and self._samples[1][0] <= now - _WINDOW_SECONDS:
             self._samples.popleft()
-        self._samples.append((now, counters))
+        self._samples.append((now, self._edges()))
 
     def rates(self) -> dict[EdgeKey, EdgeRate]:
         """By edge; empty until two samples have been taken."""
@@ -68,9 +67,17 @@ class EdgeRates:
         (start, before), (end, after) = samples[0], samples[-1]
         seconds = max(end - start, 1e-9)
         found = {}
-        for key, (events, latency) in after.items():
-            events_before, latency_before = before.get(key, (0, 0.0))
-            new = max(0, events - events_before)
-            mean = max(0.0, latency - latency_before) / new if new else None
-            found[key] = EdgeRate(new / seconds, mean)
+        for key, edge in after.items():
+            new = _since(before.get(key) or Edge(), edge)
+            found[key] = EdgeRate(new.events / seconds, new)
         return found
+
+
+def _since(before: Edge, after: Edge) -> Edge:
+    """What was counted between two moments."""
+    return Edge(
+        max(0, after.events - before.events),
+        max(0.0, after.latency_seconds - before.latency_seconds),
+        [max(0, new - old) for new, old in zip(after.buckets, before.buckets, strict=True)],
+        after.last_ms,
+    )

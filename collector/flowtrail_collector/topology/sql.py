@@ -14,6 +14,7 @@ from flowtrail_collector.store.packs.format import MAX_EVENTS
 from flowtrail_collector.store.packs.hashes import first_row_of, id_hash, segment_of
 from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_between, packs_of_ids
 from flowtrail_collector.store.sql import Connection, Database
+from flowtrail_collector.topology.lately import Crossing, TypePair
 from flowtrail_collector.topology.model import (
     Edge,
     EdgeKey,
@@ -26,6 +27,7 @@ from flowtrail_collector.topology.model import (
     with_present_bounds,
 )
 from flowtrail_collector.topology.recent import Recent
+from flowtrail_collector.topology.sql_lately import add_crossings, load_crossings, load_types
 
 _MAX_EDGES = 1_000
 _MAX_READINGS = 5_000
@@ -38,9 +40,9 @@ _MAX_PENDING = 5_000
 # One that is looked for and isn't there costs a look into each.
 _LOOK_BACK = 4
 _SAVE = """
-INSERT INTO edges (source, topic, target, events, latency_seconds, buckets)
-VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET events = excluded.events,
- latency_seconds = excluded.latency_seconds, buckets = excluded.buckets"""
+INSERT INTO edges (source, topic, target, events, latency_seconds, buckets, last_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, topic, target) DO UPDATE SET events = excluded.events,
+ latency_seconds = excluded.latency_seconds, buckets = excluded.buckets, last_ms = excluded.last_ms"""
 _SAVE_READING = """
 INSERT INTO readings (topic, type, service, events, last_ms) VALUES (?, ?, ?, ?, ?)
  ON CONFLICT (topic, type, service) DO UPDATE SET events = excluded.events, last_ms = excluded.last_ms"""
@@ -95,6 +97,7 @@ class SqlTopology:
             changed = count_reactions(edges, reactions, max_edges=_MAX_EDGES)
             connection.executemany(_SAVE, [_row(key, edges[key]) for key in sorted(changed)])
             _add_readings(connection, reactions)
+            add_crossings(connection, reactions, edges)
             connection.execute("UPDATE edge_position SET event_row = ?", (end,))
         self._recent.add(start, end, segment_of(end), ids, first if is_known else {})
         self._waiting = resolved
@@ -110,6 +113,16 @@ class SqlTopology:
         """Which service reacts to which type, how often, and when it did last."""
         with self._database.read() as connection:
             return _load_readings(connection)
+
+    def types(self) -> dict[EdgeKey, dict[TypePair, Reading]]:
+        """Which types went over which edge, how often, and when they did last."""
+        with self._database.read() as connection:
+            return load_types(connection)
+
+    def crossings(self, keys: Iterable[EdgeKey]) -> list[Crossing]:
+        """What went over some edges last, the newest first."""
+        with self._database.read() as connection:
+            return load_crossings(connection, keys)
 
     def _waiting_events(self, connection: Connection) -> dict[int, Event]:
         """Effects whose cause hasn't been read yet, by their numbers."""
@@ -143,13 +156,7 @@ class SqlTopology:
             cause = first.get(effect.causation_id or "")
             at_ms = effect.timestamp_ms or 0
             if cause is not None:
-                latency_ms = at_ms - (cause.timestamp_ms or at_ms)
-                reactions.append(
-                    Reaction(
-                        *(cause.source, cause.topic, effect.source, latency_ms / 1000),
-                        *(effect.trace_id, cause.type, at_ms),
-                    )
-                )
+                reactions.append(_reaction(cause, effect, at_ms))
             elif now_ms - at_ms < _PATIENCE_MS and len(still) < _MAX_PENDING:
                 still[effect.row] = effect
         return still, reactions
@@ -161,6 +168,18 @@ class SqlTopology:
         new = [(row,) for row in now if row not in before]
         connection.executemany("DELETE FROM edge_pending WHERE event_row = ?", gone)
         connection.executemany("INSERT INTO edge_pending VALUES (?)", new)
+
+
+def _reaction(cause: Event, effect: Event, at_ms: int) -> Reaction:
+    return Reaction(
+        *(cause.source, cause.topic, effect.source, (at_ms - (cause.timestamp_ms or at_ms)) / 1000),
+        trace_id=effect.trace_id,
+        cause_type=cause.type,
+        at_ms=at_ms,
+        effect_type=effect.type,
+        event_id=effect.event_id,
+        subject=effect.subject,
+    )
 
 
 def _next_packs(connection: Connection, start: int, newest: int) -> list[Pack]:
@@ -245,12 +264,18 @@ def _has_pending(connection: Connection) -> bool:
 
 
 def _load(connection: Connection) -> dict[EdgeKey, Edge]:
-    rows = connection.execute("SELECT source, topic, target, events, latency_seconds, buckets FROM edges")
-    return {EdgeKey(*row[:3]): Edge(row[3], row[4], with_present_bounds(json.loads(row[5]))) for row in rows}
+    rows = connection.execute(
+        "SELECT source, topic, target, events, latency_seconds, buckets, last_ms FROM edges"
+    )
+    return {
+        EdgeKey(*row[:3]): Edge(row[3], row[4], with_present_bounds(json.loads(row[5])), row[6])
+        for row in rows
+    }
 
 
 def _row(key: EdgeKey, edge: Edge) -> tuple[object, ...]:
-    return (key.source, key.topic, key.target, edge.events, edge.latency_seconds, json.dumps(edge.buckets))
+    counts = json.dumps(edge.buckets)
+    return (key.source, key.topic, key.target, edge.events, edge.latency_seconds, counts, edge.last_ms)
 
 
 def _add_readings(connection: Connection, reactions: Sequence[Reaction]) -> None:

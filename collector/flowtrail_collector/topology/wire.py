@@ -13,6 +13,7 @@ from flowtrail_collector.topology.metrics import TopologyMetrics
 from flowtrail_collector.topology.model import Reading, ReadingKey
 from flowtrail_collector.topology.rates import EdgeRates
 from flowtrail_collector.topology.sql import SqlTopology
+from flowtrail_collector.topology.view import TopologyView
 from flowtrail_collector.topology.web import Edges, topology_routes
 
 __all__ = ["Topology", "wire"]
@@ -25,12 +26,14 @@ class Topology:
     Attributes:
         edges: Reads all edges.
         rates: How busy they are at present.
+        view: Both, as API and console tell it.
         readings: Which service reacts to which type.
         wired: Parts, metrics and routes.
     """
 
     edges: Edges
     rates: EdgeRates
+    view: TopologyView
     readings: Callable[[], Mapping[ReadingKey, Reading]]
     wired: Wired
 
@@ -40,10 +43,11 @@ def wire(database: Database) -> Topology:
     exemplars = EdgeExemplars()
     store = SqlTopology(database, on_reactions=exemplars.reacted)
     rates = EdgeRates(store.edges)
+    view = TopologyView(store.edges, rates=rates.rates, types=store.types, crossings=store.crossings)
     wired = Wired(
         parts=[rates],
         parts_for_all=[Keeper("topology", store.learn)],
         sources_for_all=[TopologyMetrics(store.edges, exemplar_of=exemplars.of)],
-        routes=topology_routes(store.edges),
+        routes=topology_routes(view),
     )
-    return Topology(store.edges, rates, store.readings, wired)
+    return Topology(store.edges, rates, view, store.readings, wired)

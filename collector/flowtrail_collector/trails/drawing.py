@@ -107,7 +107,7 @@ class Row:
     Attributes:
         entry: What happened.
         queue: The wait in the topic before it, which belongs to whoever was waited for.
-        new_service: The row above is another service's.
+        new_service: The row above is another service's, or was done by somebody else.
     """
 
     entry: dict[str, Any]
@@ -121,9 +121,13 @@ def rows_of(trail: dict[str, Any]) -> list[Row]:
     rows: list[Row] = []
     for entry in trail["entries"]:
         if entry["kind"] != "queue":
-            is_new = not rows or rows[-1].entry["service"] != entry["service"]
+            is_new = not rows or _whose(rows[-1].entry) != _whose(entry)
             rows.append(Row(entry, queues.get(entry["parent"] or ""), is_new))
     return rows
+
+
+def _whose(entry: Mapping[str, Any]) -> tuple[str, str | None]:
+    return entry["service"], entry.get("by")
 
 
 PieceKind = Literal["waited", "overdue", "ahead"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind, SpanStatus
 from flowtrail_collector.trails.messages import (
@@ -85,6 +85,9 @@ class Drafts:
     ) -> EntryKind:
         if item.is_dead_letter:
             return EntryKind.DEAD_LETTER
+        # The audit knows also where the original isn't there any more.
+        if _place_of(item) in self._inputs.redriven_by:
+            return EntryKind.REDRIVE
         if not first and item.topic != home:
             return EntryKind.RETRY
         if not first and given_up:
@@ -109,6 +112,7 @@ class Drafts:
             id=item.key,
             kind=kind,
             service=_publisher(item, kind, letter),
+            by=self._inputs.redriven_by.get(_place_of(item)) if kind is EntryKind.REDRIVE else None,
             name=item.event_type or (known.type if known else None) or (span.name if span else "event"),
             start_ns=item.start_ns,
             end_ns=item.end_ns,
@@ -175,6 +179,11 @@ class Drafts:
             span_id=span.span_id,
             error=_span_error(span),
         )
+
+
+def _place_of(item: Publication) -> Place:
+    record = item.record
+    return (record.topic, record.partition, record.offset) if record else ("", -1, -1)
 
 
 def _by_event(letters: tuple[DeadLetter, ...]) -> dict[tuple[str, str], DeadLetter]:

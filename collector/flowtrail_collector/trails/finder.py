@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from flowtrail_collector.dead_letters.model.letter import Place
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.events.topics import unseen
 from flowtrail_collector.lag.model.progress import GroupProgressOf
@@ -174,6 +175,7 @@ class TrailFinder:
             spans=tuple(spans),
             dead_letters=tuple(self._reader.dead_letters(event_ids, MAX_EVENTS)),
             sagas=tuple(self._own_sagas(flows, subjects)),
+            redriven_by=self._redriven_by(events),
             compensating_types=self._compensating_types,
             flow_types=self._flow_types,
             is_dead_letter_topic=self._is_dead_letter_topic,
@@ -183,6 +185,13 @@ class TrailFinder:
         if len(events) < MAX_EVENTS:
             return trail
         return replace(trail, notes=(*trail.notes, f"only the first {MAX_EVENTS:,} events are shown"))
+
+    def _redriven_by(self, events: Sequence[StoredEvent]) -> dict[Place, str]:
+        """Only for events that were dead letters: others can't have been redriven."""
+        ids = {event.event_id for event in events if event.dead_letter}
+        copies = [event for event in events if event.event_id in ids and not event.dead_letter]
+        places: list[Place] = [(event.topic, event.partition, event.offset) for event in copies[:MAX_MATCHES]]
+        return self._reader.redriven_by(places) if places else {}
 
     def _own_sagas(self, flows: Sequence[str], subjects: Sequence[str]) -> list[SagaView]:
         """By correlation; by subject only what has no correlation, for other orders may share a subject."""

@@ -54,7 +54,7 @@ def _entry_json(entry: TrailEntry, start_ns: int) -> dict[str, Any]:
     }
     for name in (
         "topic", "partition", "offset", "event_id", "event_type", "subject", "correlation_id", "causation_id",
-        "trace_id", "span_id", "group", "attempt", "state",
+        "trace_id", "span_id", "group", "attempt", "state", "by",
     ):  # fmt: skip
         value = getattr(entry, name)
         if value is not None:

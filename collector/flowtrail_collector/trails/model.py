@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView
 from flowtrail_collector.spans.model import Span
@@ -83,6 +83,7 @@ class TrailEntry:
         attempt: 1 for the first.
         error: Why it failed, None if it didn't.
         state: Of a dead letter: `pending`, `redriven`, `dismissed`.
+        by: Who redrove it, as the audit says; None if that isn't known.
         duplicate: The same event once more.
         seen_as: `event`, `span` or `both`.
         skewed: It would begin before what led to it: the clocks of two services disagree.
@@ -110,6 +111,7 @@ class TrailEntry:
     attempt: int | None = None
     error: TrailError | None = None
     state: str | None = None
+    by: str | None = None
     duplicate: bool = False
     seen_as: str = "span"
     skewed: bool = False
@@ -157,6 +159,7 @@ class TrailInputs:
         sagas: The flow's saga instances.
         compensating_types: Event types that take back a step, as the flow file says.
         flow_types: Event types that move a saga, as the flow file says.
+        redriven_by: Who redrove what was written to a place, as the audit says.
         is_dead_letter_topic: Tells by a topic's name whether it holds dead letters: of what only spans tell,
             nothing else does.
     """
@@ -167,6 +170,7 @@ class TrailInputs:
     sagas: tuple[SagaView, ...] = ()
     compensating_types: frozenset[str] = frozenset()
     flow_types: frozenset[str] = frozenset()
+    redriven_by: Mapping[Place, str] = field(default_factory=dict)
     is_dead_letter_topic: Callable[[str], bool] = lambda topic: False
 
 

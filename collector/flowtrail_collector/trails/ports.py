@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.events.topics import TopicRead
 from flowtrail_collector.sagas.model.view import SagaView
@@ -36,6 +36,10 @@ class TrailReader(Protocol):
 
     def dead_letters(self, event_ids: Sequence[str], limit: int) -> list[DeadLetter]:
         """What the dead letters of these events say."""
+        ...
+
+    def redriven_by(self, places: Sequence[Place]) -> dict[Place, str]:
+        """Who redrove what was written to these places, as the audit says; without those it doesn't know."""
         ...
 
     def sagas(self, correlation_ids: Sequence[str], subjects: Sequence[str], limit: int) -> list[SagaView]:

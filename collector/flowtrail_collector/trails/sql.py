@@ -9,6 +9,7 @@ from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.events.sql import EventReads
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.owners import StepOwners
+from flowtrail_collector.sagas.sql.pages import SlowAnswer
 from flowtrail_collector.sagas.sql.reads import SagaReads
 from flowtrail_collector.store.sql import Database
 
@@ -34,6 +35,11 @@ class TrailReads(EventReads, DeadLetterReads, SagaReads):
             owner_of=StepOwners(flows, self.publishers),
             pending_letters=self.pending_letters,
         )
+        self._letter_values = SlowAnswer(self.read_letter_values)
+
+    def letter_values(self) -> dict[str, list[str]]:
+        """See `DeadLetterLists.letter_values`."""
+        return self._letter_values()
 
     def events_of_instances(self, keys: Sequence[str], limit: int) -> list[StoredEvent]:
         """Events of saga instances by their keys: correlation ids, or subjects where the flow says so."""

@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from flowtrail_collector.web.access.model import Access
+from flowtrail_collector.web.access.ports import People
 from flowtrail_collector.web.asked import only_known_queries
 from flowtrail_collector.web.json import ApiError, json_response
 from flowtrail_collector.web.prefix import Proxies, UnderPrefix
-from flowtrail_collector.web.security import Access, Guard
+from flowtrail_collector.web.security import Guard
 
 _MESSAGES = {404: "no such page", 405: "method not allowed"}
 
@@ -34,6 +36,8 @@ def build_app(
     trusted_proxies: Proxies = (),
     otherwise: ASGIApp | None = None,
     others: Collection[str] = (),
+    payload_token: str | None = None,
+    people: People | None = None,
 ) -> ASGIApp:
     """The application behind the collector's one address.
 
@@ -48,6 +52,8 @@ def build_app(
         trusted_proxies: Those whose headers are believed; see `UnderPrefix`.
         otherwise: Answers what no route does; None: nothing does.
         others: First parts of the paths that it answers.
+        payload_token: What shows payloads must carry this one; None: the write token.
+        people: Who logs in; None: nobody does.
     """
 
     def answer(request: Request, error: Exception) -> Response:
@@ -61,7 +67,8 @@ def build_app(
         routes=only_known_queries(routes),
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
-    guard = Guard(app, access=Access(token, write_token, local), on_error=on_error)
+    access = Access(token, write_token, local, payload_token, people is not None)
+    guard = Guard(app, access=access, on_error=on_error, people=people, refused=error_page)
     if otherwise is not None:
         app.router.default = otherwise
     own = {*others} | {path.split("/", 2)[1] for route in routes if (path := getattr(route, "path", "/"))}

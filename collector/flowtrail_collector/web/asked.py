@@ -22,7 +22,7 @@ __all__ = ["asked_by", "check_names", "only_known_queries"]
 
 _LINE = r"^\s*{kind}: (.+)\.$"
 # Other programs' protocols, and what has no filters: there unknown parameters are none of our business.
-_OTHERS = ("/api/", "/v1/", "/metrics", "/healthz", "/readyz", "/static/", "/live")
+_OTHERS = ("/api/", "/v1/", "/metrics", "/healthz", "/readyz", "/static/", "/live", "/auth/callback")
 
 
 def asked_by(endpoint: Callable[..., Any], kind: str) -> frozenset[str]:

@@ -9,16 +9,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.conditions import Condition, condition_words, conditions_json, unready
 from flowtrail_collector.web.json import json_response
 
 
 def health_routes(
-    problems: Callable[[], Mapping[str, str]], status: Callable[[], Mapping[str, Any]]
+    conditions: Callable[[], Mapping[str, Condition]], status: Callable[[], Mapping[str, Any]]
 ) -> list[BaseRoute]:
     """The three routes.
 
     Args:
-        problems: What keeps which part from working; empty when all is well.
+        conditions: How each part is.
         status: Figures about the collector, for `/api/v1/status`.
     """
 
@@ -27,16 +28,20 @@ def health_routes(
         return PlainTextResponse("ok\n")
 
     def readyz(request: Request) -> Response:
-        """200 once the store is open and Kafka was reached, else 503 and why."""
-        found = problems()
+        """200 once every part runs, else 503 and a line for each that is starting or failing."""
+        found = unready(conditions())
         if not found:
             return PlainTextResponse("ready\n")
-        return PlainTextResponse("".join(f"{part}: {line}\n" for part, line in found.items()), 503)
+        return PlainTextResponse(
+            "".join(condition_words(part, *each) + "\n" for part, each in found.items()), 503
+        )
 
     def api_status(request: Request) -> Response:
-        """Version, problems, figures about spans and store."""
-        found = problems()
-        return json_response({"ready": not found, "problems": dict(found), **status()})
+        """Version, how each part is (starting, running or failing), figures about spans and store."""
+        parts = conditions()
+        problems = {part: each.reason for part, each in unready(parts).items()}
+        known = {"ready": not problems, "problems": problems, "parts": conditions_json(parts)}
+        return json_response({**known, **status()})
 
     return [
         Route("/healthz", healthz, methods=["GET"]),

@@ -1,50 +1,46 @@
-"""What every request passes: access tokens, the origin of writes, security headers, a last resort for errors.
+"""What every request passes: who asks, the origin of writes, security headers, a last resort for errors.
 
-Reading and writing are two rights. Whatever isn't a GET is a write (only the OTLP receiver isn't), so that no
+Reading and writing are two roles. Whatever isn't a GET is a write (only the OTLP receiver isn't), so that no
 route can forget to ask. A browser sends stored credentials along wherever a request comes from: a write has to
 come from the console's own pages (`Sec-Fetch-Site`, else `Origin`), and a form carries a token of its own.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 import logging
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flowtrail_collector.web.access.model import Access, Person, Role
+from flowtrail_collector.web.access.ports import InvalidTokenError, People, ProviderUnreachableError
+from flowtrail_collector.web.callers import Caller, Refusal, bearer_of, credentials
 from flowtrail_collector.web.prefix import prefix
 
-__all__ = ["Access", "FormTokens", "Guard", "actor_of", "bearer_of", "remote_of"]
+__all__ = ["LOGIN_PATH", "LOGOUT_PATH", "TOKEN_PATH", "Guard"]
 
 logger = logging.getLogger("flowtrail_collector")
-audit_logger = logging.getLogger("flowtrail_collector.audit")
 
+LOGIN_PATH = "/auth/login"
+"""The page that people are sent to who aren't logged in."""
+LOGOUT_PATH = "/auth/logout"
+TOKEN_PATH = "/with-token"  # noqa: S105 - a path
+"""Not below another one: browsers send a password that was asked for here to every path beside it."""
 # Load balancers and kubelets ask without credentials, and learn nothing but yes or no.
 _OPEN_PATHS = frozenset({"/healthz"})
+# What logging in takes, and what its page looks like.
+_OPEN_TO_LOG_IN = ("/auth/", "/static/", TOKEN_PATH)
 # Spans are sent in with the token for reading, and change nothing that people decided.
 _RECEIVERS = ("/v1/",)
+# Programs ask here, which have a token or need none: whether people log in changes nothing for them.
+_FOR_MACHINES = frozenset({"/metrics", "/readyz"})
+# What HTTP allows in a path as it is.
+_PATH_SAFE = "/:@!$&'()*+,;=~-._"
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_MAX_ACTOR = 64
-_NONE_TO_READ = (
-    "an access token is needed: Authorization: Bearer TOKEN (commands: --token or FLOWTRAIL_TOKEN)"
-)
-_OTHER_THAN_TO_READ = (
-    "that access token isn't this collector's: it is the one of its --token-file or FLOWTRAIL_TOKEN"
-)
-_NONE_TO_WRITE = "the write token is needed: Authorization: Bearer TOKEN (commands: FLOWTRAIL_WRITE_TOKEN)"
-_OTHER_THAN_TO_WRITE = "that isn't this collector's write token: it is the one of its --write-token-file or FLOWTRAIL_WRITE_TOKEN"
 _SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -56,70 +52,39 @@ _SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who may do what.
-
-    Attributes:
-        token: Lets read; None lets everybody read.
-        write_token: Lets read and write; None lets nobody write, except on this machine.
-        local: Only this machine can reach the address: then, without any token, everybody may write.
-    """
-
-    token: str | None = None
-    write_token: str | None = None
-    local: bool = False
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether anybody can write."""
-        return self.write_token is not None or (self.local and self.token is None)
-
-    def may_read(self, given: bytes | None) -> bool:
-        """Whether these credentials let read."""
-        return self.token is None or _is_one_of(given, self.token, self.write_token)
-
-    def may_write(self, given: bytes | None, host: str) -> bool:
-        """Whether these credentials let write.
-
-        Args:
-            given: The token that came along.
-            host: Name in the request's `Host`: another one than loopback's means that a foreign name was made
-                to point here (DNS rebinding).
-        """
-        if self.write_token is None:
-            return self.local and self.token is None and host in _LOOPBACK_NAMES
-        return _is_one_of(given, self.write_token)
-
-
-def _is_one_of(given: bytes | None, *tokens: str | None) -> bool:
-    """Compared in a time that depends neither on where they differ nor on how long they are."""
-    digest = hashlib.sha256(given or b"").digest()
-    fits = False
-    for token in tokens:
-        if token is not None:
-            fits |= hmac.compare_digest(digest, hashlib.sha256(token.encode()).digest())
-    return fits
+_OTHER_SITE = "request from another site refused: writes must come from the console's own pages"
+_NO_ANSWER = "the OIDC provider doesn't answer, so that token can't be checked: try again in a moment"
 
 
 class Guard:
     """ASGI middleware around the whole application.
 
     Credentials come as `Authorization: Bearer TOKEN`, or as the password of basic authentication, which is what
-    browsers can ask for; its user name is who the audit names.
+    browsers can ask for; its user name is who the audit names. People who log in have a session's cookie, programs
+    may send a token of the same provider.
 
     Args:
         app: What it guards.
-        access: Who may do what.
+        access: Which token gives which role.
         on_error: Called with `web` and whatever an endpoint let through.
+        people: Who somebody is, None where nobody logs in.
+        refused: Shows people a status and a message; None: as JSON.
     """
 
-    def __init__(self, app: ASGIApp, *, access: Access, on_error: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        on_error: Callable[[str, Exception], None],
+        people: People | None = None,
+        refused: Callable[[Request, int, str], Response] | None = None,
+    ) -> None:
         self._app = app
         self._access = access
         self._on_error = on_error
+        self._people = people
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -137,7 +102,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = await self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, send_guarded)
             return
@@ -149,113 +114,82 @@ class Guard:
             if not started:
                 raise
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        path = scope["path"]
+    async def _refusal(self, scope: Scope) -> Response | None:
+        path, headers = scope["path"], Headers(scope=scope)
         if path in _OPEN_PATHS:
             return None
-        headers = Headers(scope=scope)
-        user, given = _credentials(headers.get("authorization", ""))
-        if not self._access.may_read(given):
-            return _refused(401, _OTHER_THAN_TO_READ if given else _NONE_TO_READ, "flowtrail")
-        scope.setdefault("state", {})["user"] = user
-        if scope["method"] in _READ_METHODS or path.startswith(_RECEIVERS):
+        try:
+            caller = await self._caller(scope, headers)
+        except ProviderUnreachableError:
+            return Refusal(503, _NO_ANSWER).response()
+        scope.setdefault("state", {})["caller"] = caller
+        is_receiver = path.startswith(_RECEIVERS)
+        is_read = scope["method"] in _READ_METHODS
+        if self._people is not None and path.startswith(_OPEN_TO_LOG_IN):
+            return None if is_read or _is_own_origin(headers) else Refusal(403, _OTHER_SITE).response()
+        if (is_receiver or path in _FOR_MACHINES) and self._access.lets_machines_read(bearer_of(headers)):
             return None
-        refusal = self._write_refusal(headers, given)
+        refusal = caller.refusal(Role.READ)
         if refusal is not None:
-            client = scope.get("client") or ("?",)
-            audit_logger.warning(
-                "refused %s %s by %s from %s: HTTP %d",
-                scope["method"], _printable(path), user or "nobody", client[0], refusal.status_code,
-            )  # fmt: skip
-        return refusal
-
-    def _write_refusal(self, headers: Headers, given: bytes | None) -> Response | None:
-        if not _is_own_origin(headers):
-            return _refused(
-                403, "request from another site refused: writes must come from the console's own pages"
-            )
-        if self._access.may_write(given, _host_name(headers)):
+            return self._to_login(scope, headers, caller) or self._shown(scope, headers, caller, refusal)
+        if is_read or is_receiver:
             return None
-        if self._access.write_token is None:
-            return _refused(
-                403, "this collector is read-only: start it with --write-token-file to allow writes"
-            )
-        return _refused(401, _OTHER_THAN_TO_WRITE if given else _NONE_TO_WRITE, "flowtrail write")
+        refusal = self._write_refusal(headers, caller)
+        if refusal is None:
+            return None
+        caller.log_refused(refusal.status)
+        return self._shown(scope, headers, caller, refusal)
+
+    async def _caller(self, scope: Scope, headers: Headers) -> Caller:
+        user, given = credentials(headers.get("authorization", ""))
+        role = self._access.role_of(given, _host_name(headers))
+        client = scope.get("client") or ("?",)
+        what = (scope["method"], scope["path"], str(client[0]))
+        person, trouble = None, ""
+        if self._people is not None and role is Role.NONE:
+            person, trouble = await self._person(scope, headers, given)
+        if person is not None:
+            role = person.role
+        return Caller(self._access, role, what, user, bool(given), person, trouble)
+
+    async def _person(self, scope: Scope, headers: Headers, given: bytes | None) -> tuple[Person | None, str]:
+        """Who it is, and otherwise why a token isn't valid."""
+        assert self._people is not None
+        if "authorization" not in headers:
+            return self._people.by_cookies(Request(scope).cookies), ""
+        try:
+            return (await self._people.by_token(given) if given else None), ""
+        except InvalidTokenError as error:
+            return None, f"that token of the OIDC provider isn't valid: {error}"
+
+    def _write_refusal(self, headers: Headers, caller: Caller) -> Refusal | None:
+        if not _is_own_origin(headers):
+            return Refusal(403, _OTHER_SITE)
+        # Browsers say where a write comes from; a session's cookie comes from a browser.
+        by_session = caller.person is not None and "authorization" not in headers
+        if by_session and "sec-fetch-site" not in headers and "origin" not in headers:
+            return Refusal(403, _OTHER_SITE)
+        return caller.refusal(Role.WRITE)
+
+    def _to_login(self, scope: Scope, headers: Headers, caller: Caller) -> Response | None:
+        """People who look at a page go on to log in; programs and scripts are told."""
+        if self._people is None or caller.person is not None or "authorization" in headers:
+            return None
+        if scope["method"] != "GET" or not _is_for_people(scope["path"], headers):
+            return None
+        query = scope["query_string"].decode("latin-1")
+        path = quote(scope["path"], safe=_PATH_SAFE)
+        asked = f"{path}?{query}" if query else path
+        return RedirectResponse(f"{prefix()}{LOGIN_PATH}?{urlencode({'next': asked})}", 303)
+
+    def _shown(self, scope: Scope, headers: Headers, caller: Caller, refusal: Refusal) -> Response:
+        if self._refused is None or caller.person is None or not _is_for_people(scope["path"], headers):
+            return refusal.response()
+        return self._refused(Request(scope), refusal.status, refusal.message)
 
 
-def actor_of(request: Request, claimed: str | None = None) -> str:
-    """Who asks, for the audit: the user name of basic authentication, else what is claimed."""
-    name = getattr(request.state, "user", None) or claimed or "unnamed"
-    return _printable(name)[:_MAX_ACTOR]
-
-
-def remote_of(request: Request) -> str:
-    """The address a request came from."""
-    return request.client.host if request.client is not None else ""
-
-
-class FormTokens:
-    """Proves that a form was made by this console for this browser (signed double submit).
-
-    A random cookie that scripts and other sites can't read, and in the form a signature of it.
-
-    Args:
-        secret: The same for all workers behind one address; None makes one up, which a restart forgets.
-    """
-
-    cookie = "flowtrail_form"
-
-    def __init__(self, secret: str | None = None) -> None:
-        seed = secret.encode() if secret else secrets.token_bytes(32)
-        self._key = hashlib.sha256(b"flowtrail forms\0" + seed).digest()
-
-    def issue(self, request: Request) -> tuple[str, str]:
-        """The cookie's value, which `keep` has to set, and the token for the form."""
-        value = request.cookies.get(self.cookie, "")
-        if not (value.isascii() and value.isalnum() and len(value) == 64):
-            value = secrets.token_hex(32)
-        return value, self._sign(value)
-
-    def keep(self, request: Request, response: Response, value: str) -> None:
-        """Give the browser the cookie."""
-        response.set_cookie(
-            self.cookie,
-            value,
-            path=prefix() or "/",
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
-
-    def is_valid(self, request: Request, token: str | None) -> bool:
-        """Whether a form that came in is one of ours."""
-        value = request.cookies.get(self.cookie)
-        if not value or not token:
-            return False
-        return hmac.compare_digest(self._sign(value).encode(), token.encode("utf-8", "replace"))
-
-    def _sign(self, value: str) -> str:
-        return hmac.new(self._key, value.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-
-
-def bearer_of(headers: Headers) -> bytes | None:
-    """The token that came along with a request."""
-    return _credentials(headers.get("authorization", ""))[1]
-
-
-def _credentials(authorization: str) -> tuple[str | None, bytes | None]:
-    """User name and token of an `Authorization` header."""
-    scheme, _, value = authorization.partition(" ")
-    given = value.strip().encode("utf-8", "replace")
-    if scheme.lower() == "bearer":
-        return None, given
-    if scheme.lower() != "basic":
-        return None, None
-    try:
-        user, _, token = base64.b64decode(given, validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return None, None
-    return user.decode("utf-8", "replace") or None, token
+def _is_for_people(path: str, headers: Headers) -> bool:
+    return not path.startswith(("/api/", "/v1/")) and "text/html" in headers.get("accept", "")
 
 
 def _is_own_origin(headers: Headers) -> bool:
@@ -274,12 +208,3 @@ def _host_name(headers: Headers) -> str:
         return urlsplit("//" + headers.get("host", "")).hostname or ""
     except ValueError:
         return ""
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text[:512])
-
-
-def _refused(status: int, message: str, realm: str | None = None) -> Response:
-    headers = {} if realm is None else {"www-authenticate": f'Basic realm="{realm}", charset="UTF-8"'}
-    return Response(json.dumps({"error": message}), status, headers, media_type="application/json")

@@ -92,5 +92,5 @@ def place_for_ever(url: str, per_second: float, orders: int | None) -> int:
             stop.wait(1 / per_second)
     finally:
         customer.close()
-    print(f"{placed} orders placed", flush=True)
+    print("1 order placed" if placed == 1 else f"{placed} orders placed", flush=True)
     return EXIT_OK

@@ -41,7 +41,7 @@ class Tally:
         if self.settled + self.open != ordered:
             lines.append(f"ordered {ordered}, but {self.settled} ended + {self.open} open")
         if self.open:
-            lines.append(f"{self.open} flows are still open")
+            lines.append("1 flow is still open" if self.open == 1 else f"{self.open} flows are still open")
         for outcome in OUTCOMES:
             got, wanted = self.ended.get(outcome, 0), expected.get(outcome, 0)
             if got != wanted:

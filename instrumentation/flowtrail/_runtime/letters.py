@@ -31,7 +31,7 @@ class Passing:
     """A record that is passed on.
 
     Attributes:
-        topic: Where to.
+        topic: Topic to publish to.
         record: The record, as it was first consumed.
         resends: How often that failed for reasons that may go away.
         due_ns: When it is tried again, on the monotonic clock; 0 while it is under way.

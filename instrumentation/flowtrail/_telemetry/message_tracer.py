@@ -65,6 +65,13 @@ class MessageTracer:
         message.headers = ours
         return message
 
+    def first(self, topic: str, key: object, tombstone: bool) -> OutgoingMessage:
+        """The first message of a flow, with its id; for whoever writes its headers and starts its span."""
+        route = self._routes.get(topic) or self._route(topic)
+        message = OutgoingMessage(self.telemetry, route, key, tombstone)
+        message.event_id = self._new_id()
+        return message
+
     def _route(self, topic: str) -> SendRoute:
         if len(self._routes) > 1000:  # topics made of ids, by mistake
             self._routes.clear()

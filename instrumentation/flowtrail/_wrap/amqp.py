@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from opentelemetry.context import Context
+
+from flowtrail._context import FLOW_KEY, get_current
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Processing, Telemetry
 from flowtrail._telemetry.routes import ProcessRoute
+from flowtrail._telemetry.spans import SPAN_KEY
 from flowtrail._wrap.scope import Receiver
-from flowtrail.wire import CORRELATION_ALIASES, Envelope
-from flowtrail.wire.amqp import own_table, pairs_of, table_of
+from flowtrail.wire import CORRELATION_ALIASES, Envelope, Header
+from flowtrail.wire.amqp import PREFIX, TIMESTAMP_MS, own_table, pairs_of, table_of
 from flowtrail.wire.deliveries import Delivery, first_offset, group_of, topic_of
 from flowtrail.wire.read_table import read_table
+from flowtrail.wire.write import now_text
 
 SYSTEM = "rabbitmq"
 _MANY_ROUTES = 1000
+_ID, _CORRELATION_ID, _SPECVERSION, _SOURCE, _TIME = (
+    PREFIX + name for name in ("id", "correlationid", "specversion", "source", "time")
+)
 
 
 class Sender:
@@ -28,6 +36,7 @@ class Sender:
         self._tracer = MessageTracer(telemetry, None)
         self._time_ns = telemetry.time_ns
         self._baggage = bool(telemetry.baggage_keys)
+        self._source = (telemetry.source_header[1] or b"").decode()
 
     def start(
         self, exchange: str, routing_key: str, body: Any, table: Any
@@ -35,18 +44,41 @@ class Sender:
         """A publication, and the table of headers to send.
 
         Args:
-            exchange: Where to.
+            exchange: Exchange to publish to.
             routing_key: As given.
             body: As given.
             table: The program's own headers; stays as it is.
         """
         topic = exchange or topic_of(exchange, routing_key)
-        now_ms = self._time_ns() // 1_000_000
-        if not table and not self._baggage:
-            outgoing = self._tracer.start(topic, body, routing_key, None)
-            return outgoing, own_table(outgoing.headers, now_ms)  # type: ignore[arg-type]
-        outgoing = self._tracer.start(topic, body, routing_key, pairs_of(table) if table else None)
-        return outgoing, table_of(outgoing.headers, now_ms)
+        if table or self._baggage:
+            outgoing = self._tracer.start(topic, body, routing_key, pairs_of(table) if table else None)
+            return outgoing, table_of(outgoing.headers, self._time_ns() // 1_000_000)
+        current = get_current()
+        if current.get(FLOW_KEY) is None:
+            return self._first(topic, routing_key, body, current)
+        outgoing = self._tracer.start(topic, body, routing_key, None)
+        return outgoing, own_table(outgoing.headers, self._time_ns() // 1_000_000)  # type: ignore[arg-type]
+
+    def _first(
+        self, topic: str, routing_key: str, body: Any, current: Context
+    ) -> tuple[OutgoingMessage, dict[str, Any]]:
+        """The first message of a flow: what is the same on the wire is made without a detour over bytes."""
+        outgoing = self._tracer.first(topic, routing_key, body is None)
+        event_id, now_ns = outgoing.event_id, self._time_ns()
+        table: dict[str, Any] = {
+            _ID: event_id,
+            _CORRELATION_ID: event_id,
+            _SPECVERSION: "1.0",
+            _SOURCE: self._source,
+            _TIME: now_text(now_ns).decode(),
+            TIMESTAMP_MS: now_ns // 1_000_000,
+        }
+        if self.telemetry.tracing or SPAN_KEY in current:
+            headers: list[Header] = []
+            outgoing.trace(current, headers)
+            for name, data in headers:
+                table[name] = (data or b"").decode()
+        return outgoing, table
 
 
 class Deliveries:

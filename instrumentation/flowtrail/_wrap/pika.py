@@ -46,7 +46,7 @@ class Sender:
         from pika import BasicProperties
 
         self.telemetry = telemetry
-        self._sender = amqp.Sender(telemetry)
+        self._start = amqp.Sender(telemetry).start
         self._without = BasicProperties()
         names = ("exchange", "routing_key", "body", "properties")
         self._exchange, self._routing_key, self._body, self._properties = [taken.place(one) for one in names]
@@ -66,7 +66,7 @@ class Sender:
         body = arguments[place] if place < count else named.get("body")
         try:
             given_table = None if properties is None else properties.headers
-            outgoing, table = self._sender.start(exchange, routing_key, body, given_table)
+            outgoing, table = self._start(exchange, routing_key, body, given_table)
             ours = self._with(properties, table)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             self.telemetry.internal_error("send", failure)

@@ -178,7 +178,11 @@ class Contracts:
 
     def at_hand(self, type: str, version: str | int | None) -> bool:
         """Whether data to be published can be checked at once, without asking a registry."""
-        return not isinstance(self.source, RegistrySource) or self.source.at_hand(type, _number(version))
+        if not isinstance(self.source, RegistrySource):
+            return True
+        # A second before `_own` would ask: what is at hand stays so until then.
+        self.source.look_again(type, _number(version), seconds=2.0)
+        return self.source.at_hand(type, _number(version))
 
     def read(
         self, type: str, version: str | int | None, data: Any, *, unpacked: bool = False
@@ -299,6 +303,8 @@ class Contracts:
     def _own(self, type: str, version: str | int | None) -> tuple[int, Definition] | None:
         """The contract that data is published under, None if its type has none and needs none."""
         number = _number(version)
+        if isinstance(self.source, RegistrySource):
+            self.source.look_again(type, number)
         contract = None if number is None else self._shelf.contract(type, number)
         if contract is not None and number is not None:
             return number, contract

@@ -17,6 +17,8 @@ from flowtrail.contracts._registry_client import RegistryClient, brief
 from flowtrail.errors import ContractError
 
 _UNKNOWN_SECONDS = 60.0
+_PUBLISHERS_SECONDS = 3.0
+"""Whoever publishes asks again sooner: its types are its own program's, not whatever records name."""
 _MAX_UNKNOWN = 1000
 _MAX_KNOWN = 10_000
 _MAX_TYPE_LENGTH = 200
@@ -174,6 +176,12 @@ class RegistrySource:
         passed_over = bool(known) and known[-1] >= version and version not in known
         return passed_over or self._hopeless(type, version)
 
+    def look_again(self, type: str, version: int | None, *, seconds: float = _PUBLISHERS_SECONDS) -> None:
+        """Before publishing: forget that a type or version isn't there, if that was found out so long ago."""
+        for key in {(type, version or 0), (type, 0)}:
+            if not self._is_unknown(*key, seconds):
+                self._unknown.pop(key, None)
+
     def register(self, type: str, contract: Definition | Mapping[str, Any]) -> int:
         """Register a contract, and hand back its version; a mapping is a JSON Schema.
 
@@ -258,9 +266,9 @@ class RegistrySource:
             return True
         return self._is_unknown(type, at_least)
 
-    def _is_unknown(self, type: str, number: int) -> bool:
+    def _is_unknown(self, type: str, number: int, seconds: float = _UNKNOWN_SECONDS) -> bool:
         asked = self._unknown.get((type, number))
-        return asked is not None and time.monotonic() - asked < _UNKNOWN_SECONDS
+        return asked is not None and time.monotonic() - asked < seconds
 
     def _remember_unknown(self, type: str, version: int) -> None:
         # Type names come from records, so what is remembered of them has a bound.

@@ -9,8 +9,10 @@ from pathlib import Path
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import MAX_TEXT, Definition
 from flowtrail.contracts._formats import BY_SUFFIX
+from flowtrail.contracts._twice import key_twice
 
 _FORM = f"TYPE/VERSION{' or '.join(BY_SUFFIX)}"
+_JSON_TEXTS = (".json", ".avsc")
 _ADDRESS = re.compile(r"[\w.-]+:(//.*|\d+(/.*)?)", re.ASCII)
 _FULL_NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 
@@ -108,8 +110,18 @@ def read_file(file: Path) -> Definition:
     format = BY_SUFFIX.get(file.suffix)
     if format is None:
         raise SchemaError(f"{file}: a contract's file ends with {', '.join(BY_SUFFIX)}")
-    type = file.absolute().parent.name
-    return format.parse(str(file), text_of(file), type, _References(file.absolute().parent.parent))
+    type, text = file.absolute().parent.name, text_of(file)
+    _hold_to_one_value(file, text)
+    return format.parse(str(file), text, type, _References(file.absolute().parent.parent))
+
+
+def _hold_to_one_value(file: Path, text: str) -> None:
+    """Of two values under one key the reader would have the last, whatever the author meant."""
+    if file.suffix in _JSON_TEXTS and (found := key_twice(text)):
+        line, key, first = found
+        raise SchemaError(
+            f"{file}:{line}: {key[:100]!r} stands in line {first} already, in the same object: leave one out"
+        )
 
 
 def text_of(file: Path) -> str:
@@ -139,6 +151,7 @@ class _References(dict[str, str]):
         if not file.is_relative_to(self._folder) or not file.is_file():
             raise KeyError(name)
         self[name] = text = text_of(file)
+        _hold_to_one_value(file, text)
         return text
 
     def __contains__(self, name: object) -> bool:

@@ -18,6 +18,7 @@ class Envelope:
         traceparent: The W3C header as text, not yet interpreted; tracestate and baggage likewise.
         structured: True if the record is a CloudEvent in structured mode.
         data: In structured mode, its data.
+        has_data: In structured mode, whether there is any: null is data, a member that isn't there is none.
         dropped: Why headers were dropped, one reason per header: `encoding`, `length`, `value`, `duplicate`,
             `malformed`.
         read_as: Version of the contract that its data was brought to; None until it is read, `""` if nothing
@@ -40,6 +41,7 @@ class Envelope:
     baggage: str | None = None
     structured: bool = False
     data: Any = None
+    has_data: bool = False
     dropped: tuple[str, ...] = ()
     read_as: str | None = None
     contracts: str | None = None

@@ -56,6 +56,7 @@ def read_structured(envelope: Envelope, value: Any) -> Envelope:
     merged.structured = True
     merged.content_type = inner.content_type or "application/json"
     merged.data = data
+    merged.has_data = "data" in event or data is not None
     return merged
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from flowtrail_collector.cli import main
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import PUBLISHED, TrailView
+from flowtrail_collector.conditions import Condition, Starting
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView, StepView
@@ -46,7 +47,13 @@ def url():
         *trail_routes(TrailFinder(reads, FakeSpans())),
         *saga_routes(reads),
         *dead_letter_routes(reads),
-        *health_routes(lambda: {"tail": "no broker"}, lambda: {"version": "1"}),
+        *health_routes(
+            lambda: {
+                "tail": Condition.of("no broker"),
+                "lag": Condition.of(Starting("hasn't collected lag yet")),
+            },
+            lambda: {"version": "1"},
+        ),
     ]
     with served(build_app(routes, token=None, on_error=lambda part, error: None)) as url:
         yield url
@@ -115,7 +122,8 @@ def test_dead_letters(run, url):
 def test_doctor_finds_what_is_wrong(run, url):
     code, out, _ = run("doctor", "--url", url)
     assert code == 1
-    assert "FAIL  tail: no broker" in out
+    assert "FAIL  tail: failing: no broker" in out
+    assert "ok    lag: starting: hasn't collected lag yet" in out
 
 
 def test_no_collector_is_one_line_and_exit_code_3(run):

@@ -36,7 +36,7 @@ def test_help_breaks_no_word_and_cuts_no_sentence(name, width):
 
 BASH = """
 eval "$(flowtrail completion bash)"
-COMP_WORDS=(flowtrail {words}); COMP_CWORD={number}
+COMP_LINE='flowtrail {words}'; COMP_POINT=${{#COMP_LINE}}
 _flowtrail_completion flowtrail 2>&1
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
@@ -55,9 +55,8 @@ complete -C "flowtrail {words}"
 
 
 def completed(shell: str, words: str) -> list[str]:
-    number = len(words.split(" "))
     script = {"bash": BASH, "zsh": ZSH, "fish": FISH}[shell].format(
-        words=words, number=number, place=number + 1
+        words=words, place=len(words.split(" ")) + 1
     )
     flags = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

@@ -58,7 +58,7 @@ def test_dead_letters_of_one_class_are_told_apart(width):
          "event_type": "OrderPlaced", "group": "billing", "error_type": "DecodeError", "message": message}
         for n, message in enumerate(messages)
     ]  # fmt: skip
-    figures = Figures("url", datetime.now(UTC), {"version": "1", "problems": {}}, [], [], [], 0, causes)
+    figures = Figures("url", datetime.now(UTC), {"version": "1", "parts": {}}, [], [], [], 0, causes)
     lines = [line.plain for line in screen(figures, "", width, None)]
     for message in messages[:2]:
         assert any(f"DecodeError: {message}" in line for line in lines), lines

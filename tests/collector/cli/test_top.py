@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +18,7 @@ from rich.cells import cell_len
 from flowtrail_collector.cli import main
 from flowtrail_collector.cli._top_figures import Figures
 from flowtrail_collector.cli._top_screen import screen
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.web.app import build_app
 from flowtrail_collector.web.health import health_routes
 from flowtrail_collector.web.server import WebServer, listen
@@ -170,11 +172,11 @@ def test_without_a_collector_once_says_so_in_a_line(options, capsys):
 
 
 def test_what_cannot_be_told_takes_nothing_else_along(capsys):
-    routes = health_routes(lambda: {"tail": "no broker"}, lambda: {"version": "1"})
+    routes = health_routes(lambda: {"tail": Condition.of("no broker")}, lambda: {"version": "1"})
     with served(build_app(routes, token=None, on_error=print)) as url:
         assert main(["top", "--once", "--url", url]) == 0
     out = capsys.readouterr().out
-    assert "tail: no broker" in out
+    assert "tail is failing: no broker" in out
     assert "GROUP" in out
 
 
@@ -196,7 +198,7 @@ GROUPS = st.lists(
 
 def figures(groups: list[dict], more: int) -> Figures:
     flows = [{"name": group["group"], "instances": {"open": group["members"] or 0}} for group in groups]
-    status = {"version": "1", "problems": {}}
+    status = {"version": "1", "parts": {}}
     return Figures("http://x", datetime(2026, 1, 1, tzinfo=UTC), status, flows, [], groups, more, [])
 
 
@@ -223,3 +225,42 @@ def test_what_there_is_no_room_for_is_counted(groups, more, height):
     told = sum(int(line.split()[1]) for line in shown if line.startswith("and "))
     rows = sum(1 for group in groups if any(group["group"][-10:] in line for line in shown))
     assert told + rows >= (len(groups) + more if groups else 0)
+
+
+SINCE = "2026-01-01T00:00:00.000Z"
+NO_KAFKA = "no Kafka broker answers at kafka:9092"
+
+
+def failure(scope: str, name: str, reason: str, since: str = SINCE) -> dict[str, str]:
+    return {"scope": scope, "name": name, "reason": reason, "since": since}
+
+
+def test_a_broker_that_does_not_answer_is_one_line_however_many_groups_fail():
+    found = replace(
+        figures([], 0),
+        status={
+            "version": "1",
+            "parts": {
+                "tail": {"state": "failing", "reason": NO_KAFKA},
+                "lag": {"state": "failing", "reason": f"{NO_KAFKA}: timed out"},
+                "spans": {"state": "failing", "reason": "the disk is full"},
+                "rabbitmq": {"state": "starting", "reason": "hasn't reached RabbitMQ yet"},
+                "sweep": {"state": "running", "reason": None},
+            },
+        },
+        failures=[
+            failure("cluster", "metadata", f"{NO_KAFKA}: timed out"),
+            *(failure("group", f"group-{n}", "coordinator not available") for n in range(12)),
+            failure("group", "secret", "not authorized", "2025-12-31T00:00:00.000Z"),
+            failure("group", "rabbitmq:audit", "its queue is gone"),
+        ],
+        unread={"Kafka": {"groups": 12, "since": SINCE}},
+    )
+    assert found.problems == [
+        f"{NO_KAFKA}; 12 groups can't be read because of it, since 2026-01-01 00:00:00.000 UTC",
+        "spans is failing: the disk is full",
+        "group secret: not authorized",
+        "group rabbitmq:audit: its queue is gone",
+        "rabbitmq is starting: hasn't reached RabbitMQ yet",
+    ]
+    assert sum(NO_KAFKA in line.plain for line in screen(found, "", None, None)) == 1

@@ -85,12 +85,15 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path):
 
 
 @pytest.mark.slow
-def test_aliases_that_multiply_end_with_a_line(tmp_path):
+@pytest.mark.parametrize("held", ["*a11", "{enum: *a11}", "{x-note: *a11}"])
+def test_aliases_that_multiply_end_with_a_line(tmp_path, held):
     bomb = "a0: &a0 {k: v}\n" + "".join(
         f"a{n}: &a{n} [{', '.join(f'*a{n - 1}' for _ in range(10))}]\n" for n in range(1, 12)
     )
     with pytest.raises(DocumentError, match="more than 100,000 values"):
-        declared_in(document(tmp_path, channel("payload: {enum: {$ref: '#/a11'}}") + bomb))
+        declared_in(
+            document(tmp_path, channel("payload: {items: {$ref: '#/held'}}") + bomb + f"held: {held}\n")
+        )
 
 
 def test_too_large_and_not_text(tmp_path):

@@ -10,13 +10,13 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from documentkit import CONTRACTS, RECORDS, landscape, write_contracts
-from flowtrail.contracts import FolderSource
+from flowtrail.contracts import FolderSource, registered
 from flowtrail_collector.broker_names import without_broker
 from flowtrail_collector.cli import _app
 from flowtrail_collector.documents.asyncapi.writing import About, document_of
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.landscape import ExchangeShape, Received, Sent, Server, Topic
-from flowtrail_collector.documents.schemas import with_references
+from flowtrail_collector.documents.schemas import payload_of
 from flowtrail_collector.documents.text import yaml_text
 
 needs_parser = [pytest.mark.servers, pytest.mark.fetches("documents")]
@@ -165,10 +165,11 @@ def test_only_references_are_moved_not_what_looks_like_one():
         "properties": {"$ref": {"default": {"$ref": "#/a"}}},
         "examples": [{"$ref": "#/b"}],
         "enum": [{"$ref": "#"}],
+        "x-note": {"$ref": "#/c"},
     }
-    schema = {**same, "allOf": [{"$ref": "#"}], "$defs": {"x": {"items": {"$ref": "#/$defs/x"}}}}
-    assert with_references(schema, lambda ref: ref.replace("#", "#/here")) == {
-        **same, "allOf": [{"$ref": "#/here"}], "$defs": {"x": {"items": {"$ref": "#/here/$defs/x"}}},
+    schema = {**same, "allOf": [{"$ref": "#/$defs/x"}], "$defs": {"x": {"items": {"$ref": "#/$defs/x"}}}}
+    assert payload_of(registered("JSON", "E/1", json.dumps(schema), "E"), "#/here") == {
+        **same, "allOf": [{"$ref": "#/here/$defs/x"}], "$defs": {"x": {"items": {"$ref": "#/here/$defs/x"}}},
     }  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from flowtrail_collector.history.model.axis import time_ticks, value_scale
 from flowtrail_collector.history.model.blocks import Block, Kind, bucketed, put, thinned
 from flowtrail_collector.history.model.counting import Standing, added
 from flowtrail_collector.history.model.packing import LARGEST, Packed, pack
-from flowtrail_collector.history.model.quantiles import at_most
 from flowtrail_collector.history.model.ranking import Ranking
 from flowtrail_collector.history.model.windows import DAY, HOUR, MINUTE, QUARTER, WINDOWS, Stretch
+from flowtrail_collector.quantiles import at_most
 
 NAMES = [("a",), ("b", "é\ud800\x00"), ("", "c")]
 START = 1_767_225_600  # midnight

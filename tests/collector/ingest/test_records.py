@@ -84,10 +84,12 @@ def test_a_record_without_a_type_is_counted_and_not_kept(made):
     }
 
 
-def test_structured_mode(made):
+@pytest.mark.parametrize("data", [{}, {"data": {"a": 1}}, {"data": None}, {"data_base64": "bnVsbA=="}])
+def test_structured_mode(made, data):
+    """An event without data is one: only a record without a value is a tombstone, and has no attributes."""
     event = {"specversion": "1.0", "id": "e1", "type": "OrderPlaced", "source": "/x", "correlationid": "f1"}
     headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
-    take(made, incoming(headers, value=lambda: json.dumps(event).encode()))
+    take(made, incoming(headers, value=lambda: json.dumps({**event, **data}).encode()))
     assert made.kinds() == {"open": 1}
     assert rows(made, "event_id, type, source") == [("e1", "OrderPlaced", "/x")]
 

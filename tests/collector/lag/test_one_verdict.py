@@ -77,7 +77,7 @@ def surfaces(view, group):
     with console.capture() as told:
         console.print(_page(view.detail(group["group"]), console, 10), soft_wrap=True)
     yield "lag --group", told.get()
-    status = {"version": "1", "problems": {}}
+    status = {"version": "1", "parts": {}}
     figures = Figures("url", datetime.now(UTC), status, [], [], overview["groups"], 0, [])
     yield "top", "\n".join(line.plain for line in screen(figures, "", None, None))
     yield "/lag", text_of(render("lag.html", wanted="", path="/lag", sparks={}, **overview))

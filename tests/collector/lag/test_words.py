@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from flowtrail_collector.console._map import flow_map
+from flowtrail_collector.console._map_health import health_of
 from flowtrail_collector.console._render import render, static_text
 from flowtrail_collector.lag.model._status import Status
 from flowtrail_collector.lag.words import catch_up_words, needs_attention, status_words, verdict_words
 from flowtrail_collector.topology.model import Edge, EdgeKey
+from flowtrail_collector.topology.view import TopologyView
 
 STATUSES = [status.name.lower() for status in Status]
 HARMLESS = {"ok", "rewound"}
@@ -34,10 +36,21 @@ def test_each_status_is_explained_and_has_its_colour(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_the_map_marks_an_arrow_whose_reader_needs_attention(status: str) -> None:
-    group = {"group": "billing", "topics": [{"topic": "orders", "lag": 3, "status": status}]}
-    drawn = flow_map({EdgeKey("shop", "orders", "billing"): Edge(1, 0.5)}, {}, [group], [])
-    assert any(line.ill for line in drawn.drawing.lines) is needs_attention(status)
+def test_the_map_marks_a_reader_that_needs_attention_and_says_why(status: str) -> None:
+    topic = {"topic": "orders", "lag": 3, "status": status}
+    group = {
+        "group": "billing",
+        "status": status,
+        "verdict": status,
+        "says": status_words(status),
+        "topics": [topic],
+    }
+    views = TopologyView(lambda: {EdgeKey("shop", "orders", "billing"): Edge(1, 0.5)}).edges()
+    drawn = flow_map(views, health_of([group], ["orders"]))
+    assert any(line.arrow.level for line in drawn.drawing.lines) is needs_attention(status)
+    billing = next(node for node in drawn.drawing.nodes if node.name == "billing")
+    assert bool(billing.level) is needs_attention(status)
+    assert status == "ok" or f"{status}: {status_words(status)}" in billing.says
 
 
 def test_what_is_not_known_needs_no_attention_and_has_no_words() -> None:

@@ -130,7 +130,7 @@ class Evil:
                 **dict.fromkeys(("cause", "state", "flow", "step", "by", "reason", "text", "dead_letter_cause", "first",
                                  "last", "trend"), EVIL), "count": 1, "last_hour": 1, "hour_before": 0,
                 "example": dict.fromkeys(("key", "correlation_id", "started"), EVIL)}] * MANY},
-            "/api/v1/oncall": {"left_out": 3, "changes": [{
+            "/api/v1/oncall": {"left_out": 3, "starting": {EVIL: {"state": EVIL, "reason": EVIL}}, "changes": [{
                 **dict.fromkeys(("kind", "text", "of", "since", "trail"), EVIL), "touched": 1}] * MANY},
             "/api/v1/flows": {"flows": [{"name": EVIL, "within_seconds": None, "instances": {EVIL: 1},
                                          "steps": [{"name": EVIL}] * 50}] * MANY},

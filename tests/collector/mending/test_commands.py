@@ -68,7 +68,7 @@ def test_shown_asked_and_sent(run, site, new_value):
     code, out, _ = run("edit", "o1", "--value", new_value, "--reason", "sign", "--dry-run")
     assert code == 0
     assert '-  "total_cents": -5' in out
-    assert "no contract is known to check it by" in out
+    assert "no contract is known to check it against" in out
     assert site.store.jobs(1) == []
     code, _, err = run("edit", "o1", "--value", new_value, "--reason", "sign")
     assert (code, err) == (2, "flowtrail: no terminal to confirm on: pass --yes\n")
@@ -99,7 +99,7 @@ def test_no_key_and_a_value_from_standard_input(run, site, monkeypatch, new_valu
     ("arguments", "said"),
     [
         (["--reason", "r"], "nothing to change"),
-        (["--key", "a", "--no-key", "--reason", "r"], "exclude each other"),
+        (["--key", "a", "--no-key", "--reason", "r"], "can't be combined"),
         (["--header", "a", "--reason", "r"], "NAME=VALUE"),
         (["--value", "nowhere.json", "--reason", "r"], "--value nowhere.json"),
         (["--header", "dlq.replays=0", "--reason", "r"], "dlq.replays: flowtrail writes it"),
@@ -133,4 +133,17 @@ def test_the_token_for_reading_is_refused(run, site, monkeypatch):
         assert "write token" in err
         assert "total" not in out
         monkeypatch.setenv("FLOWTRAIL_WRITE_TOKEN", WRITE)
+        assert run("payload", "o1", url=url)[0] == 0
+
+
+def test_the_payload_token_is_sent_where_there_is_one(run, site, monkeypatch):
+    app = build_app(
+        site.routes, token=None, write_token=WRITE, payload_token="p" * 24, local=True, on_error=print
+    )
+    monkeypatch.setenv("FLOWTRAIL_WRITE_TOKEN", WRITE)
+    with served(app) as url:
+        code, _, err = run("payload", "o1", url=url)
+        assert code == 2
+        assert "FLOWTRAIL_PAYLOAD_TOKEN" in err
+        monkeypatch.setenv("FLOWTRAIL_PAYLOAD_TOKEN", "p" * 24)
         assert run("payload", "o1", url=url)[0] == 0

@@ -11,7 +11,7 @@ from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, WebConfig
 from flowtrail_collector.settings.table import SETTINGS
 
-READ, WRITE = "r" * 24, "w" * 24
+READ, WRITE, SEE = "r" * 24, "w" * 24, "p" * 24
 API, PAGE = "/api/v1/dead-letters/dlq/0/0", "/dead-letters/dlq/0/0"
 
 
@@ -41,6 +41,37 @@ def test_only_where_somebody_may_write(listen, token, write_token, allowed):
     with pytest.raises(ConfigurationError, match="--write-token-file") as caught:
         config.validate()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow(2)
+def test_with_a_payload_token_the_write_token_shows_nothing(tmp_path):
+    """Every route that leads to a payload, of the API and of the console."""
+    web = WebConfig(token=READ, write_token=WRITE, payload_token=SEE, show_payloads=True)
+    config = CollectorConfig(KafkaConfig("127.0.0.1:9"), store=tmp_path / "s.sqlite", web=web)
+    collector = build_collector(config)
+    try:
+        client = TestClient(collector.app, base_url="http://127.0.0.1")
+        routes = [getattr(route, "path", "") for route in collector.routes]
+        paths = [path for path in routes if path.endswith(("/payload", "/edit"))]
+        assert len(paths) == 4
+        for path in (path.format(topic="dlq", partition=0, offset=0) for path in paths):
+            body = (
+                {"data": {"form_token": "x"}}
+                if path.startswith("/dead")
+                else {"json": {"reason": "r", "key": "k"}}
+            )
+            status = {
+                token: client.post(path, **body, headers={"authorization": f"Bearer {token}"})
+                for token in (READ, WRITE, SEE)
+            }
+            assert [status[token].status_code for token in (READ, WRITE)] == [401, 401]
+            assert "write" in status[READ].headers["www-authenticate"]
+            assert "payload" in status[WRITE].headers["www-authenticate"]
+            assert "--payload-token-file" in status[WRITE].json()["error"]
+            # A form that isn't ours; names that aren't taken; a dead letter that isn't known.
+            assert status[SEE].status_code in (403, 400, 404)
+    finally:
+        collector.close()
 
 
 @pytest.mark.slow(2)

@@ -228,6 +228,27 @@ def test_no_value_makes_it_fail(value, media):
         assert form.is_same(value, form.written(shown.text))
 
 
+class Known:
+    """One contract, whatever is asked."""
+
+    def of(self, type, version):
+        return registered("JSON", "x", JSON, type)
+
+    def by_id(self, number):
+        raise AssertionError("asked")
+
+
+def test_an_event_in_structured_mode_is_not_held_to_the_contract_of_its_data():
+    """Its attributes may be in headers as well (CloudEvents' Kafka binding, 3.3.3)."""
+    headers = [("ce_type", b"OrderPlaced"), ("ce_dataschema", b"OrderPlaced/1")]
+    value = b'{"specversion": "1.0", "type": "OrderPlaced", "data": {"count": 3}}'
+    form = form_of(value, [*headers, ("content-type", b"application/cloudevents+json")], Known())
+    assert form.written(form.shown(value).text) is not None
+    plain = form_of(b'{"count": 3}', [*headers, ("content-type", b"application/json")], Known())
+    with pytest.raises(ConfigurationError, match="value breaks OrderPlaced/1"):
+        plain.written('{"count": -1}')
+
+
 def test_a_registry_that_is_away_is_said():
     lookup = SchemaRegistry("http://127.0.0.1:1")
     form = form_of(b"\0\0\0\0\x07abc", [], RegisteredContracts(lookup))

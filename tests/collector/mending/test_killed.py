@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 
 import pytest
@@ -19,9 +21,8 @@ from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.dead_letters.sql.edits import SqlEdits
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
-from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from redrivekit import dead, keep, own_headers, states
-from redrivekit.edit_points import POINTS
+from redrivekit.edit_points import POINTS, database_at
 from redrivekit.killing import LETTERS, PARTITIONS, KilledRedrive
 from servers._process import wait_for
 from waiting import scaled
@@ -30,6 +31,14 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow(60)]
 
 ORIGINAL, NEW = b'{"total_cents": -5}', '{"total_cents": 5}'
 KILLS, EDITS = 5, 30
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request, tmp_path):
+    """Where a collector is told to keep what it knows."""
+    if request.param == "sqlite":
+        return str(tmp_path / "store.sqlite")
+    return request.getfixturevalue("postgres")
 
 
 @pytest.fixture
@@ -47,7 +56,7 @@ def run(edits):
     return json.loads(done.stdout)
 
 
-def test_killed_at_each_point_it_arrives_edited_and_is_audited_once(kafka, mover, topic, tmp_path):
+def test_killed_at_each_point_it_arrives_edited_and_is_audited_once(kafka, mover, topic, store):
     source, letters = topic("orders"), topic("dlq")
     for name in (source, letters):
         mover.make_topic(name, 1)
@@ -56,21 +65,20 @@ def test_killed_at_each_point_it_arrives_edited_and_is_audited_once(kafka, mover
     for n in range(len(POINTS)):
         producer.produce(letters, ORIGINAL, b"order-%d" % n, 0, timestamp=1_000 + n, headers=headers)
     assert producer.flush(scaled(20)) == 0
-    store = tmp_path / "store.sqlite"
-    database = SqliteDatabase(store)
+    database = database_at(store)
     rows = [dead(n, topic=letters, timestamp_ms=1_000 + n) for n in range(len(POINTS))]
     keep(database, [row._replace(source_topic=source) for row in rows])
     database.close()
     asked = [
         {
-            "store": str(store), "kafka": kafka, "topic": letters, "offset": n, "value": NEW, "key": f"new-{n}",
+            "store": store, "kafka": kafka, "topic": letters, "offset": n, "value": NEW, "key": f"new-{n}",
             "headers": {"ce_id": f"edited-{n}"}, "reason": f"reason {n}", "point": point,
         }
         for n, point in enumerate(POINTS)
     ]  # fmt: skip
     ends = dict(zip(POINTS, run(asked), strict=True))
     assert ends == {point: [-signal.SIGKILL, 0] for point in POINTS}
-    database = SqliteDatabase(store)
+    database = database_at(store)
     jobs, edits = SqlRedrive(database), SqlEdits(database)
     end = 2 * len(POINTS)
     arrived = mover.read([(source, 0, n) for n in range(end)], 20).values()
@@ -98,20 +106,22 @@ def test_killed_at_each_point_it_arrives_edited_and_is_audited_once(kafka, mover
     database.close()
 
 
-def test_a_collector_killed_five_times_loses_no_edit(kafka, tmp_path):
-    site = KilledRedrive(kafka, tmp_path, options=["--show-payloads"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_collector_killed_five_times_loses_no_edit(kafka, store, tmp_path, processes):
+    site = KilledRedrive(kafka, tmp_path, store, ["--show-payloads", "--processes", str(processes)])
     site.collector.start()
     try:
         site.bury(EDITS)
         assert wait_for(lambda: site.pending() == EDITS, 60)
         chance = random.Random(5)
-        asked = threading.Event()
-        killer = threading.Thread(target=_kill, args=(site, chance, asked))
+        edited: list[int] = []
+        killer = threading.Thread(target=_kill, args=(site, chance, edited))
         killer.start()
         for n in range(EDITS):
             _edit(site, n)
-        asked.set()
+            edited.append(n)
         killer.join(scaled(120))
+        assert not killer.is_alive()
         assert wait_for(lambda: site.pending() == 0, 60)
         arrived = {n: [] for n in range(EDITS)}
         for record in site.records(site.source):
@@ -130,10 +140,17 @@ def test_a_collector_killed_five_times_loses_no_edit(kafka, tmp_path):
         site.collector.kill()
 
 
-def _kill(site, chance, asked):
-    """Five times, at moments spread over the edits and a little after."""
-    for _ in range(KILLS):
-        asked.wait(0.2 + chance.random())
+def _kill(site, chance, edited):
+    """Five times, at moments spread over the edits and a little after; of two processes sometimes only the reader."""
+    for n in range(KILLS):
+        goal = (n + chance.random()) * EDITS / KILLS
+        assert wait_for(lambda goal=goal: len(edited) >= goal, 300)
+        time.sleep(chance.random() * 0.2)  # anywhere in an edit
+        writer, *reader = site.pids()
+        with contextlib.suppress(ProcessLookupError):  # one that is just being replaced
+            os.kill(reader[0] if reader and n % 2 else writer, signal.SIGKILL)
+        if reader and n % 2:
+            continue
         site.collector.kill()
         site.collector.start()
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from flowtrail_collector.console import DeadLetterPages, FormPages, MendingPages, error_page
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens
+from flowtrail_collector.web.form_tokens import FormTokens
 from redrivekit import DLQ, own_headers
 from redrivekit.mending import Mended
 

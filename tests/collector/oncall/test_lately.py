@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.lag.model.progress import GroupProgress
@@ -148,8 +149,8 @@ class NoLag:
     collected_at = 1.0
     readings = ()
 
-    def age_seconds(self, reading):
-        return None
+    def unread(self):
+        return {}
 
     def overview(self, name=None, limit=None):
         return {"failures": [{"scope": "topic", "name": "orders", "reason": "partition 3 has no leader"}]}
@@ -175,7 +176,7 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
         )
     now = [NOW_MS / 1000 - 20]
     clock = lambda: now[0]  # noqa: E731
-    watch = Watch(NoLag(), reads, lambda: {"tail": "no broker answers"}, time_seconds=clock)
+    watch = Watch(NoLag(), reads, lambda: {"tail": Condition.of("no broker answers")}, time_seconds=clock)
     on_call = OnCall(watch, NoLag(), reads, lambda group: GroupProgress(0, 0.0, 2, "ok"), time_seconds=clock)
     on_call.look(stored=False)
     now[0] += 20
@@ -185,7 +186,7 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
         (Kind.COLLECTOR, 0), (Kind.DEAD_LETTERS, 2), (Kind.STUCK, 1), (Kind.ENDED, 1), (Kind.UNREADABLE, 0),
     ]  # fmt: skip
     assert [change.text for change in report.changes] == [
-        "tail of the collector: no broker answers",
+        "tail of the collector is failing: no broker answers",
         "for the first time group g1 dead-lettered 2 messages of type OrderPlaced (CardError: no card for *)",
         "1 order of a hangs: x waits for g1, which has read everything and has not answered",
         "1 order of b timed out",

@@ -170,4 +170,4 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
         }
         assert stopped["since"] >= over["fulfillment",]["since"]
         assert main(["stuck", "--url", url]) == 0
-        assert "nothing hangs" in capsys.readouterr().out
+        assert "nothing is stuck" in capsys.readouterr().out

@@ -129,7 +129,7 @@ def test_an_empty_store_says_what_was_checked(collector):
     assert "Nothing went wrong within the last 30 minutes." in page
     assert "Checked: 1 flow and dead letters." in page
     assert "The first look at consumer groups, topics, and the collector itself is under way." in page
-    assert "Nothing hangs" in client.get("/sagas/causes").text
+    assert "Nothing is stuck" in client.get("/sagas/causes").text
 
 
 def test_commands_say_the_same(filled, collector, capsys, monkeypatch):

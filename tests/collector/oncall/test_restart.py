@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowtrail_collector.conditions import Condition
 from flowtrail_collector.lag.model import GroupReading, Status
 from flowtrail_collector.lag.ports import Failure
 from flowtrail_collector.lag.view import LagView
@@ -82,7 +83,7 @@ def test_a_silent_broker_is_one_line_before_and_after_a_restart_and_when_it_is_b
     ]
     for start in (BEGAN, BEGAN + MINUTE):
         collector = Collector(sql_database, start)
-        collector.problems = {"rabbitmq": "no RabbitMQ broker answers at amqp://mq"}
+        collector.problems = {"rabbitmq": Condition.of("no RabbitMQ broker answers at amqp://mq")}
         collector.look(start, *queues, failures=failures)
         (line,) = collector.look(start + 20, *queues, failures=failures).values()
         assert line.key == (Kind.BROKER, ("RabbitMQ",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flowtrail_collector.conditions import Condition, Starting
 from flowtrail_collector.lag.model import GroupReading, Status
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.lag.words import needs_attention
@@ -32,13 +33,23 @@ def test_a_group_is_ill_since_its_status_changed(before, after):
     assert watch.seen().began_ms == 100_000
 
 
-@pytest.mark.parametrize(("seconds", "is_told"), [(0, False), (19, False), (20, True), (300, True)])
-def test_a_part_that_is_about_to_begin_is_no_trouble(seconds, is_told):
-    now = [100.0]
+def test_a_part_that_is_about_to_begin_is_no_trouble_and_one_that_fails_is_told_at_once():
+    now, parts = [100.0], {"lag": Condition.of(Starting("hasn't collected lag yet"))}
+    watch = Watch(LagView(), FakeReads(), lambda: parts, time_seconds=lambda: now[0])
+    watch.look()
+    assert watch.seen().problems == []
+    assert watch.seen().starting == parts
+    now[0] += 1
+    parts = {"lag": Condition.of("no Kafka broker answers at kafka:9092"), "tail": Condition.of(None)}
+    watch.look_at_parts()
+    (told,) = watch.seen().problems
+    assert (told.name, told.state, told.since_ms) == ("lag", "no Kafka broker answers at kafka:9092", 101_000)
+    assert watch.seen().starting == {}
+
+
+def test_what_fails_at_the_first_look_is_told_by_it():
     watch = Watch(
-        LagView(), FakeReads(), lambda: {"lag": "has not been collected yet"}, time_seconds=lambda: now[0]
+        LagView(), FakeReads(), lambda: {"tail": Condition.of("no broker")}, time_seconds=lambda: 1.0
     )
     watch.look()
-    now[0] += seconds
-    watch.look()
-    assert bool(watch.seen().problems) is is_told
+    assert [told.name for told in watch.seen().problems] == ["tail"]

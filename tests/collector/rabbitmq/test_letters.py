@@ -53,7 +53,7 @@ def test_the_servers_own_dead_letters_are_seen_once_and_stay(corner: Corner, fol
     for _ in range(2):
         with following:
             until(lambda: len(letters(following)) == 3, "letters")
-            assert following.problem("rabbitmq dead letters") == ""
+            until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
             found = letters(following)
             assert {(each["topic"], each["group"], each["error_type"]) for each in found} == {
                 (f"rabbitmq:{dead}", queue, "rejected")

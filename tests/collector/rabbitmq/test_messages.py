@@ -5,11 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pika
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pika.compat import long
 
 from flowtrail.wire.amqp import from_amqp, to_amqp
-from flowtrail_collector.brokers.rabbitmq.messages import MARK, incoming, mark_of
+from flowtrail_collector.brokers.rabbitmq.messages import MARK, OFFSET, incoming, mark_of
+from flowtrail_collector.brokers.rabbitmq.plain import read_properties
 from flowtrail_collector.events.reading import read_plain_event
 
 PROPERTIES = (
@@ -73,6 +76,62 @@ def test_both_ways_read_the_same(
     assert record.retry is ("x-death" in found.headers)
     if not (without or table or properties) and routing_key == "OrderPlaced":
         assert read_plain_event(record) is not None
+
+
+@given(
+    st.sets(st.sampled_from(sorted(OURS)), max_size=2),
+    st.dictionaries(
+        NAMES, st.one_of(VALUES, st.just("x" * 300), st.just("naïve"), st.just(b"\xc3")), max_size=2
+    ),
+    st.dictionaries(
+        st.sampled_from(["content_type", "correlation_id", "message_id", "type", "app_id", "reply_to"]),
+        st.one_of(TEXT, st.none()),
+        max_size=2,
+    ),
+    st.one_of(st.none(), st.integers(0, 255)),
+    st.sampled_from(["OrderPlaced", "", "other"]),
+    st.one_of(st.none(), st.binary(max_size=3)),
+    st.integers(0, 2**63 - 1),
+)
+@example(set(), {}, {}, None, "OrderPlaced", b"ORD-1", 7)
+@example(set(), {}, {}, 0, "OrderPlaced", b"ORD-1", 7)
+@example(set(), {"cloudEvents_sequence": "naïve"}, {}, None, "OrderPlaced", b"ORD-1", 7)
+def test_what_is_read_from_the_wire_is_what_the_client_makes_of_it(
+    without: set[str],
+    table: dict[str, Any],
+    properties: dict[str, Any],
+    priority: int | None,
+    routing_key: str,
+    key: bytes | None,
+    offset: int,
+) -> None:
+    headers = [(name, value) for name, value in OURS.items() if name not in without]
+    sent = to_amqp(key, b"{}", headers, 1_700_000_000_123)
+    said = {**sent.properties, "priority": priority, **properties}
+    written = pika.BasicProperties(headers={**sent.table, **table, OFFSET: long(offset)}, **said)
+    raw = b"".join(written.encode())
+    plain = read_properties(routing_key.encode(), raw)
+    if plain is not None:
+        client = pika.BasicProperties().decode(raw)
+        assert client.headers.pop(OFFSET) == plain.offset
+        record = incoming("orders", routing_key, offset, client, b"{}")
+        assert (record.timestamp_ms, record.key, record.headers) == plain[1:]
+        assert not record.retry
+    usual = not (table or properties) and routing_key == "OrderPlaced" and (key is None or key.isascii())
+    assert (
+        not usual or without & {"ce_id", "ce_type", "ce_correlationid", "content-type"} or plain is not None
+    )
+
+
+@given(st.binary(max_size=4), st.integers(0, 400), st.integers(0, 255))
+def test_broken_properties_raise_nothing(short: bytes, place: int, value: int) -> None:
+    sent = to_amqp(b"k", b"{}", list(OURS.items()), 1_700_000_000_123)
+    written = pika.BasicProperties(headers={**sent.table, OFFSET: long(1)}, **sent.properties)
+    raw = bytearray(b"".join(written.encode()))
+    raw[place % len(raw)] = value
+    read_properties(b"OrderPlaced", bytes(raw))
+    read_properties(b"OrderPlaced", bytes(raw[: place % len(raw)]))
+    assert read_properties(b"OrderPlaced", short) is None
 
 
 @given(st.sampled_from(["", "orders"]), VALUES)

@@ -141,7 +141,7 @@ def test_whatever_goes_wrong_is_one_line(tmp_path: Path, run: Run) -> None:
     for code, out, err in told:
         assert (out, err.count("\n"), err[:10]) == ("", 1, "flowtrail:"), (code, out, err)
     assert "token" in told[0][2]
-    assert "knows no reader yet" in told[2][2]
+    assert "knows of no reader yet" in told[2][2]
     assert "/v1/traces" in told[2][2]
     assert "--against" in told[3][2]
     assert "--url" not in "".join(err for _, _, err in told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import threading
 from html.parser import HTMLParser
@@ -22,7 +23,7 @@ from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.trails.sql import TrailReads
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens
+from flowtrail_collector.web.form_tokens import FormTokens
 from redrivekit import DLQ, FakeKafka, dead, keep, own_headers, states
 
 pytestmark = pytest.mark.slow(0.3)
@@ -133,7 +134,7 @@ def test_from_a_cause_to_its_dead_letters_and_their_redrive(site):
     assert (job.total, job.order.selection.error_type, bool(job.order.selection.cause)) == (1, None, True)
     narrowed = site.get(late.replace("/redrive", ""))
     assert narrowed.count('data-label="Cause"') == 1
-    assert narrowed.count('data-label="Where"') == 1
+    assert narrowed.count('data-label="Failed"') == 1
 
 
 def test_one_dead_letter_is_sent_back_alone(site):
@@ -213,7 +214,7 @@ def test_everything_from_outside_is_escaped(site, page):
     text = site.get(page)
     form = Form(text)
     assert "<script>alert" not in text
-    assert form.tags.count("script") <= 1  # live.js on the list
+    assert form.tags.count("script") <= 2  # search.js, and live.js on the list
     assert not re.search(r"\son\w+=", text)
 
 
@@ -240,6 +241,43 @@ def test_where_nobody_may_write_the_forms_say_so(tmp_path):
     database.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dlq.error.stacktrace", "Traceback:\n  File x\nValueError: <b>"),
+        (
+            "kafka_dlt-exception-stacktrace",
+            "java.lang.IllegalStateException\n\tat com.example.<init>(A.java:1)",
+        ),
+        ("MT-Fault-StackTrace", "System.Exception\r\n   at A.B`1()\r\n"),
+        ("x-exception-stacktrace", "deep\n" + "\n".join(f"  at frame {n}" for n in range(1_000))),
+    ],
+)
+def test_a_stack_trace_has_its_lines_whoever_wrote_it(site, name, text):
+    keep(site.database, [site.kafka.bury(7, [*own_headers(), (name, text.encode())])])
+    page = site.get(f"/dead-letters/{DLQ}/0/7")
+    shown = html.unescape(re.search(r'<pre class="payload" tabindex="0">(.*?)</pre>', page, re.DOTALL)[1])
+    assert shown == text.replace("\r\n", "\n").strip("\n")
+    assert f"<code>{name}</code></p>" in page
+    assert f'<td data-label="Header"><code>{name}' not in page
+    assert "Stack trace" not in site.get(f"/dead-letters/{DLQ}/0/0")
+
+
+def test_a_redrive_is_one_decision_and_a_line_for_each_record(site):
+    text = site.get("/dead-letters/redrive?group=billing&state=pending")
+    assert text.count("<button") == 2  # Find, and the one that redrives
+    assert text.index("Redrive 3</button>") < text.index("<h2>Which</h2>")
+    assert re.findall(r'<td data-label="Dead letter"><a[^>]* href="([^"]+)"', text) == [
+        f"/dead-letters/{DLQ}/0/{n}" for n in range(3)
+    ]
+    one = site.get("/dead-letters/redrive?group=billing&state=pending&offset=0")
+    assert "<meter" not in one
+    assert "Would go to: orders" in one
+    many = [dead(n) for n in range(100, 130)]
+    keep(site.database, many)
+    assert "And 13 more." in site.get("/dead-letters/redrive?group=billing&state=pending")
+
+
 def test_a_value_that_was_left_out_is_said(site):
     keep(site.database, [site.kafka.bury(7, [*own_headers(), ("dlq.oversize", b"headers-only")], value=b"")])
     said = "left out, too large"
@@ -263,7 +301,7 @@ def test_a_dead_letters_numbers_read_as_people_say_them(attempts, replays, said)
     )  # fmt: skip
     page = render(
         "dead_letter.html", letter=letter_json(letter), can_move=False, narrowed="", record=None, problem="gone",
-        history=[], path="/", wanted="", live=False,
+        history=[], traces=[], headers=[], path="/", wanted="", live=False,
     )  # fmt: skip
     shown = re.findall(r"<dd>([^<]*)</dd>", page)
     assert [words for words in said if words not in shown] == []

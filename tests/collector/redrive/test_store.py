@@ -13,6 +13,8 @@ from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import Group
 from flowtrail_collector.dead_letters.ports import JobState, Moved, Order
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.trails.sql import TrailReads
 from redrivekit import DLQ, MINUTE_MS, OWN, dead, keep, states
 
 OTHER = DeadLetterHeaders(
@@ -105,6 +107,8 @@ def test_settled_batch_by_batch(store, sql_database):
     assert store.end_job(job.id, JobState.CANCELLED, NOW_MS + 8) == ended
     assert [line.target_topic for line in store.audit(10, job=job.id)] == ["orders.quarantine", "orders"]
     assert store.audit(10, place=first.place)[0].target_offset == 100
+    came_to, other = ("orders", 0, 100), ("orders", 0, 101)
+    assert TrailReads(sql_database, Flows()).redriven_by([came_to, other]) == {came_to: "me"}
     assert store.redriven_counts() == {
         (DLQ, "orders", "billing", "redriven"): 1,
         (DLQ, "orders", "billing", "quarantined"): 1,

@@ -25,13 +25,13 @@ def letter(group: str | None = "billing", **values) -> DeadLetter:
         (
             GroupProgress(12, 40.2, 0, "stopped"),
             Reason.STOPPED,
-            "charge waits for billing, which has no members and is 12 messages (40 s) behind",
+            "charge waits for billing, which has no members and is 12 messages (40s) behind",
         ),
         (GroupProgress(0, 0.0, 0, "ok"), Reason.STOPPED, "charge waits for billing, which has no members"),
         (
             GroupProgress(1, 95.0, 2, "stalled"),
             Reason.STALLED,
-            "charge waits for billing, which has members but commits nothing and is 1 message (95 s) behind",
+            "charge waits for billing, which has members but commits nothing and is 1 message (1m 35s) behind",
         ),
         (
             GroupProgress(300, None, 2, "behind"),
@@ -41,7 +41,7 @@ def letter(group: str | None = "billing", **values) -> DeadLetter:
         (
             GroupProgress(3, 1.0, 2, "ok"),
             Reason.BEHIND,
-            "charge waits for billing, which is 3 messages (1 s) behind",
+            "charge waits for billing, which is 3 messages (1s) behind",
         ),
         (
             GroupProgress(0, 0.0, 2, "ok"),
@@ -51,12 +51,12 @@ def letter(group: str | None = "billing", **values) -> DeadLetter:
         (
             GroupProgress(12, 40.2, 0, "stopped", "orders.billing"),
             Reason.STOPPED,
-            "charge waits for billing, which has no consumers on queue orders.billing and is 12 messages (40 s) behind",
+            "charge waits for billing, which has no consumers on queue orders.billing and is 12 messages (40s) behind",
         ),
         (
             GroupProgress(1, 95.0, 2, "stalled", "orders.billing"),
             Reason.STALLED,
-            "charge waits for billing, which has consumers but they acknowledge nothing on queue orders.billing and is 1 message (95 s) behind",
+            "charge waits for billing, which has consumers but they acknowledge nothing on queue orders.billing and is 1 message (1m 35s) behind",
         ),
         (
             GroupProgress(300, None, 2, "behind", "orders.billing"),

@@ -191,7 +191,7 @@ def test_a_cause_keeps_its_name_while_its_group_changes(sql_database):
     assert [found.reason for found in said.values()] == [Reason.STOPPED, Reason.STALLED, Reason.BEHIND]
     assert (
         said["stalled"].text
-        == "wrap waits for stock, which has members but commits nothing and is 3 messages (9 s) behind"
+        == "wrap waits for stock, which has members but commits nothing and is 3 messages (9s) behind"
     )
 
 

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens, actor_of, remote_of
+from flowtrail_collector.web.callers import actor_of, remote_of
+from flowtrail_collector.web.form_tokens import FormTokens
 
 READ, WRITE = "r" * 20, "w" * 24
 LOCAL = "http://127.0.0.1:8090"

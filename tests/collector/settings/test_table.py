@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,20 @@ from flowtrail_collector.settings import SETTINGS, CollectorConfig, KafkaConfig,
 from flowtrail_collector.units import parse_duration
 
 # What programs may set and users have had no need to.
-WITHOUT_OPTION = {"web.form_secret", "spans.max_body_bytes", "spans.queue_spans", "spans.max_spans"}
-SECTIONS = ("kafka", "rabbitmq", "web", "spans", "retention", "push")
+WITHOUT_OPTION = {
+    "web.oidc",
+    "web.form_secret",
+    "spans.max_body_bytes",
+    "spans.queue_spans",
+    "spans.max_spans",
+}
+SECTIONS = ("kafka", "rabbitmq", "web", "web.oidc", "spans", "retention", "push")
 CONFIG = CollectorConfig(KafkaConfig(""))
 
 
 def value_of(config: CollectorConfig, field: str) -> object:
-    section, _, name = field.rpartition(".")
-    return getattr(getattr(config, section) if section else config, name)
+    found: object = attrgetter(field)(config)
+    return found
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.option)
@@ -37,7 +44,7 @@ def test_a_default_reads_as_the_field_has_it(setting: Setting) -> None:
 def test_every_field_of_a_section_has_its_option() -> None:
     named = [setting.field for setting in SETTINGS]
     assert len(set(named)) == len(named)
-    there = {f"{name}.{field.name}" for name in SECTIONS for field in fields(getattr(CONFIG, name))}
+    there = {f"{name}.{field.name}" for name in SECTIONS for field in fields(attrgetter(name)(CONFIG))}
     own = {field.name for field in fields(CONFIG)} - {*SECTIONS, "lag"}
     of_lag = {name for name in named if name.startswith("lag.")}
     assert set(named) - of_lag == (there | own) - WITHOUT_OPTION

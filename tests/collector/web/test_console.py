@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
-from starlette.testclient import TestClient
 
+from consolekit import Lag, Page, client_of
 from flowtrail_collector.console import (
-    Console,
-    DeadLetterList,
-    DeadLetterPages,
-    FormPages,
     Links,
-    TroublePages,
-    error_page,
     trail_document,
 )
-from flowtrail_collector.console._history import HistoryPages
-from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.cause import CauseLately
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
-from flowtrail_collector.history.view import History
-from flowtrail_collector.lag.model.progress import GroupProgress
-from flowtrail_collector.oncall.service import OnCall
-from flowtrail_collector.oncall.watch import Watch
 from flowtrail_collector.sagas.model.causes import LATE, Shape, merged
 from flowtrail_collector.sagas.model.view import SagaRow, SagaView, StepView
 from flowtrail_collector.sagas.ports import EndedLately
-from flowtrail_collector.topology.model import Edge, EdgeKey
 from flowtrail_collector.trails.assembly import assemble
-from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import trail_json
-from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.security import FormTokens
-from redrivekit import FakeKafka, NoRedrives
 from trailkit import orders
-from trailkit.fakes import FakeReads, FakeSpans
-from trailkit.past import NoSamples
+from trailkit.fakes import FakeReads
 
 EVIL = "<script>alert(1)</script>\x1b\x00'\"&"
 PAGES = [
@@ -49,7 +31,13 @@ PAGES = [
     "/sagas/causes",
     "/sagas",
     "/map",
+    "/map?flow=fulfilment",
+    "/map?trail=ord-1",
+    "/map/edge?topic=billing&target=billing",
+    "/map/topic?name=billing",
     "/lag",
+    "/lag?group=billing",
+    "/search?q=o",
     "/history",
     "/collector",
     "/dead-letters",
@@ -57,7 +45,6 @@ PAGES = [
     "/trails/cust-1",
     "/trails/nobody",
 ]
-BROWSER = {"accept": "text/html,application/xhtml+xml"}
 
 
 class EvilReads(FakeReads):
@@ -104,80 +91,9 @@ class EvilReads(FakeReads):
         return [replace(flow, name=EVIL) for flow in super().list_flows()]
 
 
-class Lag:
-    def __init__(self, name="billing"):
-        self.name = name
-
-    collected_at = None
-    readings = ()
-
-    def overview(self):
-        group = {
-            "group": self.name,
-            "status": "behind",
-            "verdict": "behind",
-            "says": self.name,
-            "age_seconds": None,
-            "lag": 3,
-            "lag_seconds": 1.5,
-            "catch_up_seconds": None,
-            "catching_up": False,
-            "messages_lost": 0,
-            "members": None,
-            "topics": [{"topic": self.name, "lag": 3, "status": "behind"}],
-        }
-        failure = {"scope": "group", "name": self.name, "reason": self.name}
-        return {"collected_at": "2026-01-01T00:00:00Z", "groups": [group], "failures": [failure]}
-
-
-def client_of(reads, lag, problems, links=None):
-    finder = TrailFinder(reads, FakeSpans(), progress_of=lambda group: GroupProgress(7))
-    edge = Edge(1, 0.5)
-
-    console = Console(
-        finder,
-        reads,
-        lag,
-        lambda: problems,
-        edges=lambda: {EdgeKey(lag.name, lag.name, lag.name): edge} if lag.name else {},
-        progress_of=lambda group: GroupProgress(7),
-        links=links,
-    )
-    desk = RedriveDesk(NoRedrives(), FakeKafka())
-    forms = FormPages(FormTokens(), writable=True)
-    letters, listed = DeadLetterPages(desk, forms), DeadLetterList(reads, forms)
-    watch = Watch(lag, reads, lambda: problems)
-    watch.look()
-    trouble = TroublePages(reads, lambda group: None, OnCall(watch, lag, reads, lambda group: None))
-    routes = [
-        *letters.routes(),
-        *listed.routes(),
-        *trouble.routes(),
-        *HistoryPages(History(NoSamples())).routes(),
-        *console.routes(),
-    ]
-    app = build_app(routes, token=None, on_error=lambda part, error: None, error_page=error_page)
-    return TestClient(app, headers=BROWSER)
-
-
 @pytest.fixture
 def client():
     return client_of(FakeReads(), Lag(), {"tail": "no broker answers"})
-
-
-class Page(HTMLParser):
-    """What a page loads and which forbidden things it holds."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def values(self, name):
-        return [attributes[name] for _, attributes in self.tags if name in attributes]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -220,8 +136,12 @@ def test_everything_from_outside_is_escaped():
         assert "<script>" not in text
         assert "\x1b" not in text
         assert "\x00" not in text
-    from urllib.parse import quote
-
+    for path in ("/lag?group=", "/map/topic?name=", "/map/edge?topic=", "/map?trail="):
+        response = client.get(path + quote(EVIL, safe=""))
+        assert response.status_code == 200, path
+        assert "&lt;script&gt;" in response.text
+        assert not {"\x1b", "\x00"} & set(response.text)
+        assert "<script>" not in response.text
     response = client.get("/trails/" + quote(EVIL, safe=""))
     assert response.status_code == 200
     assert "<script>" not in response.text
@@ -269,6 +189,22 @@ def test_machines_still_get_json(client):
     assert response.json() == {"error": "no such page"}
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/map?flow=nothing", 400, "no flow is called nothing: there are fulfilment"),
+        ("/map?trail=nobody", 404, "no single trail is known of nobody"),
+        ("/map?flow=fulfilment&trail=ord-1", 400, "not for both"),
+        ("/map/topic?name=nothing", 404, "No topic nothing is known"),
+        ("/map/edge?topic=nothing", 404, "No event has gone over this edge"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(client, path, status, words):
+    response = client.get(path)
+    assert response.status_code == status
+    assert words in response.text
+
+
 def test_empty_pages_say_what_to_do():
     class Empty(FakeReads):
         def list_sagas(self, query):
@@ -284,8 +220,14 @@ def test_empty_pages_say_what_to_do():
         name = collected_at = None
         readings = ()
 
+        def detail(self, group):
+            return None
+
+        def unread(self):
+            return {}
+
         def overview(self):
-            return {"collected_at": None, "groups": [], "failures": []}
+            return {"collected_at": None, "groups": [], "failures": [], "unread": {}}
 
     client = client_of(Empty(), NoLag(), {})
     assert "--flows" in client.get("/").text
@@ -300,7 +242,7 @@ def test_a_trail_as_a_document_needs_nothing_else(story):
     text = trail_document(trail, "ord-1")
     page = Page(text)
     assert page.values("src") == []
-    assert page.values("href") == []
+    assert all(address.startswith("#row-") for address in page.values("href"))
     assert "<style>" in text
     bars = [float(a["x"]) + float(a["width"]) for tag, a in page.tags if tag == "rect"]
     assert max(bars) <= 1000.01

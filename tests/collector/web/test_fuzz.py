@@ -23,17 +23,17 @@ from trailkit.site import FLOWS
 
 REQUESTS = 100_000 if os.environ.get("FLOWTRAIL_FULL") else 3_000
 PATHS = (
-    "/", "/search", "/sagas", "/map", "/lag", "/dead-letters", "/dead-letters/{id}/{n}/{n}", "/redrives",
+    "/", "/search", "/sagas", "/map", "/map/edge", "/map/topic", "/lag", "/dead-letters", "/dead-letters/{id}/{n}/{n}", "/redrives",
     "/redrives/{id}", "/collector", "/trails/{id}", "/static/{id}", "/metrics", "/readyz", "/api/v1/status",
     "/api/v1/trails/{id}", "/api/v1/sagas", "/api/v1/flows", "/api/v1/lag", "/api/v1/dead-letters",
-    "/api/v1/dead-letters/{id}/{n}/{n}", "/api/v1/topology", "/api/v1/redrives", "/api/services",
+    "/api/v1/dead-letters/{id}/{n}/{n}", "/api/v1/topology", "/api/v1/topology/crossings", "/api/v1/redrives", "/api/services",
     "/api/services/{id}/operations", "/api/operations", "/api/traces", "/api/traces/{id}",
     "/api/dependencies", "/{id}",
 )  # fmt: skip
 QUERIES = (
     "q", "flow", "outcome", "step", "stuck", "limit", "offset", "state", "group", "topic", "error", "service",
     "operation", "tags", "tag", "minDuration", "maxDuration", "start", "end", "traceID", "endTs", "lookback",
-    "spanKind",
+    "spanKind", "trail", "name", "source", "target",
 )  # fmt: skip
 WILD = (
     "", "0", "-1", "1e9", "9" * 30, "NaN", "true", "open", "pending", "' OR 1=1 --", "<script>", "../../etc/passwd",

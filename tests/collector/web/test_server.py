@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from flowtrail_collector.conditions import PartState, Starting, unready
 from flowtrail_collector.errors import ConfigurationError, ListenError
 from flowtrail_collector.runtime import supervisor as supervisor_module
 from flowtrail_collector.runtime.supervisor import Supervisor
@@ -23,7 +24,7 @@ from flowtrail_collector.settings import (
 )
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.web.server import listen, url_of
-from waiting import Deadline, scaled
+from waiting import Deadline, scaled, wait_for
 
 
 def test_a_port_in_use_is_a_clear_error():
@@ -130,13 +131,38 @@ def test_a_failing_part_is_counted_and_tried_again_and_harms_no_other():
     deadline = Deadline(5)
     while not errors and not deadline.passed:
         time.sleep(0.01)
-    assert supervisor.problems() == {"bad": "RuntimeError: no luck"}
+    assert unready(supervisor.conditions()) == {"bad": (PartState.FAILING, "RuntimeError: no luck")}
     assert bad.works.wait(scaled(5))
     good.problem = "waiting"
-    assert supervisor.problems() == {"good": "waiting"}
+    assert supervisor.conditions() == {
+        "good": (PartState.FAILING, "waiting"),
+        "bad": (PartState.RUNNING, None),
+    }
     assert supervisor.stop(scaled(5)) == []
     assert errors == [("bad", "no luck")]
     assert good.runs == 1
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0, "starting"), (59, "starting"), (60, "failing")])
+def test_a_part_says_that_it_is_about_to_begin_and_one_that_never_does_fails(seconds, state):
+    part, now = Part("tail"), [5.0]
+    part.problem = Starting("hasn't reached Kafka yet")
+    supervisor = Supervisor([part], on_error=lambda name, error: None, clock=lambda: now[0])
+    supervisor.start()
+    now[0] += seconds
+    assert supervisor.conditions() == {"tail": (state, "hasn't reached Kafka yet")}
+    part.problem = None
+    assert supervisor.conditions() == {"tail": ("running", None)}
+    assert supervisor.stop(scaled(5)) == []
+
+
+def test_a_part_that_fails_before_it_has_begun_fails_at_once():
+    bad = Part("bad", failures=1)
+    bad.problem = Starting("hasn't begun yet")
+    supervisor = Supervisor([bad], on_error=lambda name, error: None)
+    supervisor.start()
+    assert wait_for(lambda: supervisor.conditions()["bad"] == ("failing", "RuntimeError: no luck"), 5)
+    supervisor.stop(scaled(5))
 
 
 def test_a_part_that_doesnt_stop_is_named():

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from flowtrail_collector.conditions import Condition, Starting
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.metrics.exposition import Exposition, Families
 from flowtrail_collector.sagas.model.view import SagaView
@@ -168,12 +169,24 @@ def test_metrics_are_compressed_on_request(client):
 
 def test_readiness_says_what_is_wrong(client, problems):
     assert client.get("/readyz").status_code == 200
-    assert client.get("/api/v1/status").json() == {"ready": True, "problems": {}, "version": "1"}
-    problems["tail"] = "no broker answers at localhost:1"
+    well = {"ready": True, "problems": {}, "parts": {}, "version": "1"}
+    assert client.get("/api/v1/status").json() == well
+    problems["tail"] = Condition.of("no broker answers at localhost:1")
+    problems["lag"] = Condition.of(Starting("hasn't collected lag yet"))
+    problems["spans"] = Condition.of(None)
     response = client.get("/readyz")
-    assert (response.status_code, response.text) == (503, "tail: no broker answers at localhost:1\n")
+    assert (response.status_code, response.text) == (
+        503,
+        "tail is failing: no broker answers at localhost:1\nlag is starting: hasn't collected lag yet\n",
+    )
     assert client.get("/healthz").status_code == 200
-    assert client.get("/api/v1/status").json()["problems"] == problems
+    status = client.get("/api/v1/status").json()
+    assert status["problems"] == {
+        "tail": "no broker answers at localhost:1", "lag": "hasn't collected lag yet",
+    }  # fmt: skip
+    assert {part: each["state"] for part, each in status["parts"].items()} == {
+        "tail": "failing", "lag": "starting", "spans": "running",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

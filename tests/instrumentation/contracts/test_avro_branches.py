@@ -9,6 +9,7 @@ from typing import Any
 
 import fastavro
 import pytest
+from fastavro.read import SchemaResolutionError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,6 +83,11 @@ def retired(schema: Any) -> Any:
     return json.loads(text)
 
 
+def retired_without_default(schema: Any) -> Any:
+    """Likewise, and nothing stands in for the symbol."""
+    return json.loads(json.dumps(retired(schema)).replace('["A", "B"], "default": "A"', '["A", "B"]'))
+
+
 def unnamed(value: Any) -> Any:
     """Data without the names of branches."""
     if isinstance(value, tuple):
@@ -122,6 +128,28 @@ def test_it_becomes_what_the_resolution_of_its_bytes_makes_of_it(case: tuple[Any
     assert _is_alike(data, unnamed(value))
     assert _is_alike(after.adopted(data, before), resolved(old, new, payload))
     assert data == unnamed(value)  # what was handed in stays as it is
+
+
+@given(written())
+def test_a_symbol_that_is_gone_is_read_as_nothing_else(case: tuple[Any, Any]) -> None:
+    """An enum matches an enum of its name, and then the symbol is an error: "string" beside it isn't asked."""
+    old, value = case
+    new = retired_without_default(old)
+    before, after = parsed(old), parsed(new)
+    payload = before.encode(value)
+    data = before.decode(payload)
+    try:
+        expected = resolved(old, new, payload)
+    except SchemaResolutionError:
+        with pytest.raises(DecodeError):
+            after.adopted(data, before)
+        assert any("backward" in change.breaks for change in AVRO.compare(before, after))
+    else:
+        assert _is_alike(after.adopted(data, before), expected)
+    has_enum = "symbols" in json.dumps(old)
+    assert {change.rule for change in AVRO.compare(before, after)} == (
+        {"symbol-removed"} if has_enum else set()
+    )
 
 
 @given(written())
@@ -174,6 +202,55 @@ def test_a_copy_of_it_is_plain_data(case: tuple[Any, Any]) -> None:
     for each in (pickle.loads(pickle.dumps(read)), copy.deepcopy(read), copy.copy(read)):
         assert type(each) is dict
         assert each == read
+
+
+@pytest.mark.parametrize("beside", [[], ["string"], ["null", "string"]])
+@pytest.mark.parametrize("last", [True, False])
+def test_handlers_get_a_symbol_that_is_gone_in_the_version_that_had_it(
+    tmp_path: Path, beside: list[str], last: bool
+) -> None:
+    """The verdict and the reading agree: no service is brought to a version that can't read it."""
+    union = [*beside, _enum("Kind")] if last else [_enum("Kind"), *beside]
+    old = record(x=union)
+    new = retired_without_default(old)
+    (tmp_path / "A").mkdir()
+    for number, schema in enumerate([old, new], 1):
+        (tmp_path / "A" / f"{number}.avsc").write_text(json.dumps(schema))
+    (change,) = AVRO.compare(parsed(old), parsed(new))
+    assert (change.rule, change.breaks) == ("symbol-removed", {"backward"})
+    contracts = Contracts.from_folder(tmp_path)
+    packed = contracts.pack("A", 1, {"x": ("Kind", "C")})
+    assert packed is not None
+    unpacked = contracts.unpack("A", 1, packed.content_type, packed.value)
+    assert unpacked is not None
+    assert contracts.read("A", 1, unpacked.data, unpacked=unpacked.fits) == ({"x": "C"}, "1")
+    with pytest.raises(DecodeError, match="a symbol that Kind doesn't have"):
+        parsed(new).adopted(unpacked.data, parsed(old))
+
+
+# Named types go by their names, and no type is read as one that it isn't promoted to.
+APART = [
+    (_enum("Kind"), "string"), ("string", _enum("Kind")), (_enum("Kind"), _enum("Other")), ("string", "int"),
+    ("long", "int"), ("double", "float"), ("int", "string"), ("bytes", {"type": "fixed", "name": "F", "size": 1}),
+    (_record("Card", "string"), _record("Sepa", "string")), (_record("Card", "string"), {"type": "map", "values": "string"}),
+    ({"type": "fixed", "name": "F", "size": 1}, {"type": "fixed", "name": "G", "size": 1}),
+]  # fmt: skip
+VALUES_OF = {"enum": "A", "string": "A", "long": 1, "double": 0.5, "int": 1, "bytes": b"A", "fixed": b"A", "record": {"f": "A"}}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), APART)
+@pytest.mark.parametrize("wrap", [lambda kind: kind, lambda kind: {"type": "array", "items": kind},
+                                  lambda kind: [kind, "boolean"]], ids=["alone", "list", "union"])  # fmt: skip
+def test_what_the_verdict_calls_unreadable_is_not_read(wrap: Any, old: Any, new: Any) -> None:
+    schemas = record(x=wrap(old)), record(x=wrap(new))
+    before, after = map(parsed, schemas)
+    assert any("backward" in change.breaks for change in AVRO.compare(before, after))
+    value = VALUES_OF[old if isinstance(old, str) else old["type"]]
+    payload = before.encode({"x": [value] if wrap(0) == {"type": "array", "items": 0} else value})
+    with pytest.raises(SchemaResolutionError):
+        resolved(*schemas, payload)
+    with pytest.raises(DecodeError):
+        after.adopted(before.decode(payload), before)
 
 
 def test_a_map_gets_no_defaults_of_a_record_beside_it() -> None:

@@ -227,5 +227,5 @@ def test_bytes_that_end_anywhere_else_are_refused(data: st.DataObject) -> None:
     for end in range(len(payload)):
         with pytest.raises(DecodeError, match="not what A is written as"):
             definition.decode(payload[:end])
-    with pytest.raises(DecodeError, match="1 bytes are left over"):
+    with pytest.raises(DecodeError, match="1 byte left over"):
         definition.decode(payload + b"\x00")

@@ -32,7 +32,7 @@ WRONG = [
     ("string", "\ud800", "text with half of a surrogate pair"), ("bytes", "\u0100", "bytes are written as the characters"),
     ("bytes", 1, "it isn't text"), (FIXED, "abc", "it has 3 bytes, not 2"), (ENUM, "Z", "none of the symbols"),
     ({"type": "array", "items": "int"}, [1, 2**31], "out of the range of int"), ({"type": "array", "items": "int"}, {}, "it isn't a list"),
-    ({"type": "map", "values": FIXED}, {"k": "a"}, "it has 1 bytes, not 2"), ({"type": "map", "values": "int"}, [], "it isn't an object"),
+    ({"type": "map", "values": FIXED}, {"k": "a"}, "it has 1 byte, not 2"), ({"type": "map", "values": "int"}, [], "it isn't an object"),
     (POINT, {}, "it has no x"), (POINT, {"x": "1"}, "x: it isn't a whole number"), (POINT, {"x": 1, "y": "\u007f"}, "y: more than 2 digits"),
     (["null", "int"], "x", "neither null (it isn't null) nor int (it isn't a whole number)"),
     (on("string", "uuid"), "zz", "badly formed"), (on("fixed", "uuid", size=16), "zz", "it has 2 bytes, not 16"),
@@ -110,10 +110,10 @@ MALFORMED = [
     ("long", b"\xff" * 200, "a number of more than 10 bytes"), ("float", b"\0\0\0", "it ends too early"), ("double", b"\0" * 7, "it ends too early"),
     ("string", b"\x01", "a length of -1"), ("string", b"\x04a", "it ends too early"), ("string", b"\x02\xff", "text that isn't UTF-8"),
     ("string", b"\xfe" + b"\xff" * 8 + b"\x01", "it ends too early"), ("bytes", b"\x03", "a length of -2"), ("bytes", b"\x02", "it ends too early"),
-    (FIXED, b"a", "it ends too early"), (LIST, b"\x01\x01\x02\x00", "a block of -1 bytes"), (LIST, b"\x04\x02", "a block of 2 items, and 1 bytes follow"),
+    (FIXED, b"a", "it ends too early"), (LIST, b"\x01\x01\x02\x00", "a block of -1 bytes"), (LIST, b"\x04\x02", "a block of 2 items, with 1 byte behind it"),
     (LIST, b"\xfe" + b"\xff" * 8 + b"\x01\x02", "a block of 9223372036854775807 items"), (LIST, b"\x02\x02", "it ends too early"),
     (MAP, b"\x02\x01\x02\x00", "a length of -1 at byte 1"), (MAP, b"\x02\x02\xff\x02\x00", "text that isn't UTF-8"),
-    (LIST, b"\x00\x00", "1 bytes are left over"),
+    (LIST, b"\x00\x00", "1 byte left over"),
 ]  # fmt: skip
 
 

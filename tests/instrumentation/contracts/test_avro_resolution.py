@@ -10,6 +10,7 @@ import pytest
 from fastavro.utils import generate_many
 
 from contractkit import CASES
+from flowtrail.contracts import compare
 from flowtrail.contracts._format import BrokenError
 from flowtrail.contracts._formats import FORMATS
 from flowtrail.errors import DecodeError
@@ -74,3 +75,37 @@ def test_the_table_has_pairs_that_can_be_read() -> None:
                    for change in AVRO.compare(AVRO.parse("o", old, "Event"), AVRO.parse("n", new, "Event")))
     ]  # fmt: skip
     assert len(readable) > 60
+
+
+TEXT_OR_BYTES = {
+    "a field": lambda kind: kind,
+    "an array": lambda kind: {"type": "array", "items": kind},
+    "a map": lambda kind: {"type": "map", "values": kind},
+    "a union": lambda kind: ["null", kind],
+    "a record": lambda kind: {"type": "record", "name": "R", "fields": [{"name": "f", "type": kind}]},
+    "a list of maps of unions": lambda kind: {"type": "array", "items": {"type": "map", "values": ["null", kind]}},
+}  # fmt: skip
+HELD = {
+    "a field": lambda value: value, "an array": lambda value: [value], "a map": lambda value: {"k": value},
+    "a union": lambda value: value, "a record": lambda value: {"f": value}, "a list of maps of unions": lambda value: [{"k": value}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", TEXT_OR_BYTES)
+def test_whoever_reads_bytes_as_text_is_broken_and_nobody_else(place: str) -> None:
+    text, raw = (
+        FORMATS["avro"].parse("E/1", json.dumps({"type": "record", "name": "E", "fields": [{"name": "x", "type": made}]}), "E")
+        for made in (TEXT_OR_BYTES[place]("string"), TEXT_OR_BYTES[place]("bytes"))
+    )  # fmt: skip
+    hold = HELD[place]
+    for written, read, values in ((text, raw, ["", "\u00e9"]), (raw, text, [b"", b"\xff"])):
+        unreadable = False
+        for value in values:
+            data = written.decode(written.encode({"x": hold(value)}))
+            try:
+                read.adopted(data, written)
+            except DecodeError:
+                unreadable = True
+        assert unreadable == (written is raw)
+        assert unreadable == any("backward" in change.breaks for change in compare(written, read))
+        assert unreadable == any("forward" in change.breaks for change in compare(read, written))

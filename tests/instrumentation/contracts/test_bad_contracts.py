@@ -197,3 +197,101 @@ def test_a_logical_type_that_does_not_fit_is_read_as_what_it_stands_on(
     assert [record.getMessage().partition(": x: ")[2][:13] for record in caplog.records] == ["logical type "]
     packed = contracts.pack("A", 1, {"x": "y"})
     assert packed is not None
+
+
+PROTO2 = """syntax = "proto2"; message A { required string id = 1; optional Inner inner = 2; optional int64 total = 3;
+    message Inner { optional string name = 1; } }"""
+# Of foreign bytes, what Protobuf can tell, and what it can't; `id` is there each time.
+CLASHES = {
+    "no message": b"\x0a\x017\x07", "a field of number 0": b"\x0a\x017\x00\x00", "it ends too early": b"\x0a\x017\x12\x7f",
+    "a group that nobody opened": b"\x0a\x017\x0c", "a message within that is none": b"\x0a\x017\x12\x02\x0a\x7f",
+    "a number of 11 bytes": b"\x0a\x017\x18" + b"\xff" * 10 + b"\x01", "something required is missing": b"\x18\x07",
+}  # fmt: skip
+FITS = {
+    "a number that isn't declared": (b"\x0a\x017\x20\x07", {"id": "7"}),
+    "another type on the wire": (b"\x0a\x017\x1a\x01x", {"id": "7"}),
+    "another type of the same wire": (b"\x0a\x017\x18\x01", {"id": "7", "total": 1}),
+    "a text that is a message": (b"\x0a\x017\x12\x03\x0a\x01x", {"id": "7", "inner": {"name": "x"}}),
+}  # fmt: skip
+
+
+def test_what_protobuf_can_tell_of_a_foreign_payload(tmp_path: Path) -> None:
+    """Bytes that clash are no payload; whatever else reads as data, with what doesn't fit left out."""
+    contracts = Contracts.from_folder(write(tmp_path, DIALECTS["protobuf"], "A", PROTO2))
+    for value in CLASHES.values():
+        with pytest.raises(DecodeError, match=r"^not a A: "):
+            contracts.unpack("A", "1", DIALECTS["protobuf"].content_type, value)
+    for name, (value, data) in FITS.items():
+        unpacked = contracts.unpack("A", "1", DIALECTS["protobuf"].content_type, value)
+        assert unpacked is not None
+        assert unpacked.data == data, name
+    proto3 = FORMATS["protobuf"].parse("A/1", 'syntax = "proto3"; message A { string id = 1; }', "A")
+    with pytest.raises(DecodeError):
+        proto3.decode(b"\x0a\x02\xff\xfe")
+
+
+TWICE: dict[str, tuple[str, str]] = {
+    "at the top": ('{\n"type": "object",\n"type": "object"}', ":3: 'type' stands in line 2 already"),
+    "within": (
+        '{"type": "object", "properties": {\n"a": {}, "b": {}, "a": {"type": "string"}}}',
+        ":2: 'a' stands in line 2",
+    ),
+    "written otherwise": (
+        '{"properties": {"caf\\u00e9": {},\n"caf\u00e9": {}}}',
+        ":2: 'caf\u00e9' stands in line 1",
+    ),
+    "in a list": ('{"enum": [{"a": 1,\n\n"a": 1}]}', ":3: 'a' stands in line 1"),
+    "with a comma in it": ('{"a,{": 1, "b": "a,{",\n"a,{": 2}', ":2: 'a,{' stands in line 1"),
+    "with strokes in it": (r'{"\\": 1, "\"": 2, "\\": 3}', ":1: "),
+}
+ONCE = [
+    '{"properties": {"a": {"properties": {"a": {}}}}, "required": ["a", "a:", "b"]}',
+    '{"default": "{\\"a\\":1,\\"a\\":2}"}',
+]
+
+
+@pytest.mark.parametrize("suffix", ["json", "avsc"])
+@pytest.mark.parametrize("case", TWICE)
+def test_a_key_that_stands_twice_is_told_with_its_line(case: str, suffix: str, tmp_path: Path) -> None:
+    text, said = TWICE[case]
+    file = tmp_path / "A" / f"1.{suffix}"
+    file.parent.mkdir()
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SchemaError) as caught:
+        FolderSource(tmp_path)
+    assert str(caught.value).startswith(f"{file}{said}")
+    assert str(caught.value).endswith("in the same object: leave one out")
+
+
+@pytest.mark.parametrize("text", ONCE)
+def test_a_key_of_two_objects_is_no_fault(text: str, tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    (tmp_path / "A" / "1.json").write_text(text, encoding="utf-8")
+    assert FolderSource(tmp_path).types() == ["A"]
+
+
+def test_a_shared_text_is_held_to_one_value_per_key(tmp_path: Path) -> None:
+    for name, text in {
+        "A/1.avsc": '{"type": "record", "name": "A", "fields": [{"name": "m", "type": "shop.M"}]}',
+        "_shared/shop.M.avsc": '{"type": "fixed", "name": "shop.M",\n"size": 4, "size": 8}',
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(SchemaError, match=r"shop\.M\.avsc:2: 'size' stands in line 2 already"):
+        FolderSource(tmp_path)
+
+
+ELSEWHERE = {
+    "an anchor": {"properties": {"p": {"$ref": "#money"}}, "$defs": {"m": {"$anchor": "money"}}},
+    "a dynamic anchor": {"properties": {"p": {"$dynamicRef": "#node"}}, "$defs": {"m": {"$dynamicAnchor": "node"}}},
+    "a relative address": {"properties": {"p": {"$ref": "money"}}, "$defs": {"m": {"$id": "money"}}},
+    "its own address": {"$id": "https://x.example/s", "properties": {"p": {"$ref": "https://x.example/s#/$defs/m"}}, "$defs": {"m": {}}},
+    "from an id within": {"properties": {"p": {"$id": "money", "$ref": "#/$defs/m"}}, "$defs": {"m": {}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_references_that_are_not_followed_are_told_at_load(case: str) -> None:
+    with pytest.raises(SchemaError, match=r"^A/1: \$ref '[^']+'.*(follow|leave out)") as caught:
+        FORMATS["json"].parse("A/1", json.dumps({"type": "object", **ELSEWHERE[case]}))
+    assert "\n" not in str(caught.value)

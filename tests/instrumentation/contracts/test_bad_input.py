@@ -35,7 +35,8 @@ DOES_NOT_PARSE = {
 }
 UNKNOWN_LOGICAL_TYPE = {
     "avro": _avro({"name": "x", "type": {"type": "string", "logicalType": "nonsense"}}),
-    "protobuf": 'syntax = "proto3"; message A { string x = 1 [(shop.logical) = "nonsense"]; }',
+    "protobuf": 'syntax = "proto3"; import "google/protobuf/descriptor.proto"; message A { string x = 1 [(logical) = "nonsense"]; }'
+    " extend google.protobuf.FieldOptions { string logical = 50000; }",
     "json": json.dumps({"type": "object", "properties": {"x": {"type": "string", "format": "nonsense"}}}),
 }
 RECURSIVE = {

@@ -4,6 +4,7 @@ import copy
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,7 +72,39 @@ WATCHING: dict[str, dict[str, Any]] = {
     "enum": {"enum": [{"d": 1}, {"d": 2}]},
     "its own type": {"properties": {"a": {"type": "string", "default": 5}, "d": {}}},
 }
+WITH_LIST: dict[str, Any] = {"properties": {"d": {"type": "array"}}}
+WITH_TEXT: dict[str, Any] = {"properties": {"d": {"default": ""}, "e": {"default": 1}}}
+# Of the same object the one says that `d` is a list, the other has a text for it where it is absent.
+DISAGREEING: dict[str, dict[str, Any]] = {
+    "allOf within": {"properties": {"c": {"allOf": [WITH_LIST, WITH_TEXT]}}},
+    "allOf": {"allOf": [{"properties": {"c": WITH_LIST}}, {"properties": {"c": WITH_TEXT}}]},
+    "patternProperties": {"properties": {"c": WITH_LIST}, "patternProperties": {"^c$": WITH_TEXT}},
+    "patternProperties the other way": {
+        "properties": {"c": WITH_TEXT},
+        "patternProperties": {"^c$": WITH_LIST},
+    },
+    "two patterns": {"patternProperties": {"^c": WITH_LIST, "c$": WITH_TEXT}},
+    "beside a $ref": {"properties": {"c": {"$ref": "#/$defs/list", **WITH_TEXT}}},
+    "a $ref within allOf": {"properties": {"c": {"allOf": [WITH_LIST, {"$ref": "#/$defs/text"}]}}},
+    "additionalProperties": {"allOf": [{"properties": {"c": WITH_LIST}}], "additionalProperties": WITH_TEXT},
+}
 DEFINED = {"few": {"properties": {"a": {"maximum": 4}}}}
+
+
+@pytest.mark.parametrize("way", DISAGREEING)
+def test_a_default_that_another_schema_of_its_object_refuses_stays_away(way: str) -> None:
+    defined = {"list": WITH_LIST, "text": WITH_TEXT}
+    compiled = Compiled("A/1", {"type": "object", **DISAGREEING[way], "$defs": defined})
+    full = compiled.completed({"c": {}})
+    assert "d" not in full["c"]
+    assert compiled.violations_reading(full) == []
+    assert compiled.completed({"c": {"d": []}})["c"]["d"] == []
+
+
+def test_a_default_that_another_schema_has_no_field_for_stays_away() -> None:
+    closed = {"properties": {"b": {}}, "additionalProperties": False}
+    compiled = Compiled("A/1", {"allOf": [closed, FIVE]})
+    assert compiled.completed({"b": 1}) == {"b": 1}
 
 
 @pytest.mark.parametrize("place", FILLED)
@@ -122,7 +155,7 @@ def _further(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({}, optional={
         "properties": fields, "allOf": listed, "anyOf": listed, "oneOf": listed, "not": inner, "if": inner, "then": inner,
         "items": inner, "prefixItems": listed, "additionalProperties": inner, "uniqueItems": st.just(True),
-        "patternProperties": st.builds(lambda part: {"^[ab]": part}, inner), "default": st.sampled_from([5, {}]),
+        "patternProperties": st.dictionaries(st.sampled_from(["^[ab]", "[bc]$"]), inner, min_size=1, max_size=2), "default": st.sampled_from([5, {}]),
         "dependentRequired": st.just({"a": ["b"]}), "unevaluatedProperties": inner,
     })  # fmt: skip
 
@@ -135,7 +168,7 @@ _DATA = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     _further(st.recursive(_LEAVES, _further, max_leaves=8)),
     _further(_LEAVES),
@@ -147,5 +180,8 @@ def test_what_a_reader_takes_it_takes_completed(schema: Any, other: Any, values:
     for value in [*values, {}]:
         if not compiled.violations_reading(value):
             before = copy.deepcopy(value)
-            assert compiled.violations_reading(compiled.completed(value)) == []
+            full = compiled.completed(value)
+            assert compiled.violations_reading(full) == []
             assert value == before
+            judge = jsonschema.Draft202012Validator({**schema, "$defs": {"d": defined}})
+            assert judge.is_valid(full) or not judge.is_valid(value)

@@ -1,5 +1,6 @@
 """Contracts in a trail: both sides are checked, counted, and told of."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -119,28 +120,72 @@ def test_a_closed_trail_closes_its_registry() -> None:
         contracts.read("OrderPlaced", 1, {})
 
 
-@pytest.mark.parametrize(
-    ("value", "kind", "handled"),
-    [
-        (None, "object", True),
-        (b"null", "object", False),
-        (b"null", ["object", "null"], True),
-        (b" null ", "object", False),
-    ],
-)
-def test_a_null_is_held_to_its_contract_and_a_tombstone_has_none(
-    value: bytes | None, kind: Any, handled: bool, tmp_path: Path
-) -> None:
-    contracts = Contracts.from_folder(write_json(tmp_path, E=[{"type": kind, "properties": {"a": {}}}]))
-    trail = Trail("billing", contracts=contracts)
+HEADERS = [("ce_id", b"1"), ("ce_type", b"E"), ("ce_source", b"/x"), ("ce_dataschema", b"E/1")]
+STRUCTURED = [("content-type", b"application/cloudevents+json")]
+
+
+def in_structured_mode(**data: Any) -> bytes:
+    event = {"specversion": "1.0", "id": "1", "type": "E", "source": "/x", "dataschema": "E/1"}
+    return json.dumps({**event, **data}).encode()
+
+
+# CloudEvents' JSON format, 3.1.1: "the data member MAY have a value of null, representing an explicit null payload as
+# distinct from the absence of the data member". Its Kafka binding, 3.2.2 and 3.3.2: a tombstone is an event without data
+# in binary mode; in structured mode a record has a value in any case.
+NULLS = {
+    "binary": (b"null", HEADERS),
+    "binary, with space": (b" null ", HEADERS),
+    "structured": (in_structured_mode(data=None), STRUCTURED),
+    "structured, and in headers": (in_structured_mode(data=None), [*HEADERS, *STRUCTURED]),
+    "structured, both members null": (in_structured_mode(data=None, data_base64=None), STRUCTURED),
+    "structured, in base64": (in_structured_mode(data_base64="bnVsbA=="), STRUCTURED),
+}
+NOTHING = {
+    "a tombstone": (None, HEADERS),
+    "a tombstone of whoever writes in structured mode": (None, [*HEADERS, *STRUCTURED]),
+    "structured, no data": (in_structured_mode(), STRUCTURED),
+    "structured, base64 of nothing": (in_structured_mode(data_base64=None), STRUCTURED),
+}
+
+
+def seen_of(value: bytes | None, headers: list[tuple[str, bytes]], kind: Any, folder: Path) -> list[Any]:
+    """What the handler gets: data of one record, or nothing, if it is a dead letter."""
+    trail = Trail(
+        "billing",
+        contracts=Contracts.from_folder(write_json(folder, E=[{"type": kind, "properties": {"a": {}}}])),
+    )
     seen: list[Any] = []
 
     @trail.consumer("orders", group="billing", dead_letter=True)
     def handle(event: Event[Any]) -> None:
         seen.append(event.data)
 
-    headers = [("ce_id", b"1"), ("ce_type", b"E"), ("ce_source", b"/x"), ("ce_dataschema", b"E/1")]
     with Harness(trail) as harness:
         harness.deliver_raw("orders", value, headers=headers)
-        assert len(harness.dead_letters()) == (0 if handled else 1)
-    assert seen == ([None] if handled else [])
+        assert len(harness.dead_letters()) == 1 - len(seen)
+    return seen
+
+
+@pytest.mark.parametrize("way", NULLS)
+def test_a_null_is_data_and_held_to_its_contract(way: str, tmp_path: Path) -> None:
+    value, headers = NULLS[way]
+    assert seen_of(value, headers, "object", tmp_path / "strict") == []
+    assert seen_of(value, headers, ["object", "null"], tmp_path / "nullable") == [None]
+
+
+@pytest.mark.parametrize("way", NOTHING)
+def test_no_data_is_held_to_nothing(way: str, tmp_path: Path) -> None:
+    value, headers = NOTHING[way]
+    assert seen_of(value, headers, "object", tmp_path) == [None]
+
+
+@pytest.mark.parametrize("way", [*NULLS, *NOTHING])
+def test_a_tombstone_is_a_record_without_a_value(way: str) -> None:
+    value, headers = (NULLS | NOTHING)[way]
+    trail = Trail("billing")
+    trail.consumer("orders", group="billing")(lambda event: None)
+    with Harness(trail) as harness:
+        harness.deliver_raw("orders", value, headers=headers)
+        (span,) = [span for span in harness.spans if span.name.startswith("process")]
+    marked = (span.attributes or {}).get("messaging.kafka.message.tombstone", False)
+    assert marked is (value is None)

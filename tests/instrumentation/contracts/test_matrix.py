@@ -31,6 +31,8 @@ AVRO = {
     "changed: logicalType": "A logical type is an Avro primitive or complex type with extra attributes to represent "
     "a derived type. ... Language implementations may choose to represent logical types with an appropriate "
     "native type. (So a number read as a date, or milliseconds as microseconds, is another value.)",
+    "changed: type": "a string is encoded as a long followed by that many bytes of UTF-8 encoded character data. ... bytes "
+    "is promotable to string. (Of bytes that aren't UTF-8 no text can be made; Java puts U+FFFD in their place.)",
 }
 # https://protobuf.dev/programming-guides/proto3/#updating; buf asks whether bytes can be read, not what as.
 PROTOBUF = {
@@ -43,6 +45,11 @@ PROTOBUF = {
     "symbol-added": "Closed: when an unrecognized value is parsed, it is set in the unknown field set. (So the "
     "reader finds the field absent. https://protobuf.dev/programming-guides/enum/)",
 }
+NOTHING = "(nothing)"
+IGNORED = (
+    "Messages created by your new code can be parsed by your old code: old binaries simply ignore the new field when "
+    "parsing. (Apicurio, at FORWARD, takes it for one that went.)"
+)
 # What Apicurio lets pass, and what it refuses, other than we do; by format and by any rule of ours for the change.
 OPEN_READERS = (
     "A contract's readers accept fields that they don't know (docs/contracts.md): validation as a whole, 'an object "
@@ -54,17 +61,32 @@ REGISTRY_PASSES = {
         "changed: type": "integer: any number with a zero fractional part matches. (So the registry takes number for "
         "a wider integer; contracts compare keywords, and a reader of the old one gets 1.5.)",
         "changed: maximum": "Likewise.",
+        "changed: pattern": "A string instance is considered valid if the regular expression matches the instance "
+        "successfully. (Contracts compare patterns as texts: whether one takes less than another isn't proven.)",
+        "new-field-needs-default": "default: can be used to supply a default JSON value. (A contract's readers get it for a "
+        "field that old data doesn't have; without it they would find none.)",
         "changed: additionalProperties": "Omitting this keyword has the same assertion behavior as an empty schema. "
         "(For a contract's publisher it is false, so that a map is another thing than an object.)",
         "changed: format": "The format keyword functions as an annotation, and optionally as an assertion. (Ours is.)",
         "changed: contentEncoding": "contentEncoding: an annotation; readers that decode by it get other bytes.",
     },
-    "protobuf": {},
+    "protobuf": {
+        "changed: oneof": "Move fields into or out of a oneof: You may lose some of your information (some fields will be "
+        "cleared) after the message is serialized and parsed.",
+    },
 }
 REGISTRY_REFUSES = {
     "avro": {},
-    "json": {"removed-without-deprecation": OPEN_READERS, "required-field-removed": OPEN_READERS, "new-field-needs-default": OPEN_READERS},
+    "json": dict.fromkeys(
+        (NOTHING, "removed-without-deprecation", "required-field-removed", "new-field-needs-default",
+         "new-field-must-be-optional"), OPEN_READERS),
     "protobuf": {
+        NOTHING: IGNORED,
+        "new-field-must-be-optional": IGNORED,
+        "removed-without-deprecation": "Fields can be removed, as long as the field number is not used again in your updated "
+        "message type.",
+        "reservation-removed": "The protocol buffer compiler will complain if any future developers try to use these "
+        "identifiers. (What is reserved isn't on the wire.)",
         "changed: type": "int32, uint32, int64, uint64, and bool are all compatible - this means you can change a "
         "field from one of these types to another without breaking forwards- or backwards-compatibility. ... enum is "
         "compatible with int32, uint32, int64, and uint64 in terms of wire format. (Apicurio compares names of types.)",
@@ -131,6 +153,8 @@ def test_avro_is_judged_as_java_judges_it() -> None:
             rules = {change.rule for change in found if side in change.breaks}
             if reads and rules:
                 disagreements.append((f"{case.name}, {side}", rules))
+                text = (case.name, side) in (("string to bytes", "forward"), ("bytes to string", "backward"))
+                assert text or "changed: type" not in rules, case.name
             assert reads or rules, f"{case.name}: Java can't read it {side}, and nothing was found"
     explained(disagreements, AVRO)
 
@@ -206,13 +230,14 @@ def test_a_break_of_protobuf_is_a_value_that_changes(case: Case) -> None:
 def test_a_registry_judges_so_or_a_sentence_decides(registry: str, format: str) -> None:
     """Every eighth change, all with FLOWTRAIL_FULL: a registry is asked five times for each."""
     kind = FORMATS[format].registry_type
+    unexplained = []
     for case in [case for case in CASES[:: 1 if FULL else 8] if format in case.texts]:
         found = changes(case, format)
         verdict = of_registry(registry, f"matrix-{uuid.uuid4().hex}", kind, case.texts[format])
         for side, passes in zip(SIDES, verdict, strict=True):
             if passes == any(side in change.breaks for change in found):
                 known = (REGISTRY_PASSES if passes else REGISTRY_REFUSES)[format]
-                rules = {change.rule for change in found}
-                assert rules & set(known), (
-                    f"{case.name}, {side}: passes is {passes}, and we find {sorted(rules)}"
-                )
+                rules = {change.rule for change in found} or {NOTHING}
+                if not rules & set(known):
+                    unexplained.append(f"{case.name}, {side}: passes is {passes}, and we find {rules}")
+    assert not unexplained, "\n".join(unexplained)

@@ -4,6 +4,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from google.protobuf import json_format, message_factory
 
 from flowtrail.contracts import compare
 from flowtrail.contracts._formats import FORMATS
@@ -113,3 +114,66 @@ def test_the_first_value_of_an_enum_is_its_default() -> None:
     (change,) = compare(old, new)
     assert (change.rule, change.breaks) == ("changed: default", frozenset())
     assert "default was A" in change.detail
+
+
+def with_names(*names: tuple[str, int]) -> Any:
+    is_again = len({number for _, number in names}) < len(names)
+    values = " ".join(f"{name} = {number};" for name, number in names)
+    option = "option allow_alias = true; " if is_again else ""
+    text = f'syntax = "proto3"; message E {{ K x = 1; repeated K l = 2; map<string, K> m = 3; }} enum K {{ {option}Z = 0; {values} }}'
+    return FORMATS["protobuf"].parse("E/1", text, "E")
+
+
+NAMES = [("ONE", 1), ("UNO", 1), ("EIN", 1), ("TWO", 2)]
+ENUM_TEXTS = [each for length in (1, 2, 3) for each in permutations(NAMES, length)]
+
+
+@pytest.mark.parametrize("names", ENUM_TEXTS, ids=str)
+def test_a_number_of_several_names_is_read_by_the_first_as_protojson_has_it(names: Any) -> None:
+    contract = with_names(*names)
+    for name, number in names:
+        first = next(each for each, its in names if its == number)
+        payload = contract.encode({"x": name, "l": [name], "m": {"k": name}})
+        assert contract.decode(payload) == {"x": first, "l": [first], "m": {"k": first}}
+        message = message_factory.GetMessageClass(contract.descriptor).FromString(payload)
+        assert json_format.MessageToDict(message) == {"x": first, "l": [first], "m": {"k": first}}
+
+
+def test_whoever_reads_another_name_is_told() -> None:
+    for old_names, new_names in permutations(ENUM_TEXTS, 2):
+        old, new = with_names(*old_names), with_names(*new_names)
+        changes = compare(old, new)
+        read = [
+            {number: new.decode(old.encode({"x": name})).get("x") for name, number in old_names},
+            {number: old.decode(old.encode({"x": name})).get("x") for name, number in old_names},
+        ]
+        gone = {name for name, _ in old_names} - {name for name, _ in new_names}
+        # A name that is gone isn't read any more, or JSON and publishers still have it.
+        assert bool(changes) == (read[0] != read[1] or bool(gone)), (old_names, new_names, changes)
+        assert all(change.breaks == frozenset() for change in changes)
+
+
+@pytest.mark.parametrize(("old", "new", "rule"), [
+    ([("ONE", 1)], [("ONE", 1), ("UNO", 1)], ""),
+    ([("ONE", 1), ("UNO", 1), ("EIN", 1)], [("ONE", 1), ("EIN", 1), ("UNO", 1)], ""),
+    ([("ONE", 1)], [("UNO", 1), ("ONE", 1)], "symbol-renamed"),
+    ([("ONE", 1), ("UNO", 1)], [("UNO", 1), ("ONE", 1)], "symbol-renamed"),
+    ([("ONE", 1), ("UNO", 1)], [("ONE", 1)], "symbol-removed"),
+    ([("ONE", 1), ("UNO", 1)], [("UNO", 1)], "symbol-renamed"),
+    ([("ONE", 1), ("UNO", 1)], [("ONE", 1), ("UNO", 2)], "number-changed"),
+    ([("ONE", 1)], [("ONE", 2)], "number-changed"),
+    ([("ONE", 1), ("UNO", 1)], [], "symbol-removed"),
+], ids=str)  # fmt: skip
+def test_what_may_happen_to_names(old: Any, new: Any, rule: str) -> None:
+    found = compare(with_names(*old), with_names(*new))
+    assert {change.field: change.rule for change in found} == dict.fromkeys(
+        ("x", "l", "m{}.value") if rule else (), rule
+    )
+    for change in found:
+        assert change.breaks == ({"backward", "forward"} if rule == "number-changed" else set())
+
+
+def test_a_default_of_several_names_is_the_first() -> None:
+    text = 'syntax = "proto2"; message E { optional K x = 1 [default = B]; } enum K { option allow_alias = true; Z = 0; A = 1; B = 1; }'
+    contract = FORMATS["protobuf"].parse("E/1", text, "E")
+    assert contract.decode(b"") == contract.completed({}) == {"x": "A"}

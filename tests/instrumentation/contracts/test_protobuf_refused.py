@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 
+from contractkit import ODD_PROTOS
 from flowtrail.contracts import SchemaError
 from flowtrail.contracts._formats import FORMATS
-from flowtrail.contracts.protobuf._grammar import SCALARS
+from flowtrail.contracts.protobuf._kinds import SCALARS
 from waiting import scaled
 
 ESCAPES = [
@@ -89,10 +90,11 @@ _THEIR_WORDS = re.compile(r"mini table|descriptor pool|\([-\d]+, [-\d]+\)|of typ
 
 def refused_by_buf(texts: list[str], folder: Path) -> set[int]:
     """Places of texts that it doesn't build; one run for all."""
+    folder.mkdir(exist_ok=True)
     (folder / "buf.yaml").write_text("version: v2\n", "utf-8")
     for place, text in enumerate(texts):
         name = f"c{place}.proto"
-        (folder / name).write_text(f'syntax = "proto2"; package c{place}; {text}', "utf-8")
+        (folder / name).write_text(text, "utf-8", newline="")
     done = subprocess.run(
         [str(Path(sys.executable).with_name("buf")), "build", "--error-format=json"], cwd=folder,
         capture_output=True, text=True, timeout=scaled(120), check=False,
@@ -107,13 +109,111 @@ def refused_by_buf(texts: list[str], folder: Path) -> set[int]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_buf_refuses_is_refused_in_words_of_ours(kind: str, tmp_path: Path) -> None:
     names, texts = list(KINDS[kind]), list(KINDS[kind].values())
-    theirs = refused_by_buf(texts, tmp_path)
+    files = [f'syntax = "proto2"; package c{place}; {text}' for place, text in enumerate(texts)]
+    theirs = refused_by_buf(files, tmp_path)
     assert 0 < len(theirs) < len(texts)
     ours = {}
     for place, text in enumerate(texts):
-        try:
-            FORMATS["protobuf"].parse("E/1", f'syntax = "proto2";\n{text}', "E")
-        except SchemaError as error:
-            ours[place] = str(error)
+        if said := refusal(f'syntax = "proto2";\n{text}'):
+            ours[place] = said
     assert {names[place] for place in ours} == {names[place] for place in theirs}
     assert not [said for said in ours.values() if _THEIR_WORDS.search(said) or "\n" in said]
+
+
+# What buf takes and is refused here: protoc's sentence, or the runtime's, or the docs'.
+WE_REFUSE = {
+    "(kind) = 0": "protoc: Value must be identifier for enum-valued option",
+    "(nothing)": "a contract is a message",
+    ";": "a contract is a message",
+    "int32 x = 1e2;": "protoc: Expected field number.",
+    "reserved;": "protoc: Expected field name or number range.",
+    "a mark of byte order within": "protoc: Interpreting non ascii codepoint",
+    "message E { optional int32 fooBar = 1; optional int32 foo_bar = 2; }": "the runtime: duplicate json_name",
+    "A = 0; reserved;": "protoc: Expected enum value or number range.",
+    "option = 0;": "protoc: an enum's block is read statement by statement, and `option` begins one",
+    "reserved = 0;": "protoc: likewise",
+    "in proto2, of a map": "protoc: Enum value in map must define 0 as the first value.",
+    "extend X { optional group Y = 100 { } }": "docs/contract-formats.md: groups aren't read",
+    "message Y { extensions x; }": "protoc: Expected field number range.",
+    "message Y { extensions; }": "protoc: Expected field number range.",
+}
+# What buf refuses and is taken here: what is within the braces of an option that somebody declared isn't looked at.
+WE_TAKE = {"(opt) = { x: 1 }"}
+
+
+@pytest.mark.slow(20)
+def test_malformed_and_odd_files_are_refused_as_buf_refuses_them(tmp_path: Path) -> None:
+    """Each with its line: what is written in a file that nobody else could use isn't a contract."""
+    met = set()
+    for number, (kind, table) in enumerate(ODD_PROTOS.items()):
+        names = list(table)
+        texts = [
+            text.replace("@", f"c{at}").replace("5#", str(5000 + at))
+            for at, text in enumerate(table.values())
+        ]
+        theirs = {names[at] for at in refused_by_buf(texts, tmp_path / str(number))}
+        ours = {name: said for name, text in zip(names, texts, strict=True) if (said := refusal(text))}
+        different = ours.keys() ^ theirs
+        met |= different
+        assert different <= WE_REFUSE.keys() | WE_TAKE, kind
+        assert {name for name in different if name in theirs} <= WE_TAKE, kind
+        for said in ours.values():
+            assert re.match(r"E/1(:\d+)?: .", said)
+            assert not _THEIR_WORDS.search(said)
+            assert "\n" not in said
+            assert len(said) < 400
+    assert met == WE_REFUSE.keys() | WE_TAKE, "explains nothing any more"
+
+
+def refusal(text: str) -> str | None:
+    """What is said of a file; None if it can be used."""
+    try:
+        FORMATS["protobuf"].parse("E/1", text, "E")
+    except SchemaError as error:
+        return str(error)
+    return None
+
+
+LINES = {
+    "an option that isn't there": ("message E {\n int32 x = 1\n [depreciated = true]; }",
+                                   "E/1:4: there is no option 'depreciated' here: did you mean deprecated?"),
+    "of a service": ("message E { } service S {\n option deprecatd = true; }",
+                     "E/1:3: there is no option 'deprecatd' here: did you mean deprecated?"),
+    "one that nobody declares": ("message E {\n int32 x = 1 [(shop.masked) = true]; }",
+                                 "E/1:3: there is no option (shop.masked): import the file that declares it"),
+    "one that nobody could": ("option nonsense = 1;\nmessage E { }",
+                              "E/1:2: there is no option 'nonsense' here: one of your own stands in brackets"),
+    "twice": ("message E {\n option deprecated = true;\n option deprecated = false; }", "E/1:4: deprecated is said twice"),
+    "an rpc": ("message E { }\nservice S {\n rpc F(E) returns (Nothing); }", "E/1:4: couldn't resolve name 'Nothing'"),
+    "a type that isn't imported": ('import "google/protobuf/api.proto";\nmessage E {\n google.protobuf.Type x = 1; }',
+        "E/1:4: google.protobuf.Type is in google/protobuf/type.proto, which isn't imported"),
+    "a name that means another": ("message E { message M { }\n M.N x = 1; }\nmessage M { message N { } }",
+                                  "E/1:3: M.N: M means E.M here, which has no N"),
+    "a name twice": ("message E { int32 x = 1; message x { }\n}", "E/1:3: E: x is declared more than once"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_refusal_says_where_and_what(name: str) -> None:
+    text, expected = LINES[name]
+    said = refusal(f'syntax = "proto3";\n{text}')
+    assert said is not None
+    assert said.startswith(expected)
+
+
+def test_options_of_ones_own_may_come_from_another_file() -> None:
+    options = """syntax = "proto2"; package shop; import "google/protobuf/descriptor.proto";
+        extend google.protobuf.FieldOptions { optional bool masked = 50000; }"""
+    text = """syntax = "proto3"; import "shop/options.proto"; message E { string card = 1 [(shop.masked) = %]; }"""
+    references = {"shop/options.proto": options}
+    found = FORMATS["protobuf"].parse("E/1", text.replace("%", "true"), "E", references)
+    assert found.decode(found.encode({"card": "4"})) == {"card": "4"}
+    with pytest.raises(SchemaError, match=r"^E/1:1: \(shop.masked\) is true or false$"):
+        FORMATS["protobuf"].parse("E/1", text.replace("%", "1"), "E", references)
+
+
+def test_a_field_that_is_optional_may_have_a_neighbour_with_an_underscore() -> None:
+    found = FORMATS["protobuf"].parse(
+        "E/1", 'syntax = "proto3"; message E { optional int32 x = 1; int32 _x = 2; }', "E"
+    )
+    assert found.decode(found.encode({"x": 0, "_x": 3})) == {"x": 0, "_x": 3}

@@ -263,3 +263,14 @@ def test_none_of_a_model_is_nothing() -> None:
 def test_no_struct_holds_what_is_no_number_of_json(number: float, around: Any) -> None:
     with pytest.raises(BrokenError, match="NaN and infinities are no numbers of JSON"):
         SPECIAL.encode(around(number))
+
+
+@pytest.mark.parametrize("text", [
+    'import "confluent/type/decimal.proto"; message A { confluent.type.Decimal x = 1; }',
+    'import "confluent/meta.proto"; message A { option (confluent.message_meta).doc = "an order"; int32 x = 1 [(confluent.field_meta) = { doc: "a", params: [{ key: "k", value: "v" }] }]; }',
+])  # fmt: skip
+def test_what_confluents_clients_have_built_in_is_built_in(text: str) -> None:
+    contract = _parsed(f"{PROTO3} {text}")
+    data = {"x": {"value": b"\x01", "precision": 9, "scale": 2} if "Decimal" in text else 7}
+    assert contract.decode(contract.encode(data)) == data
+    assert contract.references == []

@@ -4,11 +4,19 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flowtrail.contracts import Contracts, RegistrySource, RegistryUnavailableError, compare
+from flowtrail.contracts import (
+    ContractNotFoundError,
+    Contracts,
+    RegistrySource,
+    RegistryUnavailableError,
+    _registry,
+    compare,
+)
 from flowtrail.errors import ContractError
 from flowtrail_collector.events.mapping import FIELDS
 from flowtrail_collector.events.registry import SchemaRegistry
@@ -68,6 +76,52 @@ def test_versions_come_from_the_registry(registry: str, connect: Connect) -> Non
     assert contracts.read(type, "1", {"order_id": "7"}) == ({"order_id": "7", "currency": "EUR"}, "2")
     assert type in source.types()
     assert contracts.read("Nobody's", "1", {"a": 1}) == ({"a": 1}, "1")
+
+
+@pytest.mark.parametrize("first", ["publish", "at_hand", "read"])
+def test_a_type_that_was_just_registered_is_published_within_seconds(
+    registry: str, connect: Connect, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """A type or version that wasn't there is asked for again, and by publishers soon."""
+    now = 1_000.0
+    monkeypatch.setattr(_registry, "time", SimpleNamespace(monotonic=lambda: now))
+    type, source, other = _type(), connect(registry), connect(registry)
+    contracts = Contracts(source, strict=True)
+    asked: list[int] = []
+    get = source._client.api.get_versions
+    monkeypatch.setattr(source._client.api, "get_versions", lambda name: asked.append(1) or get(name))
+    for version, schema in ((1, V1), (2, V2)):
+        if first == "read":
+            contracts.read(type, str(version), {"order_id": "7"})
+        with pytest.raises(ContractNotFoundError):
+            contracts.validate_publish(type, version, {"order_id": "7"})
+        assert other.register(type, schema) == version
+        before = len(asked)
+        for _ in range(20):
+            with pytest.raises(ContractNotFoundError):
+                contracts.validate_publish(type, version, {"order_id": "7"})
+        assert contracts.at_hand(type, version)
+        assert len(asked) == before
+        now += 3.1
+        if first == "at_hand":
+            assert not contracts.at_hand(type, version)
+        contracts.validate_publish(type, version, {"order_id": "7"})
+        assert len(asked) <= before + 2
+
+
+def test_readers_ask_again_after_a_minute(
+    registry: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(_registry, "time", SimpleNamespace(monotonic=lambda: now))
+    type, source, other = _type(), connect(registry), connect(registry)
+    contracts = Contracts(source)
+    assert contracts.read(type, "1", {"order_id": "7"}) == ({"order_id": "7"}, "1")
+    other.register(type, V1)
+    now += 59
+    assert source.schema(type, 1) is None
+    now += 2
+    assert source.schema(type, 1) is not None
 
 
 def test_an_incompatible_registration_is_refused(registry: str, connect: Connect) -> None:

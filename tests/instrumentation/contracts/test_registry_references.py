@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import SchemaReference
+from confluent_kafka.schema_registry import Schema, SchemaReference
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from contractkit import REFERRING, Referring
-from flowtrail.contracts import Contracts, RegistrySource
+from flowtrail.contracts import Contracts, RegistrySource, SchemaError
 from flowtrail.contracts.folder import read_file
 from flowtrail.errors import ContractError
 
@@ -116,3 +116,21 @@ def test_a_real_registry_hands_the_references_on(
     assert unpacked.version == "1"
     if case.suffix == ".avsc":
         assert unpacked.data == case.data
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+def test_json_of_a_real_registry_that_refers_elsewhere_is_one_line(registry: str, connect: Connect) -> None:
+    """References of JSON Schema stay within the schema (docs/contracts.md): half a contract would check half."""
+    client, type = connect(registry)._client.api, f"Order{uuid.uuid4().hex[:8]}"
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#"}  # by which the registry knows what it is
+    client.register_schema(f"{type}-money", Schema(json.dumps({**draft, "type": "integer"}), "JSON"))
+    text = json.dumps({**draft, "type": "object", "properties": {"total": {"$ref": "money.json"}}})
+    reference = SchemaReference("money.json", f"{type}-money", 1)
+    client.register_schema(type, Schema(text, "JSON", [reference]))
+    with pytest.raises(SchemaError) as caught:
+        Contracts(connect(registry)).pack(type, 1, {"total": 1})
+    assert str(caught.value).endswith(
+        "$ref 'money.json': only references within the schema (#/...) are followed"
+    )
+    assert "\n" not in str(caught.value)

@@ -181,6 +181,25 @@ def test_structured_mode() -> None:
     assert envelope.correlation_id == "c"
 
 
+@pytest.mark.parametrize(
+    ("members", "data", "has_data"),
+    [
+        ({}, None, False),
+        ({"data": None}, None, True),
+        ({"data": 0}, 0, True),
+        ({"data_base64": None}, None, False),
+        ({"data": None, "data_base64": None}, None, True),
+        ({"data_base64": ""}, b"", True),
+    ],
+)
+def test_null_is_data_and_a_member_that_is_not_there_is_none(
+    members: dict[str, Any], data: Any, has_data: bool
+) -> None:
+    envelope = read_headers([("content-type", b"application/cloudevents+json")])
+    read = read_structured(envelope, {"specversion": "1.0", "id": "e", **members})
+    assert (read.data, read.has_data) == (data, has_data)
+
+
 def test_structured_mode_with_binary_data() -> None:
     envelope = read_headers([("content-type", b"application/cloudevents+json")])
     event = {"specversion": "1.0", "id": "e", "data_base64": "AAE=", "datacontenttype": "image/png"}

@@ -93,7 +93,7 @@ class Following:
 
     def problem(self, part: str = "rabbitmq") -> str:
         """What keeps a part from working; empty when all is well."""
-        return self.collector.supervisor.problems().get(part, "")
+        return self.collector.supervisor.conditions()[part].reason or ""
 
     def api(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """What the API answers; None for what isn't there, or not yet."""

@@ -68,6 +68,9 @@ class NoRedrives:
     def oversize(self, selection: Any, limit: int) -> list[Any]:
         return []
 
+    def matching(self, selection: Any, limit: int) -> list[Any]:
+        return []
+
     def jobs(self, limit: int) -> list[Any]:
         return []
 

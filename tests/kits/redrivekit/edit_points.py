@@ -23,7 +23,8 @@ from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.edits import SqlEdits
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.events.contracts import RegisteredContracts
-from flowtrail_collector.store.sqlite.database import SqliteDatabase
+from flowtrail_collector.store.open import open_store
+from flowtrail_collector.store.sql import Database
 
 POINTS = (
     "before begin", "after begin", "before next_letters", "before read", "after read", "before publish",
@@ -53,9 +54,14 @@ class _Killed:
         return call
 
 
+def database_at(store: str) -> Database:
+    """What a file's path or the URL of a PostgreSQL database names."""
+    return open_store(store if "://" in store else Path(store)).database
+
+
 def edit(asked: dict[str, Any], point: str | None) -> None:
     """Edit the dead letter unless that has begun, and redrive until nothing is left."""
-    database = SqliteDatabase(Path(asked["store"]))
+    database = database_at(asked["store"])
     store: Any = _Killed(SqlRedrive(database), point)
     edits: Any = _Killed(SqlEdits(database), point)
     connection, place = read_connection(asked["kafka"]), (asked["topic"], 0, asked["offset"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
@@ -67,12 +68,13 @@ class KilledRedrive:
         stem = f"redrive-{uuid.uuid4().hex[:8]}"
         self.source, self.dlq = f"{stem}.orders", f"{stem}.orders.billing.dlq"
         self.url = f"http://127.0.0.1:{free_port()}"
+        self._listen = self.url.removeprefix("http://").encode()
         self.collector = ManagedProcess(
             "collector",
             [
                 sys.executable, "-m", "flowtrail_collector", "collector", "run",
                 "--bootstrap-servers", bootstrap_servers, "--store", store or str(folder / "store.sqlite"),
-                "--listen", self.url.removeprefix("http://"), "--topics", f"{stem}\\.nothing-else",
+                "--listen", self._listen.decode(), "--topics", f"{stem}\\.nothing-else",
                 "--dead-letter-topics", f"{stem}\\..*\\.dlq", "--log-level", "info",
                 *options,
             ],
@@ -125,6 +127,16 @@ class KilledRedrive:
         seconds = time.monotonic() - began
         arrived, changed = self._arrived()
         return Outcome(arrived, changed, job, len(killed_at), seconds, kill_points=killed_at)
+
+    def pids(self) -> list[int]:
+        """Of the collector's first process and, with `--processes 2`, of the reading one."""
+        found = {}
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                found[int(command.parent.name)] = command.read_bytes().split(b"\0")
+        first = [pid for pid, words in found.items() if self._listen in words and b"-m" in words[:3]]
+        parents = {pid: _parent(pid) for pid in found}
+        return first + [pid for pid in found if first and parents[pid] == first[0]]
 
     def pending(self) -> int:
         """Pending dead letters, as the collector counts them."""
@@ -230,3 +242,10 @@ def _event(n: int) -> list[tuple[str, bytes]]:
         ("ce_correlationid", b"flow-%d" % n),
         ("traceparent", b"00-%032x-%016x-01" % (n + 1, n + 1)),
     ]
+
+
+def _parent(pid: int) -> int:
+    """The process that started another one; 0 if that is gone."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0

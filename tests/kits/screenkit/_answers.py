@@ -128,7 +128,7 @@ GROUPS = [
           "offset": 10**12, "end": 10**12, "lag": 10**12, "lag_seconds": 10.0**6}]}
     for number, (name, status, age) in enumerate([("eu", "stopped", None), ("us", "ok", 7_000.0), ("", None, None)])
 ]  # fmt: skip
-LAG = {"collected_at": "2026-11-29T10:00:00Z", "groups": GROUPS, "left_out": 1, "failures": []}
+LAG = {"collected_at": "2026-11-29T10:00:00Z", "groups": GROUPS, "left_out": 1, "failures": [], "unread": {}}
 GROUP_NAMES = [group["group"] for group in GROUPS]
 TOPIC_NAMES = [topic["topic"] for topic in GROUPS[0]["topics"]]
 ANSWERS = {
@@ -142,7 +142,7 @@ ANSWERS = {
     "/api/v1/dead-letters/audit": {"moved": [MOVED], "writes": []},
     "/api/v1/redrives": {"redrives": JOBS},
     "/api/v1/lag": LAG,
-    "/api/v1/status": {"version": "1.0", "problems": {"kafka": "no broker answers, and the last one that did is gone"}},
+    "/api/v1/status": {"version": "1.0", "parts": {"kafka": {"state": "failing", "reason": "no broker answers, and the last one that did is gone"}}},
     "/api/v1/topics": {"topics": [
         {"topic": TOPIC_NAMES[0], "records": 10**6, "without_type": 10**6, "without_id": 10**6, "mapped": False,
          "mapping_problems": 0, "last_offset": 10**6, "last_time": "2026-11-29T10:00:00Z",
@@ -183,7 +183,7 @@ asked: list[dict[str, str]] = []
 
 def collector() -> Starlette:
     """What answers so; `asked` has the queries."""
-    one = {"groups": [{**GROUPS[0], "partitions": GROUPS[0]["partitions"] * 3}], "failures": []}
+    one = {"groups": [{**GROUPS[0], "partitions": GROUPS[0]["partitions"] * 3}], "failures": [], "unread": {}}
 
     def route(path: str, answer: Any) -> Route:
         def answered(request: Request) -> JSONResponse:

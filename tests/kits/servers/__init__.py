@@ -1,6 +1,7 @@
 """The real servers that tests run against, one module each, started on loopback and free ports."""
 
 from servers._catalogue import DOWNLOADS, FETCHED_BY_FIXTURE
+from servers._dex import DexServer
 from servers._documents import asyncapi_parsed, eventcatalog_linted
 from servers._kafka import KafkaServer
 from servers._kafka_old import OldKafkaServer
@@ -15,6 +16,7 @@ from servers._tools import UnavailableError, servers_required
 __all__ = [
     "DOWNLOADS",
     "FETCHED_BY_FIXTURE",
+    "DexServer",
     "KafkaServer",
     "ManagedProcess",
     "NginxServer",

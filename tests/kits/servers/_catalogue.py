@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from servers import _apicurio, _avro, _chromium, _documents, _jaeger, _kafka, _kafka_old, _languages
+from servers import _apicurio, _avro, _chromium, _dex, _documents, _jaeger, _kafka, _kafka_old, _languages
 from servers._download import Download
 
 DOWNLOADS: Mapping[str, Download] = {
@@ -11,6 +11,7 @@ DOWNLOADS: Mapping[str, Download] = {
     "apicurio": _apicurio.REGISTRY,
     "avro": _avro.JARS,
     "axe": _chromium.AXE,
+    "dex": _dex.PROGRAM,
     "documents": _documents.JUDGES,
     "jaeger": _jaeger.PROGRAM,
     **_languages.LANGUAGES,
@@ -23,4 +24,5 @@ FETCHED_BY_FIXTURE: Mapping[str, str] = {
     "registry": "apicurio",
     "registry_server": "apicurio",
     "axe": "axe",
+    "dex_server": "dex",
 }

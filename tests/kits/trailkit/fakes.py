@@ -44,6 +44,9 @@ class FakeReads:
     def dead_letters(self, event_ids, limit):
         return []
 
+    def redriven_by(self, places):
+        return {}
+
     def sagas(self, correlation_ids, subjects, limit):
         return [
             SagaView("fulfilment", event.subject, started_ms=event.time_ms)
@@ -66,6 +69,12 @@ class FakeReads:
     def list_causes(self, selection, now_ms, limit):
         self.queries.append((selection, limit))
         return []
+
+    def stuck_counts(self):
+        return {"fulfilment": 1}
+
+    def letter_values(self):
+        return {"topic": ["orders.billing.dlq"], "group": ["billing"]}
 
     def stuck_causes(self):
         return []

@@ -26,6 +26,7 @@ from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.trails.model import TrailInputs
 from trailkit import orders
 from trailkit.past import sample_history
+from trailkit.trouble import GROUP, PLACES, STORY, publish_trouble, redrive
 from trailkit.web import served
 from waiting import Deadline, scaled
 
@@ -51,8 +52,13 @@ ORDERS = {
 
 
 @contextlib.contextmanager
-def site(folder: Path, *, token: str | None = None, show_payloads: bool = False) -> Iterator[str]:
-    """Gives the base URL of a collector that has read and learned everything there is."""
+def site(
+    folder: Path, *, token: str | None = None, show_payloads: bool = False, trouble: bool = False
+) -> Iterator[str]:
+    """Gives the base URL of a collector that has read and learned everything there is.
+
+    With `trouble`, there is also what `trailkit.trouble` makes, and one dead letter was redriven by alice.
+    """
     with DevBroker() as broker:
         config = CollectorConfig(
             KafkaConfig(broker.bootstrap_servers),
@@ -71,20 +77,26 @@ def site(folder: Path, *, token: str | None = None, show_payloads: bool = False)
         try:
             spans = SqlSpans(collector.database)
             last: dict[str, int] = {}
-            for inputs in _stories():
+            for inputs in _stories(trouble=trouble):
                 spans.add(_published(broker.bootstrap_servers, inputs, last).spans)
+            if trouble:
+                publish_trouble(broker.bootstrap_servers)
             _commit(broker.bootstrap_servers, last)
             sample_history(collector.database, time.time())
             collector.supervisor.start()
             with served(collector.app) as url:
-                _await(url)
+                _await(url, trouble=trouble)
+                if trouble:
+                    redrive(url, "order-1008")
                 yield url
         finally:
             collector.close()
 
 
-def _stories() -> Iterator[TrailInputs]:
+def _stories(*, trouble: bool) -> Iterator[TrailInputs]:
     now_ms = int(time.time() * 1000)
+    if trouble:
+        yield orders.silent(**STORY, start_ms=now_ms - 500_000)
     for number, (subject, story, seconds_ago) in enumerate(ORDERS.values(), 1):
         yield story(
             subject=subject,
@@ -169,15 +181,18 @@ def _commit(servers: str, last: dict[str, int]) -> None:
         consumer.close()
 
 
-def _await(url: str) -> None:
+def _await(url: str, *, trouble: bool) -> None:
     """Until the lag of every group is there, a step is late and the map knows its edges."""
     signs = {
         "/lag": [*GROUPS],
         "/sagas?stuck=true": ["order-1005", "order-1003"],
-        "/map": ["billing", "fulfillment"],
+        "/map": ["billing", "fulfillment", "customers", "payments", "shipments"],
         "/dead-letters": ["total_cents is negative"],
         "/readyz": ["ready"],
     }
+    if trouble:
+        signs["/dead-letters"] += PLACES
+        signs["/lag"] += [GROUP]
     deadline = Deadline(30)
     for path, wanted in signs.items():
         while True:

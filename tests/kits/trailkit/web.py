@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -15,9 +16,9 @@ from waiting import scaled
 
 
 @contextlib.contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serves an application on a free port; gives its base URL."""
-    listener = listen("127.0.0.1", 0)
+def served(app: ASGIApp, listener: socket.socket | None = None) -> Iterator[str]:
+    """Serves an application on a free port, or where somebody already listens; gives its base URL."""
+    listener = listener or listen("127.0.0.1", 0)
     server = WebServer(app, listener)
     ready = threading.Event()
     thread = threading.Thread(target=server.run, kwargs={"on_ready": ready.set}, daemon=True)
@@ -32,12 +33,12 @@ def served(app: ASGIApp) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def collecting(config: CollectorConfig) -> Iterator[str]:
-    """A whole collector in threads of this process; gives its URL."""
+def collecting(config: CollectorConfig, listener: socket.socket | None = None) -> Iterator[str]:
+    """A whole collector in threads of this process, see `served`; gives its URL."""
     collector = build_collector(config)
     collector.supervisor.start()
     try:
-        with served(collector.app) as url:
+        with served(collector.app, listener) as url:
             yield url
     finally:
         collector.close()

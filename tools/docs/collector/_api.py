@@ -13,7 +13,14 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.app import Collector, build_collector
-from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, RabbitConfig, WebConfig
+from flowtrail_collector.settings import (
+    CollectorConfig,
+    KafkaConfig,
+    LagSettings,
+    OidcConfig,
+    RabbitConfig,
+    WebConfig,
+)
 from tools.docs.collector._markdown import code, table
 
 __all__ = ["Endpoint", "api_section", "assembled", "endpoints"]
@@ -45,6 +52,10 @@ class Endpoint:
     body: tuple[str, ...] = ()
 
 
+# Nobody is asked before somebody logs in.
+_PEOPLE = OidcConfig("https://login.example.com", "flowtrail", default_role="read")
+
+
 @contextmanager
 def assembled() -> Iterator[Collector]:
     """A collector put together and never started."""
@@ -55,7 +66,7 @@ def assembled() -> Iterator[Collector]:
                 rabbitmq=RabbitConfig("amqp://127.0.0.1:9"),
                 store=Path(folder) / "store.sqlite",
                 lag=LagSettings(compat=("kafka_exporter",)),
-                web=WebConfig(show_payloads=True),
+                web=WebConfig(show_payloads=True, oidc=_PEOPLE),
             )
         )
         try:

@@ -12,9 +12,13 @@ OTHERS = {
     "FLOWTRAIL_TOKEN": "the token that requests must carry; for `collector run` in place of `--token-file`",
     "FLOWTRAIL_WRITE_TOKEN": "the token that whatever changes something must carry; for `collector run` in place of"
     " `--write-token-file`, for commands what they send",
+    "FLOWTRAIL_PAYLOAD_TOKEN": "the token that whatever shows payloads must carry; for `collector run` in place of"
+    " `--payload-token-file`, for `dlq payload` and `dlq edit` what they send",
+    "FLOWTRAIL_OIDC_CLIENT_SECRET": "the secret of the OIDC client, in place of `--oidc-client-secret-file`",
     "FLOWTRAIL_MCP_TOKEN": "the token that HTTP clients of `flowtrail mcp` must show, in place of `--client-token-file`",
     "FLOWTRAIL_RABBITMQ_PASSWORD": "the password of the user in `--rabbitmq`, in place of `--rabbitmq-password-file`",
-    "FLOWTRAIL_CA_FILE": "further authorities (PEM) that commands trust when they ask a collector over HTTPS",
+    "FLOWTRAIL_CA_FILE": "further authorities (PEM): commands trust them when they ask a collector over HTTPS, a collector when it asks the"
+    " OIDC provider",
     "FLOWTRAIL_KAFKA_PROPERTIES": "a `.properties` file with client settings, where `--consumer-config` names none",
     "OTEL_EXPORTER_OTLP_HEADERS": "headers, `name=value,...`, of what the collector sends over OTLP",
     "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "the same for metrics, in its place",

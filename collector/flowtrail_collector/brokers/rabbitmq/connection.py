@@ -50,12 +50,13 @@ def pika_module() -> ModuleType:
     return pika  # type: ignore[no-any-return]
 
 
-def connect(config: RabbitConfig, purpose: str) -> BlockingConnection:
+def connect(config: RabbitConfig, purpose: str, kind: type[Any] | None = None) -> BlockingConnection:
     """A connection of its own for one thread.
 
     Args:
         config: Where to.
         purpose: What the server's list of connections calls it.
+        kind: The class beneath, if it isn't the client's own.
 
     Raises:
         RefusedError: The server refuses; says what to do.
@@ -63,7 +64,9 @@ def connect(config: RabbitConfig, purpose: str) -> BlockingConnection:
     """
     pika = pika_module()
     with said_by(config):
-        connection: BlockingConnection = pika.BlockingConnection(_parameters(config, pika, purpose))
+        connection: BlockingConnection = pika.BlockingConnection(
+            _parameters(config, pika, purpose), _impl_class=kind
+        )
     return connection
 
 

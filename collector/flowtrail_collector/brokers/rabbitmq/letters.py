@@ -14,6 +14,7 @@ from flowtrail_collector.brokers.rabbitmq.browsing import MOST_ALIKE, Look, coun
 from flowtrail_collector.brokers.rabbitmq.connection import connect
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.trouble import Trouble
+from flowtrail_collector.conditions import Starting
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.ports import DeadLetterLists
@@ -60,7 +61,10 @@ class LetterFinder:
         self._holds_dead_letters = holds_dead_letters
         self._ingest = ingest
         self._lists = lists
-        self._trouble = Trouble(None, lambda: f"watching {counted(self.partitions, 'queue')} of dead letters")
+        self._trouble = Trouble(
+            Starting("hasn't reached RabbitMQ yet"),
+            lambda: f"watching {counted(self.partitions, 'queue')} of dead letters",
+        )
         self._looked: dict[str, tuple[Any, ...]] = {}
         self._refused: dict[str, str] = {}
         self._depths: dict[str, int] = {}

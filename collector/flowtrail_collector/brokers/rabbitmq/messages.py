@@ -10,7 +10,7 @@ from flowtrail.wire.amqp import KEY, PREFIX, TIMESTAMP_MS, from_amqp
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.events.reading import Incoming
 
-__all__ = ["MARK", "OFFSET", "incoming", "mark_of"]
+__all__ = ["MARK", "OFFSET", "PLAIN", "incoming", "mark_of"]
 
 OFFSET = "x-stream-offset"
 """The header in which the server says where in the stream a message stands."""
@@ -27,7 +27,7 @@ _PROPERTIES = (
 _ATTRIBUTES = (
     "specversion", "id", "type", "source", "subject", "time", "sequence", "correlationid", "causationid", "dataschema",
 )  # fmt: skip
-_PLAIN = {
+PLAIN: Mapping[str, str] = {
     **{PREFIX + name: f"ce_{name}" for name in _ATTRIBUTES},
     **{name: name for name in ("traceparent", "tracestate", "baggage")},
     TIMESTAMP_MS: "",
@@ -84,7 +84,7 @@ def _plain(routing_key: str, properties: Any) -> tuple[int, bytes | None, list[t
         key = None
         headers = []
         for name, value in table.items():
-            known = _PLAIN[name]
+            known = PLAIN[name]
             if known:
                 headers.append((known, value.encode()))
             elif name != TIMESTAMP_MS:

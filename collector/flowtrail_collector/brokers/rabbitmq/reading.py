@@ -8,8 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.connection import said_by
+from flowtrail_collector.brokers.rabbitmq.deliveries import Deliveries, text_of
+from flowtrail_collector.brokers.rabbitmq.frames import Delivered
 from flowtrail_collector.brokers.rabbitmq.messages import OFFSET, incoming, mark_of
+from flowtrail_collector.brokers.rabbitmq.plain import read_properties
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.events.reading import Incoming
@@ -29,6 +33,7 @@ _PREFETCH = 5_000
 # A batch is written when it has so many messages, when so much time has passed, or when nothing more comes.
 _BATCH = 5_000
 _GROWING_SECONDS = 0.6
+_MANY_TOPICS = 1_000
 
 
 class StreamReading:
@@ -62,6 +67,7 @@ class StreamReading:
         self._ingest = ingest
         self._time_seconds = time_seconds
         self._records: list[Incoming] = []
+        self._topics: dict[bytes, str] = {}
         self._batch = Batch()
         self._last: int | None = None
         self._watermark_ms = 0
@@ -72,7 +78,8 @@ class StreamReading:
             self._channel.add_on_cancel_callback(self._on_cancel)
             self._channel.basic_qos(prefetch_count=_PREFETCH)
             begin = self._begin(start)
-            self._channel.basic_consume(config.queue, self._on_message, arguments={OFFSET: begin})
+            self._deliveries = Deliveries(connection, self._channel)
+            self._channel.basic_consume(config.queue, self._deliveries.on_message, arguments={OFFSET: begin})
 
     def read(self, timeout_seconds: float) -> None:
         """Read a batch and write it.
@@ -87,14 +94,13 @@ class StreamReading:
         """
         began = time.monotonic()
         with said_by(self._config):
-            self._connection.process_data_events(timeout_seconds)
+            self._connection.process_data_events(0 if self._deliveries.waiting else timeout_seconds)
             while True:
-                before = self._unwritten
                 self._read_records()
                 if self._unwritten >= _BATCH or time.monotonic() - began >= _GROWING_SECONDS:
                     break
                 self._connection.process_data_events(0)
-                if self._unwritten == before:
+                if not self._deliveries.waiting:
                     break
         self._write()
         if self._ended:
@@ -111,29 +117,55 @@ class StreamReading:
             return "first" if start == "earliest" else "next"
         return datetime.fromtimestamp(self._time_seconds() - start, UTC)
 
-    def _on_message(self, channel: object, method: Any, properties: Any, body: bytes) -> None:
-        self._delivered = method.delivery_tag
+    def _take_in(self, delivered: Delivered) -> None:
+        """Take in one message, as the server sent it."""
+        self._delivered, exchange, routing_key, raw, body = delivered
         self._unwritten += 1
+        plain = read_properties(routing_key, raw) if exchange else None
+        if plain is not None:
+            if self._is_next(plain.offset):
+                topic = self._topics.get(exchange) or self._topic(exchange)
+                self._add(Incoming(topic, 0, *plain, value=lambda: body))
+            return
+        properties = self._deliveries.decoded(raw)
         offset = properties.headers.pop(OFFSET)
+        if not self._is_next(offset):
+            return
+        named, key = exchange.decode("utf-8", "replace"), text_of(routing_key)
+        mark = mark_of(named, properties.headers)
+        if mark is not None:
+            self._watermark_ms = max(self._watermark_ms, mark)
+        elif named:
+            self._add(incoming(named, key, offset, properties, body))
+
+    def _is_next(self, offset: int) -> bool:
+        """Whether we read on with a message that stands here: a stream is handed out in chunks."""
         expected = self._position.next_offset if self._last is None else self._last + 1
         if expected is not None and offset != expected:
             if offset < expected:
-                return  # a stream is handed out in chunks: this stands before where we read on
+                return False
             logger.warning("%s: offset %d is gone, continuing at %d", self._config.queue, expected, offset)
         self._last = offset
-        mark = mark_of(method.exchange, properties.headers)
-        if mark is not None:
-            self._watermark_ms = max(self._watermark_ms, mark)
-        elif method.exchange:
-            record = incoming(method.exchange, method.routing_key, offset, properties, body)
-            self._watermark_ms = max(self._watermark_ms, record.timestamp_ms or 0)
-            self._records.append(record)
+        return True
+
+    def _topic(self, exchange: bytes) -> str:
+        if len(self._topics) > _MANY_TOPICS:  # exchanges made of ids, by mistake
+            self._topics.clear()
+        topic = self._topics[exchange] = rabbitmq_name(exchange.decode("utf-8", "replace"))
+        return topic
+
+    def _add(self, record: Incoming) -> None:
+        if record.timestamp_ms is not None and record.timestamp_ms > self._watermark_ms:
+            self._watermark_ms = record.timestamp_ms
+        self._records.append(record)
 
     def _on_cancel(self, frame: object) -> None:
         self._ended = True
 
     def _read_records(self) -> None:
         """Take from the messages what they say; nothing else of them is held."""
+        for delivered in self._deliveries.take():
+            self._take_in(delivered)
         if self._records:
             self._ingest.read(self._records, self._batch)
             self._records = []

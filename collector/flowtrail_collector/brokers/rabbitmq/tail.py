@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.connection import connect
+from flowtrail_collector.brokers.rabbitmq.deliveries import splitting_connection
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.marks import Marks
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
 from flowtrail_collector.brokers.rabbitmq.reading import Start, StreamReading
 from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
 from flowtrail_collector.brokers.trouble import Trouble
+from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -69,7 +71,7 @@ class RabbitTail:
         self._start: Start = start
         self._time_seconds = time_seconds
         self._trouble = Trouble(
-            "hasn't reached RabbitMQ yet",
+            Starting("hasn't reached RabbitMQ yet"),
             lambda: f"following {counted(self._exchanges, 'exchange')} of RabbitMQ",
         )
         self._reading = False
@@ -107,7 +109,7 @@ class RabbitTail:
         with contextlib.ExitStack() as closing:
             management = Management(self._config)
             closing.callback(management.close)
-            connection = connect(self._config, "tail")
+            connection = connect(self._config, "tail", splitting_connection())
             closing.callback(lambda: connection.is_open and connection.close())
             self._position.load(declare_stream(connection, self._config, management))
             bindings = Bindings(self._config, management)

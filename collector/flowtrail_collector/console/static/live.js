@@ -1,4 +1,4 @@
-// Keeps a page up to date: when the server says that something changed, the page's main part is loaded anew.
+// Keeps a page up to date: when the server says that something changed, the page's main part is loaded again.
 "use strict";
 (() => {
   const main = document.getElementById("main");
@@ -58,7 +58,11 @@
       connected = true;
     });
     source.addEventListener("change", () => { stale = true; refresh(); });
-    source.addEventListener("error", () => say("lost", "Reconnecting…"));
+    source.addEventListener("error", () => {
+      say("lost", "Reconnecting…");
+      // Refused for good, as when a session has ended: the page itself says what to do.
+      if (source && source.readyState === EventSource.CLOSED) stale = true;
+    });
     say("lost", "Connecting…");
   };
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from flowtrail.contracts import Definition
 from flowtrail.errors import DecodeError, MissingExtraError
-from flowtrail.wire import Header, read_headers
+from flowtrail.wire import Header, is_structured, read_headers
 from flowtrail.wire.dataschema import version_in
 from flowtrail_collector.dead_letters.mending.json_text import NotJsonError, compact, parsed, pretty, visible
 from flowtrail_collector.dead_letters.mending.native import BadValueError, from_json, to_json
@@ -166,6 +166,8 @@ def form_of(value: bytes | None, headers: Sequence[Header], contracts: Contracts
     if value is not None and value[:1] == b"\0" and len(value) >= _FRAME:
         return _framed(value, contracts)
     envelope = read_headers(headers)
+    if is_structured(envelope):
+        return Form(_JSON)  # a contract is about the data within, not about the whole
     media = (envelope.content_type or "").lower()
     version = version_in(envelope.type, envelope.dataschema)
     found: Definition | str | None = None

@@ -1,6 +1,6 @@
 """`/api/v1/dead-letters/TOPIC/PARTITION/OFFSET/payload` and `.../edit`.
 
-Both are POST, so that the guard asks for the write token: looking at a payload is a right of those who may write.
+Both are POST, so that browsers can't be led there from elsewhere, and take a role of their own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from flowtrail_collector.dead_letters.web.json import job_json, letter_json
 from flowtrail_collector.dead_letters.web.posting import posted
 from flowtrail_collector.dead_letters.web.query import flag_of, place_of, reason_of
 from flowtrail_collector.units import iso_time_ms
+from flowtrail_collector.web.access.model import Role
+from flowtrail_collector.web.callers import actor_of, only_for, remote_of
 from flowtrail_collector.web.json import ApiError, json_response
-from flowtrail_collector.web.security import actor_of, remote_of
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -66,8 +67,8 @@ def mending_routes(desk: MendingDesk | None) -> list[BaseRoute]:
         )
 
     return [
-        Route(f"{_PLACE}/payload", posted(payload), methods=["POST"]),
-        Route(f"{_PLACE}/edit", posted(edit, MAX_BODY_BYTES), methods=["POST"]),
+        Route(f"{_PLACE}/payload", only_for(Role.PAYLOAD, posted(payload)), methods=["POST"]),
+        Route(f"{_PLACE}/edit", only_for(Role.PAYLOAD, posted(edit, MAX_BODY_BYTES)), methods=["POST"]),
     ]
 
 

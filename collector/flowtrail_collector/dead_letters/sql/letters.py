@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail_collector.causes import HOUR_MS
 from flowtrail_collector.dead_letters.model.cause import CauseLately, CauseRow
-from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, Selection
+from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, Place, Selection
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
 __all__ = ["ADD_LETTER", "DeadLetterReads", "flows_with_letters", "letters", "replays_of", "where_of"]
@@ -30,6 +30,10 @@ _COUNT_LATELY = f"""SELECT cause, sum(now), sum(1 - now), count(DISTINCT flow), 
  CASE WHEN timestamp_ms >= ? THEN coalesce(correlation_id, subject, event_id) END AS flow
  FROM dead_letters WHERE state IN ({marks(STATES)}) AND timestamp_ms >= ?) lately
  GROUP BY cause HAVING sum(now) > sum(1 - now) ORDER BY 2 DESC, 1 LIMIT ?"""  # noqa: S608 - our own states
+_REDRIVEN = """SELECT actor FROM redrive_audit
+ WHERE target_topic = ? AND target_partition = ? AND target_offset = ? ORDER BY at_ms DESC LIMIT 1"""
+_CHOICES = {"topic": "topic", "source": "source_topic", "group": "consumer_group", "error": "error_type"}
+_MOST_CHOICES = 100
 _EARLIER = f"SELECT 1 FROM dead_letters WHERE state IN ({marks(STATES)}) AND timestamp_ms < ? AND "  # noqa: S608
 
 
@@ -125,12 +129,30 @@ class DeadLetterReads(Reads):
             found += self._letters(f"event_id IN ({marks(ids)}) LIMIT ?", [*ids, limit])
         return found[:limit]
 
+    def redriven_by(self, places: Sequence[Place]) -> dict[Place, str]:
+        """See `TrailReader.redriven_by`."""
+        with self._database.read() as connection:
+            rows = [(place, connection.execute(_REDRIVEN, place).fetchone()) for place in places]
+        return {place: row[0] for place, row in rows if row is not None}
+
     def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
         """See `DeadLetterLists.list_dead_letters`."""
         where, values = where_of(selection)
         return self._letters(
             f"{where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?", [*values, limit, offset]
         )
+
+    def read_letter_values(self) -> dict[str, list[str]]:
+        """See `DeadLetterLists.letter_values`."""
+        found: dict[str, list[str]] = {}
+        for name, column in _CHOICES.items():
+            rows = self._rows(
+                f"SELECT DISTINCT {column} FROM dead_letters WHERE {column} IS NOT NULL ORDER BY 1 LIMIT ?",  # noqa: S608
+                (_MOST_CHOICES + 1,),
+            )
+            if len(rows) <= _MOST_CHOICES:
+                found[name] = [row[0] for row in rows]
+        return found
 
     def list_causes(self, selection: Selection, now_ms: int, limit: int) -> list[CauseRow]:
         """See `DeadLetterLists.list_causes`."""

@@ -16,7 +16,8 @@ from flowtrail_collector.units import iso_time_ms
 
 __all__ = ["audit_json", "cause_json", "dossier_json", "job_json", "letter_json", "listed_json", "write_json"]
 
-_MAX_HEADER_CHARACTERS = 4_096
+# A stack trace of a deep call is whole: its end is where it happened.
+_MAX_HEADER_CHARACTERS = 16_384
 _NOT_LISTED = frozenset({"arrived", "convention", "source_partition", "source_offset", "replays"})
 
 

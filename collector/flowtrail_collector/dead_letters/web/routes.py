@@ -33,8 +33,8 @@ from flowtrail_collector.dead_letters.web.query import (
     place_of,
     selection_of,
 )
+from flowtrail_collector.web.callers import actor_of, remote_of
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
-from flowtrail_collector.web.security import actor_of, remote_of
 
 __all__ = ["DeskRoutes", "dead_letter_routes"]
 

@@ -16,7 +16,7 @@ from flowtrail_collector.documents.asyncapi.files import Files
 from flowtrail_collector.documents.asyncapi.mistakes import Place
 from flowtrail_collector.documents.contracts import Known
 from flowtrail_collector.documents.landscape import Landscape, Received, Sent
-from flowtrail_collector.documents.schemas import comparable, defined
+from flowtrail_collector.documents.schemas import as_documents_have_it, comparable, defined
 
 __all__ = ["Drift", "Finding", "OwnerError", "compared", "owner_of"]
 
@@ -305,7 +305,7 @@ def _comparable(contract: Definition) -> Definition:
     """A contract as a document has it: with what it refers to in place, of a JSON Schema in itself, too."""
     if contract.format != "json":
         return comparable(contract)
-    files = Files(Path("contract"), json.loads(contract.text))
+    files = Files(Path("contract"), as_documents_have_it(json.loads(contract.text)))
     return defined("contract", "", None, files.plain(files.root)) or contract
 
 

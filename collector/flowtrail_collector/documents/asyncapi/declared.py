@@ -11,6 +11,7 @@ from typing import Any
 from flowtrail_collector.documents.asyncapi.extensions import SERVICE, TYPE, VERSION, VERSION_IN_NAME
 from flowtrail_collector.documents.asyncapi.files import At, Files
 from flowtrail_collector.documents.asyncapi.mistakes import DocumentError, Place
+from flowtrail_collector.documents.schemas import is_json_schema
 
 __all__ = ["Channel", "Declared", "Message", "Operation", "Payload", "declared_in"]
 
@@ -61,6 +62,7 @@ class Operation:
         service: Who does, if the operation says so.
         groups: Consumer groups that its bindings name.
         place: Where it stands.
+        answers: Of a reply, the types that it answers; of anything else none.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Operation:
     service: str | None
     groups: frozenset[str]
     place: Place
+    answers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class _Reader:
         operations = tuple(
             operation
             for name, at in self._followed(root.of("operations"))
-            if (operation := self._operation(name, at, by_key)) is not None
+            for operation in self._operations(name, at, by_key)
         )
         title = self._files.followed(root.of("info")).text("title") or ""
         return Declared(title, found, operations, self._files.place(channels))
@@ -204,27 +207,40 @@ class _Reader:
     def _payload(self, at: At) -> Payload | None:
         place = self._files.place(at)
         if isinstance(at.value, Mapping) and "schema" in at.value and "schemaFormat" in at.value:
-            schema = self._files.followed(at.of("schema"))
-            return Payload(at.text("schemaFormat"), self._files.plain(schema), place)
+            schema, named = self._files.followed(at.of("schema")), at.text("schemaFormat")
+            return Payload(named, self._files.plain(schema, is_json_schema=is_json_schema(named)), place)
         return Payload(None, self._files.plain(at), place)
 
-    def _operation(self, name: str, at: At, channels: Mapping[tuple[Path, int], Channel]) -> Operation | None:
+    def _operations(
+        self, name: str, at: At, channels: Mapping[tuple[Path, int], Channel]
+    ) -> Iterator[Operation]:
+        """An operation, and its reply: whoever receives the one sends the other."""
         action = at.text("action")
         if action not in ("send", "receive"):
             message = f"operation {name[:80]}: action is `send` or `receive`"
             raise DocumentError(self._files.place(at), message)
+        sends, service, place = action == "send", at.text(SERVICE), self._files.place(at)
+        channel, types = self._used(f"operation {name[:80]}", at, channels)
+        groups = frozenset(self._groups(at))
+        yield Operation(name, sends, channel.address, types, service, groups, place)
+        reply = self._files.followed(at.of("reply"))
+        if reply.of("channel").value is not None:  # else the request itself says where to
+            back, answer = self._used(f"the reply of operation {name[:80]}", reply, channels)
+            yield Operation(name, not sends, back.address, answer, service, frozenset(), place, types)
+
+    def _used(
+        self, what: str, at: At, channels: Mapping[tuple[Path, int], Channel]
+    ) -> tuple[Channel, frozenset[str]]:
+        """The channel that an operation or a reply is about, and the types of its messages."""
         channel = channels.get(self._key(self._files.followed(at.of("channel"))))
         if channel is None:
-            message = f"operation {name[:80]}: its channel is none of `channels`"
-            raise DocumentError(self._files.place(at.of("channel")), message)
-        types = frozenset(message.type for message in channel.messages)
-        if at.of("messages").value is not None:
-            messages = [self._files.followed(message) for message in at.of("messages").items()]
-            types = frozenset(self._type_of(item) for item in messages)
-        groups = frozenset(self._groups(at))
-        return Operation(
-            name, action == "send", channel.address, types, at.text(SERVICE), groups, self._files.place(at)
-        )
+            raise DocumentError(
+                self._files.place(at.of("channel")), f"{what}: its channel is none of `channels`"
+            )
+        if at.of("messages").value is None:
+            return channel, frozenset(message.type for message in channel.messages)
+        messages = [self._files.followed(message) for message in at.of("messages").items()]
+        return channel, frozenset(self._type_of(item) for item in messages)
 
     def _type_of(self, at: At) -> str:
         known = self._types.get(self._key(at))

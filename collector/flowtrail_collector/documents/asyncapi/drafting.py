@@ -7,10 +7,10 @@ a guess, and says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flowtrail_collector.documents.asyncapi.declared import Declared
+from flowtrail_collector.documents.asyncapi.declared import Declared, Operation
 from flowtrail_collector.sagas.learning.words import free, kebab, yaml_text, yaml_types
 from flowtrail_collector.wording import printable
 
@@ -51,29 +51,39 @@ class DraftedFlow:
 
 @dataclass
 class _Graph:
-    """Who sends and reads which type."""
+    """Who sends (by service) and who reads (by type), and which of it are requests and their replies."""
 
-    senders: dict[str, set[str]] = field(default_factory=dict)
+    sent: dict[str, set[str]] = field(default_factory=dict)
     readers: dict[str, set[str]] = field(default_factory=dict)
+    replies: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    awaited: set[tuple[str, str, str]] = field(default_factory=set)
 
-    def sent_by(self, service: str) -> list[str]:
-        return sorted(type for type, services in self.senders.items() if service in services)
+    def add(self, operation: Operation, service: str) -> None:
+        for type in operation.types:
+            if operation.sends:
+                self.sent.setdefault(service, set()).add(type)
+                if operation.answers:
+                    self.replies.setdefault((service, type), set()).update(operation.answers)
+            else:
+                self.readers.setdefault(type, set()).add(service)
+                self.awaited.update((service, type, asked) for asked in operation.answers)
 
-    def next(self, type: str) -> list[tuple[str, str]]:
-        """(service, type) of what a type may lead to."""
-        found = []
-        for service in sorted(self.readers.get(type, ())):
-            found += [(service, sent) for sent in self.sent_by(service) if sent != type]
-        return found
+    def types(self) -> list[str]:
+        return sorted(set(self.readers).union(*self.sent.values()))
 
-    def reachable(self, start: str) -> set[str]:
-        seen, todo = {start}, [start]
-        while todo:
-            for _, type in self.next(todo.pop()):
-                if type not in seen:
-                    seen.add(type)
-                    todo.append(type)
-        return seen
+    def led(self, service: str, type: str) -> list[str]:
+        """What a service may send because of a type: replies to that alone, and not the request that it answers."""
+        return sorted(
+            sent
+            for sent in self.sent.get(service, ())
+            if sent != type
+            and type in self.replies.get((service, sent), (type,))
+            and (service, type, sent) not in self.awaited
+        )
+
+    def next(self, type: str) -> list[str]:
+        """What a type may lead to."""
+        return [sent for service in sorted(self.readers.get(type, ())) for sent in self.led(service, type)]
 
 
 def drafted_flows(documents: Sequence[Declared]) -> list[DraftedFlow]:
@@ -87,27 +97,52 @@ def drafted_flows(documents: Sequence[Declared]) -> list[DraftedFlow]:
         owner = owner_in(document.title)
         for operation in document.operations:
             service = operation.service or next(iter(sorted(operation.groups)), owner)
-            side = graph.senders if operation.sends else graph.readers
-            for type in operation.types if service is not None else ():
-                side.setdefault(type, set()).add(service or "")
-    flows = []
-    for start in _starts(graph):
-        flow = _flow(graph, start)
-        if flow is not None:
-            flows.append(flow)
-    return flows
+            if service is not None:
+                graph.add(operation, service)
+    flows = (_flow(graph, start) for start in _starts(graph))
+    return [flow for flow in flows if flow is not None]
 
 
 def _starts(graph: _Graph) -> list[str]:
-    """Types that nothing leads to; where everything follows from something, those that sound like a beginning."""
-    caused = {type for start in graph.senders for _, type in graph.next(start)}
-    first = [type for type in sorted(graph.senders) if type not in caused and graph.next(type)]
-    if first:
-        return first
-    sounding = [type for type in sorted(graph.senders) if _BEGIN.search(type) and graph.next(type)]
-    # What can be reached from another one is a part of that one's flow, unless each leads to the other.
-    sizes = {type: len(graph.reachable(type)) for type in sounding}
-    return sorted(sounding, key=lambda type: (-sizes[type], type))[:1]
+    """Types that nothing leads to but what they lead to themselves: of each circle, the likeliest beginning."""
+    leads = {type: graph.next(type) for type in graph.types()}
+    causes: dict[str, set[str]] = {type: set() for type in leads}
+    for type, sent in leads.items():
+        for each in sent:
+            causes[each].add(type)
+    readers: set[str] = set().union(*graph.readers.values())
+    fresh = set().union(*(sent for service, sent in graph.sent.items() if service not in readers))
+    return sorted(
+        # Sent by whoever reads nothing, or what sounds like a beginning.
+        min(circle, key=lambda type: (type not in fresh, not _BEGIN.search(type), type))
+        for circle in _circles(leads, causes)
+        if all(causes[type] <= circle for type in circle) and any(leads[type] for type in circle)
+    )
+
+
+def _circles(leads: Mapping[str, Sequence[str]], causes: Mapping[str, set[str]]) -> Iterator[set[str]]:
+    """Types that lead to each other, each alone that doesn't (Kosaraju's way: time is linear in what leads to what)."""
+    order: list[str] = []
+    seen: set[str] = set()
+    todo = [(type, False) for type in leads]
+    while todo:
+        type, is_left = todo.pop()
+        if is_left:
+            order.append(type)
+        elif type not in seen:
+            seen.add(type)
+            todo += [(type, True), *((each, False) for each in leads[type])]
+    taken: set[str] = set()
+    for start in reversed(order):
+        if start in taken:
+            continue
+        circle, waiting = {start}, [start]
+        while waiting:
+            new = causes[waiting.pop()] - taken - circle
+            circle |= new
+            waiting += new
+        taken |= circle
+        yield circle
 
 
 def _flow(graph: _Graph, start: str) -> DraftedFlow | None:
@@ -117,7 +152,7 @@ def _flow(graph: _Graph, start: str) -> DraftedFlow | None:
     cancels: set[str] = set()
     for type in order:
         for service in sorted(graph.readers.get(type, ())):
-            sent = [kind for kind in graph.sent_by(service) if kind not in placed]
+            sent = [kind for kind in graph.led(service, type) if kind not in placed]
             good = [kind for kind in sent if not (_FAILURE.search(kind) or _UNDONE.search(kind))]
             cancels.update(kind for kind in sent if _CANCEL.search(kind))
             failed = tuple(k for k in sent if _FAILURE.search(k) and not _CANCEL.search(k))
@@ -132,7 +167,7 @@ def _flow(graph: _Graph, start: str) -> DraftedFlow | None:
                 placed.update(failed, undone)
     if not steps:
         return None
-    ends = [step.done for step in steps if not any(kind in placed for _, kind in graph.next(step.done))]
+    ends = [step.done for step in steps if not any(kind in placed for kind in graph.next(step.done))]
     completes = ends[-1] if ends else steps[-1].done
     return DraftedFlow(kebab(start), start, tuple(steps), completes, tuple(sorted(cancels)))
 

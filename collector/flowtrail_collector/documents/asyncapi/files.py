@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from flowtrail.contracts.json_schema.places import held_by
 from flowtrail_collector.documents.asyncapi.mistakes import DocumentError, Place
 
 __all__ = ["MAX_BYTES", "At", "Files"]
@@ -128,13 +129,17 @@ class Files:
                 raise DocumentError(self.place(here), f"{_short(ref)} leads nowhere")
         return found
 
-    def plain(self, at: At) -> Any:
-        """A value as plain data, with what it refers to in place; what refers to itself is put into `$defs`.
+    def plain(self, at: At, *, is_json_schema: bool = True) -> Any:
+        """A schema as plain data, with what it refers to in place; what refers to itself is put into `$defs`.
+
+        Args:
+            at: The schema.
+            is_json_schema: Whether references are only where JSON Schema has schemas; else they are anywhere.
 
         Raises:
             DocumentError: A reference can't be followed, or all of it is too much.
         """
-        parts = _Parts(self)
+        parts = _Parts(self, is_json_schema)
         try:
             found = parts.plain(at, ())
         except RecursionError:
@@ -176,8 +181,9 @@ class Files:
 class _Parts:
     """Puts what is referred to in place, for one value."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, is_json_schema: bool) -> None:
         self._files = files
+        self._is_json_schema = is_json_schema
         self._names: dict[tuple[Path, int], str] = {}
         self.defs: dict[str, Any] = {}
 
@@ -186,9 +192,27 @@ class _Parts:
         if is_reference(at.value):
             return self._referred(at, within)
         if isinstance(at.value, Mapping):
-            return {str(name): self.plain(at.of(name), within) for name in at.value}
+            return {str(name): self._member(str(name), at.of(name), within) for name in at.value}
         if isinstance(at.value, list):
             return [self.plain(item, within) for item in at.items()]
+        return _scalar(at.value)
+
+    def _member(self, name: str, at: At, within: tuple[tuple[Path, int], ...]) -> Any:
+        """What stands under a keyword: only schemas refer to anything."""
+        held = held_by(name, at.value) if self._is_json_schema else "schema"
+        if held == "data":
+            return self._data(at)
+        if held != "names":
+            return self.plain(at, within)
+        self._files.count(at)
+        return {str(key): self.plain(at.of(key), within) for key in at.value}
+
+    def _data(self, at: At) -> Any:
+        self._files.count(at)
+        if isinstance(at.value, Mapping):
+            return {str(name): self._data(at.of(name)) for name in at.value}
+        if isinstance(at.value, list):
+            return [self._data(item) for item in at.items()]
         return _scalar(at.value)
 
     def _referred(self, at: At, within: tuple[tuple[Path, int], ...]) -> Any:
@@ -203,7 +227,7 @@ class _Parts:
             self.defs[name] = found
             found = {"$ref": f"#/$defs/{name}"}
         beside = {
-            str(key): self.plain(at.of(key), within)
+            str(key): self._member(str(key), at.of(key), within)
             for key in at.value
             if key not in ("$ref", "description", "summary")
         }

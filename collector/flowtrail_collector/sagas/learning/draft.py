@@ -43,7 +43,7 @@ def _flows(learned: Learned) -> Iterator[str]:
 def _flow(drafted: LearnedFlow) -> Iterator[str]:
     flow = drafted.flow
     others = drafted.instances - drafted.completed - drafted.broken_off
-    yield f"  # {drafted.instances} instances: {drafted.completed} completed, {drafted.broken_off} ended otherwise, {others} neither."
+    yield f"  # {counted(drafted.instances, 'instance')}: {drafted.completed} completed, {drafted.broken_off} ended otherwise, {others} neither."
     yield f"  {yaml_text(flow.name)}:"
     yield f"    starts: {yaml_types(flow.starts)}  # most instances with it begin with it"
     yield from _steps(drafted)

@@ -34,13 +34,14 @@ from flowtrail_collector.sagas.sql.lately import ended_lately, waited_for
 from flowtrail_collector.sagas.sql.named import begins_with
 from flowtrail_collector.sagas.sql.pages import SlowAnswer, listed
 from flowtrail_collector.sagas.sql.predicted import count_predicted, open_waiting, predicted_condition
-from flowtrail_collector.sagas.sql.rows import load, read_sagas
+from flowtrail_collector.sagas.sql.rows import STUCK, load, read_sagas
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Database, Reads, marks
 
 __all__ = ["SagaReads"]
 
 _COUNTS = """SELECT flow, CASE WHEN outcome = 'open' AND started_ms IS NULL THEN 'partial' ELSE outcome END, count(*)
  FROM sagas GROUP BY 1, 2"""
+_STUCK = f"SELECT flow, count(*) FROM sagas WHERE outcome = 'open' AND {STUCK} GROUP BY flow"  # noqa: S608
 
 
 _Children = dict[SagaKey, dict[str, tuple[ChildView, ...]]]
@@ -97,6 +98,7 @@ class SagaReads(Reads):
         self._pending_letters_of = pending_letters
         self.forecasts = Forecasts(flows, self._histories)
         self._counts = SlowAnswer(lambda: self._rows(_COUNTS))
+        self._stuck = SlowAnswer(lambda: self._rows(_STUCK))
         self._causes = SlowAnswer(self._read_causes)
         self._waited_for = SlowAnswer(self._read_waited_for)
         self._time_seconds = time_seconds
@@ -140,6 +142,10 @@ class SagaReads(Reads):
     def stuck_causes(self) -> list[StuckCause]:
         """See `SagaLists.stuck_causes`."""
         return self._causes()
+
+    def stuck_counts(self) -> dict[str, int]:
+        """See `SagaLists.stuck_counts`."""
+        return dict(self._stuck())
 
     def ended_lately(self, now_ms: int, span_ms: int) -> list[EndedLately]:
         """See `Lately.ended_lately`."""

@@ -170,4 +170,6 @@ ALTER TABLE dead_letters ADD COLUMN cause TEXT
     """
 CREATE INDEX dead_letters_by_cause ON dead_letters (state, cause, timestamp_ms)
 """,
+    # Names in code and codes of errors tell causes apart.
+    note_causes,
 )

@@ -93,4 +93,25 @@ CREATE TABLE span_keys (
   PRIMARY KEY (hash, trace)
 ) WITHOUT ROWID
 """,
+    # When something went over an edge last, which types went over it, and the last few of them: for whoever looks into it.
+    """
+ALTER TABLE edges ADD COLUMN last_ms INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE edge_types (
+  source TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  target TEXT NOT NULL,
+  cause_type TEXT NOT NULL,
+  effect_type TEXT NOT NULL,
+  events INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  PRIMARY KEY (source, topic, target, cause_type, effect_type)
+) WITHOUT ROWID;
+CREATE TABLE edge_crossings (
+  source TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  target TEXT NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (source, topic, target)
+) WITHOUT ROWID
+""",
 )

@@ -10,7 +10,7 @@ from flowtrail.contracts._scalars import double, single, symbol, text, whole
 from flowtrail.contracts._values import content_of, fields_of
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.avro._logical import conversion_of
-from flowtrail.contracts.avro._nodes import Field, Node
+from flowtrail.contracts.avro._nodes import Field, Node, in_bytes
 from flowtrail.contracts.avro._unions import Failures, Prepare, Strict, Unions
 
 __all__ = ["Compiler", "Prepare"]
@@ -171,7 +171,7 @@ def _bytes(size: int | None, value: Any) -> bytes:
         raise wrong("type should be bytes")
     made = bytes(value)
     if size is not None and len(made) != size:
-        raise wrong(f"should have {size} bytes")
+        raise wrong(f"should have {in_bytes(size)}")
     return made
 
 

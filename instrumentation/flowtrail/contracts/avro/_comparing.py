@@ -127,7 +127,8 @@ def _kinds(old: Node, new: Node, field: str) -> Iterator[Change]:
     if old.logical != new.logical:
         yield Change(field, "changed: logicalType", detail, _meaning(old, new))
     elif widened and narrowed:  # string and bytes
-        yield Change(field, "changed: type", detail, _NOBODY)
+        hurt = _BACKWARD if new.kind == "string" else _FORWARD
+        yield Change(field, "changed: type", f"{detail}: bytes need not be UTF-8, which text is", hurt)
     elif widened or narrowed:
         yield Change(field, "changed: type", detail, _FORWARD if widened else _BACKWARD)
     else:

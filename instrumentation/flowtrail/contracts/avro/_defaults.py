@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 from flowtrail.contracts._scalars import double, single, text
 from flowtrail.contracts._violations import WrongError
 from flowtrail.contracts.avro._logical import conversion_of
-from flowtrail.contracts.avro._nodes import Node
+from flowtrail.contracts.avro._nodes import Node, in_bytes
 
 _RANGES: Final = {"int": 2**31, "long": 2**63}
 
@@ -80,7 +80,7 @@ def _bytes(node: Node, value: Any) -> bytes:
     except UnicodeEncodeError:
         _refuse("bytes are written as the characters \\u0000 to \\u00ff")
     if node.kind == "fixed" and len(made) != node.size:
-        _refuse(f"it has {len(made)} bytes, not {node.size}")
+        _refuse(f"it has {in_bytes(len(made))}, not {node.size}")
     return made
 
 

@@ -128,3 +128,8 @@ def parts_of(node: Node) -> list[Node]:
     """What a node is made of directly."""
     inner = [node.inner] if node.inner is not None else []
     return [*(part.type for part in node.fields.values()), *inner, *node.branches]
+
+
+def in_bytes(number: int) -> str:
+    """A length for people: `1 byte`, `2 bytes`."""
+    return f"{number} byte" if number == 1 else f"{number} bytes"

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 from flowtrail.contracts.avro._branches import Branch, is_open
 from flowtrail.contracts.avro._logical import conversion_of
-from flowtrail.contracts.avro._nodes import Node
+from flowtrail.contracts.avro._nodes import Node, in_bytes
 from flowtrail.errors import DecodeError
 
 MAX_LEVELS: Final = 400
@@ -61,11 +61,11 @@ class Reader:
         except MalformedError as error:
             self._refuse(f"{error} at byte {error.at}")
         except IndexError:
-            self._refuse(f"it ends too early, after {len(payload)} bytes")
+            self._refuse(f"it ends too early, after {in_bytes(len(payload))}")
         except RecursionError:
             raise DecodeError("nested too deeply") from None
         if end != len(payload):
-            self._refuse(f"{len(payload) - end} bytes are left over")
+            self._refuse(f"{in_bytes(len(payload) - end)} left over")
         return data
 
     def _refuse(self, why: str) -> NoReturn:
@@ -190,9 +190,9 @@ def _block(payload: bytes, at: int) -> tuple[int, int]:
         count = -count
         size, start = _long(payload, start)
         if size < 0:
-            raise MalformedError(at, f"a block of {size} bytes")
+            raise MalformedError(at, f"a block of {in_bytes(size)}")
     if count > len(payload) - start:  # an item has at least one byte
-        raise MalformedError(at, f"a block of {count} items, and {len(payload) - start} bytes follow")
+        raise MalformedError(at, f"a block of {count} items, with {in_bytes(len(payload) - start)} behind it")
     return count, start
 
 

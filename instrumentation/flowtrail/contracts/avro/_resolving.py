@@ -49,6 +49,8 @@ class Resolver:
         if read.kind == "union":
             number, way = self._way(written, read)
             return way if number is None else lambda value: Branch(number, way(value))
+        if branch_for(written, (read,)) is None:
+            return _unreadable
         if written.kind == read.kind == "record":
             known = self._made.get((id(written), id(read)))
             return self._record(written, read) if known is None else known
@@ -146,7 +148,10 @@ def same_name(written: Node, read: Node) -> bool:
 
 
 def branch_for(written: Node, branches: Sequence[Node]) -> Node | None:
-    """The branch of the reader's union that a writer's type is read as: the first that matches."""
+    """The branch of the reader's union that a writer's type is read as: the first that matches.
+
+    Types match, values don't: a symbol that the reader's enum lacks isn't read as the string beside it.
+    """
     exact = (
         branch
         for branch in branches

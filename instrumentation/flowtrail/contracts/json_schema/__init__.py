@@ -11,8 +11,9 @@ from typing import Any
 from flowtrail._codec import JsonCodec
 from flowtrail.contracts._change import REMOVE_AFTER, Change
 from flowtrail.contracts._format import NO_REFERENCES, BrokenError, Definition, bounded
-from flowtrail.contracts.json_schema._rules import Schema, deprecated_fields
+from flowtrail.contracts.json_schema._rules import deprecated_fields
 from flowtrail.contracts.json_schema._validator import Compiled, check_schema, parsed
+from flowtrail.contracts.json_schema.places import Schema
 from flowtrail.errors import EncodeError
 
 __all__ = ["JSON_SCHEMA", "JsonDefinition", "JsonSchemaFormat"]

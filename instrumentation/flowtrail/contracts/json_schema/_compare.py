@@ -17,9 +17,10 @@ from flowtrail.contracts._change import short as _short
 from flowtrail.contracts._walks import Walk
 from flowtrail.contracts.json_schema._filling import Filling
 from flowtrail.contracts.json_schema._forms import Forms
-from flowtrail.contracts.json_schema._rules import IN_PLACE, Schema, is_old_draft, target, tolerant
-from flowtrail.contracts.json_schema._texts import found_in
+from flowtrail.contracts.json_schema._rules import IN_PLACE, is_old_draft, target, tolerant
+from flowtrail.contracts.json_schema._texts import TooSlowError, found_in
 from flowtrail.contracts.json_schema._validator import checker
+from flowtrail.contracts.json_schema.places import Schema
 
 _ANNOTATIONS = frozenset({
     "$id", "$comment", "title", "description", "examples", "deprecated", "readOnly", "writeOnly",
@@ -73,6 +74,7 @@ class _Comparison:
     today: date | None
     walk: Walk = field(default_factory=Walk)
     forms: Forms = field(default_factory=lambda: Forms(_ANNOTATIONS))
+    slow: set[str] = field(default_factory=set)
 
     def compare(
         self, old: Any, new: Any, path: str, watchers: tuple[str, ...], seen: frozenset[_Visit]
@@ -163,7 +165,7 @@ class _Comparison:
             yield _change(field, "new-field-needs-default", "readers of old data have no value for it")
         elif _breaks(self.new_root, schema, default[0]):
             yield _change(field, "default-breaks-its-field", f"default {_short(default[0])} isn't valid")
-        others = _rule_for_others(old, name)
+        others = _rule_for_others(old, name, self.slow)
         if others in _OPEN or (others and default and not required):
             # Readers of the old contract hold it to the rule for other fields; a pattern holds for it in both.
             hurt = BOTH if others in _OPEN else frozenset({BACKWARD})
@@ -179,7 +181,7 @@ class _Comparison:
 
     def _removed(self, new: Schema, schema: Any, field: str, name: str, required: bool) -> Iterator[Change]:
         deprecated = isinstance(schema, Mapping) and schema.get("deprecated") is True
-        others = _rule_for_others(new, name)
+        others = _rule_for_others(new, name, self.slow)
         if required:
             yield _change(field, "required-field-removed", "readers of the old contract need it")
         elif not deprecated:
@@ -209,9 +211,9 @@ class _Comparison:
         yield from self.compare(old, new, f"{path}[]", watchers, seen)
 
 
-def _rule_for_others(schema: Schema, name: str) -> str:
+def _rule_for_others(schema: Schema, name: str, slow: set[str]) -> str:
     """What an object that doesn't declare a field says of it: a keyword, that anything goes, or nothing."""
-    if any(found_in(pattern, name) for pattern in schema.get("patternProperties", ())):
+    if any(_may_fit(pattern, name, slow) for pattern in schema.get("patternProperties", ())):
         return "patternProperties"
     for keyword in _OPEN:
         rule = schema.get(keyword)
@@ -220,6 +222,15 @@ def _rule_for_others(schema: Schema, name: str) -> str:
         if rule is True or rule == {}:
             return _ANYTHING
     return ""
+
+
+def _may_fit(pattern: str, name: str, slow: set[str]) -> bool:
+    """Whether a pattern may mean a field; one that took too long once isn't asked again."""
+    try:
+        return pattern in slow or found_in(pattern, name)
+    except TooSlowError:
+        slow.add(pattern)
+        return True  # nobody can say, so nothing is proven
 
 
 def _breaks(root: Schema, schema: Any, default: Any) -> bool:

@@ -12,15 +12,9 @@ from jsonschema.exceptions import SchemaError as LibrarySchemaError
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts.json_schema._keywords import KEYWORDS, TYPES
 from flowtrail.contracts.json_schema._once import once
-from flowtrail.contracts.json_schema._rules import (
-    REFERENCES,
-    Place,
-    Schema,
-    in_place,
-    parts_of,
-    schemas_in,
-)
+from flowtrail.contracts.json_schema._rules import in_place
 from flowtrail.contracts.json_schema._texts import FORMATS
+from flowtrail.contracts.json_schema.places import REFERENCES, Place, Schema, parts_of, schemas_in
 
 _NEWEST: Final = "json-schema.org/draft/2020-12/schema"
 _KNOWN: Final[Mapping[str, Any]] = {
@@ -102,7 +96,8 @@ def _hold_to(dialect: Any, schema: Any, place: str) -> None:
         dialect.check_schema(schema, format_checker=FORMATS)
     except LibrarySchemaError as error:
         where = "/".join(str(part) for part in (*filter(None, [place]), *error.absolute_path)) or "(root)"
-        raise SchemaError(f"no JSON Schema at {where}: {' '.join(error.message[:200].split())}") from None
+        why = f"{error.message[:200]}: {error.cause}" if error.cause else error.message[:200]
+        raise SchemaError(f"no JSON Schema at {where}: {' '.join(why.split())[:300]}") from None
 
 
 def _check_keywords(dialect: Any, root: Schema, every: Sequence[tuple[Place, Schema]]) -> None:

@@ -11,8 +11,8 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flowtrail.contracts.json_schema._rules import Schema, local, schemas_in
 from flowtrail.contracts.json_schema._texts import TooSlowError, found_in
+from flowtrail.contracts.json_schema.places import Schema, local, schemas_in
 
 _MAX_KNOWN = 10_000
 _MAX_TRIED = 50
@@ -25,6 +25,8 @@ _PLAIN_BESIDE_REFERENCE = frozenset({"$ref", "default", "title", "description", 
 
 
 class _Field(NamedTuple):
+    """All that is said of a field, its default if there is one, and the schema and name that this one is declared by."""
+
     parts: tuple[Any, ...]
     default: tuple[Any, ...]
     key: tuple[int, str]
@@ -80,10 +82,13 @@ class Filling:
             return full
         keys = [key for key, _, _ in self.fields()]
         without = set(keys)
+        kept = data
         for key in keys[:_MAX_TRIED]:
-            if not breaks(self.filled(data, without - {key})):
+            tried = self.filled(data, without - {key})
+            if not breaks(tried):
                 without.discard(key)
-        return self.filled(data, without)
+                kept = tried
+        return kept
 
     def filled(self, data: Any, without: Collection[tuple[int, str]] = (), schema: Any = None) -> Any:
         """Data with its defaults; the data handed in stays as it is.
@@ -142,9 +147,12 @@ class Filling:
         for schema in schemas:
             for name, part in schema.get("properties", {}).items():
                 before = fields.get(name)
-                default = before.default if before and before.default else self._default(part)
                 inner = (part,) if before is None else (*before.parts, part)
-                fields[name] = _Field(inner, default, (id(schema), name) if before is None else before.key)
+                # The key is the default's own, whatever else holds here: by it, it is left out everywhere.
+                default, key = self._default(part), (id(schema), name)
+                if before is not None and (before.default or not default):
+                    default, key = before.default, before.key
+                fields[name] = _Field(inner, default, key)
         return _Plan(
             schemas,
             fields,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flowtrail.contracts.json_schema._rules import Schema, target
+from flowtrail.contracts.json_schema._rules import target
+from flowtrail.contracts.json_schema.places import Schema, held_by
 
 # Their keys are names, not keywords.
 _NAMED = ("properties", "patternProperties", "dependentSchemas", "dependentRequired", "dependencies")
-# Their values are data, in which no word is a keyword.
-_DATA = frozenset({"const", "default"})
 # The order of these says nothing, nor does a second one of the same.
 _SETS = frozenset({"type", "enum", "required", "allOf", "anyOf"})
 # The order of these says nothing.
@@ -57,13 +56,12 @@ class Forms:
         """The number of what stands under a keyword."""
         if keyword in _NAMED and isinstance(value, Mapping):
             return self._named(root, value)
-        if keyword in _DATA:
-            return self._of_data(value)
         if keyword == "type" and isinstance(value, str):
             value = [value]
+        is_data = held_by(keyword, value) == "data"
         if not isinstance(value, list):
-            return self.of(root, value)
-        numbers = [self._of_data(part) if keyword == "enum" else self.of(root, part) for part in value]
+            return self._of_data(value) if is_data else self.of(root, value)
+        numbers = [self._of_data(part) if is_data else self.of(root, part) for part in value]
         if keyword in _SETS:
             return self._number(("set", frozenset(numbers)))
         return self._number(("bag", *sorted(numbers)) if keyword in _BAGS else ("list", *numbers))

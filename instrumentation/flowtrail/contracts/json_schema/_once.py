@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 
-from flowtrail.contracts.json_schema._rules import REFERENCES, Schema, local
 from flowtrail.contracts.json_schema._texts import found_in
+from flowtrail.contracts.json_schema.places import REFERENCES, Schema, local
 
 MAX_ERRORS: Final = 5
 """How many are told of one validation, and kept of one keyword and value."""

@@ -15,8 +15,16 @@ from urllib.parse import urlsplit
 import regex
 from jsonschema import FormatChecker
 
+from flowtrail.contracts.json_schema._ecma import of_ecma
+
 SECONDS: Final = 1.0
 """The longest that a pattern may take for one text, in seconds of the processor."""
+_LARGEST: Final = 50_000
+"""How many characters a pattern may stand for, each repetition written out as often as it is asked for at least: making
+the matcher takes as long as that."""
+_ATOM: Final = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<times>\d+)(?:,\d*)?\}|.", re.DOTALL | re.ASCII
+)
 _LIBRARY: Final = ("email", "ipv4", "ipv6", "uuid")
 _TIME: Final = re.compile(
     r"(?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?(?:[Zz]|[+-](?P<zone>[0-9]{2}:[0-9]{2}))"
@@ -36,7 +44,31 @@ class TooSlowError(Exception):
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> Any:
-    return regex.compile(pattern)
+    if _written_out(pattern) > _LARGEST:
+        raise regex.error("too much of it is repeated")
+    return regex.compile(of_ecma(pattern))
+
+
+def _written_out(pattern: str) -> int:
+    """How many characters a pattern has without its repetitions, up to where that is decided."""
+    around, last = [0], 0
+    for atom in _ATOM.finditer(pattern):
+        text = atom[0]
+        if text == "(":
+            around.append(0)
+        elif text == ")" and len(around) > 1:
+            last = around.pop() + 1
+            around[-1] += last
+        elif atom["times"]:
+            times = max(int(atom["times"][:9]), 1)
+            around[-1] += last * (times - 1)
+            last *= times
+        else:
+            last = 1
+            around[-1] += 1
+        if around[-1] > _LARGEST:
+            break
+    return sum(around)
 
 
 def found_in(pattern: str, text: str) -> bool:

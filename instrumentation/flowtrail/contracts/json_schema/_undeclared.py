@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flowtrail.contracts.json_schema._rules import Schema, local
 from flowtrail.contracts.json_schema._texts import found_in
+from flowtrail.contracts.json_schema.places import Schema, local
 
 # What says nothing about which fields an object has.
 _SILENT = frozenset({"type", "title", "description", "$comment", "examples", "deprecated", "default"})

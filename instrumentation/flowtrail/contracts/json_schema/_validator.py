@@ -10,7 +10,8 @@ from typing import Any
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
-from flowtrail.contracts.json_schema._rules import Schema, is_old_draft, plain, tolerant
+from flowtrail.contracts.json_schema._rules import is_old_draft, plain, tolerant
+from flowtrail.contracts.json_schema.places import Schema
 
 _MAX_VIOLATIONS = 5
 _MAX_TEXT = 120
@@ -37,7 +38,7 @@ class Compiled:
         SchemaError: It isn't a JSON Schema, or refers to another document.
     """
 
-    __slots__ = ("_filling", "_watched", "schema", "violations_reading", "violations_writing")
+    __slots__ = ("_filling", "_strict", "_watched", "schema", "violations_reading", "violations_writing")
 
     def __init__(self, name: str, schema: Schema) -> None:
         check_schema(name, schema)
@@ -51,16 +52,19 @@ class Compiled:
             _guarded(root, _lines_of(validator.evolve(schema=part)))(self._filling.filled(default, (), part))
             for _, part, default in self._filling.fields()
         )
-        strict, overlooking = _guarded(root, _lines_of(validator)), checker(tolerant(schema))
+        self._strict = _guarded(root, _lines_of(validator))
         self.violations_writing = _closing(root, validator, old_draft)
-        self.violations_reading = _unless(strict, overlooking)
+        self.violations_reading = _unless(self._strict, checker(tolerant(schema)))
 
     def completed(self, data: Any) -> Any:
-        """Data that a reader takes, with the defaults that leave it so; the data handed in stays as it is."""
+        """Data that a reader takes, with the defaults that leave it so; the data handed in stays as it is.
+
+        What is valid stays valid, and what only has fields too many stays what readers take.
+        """
         if not self._filling.needed:
             return data
         if self._watched:
-            return self._filling.kept(data, self.violations_reading)
+            return self._filling.kept(data, self.violations_reading if self._strict(data) else self._strict)
         return self._filling.filled(data)
 
 

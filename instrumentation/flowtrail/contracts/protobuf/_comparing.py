@@ -18,6 +18,7 @@ from flowtrail.contracts.protobuf._kinds import (
     is_map,
     is_repeated,
     is_required,
+    names_of,
     shown,
     values_of,
 )
@@ -180,27 +181,31 @@ def _default(old: Any, new: Any, where: str) -> Iterator[Change]:
     if not is_repeated(old) and repr(old.default_value) != repr(new.default_value):
         was = old.default_value
         if old.enum_type is not None:
-            was = old.enum_type.values_by_number[was].name
+            was = names_of(old.enum_type)[was]
         yield Change(where, "changed: default", f"default was {short(was)}, readers count on it", _NOBODY)
 
 
 def _enums(old: Any, new: Any, where: str) -> Iterator[Change]:
-    before = {value.number: value.name for value in old.values}
-    after = {value.number: value.name for value in new.values}
+    before, after = names_of(old), names_of(new)
     if old.is_closed != new.is_closed:
         closed = "new" if new.is_closed else "old"
         detail = f"readers of the {closed} contract lose numbers that aren't declared"
         yield Change(where, "changed: enum", detail, _BACKWARD if new.is_closed else _FORWARD)
     for number, name in before.items():
         if number not in after:
+            if name in new.values_by_name:
+                continue  # its number changed, which is told below
             hurt = _BACKWARD if new.is_closed else _NOBODY
             yield Change(where, "symbol-removed", f"{short(name)} = {number} was written", hurt)
-        elif after[number] != name and name not in new.values_by_name:
+        elif after[number] != name and _number_of(new, name) in (None, number):
             yield Change(where, "symbol-renamed", f"{number} was {name}, is {after[number]}", _NOBODY)
-        elif new.values_by_name[name].number != number:
-            yield Change(
-                where, "number-changed", f"{name} was {number}, is {new.values_by_name[name].number}"
-            )
+    for value in old.values:
+        now = _number_of(new, value.name)
+        if now is None and value.number in after and before[value.number] != value.name:
+            detail = f"{short(value.name)}, another name of {value.number}: JSON and publishers know it"
+            yield Change(where, "symbol-removed", detail, _NOBODY)
+        elif now is not None and now != value.number:
+            yield Change(where, "number-changed", f"{value.name} was {value.number}, is {now}")
     was = taken_by_enum(old)
     for number, name in after.items():
         if number in before or name in old.values_by_name:
@@ -213,6 +218,11 @@ def _enums(old: Any, new: Any, where: str) -> Iterator[Change]:
     for name in sorted(was.names.intersection(new.values_by_name)):
         yield Change(where, "name-reused", f"{short(name)} was reserved: {_BY_NAME}", _NOBODY)
     yield from _reservations(was, taken_by_enum(new), after, new.values_by_name, where)
+
+
+def _number_of(enum: Any, name: str) -> int | None:
+    value = enum.values_by_name.get(name)
+    return None if value is None else value.number
 
 
 def _oneof(old: Any, new: Any, where: str) -> Iterator[Change]:

@@ -12,13 +12,13 @@ from typing import Any, Final
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts.protobuf import _rules as rules
+from flowtrail.contracts.protobuf._enums import enum, ranges
+from flowtrail.contracts.protobuf._kinds import SCALARS
 from flowtrail.contracts.protobuf._lexing import Words
-from flowtrail.contracts.protobuf._names import default_text, entry_of, fill_from_base64, is_source
+from flowtrail.contracts.protobuf._names import entry_of, fill_from_base64, is_source
+from flowtrail.contracts.protobuf._options import Options, Own
+from flowtrail.contracts.protobuf._services import service
 
-SCALARS: Final = {
-    "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "fixed64": 6, "fixed32": 7, "bool": 8,
-    "string": 9, "bytes": 12, "uint32": 13, "sfixed32": 15, "sfixed64": 16, "sint32": 17, "sint64": 18,
-}  # fmt: skip
 _OPTIONAL, _REQUIRED, _REPEATED = 1, 2, 3
 _MESSAGE = 11
 _LABELS: Final = {"optional": _OPTIONAL, "required": _REQUIRED, "repeated": _REPEATED}
@@ -30,7 +30,8 @@ class File:
 
     Attributes:
         proto: Its `FileDescriptorProto`.
-        lines: Lines where names of types are used, by name; of the first use.
+        lines: Lines where fields use names of types, and where files are imported, by name; of the first use.
+        others: Likewise of names that services and extensions use.
         removals: What `x-remove-after` says, by full name of the message and number of the field; 0 is the
             message itself.
 
@@ -43,8 +44,10 @@ class File:
         library = load("google.protobuf.descriptor_pb2", "protobuf", "protobuf")
         self.proto: Any = library.FileDescriptorProto(name=path)
         self.lines: dict[str, int] = {}
+        self.others: dict[str, int] = {}
         self.removals: dict[tuple[str, int], str] = {}
         self._words = Words(name, text if is_source(text) else "")
+        self._options = Options(self._words)
         self._proto3 = False
         try:
             self._file() if is_source(text) else fill_from_base64(self.proto, text)
@@ -53,45 +56,65 @@ class File:
         except RecursionError:
             raise SchemaError(f"{name}: nested too deeply") from None
 
+    @property
+    def own_options(self) -> list[Own]:
+        """Options that aren't Protobuf's own."""
+        return self._options.own
+
+    def at(self, line: int | None) -> str:
+        """What messages call a place in it."""
+        return f"{self._words.name}:{line}" if line else self._words.name
+
     def _file(self) -> None:
         words, proto = self._words, self.proto
         if words.next.text == "edition":
             words.wrong('editions aren\'t read: write syntax = "proto3" or "proto2"')
         if words.follows("syntax"):
             words.expect("=")
-            said = words.next
+            at = words.next
             proto.syntax = words.text("the syntax").decode("utf-8", "replace")
             if proto.syntax not in ("proto2", "proto3"):
-                words.wrong(f"syntax {proto.syntax[:40]!r} is neither proto2 nor proto3", said)
+                words.wrong(f"syntax {proto.syntax[:40]!r} is neither proto2 nor proto3", at)
             words.expect(";")
-        self._proto3 = proto.syntax == "proto3"
+        self._proto3 = self._options.proto3 = proto.syntax == "proto3"
         if not self._proto3:
             proto.ClearField("syntax")
         while not words.ended:
-            word = words.take()
-            if word.text == "package":
-                proto.package = words.full_name("the package's name")
-                words.expect(";")
-            elif word.text == "import":
-                self._import()
-            elif word.text == "option":
-                self._option(proto)
-                words.expect(";")
-            elif word.text == "message":
-                self._message(proto.message_type.add(), proto.package)
-            elif word.text == "enum":
-                self._enum(proto.enum_type.add())
-            elif word.text in ("service", "extend"):
-                words.full_name(f"the name of what to {word.text}")
-                words.skip_block()
-            elif word.text != ";":
-                words.wrong(f"{word.text[:40]!r} does not begin a valid statement", word)
+            if not (words.follows(";") or self._options.statement(proto, proto.package)):
+                self._thing()
+        if said := rules.file_wrong(proto):
+            words.wrong(said)
+
+    def _thing(self) -> None:
+        words, proto = self._words, self.proto
+        word = words.take()
+        if word.text == "package":
+            if proto.package:
+                words.wrong("a file has one package", word)
+            proto.package = words.full_name("the package's name", absolute=False)
+            words.expect(";")
+        elif word.text == "import":
+            self._import()
+        elif word.text == "message":
+            self._message(proto.message_type.add(), proto.package)
+        elif word.text == "enum":
+            enum(words, self._options, proto.enum_type.add(), proto.package)
+        elif word.text == "service":
+            self.others |= service(words, self._options, proto.service.add(), proto.package) | self.others
+        elif word.text == "extend":
+            self._extend(proto, proto.package)
+        else:
+            words.wrong(f"{word.text[:40]!r} does not begin a valid statement", word)
 
     def _import(self) -> None:
         words, proto = self._words, self.proto
-        public, weak = words.follows("public"), words.follows("weak")
+        public = words.follows("public")
+        weak = not public and words.follows("weak")
         line = words.next.line
-        proto.dependency.append(words.text("the file to import").decode("utf-8", "replace"))
+        path = words.text("the file to import").decode("utf-8", "replace")
+        if path in proto.dependency:
+            words.wrong(f"{path!r:.100} is imported twice")
+        proto.dependency.append(path)
         self.lines.setdefault(proto.dependency[-1], line)
         if public or weak:
             (proto.public_dependency if public else proto.weak_dependency).append(len(proto.dependency) - 1)
@@ -111,33 +134,29 @@ class File:
                 words.wrong(f"message {message.name} is never closed", word)
             if not self._statement(message, full):
                 self._field(message, full)
-        self._synthetic_oneofs(message)
         if said := rules.message_wrong(message):
             words.wrong(said)
+        _add_synthetic_oneofs(message)
 
     def _statement(self, message: Any, full: str) -> bool:
         """One thing of a message that is no field; a field may be of a type that is named like one."""
         words = self._words
         word = words.next.text
-        if words.follows(";"):
+        if words.follows(";") or self._options.statement(message, full):
             return True
-        if word not in ("message", "enum", "oneof", "option", "reserved", "extensions", "extend", "group"):
+        if word not in ("message", "enum", "oneof", "reserved", "extensions", "extend", "group"):
             return False
         words.take()
         if word == "message":
             self._message(message.nested_type.add(), full)
         elif word == "enum":
-            self._enum(message.enum_type.add())
+            enum(words, self._options, message.enum_type.add(), full)
         elif word == "oneof":
             self._oneof(message, full)
-        elif word == "option":
-            self._option(message)
-            words.expect(";")
         elif word in ("reserved", "extensions"):
-            self._ranges(message, word, rules.FIELD_NUMBERS)
+            ranges(words, self._options, message, word, rules.FIELD_NUMBERS, full)
         elif word == "extend":
-            words.full_name("the message to extend")
-            words.skip_block()
+            self._extend(message, full)
         else:
             words.wrong("groups aren't read: use a message")
         return True
@@ -148,42 +167,49 @@ class File:
         place = len(message.oneof_decl) - 1
         words.expect("{")
         while not words.follows("}"):
-            if words.follows("option"):
-                self._option(message.oneof_decl[place])
-                words.expect(";")
-            elif not words.follows(";"):
+            if not (words.follows(";") or self._options.statement(message.oneof_decl[place], full)):
                 self._field(message, full, place)
+
+    def _extend(self, holder: Any, within: str) -> None:
+        """Fields for another message; `holder` is what they stand in, a message or the file."""
+        words = self._words
+        at = words.next
+        extendee = words.full_name("the message to extend")
+        self.others.setdefault(extendee, at.line)
+        words.expect("{")
+        empty = True
+        while not words.follows("}"):
+            if words.follows(";"):
+                continue
+            empty = False
+            field = holder.extension.add(extendee=extendee, label=_OPTIONAL)
+            label = self._label(field)
+            self._type(field, self.others)
+            line = self._named(field, within)
+            self.others.setdefault(f"{within}.{field.name}" if within else field.name, line)
+            field.proto3_optional = self._proto3 and label == _OPTIONAL
+            if not field.proto3_optional:
+                field.ClearField("proto3_optional")
+            if said := rules.extension_wrong(field):
+                words.wrong(said, at._replace(line=line))
+        if empty:
+            words.wrong(f"extend {extendee[:100]} holds no field", at)
 
     def _field(self, message: Any, full: str, oneof: int | None = None) -> None:
         words = self._words
         field = message.field.add(label=_OPTIONAL)
-        word = words.next
-        label = _LABELS.get(word.text) if oneof is None else None
-        if label is not None:
-            words.take()
-            field.label = label
-        if label == _REQUIRED and self._proto3:
-            words.wrong("proto3 knows no required fields", word)
-        if label is None and oneof is None and not self._proto3 and word.text != "map":
-            words.wrong("a field of proto2 is optional, required or repeated", word)
+        at = words.next
+        label = self._label(field) if oneof is None else None
         if words.next.text == "map":
             if label is not None or oneof is not None:
-                words.wrong("a map is neither optional, required nor repeated, and in no oneof", word)
+                words.wrong("a map is neither optional, required nor repeated, and in no oneof", at)
             self._map(message, field)
         else:
-            self._type(field)
-        field.name = words.name_of("the field's name")
+            self._type(field, self.lines)
+        line = self._named(field, full)
         if field.HasField("type_name") and field.type == _MESSAGE:
             message.nested_type[-1].name = field.type_name = entry_of(field.name)
-        words.expect("=")
-        line = words.next.line
-        field.number = words.number("the field's number")
         self.lines.setdefault(f"{full}={field.number}", line)
-        if field.number not in rules.FIELD_NUMBERS or field.number in _OWN_NUMBERS:
-            words.wrong(f"{field.name}: {field.number} is not a valid field number")
-        if words.follows("["):
-            self._options(field)
-        words.expect(";")
         if line in words.removals:
             self.removals[full, field.number] = words.removals[line]
         if oneof is not None:
@@ -192,7 +218,34 @@ class File:
         if not field.proto3_optional:
             field.ClearField("proto3_optional")
 
-    def _type(self, field: Any) -> None:
+    def _label(self, field: Any) -> int | None:
+        """Whether a field is optional, required or repeated, if it says so."""
+        words = self._words
+        word = words.next
+        label = _LABELS.get(word.text)
+        if label is not None:
+            words.take()
+            field.label = label
+        if label == _REQUIRED and self._proto3:
+            words.wrong("proto3 knows no required fields", word)
+        if label is None and not self._proto3 and word.text != "map":
+            words.wrong("a field of proto2 is optional, required or repeated", word)
+        return label
+
+    def _named(self, field: Any, full: str) -> int:
+        """Name, number and options of a field; the line of its number."""
+        words = self._words
+        field.name = words.name_of("the field's name")
+        words.expect("=")
+        line = words.next.line
+        field.number = words.number("the field's number")
+        if field.number not in rules.FIELD_NUMBERS or field.number in _OWN_NUMBERS:
+            words.wrong(f"{field.name}: {field.number} is not a valid field number")
+        self._options.list(field, f"{full}.{field.name}")
+        words.expect(";")
+        return line
+
+    def _type(self, field: Any, lines: dict[str, int]) -> None:
         words = self._words
         word = words.next
         name = words.full_name("a type")
@@ -202,7 +255,7 @@ class File:
             words.wrong("groups aren't read: use a message", word)
         else:
             field.type_name = name
-            self.lines.setdefault(name, word.line)
+            lines.setdefault(name, word.line)
 
     def _map(self, message: Any, field: Any) -> None:
         words = self._words
@@ -213,104 +266,19 @@ class File:
         entry = message.nested_type.add()
         entry.options.map_entry = True
         for number, name in ((1, "key"), (2, "value")):
-            self._type(entry.field.add(name=name, number=number, label=_OPTIONAL))
+            self._type(entry.field.add(name=name, number=number, label=_OPTIONAL), self.lines)
             words.expect("," if number == 1 else ">")
         field.label, field.type, field.type_name = _REPEATED, _MESSAGE, "entry"
 
-    def _enum(self, enum: Any) -> None:
-        words = self._words
-        enum.name = words.name_of("the enum's name")
-        words.expect("{")
-        while not words.follows("}"):
-            word = words.next
-            if words.follows(";"):
-                continue
-            if words.follows("option"):
-                self._option(enum)
-                words.expect(";")
-            elif words.follows("reserved"):
-                self._ranges(enum, "reserved", rules.VALUE_NUMBERS)
-            else:
-                value = enum.value.add(name=words.name_of("a value's name"))
-                words.expect("=")
-                value.number = words.number("the value's number")
-                if words.follows("["):
-                    self._options(value)
-                words.expect(";")
-                if self._proto3 and len(enum.value) == 1 and value.number != 0:
-                    words.wrong(f"{enum.name}: the first value of an enum is 0 in proto3", word)
-        if said := rules.enum_wrong(enum) if enum.value else f"enum {enum.name} has no values":
-            words.wrong(said)
 
-    def _ranges(self, holder: Any, word: str, numbers: range) -> None:
-        """Numbers and names that are taken; the end of a message's range doesn't belong to it."""
-        words = self._words
-        if word == "extensions" and self._proto3:
-            words.wrong("proto3 knows no extensions")
-        beyond = 1 if numbers == rules.FIELD_NUMBERS else 0
-        while True:
-            if words.next.kind == "text":
-                holder.reserved_name.append(words.text("a name").decode("utf-8", "replace"))
-            elif words.next.kind == "name":
-                words.wrong("a reserved name stands in quotes")
-            else:
-                at = words.next
-                last = first = words.number("a number")
-                if words.follows("to"):
-                    last = numbers.stop - 1 if words.follows("max") else words.number("a number")
-                if said := rules.range_wrong(first, last, numbers):
-                    words.wrong(said, at)
-                holder_of = holder.extension_range if word == "extensions" else holder.reserved_range
-                holder_of.add(start=first, end=last + beyond)
-            if words.follows("["):
-                self._options(None)
-            if not words.follows(","):
-                break
-        words.expect(";")
-
-    def _options(self, holder: Any) -> None:
-        while True:
-            self._option(holder)
-            if not self._words.follows(","):
-                break
-        self._words.expect("]")
-
-    def _option(self, holder: Any) -> None:
-        """`name = value`; of the options only those that contracts know are kept."""
-        words = self._words
-        name = ""
-        while words.next.text != "=":
-            word = words.take()
-            if word.kind not in ("name", "sign") or word.text in (";", "]", "{", "}"):
-                words.wrong(f"an option's '=' expected, not {word.text[:40]!r}", word)
-            name += word.text
-        words.expect("=")
-        sign = "-" if words.follows("-") else ""
-        words.follows("+")
-        if holder is not None and (
-            said := rules.option_wrong(holder, name, words.next, sign, proto3=self._proto3)
-        ):
-            words.wrong(said)
-        if words.next.text == "{":
-            words.skip_block()
-        elif words.next.kind == "text":
-            self._keep(holder, name, words.text("a value"))
-        else:
-            self._keep(holder, name, sign + words.take().text)
-
-    def _keep(self, holder: Any, name: str, value: str | bytes) -> None:
-        if holder is None:
-            return
-        if name in ("deprecated", "allow_alias", "packed") and hasattr(holder.options, name):
-            setattr(holder.options, name, value == "true")
-        elif name == "json_name" and isinstance(value, bytes):
-            holder.json_name = value.decode("utf-8", "replace")
-        elif name == "default":
-            holder.default_value = default_text(holder.type == SCALARS["bytes"], value)
-
-    def _synthetic_oneofs(self, message: Any) -> None:
-        """What `optional` means in proto3: a oneof of its own, behind all others."""
-        for field in message.field:
-            if field.proto3_optional:
-                message.oneof_decl.add(name=f"_{field.name}")
-                field.oneof_index = len(message.oneof_decl) - 1
+def _add_synthetic_oneofs(message: Any) -> None:
+    """What `optional` means in proto3: a oneof of its own, behind all others."""
+    taken = {part.name for part in (*message.field, *message.oneof_decl)}
+    for field in message.field:
+        if field.proto3_optional:
+            name = f"_{field.name}"
+            while name in taken:
+                name = f"X{name}"
+            taken.add(name)
+            message.oneof_decl.add(name=name)
+            field.oneof_index = len(message.oneof_decl) - 1

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flowtrail._extras import load
-from flowtrail.contracts.protobuf._grammar import SCALARS
 
+SCALARS: Final = {
+    "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "fixed64": 6, "fixed32": 7, "bool": 8,
+    "string": 9, "bytes": 12, "uint32": 13, "sfixed32": 15, "sfixed64": 16, "sint32": 17, "sint64": 18,
+}  # fmt: skip
 NAMES: Final = {number: name for name, number in SCALARS.items()}
 RANGES: Final = {
     **dict.fromkeys(("int32", "sint32", "sfixed32"), range(-(2**31), 2**31)),
@@ -74,6 +77,11 @@ def values_of(field: Any) -> range | frozenset[int] | None:
     if enum is None:
         return range(2) if NAMES.get(field.type) == "bool" else RANGES.get(NAMES.get(field.type, ""))
     return frozenset(value.number for value in enum.values) if enum.is_closed else RANGES["int32"]
+
+
+def names_of(enum: Any) -> dict[int, str]:
+    """What its numbers are called: of several names of one, the first, as ProtoJSON and generated code have it."""
+    return {value.number: value.name for value in reversed(enum.values)}
 
 
 def proto_of(descriptor: Any, kind: str) -> Any:

@@ -10,7 +10,7 @@ from flowtrail.contracts._errors import SchemaError
 _WORDS: Final = re.compile(
     r"(?P<space>[ \t\r\f\v]+|\n)"
     r"|(?P<comment>//[^\n]*|/\*.*?\*/)"
-    r"|(?P<text>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*')"
+    r"|(?P<text>\"(?:\\.|[^\"\\\n\0])*\"|'(?:\\.|[^'\\\n\0])*')"
     r"|(?P<number>0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<sign>[{}()\[\]<>;:,=.+\-/])",
@@ -20,6 +20,7 @@ _ESCAPE: Final = re.compile(
     rb"\\(?:([abfnrtv\\'\"?])|([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|)"
 )
 _PLAIN: Final = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
+_MARK: Final = "\ufeff"
 _AFTER: Final = re.compile(r"x-remove-after:\s*(\S+)")
 
 
@@ -51,7 +52,7 @@ class Words:
         self.removals: dict[int, str] = {}
         self._words: list[Word] = []
         self._at = 0
-        line, end, alone = 1, 0, True
+        line, end, alone = 1, len(_MARK) if text.startswith(_MARK) else 0, True
         while end < len(text):
             match = _WORDS.match(text, end)
             if match is None:
@@ -109,9 +110,9 @@ class Words:
             self.wrong(f"{what} expected, not {word.text[:40]!r}", word)
         return word.text
 
-    def full_name(self, what: str) -> str:
-        """A name with or without points; one in front says that it is a full one."""
-        name = "." if self.follows(".") else ""
+    def full_name(self, what: str, *, absolute: bool = True) -> str:
+        """A name with or without points; one in front, if that may be, says that it is a full one."""
+        name = "." if absolute and self.follows(".") else ""
         name += self.name_of(what)
         while self.follows("."):
             name += f".{self.name_of(what)}"
@@ -122,7 +123,7 @@ class Words:
         sign = -1 if self.follows("-") else 1
         word = self.take()
         try:
-            return sign * _whole(word.text)
+            return sign * whole(word.text)
         except ValueError:
             self.wrong(f"{what} expected, not {word.text[:40]!r}", word)
 
@@ -162,7 +163,8 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return chr(int(points[0] or points[1] or b"", 16)).encode()
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
+    """A whole number as it stands in a .proto file; raises ValueError."""
     if text.lower().startswith("0x"):
         return int(text, 16)
     return int(text, 8) if len(text) > 1 and text.startswith("0") else int(text)

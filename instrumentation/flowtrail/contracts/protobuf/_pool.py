@@ -12,9 +12,21 @@ from flowtrail.contracts._errors import SchemaError
 from flowtrail.contracts._format import Reference, bounded, referred
 from flowtrail.contracts.protobuf._grammar import File
 from flowtrail.contracts.protobuf._kinds import NAMES
+from flowtrail.contracts.protobuf._resolving import (
+    extension_wrong,
+    extensions_of,
+    fields_of,
+    name_wrong,
+    option_wrong,
+    type_wrong,
+    uses_of,
+    visible,
+)
 
 _MAX_FILES = 100
-_GOOGLE = re.compile(r"google/(?:protobuf|type|rpc|api)(?:/[a-z_]+)*/[a-z_]+\.proto")
+_BUILT_IN = re.compile(
+    r"(?:google/(?:protobuf|type|rpc|api)(?:/[a-z_]+)*/[a-z_]+|confluent/(?:meta|type/decimal))\.proto"
+)
 _RUNTIME = re.compile(r"^Couldn't build proto file into descriptor pool:|Error building mini table:")
 _TYPE = re.compile(r"(?<= of type )\d+\b")
 _QUOTED = re.compile(r"(?<!\w)'([^']+)'")
@@ -62,9 +74,28 @@ class Pool:
         self._added.add(path)
         try:
             self._pool.AddSerializedFile(file.proto.SerializePartialToString())
-            return self._pool.FindFileByName(path)
+            added = self._pool.FindFileByName(path)
         except (TypeError, KeyError, ValueError) as error:
             raise SchemaError(self._said(str(error), file)) from None
+        self._check(added, file)
+        return added
+
+    def _check(self, added: Any, file: File) -> None:
+        """What the runtime doesn't mind."""
+        seen = visible(added)
+        for field in fields_of(added):
+            if said := type_wrong(field, seen):
+                line = file.lines.get(f"{field.containing_type.full_name}={field.number}")
+                raise SchemaError(f"{file.at(line)}: {said}")
+        for name, within in uses_of(file.proto):
+            if said := name_wrong(self._pool, name, within):
+                raise SchemaError(f"{file.at(file.lines.get(name))}: {said}")
+        for field in extensions_of(added):
+            if said := extension_wrong(field, proto3=file.proto.syntax == "proto3"):
+                raise SchemaError(f"{file.at(file.others.get(field.full_name))}: {said}")
+        for own in file.own_options:
+            if said := option_wrong(self._pool, own):
+                raise SchemaError(f"{file.at(own.value.line)}: {said}")
 
     def _import(self, path: str, line: int, around: tuple[str, ...]) -> None:
         if len(self._added) >= _MAX_FILES:
@@ -73,7 +104,7 @@ class Pool:
             self._texts[path] = text = bounded(path, self._references[path])
             self._add(path, File(path, path, text), around)
             return
-        known = _of_google(path)
+        known = _built_in(path)
         if known is None:
             raise SchemaError(f"{self._name}:{line}: import {path!r}: there is no such file")
         self._copy(known)
@@ -95,15 +126,19 @@ class Pool:
         reason = " ".join(_RUNTIME.sub("", reason).split())[:200]
         reason = reason.replace("invalid subenum for", "in a map, an enum's first value is 0:")
         reason = _TYPE.sub(lambda match: NAMES.get(int(match[0]), "enum"), reason)
-        lines = [file.lines[name] for name in _QUOTED.findall(reason) if name in file.lines]
-        return f"{self._name}{f':{lines[0]}' if lines else ''}: {reason}"
+        known = file.others | file.lines
+        lines = [known[name] for name in _QUOTED.findall(reason) if name in known]
+        return f"{file.at(lines[0] if lines else None)}: {reason}"
 
 
-def _of_google(path: str) -> Any:
-    """The descriptor of a file that comes with protobuf or with googleapis-common-protos, None without."""
-    if not _GOOGLE.fullmatch(path):
+def _built_in(path: str) -> Any:
+    """The descriptor of a file that comes with protobuf, googleapis-common-protos or confluent-kafka, None without."""
+    if not _BUILT_IN.fullmatch(path):
         return None
+    module = path.removesuffix(".proto").replace("/", ".") + "_pb2"
+    prefix = "confluent_kafka.schema_registry." if path.startswith("confluent/") else ""
     try:
-        return import_module(path.removesuffix(".proto").replace("/", ".") + "_pb2").DESCRIPTOR
+        known = import_module(prefix + module).DESCRIPTOR
     except ImportError:
         return None
+    return known if known.name == path else None

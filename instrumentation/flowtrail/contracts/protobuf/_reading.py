@@ -16,6 +16,7 @@ from flowtrail.contracts.protobuf._kinds import (
     has_presence,
     is_map,
     is_repeated,
+    names_of,
 )
 
 Read = Callable[[Any], Any]
@@ -70,7 +71,7 @@ class Reader:
         if field.message_type is not None:
             return self.message(field.message_type)
         if field.enum_type is not None:
-            names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
+            names = names_of(field.enum_type)
             return lambda number: names.get(number, number)
         return None
 
@@ -82,7 +83,7 @@ def _absence(field: Any) -> tuple[Any, ...] | None:
     if not field.has_default_value:
         return ()
     value = field.default_value
-    return (field.enum_type.values_by_number[value].name if field.enum_type is not None else value,)
+    return (names_of(field.enum_type)[value] if field.enum_type is not None else value,)
 
 
 def completed(descriptor: Any, data: Any) -> Any:

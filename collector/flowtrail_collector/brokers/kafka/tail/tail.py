@@ -25,6 +25,7 @@ from flowtrail_collector.brokers.kafka.tail.positions import Place, Positions, S
 from flowtrail_collector.brokers.kafka.tail.reading import Reading
 from flowtrail_collector.brokers.kafka.tail.topics import TopicFilter
 from flowtrail_collector.brokers.trouble import Trouble
+from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -81,7 +82,7 @@ class KafkaTail:
         self._group = group
         self._time_seconds = time_seconds
         self._trouble = Trouble(
-            "hasn't reached Kafka yet", lambda: f"following {counted(self.partitions, 'partition')}"
+            Starting("hasn't reached Kafka yet"), lambda: f"following {counted(self.partitions, 'partition')}"
         )
         self._depths: Mapping[Place, int] = {}
 

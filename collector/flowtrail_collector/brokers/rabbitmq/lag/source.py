@@ -45,7 +45,7 @@ class _Answer(NamedTuple):
     answered_at: float
     names: list[str]
     queues: Mapping[str, Queue]
-    standing: Mapping[str, Queue | None]
+    fresh: Mapping[str, Queue | None]
     alarms: list[Failure] | None
 
 
@@ -202,14 +202,28 @@ class QueueLagSource:
         alarms = _alarms_of(self._management.nodes()) if whole else None
         followed = [each for each in found if is_followed(each, self._holds_dead_letters)]
         queues = {queue.name: queue for each in followed if (queue := read_queue(each)) is not None}
-        standing = self._standing.look(queues.values())
+        fresh = {**self._read_ones(queues), **self._standing.look(queues.values())}
         names = [str(each["name"]) for each in followed]
-        return _Answer(asked_at, self._clock(), names, queues, standing, alarms)
+        return _Answer(asked_at, self._clock(), names, queues, fresh, alarms)
+
+    def _read_ones(self, queues: Mapping[str, Queue]) -> Mapping[str, Queue]:
+        """Those that somebody reads, with the counts that are known first.
+
+        Their messages are told before the samples in which the management API keeps rates and what was published.
+        """
+        if not any(queue.consumers for queue in queues.values()):
+            return {}
+        totals = self._management.totals()
+        return {
+            name: queue._replace(ready=totals[name][0], unacknowledged=totals[name][1])
+            for name, queue in queues.items()
+            if queue.consumers and name in totals
+        }
 
     def _take_in(self, answer: _Answer) -> None:
         self._names, queues = answer.names, dict(answer.queues)
         self._count_drops(queues)
-        for name, queue in answer.standing.items():
+        for name, queue in answer.fresh.items():
             queues[name] = queue or self._queues.get(name, queues[name])
         for name in self._counts.keys() - queues.keys():
             del self._counts[name]

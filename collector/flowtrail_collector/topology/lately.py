@@ -1,0 +1,98 @@
+"""What went over an edge: which types, and the last few events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from heapq import nlargest
+from operator import attrgetter
+from typing import NamedTuple
+
+from flowtrail_collector.topology.model import (
+    OTHER,
+    Edge,
+    EdgeKey,
+    Reaction,
+    Reading,
+    edge_of,
+)
+
+__all__ = ["KEPT", "Crossing", "TypePair", "by_edge", "count_types", "newest"]
+
+KEPT = 20
+"""Of each edge so many of its last events are kept."""
+# Text from outside that is kept for people is cut to this.
+_MAX_TEXT = 512
+
+
+class TypePair(NamedTuple):
+    """The type of what somebody reacted to, and that of the reaction."""
+
+    cause: str
+    effect: str
+
+
+class Crossing(NamedTuple):
+    """A reaction that went over an edge.
+
+    Attributes:
+        at_ms: When it was published, in ms since the epoch; 0 if it doesn't say.
+        latency_seconds: From the record of its cause to its own.
+        cause_type: Type of its cause.
+        effect_type: Its own type.
+        event_id: Its id; its trail is found by it.
+        subject: Its subject, mostly the order; None if it has none.
+    """
+
+    at_ms: int
+    latency_seconds: float
+    cause_type: str
+    effect_type: str
+    event_id: str
+    subject: str | None
+
+
+def by_edge(reactions: Iterable[Reaction], edges: Mapping[EdgeKey, Edge]) -> dict[EdgeKey, list[Reaction]]:
+    """Reactions by the edge that they are counted under.
+
+    Args:
+        reactions: In any order.
+        edges: Those that are counted; what went over another one is counted as `other`.
+    """
+    found: dict[EdgeKey, list[Reaction]] = {}
+    known: dict[tuple[str | None, str, str | None], list[Reaction]] = {}  # edges are few, reactions many
+    for reaction in reactions:
+        own = known.get(reaction[:3])
+        if own is None:
+            key = edge_of(reaction)
+            own = found.setdefault(key if key in edges else EdgeKey(OTHER, OTHER, OTHER), [])
+            known[reaction[:3]] = own
+        own.append(reaction)
+    return found
+
+
+def count_types(known: Mapping[TypePair, Reading], reactions: Iterable[Reaction]) -> dict[TypePair, Reading]:
+    """How often which types went over an edge, those included that were counted before."""
+    found = dict(known)
+    for reaction in reactions:
+        pair = TypePair(reaction.cause_type, reaction.effect_type)
+        events, last_ms = found.get(pair, (0, 0))
+        found[pair] = Reading(events + 1, max(last_ms, reaction.at_ms))
+    return found
+
+
+def newest(known: Iterable[Crossing], reactions: Iterable[Reaction], most: int = KEPT) -> list[Crossing]:
+    """The last events that went over an edge, the newest first; each once."""
+    fresh = map(_crossing, nlargest(most, reactions, key=attrgetter("at_ms")))
+    by_id = {each.event_id: each for each in (*known, *fresh)}
+    return sorted(by_id.values(), key=lambda each: (-each.at_ms, each.event_id))[:most]
+
+
+def _crossing(reaction: Reaction) -> Crossing:
+    return Crossing(
+        reaction.at_ms,
+        round(max(0.0, reaction.latency_seconds), 6),
+        reaction.cause_type[:_MAX_TEXT],
+        reaction.effect_type[:_MAX_TEXT],
+        reaction.event_id,
+        None if reaction.subject is None else reaction.subject[:_MAX_TEXT],
+    )
