@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Protocol
 from uuid import UUID
 
+from flowtrail._written import dump_of
 from flowtrail.errors import ConfigurationError, DecodeError, EncodeError
 
 _FORMATS = ("json", "avro", "protobuf")
@@ -138,17 +139,10 @@ class BytesCodec:
         return payload
 
 
-def _to_json(data: Any) -> bytes:
-    text = json.dumps(data, default=_jsonable, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
-
-
 def _jsonable(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    dump = getattr(value, "model_dump", None)
-    if callable(dump):
-        return dump(mode="json")
+    dump = dump_of(type(value))
+    if dump is not None:
+        return dump(value, "json")
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime | date | time):
@@ -160,6 +154,23 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, Set):
         return _in_order(value)
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
+
+
+_JSON = json.JSONEncoder(default=_jsonable, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_LIKE_ANOTHER = re.compile(r'"[-\dtfn][-+.\drueals]*":')
+"""A key that a number, a bool or None may have become, and few others: `{1: 2, "1": 3}` loses a value at every reader."""
+
+
+def _to_json(data: Any) -> bytes:
+    text = _JSON.encode(data)
+    if _LIKE_ANOTHER.search(text) is not None:
+        json.loads(text, object_pairs_hook=_apart)
+    return text.encode()
+
+
+def _apart(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("two of its keys are the same text")
 
 
 def _in_order(values: Set[Any]) -> list[Any]:

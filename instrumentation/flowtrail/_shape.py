@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from enum import Enum
 from functools import lru_cache
 from typing import Any, is_typeddict
 
-from flowtrail.errors import ConfigurationError, DecodeError
+from flowtrail._making import (
+    Shape,
+    of_dict,
+    of_enum,
+    of_key,
+    of_list,
+    of_optional,
+    of_tuple,
+    of_union,
+)  # fmt: skip
+from flowtrail._pydantic import is_model, of_anything, of_model, unresolved
+from flowtrail.errors import DecodeError
 
-Shape = Callable[[Any], Any]
-"""Makes the model of decoded data; raises TypeError, ValueError or DecodeError where it doesn't fit."""
-
-
-def as_model(data: Any, model: Any) -> Any:
-    """Shape decoded data into the type a handler asked for with `Event[Model]`.
-
-    Args:
-        data: What the codec decoded.
-        model: A pydantic model, a dataclass, a TypedDict (checked for missing keys), a list, dict or optional
-            of one of them, or anything else, which leaves the data as it is.
-
-    Raises:
-        ConfigurationError: The model can't be resolved, see `shape_of`.
-        DecodeError: The data doesn't fit; names what is wrong.
-    """
-    shape = shape_of(model)
-    return data if shape is None else shaped(data, model, shape)
+_UNIONS = (typing.Union, types.UnionType)
+_SCALARS = (str, bytes, int, float)
+_WITHOUT = (typing.Required, typing.NotRequired, typing.Final)
 
 
 def shaped(data: Any, model: Any, shape: Shape) -> Any:
@@ -44,13 +42,20 @@ def shaped(data: Any, model: Any, shape: Shape) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def shape_of(model: Any) -> Shape | None:
+def shape_of(model: Any, *, json: bool = True) -> Shape | None:
     """How to make a model of decoded data; None if the data is taken as it is.
 
+    Args:
+        model: A pydantic model, a dataclass, a TypedDict (checked for missing keys), an enumeration, a list, dict,
+            tuple, set or union of them; anything else that pydantic can make, where it is installed. What JSON has
+            itself, and what the standard library has for single values, is taken as it is.
+        json: Whether the data came as JSON; otherwise it may hold dates, decimals and the like.
+
     Raises:
-        ConfigurationError: One of its fields has a type that isn't there when the program runs.
+        ConfigurationError: One of its fields has a type that isn't there when the program runs, or that nothing
+            here can make.
     """
-    return _shape_of(model, {})
+    return _Shapes(json).of(model)
 
 
 def name_of_model(model: Any) -> str:
@@ -58,73 +63,192 @@ def name_of_model(model: Any) -> str:
     return getattr(model, "__name__", None) or str(model)
 
 
-def _shape_of(model: Any, known: dict[Any, Shape]) -> Shape | None:
-    if model in known:  # a model that holds its own kind
-        return known[model]
-    if callable(getattr(model, "model_validate", None)):
-        return _of_pydantic(model)
-    if isinstance(model, type) and dataclasses.is_dataclass(model):
-        return _of_dataclass(model, known)
-    if is_typeddict(model):
-        return _of_typeddict(model)
-    return _of_container(model, known)
+class _Shapes:
+    """Makes shapes.
+
+    Args:
+        json: See `shape_of`.
+    """
+
+    def __init__(self, json: bool) -> None:
+        self._json = json
+        self._known: dict[Any, Shape] = {}
+
+    def of(self, model: Any) -> Shape | None:
+        """The shape of a type."""
+        origin = typing.get_origin(model)
+        if origin is typing.Annotated:
+            inner = typing.get_args(model)[0]
+            return self._union(inner, model) if typing.get_origin(inner) in _UNIONS else self.of(inner)
+        if origin in _WITHOUT:
+            return self.of(typing.get_args(model)[0])
+        if isinstance(model, typing.NewType):
+            return self.of(model.__supertype__)
+        if isinstance(model, typing.TypeVar):
+            return None if model.__bound__ is None else self.of(model.__bound__)
+        if origin in _UNIONS:
+            return self._union(model, model)
+        if is_model(model):
+            return of_model(model, json=self._json)
+        if hasattr(model, "__value__") and not isinstance(model, type):  # `type Alias = ...`
+            return self.of(model.__value__)
+        return self._of_class(model, model if origin is None else origin)
+
+    def _of_class(self, model: Any, kind: Any) -> Shape | None:
+        if model in self._known:  # a model that holds its own kind
+            return self._known[model]
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            own = "__pydantic_validator__" in vars(kind)
+            return of_anything(model, json=self._json) if own else self._dataclass(model, kind)
+        if is_typeddict(kind):
+            return self._typeddict(model, kind)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return of_enum(kind)
+        if isinstance(kind, type) and typing.get_args(model):
+            return self._container(model, kind)
+        return None if _stays(model, kind) else of_anything(model, json=self._json)
+
+    def _dataclass(self, model: Any, kind: type[Any]) -> Shape:
+        hints, variables = _hints(kind), _variables(model)
+        shapes: dict[str, Shape | None] = {}
+        name = name_of_model(model)
+
+        def shape(data: Any) -> Any:
+            if not isinstance(data, Mapping):
+                raise DecodeError(f"{name} is made of an object, not of {type(data).__name__}")
+            found = {}
+            for field, inner in shapes.items():
+                if field in data:
+                    value = data[field]
+                    found[field] = value if inner is None else inner(value)
+            return kind(**found)
+
+        self._known[model] = shape
+        for field in dataclasses.fields(kind):
+            if field.init:
+                shapes[field.name] = self.of(_filled(hints.get(field.name), variables))
+        return shape
+
+    def _typeddict(self, model: Any, kind: Any) -> Shape:
+        hints, name, variables = _hints(kind, include_extras=True), name_of_model(model), _variables(model)
+        # Where annotations are strings, `__required_keys__` doesn't know of Required and NotRequired.
+        required = {key for key, hint in hints.items() if _is_required(kind, key, hint)}
+        made: dict[str, Shape] = {}
+
+        def shape(data: Any) -> Any:
+            if not isinstance(data, Mapping):
+                raise DecodeError(f"{name} is made of an object, not of {type(data).__name__}")
+            missing = sorted(required - set(data))
+            if missing:
+                raise DecodeError(f"{name} lacks {', '.join(missing)}")
+            if not made:
+                return data
+            return {key: made[key](value) if key in made else value for key, value in data.items()}
+
+        self._known[model] = shape
+        shapes = {key: self.of(_filled(hint, variables)) for key, hint in hints.items()}
+        made.update({key: inner for key, inner in shapes.items() if inner is not None})
+        return shape
+
+    def _container(self, model: Any, kind: type[Any]) -> Shape | None:
+        arguments = typing.get_args(model)
+        if kind is tuple:
+            *first, last = arguments
+            if last is Ellipsis:
+                return of_list(self.of(first[0]), tuple)
+            return of_tuple([self.of(argument) for argument in arguments])
+        shapes = [self.of(argument) for argument in arguments if not isinstance(argument, list)]
+        if issubclass(kind, Set) and kind.__module__ in ("builtins", "collections.abc"):
+            return of_list(shapes[0], frozenset if kind is frozenset else set)
+        if all(shape is None for shape in shapes):
+            return None
+        abstract = kind.__module__ == "collections.abc"
+        if kind is list or (abstract and issubclass(kind, Iterable) and len(shapes) == 1):
+            return of_list(shapes[0], list)
+        if kind is dict or (abstract and issubclass(kind, Mapping)):
+            key = arguments[0]
+            if isinstance(key, type) and issubclass(key, Enum):
+                return of_dict(of_key(key), shapes[1])
+            if shapes[0] is None:
+                return of_dict(None, shapes[1])
+        return of_anything(model, json=self._json)
+
+    def _union(self, model: Any, whole: Any) -> Shape | None:
+        """The one of its types that is made of an object, or of a list; of several, pydantic tells which."""
+        members = [each for each in typing.get_args(model) if each is not type(None)]
+        optional = len(members) < len(typing.get_args(model))
+        if len(members) == 1:
+            inner = self.of(members[0])
+            return None if inner is None else of_optional(inner)
+        taken: dict[type, Shape | None] = {}
+        others: list[Shape | None] = []
+        for member in members:
+            shape, form = self.of(member), _form(member)
+            if form is None:
+                others.append(shape)
+            elif form in taken:
+                return of_anything(whole, json=self._json)
+            else:
+                taken[form] = shape
+        if all(shape is None for shape in (*taken.values(), *others)):
+            return None
+        if sum(shape is not None for shape in others) > 1:
+            return of_anything(whole, json=self._json)
+        return of_union(name_of_model(model), taken, others, optional)
 
 
-def _of_pydantic(model: Any) -> Shape:
-    if getattr(model, "__pydantic_complete__", True) is False:
-        try:
-            model.model_rebuild()
-        except Exception as error:
-            raise _unresolved(model, error) from error
-    validate: Shape = model.model_validate
-    return validate
+def _form(model: Any) -> type | None:
+    """What a type is made of: an object or a list; None: a single value."""
+    kind = typing.get_origin(model) or model
+    if kind is typing.Annotated:
+        return _form(typing.get_args(model)[0])
+    if isinstance(model, typing.NewType):
+        return _form(model.__supertype__)
+    if not isinstance(kind, type) or issubclass(kind, (*_SCALARS, Enum)):
+        return None
+    if issubclass(kind, Iterable) and not issubclass(kind, Mapping):
+        return None if is_model(kind) else list
+    alone = kind.__module__.partition(".")[0] in sys.stdlib_module_names and not issubclass(kind, Mapping)
+    return None if alone else dict
 
 
-def _of_dataclass(model: type[Any], known: dict[Any, Shape]) -> Shape:
-    hints = _hints(model)
-    shapes: dict[str, Shape | None] = {}
-    name = name_of_model(model)
-
-    def shape(data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            raise DecodeError(f"{name} is made of an object, not of {type(data).__name__}")
-        found = {}
-        for field, inner in shapes.items():
-            if field in data:
-                value = data[field]
-                found[field] = value if inner is None else inner(value)
-        return model(**found)
-
-    known[model] = shape
-    shapes.update({
-        field.name: _shape_of(hints.get(field.name), known)
-        for field in dataclasses.fields(model)
-        if field.init
-    })  # fmt: skip
-    return shape
+def _stays(model: Any, kind: Any) -> bool:
+    """Whether data is taken as it is: what JSON has, or the standard library for single values."""
+    if not isinstance(kind, type):
+        return model is None or getattr(kind, "__module__", "") in ("typing", "typing_extensions")
+    return issubclass(kind, _SCALARS) or kind.__module__.partition(".")[0] in sys.stdlib_module_names
 
 
-def _of_typeddict(model: Any) -> Shape:
-    hints, name = _hints(model, include_extras=True), name_of_model(model)
-    # Where annotations are strings, `__required_keys__` doesn't know of Required and NotRequired.
-    required = {key for key, hint in hints.items() if _is_required(model, key, hint)}
-
-    def shape(data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            raise DecodeError(f"{name} is made of an object, not of {type(data).__name__}")
-        missing = sorted(required - set(data))
-        if missing:
-            raise DecodeError(f"{name} lacks {', '.join(missing)}")
-        return data
-
-    return shape
+def _variables(model: Any) -> dict[Any, Any]:
+    """What a generic type's variables stand for."""
+    origin = typing.get_origin(model)
+    found: dict[Any, Any] = {}
+    for base in getattr(origin or model, "__orig_bases__", ()):
+        if typing.get_origin(base) is not typing.Generic:
+            found.update(_variables(base))
+    if origin is not None:
+        own = dict(zip(origin.__parameters__, typing.get_args(model), strict=False))
+        found = {variable: _filled(said, own) for variable, said in found.items()} | own
+    return found
 
 
-def _hints(model: Any, *, include_extras: bool = False) -> dict[str, Any]:
+def _filled(hint: Any, variables: Mapping[Any, Any]) -> Any:
+    """A type with what its variables stand for."""
+    if not variables:
+        return hint
+    if isinstance(hint, typing.TypeVar):
+        return variables.get(hint, hint)
+    open_ones = getattr(hint, "__parameters__", ())
+    if (isinstance(hint, type) and typing.get_origin(hint) is None) or not open_ones:
+        return hint
+    return hint[tuple(variables.get(variable, variable) for variable in open_ones)]
+
+
+def _hints(model: Any, *, include_extras: bool = True) -> dict[str, Any]:
     try:
         return typing.get_type_hints(model, include_extras=include_extras)
     except Exception as error:
-        raise _unresolved(model, error) from error
+        raise unresolved(model, error) from error
 
 
 def _is_required(model: Any, key: str, hint: Any) -> bool:
@@ -132,49 +256,3 @@ def _is_required(model: Any, key: str, hint: Any) -> bool:
     if origin in (typing.Required, typing.NotRequired):
         return origin is typing.Required
     return key in model.__required_keys__
-
-
-def _of_container(model: Any, known: dict[Any, Shape]) -> Shape | None:
-    """A list or dict of models, or one that may be missing; a union of several models is left alone."""
-    origin, arguments = typing.get_origin(model), typing.get_args(model)
-    if origin in (typing.Union, types.UnionType):
-        others = [argument for argument in arguments if argument is not type(None)]
-        inner = _shape_of(others[0], known) if len(others) == 1 < len(arguments) else None
-        return None if inner is None else _of_optional(inner)
-    if origin is list and len(arguments) == 1:
-        inner = _shape_of(arguments[0], known)
-        return None if inner is None else _of_list(inner)
-    if origin is dict and len(arguments) == 2:
-        inner = _shape_of(arguments[1], known)
-        return None if inner is None else _of_dict(inner)
-    return None
-
-
-def _of_optional(inner: Shape) -> Shape:
-    return lambda data: None if data is None else inner(data)
-
-
-def _of_list(inner: Shape) -> Shape:
-    def shape(data: Any) -> Any:
-        if not isinstance(data, list):
-            raise DecodeError(f"a list is needed, not {type(data).__name__}")
-        return [inner(item) for item in data]
-
-    return shape
-
-
-def _of_dict(inner: Shape) -> Shape:
-    def shape(data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            raise DecodeError(f"an object is needed, not {type(data).__name__}")
-        return {name: inner(value) for name, value in data.items()}
-
-    return shape
-
-
-def _unresolved(model: Any, error: Exception) -> ConfigurationError:
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return ConfigurationError(
-        f"{name_of_model(model)} can't be used as Event[{name_of_model(model)}]: {reason}; what its fields name "
-        "has to be imported outside of `if TYPE_CHECKING:`"
-    )

@@ -99,7 +99,8 @@ class MapPages:
         Query: source, topic, target, service.
         """
         service = text_param(request, "service")
-        source, topic, target = (text_param(request, name) for name in ("source", "topic", "target"))
+        source, topic = text_param(request, "source"), text_param(request, "topic")
+        target = text_param(request, "target")
         views = self._view.between(source, topic, target)
         if service is not None:
             views = [view for view in views if service in (view.key.source, view.key.target)]

@@ -33,7 +33,9 @@ def topology_routes(view: TopologyView) -> list[BaseRoute]:
 
         Query: source, topic, target, limit.
         """
-        chosen = view.between(*(text_param(request, name) for name in ("source", "topic", "target")))
+        chosen = view.between(
+            text_param(request, "source"), text_param(request, "topic"), text_param(request, "target")
+        )
         limit = int_param(request, "limit", _LIMIT, _MAX_LIMIT)
         found = [_crossing_json(each) for each in view.crossings(chosen, limit)]
         return json_response({"crossings": found, "limit": limit})

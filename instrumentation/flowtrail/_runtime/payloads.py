@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from flowtrail._batch import Batch
-from flowtrail._codec import Codec, format_of
+from flowtrail._codec import Codec, JsonCodec, format_of
 from flowtrail._event import Event
 from flowtrail._shape import shape_of, shaped
 from flowtrail._telemetry import Decode
@@ -34,17 +34,21 @@ def decoder(codec: Codec, guard: Guard, topic: str, model: Any = None) -> Decode
         topic: For the metrics.
         model: What the handler asks for, None to take data as it is.
     """
-    shape = None if model is None else message_shape(model) or shape_of(model)
+    plain = None if model is None else message_shape(model) or shape_of(model, json=False)
+    of_json = plain if plain is None or message_shape(model) else shape_of(model)
     wanted = format_of(codec)
 
     def decode(envelope: Envelope, value: Any) -> Any:
         # A client with a deserializer hands over data, not bytes.
-        unpacked = None
+        unpacked, json = None, envelope.structured
         if isinstance(value, bytes):
             said = envelope.content_type
             unpacked = guard.unpacking(envelope.type, envelope.dataschema, said, value, wanted)
+            # A contract whose payloads name themselves is one of JSON, so it has more to say about them.
+            json = isinstance(codec, JsonCodec) if unpacked is None else not unpacked.fits
             value = codec.decode(value, said) if unpacked is None else unpacked.data
         data = guard.reading(topic, envelope, value, unpacked)
+        shape = of_json if json else plain
         return data if shape is None else shaped(data, model, shape)
 
     return decode

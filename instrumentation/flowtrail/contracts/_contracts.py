@@ -15,6 +15,7 @@ from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._shelf import Shelf
 from flowtrail.contracts._shelf import number_of as _number
 from flowtrail.contracts._source import Source
+from flowtrail.contracts._steps import check_read_as, check_versions
 from flowtrail.contracts._values import Written, plain
 from flowtrail.contracts.folder import FolderSource
 from flowtrail.errors import ConfigurationError, ContractError, EncodeError
@@ -36,7 +37,8 @@ class Contracts:
             registry. Both are read.
 
     Raises:
-        ConfigurationError: `framing` is another, or there is no registry for `confluent`.
+        ConfigurationError: `framing` is another, there is no registry for `confluent`, or a version to read as
+            isn't a whole number or isn't there.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Contracts:
     ) -> None:
         self.source = source
         self._strict = strict
-        self._read_as = dict(read_as or {})
+        self._read_as = check_read_as(source, read_as or {})
         self._deprecations = Deprecations(on_deprecation)
         self._upcasts: dict[tuple[str, int], tuple[int, Upcast]] = {}
         self._shelf = Shelf(source)
@@ -87,12 +89,13 @@ class Contracts:
         """Register a function that makes data of version `new` from data of version `old`.
 
         It may change the data it is given. Upcasters chain, 1 -> 2 -> 3; from one version there is one way.
+        A registry isn't asked whether it has these versions: it may get them later.
 
         Raises:
-            ConfigurationError: `new` isn't newer, or there is an upcaster from `old` already.
+            ConfigurationError: `new` isn't newer, one of them isn't a whole number or isn't there, or there is an
+                upcaster from `old` already.
         """
-        if new <= old:
-            raise ConfigurationError(f"{type}: an upcaster leads to a newer version, not from {old} to {new}")
+        check_versions(self.source, type, old, new)
         if (type, old) in self._upcasts:
             raise ConfigurationError(f"{type}: there is an upcaster from version {old} already")
 

@@ -177,7 +177,7 @@ class RegistrySource:
         return passed_over or self._hopeless(type, version)
 
     def look_again(self, type: str, version: int | None, *, seconds: float = _PUBLISHERS_SECONDS) -> None:
-        """Before publishing: forget that a type or version isn't there, if that was found out `seconds` ago or longer."""
+        """Before publishing: forget that a type or version isn't there, once it was last asked for `seconds` ago."""
         for key in {(type, version or 0), (type, 0)}:
             if not self._is_unknown(*key, seconds):
                 self._unknown.pop(key, None)

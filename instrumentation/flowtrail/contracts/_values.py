@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
+
+from flowtrail._written import dump_of
 
 
 def fields_of(value: Any) -> Mapping[str, Any] | None:
     """The fields of a value by name, None if it is no such thing."""
-    if type(value) is dict or isinstance(value, Mapping):  # most are; asking an abstract class takes longer
-        return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if callable(getattr(value, "model_dump", None)) and callable(
-        getattr(type(value), "model_validate", None)
-    ):
-        return dict(value)  # its fields as they are; model_dump would copy what is inside
-    return None
+    kind = type(value)
+    if kind is dict or isinstance(value, Mapping):  # most are; asking an abstract class takes longer
+        fields: Mapping[str, Any] = value
+        return fields
+    dump = dump_of(kind)
+    if dump is None:
+        return None
+    dumped = dump(value, "python")
+    return dumped if isinstance(dumped, Mapping) else None
+
+
+def content_of(value: Any) -> Any:
+    """What a value of a program's own type is written as: an enumeration's value, a model's dump; else itself."""
+    if isinstance(value, Enum):
+        return value.value
+    dump = dump_of(type(value))
+    return value if dump is None else dump(value, "python")
 
 
 class Written(dict[str, Any]):

@@ -71,8 +71,9 @@ def test_lengths_of_breaks_have_room_beside_each_other(bursts):
     for length in bursts:
         busy.append((at, at + length))
         at += length + 600
-    found = breaks(TimeScale.of(busy[-1][1], busy))
-    assert found
+    gaps = tuple((end, start) for (_, end), (start, _) in pairwise(busy))
+    found = breaks(TimeScale(busy[-1][1], gaps, (0.06,) * len(gaps)))
+    assert len(found) == len(gaps)
     places = [each.x + each.width / 2 for each in found if each.label]
     assert places
     assert all(b - a >= 180 for a, b in pairwise(places))

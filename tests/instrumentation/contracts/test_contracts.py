@@ -74,7 +74,7 @@ def test_read_as_stops_at_the_version_wanted(tmp_path: Path) -> None:
 
 
 def test_a_failing_upcaster_is_a_broken_contract(tmp_path: Path) -> None:
-    contracts = Contracts.from_folder(write_json(tmp_path, A=[{"type": "object"}]))
+    contracts = Contracts.from_folder(write_json(tmp_path, A=[{"type": "object"}] * 3))
     contracts.upcaster("A", 1, 2)(lambda data: data["absent"])
     with pytest.raises(ContractError, match="upcaster failed with KeyError"):
         contracts.read("A", 1, {})
@@ -82,6 +82,37 @@ def test_a_failing_upcaster_is_a_broken_contract(tmp_path: Path) -> None:
         contracts.upcaster("A", 1, 3)
     with pytest.raises(ConfigurationError, match="newer"):
         contracts.upcaster("A", 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("type", "old", "new", "said"),
+    [
+        ("A", "1", "2", "whole numbers, such as 1, not '1'"),
+        ("A", 1, "2", "not '2'"),
+        ("A", True, 2, "not True"),
+        ("A", 1, 3, "names version 3, and the type has 1, 2"),
+        ("A", 0, 1, "names version 0, and the type has 1, 2"),
+        ("B", 1, 2, "names version 1, and the type has no contract"),
+    ],
+)
+def test_versions_that_are_not_there_are_refused_where_they_are_named(
+    tmp_path: Path, type: str, old: Any, new: Any, said: str
+) -> None:
+    folder = write_json(tmp_path, A=[{"type": "object"}] * 2)
+    with pytest.raises(ConfigurationError, match=f"^{type}: .*{said}") as caught:
+        Contracts.from_folder(folder).upcaster(type, old, new)
+    assert "\n" not in str(caught.value)
+    wrong = old if old is True or old in ("1", 0) or type == "B" else new
+    with pytest.raises(ConfigurationError, match=said):
+        Contracts.from_folder(folder, read_as={type: wrong})
+
+
+def test_a_registry_may_get_a_version_later() -> None:
+    contracts = Contracts.from_registry("http://127.0.0.1:1", read_as={"A": 2})
+    contracts.upcaster("A", 1, 2)(lambda data: data)
+    with pytest.raises(ConfigurationError, match="whole numbers"):
+        contracts.upcaster("A", "2", "3")  # type: ignore[arg-type]
+    contracts.close()
 
 
 def test_deprecations_are_logged_once_and_told_every_time(

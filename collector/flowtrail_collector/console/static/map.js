@@ -3,7 +3,7 @@
 (() => {
   const main = document.getElementById("main");
   const LEAST = 0.1, MOST = 4, READABLE = 0.75, LARGEST = 2, STEP = 1.25;
-  // As it fits, until somebody chooses; kept when the page's main part is loaded again.
+  // As it fits, until somebody chooses; kept when the main part of the page is reloaded.
   let chosen = null, place = null;
   let drag = null, pinch = null, moved = false;
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from enum import Enum
 from functools import partial
 from typing import Any
 
-from flowtrail.contracts._scalars import double, single, text
-from flowtrail.contracts._values import fields_of
+from flowtrail.contracts._scalars import double, single, symbol, text, whole
+from flowtrail.contracts._values import content_of, fields_of
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.avro._logical import conversion_of
 from flowtrail.contracts.avro._nodes import Field, Node, in_bytes
@@ -78,7 +77,7 @@ class Compiler:
         if node.kind == "fixed":
             return partial(_bytes, node.size)
         if node.kind in _RANGES:
-            return partial(_integer, node.kind, _RANGES[node.kind])
+            return partial(whole, node.kind, -_RANGES[node.kind], _RANGES[node.kind])
         return (_EXACT if strict is Strict.EXACT else _PLAIN).get(node.kind, _PLAIN[node.kind])
 
 
@@ -120,7 +119,7 @@ def _record(names: frozenset[str], parts: list[_Part], *, closed: bool) -> Prepa
 
 def _array(inner: Prepare) -> Prepare:
     def prepare(value: Any) -> list[Any]:
-        if not isinstance(value, _LISTS):
+        if not isinstance(value, _LISTS) and not isinstance(value := content_of(value), _LISTS):
             raise wrong("type should be array")
         made: list[Any] = []
         found: list[tuple[tuple[str, ...], str]] = []
@@ -138,7 +137,7 @@ def _array(inner: Prepare) -> Prepare:
 
 def _map(inner: Prepare) -> Prepare:
     def prepare(value: Any) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) and not isinstance(value := content_of(value), Mapping):
             raise wrong("type should be map")
         made: dict[str, Any] = {}
         found: list[tuple[tuple[str, ...], str]] = []
@@ -149,6 +148,8 @@ def _map(inner: Prepare) -> Prepare:
                 found += error.within(name)
         if found:
             raise WrongError(found)
+        if len(made) != len(value):
+            raise wrong("two of its keys are the same text")
         return made
 
     return prepare
@@ -165,14 +166,6 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-def _integer(kind: str, end: int, value: Any) -> int:
-    if type(value) is not int and (not isinstance(value, int) or isinstance(value, bool)):
-        raise wrong(f"type should be {kind}")
-    if not -end <= value < end:
-        raise wrong(f"out of the range of {kind}")
-    return int(value)
-
-
 def _bytes(size: int | None, value: Any) -> bytes:
     if not isinstance(value, _BYTES):
         raise wrong("type should be bytes")
@@ -183,8 +176,8 @@ def _bytes(size: int | None, value: Any) -> bytes:
 
 
 def _enum(symbols: frozenset[str], value: Any) -> str:
-    if isinstance(value, Enum):
-        value = value.value if isinstance(value.value, str) else value.name
+    if type(value) is not str:
+        value = content_of(symbol(symbols, value))
     if not isinstance(value, str) or value not in symbols:
         raise wrong("should be one of the enum's symbols")
     return value

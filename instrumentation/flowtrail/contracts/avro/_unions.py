@@ -7,14 +7,15 @@ one is more than one tried.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from flowtrail.contracts._values import fields_of
+from flowtrail._written import dump_of
+from flowtrail.contracts._values import content_of
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.avro._logical import python_of
 from flowtrail.contracts.avro._nodes import Node
@@ -61,7 +62,7 @@ class _Ways(NamedTuple):
 _PYTHON: Final = (type(None), bool, int, float, str, bytes, datetime, date, time, Decimal, UUID, list, dict)
 _LIKE: Final[Sequence[tuple[Any, type]]] = (
     (int, int), (float, float), (str, str), ((bytes, bytearray, memoryview), bytes), (datetime, datetime),
-    (date, date), (time, time), (Decimal, Decimal), (UUID, UUID), ((list, tuple, Set), list),
+    (date, date), (time, time), (Decimal, Decimal), (UUID, UUID), ((list, tuple, Set), list), (Mapping, dict),
 )  # fmt: skip
 
 
@@ -92,6 +93,7 @@ class Unions:
                 if kind is tuple and len(value) == 2 and isinstance(value[0], str) and value[0] in by_name:
                     name, inner = by_name[value[0]]
                     return name, inner(value[1])
+                value = content_of(value) if dump_of(kind) is not None else value
                 way = ways.get(_like(value), every)
             try:
                 return way.first, way.prepare(value)
@@ -176,6 +178,5 @@ def _otherwise(node: Node, way: _Ways, value: Any, error: WrongError) -> Any:
 
 
 def _like(value: Any) -> type | None:
-    """The Python type that a value of another one counts as: of a subclass, a tuple, a dataclass."""
-    found = next((kind for types, kind in _LIKE if isinstance(value, types)), None)
-    return dict if found is None and fields_of(value) is not None else found
+    """The Python type that a value of another one counts as: of a subclass, a tuple, another mapping."""
+    return next((kind for types, kind in _LIKE if isinstance(value, types)), None)

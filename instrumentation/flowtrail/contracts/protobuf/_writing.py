@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
-from enum import Enum
 from functools import partial
 from typing import Any
 
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, EncodeError, Message
 
-from flowtrail.contracts._scalars import double, single, text
-from flowtrail.contracts._values import fields_of, later
+from flowtrail.contracts._scalars import double, single, symbol, text, whole
+from flowtrail.contracts._values import content_of, fields_of, later
 from flowtrail.contracts._violations import WrongError, wrong
 from flowtrail.contracts.protobuf._kinds import (
     DURATION,
@@ -94,8 +93,8 @@ class Builder:
             build = partial(_enum, values, frozenset(values.values()), not field.enum_type.is_closed)
             return partial(_null, build) if field.enum_type.full_name == NULL else build
         name = NAMES[field.type]
-        whole = RANGES.get(name)
-        return _PLAIN[name] if whole is None else partial(_integer, name, whole.start, whole.stop)
+        limits = RANGES.get(name)
+        return _PLAIN[name] if limits is None else partial(whole, name, limits.start, limits.stop)
 
     def _copied(self, kind: Any, value: Message, closed: bool) -> Any:
         """A message of a generated class, as one of ours."""
@@ -250,15 +249,18 @@ def _json(value: Any) -> Any:
 
 
 def _list(build: Build, value: Any) -> list[Any]:
-    if not isinstance(value, _LISTS):
+    if not isinstance(value, _LISTS) and not isinstance(value := content_of(value), _LISTS):
         raise wrong("type should be repeated")
     return _each(build, enumerate(value))
 
 
 def _map(key: Build, build: Build, value: Any) -> dict[Any, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) and not isinstance(value := content_of(value), Mapping):
         raise wrong("type should be map")
-    return dict(zip([key(name) for name in value], _each(build, value.items()), strict=True))
+    made = dict(zip([key(name) for name in value], _each(build, value.items()), strict=True))
+    if len(made) != len(value):
+        raise wrong("two of its keys are the same")
+    return made
 
 
 def _each(build: Build, items: Any) -> list[Any]:
@@ -274,17 +276,9 @@ def _each(build: Build, items: Any) -> list[Any]:
     return made
 
 
-def _integer(name: str, least: int, end: int, value: Any) -> int:
-    if type(value) is not int and (not isinstance(value, int) or isinstance(value, bool)):
-        raise wrong(f"type should be {name}")
-    if not least <= value < end:
-        raise wrong(f"out of the range of {name}")
-    return int(value)
-
-
 def _enum(values: Mapping[str, int], numbers: frozenset[int], opened: bool, value: Any) -> int:
-    if isinstance(value, Enum):
-        value = value.name if value.name in values else value.value
+    if type(value) is not str and type(value) is not int:
+        value = content_of(symbol(values, value))
     number = values.get(value) if isinstance(value, str) else value
     if type(number) is not int or not (number in numbers or (opened and -(2**31) <= number < 2**31)):
         raise wrong("should be one of the enum's values")
