@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, OidcConfig, WebConfig
 from flowtrail_collector.web.server import listen, url_of
+from lookkit import looked_at
 from servers._dex import CLIENT, PASSWORD, SECRET
 from trailkit.web import collecting
 from waiting import scaled
@@ -107,21 +108,8 @@ def test_its_pages_fit_and_are_accessible(tab, axe, scheme):
     page = tab(bypass_csp=True, color_scheme=scheme)
     for path in ("/auth/login?next=/sagas", "/auth/logged-out", "/auth/callback?state=x"):
         page.goto(path)
-        wrong += _wrong(page, axe)
+        wrong += looked_at(page, axe)
     log_in(page, "ann@example.com", "/")
     page.wait_for_url("**/")
-    wrong += _wrong(page, axe)
-    assert wrong == []
-
-
-def _wrong(page, axe):
-    found = []
-    for width in (320, 390, 1440):
-        page.set_viewport_size({"width": width, "height": 800})
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        page.evaluate(axe)
-        result = page.evaluate("axe.run({resultTypes: ['violations']})")
-        serious = [item["id"] for item in result["violations"] if item["impact"] in ("serious", "critical")]
-        if wide > 0 or serious:
-            found.append((page.url, width, wide, serious))
-    return found
+    wrong += looked_at(page, axe)
+    assert not wrong, "\n".join(wrong)

@@ -47,7 +47,7 @@ START_MS = 1_769_854_800_000  # 2026-01-31T10:20:00Z
 _INTRODUCTION = """# The API by example
 
 Made by a collector that has read three orders of the [flow file](flows.md) on these pages: the first one is done, the \
-second one hangs because billing gave it up, the third one has only just been placed. Every path with everything it \
+second one is stuck because billing gave it up, the third one has only just been placed. Every path with everything it \
 takes is in the [reference](reference-collector.md#http). Names are only ever added; ignore unknown ones.
 
 Times are RFC 3339 in UTC, spans of time seconds, anything unknown is `null`. With a token, each request carries \
@@ -56,7 +56,7 @@ Times are RFC 3339 in UTC, spans of time seconds, anything unknown is `null`. Wi
 _REQUESTS = {
     "One order": ("GET", "/api/v1/trails/ORD-2", None),
     "Sagas": ("GET", "/api/v1/sagas?stuck=true", None),
-    "What hangs, by cause": ("GET", "/api/v1/sagas/causes", None),
+    "What is stuck, by cause": ("GET", "/api/v1/sagas/causes", None),
     "Flows": ("GET", "/api/v1/flows", None),
     "Another flow file": (
         "POST",

@@ -126,7 +126,7 @@ def errors(ask: Ask, context: click.Context, begins: str) -> Iterator[str]:
 
 @_completer
 def stuck_causes(ask: Ask, context: click.Context, begins: str) -> Iterator[tuple[str, str]]:
-    """Causes that instances hang on."""
+    """Causes that instances are stuck for."""
     for cause in ask("sagas/causes", limit=_MOST)["causes"]:
         yield cause["cause"], f"{cause['flow']}: {cause['text']}"
 

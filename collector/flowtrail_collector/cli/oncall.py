@@ -35,7 +35,7 @@ _SERIOUS = ("broker", "collector", "group", "lost", "stuck")
 def oncall(client: CollectorClient, as_json: bool, limit: int) -> int:
     """Show what went wrong within the last 30 minutes, what affects the most orders first.
 
-    Groups that stopped, fell behind or lost messages; instances that hang, time out, fail or are compensated more
+    Groups that stopped, fell behind or lost messages; instances that are stuck, time out, fail or are compensated more
     often than before; new causes of dead letters, and those that are more frequent; what can't be read
     from brokers; and the collector's own problems. Each comes with the command that shows more.
 

@@ -51,9 +51,11 @@ class GroupPages:
         return [Route("/lag", self._page, methods=["GET"])]
 
     def _page(self, request: Request) -> Response:
-        """Consumer groups; some of them with their partitions, where they are named.
+        """Consumer groups; those that are named, by one `group` or several, with their partitions.
 
         Query: group.
+
+        Repeatable: group.
         """
         # Kafka takes any name: the empty one, and ones longer than any id.
         names = list(dict.fromkeys(request.query_params.getlist("group")))[:_MOST_GROUPS]

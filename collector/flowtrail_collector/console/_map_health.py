@@ -90,7 +90,7 @@ def health_of(
         groups: Lag by consumer group and topic, those that need attention first.
         topics: Those on the map.
         letters: Pending dead letters, by cause.
-        stuck: What instances hang on, and the group that should move them.
+        stuck: Why instances are stuck, and the group that should move them.
     """
     own: dict[str, list[Group]] = defaultdict(list)
     readings: dict[tuple[str, str], Mapping[str, Any]] = {}

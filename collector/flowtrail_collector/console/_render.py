@@ -13,7 +13,13 @@ from flowtrail import __version__
 from flowtrail_collector.broker_names import broker_of, without_broker
 from flowtrail_collector.conditions import condition_words
 from flowtrail_collector.console._trail_axis import breaks, ticks
-from flowtrail_collector.console._trail_rows import AXIS_UNITS, entry_rows, missing_rows, symbols_of
+from flowtrail_collector.console._trail_rows import (
+    AXIS_UNITS,
+    entry_rows,
+    missing_rows,
+    service_column,
+    symbols_of,
+)
 from flowtrail_collector.lag.outages import trouble_lines
 from flowtrail_collector.lag.words import catch_up_words
 from flowtrail_collector.oncall.words import (
@@ -99,13 +105,15 @@ def trail_values(trail: dict[str, Any], first: int = 0, most: int | None = None)
     """
     scale, rows = trail_scale(trail), rows_of(trail)
     drawn = rows[first:] if most is None else rows[first : first + most]
+    entries, missing = entry_rows(trail, drawn, first), missing_rows(trail)
     return {
         "trail": trail,
-        "rows": entry_rows(trail, drawn, first),
+        "rows": entries,
+        "service_column": service_column(entries, missing),
         "symbols": symbols_of(trail, drawn),
         "all_rows": len(rows),
         "first_row": first,
-        "missing_rows": missing_rows(trail),
+        "missing_rows": missing,
         "ticks": ticks(scale),
         "breaks": breaks(scale),
         "axis_units": AXIS_UNITS,

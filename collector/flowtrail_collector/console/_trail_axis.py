@@ -29,11 +29,13 @@ class Break:
         x: Where it begins.
         width: How wide it is drawn.
         words: How long it really is.
+        label: The same, if there is room for it above the axis.
     """
 
     x: float
     width: float
     words: str
+    label: str
 
 
 def ticks(scale: TimeScale) -> list[tuple[float, str]]:
@@ -56,10 +58,14 @@ def ticks(scale: TimeScale) -> list[tuple[float, str]]:
 
 def breaks(scale: TimeScale) -> list[Break]:
     """Squashed stretches."""
-    found = []
+    found: list[Break] = []
+    labelled = -_LEAST_BETWEEN_LABELS
     for start, end in scale.gaps:
-        x = _units(start, scale)
-        found.append(Break(x, round(_units(end, scale) - x, 2), format_seconds(end - start)))
+        x, words = _units(start, scale), format_seconds(end - start)
+        width = round(_units(end, scale) - x, 2)
+        has_room = x + width / 2 - labelled >= _LEAST_BETWEEN_LABELS
+        found.append(Break(x, width, words, words if has_room else ""))
+        labelled = x + width / 2 if has_room else labelled
     return found
 
 

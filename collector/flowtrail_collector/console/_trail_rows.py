@@ -15,6 +15,9 @@ _LEAST_UNITS = 4
 _COLOURS = 8
 # Deeper is drawn no further to the right: what is left of a narrow column has to hold a name.
 _MOST_INDENT = 9
+# What a column of services has room for without breaking a word, by its class in the style sheet.
+_SERVICE_COLUMNS = {"": 12, "wide": 19}
+_WIDEST_SERVICES = "widest"
 # What an entry in JSON may lack, so that the template can ask for it.
 _OPTIONAL: dict[str, Any] = dict.fromkeys(
     ("error", "attempt", "duplicate", "state", "topic", "partition", "offset", "group", "span_id", "by")
@@ -151,6 +154,14 @@ class MissingRow:
 
     wait: Wait
     segments: tuple[tuple[float, float, str], ...]
+
+
+def service_column(rows: Sequence[EntryRow], missing: Sequence[MissingRow]) -> str:
+    """How wide the column of services is, as a class: names may be broken behind dots only."""
+    names = [row.entry["by"] or row.entry["service"] for row in rows]
+    names += [row.wait.step["by"] or "" for row in missing]
+    longest = max((len(part) for name in names for part in name.split(".")), default=0)
+    return next((name for name, most in _SERVICE_COLUMNS.items() if longest <= most), _WIDEST_SERVICES)
 
 
 def missing_rows(trail: dict[str, Any]) -> list[MissingRow]:

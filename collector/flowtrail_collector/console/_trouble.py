@@ -1,4 +1,4 @@
-"""The console's pages about what goes wrong: what changed lately, and what instances hang on, by cause."""
+"""The console's pages about what goes wrong: what changed lately, and what is stuck, by cause."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class TroublePages:
         return html_page("oncall.html", request, report=report_json(self._on_call.report()), titles=_TITLES)
 
     def _causes(self, request: Request) -> Response:
-        """What instances hang on, by cause.
+        """What is stuck, by cause.
 
         Query: flow, step, state, limit.
         """
         values = request.query_params
-        # Without a flow file there is nothing to choose from, and nothing hangs.
+        # Without a flow file there is nothing to choose from, and nothing is stuck.
         known = self._views.known_flows()
         found = cause_query(request, self._views)[0] if known else []
         return html_page(

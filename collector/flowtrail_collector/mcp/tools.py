@@ -81,7 +81,7 @@ class Tools:
         return stuck_of(self._collector.get("/api/v1/sagas", {**asked.model_dump(), "stuck": "true"}))
 
     def stuck_causes(self, asked: ListStuckCauses, caller: Caller) -> StuckCauses:
-        """Say what instances hang on, by cause: why, how many, since when, the trend, and one example."""
+        """Say why instances are stuck, by cause: how many, since when, the trend, and one example."""
         return StuckCauses.model_validate(self._collector.get("/api/v1/sagas/causes", asked.model_dump()))
 
     def on_call(self, asked: ListChanges, caller: Caller) -> Changes:
@@ -175,7 +175,7 @@ TOOLS: Mapping[str, Tool] = {
     "why_stuck": Tool("Why an order is stuck", ById, WhyStuck, Tools.why_stuck),
     "find_trail": Tool("Find a trail", ById, TrailFound, Tools.find_trail),
     "list_stuck": Tool("What is stuck", ListStuck, StuckList, Tools.list_stuck),
-    "stuck_causes": Tool("What hangs, by cause", ListStuckCauses, StuckCauses, Tools.stuck_causes),
+    "stuck_causes": Tool("What is stuck, by cause", ListStuckCauses, StuckCauses, Tools.stuck_causes),
     "on_call": Tool("What went wrong lately", ListChanges, Changes, Tools.on_call),
     "group_lag": Tool("Who is behind", GroupLag, Groups, Tools.group_lag),
     "dead_letters": Tool("Dead letters", ListLetters, Letters, Tools.dead_letters),

@@ -40,7 +40,7 @@ class Example(Model):
 
 
 class StuckCause(Model):
-    """Instances that hang on the same: why, how many there are, and the last of them."""
+    """Instances that are stuck for one cause: why, how many there are, and the last of them."""
 
     cause: Name
     """Its fingerprint."""
@@ -52,7 +52,7 @@ class StuckCause(Model):
     """The consumer group that should do the step."""
     reason: Name
     text: Text
-    """Why they hang, in a sentence that fits each of them."""
+    """Why they are stuck, in a sentence that fits each of them."""
     dead_letter_cause: Name | None
     """With `flow`, it narrows plan_redrive to the dead letters that hold them up."""
     count: int
@@ -65,7 +65,7 @@ class StuckCause(Model):
 
 
 class StuckCauses(Result):
-    """What instances hang on, the cause of the one that hung last first."""
+    """Why instances are stuck, the cause of the one that was last to be so first."""
 
     causes: Many[StuckCause]
 

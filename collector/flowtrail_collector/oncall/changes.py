@@ -19,7 +19,7 @@ from flowtrail_collector.sagas.ports import EndedLately
 from flowtrail_collector.sagas.stuck import Diagnosis, Reason
 from flowtrail_collector.wording import counted
 
-__all__ = ["died", "ended", "group_ill", "hanging", "lost", "part_failed", "unmapped", "unreadable"]
+__all__ = ["died", "ended", "group_ill", "lost", "part_failed", "stuck", "unmapped", "unreadable"]
 
 _ENDS = {"timed_out": "timed out", "compensated": "were compensated", "failed": "failed"}
 _GROUPS_FAULT = (Reason.STOPPED, Reason.STALLED, Reason.BEHIND)
@@ -65,12 +65,12 @@ def lost(group: str, records: int, since_ms: int) -> Change:
     return Change(Kind.LOST, (group,), text, _group(group), records, "messages", since_ms)
 
 
-def hanging(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | None:
+def stuck(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | None:
     """Instances of a cause, quiet where there aren't more than before; None for those that have ended.
 
     Args:
         cause: The cause.
-        why: Why they hang.
+        why: Why they are stuck.
         queue: The group's name where it isn't the one that is waited for, as with RabbitMQ.
     """
     if cause.state != LATE:
@@ -80,7 +80,8 @@ def hanging(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | No
         because = (Kind.GROUP, (queue or why.by or "",))
     elif why.reason is Reason.DEAD_LETTER and cause.letter:
         because = (Kind.DEAD_LETTERS, (cause.letter,))
-    text = f"{counted(cause.half_hour, 'order')} of {cause.flow} {_verb(cause.half_hour, 'hang')}: {why.text}"
+    are = "is" if cause.half_hour == 1 else "are"
+    text = f"{counted(cause.half_hour, 'order')} of {cause.flow} {are} stuck: {why.text}"
     example = cause.example
     return Change(
         Kind.STUCK,
@@ -170,10 +171,6 @@ def _named(name: str, kind: str) -> str:
 
 def _group(name: str) -> Place:
     return Place(f"/lag?group={quote(name, safe='')}", f"flowtrail lag --group {shlex.quote(name)}")
-
-
-def _verb(number: int, word: str) -> str:
-    return word + "s" if number == 1 else word
 
 
 def _before(number: Any) -> str:

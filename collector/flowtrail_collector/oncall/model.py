@@ -26,7 +26,7 @@ class Kind(StrEnum):
     LOST = "lost"
     """Retention removed records before a group read them."""
     STUCK = "stuck"
-    """More instances hang on a cause than before."""
+    """More instances are stuck for a cause than before."""
     ENDED = "ended"
     """More instances timed out, failed or were compensated than before."""
     DEAD_LETTERS = "dead_letters"

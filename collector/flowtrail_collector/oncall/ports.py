@@ -42,7 +42,7 @@ class Lately(Protocol):
     """What the store knows."""
 
     def stuck_causes(self) -> list[StuckCause]:
-        """What instances hang on, the cause of the one that hung last first."""
+        """Why instances are stuck, the cause of the one that was last to be so first."""
         ...
 
     def ended_lately(self, now_ms: int, span_ms: int) -> list[EndedLately]:

@@ -16,9 +16,9 @@ from flowtrail_collector.oncall.changes import (
     died,
     ended,
     group_ill,
-    hanging,
     lost,
     part_failed,
+    stuck,
     unmapped,
     unreadable,
 )
@@ -232,7 +232,7 @@ class OnCall:
             why = diagnose_cause(cause, self._progress_of)
             progress = self._progress_of(why.by) if why.by else None
             queue = rabbitmq_name(progress.queue) if progress is not None and progress.queue else None
-            if (change := hanging(cause, why, queue)) is not None:
+            if (change := stuck(cause, why, queue)) is not None:
                 yield change
         for end in self._store.ended_lately(now_ms, SPAN_MS):
             if (change := ended(end)) is not None:

@@ -185,7 +185,7 @@ class SagaLists(Protocol):
         ...
 
     def stuck_causes(self) -> list[StuckCause]:
-        """What instances hang on, the cause of the one that hung last first."""
+        """Why instances are stuck, the cause of the one that was last to be so first."""
         ...
 
     def stuck_counts(self) -> dict[str, int]:

@@ -77,7 +77,7 @@ def diagnose(
 
 
 def diagnose_cause(cause: StuckCause, progress_of: GroupProgressOf) -> Diagnosis:
-    """Why all instances of a cause hang: in words that fit each of them, whatever ids theirs have."""
+    """Why all instances of a cause are stuck: in words that fit each of them, whatever ids theirs have."""
     step = cause.step_view
     if cause.wait is Wait.NOTHING or step is None:
         text = "every step is done, and what completes the flow has not come"

@@ -39,7 +39,7 @@ def saga_query(
     Args:
         request: What is asked for.
         known: The flows there are, with the names of their steps; None for one that has left the flow file.
-        causes: What instances hang on; asked only where one of them is asked for.
+        causes: Why instances are stuck; asked only where one of them is asked for.
 
     Raises:
         ApiError: 400, one of them makes no sense, or there is no flow at all.
@@ -116,7 +116,7 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
         return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
 
     def causes(request: Request) -> Response:
-        """What instances hang on, the cause of the one that hung last first: how many, since when, and one example.
+        """Why instances are stuck, the cause of the last one first: how many, since when, and one example.
 
         Query: flow, step, state, limit.
         """
@@ -175,7 +175,7 @@ def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
 
 
 def cause_json(row: StuckCause, progress_of: GroupProgressOf) -> dict[str, Any]:
-    """What some instances hang on: what they have in common, how many there are, and the last of them."""
+    """Why some instances are stuck: what they have in common, how many there are, and the last of them."""
     found, example = diagnose_cause(row, progress_of), row.example
     blocked = found.reason is Reason.DEAD_LETTER
     letter = next(iter(example.dead_letters), None) if blocked else None

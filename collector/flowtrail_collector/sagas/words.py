@@ -85,7 +85,7 @@ def risk_words(saga: Mapping[str, Any], *, now: datetime | None = None) -> Itera
 
 
 def cause_words(cause: Mapping[str, Any]) -> str:
-    """Why all instances of a cause hang, in a sentence that fits each of them."""
+    """Why all instances of a cause are stuck, in a sentence that fits each of them."""
     text: str = cause["text"]
     return f"timed out: {text}" if cause["state"] == "timed_out" else text
 

@@ -1,7 +1,8 @@
 """What a request may ask for: the names in its endpoint's docstring, and no others.
 
 A filter that is misspelt and ignored selects everything; so what isn't known is refused, wherever it stands. The
-docstring's lines `Query:` and `Body:` are what the reference shows, too.
+docstring's lines `Query:` and `Body:` are what the reference shows, too; a line `Repeatable:` says which of the query's
+names may be given several times.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ def asked_by(endpoint: Callable[..., Any], kind: str) -> frozenset[str]:
     """The names that an endpoint takes.
 
     Args:
-        endpoint: Its docstring may have a line `Query: a, b.` or `Body: a, b.`
-        kind: `Query` or `Body`.
+        endpoint: Its docstring may have lines `Query: a, b.`, `Repeatable: b.` and `Body: a, b.`
+        kind: `Query`, `Repeatable` or `Body`.
     """
     found = re.search(_LINE.format(kind=kind), endpoint.__doc__ or "", re.MULTILINE)
     return frozenset(found[1].split(", ")) if found else frozenset()
 
 
-def check_names(names: Iterable[str], known: frozenset[str]) -> None:
-    """Refuse what isn't known, and what is given twice: only one of them could count.
+def check_names(
+    names: Iterable[str], known: frozenset[str], repeatable: frozenset[str] = frozenset()
+) -> None:
+    """Refuse what isn't known, and what is given twice though only one of them could count.
 
     Raises:
         ApiError: 400, says which.
@@ -46,7 +49,7 @@ def check_names(names: Iterable[str], known: frozenset[str]) -> None:
     for name in names:
         if name not in known:
             raise ApiError(400, _unknown(name, known))
-        if name in seen:
+        if name in seen and name not in repeatable:
             raise ApiError(400, f"{name} is given twice")
         seen.add(name)
 
@@ -73,16 +76,19 @@ def _is_ours(path: str) -> bool:
 
 def _checked(route: Route) -> Route:
     checked = copy.copy(route)
-    checked.app = _KnownQuery(route.app, asked_by(route.endpoint, "Query"))
+    known, repeatable = (asked_by(route.endpoint, kind) for kind in ("Query", "Repeatable"))
+    checked.app = _KnownQuery(route.app, known, repeatable)
     return checked
 
 
 class _KnownQuery:
-    def __init__(self, app: ASGIApp, known: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, known: frozenset[str], repeatable: frozenset[str]) -> None:
         self._app = app
         self._known = known
+        self._repeatable = repeatable
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["query_string"]:
-            check_names((name for name, _ in QueryParams(scope["query_string"]).multi_items()), self._known)
+            names = (name for name, _ in QueryParams(scope["query_string"]).multi_items())
+            check_names(names, self._known, self._repeatable)
         await self._app(scope, receive, send)

@@ -111,13 +111,13 @@ def is_stuck(url, orders):
 
 
 def test_the_other_questions(collector):
-    stuck, hang, lately, lag, causes, letters, flows, trail = asked(
+    stuck, reasons, lately, lag, causes, letters, flows, trail = asked(
         collector, ("list_stuck", {}), ("stuck_causes", {"flow": "fulfilment"}), ("on_call", {"limit": 5}),
         ("group_lag", {}), ("dead_letter_causes", {}), ("dead_letters", {"group": "billing"}), ("flows", {}),
         ("find_trail", {"id": "ORD-18"}), FLOWTRAIL_TOKEN=READ,
     )  # fmt: skip
     assert [saga["key"] for saga in stuck.structured_content["stuck"]] == ["ORD-17"]
-    (cause,) = hang.structured_content["causes"]
+    (cause,) = reasons.structured_content["causes"]
     assert (cause["step"], cause["reason"], cause["count"], cause["example"]["key"]) == (
         "charge",
         "dead_letter",

@@ -188,7 +188,7 @@ def test_what_follows_from_a_cause_is_told_with_it(sql_database, reads):
     assert [change.text for change in report.changes] == [
         "tail of the collector is failing: no broker answers",
         "for the first time group g1 dead-lettered 2 messages of type OrderPlaced (CardError: no card for *)",
-        "1 order of a hangs: x waits for g1, which has read everything and has not answered",
+        "1 order of a is stuck: x waits for g1, which has read everything and has not answered",
         "1 order of b timed out",
         "topic orders: partition 3 has no leader",
     ]

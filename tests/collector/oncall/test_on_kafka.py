@@ -1,4 +1,4 @@
-"""One shop on a real Kafka: what hangs, by cause; what changed; and that acting on it mends it."""
+"""One shop on a real Kafka: what is stuck, by cause; what changed; and that acting on it mends it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_night_on_call(kafka_server, tmp_path, capsys):
         assert (row["state"], row["by"], row["trend"], row["last_hour"]) == ("late", "billing", "rising", 3)
         listed = client.get("/api/v1/sagas", {"cause": row["cause"]})["sagas"]
         assert sorted(saga["key"] for saga in listed) == ["ORD-2", "ORD-4", "ORD-6"]
-        # What hangs because of them is told with the dead letters.
+        # What is stuck because of them is told with the dead letters.
         waiting.until(lambda: set(changes()) == {"dead_letters"}, changes, 60)
         died = changes()["dead_letters"]
         assert (died["touched"], died["of"], died["page"]) == (

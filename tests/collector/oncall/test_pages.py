@@ -37,7 +37,7 @@ FLOW = "order-fulfilment"
 
 @pytest.fixture
 def collector(tmp_path):
-    """A collector that isn't started, and a store in which orders hang, ended and died."""
+    """A collector that isn't started, and a store in which orders are stuck, ended and died."""
     flows = tmp_path / "flows.yaml"
     flows.write_text(FLOWS)
     made = build_collector(

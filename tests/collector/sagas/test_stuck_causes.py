@@ -1,4 +1,4 @@
-"""What instances hang on, by cause: counted by the store as an interpreter counts them one by one."""
+"""Why instances are stuck, by cause: counted by the store as an interpreter counts them one by one."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def some_letters(dice, keys):
 
 
 def told_apart(flow, saga, letters):
-    """(step, what it waits for, the dead letter's cause) of each way in which an instance hangs."""
+    """(step, what it waits for, the dead letter's cause) of each way in which an instance is stuck."""
     pending = [letter for letter in letters if letter.state == "pending"]
     view = saga_view(flow, saga, lambda step: step.by)
     if saga.outcome is Outcome.TIMED_OUT and saga.ended_ms >= NOW_MS - TIMED_OUT_MS:

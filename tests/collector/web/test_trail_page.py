@@ -65,6 +65,21 @@ def test_where_it_goes_on_after_a_break_has_a_label_and_the_break_its_length():
     assert "nothing happened, drawn short: 1m 35s" in trail_document(trail, "ord-1")
 
 
+@given(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=8))
+def test_lengths_of_breaks_have_room_beside_each_other(bursts):
+    busy, at = [], 0.0
+    for length in bursts:
+        busy.append((at, at + length))
+        at += length + 600
+    gaps = tuple((end, start) for (_, end), (start, _) in pairwise(busy))
+    found = breaks(TimeScale(busy[-1][1], gaps, (0.06,) * len(gaps)))
+    assert len(found) == len(gaps)
+    places = [each.x + each.width / 2 for each in found if each.label]
+    assert places
+    assert all(b - a >= 180 for a, b in pairwise(places))
+    assert {each.label for each in found} <= {"", *(each.words for each in found)}
+
+
 @pytest.mark.parametrize("story", [orders.completed, orders.declined, orders.poisoned, orders.redriven])
 def test_each_effect_stands_to_the_right_of_its_cause(story):
     trail = trail_of(story)
@@ -208,3 +223,20 @@ def test_a_group_that_isnt_known_is_no_link():
 def test_a_document_has_no_links_that_lead_out_of_it():
     page = trail_document(trail_of(orders.poisoned), "ord-1")
     assert all(address.startswith("#row-") for address in re.findall(r'href="([^"]*)"', page))
+
+
+@pytest.mark.parametrize(
+    ("service", "column"),
+    {
+        "billing": "trail",
+        "Billing.Consumers.Charge": "trail",
+        "Billing.Consumers.ChargeConsumer": "trail wide",
+        "notification-sender": "trail wide",
+        "Billing.Consumers.PaymentConfirmationConsumer": "trail widest",
+        "n" * 200: "trail widest",
+    }.items(),
+)
+def test_the_column_of_services_is_as_wide_as_their_names_need(service, column):
+    trail = trail_of(orders.completed)
+    trail["entries"][0]["service"] = service
+    assert f'<table class="{column}">' in trail_document(trail, "ord-1")

@@ -1,10 +1,21 @@
-"""Measures taken in a browser: words that are broken, boxes that lie on each other, lines that are too long."""
+"""Measures taken in a browser: words that are broken, boxes that lie on each other, lines that are too long; and what
+axe says."""
 
 from __future__ import annotations
 
-__all__ = ["BROKEN_WORDS", "LONG_LINES", "OVERLAPS"]
+from collections.abc import Iterator, Sequence
 
-BROKEN_WORDS = """longest => {
+from playwright.sync_api import Page
+
+__all__ = ["WIDTHS", "inaccessible", "looked_at", "measured"]
+
+WIDTHS = (320, 390, 800, 1024, 1280, 1440, 3840)
+"""Widths of windows: phones, tablets, laptops, 4K."""
+_MOST_CHARACTERS = 180
+_LEAST_USED = 0.75
+"""Of the width of a 4K screen."""
+
+_BROKEN_WORDS = """longest => {
   const broken = [], texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     if (texts.currentNode.parentElement.closest(".hidden")) continue;
@@ -23,7 +34,7 @@ BROKEN_WORDS = """longest => {
 }"""
 """Words up to a length that a line or column has room for, and that are spread over several lines."""
 
-OVERLAPS = """() => {
+_OVERLAPS = """() => {
   const boxes = [], seen = element => element.checkVisibility({opacityProperty: true, visibilityProperty: true})
     && !element.closest(".hidden, .skip, svg.map, .list thead:not([class])") ;
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -53,8 +64,54 @@ OVERLAPS = """() => {
 }"""
 """Pairs of texts and controls that lie on each other; a map has its own test."""
 
-LONG_LINES = """most => [...document.querySelectorAll("main p, main li")]
+_LONG_LINES = """most => [...document.querySelectorAll("main p, main li")]
   .filter(item => item.textContent.trim().length > most)
   .filter(item => item.getBoundingClientRect().width / parseFloat(getComputedStyle(item).fontSize) > most / 2)
   .map(item => item.textContent.trim().slice(0, 60))"""
 """Paragraphs whose lines have room for more characters than an eye finds its way back over."""
+
+
+def measured(page: Page, width: int) -> Iterator[str]:
+    """What is wrong with the boxes of a page, in a window of so many pixels."""
+    wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    if wider > 0:
+        yield f"{wider} px too wide"
+    for word in page.evaluate(_BROKEN_WORDS, 24 if width < 390 else 36):
+        yield f"{word} is broken"
+    for pair in page.evaluate(_OVERLAPS):
+        yield f"overlap: {pair}"
+    for text in page.evaluate(_LONG_LINES, _MOST_CHARACTERS):
+        yield f"a line is too long: {text}"
+    if width == 3840:
+        used = page.evaluate(
+            "document.querySelector('main').getBoundingClientRect().width / window.innerWidth"
+        )
+        if used < _LEAST_USED:
+            yield f"only {used:.0%} of the screen is used"
+
+
+def inaccessible(page: Page, axe: str) -> Iterator[str]:
+    """What is serious for axe.
+
+    Args:
+        page: Opened with `bypass_csp`: else axe itself can't be brought in.
+        axe: Its script.
+    """
+    page.evaluate(axe)
+    result = page.evaluate(
+        "axe.run({resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})"
+    )
+    for item in result["violations"]:
+        if item["impact"] in ("serious", "critical"):
+            for node in item["nodes"][:3]:
+                yield f"{item['id']} ({item['impact']}) {node['target']} {node['failureSummary']}"
+
+
+def looked_at(page: Page, axe: str, widths: Sequence[int] = WIDTHS) -> list[str]:
+    """What is wrong with the page that is open, in windows of all these widths; axe on a phone and on a laptop."""
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 2160 if width == 3840 else 900})
+        wrong = [*measured(page, width), *(inaccessible(page, axe) if width in (390, 1440) else ())]
+        found += [f"{page.title()} at {width} px: {each}" for each in wrong]
+    return found

@@ -1,4 +1,4 @@
-"""What instances hang on, by cause: one for each flow, step, and reason that lies in the instance itself.
+"""Why instances are stuck, by cause: one for each flow, step, and reason that lies in the instance itself.
 
 How the group is that a step waits for is no part of a cause: it is alike for all instances that wait for it, and may
 be another one a minute later. So a cause keeps its name for as long as there are instances of it.
@@ -72,7 +72,7 @@ class Shape(NamedTuple):
 
 
 class StuckCause(NamedTuple):
-    """Instances that hang on the same; for what isn't told here see `Shape`.
+    """Instances that are stuck for one cause; for what isn't told here see `Shape`.
 
     Attributes:
         cause: Its fingerprint.
@@ -114,7 +114,7 @@ class StuckCause(NamedTuple):
 
 
 def held_up_by(saga: SagaView, step: str) -> tuple[str, Wait]:
-    """The step that an instance hangs on, and what it waits for there.
+    """The step that an instance is stuck at, and what it waits for there.
 
     Args:
         saga: The instance.
@@ -139,7 +139,7 @@ def _wait(step: StepView) -> Wait:
 
 
 def merged(shapes: Iterable[tuple[Shape, SagaRow]]) -> list[StuckCause]:
-    """Shapes of one cause put together, the cause of the instance that hung last first.
+    """Shapes of one cause put together, the cause of the instance that was last to be stuck first.
 
     Args:
         shapes: Each with an instance of it. In whatever order they come, the result is the same.

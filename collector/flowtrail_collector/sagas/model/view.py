@@ -154,7 +154,7 @@ class SagaFilter:
         step: A step that is open; of those without a start only if they are asked for.
         stuck: Only those past the deadline of a step.
         predicted: Only those that will probably miss a deadline.
-        cause: Only those that hang on this cause, by its fingerprint (see `causes`).
+        cause: Only those that are stuck for this cause, by its fingerprint (see `causes`).
         limit: Maximum number to show.
         offset: Skip so many.
     """

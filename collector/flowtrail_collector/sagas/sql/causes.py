@@ -1,4 +1,4 @@
-"""Instances that hang, counted by the store in shapes: none of them is read but one of each shape."""
+"""Stuck instances, counted by the store in shapes: none of them is read but one of each shape."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowtrail_collector.store.sql import Connection, marks
 __all__ = ["TIMED_OUT_MS", "cause_condition", "read_shapes"]
 
 TIMED_OUT_MS = 24 * HOUR_MS
-"""For so long after it timed out, an instance is among those that hang."""
+"""For so long after it timed out, an instance is among those that are stuck."""
 _MOST_SHAPES = 2_000
 _HALF_HOUR_MS = HOUR_MS // 2
 _STEP_COLUMNS = "flow, step, owner, asker, within_ms, by_id, sized"
@@ -65,7 +65,7 @@ class _Row(NamedTuple):
 
 
 def read_shapes(connection: Connection, flows: Flows, owner_of: OwnerOf, now_ms: int) -> list[Shape]:
-    """All shapes of the instances that hang; of the 2,000 most frequent ones if there are more.
+    """All shapes of the stuck instances; of the 2,000 most frequent ones if there are more.
 
     Args:
         connection: To the store.
