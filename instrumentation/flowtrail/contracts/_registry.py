@@ -178,6 +178,8 @@ class RegistrySource:
 
     def look_again(self, type: str, version: int | None, *, seconds: float = _PUBLISHERS_SECONDS) -> None:
         """Before publishing: forget that a type or version isn't there, once it was last asked for `seconds` ago."""
+        if not self._unknown:  # almost always
+            return
         for key in {(type, version or 0), (type, 0)}:
             if not self._is_unknown(*key, seconds):
                 self._unknown.pop(key, None)

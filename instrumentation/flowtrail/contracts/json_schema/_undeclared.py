@@ -88,6 +88,13 @@ class Undeclared:
         return self._within([(self._root, True)], data, ())
 
     def _within(self, schemas: list[Part], value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        if len(schemas) == 1 and isinstance(value, dict):
+            [(schema, declaring)] = schemas
+            if isinstance(schema, Mapping):
+                rules = self._rules.get(id(schema)) or self._looked_at(schema)
+                if not rules.leads_on and not rules.patterns:
+                    yield from self._plainly(rules, value, path, declaring)
+                    return
         found = _Found()
         for schema, declaring in schemas:
             self._gather(schema, value, found, declaring)
@@ -98,6 +105,17 @@ class Undeclared:
             inner = value[name]
             if not isinstance(inner, _PLAIN):
                 yield from self._within(parts, inner, (*path, name))
+
+    def _plainly(
+        self, rules: _Rules, value: dict[Any, Any], path: tuple[Any, ...], declaring: bool
+    ) -> Iterator[tuple[Any, ...]]:
+        """An object of which one schema alone says everything, as most are: found without gathering."""
+        fields, rest = rules.fields, rules.rest
+        if rules.declares and declaring and not rules.is_open:
+            yield from ((*path, name) for name in value if name not in fields)
+        for name, inner in value.items():
+            if not isinstance(inner, _PLAIN) and (part := fields.get(name, rest)) is not None:
+                yield from self._within([(part, declaring)], inner, (*path, name))
 
     def _gather(self, schema: Any, value: Any, found: _Found, declaring: bool) -> None:
         if not isinstance(schema, Mapping):
