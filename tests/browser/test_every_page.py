@@ -40,6 +40,9 @@ _NOT_PAGES = ("/api/", "/metrics", "/readyz", "/static/", "/live")
 # It takes no time to look at other widths once the page is there.
 _WINDOWS = {(390, "light"): (320, 390), (1440, "light"): (800, 1024, 1280, 1440)}
 
+# No test takes much longer than others.
+_PARTS = 3
+
 
 class _Links(HTMLParser):
     def __init__(self, text: str) -> None:
@@ -85,15 +88,16 @@ def _name(path: str) -> str:
     return re.sub(r"\W+", "-", path).strip("-") or "overview"
 
 
-@pytest.mark.slow(40)
+@pytest.mark.slow(15)
+@pytest.mark.parametrize("part", range(_PARTS))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440, 3840])
-def test_every_page_fits_and_is_accessible(open_page, axe, paths, width, scheme):
+def test_every_page_fits_and_is_accessible(open_page, axe, paths, width, scheme, part):
     assert set(paths) >= _MAIN
     page = open_page(width, scheme, bypass_csp=True)  # else axe itself couldn't be brought in
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     found = []
-    for path in (*paths, *_UNKNOWN):
+    for path in (*paths, *_UNKNOWN)[part::_PARTS]:
         response = page.goto(path, wait_until="load")
         assert response.status == (404 if path in _UNKNOWN else 200), path
         for window in _WINDOWS.get((width, scheme), (width,)):

@@ -109,6 +109,8 @@ def inaccessible(page: Page, axe: str) -> Iterator[str]:
 
 def looked_at(page: Page, axe: str, widths: Sequence[int] = WIDTHS) -> list[str]:
     """What is wrong with the page that is open, in windows of all these widths; axe on a phone and on a laptop."""
+    # What a button led to may be there before its style sheet.
+    page.wait_for_load_state("load")
     found = []
     for width in widths:
         page.set_viewport_size({"width": width, "height": 2160 if width == 3840 else 900})
