@@ -202,16 +202,16 @@ class _Run:
         return tally.mismatches(len(placed), wanted)
 
     def _keep(self, system: System, broker: Broker) -> None:
-        self._progress.say(
-            f"\nStill running until Ctrl-C:\n"
-            f"  collector      {system.collector_url}\n"
-            f"                 export FLOWTRAIL_COLLECTOR_URL={system.collector_url}\n"
-            f"  POST orders    {system.orders_url}/orders\n"
-            f"{_addresses(broker)}"
-            f"  metrics        {' '.join(system.metrics_urls.values())}\n"
-            f"  logs, state    {self._folder}"
-        )
-        try:
+        try:  # from the first line on: whoever reads that Ctrl-C ends it may press it at once
+            self._progress.say(
+                f"\nStill running until Ctrl-C:\n"
+                f"  collector      {system.collector_url}\n"
+                f"                 export FLOWTRAIL_COLLECTOR_URL={system.collector_url}\n"
+                f"  POST orders    {system.orders_url}/orders\n"
+                f"{_addresses(broker)}"
+                f"  metrics        {' '.join(system.metrics_urls.values())}\n"
+                f"  logs, state    {self._folder}"
+            )
             while True:
                 self._children.check()
                 time.sleep(_LOOK_SECONDS)
