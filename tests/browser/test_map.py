@@ -109,7 +109,7 @@ def test_a_node_leads_to_the_partitions_of_its_group_and_its_dead_letters_to_the
     page.goto("/map")
     page.click("#map a[href*='/dead-letters?group=billing']")
     page.wait_for_url("**/dead-letters?group=billing*")
-    assert page.locator("input[name=group]").input_value() == "billing"
+    assert page.locator("[name=group]").input_value() == "billing"
 
 
 def test_an_edge_leads_to_the_trails_that_went_over_it_last(open_page):
