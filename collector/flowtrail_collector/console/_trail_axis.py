@@ -19,6 +19,8 @@ _ROUND = (
 )  # fmt: skip
 # Two labels closer than this would run into each other, with as many units in the whole axis as `AXIS_UNITS`.
 _LEAST_BETWEEN_LABELS = 180.0
+# Lengths of breaks are short, and aren't shown where the axis is narrow.
+_LEAST_BETWEEN_LENGTHS = 110.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,11 @@ def ticks(scale: TimeScale) -> list[tuple[float, str]]:
 def breaks(scale: TimeScale) -> list[Break]:
     """Squashed stretches."""
     found: list[Break] = []
-    labelled = -_LEAST_BETWEEN_LABELS
+    labelled = -_LEAST_BETWEEN_LENGTHS
     for start, end in scale.gaps:
         x, words = _units(start, scale), format_seconds(end - start)
         width = round(_units(end, scale) - x, 2)
-        has_room = x + width / 2 - labelled >= _LEAST_BETWEEN_LABELS
+        has_room = x + width / 2 - labelled >= _LEAST_BETWEEN_LENGTHS
         found.append(Break(x, width, words, words if has_room else ""))
         labelled = x + width / 2 if has_room else labelled
     return found

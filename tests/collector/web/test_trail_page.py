@@ -76,7 +76,7 @@ def test_lengths_of_breaks_have_room_beside_each_other(bursts):
     assert len(found) == len(gaps)
     places = [each.x + each.width / 2 for each in found if each.label]
     assert places
-    assert all(b - a >= 180 for a, b in pairwise(places))
+    assert all(b - a >= 110 for a, b in pairwise(places))
     assert {each.label for each in found} <= {"", *(each.words for each in found)}
 
 
