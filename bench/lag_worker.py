@@ -106,7 +106,10 @@ def answered(addresses: str) -> dict[str, Command]:
 
     url, address = addresses.split()
     management = Management(RabbitConfig(url, management=address))
-    return {"collect": lambda: timed(lambda: (management.queues(), management.nodes()))}
+    return {
+        "collect": lambda: timed(lambda: (management.queues(), management.nodes())),
+        "totals": lambda: timed(management.totals),
+    }
 
 
 def bare(bootstrap: str) -> dict[str, Command]:

@@ -107,7 +107,7 @@ def run_lag(server: RabbitServer, queues: int, rounds: int) -> Runs:
         channel.queue_bind(f"bench.{number}", FANNED)
     addresses = f"{config.url} {config.management}"
     ours, bare = Worker("rabbitmq", addresses), Worker("answered", addresses)
-    runs: Runs = {"lag": [], "answers": []}
+    runs: Runs = {"lag": [], "answers": [], "totals": []}
     try:
         while ours.ask("collect")["groups"] < queues:
             connection.process_data_events(1)
@@ -115,6 +115,7 @@ def run_lag(server: RabbitServer, queues: int, rounds: int) -> Runs:
             channel.basic_publish(FANNED, "", b"x")
             connection.process_data_events(2)  # until the queues have told their counts
             runs["answers"].append(bare.ask("collect"))
+            runs["totals"].append(bare.ask("totals"))
             runs["lag"].append(ours.ask("collect"))
     finally:
         ours.close()
@@ -140,7 +141,9 @@ def ingest_figures(events: int, runs: Runs) -> dict[str, float]:
 
 def lag_figures(runs: Runs) -> dict[str, float]:
     """What a cycle costs."""
-    cycles, answers = ([found["seconds"] for found in runs[kind]] for kind in ("lag", "answers"))
+    cycles, answers, totals = (
+        [found["seconds"] for found in runs[kind]] for kind in ("lag", "answers", "totals")
+    )
     return {
         "lag_queues": runs["lag"][-1]["groups"],
         "lag_cycle_seconds": round(statistics.median(cycles), 3),
@@ -148,6 +151,7 @@ def lag_figures(runs: Runs) -> dict[str, float]:
         "lag_cycle_cpu_seconds": round(statistics.median(found["cpu_seconds"] for found in runs["lag"]), 3),
         "lag_rss_mb": round(max(found["peak_mb"] for found in runs["lag"]), 1),
         "management_answer_seconds": round(statistics.median(answers), 3),
+        "management_totals_seconds": round(statistics.median(totals), 3),
     }
 
 

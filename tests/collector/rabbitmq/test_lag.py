@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowtrail_collector.brokers.rabbitmq.lag import listing
 from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts
 from rabbitkit import Corner, Following
 from waiting import scaled, until
@@ -39,12 +40,20 @@ def test_counts_of_different_moments_never_go_back(steps: list[tuple[int, ...]],
     )
 
 
+@pytest.fixture(params=["in each look", "beside the looks"])
+def listed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the list of queues is asked for: a server that takes long for it is asked beside."""
+    if request.param == "beside the looks":
+        monkeypatch.setattr(listing, "_QUICK_SECONDS", -1.0)
+
+
 def group(following: Following, queue: str) -> dict[str, Any]:
     answer = following.api(f"lag?group=rabbitmq:{queue}")
     return {} if answer is None else {**answer["groups"][0], "at": answer["collected_at"]}
 
 
 @pytest.mark.servers
+@pytest.mark.usefixtures("listed")
 def test_a_queue_without_consumers_shows_what_waits_and_for_how_long(
     corner: Corner, following: Following
 ) -> None:
@@ -78,6 +87,29 @@ def unacknowledged(following: Following, queue: str) -> float:
 
 
 @pytest.mark.servers
+def test_of_readers_who_leave_what_waits_the_list_need_not_tell(
+    corner: Corner, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_QUICK_SECONDS", -1.0)
+    monkeypatch.setattr(listing, "_REPEATED", 1e9)  # after the first one there is no other list
+    orders = corner.exchange("orders")
+    queue = corner.queue("orders.billing", orders)
+    with corner.channel() as reader:
+        reader.basic_qos(prefetch_count=1)
+        reader.basic_consume(queue, lambda *_: None)
+        corner.publish(orders, 4)
+        until(lambda: corner.manage("GET", f"queues/%2F/{queue}").get("consumers") == 1, "the reader")
+        until(lambda: corner.manage("GET", f"queues/%2F/{queue}").get("messages") == 4, "the messages")
+        following.start()
+        until(lambda: group(following, queue).get("members") == 1, "the reader")
+    until(lambda: group(following, queue)["members"] == 0, "the reader to leave")
+    assert group(following, queue)["lag"] == 4
+    corner.publish(orders, 3)
+    until(lambda: group(following, queue)["lag"] == 7, "the messages that came")
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("listed")
 def test_streams_dead_letters_and_messages_that_wait_are_no_groups(
     corner: Corner, following: Following
 ) -> None:

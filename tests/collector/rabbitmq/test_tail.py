@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from flowtrail_collector.brokers.rabbitmq.deliveries import Deliveries
 from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY
-from rabbitkit import Corner, Following
+from rabbitkit import CLIENTS, Corner, Following, change_client
 from waiting import until
 
 pytestmark = pytest.mark.servers
 
 # What another type of exchange routes can't be copied without taking it from others.
 KINDS = ["topic", "fanout", "headers", "direct"]
+
+
+class Client:
+    """Which client reads, and how many messages came through its public callback."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.called_back = 0
+
+
+@pytest.fixture(params=CLIENTS[:2], autouse=True)
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """What is promised, is promised with every version of the client."""
+    client = Client(request.param)
+    on_message = Deliveries._on_message
+
+    def counted(self: Deliveries, *arguments: Any) -> None:
+        client.called_back += 1
+        on_message(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Deliveries, "_on_message", counted)
+        change_client(client.kind, patch)
+        yield client
 
 
 def ids(exchange: str, numbers: range) -> dict[tuple[str, str], int]:
@@ -27,7 +54,10 @@ def start(corner: Corner, following: Following, *exchanges: str) -> None:
     until(lambda: corner.followed() >= set(exchanges), "bindings")
 
 
-def test_restarts_read_every_event_once_and_queues_keep_theirs(corner: Corner, following: Following) -> None:
+@pytest.mark.parametrize("client", CLIENTS, indirect=True)
+def test_restarts_read_every_event_once_and_queues_keep_theirs(
+    corner: Corner, following: Following, client: Client
+) -> None:
     orders = corner.exchange("orders")
     queue = corner.queue("orders.billing", orders)
     start(corner, following, orders)
@@ -44,6 +74,17 @@ def test_restarts_read_every_event_once_and_queues_keep_theirs(corner: Corner, f
         line for line in following.metrics().splitlines() if line.startswith("flowtrail_saga_started_total{")
     ]
     assert [line.rpartition(" ")[2] for line in started] == ["15.0"]
+    assert (client.called_back == 0) == (client.kind == "as it is")
+
+
+def test_large_and_small_messages_are_read_whole(corner: Corner, following: Following) -> None:
+    orders = corner.exchange("orders")
+    start(corner, following, orders)
+    corner.publish(orders, 2)
+    corner.publish(orders, 2, first=2, size=900_000)
+    corner.publish(orders, 2, first=4)
+    until(lambda: len(following.events()) >= 6, "events")
+    assert following.events() == ids(orders, range(6))
 
 
 @pytest.mark.parametrize("kind", KINDS)

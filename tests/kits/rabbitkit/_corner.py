@@ -74,11 +74,16 @@ class Corner:
                 channel.queue_bind(self.called(name), exchange, key)
         return self.called(name)
 
-    def publish(self, exchange: str, count: int = 1, *, first: int = 0, kind: str = "OrderPlaced") -> None:
-        """Publish events `first` to `first + count - 1`, each of a flow of its own, and wait until they are confirmed."""
+    def publish(
+        self, exchange: str, count: int = 1, *, first: int = 0, kind: str = "OrderPlaced", size: int = 2
+    ) -> None:
+        """Publish events `first` to `first + count - 1`, each of a flow of its own, and wait until they are confirmed.
+
+        Their payloads are JSON of `size` bytes.
+        """
         with self.channel() as channel:
             for number in range(first, first + count):
-                send(channel, exchange, number, kind)
+                send(channel, exchange, number, kind, body=b"{" + b" " * (size - 2) + b"}")
 
     def manage(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the management API; again while it fails, as it does while a queue that it lists goes away."""
@@ -124,7 +129,9 @@ class Corner:
                     self.manage("DELETE", f"{kind}/%2F/{quote(each['name'], safe='')}")
 
 
-def send(channel: Any, exchange: str, number: int, kind: str, *, mandatory: bool = False) -> None:
+def send(
+    channel: Any, exchange: str, number: int, kind: str, *, mandatory: bool = False, body: bytes = b"{}"
+) -> None:
     """Publish one event as flowtrail does; if it is mandatory, one that reaches no queue is an error."""
     headers = [
         ("ce_specversion", b"1.0"),
@@ -135,6 +142,6 @@ def send(channel: Any, exchange: str, number: int, kind: str, *, mandatory: bool
         ("ce_correlationid", f"flow-{number}".encode()),
         ("content-type", b"application/json"),
     ]
-    sent = to_amqp(None, b"{}", headers, time.time_ns() // 1_000_000)
+    sent = to_amqp(None, body, headers, time.time_ns() // 1_000_000)
     properties = pika.BasicProperties(headers=sent.table, **sent.properties)
     channel.basic_publish(exchange, sent.routing_key, sent.body, properties, mandatory)

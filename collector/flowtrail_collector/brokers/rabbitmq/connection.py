@@ -64,8 +64,10 @@ def connect(config: RabbitConfig, purpose: str, kind: type[Any] | None = None) -
     """
     pika = pika_module()
     with said_by(config):
+        # Versions of the client differ in whether they take a class at all.
+        beneath = {} if kind is None else {"_impl_class": kind}
         connection: BlockingConnection = pika.BlockingConnection(
-            _parameters(config, pika, purpose), _impl_class=kind
+            _parameters(config, pika, purpose), **beneath
         )
     return connection
 

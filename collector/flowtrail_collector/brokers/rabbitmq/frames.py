@@ -12,7 +12,7 @@ import struct
 from struct import Struct
 from typing import Any
 
-__all__ = ["Delivered", "Splitter"]
+__all__ = ["HEARTBEAT", "Delivered", "Splitter"]
 
 Delivered = tuple[int, bytes, bytes, Any, bytes]
 """Delivery tag, exchange, routing key, properties as they are on the wire (flags first), body.
@@ -28,6 +28,9 @@ _FRAME_HEADER = 7
 _AROUND = 8  # bytes of a frame beside its payload: its header, and its end
 _KINDS = frozenset({_METHOD, _HEADER, _BODY, _HEARTBEAT})
 _END = 0xCE
+HEARTBEAT = b"\x08\0\0\0\0\0\0\xce"
+"""The frame that says that the connection lives."""
+
 _DELIVER = b"\x00\x3c\x00\x3c"  # class basic, method deliver
 _BASIC = 60
 _PROPERTIES = _FRAME_HEADER + 12
@@ -109,15 +112,19 @@ class Splitter:
         """
         length = len(data)
         content: int = at + _AROUND + _FRAME(data, at)[2]
+        if content < length and (data[content] != _HEADER or data[content - 1] != _END):
+            raise ValueError("no header after a method")
         if content + _PROPERTIES > length:
             return content + _PROPERTIES
-        kind, channel, size, number, _, body_size = _CONTENT(data, content)
+        _, channel, size, number, _, body_size = _CONTENT(data, content)
+        if channel != self.channel or number != _BASIC:  # its sizes would say nothing
+            raise ValueError("no header of a delivery")
         start = content + _AROUND + size
         end: int = start + _AROUND + body_size if body_size else start
         if end > length:
+            if body_size:
+                _long_body(data, start, channel, body_size)
             return end
-        if kind != _HEADER or channel != self.channel or number != _BASIC or data[content - 1] != _END:
-            raise ValueError("no header after a method")
         if not body_size:
             body = b""
         elif _FRAME(data, start) == (_BODY, channel, body_size):
@@ -129,17 +136,21 @@ class Splitter:
         if data[start - 1] != _END or data[end - 1] != _END:
             raise ValueError("no end of a frame")
         properties = data[content + _PROPERTIES : start - 1]
-        self.deliveries.append((*_method(data, at + _FRAME_HEADER + 4), properties, body))
+        tag, exchange, routing_key, stop = _method(data, at + _FRAME_HEADER + 4)
+        if stop != content - 1:
+            raise ValueError("a method longer or shorter than its frame")
+        self.deliveries.append((tag, exchange, routing_key, properties, body))
         return end
 
 
-def _method(data: bytes, at: int) -> tuple[int, bytes, bytes]:
-    """Delivery tag, exchange and routing key of a method frame from its consumer tag on."""
+def _method(data: bytes, at: int) -> tuple[int, bytes, bytes, int]:
+    """Delivery tag, exchange and routing key of a method frame from its consumer tag on, and where it ends."""
     at += 1 + data[at]
     tag = _TAG(data, at)[0]
     at += 9  # and a byte for `redelivered`
     middle = at + 1 + data[at]
-    return tag, data[at + 1 : middle], data[middle + 1 : middle + 1 + data[middle]]
+    end = middle + 1 + data[middle]
+    return tag, data[at + 1 : middle], data[middle + 1 : end], end
 
 
 def _long_body(data: bytes, at: int, channel: int, size: int) -> tuple[bytes, int]:

@@ -58,18 +58,13 @@ class Management:
         """All queues of the virtual host with their counts."""
         return self._list(f"queues/{self._vhost}?columns={_QUEUE_COLUMNS}")
 
-    def totals(self) -> Mapping[str, tuple[int, int]]:
-        """How many messages are ready and how many unacknowledged, by queue.
+    def totals(self) -> Mapping[str, tuple[int, int] | None]:
+        """How many messages are ready and how many unacknowledged, by queue; None where that isn't known.
 
         What queues themselves told last: it leaves out the samples that the management API takes of that later.
         """
         found = self._list(f"queues/{self._vhost}?{_TOTALS}")
-        return {
-            str(each["name"]): (each["messages_ready"], each["messages_unacknowledged"])
-            for each in found
-            if isinstance(each.get("messages_ready"), int)
-            and isinstance(each.get("messages_unacknowledged"), int)
-        }
+        return {str(each["name"]): _total_of(each) for each in found}
 
     def nodes(self) -> Sequence[Mapping[str, Any]]:
         """The cluster's nodes, and whether they are short of memory or disk."""
@@ -142,3 +137,8 @@ class Management:
             timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
             self._client = httpx.Client(auth=self._config.credentials, timeout=timeout, trust_env=False)
         return self._client
+
+
+def _total_of(queue: Mapping[str, Any]) -> tuple[int, int] | None:
+    ready, unacknowledged = queue.get("messages_ready"), queue.get("messages_unacknowledged")
+    return (ready, unacknowledged) if isinstance(ready, int) and isinstance(unacknowledged, int) else None

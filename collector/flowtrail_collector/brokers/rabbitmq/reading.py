@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.connection import said_by
@@ -19,9 +19,6 @@ from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Batch, Ingest
 from flowtrail_collector.settings import RabbitConfig
-
-if TYPE_CHECKING:
-    from pika import BlockingConnection
 
 __all__ = ["Start", "StreamReading"]
 
@@ -41,7 +38,7 @@ class StreamReading:
 
     Args:
         config: The stream.
-        connection: To the server; for this alone.
+        deliveries: On a connection for this alone.
         position: Moved on with every batch.
         ingest: Reads records.
         start: Where to begin if the stream has never been read.
@@ -54,7 +51,7 @@ class StreamReading:
     def __init__(
         self,
         config: RabbitConfig,
-        connection: BlockingConnection,
+        deliveries: Deliveries,
         position: StreamPosition,
         ingest: Ingest,
         *,
@@ -62,7 +59,7 @@ class StreamReading:
         time_seconds: Callable[[], float],
     ) -> None:
         self._config = config
-        self._connection = connection
+        self._deliveries = deliveries
         self._position = position
         self._ingest = ingest
         self._time_seconds = time_seconds
@@ -74,12 +71,10 @@ class StreamReading:
         self._unwritten = self._delivered = 0
         self._ended = False
         with said_by(config):
-            self._channel = connection.channel()
+            self._channel = deliveries.connection.channel()
             self._channel.add_on_cancel_callback(self._on_cancel)
             self._channel.basic_qos(prefetch_count=_PREFETCH)
-            begin = self._begin(start)
-            self._deliveries = Deliveries(connection, self._channel)
-            self._channel.basic_consume(config.queue, self._deliveries.on_message, arguments={OFFSET: begin})
+            deliveries.consume(self._channel, config.queue, {OFFSET: self._begin(start)})
 
     def read(self, timeout_seconds: float) -> None:
         """Read a batch and write it.
@@ -94,12 +89,14 @@ class StreamReading:
         """
         began = time.monotonic()
         with said_by(self._config):
-            self._connection.process_data_events(0 if self._deliveries.waiting else timeout_seconds)
+            self._deliveries.connection.process_data_events(
+                0 if self._deliveries.waiting else timeout_seconds
+            )
             while True:
                 self._read_records()
                 if self._unwritten >= _BATCH or time.monotonic() - began >= _GROWING_SECONDS:
                     break
-                self._connection.process_data_events(0)
+                self._deliveries.connection.process_data_events(0)
                 if not self._deliveries.waiting:
                     break
         self._write()

@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from flowtrail_collector.broker_names import rabbitmq_name
-from flowtrail_collector.brokers.rabbitmq.connection import connect
-from flowtrail_collector.brokers.rabbitmq.deliveries import splitting_connection
+from flowtrail_collector.brokers.rabbitmq.deliveries import Deliveries
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.marks import Marks
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
@@ -109,13 +108,14 @@ class RabbitTail:
         with contextlib.ExitStack() as closing:
             management = Management(self._config)
             closing.callback(management.close)
-            connection = connect(self._config, "tail", splitting_connection())
+            deliveries = Deliveries(self._config, "tail")
+            connection = deliveries.connection
             closing.callback(lambda: connection.is_open and connection.close())
             self._position.load(declare_stream(connection, self._config, management))
             bindings = Bindings(self._config, management)
             reading = StreamReading(
                 self._config,
-                connection,
+                deliveries,
                 self._position,
                 self._ingest,
                 start=self._start,

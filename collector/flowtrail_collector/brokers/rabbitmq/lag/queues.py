@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Queue", "is_followed", "read_queue"]
+__all__ = ["Queue", "is_followed", "read_queue", "with_totals"]
 
 _DELAYED = ".delay"
 _DROPS = "drop-head"
@@ -81,6 +81,17 @@ def read_queue(found: Mapping[str, Any]) -> Queue | None:
         sum(int(stats.get(name) or 0) for name in _TAKEN),
         *_limit_of(found),
     )
+
+
+def with_totals(
+    queues: Mapping[str, Queue], totals: Mapping[str, tuple[int, int] | None]
+) -> dict[str, Queue]:
+    """Queues, by name, with the counts that are known of them since."""
+    return {
+        name: queue._replace(ready=total[0], unacknowledged=total[1])
+        for name, queue in queues.items()
+        if (total := totals.get(name)) is not None
+    }
 
 
 def _limit_of(found: Mapping[str, Any]) -> tuple[int | None, bool]:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.question import Question
 from flowtrail_collector.brokers.rabbitmq.lag.counts import QueueCounts, QueueDrops
-from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue, is_followed, read_queue
+from flowtrail_collector.brokers.rabbitmq.lag.listing import Listing
+from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue, is_followed, read_queue, with_totals
 from flowtrail_collector.brokers.rabbitmq.lag.standing import StandingQueues
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.errors import ServiceUnreachableError
@@ -45,6 +46,7 @@ class _Answer(NamedTuple):
     answered_at: float
     names: list[str]
     queues: Mapping[str, Queue]
+    is_new: bool
     fresh: Mapping[str, Queue | None]
     alarms: list[Failure] | None
 
@@ -78,6 +80,7 @@ class QueueLagSource:
         self._timestamps = timestamps
         self._clock = clock
         self._management = Management(config)
+        self._listing = Listing(config, self._management)
         self._standing = StandingQueues(config)
         self._in_time = in_time
         self._question: Question[_Answer] = Question("flowtrail-queues")
@@ -180,6 +183,7 @@ class QueueLagSource:
     def close(self) -> None:
         """See `LagSource.close`."""
         self._management.close()
+        self._listing.close()
         self._standing.close()
 
     def _look(self, deadline: float, *, whole: bool) -> None:
@@ -198,31 +202,36 @@ class QueueLagSource:
     def _ask(self, *, whole: bool) -> _Answer:
         """What the server says; in a thread of its own, so nothing is changed here."""
         asked_at = self._clock()
-        found = self._management.queues()
+        found, is_new, totals = self._listing.look()
         alarms = _alarms_of(self._management.nodes()) if whole else None
         followed = [each for each in found if is_followed(each, self._holds_dead_letters)]
         queues = {queue.name: queue for each in followed if (queue := read_queue(each)) is not None}
-        fresh = {**self._read_ones(queues), **self._standing.look(queues.values())}
+        fresh = self._read_ones(queues) if totals is None else self._since(queues, totals)
+        fresh |= self._standing.look(fresh.get(name) or queue for name, queue in queues.items())
         names = [str(each["name"]) for each in followed]
-        return _Answer(asked_at, self._clock(), names, queues, fresh, alarms)
+        return _Answer(asked_at, self._clock(), names, queues, is_new, fresh, alarms)
 
-    def _read_ones(self, queues: Mapping[str, Queue]) -> Mapping[str, Queue]:
+    def _read_ones(self, queues: Mapping[str, Queue]) -> dict[str, Queue | None]:
         """Those that somebody reads, with the counts that are known first.
 
         Their messages are told before the samples in which the management API keeps rates and what was published.
         """
-        if not any(queue.consumers for queue in queues.values()):
-            return {}
-        totals = self._management.totals()
-        return {
-            name: queue._replace(ready=totals[name][0], unacknowledged=totals[name][1])
-            for name, queue in queues.items()
-            if queue.consumers and name in totals
-        }
+        read = {name: queue for name, queue in queues.items() if queue.consumers}
+        return dict(with_totals(read, self._management.totals())) if read else {}
+
+    def _since(
+        self, queues: Mapping[str, Queue], totals: Mapping[str, tuple[int, int] | None]
+    ) -> dict[str, Queue | None]:
+        """What is known of queues since they were listed: what they hold, and whether their readers are still there."""
+        fresh = with_totals(queues, totals)
+        for name, consumers in self._standing.readers(fresh.values()).items():
+            fresh[name] = fresh[name]._replace(consumers=consumers)
+        return dict(fresh)
 
     def _take_in(self, answer: _Answer) -> None:
         self._names, queues = answer.names, dict(answer.queues)
-        self._count_drops(queues)
+        if answer.is_new:  # the same figures again aren't those of a queue that is quiet
+            self._count_drops(queues)
         for name, queue in answer.fresh.items():
             queues[name] = queue or self._queues.get(name, queues[name])
         for name in self._counts.keys() - queues.keys():
