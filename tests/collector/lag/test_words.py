@@ -74,7 +74,15 @@ def test_how_a_group_catches_up_is_said_alike_everywhere(entry: dict[str, object
         **entry, "group": "billing", "lag": 1, "lag_seconds": 1.0, "messages_lost": 0, "members": 1, "topics": [],
     }  # fmt: skip
     page = render(
-        "lag.html", failures=[], groups=[group], collected_at=None, wanted="", path="/lag", sparks={}
+        "lag.html",
+        failures=[],
+        groups=[group],
+        collected_at=None,
+        wanted="",
+        path="/lag",
+        sparks={},
+        unread={},
+        unknown=None,
     )
     assert f'<td data-label="Time to catch up" class="number">{words}</td>' in page
 
