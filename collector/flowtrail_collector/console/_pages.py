@@ -14,20 +14,6 @@ from flowtrail_collector.web.json import ApiError
 
 PAGE_ROWS = 50
 """Rows of a list on one page."""
-SECTIONS = {
-    "/": "Overview",
-    "/oncall": "On call",
-    "/sagas": "Sagas",
-    "/sagas/causes": "Stuck",
-    "/map": "Map",
-    "/lag": "Lag",
-    "/history": "History",
-    "/dead-letters": "Dead letters",
-    "/collector": "Collector",
-}
-"""What the navigation leads to, by path."""
-# Reached from dead letters only.
-_ELSEWHERE = {"/redrives": "/dead-letters"}
 _TITLES = {
     404: "Not found",
     401: "Access token needed",
@@ -39,22 +25,10 @@ _TITLES = {
 
 def html_page(template: str, request: Request, status: int = 200, /, **values: Any) -> Response:
     """A page; without `live=False`, one that loads itself again when something has changed."""
-    path = request.url.path
     shown = {
-        "path": path, "sections": SECTIONS, "section": section_of(path),
-        "wanted": "", "live": status == 200, "person": person_asking(request), **values,
+        "path": request.url.path, "wanted": "", "live": status == 200, "person": person_asking(request), **values
     }  # fmt: skip
     return HTMLResponse(render(template, **shown), status)
-
-
-def section_of(path: str) -> str | None:
-    """The section that a page belongs to: a key of `SECTIONS`; None for what is found by search, say."""
-    parts = path.split("/")
-    for end in range(len(parts), 1, -1):
-        start = "/".join(parts[:end])
-        if (start := _ELSEWHERE.get(start, start)) in SECTIONS:
-            return start
-    return None
 
 
 def error_page(request: Request, status: int, message: str) -> Response:

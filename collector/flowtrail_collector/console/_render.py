@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from flowtrail import __version__
 from flowtrail_collector.broker_names import broker_of, without_broker
 from flowtrail_collector.conditions import condition_words
+from flowtrail_collector.console._sections import SECTIONS, section_of
 from flowtrail_collector.console._trail_axis import breaks, ticks
 from flowtrail_collector.console._trail_rows import (
     AXIS_UNITS,
@@ -74,6 +75,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix
+    environment.globals["sections"] = SECTIONS
+    environment.globals["section_of"] = section_of
     for words in (
         broker_of, without_broker,
         catch_up_words, cause_words, condition_words, expected_words, forecast_words, past_words, risk_words, state_words,

@@ -80,7 +80,12 @@ def surfaces(view, group):
     status = {"version": "1", "parts": {}}
     figures = Figures("url", datetime.now(UTC), status, [], [], overview["groups"], 0, [])
     yield "top", "\n".join(line.plain for line in screen(figures, "", None, None))
-    yield "/lag", text_of(render("lag.html", wanted="", path="/lag", sparks={}, unknown=None, **overview))
+    yield (
+        "/lag",
+        text_of(
+            render("lag.html", wanted="", path="/lag", sparks={}, unknown=None, **({"unread": {}} | overview))
+        ),
+    )
     (answer,) = Groups.model_validate({"groups": overview["groups"]}).model_dump()["groups"]
     yield "tools", answer["verdict"] or "?"
 

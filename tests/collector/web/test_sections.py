@@ -7,7 +7,7 @@ import re
 import pytest
 
 from consolekit import BROWSER, Lag, client_of
-from flowtrail_collector.console._pages import SECTIONS, section_of
+from flowtrail_collector.console._sections import SECTIONS, section_of
 from trailkit.fakes import FakeReads
 
 PAGES = {
