@@ -10,7 +10,6 @@ from typing import Any
 
 from flowtrail._accepted import accepted
 from flowtrail.errors import ConfigurationError
-from flowtrail.wire.dead_letters import text_of
 
 Shape = Callable[[Any], Any]
 
@@ -24,7 +23,7 @@ def said(error: Exception) -> str:
         found = error.errors(include_url=False, include_context=False, include_input=False)  # type: ignore[attr-defined]
         parts = [": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in found]
     except Exception:  # noqa: BLE001 - an error that isn't pydantic's says what it likes
-        return " ".join(text_of(error).split())
+        return " ".join(str(error).split())
     more = [f"{len(parts) - _MOST_SAID} more"] if len(parts) > _MOST_SAID else []
     return " ".join("; ".join([*parts[:_MOST_SAID], *more]).split())
 
