@@ -14,6 +14,20 @@ from flowtrail.errors import ConfigurationError
 Shape = Callable[[Any], Any]
 
 
+_MOST_SAID = 5
+
+
+def said(error: Exception) -> str:
+    """What a model says of data that doesn't fit, in one line: of pydantic's own errors fields and rules, no values."""
+    try:
+        found = error.errors(include_url=False, include_context=False, include_input=False)  # type: ignore[attr-defined]
+        parts = [": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in found]
+    except Exception:  # noqa: BLE001 - an error that isn't pydantic's says what it likes
+        return " ".join(str(error).split())
+    more = [f"{len(parts) - _MOST_SAID} more"] if len(parts) > _MOST_SAID else []
+    return " ".join("; ".join([*parts[:_MOST_SAID], *more]).split())
+
+
 def is_model(model: Any) -> bool:
     """Whether it is a model of pydantic, or looks like one."""
     return callable(getattr(model, "model_validate", None))

@@ -21,7 +21,7 @@ from flowtrail._making import (
     of_tuple,
     of_union,
 )  # fmt: skip
-from flowtrail._pydantic import is_model, of_anything, of_model, unresolved
+from flowtrail._pydantic import is_model, of_anything, of_model, said, unresolved
 from flowtrail.errors import DecodeError
 
 _UNIONS = (typing.Union, types.UnionType)
@@ -38,7 +38,7 @@ def shaped(data: Any, model: Any, shape: Shape) -> Any:
     try:
         return shape(data)
     except (TypeError, ValueError) as error:
-        raise DecodeError(f"not a {name_of_model(model)}: {error}") from error
+        raise DecodeError(f"doesn't fit {name_of_model(model)}: {said(error)}") from error
 
 
 @lru_cache(maxsize=1024)

@@ -147,7 +147,9 @@ def _facts(letter: dict[str, Any]) -> dict[str, Any]:
 
 
 def _error(letter: dict[str, Any]) -> str:
-    return ": ".join(part for part in (letter["error_type"], letter["error_message"]) if part)
+    # In one line: what an exception says may have several.
+    said = " ".join((letter["error_message"] or "").split())
+    return ": ".join(part for part in (letter["error_type"], said) if part)
 
 
 def _place(item: dict[str, Any], prefix: str = "") -> str:

@@ -23,7 +23,9 @@ def write_new(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise Failure(f"--output {path}: the file already exists", EXIT_USAGE) from None
+        raise Failure(
+            f"--output {path}: the file already exists: remove it, or name another one", EXIT_USAGE
+        ) from None
     except OSError as error:
         raise Failure(f"--output {path}: {error.strerror}", EXIT_USAGE) from None
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -103,8 +103,11 @@ class LoginPages:
 
         Query: next.
         """
+        wanted = safe_return(request.query_params.get("next"))
         if request.state.caller.role >= Role.READ:
-            return RedirectResponse(f"{prefix()}{safe_return(request.query_params.get('next'))}", 303)
+            return RedirectResponse(f"{prefix()}{wanted}", 303)
+        if not self._has_tokens:
+            return RedirectResponse(f"{prefix()}{LOGIN_PATH}?{urlencode({'next': wanted})}", 303)
         return Refusal(401, "an access token is needed, as the password", "flowtrail").response()
 
     def _shown(self, request: Request, status: int = 200, **values: object) -> Response:

@@ -12,7 +12,7 @@ from typing import Literal
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.checks import Section, is_http
 from flowtrail_collector.settings.oidc import OidcConfig
-from flowtrail_collector.web.access.model import Access
+from flowtrail_collector.web.access.model import Access, Role
 from flowtrail_collector.web.access.wire import LoginSettings
 
 Processes = Literal["1", "2"]
@@ -68,7 +68,8 @@ class WebConfig(Section):
     @property
     def access(self) -> Access:
         """Which token gives which role."""
-        local, people = is_loopback(self.address[0]), bool(self.oidc.issuer)
+        local = is_loopback(self.address[0])
+        people = self.oidc.rules.highest if self.oidc.issuer else Role.NONE
         return Access(self.token, self.write_token, local, self.payload_token, people)
 
     @property
@@ -106,7 +107,7 @@ class WebConfig(Section):
         if self.show_payloads and not self.access.is_writable:
             raise ConfigurationError(
                 "--show-payloads shows payloads to those who may write, and this collector is read-only:"
-                " set --write-token-file, too"
+                f" set --write-token-file{' or --oidc-role payload=VALUE' if self.oidc.issuer else ''}, too"
             )
         if self.tls is not None:
             _check_tls(*self.tls)

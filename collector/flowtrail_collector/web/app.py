@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from flowtrail_collector.web.access.model import Access
+from flowtrail_collector.web.access.model import Access, Role
 from flowtrail_collector.web.access.ports import People
 from flowtrail_collector.web.asked import only_known_queries
 from flowtrail_collector.web.json import ApiError, json_response
@@ -67,7 +67,7 @@ def build_app(
         routes=only_known_queries(routes),
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
-    access = Access(token, write_token, local, payload_token, people is not None)
+    access = Access(token, write_token, local, payload_token, people.highest if people else Role.NONE)
     guard = Guard(app, access=access, on_error=on_error, people=people, refused=error_page)
     if otherwise is not None:
         app.router.default = otherwise

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flowtrail_collector.web.access.model import OIDC_ACTOR, Access, Person, Role, printable
+from flowtrail_collector.web.access.refusing import nobody_may, told_to_authenticate
 from flowtrail_collector.web.json import ApiError
 
 __all__ = [
@@ -32,19 +33,7 @@ __all__ = [
 audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 _MAX_ACTOR = 64
-_NONE_TO_READ = (
-    "an access token is needed: Authorization: Bearer TOKEN (commands: --token or FLOWTRAIL_TOKEN)"
-)
-_OTHER_THAN_TO_READ = (
-    "that access token isn't this collector's: it is the one of its --token-file or FLOWTRAIL_TOKEN"
-)
-_NONE_TO_WRITE = "the write token is needed: Authorization: Bearer TOKEN (commands: FLOWTRAIL_WRITE_TOKEN)"
-_OTHER_THAN_TO_WRITE = "that isn't this collector's write token: it is the one of its --write-token-file or FLOWTRAIL_WRITE_TOKEN"
-_OTHER_THAN_TO_SEE = (
-    "payloads need the payload token: it is the one of this collector's --payload-token-file or"
-    " FLOWTRAIL_PAYLOAD_TOKEN (commands: FLOWTRAIL_PAYLOAD_TOKEN)"
-)
-_READ_ONLY = "this collector is read-only: start it with --write-token-file to allow writes"
+_REALMS = {Role.READ: "flowtrail", Role.WRITE: "flowtrail write", Role.PAYLOAD: "flowtrail payload"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +87,16 @@ class Caller:
         """None if they may do what takes this role."""
         if self.role >= needed:
             return None
+        nobody = nobody_may(self.access, needed)
+        if nobody is not None:
+            return Refusal(403, nobody)
         if self.person is not None:
             has = f"has the role {self.role.word}" if self.role else "has no role here"
             return Refusal(403, f"{self.person.name} {has}: this takes the role {needed.word}")
-        if needed is not Role.READ and not self.access.takes_writes:
-            return Refusal(403, _READ_ONLY)
-        realm, missing, other = _ASKED_FOR[needed]
         # Scripts of our pages ask too: the browser would ask people for a password in the middle of it.
         scheme = "Bearer" if self.access.people else "Basic"
-        return Refusal(401, self.trouble or (other if self.given else missing), realm, scheme)
+        message = self.trouble or told_to_authenticate(self.access, needed, given=self.given)
+        return Refusal(401, message, _REALMS[needed], scheme)
 
     def log_refused(self, status: int) -> None:
         """Write down that they tried."""
@@ -115,13 +105,6 @@ class Caller:
         audit_logger.warning(
             "refused %s %s by %s from %s: HTTP %d", method, printable(path), who, remote, status
         )
-
-
-_ASKED_FOR = {
-    Role.READ: ("flowtrail", _NONE_TO_READ, _OTHER_THAN_TO_READ),
-    Role.WRITE: ("flowtrail write", _NONE_TO_WRITE, _OTHER_THAN_TO_WRITE),
-    Role.PAYLOAD: ("flowtrail payload", _OTHER_THAN_TO_SEE, _OTHER_THAN_TO_SEE),
-}
 
 
 def only_for(

@@ -26,10 +26,10 @@ NO, R, W, P = Role.NONE, Role.READ, Role.WRITE, Role.PAYLOAD
         (Access(None, WRITE, local=True, payload_token=SEE), R, R, W, P),
         (Access(READ, None, local=True, payload_token=SEE), NO, R, NO, P),
         # where people log in, nothing is open, and every token goes on
-        (Access(local=True, people=True), NO, NO, NO, NO),
-        (Access(people=True), NO, NO, NO, NO),
-        (Access(READ, WRITE, people=True), NO, R, P, NO),
-        (Access(READ, WRITE, payload_token=SEE, people=True), NO, R, W, P),
+        (Access(local=True, people=P), NO, NO, NO, NO),
+        (Access(people=P), NO, NO, NO, NO),
+        (Access(READ, WRITE, people=P), NO, R, P, NO),
+        (Access(READ, WRITE, payload_token=SEE, people=P), NO, R, W, P),
     ],
 )
 def test_what_each_token_gives(access, nobody, read, write, see):

@@ -48,6 +48,18 @@ CASES: dict[str, tuple[dict[str, Operations], dict[str, str]]] = {
     "a circle that somebody starts late in the alphabet": (
         {"Shop": [*plain("begin", "", "Z"), *plain("x", "Z", "B"), *plain("y", "B", "Z")]}, {"Z": "Z>B"},
     ),
+    "a circle whose beginning a stray sender doesn't hide": (
+        {"Shop": [
+            *plain("orders", ["PaymentCompleted"], ["OrderPlaced"]),  # type: ignore[arg-type]
+            *plain("payment", ["OrderPlaced"], ["PaymentCompleted"]),  # type: ignore[arg-type]
+            *plain("legacy-till", "", ["PaymentCompleted"]),  # type: ignore[arg-type]
+        ]},
+        {"OrderPlaced": "OrderPlaced>PaymentCompleted"},
+    ),
+    "a circle that two start, and no name tells": (
+        {"Shop": [*plain("web", "", "Z"), *plain("app", "", "Z"), *plain("x", "Z", "B"), *plain("y", "B", "A"), *plain("w", "A", "B")]},
+        {"Z": "Z>B B>A"},
+    ),
     "a circle that begins by its name": (
         {"Shop": [*plain("x", ["OrderPlaced"], "B"), *plain("y", "B", ["OrderPlaced"])]},  # type: ignore[arg-type]
         {"OrderPlaced": "OrderPlaced>B"},

@@ -118,7 +118,7 @@ def _of_payload(contract: Any, payload: bytes) -> list[str]:
     try:
         contract.decode(payload)
     except DecodeError as error:
-        return str(error).removeprefix("not a E: it lacks ").split(", ")
+        return str(error).removeprefix("doesn't fit E: it lacks ").split(", ")
     return []
 
 

@@ -100,7 +100,7 @@ def test_what_nests_too_deeply_says_so_to_the_reader() -> None:
         size = len(payload)
         length = bytes([size]) if size < 128 else bytes([0x80 | size & 0x7F, size >> 7])
         payload = b"\x0a" + length + payload
-    with pytest.raises(DecodeError, match="not a A: nested too deeply"):
+    with pytest.raises(DecodeError, match="doesn't fit A: nested too deeply"):
         contract.decode(payload)
 
 

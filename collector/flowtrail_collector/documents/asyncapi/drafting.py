@@ -113,8 +113,9 @@ def _starts(graph: _Graph) -> list[str]:
     readers: set[str] = set().union(*graph.readers.values())
     fresh = set().union(*(sent for service, sent in graph.sent.items() if service not in readers))
     return sorted(
-        # Sent by whoever reads nothing, or what sounds like a beginning.
-        min(circle, key=lambda type: (type not in fresh, not _BEGIN.search(type), type))
+        # The name first: whatever is in a circle is also sent as a reaction, so a sender that reads nothing may be
+        # a stray one, such as an old system that sends what another service does.
+        min(circle, key=lambda type: (not _BEGIN.search(type), type not in fresh, type))
         for circle in _circles(leads, causes)
         if all(causes[type] <= circle for type in circle) and any(leads[type] for type in circle)
     )

@@ -62,7 +62,7 @@ class LoggedIn:
 
 
 class Login:
-    """Who people are, by the provider; see `ports.People` for the first two methods.
+    """Who people are, by the provider; see `ports.People` for what it answers the guard.
 
     Args:
         provider: Vouches for them.
@@ -88,6 +88,11 @@ class Login:
         self.session_seconds = session_seconds
         # Browsers don't keep the cookies of two ports apart: another collector there has another one.
         self.cookie = f"flowtrail_session_{settings[:8]}"
+
+    @property
+    def highest(self) -> Role:
+        """See `People.highest`."""
+        return self._rules.highest
 
     async def by_token(self, token: bytes) -> Person | None:
         """See `People.by_token`."""

@@ -51,27 +51,35 @@ class Access:
             on this machine.
         local: Only this machine can reach the address: then, without any token, everybody may do everything.
         payload_token: Gives `payload`.
-        people: People log in: then nobody may do anything without a token or a login.
+        people: The highest role that people who log in can have; `NONE`: nobody logs in. Where people log in,
+            nobody may do anything without a token or a login.
     """
 
     token: str | None = None
     write_token: str | None = None
     local: bool = False
     payload_token: str | None = None
-    people: bool = False
+    people: Role = Role.NONE
 
     @property
     def is_writable(self) -> bool:
         """Whether anybody can write."""
-        return self.takes_writes or self._is_open
+        return self.is_open or self.has_way_to(Role.WRITE)
+
+    def has_way_to(self, role: Role) -> bool:
+        """Whether there is a token or a login that gives a role."""
+        return self.token_for(role) is not None or self.people >= role
+
+    def token_for(self, role: Role) -> Role | None:
+        """The role whose token is the least that gives a role; None if no token does."""
+        if role is Role.PAYLOAD and self.payload_token is None and self.write_token is not None:
+            return Role.WRITE
+        tokens = {Role.READ: self.token, Role.WRITE: self.write_token, Role.PAYLOAD: self.payload_token}
+        return next((each for each, token in tokens.items() if each >= role and token is not None), None)
 
     @property
-    def takes_writes(self) -> bool:
-        """Whether there is a token or a login that lets write."""
-        return self.write_token is not None or self.payload_token is not None or self.people
-
-    @property
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
+        """Whether everybody on this machine may do everything."""
         return self.local and not self.people and not any((self.token, self.write_token, self.payload_token))
 
     def role_of(self, given: bytes | None, host: str) -> Role:
@@ -86,7 +94,7 @@ class Access:
             return Role.PAYLOAD
         if _is_one_of(given, self.write_token):
             return Role.PAYLOAD if self.payload_token is None else Role.WRITE
-        if self._is_open and host in _LOOPBACK_NAMES:
+        if self.is_open and host in _LOOPBACK_NAMES:
             return Role.PAYLOAD
         if _is_one_of(given, self.token) or (self.token is None and not self.people):
             return Role.READ
@@ -141,6 +149,11 @@ class RoleRules:
         """The role of somebody with these claims."""
         values = self._values(claims)
         return max((role for role, value in self.roles if value in values), default=self.default)
+
+    @property
+    def highest(self) -> Role:
+        """The highest role that somebody can have."""
+        return max((self.default, *(role for role, _ in self.roles)))
 
     def _values(self, claims: Mapping[str, Any]) -> frozenset[str]:
         found: Any = claims.get(self.claim)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from flowtrail_collector.web.access.model import Person
+from flowtrail_collector.web.access.model import Person, Role
 
 __all__ = [
     "InvalidLoginError",
@@ -79,6 +79,10 @@ class Provider(Protocol):
 
 class People(Protocol):
     """Who somebody is."""
+
+    @property
+    def highest(self) -> Role:
+        """The highest role that anybody can have."""
 
     async def by_token(self, token: bytes) -> Person | None:
         """Whose bearer token this is; None if it is nobody's.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from difflib import get_close_matches
 from typing import Any, Final
 
 from jsonschema import validators
@@ -56,6 +57,16 @@ _INSTEAD: Final = {
 }
 
 
+# What says nothing of values, and could be taken for what does; OpenAPI's among them.
+_ANNOTATIONS: Final = frozenset({
+    "title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "nullable",
+    "definitions", "discriminator", "externalDocs", "contentEncoding", "contentMediaType", "contentSchema",
+})  # fmt: skip
+_ALIKE: Final = 0.85
+"""How alike a keyword and a misspelt one are; `minimun` and `minimum` are 0.857, `itemType` and `items` 0.62."""
+_LONGEST_KEYWORD: Final = 32
+
+
 def dialect_of(schema: Schema) -> Any:
     """The validator class for a schema.
 
@@ -101,16 +112,22 @@ def _hold_to(dialect: Any, schema: Any, place: str) -> None:
 
 
 def _check_keywords(dialect: Any, root: Schema, every: Sequence[tuple[Place, Schema]]) -> None:
-    """No keyword is one that another draft has, and this one passes over in silence."""
+    """No keyword is one that this draft passes over in silence: another draft's, or a misspelt one."""
     own = set(dialect.VALIDATORS)
     for keyword, others in _BESIDE.items():
         own.update(others if keyword in own else ())
     foreign = _OF_ANY - own
+    meant = _misspelt({name for _, schema in every for name in schema} - own - foreign - _ANNOTATIONS, own)
     for place, schema in every:
         where = "/".join(place) or "(root)"
         for keyword in sorted(foreign.intersection(schema)):
             instead = _INSTEAD.get(keyword, "name the draft that has it in $schema")
             raise SchemaError(f"{keyword} at {where} says nothing in this draft: {instead}")
+        for keyword in sorted(meant.keys() & schema.keys()):
+            raise SchemaError(
+                f"{keyword} at {where} says nothing: did you mean {meant[keyword]}?"
+                f" If it is an annotation of your own, call it x-{keyword}"
+            )
         if not place:
             continue
         if schema.get("$schema", root.get("$schema")) != root.get("$schema"):
@@ -130,6 +147,18 @@ def _reference_in(schema: Any) -> str | None:
                     return str(at[keyword])
             waiting += [part for _, part in parts_of(at)]
     return None
+
+
+def _misspelt(unknown: Set[str], own: Set[str]) -> dict[str, str]:
+    """Those that are nearly a keyword, and which."""
+    candidates = sorted(own)
+    found = {}
+    for name in unknown:
+        if name.startswith(("x-", "$")) or len(name) > _LONGEST_KEYWORD:
+            continue
+        close = get_close_matches(name, candidates, 1, _ALIKE)
+        found.update({name: close[0]} if close else {})
+    return found
 
 
 def _check_ends(root: Schema, every: Sequence[tuple[Place, Schema]]) -> None:

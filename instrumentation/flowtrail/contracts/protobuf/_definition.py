@@ -152,13 +152,15 @@ class ProtobufDefinition:
             # Its message is all that tells them apart.
             deep = "depth" in str(error).lower()
             reason = "nested too deeply" if deep else "no Protobuf, or it ends too early"
-            raise DecodeError(f"not a {name}: {reason}") from None
+            raise DecodeError(f"doesn't fit {name}: {reason}") from None
         except RecursionError:
-            raise DecodeError(f"not a {name}: nested too deeply") from None
+            raise DecodeError(f"doesn't fit {name}: nested too deeply") from None
         except (ValueError, OverflowError) as error:
-            raise DecodeError(f"not a {name}: a value out of range ({error.__class__.__name__})") from None
+            raise DecodeError(
+                f"doesn't fit {name}: a value out of range ({error.__class__.__name__})"
+            ) from None
         if not self._class.IsInitialized(message):
-            raise DecodeError(f"not a {name}: it lacks {', '.join(map('.'.join, missing_of(message)))}")
+            raise DecodeError(f"doesn't fit {name}: it lacks {', '.join(map('.'.join, missing_of(message)))}")
         return data
 
 
@@ -250,6 +252,6 @@ def shape_of_message(model: Any, descriptor: Any) -> Callable[[Any], Any]:
         try:
             return build(data)
         except WrongError as error:
-            raise DecodeError(f"not a {descriptor.full_name}: {'; '.join(error.lines)}") from None
+            raise DecodeError(f"doesn't fit {descriptor.full_name}: {'; '.join(error.lines)}") from None
 
     return shape
