@@ -11,6 +11,7 @@
     |-- ContractError               data breaks its contract; .type, .version, .violations
     |   `-- ContractNotFoundError   the event's type has no such version (flowtrail.contracts)
     |-- RegistryUnavailableError    the schema registry doesn't answer (flowtrail.contracts)
+    |   `-- NotARegistryError       something else answers at its address (flowtrail.contracts)
     |-- ClientError                 a Kafka client is of no use any more (flowtrail.clients)
     |   `-- CommitRefusedError      the group has moved on
     `-- HandlerError                work that the library ran for a handler failed

@@ -75,7 +75,7 @@ class RegistrySource:
         """The types given, else all subjects of the registry."""
         if self._types is not None:
             return sorted(self._types)
-        return sorted(self._client.ask("its subjects", self._client.api.get_subjects) or ())
+        return self._client.subjects()
 
     def versions(self, type: str, *, at_least: int = 0) -> Sequence[int]:
         """Versions of a type, ascending; asked for once, and again when a newer one turns up."""
@@ -190,12 +190,14 @@ class RegistrySource:
         What it refers to is registered before it, under the name that it refers to it by.
 
         Raises:
-            ContractError: The registry refuses it (409: incompatible with the version before; 422: invalid).
+            ContractError: The registry refuses it (409: incompatible with the version before; 422: invalid), or
+                has earlier versions in another format.
             RegistryUnavailableError: It doesn't answer.
         """
         definition = defined(type, contract)
         kind = FORMATS[definition.format].registry_type
         subject, needs = self._subject(type), definition.references
+        self._hold_to_format(type, kind)
         # Registries know nothing that is registered later.
         own = Reference(subject, definition.alone if needs is None else definition.text, needs or ())
         version = self._registered(type, kind, own, {})
@@ -203,6 +205,18 @@ class RegistrySource:
             self._versions.pop(type, None)
             self._unknown.clear()
         return version
+
+    def _hold_to_format(self, type: str, kind: str) -> None:
+        """Apicurio would keep the text under the format of the versions before, and nobody could read it."""
+        subject = self._subject(type)
+        before = self._client.ask(type, lambda: self._client.api.get_versions(subject))
+        if not before:
+            return
+        found = self._client.ask(type, lambda: self._client.api.get_version(subject, max(before)))
+        has = kind if found is None else found.schema.schema_type or "AVRO"
+        if has != kind:
+            said = f"{self._client.name} has version {max(before)} as {has}: a type keeps its format in a registry"
+            raise ContractError(type, None, [f"{said}, so {kind} takes a type of its own"])
 
     def _registered(self, type: str, kind: str, text: Reference, known: dict[str, int]) -> int:
         """Register a text as the subject of its name; the version, which is asked for once of each."""
@@ -242,9 +256,10 @@ class RegistrySource:
             self._refer(name, found, texts)
             return registered(found.schema_type, name, found.schema_str, type, references=texts)
         except SchemaError as error:
+            said = f"{error} (schema registry {self._client.name})"
             if len(self._unusable) < _MAX_KNOWN:
-                self._unusable[name] = str(error)
-            raise
+                self._unusable[name] = said
+            raise SchemaError(said) from error
 
     def _refer(self, name: str, schema: Any, texts: dict[str, str]) -> None:
         """Gather the texts that a schema refers to, and what they refer to."""

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from flowtrail import _fork
-from flowtrail.contracts._errors import RegistryUnavailableError
+from flowtrail.contracts._errors import NotARegistryError, RegistryUnavailableError
 from flowtrail.errors import MissingExtraError
 
 _T = TypeVar("_T")
+_NOT_FOUND = ("40401", "40402", "40403")
+"""A subject, a version, a schema that isn't there."""
 
 
 class RegistryClient:
@@ -40,6 +42,7 @@ class RegistryClient:
         self.name = url.rpartition("@")[2]
         self._retry_seconds = retry_seconds
         self._away_until = 0.0
+        self._is_registry = False
 
     def forked(self) -> None:
         """Two processes that talk over one connection would get each other's answers."""
@@ -55,7 +58,7 @@ class RegistryClient:
         """Call the registry; None if it has no such thing.
 
         Raises:
-            RegistryUnavailableError: It doesn't answer.
+            RegistryUnavailableError: It doesn't answer, or what answers is no registry.
             SchemaRegistryError: It refuses what it was given (409, 422).
         """
         from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -66,6 +69,7 @@ class RegistryClient:
             return call()
         except SchemaRegistryError as error:
             if error.http_status_code == 404:
+                self._hold_to_a_registry(error)
                 return None
             if error.http_status_code in (409, 422):
                 raise
@@ -75,6 +79,38 @@ class RegistryClient:
             reason = f"{type(error).__name__}: {brief(error)}"
         self._away_until = time.monotonic() + self._retry_seconds
         raise self._unavailable(what, reason)
+
+    def subjects(self) -> list[str]:
+        """All of them, sorted. Raises as `ask` does."""
+        found = self.ask("its subjects", self.api.get_subjects)
+        if not isinstance(found, list):
+            raise self._none("is no list")
+        return sorted(found)
+
+    def _hold_to_a_registry(self, error: Any) -> None:
+        """A wrong path answers 404 to everything, and would pass for a registry without any contracts.
+
+        Registries say by a code what isn't there; one that doesn't has to have a list of subjects.
+        """
+        if self._is_registry or str(error.error_code) in _NOT_FOUND:
+            return
+        reason = "answers 404"
+        try:
+            self._is_registry = isinstance(self.api.get_subjects(), list)
+            reason = "is no list"
+        except Exception as other:  # noqa: BLE001 - the client's HTTP library is its own affair
+            # Whoever may not list the subjects, or gets no answer, can't tell.
+            if getattr(other, "http_status_code", None) != 404:
+                return
+        if not self._is_registry:
+            raise self._none(reason)
+
+    def _none(self, reason: str) -> NotARegistryError:
+        self._away_until = time.monotonic() + self._retry_seconds
+        return NotARegistryError(
+            f"{self.name} is no schema registry ({self.name.rstrip('/')}/subjects {reason}): "
+            "is the path right? Apicurio's is /apis/ccompat/v7"
+        )
 
     def _unavailable(self, what: str, reason: str) -> RegistryUnavailableError:
         return RegistryUnavailableError(f"schema registry {self.name} can't be asked for {what}: {reason}")
