@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from flowtrail import _fork
@@ -14,7 +16,7 @@ from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import Definition, Reference
 from flowtrail.contracts._formats import FORMATS, registered
 from flowtrail.contracts._registry_client import RegistryClient, brief
-from flowtrail.errors import ContractError
+from flowtrail.errors import ConfigurationError, ContractError
 
 _UNKNOWN_SECONDS = 60.0
 _PUBLISHERS_SECONDS = 3.0
@@ -40,6 +42,7 @@ class RegistrySource:
         settings: Further settings of confluent-kafka's client, e.g. `basic.auth.user.info`.
 
     Raises:
+        ConfigurationError: The URL isn't one that the client takes.
         MissingExtraError: confluent-kafka's registry client isn't installed.
     """
 
@@ -66,6 +69,17 @@ class RegistrySource:
         self._unknown: dict[tuple[str, int], float] = {}
         self._lock = threading.Lock()
         _fork.in_child(self._forked)
+
+    @classmethod
+    def of(cls, url: str, arguments: Mapping[str, Any]) -> RegistrySource:
+        """With arguments from elsewhere; raises `ConfigurationError` for one that there isn't."""
+        known = list(signature(cls).parameters)[1:]
+        for name in arguments:
+            if name not in known:
+                meant = get_close_matches(str(name), known, 1)
+                advice = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(known)}"
+                raise ConfigurationError(f"registry= has no argument {str(name)[:100]!r}: {advice}")
+        return cls(url, **arguments)
 
     def _forked(self) -> None:
         _fork.free(self._lock)

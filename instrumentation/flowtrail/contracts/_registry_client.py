@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from flowtrail import _fork
 from flowtrail.contracts._errors import NotARegistryError, RegistryUnavailableError
-from flowtrail.errors import MissingExtraError
+from flowtrail.errors import ConfigurationError, MissingExtraError
 
 _T = TypeVar("_T")
+_URL = re.compile(r"https?://[^/]", re.IGNORECASE)
 _NOT_FOUND = ("40401", "40402", "40403")
 """A subject, a version, a schema that isn't there."""
 
@@ -28,6 +30,7 @@ class RegistryClient:
         name: The registry, for messages.
 
     Raises:
+        ConfigurationError: The URL isn't one, or the client refuses a setting.
         MissingExtraError: confluent-kafka's registry client isn't installed.
     """
 
@@ -36,9 +39,16 @@ class RegistryClient:
             from confluent_kafka.schema_registry import SchemaRegistryClient
         except ImportError as error:
             raise MissingExtraError(error.name or "confluent_kafka", "contracts") from None
+        if not isinstance(url, str) or not _URL.match(url):
+            # A password without an address around it isn't shown either.
+            shown = str(url).rpartition("@")[2][:200]
+            raise ConfigurationError(f"a registry's URL begins with http:// or https://, not {shown!r}")
         given = {"url": url, **settings}
         self._connect: Callable[[], Any] = lambda: SchemaRegistryClient(dict(given))
-        self.api: Any = self._connect()
+        try:
+            self.api: Any = self._connect()
+        except (TypeError, ValueError) as error:  # a setting that it doesn't have, or of another type
+            raise ConfigurationError(f"the registry's client refuses its settings: {brief(error)}") from None
         self.name = url.rpartition("@")[2]
         self._retry_seconds = retry_seconds
         self._away_until = 0.0

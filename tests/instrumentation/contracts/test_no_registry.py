@@ -13,6 +13,7 @@ import pytest
 
 from contractkit import DIALECTS, FieldKind, write
 from flowtrail.contracts import Contracts, NotARegistryError, RegistrySource
+from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli import main
 from flowtrail_collector.documents.contracts import Known
 from waiting import scaled
@@ -154,3 +155,30 @@ def test_the_command_says_so(tmp_path: Path, serve: Serve, capsys: pytest.Captur
         assert (out, err.count("\n")) == ("", 1)
         assert "is no schema registry" in err
         assert "a collector is named with --against" in err
+
+
+@pytest.mark.parametrize(
+    ("url", "registry", "says"),
+    [
+        ("localhost:8081", {}, "begins with http:// or https://, not 'localhost:8081'"),
+        ("", {}, "begins with http:// or https://"),
+        ("me:secret@localhost:8081", {}, "not 'localhost:8081'"),
+        ("ftp://localhost", {}, "begins with http:// or https://"),
+        (None, {}, "begins with http:// or https://"),
+        ("http://localhost", {"tipes": ["A"]}, "no argument 'tipes': did you mean types?"),
+        ("http://localhost", {"zzz": 1}, "no argument 'zzz': there are subject, types"),
+        (
+            "http://localhost",
+            {"settings": {"nothing.of.it": 1}},
+            "the registry's client refuses its settings",
+        ),
+        ("http://localhost", {"timeout_seconds": "soon"}, "the registry's client refuses its settings"),
+    ],
+)
+def test_wrong_arguments_are_one_line(url: Any, registry: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Contracts.from_registry(url, registry=registry)
+    said = str(raised.value)
+    assert says in said
+    assert "secret" not in said
+    assert "\n" not in said
