@@ -29,6 +29,11 @@ from concurrent.futures import Future
 from typing import Any
 
 
+def to_install(*extras: str) -> str:
+    """How to get extras, in the same words as the docs."""
+    return f"pip install '.[{','.join(extras)}]' in a checkout of flowtrail"
+
+
 class FlowtrailError(Exception):
     """Root of everything that flowtrail raises."""
 
@@ -41,12 +46,12 @@ class MissingExtraError(ConfigurationError):
     """An optional dependency isn't installed.
 
     Attributes:
-        extra: The extra that brings it, as in `pip install 'flowtrail[extra]'`.
+        extra: The extra that brings it, as in `pip install '.[extra]'`.
         package: The import that failed.
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'flowtrail[{extra}]'")
+        super().__init__(f"{package} is not installed: {to_install(extra)}")
         self.package = package
         self.extra = extra
 
