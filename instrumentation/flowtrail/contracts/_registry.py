@@ -42,7 +42,7 @@ class RegistrySource:
         settings: Further settings of confluent-kafka's client, e.g. `basic.auth.user.info`.
 
     Raises:
-        ConfigurationError: The URL isn't one that the client takes.
+        ConfigurationError: The URL isn't one, or an argument isn't what it has to be.
         MissingExtraError: confluent-kafka's registry client isn't installed.
     """
 
@@ -56,6 +56,9 @@ class RegistrySource:
         retry_seconds: float = 5.0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
+        for name, value in (("timeout_seconds", timeout_seconds), ("retry_seconds", retry_seconds)):
+            if not isinstance(value, int | float) or value < 0:
+                raise ConfigurationError(f"{name} is a number of seconds, not {value!r:.100}")
         given = {"timeout": timeout_seconds, "max.retries": 0, **(settings or {})}
         self._client = RegistryClient(url, retry_seconds, given)
         self._subject = subject

@@ -172,7 +172,11 @@ def test_the_command_says_so(tmp_path: Path, serve: Serve, capsys: pytest.Captur
             {"settings": {"nothing.of.it": 1}},
             "the registry's client refuses its settings",
         ),
-        ("http://localhost", {"timeout_seconds": "soon"}, "the registry's client refuses its settings"),
+        (
+            "http://localhost",
+            {"timeout_seconds": "soon"},
+            "timeout_seconds is a number of seconds, not 'soon'",
+        ),
     ],
 )
 def test_wrong_arguments_are_one_line(url: Any, registry: dict[str, Any], says: str) -> None:
