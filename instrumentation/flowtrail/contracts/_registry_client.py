@@ -94,7 +94,7 @@ class RegistryClient:
         """All of them, sorted. Raises as `ask` does."""
         found = self.ask("its subjects", self.api.get_subjects)
         if not isinstance(found, list):
-            raise self._none("is no list")
+            raise self._none("isn't a list")
         return sorted(found)
 
     def _hold_to_a_registry(self, error: Any) -> None:
@@ -107,7 +107,7 @@ class RegistryClient:
         reason = "answers 404"
         try:
             self._is_registry = isinstance(self.api.get_subjects(), list)
-            reason = "is no list"
+            reason = "isn't a list"
         except Exception as other:  # noqa: BLE001 - the client's HTTP library is its own affair
             # Whoever may not list the subjects, or gets no answer, can't tell.
             if getattr(other, "http_status_code", None) != 404:
