@@ -11,6 +11,7 @@
     |-- ContractError               data breaks its contract; .type, .version, .violations
     |   `-- ContractNotFoundError   the event's type has no such version (flowtrail.contracts)
     |-- RegistryUnavailableError    the schema registry doesn't answer (flowtrail.contracts)
+    |   `-- NotARegistryError       something else answers at its address (flowtrail.contracts)
     |-- ClientError                 a Kafka client is of no use any more (flowtrail.clients)
     |   `-- CommitRefusedError      the group has moved on
     `-- HandlerError                work that the library ran for a handler failed
@@ -28,6 +29,11 @@ from concurrent.futures import Future
 from typing import Any
 
 
+def to_install(*extras: str) -> str:
+    """How to get extras, in the same words as the docs."""
+    return f"pip install '.[{','.join(extras)}]' in a checkout of flowtrail"
+
+
 class FlowtrailError(Exception):
     """Root of everything that flowtrail raises."""
 
@@ -40,12 +46,12 @@ class MissingExtraError(ConfigurationError):
     """An optional dependency isn't installed.
 
     Attributes:
-        extra: The extra that brings it, as in `pip install 'flowtrail[extra]'`.
+        extra: The extra that brings it, as in `pip install '.[extra]'`.
         package: The import that failed.
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'flowtrail[{extra}]'")
+        super().__init__(f"{package} is not installed: {to_install(extra)}")
         self.package = package
         self.extra = extra
 

@@ -105,12 +105,14 @@ def with_contracts(use: Callable[[], T]) -> T:
 
 
 def tell_missing(known: Known, so: str) -> None:
-    """One line on stderr about contracts that are nowhere.
+    """Lines on stderr: one about contracts that are nowhere, and one for each that can't be used.
 
     Args:
         known: The contracts, after they were used.
         so: What comes of it.
     """
+    for line in known.unusable:
+        print_complaint(f"warning: {printable(line)}")
     if known.missing:
         first = ", ".join(list(known.missing)[:_SHOWN])
         more = f" and {len(known.missing) - _SHOWN} more" if len(known.missing) > _SHOWN else ""

@@ -24,8 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("flowtrail_collector", "flowtrail"):
             raise
+        from flowtrail.errors import to_install
+
         print(
-            f"flowtrail: the command line needs {error.name}: pip install 'flowtrail[collector]'",
+            f"flowtrail: the command line needs {error.name}: {to_install('collector')}",
             file=sys.stderr,
         )
         return 2

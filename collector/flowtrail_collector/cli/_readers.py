@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from flowtrail.contracts import BrokenReader, Change, Reader, Source, broken_readers, replaced
+from flowtrail.contracts import BrokenReader, Change, Reader, Source, broken_readers, meetings, replaced
 from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.units import iso_time_seconds
@@ -15,6 +15,7 @@ from flowtrail_collector.wording import age, counted, printable
 
 __all__ = ["Judgement", "judge", "judgement_json", "lines_of"]
 
+_SHOWN = 10
 _KAFKAS = ("classic", "consumer")
 
 
@@ -30,6 +31,8 @@ class Judgement:
         readers: How many were judged.
         earlier: How many more read these types before that time.
         silent: Kafka's groups, each with a topic, that read where these events are and tell of nothing they read.
+        unlooked: Versions that are read and were taken as unchanged, e.g. `OrderPlaced 1`.
+        doubt: Why nobody can tell who would break; None if one can.
     """
 
     since: str
@@ -39,6 +42,8 @@ class Judgement:
     readers: int
     earlier: int
     silent: Sequence[tuple[str, str]]
+    unlooked: Sequence[str]
+    doubt: str | None
 
 
 def judge(client: CollectorClient, since: str, new: Source, old: Source | None, today: date) -> Judgement:
@@ -66,6 +71,7 @@ def judge(client: CollectorClient, since: str, new: Source, old: Source | None, 
     recent = [reader for reader in _readers(client, _asked(client, since)) if reader.type in types]
     went_on = set(replaced(recent))
     judged = [reader for reader in recent if reader not in went_on]
+    unlooked = [] if old is not None else _unlooked(judged, new)
     return Judgement(
         since,
         broken_readers(judged, new, old=old, today=today),
@@ -76,7 +82,36 @@ def judge(client: CollectorClient, since: str, new: Source, old: Source | None, 
         _silent(
             client, {reader.topic for reader in ever}, {(reader.group, reader.topic) for reader in known}
         ),
+        unlooked,
+        _doubt(judged or ever, since if ever and not judged else None, new, old),
     )
+
+
+def _unlooked(readers: Sequence[Reader], new: Source) -> list[str]:
+    read = {(reader.type, reader.version) for reader in readers if reader.version is not None}
+    return [f"{type} {version}" for type, version in sorted(read) if version in new.versions(type)]
+
+
+def _doubt(readers: Sequence[Reader], since: str | None, new: Source, old: Source | None) -> str | None:
+    """What keeps silence from meaning that nobody would break.
+
+    Args:
+        readers: Who reads these types, or did before.
+        since: Within which time nobody of them was seen, if nobody was.
+        new: The contracts as they are to be.
+        old: The contracts as they are, if they are named.
+    """
+    met = meetings(readers, new, old=old)
+    if since is not None and (met or old is None):
+        return f"nobody was seen reading these types in the last {since}"
+    if met and all(reader.version is None for reader in readers):
+        return "no event that is read names a version"
+    if readers and old is None and not any(reader.version for reader, _ in met):
+        return (
+            "NEW has no version that its readers haven't met, and whether the others were changed in place "
+            "takes OLD too: flowtrail contracts check OLD NEW --against URL"
+        )
+    return None
 
 
 def _asked(client: CollectorClient, since: str | None) -> dict[str, Any]:
@@ -138,14 +173,26 @@ def lines_of(found: Judgement, *, now: datetime | None = None) -> list[str]:
         lines.append(
             f"{more} of these types {'was' if found.earlier == 1 else 'were'} seen before: --since 30d"
         )
+    if found.unlooked and not found.broken and found.doubt is None:
+        more = f" and {len(found.unlooked) - _SHOWN} more" if len(found.unlooked) > _SHOWN else ""
+        shown = ", ".join(found.unlooked[:_SHOWN])
+        lines.append(f"taken as unchanged: {shown}{more}; name OLD too to find changes in place")
     services = len({broken.reader.service for broken in found.broken})
     if services:
         lines.append(f"{counted(services, 'service')} would break")
+    elif found.doubt is not None:
+        lines.append(f"can't tell who would break: {found.doubt}")
     elif found.readers:
         lines.append(f"nobody would break: {counted(found.readers, 'reader')} seen in the last {found.since}")
     else:
-        lines.append(f"nobody would break: nobody was seen reading these types in the last {found.since}")
+        lines.append(f"nobody would break: {_nobody(found)}")
     return [printable(line) for line in lines]
+
+
+def _nobody(found: Judgement) -> str:
+    if found.earlier:
+        return "nothing changed that a reader would meet"
+    return "nobody was ever seen reading these types"
 
 
 def _seen(reader: Reader, now: datetime | None) -> str:
@@ -162,6 +209,8 @@ def judgement_json(found: Judgement) -> dict[str, Any]:
     return {
         "since": found.since,
         "readers": found.readers,
+        "doubt": found.doubt,
+        "taken_as_unchanged": list(found.unlooked),
         "earlier_readers": found.earlier,
         "broken": [
             {

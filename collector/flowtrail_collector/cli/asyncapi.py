@@ -112,7 +112,9 @@ def check(
     if not known:
         print_complaint("note: schemas weren't compared; use --contracts or --registry to say where they are")
     _print(findings, as_json=as_json, github=github, owner=owner)
-    return EXIT_FINDINGS if findings else EXIT_OK
+    if findings:
+        return EXIT_FINDINGS
+    return EXIT_USAGE if known.unusable else EXIT_OK
 
 
 def _owner(declared: Declared, landscape: Landscape, service: str | None, file: Path) -> str | None:

@@ -13,6 +13,7 @@ from flowtrail.contracts import (
     Definition,
     Finding,
     FolderSource,
+    NotARegistryError,
     RegistryUnavailableError,
     Source,
 )
@@ -21,8 +22,9 @@ from flowtrail_collector.cli._client import CollectorClient
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE, Failure
 from flowtrail_collector.cli._landscape import registry_of
 from flowtrail_collector.cli._options import FILE_OR_URL, json_option
-from flowtrail_collector.cli._output import console, print_json, print_words
+from flowtrail_collector.cli._output import console, print_complaint, print_json, print_words
 from flowtrail_collector.cli._readers import Judgement, change_json, judge, judgement_json, lines_of
+from flowtrail_collector.cli._usable import Usable
 from flowtrail_collector.errors import ConfigurationError as CollectorConfigurationError
 from flowtrail_collector.units import parse_duration
 from flowtrail_collector.wording import counted, printable
@@ -59,10 +61,11 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     """Check what changed between two states of the contracts, OLD and NEW.
 
     Each is a folder of TYPE/VERSION.json, .avsc or .proto, a registry's URL, or (both) a single contract's
-    file. With --against, OLD may be left out: then NEW is compared with what its readers use.
+    file. With --against, OLD may be left out: then NEW's new versions are compared with what its readers use,
+    and changes in place aren't found.
 
-    Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read, or the
-    collector knows no readers. 3: the registry or the collector doesn't answer.
+    Exit code 1: something breaks; the line names field, rule and versions. 2: a contract can't be read, or
+    nobody can tell who would break. 3: the registry or the collector doesn't answer.
     """
     if not (len(states) == 2 or (len(states) == 1 and against is not None)):
         raise Failure("name OLD and NEW, or NEW and a collector with --against", EXIT_USAGE)
@@ -70,21 +73,28 @@ def check(states: Sequence[str], against: str | None, since: str, token: str | N
     _check_kinds(states)
     try:
         parse_duration(since)
-        found = _compared(states[0], states[1], today) if len(states) == 2 else None
-        judged = None if against is None else _judged(states, against, since, token, today)
+        usable = Usable([] if any(map(_is_file, states)) else [_source(place) for place in states])
+        found = _compared(states, usable, today) if len(states) == 2 else None
+        judged = None if against is None else _judged(states, usable, against, since, token, today)
     except CollectorConfigurationError as error:
         raise Failure(f"--since: {error}", EXIT_USAGE) from error
     except ConfigurationError as error:
         raise Failure(str(error), EXIT_USAGE) from error
     except RegistryUnavailableError as error:
-        raise Failure(str(error), EXIT_UNREACHABLE) from error
+        hint = "; a collector is named with --against" if isinstance(error, NotARegistryError) else ""
+        raise Failure(f"{error}{hint}", EXIT_UNREACHABLE) from error
+    for line in usable.unusable:
+        print_complaint(f"unusable: {printable(line)}")
     if as_json:
         print_json(_all_json(found, judged))
     else:
         out = console()
         for line in _lines(found, judged):
             print_words(out, line, indent=2)
-    return EXIT_FINDINGS if _breaks(found, judged) else EXIT_OK
+    if _breaks(found, judged):
+        return EXIT_FINDINGS
+    in_doubt = judged is not None and judged.doubt is not None
+    return EXIT_USAGE if in_doubt or usable.unusable else EXIT_OK
 
 
 def _check_kinds(states: Sequence[str]) -> None:
@@ -129,36 +139,37 @@ def _lines(found: Sequence[Finding] | None, judged: Judgement | None) -> list[st
 
 
 def _all_json(found: Sequence[Finding] | None, judged: Judgement | None) -> dict[str, object]:
-    shown: dict[str, object] = {"compatible": not _breaks(found, judged)}
+    unknown = judged is not None and judged.doubt is not None and not _breaks(found, judged)
+    shown: dict[str, object] = {"compatible": None if unknown else not _breaks(found, judged)}
     if found is not None:
         shown["findings"] = [_json(finding) for finding in found]
     return shown if judged is None else {**shown, **judgement_json(judged)}
 
 
-def _compared(old: str, new: str, today: date) -> list[Finding]:
+def _compared(states: Sequence[str], usable: Usable, today: date) -> list[Finding]:
     from flowtrail.contracts import compare, compare_in_place, compare_sources
     from flowtrail.contracts.folder import read_file, version_of
 
-    before, after = Path(old), Path(new)
-    if _is_file(old) and _is_file(new):
+    if not usable.sources:
+        before, after = map(Path, states)
         versions = version_of(before), version_of(after)
         judge = compare if versions[0] != versions[1] else compare_in_place
         changes = judge(read_file(before), read_file(after), today=today)
         return [Finding(after.absolute().parent.name, *versions, change) for change in changes]
-    return compare_sources(_source(old), _source(new), today=today)
+    return compare_sources(*usable.sources, today=today)
 
 
-def _judged(states: Sequence[str], against: str, since: str, token: str | None, today: date) -> Judgement:
+def _judged(
+    states: Sequence[str], usable: Usable, against: str, since: str, token: str | None, today: date
+) -> Judgement:
     client = CollectorClient(against, token, option="--against")
     try:
-        old = _one_or_all(states[0], beside=False) if len(states) == 2 else None
-        return judge(client, since, _one_or_all(states[-1], beside=True), old, today)
+        *before, new = usable.sources or [
+            _OneType(Path(place), beside=place is states[-1]) for place in states
+        ]
+        return judge(client, since, new, before[0] if before else None, today)
     finally:
         client.close()
-
-
-def _one_or_all(place: str, *, beside: bool) -> Source:
-    return _OneType(Path(place), beside=beside) if _is_file(place) else _source(place)
 
 
 def _is_file(place: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from flowtrail import __version__
+from flowtrail.errors import to_install
 from flowtrail_collector.cli._client import CollectorClient, collector_options
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK
 from flowtrail_collector.cli._options import stacked
@@ -82,7 +83,7 @@ def _installed() -> Iterator[Check]:
             yield package, True, version(package)
         except PackageNotFoundError:
             # Which client is used is the user's choice: a missing one is worth a word, not a failure.
-            yield package, True, f"not installed (pip install 'flowtrail[{extra}]')"
+            yield package, True, f"not installed ({to_install(extra)})"
 
 
 def _kafka(bootstrap_servers: str | None, consumer_config: Path | None) -> Iterator[Check]:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import click
 
+from flowtrail.errors import to_install
 from flowtrail_collector.cli._client import CollectorClient, url_option
 from flowtrail_collector.cli._errors import EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.mcp.ports import RefusedError
@@ -122,9 +123,7 @@ def _server(client: CollectorClient, write_token: str | None) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "flowtrail_collector":
             raise
-        raise Failure(
-            f"the MCP server needs {error.name}: pip install 'flowtrail[mcp]'", EXIT_USAGE
-        ) from None
+        raise Failure(f"the MCP server needs {error.name}: {to_install('mcp')}", EXIT_USAGE) from None
     from flowtrail import __version__
 
     return build_server(_Answers(client), __version__, write_token)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowtrail.contracts import Definition, Source
+from flowtrail.contracts import Definition, SchemaError, Source
 
 __all__ = ["Known"]
 
@@ -17,26 +17,31 @@ class Known:
 
     Attributes:
         missing: What was asked for and isn't there, as people write it, in the order of asking.
+        unusable: Why a contract that is there can't be used, in the order of asking.
     """
 
     def __init__(self, sources: Sequence[Source] = ()) -> None:
         self._sources = sources
         self.missing: dict[str, None] = {}
+        self.unusable: dict[str, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._sources)
 
     def of(self, type: str, version: str | None) -> Definition | None:
-        """The contract of a version; where none is named, of the newest there is.
+        """The contract of a version; where none is named, of the newest there is. None if it can't be used.
 
         Raises:
-            SchemaError: It can't be used.
             RegistryUnavailableError: The registry doesn't answer.
         """
         for source in self._sources:
             versions = source.versions(type)
             wanted = versions[-1] if version is None and versions else int(version or 0)
-            found = source.schema(type, wanted) if wanted in versions else None
+            try:
+                found = source.schema(type, wanted) if wanted in versions else None
+            except SchemaError as error:
+                self.unusable[str(error)] = None
+                return None
             if found is not None:
                 return found
         if self._sources:
@@ -52,7 +57,6 @@ class Known:
             is_mapped: Whether a mapping says what they are: then their payloads may have a registry's id.
 
         Raises:
-            SchemaError: It can't be used.
             RegistryUnavailableError: The registry doesn't answer.
         """
         found = self.of(type, version) if self else None

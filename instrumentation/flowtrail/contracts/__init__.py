@@ -4,12 +4,17 @@ from flowtrail.contracts._change import Change
 from flowtrail.contracts._comparing import compare, compare_in_place
 from flowtrail.contracts._contracts import Contracts
 from flowtrail.contracts._deprecations import Deprecation
-from flowtrail.contracts._errors import ContractNotFoundError, RegistryUnavailableError, SchemaError
+from flowtrail.contracts._errors import (
+    ContractNotFoundError,
+    NotARegistryError,
+    RegistryUnavailableError,
+    SchemaError,
+)
 from flowtrail.contracts._format import Definition, Format
 from flowtrail.contracts._formats import registered
 from flowtrail.contracts._guard import Guard
 from flowtrail.contracts._payloads import Packed, Unpacked
-from flowtrail.contracts._readers import BrokenReader, Reader, broken_readers, replaced
+from flowtrail.contracts._readers import BrokenReader, Reader, broken_readers, meetings, replaced
 from flowtrail.contracts._registry import RegistrySource
 from flowtrail.contracts._source import Source
 from flowtrail.contracts._tree import Finding, compare_sources
@@ -27,6 +32,7 @@ __all__ = [
     "FolderSource",
     "Format",
     "Guard",
+    "NotARegistryError",
     "Packed",
     "Reader",
     "RegistrySource",
@@ -38,6 +44,7 @@ __all__ = [
     "compare",
     "compare_in_place",
     "compare_sources",
+    "meetings",
     "message_shape",
     "registered",
     "replaced",

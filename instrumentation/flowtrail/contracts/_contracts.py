@@ -81,9 +81,9 @@ class Contracts:
             settings: Those of the class.
 
         Raises:
-            MissingExtraError: The registry client isn't installed.
+            ConfigurationError: A wrong URL or argument, or (`MissingExtraError`) the client isn't installed.
         """
-        return cls(RegistrySource(url, **(registry or {})), **settings)
+        return cls(RegistrySource.of(url, registry or {}), **settings)
 
     def upcaster(self, type: str, old: int, new: int) -> Callable[[U], U]:
         """Register a function that makes data of version `new` from data of version `old`.

@@ -15,3 +15,7 @@ class SchemaError(ConfigurationError):
 
 class RegistryUnavailableError(FlowtrailError):
     """The schema registry doesn't answer, and the schema asked for isn't cached. Trying again may help."""
+
+
+class NotARegistryError(RegistryUnavailableError):
+    """Something else answers at the registry's address: the path is wrong, or the whole address."""

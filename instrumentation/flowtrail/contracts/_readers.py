@@ -84,12 +84,34 @@ def broken_readers(
         today: See `compare`.
     """
     found = list(readers)
-    known: dict[Consumer, set[int]] = {}
-    for reader in found:
-        known.setdefault(reader.consumer, set()).add(reader.version or 0)
+    known = _known(found)
     judge = _Judge(new, old, today)
     ordered = sorted(found, key=lambda reader: (reader.type, reader.consumer, reader.version or 0))
     return [broken for reader in ordered for broken in judge.broken(reader, known[reader.consumer])]
+
+
+def meetings(
+    readers: Iterable[Reader], new: Source, *, old: Source | None = None
+) -> list[tuple[Reader, int]]:
+    """Who would meet which versions that they haven't met yet: what `broken_readers` looks at.
+
+    Args:
+        readers: Who reads what; one whose version nobody knows meets every version that is new to it.
+        new: The contracts as they are to be.
+        old: The contracts as they are. Without them, a version that is read is taken as unchanged.
+    """
+    found = list(readers)
+    known = _known(found)
+    judge = _Judge(new, old, None)
+    return [(reader, version) for reader in found for version in judge.met_by(reader, known[reader.consumer])]
+
+
+def _known(readers: Iterable[Reader]) -> dict[Consumer, set[int]]:
+    """The versions that each consumer reads; 0 stands for one that nobody knows."""
+    known: dict[Consumer, set[int]] = {}
+    for reader in readers:
+        known.setdefault(reader.consumer, set()).add(reader.version or 0)
+    return known
 
 
 class _Judge:
@@ -99,19 +121,23 @@ class _Judge:
     def broken(self, reader: Reader, known: set[int]) -> Iterator[BrokenReader]:
         if reader.version is None:
             return
-        versions = self._new.versions(reader.type)
-        if not versions:
+        if not self._new.versions(reader.type):
             if self._old is not None and self._old.versions(reader.type):
                 gone = Change("(root)", "type-removed", "there is no contract of this type any more")
                 yield BrokenReader(reader, None, [gone])
             return
         own = self._read_by(reader)
-        for version in versions:
+        for version in self.met_by(reader, known):
+            new = self._new.schema(reader.type, version)
+            if new is not None and (changes := self._changes(reader, own, version, new)):
+                yield BrokenReader(reader, version, changes)
+
+    def met_by(self, reader: Reader, known: set[int]) -> Iterator[int]:
+        """The versions that a reader will meet and hasn't met yet."""
+        for version in self._new.versions(reader.type):
             new = self._new.schema(reader.type, version)
             if new is not None and self._comes_anew(reader, version, new, known):
-                changes = self._changes(reader, own, version, new)
-                if changes:
-                    yield BrokenReader(reader, version, changes)
+                yield version
 
     def _read_by(self, reader: Reader) -> Definition | None:
         """The contract that a reader has."""

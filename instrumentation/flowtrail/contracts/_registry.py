@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from flowtrail import _fork
@@ -14,7 +16,7 @@ from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import Definition, Reference
 from flowtrail.contracts._formats import FORMATS, registered
 from flowtrail.contracts._registry_client import RegistryClient, brief
-from flowtrail.errors import ContractError
+from flowtrail.errors import ConfigurationError, ContractError
 
 _UNKNOWN_SECONDS = 60.0
 _PUBLISHERS_SECONDS = 3.0
@@ -40,6 +42,7 @@ class RegistrySource:
         settings: Further settings of confluent-kafka's client, e.g. `basic.auth.user.info`.
 
     Raises:
+        ConfigurationError: The URL isn't one, or an argument isn't what it has to be.
         MissingExtraError: confluent-kafka's registry client isn't installed.
     """
 
@@ -53,6 +56,9 @@ class RegistrySource:
         retry_seconds: float = 5.0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
+        for name, value in (("timeout_seconds", timeout_seconds), ("retry_seconds", retry_seconds)):
+            if not isinstance(value, int | float) or value < 0:
+                raise ConfigurationError(f"{name} is a number of seconds, not {value!r:.100}")
         given = {"timeout": timeout_seconds, "max.retries": 0, **(settings or {})}
         self._client = RegistryClient(url, retry_seconds, given)
         self._subject = subject
@@ -67,6 +73,17 @@ class RegistrySource:
         self._lock = threading.Lock()
         _fork.in_child(self._forked)
 
+    @classmethod
+    def of(cls, url: str, arguments: Mapping[str, Any]) -> RegistrySource:
+        """With arguments from elsewhere; raises `ConfigurationError` for one that there isn't."""
+        known = list(signature(cls).parameters)[1:]
+        for name in arguments:
+            if name not in known:
+                meant = get_close_matches(str(name), known, 1)
+                advice = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(known)}"
+                raise ConfigurationError(f"registry= has no argument {str(name)[:100]!r}: {advice}")
+        return cls(url, **arguments)
+
     def _forked(self) -> None:
         _fork.free(self._lock)
         self._client.forked()
@@ -75,7 +92,7 @@ class RegistrySource:
         """The types given, else all subjects of the registry."""
         if self._types is not None:
             return sorted(self._types)
-        return sorted(self._client.ask("its subjects", self._client.api.get_subjects) or ())
+        return self._client.subjects()
 
     def versions(self, type: str, *, at_least: int = 0) -> Sequence[int]:
         """Versions of a type, ascending; asked for once, and again when a newer one turns up."""
@@ -190,12 +207,14 @@ class RegistrySource:
         What it refers to is registered before it, under the name that it refers to it by.
 
         Raises:
-            ContractError: The registry refuses it (409: incompatible with the version before; 422: invalid).
+            ContractError: The registry refuses it (409: incompatible with the version before; 422: invalid), or
+                has earlier versions in another format.
             RegistryUnavailableError: It doesn't answer.
         """
         definition = defined(type, contract)
         kind = FORMATS[definition.format].registry_type
         subject, needs = self._subject(type), definition.references
+        self._hold_to_format(type, kind)
         # Registries know nothing that is registered later.
         own = Reference(subject, definition.alone if needs is None else definition.text, needs or ())
         version = self._registered(type, kind, own, {})
@@ -203,6 +222,18 @@ class RegistrySource:
             self._versions.pop(type, None)
             self._unknown.clear()
         return version
+
+    def _hold_to_format(self, type: str, kind: str) -> None:
+        """Apicurio would keep the text under the format of the versions before, and nobody could read it."""
+        subject = self._subject(type)
+        before = self._client.ask(type, lambda: self._client.api.get_versions(subject))
+        if not before:
+            return
+        found = self._client.ask(type, lambda: self._client.api.get_version(subject, max(before)))
+        has = kind if found is None else found.schema.schema_type or "AVRO"
+        if has != kind:
+            said = f"{self._client.name} has version {max(before)} as {has}: a type keeps its format in a registry"
+            raise ContractError(type, None, [f"{said}, so {kind} takes a type of its own"])
 
     def _registered(self, type: str, kind: str, text: Reference, known: dict[str, int]) -> int:
         """Register a text as the subject of its name; the version, which is asked for once of each."""
@@ -242,9 +273,10 @@ class RegistrySource:
             self._refer(name, found, texts)
             return registered(found.schema_type, name, found.schema_str, type, references=texts)
         except SchemaError as error:
+            said = f"{error} (schema registry {self._client.name})"
             if len(self._unusable) < _MAX_KNOWN:
-                self._unusable[name] = str(error)
-            raise
+                self._unusable[name] = said
+            raise SchemaError(said) from error
 
     def _refer(self, name: str, schema: Any, texts: dict[str, str]) -> None:
         """Gather the texts that a schema refers to, and what they refer to."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flowtrail.contracts._format import BrokenError
 
+IS_NULL = "; it is null: leave it out, or let the contract declare null"
+IS_NULL_IN_PROTOBUF = "; it is null: leave it out"
 _MAX_VIOLATIONS = 5
 
 
@@ -27,9 +29,14 @@ class WrongError(Exception):
         """For those outside of the format."""
         return BrokenError(self.lines)
 
-    def within(self, name: object) -> list[tuple[tuple[str, ...], str]]:
-        """Its violations as they are seen from around."""
-        return [((str(name)[:120], *path), rule) for path, rule in self.found]
+    def within(self, name: object, hint: str = "") -> list[tuple[tuple[str, ...], str]]:
+        """Its violations as they are seen from around.
+
+        Args:
+            name: The field, or the place in a list.
+            hint: Said beside what is wrong with the whole of it.
+        """
+        return [((str(name)[:120], *path), rule if path else rule + hint) for path, rule in self.found]
 
 
 def wrong(rule: str) -> WrongError:

@@ -97,7 +97,10 @@ def version_of(file: Path) -> int:
     """
     version = int(file.stem) if file.stem.isascii() and file.stem.isdecimal() else 0
     if version < 1 or str(version) != file.stem:
-        raise SchemaError(f"{file}: a contract's file is named by its version, e.g. 1{file.suffix}")
+        digits = re.search(r"[1-9][0-9]*", file.stem)
+        number = digits[0] if digits else "1" if file.stem.isdecimal() else f"{file.stem}/1"
+        meant = f"{number}{file.suffix}"
+        raise SchemaError(f"{file}: a contract's file is named by its version, e.g. {meant}")
     return version
 
 

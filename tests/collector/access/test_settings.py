@@ -158,5 +158,5 @@ def test_without_its_package_it_says_what_to_install(monkeypatch):
         if name.rpartition(".")[2] in ("login", "provider", "sealing", "jwt"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "joserfc", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'flowtrail\[oidc\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '\.\[oidc\]' in a checkout"):
         wire(OidcConfig(**GOOD).login("x"), on_error=lambda part, error: None)

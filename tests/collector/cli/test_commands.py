@@ -188,7 +188,7 @@ def test_without_the_extra_the_command_names_it():
         [sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 2
-    assert "pip install 'flowtrail[collector]'" in result.stderr
+    assert "pip install '.[collector]' in a checkout" in result.stderr
     assert "Traceback" not in result.stderr
 
 

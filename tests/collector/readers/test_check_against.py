@@ -90,7 +90,7 @@ def test_who_would_break_and_who_did_lately(tmp_path: Path, run: Run, dialect: D
         code, out, err = run(new, "--against", url)
         assert (code, err) == (1, "")
         lines = out.splitlines()
-        assert lines[0].startswith("breaks: fulfillment reads OrderPlaced 1, last seen 3m 2"), lines
+        assert lines[0].startswith("breaks: fulfillment reads OrderPlaced 1, last seen "), lines
         assert "2 breaks it: total: " in lines[0]
         assert lines[1].startswith("unknown: legacy reads OrderPlaced, last seen ")
         assert lines[2].startswith("replaced: billing reads OrderPlaced 1, last seen 5h 00m ago")
@@ -106,6 +106,7 @@ def test_who_would_break_and_who_did_lately(tmp_path: Path, run: Run, dialect: D
         assert {change["field"] for change in said["broken"][0]["changes"]} >= {"total"}
         code, out, _ = run(fine, "--against", url)
         assert (code, out.splitlines()[-1]) == (0, "nobody would break: 3 readers seen in the last 1d")
+        assert out.splitlines()[-2].startswith("taken as unchanged: OrderPlaced 1, OrderPlaced 2; name OLD")
         # Whatever is compared, there is one verdict.
         code, out, _ = run(write(tmp_path / "old", dialect, "OrderPlaced", V1), new, "--against", url)
         assert (code, out.splitlines()[-1], "compatible" in out) == (1, "1 service would break", False)
@@ -148,7 +149,42 @@ def test_whatever_goes_wrong_is_one_line(tmp_path: Path, run: Run) -> None:
     (tmp_path / "second").mkdir()
     with knowing(tmp_path / "second", (reads(1), 1_000)) as url:
         code, out, _ = run(other, "--against", url)
-        assert (code, out) == (0, "nobody would break: nobody was seen reading these types in the last 1d\n")
+        assert (code, out) == (0, "nobody would break: nobody was ever seen reading these types\n")
+
+
+@pytest.mark.slow(3)
+@pytest.mark.parametrize("dialect", list(DIALECTS.values()), ids=list(DIALECTS))
+def test_no_evidence_is_no_green_light(tmp_path: Path, run: Run, dialect: Dialect) -> None:
+    """A change in place without OLD, nobody seen lately, and readers of nobody knows what: exit code 2."""
+    old = write(tmp_path / "old", dialect, "OrderPlaced", V1)
+    in_place = write(tmp_path / "in_place", dialect, "OrderPlaced", CENTS)
+    newer = write(tmp_path / "newer", dialect, "OrderPlaced", V1, NOTED)
+    table = (
+        ("lately", reads(1), 1_000, {in_place: 2, old: 2, newer: 0}),
+        ("long ago", reads(1), 9 * DAY_MS, {in_place: 2, old: 2, newer: 2}),
+        ("unknown", reads(0), 1_000, {in_place: 2, old: 2, newer: 2}),
+    )
+    says = {
+        "lately": "takes OLD too: flowtrail contracts check OLD NEW --against URL",
+        "long ago": "nobody was seen reading these types in the last 1d",
+        "unknown": "no event that is read names a version",
+    }
+    for case, key, ago_ms, alone in table:
+        (tmp_path / case).mkdir()
+        with knowing(tmp_path / case, (key, ago_ms)) as url:
+            for state, expected in alone.items():
+                code, out, err = run(state, "--against", url)
+                assert (code, err) == (expected, ""), (case, state, out)
+                verdict = out.splitlines()[-1]
+                assert verdict.startswith("can't tell who would break: " if code else "nobody would break: ")
+                assert not code or says[case] in " ".join(out.split()), (case, out)
+                assert json.loads(run(state, "--against", url, "--json")[1])["compatible"] is (
+                    None if code else True
+                )
+            code, out, _ = run(old, newer, "--against", url)
+            assert code == (0 if case == "lately" else 2), (case, out)
+            assert run(old, in_place, "--against", url)[0] == 1, case
+            assert run(old, old, "--against", url)[0] == 0, case
 
 
 UNUSABLE = [
@@ -238,7 +274,7 @@ def test_consumers_of_three_formats_are_known_after_a_kill(
         silent = json.loads(out)["silent_groups"]
         assert silent == [{"group": "stranger", "topic": "orders"}]
         assert {one["contracts"] for one in json.loads(out)["broken"]} == {"folder"}
-        assert (code, run(folder, "--against", url)[0]) == (1, 0)
+        assert (code, run(folder, folder, "--against", url)[0]) == (1, 0)
     finally:
         process.kill()
 

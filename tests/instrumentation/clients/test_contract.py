@@ -153,7 +153,7 @@ class TestWithoutABroker:
         monkeypatch.setitem(__import__("sys").modules, module, None)
         with pytest.raises(MissingExtraError) as caught:
             choose_client(name, "localhost:9092")
-        assert f"pip install 'flowtrail[{name}]'" in str(caught.value)
+        assert f"pip install '.[{name}]' in a checkout" in str(caught.value)
 
 
 def test_an_unknown_client_is_refused() -> None:

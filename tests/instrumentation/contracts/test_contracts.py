@@ -147,10 +147,10 @@ def test_a_schema_that_cannot_be_used(tmp_path: Path, schema: str, reason: str) 
 
 def test_a_missing_extra_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'flowtrail\[contracts\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[contracts\]' in a checkout"):
         Contracts.from_folder(write_json(tmp_path, A=[{}]))
     monkeypatch.setitem(sys.modules, "confluent_kafka.schema_registry", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'flowtrail\[contracts\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[contracts\]' in a checkout"):
         Contracts.from_registry("http://127.0.0.1:1")
 
 

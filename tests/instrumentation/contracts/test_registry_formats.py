@@ -296,3 +296,17 @@ def test_framed_json_is_held_to_its_contract(registry: str, connect: Connect) ->
         harness.deliver_raw("orders", start + b'{"order_id": 5}', headers=[("ce_type", type.encode())])
         (letter,) = harness.dead_letters()
     assert b"order_id: type should be string" in (dict(letter.headers)["dlq.error.message"] or b"")
+
+
+@pytest.mark.parametrize("other", list(DIALECTS.values()), ids=list(DIALECTS))
+def test_a_type_keeps_its_format(registry: str, connect: Connect, dialect: Dialect, other: Dialect) -> None:
+    """Apicurio takes a text of another format, keeps it under the first one's, and nobody can read it."""
+    if other.name == dialect.name:
+        return
+    type, source = new_type(), connect(registry)
+    register(source, dialect, type, V1)
+    definition = FORMATS[other.name].parse(type, other.text(type, V2), type)
+    with pytest.raises(ContractError, match="a type keeps its format in a registry") as raised:
+        source.register(type, definition)
+    assert f"{registry} has version 1 as {dialect.registry_type}" in str(raised.value)
+    assert connect(registry).versions(type) == [1]

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from flowtrail.errors import to_install
 from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
 
@@ -44,7 +45,7 @@ def pika_module() -> ModuleType:
     try:
         import pika
     except ImportError:
-        raise ConfigurationError("--rabbitmq needs pika: pip install 'flowtrail[collector,pika]'") from None
+        raise ConfigurationError(f"--rabbitmq needs pika: {to_install('collector', 'pika')}") from None
     # It logs each failure with every step on the way to it; what matters is told where it is asked for.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     return pika  # type: ignore[no-any-return]

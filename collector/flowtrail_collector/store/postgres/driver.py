@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from flowtrail.errors import to_install
 from flowtrail_collector.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ def _driver() -> Any:
         import psycopg
         import psycopg_pool  # noqa: F401 - comes with the same extra
     except ImportError as error:
-        raise ConfigurationError(
-            f"a PostgreSQL store needs {error.name}: pip install 'flowtrail[postgres]'"
-        ) from None
+        raise ConfigurationError(f"a PostgreSQL store needs {error.name}: {to_install('postgres')}") from None
     return psycopg
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowtrail.errors import to_install
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.web.access.model import RoleRules
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoginSettings", "check_provider", "wire"]
 
-_MISSING = "--oidc-issuer needs the package joserfc: pip install 'flowtrail[oidc]' (in a checkout: '.[oidc]')"
+_MISSING = f"--oidc-issuer needs the package joserfc: {to_install('oidc')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail.contracts._scalars import double, single, symbol, text, whole
 from flowtrail.contracts._values import content_of, fields_of
-from flowtrail.contracts._violations import WrongError, wrong
+from flowtrail.contracts._violations import IS_NULL, WrongError, wrong
 from flowtrail.contracts.avro._logical import conversion_of
 from flowtrail.contracts.avro._nodes import Field, Node, in_bytes
 from flowtrail.contracts.avro._unions import Failures, Prepare, Strict, Unions
@@ -103,7 +103,7 @@ def _record(names: frozenset[str], parts: list[_Part], *, closed: bool) -> Prepa
                 try:
                     made[name] = inner(value[name])
                 except WrongError as error:
-                    found += error.within(name)
+                    found += error.within(name, IS_NULL if value[name] is None else "")
             elif default:
                 made[name] = default[0]
             else:
@@ -127,7 +127,7 @@ def _array(inner: Prepare) -> Prepare:
             try:
                 made.append(inner(item))
             except WrongError as error:
-                found += error.within(place)
+                found += error.within(place, IS_NULL if item is None else "")
         if found:
             raise WrongError(found)
         return made
@@ -145,7 +145,7 @@ def _map(inner: Prepare) -> Prepare:
             try:
                 made[text(name)] = inner(item)
             except WrongError as error:
-                found += error.within(name)
+                found += error.within(name, IS_NULL if item is None else "")
         if found:
             raise WrongError(found)
         if len(made) != len(value):

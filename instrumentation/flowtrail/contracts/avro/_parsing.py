@@ -136,7 +136,12 @@ class Parser:
     def _defined(self, schema: dict[str, Any], space: str, path: str) -> Node:
         name, given = schema.get("name"), schema.get("namespace")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            self._wrong(name, f"{path}: {name!r} is not a valid type name")
+            what = (
+                f"{name!r} is not a valid type name"
+                if "name" in schema
+                else f"{_a(schema['type'])} needs a name"
+            )
+            self._wrong(name, f"{path}: {what}")
         space = name.rpartition(".")[0] if "." in name else given if isinstance(given, str) else space
         full = f"{space}.{name.rpartition('.')[2]}" if space else name
         if full in self._named:
@@ -178,7 +183,9 @@ class Parser:
         for part in fields:
             name = part.get("name") if isinstance(part, dict) else None
             if not isinstance(name, str) or not _NAME.fullmatch(name) or "." in name:
-                self._wrong(name, f"{path}: {name!r} is not a valid field name")
+                unnamed = isinstance(part, dict) and "name" not in part
+                what = "a field needs a name" if unnamed else f"{name!r} is not a valid field name"
+                self._wrong(name, f"{path}: {what}")
             if name in node.fields:
                 self._wrong(name, f"{path}: field {name!r} is there twice")
             if "type" not in part:
@@ -276,3 +283,8 @@ def _width(node: Node, widths: Mapping[int, int | None]) -> int | None:
     if node.kind == "union":
         return None if all(widths[id(branch)] is None for branch in node.branches) else 1
     return 0 if node.kind == "null" or (node.kind == "fixed" and node.size == 0) else 1
+
+
+def _a(kind: object) -> str:
+    """A kind of type with its article."""
+    return f"{'an' if str(kind)[:1] in 'aeiou' else 'a'} {kind}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowtrail._extras import load
 from flowtrail.contracts._errors import SchemaError
+from flowtrail.contracts._violations import IS_NULL
 from flowtrail.contracts.json_schema._rules import is_old_draft, plain, tolerant
 from flowtrail.contracts.json_schema.places import Schema
 
@@ -200,6 +201,12 @@ def _nested_or(error: Exception) -> str:
 
 
 def _line(error: Any) -> str:
+    said = _rule_broken(error)
+    # What comes of a model's `note: str | None = None`.
+    return said + IS_NULL if error.instance is None and error.absolute_path else said
+
+
+def _rule_broken(error: Any) -> str:
     field = _path(error.absolute_path)
     rule, expected = str(error.validator), error.validator_value
     if rule in ("required", "dependentRequired"):

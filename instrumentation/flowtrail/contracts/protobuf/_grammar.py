@@ -48,7 +48,7 @@ class File:
         self.removals: dict[tuple[str, int], str] = {}
         self._words = Words(name, text if is_source(text) else "")
         self._options = Options(self._words)
-        self._proto3 = False
+        self._proto3 = self._says_syntax = False
         try:
             self._file() if is_source(text) else fill_from_base64(self.proto, text)
         except ValueError as error:
@@ -70,6 +70,7 @@ class File:
         if words.next.text == "edition":
             words.wrong('editions aren\'t read: write syntax = "proto3" or "proto2"')
         if words.follows("syntax"):
+            self._says_syntax = True
             words.expect("=")
             at = words.next
             proto.syntax = words.text("the syntax").decode("utf-8", "replace")
@@ -229,7 +230,12 @@ class File:
         if label == _REQUIRED and self._proto3:
             words.wrong("proto3 knows no required fields", word)
         if label is None and not self._proto3 and word.text != "map":
-            words.wrong("a field of proto2 is optional, required or repeated", word)
+            advice = (
+                ""
+                if self._says_syntax
+                else ': write syntax = "proto3"; into the first line if it is of proto3'
+            )
+            words.wrong(f"a field of proto2 is optional, required or repeated{advice}", word)
         return label
 
     def _named(self, field: Any, full: str) -> int:

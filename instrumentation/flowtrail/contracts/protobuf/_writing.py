@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, EncodeError, Message
 
 from flowtrail.contracts._scalars import double, single, symbol, text, whole
 from flowtrail.contracts._values import content_of, fields_of, later
-from flowtrail.contracts._violations import WrongError, wrong
+from flowtrail.contracts._violations import IS_NULL_IN_PROTOBUF, WrongError, wrong
 from flowtrail.contracts.protobuf._kinds import (
     DURATION,
     NAMES,
@@ -142,7 +142,7 @@ def _built(
         try:
             made[name] = build(given)
         except WrongError as error:
-            found += error.within(name)
+            found += error.within(name, IS_NULL_IN_PROTOBUF if given is None else "")
     for oneof, members in oneofs:
         if sum(name in made for name in members) > 1:
             found.append(((oneof,), f"only one of {', '.join(members)} may be set"))
@@ -270,7 +270,7 @@ def _each(build: Build, items: Any) -> list[Any]:
         try:
             made.append(build(item))
         except WrongError as error:
-            found += error.within(place)
+            found += error.within(place, IS_NULL_IN_PROTOBUF if item is None else "")
     if found:
         raise WrongError(found)
     return made
