@@ -27,7 +27,7 @@ def print_dead_letters(letters: list[dict[str, Any]], limit: int) -> None:
             printable(letter["group"] or "?"),
             printable(letter["event_type"] or "?"),
             printable(letter["subject"] or ""),
-            printable(_error(letter)[:120]),
+            printable(_error_line(letter)[:120]),
             "" if letter["attempts"] is None else str(letter["attempts"]),
             letter["state"],
             printable(_place(letter)),
@@ -146,10 +146,13 @@ def _facts(letter: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _error_line(letter: dict[str, Any]) -> str:
+    """In one line: what an exception says may have several."""
+    return " ".join(_error(letter).split())
+
+
 def _error(letter: dict[str, Any]) -> str:
-    # In one line: what an exception says may have several.
-    said = " ".join((letter["error_message"] or "").split())
-    return ": ".join(part for part in (letter["error_type"], said) if part)
+    return ": ".join(part for part in (letter["error_type"], letter["error_message"]) if part)
 
 
 def _place(item: dict[str, Any], prefix: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrail_collector.cli._dead_letters_view import _error
+from flowtrail_collector.cli._dead_letters_view import _error_line
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from flowtrail_collector.cli._dead_letters_view import _error
     ],
 )
 def test_an_error_in_one_line(message: str | None, shown: str) -> None:
-    assert _error({"error_type": "Kind", "error_message": message}) == shown
+    assert _error_line({"error_type": "Kind", "error_message": message}) == shown

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +41,12 @@ class Holding:
 
     def lookup_schema(self, subject: str, schema: Any) -> Any:
         return SchemaReference(subject, subject, self.subjects[subject].index(schema) + 1)
+
+    def get_versions(self, subject: str) -> list[int]:
+        return [*range(1, len(self.subjects.get(subject, ())) + 1)]
+
+    def get_version(self, subject: str, version: int) -> Any:
+        return SimpleNamespace(schema=self.subjects[subject][version - 1])
 
     def close(self) -> None:
         """There is nothing to close."""
