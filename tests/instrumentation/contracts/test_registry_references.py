@@ -137,7 +137,5 @@ def test_json_of_a_real_registry_that_refers_elsewhere_is_one_line(registry: str
     client.register_schema(type, Schema(text, "JSON", [reference]))
     with pytest.raises(SchemaError) as caught:
         Contracts(connect(registry)).pack(type, 1, {"total": 1})
-    assert str(caught.value).endswith(
-        "$ref 'money.json': only references within the schema (#/...) are followed"
-    )
+    assert "$ref 'money.json': only references within the schema (#/...) are followed" in str(caught.value)
     assert "\n" not in str(caught.value)
