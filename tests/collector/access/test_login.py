@@ -10,6 +10,8 @@ import pytest
 from accesskit.browsing import HERE, OURS, PAGE, READ, bearer, begun, browser, logged_in
 from accesskit.issuer import ISSUER
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_login_from_the_page_that_was_asked_for_and_back(issuer):
     client = browser(issuer.login())

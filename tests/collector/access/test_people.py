@@ -10,6 +10,8 @@ import pytest
 from accesskit.browsing import HERE, OURS, PAGE, READ, WRITE, bearer, begun, browser, logged_in
 from accesskit.issuer import SECRET
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_each_role_may(issuer):
     for groups, read, write, see in (

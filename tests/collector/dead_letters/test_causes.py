@@ -120,6 +120,7 @@ def test_what_messages_have_in_common(message, common):
     assert normalised(message) == common
 
 
+@pytest.mark.slow
 def test_a_hostile_message_takes_time_in_proportion_to_its_length():
     """Quadratic work on 4,000 characters would be 16 million steps for each of these."""
     for piece in ("«", "“", "„", "‘", "'", '"', "`", "* ", "a.", "@", "-1", "*,"):

@@ -12,6 +12,8 @@ from flowtrail_collector.documents.asyncapi.drafting import draft_text, drafted_
 from flowtrail_collector.documents.text import yaml_text
 from flowtrail_collector.sagas.flow_file import parse_flows
 
+pytestmark = pytest.mark.slow
+
 Operations = list[tuple[str, str, str, str]]
 """Service (empty: the title's), action, type, and what the reply is: a type, or nothing."""
 

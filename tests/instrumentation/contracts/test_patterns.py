@@ -23,6 +23,8 @@ from flowtrail.contracts.json_schema._validator import Compiled
 from flowtrail.errors import ContractError
 from waiting import scaled
 
+pytestmark = pytest.mark.slow
+
 HANGS = "^(a|aa)+$"
 TEXT = "a" * 60 + "!"
 SLOW = f"(root): pattern {HANGS} takes over"
