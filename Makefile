@@ -52,6 +52,9 @@ reference: env ## regenerate the generated pages of docs/
 pictures: env ## retake the console's pictures in docs/images; DEMO=1 and BOTH=1 those of a demo that runs
 	@PYTHONPATH=tests/kits:. $(PY) -m tools.docs.pictures $(if $(DEMO),--demo) $(if $(BOTH),--both)
 
+sentences: env ## print what people read that changed between SINCE=revision and the last commit
+	@$(PY) -m tools.docs.sentences '$(SINCE)'
+
 dashboards: env ## regenerate dashboards/grafana/*.json from their source
 	@$(PY) -m dashboards.source
 
