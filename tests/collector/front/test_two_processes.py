@@ -212,7 +212,9 @@ def test_a_redrive_by_the_consoles_own_forms(store, request, devbroker, tmp_path
         assert {line["from"] for line in audit["writes"]} == {"127.0.0.1"}
         assert waiting.until(lambda: running.json("/api/v1/dead-letters?state=redriven")["dead_letters"])
         written = [line.split(" ", 2)[2] for line in running.log.splitlines() if ".audit: " in line]
-        assert sum(line.startswith("WARNING flowtrail_collector.audit: refused POST ") for line in written) == 1
+        assert (
+            sum(line.startswith("WARNING flowtrail_collector.audit: refused POST ") for line in written) == 1
+        )
         assert [line for line in written if line.startswith("INFO flowtrail_collector.audit: redrive by ")]
 
 
