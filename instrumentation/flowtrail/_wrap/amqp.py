@@ -9,7 +9,7 @@ from flowtrail._telemetry import MessageTracer, OutgoingMessage, Processing, Tel
 from flowtrail._telemetry.routes import ProcessRoute
 from flowtrail._telemetry.spans import SPAN_KEY
 from flowtrail._wrap.scope import Receiver
-from flowtrail.wire import CORRELATION_ALIASES, Envelope, Header
+from flowtrail.wire import CORRELATION_ALIASES, Envelope
 from flowtrail.wire.amqp import PREFIX, TIMESTAMP_MS, own_table, pairs_of, table_of
 from flowtrail.wire.deliveries import Delivery, first_offset, group_of, topic_of
 from flowtrail.wire.read_table import read_table
@@ -59,7 +59,7 @@ class Sender:
         outgoing = OutgoingMessage(telemetry, route, routing_key, body is None)
         event_id = outgoing.event_id = self._new_id()
         now_ns = self._time_ns()
-        ours = {
+        ours: dict[str, Any] = {
             _ID: event_id,
             _CORRELATION_ID: event_id,
             _SPECVERSION: "1.0",
@@ -68,10 +68,7 @@ class Sender:
             TIMESTAMP_MS: now_ns // 1_000_000,
         }
         if telemetry.tracing or SPAN_KEY in current:
-            headers: list[Header] = []
-            outgoing.trace(current, headers)
-            for name, data in headers:
-                ours[name] = (data or b"").decode()
+            outgoing.trace_as_text(current, ours)
         return outgoing, ours
 
     def _other(
