@@ -56,10 +56,11 @@ class UnsampledSpan(NonRecordingSpan):
         envelope: Where its `tracestate` is.
     """
 
+    _known: SpanContext | None = None
+
     def __init__(self, match: re.Match[str], envelope: Envelope) -> None:
         self._match = match
         self._envelope = envelope
-        self._known: SpanContext | None = None
 
     def get_span_context(self) -> SpanContext:
         """See OpenTelemetry."""
