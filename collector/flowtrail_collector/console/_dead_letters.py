@@ -31,6 +31,7 @@ from flowtrail_collector.dead_letters.web.json import (
 from flowtrail_collector.dead_letters.web.query import (
     FIELDS,
     check_listed,
+    dismissal_of,
     list_query,
     note_of,
     order_of,
@@ -172,6 +173,7 @@ class DeadLetterPages:
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit.
         """
         order = order_of(request.query_params, "")
+        order = replace(order, selection=self._desk.fixed(order.selection))
         counted = self._desk.survey(order)
         histograms = [(title, _bars(counted[name])) for name, title in _TITLES.items() if counted[name]]
         return self._page(
@@ -181,6 +183,7 @@ class DeadLetterPages:
             unmeasured=counted["unmeasured"],
             histograms=histograms,
             selection=query_of(order.selection),
+            as_of=order.selection.as_of,
             everything=order.selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(order.selection, _MOST_RECORDS)],
             order=order,
@@ -191,12 +194,13 @@ class DeadLetterPages:
 
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state.
         """
-        selection = selection_of(request.query_params)
+        selection = self._desk.fixed(selection_of(request.query_params))
         return self._page(
             request,
             "dismiss.html",
             total=self._desk.count(selection),
             selection=query_of(selection),
+            as_of=selection.as_of,
             everything=selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(selection, _MOST_RECORDS)],
         )
@@ -204,7 +208,7 @@ class DeadLetterPages:
     def _redrive(self, request: Request, values: Values) -> Response:
         """Starts a redrive.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, to, rate, replay_limit, all, form_token.
         """
         order = order_of(values, actor_of(request, "the console"))
         _check_everything(order.selection, values)
@@ -214,11 +218,11 @@ class DeadLetterPages:
     def _dismiss(self, request: Request, values: Values) -> Response:
         """Dismisses.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, all, note, form_token.
         """
-        selection = selection_of(values)
-        _check_everything(selection, values)
-        self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
+        order = dismissal_of(values, actor_of(request, "the console"))
+        _check_everything(order.selection, values)
+        self._desk.dismiss(order, note_of(values), remote_of(request))
         return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
 
     def _cancel(self, request: Request, values: Values) -> Response:

@@ -78,6 +78,8 @@ class Selection:
         until_ms: Those that arrived before this time.
         state: One of `STATES`; None for any.
         cause: Fingerprint of why they died.
+        as_of: Number of a change of dead letters: only those that were there, and so, then. Who has counted some
+            means these, and none that came since.
     """
 
     topic: str | None = None
@@ -92,6 +94,7 @@ class Selection:
     until_ms: int | None = None
     state: str | None = PENDING
     cause: str | None = None
+    as_of: int | None = None
 
     @property
     def named(self) -> dict[str, str | int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from flowtrail_collector.causes import HOUR_MS
@@ -11,15 +11,24 @@ from flowtrail_collector.dead_letters.model.cause import CauseLately, CauseRow
 from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, Place, Selection
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
-__all__ = ["ADD_LETTER", "DeadLetterReads", "flows_with_letters", "letters", "replays_of", "where_of"]
+__all__ = [
+    "DeadLetterReads",
+    "add_letters",
+    "flows_with_letters",
+    "last_change",
+    "letters",
+    "next_change",
+    "replays_of",
+    "where_of",
+]
 
 _COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
  convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
  replays, error_type, error_message, failed_ms, oversize, cause"""
-ADD_LETTER = (
-    f"INSERT OR IGNORE INTO dead_letters ({_COLUMNS}) VALUES ({','.join('?' * len(DeadLetter._fields))})"  # noqa: S608
+_ADD = (
+    f"INSERT OR IGNORE INTO dead_letters ({_COLUMNS}, changed)"  # noqa: S608
+    f" VALUES ({','.join('?' * (len(DeadLetter._fields) + 1))})"
 )
-"""Takes a `DeadLetter`; one that is there already stays as it is."""
 _COUNT_CAUSES = """SELECT cause, count(*), min(timestamp_ms), max(timestamp_ms),
  sum(CASE WHEN timestamp_ms >= ? THEN 1 ELSE 0 END),
  sum(CASE WHEN timestamp_ms >= ? AND timestamp_ms < ? THEN 1 ELSE 0 END) FROM dead_letters"""
@@ -71,6 +80,9 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
     if selection.flow is not None:
         parts.append("correlation_id IN (SELECT key FROM sagas WHERE flow = ?)")
         values.append(selection.flow)
+    if selection.as_of is not None:
+        parts.append("changed <= ?")
+        values.append(selection.as_of)
     if selection.since_ms is not None:
         parts.append("timestamp_ms >= ?")
         values.append(selection.since_ms)
@@ -78,6 +90,25 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
         parts.append("timestamp_ms < ?")
         values.append(selection.until_ms)
     return " AND ".join(parts) or "1 = 1", values
+
+
+def add_letters(connection: Connection, found: Iterable[DeadLetter]) -> None:
+    """Add dead letters in the caller's transaction; one that is there already stays as it is."""
+    rows = list(found)
+    if rows:
+        change = next_change(connection)
+        connection.executemany(_ADD, [(*letter, change) for letter in rows])
+
+
+def next_change(connection: Connection) -> int:
+    """The number of a change of dead letters that the caller's transaction makes."""
+    connection.execute("UPDATE dead_letter_changes SET number = number + 1")
+    return last_change(connection)
+
+
+def last_change(connection: Connection) -> int:
+    """The number of the last change of dead letters: who arrives, or comes to another state, later has a larger one."""
+    return int(connection.execute("SELECT number FROM dead_letter_changes").fetchone()[0])
 
 
 def flows_with_letters(connection: Connection, ids: Collection[str]) -> set[str]:

@@ -21,6 +21,7 @@ from flowtrail_collector.wording import unmistakable
 __all__ = [
     "FIELDS",
     "check_listed",
+    "dismissal_of",
     "flag_of",
     "list_query",
     "note_of",
@@ -65,6 +66,7 @@ def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
         until_ms=_moment_ms(values, "until"),
         state=_state(values) or state,
         cause=_text(values, "cause"),
+        as_of=_whole(values, "as_of"),
     )
 
 
@@ -109,7 +111,17 @@ def order_of(values: Values, actor: str) -> Order:
         rate=_number(values, "rate"),
         replay_limit=DEFAULT_REPLAY_LIMIT if limit is None else limit,
         actor=actor,
+        expected_total=_whole(values, "expected_total"),
     )
+
+
+def dismissal_of(values: Values, actor: str) -> Order:
+    """What these values ask to dismiss.
+
+    Raises:
+        ApiError: 400, one of them makes no sense.
+    """
+    return Order(selection_of(values), actor=actor, expected_total=_whole(values, "expected_total"))
 
 
 def query_of(selection: Selection) -> dict[str, str]:
