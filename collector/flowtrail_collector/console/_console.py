@@ -113,7 +113,7 @@ class Console:
     def _overview(self, request: Request) -> Response:
         """Overview: flows, what is stuck, dead letters, who is behind."""
         stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
-        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS + 1)
+        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS)
         lag = self._lag.overview()
         return html_page(
             "overview.html",
@@ -122,8 +122,8 @@ class Console:
             stuck_counts=self._views.stuck_counts(),
             outcomes=STATES,
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
-            letters=[listed_json(letter) for letter in letters[:_OVERVIEW_ROWS]],
-            more_letters=len(letters) > _OVERVIEW_ROWS,
+            letters=[listed_json(letter) for letter in letters],
+            pending=max(len(letters), self._views.count_pending()),
             troubled=sum(needs_attention(group["status"]) for group in lag["groups"]),
             groups=lag["groups"][:_OVERVIEW_ROWS],
             group_sparks=self._sparks.groups() if self._sparks else {},

@@ -119,6 +119,10 @@ class DeadLetterLists(Protocol):
         """Dead letters, the newest first, at most `limit` after the first `offset`."""
         ...
 
+    def count_pending(self) -> int:
+        """How many dead letters are pending; of very many, how many there were some seconds ago."""
+        ...
+
     def known_flows(self) -> Mapping[str, tuple[str, ...] | None]:
         """The flows there are; none without a flow file."""
         ...

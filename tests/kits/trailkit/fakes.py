@@ -73,6 +73,9 @@ class FakeReads:
     def stuck_counts(self):
         return {"fulfilment": 1}
 
+    def count_pending(self):
+        return len(self.list_dead_letters(None, 1))
+
     def letter_values(self):
         return {"topic": ["orders.billing.dlq"], "group": ["billing"]}
 

@@ -173,6 +173,10 @@ class DeadLetterReads(Reads):
             f"{where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?", [*values, limit, offset]
         )
 
+    def read_pending_count(self) -> int:
+        """See `DeadLetterLists.count_pending`."""
+        return int(self._rows("SELECT count(*) FROM dead_letters WHERE state = 'pending'")[0][0])
+
     def read_letter_values(self) -> dict[str, list[str]]:
         """See `DeadLetterLists.letter_values`."""
         found: dict[str, list[str]] = {}
