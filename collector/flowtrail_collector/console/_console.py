@@ -20,8 +20,8 @@ from flowtrail_collector.console._render import load_templates, trail_values
 from flowtrail_collector.console._search import MOST_NAMES, leads_to, listed, near
 from flowtrail_collector.console._trail_next import next_of
 from flowtrail_collector.console._trouble import linked_cause, steps_of
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.letter import Selection
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.lag.words import needs_attention

@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 
 from flowtrail.wire import Header, Record
 from flowtrail_collector.dead_letters.model.audit import AuditLine, WriteLine
-from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.replacement import Replacement
@@ -109,33 +108,6 @@ class DeadLetterFigures(Counters, Protocol):
 
     def pending_dead_letters(self) -> list[tuple[str, str, str, int, int | None]]:
         """(dead letter topic, source topic, group, pending, timestamp of the oldest in ms)."""
-        ...
-
-
-class DeadLetterLists(Protocol):
-    """What lists of dead letters are made of."""
-
-    def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
-        """Dead letters, the newest first, at most `limit` after the first `offset`."""
-        ...
-
-    def count_pending(self) -> int:
-        """How many dead letters are pending; of very many, how many there were some seconds ago."""
-        ...
-
-    def known_flows(self) -> Mapping[str, tuple[str, ...] | None]:
-        """The flows there are; none without a flow file."""
-        ...
-
-    def letter_values(self) -> Mapping[str, Sequence[str]]:
-        """What there is to choose from, by the name of a filter: `topic`, `source`, `group`, `error`.
-
-        One of which there are too many for a list isn't there.
-        """
-        ...
-
-    def list_causes(self, selection: Selection, now_ms: int, limit: int) -> list[CauseRow]:
-        """What dead letters died of, the cause of the newest one first."""
         ...
 
 

@@ -59,7 +59,7 @@ class FakeReads:
         self.queries.append(query)
         return [SagaRow(SagaView("fulfilment", "ord-1", "open", 1000), stuck=True, correlation_id="flow-1")]
 
-    def list_dead_letters(self, selection, limit, offset=0):
+    def list_dead_letters(self, selection, limit, offset=0, **turn):
         self.queries.append((selection, limit, offset))
         return [DeadLetter("orders.billing.dlq", 0, 0, 5, "e1", None, "ord-1", "flow-1")]
 

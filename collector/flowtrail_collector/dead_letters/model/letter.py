@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["PENDING", "QUARANTINED", "STATES", "DeadLetter", "Place", "Selection"]
+__all__ = ["PENDING", "QUARANTINED", "STATES", "DeadLetter", "LetterKey", "Place", "Selection"]
 
 Place = tuple[str, int, int]
 """Topic, partition and offset of a record."""
+
+LetterKey = tuple[int | None, int, str, int]
+"""A dead letter's place in lists, the newest first: timestamp, offset, topic, partition."""
 
 PENDING = "pending"
 QUARANTINED = "quarantined"
@@ -56,6 +59,11 @@ class DeadLetter(NamedTuple):
     def place(self) -> Place:
         """Where it stands."""
         return self.topic, self.partition, self.offset
+
+    @property
+    def key(self) -> LetterKey:
+        """Its place in the order of lists."""
+        return self.timestamp_ms, self.offset, self.topic, self.partition
 
     @property
     def given_up_ms(self) -> int | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from flowtrail_collector.causes import HOUR_MS
 from flowtrail_collector.dead_letters.model.cause import CauseLately, CauseRow
-from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, Place, Selection
+from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, LetterKey, Place, Selection
+from flowtrail_collector.dead_letters.sql.pages import NEWEST, page_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
 __all__ = [
@@ -127,7 +128,7 @@ def letters(
     connection: Connection, where: str, values: Sequence[Any], limit: int, *, newest: bool = False
 ) -> list[DeadLetter]:
     """Dead letters in the order of their topics, or the newest first; their replays go by the audit too."""
-    order = "timestamp_ms DESC, position DESC" if newest else "topic, partition, position"
+    order = NEWEST if newest else "topic, partition, position"
     rows = connection.execute(
         f"SELECT {_COLUMNS}, {replays_of('dead_letters')} FROM dead_letters WHERE {where}"  # noqa: S608
         f" ORDER BY {order} LIMIT ?",
@@ -166,12 +167,22 @@ class DeadLetterReads(Reads):
             rows = [(place, connection.execute(_REDRIVEN, place).fetchone()) for place in places]
         return {place: row[0] for place, row in rows if row is not None}
 
-    def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
+    def list_dead_letters(
+        self,
+        selection: Selection,
+        limit: int,
+        offset: int = 0,
+        *,
+        after: LetterKey | None = None,
+        before: LetterKey | None = None,
+    ) -> list[DeadLetter]:
         """See `DeadLetterLists.list_dead_letters`."""
         where, values = where_of(selection)
-        return self._letters(
-            f"{where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?", [*values, limit, offset]
-        )
+        if offset:
+            return self._letters(f"{where} ORDER BY {NEWEST} LIMIT ? OFFSET ?", [*values, limit, offset])
+        with self._database.read() as connection:
+            rows = page_of(connection, _COLUMNS, where, values, limit, after=after, before=before)
+        return [DeadLetter(*row) for row in rows]
 
     def read_pending_count(self) -> int:
         """See `DeadLetterLists.count_pending`."""

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.letter import PENDING, Selection
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import (
     audit_json,
     cause_json,
@@ -28,12 +28,14 @@ from flowtrail_collector.dead_letters.web.query import (
     check_listed,
     dismissal_of,
     flag_of,
+    key_of,
     list_query,
     note_of,
     order_of,
     place_of,
 )
 from flowtrail_collector.web.callers import actor_of, remote_of
+from flowtrail_collector.web.cursors import cursor_of
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 
 __all__ = ["DeskRoutes", "dead_letter_routes"]
@@ -49,12 +51,15 @@ def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
     def dead_letters(request: Request) -> Response:
         """Dead letters, the newest first.
 
-        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
+        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, after, offset.
         """
         selection, limit, offset = list_query(request)
         check_listed(selection, views)
-        found = [listed_json(letter) for letter in views.list_dead_letters(selection, limit, offset)]
-        return json_response({"dead_letters": found, "limit": limit, "offset": offset})
+        found = views.list_dead_letters(selection, limit + 1, offset, after=key_of(request, "after"))
+        shown = found[:limit]
+        more = cursor_of(shown[-1].key) if shown and len(found) > limit else None
+        letters = [listed_json(letter) for letter in shown]
+        return json_response({"dead_letters": letters, "limit": limit, "offset": offset, "next": more})
 
     def causes(request: Request) -> Response:
         """Dead letters by cause, most recent first: how many, since when, and one example.
