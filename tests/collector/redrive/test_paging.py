@@ -22,15 +22,15 @@ from redrivekit import dead, keep
 
 # Many of one moment, in several topics and partitions, and some whose moment isn't known.
 LETTERS = [
-    dead(offset, topic=topic, partition=partition, timestamp_ms=moment)
-    for offset, topic, partition, moment in itertools.product(
-        range(4), ("a.dlq", "b.dlq", "é.dlq"), (0, 1, 10), (5, 7)
-    )
-    if (offset + partition + moment) % 2
-] + [
-    dead(offset, topic=topic)._replace(timestamp_ms=None)
-    for offset in range(90, 93)
-    for topic in ("a.dlq", "c.dlq")
+    *(
+        dead(offset, topic=topic, partition=partition, timestamp_ms=5 + (offset + partition) % 2)
+        for offset, topic, partition in itertools.product(range(4), ("a.dlq", "b.dlq", "é.dlq"), (0, 1, 10))
+    ),
+    *(
+        dead(offset, topic=topic)._replace(timestamp_ms=None)
+        for offset in (90, 91)
+        for topic in ("a.dlq", "c.dlq")
+    ),
 ]
 PENDING = Selection(state="pending")
 
