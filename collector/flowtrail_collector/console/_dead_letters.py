@@ -15,11 +15,11 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._chart import Spark
 from flowtrail_collector.console._forms import FormPages, Values, answering, posted
-from flowtrail_collector.console._pages import PAGE_ROWS, paging
+from flowtrail_collector.console._pages import PAGE_ROWS, pages, turned
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, STATES, Selection
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import (
     audit_json,
     cause_json,
@@ -31,6 +31,8 @@ from flowtrail_collector.dead_letters.web.json import (
 from flowtrail_collector.dead_letters.web.query import (
     FIELDS,
     check_listed,
+    dismissal_of,
+    key_of,
     list_query,
     note_of,
     order_of,
@@ -40,6 +42,7 @@ from flowtrail_collector.dead_letters.web.query import (
 )
 from flowtrail_collector.web.access.model import Role
 from flowtrail_collector.web.callers import actor_of, may, remote_of
+from flowtrail_collector.web.cursors import cursor_of
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.prefix import prefix
 
@@ -83,20 +86,30 @@ class DeadLetterList:
     def _list(self, request: Request) -> Response:
         """Dead letters.
 
-        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
+        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, after, before, offset.
         """
         selection, limit, offset = list_query(request)
         check_listed(selection, self._views)
         shown = min(limit, PAGE_ROWS)
         one_state = replace(selection, state=selection.state or PENDING)
-        causes = [] if offset else self._views.list_causes(one_state, int(time.time() * 1000), _MOST_CAUSES)
-        found = self._views.list_dead_letters(selection, shown + 1, offset)
+        turn = {name: key_of(request, name) for name in ("after", "before")}
+        found = self._views.list_dead_letters(selection, shown + 1, offset, **turn)
+        if turn["before"] is not None and len(found) <= shown:
+            # That is the first page, and it has room for more.
+            turn, found = {}, self._views.list_dead_letters(selection, shown + 1)
+        behind = turn.get("after") or offset or None
+        page, neighbours = turned(
+            found, shown, lambda letter: cursor_of(letter.key), after=behind, before=turn.get("before")
+        )
+        causes = []
+        if neighbours[0] is None:
+            causes = self._views.list_causes(one_state, int(time.time() * 1000), _MOST_CAUSES)
         values = _filters(request.query_params)
         return self._page(
             request,
             "dead_letters.html",
             live=True,
-            letters=[listed_json(letter) for letter in found[:shown]],
+            letters=[listed_json(letter) for letter in page],
             causes=[_cause(row, {**values, "state": one_state.state or ""}) for row in causes],
             values=values,
             choices=_choices(self._views, values),
@@ -104,7 +117,7 @@ class DeadLetterList:
             states=STATES,
             narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
             can_move=values.get("state", PENDING) in _MOVABLE,
-            **paging(lambda at: "?" + urlencode({**values, "offset": at}), offset, shown, len(found)),
+            **pages(neighbours, lambda more: "?" + urlencode({**values, **more})),
         )
 
 
@@ -172,6 +185,7 @@ class DeadLetterPages:
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit.
         """
         order = order_of(request.query_params, "")
+        order = replace(order, selection=self._desk.fixed(order.selection))
         counted = self._desk.survey(order)
         histograms = [(title, _bars(counted[name])) for name, title in _TITLES.items() if counted[name]]
         return self._page(
@@ -181,6 +195,7 @@ class DeadLetterPages:
             unmeasured=counted["unmeasured"],
             histograms=histograms,
             selection=query_of(order.selection),
+            as_of=order.selection.as_of,
             everything=order.selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(order.selection, _MOST_RECORDS)],
             order=order,
@@ -191,12 +206,13 @@ class DeadLetterPages:
 
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state.
         """
-        selection = selection_of(request.query_params)
+        selection = self._desk.fixed(selection_of(request.query_params))
         return self._page(
             request,
             "dismiss.html",
             total=self._desk.count(selection),
             selection=query_of(selection),
+            as_of=selection.as_of,
             everything=selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(selection, _MOST_RECORDS)],
         )
@@ -204,7 +220,7 @@ class DeadLetterPages:
     def _redrive(self, request: Request, values: Values) -> Response:
         """Starts a redrive.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, to, rate, replay_limit, all, form_token.
         """
         order = order_of(values, actor_of(request, "the console"))
         _check_everything(order.selection, values)
@@ -214,11 +230,11 @@ class DeadLetterPages:
     def _dismiss(self, request: Request, values: Values) -> Response:
         """Dismisses.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, all, note, form_token.
         """
-        selection = selection_of(values)
-        _check_everything(selection, values)
-        self._desk.dismiss(selection, actor_of(request, "the console"), note_of(values), remote_of(request))
+        order = dismissal_of(values, actor_of(request, "the console"))
+        _check_everything(order.selection, values)
+        self._desk.dismiss(order, note_of(values), remote_of(request))
         return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
 
     def _cancel(self, request: Request, values: Values) -> Response:

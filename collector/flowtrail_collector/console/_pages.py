@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -12,6 +12,7 @@ from flowtrail_collector.console._render import STATIC_FILES, render, static_tex
 from flowtrail_collector.web.callers import person_asking
 from flowtrail_collector.web.json import ApiError
 
+Row = TypeVar("Row")
 PAGE_ROWS = 50
 """Rows of a list on one page."""
 _TITLES = {
@@ -49,6 +50,43 @@ def paging(address: Callable[[int], str], offset: int, limit: int, found: int) -
     return {
         "previous_page": address(max(0, offset - limit)) if offset else None,
         "next_page": address(offset + limit) if found > limit else None,
+    }
+
+
+def turned(
+    found: Sequence[Row],
+    limit: int,
+    cursor: Callable[[Row], str],
+    *,
+    after: object = None,
+    before: object = None,
+) -> tuple[Sequence[Row], tuple[str | None, str | None]]:
+    """The rows of a page, and the cursors of the first and the last one, where there are others before or behind.
+
+    Args:
+        found: Those that were found, one more than the page has room for if there are any.
+        limit: How many it has room for.
+        cursor: Names a row's place.
+        after: The page begins behind this place.
+        before: It ends before this place; then the one too many is the first.
+    """
+    more = len(found) > limit
+    rows = found if not more else found[1:] if before is not None else found[:limit]
+    if not rows:
+        return rows, (None, None)
+    is_first = after is None and not (before is not None and more)
+    is_last = before is None and not more
+    return rows, (None if is_first else cursor(rows[0]), None if is_last else cursor(rows[-1]))
+
+
+def pages(
+    neighbours: tuple[str | None, str | None], address: Callable[[dict[str, str]], str]
+) -> dict[str, str | None]:
+    """Where the pages before and behind one are; for the arguments see `turned`."""
+    first, last = neighbours
+    return {
+        "previous_page": None if first is None else address({"before": first}),
+        "next_page": None if last is None else address({"after": last}),
     }
 
 

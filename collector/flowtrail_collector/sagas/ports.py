@@ -9,10 +9,11 @@ from typing import NamedTuple, Protocol
 
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.causes import StuckCause
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
-from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
+from flowtrail_collector.sagas.model.view import FlowRow, SagaRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
+from flowtrail_collector.dead_letters.sql.letters import add_letters
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Seen
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
@@ -78,7 +78,7 @@ class SqliteUnit(SqlUnit):
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
-        self._connection.executemany(ADD_LETTER, list(letters))
+        add_letters(self._connection, letters)
 
     def count(self, increments: Counts) -> None:
         """See `Unit.count`."""
