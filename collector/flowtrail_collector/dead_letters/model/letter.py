@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["PENDING", "QUARANTINED", "STATES", "DeadLetter", "Place", "Selection"]
+__all__ = ["PENDING", "QUARANTINED", "REDRIVEN", "STATES", "DeadLetter", "Place", "Selection"]
 
 Place = tuple[str, int, int]
 """Topic, partition and offset of a record."""
 
 PENDING = "pending"
 QUARANTINED = "quarantined"
-STATES = (PENDING, "redriven", QUARANTINED, "dismissed")
+REDRIVEN = "redriven"
+STATES = (PENDING, REDRIVEN, QUARANTINED, "dismissed")
 """What a dead letter can be."""
 
 
