@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from flowtrail_collector.brokers.ports import Broker, ToRead
 from flowtrail_collector.brokers.wire import wire as wire_brokers
 from flowtrail_collector.catalog.wire import wire as wire_catalog
-from flowtrail_collector.console import TroublePages, error_page
+from flowtrail_collector.console import TroublePages, error_page, not_sent_form
 from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import DeadLetters
@@ -294,6 +294,7 @@ def _app(
         people=login,
         on_error=about.failed,
         error_page=error_page,
+        not_sent=not_sent_form,
         root_path=checked_prefix(web.root_path),
         trusted_proxies=proxies_of(web.trusted_proxies),
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+_MARK = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -12,6 +15,31 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(
         char if char.isprintable() or char in keep else "\N{REPLACEMENT CHARACTER}" for char in text
     )
+
+
+def marked(text: str, keep: str = "\n\t") -> str:
+    """Text from outside with a mark such as `\\u{feff}` for whatever can't be seen; those in `keep` stay.
+
+    `unmarked` makes the same text of it again: where a text itself has such a mark, its backslash gets one.
+    """
+    if text.isprintable() and "\\u{" not in text:
+        return text
+    text = _MARK.sub(lambda mark: mark[0] if _meant(mark) is None else "\\u{5c}" + mark[0][1:], text)
+    return "".join(char if char.isprintable() or char in keep else f"\\u{{{ord(char):x}}}" for char in text)
+
+
+def unmarked(text: str) -> str:
+    """The text that `marked` made this of."""
+    return _MARK.sub(lambda mark: _meant(mark) or mark[0], text)
+
+
+def _meant(mark: re.Match[str]) -> str | None:
+    """The character that a mark stands for; None if it is text like any other."""
+    number = int(mark[1], 16)
+    if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF or f"{number:x}" != mark[1]:
+        return None
+    char = chr(number)
+    return char if char == "\\" or not char.isprintable() else None
 
 
 def unmistakable(name: str) -> str:

@@ -14,10 +14,10 @@ from flowtrail_collector.cli._desk import LETTERS, confirm, finish, user, wanted
 from flowtrail_collector.cli._errors import EXIT_OK, EXIT_USAGE, Failure
 from flowtrail_collector.cli._output import console, print_json, print_words
 from flowtrail_collector.cli._redrive_view import follow
-from flowtrail_collector.wording import counted, printable
+from flowtrail_collector.wording import counted, marked, printable
 
 _WANTED = click.argument("wanted", metavar="ID|TOPIC/PARTITION@OFFSET", shell_complete=values.places)
-_MAX_FILE_BYTES = 4_000_000
+_MAX_FILE_BYTES = 4_194_304 + 2  # as much as a collector takes, and a line break at the end
 
 
 def _token() -> str | None:
@@ -78,13 +78,15 @@ def edit(
     """Send a dead letter back with another value, key or headers.
 
     The value is JSON, even if the record holds Avro or Protobuf; it is checked against its contract before it is
-    sent. The dead letter stays as it is in its topic. Needs the token that `dlq payload` needs.
+    sent. Of text, a line break at the end of the file is left out if the value has none there. The dead letter stays as it is in its topic. Needs the token that `dlq payload` needs.
 
     Exit code 1: it was refused.
     """
     body = _body(**asked)
     place, _ = wanted_place(client, wanted)
     path = f"{LETTERS}/{place}/edit"
+    if "value" in body:
+        body["value"] = _without_added_break(client, place, body["value"])
     draft = client.post(path, {**body, "dry_run": True}, write_token=_token())
     if not as_json:
         _print_draft(draft)
@@ -142,10 +144,30 @@ def _text_of(name: str) -> str:
         raise Failure(f"--value {name}: not UTF-8", EXIT_USAGE) from None
 
 
+def _without_added_break(client: CollectorClient, place: str, text: str) -> str:
+    """The text without the line break that editors put at the end of a file, where the value has none there."""
+    stripped = text.removesuffix("\n").removesuffix("\r")
+    if not text.endswith("\n"):
+        return text
+    value = client.post(f"{LETTERS}/{place}/payload", {"by": user()}, write_token=_token())["value"]
+    if value["text"].endswith("\n"):
+        return text
+    if value["format"] == "text":
+        click.echo(
+            "flowtrail: the line break at the end of --value is left out, as the value has none there;"
+            " to add one, end the file with two",
+            err=True,
+        )
+    return stripped
+
+
 def _print_value(value: dict[str, Any]) -> None:
-    """The value alone: as it is for a file, and for a terminal without what that would obey."""
+    """The value alone: exactly as it is for a file, and for a terminal with marks for what that would obey."""
     text = value["text"]
-    click.echo(printable(text, keep="\n\t") if sys.stdout.isatty() else text)
+    if sys.stdout.isatty():
+        click.echo(marked(text))
+    else:
+        click.echo(text.encode(), nl=False)
     if value["problem"]:
         click.echo(f"flowtrail: {printable(value['problem'])}", err=True)
 
@@ -155,8 +177,9 @@ def _print_payload(data: dict[str, Any]) -> None:
     key, value = data["key"], data["value"]
     print_words(out, f"key     {'none' if key is None else _shown(key)}", indent=8)
     for header in data["headers"]:
-        text = "null" if header["text"] is None else _shown(header)
-        print_words(out, f"header  {printable(header['name'])}: {text}", indent=8)
+        # No text can look like that: what has one has a colon.
+        said = " (null)" if header["text"] is None else f": {_shown(header)}"
+        print_words(out, f"header  {marked(header['name'], keep='')}{said}", indent=8)
     size = "none" if value["bytes"] is None else counted(value["bytes"], "byte")
     by = f", {printable(value['contract'])}" if value["contract"] else ""
     print_words(out, f"value   {value['format']}, {size}{by}", indent=8)
@@ -164,7 +187,7 @@ def _print_payload(data: dict[str, Any]) -> None:
         if problem:
             print_words(out, f"{name}: {printable(problem)}", indent=2)
     for line in value["text"].split("\n"):
-        out.print(printable(line, keep="\t"), soft_wrap=True)
+        out.print(marked(line, keep="\t"), soft_wrap=True)
     for edit in data["edits"]:
         print_words(
             out, f"edited {edit['at']} by {printable(edit['by'])}: {printable(edit['reason'])}", indent=2
@@ -189,8 +212,8 @@ def _print_diff(diff: str) -> None:
     out = console()
     styles = {"-": "red", "+": "green"}
     for line in diff.split("\n"):
-        out.print("  " + printable(line, keep="\t"), style=styles.get(line[:1]), soft_wrap=True)
+        out.print("  " + marked(line, keep="\t"), style=styles.get(line[:1]), soft_wrap=True)
 
 
 def _shown(item: dict[str, Any]) -> str:
-    return printable(str(item["text"])) + (" (Base64)" if item["encoding"] == "base64" else "")
+    return marked(str(item["text"]), keep="") + (" (Base64)" if item["encoding"] == "base64" else "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from flowtrail_collector.console._console import Console
-from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
+from flowtrail_collector.console._dead_letter_list import DeadLetterList
+from flowtrail_collector.console._dead_letters import DeadLetterPages
 from flowtrail_collector.console._forms import FormPages
 from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._map_pages import MapPages
 from flowtrail_collector.console._mending import MendingPages
-from flowtrail_collector.console._pages import error_page
+from flowtrail_collector.console._pages import error_page, not_sent_form
 from flowtrail_collector.console._render import trail_document
 from flowtrail_collector.console._trouble import TroublePages
 
@@ -24,5 +25,6 @@ __all__ = [
     "MendingPages",
     "TroublePages",
     "error_page",
+    "not_sent_form",
     "trail_document",
 ]

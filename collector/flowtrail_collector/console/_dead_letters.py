@@ -1,9 +1,8 @@
-"""The console's dead letter desk: list, look, send back, dismiss; forms and links only, no script needed."""
+"""The console's dead letter desk: look, send back, dismiss; forms and links only, no script needed."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,27 +12,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.console._chart import Spark
-from flowtrail_collector.console._forms import FormPages, Values, answering, posted
-from flowtrail_collector.console._pages import PAGE_ROWS, pages, turned
+from flowtrail_collector.console._forms import FormPages, Values, answering, field_of, posted, problem_of
+from flowtrail_collector.console._pages import PAGE_ROWS
 from flowtrail_collector.dead_letters.desk import RedriveDesk
-from flowtrail_collector.dead_letters.lists import DeadLetterLists
-from flowtrail_collector.dead_letters.model.cause import CauseRow
-from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, STATES, Selection
+from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, Selection
+from flowtrail_collector.dead_letters.ports import Order
 from flowtrail_collector.dead_letters.web.json import (
     audit_json,
-    cause_json,
     dossier_json,
     job_json,
     listed_json,
     write_json,
 )
 from flowtrail_collector.dead_letters.web.query import (
-    FIELDS,
-    check_listed,
     dismissal_of,
-    key_of,
-    list_query,
     note_of,
     order_of,
     place_of,
@@ -42,83 +34,20 @@ from flowtrail_collector.dead_letters.web.query import (
 )
 from flowtrail_collector.web.access.model import Role
 from flowtrail_collector.web.callers import actor_of, may, remote_of
-from flowtrail_collector.web.cursors import cursor_of
 from flowtrail_collector.web.json import ApiError
 from flowtrail_collector.web.prefix import prefix
 
 __all__ = ["DeadLetterPages"]
 
 _REFRESH_SECONDS = 1
-_MOST_CAUSES = 20
 _MOST_RECORDS = 20
 _TRACE = re.compile(r"stack[-_.]?trace$", re.IGNORECASE)
+_OPTIONS = ("to", "rate", "replay_limit")
 _MOVABLE = (PENDING, QUARANTINED)
 _TITLES = {
     "by_error": "By error", "by_source_topic": "By topic they came from", "by_age": "By age",
     "by_target": "Would go to", "refused": "Would stay",
 }  # fmt: skip
-
-
-class DeadLetterList:
-    """The page that lists dead letters.
-
-    Args:
-        views: Lists them.
-        forms: Makes the page.
-        sparks: How many were pending over the last hours, by cause.
-    """
-
-    def __init__(
-        self,
-        views: DeadLetterLists,
-        forms: FormPages,
-        *,
-        sparks: Callable[[], Mapping[str, Spark]] = dict,
-    ) -> None:
-        self._views = views
-        self._page = forms.page
-        self._sparks = sparks
-
-    def routes(self) -> list[BaseRoute]:
-        """The page."""
-        return [Route("/dead-letters", answering(self._list), methods=["GET"])]
-
-    def _list(self, request: Request) -> Response:
-        """Dead letters.
-
-        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, after, before, offset.
-        """
-        selection, limit, offset = list_query(request)
-        check_listed(selection, self._views)
-        shown = min(limit, PAGE_ROWS)
-        one_state = replace(selection, state=selection.state or PENDING)
-        turn = {name: key_of(request, name) for name in ("after", "before")}
-        found = self._views.list_dead_letters(selection, shown + 1, offset, **turn)
-        if turn["before"] is not None and len(found) <= shown:
-            # That is the first page, and it has room for more.
-            turn, found = {}, self._views.list_dead_letters(selection, shown + 1)
-        behind = turn.get("after") or offset or None
-        page, neighbours = turned(
-            found, shown, lambda letter: cursor_of(letter.key), after=behind, before=turn.get("before")
-        )
-        causes = []
-        if neighbours[0] is None:
-            causes = self._views.list_causes(one_state, int(time.time() * 1000), _MOST_CAUSES)
-        values = _filters(request.query_params)
-        return self._page(
-            request,
-            "dead_letters.html",
-            live=True,
-            letters=[listed_json(letter) for letter in page],
-            causes=[_cause(row, {**values, "state": one_state.state or ""}) for row in causes],
-            values=values,
-            choices=_choices(self._views, values),
-            sparks=self._sparks() if causes else {},
-            states=STATES,
-            narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
-            can_move=values.get("state", PENDING) in _MOVABLE,
-            **pages(neighbours, lambda more: "?" + urlencode({**values, **more})),
-        )
 
 
 class DeadLetterPages:
@@ -185,12 +114,17 @@ class DeadLetterPages:
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit.
         """
         order = order_of(request.query_params, "")
-        order = replace(order, selection=self._desk.fixed(order.selection))
+        return self._redrive_form(request, replace(order, selection=self._desk.fixed(order.selection)))
+
+    def _redrive_form(
+        self, request: Request, order: Order, typed: Values | None = None, problem: str = ""
+    ) -> Response:
         counted = self._desk.survey(order)
         histograms = [(title, _bars(counted[name])) for name, title in _TITLES.items() if counted[name]]
         return self._page(
             request,
             "redrive.html",
+            400 if problem else 200,
             total=counted["total"],
             unmeasured=counted["unmeasured"],
             histograms=histograms,
@@ -198,7 +132,9 @@ class DeadLetterPages:
             as_of=order.selection.as_of,
             everything=order.selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(order.selection, _MOST_RECORDS)],
-            order=order,
+            typed=_options(order) if typed is None else {name: typed.get(name, "") for name in _OPTIONS},
+            problem=problem,
+            field=field_of(problem, _OPTIONS),
         )
 
     def _ask_dismiss(self, request: Request) -> Response:
@@ -206,15 +142,23 @@ class DeadLetterPages:
 
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state.
         """
-        selection = self._desk.fixed(selection_of(request.query_params))
+        return self._dismiss_form(request, self._desk.fixed(selection_of(request.query_params)))
+
+    def _dismiss_form(
+        self, request: Request, selection: Selection, note: str = "", problem: str = ""
+    ) -> Response:
         return self._page(
             request,
             "dismiss.html",
+            400 if problem else 200,
             total=self._desk.count(selection),
             selection=query_of(selection),
             as_of=selection.as_of,
             everything=selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(selection, _MOST_RECORDS)],
+            note=note,
+            problem=problem,
+            field=field_of(problem, ("note",)),
         )
 
     def _redrive(self, request: Request, values: Values) -> Response:
@@ -222,20 +166,34 @@ class DeadLetterPages:
 
         Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, to, rate, replay_limit, all, form_token.
         """
-        order = order_of(values, actor_of(request, "the console"))
-        _check_everything(order.selection, values)
-        job = self._desk.start(order, remote_of(request))
-        return RedirectResponse(f"{prefix()}/redrives/{job.id}", 303)
+        selection = selection_of(values)
+
+        def start() -> Response:
+            order = order_of(values, actor_of(request, "the console"))
+            _check_everything(selection, values)
+            job = self._desk.start(order, remote_of(request))
+            return RedirectResponse(f"{prefix()}/redrives/{job.id}", 303)
+
+        done = problem_of(start)
+        return self._redrive_form(request, Order(selection), values, done) if isinstance(done, str) else done
 
     def _dismiss(self, request: Request, values: Values) -> Response:
         """Dismisses.
 
         Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, all, note, form_token.
         """
-        order = dismissal_of(values, actor_of(request, "the console"))
-        _check_everything(order.selection, values)
-        self._desk.dismiss(order, note_of(values), remote_of(request))
-        return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
+        selection = selection_of(values)
+
+        def dismiss() -> Response:
+            order = dismissal_of(values, actor_of(request, "the console"))
+            _check_everything(selection, values)
+            self._desk.dismiss(order, note_of(values), remote_of(request))
+            return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
+
+        done = problem_of(dismiss)
+        if isinstance(done, str):
+            return self._dismiss_form(request, selection, values.get("note", ""), done)
+        return done
 
     def _cancel(self, request: Request, values: Values) -> Response:
         """Stops a redrive after the current batch.
@@ -270,23 +228,10 @@ def _check_everything(selection: Selection, values: Values) -> None:
         raise ApiError(400, "That would select every dead letter: confirm it in the form, or narrow it down.")
 
 
-def _filters(values: Values) -> dict[str, str]:
-    """The filters of a list; `offset` is where its page begins."""
-    return {name: values[name] for name in FIELDS if name not in ("offset", "partition") and values.get(name)}
-
-
-def _choices(views: DeadLetterLists, values: Values) -> dict[str, list[str]]:
-    """What can be chosen by the name of a filter; what is chosen is always among it."""
-    known = {**views.letter_values(), "flow": sorted(views.known_flows())}
-    return {
-        name: sorted({*there, *filter(None, [values.get(name)])}) for name, there in known.items() if there
-    }
-
-
-def _cause(row: CauseRow, values: Values) -> dict[str, Any]:
-    """A cause with the query that narrows to it; only one that the store knows by name can be narrowed to."""
-    found = cause_json(row)
-    return {**found, "query": row.cause and urlencode({**values, "cause": row.cause})}
+def _options(order: Order) -> dict[str, str]:
+    """What a redrive's form asks for, as it is at first."""
+    rate = str(round(order.rate, 3)) if order.rate else "0"
+    return {"to": order.to or "", "rate": rate, "replay_limit": str(order.replay_limit)}
 
 
 def _parted(headers: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, str]], list[Mapping[str, Any]]]:

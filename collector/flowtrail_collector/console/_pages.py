@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from flowtrail_collector.console._render import STATIC_FILES, render, static_text
+from flowtrail_collector.console._typed import unpacked
 from flowtrail_collector.web.callers import person_asking
 from flowtrail_collector.web.json import ApiError
 
@@ -22,6 +25,14 @@ _TITLES = {
     400: "Invalid request",
     500: "Internal error",
 }
+TYPED = {
+    "value": "Value", "key": "Key", "headers": "Headers to change", "reason": "Why", "note": "Why",
+    "to": "To another topic", "rate": "Most per second", "replay_limit": "Replay limit",
+}  # fmt: skip
+"""What people type into forms, by name: how the page calls it."""
+_EDIT = "edit"
+# What HTTP allows in a path as it is.
+_PATH_SAFE = "/:@!$&'()*+,;=~-._"
 
 
 def html_page(template: str, request: Request, status: int = 200, /, **values: Any) -> Response:
@@ -36,6 +47,47 @@ def error_page(request: Request, status: int, message: str) -> Response:
     """An error for people."""
     title = _TITLES.get(status, "Something went wrong")
     return html_page("error.html", request, status, message=message, title=title)
+
+
+def not_sent_page(request: Request, status: int, message: str, values: Mapping[str, str]) -> Response:
+    """A form that wasn't taken, with all that it held: it can be copied, and sent again once what is wrong is mended.
+
+    Args:
+        request: What brought it.
+        status: HTTP status.
+        message: Why.
+        values: What it held; of an edit that was reviewed, what it is packed into.
+    """
+    shown = {name: text for name, text in values.items() if name in TYPED and text}
+    if _EDIT in values:
+        with suppress(ValueError):
+            shown = {name: text for name, text in unpacked(values[_EDIT]).items() if name in TYPED and text}
+    kept = {name: text for name, text in values.items() if _EDIT in values or name not in shown}
+    page = html_page(
+        "not_sent.html", request, status, message=message, shown=shown, kept=kept, names=TYPED,
+        fixed=_EDIT in values, logged_out=status == 401, again=bool(values) and status != 403,
+        action="/" + quote(request.scope["path"].lstrip("/"), safe=_PATH_SAFE),
+    )  # fmt: skip
+    if status == 401:
+        page.headers["www-authenticate"] = 'Bearer realm="flowtrail"'
+    return page
+
+
+def not_sent_form(request: Request, message: str, body: bytes | None) -> Response:
+    """The same for somebody who has to log in first.
+
+    Args:
+        request: What brought the form.
+        message: Why it wasn't taken.
+        body: The form as it came; None if it is too long to be kept.
+    """
+    if body is None:
+        return not_sent_page(request, 401, f"{message}; it was too long to be kept", {})
+    try:
+        values = dict(parse_qsl(body.decode(), max_num_fields=50, errors="strict"))
+    except ValueError:
+        values = {}
+    return not_sent_page(request, 401, message, values)
 
 
 def paging(address: Callable[[int], str], offset: int, limit: int, found: int) -> dict[str, str | None]:

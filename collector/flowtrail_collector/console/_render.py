@@ -42,7 +42,7 @@ from flowtrail_collector.sagas.words import (
 )
 from flowtrail_collector.trails.drawing import rows_of, trail_scale
 from flowtrail_collector.web.prefix import prefix
-from flowtrail_collector.wording import age, clock, counted, format_seconds, left_out, printable
+from flowtrail_collector.wording import age, clock, counted, format_seconds, left_out, marked, printable
 
 STATIC_FILES = {
     "console.css": "text/css; charset=utf-8",
@@ -72,6 +72,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["breakable"] = _breakable
     environment.filters["counted"] = counted
     environment.filters["left_out"] = left_out
+    environment.filters["asis"] = lambda text: Markup(escape(text))  # noqa: S704 - escaped
+    environment.filters["marked"] = lambda text: Markup(escape(marked(text)))  # noqa: S704 - escaped
     environment.filters["clock"] = lambda value: clock(value) if value else ""
     environment.globals["version"] = __version__
     environment.globals["root"] = prefix

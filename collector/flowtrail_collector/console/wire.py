@@ -9,7 +9,8 @@ from starlette.routing import BaseRoute
 
 from flowtrail_collector.conditions import Condition
 from flowtrail_collector.console._console import Console, Views
-from flowtrail_collector.console._dead_letters import DeadLetterList, DeadLetterPages
+from flowtrail_collector.console._dead_letter_list import DeadLetterList
+from flowtrail_collector.console._dead_letters import DeadLetterPages
 from flowtrail_collector.console._forms import FormPages
 from flowtrail_collector.console._groups import GroupPages
 from flowtrail_collector.console._history import HistoryPages, Sparks

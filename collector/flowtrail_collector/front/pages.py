@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from flowtrail_collector.broker_names import without_broker
-from flowtrail_collector.console import error_page
+from flowtrail_collector.console import error_page, not_sent_form
 from flowtrail_collector.console.wire import reading_routes
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.events.web import TopicList, topic_routes
@@ -87,6 +87,7 @@ def build_reader(
         people=login,
         on_error=on_error,
         error_page=error_page,
+        not_sent=not_sent_form,
         root_path=checked_prefix(config.web.root_path),
         trusted_proxies=proxies_of(config.web.trusted_proxies),
         otherwise=otherwise,

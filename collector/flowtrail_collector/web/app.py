@@ -14,9 +14,10 @@ from starlette.types import ASGIApp
 from flowtrail_collector.web.access.model import Access, Role
 from flowtrail_collector.web.access.ports import People
 from flowtrail_collector.web.asked import only_known_queries
+from flowtrail_collector.web.callers import is_for_people
 from flowtrail_collector.web.json import ApiError, json_response
 from flowtrail_collector.web.prefix import Proxies, UnderPrefix
-from flowtrail_collector.web.security import Guard
+from flowtrail_collector.web.security import Guard, NotSent
 
 _MESSAGES = {404: "no such page", 405: "method not allowed"}
 
@@ -38,6 +39,7 @@ def build_app(
     others: Collection[str] = (),
     payload_token: str | None = None,
     people: People | None = None,
+    not_sent: NotSent | None = None,
 ) -> ASGIApp:
     """The application behind the collector's one address.
 
@@ -54,11 +56,12 @@ def build_app(
         others: First parts of the paths that it answers.
         payload_token: What shows payloads must carry this one; None: the write token.
         people: Who logs in; None: nobody does.
+        not_sent: Shows people who have to log in first the form that they sent; see `Guard`.
     """
 
     def answer(request: Request, error: Exception) -> Response:
         status, message = _wording(error)
-        if error_page is not None and _is_for_people(request):
+        if error_page is not None and is_for_people(request):
             return error_page(request, status, message)
         return json_response({"error": message}, status)
 
@@ -68,16 +71,11 @@ def build_app(
         exception_handlers={ApiError: answer, HTTPException: answer, Exception: answer},
     )
     access = Access(token, write_token, local, payload_token, people.highest if people else Role.NONE)
-    guard = Guard(app, access=access, on_error=on_error, people=people, refused=error_page)
+    guard = Guard(app, access=access, on_error=on_error, people=people, refused=error_page, not_sent=not_sent)
     if otherwise is not None:
         app.router.default = otherwise
     own = {*others} | {path.split("/", 2)[1] for route in routes if (path := getattr(route, "path", "/"))}
     return UnderPrefix(guard, root_path=root_path, trusted=trusted_proxies, own=own)
-
-
-def _is_for_people(request: Request) -> bool:
-    machines = request.url.path.startswith(("/api/", "/v1/"))
-    return not machines and "text/html" in (request.headers.get("accept") or "")
 
 
 def _wording(error: Exception) -> tuple[int, str]:

@@ -24,6 +24,7 @@ __all__ = [
     "actor_of",
     "bearer_of",
     "credentials",
+    "is_for_people",
     "may",
     "only_for",
     "person_asking",
@@ -134,6 +135,12 @@ def person_asking(request: Request) -> Person | None:
     """Whom the provider vouches for; None for tokens, and where nobody logs in."""
     caller: Caller | None = getattr(request.state, "caller", None)
     return None if caller is None else caller.person
+
+
+def is_for_people(request: Request) -> bool:
+    """Whether whoever asks looks with a browser, and not for what programs ask for."""
+    machines = request.url.path.startswith(("/api/", "/v1/"))
+    return not machines and "text/html" in (request.headers.get("accept") or "")
 
 
 def may(request: Request, role: Role) -> bool:

@@ -21,7 +21,7 @@ from flowtrail_collector.web.access.ports import InvalidTokenError, People, Prov
 from flowtrail_collector.web.callers import Caller, Refusal, bearer_of, credentials
 from flowtrail_collector.web.prefix import prefix
 
-__all__ = ["LOGIN_PATH", "LOGOUT_PATH", "TOKEN_PATH", "Guard"]
+__all__ = ["LOGIN_PATH", "LOGOUT_PATH", "TOKEN_PATH", "Guard", "NotSent"]
 
 logger = logging.getLogger("flowtrail_collector")
 
@@ -53,6 +53,10 @@ _SECURITY_HEADERS = {
     "cache-control": "no-store",
 }
 _OTHER_SITE = "request from another site refused: writes must come from the console's own pages"
+_SESSION_ENDED = "your session has ended: log in again, then send this again"
+# Whoever isn't logged in can't fill the memory: what is longer isn't shown back.
+_MAX_SHOWN_BACK = 4_194_304
+NotSent = Callable[[Request, str, bytes | None], Response]
 _NO_ANSWER = "the OIDC provider doesn't answer, so that token can't be checked: try again in a moment"
 
 
@@ -69,6 +73,8 @@ class Guard:
         on_error: Called with `web` and whatever an endpoint let through.
         people: Who somebody is, None where nobody logs in.
         refused: Shows people a status and a message; None: as JSON.
+        not_sent: Shows people who have to log in first the form that they sent, which would be lost, and why; the form
+            is None if it is too long.
     """
 
     def __init__(
@@ -79,12 +85,14 @@ class Guard:
         on_error: Callable[[str, Exception], None],
         people: People | None = None,
         refused: Callable[[Request, int, str], Response] | None = None,
+        not_sent: NotSent | None = None,
     ) -> None:
         self._app = app
         self._access = access
         self._on_error = on_error
         self._people = people
         self._refused = refused
+        self._not_sent = not_sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -102,7 +110,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = await self._refusal(scope)
+        refusal = await self._refusal(scope, receive)
         if refusal is not None:
             await refusal(scope, receive, send_guarded)
             return
@@ -114,7 +122,7 @@ class Guard:
             if not started:
                 raise
 
-    async def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope, receive: Receive) -> Response | None:
         path, headers = scope["path"], Headers(scope=scope)
         if path in _OPEN_PATHS:
             return None
@@ -131,7 +139,11 @@ class Guard:
             return None
         refusal = caller.refusal(Role.READ)
         if refusal is not None:
-            return self._to_login(scope, headers, caller) or self._shown(scope, headers, caller, refusal)
+            return (
+                self._to_login(scope, headers, caller)
+                or await self._shown_back(scope, receive, headers, caller)
+                or self._shown(scope, headers, caller, refusal)
+            )
         if is_read or is_receiver:
             return None
         refusal = self._write_refusal(headers, caller)
@@ -181,6 +193,24 @@ class Guard:
         path = quote(scope["path"], safe=_PATH_SAFE)
         asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"{prefix()}{LOGIN_PATH}?{urlencode({'next': asked})}", 303)
+
+    async def _shown_back(
+        self, scope: Scope, receive: Receive, headers: Headers, caller: Caller
+    ) -> Response | None:
+        """A form of people whose session has ended, so that what they typed isn't lost."""
+        if self._people is None or self._not_sent is None or caller.person is not None:
+            return None
+        if "authorization" in headers or not _is_for_people(scope["path"], headers):
+            return None
+        is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        if scope["method"] != "POST" or not is_form or not _is_own_origin(headers):
+            return None
+        body = bytearray()
+        async for chunk in Request(scope, receive).stream():
+            body += chunk
+            if len(body) > _MAX_SHOWN_BACK:
+                return self._not_sent(Request(scope), _SESSION_ENDED, None)
+        return self._not_sent(Request(scope), _SESSION_ENDED, bytes(body))
 
     def _shown(self, scope: Scope, headers: Headers, caller: Caller, refusal: Refusal) -> Response:
         if self._refused is None or caller.person is None or not _is_for_people(scope["path"], headers):

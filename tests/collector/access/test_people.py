@@ -9,6 +9,7 @@ import pytest
 
 from accesskit.browsing import HERE, OURS, PAGE, READ, WRITE, bearer, begun, browser, logged_in
 from accesskit.issuer import SECRET
+from redrivekit.forms import Forms
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +73,46 @@ def test_sessions_go_on_elsewhere_and_end_with_their_settings(issuer):
     assert status() == 200
     assert status(secret="x" * 32) == 303
     assert status(settings="other rules") == 303
+
+
+TYPED = {"value": '{"typed": "for ten minutes\u00a0"}', "reason": "</textarea><script>", "form_token": "t"}
+
+
+@pytest.mark.parametrize("root_path", ["", "/ops"])
+def test_a_form_that_comes_after_the_session_has_ended_is_shown_back(issuer, caplog, root_path):
+    caplog.set_level(logging.DEBUG)
+    client = browser(issuer.login(), root_path=root_path)
+    answer = client.post(f"{root_path}/write", data=TYPED, headers={**OURS, "accept": "text/html"})
+    assert answer.status_code == 401
+    assert answer.headers["cache-control"] == "no-store"
+    assert not answer.headers["www-authenticate"].startswith("Basic")
+    assert "location" not in answer.headers
+    found = Forms(answer.text)
+    assert "script" not in found.tags
+    assert found.found == {f"{root_path}/write": TYPED}
+    assert f'href="{root_path}/auth/login" target="_blank"' in answer.text
+    assert "ten minutes" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"accept": "application/json"}, {"sec-fetch-site": "cross-site"}, {"authorization": "Bearer nothing"}],
+)
+def test_it_is_shown_to_nobody_else(issuer, headers):
+    answer = browser(issuer.login()).post(
+        "/write", data=TYPED, headers={**OURS, "accept": "text/html", **headers}
+    )
+    assert answer.status_code in (401, 403)
+    assert "ten minutes" not in answer.text
+
+
+def test_a_form_that_is_too_long_isnt_kept_in_memory(issuer):
+    answer = browser(issuer.login()).post(
+        "/write", data={"value": "x" * 4_200_000}, headers={**OURS, "accept": "text/html"}
+    )
+    assert answer.status_code == 401
+    assert "xxx" not in answer.text
+    assert "session has ended" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,13 @@ def test_pretty_and_compact_are_what_json_itself_writes(value, indent, ascii_onl
     assert compact(pretty(text)) == json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only)
 
 
+@given(values, st.integers(0, 60))
+def test_what_would_become_too_long_isnt_indented(value, most):
+    text = json.dumps(value)
+    whole = pretty(text)
+    assert pretty(text, most) == (whole if len(whole) <= most else None)
+
+
 @pytest.mark.parametrize(
     "text",
     ["10.00", "1E400", "-0", "12345678901234567890.5", '{"a":1,"a":2}', r'"\u00e4\/\""', r'["\\",":{},[]"]'],

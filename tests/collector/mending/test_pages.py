@@ -3,88 +3,21 @@
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 
 import pytest
-from starlette.testclient import TestClient
 
-from flowtrail_collector.console import DeadLetterPages, FormPages, MendingPages, error_page
-from flowtrail_collector.web.app import build_app
-from flowtrail_collector.web.form_tokens import FormTokens
-from redrivekit import DLQ, own_headers
-from redrivekit.mending import Mended
+from redrivekit.forms import LETTER, Site
 
 pytestmark = pytest.mark.slow(0.3)
 
 EVIL = "</textarea></pre><script>alert(1)</script>'\"&<b>"
-ORIGIN = {"origin": "http://127.0.0.1", "accept": "text/html"}
-LETTER = f"/dead-letters/{DLQ}/0/0"
 VALUE = {"evil": EVIL, "hidden": "a\u00a0b", "total_cents": -5}
-
-
-class Forms(HTMLParser):
-    """Forms of a page that are sent with POST, by action: names and values; and its tags, without its own scripts."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found, self.tags = {}, []
-        self._form = self._area = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        if tag != "script" or not (values.get("src") or "").startswith("/static/"):
-            self.tags.append(tag)
-        if tag == "form" and values.get("method") == "post":
-            self._form = self.found[values["action"]] = {}
-        elif tag == "input" and self._form is not None:
-            self._form[values["name"]] = values.get("value") or ""
-        elif tag == "textarea" and self._form is not None:
-            self._area = values["name"]
-            self._form[self._area] = ""
-
-    def handle_data(self, data):
-        if self._area is not None:
-            self._form[self._area] += data
-
-    def handle_endtag(self, tag):
-        if tag == "textarea" and self._area is not None:
-            # As a browser: the first line break isn't part of it, and all are sent as CRLF.
-            text = self._form[self._area].removeprefix("\n")
-            self._form[self._area], self._area = text.replace("\n", "\r\n"), None
-        elif tag == "form":
-            self._form = None
-
-
-class Site(Mended):
-    def __init__(self, folder, value, *, writable=True, payloads=True):
-        super().__init__(folder, [*own_headers(), (EVIL, EVIL.encode())], value)
-        forms = FormPages(FormTokens(), writable=writable)
-        pages = DeadLetterPages(self.desk, forms, payloads=payloads).routes()
-        if payloads:
-            pages += MendingPages(self.mending, forms).routes()
-        app = build_app(pages, token=None, local=True, on_error=print, error_page=error_page)
-        self.browser = TestClient(app, base_url="http://127.0.0.1", headers=ORIGIN, follow_redirects=False)
-
-    def forms(self, text):
-        assert "<script>alert" not in text
-        found = Forms(text)
-        assert "script" not in found.tags
-        assert "b" not in found.tags
-        return found.found
-
-    def open(self):
-        return self.forms(self.browser.get(LETTER).text)
-
-    def send(self, action, fields, status=200, **changes):
-        response = self.browser.post(action, data={**fields, **changes})
-        assert response.status_code == status, response.text
-        return response
 
 
 @pytest.fixture
 def site(tmp_path):
-    with Site(tmp_path, json.dumps(VALUE, ensure_ascii=False).encode()) as site:
+    value = json.dumps(VALUE, ensure_ascii=False).encode()
+    with Site(tmp_path, value, headers=[(EVIL, EVIL.encode())]) as site:
         yield site
 
 

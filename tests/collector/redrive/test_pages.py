@@ -335,3 +335,37 @@ def test_a_dead_letters_numbers_read_as_people_say_them(attempts, replays, said)
     )  # fmt: skip
     shown = re.findall(r"<dd>([^<]*)</dd>", page)
     assert [words for words in said if words not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"rate": "fast"}, "rate", "rate takes a number"),
+        ({"replay_limit": "-1"}, "replay_limit", "replay_limit takes a whole number"),
+        ({"to": "__consumer_offsets"}, None, "__consumer_offsets"),
+    ],
+)
+def test_a_slip_in_a_redrive_is_said_in_its_form(site, changes, field, said):
+    form = Form(site.get(f"/dead-letters/redrive?topic={DLQ}"))
+    typed = {**form.fields, "to": "", "rate": "5", **changes}
+    answer = site.client.post(form.action, data=typed)
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert 'role="alert"' in answer.text
+    assert answer.text.count('aria-describedby="problem"') == (field is not None)
+    again = Form(answer.text)
+    assert again.action == form.action
+    assert again.fields == typed
+    assert site.store.jobs(1) == []
+
+
+def test_a_slip_in_a_dismissal_is_said_in_its_form(site):
+    form = Form(site.get(f"/dead-letters/dismiss?topic={DLQ}"))
+    answer = site.client.post(form.action, data={**form.fields, "note": " "})
+    assert answer.status_code == 400
+    assert "note is required" in answer.text
+    assert answer.text.count('aria-describedby="problem"') == 1
+    assert Form(answer.text).fields == {**form.fields, "note": " "}
+    long = site.client.post(form.action, data={**form.fields, "note": "kept\0"})
+    assert "can&#39;t contain that" in long.text
+    assert "kept" in long.text

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from accesskit.issuer import ISSUER, Issuer
-from flowtrail_collector.console import error_page
+from flowtrail_collector.console import error_page, not_sent_form
 from flowtrail_collector.console._login import LoginPages
 from flowtrail_collector.dead_letters.web.posting import posted
 from flowtrail_collector.web.access.login import Login
@@ -63,7 +63,7 @@ def application(
     ]
     return build_app(
         routes, token=token, write_token=write_token, payload_token=payload_token, local=True, people=login,
-        on_error=lambda part, error: None, error_page=error_page, root_path=root_path,
+        on_error=lambda part, error: None, error_page=error_page, not_sent=not_sent_form, root_path=root_path,
     )  # fmt: skip
 
 

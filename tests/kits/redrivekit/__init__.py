@@ -162,11 +162,12 @@ class FakeKafka:
         *,
         topic: str = DLQ,
         value: bytes | None = b"payload",
+        key: bytes | None = b"key",
         timestamp_ms: int = 1_000,
     ) -> DeadLetter:
         """Put a record into a dead letter topic; what the ingest would keep of it."""
         place = (topic, 0, offset)
-        self.records[place] = Record(topic, 0, offset, timestamp_ms, b"key", value, list(headers))
+        self.records[place] = Record(topic, 0, offset, timestamp_ms, key, value, list(headers))
         return dead(offset, topic=topic, letter=read_headers(headers), timestamp_ms=timestamp_ms)
 
 

@@ -36,6 +36,7 @@ class Mended(contextlib.ExitStack):
         headers: Of the dead letter.
         value: Of the dead letter.
         contracts: What payloads are read by.
+        key: Of the dead letter.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Mended(contextlib.ExitStack):
         headers: Sequence[tuple[str, bytes | None]],
         value: bytes | None,
         contracts: Contracts | None = None,
+        *,
+        key: bytes | None = b"key",
     ) -> None:
         super().__init__()
         self.database = SqliteDatabase(folder / "store.sqlite")
         self.callback(self.database.close)
         self.store, self.kafka = SqlRedrive(self.database), FakeKafka(orders=1)
-        keep(self.database, [self.kafka.bury(0, headers, value=value)])
+        keep(self.database, [self.kafka.bury(0, headers, value=value, key=key)])
         self.redriver = Redriver(self.store, self.kafka)
         self.desk = RedriveDesk(self.store, self.kafka)
         self.mending = MendingDesk(

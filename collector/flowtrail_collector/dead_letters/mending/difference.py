@@ -29,9 +29,19 @@ def difference(parts: Iterable[Changed]) -> str:
     lines: list[str] = []
     for name, before, after in parts:
         if before != after:
-            lines += [name, *(line[:_MAX_LINE] for line in _of_part(_lines(before), _lines(after)))]
-    text = "\n".join(lines).replace("\0", "\N{REPLACEMENT CHARACTER}")  # no database keeps it
+            lines += [name, *map(_bounded, _changed(before, after))]
+    text = "\n".join(lines).replace("\0", "\N{SYMBOL FOR NULL}")  # no database keeps it
     return text if len(text) <= MAX_DIFF_CHARACTERS else text[:MAX_DIFF_CHARACTERS] + "\n(cut)"
+
+
+def _bounded(line: str) -> str:
+    return line if len(line) <= _MAX_LINE else line[:_MAX_LINE] + " (cut)"
+
+
+def _changed(before: str | None, after: str | None) -> list[str]:
+    if before is None or after is None:  # a text may read like what stands for none
+        return [*(f"-{line}" for line in _lines(before)), *(f"+{line}" for line in _lines(after))]
+    return _of_part(_lines(before), _lines(after))
 
 
 def _lines(text: str | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,21 +18,25 @@ from flowtrail_collector.dead_letters.mending.native import BadValueError, from_
 from flowtrail_collector.dead_letters.mending.ports import Contracts
 from flowtrail_collector.errors import ConfigurationError
 
-__all__ = ["MAX_VALUE_BYTES", "Form", "Shown", "form_of", "shown_text"]
+__all__ = ["MAX_TEXT_BYTES", "MAX_VALUE_BYTES", "Form", "Shown", "form_of", "shown_text"]
 
 MAX_VALUE_BYTES = 1_048_576
 """Larger values are neither shown nor edited."""
+MAX_TEXT_BYTES = 4 * MAX_VALUE_BYTES
+"""The text that a value is shown as, and edited as, can be longer: by indents, escapes, and names of fields."""
+_MAX_INDENTED = 2 * MAX_VALUE_BYTES
 
 _JSON, _TEXT, _BINARY = "json", "text", "binary"
 _MAX_LINES = 5
 _FRAME = 5
+_NOT_IN_TEXT = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Shown(NamedTuple):
     """A value as people read it.
 
     Attributes:
-        text: Indented JSON, the text itself, or Base64.
+        text: JSON, indented where that isn't too long, the text itself, or Base64.
         encoding: `text` or `base64`.
         problem: Why it isn't decoded, None if it is.
     """
@@ -81,12 +86,12 @@ class Form:
                 if self.kind == _TEXT:
                     return Shown(text)
                 parsed(text)
-                return Shown(visible(pretty(text)))
-            return Shown(self._decoded(data))
+                return _bounded(visible(pretty(text, _MAX_INDENTED) or compact(text)), value)
+            return _bounded(self._decoded(data), value)
         except UnicodeDecodeError:
             return _base64(value, "it isn't JSON: its bytes are no UTF-8")
         except NotJsonError as error:
-            return Shown(visible(text), problem=f"it {error}")
+            return Shown(text, problem=f"it {error}")
         except DecodeError as error:
             return _base64(value, f"{self.contract_name}: {error}")
         except (TypeError, RecursionError):
@@ -102,8 +107,8 @@ class Form:
             encoded = text.encode()
         except UnicodeEncodeError:
             raise ConfigurationError("value: half of a surrogate pair can't be written") from None
-        if len(encoded) > MAX_VALUE_BYTES:
-            raise ConfigurationError(f"value: more than {MAX_VALUE_BYTES} bytes can't be edited here")
+        if len(encoded) > MAX_TEXT_BYTES:
+            raise ConfigurationError(f"value: more than {MAX_TEXT_BYTES} bytes can't be edited here")
         if self.kind == _BINARY:
             raise ConfigurationError(f"value: {self.problem or 'it is neither JSON nor text'}: only key and headers"
                                      " can be edited")  # fmt: skip
@@ -138,7 +143,8 @@ class Form:
     def _decoded(self, data: bytes) -> str:
         if self.contract is None:
             raise DecodeError("it isn't known")
-        return visible(json.dumps(to_json(self.contract.decode(data)), ensure_ascii=False, indent=2))
+        text = json.dumps(to_json(self.contract.decode(data)), ensure_ascii=False)
+        return visible(pretty(text, _MAX_INDENTED) or text)
 
     def _encoded(self, data: object) -> bytes:
         if self.contract is None:
@@ -189,6 +195,13 @@ def form_of(value: bytes | None, headers: Sequence[Header], contracts: Contracts
     return Form(_TEXT if _is_text(value) else _BINARY)
 
 
+def _bounded(text: str, value: bytes) -> Shown:
+    """A value as this text; as Base64 if that is too long."""
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        return _base64(value, f"as text it has more than {MAX_TEXT_BYTES} bytes")
+    return Shown(text)
+
+
 def _base64(value: bytes, problem: str | None = None) -> Shown:
     """Bytes as Base64."""
     return Shown(b64encode(value).decode(), "base64", problem)
@@ -198,11 +211,7 @@ def shown_text(value: bytes | None) -> Shown | None:
     """Bytes of a key or a header as people read them."""
     if value is None:
         return None
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        return _base64(value)
-    return Shown(text) if all(char.isprintable() or char in "\n\r\t" for char in text) else _base64(value)
+    return Shown(value.decode()) if _is_text(value) else _base64(value)
 
 
 def _framed(value: bytes, contracts: Contracts) -> Form:
@@ -228,8 +237,9 @@ def _is_json(value: bytes | None) -> bool:
 
 
 def _is_text(value: bytes) -> bool:
+    """UTF-8 without what only terminals and programs obey; what can't be seen is text as well."""
     try:
         text = value.decode()
     except UnicodeDecodeError:
         return False
-    return all(char.isprintable() or char in "\n\t" for char in text.replace("\r\n", "\n"))
+    return _NOT_IN_TEXT.search(text) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -40,25 +42,40 @@ def compact(text: str) -> str:
     return "".join(_TOKEN.findall(text))
 
 
-def pretty(text: str) -> str:
-    """A JSON text with a line for each member; numbers and strings stay as they are written."""
+def pretty(text: str, most: int = sys.maxsize) -> str | None:
+    """A JSON text with a line for each member; numbers and strings stay as they are written.
+
+    Args:
+        text: Is JSON.
+        most: Characters that it may become; None if they would be more, as deep nesting makes long indents.
+    """
     made: list[str] = []
-    depth = 0
+    length = 0
+    for part in _laid_out(text):
+        made.append(part)
+        length += len(part)
+        if length > most:
+            return None
+    return "".join(made)
+
+
+def _laid_out(text: str) -> Iterator[str]:
+    depth, before = 0, ""
     for part, following in pairwise([*_TOKEN.findall(text), ""]):
         if part in "]}":
             depth -= 1
-            if made[-1] not in "[{":
-                made.append(_line(depth))
-        made.append(part)
+            if before not in "[{":
+                yield _line(depth)
+        yield part
         if part in "[{":
             depth += 1
             if following not in "]}":
-                made.append(_line(depth))
+                yield _line(depth)
         elif part == ",":
-            made.append(_line(depth))
+            yield _line(depth)
         elif part == ":":
-            made.append(" ")
-    return "".join(made)
+            yield " "
+        before = part
 
 
 def visible(text: str) -> str:

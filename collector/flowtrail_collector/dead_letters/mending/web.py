@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.dead_letters.mending.change import Change
 from flowtrail_collector.dead_letters.mending.desk import Draft, MendingDesk, Payload
-from flowtrail_collector.dead_letters.mending.form import Shown
+from flowtrail_collector.dead_letters.mending.form import MAX_TEXT_BYTES, MAX_VALUE_BYTES, Shown
 from flowtrail_collector.dead_letters.model.audit import EditLine
 from flowtrail_collector.dead_letters.web.json import job_json, letter_json
 from flowtrail_collector.dead_letters.web.posting import posted
@@ -32,8 +32,8 @@ __all__ = [
     "payload_json",
 ]
 
-MAX_BODY_BYTES = 4_194_304
-"""A value of a megabyte, and what quoting adds to it."""
+MAX_BODY_BYTES = 3 * MAX_TEXT_BYTES + 65_536
+"""The longest text of a value, and what quoting adds to it."""
 NO_PAYLOADS = (
     "payloads can't be seen here: start the collector with --show-payloads to look at them and edit them"
 )
@@ -98,7 +98,7 @@ def payload_json(payload: Payload) -> dict[str, Any]:
             "text": payload.value.text,
             "encoding": payload.value.encoding,
             "problem": payload.value.problem,
-            "editable": form.is_editable,
+            "editable": form.is_editable and (payload.value_bytes or 0) <= MAX_VALUE_BYTES,
         },
         "problem": payload.problem,
         "edits": edits_json(payload.edits),

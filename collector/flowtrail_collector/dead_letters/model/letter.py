@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["PENDING", "QUARANTINED", "STATES", "DeadLetter", "LetterKey", "Place", "Selection"]
+__all__ = ["PENDING", "QUARANTINED", "REDRIVEN", "STATES", "DeadLetter", "LetterKey", "Place", "Selection"]
 
 Place = tuple[str, int, int]
 """Topic, partition and offset of a record."""
@@ -15,7 +15,8 @@ LetterKey = tuple[int | None, int, str, int]
 
 PENDING = "pending"
 QUARANTINED = "quarantined"
-STATES = (PENDING, "redriven", QUARANTINED, "dismissed")
+REDRIVEN = "redriven"
+STATES = (PENDING, REDRIVEN, QUARANTINED, "dismissed")
 """What a dead letter can be."""
 
 
