@@ -52,7 +52,7 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
     link_causes(drafted)
     drafts = drafted.by_id
     order = causal_order(
-        {key: draft.entry.start_ns for key, draft in drafts.items()},
+        {key: _when(draft.entry) for key, draft in drafts.items()},
         {key: draft.causes for key, draft in drafts.items()},
     )
     entries = _placed(drafts, order)
@@ -80,6 +80,12 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
 def _ranked(values: Iterable[str | None]) -> tuple[str, ...]:
     """Most frequent first, among equals in the order given."""
     return tuple(value for value, _ in Counter(value for value in values if value).most_common())
+
+
+def _when(entry: TrailEntry) -> tuple[int, str, int, int]:
+    """Its time, and among those of the same millisecond its place: a partition has an order of its own."""
+    partition, offset = (-1 if number is None else number for number in (entry.partition, entry.offset))
+    return entry.start_ns, entry.topic or "", partition, offset
 
 
 def _own_spans(spans: tuple[Span, ...], correlation_ids: set[str]) -> tuple[Span, ...]:
@@ -189,12 +195,14 @@ def _notes(entries: tuple[TrailEntry, ...]) -> Iterable[str]:
     pairs: dict[tuple[str, str], int] = {}
     for entry in entries:
         parent = starts.get(entry.parent or "")
-        if entry.skewed and parent is not None and parent.service != entry.service:
+        if entry.skewed and parent is not None:
             early_ns = parent.start_ns - entry.start_ns
             pair = (entry.service, parent.service)
-            pairs[pair] = max(pairs.get(pair, 0), early_ns)
+            if early_ns > 0:
+                pairs[pair] = max(pairs.get(pair, 0), early_ns)
     for (service, other), early_ns in sorted(pairs.items()):
         yield (
-            f"the clocks of {service} and {other} disagree by at least {early_ns / 1e6:.0f} ms; "
+            f"the clocks of {whose} disagree by at least {early_ns / 1e6:.0f} ms; "
             "the order shown follows cause and effect"
         )
+        whose = f"{service} and {other}" if service != other else f"two instances of {service}"
