@@ -16,7 +16,7 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView
-from flowtrail_collector.sagas.stuck import stuck_reason
+from flowtrail_collector.sagas.stuck import diagnose, stuck_reason
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.trails.causal_order import causal_order
@@ -57,13 +57,18 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
     )
     entries = _placed(drafts, order)
     pending = tuple(sorted((item for item in inputs.dead_letters if item.state == "pending"), key=_place))
+    letters = tuple(dict.fromkeys(pending))
     sagas = tuple(
-        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), progress_of))
+        replace(saga, reason=stuck_reason(saga, letters, progress_of))
         for saga in sorted(inputs.sagas, key=lambda saga: (saga.started_ms or 0, saga.flow, saga.key))
     )
     return Trail(
         entries=entries,
         sagas=sagas,
+        stuck_at=tuple(
+            diagnose(saga, letters, progress_of) if saga.outcome in ("open", "timed_out") else ()
+            for saga in sagas
+        ),
         missing=tuple(_missing(sagas, now_ms, progress_of)),
         later=tuple(_later(sagas)),
         subjects=_ranked(entry.subject for entry in entries if entry.kind in PUBLISHING_KINDS),
@@ -77,15 +82,15 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
     )
 
 
-def _ranked(values: Iterable[str | None]) -> tuple[str, ...]:
-    """Most frequent first, among equals in the order given."""
-    return tuple(value for value, _ in Counter(value for value in values if value).most_common())
-
-
 def _when(entry: TrailEntry) -> tuple[int, str, int, int]:
     """Its time, and among those of the same millisecond its place: a partition has an order of its own."""
     partition, offset = (-1 if number is None else number for number in (entry.partition, entry.offset))
     return entry.start_ns, entry.topic or "", partition, offset
+
+
+def _ranked(values: Iterable[str | None]) -> tuple[str, ...]:
+    """Most frequent first, among equals in the order given."""
+    return tuple(value for value, _ in Counter(value for value in values if value).most_common())
 
 
 def _own_spans(spans: tuple[Span, ...], correlation_ids: set[str]) -> tuple[Span, ...]:
@@ -201,8 +206,8 @@ def _notes(entries: tuple[TrailEntry, ...]) -> Iterable[str]:
             if early_ns > 0:
                 pairs[pair] = max(pairs.get(pair, 0), early_ns)
     for (service, other), early_ns in sorted(pairs.items()):
+        whose = f"{service} and {other}" if service != other else f"two instances of {service}"
         yield (
             f"the clocks of {whose} disagree by at least {early_ns / 1e6:.0f} ms; "
             "the order shown follows cause and effect"
         )
-        whose = f"{service} and {other}" if service != other else f"two instances of {service}"
