@@ -58,6 +58,7 @@ def posted(
     async def endpoint(request: Request) -> Response:
         values = await _form(request, known, max_bytes)
         if not tokens.is_valid(request, values.get("form_token")):
+            request.state.caller.log_refused(403)
             raise ApiError(403, _NO_FORM)
         return await run_in_threadpool(checked, lambda: act(request, values))
 

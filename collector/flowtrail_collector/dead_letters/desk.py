@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,10 +16,10 @@ from flowtrail_collector.dead_letters.model.redrive import is_topic_name
 from flowtrail_collector.dead_letters.model.survey import survey
 from flowtrail_collector.dead_letters.ports import Job, JobState, Order, RecordMover, RedriveStore
 from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
+from flowtrail_collector.logs import audit_logger
 
 __all__ = ["Dossier", "RedriveDesk"]
 
-audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 _READ_SECONDS = 5.0
 _MAX_HISTORY = 100

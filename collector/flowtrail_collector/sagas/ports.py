@@ -80,6 +80,10 @@ class SagaUnit(Protocol):
         """Write instances whole."""
         ...
 
+    def settle_sagas(self, sagas: Iterable[SagaRecord]) -> None:
+        """Write what was decided of instances that this unit has read, and whose events it left as they were."""
+        ...
+
     def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
         """Remember how instances went; what is remembered of a flow of another shape is forgotten.
 

@@ -62,6 +62,10 @@ class SqliteUnit(SqlUnit):
         """See `Unit.save_sagas`."""
         sagas.save(self._connection, records)
 
+    def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
+        """See `SagaUnit.settle_sagas`."""
+        sagas.settle(self._connection, records)
+
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
         row = newest_row(self._connection) + 1
