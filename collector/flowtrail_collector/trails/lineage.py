@@ -112,7 +112,7 @@ class _Lineage:
             last = item
 
     def _own(self, items: Sequence[Publication]) -> list[Publication]:
-        causes = {item: {item.after} - {None} for item in items}
+        causes = {item: {item.after} if item.after is not None else set() for item in items}
         # Nothing is sent back that wasn't there.
         first = [item for item in _sorted(items, causes) if not self._is_redriven(item)][:1]
         for item in items:
