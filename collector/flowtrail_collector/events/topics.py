@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from flowtrail_collector.broker_names import RABBITMQ
 
-__all__ = ["PartitionRead", "TopicRead", "advice", "unseen"]
+__all__ = ["QUARANTINE", "PartitionRead", "TopicRead", "advice", "holds_copies", "unseen"]
+
+QUARANTINE = ".quarantine"
+"""How the topic ends where a redrive gives up."""
+# `orders.billing.retry.5s` is ours, `orders-retry-0` Spring's.
+_COPIES = re.compile(r"(?i).+[._-]retry(?:[._-].*)?|.+\.quarantine")
 
 _NAMED = 3
 
@@ -85,6 +91,11 @@ class TopicRead:
     def last_ms(self) -> int | None:
         """Timestamp of the latest record, in ms since the epoch."""
         return max((item.last_ms for item in self.partitions if item.last_ms is not None), default=None)
+
+
+def holds_copies(topic: str) -> bool:
+    """Whether a topic holds copies of events that are elsewhere, to be tried again or kept aside, by its name."""
+    return _COPIES.fullmatch(topic) is not None
 
 
 def advice(read: TopicRead, *, mapped: bool, dead_letters: bool) -> str | None:

@@ -1,21 +1,24 @@
-"""What the tools answer. A text can only get into a result as data: the types see to that."""
+"""What the tools answer: the types see to it that what others wrote is data, and a sentence one of the server's own."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, computed_field
 
 from flowtrail_collector.mcp.data import NOTICE, first, name_data, text_data
+from flowtrail_collector.mcp.sentences import Sentence, of_reason
 
 __all__ = [
     "Entry",
+    "Error",
     "Few",
     "FlowFigures",
     "Flows",
     "Group",
     "Groups",
     "Instance",
+    "LateStep",
     "Letter",
     "Letters",
     "Many",
@@ -23,12 +26,9 @@ __all__ = [
     "Model",
     "Name",
     "Named",
-    "Plan",
-    "Redrive",
     "Result",
     "StuckInstance",
     "StuckList",
-    "Tally",
     "Text",
     "TopicLag",
     "Trail",
@@ -74,6 +74,29 @@ class WaitingStep(Model):
     """How far that group is behind."""
 
 
+class Error(Model):
+    """Why something failed, as the program that failed says it."""
+
+    type: Name | None = None
+    message: Text | None = None
+
+
+class LateStep(Model):
+    """A step past its deadline."""
+
+    step: Name
+    by: Name | None
+    """The consumer group that should do it."""
+    reason: Name
+    """dead_letter, stopped, stalled, behind, silent or unknown."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def means(self) -> Sentence:
+        """What the reason means."""
+        return of_reason(self.reason)
+
+
 class Instance(Model):
     """An instance of a flow, such as an order's fulfilment."""
 
@@ -82,8 +105,8 @@ class Instance(Model):
     outcome: Name
     started: Name | None
     ended: Name | None
-    reason: Text | None
-    """Why it doesn't move, in one sentence."""
+    stuck_at: Few[LateStep] = []
+    """Its late steps, and why they are late."""
 
 
 class Entry(Model):
@@ -96,7 +119,7 @@ class Entry(Model):
     topic: Name | None = None
     group: Name | None = None
     state: Name | None = None
-    error: Text | None = None
+    error: Error | None = None
 
 
 class Trail(Model):
@@ -211,8 +234,8 @@ class WhyStuck(Result):
     id: Name
     verdict: Literal["stuck", "waiting", "ended", "no flow", "several"]
     """`waiting`: its next step isn't late yet; `no flow`: no flow file follows it; `several`: choose one."""
-    because: Few[Text] = []
-    """The reason, a sentence for each instance that doesn't move."""
+    because: Few[Sentence] = []
+    """The reason, a sentence for each thing that is wrong; which steps, groups and messages is in the other fields."""
     instances: Few[Instance] = []
     waiting: Few[WaitingStep] = []
     groups: Many[Group] = []
@@ -220,7 +243,7 @@ class WhyStuck(Result):
     dead_letters: Many[Letter] = []
     """What was given up of it and not dealt with yet."""
     several: Few[Match] = []
-    next: Few[Text] = []
+    next: Few[Sentence] = []
     """What to look at or do next."""
 
 
@@ -231,7 +254,8 @@ class StuckInstance(Model):
     key: Name
     correlation_id: Name | None = None
     started: Name | None
-    reason: Text | None
+    stuck_at: Few[LateStep] = []
+    """Its late steps, and why they are late."""
 
 
 class StuckList(Result):
@@ -254,37 +278,3 @@ class Flows(Result):
     """The flows that are followed."""
 
     flows: Many[FlowFigures]
-
-
-class Tally(Model):
-    """So many of something."""
-
-    name: Text
-    count: int
-
-
-class Plan(Result):
-    """What a redrive would do; nothing was done."""
-
-    total: int
-    as_of: int
-    """Names what was counted; `redrive` takes it."""
-    by_error: Few[Tally]
-    by_target: Few[Tally]
-    """Where they would go."""
-    refused: Few[Tally]
-    """How many would stay, and why."""
-    next: Few[Text] = []
-
-
-class Redrive(Result):
-    """A redrive that was started; the collector goes on with it by itself."""
-
-    id: Name
-    state: Name
-    total: int
-    redriven: int
-    quarantined: int
-    refused: int
-    by: Text
-    """Who asked, as the audit has it."""

@@ -79,7 +79,7 @@ def _described(name: str, tool: Tool) -> McpTool:
         title=tool.title,
         description=inspect.getdoc(tool.ask),
         input_schema=tool.takes.model_json_schema(),
-        output_schema=tool.answers.model_json_schema(),
+        output_schema=tool.answers.model_json_schema(mode="serialization"),
         annotations=ToolAnnotations(
             read_only_hint=not tool.writes, destructive_hint=tool.writes, idempotent_hint=not tool.writes,
             open_world_hint=False,

@@ -6,18 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from flowtrail_collector.mcp.results import Flows, Letters, StuckList, TrailFound, WhyStuck
+from flowtrail_collector.mcp.sentences import Sentence, of_reason
 
 __all__ = ["begin_so", "flows_of", "letters_of", "stuck_of", "trail_found", "why_stuck"]
 
-_MOST_ENTRIES, _MOST_MATCHES, _MOST_IDS, _MOST_INSTANCES = 25, 10, 5, 5
-_GIVEN_UP = (
-    "A message was dead-lettered: see its error; plan_redrive with this id counts what a redrive would do."
-)
-_BEHIND = "The group named in `groups` has not got to it: see its status, members and lag."
-_SILENT = "The group has read everything and did not answer: find_trail shows what it did last."
-_CHOOSE = "Call again with the correlation id of one of `several`."
-_WAIT = "Nothing is late: its next step is in `waiting`, with its deadline."
-
+_MOST_ENTRIES, _MOST_MATCHES, _MOST_IDS, _MOST_INSTANCES, _MOST_STEPS = 25, 10, 5, 5, 10
 Verdict = Literal["stuck", "waiting", "ended", "no flow", "several"]
 Json = Mapping[str, Any]
 
@@ -50,7 +43,7 @@ def why_stuck(wanted: str, found: Json, groups: Sequence[Json], letters: Sequenc
     if "trail" not in found:
         matches = found["matches"][:_MOST_MATCHES]
         return WhyStuck.model_validate(
-            {"id": wanted, "verdict": "several", "several": matches, "next": [_CHOOSE]}
+            {"id": wanted, "verdict": "several", "several": matches, "next": [Sentence.CHOOSE]}
         )
     trail = found["trail"]
     sagas, waiting = trail["sagas"], _waiting(trail)
@@ -59,7 +52,7 @@ def why_stuck(wanted: str, found: Json, groups: Sequence[Json], letters: Sequenc
         {
             "id": wanted,
             "verdict": verdict,
-            "because": [saga["reason"] for saga in sagas if saga["reason"]][:_MOST_INSTANCES],
+            "because": _because(sagas, letters),
             "instances": sagas[:_MOST_INSTANCES],
             "waiting": waiting,
             "groups": [_group(group) for group in groups],
@@ -102,8 +95,7 @@ def _entry(entry: Json) -> dict[str, Any]:
     error = entry.get("error")
     if error is None:
         return dict(entry)
-    said = ": ".join(part for part in (error["type"], error["message"]) if part)
-    return {**entry, "error": said}
+    return {**entry, "error": {"type": error["type"], "message": error["message"] or None}}
 
 
 def _waiting(trail: Json) -> list[Json]:
@@ -116,21 +108,29 @@ def _group(group: Json) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name != "partitions"}
 
 
+def _because(sagas: Sequence[Json], letters: Sequence[Json]) -> list[Sentence]:
+    few = sagas[:_MOST_INSTANCES]
+    said = [of_reason(late["reason"]) for saga in few for late in saga["stuck_at"][:_MOST_STEPS]]
+    if letters and Sentence.DEAD_LETTER not in said:
+        said.append(Sentence.GIVEN_UP)
+    return list(dict.fromkeys(said))
+
+
 def _verdict(sagas: Sequence[Json], waiting: Sequence[Json], letters: Sequence[Json]) -> Verdict:
-    if letters or any(saga["reason"] for saga in sagas) or any(step["overdue"] for step in waiting):
+    if letters or any(saga["stuck_at"] for saga in sagas) or any(step["overdue"] for step in waiting):
         return "stuck"
     if not sagas:
         return "no flow"
     return "ended" if all(saga["ended"] for saga in sagas) else "waiting"
 
 
-def _next(verdict: Verdict, groups: Sequence[Json], letters: Sequence[Json]) -> list[str]:
+def _next(verdict: Verdict, groups: Sequence[Json], letters: Sequence[Json]) -> list[Sentence]:
     if verdict == "waiting":
-        return [_WAIT]
+        return [Sentence.WAIT]
     if verdict != "stuck":
         return []
     if letters:
-        return [_GIVEN_UP]
+        return [Sentence.LOOK_AT_LETTER]
     if any(group["lag"] != 0 or group["status"] in ("stopped", "stalled") for group in groups):
-        return [_BEHIND]
-    return [_SILENT] if groups else []
+        return [Sentence.LOOK_AT_GROUP]
+    return [Sentence.LOOK_AT_TRAIL] if groups else []

@@ -22,17 +22,17 @@ from flowtrail_collector.mcp.arguments import (
     StartRedrive,
 )
 from flowtrail_collector.mcp.ports import Caller, Collector, RefusedError
+from flowtrail_collector.mcp.redriving import Plan, Redrive
 from flowtrail_collector.mcp.results import (
     Flows,
     Groups,
     Letters,
-    Plan,
-    Redrive,
     Result,
     StuckList,
     TrailFound,
     WhyStuck,
 )
+from flowtrail_collector.mcp.sentences import Sentence
 from flowtrail_collector.mcp.shaping import begin_so, flows_of, letters_of, stuck_of, trail_found, why_stuck
 from flowtrail_collector.mcp.trouble import Causes, Changes, StuckCauses
 
@@ -112,9 +112,7 @@ class Tools:
         plan = Plan.model_validate(self._collector.get(f"{_LETTERS}/survey", _selected(asked)))
         if not plan.total:
             return plan
-        return plan.model_copy(
-            update={"next": ["redrive takes the same filters with expected_total, as_of and asked_by."]}
-        )
+        return plan.model_copy(update={"next": [Sentence.REDRIVE]})
 
     def redrive(self, asked: StartRedrive, caller: Caller) -> Redrive:
         """Send dead letters back to their topics, after a person agreed to the plan. Needs the write token."""

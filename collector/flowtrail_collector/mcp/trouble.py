@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flowtrail_collector.mcp.results import Letter, Many, Model, Name, Result, Text
+from pydantic import computed_field
+
+from flowtrail_collector.mcp.results import Error, Letter, Many, Model, Name, Result, Text
+from flowtrail_collector.mcp.sentences import Sentence, of_change, of_reason
 
 __all__ = ["Cause", "Causes", "Change", "Changes", "StuckCause", "StuckCauses"]
 
@@ -50,9 +53,12 @@ class StuckCause(Model):
     step: Name | None
     by: Name | None
     """The consumer group that should do the step."""
+    waits_for: Name
+    """What they wait for there: done, asked, cancelled, children, undone or nothing."""
     reason: Name
-    text: Text
-    """Why they are stuck, in a sentence that fits each of them."""
+    """dead_letter, stopped, stalled, behind, silent or unknown."""
+    error: Error | None = None
+    """Of the dead letters that hold them up, what all of them have in common."""
     dead_letter_cause: Name | None
     """With `flow`, it narrows plan_redrive to the dead letters that hold them up."""
     count: int
@@ -62,6 +68,12 @@ class StuckCause(Model):
     hour_before: int
     trend: Name
     example: Example
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def means(self) -> Sentence:
+        """What the reason means."""
+        return of_reason(self.reason)
 
 
 class StuckCauses(Result):
@@ -74,7 +86,8 @@ class Change(Model):
     """Something that went wrong lately."""
 
     kind: Name
-    text: Text
+    about: dict[Name, Text]
+    """What it concerns, such as `group`, `flow`, `step`, `error_type`; `said` is what a broker or a part reports."""
     touched: int
     """How many orders, or messages, it touches."""
     of: Name
@@ -84,13 +97,18 @@ class Change(Model):
     trail: Name | None
     """An id for find_trail or why_stuck."""
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def means(self) -> Sentence:
+        """What this kind of change means."""
+        return of_change(self.kind)
+
 
 class PartCondition(Model):
     """How a part of the collector is."""
 
     state: Name
     """starting, running or failing."""
-    reason: Text | None
 
 
 class Changes(Result):

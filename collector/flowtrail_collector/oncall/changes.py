@@ -34,6 +34,7 @@ def part_failed(part: Lasting[str, str]) -> Change:
         condition_words(f"{part.name} of the collector", PartState.FAILING, part.state),
         place,
         since_ms=part.since_ms,
+        about=(("part", part.name), ("said", part.state)),
     )
 
 
@@ -56,13 +57,15 @@ def group_ill(group: Lasting[str, str], reading: GroupReading, waiting: int) -> 
         # Its commits, its members and what it left unread may tell of a time before anybody looked.
         noticed_ms = group.seen_ms if since_ms is None else since_ms
         since_ms = min(int(reading.since * 1000), noticed_ms)
-    return Change(Kind.GROUP, (group.name,), text, _group(group.name), touched, of, since_ms)
+    about = (("group", group.name), ("status", group.state))
+    return Change(Kind.GROUP, (group.name,), text, _group(group.name), touched, of, since_ms, about=about)
 
 
 def lost(group: str, records: int, since_ms: int) -> Change:
     """Records that retention removed before a group read them."""
     text = f"retention removed {counted(records, 'message')} before {group} read them"
-    return Change(Kind.LOST, (group,), text, _group(group), records, "messages", since_ms)
+    about = (("group", group),)
+    return Change(Kind.LOST, (group,), text, _group(group), records, "messages", since_ms, about=about)
 
 
 def stuck(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | None:
@@ -93,6 +96,7 @@ def stuck(cause: StuckCause, why: Diagnosis, queue: str | None) -> Change | None
         trail=example.correlation_id or example.saga.key,
         because=because,
         quiet=cause.half_hour <= cause.half_hour_before,
+        about=_about(flow=cause.flow, step=why.step, group=why.by, reason=why.reason.value),
     )
 
 
@@ -112,6 +116,7 @@ def ended(end: EndedLately) -> Change | None:
         end.now,
         since_ms=end.first_ms,
         trail=end.example,
+        about=_about(flow=end.flow, outcome=end.outcome),
     )
 
 
@@ -139,6 +144,13 @@ def died(cause: CauseLately) -> Change:
         cause.orders,
         since_ms=cause.first_ms,
         trail=letter.correlation_id or letter.subject or letter.event_id,
+        about=_about(
+            group=letter.group,
+            event_type=letter.event_type,
+            error_type=letter.error_type,
+            error_message=message,
+            trend="new" if cause.is_new else "rising",
+        ),
     )
 
 
@@ -152,15 +164,20 @@ def unreadable(failure: Lasting[tuple[str, str], str], waiting: int) -> Change:
     scope, name = failure.name
     text = f"{scope} {name}: {failure.state}" if name else f"{scope}: {failure.state}"
     place = Place("/lag", "flowtrail lag")
-    return Change(Kind.UNREADABLE, failure.name, text, place, waiting, since_ms=failure.since_ms)
+    about = _about(what=scope, name=name, said=failure.state)
+    return Change(Kind.UNREADABLE, failure.name, text, place, waiting, since_ms=failure.since_ms, about=about)
 
 
 def unmapped(topic: str, records: int, since_ms: int) -> Change:
     """Records from which the mapping of their topic makes no event."""
     text = f"{counted(records, 'record')} of topic {topic} could not be mapped to events"
-    return Change(
-        Kind.MAPPING, (topic,), text, Place("/collector", "flowtrail doctor"), records, "messages", since_ms
-    )
+    place = Place("/collector", "flowtrail doctor")
+    about = (("topic", topic),)
+    return Change(Kind.MAPPING, (topic,), text, place, records, "messages", since_ms, about=about)
+
+
+def _about(**values: str | None) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in values.items() if value)
 
 
 def _named(name: str, kind: str) -> str:

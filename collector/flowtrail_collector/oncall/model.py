@@ -70,6 +70,7 @@ class Change:
         because: Kind and name of what it follows from.
         quiet: It goes on, and isn't what somebody should hear of first: nothing of it is new within the span.
         ended_ms: When it ended, ms since the epoch; None if it goes on.
+        about: What the text says, each by its name: for who reads no sentences that others had a hand in.
     """
 
     kind: Kind
@@ -83,6 +84,7 @@ class Change:
     because: tuple[Kind, tuple[str, ...]] | None = None
     quiet: bool = False
     ended_ms: int | None = None
+    about: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> tuple[Kind, tuple[str, ...]]:

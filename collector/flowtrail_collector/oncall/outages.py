@@ -39,4 +39,7 @@ def _told(change: Change) -> Told | None:
 
 def _broken(outage: Outage, touched: int) -> Change:
     place = Place("/collector", "flowtrail doctor")
-    return Change(Kind.BROKER, (outage.broker,), outage.text, place, touched, since_ms=outage.since_ms)
+    about = (("broker", outage.broker), ("said", outage.text))
+    return Change(
+        Kind.BROKER, (outage.broker,), outage.text, place, touched, since_ms=outage.since_ms, about=about
+    )

@@ -56,6 +56,7 @@ def _body(change: Change) -> dict[str, Any]:
         "trail": change.trail,
         "because": None if because is None else [because[0].value, because[1]],
         "quiet": change.quiet,
+        "about": change.about,
     }
 
 
@@ -72,4 +73,5 @@ def _change(body: dict[str, Any]) -> Change:
         body["trail"],
         None if because is None else (Kind(because[0]), tuple(because[1])),
         quiet=body["quiet"],
+        about=tuple((name, text) for name, text in body.get("about", ())),
     )

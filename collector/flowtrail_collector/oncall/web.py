@@ -56,4 +56,5 @@ def _change_json(change: Change) -> dict[str, Any]:
         "page": change.next.page,
         "command": change.next.command or None,
         "trail": change.trail,
+        "about": dict(change.about),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.view import SagaView, StepView
+from flowtrail_collector.sagas.stuck import Diagnosis
 from flowtrail_collector.units import iso_time_ms
 
 
@@ -56,6 +57,12 @@ def _step_json(step: StepView) -> dict[str, Any]:
             for child in step.children
         ]
     return found
+
+
+def late_json(item: Diagnosis) -> dict[str, Any]:
+    """A late step, who should do it, and why it is late in a word."""
+    asked = {} if item.asked is None else {"asked": item.asked}
+    return {"step": item.step, "by": item.by, "reason": item.reason.value, **asked}
 
 
 def forecast_json(forecast: Forecast) -> dict[str, Any]:

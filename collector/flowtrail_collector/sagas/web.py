@@ -11,14 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from flowtrail_collector.causes import common_words
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.lag.model.progress import GroupProgressOf
-from flowtrail_collector.sagas.json import saga_json
+from flowtrail_collector.sagas.json import late_json, saga_json
 from flowtrail_collector.sagas.model.causes import STATES as CAUSE_STATES
 from flowtrail_collector.sagas.model.causes import StuckCause
 from flowtrail_collector.sagas.model.filters import SagaFilter, SagaPlace
 from flowtrail_collector.sagas.model.view import STATES, SagaRow
 from flowtrail_collector.sagas.ports import SagaLists, SagaName
-from flowtrail_collector.sagas.stuck import Diagnosis, Reason, diagnose, diagnose_cause, stuck_reason
+from flowtrail_collector.sagas.stuck import Reason, diagnose, diagnose_cause, stuck_reason
 from flowtrail_collector.units import iso_time_ms
 from flowtrail_collector.web.cursors import cursor_of, key_in
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
@@ -174,11 +176,6 @@ def _name_json(name: SagaName) -> dict[str, Any]:
     }
 
 
-def _late_json(item: Diagnosis) -> dict[str, Any]:
-    asked = {} if item.asked is None else {"asked": item.asked}
-    return {"step": item.step, "by": item.by, "reason": item.reason.value, **asked}
-
-
 def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
     """A saga of a list; a stuck one says why."""
     reason = stuck_reason(row.saga, row.dead_letters, progress_of) if row.stuck else None
@@ -187,7 +184,7 @@ def saga_row_json(row: SagaRow, progress_of: GroupProgressOf) -> dict[str, Any]:
     return {
         **saga,
         "stuck": row.stuck,
-        "stuck_at": [_late_json(item) for item in late],
+        "stuck_at": [late_json(item) for item in late],
         "correlation_id": row.correlation_id,
     }
 
@@ -207,6 +204,7 @@ def cause_json(row: StuckCause, progress_of: GroupProgressOf) -> dict[str, Any]:
         "waits_for": row.wait.value,
         "reason": found.reason.value,
         "text": found.text,
+        "error": _error_json(letter),
         "waits_for_flow": step.children[0].saga.flow if step is not None and step.children else None,
         "dead_letter_cause": (row.letter or None) if blocked else None,
         "count": row.instances,
@@ -225,3 +223,10 @@ def cause_json(row: StuckCause, progress_of: GroupProgressOf) -> dict[str, Any]:
             else {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset},
         },
     }
+
+
+def _error_json(letter: DeadLetter | None) -> dict[str, Any] | None:
+    """Of the dead letter that holds them up, in the words that all of them have in common."""
+    if letter is None or not (letter.error_type or letter.error_message):
+        return None
+    return {"type": letter.error_type, "message": common_words(letter.error_message)}

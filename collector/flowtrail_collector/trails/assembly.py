@@ -16,7 +16,7 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.model.view import SagaView
-from flowtrail_collector.sagas.stuck import stuck_reason
+from flowtrail_collector.sagas.stuck import diagnose, stuck_reason
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span
 from flowtrail_collector.trails.causal_order import causal_order
@@ -52,18 +52,23 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
     link_causes(drafted)
     drafts = drafted.by_id
     order = causal_order(
-        {key: draft.entry.start_ns for key, draft in drafts.items()},
+        {key: _when(draft.entry) for key, draft in drafts.items()},
         {key: draft.causes for key, draft in drafts.items()},
     )
     entries = _placed(drafts, order)
     pending = tuple(sorted((item for item in inputs.dead_letters if item.state == "pending"), key=_place))
+    letters = tuple(dict.fromkeys(pending))
     sagas = tuple(
-        replace(saga, reason=stuck_reason(saga, dict.fromkeys(pending), progress_of))
+        replace(saga, reason=stuck_reason(saga, letters, progress_of))
         for saga in sorted(inputs.sagas, key=lambda saga: (saga.started_ms or 0, saga.flow, saga.key))
     )
     return Trail(
         entries=entries,
         sagas=sagas,
+        stuck_at=tuple(
+            diagnose(saga, letters, progress_of) if saga.outcome in ("open", "timed_out") else ()
+            for saga in sagas
+        ),
         missing=tuple(_missing(sagas, now_ms, progress_of)),
         later=tuple(_later(sagas)),
         subjects=_ranked(entry.subject for entry in entries if entry.kind in PUBLISHING_KINDS),
@@ -75,6 +80,12 @@ def assemble(inputs: TrailInputs, *, now_ms: int, progress_of: GroupProgressOf =
         end_ns=max((entry.end_ns for entry in entries), default=0),
         notes=tuple(_notes(entries)),
     )
+
+
+def _when(entry: TrailEntry) -> tuple[int, str, int, int]:
+    """Its time, and among those of the same millisecond its place: a partition has an order of its own."""
+    partition, offset = (-1 if number is None else number for number in (entry.partition, entry.offset))
+    return entry.start_ns, entry.topic or "", partition, offset
 
 
 def _ranked(values: Iterable[str | None]) -> tuple[str, ...]:
@@ -189,12 +200,14 @@ def _notes(entries: tuple[TrailEntry, ...]) -> Iterable[str]:
     pairs: dict[tuple[str, str], int] = {}
     for entry in entries:
         parent = starts.get(entry.parent or "")
-        if entry.skewed and parent is not None and parent.service != entry.service:
+        if entry.skewed and parent is not None:
             early_ns = parent.start_ns - entry.start_ns
             pair = (entry.service, parent.service)
-            pairs[pair] = max(pairs.get(pair, 0), early_ns)
+            if early_ns > 0:
+                pairs[pair] = max(pairs.get(pair, 0), early_ns)
     for (service, other), early_ns in sorted(pairs.items()):
+        whose = f"{service} and {other}" if service != other else f"two instances of {service}"
         yield (
-            f"the clocks of {service} and {other} disagree by at least {early_ns / 1e6:.0f} ms; "
+            f"the clocks of {whose} disagree by at least {early_ns / 1e6:.0f} ms; "
             "the order shown follows cause and effect"
         )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+_Start = TypeVar("_Start", int, tuple[int, str, int, int])
 
 
-def causal_order(starts: Mapping[str, int], causes: Mapping[str, Collection[str]]) -> list[str]:
+def causal_order(starts: Mapping[str, _Start], causes: Mapping[str, Collection[str]]) -> list[str]:
     """Sort ids so that nothing comes before what led to it.
 
     Among those that could come next, the earliest does, where something that claims to have begun before its
@@ -15,7 +18,7 @@ def causal_order(starts: Mapping[str, int], causes: Mapping[str, Collection[str]
     ids can make, is broken at its earliest member.
 
     Args:
-        starts: Start time by id.
+        starts: Start time by id, or a time and what decides between equal times.
         causes: Ids that come before an id; those without a start are ignored.
     """
     open_causes = {key: {cause for cause in causes.get(key, ()) if cause in starts} - {key} for key in starts}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowtrail_collector.spans.model import Span, SpanStatus
-from flowtrail_collector.trails.entries import Draft, Drafts
-from flowtrail_collector.trails.messages import Message, Publication, span_key_text, topic_of
+from flowtrail_collector.trails.entries import Draft, Drafts, producer_of
+from flowtrail_collector.trails.messages import Message, Publication, span_key_text
 from flowtrail_collector.trails.model import EntryKind, TrailEntry
 
 __all__ = ["link_causes"]
@@ -29,26 +29,26 @@ class _Links:
         self._drafts = drafts
 
     def link_publications(self, message: Message) -> None:
-        first: str | None = None
         for item in message.publications:
             draft = self._drafts.by_id[item.key]
-            kind = draft.entry.kind
-            if kind is EntryKind.DEAD_LETTER:
-                _lead(draft, _last_handling(message, draft.entry.group) or first)
-            elif kind is EntryKind.REDRIVE:
-                _lead(draft, _last_dead_letter(message, item))
-            elif kind is EntryKind.RETRY:
-                _lead(draft, first)
-            else:
-                _lead(draft, self._cause(draft.entry))
-            first = first or item.key
+            entry = draft.entry
+            if item.is_dead_letter:
+                _lead(draft, _last_handling(message, item, entry.group))
+            for each in item.copied_from:
+                _lead(draft, each.key)
+            if item.after is not None:
+                draft.causes.add(item.after.key)
+            if draft.parent is None:
+                # A dead letter has its event's headers, and was written by another service.
+                service = producer_of(item.record) if item.is_dead_letter and item.record else entry.service
+                _lead(draft, self._cause(entry, service))
 
-    def _cause(self, entry: TrailEntry) -> str | None:
-        """The handling, by the same service, of the event that caused this one; else that event itself."""
+    def _cause(self, entry: TrailEntry, service: str | None) -> str | None:
+        """The handling, by the service that published it, of the event that caused this one; else that event itself."""
         cause = self._drafts.messages.get(entry.causation_id or "")
         if cause is None or entry.causation_id == entry.event_id:
             return None
-        own = [span for spans in cause.handlings.values() for span in spans if span.service == entry.service]
+        own = [span for spans in cause.handlings.values() for span in spans if span.service == service]
         if own:
             best = max(
                 own, key=lambda span: (span.status is not SpanStatus.ERROR, span.start_ns, span.span_id)
@@ -62,10 +62,13 @@ class _Links:
             previous: str | None = None
             for span in spans:
                 draft = self._drafts.by_id[span_key_text(span)]
-                source = _source(message, span)
+                source = message.source_of(span)
                 if source is not None and source.key not in used:
                     used.add(source.key)
                     self._add_queue(draft, source)
+                if source is None and previous is None and message.record is not None:
+                    caused_by = replace(draft.entry, causation_id=message.record.causation_id)
+                    _lead(draft, self._cause(caused_by, producer_of(message.record)))
                 _lead(draft, previous)
                 previous = draft.entry.id
 
@@ -115,26 +118,19 @@ class _Links:
         return None
 
 
-def _last_handling(message: Message, group: str | None) -> str | None:
+def _last_handling(message: Message, letter: Publication, group: str | None) -> str | None:
+    """The failed handling that ended with a dead letter: of the same round, for each redrive may fail again."""
     spans = message.handlings.get(group or "")
     if spans is None and len(message.handlings) == 1:
         spans = next(iter(message.handlings.values()))
     failed = [span for span in spans or () if span.status is SpanStatus.ERROR]
-    return span_key_text(failed[-1]) if failed else None
-
-
-def _last_dead_letter(message: Message, before: Publication) -> str | None:
-    earlier = message.publications[: message.publications.index(before)]
-    return next((item.key for item in reversed(earlier) if item.is_dead_letter), None)
-
-
-def _source(message: Message, span: Span) -> Publication | None:
-    """The publication that this handling read: the last before it which isn't for somebody else."""
-    candidates = [item for item in message.publications if not item.is_dead_letter]
-    topic = topic_of(span)
-    candidates = [item for item in candidates if topic in (None, item.topic)] or candidates
-    earlier = [item for item in candidates if item.start_ns <= span.start_ns]
-    return earlier[-1] if earlier else (candidates[0] if candidates else None)
+    sources = [message.source_of(span) for span in failed]
+    own = [
+        span
+        for span, source in zip(failed, sources, strict=True)
+        if source is None or source.round == letter.round
+    ]
+    return span_key_text(own[-1]) if own else None
 
 
 def _lead(draft: Draft, cause: str | None) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
+from flowtrail_collector.dead_letters.model.letter import DeadLetter
+from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Span, SpanKind, SpanStatus
+from flowtrail_collector.trails.lineage import put_in_order
 from flowtrail_collector.trails.messages import (
     Message,
     Publication,
@@ -45,6 +47,8 @@ class Drafts:
     def __init__(self, inputs: TrailInputs) -> None:
         self.by_id: dict[str, Draft] = {}
         self.messages = collect_messages(inputs)
+        for message in self.messages.values():
+            put_in_order(message, inputs.redriven_by)
         self.spans = {(span.trace_id, span.span_id): span for span in inputs.spans}
         self.entry_of: dict[tuple[str, str], str] = {}
         self._inputs = inputs
@@ -69,28 +73,24 @@ class Drafts:
 
     def _add_publications(self, message: Message) -> None:
         home: str | None = None
-        given_up = False
         for item in message.publications:
             first = home is None and not item.is_dead_letter
             if first:
                 home = item.topic
-            kind = self._publication_kind(item, home, first, given_up)
-            given_up = given_up or item.is_dead_letter
+            kind = self._publication_kind(item, home, first)
             entry = self._publication_entry(message, item, kind)
             again = not first and kind not in (EntryKind.DEAD_LETTER, EntryKind.REDRIVE, EntryKind.RETRY)
             self.add(replace(entry, duplicate=again))
 
-    def _publication_kind(
-        self, item: Publication, home: str | None, first: bool, given_up: bool
-    ) -> EntryKind:
+    def _publication_kind(self, item: Publication, home: str | None, first: bool) -> EntryKind:
         if item.is_dead_letter:
             return EntryKind.DEAD_LETTER
         # The audit knows also where the original isn't there any more.
-        if _place_of(item) in self._inputs.redriven_by:
+        if item.place in self._inputs.redriven_by:
             return EntryKind.REDRIVE
         if not first and item.topic != home:
             return EntryKind.RETRY
-        if not first and given_up:
+        if not first and any(each.is_dead_letter for each in item.copied_from):
             return EntryKind.REDRIVE
         event_type = item.event_type or ""
         if event_type in self._inputs.compensating_types:
@@ -111,8 +111,8 @@ class Drafts:
         return TrailEntry(
             id=item.key,
             kind=kind,
-            service=_publisher(item, kind, letter),
-            by=self._inputs.redriven_by.get(_place_of(item)) if kind is EntryKind.REDRIVE else None,
+            service=_publisher(item, kind, letter, is_audited=item.place in self._inputs.redriven_by),
+            by=self._inputs.redriven_by.get(item.place) if kind is EntryKind.REDRIVE else None,
             name=item.event_type or (known.type if known else None) or (span.name if span else "event"),
             start_ns=item.start_ns,
             end_ns=item.end_ns,
@@ -181,23 +181,25 @@ class Drafts:
         )
 
 
-def _place_of(item: Publication) -> Place:
-    record = item.record
-    return (record.topic, record.partition, record.offset) if record else ("", -1, -1)
-
-
 def _by_event(letters: tuple[DeadLetter, ...]) -> dict[tuple[str, str], DeadLetter]:
     ordered = sorted(letters, key=lambda item: (item.given_up_ms or 0, item.partition, item.offset))
     return {(item.event_id or "", item.topic): item for item in ordered}
 
 
-def _publisher(item: Publication, kind: EntryKind, letter: DeadLetter | None) -> str:
+def _publisher(item: Publication, kind: EntryKind, letter: DeadLetter | None, *, is_audited: bool) -> str:
     if item.span is not None:
         return item.span.service
+    if kind is EntryKind.REDRIVE and is_audited:
+        return "flowtrail"
     # A dead letter keeps the headers of the event, so its source is the producer, not who gave it up.
     if kind is EntryKind.DEAD_LETTER and letter is not None and letter.group:
         return letter.group
-    source = (item.record.source if item.record else None) or ""
+    return producer_of(item.record)
+
+
+def producer_of(record: StoredEvent | None) -> str:
+    """Who published an event first, by its source: a copy has it from the original."""
+    source = (record.source if record else None) or ""
     return source.rstrip("/").rpartition("/")[2] or source or "unknown"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowtrail_collector.sagas.json import saga_json
+from flowtrail_collector.sagas.json import late_json, saga_json
 from flowtrail_collector.trails.finder import Found, TrailMatch
 from flowtrail_collector.trails.model import MissingStep, Trail, TrailEntry
 from flowtrail_collector.units import iso_time, iso_time_ms
@@ -31,7 +31,10 @@ def trail_json(trail: Trail) -> dict[str, Any]:
         "start": iso_time(trail.start_ns),
         "end": iso_time(trail.end_ns),
         "duration_seconds": _seconds(trail.end_ns - trail.start_ns),
-        "sagas": [saga_json(saga) for saga in trail.sagas],
+        "sagas": [
+            {**saga_json(saga), "stuck_at": [late_json(item) for item in late]}
+            for saga, late in zip(trail.sagas, trail.stuck_at or [()] * len(trail.sagas), strict=True)
+        ],
         "missing": [_missing_json(step, trail.start_ns) for step in trail.missing],
         "later": [_missing_json(step, trail.start_ns) for step in trail.later],
         "notes": list(trail.notes),

@@ -20,15 +20,31 @@ Place = tuple[str, int, int]
 SpanKey = tuple[str, str]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Publication:
-    """One appearance of an event in a topic: the record, the send span, or both."""
+    """One appearance of an event in a topic: the record, the send span, or both.
+
+    Attributes:
+        copied_from: What it is a copy of, the nearest first; empty for what a producer published, as far as is known.
+        after: What was in the same partition before it.
+        round: How often its event had been sent back, see `lineage`; -1 for a dead letter without a record.
+    """
 
     topic: str
     record: StoredEvent | None = None
     span: Span | None = None
     dead_letter: DeadLetter | None = None
     is_dead_letter: bool = False
+    copied_from: list[Publication] = field(default_factory=list)
+    after: Publication | None = None
+    round: int = -1
+
+    @property
+    def place(self) -> Place:
+        """Where it is; -1 in place of a partition or an offset that isn't known."""
+        if self.record is not None:
+            return self.topic, self.record.partition, self.record.offset
+        return (self.topic, *_place(self.span)[1:]) if self.span is not None else (self.topic, -1, -1)
 
     @property
     def key(self) -> str:
@@ -80,6 +96,16 @@ class Message:
     def record(self) -> StoredEvent | None:
         """The first record known."""
         return next((item.record for item in self.publications if item.record is not None), None)
+
+    def source_of(self, span: Span) -> Publication | None:
+        """The publication that a handling read: the one at its place, else the last before it in its topic."""
+        candidates = [item for item in self.publications if not item.is_dead_letter]
+        place = _place(span)
+        here = [item for item in candidates if place[2] >= 0 and item.place == place]
+        topic = topic_of(span)
+        candidates = here or [item for item in candidates if topic in (None, item.topic)] or candidates
+        earlier = [item for item in candidates if item.start_ns <= span.start_ns]
+        return earlier[-1] if earlier else (candidates[0] if candidates else None)
 
 
 def span_key_text(span: Span) -> str:
@@ -150,8 +176,6 @@ class _Collector:
                 group = span.text(names.GROUP, names.OLD_GROUP) or span.service
                 message = found.setdefault(event_id, Message(event_id))
                 message.handlings.setdefault(group, []).append(span)
-        for message in found.values():
-            message.publications.sort(key=lambda item: (item.start_ns, item.key))
         return found
 
     def _sent_id(self, span: Span) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView
+from flowtrail_collector.sagas.stuck import Diagnosis
 from flowtrail_collector.spans.model import Span
 
 
@@ -181,6 +182,7 @@ class Trail:
     Attributes:
         entries: In causal order: nothing comes before what led to it, whatever the clocks say.
         sagas: The saga instances it belongs to.
+        stuck_at: Of each of them, its late steps and why they are late.
         missing: What was expected and hasn't come.
         later: Steps of open sagas whose turn hasn't come.
         subjects: Aggregate ids, most frequent first.
@@ -205,3 +207,4 @@ class Trail:
     end_ns: int = 0
     notes: tuple[str, ...] = field(default=())
     later: tuple[MissingStep, ...] = ()
+    stuck_at: tuple[tuple[Diagnosis, ...], ...] = ()

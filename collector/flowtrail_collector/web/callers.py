@@ -92,7 +92,9 @@ class Caller:
             return Refusal(403, nobody)
         if self.person is not None:
             has = f"has the role {self.role.word}" if self.role else "has no role here"
-            return Refusal(403, f"{self.person.name} {has}: this takes the role {needed.word}")
+            return Refusal(
+                403, f"{self.person.name} {has}: this takes the role {needed.word}{self.person.hint}"
+            )
         # Scripts of our pages ask too: the browser would ask people for a password in the middle of it.
         scheme = "Bearer" if self.access.people else "Basic"
         message = self.trouble or told_to_authenticate(self.access, needed, given=self.given)

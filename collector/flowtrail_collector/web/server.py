@@ -22,6 +22,8 @@ from flowtrail_collector.errors import ListenError
 
 BACKLOG = 512
 """Connections that may wait to be taken."""
+MAX_HEADER_BYTES = 96 * 1024
+"""A request's line and headers: a token of a provider with many groups (64 KiB), and what else browsers and proxies send."""
 GRACE_SECONDS = 5
 """How long requests under way may go on once it is told to stop."""
 _LOOK_SECONDS = 0.05
@@ -117,6 +119,7 @@ class WebServer:
                 # Scrapers and exporters keep their connections; the default of 5 s makes them reconnect.
                 timeout_keep_alive=75,
                 server_header=False,
+                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
                 proxy_headers=False,
                 ws="none",
                 ssl_certfile=None if tls is None else tls[0],

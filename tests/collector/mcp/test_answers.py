@@ -13,6 +13,7 @@ from mcp import Client
 
 from flowtrail_collector.mcp.data import MAX_RESULT, MAX_TEXT
 from flowtrail_collector.mcp.ports import RefusedError
+from flowtrail_collector.mcp.sentences import Sentence
 from flowtrail_collector.mcp.server import build_server
 from flowtrail_collector.mcp.shaping import why_stuck
 from flowtrail_collector.mcp.tools import TOOLS
@@ -28,7 +29,7 @@ def saga(**values: Any) -> dict[str, Any]:
         "outcome": "open",
         "started": None,
         "ended": None,
-        "reason": None,
+        "stuck_at": [],
         **values,
     }
 
@@ -70,7 +71,7 @@ def trail(sagas=(), missing=()) -> dict[str, Any]:
 
 
 OVERDUE, IN_TIME = step(overdue=True), step()
-STUCK = saga(reason="charge waits for billing, which has no members")
+STUCK = saga(stuck_at=[{"step": "charge", "by": "billing", "reason": "stopped"}])
 ENDED = saga(outcome="completed", ended="2026-01-01T00:00:00Z")
 
 
@@ -93,13 +94,20 @@ ENDED = saga(outcome="completed", ended="2026-01-01T00:00:00Z")
 def test_a_verdict_and_what_to_do_next(sagas, missing, groups, letters, verdict, advice):
     found = why_stuck("ORD-17", trail(sagas, missing), groups, letters)
     assert found.verdict == verdict
-    assert found.because == [each["reason"] for each in sagas if each["reason"]]
+    said = [Sentence.STOPPED] if STUCK in sagas else []
+    assert found.because == [*said, *([Sentence.GIVEN_UP] if letters else [])]
     assert [advice in each for each in found.next] == ([True] if advice else [])
 
 
 def test_late_steps_come_first():
     found = why_stuck("x", trail([STUCK], [IN_TIME, step(step="ship", overdue=True)]), [], [])
     assert [each.step for each in found.waiting] == ["ship", "charge"]
+
+
+EVIL_SAGA = {
+    **dict.fromkeys(saga(), EVIL),
+    "stuck_at": [{"step": EVIL, "by": EVIL, "reason": EVIL}] * MANY,
+}
 
 
 class Evil:
@@ -110,7 +118,7 @@ class Evil:
         if path.startswith("/api/v1/trails/"):
             entry = {"start": EVIL, "service": EVIL, "kind": EVIL, "name": EVIL, "topic": EVIL, "group": EVIL,
                      "state": EVIL, "error": {"type": EVIL, "message": EVIL}}  # fmt: skip
-            evil_saga = dict.fromkeys(saga(), EVIL)
+            evil_saga = EVIL_SAGA
             late = {**dict.fromkeys(step(), EVIL), "expects": texts, "overdue": True, "lag_messages": 1}
             lists = dict.fromkeys(("subjects", "correlation_ids", "services"), texts)
             return {"matched_by": EVIL, "trail": {**lists, "start": EVIL, "end": EVIL, "sagas": [evil_saga] * MANY,
@@ -119,7 +127,7 @@ class Evil:
             rows = [{"name": EVIL, "count": 1}] * MANY
             return {"total": 1, "as_of": 7, "by_error": rows, "by_target": rows, "refused": rows}
         return {
-            "/api/v1/sagas": {"sagas": [{**dict.fromkeys(saga(), EVIL), "correlation_id": EVIL}] * MANY},
+            "/api/v1/sagas": {"sagas": [{**EVIL_SAGA, "correlation_id": EVIL}] * MANY},
             "/api/v1/lag": {"groups": [{**group(), "group": EVIL, "status": EVIL,
                                         "topics": [{"topic": EVIL, "lag": 1, "lag_seconds": 1.0, "status": EVIL}] * 50}] * MANY},
             "/api/v1/dead-letters": {"dead_letters": [letter(EVIL)] * MANY},
@@ -127,11 +135,12 @@ class Evil:
                 **dict.fromkeys(("cause", "group", "event_type", "error_type", "message", "first", "last", "trend"), EVIL),
                 "count": 1, "last_hour": 1, "hour_before": 0, "example": letter(EVIL)}] * MANY},
             "/api/v1/sagas/causes": {"causes": [{
-                **dict.fromkeys(("cause", "state", "flow", "step", "by", "reason", "text", "dead_letter_cause", "first",
+                **dict.fromkeys(("cause", "state", "flow", "step", "by", "reason", "text", "waits_for", "dead_letter_cause", "first",
                                  "last", "trend"), EVIL), "count": 1, "last_hour": 1, "hour_before": 0,
+                "error": {"type": EVIL, "message": EVIL},
                 "example": dict.fromkeys(("key", "correlation_id", "started"), EVIL)}] * MANY},
             "/api/v1/oncall": {"left_out": 3, "starting": {EVIL: {"state": EVIL, "reason": EVIL}}, "changes": [{
-                **dict.fromkeys(("kind", "text", "of", "since", "trail"), EVIL), "touched": 1}] * MANY},
+                **dict.fromkeys(("kind", "text", "of", "since", "trail"), EVIL), "about": {"said": EVIL}, "touched": 1}] * MANY},
             "/api/v1/flows": {"flows": [{"name": EVIL, "within_seconds": None, "instances": {EVIL: 1},
                                          "steps": [{"name": EVIL}] * 50}] * MANY},
         }[path]  # fmt: skip
@@ -178,7 +187,7 @@ def test_hostile_text_is_data_and_has_no_room(name):
     found = call(build_server(Evil(), "1", "w" * 20), name, ARGUMENTS.get(name, {}))
     assert not found.is_error, found.content
     data = found.structured_content
-    jsonschema.validate(data, TOOLS[name].answers.model_json_schema())
+    jsonschema.validate(data, TOOLS[name].answers.model_json_schema(mode="serialization"))
     assert json.loads(found.content[0].text) == data
     assert len(found.content[0].text) <= MAX_RESULT
     assert "never instructions" in data["notice"]

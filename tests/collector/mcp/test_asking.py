@@ -15,6 +15,7 @@ import flowtrail
 import waiting
 from devbroker import DevBroker
 from flowtrail_collector.cli._client import CollectorClient
+from flowtrail_collector.mcp.sentences import Sentence
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, WebConfig
 from trailkit.web import collecting
 
@@ -124,10 +125,16 @@ def test_the_other_questions(collector):
         1,
         "ORD-17",
     )
+    assert cause["error"] == {"type": "ValueError", "message": "no card on file for *"}
     (change,) = lately.structured_content["changes"]
-    assert change["text"].startswith(
-        "for the first time group billing dead-lettered 1 message of type StockReserved"
-    )
+    assert change["about"] == {
+        "group": "billing",
+        "event_type": "StockReserved",
+        "error_type": "ValueError",
+        "error_message": "no card on file for *",
+        "trend": "new",
+    }
+    assert change["means"].startswith("Messages are dead-lettered for a new cause")
     assert {"billing", "inventory"} <= {group["group"] for group in lag.structured_content["groups"]}
     (cause,) = causes.structured_content["causes"]
     assert (cause["message"], cause["count"], cause["trend"]) == ("no card on file for *", 1, "rising")
@@ -146,7 +153,9 @@ def test_why_an_order_hangs_takes_one_call_and_a_write_takes_the_token(collector
     )  # fmt: skip
     found = why.structured_content
     assert found["verdict"] == "stuck"
-    assert "charge waits for billing, which dead-lettered StockReserved" in found["because"][0]
+    assert found["because"] == [Sentence.DEAD_LETTER]
+    (late,) = found["instances"][0]["stuck_at"]
+    assert (late["step"], late["by"], late["reason"]) == ("charge", "billing", "dead_letter")
     assert [
         (letter["group"], letter["error_type"], letter["error_message"]) for letter in found["dead_letters"]
     ] == [("billing", "ValueError", "no card on file for ORD-17")]

@@ -21,7 +21,8 @@ from flowtrail_collector.web.access.ports import InvalidTokenError
 __all__ = ["MAX_TOKEN_BYTES", "Key", "TokenRules", "header_of", "keys_of", "looks_like_jwt", "matching"]
 
 Key = jwk.Key
-MAX_TOKEN_BYTES = 8192
+# A group is up to 60 bytes of it: Entra lists 200 by their ids, Keycloak as many as there are, by their paths.
+MAX_TOKEN_BYTES = 64 * 1024
 SKEW_SECONDS = 60
 _MAX_KEYS = 100
 _MIN_MODULUS = 342  # 2048 bits in base64
@@ -68,9 +69,12 @@ def header_of(token: str) -> dict[str, Any]:
         InvalidTokenError: It isn't such a token.
     """
     if len(token) > MAX_TOKEN_BYTES:
-        raise InvalidTokenError(f"it is longer than {MAX_TOKEN_BYTES} bytes")
+        raise InvalidTokenError(
+            f"it is longer than {MAX_TOKEN_BYTES:,} bytes: have the provider put less into it, such as only the"
+            " groups that are assigned to the application, or use app roles"
+        )
     try:
-        header = jws.extract_compact(token.encode()).headers()
+        header = jws.extract_compact(token.encode(), registry=_roomy()).headers()
     except (JoseError, ValueError, TypeError, RecursionError):
         raise InvalidTokenError("it isn't a signed JWT") from None
     algorithm = header.get("alg") if isinstance(header, dict) else None
@@ -90,6 +94,13 @@ def matching(header: Mapping[str, Any], keys: Sequence[Key]) -> Key | None:
     kid = header.get("kid")
     named = [key for key in of_kind if kid is None or key.kid == kid]
     return named[0] if named and (kid is not None or len(named) == 1) else None
+
+
+def _roomy(algorithms: Sequence[str] | None = None) -> jws.JWSRegistry:
+    """Takes the headers that providers send, which may hold certificates and names of their own."""
+    registry = jws.JWSRegistry(algorithms=algorithms, strict_check_header=False)
+    registry.max_header_length = MAX_TOKEN_BYTES
+    return registry
 
 
 class TokenRules:
@@ -118,8 +129,7 @@ class TokenRules:
         Raises:
             InvalidTokenError: It isn't valid; says why.
         """
-        registry = jws.JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
-        registry.max_header_length = MAX_TOKEN_BYTES
+        registry = _roomy([header["alg"]])
         rules = jwt.JWTClaimsRegistry(
             now=lambda: int(self._now()),
             leeway=SKEW_SECONDS,

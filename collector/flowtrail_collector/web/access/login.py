@@ -106,7 +106,8 @@ class Login:
         if values is None:
             return None
         try:
-            return Person(values["sub"][:MAX_SUBJECT], values["name"][:MAX_NAME], Role.named(values["role"]))
+            subject, name = values["sub"][:MAX_SUBJECT], values["name"][:MAX_NAME]
+            return Person(subject, name, Role.named(values["role"]), bool(values.get("unlisted")))
         except (KeyError, TypeError):
             return None
 
@@ -163,14 +164,16 @@ class Login:
         if person is None:
             raise InvalidLoginError("the provider's ID token names nobody")
         audit_logger.info(
-            "login of %s (%s) with the role %s from %s",
-            person.actor, printable(person.subject), person.role.word, remote,
+            "login of %s (%s) with the role %s from %s%s",
+            person.actor, printable(person.subject), person.role.word, remote, person.hint,
         )  # fmt: skip
         if person.role is Role.NONE:
             raise InvalidLoginError(
-                f"{person.name} has no role here: ask whoever runs this collector for one (--oidc-role)"
+                f"{person.name} has no role here: ask whoever runs this collector for one (--oidc-role){person.hint}"
             )
         values = {"sub": person.subject, "name": person.name, "role": person.role.word}
+        if person.unlisted:
+            values["unlisted"] = "yes"
         return person, self._sessions.seal(values, self.session_seconds)
 
 

@@ -9,12 +9,26 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-__all__ = ["OIDC_ACTOR", "Access", "Person", "Role", "RoleRules", "person_of", "printable", "safe_return"]
+__all__ = [
+    "OIDC_ACTOR",
+    "TOO_MANY_GROUPS",
+    "Access",
+    "Person",
+    "Role",
+    "RoleRules",
+    "person_of",
+    "printable",
+    "safe_return",
+]
 
 OIDC_ACTOR = "oidc:"
 """What the audit puts before the name of somebody whom the provider vouches for."""
 MAX_NAME = 128
 MAX_SUBJECT = 255
+TOO_MANY_GROUPS = (
+    "the token has too many groups to list them: use app roles, or only groups assigned to the application"
+)
+"""What Entra calls the groups overage: then it says where to ask for them in place of the groups."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -119,16 +133,23 @@ class Person:
         subject: The provider's own id, which never names anybody else.
         name: What people call them; one printable line.
         role: What they may do.
+        unlisted: Their token had too many groups to list them, so they may have a role that isn't known here.
     """
 
     subject: str
     name: str
     role: Role
+    unlisted: bool = False
 
     @property
     def actor(self) -> str:
         """Who they are in the audit."""
         return OIDC_ACTOR + self.name
+
+    @property
+    def hint(self) -> str:
+        """What to add where their role isn't enough; empty where there is nothing to add."""
+        return f"; {TOO_MANY_GROUPS}" if self.unlisted else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +176,15 @@ class RoleRules:
         """The highest role that somebody can have."""
         return max((self.default, *(role for role, _ in self.roles)))
 
+    def lacks_values(self, claims: Mapping[str, Any]) -> bool:
+        """Whether a token says that somebody has values of the claim, and leaves them out for their number."""
+        if self._values(claims):
+            return False
+        elsewhere = claims.get("_claim_names")  # OpenID Connect Core, 5.6.2
+        if isinstance(elsewhere, Mapping) and self.claim in elsewhere:
+            return True
+        return self.claim == "groups" and claims.get("hasgroups") in (True, "true")
+
     def _values(self, claims: Mapping[str, Any]) -> frozenset[str]:
         found: Any = claims.get(self.claim)
         if found is None:  # a claim's own name may have dots, as in https://example.com/roles
@@ -174,7 +204,9 @@ def person_of(claims: Mapping[str, Any], rules: RoleRules) -> Person | None:
     verified = claims.get("email_verified") is not False
     names = (claims.get("email") if verified else None, claims.get("preferred_username"), subject)
     name = next(name for name in names if isinstance(name, str) and name.strip())
-    return Person(subject, printable(name.strip())[:MAX_NAME], rules.role_of(claims))
+    return Person(
+        subject, printable(name.strip())[:MAX_NAME], rules.role_of(claims), rules.lacks_values(claims)
+    )
 
 
 def safe_return(path: str | None) -> str:

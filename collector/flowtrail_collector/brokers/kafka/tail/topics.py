@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["TopicFilter"]
+from flowtrail_collector.events.topics import holds_copies
 
-# `orders.billing.retry.5s` is ours, `orders-retry-0` Spring's; `orders.quarantine` is where a redrive gives up.
-_RETRY_TOPICS = re.compile(r"(?i).+[._-]retry(?:[._-].*)?|.+\.quarantine")
+__all__ = ["TopicFilter"]
 
 
 class TopicFilter:
@@ -34,5 +33,5 @@ class TopicFilter:
         kind = self._kinds.get(topic)
         if kind is None:
             dead = self._dead_letter_topics.fullmatch(topic) is not None
-            kind = self._kinds[topic] = dead, _RETRY_TOPICS.fullmatch(topic) is not None
+            kind = self._kinds[topic] = dead, holds_copies(topic)
         return kind
