@@ -59,6 +59,7 @@ def posted(
         values = await _form(request, known, max_bytes)
         try:
             if not tokens.is_valid(request, values.get("form_token")):
+                request.state.caller.log_refused(403)
                 raise ApiError(403, NO_FORM)
             return await run_in_threadpool(checked, lambda: act(request, values))
         except ApiError as error:
