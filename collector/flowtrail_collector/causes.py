@@ -25,19 +25,34 @@ _NAME = re.compile(
     r"|(?:[a-z]+\.){2,}[A-Za-z_$]+(?:\(\))?"
     r"|int|str|float|bool|bytes|bytearray|list|dict|tuple|set|object|null|none|true|false|undefined"
 )
-_NAMED = re.compile(
+_NOUN = (
     r"\b(?:arguments?|attributes?|beans?|class|columns?|constraint|fields?|functions?|index|methods?|module named"
-    r"|modules?|parameters?|propert(?:y|ies)|relation|tables?|type|types)(?: name)?:? $",
-    re.IGNORECASE,
+    r"|modules?|parameters?|propert(?:y|ies)|relation|tables?|type|types)(?: name)?:? "
 )
-_WORD = re.compile(r"[A-Za-z_$][A-Za-z_$.-]*")
+_NAMED = re.compile(f"{_NOUN}$", re.IGNORECASE)
+# A name in code with a number: address1, sha256_sum; ORD-17 and the like are ids.
+_NUMBERED = r"(?:[A-Za-z_$][A-Za-z_$.]{1,30}\d{1,3}){1,3}[A-Za-z_$.]{0,30}"
+_WORD = re.compile(rf"[A-Za-z_$][A-Za-z_$.-]*|{_NUMBERED}")
+_NUMBERED_NAME = re.compile(rf"({_NOUN})({_NUMBERED})(?![\w@$%~+-])", re.IGNORECASE)
+# All that KeyError says is the key: one that reads like a field's name is the cause.
+_KEY = re.compile(r"\s*(?:KeyError: )?'(?:[A-Za-z_]{1,40}|[a-z][A-Za-z_]{1,30}\d{1,2})'\s*")
 _MAX_NAME = 80
 _MAX_NOUN = 20
 # Numbers that say what happened, and not to whom: of protocols, systems and databases.
 _CODE = re.compile(
-    r"\b(?:HTTP(?:/[\d.]+)?|status(?: code)?|response code)[ :=]{1,3}[1-5]\d\d(?!\w)"
+    r"\bHTTP(?:/[\d.]+)?(?: error)?[ :=]{1,3}[1-5]\d\d(?!\w)"
+    r"|\b(?:[a-z]{0,12}code|status|errno|signal|rc|exit(?:ed)?(?: with)?(?: code| status)?)[ :=#(]{1,3}"
+    r"(?:0x[\da-f]{1,8}|-?\d{1,5}|-\d{10})(?![\w-]|[.:,]\d)"
+    r"|\bERROR:? \d{4,5}(?= \(\w{5}\))"
     r"|(?<![\w.])[45]\d\d (?=(?:Client|Server) Error\b)"
     r"|(?<=An error occurred \()[45]\d\d(?=\))|\[Errno -?\d{1,5}\]|\bSQLSTATE[ :=\[(]{1,3}\w{5}\b|\b(?:ORA|PLS|SQL)-\d{4,5}\b",
+    re.IGNORECASE,
+)
+# Codes that say whom or what something is about.
+_OTHER_CODES = re.compile(
+    r"(?:access|activation|area|article|bar|booking|country|coupon|currency|customer|discount|dial(?:ling)?|gift|item"
+    r"|locker|order|pickup|post(?:al)?|product|promo|promotion|reference|security|sort|tracking|verification|voucher|zip)"
+    r"[ _-]?$",
     re.IGNORECASE,
 )
 # Digits that stay: nobody else's characters, until what names somebody is gone.
@@ -49,6 +64,10 @@ _MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm]\b)?(?: (?:[A-Z]{3,4}\b|[+-]\d{4}\b))?"
 _IPV6 = r"(?:[\da-fA-F]{0,4}:){2,7}[\da-fA-F]{0,4}"
 _NAMING = (
+    # 2026-11-30T01:00:00.123+01:00: whatever its offset is, before the clock in it is taken for a time of its own
+    re.compile(
+        r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?: ?(?:Z\b|[+-]\d\d(?::?\d\d)?\b))?"
+    ),
     # Mon, 30 Nov 2026 01:00:00 GMT, Mon Nov 30 01:00:00 UTC 2026, 30-Nov-2026, 3:05 PM
     re.compile(
         rf"\b(?:{_DAY},? )?(?:\d{{1,2}}[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}}(?:,? \d{{4}})?)\b(?:,? {_CLOCK})?(?: \d{{4}}\b)?"
@@ -84,7 +103,9 @@ def normalised(message: str) -> str:
     codes such as `HTTP 503` and `ORA-01400`. Takes time in proportion to the length of the message.
     """
     text = message[:_MAX_READ].translate(_TAKEN)
-    text = _CODE.sub(lambda found: found[0].translate(_KEPT), text)
+    if _KEY.fullmatch(text) and not _HEX.fullmatch(text.strip().strip("'")):
+        return text.strip()
+    text = _NUMBERED_NAME.sub(_with_name, _CODE.sub(_with_code, text))
     text = _QUOTED.sub(_without_data, _DOCUMENT.sub(_without_document, text))
     text = _FILE.sub(_without_file, _URL.sub(r"\1/*", _WINDOWS.sub(_HOLE, text)))
     for naming in _NAMING:
@@ -93,13 +114,23 @@ def normalised(message: str) -> str:
     return _SPACE.sub(" ", text).strip()[:_MAX_MESSAGE].translate(_GIVEN_BACK)
 
 
+def _with_code(found: re.Match[str]) -> str:
+    word = re.match(r"[a-z]*?(?=code)", found[0], re.IGNORECASE)
+    before = found.string[max(0, found.start() - _MAX_NOUN) : found.start()] + (word[0] if word else "")
+    return found[0] if word and _OTHER_CODES.search(before) else found[0].translate(_KEPT)
+
+
+def _with_name(found: re.Match[str]) -> str:
+    return found[0] if _HEX.fullmatch(found[2]) else found[1] + found[2].translate(_KEPT)
+
+
 def _without_data(found: re.Match[str]) -> str:
     content = found[0][1:-1]
     if len(content) > _MAX_NAME:
         return _HOLE
     noun = found.string[max(0, found.start() - _MAX_NOUN) : found.start()]
     is_name = _NAME.fullmatch(content) or (_NAMED.search(noun) and _WORD.fullmatch(content))
-    return found[0] if is_name else _HOLE
+    return found[0].translate(_KEPT) if is_name and not _HEX.fullmatch(content) else _HOLE
 
 
 def _without_document(found: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 ```
 CollectorError                    exit code 2
 ├── ConfigurationError            2   a setting, a flow file, a pattern: something the caller can correct
+│   └── CountedOtherwiseError     2   more would be done than was counted
 ├── ListenError                   2   the address is taken or may not be used
 ├── StoreError                    2   the store can't be opened, read or written
 │   ├── FencedError               2   another worker has moved a position this one held
@@ -25,6 +26,10 @@ class CollectorError(Exception):
 
 class ConfigurationError(CollectorError):
     """A setting is missing or wrong."""
+
+
+class CountedOtherwiseError(ConfigurationError):
+    """More would be done than somebody has counted and agreed to: nothing was done."""
 
 
 class ListenError(CollectorError):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,32 @@ def _alive(pid: int) -> bool:
     # A zombie that init hasn't reaped yet is as good as gone.
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return not state.stdout.startswith("Z") and bool(state.stdout)
+
+
+_FAMILY = """
+import os, pathlib, sys, time
+if os.fork():
+    os.fork()
+pathlib.Path(f"{sys.argv[1]}.{os.getpid()}").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", [ManagedProcess.kill, ManagedProcess.stop])
+def test_what_was_ended_is_gone_with_all_that_it_started(
+    tmp_path: Path, end: Callable[[ManagedProcess], None]
+) -> None:
+    def started() -> list[Path]:
+        return list(tmp_path.glob("pid.*"))
+
+    command = [sys.executable, "-c", _FAMILY, str(tmp_path / "pid")]
+    for _ in range(5):
+        server = ManagedProcess("s", command, ready=lambda: len(started()) == 3, output=tmp_path / "output")
+        server.start()
+        end(server)
+        assert [path for path in started() if _alive(int(path.suffix[1:]))] == []
+        for path in started():
+            path.unlink()
 
 
 def test_stop_is_gentle_and_kill_is_not(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flowtrail_collector.catalog.ports import Routing
-from flowtrail_collector.dead_letters.ports import DeadLetterLists, RecordMover
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
+from flowtrail_collector.dead_letters.ports import RecordMover
 from flowtrail_collector.ingest.ports import Store, Tail
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.lag.ports import LagSource, RecordProber, RecordTimestamps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ from io import StringIO, TextIOWrapper
 
 import click
 
-from flowtrail_collector.cli._errors import EXIT_USAGE
+from flowtrail_collector.cli._errors import EXIT_READER_LEFT, EXIT_USAGE
 from flowtrail_collector.cli._help import HelpContext, readable
+from flowtrail_collector.cli._writing import OutputError, checked_output
 from flowtrail_collector.errors import CollectorError
 
 # Each is a click command in the module of its name.
@@ -37,8 +39,8 @@ class _LazyGroup(click.Group):
 @click.command(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 something was found or not found, 2 usage or configuration, "
-    "3 a broker or the collector can't be reached.",
+    epilog="Exit codes: 0 fine, 1 something was found or not found, 2 usage, configuration, or output "
+    "that can't be written, 3 a broker or the collector can't be reached.",
 )
 @click.version_option(package_name="flowtrail", message="flowtrail %(version)s")  # reads it when asked
 def cli() -> None:
@@ -56,7 +58,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
         add_shells()
     try:
-        result = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        with checked_output():
+            result = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return EXIT_USAGE
@@ -71,15 +74,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CollectorError as error:
         _complain(f"flowtrail: {error}")
         return error.exit_code
-    except BrokenPipeError:
-        # `flowtrail sagas | head`: the reader left. Python would complain again when it flushes at exit.
-        sys.stderr.close()
-        return 0
+    except OutputError as error:
+        if error.reader_left:  # `flowtrail sagas | head`
+            return EXIT_READER_LEFT
+        _complain(f"flowtrail: the output can't be written: {error.reason}")
+        return EXIT_USAGE
     return result if isinstance(result, int) else 0
 
 
 def _complain(text: str) -> None:
     from flowtrail_collector.cli._output import print_complaint
 
-    for line in text.splitlines():
-        print_complaint(line)
+    with contextlib.suppress(OSError):  # nowhere to say it: the exit code does
+        for line in text.splitlines():
+            print_complaint(line)

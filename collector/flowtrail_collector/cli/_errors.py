@@ -10,6 +10,8 @@ EXIT_OK = 0
 EXIT_FINDINGS = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
+EXIT_READER_LEFT = 141
+"""As of a program that SIGPIPE ends: whoever read the output has left."""
 
 
 class Failure(click.ClickException):

@@ -16,8 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command line without the program's name; `sys.argv[1:]` if None.
 
     Returns:
-        The exit code: 0 fine, 1 something was found (or not found), 2 usage or configuration, 3 a service
-        can't be reached.
+        The exit code: 0 fine, 1 something was found (or not found), 2 usage, configuration or output that
+        can't be written, 3 a service can't be reached, 141 whoever read the output has left.
     """
     try:
         from flowtrail_collector.cli._app import run

@@ -108,7 +108,7 @@ def _shown(table: Table, block: Sequence[Sequence[Text]], share: int) -> Iterato
 
 def _head(figures: Figures | None, trouble: str, width: int | None, keys: str) -> Iterator[Text]:
     if figures is not None:
-        said = f"flowtrail {figures.status['version']}  {figures.url}  {figures.at.astimezone():%H:%M:%S}"
+        said = f"flowtrail {figures.status['version']}  {figures.url}  {figures.at:%H:%M:%S} UTC"
         if width is not None and len(said) + 2 + len(keys) <= width:
             said += keys.rjust(width - len(said))
         yield from wrapped(Text(said, style="bold"), width, 2)

@@ -14,6 +14,7 @@ from flowtrail_collector.cli._errors import EXIT_OK
 from flowtrail_collector.cli._options import FILE_OR_URL, stacked
 from flowtrail_collector.cli._output import print_complaint
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.logs import write_logs
 from flowtrail_collector.settings import SETTINGS, Kind, Setting, collector_config, parse_store
 from flowtrail_collector.units import parse_duration, parse_size
 
@@ -112,7 +113,7 @@ def collector() -> None:
     type=click.Choice(("debug", "info", "warning", "error")),
     default="warning",
     show_default=True,
-    help="Lowest level that is logged.",
+    help="Lowest level that is logged; the audit is at every level.",
 )
 def run(log_level: str, **values: Any) -> int:
     """Collect until SIGTERM or SIGINT.
@@ -123,9 +124,7 @@ def run(log_level: str, **values: Any) -> int:
     from flowtrail_collector.run import run_collector
 
     config = collector_config(values)
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    write_logs(logging.getLevelNamesMapping()[log_level.upper()])
     run_collector(config, on_ready=lambda url: click.echo(f"flowtrail collector listens on {url}"))
     return EXIT_OK
 

@@ -165,7 +165,8 @@ def redrive(
             print_json(survey)
         return EXIT_OK if survey["total"] else EXIT_FINDINGS
     confirm(f"Redrive {counted(survey['total'], 'dead letter')}?", yes)
-    job = client.post(f"{LETTERS}/redrive", body)
+    agreed = {"as_of": survey["as_of"], "expected_total": survey["total"]}
+    job = client.post(f"{LETTERS}/redrive", {**body, **agreed})
     if not detach:
         job = follow(client, job, quiet=as_json)
     return finish(job, as_json, detach)
@@ -192,10 +193,12 @@ def dismiss(
     """
     body = {**_body(asked, place, everything, quarantined), "note": note}
     _check_narrowed(asked, place, everything)
-    matching = client.post(f"{LETTERS}/dismiss", {**body, "dry_run": True})["matching"]
-    if matching:
+    found = client.post(f"{LETTERS}/dismiss", {**body, "dry_run": True})
+    data = {"dismissed": 0}
+    if matching := found["matching"]:
         confirm(f"Dismiss {counted(matching, 'dead letter')}?", yes)
-    data = client.post(f"{LETTERS}/dismiss", body) if matching else {"dismissed": 0}
+        agreed = {"as_of": found["as_of"], "expected_total": matching}
+        data = client.post(f"{LETTERS}/dismiss", {**body, **agreed})
     if as_json:
         print_json(data)
     else:

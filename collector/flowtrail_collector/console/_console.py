@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,26 +15,29 @@ from flowtrail_collector.conditions import Condition, unready
 from flowtrail_collector.console._history import Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._live import Live
-from flowtrail_collector.console._pages import PAGE_ROWS, html_page, paging, static_file
+from flowtrail_collector.console._pages import PAGE_ROWS, html_page, pages, paging, static_file, turned
 from flowtrail_collector.console._render import load_templates, trail_values
 from flowtrail_collector.console._search import MOST_NAMES, leads_to, listed, near
 from flowtrail_collector.console._trail_next import next_of
 from flowtrail_collector.console._trouble import linked_cause, steps_of
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.letter import Selection
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import listed_json
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.lag.words import needs_attention
-from flowtrail_collector.sagas.model.view import STATES, SagaFilter
+from flowtrail_collector.sagas.model.filters import SagaFilter
+from flowtrail_collector.sagas.model.view import STATES
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.web import MAX_OFFSET, cause_json, saga_query, saga_row_json
 from flowtrail_collector.trails.finder import TrailFinder
 from flowtrail_collector.trails.json import found_json
+from flowtrail_collector.web.cursors import cursor_of
 from flowtrail_collector.web.json import MAX_ID_LENGTH, int_param
 from flowtrail_collector.web.prefix import prefix
 from flowtrail_collector.wording import format_seconds
 
 _OVERVIEW_ROWS = 8
+_TURNS = ("after", "before", "offset")
 # A browser and a template draw so many at once; a trail of thousands would take both seconds.
 _TRAIL_ROWS = 500
 
@@ -113,7 +116,7 @@ class Console:
     def _overview(self, request: Request) -> Response:
         """Overview: flows, what is stuck, dead letters, who is behind."""
         stuck = self._views.list_sagas(SagaFilter(stuck=True, limit=_OVERVIEW_ROWS))
-        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS + 1)
+        letters = self._views.list_dead_letters(Selection(), _OVERVIEW_ROWS)
         lag = self._lag.overview()
         return html_page(
             "overview.html",
@@ -122,8 +125,8 @@ class Console:
             stuck_counts=self._views.stuck_counts(),
             outcomes=STATES,
             stuck=[saga_row_json(row, self._progress_of) for row in stuck],
-            letters=[listed_json(letter) for letter in letters[:_OVERVIEW_ROWS]],
-            more_letters=len(letters) > _OVERVIEW_ROWS,
+            letters=[listed_json(letter) for letter in letters],
+            pending=max(len(letters), self._views.count_pending()),
             troubled=sum(needs_attention(group["status"]) for group in lag["groups"]),
             groups=lag["groups"][:_OVERVIEW_ROWS],
             group_sparks=self._sparks.groups() if self._sparks else {},
@@ -183,16 +186,26 @@ class Console:
     def _sagas(self, request: Request) -> Response:
         """Saga instances.
 
-        Query: flow, outcome, step, stuck, predicted, cause, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, cause, limit, after, before, offset.
         """
         known = self._views.known_flows()
         query = saga_query(request, known, self._views.stuck_causes)
-        query = replace(query, limit=min(query.limit, PAGE_ROWS) + 1)
-        rows = [saga_row_json(row, self._progress_of) for row in self._views.list_sagas(query)]
+        shown = min(query.limit, PAGE_ROWS)
+        query = replace(query, limit=shown + 1)
+        found = self._views.list_sagas(query)
+        if query.before is not None and len(found) <= shown:
+            # That is the first page, and it has room for more.
+            query = replace(query, before=None)
+            found = self._views.list_sagas(query)
+        behind = query.after or query.offset or None
+        page, neighbours = turned(
+            found, shown, lambda row: cursor_of(row.place), after=behind, before=query.before
+        )
+        asked = {name: value for name, value in request.query_params.items() if name not in _TURNS}
         return html_page(
             "sagas.html",
             request,
-            sagas=rows[: query.limit - 1],
+            sagas=[saga_row_json(row, self._progress_of) for row in page],
             causes=[
                 linked_cause(cause_json(row, self._progress_of))
                 for row in (self._views.stuck_causes() if query.cause else ())
@@ -202,12 +215,7 @@ class Console:
             flows=self._views.list_flows(),
             steps=steps_of(known, query.flow),
             outcomes=STATES,
-            **paging(
-                lambda offset: "?" + str(request.url.include_query_params(offset=offset).query),
-                query.offset,
-                query.limit - 1,
-                len(rows),
-            ),
+            **pages(neighbours, lambda more: "?" + urlencode({**asked, **more})),
         )
 
     def _group(self, name: str) -> dict[str, Any] | None:

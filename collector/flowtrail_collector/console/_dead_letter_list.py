@@ -14,12 +14,13 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.console._chart import Spark
 from flowtrail_collector.console._forms import FormPages, Values, answering
-from flowtrail_collector.console._pages import PAGE_ROWS, paging
+from flowtrail_collector.console._pages import PAGE_ROWS, pages, turned
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import PENDING, QUARANTINED, STATES
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import cause_json, listed_json
-from flowtrail_collector.dead_letters.web.query import FIELDS, check_listed, list_query
+from flowtrail_collector.dead_letters.web.query import FIELDS, check_listed, key_of, list_query
+from flowtrail_collector.web.cursors import cursor_of
 
 __all__ = ["DeadLetterList"]
 
@@ -54,20 +55,30 @@ class DeadLetterList:
     def _list(self, request: Request) -> Response:
         """Dead letters.
 
-        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
+        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, after, before, offset.
         """
         selection, limit, offset = list_query(request)
         check_listed(selection, self._views)
         shown = min(limit, PAGE_ROWS)
         one_state = replace(selection, state=selection.state or PENDING)
-        causes = [] if offset else self._views.list_causes(one_state, int(time.time() * 1000), _MOST_CAUSES)
-        found = self._views.list_dead_letters(selection, shown + 1, offset)
+        turn = {name: key_of(request, name) for name in ("after", "before")}
+        found = self._views.list_dead_letters(selection, shown + 1, offset, **turn)
+        if turn["before"] is not None and len(found) <= shown:
+            # That is the first page, and it has room for more.
+            turn, found = {}, self._views.list_dead_letters(selection, shown + 1)
+        behind = turn.get("after") or offset or None
+        page, neighbours = turned(
+            found, shown, lambda letter: cursor_of(letter.key), after=behind, before=turn.get("before")
+        )
+        causes = []
+        if neighbours[0] is None:
+            causes = self._views.list_causes(one_state, int(time.time() * 1000), _MOST_CAUSES)
         values = _filters(request.query_params)
         return self._page(
             request,
             "dead_letters.html",
             live=True,
-            letters=[listed_json(letter) for letter in found[:shown]],
+            letters=[listed_json(letter) for letter in page],
             causes=[_cause(row, {**values, "state": one_state.state or ""}) for row in causes],
             values=values,
             choices=_choices(self._views, values),
@@ -75,7 +86,7 @@ class DeadLetterList:
             states=STATES,
             narrowed=urlencode({**values, "state": values.get("state") or PENDING}),
             can_move=values.get("state", PENDING) in _MOVABLE,
-            **paging(lambda at: "?" + urlencode({**values, "offset": at}), offset, shown, len(found)),
+            **pages(neighbours, lambda more: "?" + urlencode({**values, **more})),
         )
 
 

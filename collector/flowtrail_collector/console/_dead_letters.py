@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +25,7 @@ from flowtrail_collector.dead_letters.web.json import (
     write_json,
 )
 from flowtrail_collector.dead_letters.web.query import (
+    dismissal_of,
     note_of,
     order_of,
     place_of,
@@ -116,6 +118,7 @@ class DeadLetterPages:
     def _redrive_form(
         self, request: Request, order: Order, typed: Values | None = None, problem: str = ""
     ) -> Response:
+        order = replace(order, selection=self._desk.fixed(order.selection))
         counted = self._desk.survey(order)
         histograms = [(title, _bars(counted[name])) for name, title in _TITLES.items() if counted[name]]
         return self._page(
@@ -126,6 +129,7 @@ class DeadLetterPages:
             unmeasured=counted["unmeasured"],
             histograms=histograms,
             selection=query_of(order.selection),
+            as_of=order.selection.as_of,
             everything=order.selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(order.selection, _MOST_RECORDS)],
             typed=_options(order) if typed is None else {name: typed.get(name, "") for name in _OPTIONS},
@@ -143,12 +147,14 @@ class DeadLetterPages:
     def _dismiss_form(
         self, request: Request, selection: Selection, note: str = "", problem: str = ""
     ) -> Response:
+        selection = self._desk.fixed(selection)
         return self._page(
             request,
             "dismiss.html",
             400 if problem else 200,
             total=self._desk.count(selection),
             selection=query_of(selection),
+            as_of=selection.as_of,
             everything=selection.is_everything,
             records=[listed_json(letter) for letter in self._desk.first(selection, _MOST_RECORDS)],
             note=note,
@@ -159,7 +165,7 @@ class DeadLetterPages:
     def _redrive(self, request: Request, values: Values) -> Response:
         """Starts a redrive.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit, all, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, to, rate, replay_limit, all, form_token.
         """
         selection = selection_of(values)
 
@@ -175,14 +181,14 @@ class DeadLetterPages:
     def _dismiss(self, request: Request, values: Values) -> Response:
         """Dismisses.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, form_token.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, expected_total, all, note, form_token.
         """
         selection = selection_of(values)
 
         def dismiss() -> Response:
             _check_everything(selection, values)
-            actor = actor_of(request, "the console")
-            self._desk.dismiss(selection, actor, note_of(values), remote_of(request))
+            order = dismissal_of(values, actor_of(request, "the console"))
+            self._desk.dismiss(order, note_of(values), remote_of(request))
             return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
 
         done = problem_of(dismiss)

@@ -17,8 +17,8 @@ from flowtrail_collector.console._map_details import crossing_rows, edge_values,
 from flowtrail_collector.console._map_health import Health, health_of
 from flowtrail_collector.console._map_lit import Lit, of_flow, of_trail
 from flowtrail_collector.console._pages import html_page
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.letter import PENDING, Selection
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.ports import SagaLists
 from flowtrail_collector.sagas.stuck import diagnose_cause

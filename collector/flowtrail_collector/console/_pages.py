@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from flowtrail_collector.console._typed import unpacked
 from flowtrail_collector.web.callers import person_asking
 from flowtrail_collector.web.json import ApiError
 
+Row = TypeVar("Row")
 PAGE_ROWS = 50
 """Rows of a list on one page."""
 _TITLES = {
@@ -64,7 +65,7 @@ def not_sent_page(request: Request, status: int, message: str, values: Mapping[s
     kept = {name: text for name, text in values.items() if _EDIT in values or name not in shown}
     page = html_page(
         "not_sent.html", request, status, message=message, shown=shown, kept=kept, names=TYPED,
-        fixed=_EDIT in values, logged_out=status == 401, again=bool(values) and status != 403,
+        fixed=_EDIT in values, logged_out=status == 401, again=bool(values) and status not in (403, 409),
         action="/" + quote(request.scope["path"].lstrip("/"), safe=_PATH_SAFE),
     )  # fmt: skip
     if status == 401:
@@ -101,6 +102,43 @@ def paging(address: Callable[[int], str], offset: int, limit: int, found: int) -
     return {
         "previous_page": address(max(0, offset - limit)) if offset else None,
         "next_page": address(offset + limit) if found > limit else None,
+    }
+
+
+def turned(
+    found: Sequence[Row],
+    limit: int,
+    cursor: Callable[[Row], str],
+    *,
+    after: object = None,
+    before: object = None,
+) -> tuple[Sequence[Row], tuple[str | None, str | None]]:
+    """The rows of a page, and the cursors of the first and the last one, where there are others before or behind.
+
+    Args:
+        found: Those that were found, one more than the page has room for if there are any.
+        limit: How many it has room for.
+        cursor: Names a row's place.
+        after: The page begins behind this place.
+        before: It ends before this place; then the one too many is the first.
+    """
+    more = len(found) > limit
+    rows = found if not more else found[1:] if before is not None else found[:limit]
+    if not rows:
+        return rows, (None, None)
+    is_first = after is None and not (before is not None and more)
+    is_last = before is None and not more
+    return rows, (None if is_first else cursor(rows[0]), None if is_last else cursor(rows[-1]))
+
+
+def pages(
+    neighbours: tuple[str | None, str | None], address: Callable[[dict[str, str]], str]
+) -> dict[str, str | None]:
+    """Where the pages before and behind one are; for the arguments see `turned`."""
+    first, last = neighbours
+    return {
+        "previous_page": None if first is None else address({"before": first}),
+        "next_page": None if last is None else address({"after": last}),
     }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowtrail.wire import Record
@@ -17,10 +16,10 @@ from flowtrail_collector.dead_letters.model.redrive import is_topic_name
 from flowtrail_collector.dead_letters.model.survey import survey
 from flowtrail_collector.dead_letters.ports import Job, JobState, Order, RecordMover, RedriveStore
 from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
+from flowtrail_collector.logs import audit_logger
 
 __all__ = ["Dossier", "RedriveDesk"]
 
-audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 _READ_SECONDS = 5.0
 _MAX_HISTORY = 100
@@ -91,21 +90,28 @@ class RedriveDesk:
         """The dead letters of an event, a flow or an aggregate by its id, the newest first."""
         return self._store.find(wanted, limit)
 
+    def fixed(self, selection: Selection) -> Selection:
+        """The same as of this moment: what is counted of it stays what is meant, whatever arrives later."""
+        return (
+            selection if selection.as_of is not None else replace(selection, as_of=self._store.last_change())
+        )
+
     def survey(self, order: Order) -> dict[str, Any]:
-        """What a redrive would do, see `model.survey.survey`.
+        """What a redrive would do, see `model.survey.survey`; with `as_of`, which names what was counted.
 
         Raises:
             ConfigurationError: It makes no sense.
             ServiceUnreachableError: No broker answers.
         """
         _check(order)
+        order = replace(order, selection=self.fixed(order.selection))
         groups = self._store.groups(order.selection, self._now_ms())
         with self._kafka_lock:
             wanted = {group.source_topic for group in groups if group.source_topic is not None}
             known = self._kafka.partitions(wanted if order.to is None else {order.to})
             stopped, unmeasured = measured(self._store, self._kafka, order, groups)
             self._kafka.settled(())
-        return survey(
+        counted = survey(
             groups,
             to=order.to,
             replay_limit=order.replay_limit,
@@ -114,12 +120,14 @@ class RedriveDesk:
             stopped=stopped,
             unmeasured=unmeasured,
         )
+        return {**counted, "as_of": order.selection.as_of}
 
     def start(self, order: Order, remote: str = "") -> Job:
         """Begin a redrive.
 
         Raises:
             ConfigurationError: It makes no sense.
+            CountedOtherwiseError: More match than expected; nothing was done.
         """
         _check(order)
         job = self._store.add_job(order, self._now_ms())
@@ -135,11 +143,15 @@ class RedriveDesk:
         self._note(actor, remote, "cancel", job_id)
         return self._store.end_job(job_id, JobState.CANCELLED, self._now_ms())
 
-    def dismiss(self, selection: Selection, actor: str, note: str, remote: str = "") -> int:
-        """Mark dead letters as dealt with; gives their number."""
-        dismissed = self._store.dismiss(selection, actor, note, self._now_ms())
-        wanted = described(Order(selection))
-        self._note(actor, remote, "dismiss", f"{dismissed} of {wanted}: {note}")
+    def dismiss(self, order: Order, note: str, remote: str = "") -> int:
+        """Mark dead letters as dealt with; gives their number. Of the order, where they go has no meaning.
+
+        Raises:
+            CountedOtherwiseError: More match than expected; none is marked.
+        """
+        dismissed = self._store.dismiss(order, note, self._now_ms())
+        wanted = described(Order(order.selection))
+        self._note(order.actor, remote, "dismiss", f"{dismissed} of {wanted}: {note}")
         return dismissed
 
     def first(self, selection: Selection, limit: int) -> list[DeadLetter]:

@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 
 from flowtrail.wire import Header, Record
 from flowtrail_collector.dead_letters.model.audit import AuditLine, WriteLine
-from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.replacement import Replacement
@@ -29,6 +28,7 @@ class Order:
         rate: At most so many a second; 0 for no limit.
         replay_limit: What has been sent back so often goes to quarantine.
         actor: Who asked, for the audit.
+        expected_total: How many were counted: nothing is done if more match by then. None for any number.
         edit: What of the one dead letter was replaced and why, for the audit; empty: it goes as it is.
     """
 
@@ -38,6 +38,7 @@ class Order:
     replay_limit: int = DEFAULT_REPLAY_LIMIT
     actor: str = ""
     edit: str = ""
+    expected_total: int | None = None
 
 
 class JobState(StrEnum):
@@ -110,31 +111,12 @@ class DeadLetterFigures(Counters, Protocol):
         ...
 
 
-class DeadLetterLists(Protocol):
-    """What lists of dead letters are made of."""
-
-    def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
-        """Dead letters, the newest first, at most `limit` after the first `offset`."""
-        ...
-
-    def known_flows(self) -> Mapping[str, tuple[str, ...] | None]:
-        """The flows there are; none without a flow file."""
-        ...
-
-    def letter_values(self) -> Mapping[str, Sequence[str]]:
-        """What there is to choose from, by the name of a filter: `topic`, `source`, `group`, `error`.
-
-        One of which there are too many for a list isn't there.
-        """
-        ...
-
-    def list_causes(self, selection: Selection, now_ms: int, limit: int) -> list[CauseRow]:
-        """What dead letters died of, the cause of the newest one first."""
-        ...
-
-
 class RedriveStore(Protocol):
     """Dead letters, jobs and audit in the store."""
+
+    def last_change(self) -> int:
+        """The number of the last change of dead letters, see `Selection.as_of`."""
+        ...
 
     def groups(self, selection: Selection, now_ms: int) -> list[Group]:
         """The pending dead letters of a selection, counted by what is alike."""
@@ -161,7 +143,11 @@ class RedriveStore(Protocol):
         ...
 
     def add_job(self, order: Order, now_ms: int) -> Job:
-        """Begin a job over the pending dead letters that match now, and none that come later."""
+        """Begin a job over the pending dead letters that match now, and none that come later.
+
+        Raises:
+            CountedOtherwiseError: More match than expected; there is no job.
+        """
         ...
 
     def job(self, job_id: str) -> Job | None:
@@ -203,8 +189,12 @@ class RedriveStore(Protocol):
         """End a job that runs; one that is over stays as it is."""
         ...
 
-    def dismiss(self, selection: Selection, actor: str, note: str, now_ms: int) -> int:
-        """Mark dead letters as dealt with; gives their number."""
+    def dismiss(self, order: Order, note: str, now_ms: int) -> int:
+        """Mark the dead letters that match now as dealt with, and none that come meanwhile; gives their number.
+
+        Raises:
+            CountedOtherwiseError: More match than expected; none is marked.
+        """
         ...
 
     def note_write(self, line: WriteLine) -> None:

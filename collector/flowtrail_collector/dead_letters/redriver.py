@@ -18,11 +18,11 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.dead_letters.model.redrive import Action, Refusal
 from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, RecordMover, RedriveStore
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError
+from flowtrail_collector.logs import audit_logger
 
 __all__ = ["BATCH", "Redriver"]
 
 logger = logging.getLogger("flowtrail_collector")
-audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 BATCH = 500
 """At most so many dead letters are on their way at a time; as many may arrive twice when it is killed."""

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.mending.desk import MendingDesk
 from flowtrail_collector.dead_letters.mending.ports import Contracts
 from flowtrail_collector.dead_letters.mending.web import mending_routes
 from flowtrail_collector.dead_letters.metrics import DeadLetterMetrics
-from flowtrail_collector.dead_letters.ports import DeadLetterFigures, DeadLetterLists, RecordMover
+from flowtrail_collector.dead_letters.ports import DeadLetterFigures, RecordMover
 from flowtrail_collector.dead_letters.redrive_metrics import RedriveMetrics
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.edits import SqlEdits

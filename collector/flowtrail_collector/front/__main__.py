@@ -7,7 +7,6 @@ terminal or a service manager sends them to both.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from flowtrail_collector.errors import CollectorError
 from flowtrail_collector.front.forwarding import Forwarding
 from flowtrail_collector.front.messages import Ended, Failed, Ready, Refused, Start, Told
 from flowtrail_collector.front.pages import build_reader
+from flowtrail_collector.logs import write_logs
 from flowtrail_collector.runtime.leaving import leave
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.runtime.supervisor import Supervisor
@@ -29,7 +29,6 @@ from flowtrail_collector.web.server import WebServer
 
 # The writing process waits a little longer than this, and both together end within 10 s.
 _GRACE_SECONDS = 4
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _Control:
@@ -69,7 +68,7 @@ def main(control_descriptor: int, listener_descriptor: int) -> None:
     control = _Control(Connection(control_descriptor))
     start = control.heard()
     control.socket_path = start.socket_path
-    logging.basicConfig(level=start.log_level, format=LOG_FORMAT, force=True)
+    write_logs(start.log_level)
     with socket.socket(fileno=listener_descriptor) as listener:
         try:
             _answer(start, control, listener)

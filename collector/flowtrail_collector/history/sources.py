@@ -9,9 +9,9 @@ from operator import attrgetter
 from typing import Generic, TypeVar
 
 from flowtrail_collector.causes import normalised
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.letter import PENDING, Selection
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.history.model.blocks import Kind, Name
 from flowtrail_collector.history.ports import Figures
 from flowtrail_collector.lag.model import GroupReading

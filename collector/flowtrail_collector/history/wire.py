@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.history.ports import Source
 from flowtrail_collector.history.sampler import HistoryKeeper, Sampler
 from flowtrail_collector.history.sources import (

@@ -129,6 +129,8 @@ class StartRedrive(PlanRedrive):
 
     expected_total: int = Field(ge=1)
     """The `total` of `plan_redrive` with the same filters; the redrive is refused if more match by now."""
+    as_of: int | None = Field(default=None, ge=0)
+    """The `as_of` of the same plan: what arrived since isn't sent. Without it, arrivals count as more that match."""
     asked_by: Annotated[str, Field(min_length=1, max_length=40)]
     """The person who asked for it, for the audit. Ask them if you don't know."""
 

@@ -267,6 +267,8 @@ class Plan(Result):
     """What a redrive would do; nothing was done."""
 
     total: int
+    as_of: int
+    """Names what was counted; `redrive` takes it."""
     by_error: Few[Tally]
     by_target: Few[Tally]
     """Where they would go."""

@@ -113,20 +113,15 @@ class Tools:
         if not plan.total:
             return plan
         return plan.model_copy(
-            update={"next": ["redrive takes the same filters with expected_total and asked_by."]}
+            update={"next": ["redrive takes the same filters with expected_total, as_of and asked_by."]}
         )
 
     def redrive(self, asked: StartRedrive, caller: Caller) -> Redrive:
         """Send dead letters back to their topics, after a person agreed to the plan. Needs the write token."""
         if not caller.write_token:
             raise RefusedError(_NOBODY_MAY)
-        selected = _selected(asked)
-        total = Plan.model_validate(self._collector.get(f"{_LETTERS}/survey", selected)).total
-        if total > asked.expected_total:
-            raise RefusedError(
-                f"dead letters that match: {total}, expected: {asked.expected_total}; call plan_redrive again"
-            )
-        body = {**selected, "by": actor(asked.asked_by, caller)}
+        agreed = asked.model_dump(include={"expected_total", "as_of"}, exclude_none=True)
+        body = {**_selected(asked), **agreed, "by": actor(asked.asked_by, caller)}
         started = self._collector.post(f"{_LETTERS}/redrive", body, caller.write_token)
         return Redrive.model_validate(started)
 

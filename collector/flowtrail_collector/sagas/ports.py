@@ -9,10 +9,11 @@ from typing import NamedTuple, Protocol
 
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.causes import StuckCause
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
-from flowtrail_collector.sagas.model.view import FlowRow, SagaFilter, SagaRow
+from flowtrail_collector.sagas.model.view import FlowRow, SagaRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ class SagaUnit(Protocol):
 
     def save_sagas(self, sagas: Iterable[SagaRecord]) -> None:
         """Write instances whole."""
+        ...
+
+    def settle_sagas(self, sagas: Iterable[SagaRecord]) -> None:
+        """Write what was decided of instances that this unit has read, and whose events it left as they were."""
         ...
 
     def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:

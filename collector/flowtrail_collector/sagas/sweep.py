@@ -13,7 +13,7 @@ from flowtrail_collector.sagas.kept import Parents, each_once, over_of
 from flowtrail_collector.sagas.memory import Memory
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.flows import Flows
-from flowtrail_collector.sagas.model.instance import SagaRecord
+from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.intake import retire
 from flowtrail_collector.sagas.model.lifecycle import settle
 from flowtrail_collector.sagas.new_rules import NewRules
@@ -125,6 +125,7 @@ class Sweeper:
     ) -> tuple[int, list[SagaRecord]]:
         """Returns how many they were, and which have ended."""
         settled, ended = 0, list[SagaRecord]()
+        decided: list[SagaRecord] = []
         changed: list[SagaRecord] = []
         parents = Parents(self._flows, unit, due, counts)
         parents.take(due)
@@ -134,12 +135,18 @@ class Sweeper:
             settled += 1
             was_open = saga.outcome is Outcome.OPEN
             earlier = self._settle(saga, until_ms, counts)
-            changed += [saga, *earlier]
+            if earlier:
+                changed += [saga, *earlier]
+            else:
+                decided.append(saga)
             over = over_of([*earlier, saga][0 if was_open else 1 :])
             ended += over
             parents.tell(over)
-        if changed:
-            unit.save_sagas(each_once([*changed, *parents.touched.values()]))
+        told = parents.touched  # their events have changed
+        if told:
+            decided = [saga for saga in decided if SagaKey(saga.flow, saga.row_key) not in told]
+        unit.settle_sagas(decided)
+        unit.save_sagas(each_once([*changed, *told.values()]))
         if ended:
             self._memory.keep(unit, ended)
         return settled, ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,10 +15,12 @@ from flowtrail_collector.lag.model.progress import GroupProgressOf
 from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.sagas.model.causes import STATES as CAUSE_STATES
 from flowtrail_collector.sagas.model.causes import StuckCause
-from flowtrail_collector.sagas.model.view import STATES, SagaFilter, SagaRow
+from flowtrail_collector.sagas.model.filters import SagaFilter, SagaPlace
+from flowtrail_collector.sagas.model.view import STATES, SagaRow
 from flowtrail_collector.sagas.ports import SagaLists, SagaName
 from flowtrail_collector.sagas.stuck import Diagnosis, Reason, diagnose, diagnose_cause, stuck_reason
 from flowtrail_collector.units import iso_time_ms
+from flowtrail_collector.web.cursors import cursor_of, key_in
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
 from flowtrail_collector.wording import unmistakable
 
@@ -69,7 +71,20 @@ def saga_query(
         cause=text_param(request, "cause"),
         limit=int_param(request, "limit", 50, MAX_LIMIT),
         offset=int_param(request, "offset", 0, MAX_OFFSET),
+        after=_place(request, "after"),
+        before=_place(request, "before"),
     )
+
+
+def _place(request: Request, name: str) -> SagaPlace | None:
+    found = key_in(request.query_params, name, (int, int, str, str))
+    if found is None:
+        return None
+    if request.query_params.get("offset"):
+        raise ApiError(400, f"{name} can't be combined with offset")
+    if None in found:
+        raise ApiError(400, f"{name} takes what this list says for its next page")
+    return cast("SagaPlace", found)
 
 
 def cause_query(request: Request, views: SagaLists) -> tuple[list[StuckCause], int]:
@@ -109,11 +124,14 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
     def sagas(request: Request) -> Response:
         """Saga instances, those that need attention first; a stuck one says why.
 
-        Query: flow, outcome, step, stuck, predicted, cause, limit, offset.
+        Query: flow, outcome, step, stuck, predicted, cause, limit, after, offset.
         """
         query = saga_query(request, views.known_flows(), views.stuck_causes)
-        rows = [saga_row_json(row, progress_of) for row in views.list_sagas(query)]
-        return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset})
+        found = views.list_sagas(replace(query, limit=query.limit + 1))
+        shown = found[: query.limit]
+        more = cursor_of(shown[-1].place) if shown and len(found) > query.limit else None
+        rows = [saga_row_json(row, progress_of) for row in shown]
+        return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset, "next": more})
 
     def causes(request: Request) -> Response:
         """Why instances are stuck, the cause of the last one first: how many, since when, and one example.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from flowtrail_collector.topology.model import (
     OTHER,
+    Alike,
     Edge,
     EdgeKey,
     Reaction,
@@ -51,32 +52,27 @@ class Crossing(NamedTuple):
     subject: str | None
 
 
-def by_edge(reactions: Iterable[Reaction], edges: Mapping[EdgeKey, Edge]) -> dict[EdgeKey, list[Reaction]]:
+def by_edge(kinds: Iterable[Alike], edges: Mapping[EdgeKey, Edge]) -> dict[EdgeKey, list[Alike]]:
     """Reactions by the edge that they are counted under.
 
     Args:
-        reactions: In any order.
+        kinds: In any order.
         edges: Those that are counted; what went over another one is counted as `other`.
     """
-    found: dict[EdgeKey, list[Reaction]] = {}
-    known: dict[tuple[str | None, str, str | None], list[Reaction]] = {}  # edges are few, reactions many
-    for reaction in reactions:
-        own = known.get(reaction[:3])
-        if own is None:
-            key = edge_of(reaction)
-            own = found.setdefault(key if key in edges else EdgeKey(OTHER, OTHER, OTHER), [])
-            known[reaction[:3]] = own
-        own.append(reaction)
+    found: dict[EdgeKey, list[Alike]] = {}
+    for kind in kinds:
+        key = edge_of(kind.reactions[0])
+        found.setdefault(key if key in edges else EdgeKey(OTHER, OTHER, OTHER), []).append(kind)
     return found
 
 
-def count_types(known: Mapping[TypePair, Reading], reactions: Iterable[Reaction]) -> dict[TypePair, Reading]:
+def count_types(known: Mapping[TypePair, Reading], kinds: Iterable[Alike]) -> dict[TypePair, Reading]:
     """How often which types went over an edge, those included that were counted before."""
     found = dict(known)
-    for reaction in reactions:
-        pair = TypePair(reaction.cause_type, reaction.effect_type)
+    for kind in kinds:
+        pair = TypePair(kind.reactions[0].cause_type, kind.reactions[0].effect_type)
         events, last_ms = found.get(pair, (0, 0))
-        found[pair] = Reading(events + 1, max(last_ms, reaction.at_ms))
+        found[pair] = Reading(events + len(kind.reactions), max(last_ms, kind.last_ms))
     return found
 
 

@@ -8,14 +8,19 @@ latency: waiting, handling and publishing together.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 LATENCY_BUCKETS_SECONDS = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0,
 )  # fmt: skip
 """Upper bounds; what is slower falls into the last, unbounded one."""
+
+_PLACE = partial(bisect_left, LATENCY_BUCKETS_SECONDS)
 
 _EARLIER_BUCKETS_SECONDS = tuple(bound for bound in LATENCY_BUCKETS_SECONDS if bound not in (900.0, 1800.0))
 
@@ -55,12 +60,13 @@ class Edge:
     buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_SECONDS) + 1))
     last_ms: int = 0
 
-    def add(self, latency_seconds: float, at_ms: int = 0) -> None:
-        """Count one reaction; clocks that disagree can't make it negative."""
-        latency_seconds = max(0.0, latency_seconds)
-        self.events += 1
-        self.latency_seconds += latency_seconds
-        self.buckets[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
+    def add(self, latencies_seconds: Iterable[float], at_ms: int = 0) -> None:
+        """Count reactions, the last of them at a moment; clocks that disagree can't make a latency negative."""
+        latencies = [seconds if seconds > 0 else 0.0 for seconds in latencies_seconds]
+        self.events += len(latencies)
+        self.latency_seconds += sum(latencies)
+        for place, number in Counter(map(_PLACE, latencies)).items():
+            self.buckets[place] += number
         self.last_ms = max(self.last_ms, at_ms)
 
 
@@ -102,6 +108,10 @@ class Reaction(NamedTuple):
     subject: str | None = None
 
 
+_KIND = attrgetter("cause_source", "cause_topic", "effect_source", "cause_type", "effect_type")
+_LATENCY, _AT_MS = attrgetter("latency_seconds"), attrgetter("at_ms")
+
+
 class ReadingKey(NamedTuple):
     """A service that reacts to a type of event on a topic."""
 
@@ -129,51 +139,65 @@ def edge_of(reaction: Reaction) -> EdgeKey:
     )
 
 
-def count_reactions(
-    edges: dict[EdgeKey, Edge], reactions: Iterable[Reaction], *, max_edges: int
-) -> set[EdgeKey]:
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Reactions that edges, readings and types count as the same.
+
+    Attributes:
+        reactions: At least one.
+        last_ms: When the last of them was published, in ms since the epoch; 0 if none says so.
+    """
+
+    reactions: Sequence[Reaction]
+    last_ms: int
+
+
+def alike(reactions: Iterable[Reaction]) -> list[Alike]:
+    """Reactions put together by what they are counted by: what is of one kind is many, kinds are few."""
+    found: defaultdict[tuple[object, ...], list[Reaction]] = defaultdict(list)
+    for reaction in reactions:
+        found[_KIND(reaction)].append(reaction)
+    return [Alike(each, max(map(_AT_MS, each))) for each in found.values()]
+
+
+def count_reactions(edges: dict[EdgeKey, Edge], kinds: Iterable[Alike], *, max_edges: int) -> set[EdgeKey]:
     """Add reactions to edges.
 
     Args:
         edges: What is known; changed in place.
-        reactions: What is new.
+        kinds: What is new.
         max_edges: Further edges are counted as one, `other`: made-up sources can't fill the store.
 
     Returns:
         The edges that changed.
     """
     changed: set[EdgeKey] = set()
-    known: dict[tuple[str | None, str, str | None], Edge] = {}  # edges are few, reactions many
-    for reaction in reactions:
-        edge = known.get(reaction[:3])
-        if edge is None:
-            key = edge_of(reaction)
-            if key not in edges and len(edges) >= max_edges:
-                key = EdgeKey(OTHER, OTHER, OTHER)
-            edge = known[reaction[:3]] = edges.setdefault(key, Edge())
-            changed.add(key)
-        edge.add(reaction.latency_seconds, reaction.at_ms)
+    for kind in kinds:
+        key = edge_of(kind.reactions[0])
+        if key not in edges and len(edges) >= max_edges:
+            key = EdgeKey(OTHER, OTHER, OTHER)
+        edges.setdefault(key, Edge()).add(map(_LATENCY, kind.reactions), kind.last_ms)
+        changed.add(key)
     return changed
 
 
-def count_readings(
-    known: dict[ReadingKey, Reading], reactions: Iterable[Reaction], *, most: int
-) -> set[ReadingKey]:
+def count_readings(known: dict[ReadingKey, Reading], kinds: Iterable[Alike], *, most: int) -> set[ReadingKey]:
     """Add to what is known who reacts to which type.
 
     Args:
         known: What is known; changed in place.
-        reactions: What is new.
+        kinds: What is new.
         most: Further services and types are left out: made-up ones can't fill the store.
 
     Returns:
         What changed.
     """
     changed: set[ReadingKey] = set()
-    for reaction in reactions:
-        key = ReadingKey(reaction.cause_topic, reaction.cause_type, service_of(reaction.effect_source))
+    for kind in kinds:
+        first = kind.reactions[0]
+        key = ReadingKey(first.cause_topic, first.cause_type, service_of(first.effect_source))
         events, last_ms = known.get(key, (0, 0))
         if events or len(known) < most:
-            known[key] = Reading(events + 1, max(last_ms, reaction.at_ms))
+            known[key] = Reading(events + len(kind.reactions), max(last_ms, kind.last_ms))
             changed.add(key)
     return changed

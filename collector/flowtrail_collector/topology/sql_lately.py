@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flowtrail_collector.store.sql import Connection
 from flowtrail_collector.topology.lately import Crossing, TypePair, by_edge, count_types, newest
-from flowtrail_collector.topology.model import Edge, EdgeKey, Reaction, Reading
+from flowtrail_collector.topology.model import Alike, Edge, EdgeKey, Reading
 
 __all__ = ["add_crossings", "load_crossings", "load_types"]
 
@@ -22,20 +22,18 @@ INSERT INTO edge_crossings (source, topic, target, body) VALUES (?, ?, ?, ?)
  ON CONFLICT (source, topic, target) DO UPDATE SET body = excluded.body"""
 
 
-def add_crossings(
-    connection: Connection, reactions: Sequence[Reaction], edges: Mapping[EdgeKey, Edge]
-) -> None:
+def add_crossings(connection: Connection, kinds: Sequence[Alike], edges: Mapping[EdgeKey, Edge]) -> None:
     """Add what was found to be a reaction, in the transaction that counts it.
 
     Args:
         connection: Of that transaction.
-        reactions: What is new.
+        kinds: What is new.
         edges: All edges there are.
     """
-    if not reactions:
+    if not kinds:
         return
     room = _MAX_TYPES - int(connection.execute("SELECT count(*) FROM edge_types").fetchone()[0])
-    for key, found in sorted(by_edge(reactions, edges).items()):
+    for key, found in sorted(by_edge(kinds, edges).items()):
         known = _types_of(connection, key)
         counted = count_types(known, found)
         # Made-up types can't fill the store: those that come when it is full are left out.
@@ -47,7 +45,7 @@ def add_crossings(
         connection.executemany(
             _SAVE_TYPES, [(*_named(key), *pair, *reading) for pair, reading in changed.items()]
         )
-        last = newest(_crossings_of(connection, key), found)
+        last = newest(_crossings_of(connection, key), (each for kind in found for each in kind.reactions))
         connection.execute(_SAVE, (*_named(key), json.dumps(last)))
 
 

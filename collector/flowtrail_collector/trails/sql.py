@@ -36,6 +36,11 @@ class TrailReads(EventReads, DeadLetterReads, SagaReads):
             pending_letters=self.pending_letters,
         )
         self._letter_values = SlowAnswer(self.read_letter_values)
+        self._pending_count = SlowAnswer(self.read_pending_count)
+
+    def count_pending(self) -> int:
+        """See `DeadLetterLists.count_pending`."""
+        return self._pending_count()
 
     def letter_values(self) -> dict[str, list[str]]:
         """See `DeadLetterLists.letter_values`."""

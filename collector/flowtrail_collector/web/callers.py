@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -14,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flowtrail_collector.logs import audit_logger
 from flowtrail_collector.web.access.model import OIDC_ACTOR, Access, Person, Role, printable
 from flowtrail_collector.web.access.refusing import nobody_may, told_to_authenticate
 from flowtrail_collector.web.json import ApiError
@@ -31,7 +31,6 @@ __all__ = [
     "remote_of",
 ]
 
-audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 _MAX_ACTOR = 64
 _REALMS = {Role.READ: "flowtrail", Role.WRITE: "flowtrail write", Role.PAYLOAD: "flowtrail payload"}

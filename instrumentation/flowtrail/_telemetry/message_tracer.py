@@ -22,6 +22,9 @@ class MessageTracer:
     Args:
         telemetry: Where to report.
         client_id: The client's own id.
+
+    Attributes:
+        routes: By topic, what is the same for all messages to it.
     """
 
     def __init__(self, telemetry: Telemetry, client_id: str | None) -> None:
@@ -30,7 +33,7 @@ class MessageTracer:
         self._new_id = telemetry.ids.new_id
         self._time_ns = telemetry.time_ns
         self._source = telemetry.source_header
-        self._routes: dict[str, SendRoute] = {}
+        self.routes: dict[str, SendRoute] = {}
 
     def start(self, topic: str, value: Any, key: Any, headers: Any) -> OutgoingMessage:
         """Like `Telemetry.sending` without a type; short for messages without headers of their own."""
@@ -39,9 +42,9 @@ class MessageTracer:
             return telemetry.sending(
                 topic, key=key, tombstone=value is None, headers=headers, client_id=self._client_id
             )
-        route = self._routes.get(topic)
+        route = self.routes.get(topic)
         if route is None:
-            route = self._route(topic)
+            route = self.route(topic)
         current = get_current()
         flow: Any = current.get(FLOW_KEY)
         ours: list[Header]
@@ -65,15 +68,9 @@ class MessageTracer:
         message.headers = ours
         return message
 
-    def first(self, topic: str, key: object, tombstone: bool) -> OutgoingMessage:
-        """The first message of a flow, with its id; for whoever writes its headers and starts its span."""
-        route = self._routes.get(topic) or self._route(topic)
-        message = OutgoingMessage(self.telemetry, route, key, tombstone)
-        message.event_id = self._new_id()
-        return message
-
-    def _route(self, topic: str) -> SendRoute:
-        if len(self._routes) > 1000:  # topics made of ids, by mistake
-            self._routes.clear()
-        route = self._routes[topic] = self.telemetry.send_route(topic, self._client_id)
+    def route(self, topic: str) -> SendRoute:
+        """What is the same for all messages to a topic; kept in `routes`."""
+        if len(self.routes) > 1000:  # topics made of ids, by mistake
+            self.routes.clear()
+        route = self.routes[topic] = self.telemetry.send_route(topic, self._client_id)
         return route

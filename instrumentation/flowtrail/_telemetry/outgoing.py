@@ -15,7 +15,7 @@ from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import SendRoute
 from flowtrail._telemetry.spans import MessageSpan, TraceContext, parent_in
 from flowtrail.wire import Envelope, Header, names
-from flowtrail.wire.tracecontext import format_traceparent, span_context_of, trace_headers
+from flowtrail.wire.tracecontext import format_traceparent, span_context_of, trace_headers, traceparent_text
 
 
 class _Place(NamedTuple):
@@ -91,13 +91,7 @@ class OutgoingMessage:
         """Start its span below the one in a context, else below the one it carries; adds the span's headers."""
         reporter = self._reporter
         try:
-            parent = parent_in(current)
-            if parent is None and carried is not None:
-                parent = span_context_of(carried)
-            self.span, wire = reporter.starter.begin(
-                self.route.span_name, SpanKind.PRODUCER, current, parent, self.attributes
-            )
-            self.trace_context = wire
+            wire = self._begin(current, carried)
             if reporter.baggage_keys:
                 ours.extend(trace_headers(wire, current, reporter.baggage_keys))
             elif wire is not None:
@@ -106,6 +100,27 @@ class OutgoingMessage:
                     ours.append((names.TRACESTATE, wire.trace_state.to_header().encode()))
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("sending", failure)
+
+    def trace_as_text(self, current: Context, table: dict[str, Any]) -> None:
+        """`trace` without baggage, into a table of headers that are text."""
+        try:
+            wire = self._begin(current, None)
+            if wire is not None:
+                table[names.TRACEPARENT] = traceparent_text(wire)
+                if wire.trace_state:
+                    table[names.TRACESTATE] = wire.trace_state.to_header()
+        except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
+            self._reporter.internal_error("sending", failure)
+
+    def _begin(self, current: Context, carried: Envelope | None) -> TraceContext | None:
+        parent = parent_in(current) if current else None
+        if parent is None and carried is not None:
+            parent = span_context_of(carried)
+        self.span, wire = self._reporter.starter.begin(
+            self.route.span_name, SpanKind.PRODUCER, current, parent, self.attributes
+        )
+        self.trace_context = wire
+        return wire
 
     def attributes(self) -> dict[str, Any]:
         """The send span's attributes at its start."""

@@ -186,10 +186,11 @@ class Processing:
     def attributes(self) -> dict[str, Any]:
         """The process span's attributes at its start."""
         record, envelope, route = self.record, self.envelope, self._route
+        event_id = envelope.id or record_id(record)
         found = {
             **route.attributes,
-            attributes.MESSAGE_ID: self.event_id,
-            attributes.CONVERSATION_ID: self.correlation_id,
+            attributes.MESSAGE_ID: event_id,
+            attributes.CONVERSATION_ID: envelope.correlation_id or event_id,
         }
         if envelope.type is not None:
             found[attributes.EVENT_TYPE] = envelope.type

@@ -46,6 +46,8 @@ def of_message(envelope: Envelope, decodes: bool) -> Said:
         decodes: Whether its data is made here. A program that does that itself reads it as it was written.
     """
     version = envelope.read_as if decodes else ""
+    if not version and envelope.dataschema is None:
+        return ()
     return _said(envelope.type, version, envelope.dataschema, envelope.contracts)
 
 

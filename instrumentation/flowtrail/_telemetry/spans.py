@@ -35,6 +35,7 @@ from opentelemetry.trace import (
     Tracer,
 )
 
+from flowtrail._telemetry.listeners import Listeners
 from flowtrail._telemetry.samplers import Drops, decision_of, drops_unsampled
 from flowtrail.wire.tracecontext import Unrecorded
 
@@ -129,6 +130,7 @@ class SdkStarter(Starter):
         self._new_trace_id = tracer.id_generator.generate_trace_id
         self._new_span_id = tracer.id_generator.generate_span_id
         is_random = getattr(tracer.id_generator, "is_trace_id_random", None)
+        self._listeners = Listeners(tracer.span_processor)
         self._random = _RANDOM_TRACE_ID if is_random is not None and is_random() else 0
 
     def begin(
@@ -157,7 +159,9 @@ class SdkStarter(Starter):
             return None, parent
         flags = _FLAGS[TraceFlags.SAMPLED | random]
         own = SpanContext(trace_id, self._new_span_id(), False, flags, state)
-        span = MessageSpan(self._sdk, name, kind, own, parent, context, attributes(), links, start_ns)
+        span = MessageSpan(self._sdk, name, kind, own, parent, attributes(), links, start_ns)
+        if self._listeners.at_start():
+            self._sdk.span_processor.on_start(span, parent_context=below(context, parent))
         return span, own
 
 
@@ -210,7 +214,6 @@ class MessageSpan(SdkSpan):
         kind: SpanKind,
         context: SpanContext,
         parent: SpanContext | None,
-        parent_context: Context,
         attributes: dict[str, Any],
         links: Sequence[Link],
         start_ns: int | None,
@@ -231,7 +234,6 @@ class MessageSpan(SdkSpan):
         if links:
             self._links = self._new_links(links)
         self._start_time = start_ns if start_ns is not None else time_ns()
-        self._span_processor.on_start(self, parent_context=below(parent_context, parent))
 
     def _own_container(self) -> None:
         if type(self._attributes) is dict:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from copy import copy
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from inspect import isawaitable
-from types import MemberDescriptorType
-from typing import Any, cast
+from typing import Any
 
 from flowtrail._telemetry import Telemetry
 from flowtrail._wrap import amqp
@@ -36,8 +35,9 @@ class Sender:
         self, exchange: str, call: Callable[..., Awaitable[Any]], /, *arguments: Any, **named: Any
     ) -> Any:
         """Call the real `publish` with what was given, and our headers."""
-        message = given(arguments, named, 0, "message")
-        routing_key = given(arguments, named, 1, "routing_key")
+        count = len(arguments)
+        message: Any = arguments[0] if count else named.get("message")
+        routing_key = arguments[1] if count > 1 else named.get("routing_key")
         if not isinstance(routing_key, str):
             return await call(*arguments, **named)  # the client itself shall refuse what is wrong
         try:
@@ -46,7 +46,10 @@ class Sender:
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             self.telemetry.internal_error("send", failure)
             return await call(*arguments, **named)
-        arguments = put(arguments, named, 0, "message", ours)
+        if count:
+            arguments = ours, *arguments[1:]
+        else:
+            named["message"] = ours
         try:
             result = await call(*arguments, **named)
         except BaseException as error:
@@ -59,32 +62,52 @@ class Sender:
         return result
 
 
+_COPIED = frozenset({
+    "app_id", "body", "body_size", "content_encoding", "content_type", "correlation_id", "delivery_mode", "expiration",
+    "headers", "message_id", "priority", "reply_to", "timestamp", "type", "user_id",
+})  # fmt: skip
+
+
 @cache
 def _copier() -> Callable[[Any, dict[str, Any]], Any]:
-    """How to make the same message with another table, in a quarter of the time of `copy`.
+    """How to make the same message with another table, in a tenth of the time of `copy`.
 
     The program may publish a message many times, and not all of it stands in ours. `Message.__copy__` converts each
     field again, by way of a `__setattr__` that asks each time whether the message is locked.
     """
     from aio_pika import Message
 
-    fields = [vars(Message).get(name) for name in Message.__slots__ if not name.startswith("_")]
-    headers, lock = vars(Message).get("headers"), vars(Message).get("_Message__lock")
-    if not all(isinstance(field, MemberDescriptorType) for field in (*fields, headers, lock)):
+    slots = Message.__slots__
+    if {name for name in slots if not name.startswith("_")} != _COPIED or "__lock" not in slots:
         return _slow_copy
-    moves: Any = [
-        (field.__get__, field.__set__) for field in fields if field is not None and field is not headers
-    ]
-    new, set_headers, set_lock = Message.__new__, cast(Any, headers).__set__, cast(Any, lock).__set__
+
+    class Open(Message):
+        """A message while its fields are set."""
+
+        __slots__ = ()
+        __setattr__: Any = object.__setattr__
 
     def copied(message: Any, table: dict[str, Any]) -> Any:
         if type(message) is not Message:  # a class of the program's, or one that came in
             return _slow_copy(message, table)
-        ours = new(Message)
-        for get, put_into in moves:
-            put_into(ours, get(message))
-        set_headers(ours, table)
-        set_lock(ours, False)
+        ours: Any = Open.__new__(Open)
+        ours.app_id = message.app_id
+        ours.body = message.body
+        ours.body_size = message.body_size
+        ours.content_encoding = message.content_encoding
+        ours.content_type = message.content_type
+        ours.correlation_id = message.correlation_id
+        ours.delivery_mode = message.delivery_mode
+        ours.expiration = message.expiration
+        ours.headers = table
+        ours.message_id = message.message_id
+        ours.priority = message.priority
+        ours.reply_to = message.reply_to
+        ours.timestamp = message.timestamp
+        ours.type = message.type
+        ours.user_id = message.user_id
+        ours._Message__lock = False
+        ours.__class__ = Message
         return ours
 
     return copied
@@ -105,15 +128,20 @@ def handled(
     async def handle(message: Any) -> Any:
         handling = deliveries.handling(queue, message, message, message.body)
         if handling is None:
-            return await _result(callback(message))
-        with handling:
-            return await _result(callback(message))
+            returned = callback(message)
+            return await returned if isawaitable(returned) else returned
+        handling.__enter__()
+        try:
+            returned = callback(message)
+            if isawaitable(returned):
+                returned = await returned
+        except BaseException as error:
+            handling.leave(error)
+            raise
+        handling.leave()
+        return returned
 
     return handle
-
-
-async def _result(returned: Any) -> Any:
-    return await returned if isawaitable(returned) else returned
 
 
 async def consume(
@@ -145,14 +173,13 @@ def deliveries_of(telemetry: Telemetry, group: str | None = None) -> Deliveries:
 class TracedExchange(Proxy):
     """An `Exchange` whose messages are traced."""
 
+    publish: Callable[..., Awaitable[Any]]
+    """See `Exchange.publish`."""
+
     def __init__(self, telemetry: Telemetry, exchange: Any) -> None:
         super().__init__(exchange)
-        keep(self, "_flowtrail_sender", Sender(telemetry))
-
-    async def publish(self, *arguments: Any, **named: Any) -> Any:
-        """See `Exchange.publish`."""
-        exchange = self.__wrapped__
-        return await self._flowtrail_sender.publish(exchange.name, exchange.publish, *arguments, **named)
+        # Not a method around a method: each coroutine costs.
+        keep(self, "publish", partial(Sender(telemetry).publish, exchange.name, exchange.publish))
 
 
 class TracedIterator(Proxy):

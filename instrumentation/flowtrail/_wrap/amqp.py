@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry.context import Context
-
 from flowtrail._context import FLOW_KEY, get_current
 from flowtrail._telemetry import MessageTracer, OutgoingMessage, Processing, Telemetry
 from flowtrail._telemetry.routes import ProcessRoute
 from flowtrail._telemetry.spans import SPAN_KEY
 from flowtrail._wrap.scope import Receiver
-from flowtrail.wire import CORRELATION_ALIASES, Envelope, Header
+from flowtrail.wire import CORRELATION_ALIASES, Envelope
 from flowtrail.wire.amqp import PREFIX, TIMESTAMP_MS, own_table, pairs_of, table_of
 from flowtrail.wire.deliveries import Delivery, first_offset, group_of, topic_of
 from flowtrail.wire.read_table import read_table
@@ -34,6 +32,8 @@ class Sender:
     def __init__(self, telemetry: Telemetry) -> None:
         self.telemetry = telemetry
         self._tracer = MessageTracer(telemetry, None)
+        self._routes = self._tracer.routes
+        self._new_id = telemetry.ids.new_id
         self._time_ns = telemetry.time_ns
         self._baggage = bool(telemetry.baggage_keys)
         self._source = (telemetry.source_header[1] or b"").decode()
@@ -50,22 +50,16 @@ class Sender:
             table: The program's own headers; stays as it is.
         """
         topic = exchange or topic_of(exchange, routing_key)
-        if table or self._baggage:
-            outgoing = self._tracer.start(topic, body, routing_key, pairs_of(table) if table else None)
-            return outgoing, table_of(outgoing.headers, self._time_ns() // 1_000_000)
         current = get_current()
-        if current.get(FLOW_KEY) is None:
-            return self._first(topic, routing_key, body, current)
-        outgoing = self._tracer.start(topic, body, routing_key, None)
-        return outgoing, own_table(outgoing.headers, self._time_ns() // 1_000_000)  # type: ignore[arg-type]
-
-    def _first(
-        self, topic: str, routing_key: str, body: Any, current: Context
-    ) -> tuple[OutgoingMessage, dict[str, Any]]:
-        """The first message of a flow: what is the same on the wire is made without a detour over bytes."""
-        outgoing = self._tracer.first(topic, routing_key, body is None)
-        event_id, now_ns = outgoing.event_id, self._time_ns()
-        table: dict[str, Any] = {
+        if table or self._baggage or current.get(FLOW_KEY) is not None:
+            return self._other(topic, routing_key, body, table)
+        # The first message of a flow: what is the same on the wire is made without a detour over bytes.
+        telemetry = self.telemetry
+        route = self._routes.get(topic) or self._tracer.route(topic)
+        outgoing = OutgoingMessage(telemetry, route, routing_key, body is None)
+        event_id = outgoing.event_id = self._new_id()
+        now_ns = self._time_ns()
+        ours: dict[str, Any] = {
             _ID: event_id,
             _CORRELATION_ID: event_id,
             _SPECVERSION: "1.0",
@@ -73,12 +67,19 @@ class Sender:
             _TIME: now_text(now_ns).decode(),
             TIMESTAMP_MS: now_ns // 1_000_000,
         }
-        if self.telemetry.tracing or SPAN_KEY in current:
-            headers: list[Header] = []
-            outgoing.trace(current, headers)
-            for name, data in headers:
-                table[name] = (data or b"").decode()
-        return outgoing, table
+        if telemetry.tracing or SPAN_KEY in current:
+            outgoing.trace_as_text(current, ours)
+        return outgoing, ours
+
+    def _other(
+        self, topic: str, routing_key: str, body: Any, table: Any
+    ) -> tuple[OutgoingMessage, dict[str, Any]]:
+        """A message with headers of the program's, or one that another message caused."""
+        if not table and not self._baggage:
+            outgoing = self._tracer.start(topic, body, routing_key, None)
+            return outgoing, own_table(outgoing.headers, self._time_ns() // 1_000_000)  # type: ignore[arg-type]
+        outgoing = self._tracer.start(topic, body, routing_key, pairs_of(table) if table else None)
+        return outgoing, table_of(outgoing.headers, self._time_ns() // 1_000_000)
 
 
 class Deliveries:
@@ -108,8 +109,8 @@ class Deliveries:
             body: Its body.
         """
         try:
-            record = self._record(queue, message, properties, body)
-            self.receiver.hand_over(record, self._route(record), self._envelope(record, properties))
+            record, route, envelope = self._read(queue, message, properties, body)
+            self.receiver.hand_over(record, route, envelope)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             self.receiver.telemetry.internal_error("receive", failure)
 
@@ -121,34 +122,26 @@ class Deliveries:
         """
         telemetry = self.receiver.telemetry
         try:
-            record = self._record(queue, message, properties, body)
-            return Processing(telemetry, self._route(record), record, self._envelope(record, properties))
+            record, route, envelope = self._read(queue, message, properties, body)
+            return Processing(telemetry, route, record, envelope)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             telemetry.internal_error("receive", failure)
             return None
 
-    def _record(self, queue: str, message: Any, properties: Any, body: bytes) -> Delivery:
+    def _read(
+        self, queue: str, message: Any, properties: Any, body: bytes
+    ) -> tuple[Delivery, ProcessRoute, Envelope]:
+        """A delivery as a record, what it shares with others of its queue and exchange, and what it says."""
         routing_key = message.routing_key or ""
-        return Delivery(
-            message.exchange or topic_of("", routing_key),
-            queue,
-            self._first + (message.delivery_tag or 0),
-            routing_key,
-            properties,
-            body,
-            self._type_name,
-        )
+        topic = message.exchange or topic_of("", routing_key)
+        offset = self._first + (message.delivery_tag or 0)
+        record = Delivery(topic, queue, offset, routing_key, properties, body, self._type_name)
+        route = self._routes.get((topic, queue)) or self._route(topic, queue)
+        envelope = read_table(properties.headers, properties.content_type) if self._plain_aliases else None
+        return record, route, envelope or self.receiver.telemetry.read(record)
 
-    def _envelope(self, record: Delivery, properties: Any) -> Envelope:
-        plain = read_table(properties.headers, properties.content_type) if self._plain_aliases else None
-        return plain or self.receiver.telemetry.read(record)
-
-    def _route(self, record: Delivery) -> ProcessRoute:
-        place = record.topic, record.queue
-        route = self._routes.get(place)
-        if route is None:
-            if len(self._routes) > _MANY_ROUTES:  # exchanges made of ids, by mistake
-                self._routes.clear()
-            group = self._group or group_of(record.queue, record.topic)
-            route = self._routes[place] = self.receiver.route(record.topic, group)
+    def _route(self, topic: str, queue: str) -> ProcessRoute:
+        if len(self._routes) > _MANY_ROUTES:  # exchanges made of ids, by mistake
+            self._routes.clear()
+        route = self._routes[topic, queue] = self.receiver.route(topic, self._group or group_of(queue, topic))
         return route

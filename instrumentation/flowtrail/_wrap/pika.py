@@ -47,23 +47,29 @@ class Sender:
 
         self.telemetry = telemetry
         self._start = amqp.Sender(telemetry).start
-        self._without = BasicProperties()
+        self._kind = BasicProperties
+        self._unset = dict(vars(BasicProperties()))
         names = ("exchange", "routing_key", "body", "properties")
+        self._in_order = taken.places[:4] == names
         self._exchange, self._routing_key, self._body, self._properties = [taken.place(one) for one in names]
 
     def publish(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Call the real `basic_publish` with what was given, and our headers."""
-        count = len(arguments)
-        place = self._exchange
-        exchange = arguments[place] if place < count else named.get("exchange")
-        place = self._routing_key
-        routing_key = arguments[place] if place < count else named.get("routing_key")
+        count, properties = len(arguments), None
+        direct = count == 3 and not named and self._in_order
+        if direct:
+            exchange, routing_key, body = arguments
+        else:
+            place = self._exchange
+            exchange = arguments[place] if place < count else named.get("exchange")
+            place = self._routing_key
+            routing_key = arguments[place] if place < count else named.get("routing_key")
+            place = self._properties
+            properties = arguments[place] if place < count else named.get("properties")
+            place = self._body
+            body = arguments[place] if place < count else named.get("body")
         if not isinstance(exchange, str) or not isinstance(routing_key, str):
             return call(*arguments, **named)  # the client itself shall refuse what is wrong
-        place = self._properties
-        properties = arguments[place] if place < count else named.get("properties")
-        place = self._body
-        body = arguments[place] if place < count else named.get("body")
         try:
             given_table = None if properties is None else properties.headers
             outgoing, table = self._start(exchange, routing_key, body, given_table)
@@ -71,9 +77,12 @@ class Sender:
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             self.telemetry.internal_error("send", failure)
             return call(*arguments, **named)
-        arguments = put(arguments, named, self._properties, "properties", ours)
         try:
-            result = call(*arguments, **named)
+            if direct:
+                result = call(exchange, routing_key, body, ours)
+            else:
+                arguments = put(arguments, named, self._properties, "properties", ours)
+                result = call(*arguments, **named)
         except BaseException as error:
             outgoing.fail(error)
             raise
@@ -82,10 +91,8 @@ class Sender:
 
     def _with(self, properties: Any, table: dict[str, Any]) -> Any:
         """The same properties with another table; those of the program may be used for many messages."""
-        if properties is None:
-            properties = self._without
-        copy = object.__new__(type(properties))
-        copy.__dict__.update(properties.__dict__)
+        copy: Any = object.__new__(self._kind if properties is None else type(properties))
+        copy.__dict__.update(self._unset if properties is None else properties.__dict__)
         copy.headers = table
         return copy
 
@@ -177,8 +184,14 @@ def _handled(
         handed = real if channel is None else channel
         if handling is None:
             return callback(handed, method, properties, body)
-        with handling:
-            return callback(handed, method, properties, body)
+        handling.__enter__()
+        try:
+            returned = callback(handed, method, properties, body)
+        except BaseException as error:
+            handling.leave(error)
+            raise
+        handling.leave()
+        return returned
 
     return handle
 

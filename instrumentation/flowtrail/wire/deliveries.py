@@ -6,7 +6,7 @@ import random
 import time
 from typing import Any
 
-from flowtrail.wire.amqp import Parts, from_amqp, sent_at
+from flowtrail.wire.amqp import TIMESTAMP_MS, Parts, from_amqp, sent_at
 from flowtrail.wire.record import Header
 
 ANONYMOUS = "(anonymous)"
@@ -67,7 +67,9 @@ class Delivery:
         self.queue = queue
         self.offset = offset
         self.routing_key = routing_key
-        self.timestamp = sent_at(properties.headers, properties.timestamp)
+        table = properties.headers
+        stamp = table.get(TIMESTAMP_MS) if table else None
+        self.timestamp = stamp if type(stamp) is int else sent_at(table, properties.timestamp)
         self._properties = properties
         self._body = body
         self._type_name = type_name

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from flowtrail.wire import names
-from flowtrail.wire.amqp import PREFIX, canonical
+from flowtrail.wire.amqp import PREFIX, TIMESTAMP_MS, canonical
 from flowtrail.wire.envelope import Envelope
 from flowtrail.wire.names import STRUCTURED_MEDIA_TYPE
 
@@ -22,6 +22,8 @@ _FIELDS = {
     f"{PREFIX}causationid": "causation_id",
     f"{PREFIX}dataschema": "dataschema",
     names.TRACEPARENT: "traceparent",
+    f"{PREFIX}specversion": "",  # in every message, and none of an envelope's
+    TIMESTAMP_MS: "",
 }
 _field_of = _FIELDS.get
 
@@ -53,13 +55,13 @@ def read_table(table: Mapping[str, Any] | None, content_type: Any) -> Envelope |
     try:
         for name, value in table.items():
             field = _field_of(name)
-            if field is not None:
+            if field:
                 if type(value) is not str or not 0 < len(value) <= _SHORT:
                     return None
                 if not value.isascii() or not value.isprintable():
                     return None
                 fields[field] = value
-            elif not _says_nothing(name):
+            elif field is None and not _says_nothing(name):
                 return None
         if "correlation_id" not in fields:
             return None

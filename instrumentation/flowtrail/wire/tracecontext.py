@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from opentelemetry import baggage, trace
@@ -22,6 +22,7 @@ from flowtrail.wire.record import Header
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?").fullmatch
 _UNSAMPLED = re.compile(r"(00)-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f][02468ace])()").fullmatch
 _FLAGS = [TraceFlags(flags) for flags in range(256)]
+_FLAG_TEXTS = [f"{flags:02x}" for flags in range(256)]
 _BAGGAGE = W3CBaggagePropagator()
 _MAX_BAGGAGE_ENTRIES = 180  # https://www.w3.org/TR/baggage/, limits
 _TAIL = r"[a-z0-9_\-*/]"
@@ -55,10 +56,11 @@ class UnsampledSpan(NonRecordingSpan):
         envelope: Where its `tracestate` is.
     """
 
+    _known: SpanContext | None = None
+
     def __init__(self, match: re.Match[str], envelope: Envelope) -> None:
         self._match = match
         self._envelope = envelope
-        self._known: SpanContext | None = None
 
     def get_span_context(self) -> SpanContext:
         """See OpenTelemetry."""
@@ -107,7 +109,8 @@ def with_baggage(context: Context, envelope: Envelope, allowed: frozenset[str]) 
     return context
 
 
-class Unrecorded(NamedTuple):
+@dataclass(slots=True)
+class Unrecorded:
     """What a message carries of a span that is not recorded.
 
     Attributes:
@@ -134,7 +137,7 @@ def trace_headers(
         allowed: Keys of the baggage entries that may travel.
     """
     headers: list[Header] = []
-    if span_context is not None and span_context.trace_id and span_context.span_id:
+    if span_context is not None and _is_writable(span_context):
         headers.append((names.TRACEPARENT, format_traceparent(span_context)))
         if span_context.trace_state:
             headers.append((names.TRACESTATE, span_context.trace_state.to_header().encode()))
@@ -151,6 +154,20 @@ def trace_headers(
     return headers
 
 
+def _is_writable(span_context: SpanContext | Unrecorded) -> bool:
+    return 0 < span_context.trace_id < 1 << 128 and 0 < span_context.span_id < 1 << 64
+
+
 def format_traceparent(span_context: SpanContext | Unrecorded) -> bytes:
     """The `traceparent` of a span, version 00."""
-    return b"00-%032x-%016x-%02x" % (span_context.trace_id, span_context.span_id, span_context.trace_flags)
+    return traceparent_text(span_context).encode()
+
+
+def traceparent_text(span_context: SpanContext | Unrecorded) -> str:
+    """`format_traceparent` as text.
+
+    Raises:
+        OverflowError: An id is longer than it may be; OpenTelemetry calls such a context invalid.
+    """
+    ids = (span_context.trace_id << 64 | span_context.span_id).to_bytes(24, "big")
+    return f"00-{ids.hex('-', -16)}-{_FLAG_TEXTS[span_context.trace_flags & 0xFF]}"

@@ -13,7 +13,7 @@ from flowtrail_collector.catalog.model import Published, PublishedKey, Seen, cou
 from flowtrail_collector.catalog.sql import SqlCatalog
 from flowtrail_collector.catalog.web import catalog_routes
 from flowtrail_collector.ingest.sql import store_on
-from flowtrail_collector.topology.model import Reaction, Reading, ReadingKey, count_readings
+from flowtrail_collector.topology.model import Reaction, Reading, ReadingKey, alike, count_readings
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
 
@@ -104,7 +104,7 @@ def test_made_up_types_and_services_are_bounded():
     assert known["t", "T0", "unknown", ""] == (4, 0, 0, 0, 27)
     readings: dict[ReadingKey, Reading] = {}
     reactions = [Reaction("/a", "t", f"/s{n % 5}", 1, None, "T", n) for n in range(20)]
-    assert count_readings(readings, reactions, most=2) == {("t", "T", "s0"), ("t", "T", "s1")}
+    assert count_readings(readings, alike(reactions), most=2) == {("t", "T", "s0"), ("t", "T", "s1")}
     assert readings["t", "T", "s0"] == (4, 15)
 
 

@@ -111,6 +111,23 @@ SAME = {
         "Connection to db-12.example.org:5433 refused",
     ),
     "customer name": ("no customer of the name 'Ann'", "no customer of the name 'Bob'"),
+    "key that is an id": ("'ORD17'", "'ORD18'"),
+    "key that is a number": ("'17'", "'18'"),
+    "key that is hexadecimal": ("'deadbeef'", "'cafebabe'"),
+    "key that is a UUID": (
+        "'0f4c2a52-8a1c-4d35-9c55-6f6fb1a0a001'",
+        "'e7a1d2c3-4b5a-4978-8f6e-5d4c3b2a1900'",
+    ),
+    "key of several words": ("'Ann Miller'", "'Bob Smith'"),
+    "postal code": ("zip code 10115 is unknown", "zip code 20095 is unknown"),
+    "postcode": ("postcode 10115 is unknown", "postcode 20095 is unknown"),
+    "promotion code": ("promo code 12345 has expired", "promo code 67890 has expired"),
+    "code of many digits": ("the code 492817 is wrong", "the code 118203 is wrong"),
+    "time after status": ("status 2026-11-30 is late", "status 2026-12-01 is late"),
+    "hexadecimal after a noun": ("no class a3f9b2c1d4", "no class b7e1c2d3f4"),
+    "id after a noun": ("no field ORD-17", "no field ORD-18"),
+    "offset east and west": ("at 2026-11-30T04:00:00+01:00 failed", "at 2026-11-30T04:00:00-01:00 failed"),
+    "offset and none": ("at 2026-11-30T04:00:00+01:00 failed", "at 2026-11-30T04:00:00Z failed"),
     "quoted id": ("order 'abc' not found", "order 'xyz' not found"),
     "utc offset": ("late since 2026-11-30 01:00:00,123 +0100", "late since 2026-12-01 11:30:59,001 +0000"),
 }
@@ -196,6 +213,34 @@ OTHER = {
     "missing field": ("missing field `total`", "missing field `customer`"),
     "unknown property": ("Unknown property 'colour'", "Unknown property 'size'"),
     "table": ("Table 'orders' doesn't exist", "Table 'payments' doesn't exist"),
+    "keys of one word": ("'total'", "'customer'"),
+    "keys of one word, with their error": ("KeyError: 'total'", "KeyError: 'customer'"),
+    "keys with a number": ("'address1'", "'address2'"),
+    "keys of the environment": ("'HOME'", "'PATH'"),
+    "a code after a word": ("declined with code 51", "declined with code 14"),
+    "error code": ("error code: 1062", "error code: 1213"),
+    "errorCode": ("rejected, errorCode=17", "rejected, errorCode=23"),
+    "status code": ("statusCode=503, no body", "statusCode=401, no body"),
+    "exit code": ("process ended with exit code 137", "process ended with exit code 1"),
+    "exit code at the end": ("process ended with exit code 137.", "process ended with exit code 1."),
+    "exit status": ("exit status 1", "exit status 2"),
+    "exited with": ("worker exited with 137", "worker exited with 1"),
+    "signals": ("killed by signal 9", "killed by signal 15"),
+    "negative exit code": ("exit code: -9", "exit code: -15"),
+    "hresult": ("failed with code 0x80070005", "failed with code 0x80004005"),
+    "errno=": ("connect: errno=111", "connect: errno=104"),
+    "mysql": ("ERROR 1062 (23000): refused", "ERROR 1452 (23000): refused"),
+    "urllib": ("HTTP Error 503: Service", "HTTP Error 502: Service"),
+    "column with a digit": (
+        'null value in column "address1" violates not-null constraint',
+        'null value in column "address2" violates not-null constraint',
+    ),
+    "column with a digit, not quoted": (
+        "null value in column address1 violates",
+        "null value in column address2 violates",
+    ),
+    "field with a digit inside": ("missing field sha256_sum", "missing field sha512_sum"),
+    "field in backticks": ("missing field `line1`", "missing field `line2`"),
 }
 # Of these nothing but the words tells, and the words are the same, or aren't: they are taken for what they look like.
 UNTOLD_SAME = {
@@ -204,8 +249,8 @@ UNTOLD_SAME = {
     "an apostrophe in quotes": ("customer 'O'Brien' is blocked", "customer 'Smith' is blocked"),
 }
 UNTOLD_OTHER = {
-    "keys of one word": ("'total'", "'customer'"),
-    "codes that nobody knows": ("declined with code 51", "declined with code 14"),
+    "numbers of errors without a word": ("E17 declined", "E18 declined"),
+    "keys with a capital and digits": ("'Line1'", "'Line2'"),
 }
 
 

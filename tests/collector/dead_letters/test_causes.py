@@ -18,6 +18,7 @@ from flowtrail_collector.cli._main import main
 from flowtrail_collector.dead_letters.model.cause import CauseRow
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import STATES, Selection
+from flowtrail_collector.dead_letters.ports import Order
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.dead_letters.sql.letters import DeadLetterReads, where_of
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
@@ -204,7 +205,7 @@ def test_ten_thousand_dead_letters_of_twelve_causes_make_twelve_groups(sql_datab
     listed = reads.list_dead_letters(chosen, 1_000)
     assert {letter.cause for letter in listed} == {found[0].cause}
     assert len(listed) == found[0].letters
-    assert store.dismiss(chosen, "ann", "known", NOW_MS) == found[0].letters
+    assert store.dismiss(Order(chosen, actor="ann"), "known", NOW_MS) == found[0].letters
     assert len(reads.list_causes(Selection(), NOW_MS, 50)) == 11
     (gone,) = reads.list_causes(Selection(state="dismissed"), NOW_MS, 50)
     assert (gone.cause, gone.letters) == (found[0].cause, found[0].letters)

@@ -191,6 +191,7 @@ def test_a_redrive_by_the_consoles_own_forms(store, request, devbroker, tmp_path
         contextlib.ExitStack() as stack,
     ):
         patch.setenv("FLOWTRAIL_STORE", str(location))
+        patch.setenv("FLOWTRAIL_LOG_LEVEL", "error")
         running = stack.enter_context(program(tmp_path, devbroker, "--topics", "orders"))
         client = stack.enter_context(
             httpx.Client(base_url=running.url, headers={**HTML, "origin": running.url}, timeout=scaled(60))
@@ -210,6 +211,11 @@ def test_a_redrive_by_the_consoles_own_forms(store, request, devbroker, tmp_path
         assert len(audit["moved"]) >= 3
         assert {line["from"] for line in audit["writes"]} == {"127.0.0.1"}
         assert waiting.until(lambda: running.json("/api/v1/dead-letters?state=redriven")["dead_letters"])
+        written = [line.split(" ", 2)[2] for line in running.log.splitlines() if ".audit: " in line]
+        assert (
+            sum(line.startswith("WARNING flowtrail_collector.audit: refused POST ") for line in written) == 1
+        )
+        assert [line for line in written if line.startswith("INFO flowtrail_collector.audit: redrive by ")]
 
 
 def test_one_process_where_that_is_wanted(devbroker, tmp_path):

@@ -117,7 +117,7 @@ class Evil:
                                                   "missing": [late] * MANY, "entries": [entry] * MANY}}  # fmt: skip
         if path.endswith("/survey"):
             rows = [{"name": EVIL, "count": 1}] * MANY
-            return {"total": 1, "by_error": rows, "by_target": rows, "refused": rows}
+            return {"total": 1, "as_of": 7, "by_error": rows, "by_target": rows, "refused": rows}
         return {
             "/api/v1/sagas": {"sagas": [{**dict.fromkeys(saga(), EVIL), "correlation_id": EVIL}] * MANY},
             "/api/v1/lag": {"groups": [{**group(), "group": EVIL, "status": EVIL,

@@ -34,7 +34,7 @@ class Recording:
         self.sent = []
 
     def get(self, path, params=None):
-        return {"total": 2, "by_error": [], "by_target": [], "refused": []}
+        return {"total": 2, "as_of": 7, "by_error": [], "by_target": [], "refused": []}
 
     def post(self, path, body, write_token):
         self.sent.append((path, body, write_token))
@@ -109,7 +109,7 @@ def redrive(url, **headers):
             httpx2.AsyncClient(headers=headers, trust_env=False) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
         ):
-            arguments = {"group": "billing", "expected_total": 2, "asked_by": "Ann"}
+            arguments = {"group": "billing", "expected_total": 2, "as_of": 7, "asked_by": "Ann"}
             return await client.list_tools(), await client.call_tool("redrive", arguments)
 
     return asyncio.run(ask())
@@ -127,7 +127,7 @@ def test_a_write_takes_the_callers_own_write_token():
         assert collector.sent == []
         _, done = redrive(url, **bearer, **{"Flowtrail-Write-Token": "theirs"})
         assert not done.is_error, done.content
-    body = {"group": "billing", "by": "mcp 127.0.0.1 mcp for Ann"}
+    body = {"group": "billing", "expected_total": 2, "as_of": 7, "by": "mcp 127.0.0.1 mcp for Ann"}
     assert collector.sent == [("/api/v1/dead-letters/redrive", body, "theirs")]
 
 

@@ -25,6 +25,7 @@ LETTERS = "/api/v1/dead-letters"
 
 class Site:
     def __init__(self, database):
+        self.database = database
         self.store, self.kafka = SqlRedrive(database), FakeKafka(orders=1)
         headers = [*own_headers(), ("<script>", b"\x00\x00\x00\x03"), ("null", None)]
         keep(database, [self.kafka.bury(n, headers) for n in range(3)])
@@ -91,8 +92,31 @@ def test_one_with_its_headers_and_history_never_its_payload(site):
 
 def test_dismissed_only_with_a_reason(site):
     assert "note" in site.post(f"{LETTERS}/dismiss", {"id": "o1"}, 400)["error"]
-    assert site.post(f"{LETTERS}/dismiss", {"id": "o1", "dry_run": True}) == {"matching": 3}
+    counted = site.post(f"{LETTERS}/dismiss", {"id": "o1", "dry_run": True})
+    assert counted == {"matching": 3, "as_of": site.store.last_change()}
     assert site.post(f"{LETTERS}/dismiss", {"id": "o1", "note": "x"}) == {"dismissed": 3}
+
+
+@pytest.mark.parametrize("selection", [{"id": "o1"}, {"topic": DLQ}, {"all": True}])
+@pytest.mark.parametrize("action", ["redrive", "dismiss"])
+def test_what_was_counted_is_what_is_done(site, selection, action):
+    asked = {**selection, "note": "seen"} if action == "dismiss" else selection
+    counted = site.post(f"{LETTERS}/{action}", {**asked, "dry_run": True})
+    agreed = {"as_of": counted["as_of"], "expected_total": 3}
+    if action == "redrive":
+        query = "&".join(f"{name}={value}" for name, value in selection.items() if name != "all")
+        surveyed = site.get(f"{LETTERS}/survey?{query}&as_of={counted['as_of']}")
+        assert surveyed == counted
+    keep(site.database, [site.kafka.bury(n, own_headers()) for n in (3, 4)])
+    refused = site.post(f"{LETTERS}/{action}", {**asked, "expected_total": 3}, 409)
+    assert refused["error"] == "5 dead letters match by now instead of 3: nothing was done, look again"
+    site.post(f"{LETTERS}/{action}", {**asked, "as_of": "-1"}, 400)
+    if action == "dismiss":
+        assert site.post(f"{LETTERS}/dismiss", {**asked, **agreed}) == {"dismissed": 3}
+    else:
+        assert site.post(f"{LETTERS}/redrive", {**asked, **agreed}, 202)["total"] == 3
+        site.work()
+    assert len(site.get(f"{LETTERS}?state=pending")["dead_letters"]) == 2
 
 
 def test_everything_only_when_said_so(site):

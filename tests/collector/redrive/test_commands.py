@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import threading
 
+import click
 import pytest
 
 from flowtrail_collector.cli import main
@@ -89,6 +91,28 @@ def test_a_dry_run_shows_bars_and_moves_nothing(desk):
     assert "would go to" in out
     assert desk.kafka.published == []
     assert desk.run("redrive", "--group", "nobody", "--dry-run")[0] == 1
+
+
+@pytest.mark.parametrize("action", ["redrive", "dismiss"])
+def test_confirmed_is_what_was_counted(desk, action, monkeypatch):
+    def arriving(question, **kwargs):
+        assert question.endswith(" 3 dead letters?")
+        keep(desk.database, [desk.kafka.bury(n, own_headers()) for n in (3, 4)])
+        return True
+
+    monkeypatch.setattr("flowtrail_collector.cli._desk.sys.stdin", Terminal())
+    monkeypatch.setattr(click, "confirm", arriving)
+    note = ("--note", "seen") if action == "dismiss" else ()
+    code, out, _ = desk.run(action, "--group", "billing", *note)
+    assert (code, "3 dismissed" in out or "3 redriven" in out) == (0, True)
+    assert [
+        offset for (_, _, offset), state in sorted(states(desk.database).items()) if state == "pending"
+    ] == [3, 4]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 def test_redriven_to_the_end(desk):

@@ -42,7 +42,7 @@ def test_what_became_of_dead_letters(store):
         Moved(letters[1], Action.QUARANTINED, "orders.quarantine", 0, 0, 3),
     ]
     store.settle(job, moved, {}, letters[1].place, 1)
-    store.dismiss(Selection(offset=2), "me", "note", 2)
+    store.dismiss(Order(Selection(offset=2), actor="me"), "note", 2)
     labels = (DLQ, "orders", "billing")
     assert samples(store) == {
         ("flowtrail_dlq_redriven_total", *labels): 1,

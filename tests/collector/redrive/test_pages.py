@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import threading
+from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
@@ -111,6 +112,35 @@ def test_from_the_list_to_the_end_of_a_redrive(site):
     one = site.get(f"/dead-letters/{DLQ}/0/0")
     assert "orders/0@0" in one
     assert "Redrive…" not in one
+
+
+@pytest.mark.parametrize(
+    "query", ["?group=billing", "?error=ValueError", "", f"?topic={DLQ}&partition=0&offset=1"]
+)
+@pytest.mark.parametrize("action", ["redrive", "dismiss"])
+def test_confirmed_is_what_was_shown(site, action, query):
+    text = site.get(f"/dead-letters/{action}{query}")
+    form, shown = Form(text), int(form_total(text))
+    keep(site.database, [site.kafka.bury(n, own_headers()) for n in (3, 4)])
+    site.send(form, all="yes", **({"note": "seen"} if action == "dismiss" else {}))
+    if action == "dismiss":
+        assert Counter(states(site.database).values())["dismissed"] == shown
+    else:
+        assert site.store.next_job().total == shown
+        Redriver(site.store, site.kafka)._do(site.store.next_job(), threading.Event())
+        assert Counter(states(site.database).values())["pending"] >= 2
+    assert states(site.database)[DLQ, 0, 3] == "pending"
+
+
+def test_a_form_that_would_do_more_than_it_says_does_nothing(site):
+    form = Form(site.get("/dead-letters/dismiss?group=billing"))
+    answer = site.send(form, 409, note="seen", expected_total="2")
+    assert "3 dead letters match by now instead of 2: nothing was done, look again" in answer.text
+    assert "dismissed" not in states(site.database).values()
+
+
+def form_total(text):
+    return re.search(r"<button type=\"submit\">(?:Redrive|Dismiss) (\d+)", text)[1]
 
 
 def test_from_a_cause_to_its_dead_letters_and_their_redrive(site):

@@ -284,7 +284,7 @@ def test_a_rate_is_kept(database, monkeypatch):
 
 def test_dismissed_with_a_note(database):
     place = Place(database, 3)
-    assert place.desk.dismiss(Selection(offset=1), "me", "settled by hand", "127.0.0.1") == 1
+    assert place.desk.dismiss(Order(Selection(offset=1), actor="me"), "settled by hand", "127.0.0.1") == 1
     assert Counter(states(database).values()) == {"dismissed": 1, "pending": 2}
     line = place.store.audit(10)[0]
     assert (line.action, line.actor, line.offset, line.note) == ("dismissed", "me", 1, "settled by hand")
@@ -295,7 +295,7 @@ def test_dismissed_with_a_note(database):
 
 def test_a_dossier_has_record_and_history(database):
     place = Place(database, 2)
-    place.desk.dismiss(Selection(offset=0), "me", "done")
+    place.desk.dismiss(Order(Selection(offset=0), actor="me"), "done")
     dossier = place.desk.show((DLQ, 0, 0))
     assert dossier.letter.error_type == "ValueError"
     assert dossier.record.value == b"0"

@@ -12,7 +12,10 @@ from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
 from flowtrail_collector.dead_letters.model.survey import Group
 from flowtrail_collector.dead_letters.ports import JobState, Moved, Order
+from flowtrail_collector.dead_letters.sql import jobs
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
+from flowtrail_collector.dead_letters.sql.letters import add_letters
+from flowtrail_collector.errors import CountedOtherwiseError
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.trails.sql import TrailReads
 from redrivekit import DLQ, MINUTE_MS, OWN, dead, keep, states
@@ -70,6 +73,70 @@ def test_groups_are_what_is_alike(store):
         Group(DLQ, "flowtrail", "orders", "ValueError", 0, 1, 3),
         Group("payments-dlt", "spring-kafka", "payments", "KeyError", 2, 0, 1),
     ]
+
+
+def test_what_was_counted_is_what_is_done(store, sql_database):
+    counted = Selection(as_of=store.last_change())
+    assert sum(group.letters for group in store.groups(counted, NOW_MS)) == 4
+    # Two more arrive, one of them in a partition nobody had heard of, and one of the four is dealt with.
+    keep(sql_database, [dead(3), dead(0, topic="new.dlq")])
+    assert store.dismiss(Order(Selection(topic=DLQ, offset=1), actor="ann"), "known", NOW_MS) == 1
+    job = store.add_job(Order(counted, expected_total=4), NOW_MS)
+    assert job.total == 3
+    assert {letter.place for letter in store.next_letters(job, 100)} == {
+        (DLQ, 0, 0), (DLQ, 0, 2), ("payments-dlt", 1, 0),
+    }  # fmt: skip
+    assert store.next_letters(store.job(job.id), 100) == store.next_letters(job, 100)
+    assert store.dismiss(Order(counted, actor="me", expected_total=4), "seen", NOW_MS) == 3
+    left = {place for place, state in states(sql_database).items() if state == "pending"}
+    assert left == {(DLQ, 0, 3), ("new.dlq", 0, 0)}
+
+
+def test_what_came_to_its_state_since_wasnt_counted(store):
+    counted = Selection(state="quarantined", as_of=store.last_change())
+    job = store.add_job(Order(), NOW_MS)
+    letter = store.letter((DLQ, 0, 0))
+    store.settle(job, [Moved(letter, Action.QUARANTINED, "q", 0, 0, 3)], {}, letter.place, NOW_MS)
+    assert store.groups(counted, NOW_MS) == []
+    assert store.dismiss(Order(counted, actor="me"), "seen", NOW_MS) == 0
+    assert store.dismiss(Order(Selection(state="quarantined"), actor="me"), "seen", NOW_MS) == 1
+
+
+def test_a_record_that_takes_the_place_of_another_wasnt_counted(store, sql_database):
+    counted = Selection(topic=DLQ, as_of=store.last_change())
+    with sql_database.transaction() as connection:
+        connection.execute("DELETE FROM dead_letters WHERE topic = ?", (DLQ,))
+    keep(sql_database, [dead(0), dead(1)])
+    assert store.add_job(Order(counted), NOW_MS).total == 0
+
+
+def test_more_than_expected_is_nothing(store, sql_database):
+    before = states(sql_database)
+    for as_of in (None, store.last_change(), 10**9):
+        order = Order(Selection(as_of=as_of), expected_total=3)
+        for act in (
+            lambda order=order: store.add_job(order, NOW_MS),
+            lambda order=order: store.dismiss(order, "n", NOW_MS),
+        ):
+            with pytest.raises(CountedOtherwiseError, match="4 dead letters match by now instead of 3"):
+                act()
+    assert store.jobs(10) == []
+    assert states(sql_database) == before
+
+
+def test_what_arrives_while_many_are_dismissed_stays(store, sql_database, monkeypatch):
+    monkeypatch.setattr(jobs, "_DISMISS_BATCH", 2)
+    written = jobs._write_down
+
+    def meanwhile(connection, done, lines):
+        written(connection, done, lines)
+        add_letters(connection, [dead(100 + done[-1].offset, topic="zz.dlq")])
+
+    monkeypatch.setattr(jobs, "_write_down", meanwhile)
+    assert store.dismiss(Order(Selection(), actor="me"), "seen", NOW_MS) == 4
+    assert {topic for (topic, _, _), state in states(sql_database).items() if state == "pending"} == {
+        "zz.dlq"
+    }
 
 
 def test_a_job_is_read_back_as_it_was_asked_for(store):
@@ -133,7 +200,7 @@ def test_found_by_any_id(store):
 
 def test_dismissed_in_pieces(store, sql_database, monkeypatch):
     monkeypatch.setattr("flowtrail_collector.dead_letters.sql.jobs._DISMISS_BATCH", 2)
-    assert store.dismiss(Selection(topic=DLQ), "me", "note", NOW_MS) == 3
+    assert store.dismiss(Order(Selection(topic=DLQ), actor="me"), "note", NOW_MS) == 3
     assert Counter(states(sql_database).values()) == {"dismissed": 3, "pending": 1}
     assert len(store.audit(10)) == 3
 

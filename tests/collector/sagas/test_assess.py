@@ -167,6 +167,18 @@ def test_hashes_are_64_bits_and_never_0():
     assert id_hash("") != 0
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("", -5426141060434712860),
+        ("018bcfe5-6800-7000-8abc-0123456789ab", 27254093815940710),
+        ("\ud800", 7497787021708494914),
+    ],
+)
+def test_a_hash_is_the_one_that_stores_have(text, kept):
+    assert id_hash(text) == kept
+
+
 PARCELS = parse_flows("""\
 flows:
   parcels:

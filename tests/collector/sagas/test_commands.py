@@ -7,7 +7,7 @@ import pytest
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.sagas.flow_file import FlowFileError, parse_flows
 from flowtrail_collector.sagas.model.assessment import asked_ms, assess
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.owners import StepOwners, as_written
 from flowtrail_collector.sagas.sql.reads import SagaReads
 from flowtrail_collector.sagas.trial import Occasion, drive

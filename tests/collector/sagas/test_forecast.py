@@ -11,12 +11,12 @@ import pytest
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.assessment import Outcome, assess
 from flowtrail_collector.sagas.model.bands import bands_of
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.model.forecast import NEEDED, Outlook
 from flowtrail_collector.sagas.model.histories import History, history_of
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.route import Route
-from flowtrail_collector.sagas.model.view import SagaFilter
 from flowtrail_collector.sagas.sql.predicted import count_predicted
 from flowtrail_collector.trails.sql import TrailReads
 from sagakit import Happening, core

@@ -8,7 +8,7 @@ import pytest
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
 from flowtrail_collector.sagas.flow_file import parse_flows
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.owners import as_written
 from flowtrail_collector.sagas.sql.reads import SagaReads
 from flowtrail_collector.sagas.trial import Occasion, drive

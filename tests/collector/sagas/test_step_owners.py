@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowtrail_collector.sagas.flow_file import parse_flows
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.owners import StepOwners
 from flowtrail_collector.trails.sql import TrailReads
 from sagakit import Core, Happening, core

@@ -16,10 +16,11 @@ from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.lag.model.progress import GroupProgress
 from flowtrail_collector.sagas.model.assessment import Outcome, add_event
 from flowtrail_collector.sagas.model.causes import LATE, TIMED_OUT, Shape, Wait, merged
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
-from flowtrail_collector.sagas.model.view import SagaFilter, SagaRow, SagaView, saga_view
+from flowtrail_collector.sagas.model.view import SagaRow, SagaView, saga_view
 from flowtrail_collector.sagas.sql.causes import TIMED_OUT_MS, read_shapes
 from flowtrail_collector.sagas.stuck import Reason, diagnose_cause
 from flowtrail_collector.store.sqlite.database import SqliteDatabase

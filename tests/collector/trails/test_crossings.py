@@ -112,8 +112,7 @@ LATENCIES = st.lists(st.floats(0, 10_000), min_size=1, max_size=60)
 @given(LATENCIES)
 def test_no_more_than_its_share_takes_longer_than_a_percentile_and_none_smaller_is_certain(latencies):
     edge = Edge()
-    for latency in latencies:
-        edge.add(latency)
+    edge.add(latencies)
     found = percentiles(edge)
     assert found is not None
     for percent, bound in zip((50, 95, 99), found.values(), strict=True):
@@ -128,9 +127,8 @@ def test_no_more_than_its_share_takes_longer_than_a_percentile_and_none_smaller_
 def test_edges_told_as_one_have_the_percentiles_of_all_that_went_over_them(one, other):
     edges, whole = {EdgeKey("a", "t", "c"): Edge(), EdgeKey("b", "t", "c"): Edge()}, Edge()
     for edge, latencies in zip(edges.values(), (one, other), strict=True):
-        for latency in latencies:
-            edge.add(latency)
-            whole.add(latency)
+        edge.add(latencies)
+        whole.add(latencies)
     view = merged(TopologyView(lambda: edges).edges())
     assert percentiles(view.edge) == percentiles(whole)
     assert view.edge.events == len(one) + len(other)
@@ -142,11 +140,11 @@ def test_a_rate_and_its_percentiles_are_those_of_the_last_minute():
     rates = EdgeRates(
         lambda: {key: Edge(edge.events, edge.latency_seconds, list(edge.buckets))}, clock=lambda: now[0]
     )
-    edge.add(500.0)
+    edge.add([500.0])
     rates.sample()
     assert rates.rates() == {}
     for _ in range(6):
-        edge.add(0.02)
+        edge.add([0.02])
     now[0] = 60.0
     rates.sample()
     found = rates.rates()[key]
@@ -182,7 +180,7 @@ def test_the_api_tells_what_the_map_draws(database):
 
 def test_beyond_the_last_bound_json_says_null():
     edge = Edge()
-    edge.add(1e6)
+    edge.add([1e6])
     client = TestClient(Starlette(routes=topology_routes(TopologyView(lambda: {EDGE: edge}))))
     [told] = client.get("/api/v1/topology").json()["edges"]
     assert told["latency_at_most_seconds"] == {"p50": None, "p95": None, "p99": None}

@@ -21,6 +21,7 @@ from flowtrail_collector.topology.model import (
     Edge,
     EdgeKey,
     Reaction,
+    alike,
     count_reactions,
     service_of,
 )
@@ -154,14 +155,14 @@ def counted(events):
 
 def test_the_number_of_edges_is_bounded():
     edges: dict[EdgeKey, Edge] = {}
-    count_reactions(edges, [Reaction(f"/s{n}", "t", "/x", 1) for n in range(10)], max_edges=3)
+    count_reactions(edges, alike([Reaction(f"/s{n}", "t", "/x", 1) for n in range(10)]), max_edges=3)
     assert len(edges) == 4
     assert edges[EdgeKey("other", "other", "other")].events == 7
 
 
 def test_clocks_that_disagree_make_no_negative_latency():
     edges: dict[EdgeKey, Edge] = {}
-    count_reactions(edges, [Reaction("/a", "t", "/b", -5)], max_edges=3)
+    count_reactions(edges, alike([Reaction("/a", "t", "/b", -5)]), max_edges=3)
     assert edges[EdgeKey("a", "t", "b")].latency_seconds == 0
 
 
@@ -196,8 +197,8 @@ def test_a_store_of_before_there_were_all_bounds_goes_on(database, topology):
 
 def test_metrics():
     edge = Edge()
-    edge.add(0.04)
-    edge.add(1e9)
+    edge.add([0.04])
+    edge.add([1e9])
     events, latency = TopologyMetrics(lambda: {EdgeKey("a", "t", "b"): edge}).families()
     assert events.samples[0].value == 2
     buckets = {sample.labels["le"]: sample.value for sample in latency.samples if "le" in sample.labels}

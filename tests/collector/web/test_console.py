@@ -84,7 +84,7 @@ class EvilReads(FakeReads):
     def causes_lately(self, now_ms, span_ms, limit):
         return [CauseLately(EVIL, 3, 0, 3, 1, True, *self.dead_letters([], 1))]
 
-    def list_dead_letters(self, selection, limit, offset=0):
+    def list_dead_letters(self, selection, limit, offset=0, **turn):
         return self.dead_letters([], 1)
 
     def list_flows(self):
@@ -210,7 +210,7 @@ def test_empty_pages_say_what_to_do():
         def list_sagas(self, query):
             return []
 
-        def list_dead_letters(self, selection, limit, offset=0):
+        def list_dead_letters(self, selection, limit, offset=0, **turn):
             return []
 
         def list_flows(self):

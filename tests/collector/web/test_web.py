@@ -226,9 +226,9 @@ def test_sagas_are_filtered(client, reads):
     assert data["sagas"][0]["stuck"]
     query = reads.queries[0]
     assert (query.flow, query.outcome, query.step, query.stuck) == ("fulfilment", "open", "charge", True)
-    assert (query.limit, query.offset) == (7, 3)
+    assert (query.limit, query.offset) == (8, 3)
     client.get("/api/v1/sagas?limit=99999999")
-    assert reads.queries[1].limit == 1000
+    assert reads.queries[1].limit == 1001
     assert client.get("/api/v1/flows").json()["flows"][0]["instances"] == {"open": 1}
 
 

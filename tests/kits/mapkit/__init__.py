@@ -36,8 +36,7 @@ _SAYS = {
 def edge(events: int = 1, seconds: float = 0.2, last_ms: int = 0) -> Edge:
     """An edge over which the same thing went so often."""
     made = Edge()
-    for _ in range(min(events, 50)):
-        made.add(seconds, last_ms)
+    made.add([seconds] * min(events, 50), last_ms)
     made.events = events
     return made
 

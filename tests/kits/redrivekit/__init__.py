@@ -11,7 +11,7 @@ from flowtrail_collector.causes import cause_of
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
-from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
+from flowtrail_collector.dead_letters.sql.letters import add_letters
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.store.sql import Database
 
@@ -49,7 +49,7 @@ def dead(
 def keep(database: Database, letters: Iterable[DeadLetter]) -> None:
     """Put dead letters into a store."""
     with database.transaction() as connection:
-        connection.executemany(ADD_LETTER, list(letters))
+        add_letters(connection, letters)
 
 
 def states(database: Database) -> dict[Place, str]:
@@ -61,6 +61,9 @@ def states(database: Database) -> dict[Place, str]:
 
 class NoRedrives:
     """A `RedriveStore` with nothing in it but whatever dead letter is asked for."""
+
+    def last_change(self) -> int:
+        return 0
 
     def groups(self, selection: Any, now_ms: int) -> list[Any]:
         return []

@@ -56,6 +56,9 @@ class Kept:
         for row in map(to_row, sagas):
             self.rows[SagaKey(*row[:2])] = row
 
+    def settle_sagas(self, sagas):
+        self.save_sagas(sagas)
+
     def count(self, increments):
         self.counts.update(increments)
 

@@ -90,6 +90,13 @@ def listens(port: int) -> bool:
     return True
 
 
+def members(group: int) -> list[int]:
+    """The processes of a group that still run; those that init hasn't reaped yet don't."""
+    told = subprocess.run(["ps", "-A", "-o", "pgid=,pid=,stat="], capture_output=True, text=True, check=True)
+    rows = (line.split() for line in told.stdout.splitlines())
+    return [int(pid) for pgid, pid, state in rows if int(pgid) == group and state[0] not in "ZX"]
+
+
 class ManagedProcess:
     """A server in a process group of its own: started, awaited until ready, stopped or killed.
 
@@ -169,9 +176,12 @@ class ManagedProcess:
         """End it at once (SIGKILL), as a crash would, and wait until it is gone."""
         if self._process is None:
             return
+        group = self._process.pid
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
         self._process.wait()
+        # The guard is gone; on a busy machine the server may hold its ports and files for a moment longer.
+        wait_for(lambda: not members(group), 20)
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process = None

@@ -44,6 +44,8 @@ def _unpack(connection: Any) -> None:
 
 # The newest first. What a migration added, and how it goes.
 _UNDO: dict[str, tuple[str | Callable[[Any], None], ...]] = {
+    "codes": ("UPDATE dead_letters SET cause = 'of another rule'",),
+    "changes": ("DROP TABLE dead_letter_changes", "ALTER TABLE dead_letters DROP COLUMN changed"),
     "names": ("UPDATE dead_letters SET cause = 'of another rule'",),
     "causes": (
         "DROP INDEX dead_letters_by_cause",

@@ -13,11 +13,12 @@ from flowtrail_collector.dead_letters.model.letter import DeadLetter, Selection
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.sagas.json import saga_json
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
 from flowtrail_collector.sagas.model.histories import History
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.route import Route
-from flowtrail_collector.sagas.model.view import STATES, SagaFilter
+from flowtrail_collector.sagas.model.view import STATES
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.trails.sql import TrailReads
 from storekit import EVENT
@@ -104,6 +105,18 @@ class ReadsContract:
                 found += [(row.saga.flow, row.correlation_id) for row in page]
             assert found == expected(records, query), query
             assert reads.list_sagas(SagaFilter(flow, outcome, offset=len(found), **more)) == []
+            placed, page, after = [], [None], None
+            while page:
+                page = reads.list_sagas(SagaFilter(flow, outcome, limit=37, after=after, **more))
+                placed += page
+                after = page[-1].place if page else None
+            assert [(row.saga.flow, row.correlation_id) for row in placed] == found, query
+            for at in (0, 1, 36, 37, 100, len(placed) - 1):
+                if 0 <= at < len(placed):
+                    back = SagaFilter(flow, outcome, limit=37, before=placed[at].place, **more)
+                    assert [row.place for row in reads.list_sagas(back)] == [
+                        row.place for row in placed[max(0, at - 37) : at]
+                    ], (query, at)
 
     def test_instances_that_will_probably_miss_a_deadline(self, database, store):
         steps = (Step("x", ("X",), within_ms=1_000), Step("y", ("Y",), within_ms=1_000, after=("x",)))

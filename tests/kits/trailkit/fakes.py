@@ -59,7 +59,7 @@ class FakeReads:
         self.queries.append(query)
         return [SagaRow(SagaView("fulfilment", "ord-1", "open", 1000), stuck=True, correlation_id="flow-1")]
 
-    def list_dead_letters(self, selection, limit, offset=0):
+    def list_dead_letters(self, selection, limit, offset=0, **turn):
         self.queries.append((selection, limit, offset))
         return [DeadLetter("orders.billing.dlq", 0, 0, 5, "e1", None, "ord-1", "flow-1")]
 
@@ -72,6 +72,9 @@ class FakeReads:
 
     def stuck_counts(self):
         return {"fulfilment": 1}
+
+    def count_pending(self):
+        return len(self.list_dead_letters(None, 1))
 
     def letter_values(self):
         return {"topic": ["orders.billing.dlq"], "group": ["billing"]}

@@ -7,7 +7,7 @@ import pytest
 
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming
-from flowtrail_collector.sagas.model.view import SagaFilter
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.owners import as_written
 from flowtrail_collector.sagas.sql.reads import SagaReads
 from orderflow.recommendations import often_bought_with

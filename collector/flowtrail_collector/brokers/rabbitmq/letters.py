@@ -15,9 +15,9 @@ from flowtrail_collector.brokers.rabbitmq.connection import connect
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.conditions import Starting
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.model.redrive import Action
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.errors import ServiceUnreachableError, StoreError
 from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Ingest

@@ -6,7 +6,6 @@ Killed at any point, the redriver goes on with it: nothing is lost, and of each 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -29,10 +28,10 @@ from flowtrail_collector.dead_letters.model.redrive import Refusal, too_large
 from flowtrail_collector.dead_letters.model.replacement import Replacement
 from flowtrail_collector.dead_letters.ports import Job, Order, Outgoing, RecordMover, RedriveStore
 from flowtrail_collector.errors import ConfigurationError
+from flowtrail_collector.logs import audit_logger
 
 __all__ = ["Draft", "MendingDesk", "Payload"]
 
-audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 _READ_SECONDS = 5.0
 # Whoever edits one has looked at it: it goes round in no circle by itself.

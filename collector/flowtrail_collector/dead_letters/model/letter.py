@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["PENDING", "QUARANTINED", "REDRIVEN", "STATES", "DeadLetter", "Place", "Selection"]
+__all__ = ["PENDING", "QUARANTINED", "REDRIVEN", "STATES", "DeadLetter", "LetterKey", "Place", "Selection"]
 
 Place = tuple[str, int, int]
 """Topic, partition and offset of a record."""
+
+LetterKey = tuple[int | None, int, str, int]
+"""A dead letter's place in lists, the newest first: timestamp, offset, topic, partition."""
 
 PENDING = "pending"
 QUARANTINED = "quarantined"
@@ -59,6 +62,11 @@ class DeadLetter(NamedTuple):
         return self.topic, self.partition, self.offset
 
     @property
+    def key(self) -> LetterKey:
+        """Its place in the order of lists."""
+        return self.timestamp_ms, self.offset, self.topic, self.partition
+
+    @property
     def given_up_ms(self) -> int | None:
         """When it was given up: as the headers say, else when it arrived."""
         return self.timestamp_ms if self.failed_ms is None else self.failed_ms
@@ -79,6 +87,8 @@ class Selection:
         until_ms: Those that arrived before this time.
         state: One of `STATES`; None for any.
         cause: Fingerprint of why they died.
+        as_of: Number of a change of dead letters: only those that were there, and so, then. Who has counted some
+            means these, and none that came since.
     """
 
     topic: str | None = None
@@ -93,6 +103,7 @@ class Selection:
     until_ms: int | None = None
     state: str | None = PENDING
     cause: str | None = None
+    as_of: int | None = None
 
     @property
     def named(self) -> dict[str, str | int]:

@@ -13,16 +13,22 @@ from flowtrail_collector.dead_letters.model.audit import WriteLine
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.ports import Job, JobState, Order
 from flowtrail_collector.dead_letters.sql.letters import where_of
+from flowtrail_collector.errors import CountedOtherwiseError
 from flowtrail_collector.store.sql import Connection
+from flowtrail_collector.wording import counted
 
-__all__ = ["JOB_COLUMNS", "after_cursor", "insert_job", "insert_write", "job_of"]
+__all__ = ["JOB_COLUMNS", "after_cursor", "check_counted", "insert_job", "insert_write", "job_of"]
 
 JOB_COLUMNS = """id, request, bounds, state, total, redriven, quarantined, refused, refusals, cursor_topic,
  cursor_partition, cursor_position, revision, created_ms, updated_ms, ended_ms"""
 
 
 def insert_job(connection: Connection, order: Order, now_ms: int) -> Job:
-    """Add a job in the caller's transaction; see `RedriveStore.add_job`."""
+    """Add a job in the caller's transaction; see `RedriveStore.add_job`.
+
+    Raises:
+        CountedOtherwiseError: More match than expected.
+    """
     where, values = where_of(order.selection)
     created = datetime.fromtimestamp(now_ms / 1000, UTC)
     rows = connection.execute(
@@ -31,11 +37,13 @@ def insert_job(connection: Connection, order: Order, now_ms: int) -> Job:
         values,
     ).fetchall()
     bounds = [(topic, partition, last) for topic, partition, last, _ in rows]
+    total = sum(row[3] for row in rows)
+    check_counted(total, order.expected_total)
     job = Job(
         id=f"{created:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         order=order,
         state=JobState.RUNNING,
-        total=sum(row[3] for row in rows),
+        total=total,
         created_ms=now_ms,
         updated_ms=now_ms,
         bounds=bounds,
@@ -47,6 +55,19 @@ def insert_job(connection: Connection, order: Order, now_ms: int) -> Job:
         (job.id, *asked, job.state.value, job.total, now_ms, now_ms),
     )
     return job
+
+
+def check_counted(total: int, expected: int | None) -> None:
+    """Refuse to do more than somebody has counted and agreed to.
+
+    Raises:
+        CountedOtherwiseError: More match than expected.
+    """
+    if expected is not None and total > expected:
+        matching = counted(total, "dead letter")
+        raise CountedOtherwiseError(
+            f"{matching} match by now instead of {expected}: nothing was done, look again"
+        )
 
 
 def insert_write(connection: Connection, line: WriteLine) -> None:

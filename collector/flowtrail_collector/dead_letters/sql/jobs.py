@@ -17,11 +17,18 @@ from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, Order
 from flowtrail_collector.dead_letters.sql.job_rows import (
     JOB_COLUMNS,
     after_cursor,
+    check_counted,
     insert_job,
     insert_write,
     job_of,
 )
-from flowtrail_collector.dead_letters.sql.letters import letters, replays_of, where_of
+from flowtrail_collector.dead_letters.sql.letters import (
+    last_change,
+    letters,
+    next_change,
+    replays_of,
+    where_of,
+)
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.store.sql import Connection, Database
 
@@ -49,6 +56,11 @@ class SqlRedrive:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def last_change(self) -> int:
+        """See `RedriveStore.last_change`."""
+        with self._database.read() as connection:
+            return last_change(connection)
 
     def groups(self, selection: Selection, now_ms: int) -> list[Group]:
         """See `RedriveStore.groups`."""
@@ -180,16 +192,16 @@ class SqlRedrive:
             connection.execute("UPDATE redrive_edits SET replacement = NULL WHERE job = ?", (job_id,))
         return self.job(job_id)
 
-    def dismiss(self, selection: Selection, actor: str, note: str, now_ms: int) -> int:
+    def dismiss(self, order: Order, note: str, now_ms: int) -> int:
         """See `RedriveStore.dismiss`."""
+        selection, dismissed = self._counted(order), 0
         where, values = where_of(selection)
-        dismissed = 0
         while True:
             # In pieces: the ingest writes to the same database, and shouldn't wait for long.
             with self._database.transaction() as connection:
                 found = letters(connection, where, values, _DISMISS_BATCH)
                 lines = [
-                    AuditLine(now_ms, None, actor, Action.DISMISSED.value, *letter.place, letter.event_id,
+                    AuditLine(now_ms, None, order.actor, Action.DISMISSED.value, *letter.place, letter.event_id,
                               None, None, None, letter.replays, note)
                     for letter in found
                 ]  # fmt: skip
@@ -197,6 +209,18 @@ class SqlRedrive:
             dismissed += len(found)
             if len(found) < _DISMISS_BATCH:
                 return dismissed
+
+    def _counted(self, order: Order) -> Selection:
+        """What an order means at this moment, if it isn't more than was expected."""
+        with self._database.read() as connection:
+            last = last_change(connection)
+            as_of = last if order.selection.as_of is None else min(last, order.selection.as_of)
+            selection = replace(order.selection, as_of=as_of)
+            where, values = where_of(selection)
+            count = f"SELECT count(*) FROM dead_letters WHERE {where}"  # noqa: S608
+            (total,) = connection.execute(count, values).fetchone()
+        check_counted(total, order.expected_total)
+        return selection
 
     def note_write(self, line: WriteLine) -> None:
         """See `RedriveStore.note_write`."""
@@ -249,9 +273,12 @@ def _write_down(connection: Connection, done: Sequence[DeadLetter], lines: Seque
         done: The dead letters.
         lines: What was done with each of them, in the same order.
     """
+    if not done:
+        return
+    change = next_change(connection)
     connection.executemany(
-        "UPDATE dead_letters SET state = ? WHERE topic = ? AND partition = ? AND position = ?",
-        [(line.action, line.topic, line.partition, line.offset) for line in lines],
+        "UPDATE dead_letters SET state = ?, changed = ? WHERE topic = ? AND partition = ? AND position = ?",
+        [(line.action, change, line.topic, line.partition, line.offset) for line in lines],
     )
     connection.executemany(_ADD_AUDIT, lines)
     counted = Counter(

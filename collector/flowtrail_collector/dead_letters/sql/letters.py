@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from flowtrail_collector.causes import HOUR_MS
 from flowtrail_collector.dead_letters.model.cause import CauseLately, CauseRow
-from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, Place, Selection
+from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, LetterKey, Place, Selection
+from flowtrail_collector.dead_letters.sql.pages import NEWEST, page_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
-__all__ = ["ADD_LETTER", "DeadLetterReads", "flows_with_letters", "letters", "replays_of", "where_of"]
+__all__ = [
+    "DeadLetterReads",
+    "add_letters",
+    "flows_with_letters",
+    "last_change",
+    "letters",
+    "next_change",
+    "replays_of",
+    "where_of",
+]
 
 _COLUMNS = """topic, partition, position, timestamp_ms, event_id, type, subject, correlation_id, state,
  convention, source_topic, source_partition, source_offset, source_timestamp_ms, consumer_group, attempts,
  replays, error_type, error_message, failed_ms, oversize, cause"""
-ADD_LETTER = (
-    f"INSERT OR IGNORE INTO dead_letters ({_COLUMNS}) VALUES ({','.join('?' * len(DeadLetter._fields))})"  # noqa: S608
+_ADD = (
+    f"INSERT OR IGNORE INTO dead_letters ({_COLUMNS}, changed)"  # noqa: S608
+    f" VALUES ({','.join('?' * (len(DeadLetter._fields) + 1))})"
 )
-"""Takes a `DeadLetter`; one that is there already stays as it is."""
 _COUNT_CAUSES = """SELECT cause, count(*), min(timestamp_ms), max(timestamp_ms),
  sum(CASE WHEN timestamp_ms >= ? THEN 1 ELSE 0 END),
  sum(CASE WHEN timestamp_ms >= ? AND timestamp_ms < ? THEN 1 ELSE 0 END) FROM dead_letters"""
@@ -71,6 +81,9 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
     if selection.flow is not None:
         parts.append("correlation_id IN (SELECT key FROM sagas WHERE flow = ?)")
         values.append(selection.flow)
+    if selection.as_of is not None:
+        parts.append("changed <= ?")
+        values.append(selection.as_of)
     if selection.since_ms is not None:
         parts.append("timestamp_ms >= ?")
         values.append(selection.since_ms)
@@ -78,6 +91,25 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
         parts.append("timestamp_ms < ?")
         values.append(selection.until_ms)
     return " AND ".join(parts) or "1 = 1", values
+
+
+def add_letters(connection: Connection, found: Iterable[DeadLetter]) -> None:
+    """Add dead letters in the caller's transaction; one that is there already stays as it is."""
+    rows = list(found)
+    if rows:
+        change = next_change(connection)
+        connection.executemany(_ADD, [(*letter, change) for letter in rows])
+
+
+def next_change(connection: Connection) -> int:
+    """The number of a change of dead letters that the caller's transaction makes."""
+    connection.execute("UPDATE dead_letter_changes SET number = number + 1")
+    return last_change(connection)
+
+
+def last_change(connection: Connection) -> int:
+    """The number of the last change of dead letters: who arrives, or comes to another state, later has a larger one."""
+    return int(connection.execute("SELECT number FROM dead_letter_changes").fetchone()[0])
 
 
 def flows_with_letters(connection: Connection, ids: Collection[str]) -> set[str]:
@@ -96,7 +128,7 @@ def letters(
     connection: Connection, where: str, values: Sequence[Any], limit: int, *, newest: bool = False
 ) -> list[DeadLetter]:
     """Dead letters in the order of their topics, or the newest first; their replays go by the audit too."""
-    order = "timestamp_ms DESC, position DESC" if newest else "topic, partition, position"
+    order = NEWEST if newest else "topic, partition, position"
     rows = connection.execute(
         f"SELECT {_COLUMNS}, {replays_of('dead_letters')} FROM dead_letters WHERE {where}"  # noqa: S608
         f" ORDER BY {order} LIMIT ?",
@@ -135,12 +167,26 @@ class DeadLetterReads(Reads):
             rows = [(place, connection.execute(_REDRIVEN, place).fetchone()) for place in places]
         return {place: row[0] for place, row in rows if row is not None}
 
-    def list_dead_letters(self, selection: Selection, limit: int, offset: int = 0) -> list[DeadLetter]:
+    def list_dead_letters(
+        self,
+        selection: Selection,
+        limit: int,
+        offset: int = 0,
+        *,
+        after: LetterKey | None = None,
+        before: LetterKey | None = None,
+    ) -> list[DeadLetter]:
         """See `DeadLetterLists.list_dead_letters`."""
         where, values = where_of(selection)
-        return self._letters(
-            f"{where} ORDER BY timestamp_ms DESC, position DESC LIMIT ? OFFSET ?", [*values, limit, offset]
-        )
+        if offset:
+            return self._letters(f"{where} ORDER BY {NEWEST} LIMIT ? OFFSET ?", [*values, limit, offset])
+        with self._database.read() as connection:
+            rows = page_of(connection, _COLUMNS, where, values, limit, after=after, before=before)
+        return [DeadLetter(*row) for row in rows]
+
+    def read_pending_count(self) -> int:
+        """See `DeadLetterLists.count_pending`."""
+        return int(self._rows("SELECT count(*) FROM dead_letters WHERE state = 'pending'")[0][0])
 
     def read_letter_values(self) -> dict[str, list[str]]:
         """See `DeadLetterLists.letter_values`."""

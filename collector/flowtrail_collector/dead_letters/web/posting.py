@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flowtrail_collector.errors import CollectorError, ConfigurationError
+from flowtrail_collector.errors import CollectorError, ConfigurationError, CountedOtherwiseError
 from flowtrail_collector.web.asked import asked_by, check_names
 from flowtrail_collector.web.json import ApiError
 
@@ -24,10 +24,12 @@ def checked(call: Callable[[], Response]) -> Response:
     """The answer, with the collector's own errors as answers.
 
     Raises:
-        ApiError: 400 for nonsense, 503 where Kafka or the store doesn't answer.
+        ApiError: 400 for nonsense, 409 where more would be done than was counted, 503 where Kafka or the store doesn't answer.
     """
     try:
         return call()
+    except CountedOtherwiseError as error:
+        raise ApiError(409, str(error)) from None
     except ConfigurationError as error:
         raise ApiError(400, str(error)) from None
     except CollectorError as error:

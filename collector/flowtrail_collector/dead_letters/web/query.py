@@ -7,21 +7,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 
-from flowtrail_collector.dead_letters.model.letter import PENDING, STATES, Place, Selection
-from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, DeadLetterLists, Order
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
+from flowtrail_collector.dead_letters.model.letter import PENDING, STATES, LetterKey, Place, Selection
+from flowtrail_collector.dead_letters.ports import DEFAULT_REPLAY_LIMIT, Order
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.units import iso_time_ms, parse_duration
+from flowtrail_collector.web.cursors import key_in
 from flowtrail_collector.web.json import MAX_ID_LENGTH, ApiError, int_param
 from flowtrail_collector.wording import unmistakable
 
 __all__ = [
     "FIELDS",
     "check_listed",
+    "dismissal_of",
     "flag_of",
+    "key_of",
     "list_query",
     "note_of",
     "order_of",
@@ -65,6 +69,7 @@ def selection_of(values: Values, *, state: str | None = PENDING) -> Selection:
         until_ms=_moment_ms(values, "until"),
         state=_state(values) or state,
         cause=_text(values, "cause"),
+        as_of=_whole(values, "as_of"),
     )
 
 
@@ -96,6 +101,23 @@ def list_query(request: Request) -> tuple[Selection, int, int]:
     return replace(selection, partition=None, offset=None), limit, offset
 
 
+def key_of(request: Request, name: str) -> LetterKey | None:
+    """The dead letter next to which a page begins; None if none is named.
+
+    Raises:
+        ApiError: 400, it isn't one that a list has given, or there is an offset, too.
+    """
+    found = key_in(request.query_params, name, (int, int, str, int))
+    if found is None:
+        return None
+    if request.query_params.get("offset"):
+        raise ApiError(400, f"{name} can't be combined with offset")
+    moment, *rest = found
+    if None in rest:
+        raise ApiError(400, f"{name} takes what this list says for its next page")
+    return cast("LetterKey", (moment, *rest))
+
+
 def order_of(values: Values, actor: str) -> Order:
     """The redrive that these values ask for.
 
@@ -109,7 +131,17 @@ def order_of(values: Values, actor: str) -> Order:
         rate=_number(values, "rate"),
         replay_limit=DEFAULT_REPLAY_LIMIT if limit is None else limit,
         actor=actor,
+        expected_total=_whole(values, "expected_total"),
     )
+
+
+def dismissal_of(values: Values, actor: str) -> Order:
+    """What these values ask to dismiss.
+
+    Raises:
+        ApiError: 400, one of them makes no sense.
+    """
+    return Order(selection_of(values), actor=actor, expected_total=_whole(values, "expected_total"))
 
 
 def query_of(selection: Selection) -> dict[str, str]:

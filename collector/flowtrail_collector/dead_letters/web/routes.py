@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.dead_letters.desk import RedriveDesk
+from flowtrail_collector.dead_letters.lists import DeadLetterLists
 from flowtrail_collector.dead_letters.model.letter import PENDING, Selection
-from flowtrail_collector.dead_letters.ports import DeadLetterLists
 from flowtrail_collector.dead_letters.web.json import (
     audit_json,
     cause_json,
@@ -26,14 +26,16 @@ from flowtrail_collector.dead_letters.web.json import (
 from flowtrail_collector.dead_letters.web.posting import checked, posted
 from flowtrail_collector.dead_letters.web.query import (
     check_listed,
+    dismissal_of,
     flag_of,
+    key_of,
     list_query,
     note_of,
     order_of,
     place_of,
-    selection_of,
 )
 from flowtrail_collector.web.callers import actor_of, remote_of
+from flowtrail_collector.web.cursors import cursor_of
 from flowtrail_collector.web.json import ApiError, int_param, json_response, text_param
 
 __all__ = ["DeskRoutes", "dead_letter_routes"]
@@ -49,12 +51,15 @@ def dead_letter_routes(views: DeadLetterLists) -> list[BaseRoute]:
     def dead_letters(request: Request) -> Response:
         """Dead letters, the newest first.
 
-        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, offset.
+        Query: topic, source, group, error, cause, id, flow, since, until, state, limit, after, offset.
         """
         selection, limit, offset = list_query(request)
         check_listed(selection, views)
-        found = [listed_json(letter) for letter in views.list_dead_letters(selection, limit, offset)]
-        return json_response({"dead_letters": found, "limit": limit, "offset": offset})
+        found = views.list_dead_letters(selection, limit + 1, offset, after=key_of(request, "after"))
+        shown = found[:limit]
+        more = cursor_of(shown[-1].key) if shown and len(found) > limit else None
+        letters = [listed_json(letter) for letter in shown]
+        return json_response({"dead_letters": letters, "limit": limit, "offset": offset, "next": more})
 
     def causes(request: Request) -> Response:
         """Dead letters by cause, most recent first: how many, since when, and one example.
@@ -124,7 +129,7 @@ class DeskRoutes:
     def _survey(self, request: Request) -> Response:
         """What a redrive would do, counted: as its `dry_run` answers, for whoever may only read.
 
-        Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, replay_limit.
+        Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, as_of, to, replay_limit.
         """
         order = order_of(request.query_params, actor_of(request))
         self._check(order.selection)
@@ -133,7 +138,7 @@ class DeskRoutes:
     def _redrive(self, request: Request, values: Mapping[str, Any]) -> Response:
         """Starts a redrive (202); with `dry_run` only counts what it would do.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, to, rate, replay_limit, dry_run, by.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, as_of, expected_total, to, rate, replay_limit, dry_run, by.
         """
         order = order_of(values, actor_of(request, _by(values)))
         self._check(order.selection)
@@ -145,15 +150,17 @@ class DeskRoutes:
     def _dismiss(self, request: Request, values: Mapping[str, Any]) -> Response:
         """Marks dead letters as dealt with; with `dry_run` only counts them.
 
-        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, note, dry_run, by.
+        Body: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, all, as_of, expected_total, note, dry_run, by.
         """
-        selection = selection_of(values)
+        order = dismissal_of(values, actor_of(request, _by(values)))
+        selection = order.selection
         self._check(selection)
         if flag_of(values, "dry_run"):
-            return json_response({"matching": self._desk.count(selection)})
+            fixed = self._desk.fixed(selection)
+            return json_response({"matching": self._desk.count(fixed), "as_of": fixed.as_of})
         _check_everything(selection, values)
         note = note_of(values)
-        dismissed = self._desk.dismiss(selection, actor_of(request, _by(values)), note, remote_of(request))
+        dismissed = self._desk.dismiss(order, note, remote_of(request))
         return json_response({"dismissed": dismissed})
 
     def _check(self, selection: Selection) -> None:

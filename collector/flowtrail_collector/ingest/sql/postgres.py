@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
+from flowtrail_collector.dead_letters.sql.letters import add_letters
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Seen
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
@@ -110,6 +110,10 @@ class PostgresUnit(SqlUnit):
         if unknown:
             sagas.replace(self._connection.raw, unknown, locked=False)
 
+    def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
+        """See `SagaUnit.settle_sagas`; PostgreSQL writes each row whole anyway."""
+        self.save_sagas(records)
+
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
         packs = list(made(map(_storable, events), hash_of, until_ms=int(time.time() * 1000)))
@@ -127,8 +131,7 @@ class PostgresUnit(SqlUnit):
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
-        ordered = sorted(letters, key=lambda letter: letter.place)
-        self._connection.executemany(ADD_LETTER, ordered)
+        add_letters(self._connection, sorted(letters, key=lambda letter: letter.place))
 
     def count(self, increments: Counts) -> None:
         """See `Unit.count`. The rows stay locked until the end of the unit, so it comes last."""

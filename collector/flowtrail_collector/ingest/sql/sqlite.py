@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from flowtrail_collector.dead_letters.model.letter import DeadLetter
-from flowtrail_collector.dead_letters.sql.letters import ADD_LETTER
+from flowtrail_collector.dead_letters.sql.letters import add_letters
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.events.model import Advance, EventRow, Seen
 from flowtrail_collector.ingest.ports import NOTHING_SEEN
@@ -62,6 +62,10 @@ class SqliteUnit(SqlUnit):
         """See `Unit.save_sagas`."""
         sagas.save(self._connection, records)
 
+    def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
+        """See `SagaUnit.settle_sagas`."""
+        sagas.settle(self._connection, records)
+
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
         row = newest_row(self._connection) + 1
@@ -74,7 +78,7 @@ class SqliteUnit(SqlUnit):
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
-        self._connection.executemany(ADD_LETTER, list(letters))
+        add_letters(self._connection, letters)
 
     def count(self, increments: Counts) -> None:
         """See `Unit.count`."""

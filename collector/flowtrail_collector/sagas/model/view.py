@@ -14,6 +14,7 @@ from flowtrail_collector.sagas.model.assessment import (
     StepState,
     asked_ms,
 )
+from flowtrail_collector.sagas.model.filters import SagaPlace
 from flowtrail_collector.sagas.model.flows import Correlate, Flow, OwnerOf, Step
 from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.instance import SagaRecord
@@ -28,7 +29,6 @@ __all__ = [
     "FlowStepRow",
     "ForecastOf",
     "RoundView",
-    "SagaFilter",
     "SagaRow",
     "SagaView",
     "StepView",
@@ -145,38 +145,14 @@ class ChildView:
 
 
 @dataclass(frozen=True, slots=True)
-class SagaFilter:
-    """Which sagas; None or False filters nothing.
-
-    Attributes:
-        flow: Name of the flow.
-        outcome: One of `STATES`.
-        step: A step that is open; of those without a start only if they are asked for.
-        stuck: Only those past the deadline of a step.
-        predicted: Only those that will probably miss a deadline.
-        cause: Only those that are stuck for this cause, by its fingerprint (see `causes`).
-        limit: Maximum number to show.
-        offset: Skip so many.
-    """
-
-    flow: str | None = None
-    outcome: str | None = None
-    step: str | None = None
-    stuck: bool = False
-    predicted: bool = False
-    cause: str | None = None
-    limit: int = 50
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class SagaRow:
-    """A saga instance in a list, with the pending dead letters of its flow if it is stuck."""
+    """A saga instance in a list, at its place, with the pending dead letters of its flow if it is stuck."""
 
     saga: SagaView
     stuck: bool
     correlation_id: str | None = None
     dead_letters: tuple[DeadLetter, ...] = ()
+    place: SagaPlace = (0, 0, "", "")
 
 
 @dataclass(frozen=True, slots=True)

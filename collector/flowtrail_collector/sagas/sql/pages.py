@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
+from flowtrail_collector.sagas.model.filters import SagaFilter, SagaPlace
 from flowtrail_collector.sagas.model.instance import SagaRecord
-from flowtrail_collector.sagas.model.view import PARTIAL, SagaFilter
+from flowtrail_collector.sagas.model.view import PARTIAL
 from flowtrail_collector.sagas.sql.rows import NOT_STUCK, STUCK, read_sagas
 from flowtrail_collector.store.sql import Connection
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 _FEW = 2_000
 # Those that changed in the same millisecond need an order too, or pages would repeat some and leave others out.
 _NEWEST = " ORDER BY updated_ms DESC, flow, key"
+_OLDEST = " ORDER BY updated_ms, flow DESC, key DESC"
+_STUCK_RANK, _OPEN_RANK, _REST_RANK = range(3)
 # The first two are what the partial index of such instances is about; `outcome` would lead SQLite to another one.
 _STUCK = f"ended_ms IS NULL AND breached != '' AND outcome || '' = 'open' AND {STUCK}"
 
@@ -28,8 +31,8 @@ _PARTIAL = "ended_ms IS NULL AND started_ms IS NULL AND outcome || '' = 'open'"
 
 def listed(
     connection: Connection, query: SagaFilter, only: str = "", only_values: Sequence[object] = ()
-) -> list[SagaRecord]:
-    """A page of the instances of a filter: those that are stuck, those open, then the rest.
+) -> list[tuple[SagaPlace, SagaRecord]]:
+    """A page of the instances of a filter, each with its place: those that are stuck, those open, then the rest.
 
     Args:
         connection: To the store.
@@ -37,40 +40,67 @@ def listed(
         only: A further condition on those that are open, of the caller's own making.
         only_values: What stands for its `?`.
     """
-    page = _Page(connection, query.offset, query.limit)
     more, values = _conditions(query)
     more, values = more + only, [*values, *only_values]
-    if query.outcome == PARTIAL:
-        if not query.stuck:
-            page.take(_PARTIAL + more, values)
-        return page.found
-    if query.outcome in (None, "open"):
-        page.take(_STUCK + more, values)
-        if not query.stuck:
-            page.take(*_walked(connection, "open", NOT_STUCK + more, values))
-    if query.stuck or query.predicted or query.step is not None or query.outcome == "open":
-        return page.found
-    rest = "outcome != 'open'" + more
-    page.take(
-        *((rest, values) if query.outcome is None else _walked(connection, query.outcome, rest, values))
-    )
+    page = _Page(connection, query)
+    parts = list(_parts(query))
+    for rank in reversed(parts) if query.before is not None else parts:
+        if page.reaches(rank):
+            page.take(rank, *_condition(connection, query, rank, more, values))
     return page.found
 
 
+def _parts(query: SagaFilter) -> Iterator[int]:
+    """The lists that a list is made of, one behind the other."""
+    if query.outcome == PARTIAL:
+        yield from () if query.stuck else (_OPEN_RANK,)
+        return
+    if query.outcome in (None, "open"):
+        yield _STUCK_RANK
+        if not query.stuck:
+            yield _OPEN_RANK
+    if not (query.stuck or query.predicted or query.step is not None or query.outcome == "open"):
+        yield _REST_RANK
+
+
+def _condition(
+    connection: Connection, query: SagaFilter, rank: int, more: str, values: list[object]
+) -> tuple[str, list[object]]:
+    if rank == _STUCK_RANK:
+        return _STUCK + more, values
+    if rank == _OPEN_RANK:
+        return (
+            (_PARTIAL + more, values)
+            if query.outcome == PARTIAL
+            else _walked(connection, "open", NOT_STUCK + more, values)
+        )
+    rest = "outcome != 'open'" + more
+    return (rest, values) if query.outcome is None else _walked(connection, query.outcome, rest, values)
+
+
 class _Page:
-    """The part of several lists, one behind the other, that lies between an offset and a limit."""
+    """The part of several lists, one behind the other, that lies behind an offset or next to a place."""
 
-    def __init__(self, connection: Connection, offset: int, limit: int) -> None:
+    def __init__(self, connection: Connection, query: SagaFilter) -> None:
         self._connection = connection
-        self._offset = offset
-        self._room = limit
-        self.found: list[SagaRecord] = []
+        self._offset = query.offset
+        self._room = query.limit
+        self._back = query.before is not None
+        self._next_to = query.before or query.after
+        self.found: list[tuple[SagaPlace, SagaRecord]] = []
 
-    def take(self, where: str, values: Sequence[object]) -> None:
-        """The next list, newest first."""
-        if self._room <= 0:
-            return
-        taken = read_sagas(self._connection, where + _NEWEST, values, self._room, self._offset)
+    def reaches(self, rank: int) -> bool:
+        """Whether there is room for any of this list, and it isn't all on the other side of the place."""
+        other = self._next_to is not None and (
+            rank > self._next_to[0] if self._back else rank < self._next_to[0]
+        )
+        return self._room > 0 and not other
+
+    def take(self, rank: int, where: str, values: Sequence[object]) -> None:
+        """The next list, newest first; backwards, the one before."""
+        where, values = self._bounded(rank, where, values)
+        order = _OLDEST if self._back else _NEWEST
+        taken = read_sagas(self._connection, where + order, values, self._room, self._offset)
         if taken:
             self._offset = 0
         elif self._offset:
@@ -78,7 +108,16 @@ class _Page:
             passed = self._connection.execute(count, (*values, self._offset)).fetchone()[0]
             self._offset -= passed
         self._room -= len(taken)
-        self.found += taken
+        placed = [((rank, record.updated_ms, record.flow, record.row_key), record) for record in taken]
+        self.found = placed[::-1] + self.found if self._back else self.found + placed
+
+    def _bounded(self, rank: int, where: str, values: Sequence[object]) -> tuple[str, Sequence[object]]:
+        if self._next_to is None or self._next_to[0] != rank:
+            return where, values
+        less, more = (">", "<") if self._back else ("<", ">")
+        beyond = f" AND updated_ms {less}= ? AND (updated_ms {less} ? OR (flow, key) {more} (?, ?))"
+        _, moment, flow, key = self._next_to
+        return where + beyond, [*values, moment, moment, flow, key]
 
 
 def _walked(

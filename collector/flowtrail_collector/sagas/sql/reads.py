@@ -12,6 +12,7 @@ from flowtrail_collector.sagas.forecasts import Forecasts
 from flowtrail_collector.sagas.model.assessment import Outcome, Progress
 from flowtrail_collector.sagas.model.causes import LATE, Shape, StuckCause, merged
 from flowtrail_collector.sagas.model.children import open_children
+from flowtrail_collector.sagas.model.filters import SagaFilter
 from flowtrail_collector.sagas.model.flows import Flows, OwnerOf
 from flowtrail_collector.sagas.model.forecast import Forecast
 from flowtrail_collector.sagas.model.histories import History
@@ -21,7 +22,6 @@ from flowtrail_collector.sagas.model.view import (
     ChildView,
     FlowRow,
     ForecastOf,
-    SagaFilter,
     SagaRow,
     SagaView,
     flow_row,
@@ -132,10 +132,13 @@ class SagaReads(Reads):
             only, values = cause_condition(cause, self._flows, self.owner_of, self._now_ms())
         with self._database.read() as connection:
             more, more_values = self._predicted(connection, query)
-            records = listed(connection, query, only + more, [*values, *more_values])
+            placed = listed(connection, query, only + more, [*values, *more_values])
+            records = [record for _, record in placed]
             children = self._children(connection, records)
-        sagas = zip(records, self._sagas(records, children), strict=True)
-        rows = [SagaRow(saga, record.stuck, saga.correlation_id) for record, saga in sagas]
+        sagas = zip(placed, self._sagas(records, children), strict=True)
+        rows = [
+            SagaRow(saga, record.stuck, saga.correlation_id, place=place) for (place, record), saga in sagas
+        ]
         letters = self._pending_letters_of([row.correlation_id or "" for row in rows if row.stuck])
         return [replace(row, dead_letters=tuple(letters.get(row.correlation_id or "", ()))) for row in rows]
 

@@ -12,7 +12,7 @@ from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, key_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, insert_rows, marks
 
 __all__ = ["COLUMNS", "EVENT", "LATE", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "VALUES", "first_due_ms", "load",
-           "names_in", "read_sagas", "save", "to_record", "to_row"]  # fmt: skip
+           "names_in", "read_sagas", "save", "settle", "to_record", "to_row"]  # fmt: skip
 
 NAMES = ("flow", "key", "subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting",
          "waiting_since_ms", "next_deadline_ms", "breached", "flags", "events", "instance", "repeated_starts",
@@ -23,6 +23,9 @@ COLUMNS = ", ".join(NAMES)
 _OVER = "ON CONFLICT (flow, key) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in NAMES[2:]
 )
+# What isn't named here keeps its place: of a row's indexes SQLite writes those of the columns that are named.
+_SETTLE = """UPDATE sagas SET outcome = ?, started_ms = ?, ended_ms = ?, waiting = ?, waiting_since_ms = ?,
+ next_deadline_ms = ?, breached = ?, flags = ?, repeated_starts = ?, late_events = ? WHERE flow = ? AND key = ?"""
 _CONFLICT, _NOT_UNDONE, _COMPLETED_LATE, LATE = 1, 2, 4, 8
 # `LATE` is `SagaRecord.late` for queries; it follows from the rest.
 STUCK = f"(flags & {LATE}) != 0 AND started_ms IS NOT NULL"
@@ -66,6 +69,30 @@ def save(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
     insert_rows(connection, f"INSERT INTO sagas ({COLUMNS})", [to_row(saga) for saga in sagas], _OVER)
 
 
+def settle(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
+    """Write what was decided of instances that are kept, and whose events stay as they are."""
+    connection.executemany(
+        _SETTLE,
+        [
+            (
+                saga.outcome.value,
+                saga.started_ms,
+                saga.ended_ms,
+                ",".join(saga.waiting),
+                saga.waiting_since_ms,
+                saga.next_deadline_ms,
+                ",".join(saga.breached),
+                _flags(saga),
+                saga.repeated_starts,
+                saga.late_events,
+                saga.flow,
+                saga.row_key,
+            )
+            for saga in sagas
+        ],
+    )
+
+
 def read_sagas(
     connection: Connection, where: str, values: Sequence[object], limit: int, offset: int = 0
 ) -> list[SagaRecord]:
@@ -75,9 +102,6 @@ def read_sagas(
 
 
 def to_row(saga: SagaRecord) -> tuple[object, ...]:
-    flags = _CONFLICT * saga.conflict | _NOT_UNDONE * saga.not_undone | _COMPLETED_LATE * saga.completed_late
-    if saga.breached and saga.late:
-        flags |= LATE
     return (
         saga.flow,
         saga.row_key if saga.followed else saga.key,
@@ -90,12 +114,17 @@ def to_row(saga: SagaRecord) -> tuple[object, ...]:
         saga.waiting_since_ms,
         saga.next_deadline_ms,
         ",".join(saga.breached),
-        flags,
+        _flags(saga),
         _pack(saga.events),
         saga.instance,
         saga.repeated_starts,
         saga.late_events,
     )
+
+
+def _flags(saga: SagaRecord) -> int:
+    flags = _CONFLICT * saga.conflict | _NOT_UNDONE * saga.not_undone | _COMPLETED_LATE * saga.completed_late
+    return flags | LATE if saga.breached and saga.late else flags
 
 
 def to_record(row: tuple[Any, ...]) -> SagaRecord:

@@ -172,4 +172,12 @@ CREATE INDEX dead_letters_by_cause ON dead_letters (state, cause, timestamp_ms)
 """,
     # Names in code and codes of errors tell causes apart.
     note_causes,
+    # In which change of dead letters each came to its state: what somebody counted is what hasn't changed since.
+    """
+ALTER TABLE dead_letters ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE dead_letter_changes (number INTEGER NOT NULL);
+INSERT INTO dead_letter_changes VALUES (0)
+""",
+    # Numbers after words such as "code", fields with a digit in their name, and keys tell causes apart.
+    note_causes,
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flowtrail_collector.logs import audit_logger
 from flowtrail_collector.web.access.jwt import looks_like_jwt
 from flowtrail_collector.web.access.model import (
     MAX_NAME,
@@ -25,7 +25,6 @@ from flowtrail_collector.web.access.sealing import Seal
 
 __all__ = ["Begun", "LoggedIn", "Login"]
 
-audit_logger = logging.getLogger("flowtrail_collector.audit")
 
 _MAX_CODE = 4096
 _EXPIRED = "this login has expired, or was begun in another browser: log in again"
