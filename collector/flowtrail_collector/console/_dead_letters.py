@@ -113,12 +113,12 @@ class DeadLetterPages:
 
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state, to, rate, replay_limit.
         """
-        order = order_of(request.query_params, "")
-        return self._redrive_form(request, replace(order, selection=self._desk.fixed(order.selection)))
+        return self._redrive_form(request, order_of(request.query_params, ""))
 
     def _redrive_form(
         self, request: Request, order: Order, typed: Values | None = None, problem: str = ""
     ) -> Response:
+        order = replace(order, selection=self._desk.fixed(order.selection))
         counted = self._desk.survey(order)
         histograms = [(title, _bars(counted[name])) for name, title in _TITLES.items() if counted[name]]
         return self._page(
@@ -142,11 +142,12 @@ class DeadLetterPages:
 
         Query: topic, partition, offset, source, group, error, cause, id, flow, since, until, state.
         """
-        return self._dismiss_form(request, self._desk.fixed(selection_of(request.query_params)))
+        return self._dismiss_form(request, selection_of(request.query_params))
 
     def _dismiss_form(
         self, request: Request, selection: Selection, note: str = "", problem: str = ""
     ) -> Response:
+        selection = self._desk.fixed(selection)
         return self._page(
             request,
             "dismiss.html",
@@ -187,6 +188,7 @@ class DeadLetterPages:
         def dismiss() -> Response:
             order = dismissal_of(values, actor_of(request, "the console"))
             _check_everything(selection, values)
+            order = dismissal_of(values, actor_of(request, "the console"))
             self._desk.dismiss(order, note_of(values), remote_of(request))
             return RedirectResponse(f"{prefix()}/dead-letters?state=dismissed", 303)
 

@@ -65,7 +65,7 @@ def not_sent_page(request: Request, status: int, message: str, values: Mapping[s
     kept = {name: text for name, text in values.items() if _EDIT in values or name not in shown}
     page = html_page(
         "not_sent.html", request, status, message=message, shown=shown, kept=kept, names=TYPED,
-        fixed=_EDIT in values, logged_out=status == 401, again=bool(values) and status != 403,
+        fixed=_EDIT in values, logged_out=status == 401, again=bool(values) and status not in (403, 409),
         action="/" + quote(request.scope["path"].lstrip("/"), safe=_PATH_SAFE),
     )  # fmt: skip
     if status == 401:

@@ -37,7 +37,7 @@ class Forms(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        if tag != "script" or not (values.get("src") or "").startswith("/static/"):
+        if tag != "script" or "/static/" not in (values.get("src") or ""):
             self.tags.append(tag)
         if tag == "form" and values.get("method") == "post":
             self._form = self.found[values["action"] or ""] = {}
