@@ -27,10 +27,7 @@ from flowtrail_collector.cli._shells import quoted, read_line
 from waiting import scaled
 
 # Of each, the first two characters are its own.
-NAMES = [
-    "ab c", "b-plain", "cd'e", 'de"f', "ef$(touch hacked)", "fg\\t", "gh`id`", "hi;x&y|z<w>", "ij*?[a]", "kl:m:n", "lm@n", "no=p",
-    "opé ü", "q-a b'c\"d$(touch hacked)\\t`id`;*,é@:=&#~{x}%",
-]  # fmt: skip
+NAMES = ["ab c'd\"e$(touch hacked)\\t`id`;*,é#~{x}%&|<y>?[z]", "kl:m:n", "lm@n=o:p", "no p", "b-plain"]
 QUOTES = {"bash": ["", "'", '"', "$'"], "zsh": ["", "'", '"'], "fish": ["", "'", '"']}
 START = {
     "bash": (["--norc", "--noprofile", "-i"], "PS1=; eval \"$(command flowtrail completion bash)\"; flowtrail() { printf '<%s>' \"$@\"; echo '#end'; }"),
