@@ -27,10 +27,7 @@ from flowtrail_collector.cli._shells import quoted, read_line
 from waiting import scaled
 
 # Of each, the first two characters are its own.
-NAMES = [
-    "ab c", "b-plain", "cd'e", 'de"f', "ef$(touch hacked)", "fg\\t", "gh`id`", "hi;x&y|z<w>", "ij*?[a]", "kl:m:n", "lm@n", "no=p",
-    "opé ü", "q-a b'c\"d$(touch hacked)\\t`id`;*,é@:=&#~{x}%",
-]  # fmt: skip
+NAMES = ["ab c'd\"e$(touch hacked)\\t`id`;*,é#~{x}%&|<y>?[z]", "kl:m:n", "lm@n=o:p", "no p", "b-plain"]
 QUOTES = {"bash": ["", "'", '"', "$'"], "zsh": ["", "'", '"'], "fish": ["", "'", '"']}
 START = {
     "bash": (["--norc", "--noprofile", "-i"], "PS1=; eval \"$(command flowtrail completion bash)\"; flowtrail() { printf '<%s>' \"$@\"; echo '#end'; }"),
@@ -109,8 +106,8 @@ def test_what_the_tab_key_makes_of_it_is_the_name(shell: str, tmp_path: Path, ur
         for quote in QUOTES[shell]:
             for name in NAMES:
                 session.type(f"flowtrail lag --group {quote}{name[:2]}\t\r")
-                said = session.until("#end\r\n").rpartition("<lag>")[2]
-                if said != f"<--group><{name}>#end\r\n":
+                said = session.until("#end\r\n").rpartition("<lag>")[2].partition("#end")[0]
+                if said != f"<--group><{name}>":
                     wrong.append((quote, name, said))
     finally:
         session.close()

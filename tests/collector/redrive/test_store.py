@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -126,11 +127,11 @@ def test_more_than_expected_is_nothing(store, sql_database):
 
 def test_what_arrives_while_many_are_dismissed_stays(store, sql_database, monkeypatch):
     monkeypatch.setattr(jobs, "_DISMISS_BATCH", 2)
-    written = jobs._write_down
+    written, offsets = jobs._write_down, itertools.count(100)
 
     def meanwhile(connection, done, lines):
         written(connection, done, lines)
-        add_letters(connection, [dead(100 + done[-1].offset, topic="zz.dlq")])
+        add_letters(connection, [dead(next(offsets), topic="zz.dlq")])
 
     monkeypatch.setattr(jobs, "_write_down", meanwhile)
     assert store.dismiss(Order(Selection(), actor="me"), "seen", NOW_MS) == 4
