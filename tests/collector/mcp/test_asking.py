@@ -126,7 +126,10 @@ def test_the_other_questions(collector):
         "ORD-17",
     )
     assert cause["error"] == {"type": "ValueError", "message": "no card on file for *"}
-    (change,) = lately.structured_content["changes"]
+    # On a slow machine the broker may not have answered in time, which is a change of its own.
+    (change,) = [
+        each for each in lately.structured_content["changes"] if each["kind"] in ("dead_letters", "stuck")
+    ]
     assert change["about"] == {
         "group": "billing",
         "event_type": "StockReserved",
