@@ -13,7 +13,7 @@ import pytest
 from joserfc.jwk import OKPKey, RSAKey
 
 from accesskit.issuer import CLIENT, ISSUER, Issuer, ec_key
-from flowtrail_collector.web.access.jwt import looks_like_jwt
+from flowtrail_collector.web.access.jwt import MAX_TOKEN_BYTES, looks_like_jwt
 from flowtrail_collector.web.access.ports import InvalidTokenError, ProviderUnreachableError
 from flowtrail_collector.web.access.provider import Client, OidcProvider
 
@@ -147,7 +147,7 @@ FORGED = {
     "not base64": lambda i: "ey!.ey!.ey!",
     "empty parts": lambda i: "..",
     "deeply nested": lambda i: part({"alg": "RS256"}) + "." + base64.urlsafe_b64encode(b"[" * 3000).decode() + ".AA",
-    "huge": lambda i: i.signed(i.claims(blob="x" * 9000)),
+    "huge": lambda i: i.signed(i.claims(blob="x" * MAX_TOKEN_BYTES)),
     "not ASCII": lambda i: "eyü.é.\udcff",
 }  # fmt: skip
 

@@ -10,7 +10,9 @@ from flowtrail_collector.store.sql import Connection
 
 __all__ = ["NEWEST", "page_of"]
 
-NEWEST = "timestamp_ms DESC, position DESC, topic, partition"
+NEWEST = "timestamp_ms DESC NULLS LAST, position DESC, topic, partition"
+# For those with a timestamp: PostgreSQL's index begins with the nulls.
+_NEWEST = "timestamp_ms DESC, position DESC, topic, partition"
 _OLDEST = "timestamp_ms, position, topic DESC, partition DESC"
 
 
@@ -42,7 +44,7 @@ def page_of(
             continue  # behind a row without a timestamp there are none with one, and the other way round
         beyond, more = _beyond(key, timed=timed, back=back)
         statement = f"""SELECT {columns} FROM dead_letters WHERE {where}
- AND timestamp_ms IS {"NOT NULL" if timed else "NULL"}{beyond} ORDER BY {_OLDEST if back else NEWEST} LIMIT ?"""  # noqa: S608
+ AND timestamp_ms IS {"NOT NULL" if timed else "NULL"}{beyond} ORDER BY {_OLDEST if back else _NEWEST} LIMIT ?"""  # noqa: S608
         found += connection.execute(statement, [*values, *more, limit - len(found)]).fetchall()
         if len(found) == limit:
             break
