@@ -276,7 +276,7 @@ def test_every_path_says_what_it_answers_and_takes() -> None:
         read |= set(re.findall(r'(?:text|int|bool)_param\(\s*request, "(\w+)"', text))
         read |= set(re.findall(r'query_params\.get(?:list)?\("(\w+)"', text))
         read |= set(re.findall(r'(?:_text|_whole|_number|_moment_ms|flag_of)\(values, "(\w+)"\)', text))
-        read |= set(re.findall(r'\bvalues\.get\("(\w+)"', text))
+        read |= set(re.findall(r'\b(?:values|typed)\.get\("(\w+)"', text))
         read |= set(re.findall(r'(?:_duration|_place|key_of)\(request, "(\w+)"\)', text))
     assert said == read
 

@@ -102,12 +102,12 @@ class Login:
 
     def by_cookies(self, cookies: Mapping[str, str]) -> Person | None:
         """See `People.by_cookies`."""
-        values = self._sessions.open(cookies.get(self.cookie))
-        if values is None:
+        session = self._sessions.open(cookies.get(self.cookie))
+        if session is None:
             return None
         try:
-            subject, name = values["sub"][:MAX_SUBJECT], values["name"][:MAX_NAME]
-            return Person(subject, name, Role.named(values["role"]), bool(values.get("unlisted")))
+            subject, name = session["sub"][:MAX_SUBJECT], session["name"][:MAX_NAME]
+            return Person(subject, name, Role.named(session["role"]), bool(session.get("unlisted")))
         except (KeyError, TypeError):
             return None
 
