@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from typing import Any, cast
@@ -130,8 +130,7 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
         """
         query = saga_query(request, views.known_flows(), views.stuck_causes)
         found = views.list_sagas(replace(query, limit=query.limit + 1))
-        shown = found[: query.limit]
-        more = cursor_of(shown[-1].place) if shown and len(found) > query.limit else None
+        shown, more = _page(found, query.limit)
         rows = [saga_row_json(row, progress_of) for row in shown]
         return json_response({"sagas": rows, "limit": query.limit, "offset": query.offset, "next": more})
 
@@ -164,6 +163,12 @@ def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: N
         Route("/api/v1/sagas/causes", causes, methods=["GET"]),
         Route("/api/v1/flows", flows, methods=["GET"]),
     ]
+
+
+def _page(found: Sequence[SagaRow], limit: int) -> tuple[Sequence[SagaRow], str | None]:
+    """The rows that a page has room for, and the place behind which the next one begins if there are others."""
+    shown = found[:limit]
+    return shown, cursor_of(shown[-1].place) if shown and len(found) > limit else None
 
 
 def _name_json(name: SagaName) -> dict[str, Any]:
