@@ -186,7 +186,6 @@ class DeadLetterPages:
         selection = selection_of(values)
 
         def dismiss() -> Response:
-            order = dismissal_of(values, actor_of(request, "the console"))
             _check_everything(selection, values)
             order = dismissal_of(values, actor_of(request, "the console"))
             self._desk.dismiss(order, note_of(values), remote_of(request))

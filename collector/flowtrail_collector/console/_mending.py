@@ -76,7 +76,6 @@ class MendingPages:
         if reviewed is not None:
             if not self._tokens.is_signed(request, reviewed, values.get("signature", "")):
                 request.state.caller.log_refused(403)
-                request.state.caller.log_refused(403)
                 raise ApiError(403, NO_FORM)
             typed = unpacked(reviewed)
         if values.get("again"):
