@@ -137,13 +137,13 @@ class GroupMember:
         self._consumer = consumer
 
     def step(self) -> bool:
-        """One round: fetch, handle, settle, commit. Whether anything was fetched or handled."""
+        """One round: fetch, handle, settle, commit. Whether anything came of it, so that another may do more."""
         self.watch.check()
         fetched = self._fetch(self._poll_seconds())
         handled = self._work()
-        sent_again = self._settle()
+        moved = self._settle()
         self._commit(force=False)
-        return fetched or handled or sent_again
+        return fetched or handled or moved
 
     def finish(self) -> None:
         """Wait for what is under way, and commit it."""
@@ -231,18 +231,21 @@ class GroupMember:
         return handled
 
     def _settle(self) -> bool:
-        """Move on what is acknowledged; handle or send again what wasn't. Whether anything was sent again."""
-        sent_again = False
+        """Move on what is acknowledged; handle or send again what wasn't. Whether anything was moved or sent."""
+        moved = False
         for work in self._works.values():
-            self._collect(work)
+            moved |= self._collect(work)  # those behind it may have waited for it
             failed = work.failed()
             if failed is not None:
-                sent_again |= self._attempts.after.publication_failed(work, failed)
-        return sent_again
+                moved |= self._attempts.after.publication_failed(work, failed)
+        return moved
 
-    def _collect(self, work: PartitionWork) -> None:
+    def _collect(self, work: PartitionWork) -> bool:
+        moved = False
         while (entry := work.pop_through()) is not None:
             self._attempts.after.through(entry)
+            moved = True
+        return moved
 
     def _await_publications(self, partitions: Collection[Partition], timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds

@@ -23,9 +23,17 @@ def size_of(record: Any) -> int:
     return len(record.key or b"") + len(value or b"") + headers
 
 
-def died(limit: int, *, value: bytes | None = VALUE, key: bytes = b"k", own: int = 10, **options: Any) -> Any:
+def died(
+    limit: int,
+    *,
+    value: bytes | None = VALUE,
+    key: bytes = b"k",
+    own: int = 10,
+    timing: flowtrail.Timing | None = None,
+    **options: Any,
+) -> Any:
     """The dead letter of a record in a broker with that limit, once it arrived there, and the log."""
-    trail = flowtrail.Trail("billing", codec=flowtrail.BytesCodec())
+    trail = flowtrail.Trail("billing", codec=flowtrail.BytesCodec(), timing=timing)
     calls: list[int] = []
 
     @trail.consumer("orders", retry=flowtrail.Retry(attempts=1), **options)
@@ -87,6 +95,11 @@ def test_the_value_goes_when_the_minimum_has_no_room() -> None:
     assert texts(letter)["dlq.oversize"] == b"headers-only"
     assert texts(letter)["dlq.error.message"] == TEXT.encode(), "there is room for the reason again"
     assert "without its value" in lines[-1]
+
+
+def test_what_waited_for_a_letter_is_handled_however_short_a_slice_is() -> None:
+    _, lines = died(300, timing=flowtrail.Timing(slice_seconds=0))
+    assert lines
 
 
 def test_a_function_says_where_the_value_is() -> None:
