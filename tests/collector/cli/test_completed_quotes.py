@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import pty
 import select
@@ -12,18 +11,16 @@ import shutil
 import struct
 import sys
 import termios
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowtrail_collector.cli._shells import quoted, read_line
+from httpkit import as_json, serving
 from waiting import scaled
 
 # Of each, the first two characters are its own.
@@ -36,25 +33,10 @@ START = {
 }  # fmt: skip
 
 
-class Answers(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = json.dumps({"groups": [{"group": name} for name in NAMES]}).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(lambda _: as_json({"groups": [{"group": name} for name in NAMES]})) as url:
+        yield url
 
 
 class Session:

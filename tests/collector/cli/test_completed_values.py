@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from click.shell_completion import ShellComplete
 
 from flowtrail_collector.cli._app import cli
+from httpkit import Answer, Asked, as_json, serving
 from servers import free_port
 
 pytestmark = [pytest.mark.slow(60)]
@@ -68,27 +65,17 @@ ANSWERS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Answers(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        allowed = self.headers["authorization"] == f"Bearer {TOKEN}"
-        answer = ANSWERS.get(urlsplit(self.path).path)
-        body = json.dumps(answer if allowed and answer else "<html>").encode()
-        self.send_response(401 if not allowed else 200 if answer else 404)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+def answer(asked: Asked) -> Answer:
+    if asked.headers["authorization"] != f"Bearer {TOKEN}":
+        return as_json("<html>", 401)
+    known = ANSWERS.get(asked.path)
+    return as_json(known) if known else as_json("<html>", 404)
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(answer) as url:
+        yield url
 
 
 BASH = r"""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 
 from flowtrail_collector.cli import main
 from flowtrail_collector.cli._app import cli
+from httpkit import as_json, serving
 from waiting import scaled
 
 FULL = Path("/dev/full")
@@ -71,22 +69,8 @@ def test_every_command(
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(ANSWERS[self.path.partition("?")[0]]).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(lambda asked: as_json(ANSWERS[asked.path])) as url:
+        yield url
 
 
 @pytest.mark.parametrize("arguments", ASKING, ids=" ".join)

@@ -4,7 +4,6 @@ import gzip
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from flowtrail_collector.app import build_collector
 from flowtrail_collector.cli._app import cli
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, PushConfig
-from waiting import scaled
+from httpkit import Answer, Asked, serving
 
 NOWHERE = "127.0.0.1:1"
 
@@ -61,23 +60,14 @@ def test_what_cannot_be_used_is_said_with_the_options_name(
 def receiver() -> Iterator[tuple[str, list[tuple[str | None, ExportMetricsServiceRequest]]]]:
     got: list[tuple[str | None, ExportMetricsServiceRequest]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = gzip.decompress(self.rfile.read(int(self.headers["content-length"])))
-            got.append((self.headers["x-tenant"], ExportMetricsServiceRequest.FromString(body)))
-            self.send_response(200)
-            self.end_headers()
+    def take(asked: Asked) -> Answer:
+        got.append(
+            (asked.headers["x-tenant"], ExportMetricsServiceRequest.FromString(gzip.decompress(asked.body)))
+        )
+        return 200, ""
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", got
-    server.shutdown()
-    server.server_close()
-    thread.join(scaled(5))
+    with serving(take) as url:
+        yield url, got
 
 
 @pytest.mark.slow

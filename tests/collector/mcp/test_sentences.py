@@ -27,6 +27,7 @@ from flowtrail_collector.sagas.stuck import Reason
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, WebConfig
 from flowtrail_collector.spans.model import SpanStatus
 from flowtrail_collector.spans.sql.store import SqlSpans
+from httpkit import texts
 from trailkit import orders
 from trailkit.web import served
 
@@ -240,14 +241,3 @@ def kinds_of(annotation: Any, is_shown: bool):
             yield from kinds_of(inner, False)
     elif not (annotation is str and is_shown):
         yield annotation
-
-
-def texts(value):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, inside in value.items():
-            yield from (name, *texts(inside))
-    elif isinstance(value, list):
-        for inside in value:
-            yield from texts(inside)

@@ -2,9 +2,8 @@
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from flowtrail.contracts import Contracts, RegistrySource
 from flowtrail.contracts._formats import FORMATS
 from flowtrail.testing import Harness
 from flowtrail_collector.cli import main
+from httpkit import Answer, Asked, as_json, serving
 from waiting import scaled
 
 FIELDS = (FieldKind("order_id", "text", 1), FieldKind("total", "whole", 2))
@@ -98,22 +98,16 @@ def test_the_command_takes_what_the_formats_take(
 # -- in a handler
 
 
-class Answers(BaseHTTPRequestHandler):
-    """A registry that holds anything: a real one would have refused it."""
+def registry(schemas: Mapping[str, Any]) -> Callable[[Asked], Answer]:
+    """Answers as a registry that holds anything: a real one would have refused it."""
 
-    schemas: Mapping[str, Any]
+    def answer(asked: Asked) -> Answer:
+        found = schemas.get(asked.path)
+        return (
+            as_json({"error_code": 40403, "message": "not found"}, 404) if found is None else as_json(found)
+        )
 
-    def do_GET(self) -> None:
-        found = self.schemas.get(self.path.partition("?")[0])
-        body = json.dumps({"error_code": 40403, "message": "not found"} if found is None else found).encode()
-        self.send_response(404 if found is None else 200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
+    return answer
 
 
 Holding = Callable[[Dialect, str], Contracts]
@@ -122,8 +116,7 @@ Holding = Callable[[Dialect, str], Contracts]
 @pytest.fixture
 def holding() -> Iterator[Holding]:
     """Contracts of a registry that has one schema under the id."""
-    servers: list[ThreadingHTTPServer] = []
-    sources: list[RegistrySource] = []
+    opened = ExitStack()
 
     def make(dialect: Dialect, text: str) -> Contracts:
         answers = {
@@ -134,19 +127,11 @@ def holding() -> Iterator[Holding]:
                 "subject": "A", "version": 1, "id": ID, "schema": text, "schemaType": dialect.registry_type,
             },
         }  # fmt: skip
-        handler = type("Handler", (Answers,), {"schemas": answers})
-        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{servers[-1].server_port}"
-        sources.append(RegistrySource(url, timeout_seconds=scaled(10)))
-        return Contracts(sources[-1])
+        url = opened.enter_context(serving(registry(answers)))
+        return Contracts(opened.enter_context(closing(RegistrySource(url, timeout_seconds=scaled(10)))))
 
-    yield make
-    for source in sources:
-        source.close()
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with opened:
+        yield make
 
 
 def handled(contracts: Contracts, value: bytes, headers: Mapping[str, str]) -> tuple[list[Any], list[str]]:

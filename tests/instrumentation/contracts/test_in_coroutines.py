@@ -8,7 +8,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -35,16 +35,28 @@ def silence() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def _trail(client: str, broker: str, registry: str, **settings: Any) -> flowtrail.Trail:
-    contracts = Contracts.from_registry(registry, registry=settings)
-    return flowtrail.Trail("billing", broker, client=client, contracts=contracts)
+@pytest.fixture
+def opened() -> Iterator[Callable[..., flowtrail.Trail]]:
+    """Makes trails that are closed at the end, however the test ends."""
+    with ExitStack() as trails:
+
+        def make(client: str, broker: str, registry: str, **settings: Any) -> flowtrail.Trail:
+            contracts = Contracts.from_registry(registry, registry=settings)
+            trail = flowtrail.Trail("billing", broker, client=client, contracts=contracts)
+            return trails.enter_context(closing(trail))
+
+        yield make
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_registry_that_says_nothing_does_not_stop_the_loop(
-    client: str, devbroker: str, silence: str, topic: Callable[..., str]
+    client: str,
+    devbroker: str,
+    silence: str,
+    topic: Callable[..., str],
+    opened: Callable[..., flowtrail.Trail],
 ) -> None:
-    trail = _trail(client, devbroker, silence, timeout_seconds=scaled(0.5))
+    trail = opened(client, devbroker, silence, timeout_seconds=scaled(0.5))
 
     async def main() -> None:
         publication = trail.publish(topic("payments"), {"cents": 5}, type="Paid", version=1)
@@ -53,15 +65,18 @@ def test_a_registry_that_says_nothing_does_not_stop_the_loop(
             await publication
 
     asyncio.run(main())
-    trail.close()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_handler_whose_registry_says_nothing_is_tried_again(
-    client: str, devbroker: str, silence: str, topic: Callable[..., str]
+    client: str,
+    devbroker: str,
+    silence: str,
+    topic: Callable[..., str],
+    opened: Callable[..., flowtrail.Trail],
 ) -> None:
     """As when the broker is away: the record is neither committed nor given up."""
-    trail = _trail(client, devbroker, silence, timeout_seconds=scaled(0.5), retry_seconds=0.01)
+    trail = opened(client, devbroker, silence, timeout_seconds=scaled(0.5), retry_seconds=0.01)
     orders, turned = topic("orders"), []
 
     @trail.consumer(orders, group=orders, retry=flowtrail.Retry(attempts=1))
@@ -81,24 +96,28 @@ def test_a_handler_whose_registry_says_nothing_is_tried_again(
 @pytest.mark.servers
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_waits_for_its_contract_keeps_its_order_and_its_errors(
-    client: str, devbroker: str, registry: str, topic: Callable[..., str]
+    client: str,
+    devbroker: str,
+    registry: str,
+    topic: Callable[..., str],
+    opened: Callable[..., flowtrail.Trail],
 ) -> None:
     type, payments = f"Paid-{uuid.uuid4().hex[:8]}", topic("payments")
     source = RegistrySource(registry)
     source.register(type, SCHEMA)
     source.close()
-    trail = _trail(client, devbroker, registry)
+    trail = opened(client, devbroker, registry)
+
+    async def published(cents: Any) -> None:
+        # As soon as the contract has arrived, what breaks it is refused at once.
+        await trail.publish(payments, {"cents": cents}, type=type, version=1, key="k")
 
     async def main() -> None:
-        under_way = [
-            trail.publish(payments, {"cents": cents}, type=type, version=1, key="k")
-            for cents in (0, 1, "two", 3)
-        ]
-        ends = await asyncio.gather(*under_way, return_exceptions=True)
+        ends = await asyncio.gather(*map(published, (0, 1, "two", 3)), return_exceptions=True)
         assert [isinstance(end, ContractError) for end in ends] == [False, False, True, False]
         with pytest.raises(ContractError):  # it is at hand now
             trail.publish(payments, {}, type=type, version=1)
-        await trail.publish(payments, {"cents": 4}, type=type, version=1, key="k")
+        await published(4)
 
     asyncio.run(main())
     trail.close()
@@ -141,8 +160,10 @@ BATCH = pytest.mark.parametrize("batch", [False, True], ids=["one record", "a ba
 
 
 @BATCH
-def test_a_block_does_not_stop_the_loop_while_the_registry_says_nothing(silence: str, batch: bool) -> None:
-    trail = _trail("confluent", "127.0.0.1:1", silence, timeout_seconds=scaled(0.5), retry_seconds=0.01)
+def test_a_block_does_not_stop_the_loop_while_the_registry_says_nothing(
+    silence: str, batch: bool, opened: Callable[..., flowtrail.Trail]
+) -> None:
+    trail = opened("confluent", "127.0.0.1:1", silence, timeout_seconds=scaled(0.5), retry_seconds=0.01)
 
     async def handle() -> None:
         async with _awaiting(trail, _record("Paid", "Paid/1"), batch):
@@ -157,11 +178,12 @@ def test_a_block_does_not_stop_the_loop_while_the_registry_says_nothing(silence:
             await handling
 
     asyncio.run(main())
-    trail.close()
 
 
-def test_one_of_a_batch_whose_contract_cannot_be_had_fails_alone(silence: str) -> None:
-    trail = _trail("confluent", "127.0.0.1:1", silence, timeout_seconds=scaled(0.5), retry_seconds=60)
+def test_one_of_a_batch_whose_contract_cannot_be_had_fails_alone(
+    silence: str, opened: Callable[..., flowtrail.Trail]
+) -> None:
+    trail = opened("confluent", "127.0.0.1:1", silence, timeout_seconds=scaled(0.5), retry_seconds=60)
     records = [_record("Paid", "Paid/1"), _record("Paid", None), _record(None, None)]
 
     async def main() -> list[Any]:
@@ -176,15 +198,18 @@ def test_one_of_a_batch_whose_contract_cannot_be_had_fails_alone(silence: str) -
             return found
 
     assert asyncio.run(main()) == [RegistryUnavailableError, {"cents": 5}, {"cents": 5}]
-    trail.close()
 
 
 @BATCH
 @pytest.mark.parametrize("on_loop", [False, True])
 def test_a_plain_block_says_so_where_it_stops_a_loop(
-    silence: str, batch: bool, on_loop: bool, caplog: pytest.LogCaptureFixture
+    silence: str,
+    batch: bool,
+    on_loop: bool,
+    caplog: pytest.LogCaptureFixture,
+    opened: Callable[..., flowtrail.Trail],
 ) -> None:
-    trail = _trail("confluent", "127.0.0.1:1", silence, timeout_seconds=scaled(0.5))
+    trail = opened("confluent", "127.0.0.1:1", silence, timeout_seconds=scaled(0.5))
     own_loop._say_once.cache_clear()
 
     def handle() -> None:
@@ -197,7 +222,6 @@ def test_a_plain_block_says_so_where_it_stops_a_loop(
     with caplog.at_level(logging.WARNING, "flowtrail"), pytest.raises(RegistryUnavailableError):
         asyncio.run(main()) if on_loop else handle()
     assert any("write `async with" in line for line in caplog.messages) == on_loop
-    trail.close()
 
 
 @BATCH
@@ -220,7 +244,9 @@ def test_a_block_waits_for_acknowledgements_beside_the_loop(batch: bool) -> None
 
 @pytest.mark.servers
 @BATCH
-def test_whatever_is_asked_of_the_registry_is_asked_beside_the_loop(registry: str, batch: bool) -> None:
+def test_whatever_is_asked_of_the_registry_is_asked_beside_the_loop(
+    registry: str, batch: bool, opened: Callable[..., flowtrail.Trail]
+) -> None:
     """And what comes of it is what a thread without a loop gets."""
     known, odd = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("Paid", "Odd"))
     source = RegistrySource(registry)
@@ -241,7 +267,7 @@ def test_whatever_is_asked_of_the_registry_is_asked_beside_the_loop(registry: st
     asked_by: list[int] = []
 
     def trail_of() -> flowtrail.Trail:
-        trail = _trail("confluent", "127.0.0.1:1", registry)
+        trail = opened("confluent", "127.0.0.1:1", registry)
         assert trail.contracts is not None
         asks = trail.contracts.source._client  # type: ignore[attr-defined]
         plain = asks.ask

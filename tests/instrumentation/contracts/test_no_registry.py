@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +15,19 @@ from flowtrail.contracts import Contracts, NotARegistryError, RegistrySource
 from flowtrail.errors import ConfigurationError
 from flowtrail_collector.cli import main
 from flowtrail_collector.documents.contracts import Known
+from httpkit import Answer, serving
 from waiting import scaled
 
 pytestmark = pytest.mark.slow
 
-Answer = tuple[int, str]
 Serve = Callable[[Callable[[str], Answer]], str]
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Serves what a function says about each path; the URL."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(answer: Callable[[str], Answer]) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                code, text = answer(self.path.partition("?")[0])
-                self.send_response(code)
-                self.send_header("content-length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Says nothing."""
-
-        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as servers:
+        yield lambda answer: servers.enter_context(serving(lambda asked: answer(asked.path)))
 
 
 def coded(code: int) -> Answer:
@@ -175,7 +154,7 @@ def test_the_command_says_so(tmp_path: Path, serve: Serve, capsys: pytest.Captur
         (
             "http://localhost",
             {"timeout_seconds": "soon"},
-            "timeout_seconds is a number of seconds, not 'soon'",
+            "timeout_seconds is 'soon', should be a number of seconds, 0 or more",
         ),
     ],
 )

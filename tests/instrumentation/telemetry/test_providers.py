@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from flowtrail._telemetry.providers import (
     trace_endpoints,
 )
 from flowtrail.errors import ConfigurationError
+from httpkit import Answer, Asked, serving
 from instrumentation.support import Lab, record
 from waiting import scaled
 
@@ -81,31 +81,20 @@ def test_a_disabled_sdk_stays_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(provider, NoOpTracerProvider)
 
 
-class _Collector(BaseHTTPRequestHandler):
-    bodies: list[bytes]
-
-    def do_POST(self) -> None:
-        self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 def test_an_endpoint_gets_the_spans_with_the_services_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    _Collector.bodies = []
-    with HTTPServer(("127.0.0.1", 0), _Collector) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("FLOWTRAIL_OTLP_ENDPOINTS", f"http://127.0.0.1:{server.server_port}")
+    bodies: list[bytes] = []
+
+    def take(asked: Asked) -> Answer:
+        bodies.append(asked.body)
+        return 200, ""
+
+    with serving(take) as url:
+        monkeypatch.setenv("FLOWTRAIL_OTLP_ENDPOINTS", url)
         telemetry = Telemetry("billing", registry=CollectorRegistry())
         telemetry.sending("orders").done()
         assert telemetry.flush()
         telemetry.close()
-        server.shutdown()
-        thread.join()
-    (body,) = _Collector.bodies
+    (body,) = bodies
     assert b"send orders" in body or body[:2] == b"\x1f\x8b"
 
 

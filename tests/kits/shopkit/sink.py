@@ -1,12 +1,12 @@
 """An OTLP/HTTP receiver that keeps what it gets."""
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from httpkit import Answer, Asked, serving
 
 
 class Sink:
@@ -31,24 +31,10 @@ def sink() -> Iterator[Sink]:
     """A receiver while the block runs."""
     kept = Sink()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            kept.take(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
+    def take(asked: Asked) -> Answer:
+        packed = asked.headers.get("content-encoding") == "gzip"
+        kept.take(gzip.decompress(asked.body) if packed else asked.body)
+        return 200, ""
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(take) as kept.url:
         yield kept
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
