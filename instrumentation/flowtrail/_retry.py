@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from flowtrail._checks import check_number, check_seconds, check_whole
 from flowtrail.errors import ConfigurationError
 
 _random = random.Random()  # noqa: S311 - spreads retries out, guards nothing
@@ -50,19 +52,18 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        rules = (
-            ("attempts", self.attempts >= 1, "at least 1"),
-            ("initial_seconds", self.initial_seconds >= 0, "0 or more"),
-            ("factor", self.factor >= 1, "1 or more"),
-            ("max_seconds", self.max_seconds >= 0, "0 or more"),
-            ("jitter", 0 <= self.jitter <= 1, "between 0 and 1"),
-            ("topics", all(wait >= 0 for wait in self.topics or ()), "waits of 0 seconds or more"),
-            ("retry_on", _are_exceptions(self.retry_on), "classes of exceptions, in a tuple"),
-            ("never_on", _are_exceptions(self.never_on), "classes of exceptions, in a tuple"),
-        )
-        for name, holds, expected in rules:
-            if not holds:
-                raise ConfigurationError(f"Retry: {name} is {getattr(self, name)!r}, should be {expected}")
+        check_whole("Retry: attempts", self.attempts, 1)
+        check_seconds("Retry: initial_seconds", self.initial_seconds)
+        check_number("Retry: factor", self.factor, 1)
+        check_seconds("Retry: max_seconds", self.max_seconds)
+        check_number("Retry: jitter", self.jitter, 0, 1)
+        if self.topics is not None:
+            _check_waits(self.topics)
+        for name in ("retry_on", "never_on"):
+            if not _are_exceptions(kinds := getattr(self, name)):
+                raise ConfigurationError(
+                    f"Retry: {name} is {kinds!r}, should be classes of exceptions, in a tuple"
+                )
 
     @property
     def max_attempts(self) -> int:
@@ -85,6 +86,13 @@ class Retry:
         if attempt >= self.max_attempts or isinstance(error, self.never_on):
             return False
         return isinstance(error, self.retry_on)
+
+
+def _check_waits(waits: Any) -> None:
+    if isinstance(waits, str | bytes) or not isinstance(waits, Sequence):
+        raise ConfigurationError(f"Retry: topics is {waits!r:.100}, should be a list of waits in seconds")
+    for wait in waits:
+        check_seconds("Retry: a wait of topics", wait)
 
 
 def _are_exceptions(kinds: object) -> bool:

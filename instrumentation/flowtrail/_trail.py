@@ -15,6 +15,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from flowtrail import _fork, _settings, _wrap
 from flowtrail._batch import Batch
+from flowtrail._checks import check_whole
 from flowtrail._clock import SYSTEM_CLOCK, Clock
 from flowtrail._codec import Codec, Codecs
 from flowtrail._event import Event
@@ -297,10 +298,9 @@ class Trail:
         """
         if start not in ("earliest", "latest"):
             raise ConfigurationError(f"start is {start!r}, should be 'earliest' or 'latest'")
-        if concurrency < 1:
-            raise ConfigurationError(f"concurrency is {concurrency}, should be at least 1")
-        if batch is not None and batch < 1:
-            raise ConfigurationError(f"batch is {batch}, should be at least 1")
+        check_whole("concurrency", concurrency, 1)
+        if batch is not None:
+            check_whole("batch", batch, 1)
         group = group or self.service
 
         def decorate(function: H) -> H:

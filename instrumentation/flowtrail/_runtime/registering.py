@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
+from flowtrail._checks import check_seconds
 from flowtrail.clients import BrokerKind
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire import Record
@@ -67,8 +68,8 @@ def check_limits(timeout: float | None, oversize: Any) -> None:
     Raises:
         ConfigurationError: Says which.
     """
-    if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < float("inf")):
-        raise ConfigurationError(f"timeout is {timeout!r}, should be a number of seconds above 0, or None")
+    if timeout is not None:
+        check_seconds("timeout", timeout, above_zero=True)
     if oversize != HEADERS_ONLY and not callable(oversize):
         raise ConfigurationError(f"oversize is {oversize!r}, should be {HEADERS_ONLY!r} or a function")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from flowtrail._checks import check_whole
 from flowtrail.clients._port import ClientError, Message, RefusedError, Subscription, TooLargeError
 from flowtrail.errors import ConfigurationError, FlowtrailError
 from flowtrail.wire.amqp import AmqpMessage, to_amqp
@@ -55,8 +56,7 @@ class Topology:
         """Refuse what makes no sense."""
         if self.queue_type not in ("quorum", "classic"):
             raise ConfigurationError(f"queue_type is {self.queue_type!r}, should be 'quorum' or 'classic'")
-        if not isinstance(self.prefetch, int) or not 1 <= self.prefetch <= 65_535:
-            raise ConfigurationError(f"prefetch is {self.prefetch!r}, should be from 1 to 65535")
+        check_whole("prefetch", self.prefetch, 1, 65_535)
         try:
             name = self.queue.format(topic="", group="")
         except (LookupError, ValueError) as error:

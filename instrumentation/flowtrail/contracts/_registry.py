@@ -11,6 +11,7 @@ from inspect import signature
 from typing import Any
 
 from flowtrail import _fork
+from flowtrail._checks import check_seconds
 from flowtrail.contracts._comparing import defined
 from flowtrail.contracts._errors import RegistryUnavailableError, SchemaError
 from flowtrail.contracts._format import Definition, Reference
@@ -56,9 +57,8 @@ class RegistrySource:
         retry_seconds: float = 5.0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        for name, value in (("timeout_seconds", timeout_seconds), ("retry_seconds", retry_seconds)):
-            if not isinstance(value, int | float) or value < 0:
-                raise ConfigurationError(f"{name} is a number of seconds, not {value!r:.100}")
+        check_seconds("timeout_seconds", timeout_seconds)
+        check_seconds("retry_seconds", retry_seconds)
         given = {"timeout": timeout_seconds, "max.retries": 0, **(settings or {})}
         self._client = RegistryClient(url, retry_seconds, given)
         self._subject = subject
