@@ -67,7 +67,7 @@ def test_a_frozen_server_is_one_line_on_call_and_its_queues_say_how_old_their_fi
     with Following(corner, tmp_path) as following:
         until(lambda: rows().keys() == queues and {row["lag"] for row in rows().values()} == {0}, rows)
         assert {row["verdict"] for row in rows().values()} == {"ok, no consumers"}
-        assert told() == []
+        until(lambda: told() == [], told)  # the API may have failed once while queues were made
         with rabbitmq_server.paused():
             until(is_one_line, told, 60)
             until(lambda: all("ago" in (row["verdict"] or "") for row in rows().values()), rows, 60)
