@@ -28,7 +28,8 @@ class AllPartitions:
     """
 
     # What the client is set to unless its user says otherwise, and what it has to be set to.
-    defaults: Mapping[str, Any] = {}
+    # librdkafka would hold 64 MB of messages ready, which take twice as much again for what is known of each.
+    defaults: Mapping[str, Any] = {"queued.max.messages.kbytes": 16_384}
     settings: Mapping[str, Any] = {"group.id": "flowtrail-collector"}  # required; never joined
 
     def __init__(self, positions: Positions) -> None:
@@ -105,7 +106,9 @@ class GroupPartitions(AllPartitions):
     """
 
     # A worker that was killed is missed after so long.
-    defaults: Mapping[str, Any] = {"session.timeout.ms": 10_000, "heartbeat.interval.ms": 2_000}
+    defaults: Mapping[str, Any] = {
+        **AllPartitions.defaults, "session.timeout.ms": 10_000, "heartbeat.interval.ms": 2_000
+    }  # fmt: skip
 
     def __init__(self, positions: Positions, group: str) -> None:
         super().__init__(positions)
