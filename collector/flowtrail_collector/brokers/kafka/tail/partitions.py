@@ -28,8 +28,8 @@ class AllPartitions:
     """
 
     # What the client is set to unless its user says otherwise, and what it has to be set to.
-    # librdkafka would hold 64 MB of messages ready, which take twice as much again for what is known of each.
-    defaults: Mapping[str, Any] = {"queued.max.messages.kbytes": 16_384}
+    # librdkafka counts keys and values only; headers, and what it knows of a message, take many times as much.
+    defaults: Mapping[str, Any] = {"queued.max.messages.kbytes": 8_192, "queued.min.messages": 5_000}
     settings: Mapping[str, Any] = {"group.id": "flowtrail-collector"}  # required; never joined
 
     def __init__(self, positions: Positions) -> None:

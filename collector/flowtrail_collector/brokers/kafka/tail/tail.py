@@ -135,7 +135,6 @@ class KafkaTail:
             enable_auto_offset_store=False,
             auto_offset_reset="error",
             fetch_wait_max_ms=200,
-            queued_max_messages_kbytes=32_768,
         )
         # The client itself would write a line for every attempt to connect; the tail says it once.
         return {**settings, "error_cb": self._on_error, "log_level": 2}
