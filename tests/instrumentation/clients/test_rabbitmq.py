@@ -252,7 +252,7 @@ def test_each_key_keeps_its_order_over_a_consistent_hash_exchange(
     ("setting", "said"),
     [
         ({"queue_type": "stream"}, "queue_type is 'stream', should be"),
-        ({"prefetch": 0}, "prefetch is 0, should be from 1"),
+        ({"prefetch": 0}, "prefetch is 0, should be a whole number, from 1 to 65535"),
         ({"queue": "orders"}, "all groups would share it"),
         ({"queue": "{nobody}"}, "should be made of {topic} and {group}"),
     ],
