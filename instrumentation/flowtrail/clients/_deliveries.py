@@ -38,7 +38,8 @@ class Deliveries:
         body: bytes,
     ) -> None:
         """A message came."""
-        parts = from_amqp(routing_key, table, properties, body)
+        # One that waited in a delay queue is routed by this queue's name, which is no routing key of its exchange.
+        parts = from_amqp("" if routing_key == self.queue else routing_key, table, properties, body)
         self._waiting.append(
             Record(
                 self.partition.topic, 0, self._first + tag, parts.timestamp_ms, parts.key, parts.value, parts.headers

@@ -82,26 +82,33 @@ def test_sent_back_they_leave_their_queue_and_arrive_as_they_were(
     assert properties.headers["dlq.replays"] == "1"
 
 
-def test_the_librarys_dead_letter_goes_back_to_its_exchange(corner: Corner, following: Following) -> None:
+@pytest.mark.parametrize(
+    "retry", [flowtrail.Retry(attempts=1), flowtrail.Retry(topics=[0.5])], ids=["", "delayed"]
+)
+@pytest.mark.parametrize("client", ["pika", "aio-pika"])
+def test_the_librarys_dead_letter_goes_back_to_its_exchange(
+    client: str, retry: flowtrail.Retry, corner: Corner, following: Following
+) -> None:
     topic, group = corner.called("orders"), "billing"
-    trail = flowtrail.Trail("shop", corner.place.url, client="pika")
-    failing = True
+    trail = flowtrail.Trail("shop", corner.place.url, client=client)
+    failing, handled = True, []
 
-    @trail.consumer(topic, types=["OrderPlaced"], group=group, retry=flowtrail.Retry(attempts=1))
+    @trail.consumer(topic, types=["OrderPlaced"], group=group, retry=retry)
     def charge(event: flowtrail.Event) -> None:
         if failing:
             raise ValueError("no funds")
+        handled.append(event.id)
 
     with following, trail.running():
         assert trail.ready(scaled(40))
-        trail.publish(topic, {"cents": 5}, type="OrderPlaced", subject="ORD-1")
-        found = until(lambda: letters(following), "the letter")
-        (letter,) = found
+        sent = trail.publish(topic, {"cents": 5}, type="OrderPlaced", subject="ORD-1")
+        (letter,) = until(lambda: letters(following), "the letter")
         assert (letter["group"], letter["source_topic"]) == (group, f"rabbitmq:{topic}")
-        assert letter["error_message"] == "no funds"
+        assert (letter["error_message"], letter["attempts"]) == ("no funds", retry.max_attempts)
         failing = False
         assert sent_back(following)["redriven"] == 1
         until(lambda: corner.depth(f"{topic}.{group}.dlq") == 0, "an empty queue of dead letters")
+        until(lambda: handled == [sent.event_id], lambda: handled)
 
 
 def test_letters_that_are_the_same_in_everything_are_as_many_as_there_are(

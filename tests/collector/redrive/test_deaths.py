@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import example, given
@@ -42,6 +43,8 @@ def died(record, convention, source="orders"):
         (name, value.replace(b"orders", source.encode()) if isinstance(value, bytes) else value)
         for name, value in DEATHS[convention]
     ]
+    if convention == "rabbitmq" and source != "orders":  # an hour later
+        added = [(name, value.replace(b" 22:", b" 23:")) for name, value in added]
     return [*added, *record] if convention in IN_FRONT else [*record, *added]
 
 
@@ -75,6 +78,54 @@ def test_a_letter_of_a_letter_goes_back_as_a_letter(first, second):
     assert read_headers(again).source_topic == "orders.dlq"
     assert back(again) == letter
     assert back(letter) == APPLICATION
+
+
+WITH_TIMES = ["flowtrail", "masstransit", "nservicebus"]
+DELAY = "orders.billing.retry.1.delay"
+
+
+def server_death(queue, time, reason="expired"):
+    """What RabbitMQ writes, as a header."""
+    death = {
+        "count": 1,
+        "reason": reason,
+        "queue": queue,
+        "time": time,
+        "routing-keys": [queue],
+        "exchange": "",
+    }
+    return ("x-death", json.dumps([death]).encode())
+
+
+# When each of these wrote its headers: 22:13:20.123 or a moment later.
+@pytest.mark.parametrize("by_name", [False, True], ids=["behind", "in between"])
+@pytest.mark.parametrize(
+    ("queue", "time", "is_last"),
+    [
+        (DELAY, "2023-11-14 22:13:19+00:00", False),
+        (DELAY, "2023-11-14 22:13:20+00:00", False),
+        (DELAY, "2023-11-14 23:00:00+00:00", False),  # the server's clock is ahead
+        ("nsb.v2.delay-level-01", "2023-11-14 22:13:19+00:00", False),
+        (
+            "audit",
+            "2023-11-14 21:00:00+00:00",
+            False,
+        ),  # rejected by somebody, moved back by hand, then given up
+        ("orders.billing.dlq", "2023-11-14 23:00:00+00:00", True),  # too long in the queue of dead letters
+    ],
+)
+@pytest.mark.parametrize("convention", WITH_TIMES)
+def test_waiting_before_a_retry_is_no_death(convention, queue, time, is_last, by_name):
+    record = [*APPLICATION, server_death(queue, time)]
+    letter = died(record, convention)
+    if by_name:
+        letter = sorted(letter, key=lambda header: header[0])
+        record = sorted(record, key=lambda header: header[0])
+    read = read_headers(letter)
+    assert read.convention == ("rabbitmq" if is_last else convention)
+    assert read.source_topic == (queue if is_last else "orders")
+    if not is_last:
+        assert back(letter) == record
 
 
 NAMES = sorted({name for convention in CONVENTIONS for name in convention.added} | {"tenant", "ce_id"})

@@ -16,6 +16,7 @@ from flowtrail.wire import Record
 from flowtrail.wire.amqp import from_amqp
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.connection import said_by
+from flowtrail_collector.dead_letters.model.x_death import is_delay_queue
 from flowtrail_collector.settings import RabbitConfig
 
 if TYPE_CHECKING:
@@ -124,10 +125,14 @@ def _properties_of(properties: Any) -> dict[str, Any]:
 
 
 def _routing_key(table: Mapping[str, Any]) -> str:
-    """With which one it was published before it died: that of the dead letter is its queue's name."""
+    """With which one it was published before it died: that of the dead letter is its queue's name.
+
+    To a queue in which it only waited for a retry it was published by that queue's name, too.
+    """
     try:
-        return str(table["x-death"][0]["routing-keys"][0])
-    except (LookupError, TypeError):
+        died = next(each for each in table["x-death"] if not is_delay_queue(each.get("queue")))
+        return str(died["routing-keys"][0])
+    except (LookupError, TypeError, AttributeError, StopIteration):
         return ""
 
 

@@ -118,6 +118,7 @@ class Convention:
         once: One of these that repeats means that the record died more than once. Others may repeat on each hop
             of a chain of retries.
         first: Its headers stand before those that the record brought along; of those that repeat, the first counts.
+        sorted_in: Its headers are put among the others by name, so that where they stand says nothing.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Convention:
     borrowed: frozenset[str] = frozenset()
     once: frozenset[str] = frozenset()
     first: bool = False
+    sorted_in: bool = False
 
     def adds(self, name: str) -> bool:
         """Whether dying adds a header of this name."""
@@ -307,6 +309,6 @@ CONVENTIONS: tuple[Convention, ...] = (
         "nservicebus", _names("NServiceBus.", "FailedQ ExceptionInfo.ExceptionType"), _NSERVICEBUS,
         _NSERVICEBUS_ADDED, "NServiceBus.ExceptionInfo.Data.",
     ),
-    Convention("rabbitmq", frozenset({_DEATHS}), _RABBITMQ, _RABBITMQ_ADDED),
+    Convention("rabbitmq", frozenset({_DEATHS}), _RABBITMQ, _RABBITMQ_ADDED, sorted_in=True),
 )  # fmt: skip
 """Of several hands whose headers don't say who came last, the first one here counts."""

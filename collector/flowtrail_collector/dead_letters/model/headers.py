@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowtrail_collector.dead_letters.model.conventions import CONVENTIONS, Convention, number
+from flowtrail_collector.dead_letters.model.x_death import is_delay_queue
 
 __all__ = ["DeadLetterHeaders", "headers_before_death", "read_headers"]
 
@@ -65,7 +66,7 @@ def read_headers(headers: Any) -> DeadLetterHeaders:
     found = [convention for convention in CONVENTIONS if not convention.marks.isdisjoint(last)]
     if not found:
         return DeadLetterHeaders()
-    convention = found[0] if len(found) == 1 else _last_death(found, pairs)
+    convention = found[0] if len(found) == 1 else _latest(found, pairs)
     return _read(convention, dict(reversed(pairs)) if convention.first else last)
 
 
@@ -90,12 +91,34 @@ def headers_before_death(headers: Sequence[Header], convention_name: str) -> lis
     for header in headers if convention.first else reversed(headers):
         name = header[0]
         # Both of Spring's conventions write the group under the same name: marks tell whose it is.
-        earlier = earlier or (again and name in seen) or _MARKS.get(name, convention_name) != convention_name
+        whose = _MARKS.get(name, convention_name)
+        is_others = whose != convention_name and not _BY_NAME[whose].sorted_in
+        earlier = earlier or (again and name in seen) or is_others
         if earlier or not (convention.adds(name) or name in borrowed):
             kept.append(header)
         else:
             seen.add(name)
     return kept if convention.first else kept[::-1]
+
+
+def _latest(found: Sequence[Convention], pairs: Sequence[tuple[str, bytes]]) -> Convention:
+    """Whose death came last.
+
+    RabbitMQ sorts its list of deaths into the table, so times decide: waiting in a delay queue before a retry is a
+    death to it, too, and whoever gave the message up after that wrote so. It counts seconds, others milliseconds.
+    """
+    by_place = _last_death(found, pairs)
+    others = [convention for convention in found if not convention.sorted_in]
+    if len(others) == len(found) or not others:
+        return by_place
+    other = _last_death(others, pairs)
+    (server,) = (convention for convention in found if convention.sorted_in)
+    theirs, its = _read(other, dict(pairs)), _read(server, dict(pairs))
+    if is_delay_queue(its.group):
+        return other
+    if theirs.failed_ms is None or its.failed_ms is None:
+        return by_place
+    return server if its.failed_ms > theirs.failed_ms else other
 
 
 def _last_death(found: Sequence[Convention], pairs: Sequence[tuple[str, bytes]]) -> Convention:

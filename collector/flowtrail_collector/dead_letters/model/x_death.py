@@ -6,7 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["latest_death"]
+__all__ = ["is_delay_queue", "latest_death"]
+
+_DELAYED = ".delay"
+
+
+def is_delay_queue(name: object) -> bool:
+    """Whether messages only wait in a queue, until they are due in another one: by its name, as the library's are."""
+    return isinstance(name, str) and name.endswith(_DELAYED)
 
 
 def latest_death(name: str, read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
