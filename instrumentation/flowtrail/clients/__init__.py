@@ -5,6 +5,7 @@ from flowtrail.clients._choose import choose_client, kind_of
 from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._kinds import KAFKA, RABBITMQ, BrokerKind
+from flowtrail.clients._names import NameRule
 from flowtrail.clients._port import (
     ChecksTopics,
     Client,
@@ -38,6 +39,7 @@ __all__ = [
     "Delivered",
     "KafkaPythonClient",
     "Message",
+    "NameRule",
     "OnDelivery",
     "Partition",
     "ProducerClient",

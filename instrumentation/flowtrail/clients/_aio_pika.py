@@ -12,7 +12,8 @@ from flowtrail.clients import _rabbitmq
 from flowtrail.clients._aio_pika_consumer import AioPikaConsumer, Line
 from flowtrail.clients._aio_pika_errors import code_of, failure_of
 from flowtrail.clients._aio_pika_producer import AioPikaProducer
-from flowtrail.clients._kinds import RABBITMQ
+from flowtrail.clients._kinds import RABBITMQ_AIO_PIKA
+from flowtrail.clients._names import codec_objection
 from flowtrail.clients._port import (
     ClientError,
     ConsumerClient,
@@ -22,6 +23,7 @@ from flowtrail.clients._port import (
     Subscription,
     split_settings,
 )
+from flowtrail.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -42,7 +44,6 @@ class AioPikaClient:
     """
 
     name = "aio-pika"
-    kind = RABBITMQ
 
     def __init__(self, address: str, settings: Mapping[str, Any] | None = None) -> None:
         self._aio_pika = load("aio_pika", "aio-pika", "aio-pika")
@@ -50,6 +51,7 @@ class AioPikaClient:
         self.address = _rabbitmq.shown(address)
         self._urls = _rabbitmq.urls(address)
         self._topology, rest = _rabbitmq.Topology.taken_from(settings or {})
+        self.kind = RABBITMQ_AIO_PIKA.with_queue(self._topology.queue)
         self._producer, self._consumer = split_settings(rest)
         self._known: set[str] = set()
         self._thread = LoopThread("flowtrail-aio-pika")
@@ -116,6 +118,7 @@ class AioPikaClient:
         """See to it that there is an exchange.
 
         Raises:
+            ConfigurationError: The client can't write its name.
             Exception: There is none, and none can be declared.
         """
         if topic not in self._known:
@@ -151,7 +154,7 @@ class AioPikaClient:
             for topic in topics:
                 try:
                     await self._declare_own(connection, topic)
-                except self._aiormq.exceptions.AMQPChannelError as error:
+                except (self._aiormq.exceptions.AMQPChannelError, ConfigurationError) as error:
                     missing[topic] = str(failure_of(self._aiormq, error))
         return missing
 
@@ -159,12 +162,14 @@ class AioPikaClient:
         await self._declare_queue(connection, topic, self._topology.arguments(_server(connection), own=True))
 
     async def _declare_exchange(self, connection: Any, name: str) -> None:
+        _rabbitmq.check_name("exchange", name, codec_objection("exchange", name))
         kind = self._topology.exchange_type
         await self._declare(connection, lambda channel, passive: channel.exchange_declare(
             name, exchange_type=kind, passive=passive, durable=True
         ))  # fmt: skip
 
     async def _declare_queue(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
+        _rabbitmq.check_name("queue", name, codec_objection("queue", name))
         await self._declare(connection, lambda channel, passive: channel.queue_declare(
             name, passive=passive, durable=True, arguments=None if passive else dict(arguments)
         ))  # fmt: skip

@@ -11,6 +11,7 @@ from flowtrail import _fork
 from flowtrail._extras import load
 from flowtrail.clients import _rabbitmq
 from flowtrail.clients._kinds import RABBITMQ
+from flowtrail.clients._names import bytes_objection
 from flowtrail.clients._pika_consumer import Line, PikaConsumer
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._pika_producer import PikaProducer
@@ -42,12 +43,12 @@ class PikaClient:
     """
 
     name = "pika"
-    kind = RABBITMQ
 
     def __init__(self, address: str, settings: Mapping[str, Any] | None = None) -> None:
         self._pika = load("pika", "pika", "pika")
         self.address = _rabbitmq.shown(address)
         self._topology, rest = _rabbitmq.Topology.taken_from(settings or {})
+        self.kind = RABBITMQ.with_queue(self._topology.queue)
         producer, consumer = split_settings(rest)
         self._producer = [self._parameters(url, producer) for url in _rabbitmq.urls(address)]
         self._consumer = [self._parameters(url, consumer) for url in _rabbitmq.urls(address)]
@@ -115,6 +116,7 @@ class PikaClient:
 
         Raises:
             ClientError: There is none, and none can be declared; or no server could be reached.
+            ConfigurationError: Its name is too long for AMQP.
         """
         self._ensure(topic, lambda connection: self._declare_exchange(connection, topic))
 
@@ -156,7 +158,7 @@ class PikaClient:
                     with self._failing():
                         self._declare_own(connection, topic)
                     self._known.add(topic)
-                except RefusedError as error:
+                except (RefusedError, ConfigurationError) as error:
                     missing[topic] = str(error)
         return missing
 
@@ -165,12 +167,14 @@ class PikaClient:
         self._declare_queue(connection, topic, arguments)
 
     def _declare_exchange(self, connection: Any, name: str) -> None:
+        _rabbitmq.check_name("exchange", name, bytes_objection(name))
         kind = self._topology.exchange_type
         self._declare(connection, lambda channel, passive: channel.exchange_declare(
             name, kind, passive=passive, durable=True
         ))  # fmt: skip
 
     def _declare_queue(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
+        _rabbitmq.check_name("queue", name, bytes_objection(name))
         self._declare(connection, lambda channel, passive: channel.queue_declare(
             name, passive=passive, durable=True, arguments=None if passive else dict(arguments)
         ))  # fmt: skip

@@ -24,6 +24,7 @@ _DEFAULT_EXCHANGE = ""
 _DELAYED = ".delay"
 _FRAME_BYTES = 131_072  # what RabbitMQ offers; all headers of a message travel in one frame
 _FRAME_ROOM = 2048
+_SHOWN_NAME = 100
 
 ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 406, 530
 
@@ -105,6 +106,24 @@ class Topology:
         if self.queue_type == "quorum":
             found |= {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
         return found
+
+
+def check_name(what: str, name: str, objection: str | None) -> None:
+    """Refuse what can't be declared because of its name.
+
+    Args:
+        what: `exchange` or `queue`.
+        name: Its name.
+        objection: What is wrong with it, None if nothing is.
+
+    Raises:
+        ConfigurationError: Something is wrong with it.
+    """
+    if objection is not None:
+        shown = name if len(name) <= _SHOWN_NAME else name[:_SHOWN_NAME] + "..."
+        raise ConfigurationError(
+            f"the name of the {what} {shown!r} can't be used ({objection}): choose another one"
+        )
 
 
 def delay_queue(topic: str) -> str:
