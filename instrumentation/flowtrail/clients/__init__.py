@@ -17,11 +17,14 @@ from flowtrail.clients._port import (
     OnDelivery,
     Partition,
     ProducerClient,
+    ReachedError,
     RebalanceListener,
     RefusedError,
     Subscription,
     TooLargeError,
+    UnreachableError,
     UnroutableError,
+    unreachable,
 )
 from flowtrail.clients._topics import is_too_large
 
@@ -43,12 +46,15 @@ __all__ = [
     "OnDelivery",
     "Partition",
     "ProducerClient",
+    "ReachedError",
     "RebalanceListener",
     "RefusedError",
     "Subscription",
     "TooLargeError",
+    "UnreachableError",
     "UnroutableError",
     "choose_client",
     "is_too_large",
     "kind_of",
+    "unreachable",
 ]

@@ -22,6 +22,7 @@ from flowtrail.clients._port import (
     RefusedError,
     Subscription,
     split_settings,
+    unreachable,
 )
 from flowtrail.errors import ConfigurationError
 
@@ -104,7 +105,10 @@ class AioPikaClient:
                 return await self._aio_pika.connect(url, **{"timeout": _rabbitmq.CONNECT_SECONDS, **settings})
             except Exception as error:  # noqa: BLE001 - the next one may be there
                 last = error
-        raise failure_of(self._aiormq, last) from last
+        failure = failure_of(self._aiormq, last)
+        raise (
+            failure if type(failure) is not ClientError else unreachable(self.kind, self.address, failure)
+        ) from last
 
     def _open(self, starting: Coroutine[Any, Any, T]) -> T:
         self._thread.acquire()

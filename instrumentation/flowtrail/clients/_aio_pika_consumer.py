@@ -56,7 +56,17 @@ class AioPikaConsumer:
         _fork.leave_behind(self._connection)
 
     async def begin(self) -> None:
-        """Have the server deliver; on the loop."""
+        """Have the server deliver; on the loop.
+
+        Raises:
+            ClientError: It doesn't, or the client can't read what comes.
+        """
+        try:
+            await self._begin()
+        except Exception as error:
+            raise failure_of(self._aiormq, error, [line.deliveries.queue for line in self._lines]) from error
+
+    async def _begin(self) -> None:
         for line in self._lines:
             line.channel.closing.add_done_callback(self._channel_closed)
             line.channel.on_consumer_cancel_callbacks.add(self._cancelled_of(line.deliveries.queue))
@@ -84,7 +94,8 @@ class AioPikaConsumer:
 
     def _channel_closed(self, closing: Any) -> None:
         error = None if closing.cancelled() else closing.exception()
-        failure = failure_of(self._aiormq, error or ConnectionError("the channel was closed"))
+        queues = [line.deliveries.queue for line in self._lines]
+        failure = failure_of(self._aiormq, error or ConnectionError("the channel was closed"), queues)
         self._break(failure if isinstance(failure, ClientError) else ClientError(str(failure)))
 
     def _break(self, error: ClientError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from flowtrail import _fork
@@ -25,8 +25,9 @@ from flowtrail.clients._port import (
     RefusedError,
     Subscription,
     split_settings,
+    unreachable,
 )
-from flowtrail.errors import ConfigurationError
+from flowtrail.errors import ConfigurationError, FlowtrailError
 
 
 class PikaClient:
@@ -78,21 +79,23 @@ class PikaClient:
 
     def open_producer(self) -> ProducerClient:
         """Connect a producer; see `Client.open_producer`."""
-        return _Producer(PikaProducer(self._pika, self._producer, self._known.discard), self)
+        return _Producer(PikaProducer(self._pika, self._producer, self._known.discard, self.address), self)
 
     def open_consumer(
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
-        with self._failing():
-            connection = self._pika.BlockingConnection(self._consumer)
+        connection = self._connect(self._consumer)
         try:
             with self._failing():
                 lines = [self._line(connection, subscription, group) for subscription in subscriptions]
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(Exception):
                 connection.close()
-            raise
+            if isinstance(error, FlowtrailError) or not isinstance(error, Exception):
+                raise
+            queues = [self._topology.queue_of(subscription, group) for subscription in subscriptions]
+            raise _rabbitmq.not_understood(self.name, error, queues) from error
         return PikaConsumer(self._pika, connection, lines, listener)
 
     def _line(self, connection: Any, subscription: Subscription, group: str) -> Line:
@@ -142,17 +145,14 @@ class PikaClient:
         with self._lock:
             if name in self._known:
                 return
-            with (
-                self._failing(),
-                contextlib.closing(self._pika.BlockingConnection(self._producer)) as connection,
-            ):
+            with contextlib.closing(self._connect(self._producer)) as connection, self._failing():
                 declare(connection)
             self._known.add(name)
 
     def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
         """See `ChecksTopics.ensure_topics`."""
         missing: dict[str, str] = {}
-        with self._failing(), contextlib.closing(self._pika.BlockingConnection(self._producer)) as connection:
+        with contextlib.closing(self._connect(self._producer)) as connection:
             for topic in topics:
                 try:
                     with self._failing():
@@ -197,6 +197,15 @@ class PikaClient:
                 declare(channel, True)
         except closed as error:
             raise refused or error from None
+
+    def _connect(self, parameters: Sequence[Any]) -> Any:
+        try:
+            with self._failing():
+                return self._pika.BlockingConnection(parameters)
+        except ClientError as error:
+            if type(error) is not ClientError:
+                raise
+            raise unreachable(self.kind, self.address, error) from error
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

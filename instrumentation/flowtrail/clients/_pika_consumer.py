@@ -11,7 +11,7 @@ from flowtrail._wrap import leave_alone
 from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
-from flowtrail.clients._rabbitmq import refusal
+from flowtrail.clients._rabbitmq import not_understood, refusal
 from flowtrail.wire import Record
 from flowtrail.wire.deliveries import properties_of
 
@@ -45,9 +45,8 @@ class Line:
 
     def _closed(self, _channel: Any, reason: Any) -> None:
         code = getattr(reason, "reply_code", 0)
-        self.broken = self.broken or ClientError(
-            str(refusal(code, getattr(reason, "reply_text", str(reason))))
-        )
+        said = refusal(code, getattr(reason, "reply_text", str(reason)))
+        self.broken = self.broken or (said if isinstance(said, ClientError) else ClientError(str(said)))
 
 
 class PikaConsumer:
@@ -72,6 +71,9 @@ class PikaConsumer:
             self._connection.process_data_events(0 if self._ready.ready() else timeout_seconds)
         except (self._pika.exceptions.AMQPError, OSError) as error:
             raise self._failure(error) from error
+        except Exception as error:
+            queues = [line.deliveries.queue for line in self._lines]
+            raise not_understood("pika", error, queues) from error
         for line in self._lines:
             if line.broken is not None:
                 raise line.broken

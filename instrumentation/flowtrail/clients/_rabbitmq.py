@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flowtrail._checks import check_whole
-from flowtrail.clients._port import ClientError, Message, RefusedError, Subscription, TooLargeError
+from flowtrail.clients._port import (
+    ClientError,
+    Message,
+    ReachedError,
+    RefusedError,
+    Subscription,
+    TooLargeError,
+)
 from flowtrail.errors import ConfigurationError, FlowtrailError
 from flowtrail.wire.amqp import AmqpMessage, to_amqp
 from flowtrail.wire.retry_topics import DUE
@@ -26,7 +33,7 @@ _FRAME_BYTES = 131_072  # what RabbitMQ offers; all headers of a message travel 
 _FRAME_ROOM = 2048
 _SHOWN_NAME = 100
 
-ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 406, 530
+ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 405, 406, 530
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +234,13 @@ def refusal(code: int, text: str) -> FlowtrailError:
         return RefusedError(
             "RabbitMQ doesn't know this user with this password: correct the URL, or add the user"
         )
+    if code == ACCESS_REFUSED and "reserved prefix" in said:
+        return RefusedError(f"RabbitMQ refuses: {said}: choose another name")
+    if code == RESOURCE_LOCKED or (code == ACCESS_REFUSED and "exclusive use" in said):
+        return ReachedError(
+            f"RabbitMQ refuses: {said}: another connection has this queue for itself (exclusive): end that consumer, or "
+            "choose another group"
+        )
     if code == ACCESS_REFUSED:
         return RefusedError(
             f"RabbitMQ refuses: {said}: give the user that permission (rabbitmqctl set_permissions), or declare "
@@ -246,10 +260,28 @@ def refusal(code: int, text: str) -> FlowtrailError:
             f"RabbitMQ: {said}: it exists with other settings; delete it, or use the same ones"
         )
     if code == PRECONDITION_FAILED and "delivery acknowledgement" in said:
-        return ClientError(
+        return ReachedError(
             f"RabbitMQ: {said}: raise consumer_timeout on the server if handlers take that long"
         )
-    return ClientError(f"RabbitMQ: {code} {said}")
+    return ReachedError(f"RabbitMQ: {code} {said}")
+
+
+def not_understood(client: str, error: BaseException, queues: Collection[str] = ()) -> ReachedError:
+    """What is neither the server's refusal nor the network's failure: the client itself stumbled.
+
+    Args:
+        client: Its name.
+        error: What it raised.
+        queues: From where it was reading; empty if it wasn't.
+    """
+    text = str(error).strip().partition("\n")[0]
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if not queues:
+        return ReachedError(f"{client} itself failed ({reason})")
+    return ReachedError(
+        f"{client} can't read a message of {' or '.join(queues)} ({reason}): remove it there, or correct who sends it "
+        "(rabbitmqadmin get queue=NAME ackmode=reject_requeue_false takes the first one)"
+    )
 
 
 def blocked(reason: str) -> ClientError:
