@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from flowtrail._extras import load
@@ -12,6 +13,7 @@ from flowtrail.clients import _rabbitmq
 from flowtrail.clients._aio_pika_consumer import AioPikaConsumer, Line
 from flowtrail.clients._aio_pika_errors import code_of, failure_of
 from flowtrail.clients._aio_pika_producer import AioPikaProducer
+from flowtrail.clients._aio_pika_reading import reading
 from flowtrail.clients._kinds import RABBITMQ_AIO_PIKA
 from flowtrail.clients._names import codec_objection
 from flowtrail.clients._port import (
@@ -72,10 +74,11 @@ class AioPikaClient:
     async def _start_consumer(
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener
     ) -> AioPikaConsumer:
-        connection = await self._connect(self._consumer)
+        connection = await self._connect({**reading(self._aio_pika), **self._consumer})
         try:
             lines = [await self._line(connection, subscription, group) for subscription in subscriptions]
-            consumer = AioPikaConsumer(self._aiormq, self._thread, connection, lines, listener)
+            bind = partial(self._bind_again, connection, subscriptions, group)
+            consumer = AioPikaConsumer(self._aiormq, self._thread, connection, lines, listener, bind)
             await consumer.begin()
         except BaseException:
             with contextlib.suppress(Exception):
@@ -90,13 +93,33 @@ class AioPikaClient:
         else:
             await self._declare_exchange(connection, subscription.topic)
             await self._declare_queue(connection, queue, self._topology.arguments(_server(connection)))
-            if self._topology.declare:
-                async with _channel(connection) as channel:
-                    for key in _rabbitmq.binding_keys(subscription):
-                        await channel.queue_bind(queue, subscription.topic, key)
+            await self._bind(connection, [subscription], group)
         channel = await (await connection.channel()).get_underlay_channel()
         await channel.basic_qos(prefetch_count=self._topology.prefetch)
         return Line(channel, subscription.topic, queue)
+
+    async def _bind(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind the group's queues to the topics' exchanges."""
+        bound = [each for each in subscriptions if not each.own and self._topology.declare]
+        if not bound:
+            return
+        async with _channel(connection) as channel:
+            for subscription in bound:
+                queue = self._topology.queue_of(subscription, group)
+                for key in _rabbitmq.binding_keys(subscription):
+                    await channel.queue_bind(queue, subscription.topic, key)
+
+    async def _bind_again(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind what may have lost its bindings along with an exchange."""
+        try:
+            await self._bind(connection, subscriptions, group)
+        except self._aiormq.exceptions.AMQPChannelError as error:
+            if code_of(self._aiormq, error) != _rabbitmq.NOT_FOUND:
+                raise
+            for subscription in subscriptions:
+                if not subscription.own:
+                    await self._declare_exchange(connection, subscription.topic)
+            await self._bind(connection, subscriptions, group)
 
     async def _connect(self, settings: Mapping[str, Any]) -> Any:
         last: BaseException = ClientError("no server")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from flowtrail import _fork
@@ -15,6 +16,7 @@ from flowtrail.clients._names import bytes_objection
 from flowtrail.clients._pika_consumer import Line, PikaConsumer
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._pika_producer import PikaProducer
+from flowtrail.clients._pika_reading import reading
 from flowtrail.clients._port import (
     ClientError,
     ConsumerClient,
@@ -85,7 +87,7 @@ class PikaClient:
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
-        connection = self._connect(self._consumer)
+        connection = self._connect(self._consumer, reading(self._pika))
         try:
             with self._failing():
                 lines = [self._line(connection, subscription, group) for subscription in subscriptions]
@@ -96,7 +98,8 @@ class PikaClient:
                 raise
             queues = [self._topology.queue_of(subscription, group) for subscription in subscriptions]
             raise _rabbitmq.not_understood(self.name, error, queues) from error
-        return PikaConsumer(self._pika, connection, lines, listener)
+        bind = partial(self._bind_again, connection, subscriptions, group)
+        return PikaConsumer(self._pika, connection, lines, listener, bind)
 
     def _line(self, connection: Any, subscription: Subscription, group: str) -> Line:
         queue = self._topology.queue_of(subscription, group)
@@ -106,13 +109,38 @@ class PikaClient:
             self._declare_exchange(connection, subscription.topic)
             arguments = self._topology.arguments(connection._impl.server_properties)
             self._declare_queue(connection, queue, arguments)
-            if self._topology.declare:
-                with _channel(connection) as channel:
-                    for key in _rabbitmq.binding_keys(subscription):
-                        channel.queue_bind(queue, subscription.topic, key)
+            self._bind(connection, [subscription], group)
         channel = connection.channel()
         channel.basic_qos(prefetch_count=self._topology.prefetch)
         return Line(channel, subscription.topic, queue)
+
+    def _bind(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind the group's queues to the topics' exchanges."""
+        bound = [each for each in subscriptions if not each.own and self._topology.declare]
+        if not bound:
+            return
+        with _channel(connection) as channel:
+            for subscription in bound:
+                queue = self._topology.queue_of(subscription, group)
+                for key in _rabbitmq.binding_keys(subscription):
+                    channel.queue_bind(queue, subscription.topic, key)
+
+    def _bind_again(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind what may have lost its bindings along with an exchange.
+
+        Raises:
+            ClientError: It can't be done.
+        """
+        with self._failing():
+            try:
+                self._bind(connection, subscriptions, group)
+            except self._pika.exceptions.ChannelClosedByBroker as error:
+                if error.reply_code != _rabbitmq.NOT_FOUND:
+                    raise
+                for subscription in subscriptions:
+                    if not subscription.own:
+                        self._declare_exchange(connection, subscription.topic)
+                self._bind(connection, subscriptions, group)
 
     def ensure_exchange(self, topic: str) -> None:
         """See to it that there is an exchange.
@@ -198,10 +226,10 @@ class PikaClient:
         except closed as error:
             raise refused or error from None
 
-    def _connect(self, parameters: Sequence[Any]) -> Any:
+    def _connect(self, parameters: Sequence[Any], beneath: Mapping[str, Any] | None = None) -> Any:
         try:
             with self._failing():
-                return self._pika.BlockingConnection(parameters)
+                return self._pika.BlockingConnection(parameters, **(beneath or {}))
         except ClientError as error:
             if type(error) is not ClientError:
                 raise

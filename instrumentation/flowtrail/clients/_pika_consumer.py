@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from flowtrail import _fork
 from flowtrail._wrap import leave_alone
+from flowtrail.clients import _rabbitmq
 from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
@@ -50,16 +52,31 @@ class Line:
 
 
 class PikaConsumer:
-    """Its connection's I/O happens while it is polled."""
+    """Its connection's I/O happens while it is polled.
+
+    Args:
+        pika: The module.
+        connection: A blocking one.
+        lines: What it reads.
+        listener: Told what there is.
+        bind: Binds the queues again; raises what the port wants to hear.
+    """
 
     def __init__(
-        self, pika: Any, connection: Any, lines: Sequence[Line], listener: RebalanceListener
+        self,
+        pika: Any,
+        connection: Any,
+        lines: Sequence[Line],
+        listener: RebalanceListener,
+        bind: Callable[[], None],
     ) -> None:
         self._pika = pika
         self._connection = connection
         self._lines = lines
         self._channels = {id(line.deliveries): line.channel for line in lines}
         self._ready = Lines([line.deliveries for line in lines], listener)
+        self._bind = bind
+        self._bound_at = time.monotonic()
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
@@ -77,6 +94,9 @@ class PikaConsumer:
         for line in self._lines:
             if line.broken is not None:
                 raise line.broken
+        if time.monotonic() - self._bound_at >= _rabbitmq.BIND_SECONDS:
+            self._bind()
+            self._bound_at = time.monotonic()
         return self._ready.take(max_records)
 
     def _failure(self, error: BaseException) -> ClientError:

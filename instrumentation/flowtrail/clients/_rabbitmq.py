@@ -26,6 +26,9 @@ CONNECT_SECONDS = 10.0
 BLOCKED_SECONDS = 20.0
 """How long a publication waits while the server, short of memory or disk, takes none."""
 
+BIND_SECONDS = 5.0
+"""How often a consumer binds its queues again: an exchange that is deleted takes their bindings with it."""
+
 ALL_TYPES = "#"
 _DEFAULT_EXCHANGE = ""
 _DELAYED = ".delay"
@@ -298,7 +301,7 @@ def nobody_takes(exchange: str, routing_key: str) -> str:
         return f"RabbitMQ has no queue {routing_key}"
     return (
         f"no queue takes {routing_key or 'messages without a type'} of exchange {exchange}: start a consumer of "
-        "it once, or bind a queue, before events are published"
+        "it once, or bind a queue, before events are published; a consumer that runs binds its queue again within seconds"
     )
 
 
