@@ -320,7 +320,8 @@ class Trail:
                 timeout=timeout,
                 oversize=oversize,
             )
-            plan = self._plans.get(group) or Plan(group, kind_of(self._chosen_client))
+            kind = kind_of(self._chosen_client, self._client_settings)
+            plan = self._plans.get(group) or Plan(group, kind)
             plan.add(handler)
             self._plans[group] = plan
             return function

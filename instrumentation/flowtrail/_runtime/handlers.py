@@ -14,6 +14,7 @@ from flowtrail._runtime.registering import (
     check_function,
     check_limits,
     check_names,
+    check_types,
 )
 from flowtrail.clients import KAFKA, BrokerKind, Subscription
 from flowtrail.dedupe import Dedupe
@@ -123,6 +124,7 @@ class Plan:
         """
         check_function(handler.function)
         check_limits(handler.timeout, handler.oversize)
+        check_types(self._kind, handler.types or ())
         for topic in handler.topics:
             check_names(
                 self._kind, topic, handler.group, handler.dead_letter, len(handler.retry.topics or ())

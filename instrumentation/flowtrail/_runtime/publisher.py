@@ -26,7 +26,9 @@ from flowtrail.clients import (
     Message,
     OnDelivery,
     ProducerClient,
-    RefusedError,
+    ReachedError,
+    UnreachableError,
+    unreachable,
 )
 from flowtrail.contracts import Contracts, Guard, Packed, RegistryUnavailableError
 from flowtrail.errors import ConfigurationError, ContractError, EncodeError, FlowtrailError, PublishError
@@ -288,13 +290,10 @@ def reaching(client: Client) -> Iterator[None]:
     """
     try:
         yield
-    except RefusedError:
+    except (ReachedError, UnreachableError):
         raise
     except ClientError as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ClientError(
-            f"no {client.kind.name} broker reachable at {client.address} ({reason}): {client.kind.remedy}"
-        ) from error
+        raise unreachable(client.kind, client.address, error) from error
 
 
 def encode_key(key: str | bytes | None) -> bytes | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 from flowtrail._checks import check_seconds
-from flowtrail.clients import BrokerKind
+from flowtrail.clients import BrokerKind, NameRule
 from flowtrail.errors import ConfigurationError
 from flowtrail.wire import Record
 from flowtrail.wire.dead_letters import dead_letter_topic
@@ -87,24 +86,57 @@ def check_names(kind: BrokerKind, topic: str, group: str, dead_letter: bool | st
     Raises:
         ConfigurationError: Says which name, and what to do.
     """
-    _check(kind, topic, f"topic {topic!r}", "choose another topic")
+    _check(kind, kind.topics, topic, f"topic {topic!r}", "choose another topic")
+    queue = kind.queue_of(topic, group)
+    if queue:
+        what = f"queue {queue!r} of group {group!r}"
+        _check(
+            kind,
+            kind.own_topics,
+            queue,
+            what,
+            "give the handler another group=, or set queue in client_settings",
+        )
     for attempt in range(1, retry_topics + 1):
         retry = retry_topic(topic, group, attempt)
-        _check(kind, retry, f"retry topic {retry!r} of group {group!r}", "give the handler another group=")
+        _check(
+            kind,
+            kind.own_topics,
+            retry,
+            f"retry topic {retry!r} of group {group!r}",
+            "give the handler another group=",
+        )
     if dead_letter is False:
         return
     letters = dead_letter_topic(topic, group, dead_letter)
     what = f"dead letter topic {letters!r} of group {group!r}"
-    _check(kind, letters, what, "give the handler another group=, or dead_letter= a topic's name or False")
+    remedy = "give the handler another group=, or dead_letter= a topic's name or False"
+    _check(kind, kind.own_topics, letters, what, remedy)
     if letters == topic:
         raise ConfigurationError(
             f"the {what} is the topic that the handler listens to: what fails would come back forever"
         )
 
 
-def _check(kind: BrokerKind, name: str, what: str, remedy: str) -> None:
-    too_long = len(name) > kind.max_name
-    if not too_long and name not in (".", "..") and re.fullmatch(kind.name_pattern, name):
-        return
-    why = f"it is longer than {kind.max_name} characters" if too_long else kind.name_rule
-    raise ConfigurationError(f"{kind.name} doesn't allow the {what} ({why}): {remedy}")
+def check_types(kind: BrokerKind, types: Collection[str]) -> None:
+    """Refuse event types by which the broker can't route.
+
+    Args:
+        kind: The broker.
+        types: What a handler takes.
+
+    Raises:
+        ConfigurationError: Says which type.
+    """
+    most = kind.longest_type
+    for type in types:
+        if most is not None and len(type.encode("utf-8", "replace")) > most:
+            raise ConfigurationError(
+                f"{kind.name} routes by event types of at most {most} bytes: choose a shorter type than {type[:60]!r}..."
+            )
+
+
+def _check(kind: BrokerKind, rule: NameRule, name: str, what: str, remedy: str) -> None:
+    why = rule.objection(name)
+    if why is not None:
+        raise ConfigurationError(f"{kind.name} doesn't allow the {what} ({why}): {remedy}")

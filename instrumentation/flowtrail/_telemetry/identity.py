@@ -92,7 +92,7 @@ def identify(message: Identified, flow: Flow | None, id: str | None, ids: Ids) -
         id_header = exact_text(names.ID, id)
     if flow is not None:
         correlation_id = message.correlation_id = flow.correlation_id or event_id
-        causation_id = message.causation_id = flow.causation_id
+        causation_id = message.causation_id = flow.causation_id if flow.causation_id != id else None
         headers: list[Header] = [
             (names.ID, id_header),
             (names.CORRELATION_ID, _flow_text(correlation_id)),
@@ -113,7 +113,8 @@ def identify_own(
 ) -> list[Header]:
     """Ids of a publication whose caller brings headers of ours: the event is the caller's, the flow is not.
 
-    Inside a handler the flow's correlation and causation win; outside, the caller's stand.
+    Inside a handler the flow's correlation and causation win; outside, the caller's stand. The event that is being
+    handled keeps its own cause where it is passed on under its own id.
 
     Returns:
         The headers that say so.
@@ -123,6 +124,8 @@ def identify_own(
     message.subject = message.subject or given.subject
     if flow is not None and flow.correlation_id:
         message.correlation_id, message.causation_id = flow.correlation_id, flow.causation_id
+        if event_id == flow.causation_id:  # what is being handled, passed on: no event is its own cause
+            message.causation_id = given.causation_id
     else:
         fresh = event_id if id is None and given.id is None else None
         message.correlation_id = given.correlation_id or fresh or ids.new_id()

@@ -5,6 +5,7 @@ from flowtrail.clients._choose import choose_client, kind_of
 from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._kinds import KAFKA, RABBITMQ, BrokerKind
+from flowtrail.clients._names import NameRule
 from flowtrail.clients._port import (
     ChecksTopics,
     Client,
@@ -16,11 +17,14 @@ from flowtrail.clients._port import (
     OnDelivery,
     Partition,
     ProducerClient,
+    ReachedError,
     RebalanceListener,
     RefusedError,
     Subscription,
     TooLargeError,
+    UnreachableError,
     UnroutableError,
+    unreachable,
 )
 from flowtrail.clients._topics import is_too_large
 
@@ -38,15 +42,19 @@ __all__ = [
     "Delivered",
     "KafkaPythonClient",
     "Message",
+    "NameRule",
     "OnDelivery",
     "Partition",
     "ProducerClient",
+    "ReachedError",
     "RebalanceListener",
     "RefusedError",
     "Subscription",
     "TooLargeError",
+    "UnreachableError",
     "UnroutableError",
     "choose_client",
     "is_too_large",
     "kind_of",
+    "unreachable",
 ]

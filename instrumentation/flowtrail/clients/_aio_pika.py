@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from flowtrail._extras import load
@@ -12,7 +13,9 @@ from flowtrail.clients import _rabbitmq
 from flowtrail.clients._aio_pika_consumer import AioPikaConsumer, Line
 from flowtrail.clients._aio_pika_errors import code_of, failure_of
 from flowtrail.clients._aio_pika_producer import AioPikaProducer
-from flowtrail.clients._kinds import RABBITMQ
+from flowtrail.clients._aio_pika_reading import reading
+from flowtrail.clients._kinds import RABBITMQ_AIO_PIKA
+from flowtrail.clients._names import codec_objection
 from flowtrail.clients._port import (
     ClientError,
     ConsumerClient,
@@ -21,7 +24,9 @@ from flowtrail.clients._port import (
     RefusedError,
     Subscription,
     split_settings,
+    unreachable,
 )
+from flowtrail.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -42,7 +47,6 @@ class AioPikaClient:
     """
 
     name = "aio-pika"
-    kind = RABBITMQ
 
     def __init__(self, address: str, settings: Mapping[str, Any] | None = None) -> None:
         self._aio_pika = load("aio_pika", "aio-pika", "aio-pika")
@@ -50,6 +54,7 @@ class AioPikaClient:
         self.address = _rabbitmq.shown(address)
         self._urls = _rabbitmq.urls(address)
         self._topology, rest = _rabbitmq.Topology.taken_from(settings or {})
+        self.kind = RABBITMQ_AIO_PIKA.with_queue(self._topology.queue)
         self._producer, self._consumer = split_settings(rest)
         self._known: set[str] = set()
         self._thread = LoopThread("flowtrail-aio-pika")
@@ -69,10 +74,11 @@ class AioPikaClient:
     async def _start_consumer(
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener
     ) -> AioPikaConsumer:
-        connection = await self._connect(self._consumer)
+        connection = await self._connect({**reading(self._aio_pika), **self._consumer})
         try:
             lines = [await self._line(connection, subscription, group) for subscription in subscriptions]
-            consumer = AioPikaConsumer(self._aiormq, self._thread, connection, lines, listener)
+            bind = partial(self._bind_again, connection, subscriptions, group)
+            consumer = AioPikaConsumer(self._aiormq, self._thread, connection, lines, listener, bind)
             await consumer.begin()
         except BaseException:
             with contextlib.suppress(Exception):
@@ -87,13 +93,33 @@ class AioPikaClient:
         else:
             await self._declare_exchange(connection, subscription.topic)
             await self._declare_queue(connection, queue, self._topology.arguments(_server(connection)))
-            if self._topology.declare:
-                async with _channel(connection) as channel:
-                    for key in _rabbitmq.binding_keys(subscription):
-                        await channel.queue_bind(queue, subscription.topic, key)
+            await self._bind(connection, [subscription], group)
         channel = await (await connection.channel()).get_underlay_channel()
         await channel.basic_qos(prefetch_count=self._topology.prefetch)
         return Line(channel, subscription.topic, queue)
+
+    async def _bind(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind the group's queues to the topics' exchanges."""
+        bound = [each for each in subscriptions if not each.own and self._topology.declare]
+        if not bound:
+            return
+        async with _channel(connection) as channel:
+            for subscription in bound:
+                queue = self._topology.queue_of(subscription, group)
+                for key in _rabbitmq.binding_keys(subscription):
+                    await channel.queue_bind(queue, subscription.topic, key)
+
+    async def _bind_again(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind what may have lost its bindings along with an exchange."""
+        try:
+            await self._bind(connection, subscriptions, group)
+        except self._aiormq.exceptions.AMQPChannelError as error:
+            if code_of(self._aiormq, error) != _rabbitmq.NOT_FOUND:
+                raise
+            for subscription in subscriptions:
+                if not subscription.own:
+                    await self._declare_exchange(connection, subscription.topic)
+            await self._bind(connection, subscriptions, group)
 
     async def _connect(self, settings: Mapping[str, Any]) -> Any:
         last: BaseException = ClientError("no server")
@@ -102,7 +128,10 @@ class AioPikaClient:
                 return await self._aio_pika.connect(url, **{"timeout": _rabbitmq.CONNECT_SECONDS, **settings})
             except Exception as error:  # noqa: BLE001 - the next one may be there
                 last = error
-        raise failure_of(self._aiormq, last) from last
+        failure = failure_of(self._aiormq, last)
+        raise (
+            failure if type(failure) is not ClientError else unreachable(self.kind, self.address, failure)
+        ) from last
 
     def _open(self, starting: Coroutine[Any, Any, T]) -> T:
         self._thread.acquire()
@@ -116,6 +145,7 @@ class AioPikaClient:
         """See to it that there is an exchange.
 
         Raises:
+            ConfigurationError: The client can't write its name.
             Exception: There is none, and none can be declared.
         """
         if topic not in self._known:
@@ -151,7 +181,7 @@ class AioPikaClient:
             for topic in topics:
                 try:
                     await self._declare_own(connection, topic)
-                except self._aiormq.exceptions.AMQPChannelError as error:
+                except (self._aiormq.exceptions.AMQPChannelError, ConfigurationError) as error:
                     missing[topic] = str(failure_of(self._aiormq, error))
         return missing
 
@@ -159,12 +189,14 @@ class AioPikaClient:
         await self._declare_queue(connection, topic, self._topology.arguments(_server(connection), own=True))
 
     async def _declare_exchange(self, connection: Any, name: str) -> None:
+        _rabbitmq.check_name("exchange", name, codec_objection("exchange", name))
         kind = self._topology.exchange_type
         await self._declare(connection, lambda channel, passive: channel.exchange_declare(
             name, exchange_type=kind, passive=passive, durable=True
         ))  # fmt: skip
 
     async def _declare_queue(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
+        _rabbitmq.check_name("queue", name, codec_objection("queue", name))
         await self._declare(connection, lambda channel, passive: channel.queue_declare(
             name, passive=passive, durable=True, arguments=None if passive else dict(arguments)
         ))  # fmt: skip

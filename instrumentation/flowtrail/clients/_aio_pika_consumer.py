@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
+from flowtrail.clients import _rabbitmq
 from flowtrail.clients._aio_pika_errors import TYPE_NAME, failure_of
 from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
@@ -31,7 +33,16 @@ class Line:
 
 
 class AioPikaConsumer:
-    """Its connection's I/O happens on the loop; deliveries wait until they are polled."""
+    """Its connection's I/O happens on the loop; deliveries wait until they are polled.
+
+    Args:
+        aiormq: The module.
+        thread: Where it runs; released when this is closed.
+        connection: aio-pika's.
+        lines: What it reads.
+        listener: Told what there is.
+        bind: Binds the queues again.
+    """
 
     def __init__(
         self,
@@ -40,6 +51,7 @@ class AioPikaConsumer:
         connection: Any,
         lines: Sequence[Line],
         listener: RebalanceListener,
+        bind: Callable[[], Awaitable[None]],
     ) -> None:
         self._aiormq = aiormq
         self._thread = thread
@@ -50,13 +62,37 @@ class AioPikaConsumer:
         self._changed = threading.Condition()
         self._broken: ClientError | None = None
         self._closed = False
+        self._bind = bind
+        self._binding: asyncio.Task[None] | None = None
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
-        _fork.leave_behind(self._connection)
+        for part in (self._connection, self._binding):
+            _fork.leave_behind(part)
 
     async def begin(self) -> None:
-        """Have the server deliver; on the loop."""
+        """Have the server deliver; on the loop.
+
+        Raises:
+            ClientError: It doesn't, or the client can't read what comes.
+        """
+        try:
+            await self._begin()
+        except Exception as error:
+            raise failure_of(self._aiormq, error, [line.deliveries.queue for line in self._lines]) from error
+
+        self._binding = asyncio.create_task(self._keep_bound())
+
+    async def _keep_bound(self) -> None:
+        try:
+            while True:
+                await asyncio.sleep(_rabbitmq.BIND_SECONDS)
+                await self._bind()
+        except Exception as error:  # noqa: BLE001 - told to whoever polls
+            failure = failure_of(self._aiormq, error)
+            self._break(failure if isinstance(failure, ClientError) else ClientError(str(failure)))
+
+    async def _begin(self) -> None:
         for line in self._lines:
             line.channel.closing.add_done_callback(self._channel_closed)
             line.channel.on_consumer_cancel_callbacks.add(self._cancelled_of(line.deliveries.queue))
@@ -84,7 +120,8 @@ class AioPikaConsumer:
 
     def _channel_closed(self, closing: Any) -> None:
         error = None if closing.cancelled() else closing.exception()
-        failure = failure_of(self._aiormq, error or ConnectionError("the channel was closed"))
+        queues = [line.deliveries.queue for line in self._lines]
+        failure = failure_of(self._aiormq, error or ConnectionError("the channel was closed"), queues)
         self._break(failure if isinstance(failure, ClientError) else ClientError(str(failure)))
 
     def _break(self, error: ClientError) -> None:
@@ -124,5 +161,10 @@ class AioPikaConsumer:
             return
         self._closed = True
         with contextlib.suppress(Exception):
-            self._thread.call(self._connection.close(), timeout_seconds)
+            self._thread.call(self._end(), timeout_seconds)
         self._thread.release()
+
+    async def _end(self) -> None:
+        if self._binding is not None:
+            self._binding.cancel()
+        await self._connection.close()

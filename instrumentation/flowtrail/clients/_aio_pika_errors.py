@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Collection
 from typing import Any
 
 from flowtrail.clients._port import ClientError
-from flowtrail.clients._rabbitmq import ACCESS_REFUSED, NOT_ALLOWED, NOT_FOUND, PRECONDITION_FAILED, refusal
+from flowtrail.clients._rabbitmq import (
+    ACCESS_REFUSED,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    PRECONDITION_FAILED,
+    RESOURCE_LOCKED,
+    not_understood,
+    refusal,
+)
 from flowtrail.errors import FlowtrailError
 
+_READER_FAILED = "reader unexpected closed"  # aiormq's own words for what its codec can't decode
+_FIRST_CODE = 200
 TYPE_NAME = "message_type"  # what pamqp calls the property `type`
 
 
@@ -19,6 +30,7 @@ def code_of(aiormq: Any, error: BaseException) -> int:
     known = (
         (errors.ChannelAccessRefused, ACCESS_REFUSED),
         (errors.ChannelNotFoundEntity, NOT_FOUND),
+        (errors.ChannelLockedResource, RESOURCE_LOCKED),
         (errors.ChannelPreconditionFailed, PRECONDITION_FAILED),
         (errors.ConnectionNotAllowed, NOT_ALLOWED),
         (errors.ProbableAuthenticationError, ACCESS_REFUSED),
@@ -26,11 +38,19 @@ def code_of(aiormq: Any, error: BaseException) -> int:
     for kind, code in known:
         if isinstance(error, kind):
             return code
-    return error.args[0] if len(error.args) == 2 and isinstance(error.args[0], int) else 0
+    first = error.args[0] if len(error.args) == 2 else 0
+    # A failed system call's number is kept in the same place; AMQP's own have three digits, theirs are smaller.
+    return first if isinstance(first, int) and first >= _FIRST_CODE else 0
 
 
-def failure_of(aiormq: Any, error: BaseException) -> FlowtrailError:
-    """The port's error for one of aio-pika's, aiormq's or of the network."""
+def failure_of(aiormq: Any, error: BaseException, queues: Collection[str] = ()) -> FlowtrailError:
+    """The port's error for one of aio-pika's, aiormq's or of the network.
+
+    Args:
+        aiormq: The module.
+        error: What it raised.
+        queues: From where it was reading; empty if it wasn't.
+    """
     if isinstance(error, FlowtrailError):
         return error
     code = code_of(aiormq, error)
@@ -39,10 +59,14 @@ def failure_of(aiormq: Any, error: BaseException) -> FlowtrailError:
         return refusal(code, "Login was refused")
     if isinstance(error, aiormq.exceptions.InvalidFrameError) and "got <Connection.Close" in text:
         return refusal(*_closed_with(error))
+    if _READER_FAILED in str(error):
+        return not_understood("aio-pika", error, queues)
     if isinstance(error, aiormq.exceptions.AMQPError) and code:
         return refusal(code, text)
     if isinstance(error, asyncio.CancelledError | aiormq.exceptions.ChannelInvalidStateError):
         return ClientError("the connection to RabbitMQ is gone")
+    if not isinstance(error, aiormq.exceptions.AMQPError | OSError | EOFError):
+        return not_understood("aio-pika", error, queues)
     return ClientError(str(error).strip().partition("\n")[0] or type(error).__name__)
 
 

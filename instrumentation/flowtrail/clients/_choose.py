@@ -10,30 +10,36 @@ from flowtrail.clients._aio_pika import AioPikaClient
 from flowtrail.clients._aiokafka import AiokafkaClient
 from flowtrail.clients._confluent import ConfluentClient
 from flowtrail.clients._kafka_python import KafkaPythonClient
-from flowtrail.clients._kinds import KAFKA, RABBITMQ, BrokerKind
+from flowtrail.clients._kinds import KAFKA, RABBITMQ, RABBITMQ_AIO_PIKA, BrokerKind
 from flowtrail.clients._pika import PikaClient
 from flowtrail.clients._port import Client
 from flowtrail.errors import ConfigurationError
 
 _Adapter = Callable[[str, Mapping[str, Any] | None], Client]
-_ADDRESSES: Mapping[BrokerKind, Callable[[str | list[str] | None], str]] = {
-    KAFKA: _settings.bootstrap_servers,
-    RABBITMQ: _settings.amqp_url,
+_ADDRESSES: Mapping[str, Callable[[str | list[str] | None], str]] = {
+    KAFKA.system: _settings.bootstrap_servers,
+    RABBITMQ.system: _settings.amqp_url,
 }
 _ADAPTERS: Mapping[str, tuple[BrokerKind, _Adapter]] = {
     "kafka-python": (KAFKA, KafkaPythonClient),
     "confluent": (KAFKA, ConfluentClient),
     "aiokafka": (KAFKA, AiokafkaClient),
     "pika": (RABBITMQ, PikaClient),
-    "aio-pika": (RABBITMQ, AioPikaClient),
+    "aio-pika": (RABBITMQ_AIO_PIKA, AioPikaClient),
 }
 
 
-def kind_of(client: str | Client) -> BrokerKind:
-    """The broker that a client talks to, without loading it; Kafka for a name that nobody knows."""
-    if isinstance(client, str):
-        return _ADAPTERS[client][0] if client in _ADAPTERS else KAFKA
-    return client.kind
+def kind_of(client: str | Client, settings: Mapping[str, Any] | None = None) -> BrokerKind:
+    """The broker that a client talks to, without loading it; Kafka for a name that nobody knows.
+
+    Args:
+        client: Its name, or the adapter.
+        settings: The client's own.
+    """
+    if not isinstance(client, str):
+        return client.kind
+    kind = _ADAPTERS[client][0] if client in _ADAPTERS else KAFKA
+    return kind.with_queue((settings or {}).get("queue"))
 
 
 def choose_client(
@@ -59,4 +65,4 @@ def choose_client(
     if client not in _ADAPTERS:
         raise ConfigurationError(f"unknown client {client!r}: one of {', '.join(sorted(_ADAPTERS))}")
     kind, adapter = _ADAPTERS[client]
-    return adapter(_ADDRESSES[kind](bootstrap_servers), settings)
+    return adapter(_ADDRESSES[kind.system](bootstrap_servers), settings)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from flowtrail import _fork
 from flowtrail._extras import load
 from flowtrail.clients import _rabbitmq
 from flowtrail.clients._kinds import RABBITMQ
+from flowtrail.clients._names import bytes_objection
 from flowtrail.clients._pika_consumer import Line, PikaConsumer
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._pika_producer import PikaProducer
+from flowtrail.clients._pika_reading import reading
 from flowtrail.clients._port import (
     ClientError,
     ConsumerClient,
@@ -24,8 +27,9 @@ from flowtrail.clients._port import (
     RefusedError,
     Subscription,
     split_settings,
+    unreachable,
 )
-from flowtrail.errors import ConfigurationError
+from flowtrail.errors import ConfigurationError, FlowtrailError
 
 
 class PikaClient:
@@ -42,12 +46,12 @@ class PikaClient:
     """
 
     name = "pika"
-    kind = RABBITMQ
 
     def __init__(self, address: str, settings: Mapping[str, Any] | None = None) -> None:
         self._pika = load("pika", "pika", "pika")
         self.address = _rabbitmq.shown(address)
         self._topology, rest = _rabbitmq.Topology.taken_from(settings or {})
+        self.kind = RABBITMQ.with_queue(self._topology.queue)
         producer, consumer = split_settings(rest)
         self._producer = [self._parameters(url, producer) for url in _rabbitmq.urls(address)]
         self._consumer = [self._parameters(url, consumer) for url in _rabbitmq.urls(address)]
@@ -77,22 +81,25 @@ class PikaClient:
 
     def open_producer(self) -> ProducerClient:
         """Connect a producer; see `Client.open_producer`."""
-        return _Producer(PikaProducer(self._pika, self._producer, self._known.discard), self)
+        return _Producer(PikaProducer(self._pika, self._producer, self._known.discard, self.address), self)
 
     def open_consumer(
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
-        with self._failing():
-            connection = self._pika.BlockingConnection(self._consumer)
+        connection = self._connect(self._consumer, reading(self._pika))
         try:
             with self._failing():
                 lines = [self._line(connection, subscription, group) for subscription in subscriptions]
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(Exception):
                 connection.close()
-            raise
-        return PikaConsumer(self._pika, connection, lines, listener)
+            if isinstance(error, FlowtrailError) or not isinstance(error, Exception):
+                raise
+            queues = [self._topology.queue_of(subscription, group) for subscription in subscriptions]
+            raise _rabbitmq.not_understood(self.name, error, queues) from error
+        bind = partial(self._bind_again, connection, subscriptions, group)
+        return PikaConsumer(self._pika, connection, lines, listener, bind)
 
     def _line(self, connection: Any, subscription: Subscription, group: str) -> Line:
         queue = self._topology.queue_of(subscription, group)
@@ -102,19 +109,45 @@ class PikaClient:
             self._declare_exchange(connection, subscription.topic)
             arguments = self._topology.arguments(connection._impl.server_properties)
             self._declare_queue(connection, queue, arguments)
-            if self._topology.declare:
-                with _channel(connection) as channel:
-                    for key in _rabbitmq.binding_keys(subscription):
-                        channel.queue_bind(queue, subscription.topic, key)
+            self._bind(connection, [subscription], group)
         channel = connection.channel()
         channel.basic_qos(prefetch_count=self._topology.prefetch)
         return Line(channel, subscription.topic, queue)
+
+    def _bind(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind the group's queues to the topics' exchanges."""
+        bound = [each for each in subscriptions if not each.own and self._topology.declare]
+        if not bound:
+            return
+        with _channel(connection) as channel:
+            for subscription in bound:
+                queue = self._topology.queue_of(subscription, group)
+                for key in _rabbitmq.binding_keys(subscription):
+                    channel.queue_bind(queue, subscription.topic, key)
+
+    def _bind_again(self, connection: Any, subscriptions: Collection[Subscription], group: str) -> None:
+        """Bind what may have lost its bindings along with an exchange.
+
+        Raises:
+            ClientError: It can't be done.
+        """
+        with self._failing():
+            try:
+                self._bind(connection, subscriptions, group)
+            except self._pika.exceptions.ChannelClosedByBroker as error:
+                if error.reply_code != _rabbitmq.NOT_FOUND:
+                    raise
+                for subscription in subscriptions:
+                    if not subscription.own:
+                        self._declare_exchange(connection, subscription.topic)
+                self._bind(connection, subscriptions, group)
 
     def ensure_exchange(self, topic: str) -> None:
         """See to it that there is an exchange.
 
         Raises:
             ClientError: There is none, and none can be declared; or no server could be reached.
+            ConfigurationError: Its name is too long for AMQP.
         """
         self._ensure(topic, lambda connection: self._declare_exchange(connection, topic))
 
@@ -140,23 +173,20 @@ class PikaClient:
         with self._lock:
             if name in self._known:
                 return
-            with (
-                self._failing(),
-                contextlib.closing(self._pika.BlockingConnection(self._producer)) as connection,
-            ):
+            with contextlib.closing(self._connect(self._producer)) as connection, self._failing():
                 declare(connection)
             self._known.add(name)
 
     def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
         """See `ChecksTopics.ensure_topics`."""
         missing: dict[str, str] = {}
-        with self._failing(), contextlib.closing(self._pika.BlockingConnection(self._producer)) as connection:
+        with contextlib.closing(self._connect(self._producer)) as connection:
             for topic in topics:
                 try:
                     with self._failing():
                         self._declare_own(connection, topic)
                     self._known.add(topic)
-                except RefusedError as error:
+                except (RefusedError, ConfigurationError) as error:
                     missing[topic] = str(error)
         return missing
 
@@ -165,12 +195,14 @@ class PikaClient:
         self._declare_queue(connection, topic, arguments)
 
     def _declare_exchange(self, connection: Any, name: str) -> None:
+        _rabbitmq.check_name("exchange", name, bytes_objection(name))
         kind = self._topology.exchange_type
         self._declare(connection, lambda channel, passive: channel.exchange_declare(
             name, kind, passive=passive, durable=True
         ))  # fmt: skip
 
     def _declare_queue(self, connection: Any, name: str, arguments: Mapping[str, Any]) -> None:
+        _rabbitmq.check_name("queue", name, bytes_objection(name))
         self._declare(connection, lambda channel, passive: channel.queue_declare(
             name, passive=passive, durable=True, arguments=None if passive else dict(arguments)
         ))  # fmt: skip
@@ -193,6 +225,15 @@ class PikaClient:
                 declare(channel, True)
         except closed as error:
             raise refused or error from None
+
+    def _connect(self, parameters: Sequence[Any], beneath: Mapping[str, Any] | None = None) -> Any:
+        try:
+            with self._failing():
+                return self._pika.BlockingConnection(parameters, **(beneath or {}))
+        except ClientError as error:
+            if type(error) is not ClientError:
+                raise
+            raise unreachable(self.kind, self.address, error) from error
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

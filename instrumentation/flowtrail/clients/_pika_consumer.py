@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from flowtrail import _fork
 from flowtrail._wrap import leave_alone
+from flowtrail.clients import _rabbitmq
 from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
-from flowtrail.clients._rabbitmq import refusal
+from flowtrail.clients._rabbitmq import not_understood, refusal
 from flowtrail.wire import Record
 from flowtrail.wire.deliveries import properties_of
 
@@ -45,22 +47,36 @@ class Line:
 
     def _closed(self, _channel: Any, reason: Any) -> None:
         code = getattr(reason, "reply_code", 0)
-        self.broken = self.broken or ClientError(
-            str(refusal(code, getattr(reason, "reply_text", str(reason))))
-        )
+        said = refusal(code, getattr(reason, "reply_text", str(reason)))
+        self.broken = self.broken or (said if isinstance(said, ClientError) else ClientError(str(said)))
 
 
 class PikaConsumer:
-    """Its connection's I/O happens while it is polled."""
+    """Its connection's I/O happens while it is polled.
+
+    Args:
+        pika: The module.
+        connection: A blocking one.
+        lines: What it reads.
+        listener: Told what there is.
+        bind: Binds the queues again; raises what the port wants to hear.
+    """
 
     def __init__(
-        self, pika: Any, connection: Any, lines: Sequence[Line], listener: RebalanceListener
+        self,
+        pika: Any,
+        connection: Any,
+        lines: Sequence[Line],
+        listener: RebalanceListener,
+        bind: Callable[[], None],
     ) -> None:
         self._pika = pika
         self._connection = connection
         self._lines = lines
         self._channels = {id(line.deliveries): line.channel for line in lines}
         self._ready = Lines([line.deliveries for line in lines], listener)
+        self._bind = bind
+        self._bound_at = time.monotonic()
         _fork.in_child(self._forked)
 
     def _forked(self) -> None:
@@ -72,9 +88,15 @@ class PikaConsumer:
             self._connection.process_data_events(0 if self._ready.ready() else timeout_seconds)
         except (self._pika.exceptions.AMQPError, OSError) as error:
             raise self._failure(error) from error
+        except Exception as error:
+            queues = [line.deliveries.queue for line in self._lines]
+            raise not_understood("pika", error, queues) from error
         for line in self._lines:
             if line.broken is not None:
                 raise line.broken
+        if time.monotonic() - self._bound_at >= _rabbitmq.BIND_SECONDS:
+            self._bind()
+            self._bound_at = time.monotonic()
         return self._ready.take(max_records)
 
     def _failure(self, error: BaseException) -> ClientError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowtrail.clients._port import ClientError
-from flowtrail.clients._rabbitmq import ACCESS_REFUSED, NOT_ALLOWED, blocked, refusal
+from flowtrail.clients._port import ClientError, ReachedError
+from flowtrail.clients._rabbitmq import ACCESS_REFUSED, NOT_ALLOWED, blocked, not_understood, refusal
 from flowtrail.errors import FlowtrailError
 
 
@@ -30,10 +30,12 @@ def failure_of(pika: Any, error: BaseException, block_reason: str = "") -> Flowt
     if isinstance(error, errors.ProbableAccessDeniedError) and "NOT_ALLOWED" in str(error):
         return refusal(NOT_ALLOWED, "access to the vhost is refused")
     if isinstance(error, errors.ProbableAuthenticationError | errors.ProbableAccessDeniedError):
-        return ClientError(f"the connection to RabbitMQ was lost while it was opened: {error.args[0]}")
+        return ReachedError(f"the connection to RabbitMQ was lost while it was opened: {error.args[0]}")
     nested = _nested(error)
     if nested is not None:
         return failure_of(pika, nested, block_reason)
+    if not isinstance(error, errors.AMQPError | OSError):
+        return not_understood("pika", error)
     return ClientError(str(error).strip().partition("\n")[0] or type(error).__name__)
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from flowtrail import _fork
 from flowtrail._wrap import leave_alone
+from flowtrail.clients._kinds import RABBITMQ
 from flowtrail.clients._pika_errors import failure_of
-from flowtrail.clients._port import ClientError, Delivered, OnDelivery, UnroutableError
+from flowtrail.clients._port import ClientError, Delivered, OnDelivery, UnroutableError, unreachable
 from flowtrail.clients._rabbitmq import CONNECT_SECONDS, NOT_FOUND, Outgoing, nobody_takes
 from flowtrail.clients._under_way import CLOSED, UnderWay
 from flowtrail.errors import FlowtrailError
@@ -45,15 +46,19 @@ class PikaProducer:
         pika: The module.
         parameters: Of each server; the first one that answers is used.
         gone: Told of an exchange or queue that isn't there.
+        address: Where the servers are, for messages.
 
     Raises:
         ClientError: No server could be reached.
     """
 
-    def __init__(self, pika: Any, parameters: Sequence[Any], gone: Callable[[str], None]) -> None:
+    def __init__(
+        self, pika: Any, parameters: Sequence[Any], gone: Callable[[str], None], address: str
+    ) -> None:
         self._pika = pika
         self._parameters = parameters
         self._gone = gone
+        self._address = address
         self._ioloop = pika.adapters.select_connection.IOLoop()
         self._connection: Any = None
         self._channel: Any = None  # None until confirmations are on
@@ -133,9 +138,12 @@ class PikaProducer:
         if number + 1 < len(self._parameters):
             self._connect(number + 1)
             return
-        self._fail_all(error)
+        failure = failure_of(self._pika, error)
+        if type(failure) is ClientError:
+            failure = unreachable(RABBITMQ, self._address, failure)
+        self._fail_all(failure)
         if not self._opened.done():
-            self._opened.set_exception(failure_of(self._pika, error))
+            self._opened.set_exception(failure)
 
     def _lost(self, error: Any) -> None:
         """An open connection is gone, and with it whatever is known of what was under way."""

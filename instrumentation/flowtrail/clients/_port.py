@@ -91,7 +91,15 @@ class ClientError(FlowtrailError):
     """A client failed in a way that a new connection may mend: the consumer is closed and opened again."""
 
 
-class RefusedError(ClientError):
+class UnreachableError(ClientError):
+    """No broker answers; the message says where it was looked for and what to do."""
+
+
+class ReachedError(ClientError):
+    """The broker was reached, but something else is wrong; the message says what."""
+
+
+class RefusedError(ReachedError):
     """The broker is there and says no; the message says what to do about it."""
 
 
@@ -105,6 +113,18 @@ class UnroutableError(FlowtrailError):
 
 class CommitRefusedError(ClientError):
     """The group has moved on: the offsets belong to somebody else now."""
+
+
+def unreachable(kind: BrokerKind, address: str, error: BaseException) -> UnreachableError:
+    """What to say of a broker that can't be reached.
+
+    Args:
+        kind: The broker.
+        address: Where it should be.
+        error: Why it can't.
+    """
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return UnreachableError(f"no {kind.name} broker reachable at {address} ({reason}): {kind.remedy}")
 
 
 def no_headers(address: str) -> ConfigurationError:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flowtrail._checks import check_whole
-from flowtrail.clients._port import ClientError, Message, RefusedError, Subscription, TooLargeError
+from flowtrail.clients._port import (
+    ClientError,
+    Message,
+    ReachedError,
+    RefusedError,
+    Subscription,
+    TooLargeError,
+)
 from flowtrail.errors import ConfigurationError, FlowtrailError
 from flowtrail.wire.amqp import AmqpMessage, to_amqp
 from flowtrail.wire.retry_topics import DUE
@@ -19,13 +26,17 @@ CONNECT_SECONDS = 10.0
 BLOCKED_SECONDS = 20.0
 """How long a publication waits while the server, short of memory or disk, takes none."""
 
+BIND_SECONDS = 5.0
+"""How often a consumer binds its queues again: an exchange that is deleted takes their bindings with it."""
+
 ALL_TYPES = "#"
 _DEFAULT_EXCHANGE = ""
 _DELAYED = ".delay"
 _FRAME_BYTES = 131_072  # what RabbitMQ offers; all headers of a message travel in one frame
 _FRAME_ROOM = 2048
+_SHOWN_NAME = 100
 
-ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 406, 530
+ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 405, 406, 530
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +116,24 @@ class Topology:
         if self.queue_type == "quorum":
             found |= {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
         return found
+
+
+def check_name(what: str, name: str, objection: str | None) -> None:
+    """Refuse what can't be declared because of its name.
+
+    Args:
+        what: `exchange` or `queue`.
+        name: Its name.
+        objection: What is wrong with it, None if nothing is.
+
+    Raises:
+        ConfigurationError: Something is wrong with it.
+    """
+    if objection is not None:
+        shown = name if len(name) <= _SHOWN_NAME else name[:_SHOWN_NAME] + "..."
+        raise ConfigurationError(
+            f"the name of the {what} {shown!r} can't be used ({objection}): choose another one"
+        )
 
 
 def delay_queue(topic: str) -> str:
@@ -208,6 +237,13 @@ def refusal(code: int, text: str) -> FlowtrailError:
         return RefusedError(
             "RabbitMQ doesn't know this user with this password: correct the URL, or add the user"
         )
+    if code == ACCESS_REFUSED and "reserved prefix" in said:
+        return RefusedError(f"RabbitMQ refuses: {said}: choose another name")
+    if code == RESOURCE_LOCKED or (code == ACCESS_REFUSED and "exclusive use" in said):
+        return ReachedError(
+            f"RabbitMQ refuses: {said}: another connection has this queue for itself (exclusive): end that consumer, or "
+            "choose another group"
+        )
     if code == ACCESS_REFUSED:
         return RefusedError(
             f"RabbitMQ refuses: {said}: give the user that permission (rabbitmqctl set_permissions), or declare "
@@ -227,10 +263,28 @@ def refusal(code: int, text: str) -> FlowtrailError:
             f"RabbitMQ: {said}: it exists with other settings; delete it, or use the same ones"
         )
     if code == PRECONDITION_FAILED and "delivery acknowledgement" in said:
-        return ClientError(
+        return ReachedError(
             f"RabbitMQ: {said}: raise consumer_timeout on the server if handlers take that long"
         )
-    return ClientError(f"RabbitMQ: {code} {said}")
+    return ReachedError(f"RabbitMQ: {code} {said}")
+
+
+def not_understood(client: str, error: BaseException, queues: Collection[str] = ()) -> ReachedError:
+    """What is neither the server's refusal nor the network's failure: the client itself stumbled.
+
+    Args:
+        client: Its name.
+        error: What it raised.
+        queues: From where it was reading; empty if it wasn't.
+    """
+    text = str(error).strip().partition("\n")[0]
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if not queues:
+        return ReachedError(f"{client} itself failed ({reason})")
+    return ReachedError(
+        f"{client} can't read a message of {' or '.join(queues)} ({reason}): remove it there, or correct who sends it "
+        "(rabbitmqadmin get queue=NAME ackmode=reject_requeue_false takes the first one)"
+    )
 
 
 def blocked(reason: str) -> ClientError:
@@ -247,7 +301,7 @@ def nobody_takes(exchange: str, routing_key: str) -> str:
         return f"RabbitMQ has no queue {routing_key}"
     return (
         f"no queue takes {routing_key or 'messages without a type'} of exchange {exchange}: start a consumer of "
-        "it once, or bind a queue, before events are published"
+        "it once, or bind a queue, before events are published; a consumer that runs binds its queue again within seconds"
     )
 
 

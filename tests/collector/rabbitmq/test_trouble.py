@@ -173,6 +173,12 @@ def test_unbind_takes_the_stream_away_and_nothing_else(
     monkeypatch.setenv("FLOWTRAIL_RABBITMQ", corner.place.url)
     monkeypatch.setenv("FLOWTRAIL_RABBITMQ_MANAGEMENT", corner.place.management)
     command = ["rabbitmq", "unbind", "--rabbitmq-queue"]
+    monkeypatch.setenv("FLOWTRAIL_RABBITMQ_PASSWORD", "no")
+    assert run([*command, corner.stream]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "with this password" in said
+    assert "tag monitoring" not in said
+    monkeypatch.delenv("FLOWTRAIL_RABBITMQ_PASSWORD")
     assert run([*command, mine]) == 3
     assert "wasn't declared by flowtrail" in capsys.readouterr().err
     assert run([*command, corner.stream]) == 0

@@ -143,6 +143,23 @@ def test_inside_a_handler_the_flow_is_inherited() -> None:
     assert len({span.context.trace_id for span in lab.spans if span.context}) == 1
 
 
+@pytest.mark.parametrize("cause", ["why", None])
+def test_an_event_that_is_passed_on_under_its_own_id_is_not_its_own_cause(cause: str | None) -> None:
+    lab = Lab()
+    came = [("ce_id", b"e-1"), ("ce_type", b"T"), ("ce_correlationid", b"flow")]
+    if cause is not None:
+        came.append(("ce_causationid", cause.encode()))
+    with lab.telemetry.processing(record(came)):
+        passed_on = lab.telemetry.sending("audit", headers=came)
+        named = lab.telemetry.sending("audit", type="T", id="e-1")
+        other = lab.telemetry.sending("audit", headers=[*came[1:], ("ce_id", b"e-2")])
+    assert (header(passed_on.headers, "ce_id"), passed_on.causation_id) == ("e-1", cause)
+    assert header(passed_on.headers, "ce_causationid") == cause
+    assert header(passed_on.headers, "ce_correlationid") == "flow"
+    assert header(named.headers, "ce_causationid") is None
+    assert header(other.headers, "ce_causationid") == "e-1"
+
+
 def test_another_flow_can_be_given() -> None:
     lab = Lab()
     first = lab.telemetry.sending("orders", type="OrderPlaced")

@@ -86,6 +86,15 @@ def remove_stream(config: RabbitConfig) -> bool:
         RefusedError: The user may not, or it is no stream of ours.
         ServiceUnreachableError: No server answers.
     """
+    connection = connect(config, "unbind")  # first: it tells a wrong password from a missing tag
+    try:
+        return _remove(config, connection)
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def _remove(config: RabbitConfig, connection: BlockingConnection) -> bool:
     management = Management(config)
     try:
         found = management.queue(config.queue)
@@ -98,13 +107,8 @@ def remove_stream(config: RabbitConfig) -> bool:
             f"queue {config.queue} at {config.shown} wasn't declared by flowtrail: it stays as it is; name ours with"
             " --rabbitmq-queue"
         )
-    connection = connect(config, "unbind")
-    try:
-        with said_by(config):
-            connection.channel().queue_delete(config.queue)
-    finally:
-        if connection.is_open:
-            connection.close()
+    with said_by(config):
+        connection.channel().queue_delete(config.queue)
     return True
 
 

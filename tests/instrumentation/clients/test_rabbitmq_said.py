@@ -1,0 +1,142 @@
+"""What goes wrong is called what it is: only a server that doesn't answer is called unreachable."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pika
+import pytest
+
+import flowtrail
+from flowtrail.clients import ClientError, ReachedError, Subscription, choose_client
+from flowtrail.errors import PublishError
+from instrumentation.clients.contract import Owned
+from instrumentation.clients.rabbitmq_support import ADAPTERS
+from waiting import until
+
+pytestmark = pytest.mark.parametrize("adapter", ADAPTERS)
+UNREACHABLE = "no RabbitMQ broker reachable"
+
+
+class Door:
+    """A port that leads to the server until it is shut."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._behind = parts.hostname or "", parts.port or 5672
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        self.url = url.replace(f"{parts.hostname}:{parts.port}", f"127.0.0.1:{port}")
+        self._open = [self._listener]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self._listener.accept()
+                behind = socket.create_connection(self._behind)
+                self._open += [peer, behind]
+                for pair in ((peer, behind), (behind, peer)):
+                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+        for each in (source, target):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def shut(self) -> None:
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@pytest.fixture
+def door(rabbitmq: str) -> Iterator[Door]:
+    door = Door(rabbitmq)
+    yield door
+    door.shut()
+
+
+def refused(adapter: str, url: str, name: str) -> ReachedError:
+    client = choose_client(adapter, url)
+    with pytest.raises(ReachedError) as caught:
+        client.open_consumer([Subscription(name)], "g", Owned(), start="earliest")
+    assert "\n" not in str(caught.value)
+    assert UNREACHABLE not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("held", ["queue", "consumer"])
+def test_a_queue_that_another_connection_has_for_itself(
+    adapter: str, held: str, rabbitmq: str, topic: Callable[..., str]
+) -> None:
+    name = topic("orders")
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
+        channel = connection.channel()
+        if held == "queue":
+            channel.queue_declare(f"{name}.g", exclusive=True)
+        else:
+            channel.queue_declare(f"{name}.g", durable=True)
+            channel.basic_consume(f"{name}.g", lambda *_: None, exclusive=True)
+        said = str(refused(adapter, rabbitmq, name))
+    assert f"{name}.g" in said
+    assert "for itself (exclusive): end that consumer, or choose another group" in said
+    assert "set_permissions" not in said
+
+
+def test_a_name_that_is_reserved(adapter: str, rabbitmq: str) -> None:
+    client = choose_client(adapter, rabbitmq, {"queue": "{group}.{topic}"})
+    with pytest.raises(ReachedError, match="choose another name"):
+        client.open_consumer([Subscription("amq.mine")], "g", Owned(), start="earliest")
+
+
+def test_a_client_that_stumbles_is_not_called_an_unreachable_broker(
+    adapter: str, rabbitmq: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = choose_client(adapter, rabbitmq)
+
+    def stumble(*_: object, **__: object) -> None:
+        raise ValueError("odd")
+
+    where = {"pika": "pika.BlockingConnection", "aio-pika": "aio_pika.connect"}[adapter]
+    monkeypatch.setattr(where, stumble)
+    with pytest.raises(Exception, match="odd") as caught:
+        client.open_consumer([Subscription("orders")], "g", Owned(), start="earliest")
+    assert UNREACHABLE not in str(caught.value)
+    assert type(caught.value) is not ClientError
+
+
+def test_while_the_server_is_away_a_publication_says_what_a_trail_says_at_its_start(
+    adapter: str, door: Door, topic: Callable[..., str]
+) -> None:
+    name = topic("orders")
+    with pika.BlockingConnection(pika.URLParameters(door.url)) as connection:
+        channel = connection.channel()
+        channel.exchange_declare(name, "topic", durable=True)
+        channel.queue_declare(f"{name}.q", durable=True)
+        channel.queue_bind(f"{name}.q", name, "#")
+    with closing(flowtrail.Trail("said", door.url, client=adapter)) as trail:
+        trail.publish(name, {}, type="E")
+        door.shut()
+
+        def failed() -> str:
+            with pytest.raises(PublishError) as caught:
+                trail.publish(name, {}, type="E")
+            assert caught.value.retriable
+            assert "\n" not in str(caught.value)
+            return str(caught.value)
+
+        until(lambda: UNREACHABLE in failed(), "the server is known to be away")
+        for place in (name, topic("other")):
+            with pytest.raises(PublishError, match=f"{UNREACHABLE}.*start one") as caught:
+                trail.publish(place, {}, type="E")
+            assert str(caught.value).count(UNREACHABLE) == 1
