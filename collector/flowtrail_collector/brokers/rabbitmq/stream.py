@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, said_by
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, disconnect, said_by
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.settings import RabbitConfig
 
@@ -103,8 +103,7 @@ def remove_stream(config: RabbitConfig) -> bool:
         with said_by(config):
             connection.channel().queue_delete(config.queue)
     finally:
-        if connection.is_open:
-            connection.close()
+        disconnect(config, connection)
     return True
 
 
