@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 
 import pytest
@@ -65,3 +66,34 @@ def test_the_tail_reads_on(
         assert sorted(found) == sorted(f"OrderPlaced-{number}" for number in range(3 + len(names)))
         assert set(following.events().values()) == {1}
         until(lambda: following.problem() == "", following.problem)
+
+
+@pytest.mark.parametrize("kind", CLIENTS[1:])
+def test_a_queue_that_the_client_can_not_decode_is_named_once_and_others_are_read(
+    corner: Corner,
+    following: Following,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    odd, good = corner.queue("a.dlq"), corner.queue("z.dlq")
+    change_client(kind, monkeypatch)
+
+    def topics() -> list[str]:
+        return sorted(each["topic"] for each in following.api("dead-letters")["dead_letters"])
+
+    with following:
+        until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
+        with corner.channel() as channel:
+            for queue in (odd, good):
+                channel.basic_publish("", queue, b"{}")
+        send(corner, "", odd, "milliseconds")
+        until(lambda: topics() == [f"rabbitmq:{odd}", f"rabbitmq:{good}"], topics)
+        until(lambda: f"queue {odd} is read up to a message" in caplog.text, lambda: caplog.text)
+        with corner.channel() as channel:
+            channel.basic_publish("", good, b"more")
+        until(lambda: len(topics()) == 3, topics)
+        until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
+    assert caplog.text.count(f"queue {odd}") == 1
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert "Traceback" not in caplog.text
