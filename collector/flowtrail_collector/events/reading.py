@@ -94,7 +94,7 @@ def read_plain_event(record: Incoming) -> EventRow | None:
         return EventRow(
             record.topic, record.partition, record.offset, own.decode(), kind.decode(), source.decode(),
             subject.decode(), None if number is None else int(number), flow.decode(),
-            None if cause is _ABSENT else cause.decode(),
+            None if cause is _ABSENT or cause == own else cause.decode(),
             _event_time(moment, record.timestamp_ms), record.timestamp_ms, trace_id, span_id,
             None if schema is _ABSENT else schema.decode(),
             key[:_MAX_KEY].decode("utf-8", "replace") if key else None, record.dead_letter,
@@ -117,7 +117,8 @@ def read_event(record: Incoming, envelope: Envelope) -> EventRow:
         envelope.subject,
         envelope.sequence if envelope.sequence is None or abs(envelope.sequence) <= _MAX_INT else None,
         flow_of(envelope.correlation_id, own),
-        envelope.causation_id,
+        # Headers that a program passed on from one event to the next say so: an event is never its own cause.
+        envelope.causation_id if envelope.causation_id != own else None,
         _event_time(envelope.time_text, record.timestamp_ms),
         record.timestamp_ms,
         trace_id,

@@ -124,7 +124,7 @@ class Drafts:
             subject=(known.subject if known else None) or _span_text(span, names.EVENT_SUBJECT),
             correlation_id=(known.correlation_id if known else None)
             or _span_text(span, names.CONVERSATION_ID),
-            causation_id=(known.causation_id if known else None) or _span_text(span, names.CAUSATION_ID),
+            causation_id=(known.causation_id if known else None) or _cause_of(span, message.event_id),
             trace_id=span.trace_id if span else (record.trace_id if record else None),
             span_id=span.span_id if span else (record.span_id if record else None),
             group=letter.group if letter else None,
@@ -174,11 +174,17 @@ class Drafts:
             event_type=event_type,
             subject=span.text(names.EVENT_SUBJECT) or (record.subject if record else None),
             correlation_id=span.text(names.CONVERSATION_ID) or (record.correlation_id if record else None),
-            causation_id=span.text(names.CAUSATION_ID),
+            causation_id=_cause_of(span, message.event_id if message else None),
             trace_id=span.trace_id,
             span_id=span.span_id,
             error=_span_error(span),
         )
+
+
+def _cause_of(span: Span | None, event_id: str | None) -> str | None:
+    """The event that caused this one, as a span has it: never itself."""
+    cause = _span_text(span, names.CAUSATION_ID)
+    return cause if cause != event_id else None
 
 
 def _by_event(letters: tuple[DeadLetter, ...]) -> dict[tuple[str, str], DeadLetter]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeGuard
 
 from flowtrail.errors import EncodeError
@@ -258,7 +259,9 @@ def _shown(value: Any) -> bytes | None:
     try:
         return json.dumps(value, default=str, ensure_ascii=False).encode("utf-8", "replace")
     except Exception:  # noqa: BLE001 - anything may be in a table
-        return repr(value).encode("utf-8", "replace")
+        with suppress(RecursionError):
+            return repr(value).encode("utf-8", "replace")
+    return type(value).__name__.encode()  # nested too deep to be shown
 
 
 def _is_number(value: Any) -> TypeGuard[int]:

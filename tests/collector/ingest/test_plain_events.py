@@ -123,3 +123,15 @@ def test_what_flowtrail_writes_is_read_the_short_way(name: str | None) -> None:
     }  # fmt: skip
     headers = {f"ce_{required}": b"v" for required in REQUIRED} | ({name: usual[name]} if name else usual)
     assert read_plain_event(Incoming("orders", 0, 0, 1, None, list(headers.items()))) is not None
+
+
+@pytest.mark.parametrize("read", ["plainly", "carefully"])
+def test_an_event_is_never_its_own_cause(read: str) -> None:
+    """A program that passes on the headers it was handed says so of what it publishes."""
+    said = {"id": b"e-1", "type": b"t", "source": b"/s", "subject": b"x", "correlationid": b"f-1"}
+    for cause, expected in ((b"e-1", None), (b"e-0", "e-0")):
+        headers = [(f"ce_{name}", value) for name, value in {**said, "causationid": cause}.items()]
+        record = Incoming("orders", 0, 7, 1, None, headers)
+        row = read_plain_event(record) if read == "plainly" else read_event(record, read_envelope(record))
+        assert row is not None
+        assert row.causation_id == expected

@@ -3,5 +3,9 @@
 from rabbitkit._clients import CLIENTS, change_client
 from rabbitkit._corner import Corner, Place
 from rabbitkit._following import Following
+from rabbitkit._wire import RawProperties, nested, properties_of, table_of, value_of
 
-__all__ = ["CLIENTS", "Corner", "Following", "Place", "change_client"]
+__all__ = [
+    "CLIENTS", "Corner", "Following", "Place", "RawProperties", "change_client", "nested", "properties_of", "table_of",
+    "value_of",
+]  # fmt: skip

@@ -16,13 +16,14 @@ from flowtrail.wire import Record
 from flowtrail.wire.amqp import from_amqp
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.connection import said_by
+from flowtrail_collector.brokers.rabbitmq.messages import storable
 from flowtrail_collector.dead_letters.model.x_death import is_delay_queue
 from flowtrail_collector.settings import RabbitConfig
 
 if TYPE_CHECKING:
     from pika import BlockingConnection
 
-__all__ = ["MOST_ALIKE", "Look", "Seen", "counts_looks"]
+__all__ = ["MOST_ALIKE", "Look", "Seen", "counts_looks", "read_message"]
 
 _MOST_MESSAGES = 10_000
 _MOST_BYTES = 64_000_000
@@ -77,7 +78,8 @@ class Look:
             if method is None:
                 return
             size += len(body)
-            yield Seen(self._record(method, properties, body), method.delivery_tag)
+            record = read_message(self._queue, method.routing_key, properties, body)
+            yield Seen(record, method.delivery_tag)
             if size >= _MOST_BYTES:
                 return
 
@@ -92,13 +94,22 @@ class Look:
             with said_by(self._config):
                 self._channel.close()
 
-    def _record(self, method: Any, properties: Any, body: bytes) -> Record:
-        table = {name: value for name, value in (properties.headers or {}).items() if name != _COUNTED}
-        said = _properties_of(properties)
-        number = _number(method.routing_key, table, said, body)
-        parts = from_amqp(_routing_key(table), table, said, body)
-        topic = rabbitmq_name(self._queue)
-        return Record(topic, 0, number, parts.timestamp_ms, parts.key, parts.value, parts.headers)
+
+def read_message(queue: str, routing_key: str, properties: Any, body: bytes) -> Record:
+    """A message as a record of the topic that its queue is; never raises.
+
+    Args:
+        queue: Where it is.
+        routing_key: With which it came there.
+        properties: As the client gives them.
+        body: Its payload.
+    """
+    table = {name: value for name, value in (properties.headers or {}).items() if name != _COUNTED}
+    said = _properties_of(properties)
+    number = _number(routing_key, table, said, body)
+    parts = from_amqp(_routing_key(table), table, said, body)
+    timestamp_ms = storable(parts.timestamp_ms)
+    return Record(rabbitmq_name(queue), 0, number, timestamp_ms, parts.key, parts.value, parts.headers)
 
 
 def counts_looks(queue: Mapping[str, Any], server_version: str) -> bool:
@@ -132,12 +143,16 @@ def _routing_key(table: Mapping[str, Any]) -> str:
     try:
         died = next(each for each in table["x-death"] if not is_delay_queue(each.get("queue")))
         return str(died["routing-keys"][0])
-    except (LookupError, TypeError, AttributeError, StopIteration):
+    except (LookupError, TypeError, AttributeError, StopIteration):  # a client may write one, too
         return ""
 
 
 def _number(routing_key: str, table: Mapping[str, Any], said: Mapping[str, Any], body: bytes) -> int:
-    text = json.dumps([routing_key, table, said], default=str, sort_keys=True, ensure_ascii=True)
+    found = [routing_key, table, said]
+    try:
+        text = json.dumps(found, default=str, sort_keys=True, ensure_ascii=True)
+    except (TypeError, ValueError):  # names that aren't UTF-8 are bytes
+        text = repr(found)
     digest = blake2b(text.encode(), digest_size=8)
     digest.update(body)
     return (int.from_bytes(digest.digest(), "big") >> (64 - _BITS)) * MOST_ALIKE

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowtrail_collector.brokers.rabbitmq.connection import connect, said_by
+from flowtrail_collector.brokers.rabbitmq.connection import connect, disconnect, said_by
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY, Bindings, without_streams
 from flowtrail_collector.errors import ServiceUnreachableError
@@ -58,8 +58,8 @@ def examine(config: RabbitConfig) -> Iterator[Finding]:
         yield Finding("rabbitmq management", False, str(error))
     finally:
         management.close()
-        if connection is not None and connection.is_open:
-            connection.close()
+        if connection is not None:
+            disconnect(config, connection)
 
 
 def _by_management(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,11 +18,13 @@ from flowtrail_collector.settings import RabbitConfig
 if TYPE_CHECKING:
     from pika import BlockingConnection
 
-__all__ = ["RefusedError", "connect", "pika_module", "said_by"]
+__all__ = ["RefusedError", "UndecodableError", "connect", "disconnect", "pika_module", "said_by"]
 
 _CONNECT_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 30
 _ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION, _NOT_ALLOWED = 403, 404, 406, 530
+# The client calls a connection lost whose bytes it can't decode, and says why with an error of Python's own.
+_UNDECODABLE = re.compile(r"lost: ((Value|Overflow|Recursion)Error|error|InvalidFieldTypeException)\(")
 
 
 class RefusedError(ServiceUnreachableError):
@@ -34,6 +37,10 @@ class RefusedError(ServiceUnreachableError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class UndecodableError(ServiceUnreachableError):
+    """The client can't decode what came, and has dropped the connection."""
 
 
 def pika_module() -> ModuleType:
@@ -71,6 +78,13 @@ def connect(config: RabbitConfig, purpose: str, kind: type[Any] | None = None) -
             _parameters(config, pika, purpose), **beneath
         )
     return connection
+
+
+def disconnect(config: RabbitConfig, connection: BlockingConnection) -> None:
+    """Let go of a connection, whether the server is still there or not."""
+    if connection.is_open:
+        with suppress(ServiceUnreachableError), said_by(config):
+            connection.close()
 
 
 @contextmanager
@@ -135,6 +149,9 @@ def _reply(error: BaseException, default: int) -> tuple[int, str]:
 
 
 def _unreachable(config: RabbitConfig, error: BaseException) -> ServiceUnreachableError:
+    if _UNDECODABLE.search(str(error)):
+        version = getattr(pika_module(), "__version__", "of unknown version")
+        return UndecodableError(f"pika {version} can't decode a message's headers{_reason(error)}")
     return ServiceUnreachableError(f"no RabbitMQ broker answers at {config.shown}{_reason(error)}")
 
 

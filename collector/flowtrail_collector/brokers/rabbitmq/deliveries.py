@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import inspect
 import logging
-import struct
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flowtrail_collector.brokers.rabbitmq.connection import connect, pika_module
 from flowtrail_collector.brokers.rabbitmq.frames import HEARTBEAT, Delivered, Splitter
+from flowtrail_collector.brokers.rabbitmq.properties import decodable, with_decodable
 from flowtrail_collector.settings import RabbitConfig
 
 if TYPE_CHECKING:
     from pika import BlockingConnection
     from pika.adapters.blocking_connection import BlockingChannel
 
-__all__ = ["Deliveries", "lacking", "text_of"]
+__all__ = ["Deliveries", "connect_to_read", "decode", "lacking", "text_of"]
 
 logger = logging.getLogger("flowtrail_collector")
 
@@ -87,18 +87,8 @@ class Deliveries:
         return taken
 
     def decoded(self, properties: Any) -> Any:
-        """Properties as the client gives them, always with a table of headers.
-
-        Raises:
-            InvalidFrameError: The client's own; they can't be decoded.
-        """
-        found = properties
-        if isinstance(properties, bytes):
-            found = self._client.BasicProperties()
-            try:
-                found.decode(properties)
-            except (IndexError, ValueError, struct.error) as error:
-                raise self._client.exceptions.InvalidFrameError(f"properties of a message: {error}") from None
+        """Properties as the client gives them, always with a table of headers."""
+        found = decode(self._client, properties) if isinstance(properties, bytes) else properties
         found.headers = found.headers or {}
         return found
 
@@ -112,6 +102,29 @@ class Deliveries:
             text.encode() if isinstance(text, str) else text for text in (method.exchange, method.routing_key)
         )
         self._splitter.deliveries.append((method.delivery_tag, exchange, routing_key, properties, body))
+
+
+def decode(client: ModuleType, properties: bytes) -> Any:
+    """Properties as the client gives them; never raises, whatever was sent.
+
+    Args:
+        client: The client.
+        properties: As they are on the wire, flags first.
+    """
+    try:
+        return client.BasicProperties().decode(properties)
+    except Exception:  # noqa: BLE001 - it has no error of its own for what it can't decode
+        return client.BasicProperties().decode(decodable(properties))
+
+
+def connect_to_read(config: RabbitConfig, purpose: str) -> BlockingConnection:
+    """A connection that lives on whatever the headers of a message are, with a client that has what that takes.
+
+    Raises what `connect` does; with another client reading such a message raises UndecodableError.
+    """
+    client = pika_module()
+    beneath = None if lacking(client) else _splitting(client, Splitter(), lambda: None)
+    return connect(config, purpose, beneath)
 
 
 def lacking(client: ModuleType) -> list[str]:
@@ -140,7 +153,7 @@ def _splitting(client: ModuleType, splitter: Splitter, on_taken: Callable[[], ob
                 # Its heartbeats look whether anything came.
                 frames = [HEARTBEAT]
             for frame in frames:
-                super()._on_data_available(frame)
+                super()._on_data_available(with_decodable(frame))
             if len(splitter.deliveries) > known:
                 on_taken()
 

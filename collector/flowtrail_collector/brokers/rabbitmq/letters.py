@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from flowtrail.wire import Record
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.browsing import MOST_ALIKE, Look, counts_looks
-from flowtrail_collector.brokers.rabbitmq.connection import connect
+from flowtrail_collector.brokers.rabbitmq.connection import UndecodableError, disconnect, said_by
+from flowtrail_collector.brokers.rabbitmq.deliveries import connect_to_read
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.conditions import Starting
@@ -67,6 +68,7 @@ class LetterFinder:
         )
         self._looked: dict[str, tuple[Any, ...]] = {}
         self._refused: dict[str, str] = {}
+        self._undecodable: dict[str, tuple[Any, ...]] = {}
         self._depths: dict[str, int] = {}
 
     @property
@@ -76,8 +78,11 @@ class LetterFinder:
 
     @property
     def problem(self) -> str | None:
-        """Why dead letters aren't seen at present, None when they are."""
-        return self._trouble.problem or next(iter(self._refused.values()), None)
+        """Why dead letters aren't seen at present, None when they are.
+
+        A single queue that isn't read keeps nobody from being served: the log names it, and `doctor`.
+        """
+        return self._trouble.problem
 
     def dead_letter_depths(self) -> Mapping[str, int]:
         """Messages in each queue of dead letters, as of a few seconds ago."""
@@ -96,16 +101,17 @@ class LetterFinder:
         with contextlib.ExitStack() as closing:
             management = Management(self._config)
             closing.callback(management.close)
-            connection = connect(self._config, "dead-letters")
-            closing.callback(lambda: connection.is_open and connection.close())
+            connection = connect_to_read(self._config, "dead-letters")
+            closing.callback(disconnect, self._config, connection)
             version = management.version()
-            while not stop.is_set():
-                self._look_around(management, connection, version)
+            while not stop.is_set() and self._look_around(management, connection, version):
                 self._trouble.note(None)
-                connection.process_data_events(0)
+                with said_by(self._config):
+                    connection.process_data_events(0)
                 stop.wait(_EVERY_SECONDS)
 
-    def _look_around(self, management: Management, connection: BlockingConnection, version: str) -> None:
+    def _look_around(self, management: Management, connection: BlockingConnection, version: str) -> bool:
+        """Look into the queues that have changed; whether the connection is still good for more."""
         queues = {
             str(each["name"]): each
             for each in management.queues()
@@ -114,6 +120,8 @@ class LetterFinder:
         self._depths = {rabbitmq_name(name): int(each.get("messages") or 0) for name, each in queues.items()}
         refused: dict[str, str] = {}
         for name, queue in queues.items():
+            if not connection.is_open:
+                break
             state = queue.get("messages"), (queue.get("message_stats") or {}).get("publish")
             if counts_looks(queue, version):
                 refused[name] = (
@@ -122,16 +130,36 @@ class LetterFinder:
                 )
             elif not queue.get("messages"):
                 self._looked[name] = state
+            elif name in self._undecodable and self._undecodable[name] == state:
+                refused[name] = self._refused[name]
             elif self._looked.get(name) != state:
-                try:
-                    self._look(connection, name)
-                except ServiceUnreachableError as error:
-                    if not connection.is_open:
-                        raise
-                    refused[name] = str(error)
-                else:
-                    self._looked[name] = state
-        self._tell(refused)
+                problem = self._try_to_look(connection, name, state)
+                if problem is not None:
+                    refused[name] = problem
+        # Of those that it didn't come to, what is known stays.
+        unseen = (
+            {}
+            if connection.is_open
+            else {name: self._refused[name] for name in self._refused.keys() & queues}
+        )
+        self._tell(unseen | refused)
+        return bool(connection.is_open)
+
+    def _try_to_look(self, connection: BlockingConnection, queue: str, state: tuple[Any, ...]) -> str | None:
+        """Look into a queue; why that can't be done, None if it can."""
+        try:
+            self._look(connection, queue)
+        except UndecodableError as error:
+            self._undecodable[queue] = state
+            return (
+                f"queue {queue} is read up to a message that can't be: {error}: update pika, or take it out"
+            )
+        except ServiceUnreachableError as error:
+            if not connection.is_open:
+                raise
+            return f"queue {queue} isn't read: {error}"
+        self._looked[queue] = state
+        return None
 
     def _look(self, connection: BlockingConnection, queue: str) -> None:
         states = self._states(rabbitmq_name(queue))
@@ -147,6 +175,9 @@ class LetterFinder:
                 if len(new) >= _PORTION:
                     self._ingest.apply(new, ())
                     new = []
+        except UndecodableError:
+            self._ingest.apply(new, ())
+            raise
         finally:
             look.close()
         if new:

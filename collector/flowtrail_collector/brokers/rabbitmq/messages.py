@@ -10,7 +10,7 @@ from flowtrail.wire.amqp import KEY, PREFIX, TIMESTAMP_MS, from_amqp
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.events.reading import Incoming
 
-__all__ = ["MARK", "OFFSET", "PLAIN", "incoming", "mark_of"]
+__all__ = ["MARK", "OFFSET", "PLAIN", "incoming", "mark_of", "storable"]
 
 OFFSET = "x-stream-offset"
 """The header in which the server says where in the stream a message stands."""
@@ -19,6 +19,7 @@ MARK = "flowtrail-mark"
 """The header of the collector's own messages in the stream: when it was put there, milliseconds since the epoch."""
 
 _DEATHS = "x-death"
+_END_OF_TIME = 2**63
 _PROPERTIES = (
     "content_type", "content_encoding", "priority", "correlation_id", "reply_to", "message_id", "timestamp", "type",
     "app_id",
@@ -64,7 +65,7 @@ def incoming(exchange: str, routing_key: str, offset: int, properties: Any, body
         topic,
         0,
         offset,
-        parts.timestamp_ms,
+        storable(parts.timestamp_ms),
         parts.key,
         parts.headers,
         retry=_DEATHS in table,
@@ -72,7 +73,14 @@ def incoming(exchange: str, routing_key: str, offset: int, properties: Any, body
     )
 
 
-def _plain(routing_key: str, properties: Any) -> tuple[int, bytes | None, list[tuple[str, bytes]]] | None:
+def storable(timestamp_ms: int | None) -> int | None:
+    """A timestamp if it has 64 bits, as a store and Kafka's own do; otherwise it says nothing."""
+    return timestamp_ms if timestamp_ms is None or abs(timestamp_ms) < _END_OF_TIME else None
+
+
+def _plain(
+    routing_key: str, properties: Any
+) -> tuple[int | None, bytes | None, list[tuple[str, bytes]]] | None:
     """Timestamp, key and headers of a message as flowtrail itself writes them, in a tenth of the time of `from_amqp`.
 
     Returns:
@@ -104,4 +112,4 @@ def _plain(routing_key: str, properties: Any) -> tuple[int, bytes | None, list[t
         headers.append((names.CONTENT_TYPE, properties.content_type.encode()))
     except (KeyError, TypeError, AttributeError, UnicodeError):
         return None
-    return int(timestamp_ms), key, headers
+    return storable(int(timestamp_ms)), key, headers

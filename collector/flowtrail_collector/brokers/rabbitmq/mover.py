@@ -15,7 +15,8 @@ from flowtrail.wire import Record
 from flowtrail.wire.amqp import to_amqp
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name, without_broker
 from flowtrail_collector.brokers.rabbitmq.browsing import MOST_ALIKE, Look
-from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, pika_module, said_by
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, disconnect, pika_module, said_by
+from flowtrail_collector.brokers.rabbitmq.deliveries import connect_to_read
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.dead_letters.model.letter import Place
 from flowtrail_collector.dead_letters.ports import Ack, Outgoing
@@ -121,14 +122,13 @@ class QueueMover:
         with suppress(ServiceUnreachableError):
             for look in looks:
                 look.close()
-            if connection is not None and connection.is_open:
-                with said_by(self._config):
-                    connection.close()
+            if connection is not None:
+                disconnect(self._config, connection)
 
     def _connected(self) -> BlockingConnection:
         if self._connection is None or not self._connection.is_open:
             self._publisher = None
-            self._connection = connect(self._config, "redrive")
+            self._connection = connect_to_read(self._config, "redrive")
         return self._connection
 
     def _read_queue(self, topic: str, wanted: list[int], found: dict[Place, Record]) -> None:

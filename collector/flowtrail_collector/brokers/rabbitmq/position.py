@@ -60,6 +60,21 @@ class StreamPosition:
         self._ingest.write(batch, [Advance(self.name, _PARTITION, self.next_offset, *position)])
         self.next_offset, self.watermark_ms = position
 
+    def step_over(self) -> int | None:
+        """Move on past one message that nothing can be said of.
+
+        Returns:
+            Where it stands; None if nothing was ever read, and so nobody knows.
+
+        Raises:
+            FencedError: Somebody else has moved the position.
+            StoreError: The store refused.
+        """
+        offset = self.next_offset
+        if offset is not None:
+            self.move(offset + 1, self.watermark_ms, Batch())
+        return offset
+
     def _fold(self, batch: Batch) -> None:
         """Count what was read of each exchange as read of the stream, which is what has a position."""
         place = self.name, _PARTITION

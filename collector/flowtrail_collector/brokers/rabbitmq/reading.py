@@ -20,13 +20,15 @@ from flowtrail_collector.events.reading import Incoming
 from flowtrail_collector.ingest.service import Batch, Ingest
 from flowtrail_collector.settings import RabbitConfig
 
-__all__ = ["Start", "StreamReading"]
+__all__ = ["PREFETCH", "Start", "StreamReading"]
 
 logger = logging.getLogger("flowtrail_collector")
 
 Start = Literal["earliest", "latest"] | float
 
-_PREFETCH = 5_000
+PREFETCH = 5_000
+"""So many messages are on their way at once."""
+
 # A batch is written when it has so many messages, when so much time has passed, or when nothing more comes.
 _BATCH = 5_000
 _GROWING_SECONDS = 0.6
@@ -42,6 +44,7 @@ class StreamReading:
         position: Moved on with every batch.
         ingest: Reads records.
         start: Where to begin if the stream has never been read.
+        prefetch: How many messages may be on their way at once.
         time_seconds: Wall clock, seconds since the epoch.
 
     Raises:
@@ -57,6 +60,7 @@ class StreamReading:
         *,
         start: Start,
         time_seconds: Callable[[], float],
+        prefetch: int = PREFETCH,
     ) -> None:
         self._config = config
         self._deliveries = deliveries
@@ -73,7 +77,7 @@ class StreamReading:
         with said_by(config):
             self._channel = deliveries.connection.channel()
             self._channel.add_on_cancel_callback(self._on_cancel)
-            self._channel.basic_qos(prefetch_count=_PREFETCH)
+            self._channel.basic_qos(prefetch_count=prefetch)
             deliveries.consume(self._channel, config.queue, {OFFSET: self._begin(start)})
 
     def read(self, timeout_seconds: float) -> None:
@@ -85,6 +89,7 @@ class StreamReading:
         Raises:
             FencedError: Another worker has moved the position.
             StoreError: The store refused.
+            UndecodableError: The client can't decode a message: of one on its way at once, that at the position.
             ServiceUnreachableError: The server went away, or the stream did.
         """
         began = time.monotonic()
@@ -125,8 +130,10 @@ class StreamReading:
                 self._add(Incoming(topic, 0, *plain, value=lambda: body))
             return
         properties = self._deliveries.decoded(raw)
-        offset = properties.headers.pop(OFFSET)
-        if not self._is_next(offset):
+        offset = properties.headers.pop(OFFSET, None)
+        if not isinstance(offset, int):  # it was cut off with what is broken
+            offset = self._expected
+        if offset is None or not self._is_next(offset):
             return
         named, key = exchange.decode("utf-8", "replace"), text_of(routing_key)
         mark = mark_of(named, properties.headers)
@@ -135,9 +142,14 @@ class StreamReading:
         elif named:
             self._add(incoming(named, key, offset, properties, body))
 
+    @property
+    def _expected(self) -> int | None:
+        """Where the next message should stand; None if nothing was ever read."""
+        return self._position.next_offset if self._last is None else self._last + 1
+
     def _is_next(self, offset: int) -> bool:
         """Whether we read on with a message that stands here: a stream is handed out in chunks."""
-        expected = self._position.next_offset if self._last is None else self._last + 1
+        expected = self._expected
         if expected is not None and offset != expected:
             if offset < expected:
                 return False

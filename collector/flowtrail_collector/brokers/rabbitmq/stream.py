@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, said_by
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, disconnect, said_by
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.settings import RabbitConfig
 
@@ -90,8 +90,7 @@ def remove_stream(config: RabbitConfig) -> bool:
     try:
         return _remove(config, connection)
     finally:
-        if connection.is_open:
-            connection.close()
+        disconnect(config, connection)
 
 
 def _remove(config: RabbitConfig, connection: BlockingConnection) -> bool:

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.rabbitmq.connection import UndecodableError, disconnect
 from flowtrail_collector.brokers.rabbitmq.deliveries import Deliveries
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.marks import Marks
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
-from flowtrail_collector.brokers.rabbitmq.reading import Start, StreamReading
+from flowtrail_collector.brokers.rabbitmq.reading import PREFETCH, Start, StreamReading
 from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
 from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.conditions import Starting
@@ -75,6 +76,8 @@ class RabbitTail:
         )
         self._reading = False
         self._exchanges = 0
+        # One by one, it is known which message the client can't decode.
+        self._prefetch = PREFETCH
 
     @property
     def partitions(self) -> int:
@@ -97,6 +100,8 @@ class RabbitTail:
                 self._follow(stop)
             except FencedError as error:
                 logger.info("another worker has moved the position, continuing from the store: %s", error)
+            except UndecodableError as error:
+                self._step_over(error)
             except (StoreError, ServiceUnreachableError) as error:
                 self._trouble.note(str(error))
             finally:
@@ -110,7 +115,7 @@ class RabbitTail:
             closing.callback(management.close)
             deliveries = Deliveries(self._config, "tail")
             connection = deliveries.connection
-            closing.callback(lambda: connection.is_open and connection.close())
+            closing.callback(disconnect, self._config, connection)
             self._position.load(declare_stream(connection, self._config, management))
             bindings = Bindings(self._config, management)
             reading = StreamReading(
@@ -120,6 +125,7 @@ class RabbitTail:
                 self._ingest,
                 start=self._start,
                 time_seconds=self._time_seconds,
+                prefetch=self._prefetch,
             )
             self._reading = True
             marks = Marks(self._config, self._time_seconds)
@@ -131,6 +137,29 @@ class RabbitTail:
                     next_discovery = time.monotonic() + _DISCOVERY_SECONDS
                 marks.set()
                 reading.read(_POLL_SECONDS)
+
+    def _step_over(self, error: UndecodableError) -> None:
+        """Leave out the message at which the client drops every connection; first find out which one that is."""
+        if self._prefetch > 1:
+            self._prefetch = 1
+            return
+        self._prefetch = PREFETCH
+        try:
+            offset = self._position.step_over()
+        except (StoreError, FencedError) as refused:
+            self._trouble.note(str(refused))
+            return
+        if offset is None:
+            self._trouble.note(
+                f"{error}: the first message of {self._config.queue} can't be read: update pika"
+            )
+        else:
+            logger.warning(
+                "%s: the message at offset %d is left out: %s; update pika, or set that header otherwise",
+                self._config.queue,
+                offset,
+                error,
+            )
 
     def _discover(self, bindings: Bindings, connection: BlockingConnection, marks: Marks) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowtrail_collector.broker_names import without_broker
 from flowtrail_collector.brokers.ports import ToRead
-from flowtrail_collector.brokers.rabbitmq.connection import connect, pika_module
+from flowtrail_collector.brokers.rabbitmq.connection import connect, disconnect, pika_module
 from flowtrail_collector.brokers.rabbitmq.lag import QueueLagSource, QueueMetrics
 from flowtrail_collector.brokers.rabbitmq.letters import LetterFinder
 from flowtrail_collector.brokers.rabbitmq.management import Management
@@ -39,7 +39,7 @@ class RabbitMQ:
 
     def check(self, timeout_seconds: float = 5.0) -> None:
         """See `Broker.check`: both servers' doors, the one for messages and the one for management."""
-        connect(self._config, "check").close()
+        disconnect(self._config, connect(self._config, "check"))
         management = Management(self._config)
         try:
             management.queue(self._config.queue)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, said_by
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, disconnect, said_by
 from flowtrail_collector.brokers.rabbitmq.lag.queues import Queue
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
@@ -85,9 +84,8 @@ class StandingQueues:
     def close(self) -> None:
         """Let go of the connection; it comes back with the next question."""
         connection, self._connection, self._channel = self._connection, None, None
-        if connection is not None and connection.is_open:
-            with suppress(ServiceUnreachableError), said_by(self._config):
-                connection.close()
+        if connection is not None:
+            disconnect(self._config, connection)
 
     def _ask_all(
         self, queues: Sequence[Queue], before: Collection[str], ask: Callable[[Queue], T | None]

@@ -1,0 +1,99 @@
+"""No message keeps others from being read, whatever its headers are."""
+
+from __future__ import annotations
+
+import logging
+import struct
+
+import pytest
+
+from rabbitkit import (
+    CLIENTS,
+    Corner,
+    Following,
+    RawProperties,
+    change_client,
+    nested,
+    properties_of,
+    table_of,
+    value_of,
+)
+from waiting import until
+
+pytestmark = pytest.mark.servers
+
+HEADERS: dict[str, list[tuple[bytes, bytes]]] = {
+    "milliseconds": [(b"odd", value_of("T", struct.pack(">Q", 1_772_000_000_000)))],
+    "before 1970": [(b"odd", value_of("T", struct.pack(">Q", 2**64 - 14_256_000)))],
+    "the last moment": [(b"odd", value_of("T", b"\xff" * 8))],
+    "within": [(b"odd", value_of("F", table_of([(b"a", value_of("T", b"\xff" * 8))])[4:]))],
+    "deep array": [(b"odd", nested("A", 2000))],
+    "deep table": [(b"odd", nested("F", 2000))],
+    "not UTF-8": [(b"odd", value_of("S", b"\xff"))],
+    "large number": [(b"odd", value_of("d", struct.pack(">d", 1e300)))],
+    "forged": [(b"x-stream-offset", value_of("S", b"x")), (b"x-death", value_of("S", b"x"))],
+}
+STAMPS = {"stamp of milliseconds": 1_772_000_000_000, "last stamp": 2**64 - 1, "negative stamp": 2**64 - 9}
+
+
+def hostile(name: str) -> RawProperties:
+    return RawProperties(properties_of(HEADERS.get(name, []), STAMPS.get(name)))
+
+
+def send(corner: Corner, exchange: str, routing_key: str, name: str) -> None:
+    with corner.channel() as channel:
+        channel.basic_publish(exchange, routing_key, name.encode(), hostile(name))
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_the_tail_reads_on(
+    corner: Corner, following: Following, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = corner.exchange("orders")
+    change_client(kind, monkeypatch)
+    with following:
+        until(lambda: corner.followed() == {orders}, "the binding")
+        corner.publish(orders, 3)
+        # What pika decodes itself costs two connections a message.
+        names = (
+            [*HEADERS, *STAMPS] if kind == CLIENTS[0] else ["milliseconds", "last stamp", "the last moment"]
+        )
+        for number, name in enumerate(names):
+            send(corner, orders, name, name)
+            corner.publish(orders, 1, first=3 + number)
+        until(lambda: len(following.events()) >= 3 + len(names), following.events, 60)
+        found = [name for topic, name in following.events() if topic == f"rabbitmq:{orders}"]
+        assert sorted(found) == sorted(f"OrderPlaced-{number}" for number in range(3 + len(names)))
+        assert set(following.events().values()) == {1}
+        until(lambda: following.problem() == "", following.problem)
+
+
+@pytest.mark.parametrize("kind", CLIENTS[1:])
+def test_a_queue_that_the_client_can_not_decode_is_named_once_and_others_are_read(
+    corner: Corner,
+    following: Following,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    odd, good = corner.queue("a.dlq"), corner.queue("z.dlq")
+    change_client(kind, monkeypatch)
+
+    def topics() -> list[str]:
+        return sorted(each["topic"] for each in following.api("dead-letters")["dead_letters"])
+
+    with following:
+        until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
+        with corner.channel() as channel:
+            for queue in (odd, good):
+                channel.basic_publish("", queue, b"{}")
+        send(corner, "", odd, "milliseconds")
+        until(lambda: topics() == [f"rabbitmq:{odd}", f"rabbitmq:{good}"], topics)
+        until(lambda: f"queue {odd} is read up to a message" in caplog.text, lambda: caplog.text)
+        with corner.channel() as channel:
+            channel.basic_publish("", good, b"more")
+        until(lambda: len(topics()) == 3, topics)
+        until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
+    assert caplog.text.count(f"queue {odd}") == 1
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert "Traceback" not in caplog.text
