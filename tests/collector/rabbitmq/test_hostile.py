@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,27 @@ def test_the_tail_reads_on(
         assert sorted(found) == sorted(f"OrderPlaced-{number}" for number in range(3 + len(names)))
         assert set(following.events().values()) == {1}
         until(lambda: following.problem() == "", following.problem)
+
+
+@pytest.mark.parametrize("queue_type", ["classic"])
+def test_dead_letters_are_seen_and_sent_back(corner: Corner, following: Following, queue_type: str) -> None:
+    names = [*HEADERS, *STAMPS]
+    limit = {"x_delivery_limit": -1} if queue_type == "quorum" else {}
+    target, dead = corner.queue("target"), corner.queue("odd.dlq", x_queue_type=queue_type, **limit)
+    for name in names:
+        send(corner, "", dead, name)
+
+    def letters(state: str = "pending") -> list[Any]:
+        return list(following.api(f"dead-letters?state={state}")["dead_letters"])
+
+    with following:
+        until(lambda: len(letters()) == len(names), letters)
+        until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
+        following.api("dead-letters/redrive", "POST", {"all": True, "to": f"rabbitmq:{target}"})
+        # AMQP's integers have 64 bits, and pika makes an integer of a float.
+        until(lambda: corner.depth(target) == len(names) - 1, letters)
+        until(lambda: len(letters()) == 1, letters)
+        until(lambda: corner.depth(dead) == 1, letters)
 
 
 @pytest.mark.parametrize("kind", CLIENTS[1:])

@@ -158,6 +158,10 @@ class QueueMover:
         to_exchange = name in self._exchanges
         exchange, routing_key = (name, sent.routing_key) if to_exchange else ("", name)
         properties = pika.BasicProperties(headers=sent.table, **sent.properties)
+        try:
+            properties.encode()
+        except Exception as error:  # noqa: BLE001 - it has no error of its own for what AMQP has no room for
+            return Ack(problem=f"pika can't encode its headers: {error}: take it out by hand", final=True)
         with said_by(self._config):
             try:
                 self._publishing().basic_publish(exchange, routing_key, sent.body, properties, mandatory=True)
