@@ -80,7 +80,7 @@ class LetterFinder:
     def problem(self) -> str | None:
         """Why dead letters aren't seen at present, None when they are.
 
-        A single queue that isn't read keeps nobody from being served: the log names it, and `doctor`.
+        A single queue that isn't read keeps nobody from being served: the log names it.
         """
         return self._trouble.problem
 
