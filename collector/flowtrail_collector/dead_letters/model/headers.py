@@ -107,17 +107,16 @@ def _latest(found: Sequence[Convention], pairs: Sequence[tuple[str, bytes]]) -> 
     RabbitMQ sorts its list of deaths into the table, so times decide: waiting in a delay queue before a retry is a
     death to it, too, and whoever gave the message up after that wrote so. It counts seconds, others milliseconds.
     """
-    by_place = _last_death(found, pairs)
     others = [convention for convention in found if not convention.sorted_in]
-    if len(others) == len(found) or not others:
-        return by_place
+    if len(others) == len(found):
+        return _last_death(found, pairs)
     other = _last_death(others, pairs)
     (server,) = (convention for convention in found if convention.sorted_in)
     theirs, its = _read(other, dict(pairs)), _read(server, dict(pairs))
     if is_delay_queue(its.group):
         return other
     if theirs.failed_ms is None or its.failed_ms is None:
-        return by_place
+        return _last_death(found, pairs)
     return server if its.failed_ms > theirs.failed_ms else other
 
 

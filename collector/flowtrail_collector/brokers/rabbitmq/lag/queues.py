@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from flowtrail_collector.dead_letters.model.x_death import is_delay_queue
+
 __all__ = ["Queue", "is_followed", "read_queue", "with_totals"]
 
-_DELAYED = ".delay"
 _DROPS = "drop-head"
 _TAKEN = ("ack", "deliver_no_ack", "get_no_ack")
 
@@ -57,7 +58,7 @@ def is_followed(found: Mapping[str, Any], holds_dead_letters: Callable[[str], bo
     name = str(found["name"])
     if found.get("type") == "stream" or name.startswith("amq.") or holds_dead_letters(name):
         return False
-    waits = name.endswith(_DELAYED) and "x-dead-letter-routing-key" in found.get("arguments", {})
+    waits = is_delay_queue(name) and "x-dead-letter-routing-key" in found.get("arguments", {})
     return not waits
 
 
