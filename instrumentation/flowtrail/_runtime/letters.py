@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import NamedTuple
 
 from flowtrail._runtime.registering import HEADERS_ONLY, Oversize
@@ -15,7 +16,9 @@ from flowtrail.wire.dead_letters import (
     FAILED_AT,
     MINIMUM,
     OVERSIZE,
+    only_minimum,
     smaller,
+    without_large,
 )
 
 
@@ -81,10 +84,27 @@ _STEPS = (
 )
 
 
+class _HeadersStep(NamedTuple):
+    said: str
+    keep: Callable[[list[Header]], list[Header]]
+
+
+_LARGE = 1024  # bytes of a header that goes before others do
+
+_HEADERS_STEPS = (
+    _HeadersStep("nothing", lambda headers: headers),
+    *(_HeadersStep(step.said, partial(smaller, left_out=step.left_out)) for step in _STEPS[1:4]),
+    _HeadersStep(f"headers of {_LARGE} bytes and more", partial(without_large, size=_LARGE)),
+    _HeadersStep("headers that are no attributes of an event", partial(without_large, size=0)),
+    _HeadersStep("headers but those that say where it was", only_minimum),
+)
+
+
 class DeadLetter(Passing):
     """A record that was given up; it gets smaller as long as the broker finds it too large.
 
-    First goes what was added to it, then its value is moved aside; the last resort only says where it was.
+    First goes what was added to it, then its value is moved aside; the last resort only says where it was. Where the
+    broker finds its headers too large, whatever its value is, headers go and the value stays.
 
     Args:
         topic: The dead letter topic.
@@ -96,7 +116,7 @@ class DeadLetter(Passing):
     def __init__(self, topic: str, record: Record, headers: list[Header], oversize: Oversize) -> None:
         super().__init__(topic, record, headers)
         self._oversize = oversize
-        self._step = 0
+        self._step = self._headers_step = 0
         self._moved: bytes | None = None
 
     def contents(self) -> Contents:
@@ -106,7 +126,7 @@ class DeadLetter(Passing):
             Exception: The function that moves the value aside failed.
         """
         step, record = _STEPS[self._step], self.record
-        headers = smaller(self._headers, step.left_out)
+        headers = smaller(_HEADERS_STEPS[self._headers_step].keep(self._headers), step.left_out)
         if step.is_reference:
             kept = [header for header in headers if header[0] in MINIMUM]
             return Contents(None, b"", [*kept, (OVERSIZE, b"reference")])
@@ -119,8 +139,15 @@ class DeadLetter(Passing):
             self._moved = self._oversize(record)
         return Contents(record.key, self._moved, [*headers, (OVERSIZE, b"moved")])
 
-    def shrink(self) -> str | None:
-        """Leave more out; says what is left out now, None if nothing more could be."""
+    def shrink(self, *, in_headers: bool = False) -> str | None:
+        """Leave more out; says what is left out now, None if nothing more could be.
+
+        Args:
+            in_headers: Its headers are too large by themselves.
+        """
+        if in_headers and self._headers_step + 1 < len(_HEADERS_STEPS):
+            self._headers_step += 1
+            return _HEADERS_STEPS[self._headers_step].said
         if self._step + 1 == len(_STEPS):
             return None
         self._step += 1

@@ -9,7 +9,7 @@ from flowtrail._runtime.letters import DeadLetter, Passing, RetryLater
 from flowtrail._runtime.partition import Entry, PartitionWork
 from flowtrail._runtime.scope import Scope
 from flowtrail._runtime.services import Services
-from flowtrail.clients import is_too_large
+from flowtrail.clients import has_too_large_headers, is_too_large
 from flowtrail.wire.dead_letters import dead_letter_headers, dead_letter_topic
 from flowtrail.wire.retry_topics import retry_headers, retry_topic
 
@@ -81,7 +81,10 @@ class PassingOn:
             )  # fmt: skip
             self._send_letter(work, entry, passing.error, entry.attempt)
             return True
-        left_out = passing.shrink() if isinstance(passing, DeadLetter) else None
+        left_out = None
+        if isinstance(passing, DeadLetter):
+            assert entry.scope is not None
+            left_out = passing.shrink(in_headers=has_too_large_headers(entry.scope.error))
         if left_out is None:
             return False
         _log.warning(

@@ -26,7 +26,7 @@ from flowtrail.clients._port import (
     UnroutableError,
     unreachable,
 )
-from flowtrail.clients._topics import is_too_large
+from flowtrail.clients._topics import has_too_large_headers, is_too_large
 
 __all__ = [
     "KAFKA",
@@ -54,6 +54,7 @@ __all__ = [
     "UnreachableError",
     "UnroutableError",
     "choose_client",
+    "has_too_large_headers",
     "is_too_large",
     "kind_of",
     "unreachable",

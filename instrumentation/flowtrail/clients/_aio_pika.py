@@ -74,7 +74,7 @@ class AioPikaClient:
     async def _start_consumer(
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener
     ) -> AioPikaConsumer:
-        connection = await self._connect({**reading(self._aio_pika), **self._consumer})
+        connection = await self._connect(self._consumer)
         try:
             lines = [await self._line(connection, subscription, group) for subscription in subscriptions]
             bind = partial(self._bind_again, connection, subscriptions, group)
@@ -123,9 +123,10 @@ class AioPikaClient:
 
     async def _connect(self, settings: Mapping[str, Any]) -> Any:
         last: BaseException = ClientError("no server")
+        base = {"timeout": _rabbitmq.CONNECT_SECONDS, **reading(self._aio_pika)}
         for url in self._urls:
             try:
-                return await self._aio_pika.connect(url, **{"timeout": _rabbitmq.CONNECT_SECONDS, **settings})
+                return await self._aio_pika.connect(url, **{**base, **settings})
             except Exception as error:  # noqa: BLE001 - the next one may be there
                 last = error
         failure = failure_of(self._aiormq, last)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Protocol
 
 from flowtrail import _fork
@@ -15,6 +16,7 @@ from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery,
 from flowtrail.clients._rabbitmq import BLOCKED_SECONDS, NOT_FOUND, Outgoing, blocked, nobody_takes, outgoing
 from flowtrail.clients._under_way import UnderWay
 from flowtrail.errors import FlowtrailError
+from flowtrail.wire.amqp_frames import with_table
 
 _MANY, _ONE = "many", "one"
 _RECONNECTS = 2
@@ -202,7 +204,7 @@ class AioPikaProducer:
         message = sent.message
         named = {TYPE_NAME if name == "type" else name: value for name, value in message.properties.items()}
         named["timestamp"] = datetime.fromtimestamp(named["timestamp"], UTC)
-        properties = self._aiormq.spec.Basic.Properties(headers=_writable(message.table), **named)
+        properties = _properties_with_table(self._aiormq.spec.Basic.Properties)(sent.headers, **named)
         async with asyncio.timeout(BLOCKED_SECONDS) as limit:
             try:
                 await channel.basic_publish(
@@ -244,10 +246,17 @@ class AioPikaProducer:
             await self._connection.close()
 
 
-def _writable(value: Any) -> Any:
-    """A value of a table as pamqp takes it: it knows byte arrays, but no bytes."""
-    if isinstance(value, bytes):
-        return bytearray(value)
-    if isinstance(value, dict):
-        return {name: _writable(inner) for name, inner in value.items()}
-    return [_writable(inner) for inner in value] if isinstance(value, list) else value
+@cache
+def _properties_with_table(properties: type) -> type[Any]:
+    """A class of aiormq's properties that are sent with a table as it is on the wire, length first."""
+    base: Any = properties
+
+    class Properties(base):  # type: ignore[misc]
+        def __init__(self, table: bytes, **named: Any) -> None:
+            super().__init__(**named)
+            self._table = table
+
+        def marshal(self) -> bytes:
+            return with_table(super().marshal(), self._table)
+
+    return Properties

@@ -1,4 +1,4 @@
-"""A connection of aio-pika's that reads messages whose timestamps its codec can't decode."""
+"""A connection of aio-pika's that reads whatever headers a message has."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ from functools import cache
 from typing import Any
 
 from flowtrail._extras import load
-from flowtrail.clients._tables import LAST_SECOND, mended
+from flowtrail.wire.amqp_frames import readable_frame
 
-_LAST = LAST_SECOND * 1000 + 999  # pamqp takes what is above 32 bits for milliseconds
-_HEAD = 7  # bytes of a frame before its payload
+_TYPE, _REST = 1, 6  # bytes of a frame's head, as aiormq asks for them
+_NO_FRAME = b"A"  # but the server's answer to another version of the protocol
 
 
 class _Reader:
-    """A stream of frames, which aiormq reads head first; everything else is the stream's own."""
+    """A stream of frames, of which aiormq reads a byte, six, and the others; everything else is the stream's own."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader
-        self._head = b""
+        self._type = self._unread = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)
 
     async def readexactly(self, count: int) -> bytes:
         """See `asyncio.StreamReader.readexactly`."""
+        if self._unread:
+            part, self._unread = self._unread[:count], self._unread[count:]
+            return part
         data: bytes = await self._reader.readexactly(count)
-        if len(self._head) < _HEAD:
-            self._head += data
+        if count == _TYPE:
+            self._type = data
             return data
-        frame, self._head = self._head + data, b""
-        readable = mended(frame, _LAST)
-        return data if readable is frame else readable[_HEAD:]
+        if count != _REST or self._type == _NO_FRAME:
+            return data
+        length = int.from_bytes(data[2:])
+        frame = self._type + data + await self._reader.readexactly(length + 1)
+        readable: bytes = readable_frame(frame)
+        self._unread = readable[_TYPE + _REST :]
+        return readable[_TYPE : _TYPE + _REST]
 
 
 @cache

@@ -18,6 +18,7 @@ from flowtrail.clients._port import ClientError, Delivered, OnDelivery, Unroutab
 from flowtrail.clients._rabbitmq import CONNECT_SECONDS, NOT_FOUND, Outgoing, nobody_takes
 from flowtrail.clients._under_way import CLOSED, UnderWay
 from flowtrail.errors import FlowtrailError
+from flowtrail.wire.amqp_pika import can_read_all, properties_with_table, reading_all
 
 _log = logging.getLogger("flowtrail")
 
@@ -56,6 +57,9 @@ class PikaProducer:
         self, pika: Any, parameters: Sequence[Any], gone: Callable[[str], None], address: str
     ) -> None:
         self._pika = pika
+        self._properties = properties_with_table(pika.BasicProperties)
+        kind = pika.SelectConnection
+        self._kind = reading_all(kind) if can_read_all(kind) else kind
         self._parameters = parameters
         self._gone = gone
         self._address = address
@@ -109,7 +113,7 @@ class PikaProducer:
         self._ioloop.close()
 
     def _connect(self, number: int) -> None:
-        self._connection = self._pika.SelectConnection(
+        self._connection = self._kind(
             self._parameters[number],
             on_open_callback=self._connected,
             on_open_error_callback=lambda _, error: self._not_connected(number, error),
@@ -180,11 +184,11 @@ class PikaProducer:
             return
         while self._todo and not (self._one_by_one and self._under_way):
             item = self._todo.popleft()
-            exchange, message, _ = item.sent
+            exchange, message = item.sent.exchange, item.sent.message
             self._tag += 1
             self._under_way[self._tag] = item
             try:
-                properties = self._pika.BasicProperties(headers=message.table, **message.properties)
+                properties = self._properties(item.sent.headers, **message.properties)
                 self._channel.basic_publish(
                     exchange, message.routing_key, message.body, properties, mandatory=True
                 )
@@ -216,7 +220,7 @@ class PikaProducer:
     def _returned(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
         """It comes before its own confirmation, and in the order in which messages were sent."""
         for item in self._under_way.values():
-            exchange, message, _ = item.sent
+            exchange, message = item.sent.exchange, item.sent.message
             if (
                 item.returned is None
                 and (exchange, message.routing_key) == (method.exchange, method.routing_key)

@@ -1,38 +1,21 @@
-"""A connection of pika's that reads messages whose timestamps pika itself can't decode."""
+"""A connection of pika's that reads whatever headers a message has."""
 
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from typing import Any
 
-from flowtrail.clients._tables import mended
-
-_AROUND = 8  # bytes of a frame beside its payload
-_CONTENT_HEADER = 2
+from flowtrail.wire.amqp_pika import can_read_all, reading_all
 
 
-@cache
 def reading(pika: Any) -> dict[str, Any]:
-    """Arguments with which `BlockingConnection` opens such a connection; none with a pika that has no room for it."""
-    base: Any = pika.SelectConnection
-    if "_impl_class" not in inspect.signature(pika.BlockingConnection).parameters or not hasattr(
-        base, "_read_frame"
-    ):
-        return {}
+    """Arguments with which `BlockingConnection` opens such a connection; none with a pika that has no room for it.
 
-    class Connection(base):  # type: ignore[misc]
-        """Only what is opened with it reads so: channels of others stay as they are."""
-
-        def _read_frame(self: Any) -> Any:
-            unread = self._frame_buffer
-            if len(unread) >= _AROUND and unread[0] == _CONTENT_HEADER:
-                end = _AROUND + int.from_bytes(unread[3:7], "big")
-                if end <= len(unread):
-                    frame = unread[:end]
-                    readable = mended(frame, table_only=True)
-                    if readable is not frame:
-                        self._frame_buffer = readable + unread[end:]
-            return super()._read_frame()
-
-    return {"_impl_class": Connection}
+    Only what is opened with them reads so: channels of others stay as they are.
+    """
+    has_room = "_impl_class" in inspect.signature(pika.BlockingConnection).parameters
+    return (
+        {"_impl_class": reading_all(pika.SelectConnection)}
+        if has_room and can_read_all(pika.SelectConnection)
+        else {}
+    )

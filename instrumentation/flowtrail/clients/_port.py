@@ -107,6 +107,10 @@ class TooLargeError(FlowtrailError):
     """A message is larger than the broker takes."""
 
 
+class HeadersTooLargeError(TooLargeError):
+    """A message's headers are larger than the broker takes, however small its value is."""
+
+
 class UnroutableError(FlowtrailError):
     """Nobody would get a message: no queue takes it."""
 

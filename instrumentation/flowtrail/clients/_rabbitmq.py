@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from flowtrail._checks import check_whole
 from flowtrail.clients._port import (
     ClientError,
+    HeadersTooLargeError,
     Message,
     ReachedError,
     RefusedError,
@@ -20,6 +21,8 @@ from flowtrail.clients._port import (
 )
 from flowtrail.errors import ConfigurationError, FlowtrailError
 from flowtrail.wire.amqp import AmqpMessage, to_amqp
+from flowtrail.wire.amqp_frames import room_for_table
+from flowtrail.wire.amqp_tables import encoded
 from flowtrail.wire.retry_topics import DUE
 
 CONNECT_SECONDS = 10.0
@@ -32,8 +35,6 @@ BIND_SECONDS = 5.0
 ALL_TYPES = "#"
 _DEFAULT_EXCHANGE = ""
 _DELAYED = ".delay"
-_FRAME_BYTES = 131_072  # what RabbitMQ offers; all headers of a message travel in one frame
-_FRAME_ROOM = 2048
 _SHOWN_NAME = 100
 
 ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 405, 406, 530
@@ -153,44 +154,35 @@ class Outgoing(NamedTuple):
         exchange: Where to; empty for the queue that the routing key names.
         message: The message.
         delayed: Whether it goes to the queue for delayed messages of its topic.
+        headers: The message's table as it is on the wire, length first.
     """
 
     exchange: str
     message: AmqpMessage
     delayed: bool
+    headers: bytes
 
 
 def outgoing(message: Message) -> Outgoing:
     """How a message is sent.
 
     Raises:
-        EncodeError: A name in it is too long for AMQP.
-        TooLargeError: Its headers are too large for AMQP.
+        EncodeError: A name in it is too long for AMQP, or AMQP has nothing for a value.
+        HeadersTooLargeError: Its headers are too large for AMQP.
     """
     now_ms = time.time_ns() // 1_000_000
     sent = to_amqp(message.key, message.value, message.headers, now_ms)
-    size = sum(len(name) + _size(value) + 6 for name, value in sent.table.items())
-    if size > _FRAME_BYTES - _FRAME_ROOM:
-        raise TooLargeError(
-            f"{size} bytes of headers are more than RabbitMQ takes ({_FRAME_BYTES - _FRAME_ROOM})"
-        )
+    headers = encoded(sent.table)
+    room = room_for_table(sent.properties)
+    if len(headers) > room:
+        raise HeadersTooLargeError(f"{len(headers)} bytes of headers are more than RabbitMQ takes ({room})")
     if not message.own:
-        return Outgoing(message.topic, sent, False)
+        return Outgoing(message.topic, sent, False, headers)
     due = dict(message.headers).get(DUE)
     if due is None:
-        return Outgoing(_DEFAULT_EXCHANGE, sent._replace(routing_key=message.topic), False)
+        return Outgoing(_DEFAULT_EXCHANGE, sent._replace(routing_key=message.topic), False, headers)
     sent.properties["expiration"] = str(max(0, int(due) - now_ms))
-    return Outgoing(_DEFAULT_EXCHANGE, sent._replace(routing_key=delay_queue(message.topic)), True)
-
-
-def _size(value: Any) -> int:
-    return (
-        len(value)
-        if isinstance(value, bytes)
-        else 4 * len(str(value))
-        if not str(value).isascii()
-        else len(str(value))
-    )
+    return Outgoing(_DEFAULT_EXCHANGE, sent._replace(routing_key=delay_queue(message.topic)), True, headers)
 
 
 def urls(address: str) -> list[str]:

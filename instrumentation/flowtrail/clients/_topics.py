@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from flowtrail.clients._port import ClientError, TooLargeError
+from flowtrail.clients._port import ClientError, HeadersTooLargeError, TooLargeError
 
 _ADMIN_SECONDS = 10.0
 
@@ -20,15 +20,26 @@ _TOO_LARGE = (10, 18)
 
 def is_too_large(error: BaseException | None) -> bool:
     """Whether a record was refused, by the client or the broker, for its size alone."""
-    while error is not None:
-        if isinstance(error, TooLargeError):
+    for each in _causes(error):
+        if isinstance(each, TooLargeError):
             return True
-        cause = error.args[0] if error.args else None
+        cause = each.args[0] if each.args else None
         code = getattr(cause, "code", None)
-        if getattr(error, "errno", None) in _TOO_LARGE or (callable(code) and code() in _TOO_LARGE):
+        if getattr(each, "errno", None) in _TOO_LARGE or (callable(code) and code() in _TOO_LARGE):
             return True
-        error = error.__cause__
     return False
+
+
+def has_too_large_headers(error: BaseException | None) -> bool:
+    """Whether it was refused for the size of its headers alone."""
+    return any(isinstance(each, HeadersTooLargeError) for each in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _exists(code: int) -> bool:

@@ -171,8 +171,10 @@ def _put_property(properties: dict[str, Any], name: str, content: Any) -> bool:
     return True
 
 
-def _is_short(text: str) -> bool:
-    return len(text) <= _SHORT and len(text.encode("utf-8", "replace")) <= _SHORT
+def _is_short(text: str | bytes) -> bool:
+    """Whether it has room; a name that isn't UTF-8 is bytes."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    return len(data) <= _SHORT
 
 
 def _written(name: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Collection, Iterable
 
+from flowtrail.wire.amqp import PROPERTY
+from flowtrail.wire.names import MAX_BYTES
 from flowtrail.wire.record import Header, Record
 from flowtrail.wire.write import time_text
 
@@ -19,6 +21,7 @@ ERROR_MESSAGE = "dlq.error.message"
 ERROR_STACKTRACE = "dlq.error.stacktrace"
 FAILED_AT = "dlq.failed_at"
 OVERSIZE = "dlq.oversize"
+LEFT_OUT = "dlq.left_out"
 REPLAYS = "dlq.replays"
 
 MINIMUM = frozenset({TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP})
@@ -29,7 +32,7 @@ MAX_STACKTRACE_CHARACTERS = 8000
 
 ADDED = frozenset({
     TOPIC, PARTITION, OFFSET, TIMESTAMP, GROUP, ATTEMPTS, ERROR_TYPE, ERROR_MESSAGE, ERROR_STACKTRACE,
-    FAILED_AT, OVERSIZE,
+    FAILED_AT, OVERSIZE, LEFT_OUT,
 })  # fmt: skip
 """What dying adds; the count of replays belongs to the record."""
 
@@ -84,6 +87,38 @@ def smaller(headers: Iterable[Header], left_out: Collection[str]) -> list[Header
         for name, value in headers
         if name not in left_out and not (name == REPLAYS and value == b"0" and FAILED_AT in left_out)
     ]
+
+
+def without_large(headers: Iterable[Header], size: int) -> list[Header]:
+    """A dead letter's headers without the record's own that have so many bytes, and the names of those.
+
+    Event attributes stay, and what AMQP keeps beside its headers: the value can't be read without.
+
+    Args:
+        headers: All of them.
+        size: Bytes of the smallest value that is left out.
+    """
+    kept: list[Header] = []
+    lost: list[str] = []
+    for name, value in headers:
+        needed = name in MAX_BYTES or name in ADDED or name == REPLAYS or name.startswith(PROPERTY)
+        if needed or len(value or b"") < size:
+            kept.append((name, value))
+        else:
+            lost.append(name)
+    return _saying(kept, lost)
+
+
+def only_minimum(headers: Iterable[Header]) -> list[Header]:
+    """Of a dead letter's headers, where the record was, and the names of its own, which are left out."""
+    all_of_them = list(headers)
+    kept = [header for header in all_of_them if header[0] in MINIMUM]
+    return _saying(kept, [name for name, _ in all_of_them if name not in ADDED])
+
+
+def _saying(kept: list[Header], lost: Iterable[str]) -> list[Header]:
+    text = ", ".join(lost)[:MAX_MESSAGE_CHARACTERS]
+    return [*kept, (LEFT_OUT, text.encode("utf-8", "replace"))]
 
 
 def without_dead_letter(headers: Iterable[Header]) -> list[Header]:

@@ -3,42 +3,14 @@
 from __future__ import annotations
 
 import logging
-import struct
 from typing import Any
 
 import pytest
 
-from rabbitkit import (
-    CLIENTS,
-    Corner,
-    Following,
-    RawProperties,
-    change_client,
-    nested,
-    properties_of,
-    table_of,
-    value_of,
-)
+from rabbitkit import CLIENTS, HOSTILE, Corner, Following, change_client, hostile
 from waiting import until
 
 pytestmark = pytest.mark.servers
-
-HEADERS: dict[str, list[tuple[bytes, bytes]]] = {
-    "milliseconds": [(b"odd", value_of("T", struct.pack(">Q", 1_772_000_000_000)))],
-    "before 1970": [(b"odd", value_of("T", struct.pack(">Q", 2**64 - 14_256_000)))],
-    "the last moment": [(b"odd", value_of("T", b"\xff" * 8))],
-    "within": [(b"odd", value_of("F", table_of([(b"a", value_of("T", b"\xff" * 8))])[4:]))],
-    "deep array": [(b"odd", nested("A", 2000))],
-    "deep table": [(b"odd", nested("F", 2000))],
-    "not UTF-8": [(b"odd", value_of("S", b"\xff"))],
-    "large number": [(b"odd", value_of("d", struct.pack(">d", 1e300)))],
-    "forged": [(b"x-stream-offset", value_of("S", b"x")), (b"x-death", value_of("S", b"x"))],
-}
-STAMPS = {"stamp of milliseconds": 1_772_000_000_000, "last stamp": 2**64 - 1, "negative stamp": 2**64 - 9}
-
-
-def hostile(name: str) -> RawProperties:
-    return RawProperties(properties_of(HEADERS.get(name, []), STAMPS.get(name)))
 
 
 def send(corner: Corner, exchange: str, routing_key: str, name: str) -> None:
@@ -56,9 +28,7 @@ def test_the_tail_reads_on(
         until(lambda: corner.followed() == {orders}, "the binding")
         corner.publish(orders, 3)
         # What pika decodes itself costs two connections a message.
-        names = (
-            [*HEADERS, *STAMPS] if kind == CLIENTS[0] else ["milliseconds", "last stamp", "the last moment"]
-        )
+        names = HOSTILE if kind == CLIENTS[0] else ["milliseconds", "last stamp", "the last moment"]
         for number, name in enumerate(names):
             send(corner, orders, name, name)
             corner.publish(orders, 1, first=3 + number)
@@ -69,28 +39,25 @@ def test_the_tail_reads_on(
         until(lambda: following.problem() == "", following.problem)
 
 
-@pytest.mark.parametrize("queue_type", ["classic"])
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
 def test_dead_letters_are_seen_and_sent_back(corner: Corner, following: Following, queue_type: str) -> None:
-    names = [*HEADERS, *STAMPS]
-    limit = {"x_delivery_limit": -1} if queue_type == "quorum" else {}
-    target, dead = corner.queue("target"), corner.queue("odd.dlq", x_queue_type=queue_type, **limit)
-    for name in names:
+    target, dead = corner.queue("target"), corner.queue("odd.dlq", x_queue_type=queue_type)
+    for name in HOSTILE:
         send(corner, "", dead, name)
 
     def letters(state: str = "pending") -> list[Any]:
         return list(following.api(f"dead-letters?state={state}")["dead_letters"])
 
     with following:
-        until(lambda: len(letters()) == len(names), letters)
+        until(lambda: len(letters()) == len(HOSTILE), letters)
         until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
         following.api("dead-letters/redrive", "POST", {"all": True, "to": f"rabbitmq:{target}"})
-        # AMQP's integers have 64 bits, and pika makes an integer of a float.
-        until(lambda: corner.depth(target) == len(names) - 1, letters)
-        until(lambda: len(letters()) == 1, letters)
-        until(lambda: corner.depth(dead) == 1, letters)
+        until(lambda: corner.depth(target) == len(HOSTILE), letters)
+        until(lambda: letters() == [], letters)
+        until(lambda: corner.depth(dead) == 0, letters)
 
 
-@pytest.mark.parametrize("kind", CLIENTS[1:])
+@pytest.mark.parametrize("kind", CLIENTS[1:2])
 def test_a_queue_that_the_client_can_not_decode_is_named_once_and_others_are_read(
     corner: Corner,
     following: Following,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 import flowtrail
+from flowtrail_collector.brokers.rabbitmq.browsing import counts_looks
 from rabbitkit import Corner, Following
 from waiting import scaled, until
 
@@ -130,10 +132,13 @@ def test_letters_that_are_the_same_in_everything_are_as_many_as_there_are(
     assert corner.depth(target) == 4
 
 
+@pytest.mark.parametrize("limit", [2, -1])
 def test_a_queue_that_counts_looks_is_left_alone_and_named_once(
-    corner: Corner, following: Following, caplog: pytest.LogCaptureFixture
+    corner: Corner, following: Following, caplog: pytest.LogCaptureFixture, limit: int
 ) -> None:
-    limited = corner.queue("limited.dlq", x_queue_type="quorum", x_delivery_limit=2)
+    if not counts_looks({"type": "quorum", "arguments": {"x-delivery-limit": limit}}, corner.version()):
+        pytest.skip("this server takes it for no limit")
+    limited = corner.queue("limited.dlq", x_queue_type="quorum", x_delivery_limit=limit)
     killed(corner, 1)
     with corner.channel() as channel:
         channel.basic_publish("", limited, b"x")
@@ -145,3 +150,43 @@ def test_a_queue_that_counts_looks_is_left_alone_and_named_once(
         # Whoever serves by /readyz has to be served all the same.
         until(lambda: following.problem("rabbitmq dead letters") == "", "the part")
     assert caplog.text.count(limited) == 1
+    assert corner.depth(limited) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "limit", "counts"),
+    [
+        ("3.10.8", None, False),
+        ("3.10.8", 20, True),
+        ("3.13.7", -1, True),
+        ("4.0.1", None, True),
+        ("4.1.0", 20, True),
+        ("4.1.0", -1, False),
+        ("5.0.0", -1, False),
+    ],
+)
+@pytest.mark.parametrize("where", ["arguments", "effective_policy_definition"])
+def test_which_queues_count_looks(version: str, limit: int | None, counts: bool, where: str) -> None:
+    name = "x-delivery-limit" if where == "arguments" else "delivery-limit"
+    said = {} if limit is None else {where: {name: limit}}
+    assert counts_looks({"type": "quorum", **said}, version) == counts
+    assert not counts_looks({"type": "classic", **said}, version)
+
+
+def test_what_another_look_holds_is_waited_for(corner: Corner, following: Following) -> None:
+    target, dead = corner.queue("target"), corner.queue("held.dlq", x_queue_type="quorum")
+    with corner.channel() as channel:
+        channel.basic_publish("", dead, b"x")
+    with following:
+        until(lambda: len(letters(following)) == 1, "the letter")
+        with corner.channel() as channel:
+            until(lambda: channel.basic_get(dead)[0], "a look that holds it")
+            job = following.api("dead-letters/redrive", "POST", {"all": True, "to": f"rabbitmq:{target}"})
+            channel.connection.process_data_events(1)
+
+        def ended() -> Any:
+            found = following.api(f"redrives/{job['id']}")
+            return found if found["state"] == "done" else None
+
+        assert until(ended, "the redrive")["redriven"] == 1
+    assert corner.depth(target) == 1

@@ -99,6 +99,42 @@ def test_one_that_fails_is_retried_and_given_up_and_the_others_go_on(
     assert service.waiting(f"{service.orders}.billing") == 0
 
 
+FULL = 130_850
+"""Bytes of headers that a frame has room for, but not with what a dead letter adds."""
+
+
+@pytest.mark.parametrize(
+    ("own", "left"),
+    [
+        ({"small": "s", "large": "x" * FULL}, {"small": "s"}),
+        ({f"n{number:06}": "v" for number in range(FULL // 14)}, {}),
+        ({"within": {"deep": ["x" * 100_000, "y" * (FULL - 100_000)]}}, {}),
+    ],
+    ids=["a large one", "many", "a table"],
+)
+def test_one_whose_headers_fill_a_frame_keeps_its_body(
+    service: Service, own: dict[str, Any], left: dict[str, Any]
+) -> None:
+    @service.trail.consumer(service.orders, types=[PLACED], retry=flowtrail.Retry(attempts=1))
+    def charge(event: flowtrail.Event[Any]) -> None:
+        raise ValueError("E" * 20_000)
+
+    with service.trail.running():
+        assert service.trail.ready(60)
+        attributes = {"cloudEvents_id": "1", "cloudEvents_type": PLACED, "cloudEvents_subject": "order-1"}
+        with pika.BlockingConnection(pika.URLParameters(service.url)) as connection:
+            properties = pika.BasicProperties(headers={**attributes, **own}, content_type="application/json")
+            connection.channel().basic_publish(service.orders, PLACED, b'{"n":1}', properties)
+        properties, body = service.letter()
+    assert body == b'{"n":1}'
+    headers = properties.headers
+    assert {name: headers[name] for name in attributes} == attributes
+    assert {name: value for name, value in headers.items() if name in own} == left
+    assert headers["dlq.error.type"] == "ValueError"
+    assert set(headers["dlq.left_out"].split(", ")) & (set(own) - set(left))
+    assert "dlq.oversize" not in headers
+
+
 def test_the_flow_and_the_trace_go_on(service: Service) -> None:
     @service.trail.consumer(service.orders, types=[PLACED])
     async def charge(event: flowtrail.Event[Any]) -> None:

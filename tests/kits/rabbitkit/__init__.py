@@ -3,9 +3,11 @@
 from rabbitkit._clients import CLIENTS, change_client
 from rabbitkit._corner import Corner, Place
 from rabbitkit._following import Following
+from rabbitkit._hostile import HOSTILE, hostile
+from rabbitkit._strategies import MANY, MESSAGES
 from rabbitkit._wire import RawProperties, nested, properties_of, table_of, value_of
 
 __all__ = [
-    "CLIENTS", "Corner", "Following", "Place", "RawProperties", "change_client", "nested", "properties_of", "table_of",
-    "value_of",
+    "CLIENTS", "HOSTILE", "MANY", "MESSAGES", "Corner", "Following", "Place", "RawProperties", "change_client", "hostile", "nested",
+    "properties_of", "table_of", "value_of",
 ]  # fmt: skip

@@ -59,6 +59,12 @@ class Corner:
             if connection.is_open:
                 connection.close()
 
+    def version(self) -> str:
+        """The server's."""
+        with self.channel() as channel:
+            said = channel.connection._impl.server_properties["version"]
+        return said.decode() if isinstance(said, bytes) else str(said)
+
     def exchange(self, name: str, kind: str = "topic") -> str:
         """Declare an exchange; its name."""
         with self.channel() as channel:

@@ -35,8 +35,9 @@ _PROPERTIES = (
     "content_type", "content_encoding", "priority", "correlation_id", "reply_to", "message_id", "timestamp", "type",
     "app_id", "expiration", "user_id",
 )  # fmt: skip
-# The server changes this one with every look.
-_COUNTED = "x-delivery-count"
+# The server changes these with every look.
+_COUNTED = frozenset({"x-delivery-count", "x-acquired-count"})
+_LIMITS_BY_DEFAULT, _UNLIMITED = 4, -1
 
 
 class Seen(NamedTuple):
@@ -104,7 +105,7 @@ def read_message(queue: str, routing_key: str, properties: Any, body: bytes) -> 
         properties: As the client gives them.
         body: Its payload.
     """
-    table = {name: value for name, value in (properties.headers or {}).items() if name != _COUNTED}
+    table = {name: value for name, value in (properties.headers or {}).items() if name not in _COUNTED}
     said = _properties_of(properties)
     number = _number(routing_key, table, said, body)
     parts = from_amqp(_routing_key(table), table, said, body)
@@ -117,7 +118,8 @@ def counts_looks(queue: Mapping[str, Any], server_version: str) -> bool:
 
     Args:
         queue: As the management API tells it.
-        server_version: Since 4.0 quorum queues have a limit unless they are told otherwise.
+        server_version: Since 4.0 quorum queues have a limit unless they are told otherwise, with -1. Before, that is a
+            limit like any other, and the first look loses what it looks at.
     """
     if queue.get("type") != "quorum":
         return False
@@ -125,9 +127,8 @@ def counts_looks(queue: Mapping[str, Any], server_version: str) -> bool:
     policy = queue.get("effective_policy_definition") or {}
     limit = arguments.get("x-delivery-limit", policy.get("delivery-limit"))
     major = server_version.partition(".")[0]
-    if limit is None:
-        return major.isdigit() and int(major) >= 4
-    return bool(limit != -1)
+    has_default = major.isdigit() and int(major) >= _LIMITS_BY_DEFAULT
+    return limit != _UNLIMITED if has_default else limit is not None
 
 
 def _properties_of(properties: Any) -> dict[str, Any]:

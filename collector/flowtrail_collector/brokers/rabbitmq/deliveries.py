@@ -8,16 +8,16 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from flowtrail.wire.amqp_pika import decoded_properties, reading_all
 from flowtrail_collector.brokers.rabbitmq.connection import connect, pika_module
 from flowtrail_collector.brokers.rabbitmq.frames import HEARTBEAT, Delivered, Splitter
-from flowtrail_collector.brokers.rabbitmq.properties import decodable, with_decodable
 from flowtrail_collector.settings import RabbitConfig
 
 if TYPE_CHECKING:
     from pika import BlockingConnection
     from pika.adapters.blocking_connection import BlockingChannel
 
-__all__ = ["Deliveries", "connect_to_read", "decode", "lacking", "text_of"]
+__all__ = ["Deliveries", "connect_to_read", "lacking", "text_of"]
 
 logger = logging.getLogger("flowtrail_collector")
 
@@ -26,6 +26,7 @@ _PRIVATE: tuple[tuple[str, str, str | int], ...] = (
     ("BlockingConnection", "__init__", "_impl_class"),
     ("BlockingConnection", "_request_channel_dispatch", 2),
     ("SelectConnection", "_on_data_available", 2),
+    ("SelectConnection", "_read_frame", 1),
 )
 
 
@@ -88,7 +89,7 @@ class Deliveries:
 
     def decoded(self, properties: Any) -> Any:
         """Properties as the client gives them, always with a table of headers."""
-        found = decode(self._client, properties) if isinstance(properties, bytes) else properties
+        found = decoded_properties(self._client, properties) if isinstance(properties, bytes) else properties
         found.headers = found.headers or {}
         return found
 
@@ -102,19 +103,6 @@ class Deliveries:
             text.encode() if isinstance(text, str) else text for text in (method.exchange, method.routing_key)
         )
         self._splitter.deliveries.append((method.delivery_tag, exchange, routing_key, properties, body))
-
-
-def decode(client: ModuleType, properties: bytes) -> Any:
-    """Properties as the client gives them; never raises, whatever was sent.
-
-    Args:
-        client: The client.
-        properties: As they are on the wire, flags first.
-    """
-    try:
-        return client.BasicProperties().decode(properties)
-    except Exception:  # noqa: BLE001 - it has no error of its own for what it can't decode
-        return client.BasicProperties().decode(decodable(properties))
 
 
 def connect_to_read(config: RabbitConfig, purpose: str) -> BlockingConnection:
@@ -143,7 +131,7 @@ def _has(client: ModuleType, kind: str, name: str, wanted: str | int) -> bool:
 def _splitting(client: ModuleType, splitter: Splitter, on_taken: Callable[[], object]) -> type[Any]:
     """The class to put beneath a connection whose deliveries are taken."""
 
-    class SplittingConnection(client.SelectConnection):  # type: ignore[misc, name-defined]
+    class SplittingConnection(reading_all(client.SelectConnection)):  # type: ignore[misc]
         """Hands the client what isn't a delivery of ours."""
 
         def _on_data_available(self, data_in: bytes) -> None:
@@ -153,7 +141,7 @@ def _splitting(client: ModuleType, splitter: Splitter, on_taken: Callable[[], ob
                 # Its heartbeats look whether anything came.
                 frames = [HEARTBEAT]
             for frame in frames:
-                super()._on_data_available(with_decodable(frame))
+                super()._on_data_available(frame)
             if len(splitter.deliveries) > known:
                 on_taken()
 

@@ -46,6 +46,7 @@ class LetterFinder:
         holds_dead_letters: Tells by its name whether a queue holds them.
         ingest: Where they go.
         lists: Tells which ones are known.
+        looking: Held by whoever goes through a queue: what one holds, nobody else sees.
     """
 
     name = "rabbitmq dead letters"
@@ -57,11 +58,13 @@ class LetterFinder:
         holds_dead_letters: Callable[[str], bool],
         ingest: Ingest,
         lists: DeadLetterLists,
+        looking: threading.Lock,
     ) -> None:
         self._config = config
         self._holds_dead_letters = holds_dead_letters
         self._ingest = ingest
         self._lists = lists
+        self._looking = looking
         self._trouble = Trouble(
             Starting("hasn't reached RabbitMQ yet"),
             lambda: f"watching {counted(self.partitions, 'queue')} of dead letters",
@@ -126,7 +129,7 @@ class LetterFinder:
             if counts_looks(queue, version):
                 refused[name] = (
                     f"queue {name} isn't read: each read counts against its delivery limit, and what reaches that"
-                    " is dropped: set x-delivery-limit to -1 (policy delivery-limit)"
+                    " is dropped: on RabbitMQ 4 set x-delivery-limit to -1 (policy delivery-limit), before 4 none"
                 )
             elif not queue.get("messages"):
                 self._looked[name] = state
@@ -148,7 +151,8 @@ class LetterFinder:
     def _try_to_look(self, connection: BlockingConnection, queue: str, state: tuple[Any, ...]) -> str | None:
         """Look into a queue; why that can't be done, None if it can."""
         try:
-            self._look(connection, queue)
+            with self._looking:
+                self._look(connection, queue)
         except UndecodableError as error:
             self._undecodable[queue] = state
             return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from flowtrail.errors import EncodeError
 from flowtrail.wire import Record
 from flowtrail.wire.amqp import to_amqp
+from flowtrail.wire.amqp_frames import room_for_table
+from flowtrail.wire.amqp_pika import properties_with_table
+from flowtrail.wire.amqp_tables import encoded
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name, without_broker
 from flowtrail_collector.brokers.rabbitmq.browsing import MOST_ALIKE, Look
 from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, disconnect, pika_module, said_by
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["QueueMover"]
 
 _MAX_SERVER_SECONDS = 30.0
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 5.0, 0.1
 
 
 class QueueMover:
@@ -39,10 +44,12 @@ class QueueMover:
 
     Args:
         config: Which one.
+        looking: Held by whoever goes through a queue: what one holds, nobody else sees.
     """
 
-    def __init__(self, config: RabbitConfig) -> None:
+    def __init__(self, config: RabbitConfig, looking: threading.Lock) -> None:
         self._config = config
+        self._looking = looking
         self._management = Management(config)
         self._connection: BlockingConnection | None = None
         self._publisher: BlockingChannel | None = None
@@ -71,7 +78,7 @@ class QueueMover:
         found: dict[Place, Record] = {}
         try:
             for topic, theirs in wanted.items():
-                self._read_queue(topic, theirs, found)
+                self._read_queue(topic, theirs, found, min(timeout_seconds, _PATIENCE_SECONDS))
         except ServiceUnreachableError:
             self.close()
             raise
@@ -131,9 +138,23 @@ class QueueMover:
             self._connection = connect_to_read(self._config, "redrive")
         return self._connection
 
-    def _read_queue(self, topic: str, wanted: list[int], found: dict[Place, Record]) -> None:
+    def _read_queue(
+        self, topic: str, wanted: list[int], found: dict[Place, Record], patience_seconds: float
+    ) -> None:
+        """Find what is wanted, or see often enough that it isn't there: what another look held comes back late."""
+        deadline = time.monotonic() + patience_seconds
+        with self._looking:
+            exists = self._look_for(topic, wanted, found)
+        while exists and wanted and time.monotonic() < deadline:
+            time.sleep(_PAUSE_SECONDS)
+            with self._looking:
+                exists = self._look_for(topic, wanted, found)
+
+    def _look_for(self, topic: str, wanted: list[int], found: dict[Place, Record]) -> bool:
+        """Go through a queue once; whether there is one."""
         look = Look(self._config, self._connected(), without_broker(topic))
         self._looks.append(look)
+        known = len(found)
         try:
             for record, tag in look.messages():
                 # Of messages that are the same in everything, any will do.
@@ -144,24 +165,29 @@ class QueueMover:
                 found[place] = replace(record, offset=place[2])
                 self._held[place] = look, tag
                 if not wanted:
-                    return
+                    return True
         except RefusedError:  # no such queue: it may be an exchange, whose messages are gone
-            return
+            return False
+        if len(found) == known:
+            self._looks.remove(look)
+            look.close()
+        return True
 
     def _publish(self, record: Outgoing) -> Ack:
         pika: Any = pika_module()
         try:
             sent = to_amqp(record.key, record.value, record.headers, int(time.time() * 1000))
+            table = encoded(sent.table)
         except EncodeError as error:
             return Ack(problem=str(error), final=True)
         name = without_broker(record.topic)
         to_exchange = name in self._exchanges
         exchange, routing_key = (name, sent.routing_key) if to_exchange else ("", name)
-        properties = pika.BasicProperties(headers=sent.table, **sent.properties)
-        try:
-            properties.encode()
-        except Exception as error:  # noqa: BLE001 - it has no error of its own for what AMQP has no room for
-            return Ack(problem=f"pika can't encode its headers: {error}: take it out by hand", final=True)
+        room = room_for_table(sent.properties)
+        if len(table) > room:
+            problem = f"{len(table)} bytes of headers are more than RabbitMQ takes ({room})"
+            return Ack(problem=problem, final=True)
+        properties = properties_with_table(pika.BasicProperties)(table, **sent.properties)
         with said_by(self._config):
             try:
                 self._publishing().basic_publish(exchange, routing_key, sent.body, properties, mandatory=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ class RabbitMQ:
         self._config = config
         self._names = names
         self._lag: QueueLagSource | None = None
+        self._looking = threading.Lock()
 
     def check(self, timeout_seconds: float = 5.0) -> None:
         """See `Broker.check`: both servers' doors, the one for messages and the one for management."""
@@ -52,7 +54,9 @@ class RabbitMQ:
         begin = start if start in ("earliest", "latest") else parse_duration(start)
         return [
             RabbitTail(self._config, reading.ingest, reading.store, start=begin),
-            LetterFinder(self._config, self.holds_dead_letters, reading.ingest, reading.letters),
+            LetterFinder(
+                self._config, self.holds_dead_letters, reading.ingest, reading.letters, self._looking
+            ),
         ]
 
     def holds_dead_letters(self, topic: str) -> bool:
@@ -72,7 +76,7 @@ class RabbitMQ:
 
     def mover(self, of_cluster: Callable[[str | None], None]) -> QueueMover:
         """See `Broker.mover`: a server's name says nothing about its messages."""
-        return QueueMover(self._config)
+        return QueueMover(self._config, self._looking)
 
     def routing(self) -> Routing:
         """See `Broker.routing`."""
