@@ -193,8 +193,8 @@ class Trail:
 
         Raises:
             ContractError: The data breaks its contract.
-            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
-                can't be written as it is: nothing is cut.
+            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence, the time or a
+                header can't be written as it is: nothing is cut.
             PublishError: The broker didn't take it (where this call, or `await`, waits).
         """
         publication = self._services.publisher.publish(

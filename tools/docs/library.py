@@ -81,6 +81,7 @@ DEAD_LETTER_HEADERS = {
     dead_letters.ERROR_STACKTRACE: f"its stack trace, the last {dead_letters.MAX_STACKTRACE_CHARACTERS} characters",
     dead_letters.FAILED_AT: "when it was given up, RFC 3339",
     dead_letters.OVERSIZE: "what is there in place of a value that was too large",
+    dead_letters.LEFT_OUT: "names of its own headers that had no room",
     dead_letters.REPLAYS: "how often it has been sent back to its topic before",
 }
 RETRY_HEADERS = {

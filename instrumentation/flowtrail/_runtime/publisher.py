@@ -27,12 +27,14 @@ from flowtrail.clients import (
     OnDelivery,
     ProducerClient,
     ReachedError,
+    RefusedError,
     UnreachableError,
     unreachable,
 )
 from flowtrail.contracts import Contracts, Guard, Packed, RegistryUnavailableError
 from flowtrail.errors import ConfigurationError, ContractError, EncodeError, FlowtrailError, PublishError
 from flowtrail.wire import Header
+from flowtrail.wire.write import checked_pairs
 
 
 class Publisher:
@@ -87,12 +89,13 @@ class Publisher:
 
         Raises:
             ContractError: The data breaks its contract.
-            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
+            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence, the time or a header
                 can't be written as it is: nothing is cut.
         """
         codec = self.codecs.of(topic)
         wanted = format_of(codec)
         value: bytes | None
+        given = checked_pairs(headers)
         checks_later = must_not_wait() and not self.guard.at_hand(type, version, data)
         if checks_later:
             asked = partial(self.guard.publishing, topic, type, version, snapshot(data), wanted)
@@ -115,7 +118,7 @@ class Publisher:
             key=raw_key,
             value_size=None if value is None else len(value),
             tombstone=value is None,
-            headers=headers,
+            headers=given,
             context=context,
         )
         return self._send(outgoing, raw_key, value, current_scope(), check if checks_later else None)
@@ -235,9 +238,8 @@ class Publisher:
         if isinstance(error, ContractError | EncodeError | RegistryUnavailableError):
             publication.retriable = isinstance(error, RegistryUnavailableError)
             return error
-        publication.retriable = isinstance(error, ClientError) or (
-            error is not None and self.client.is_retriable(error)
-        )
+        unsure = isinstance(error, ClientError) and not isinstance(error, RefusedError)
+        publication.retriable = unsure or (error is not None and self.client.is_retriable(error))
         named = f" {publication.event_id}" if publication.event_id else ""
         failure = PublishError(
             f"event{named} was not published to {publication.topic}: {error}",

@@ -13,6 +13,7 @@ from flowtrail.clients._kafka_python import KafkaPythonClient
 from flowtrail.clients._kinds import KAFKA, RABBITMQ, RABBITMQ_AIO_PIKA, BrokerKind
 from flowtrail.clients._pika import PikaClient
 from flowtrail.clients._port import Client
+from flowtrail.clients._rabbitmq import shown
 from flowtrail.errors import ConfigurationError
 
 _Adapter = Callable[[str, Mapping[str, Any] | None], Client]
@@ -55,7 +56,8 @@ def choose_client(
         settings: The client's own.
 
     Raises:
-        ConfigurationError: There is no such adapter, or settings were given along with an adapter object.
+        ConfigurationError: There is no such adapter, it is one for another broker than the address is of, or settings
+            were given along with an adapter object.
         MissingExtraError: The library isn't installed.
     """
     if not isinstance(client, str):
@@ -65,4 +67,9 @@ def choose_client(
     if client not in _ADAPTERS:
         raise ConfigurationError(f"unknown client {client!r}: one of {', '.join(sorted(_ADAPTERS))}")
     kind, adapter = _ADAPTERS[client]
-    return adapter(_ADDRESSES[kind.system](bootstrap_servers), settings)
+    address = _ADDRESSES[kind.system](bootstrap_servers)
+    if kind is KAFKA and address.lstrip().startswith(("amqp://", "amqps://")):
+        raise ConfigurationError(
+            f"{shown(address)} is an address of RabbitMQ, and {client} talks to Kafka: set client='pika' or 'aio-pika'"
+        )
+    return adapter(address, settings)

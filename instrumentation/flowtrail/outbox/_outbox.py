@@ -18,7 +18,7 @@ from flowtrail.contracts import Contracts, Guard
 from flowtrail.errors import ConfigurationError
 from flowtrail.outbox._relay import Relay
 from flowtrail.wire import Header, names
-from flowtrail.wire.write import exact_text
+from flowtrail.wire.write import checked_pairs, exact_text
 
 
 class Outbox:
@@ -103,8 +103,8 @@ class Outbox:
         Raises:
             ConfigurationError: The connection commits each statement by itself (Django outside of `atomic`).
             ContractError: The data breaks its contract.
-            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence or the time
-                can't be written as it is.
+            EncodeError: The data can't be turned into bytes, or an id, the subject, the sequence, the time or a
+                header can't be written as it is.
         """
         in_transaction(connection)
         telemetry = self._telemetry()
@@ -117,7 +117,7 @@ class Outbox:
         # What the relay couldn't write is refused here, while the caller's transaction can still be undone.
         said = EventHeaders(type, telemetry.source, subject, sequence, time, schema)
         written = dict(said.write(exact_text(names.ID, event_id), telemetry.time_ns()))
-        carried = inject(headers, baggage_keys=telemetry.baggage_keys)
+        carried = inject(checked_pairs(headers), baggage_keys=telemetry.baggage_keys)
         if not any(name == names.CORRELATION_ID for name, _ in carried):
             # Outside a flow this event starts one. Fixed here, so that a repeated relay says the same.
             carried.append((names.CORRELATION_ID, event_id.encode()))

@@ -37,6 +37,27 @@ def as_pairs(headers: Iterable[Header] | Mapping[str, Any] | None) -> Iterable[H
     return list(headers.items()) if isinstance(headers, Mapping) else headers
 
 
+def checked_pairs(headers: Any) -> list[Header] | None:
+    """The headers that somebody publishes with, as pairs.
+
+    Raises:
+        EncodeError: One isn't text and bytes, or text and None; names it.
+    """
+    if headers is None:
+        return None
+    try:
+        pairs: list[Any] = list(as_pairs(headers))
+    except TypeError:
+        raise EncodeError(f"headers are pairs of a name and bytes, not {type(headers).__name__}") from None
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise EncodeError(f"a header is a pair of a name and bytes, not {pair!r:.60}")
+        if pair[1] is not None and not isinstance(pair[1], bytes):
+            kind = type(pair[1]).__name__
+            raise EncodeError(f"the header {pair[0]!r:.60} is {kind}, and should be bytes: encode it")
+    return pairs
+
+
 def name_of(header: Any) -> str | None:
     """The name in a (name, value) pair; None if it isn't one."""
     try:

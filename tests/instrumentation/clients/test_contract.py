@@ -161,6 +161,14 @@ def test_an_unknown_client_is_refused() -> None:
         choose_client("rabbit", "localhost:9092")
 
 
+@pytest.mark.parametrize("client", ["kafka-python", "confluent", "aiokafka"])
+@pytest.mark.parametrize("address", ["amqp://ann:secret@rabbit:5672/%2F", "amqps://rabbit"])
+def test_an_address_of_the_other_broker_is_refused(client: str, address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is an address of RabbitMQ.*set client='pika'") as caught:
+        choose_client(client, address)
+    assert "secret" not in str(caught.value)
+
+
 def test_an_unknown_setting_of_kafka_python_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no setting bogus"):
         choose_client("kafka-python", "localhost:9092", {"bogus": 1})

@@ -241,6 +241,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 REFUSED: list[tuple[str, Any, str]] = [
+    ("headers", {"tenant": "acme"}, "the header 'tenant' is str, and should be bytes"),
+    ("headers", [("tenant", 7)], "the header 'tenant' is int, and should be bytes"),
+    ("headers", [(7, b"acme")], "a header is a pair of a name and bytes"),
+    ("headers", ["tenant"], "a header is a pair of a name and bytes"),
+    ("headers", 7, "headers are pairs of a name and bytes, not int"),
     *[
         (field, value, reason)
         for field, limit in (("id", 256), ("type", 256), ("subject", 1024))
