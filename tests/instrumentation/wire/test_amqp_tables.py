@@ -147,7 +147,7 @@ def test_a_table_that_is_cut_off_keeps_what_is_before() -> None:
         {"odd": datetime(1969, 1, 1, tzinfo=UTC)},
         {"odd": [{"within": object()}]},
     ],
-    ids=str,
+    ids=["long name", "long number", "object", "endless", "long decimal", "before 1970", "object within"],
 )
 def test_what_amqp_does_not_have_is_refused_by_name(table: dict[str, Any]) -> None:
     with pytest.raises(EncodeError, match=r"the header '(odd|nnn|within)"):
