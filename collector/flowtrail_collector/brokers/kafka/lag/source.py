@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
 from flowtrail_collector.brokers.kafka.lag.commits import CommitQuestions
+from flowtrail_collector.brokers.kafka.lag.coordinators import Coordinators
 from flowtrail_collector.brokers.kafka.lag.deadline import REQUEST_SECONDS, seconds_left
 from flowtrail_collector.brokers.kafka.lag.names import is_askable
 from flowtrail_collector.brokers.kafka.lag.offsets import OffsetQuestions
@@ -78,6 +79,7 @@ class KafkaLagSource:
         self._other_commits = OtherCommits(connection)
         self._listing: Future[Any] | None = None
         self._commits = CommitQuestions()
+        self._coordinators = Coordinators()
         self._offsets = OffsetQuestions()
 
     def groups(self, deadline: float) -> GroupList:
@@ -109,7 +111,9 @@ class KafkaLagSource:
         try:
             metadata = self._admin.list_topics(timeout=max(0.1, seconds_left(deadline)))
         except KafkaException as error:
+            self._coordinators.trouble()
             raise unreachable(self._where, error) from error
+        self._coordinators.note(metadata)
         self._renew_if_outdated(metadata.brokers.keys())
         leaders: dict[str, dict[int, int]] = {}
         failures = []
@@ -126,11 +130,17 @@ class KafkaLagSource:
         """Read every committed offset of each group, many requests at a time."""
         # One name that the library can't take must not stop the others.
         askable = [group for group in groups if is_askable(group)]
-        yield from self._commits.read(self._admin, askable, deadline)
+        settled, moving = self._coordinators.settled(self._admin, askable, deadline)
+        yield from moving.items()
+        yield from self._commits.read(self._admin, settled, deadline)
         if len(askable) < len(groups):
             others = [group for group in groups if not is_askable(group)]
             yield from self._other_commits.read(others, deadline)
-        self._renew_if_stuck(self._commits.longest_wait(groups))
+        waited = self._commits.longest_wait(groups)
+        if waited:
+            self._coordinators.trouble()
+        since = self._coordinators.unsettled_since
+        self._renew_if_stuck(waited if since is None else max(waited, time.monotonic() - since))
 
     def offsets(
         self, topics: Topics, spec: Spec, deadline: float, only: Sequence[tuple[str, int]] | None = None
@@ -214,6 +224,7 @@ class KafkaLagSource:
         threading.Thread(target=old.clear, name="flowtrail-lag-client", daemon=True).start()
 
     def _drop_questions(self) -> None:
+        self._coordinators.drop()
         self._commits.drop()
         self._offsets.drop()
 
