@@ -59,7 +59,7 @@ def failure_of(aiormq: Any, error: BaseException, queues: Collection[str] = ()) 
         return refusal(code, "Login was refused")
     if isinstance(error, aiormq.exceptions.InvalidFrameError) and "got <Connection.Close" in text:
         return refusal(*_closed_with(error))
-    if _READER_FAILED in str(error):
+    if _READER_FAILED in str(error) or isinstance(error, aiormq.exceptions.InvalidFrameError):
         return not_understood("aio-pika", error, queues)
     if isinstance(error, aiormq.exceptions.AMQPError) and code:
         return refusal(code, text)

@@ -11,7 +11,7 @@ from flowtrail import _fork
 from flowtrail._wrap import leave_alone
 from flowtrail.clients import _rabbitmq
 from flowtrail.clients._deliveries import Deliveries, Lines
-from flowtrail.clients._pika_errors import failure_of
+from flowtrail.clients._pika_errors import failure_of, is_undecodable
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
 from flowtrail.clients._rabbitmq import not_understood, refusal
 from flowtrail.wire import Record
@@ -86,9 +86,10 @@ class PikaConsumer:
         self._ready.tell()
         try:
             self._connection.process_data_events(0 if self._ready.ready() else timeout_seconds)
-        except (self._pika.exceptions.AMQPError, OSError) as error:
-            raise self._failure(error) from error
         except Exception as error:
+            lost = isinstance(error, self._pika.exceptions.AMQPError | OSError)
+            if lost and not is_undecodable(error):
+                raise self._failure(error) from error
             queues = [line.deliveries.queue for line in self._lines]
             raise not_understood("pika", error, queues) from error
         for line in self._lines:

@@ -16,7 +16,8 @@ import flowtrail
 from flowtrail.clients import ClientError, ReachedError, Subscription, choose_client
 from flowtrail.errors import PublishError
 from instrumentation.clients.contract import Owned
-from instrumentation.clients.rabbitmq_support import ADAPTERS
+from instrumentation.clients.rabbitmq_support import ADAPTERS, Opened, raw
+from rabbitkit import hostile
 from waiting import until
 
 pytestmark = pytest.mark.parametrize("adapter", ADAPTERS)
@@ -113,6 +114,26 @@ def test_a_client_that_stumbles_is_not_called_an_unreachable_broker(
         client.open_consumer([Subscription("orders")], "g", Owned(), start="earliest")
     assert UNREACHABLE not in str(caught.value)
     assert type(caught.value) is not ClientError
+
+
+def test_a_message_that_the_client_cannot_read_names_its_queue(
+    adapter: str, rabbitmq: str, topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As with a version of it that has no room for our reading.
+    monkeypatch.setattr(f"flowtrail.clients._{adapter.replace('-', '_')}.reading", lambda _: {})
+    name = topic("orders")
+    opened = Opened(adapter, rabbitmq)
+    try:
+        member = opened.member(Subscription(name))
+        with raw(rabbitmq) as channel:
+            channel.basic_publish(name, "E", b"odd", hostile("the last moment"))
+        with pytest.raises(
+            ReachedError, match=f"{adapter} can't read a message of {name}.g .*: remove it"
+        ) as caught:
+            member.until(lambda _: False)
+        assert "\n" not in str(caught.value)
+    finally:
+        opened.close()
 
 
 def test_while_the_server_is_away_a_publication_says_what_a_trail_says_at_its_start(

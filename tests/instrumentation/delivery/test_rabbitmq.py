@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pika
 import pytest
@@ -14,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 import flowtrail
+from servers import RabbitServer
 from waiting import until
 
 pytestmark = pytest.mark.parametrize("adapter", ["pika", "aio-pika"])
@@ -133,6 +136,30 @@ def test_one_whose_headers_fill_a_frame_keeps_its_body(
     assert headers["dlq.error.type"] == "ValueError"
     assert set(headers["dlq.left_out"].split(", ")) & (set(own) - set(left))
     assert "dlq.oversize" not in headers
+
+
+def test_a_lost_connection_is_one_line_and_nothing_is_lost(
+    service: Service, rabbitmq_server: RabbitServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    @service.trail.consumer(service.orders, types=[PLACED])
+    def charge(event: flowtrail.Event[Any]) -> None:
+        service.trail.publish(service.payments, event.data, type=PAID, subject=event.subject)
+
+    with service.trail.running():
+        assert service.trail.ready(60)
+        service.place(1)
+        until(lambda: service.paid, "the first payment")
+        caplog.clear()
+        until(lambda: len(rabbitmq_server.manage("GET", "connections")) >= 3, "the server's list")
+        for connection in rabbitmq_server.manage("GET", "connections"):
+            rabbitmq_server.manage("DELETE", "connections/" + quote(connection["name"], safe=""))
+        service.place(2)
+        until(lambda: {event.data["n"] for event in service.paid} == {1, 2}, lambda: service.paid)
+    said = [line for line in caplog.records if line.levelno >= logging.WARNING and line.name == "flowtrail"]
+    lost = [line.getMessage() for line in said if "billing" in line.getMessage()]
+    assert len(lost) == 1, lost
+    assert "\n" not in lost[0]
+    assert not [line for line in said if line.exc_info]
 
 
 def test_the_flow_and_the_trace_go_on(service: Service) -> None:
