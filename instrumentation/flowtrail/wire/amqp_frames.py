@@ -10,10 +10,11 @@ https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, 2.3.5.2 and 4.2
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from struct import Struct
 from typing import Any
 
-from flowtrail.wire.amqp_tables import LAST_SECOND, decoded, encoded
+from flowtrail.wire.amqp_tables import LAST_SECOND, decoded
 
 __all__ = [
     "closed",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _NAME = "flowtrail.table"
+_BEFORE = bytes((len(_NAME),)) + _NAME.encode() + b"x"  # and the length of the table, which is there already
 _FRAME_BYTES = 131_072  # what RabbitMQ offers; all headers of a message travel in one frame
 _ROOM = 64  # for what is around the properties, and one that is added
 _METHOD, _HEADER, _BASIC = 1, 2, 60
@@ -135,14 +137,12 @@ def _closed(properties: bytes, *, strict: bool) -> bytes:
     flags, at = _flags(properties)
     kept = 0
     pieces = [b""]
-    for bit, kind in zip(range(_FIRST_FLAG, 1, -1), _KINDS, strict=True):
-        if not flags >> bit & 1:
-            continue
+    for bit, kind in _present(flags):
         end = _end(properties, at, kind)
         piece = properties[at:end]
         whole = end <= len(properties)
         if kind == "t" and len(piece) >= _LENGTH.size:
-            pieces.append(encoded({_NAME: piece[_LENGTH.size :]}))
+            pieces.append(_LENGTH.pack(len(_BEFORE) + len(piece)) + _BEFORE + piece)
             kept |= 1 << bit
         elif whole and not (strict and _is_too_late(kind, piece)):
             pieces.append(_with_text(piece) if strict and kind == "s" else piece)
@@ -154,8 +154,17 @@ def _closed(properties: bytes, *, strict: bool) -> bytes:
     return b"".join(pieces)
 
 
+@lru_cache(maxsize=256)
+def _present(flags: int) -> tuple[tuple[int, str], ...]:
+    """Which properties are there: the number of each one's flag, and its kind."""
+    each = zip(range(_FIRST_FLAG, 1, -1), _KINDS, strict=True)
+    return tuple((bit, kind) for bit, kind in each if flags >> bit & 1)
+
+
 def _flags(properties: bytes) -> tuple[int, int]:
     """Which properties are there, and where the first one is; further words of flags say nothing yet."""
+    if len(properties) >= _FLAGS.size and not properties[1] & 1:
+        return int.from_bytes(properties[: _FLAGS.size]), _FLAGS.size
     at, first = 0, None
     while at + _FLAGS.size <= len(properties):
         (word,) = _FLAGS.unpack_from(properties, at)
