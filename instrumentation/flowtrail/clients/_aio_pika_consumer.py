@@ -15,7 +15,7 @@ from flowtrail.clients._aio_pika_errors import TYPE_NAME, failure_of
 from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
 from flowtrail.wire import Record
-from flowtrail.wire.amqp_frames import opened
+from flowtrail.wire.amqp_frames import unpacked
 from flowtrail.wire.deliveries import properties_of
 
 
@@ -105,7 +105,7 @@ class AioPikaConsumer:
                 deliveries.add(
                     message.delivery.delivery_tag,
                     message.delivery.routing_key,
-                    opened(message.header.properties.headers),
+                    unpacked(message.header.properties.headers),
                     properties_of(message.header.properties, type_name=TYPE_NAME),
                     message.body,
                 )

@@ -2,7 +2,7 @@
 
 A client decodes a message's headers before anyone else sees them, and ends the connection at what it doesn't
 understand: the message would come again, and end the next one. So their table is put, as it came, into a table with
-one value of bytes, which every client takes; whoever wants the headers reads them with `opened`.
+one value of bytes, which every client takes; whoever wants the headers reads them with `unpacked`.
 
 https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, 2.3.5.2 and 4.2
 """
@@ -17,13 +17,13 @@ from typing import Any
 from flowtrail.wire.amqp_tables import LAST_SECOND, decoded
 
 __all__ = [
-    "closed",
-    "closed_frame",
     "header_end",
-    "opened",
+    "packed",
+    "packed_frame",
     "readable",
     "readable_frame",
     "room_for_table",
+    "unpacked",
     "with_table",
 ]
 
@@ -54,8 +54,8 @@ def header_end(data: bytes) -> int:
     return end if end <= len(data) else 0
 
 
-def closed_frame(frame: bytes) -> bytes:
-    """A whole frame with `closed` properties if it is a content header; anything else as it is."""
+def packed_frame(frame: bytes) -> bytes:
+    """A whole frame with `packed` properties if it is a content header; anything else as it is."""
     return _with_properties(frame, strict=False)
 
 
@@ -74,12 +74,12 @@ def _with_properties(frame: bytes, *, strict: bool) -> bytes:
         return frame
     if int.from_bytes(frame[_START : _START + 2]) != _BASIC or frame[-1:] != _END:
         return frame
-    properties = (readable if strict else closed)(frame[_PROPERTIES:-1])
+    properties = (readable if strict else packed)(frame[_PROPERTIES:-1])
     size = _LENGTH.pack(_PROPERTIES - _START + len(properties))
     return b"".join((frame[:3], size, frame[_START:_PROPERTIES], properties, _END))
 
 
-def closed(properties: bytes) -> bytes:
+def packed(properties: bytes) -> bytes:
     """Properties whose headers are one value of bytes.
 
     From the first property on that isn't whole they are cut off; no server sends such.
@@ -87,19 +87,19 @@ def closed(properties: bytes) -> bytes:
     Args:
         properties: As they are on the wire, flags first.
     """
-    return _closed(properties, strict=False)
+    return _packed(properties, strict=False)
 
 
 def readable(properties: bytes) -> bytes:
-    """`closed`, without what pamqp can't decode.
+    """`packed`, without what pamqp can't decode.
 
     Other characters become question marks in texts that aren't UTF-8; a timestamp after the year 9999 is left out.
     """
-    return _closed(properties, strict=True)
+    return _packed(properties, strict=True)
 
 
-def opened(headers: Mapping[Any, Any] | None) -> Any:
-    """The headers that `closed` has hidden; others as they are.
+def unpacked(headers: Mapping[Any, Any] | None) -> Any:
+    """The headers that were packed; others as they are.
 
     Args:
         headers: As the client gives them.
@@ -133,7 +133,7 @@ def with_table(properties: bytes, table: bytes) -> bytes:
     return b"".join((_FLAGS.pack(flags | _TABLE_FLAG), properties[_FLAGS.size : at], table, properties[at:]))
 
 
-def _closed(properties: bytes, *, strict: bool) -> bytes:
+def _packed(properties: bytes, *, strict: bool) -> bytes:
     flags, at = _flags(properties)
     kept = 0
     pieces = [b""]

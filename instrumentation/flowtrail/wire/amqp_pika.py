@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from flowtrail.wire.amqp_frames import closed, closed_frame, header_end, opened, with_table
+from flowtrail.wire.amqp_frames import header_end, packed, packed_frame, unpacked, with_table
 
 __all__ = ["can_read_all", "decoded_properties", "properties_with_table", "reading_all"]
 
@@ -30,12 +30,12 @@ def reading_all(connection: type) -> type[Any]:
             end = header_end(unread)
             if not end:
                 return super()._read_frame()
-            self._frame_buffer = closed_frame(unread[:end])
+            self._frame_buffer = packed_frame(unread[:end])
             try:
                 _, frame = super()._read_frame()
             finally:
                 self._frame_buffer = unread
-            frame.properties.headers = opened(frame.properties.headers)
+            frame.properties.headers = unpacked(frame.properties.headers)
             return end, frame
 
     return Connection
@@ -48,8 +48,8 @@ def decoded_properties(pika: Any, raw: bytes) -> Any:
         pika: The module.
         raw: As they are on the wire, flags first.
     """
-    properties = pika.BasicProperties().decode(closed(raw))
-    properties.headers = opened(properties.headers)
+    properties = pika.BasicProperties().decode(packed(raw))
+    properties.headers = unpacked(properties.headers)
     return properties
 
 

@@ -16,7 +16,7 @@ from pamqp.exceptions import UnmarshalingException
 from pamqp.header import ContentHeader
 from pika import frame
 
-from flowtrail.wire.amqp_frames import closed_frame, header_end, opened, readable_frame, with_table
+from flowtrail.wire.amqp_frames import header_end, packed_frame, readable_frame, unpacked, with_table
 from flowtrail.wire.amqp_pika import decoded_properties, properties_with_table
 from flowtrail.wire.amqp_tables import decoded, encoded
 from rabbitkit import MESSAGES, nested, properties_of, value_of
@@ -66,16 +66,16 @@ def test_pika_gives_what_it_gives_by_itself(
 @example(b"\x80\0\x02\xff\xfe")
 def test_both_clients_take_whatever_was_sent(properties: bytes) -> None:
     sent = framed(properties)
-    made = closed_frame(sent)
+    made = packed_frame(sent)
     used, header = frame.decode_frame(made)
     assert used == len(made)
     assert isinstance(header, frame.Header)
     assert (header.channel_number, header.body_size) == (3, 5)
-    found = opened(header.properties.headers)  # type: ignore[attr-defined]
+    found = unpacked(header.properties.headers)  # type: ignore[attr-defined]
     read = pamqp.frame.unmarshal(readable_frame(sent))[2]
     assert isinstance(read, ContentHeader)
     # Only what is no number isn't itself.
-    assert encoded(opened(read.properties.headers) or {}) == encoded(found or {})
+    assert encoded(unpacked(read.properties.headers) or {}) == encoded(found or {})
 
 
 @given(MESSAGES)
@@ -134,7 +134,7 @@ OTHERS = [
 
 @pytest.mark.parametrize("other", OTHERS, ids=range(len(OTHERS)))
 def test_other_frames_are_left_alone(other: bytes) -> None:
-    assert closed_frame(other) == other
+    assert packed_frame(other) == other
     assert readable_frame(other) == other
 
 
@@ -142,5 +142,5 @@ def test_a_content_header_ends_where_it_says() -> None:
     sent = framed(properties_of([(b"a", value_of("S", b"x"))]))
     assert header_end(sent + b"more") == len(sent)
     assert [header_end(sent[:size]) for size in range(len(sent))] == [0] * len(sent)
-    assert opened({"a": 1}) == {"a": 1}
-    assert opened(None) is None
+    assert unpacked({"a": 1}) == {"a": 1}
+    assert unpacked(None) is None
