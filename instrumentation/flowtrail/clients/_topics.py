@@ -36,8 +36,10 @@ def has_too_large_headers(error: BaseException | None) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what it was raised from."""
-    while error is not None:
+    """An error, and what it was raised from, each once: one may be its own cause."""
+    known: set[int] = set()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
         yield error
         error = error.__cause__
 
