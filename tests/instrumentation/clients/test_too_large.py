@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from flowtrail.clients import TooLargeError, has_too_large_headers, is_too_large
@@ -11,7 +13,7 @@ from flowtrail.errors import PublishError
 
 def wrapped(*errors: BaseException) -> BaseException:
     """The first of these, raised from the next one, and so on."""
-    for above, below in zip(errors, errors[1:], strict=False):
+    for above, below in pairwise(errors):
         above.__cause__ = below
     return errors[0]
 
