@@ -186,7 +186,8 @@ class Telemetry(Reporter):
             replaced = {name for name, _ in ours}
             if message.trace_context is not None:
                 replaced |= TRACE_NAMES
-            replaced.add(names.BAGGAGE)
+            if not forward:
+                replaced.add(names.BAGGAGE)
             ours = [header for header in given if name_of(header) not in replaced] + ours
         message.headers = ours
         return message

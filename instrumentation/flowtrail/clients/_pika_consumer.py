@@ -87,8 +87,7 @@ class PikaConsumer:
         try:
             self._connection.process_data_events(0 if self._ready.ready() else timeout_seconds)
         except Exception as error:
-            lost = isinstance(error, self._pika.exceptions.AMQPError | OSError)
-            if lost and not is_undecodable(error):
+            if not is_undecodable(error):
                 raise self._failure(error) from error
             queues = [line.deliveries.queue for line in self._lines]
             raise not_understood("pika", error, queues) from error

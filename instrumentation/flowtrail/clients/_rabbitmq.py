@@ -282,7 +282,7 @@ def not_understood(client: str, error: BaseException, queues: Collection[str] = 
 def blocked(reason: str) -> ClientError:
     """A publication that waited while the server took none."""
     return ClientError(
-        f"RabbitMQ takes no messages ({reason or 'an alarm is on'}): free memory or disk on the server, or raise "
+        f"RabbitMQ takes no messages ({reason or 'an alarm is on'}), and may take this one later: free memory or disk on the server, or raise "
         "vm_memory_high_watermark or disk_free_limit; rabbitmq-diagnostics alarms says which"
     )
 

@@ -1,9 +1,12 @@
 """What the client raises is told as what is wrong: who is refused, and who isn't answered."""
 
+import socket
+
 import pytest
 from pika import exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
-from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, said_by
+from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, said_by
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
 
@@ -23,6 +26,7 @@ NO_VHOST = exceptions.ConnectionClosedByBroker(530, "NOT_ALLOWED - vhost shop no
         (exceptions.AMQPConnectionError(), None),
         (LOST, None),
         (OSError("no route"), None),
+        (AMQPConnectorStackTimeout("Timeout during AMQP handshake"), None),
         (
             exceptions.ChannelClosedByBroker(403, "ACCESS_REFUSED - read access to exchange"),
             "set_permissions",
@@ -39,3 +43,12 @@ def test_each_is_one_line(raised: Exception, said: str | None) -> None:
     assert (said or "no RabbitMQ broker answers at broker:5672/shop") in told or said == ""
     assert "\n" not in told
     assert "s3cret" not in told
+
+
+def test_a_port_that_never_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowtrail_collector.brokers.rabbitmq.connection._CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = RabbitConfig(f"amqp://ann:s3cret@127.0.0.1:{silent.getsockname()[1]}/shop")
+        with pytest.raises(ServiceUnreachableError, match="no RabbitMQ broker answers at") as caught:
+            connect(config, "test")
+    assert "\n" not in str(caught.value)

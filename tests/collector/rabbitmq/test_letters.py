@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
+import pika
 import pytest
 
 import flowtrail
@@ -171,6 +173,29 @@ def test_which_queues_count_looks(version: str, limit: int | None, counts: bool,
     said = {} if limit is None else {where: {name: limit}}
     assert counts_looks({"type": "quorum", **said}, version) == counts
     assert not counts_looks({"type": "classic", **said}, version)
+
+
+def test_a_copy_over_which_the_server_ends_the_connection_keeps_no_others_from_leaving(
+    corner: Corner, following: Following
+) -> None:
+    if int(corner.version().partition(".")[0]) >= 4:
+        pytest.skip("this server puts decimals into streams")
+    orders = corner.exchange("orders")
+    target, dead = corner.queue("target", orders), corner.queue("odd.dlq")
+    with following:
+        until(lambda: corner.followed() == {orders}, "the binding")
+        with corner.channel() as channel:
+            for number in range(3):
+                odd = {"price": Decimal("12.50")} if number == 1 else {}
+                properties = pika.BasicProperties(headers={"cloudEvents_id": f"e-{number}", **odd})
+                channel.basic_publish("", dead, b"%d" % number, properties)
+        until(lambda: len(letters(following)) == 3, "letters")
+        done = sent_back(following, to=f"rabbitmq:{orders}")
+        assert (done["redriven"], done["refused"]) == (2, 1)
+        assert "may have arrived" in str(done["refusals"])
+        until(lambda: corner.depth(dead) == 1, lambda: corner.depth(dead))
+        assert [letter["event_id"] for letter in letters(following)] == ["e-1"]
+    assert corner.depth(target) >= 2
 
 
 def test_what_another_look_holds_is_waited_for(corner: Corner, following: Following) -> None:

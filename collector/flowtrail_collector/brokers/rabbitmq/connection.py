@@ -18,10 +18,19 @@ from flowtrail_collector.settings import RabbitConfig
 if TYPE_CHECKING:
     from pika import BlockingConnection
 
-__all__ = ["RefusedError", "UndecodableError", "connect", "disconnect", "pika_module", "said_by"]
+__all__ = [
+    "INTERNAL_ERROR",
+    "RefusedError",
+    "UndecodableError",
+    "connect",
+    "disconnect",
+    "pika_module",
+    "said_by",
+]
 
 _CONNECT_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 30
+INTERNAL_ERROR = 541
 _ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION, _NOT_ALLOWED = 403, 404, 406, 530
 # The client calls a connection lost whose bytes it can't decode, and says why with an error of Python's own.
 _UNDECODABLE = re.compile(r"lost: ((Value|Overflow|Recursion)Error|error|InvalidFieldTypeException)\(")
@@ -90,7 +99,10 @@ def disconnect(config: RabbitConfig, connection: BlockingConnection) -> None:
 @contextmanager
 def said_by(config: RabbitConfig) -> Iterator[None]:
     """Turn what the client raises into what is wrong and what to do."""
-    errors = pika_module().exceptions
+    pika = pika_module()
+    errors = pika.exceptions
+    # What opening a connection takes too long for is none of the client's own errors.
+    opening = pika.adapters.utils.connection_workflow.AMQPConnectorException
     try:
         yield
     except errors.ProbableAuthenticationError as error:
@@ -108,7 +120,7 @@ def said_by(config: RabbitConfig) -> Iterator[None]:
         raise _refusal(config, *_reply(error, _NOT_ALLOWED)) from None
     except (errors.ConnectionClosedByBroker, errors.ChannelClosedByBroker) as error:
         raise _refusal(config, error.reply_code, str(error.reply_text)) from None
-    except (errors.AMQPError, OSError) as error:
+    except (errors.AMQPError, opening, OSError) as error:
         raise _unreachable(config, error) from None
 
 

@@ -19,7 +19,13 @@ from flowtrail.wire.amqp_pika import properties_with_table
 from flowtrail.wire.amqp_tables import encoded
 from flowtrail_collector.broker_names import RABBITMQ, rabbitmq_name, without_broker
 from flowtrail_collector.brokers.rabbitmq.browsing import MOST_ALIKE, Look
-from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, disconnect, pika_module, said_by
+from flowtrail_collector.brokers.rabbitmq.connection import (
+    INTERNAL_ERROR,
+    RefusedError,
+    disconnect,
+    pika_module,
+    said_by,
+)
 from flowtrail_collector.brokers.rabbitmq.deliveries import connect_to_read
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.dead_letters.model.letter import Place
@@ -104,7 +110,9 @@ class QueueMover:
                 acks.append(self._publish(record))
             except RefusedError as error:
                 self._publisher = None
-                acks.append(Ack(problem=str(error), final=True))
+                # It closes the connection over a copy that a queue has, and a stream can't take.
+                unsure = " (it may have arrived)" if error.code == INTERNAL_ERROR else ""
+                acks.append(Ack(problem=f"{error}{unsure}", final=True))
             except ServiceUnreachableError as error:
                 self.close()
                 acks.append(Ack(problem=str(error)))
@@ -112,12 +120,16 @@ class QueueMover:
 
     def settled(self, places: Iterable[Place]) -> None:
         """See `RecordMover.settled`: those leave their queue, all others go back to their places."""
+        left = [place for place in places if place in self._held]
         # If the server goes away meanwhile they stay where they are, and count as dead letters again.
         with suppress(ServiceUnreachableError):
-            for place in places:
-                held = self._held.get(place)
-                if held is not None:
-                    held[0].take(held[1])
+            try:
+                self._take(left)
+            except ServiceUnreachableError:
+                # A connection that was closed over one of the copies has let go of all originals.
+                self.close()
+                self.read(left, _PATIENCE_SECONDS)
+                self._take([place for place in left if place in self._held])
         self.close()
 
     def close(self) -> None:
@@ -131,6 +143,13 @@ class QueueMover:
                 look.close()
             if connection is not None:
                 disconnect(self._config, connection)
+
+    def _take(self, places: list[Place]) -> None:
+        """Take what is held from its queue; what was taken leaves the list."""
+        while places:
+            look, tag = self._held[places[-1]]
+            look.take(tag)
+            places.pop()
 
     def _connected(self) -> BlockingConnection:
         if self._connection is None or not self._connection.is_open:
