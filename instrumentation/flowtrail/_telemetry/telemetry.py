@@ -186,8 +186,7 @@ class Telemetry(Reporter):
             replaced = {name for name, _ in ours}
             if message.trace_context is not None:
                 replaced |= TRACE_NAMES
-            if not forward:
-                replaced.add(names.BAGGAGE)
+            replaced.add(names.BAGGAGE)
             ours = [header for header in given if name_of(header) not in replaced] + ours
         message.headers = ours
         return message

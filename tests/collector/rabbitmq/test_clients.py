@@ -34,18 +34,23 @@ class BlockingOfAnotherDispatch(Blocking):
     def _request_channel_dispatch(self, channel_number: int, reason: str) -> None: ...  # type: ignore[override]
 
 
-class Select:
+class SelectWithoutData:
+    def _read_frame(self) -> None: ...
+
+
+class Select(SelectWithoutData):
     def _on_data_available(self, data_in: bytes) -> None: ...
 
 
-class SelectWithoutData: ...
+class SelectWithoutFrames:
+    def _on_data_available(self, data_in: bytes) -> None: ...
 
 
-class SelectOfOtherData:
+class SelectOfOtherData(SelectWithoutData):
     def _on_data_available(self, data_in: bytes, at: float) -> None: ...
 
 
-class SelectWithAttribute:
+class SelectWithAttribute(SelectWithoutData):
     _on_data_available = None
 
 
@@ -59,7 +64,8 @@ class SelectWithAttribute:
         ((Blocking, SelectWithoutData), ["SelectConnection._on_data_available"]),
         ((Blocking, SelectOfOtherData), ["SelectConnection._on_data_available"]),
         ((Blocking, SelectWithAttribute), ["SelectConnection._on_data_available"]),
-        ((Blocking,), ["SelectConnection._on_data_available"]),
+        ((Blocking, SelectWithoutFrames), ["SelectConnection._read_frame"]),
+        ((Blocking,), ["SelectConnection._on_data_available", "SelectConnection._read_frame"]),
     ],
 )
 def test_what_a_version_lacks(parts: tuple[type, ...], expected: list[str]) -> None:

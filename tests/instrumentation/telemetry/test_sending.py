@@ -265,12 +265,6 @@ def test_without_a_tracer_the_context_above_travels_on() -> None:
     assert header(sending.headers, "traceparent") == above
 
 
-def test_what_is_passed_on_keeps_its_baggage() -> None:
-    given = [("ce_id", b"1"), ("baggage", b"k=v")]
-    assert header(Lab().telemetry.sending("t.g.dlq", headers=given, forward=True).headers, "baggage") == "k=v"
-    assert header(Lab().telemetry.sending("t", headers=given).headers, "baggage") is None
-
-
 def test_baggage_travels_only_by_name() -> None:
     from opentelemetry import baggage, context
 
