@@ -86,6 +86,7 @@ def broker(moving: Moving) -> Iterator[DevBroker]:
         yield broker
 
 
+@pytest.mark.slow
 def test_groups_whose_coordinator_moves_are_failures_until_it_is_there(
     broker: DevBroker, moving: Moving
 ) -> None:
