@@ -45,7 +45,7 @@ def corner(rabbitmq_server: RabbitServer) -> Corner:
     return Corner(Place(rabbitmq_server.url, f"http://127.0.0.1:{rabbitmq_server.management_port}"))
 
 
-@pytest.mark.slow(90)
+@pytest.mark.slow(150)
 def test_no_panel_is_empty(kafka: str, tmp_path: Path) -> None:
     with shop_in_business(kafka, tmp_path) as (shop, prometheus):
         send_poison(shop)
