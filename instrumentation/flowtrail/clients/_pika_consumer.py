@@ -11,10 +11,11 @@ from flowtrail import _fork
 from flowtrail._wrap import leave_alone
 from flowtrail.clients import _rabbitmq
 from flowtrail.clients._deliveries import Deliveries, Lines
-from flowtrail.clients._pika_errors import failure_of, is_undecodable
+from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
 from flowtrail.clients._rabbitmq import not_understood, refusal
 from flowtrail.wire import Record
+from flowtrail.wire.amqp_pika import is_undecodable
 from flowtrail.wire.deliveries import properties_of
 
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from flowtrail.clients._port import ClientError, ReachedError
 from flowtrail.clients._rabbitmq import ACCESS_REFUSED, NOT_ALLOWED, blocked, not_understood, refusal
 from flowtrail.errors import FlowtrailError
-
-# pika calls a connection lost whose bytes it can't decode, and says why with an error of Python's own.
-_UNDECODABLE = re.compile(r"lost: ((Value|Overflow|Recursion)Error|error|InvalidFieldTypeException)\(")
-
-
-def is_undecodable(error: BaseException) -> bool:
-    """Whether a connection was lost since pika couldn't decode what came."""
-    return _UNDECODABLE.search(str(error)) is not None
 
 
 def failure_of(pika: Any, error: BaseException, block_reason: str = "") -> FlowtrailError:

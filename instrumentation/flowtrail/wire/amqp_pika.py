@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
 from flowtrail.wire.amqp_frames import header_end, packed, packed_frame, unpacked, with_table
 
-__all__ = ["can_read_all", "decoded_properties", "properties_with_table", "reading_all"]
+__all__ = ["can_read_all", "decoded_properties", "is_undecodable", "properties_with_table", "reading_all"]
+
+
+# pika calls a connection lost whose bytes it can't decode, and says why with an error of Python's own.
+_UNDECODABLE = re.compile(r"lost: ((Value|Overflow|Recursion)Error|error|InvalidFieldTypeException)\(")
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether a connection was lost since pika couldn't decode what came."""
+    return _UNDECODABLE.search(str(error)) is not None
 
 
 def can_read_all(connection: type) -> bool:

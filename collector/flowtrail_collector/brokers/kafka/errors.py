@@ -6,14 +6,19 @@ from confluent_kafka import KafkaError, KafkaException
 
 from flowtrail_collector.errors import ServiceUnreachableError
 
-__all__ = ["reason_of", "text_of", "unreachable"]
+__all__ = ["cause_of", "reason_of", "text_of", "unreachable"]
 
 _MAX_REASON = 300
 
 
+def cause_of(error: object) -> object:
+    """The KafkaError in an exception; anything else as it is."""
+    return error.args[0] if isinstance(error, KafkaException) and error.args else error
+
+
 def text_of(error: object) -> str:
     """What Kafka or librdkafka said; futures carry a KafkaError now, a KafkaException then."""
-    cause = error.args[0] if isinstance(error, KafkaException) and error.args else error
+    cause = cause_of(error)
     return cause.str() if isinstance(cause, KafkaError) else str(cause)
 
 

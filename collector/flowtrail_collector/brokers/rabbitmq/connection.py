@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from flowtrail.errors import to_install
+from flowtrail.wire.amqp_pika import is_undecodable
 from flowtrail_collector.errors import ConfigurationError, ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
 
@@ -32,8 +32,6 @@ _CONNECT_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 30
 INTERNAL_ERROR = 541
 _ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION, _NOT_ALLOWED = 403, 404, 406, 530
-# The client calls a connection lost whose bytes it can't decode, and says why with an error of Python's own.
-_UNDECODABLE = re.compile(r"lost: ((Value|Overflow|Recursion)Error|error|InvalidFieldTypeException)\(")
 
 
 class RefusedError(ServiceUnreachableError):
@@ -161,7 +159,7 @@ def _reply(error: BaseException, default: int) -> tuple[int, str]:
 
 
 def _unreachable(config: RabbitConfig, error: BaseException) -> ServiceUnreachableError:
-    if _UNDECODABLE.search(str(error)):
+    if is_undecodable(error):
         version = getattr(pika_module(), "__version__", "of unknown version")
         return UndecodableError(f"pika {version} can't decode a message's headers{_reason(error)}")
     return ServiceUnreachableError(f"no RabbitMQ broker answers at {config.shown}{_reason(error)}")

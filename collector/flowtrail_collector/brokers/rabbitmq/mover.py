@@ -162,12 +162,12 @@ class QueueMover:
     ) -> None:
         """Find what is wanted, or see often enough that it isn't there: what another look held comes back late."""
         deadline = time.monotonic() + patience_seconds
-        with self._looking:
-            exists = self._look_for(topic, wanted, found)
-        while exists and wanted and time.monotonic() < deadline:
-            time.sleep(_PAUSE_SECONDS)
+        while True:
             with self._looking:
                 exists = self._look_for(topic, wanted, found)
+            if not exists or not wanted or time.monotonic() >= deadline:
+                return
+            time.sleep(_PAUSE_SECONDS)
 
     def _look_for(self, topic: str, wanted: list[int], found: dict[Place, Record]) -> bool:
         """Go through a queue once; whether there is one."""

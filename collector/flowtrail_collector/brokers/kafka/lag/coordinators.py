@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
-from flowtrail_collector.brokers.kafka.errors import reason_of
+from flowtrail_collector.brokers.kafka.errors import cause_of, reason_of
 from flowtrail_collector.brokers.kafka.lag.deadline import REQUEST_SECONDS, seconds_left
 from flowtrail_collector.lag.ports import Failure
 
@@ -114,7 +114,7 @@ def _objection(answer: Future[Any]) -> str | None:
     error = answer.exception()
     if error is None:
         return None
-    cause = error.args[0] if isinstance(error, KafkaException) and error.args else error
+    cause = cause_of(error)
     if isinstance(cause, KafkaError) and cause.code() in _CERTAIN:
         return None
     return reason_of(error)
