@@ -111,7 +111,7 @@ class Copies:
         refused: dict[Place, tuple[str | None, str]] = {}
         sending: list[Sending] = []
         read = self._read(letters)
-        for letter in letters:
+        for letter in _as_they_lie(letters, read.records):
             way = self._way(letter, read)
             if isinstance(way, Refusal):
                 refused[letter.place] = None, way.value
@@ -201,6 +201,12 @@ class Copies:
         if partition is not None and not 0 <= partition < self._known.get(copy.topic, 0):
             return copy._replace(partition=None)
         return copy
+
+
+def _as_they_lie(letters: Sequence[DeadLetter], records: Mapping[Place, Record]) -> list[DeadLetter]:
+    """In the order in which they were read; what is gone comes last."""
+    ranks = {place: n for n, place in enumerate(records)}
+    return sorted(letters, key=lambda letter: ranks.get(letter.place, len(ranks)))
 
 
 def replaced(copy: Outgoing, replacement: Replacement | None) -> Outgoing:

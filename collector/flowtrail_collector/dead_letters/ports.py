@@ -66,8 +66,7 @@ class Job:
         ended_ms: When it ended, None while it runs.
         cursor: The last place dealt with, None at the beginning.
         refusals: Of the refused, how many for which reason.
-        bounds: The last place of each partition that belongs to it, so that what fails again meanwhile isn't
-            sent round in circles.
+        bounds: The last place of each partition that belongs to it.
         revision: How often it got on; whoever moves it on says from which.
     """
 
@@ -167,7 +166,7 @@ class RedriveStore(Protocol):
         ...
 
     def next_letters(self, job: Job, limit: int) -> list[DeadLetter]:
-        """What comes after the job's cursor, in the order of the dead letter topics."""
+        """What comes after the job's cursor: topic by topic, of each partition the oldest first."""
         ...
 
     def settle(
@@ -257,7 +256,7 @@ class RecordMover(Protocol):
         ...
 
     def read(self, places: Sequence[Place], timeout_seconds: float) -> Mapping[Place, Record]:
-        """The records at these places, without those that are gone.
+        """The records at these places, without those that are gone; those of a partition in the order they lie there.
 
         Args:
             places: Where.

@@ -215,3 +215,52 @@ def test_what_another_look_holds_is_waited_for(corner: Corner, following: Follow
 
         assert until(ended, "the redrive")["redriven"] == 1
     assert corner.depth(target) == 1
+
+
+@pytest.mark.parametrize("rate", [0, 4], ids=["at once", "in portions"])
+def test_sent_back_the_oldest_goes_first(corner: Corner, following: Following, rate: int) -> None:
+    target, dead = corner.queue("target"), corner.queue("many.dlq")
+    count = 12
+    with corner.channel() as channel:
+        for number in range(count):
+            moment = {"timestamp_in_ms": 1_790_000_000_000 + number}
+            channel.basic_publish("", dead, b"%d" % number, pika.BasicProperties(headers=moment))
+    with following:
+        until(lambda: len(letters(following)) == count, "letters")
+        assert sent_back(following, to=f"rabbitmq:{target}", rate=rate)["redriven"] == count
+    with corner.channel() as channel:
+        arrived = [channel.basic_get(target, auto_ack=True)[2] for _ in range(count)]
+    assert arrived == [b"%d" % number for number in range(count)]
+
+
+def test_a_dead_letter_goes_back_with_routing_key_and_properties_byte_for_byte(
+    corner: Corner, following: Following
+) -> None:
+    orders = corner.exchange("orders")
+    copies = corner.queue("copies", orders)
+    trail = flowtrail.Trail("shop", corner.place.url, client="pika")
+
+    @trail.consumer(orders, group="billing", retry=flowtrail.Retry(attempts=1))
+    def refuse(event: flowtrail.Event) -> None:
+        raise ValueError("no")
+
+    texts = {
+        "correlation_id": b"\xff\xfe",
+        "message_id": b"\x80id",
+        "reply_to": b"\xc3",
+        "app_id": b"\xe4",
+        "type": b"\xf6",
+    }
+    headers = {"cloudEvents_specversion": "1.0", "cloudEvents_id": "e-1", "cloudEvents_type": "T"}
+    with following, trail.running():
+        assert trail.ready(scaled(40))
+        with corner.channel() as channel:
+            channel.basic_publish(orders, b"k\xff.x", b"{}", pika.BasicProperties(headers=headers, **texts))  # type: ignore[arg-type]
+        until(lambda: letters(following), "the letter")
+        assert sent_back(following)["redriven"] == 1
+        until(lambda: corner.depth(copies) == 2, "the copy")
+    with corner.channel() as channel:
+        for _ in range(2):
+            method, properties, _ = channel.basic_get(copies, auto_ack=True)
+            assert method.routing_key == b"k\xff.x"
+            assert {name: getattr(properties, name) for name in texts} == texts

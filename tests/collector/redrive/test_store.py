@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_a_job_is_read_back_as_it_was_asked_for(store):
     order = Order(Selection(group="billing", since_ms=1), "elsewhere", 2.5, 7, "me")
     job = store.add_job(order, NOW_MS)
     assert store.job(job.id) == job
-    assert job.order == order
+    assert job.order == replace(order, selection=replace(order.selection, as_of=store.last_change()))
     assert store.next_job() == job
     assert store.jobs(10) == [job]
     assert store.job("nobody") is None
@@ -218,3 +219,29 @@ def test_own_dead_letters_have_the_fields_in_their_places(store):
     assert (letter.source_topic, letter.source_partition, letter.source_offset) == ("orders", 0, 7)
     assert (letter.group, letter.error_type, letter.convention) == (OWN.group, OWN.error_type, "flowtrail")
     assert (letter.event_id, letter.subject, letter.timestamp_ms) == (f"{DLQ}-0-1", "o1", MINUTE_MS)
+
+
+QUEUE = "rabbitmq:billing.dlq"
+BY_AGE = [(90, 1), (10, 2), (50, 2), (40, 3), (70, None)]  # places that say nothing of the order, and minutes
+
+
+@pytest.mark.parametrize("portion", [1, 2, 10])
+@pytest.mark.parametrize("takes", [True, False], ids=["redriven", "refused"])
+def test_what_has_no_offsets_goes_oldest_first_and_once(store, sql_database, portion, takes):
+    keep(
+        sql_database,
+        [
+            dead(place, topic=QUEUE, timestamp_ms=minute and minute * MINUTE_MS)
+            for place, minute in sorted(BY_AGE)
+        ],
+    )
+    job = store.add_job(Order(Selection(topic=QUEUE)), NOW_MS)
+    seen, again = [], itertools.count(20)
+    while found := store.next_letters(job, portion):
+        seen += [letter.place[2] for letter in found]
+        moved = [Moved(letter, Action.REDRIVEN, "orders", 0, 0, 1) for letter in found] if takes else []
+        job = store.settle(job, moved, {} if takes else {"gone": len(found)}, found[-1].place, NOW_MS)
+        # It dies again, at a place that may be before the last one of those that were counted.
+        keep(sql_database, [dead(next(again), topic=QUEUE, timestamp_ms=20 * MINUTE_MS)])
+    assert seen == [70, 90, 10, 50, 40]
+    assert job.left == 0

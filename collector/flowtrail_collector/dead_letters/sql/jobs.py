@@ -16,7 +16,8 @@ from flowtrail_collector.dead_letters.model.survey import AGES, Group
 from flowtrail_collector.dead_letters.ports import Job, JobState, Moved, Order
 from flowtrail_collector.dead_letters.sql.job_rows import (
     JOB_COLUMNS,
-    after_cursor,
+    ahead_of,
+    as_counted,
     check_counted,
     insert_job,
     insert_write,
@@ -29,6 +30,7 @@ from flowtrail_collector.dead_letters.sql.letters import (
     replays_of,
     where_of,
 )
+from flowtrail_collector.dead_letters.sql.pages import NEWEST
 from flowtrail_collector.errors import FencedError
 from flowtrail_collector.store.sql import Connection, Database
 
@@ -90,7 +92,7 @@ class SqlRedrive:
         """See `RedriveStore.find`."""
         where = "event_id = ? OR correlation_id = ? OR subject = ?"
         with self._database.read() as connection:
-            return letters(connection, where, [wanted] * 3, limit, newest=True)
+            return letters(connection, where, [wanted] * 3, limit, order=NEWEST)
 
     def dead_letter_topics(self, topics: Iterable[str]) -> set[str]:
         """See `RedriveStore.dead_letter_topics`."""
@@ -136,12 +138,13 @@ class SqlRedrive:
         found: list[DeadLetter] = []
         where, values = where_of(job.order.selection)
         with self._database.read() as connection:
-            for topic, partition, first, last in after_cursor(job):
+            for portion in ahead_of(connection, job):
                 found += letters(
                     connection,
-                    f"topic = ? AND partition = ? AND position >= ? AND position <= ? AND {where}",
-                    [topic, partition, first, last, *values],
+                    f"{portion.where} AND {where}",
+                    [*portion.values, *values],
                     limit - len(found),
+                    order=portion.order,
                 )
                 if len(found) >= limit:
                     break
@@ -213,9 +216,7 @@ class SqlRedrive:
     def _counted(self, order: Order) -> Selection:
         """What an order means at this moment, if it isn't more than was expected."""
         with self._database.read() as connection:
-            last = last_change(connection)
-            as_of = last if order.selection.as_of is None else min(last, order.selection.as_of)
-            selection = replace(order.selection, as_of=as_of)
+            selection = as_counted(connection, order.selection)
             where, values = where_of(selection)
             count = f"SELECT count(*) FROM dead_letters WHERE {where}"  # noqa: S608
             (total,) = connection.execute(count, values).fetchone()

@@ -13,6 +13,7 @@ from flowtrail_collector.dead_letters.sql.pages import NEWEST, page_of
 from flowtrail_collector.store.sql import MAX_IDS, Connection, Reads, marks
 
 __all__ = [
+    "IN_PLACE",
     "DeadLetterReads",
     "add_letters",
     "flows_with_letters",
@@ -42,6 +43,9 @@ _COUNT_LATELY = f"""SELECT cause, sum(now), sum(1 - now), count(DISTINCT flow), 
  GROUP BY cause HAVING sum(now) > sum(1 - now) ORDER BY 2 DESC, 1 LIMIT ?"""  # noqa: S608 - our own states
 _REDRIVEN = """SELECT actor FROM redrive_audit
  WHERE target_topic = ? AND target_partition = ? AND target_offset = ? ORDER BY at_ms DESC LIMIT 1"""
+IN_PLACE = "topic, partition, position"
+"""The order in which they lie in their topics."""
+
 _CHOICES = {"topic": "topic", "source": "source_topic", "group": "consumer_group", "error": "error_type"}
 _MOST_CHOICES = 100
 _EARLIER = f"SELECT 1 FROM dead_letters WHERE state IN ({marks(STATES)}) AND timestamp_ms < ? AND "  # noqa: S608
@@ -125,10 +129,9 @@ def flows_with_letters(connection: Connection, ids: Collection[str]) -> set[str]
 
 
 def letters(
-    connection: Connection, where: str, values: Sequence[Any], limit: int, *, newest: bool = False
+    connection: Connection, where: str, values: Sequence[Any], limit: int, *, order: str = IN_PLACE
 ) -> list[DeadLetter]:
-    """Dead letters in the order of their topics, or the newest first; their replays go by the audit too."""
-    order = NEWEST if newest else "topic, partition, position"
+    """Dead letters, in the order of their places unless another is given; their replays go by the audit too."""
     rows = connection.execute(
         f"SELECT {_COLUMNS}, {replays_of('dead_letters')} FROM dead_letters WHERE {where}"  # noqa: S608
         f" ORDER BY {order} LIMIT ?",
@@ -143,7 +146,7 @@ def _is_of(cause: str | None) -> tuple[str, list[Any]]:
 
 def _newest_of(connection: Connection, where: str, values: Sequence[Any], cause: str | None) -> DeadLetter:
     own, more = _is_of(cause)
-    return letters(connection, f"{where} AND {own}", [*values, *more], 1, newest=True)[0]
+    return letters(connection, f"{where} AND {own}", [*values, *more], 1, order=NEWEST)[0]
 
 
 def _with_replays(letter: DeadLetter, known: int) -> DeadLetter:
