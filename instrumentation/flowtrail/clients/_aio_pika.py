@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from flowtrail._extras import load
 from flowtrail._loop_thread import LoopThread
-from flowtrail.clients import _rabbitmq
+from flowtrail.clients import _rabbitmq, _rabbitmq_errors
 from flowtrail.clients._aio_pika_consumer import AioPikaConsumer, Line
 from flowtrail.clients._aio_pika_errors import code_of, failure_of
 from flowtrail.clients._aio_pika_producer import AioPikaProducer
@@ -69,7 +69,9 @@ class AioPikaClient:
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
-        return self._open(self._start_consumer(subscriptions, group, listener))
+        return _rabbitmq_errors.opened(
+            lambda: self._open(self._start_consumer(subscriptions, group, listener))
+        )
 
     async def _start_consumer(
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener
@@ -114,7 +116,7 @@ class AioPikaClient:
         try:
             await self._bind(connection, subscriptions, group)
         except self._aiormq.exceptions.AMQPChannelError as error:
-            if code_of(self._aiormq, error) != _rabbitmq.NOT_FOUND:
+            if code_of(self._aiormq, error) != _rabbitmq_errors.NOT_FOUND:
                 raise
             for subscription in subscriptions:
                 if not subscription.own:
@@ -213,7 +215,7 @@ class AioPikaClient:
                 return
             except closed as error:
                 code = code_of(self._aiormq, error)
-                if code not in (_rabbitmq.PRECONDITION_FAILED, _rabbitmq.ACCESS_REFUSED):
+                if code not in (_rabbitmq_errors.PRECONDITION_FAILED, _rabbitmq_errors.ACCESS_REFUSED):
                     raise
                 refused = error
         try:

@@ -8,8 +8,9 @@ from collections.abc import Collection
 from typing import Any
 
 from flowtrail.clients._port import ClientError
-from flowtrail.clients._rabbitmq import (
+from flowtrail.clients._rabbitmq_errors import (
     ACCESS_REFUSED,
+    INTERNAL_ERROR,
     NOT_ALLOWED,
     NOT_FOUND,
     PRECONDITION_FAILED,
@@ -32,7 +33,15 @@ def code_of(aiormq: Any, error: BaseException) -> int:
         (errors.ChannelNotFoundEntity, NOT_FOUND),
         (errors.ChannelLockedResource, RESOURCE_LOCKED),
         (errors.ChannelPreconditionFailed, PRECONDITION_FAILED),
+        (errors.ConnectionFrameError, 501),
+        (errors.ConnectionSyntaxError, 502),
+        (errors.ConnectionCommandInvalid, 503),
+        (errors.ConnectionChannelError, 504),
+        (errors.ConnectionUnexpectedFrame, 505),
+        (errors.ConnectionResourceError, 506),
         (errors.ConnectionNotAllowed, NOT_ALLOWED),
+        (errors.ConnectionNotImplemented, 540),
+        (errors.ConnectionInternalError, INTERNAL_ERROR),
         (errors.ProbableAuthenticationError, ACCESS_REFUSED),
     )
     for kind, code in known:

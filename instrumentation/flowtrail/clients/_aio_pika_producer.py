@@ -13,7 +13,8 @@ from flowtrail import _fork
 from flowtrail._loop_thread import LoopThread
 from flowtrail.clients._aio_pika_errors import TYPE_NAME, code_of, failure_of
 from flowtrail.clients._port import ClientError, Delivered, Message, OnDelivery, UnroutableError
-from flowtrail.clients._rabbitmq import BLOCKED_SECONDS, NOT_FOUND, Outgoing, blocked, nobody_takes, outgoing
+from flowtrail.clients._rabbitmq import BLOCKED_SECONDS, Outgoing, outgoing
+from flowtrail.clients._rabbitmq_errors import NOT_FOUND, blocked, nobody_takes
 from flowtrail.clients._under_way import UnderWay
 from flowtrail.errors import FlowtrailError
 from flowtrail.wire.amqp_frames import with_table
@@ -92,7 +93,7 @@ class AioPikaProducer:
         return _MANY in self._channels and not self._is_open(_MANY)
 
     def send(self, message: Message, on_delivery: OnDelivery) -> None:
-        sent = outgoing(message)
+        sent = outgoing(message, text_only=True)
         self._messages.begin()
         self._thread.loop.call_soon_threadsafe(self._take, message, sent, on_delivery)
 
@@ -124,7 +125,7 @@ class AioPikaProducer:
             error = ClientError("the producer was closed, or lost its connection")
         except self._aiormq.exceptions.PublishError:
             if message.own:
-                self._ensures.forget(sent.message.routing_key)
+                self._ensures.forget(str(sent.message.routing_key))
             error = UnroutableError(nobody_takes(sent.exchange, sent.message.routing_key))
         except self._aiormq.exceptions.DeliveryError:
             error = ClientError("RabbitMQ could not accept it: its queue is full or failing")

@@ -10,7 +10,7 @@ from typing import Any
 
 from flowtrail import _fork
 from flowtrail._extras import load
-from flowtrail.clients import _rabbitmq
+from flowtrail.clients import _rabbitmq, _rabbitmq_errors
 from flowtrail.clients._kinds import RABBITMQ
 from flowtrail.clients._names import bytes_objection
 from flowtrail.clients._pika_consumer import Line, PikaConsumer
@@ -87,6 +87,11 @@ class PikaClient:
         self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener, *, start: str
     ) -> ConsumerClient:
         """Connect a consumer; see `Client.open_consumer`."""
+        return _rabbitmq_errors.opened(lambda: self._start_consumer(subscriptions, group, listener))
+
+    def _start_consumer(
+        self, subscriptions: Collection[Subscription], group: str, listener: RebalanceListener
+    ) -> ConsumerClient:
         connection = self._connect(self._consumer, reading(self._pika))
         try:
             with self._failing():
@@ -97,7 +102,7 @@ class PikaClient:
             if isinstance(error, FlowtrailError) or not isinstance(error, Exception):
                 raise
             queues = [self._topology.queue_of(subscription, group) for subscription in subscriptions]
-            raise _rabbitmq.not_understood(self.name, error, queues) from error
+            raise _rabbitmq_errors.not_understood(self.name, error, queues) from error
         bind = partial(self._bind_again, connection, subscriptions, group)
         return PikaConsumer(self._pika, connection, lines, listener, bind)
 
@@ -135,7 +140,7 @@ class PikaClient:
             try:
                 self._bind(connection, subscriptions, group)
             except self._pika.exceptions.ChannelClosedByBroker as error:
-                if error.reply_code != _rabbitmq.NOT_FOUND:
+                if error.reply_code != _rabbitmq_errors.NOT_FOUND:
                     raise
                 for subscription in subscriptions:
                     if not subscription.own:
@@ -217,7 +222,10 @@ class PikaClient:
                     declare(channel, False)
                 return
             except closed as error:
-                if error.reply_code not in (_rabbitmq.PRECONDITION_FAILED, _rabbitmq.ACCESS_REFUSED):
+                if error.reply_code not in (
+                    _rabbitmq_errors.PRECONDITION_FAILED,
+                    _rabbitmq_errors.ACCESS_REFUSED,
+                ):
                     raise
                 refused = error
         try:

@@ -13,7 +13,7 @@ from flowtrail.clients import _rabbitmq
 from flowtrail.clients._deliveries import Deliveries, Lines
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Partition, RebalanceListener
-from flowtrail.clients._rabbitmq import not_understood, refusal
+from flowtrail.clients._rabbitmq_errors import not_understood, refusal
 from flowtrail.wire import Record
 from flowtrail.wire.amqp_pika import is_undecodable
 from flowtrail.wire.deliveries import properties_of

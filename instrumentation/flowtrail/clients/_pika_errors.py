@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowtrail.clients._port import ClientError, ReachedError
-from flowtrail.clients._rabbitmq import ACCESS_REFUSED, NOT_ALLOWED, blocked, not_understood, refusal
+from flowtrail.clients._rabbitmq_errors import ACCESS_REFUSED, NOT_ALLOWED, blocked, not_understood, refusal
 from flowtrail.errors import FlowtrailError
 
 

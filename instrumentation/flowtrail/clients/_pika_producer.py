@@ -15,7 +15,8 @@ from flowtrail._wrap import leave_alone
 from flowtrail.clients._kinds import RABBITMQ
 from flowtrail.clients._pika_errors import failure_of
 from flowtrail.clients._port import ClientError, Delivered, OnDelivery, UnroutableError, unreachable
-from flowtrail.clients._rabbitmq import CONNECT_SECONDS, NOT_FOUND, Outgoing, nobody_takes
+from flowtrail.clients._rabbitmq import CONNECT_SECONDS, Outgoing
+from flowtrail.clients._rabbitmq_errors import NOT_FOUND, nobody_takes
 from flowtrail.clients._under_way import CLOSED, UnderWay
 from flowtrail.errors import FlowtrailError
 from flowtrail.wire.amqp_pika import can_read_all, properties_with_table, reading_all
@@ -229,7 +230,7 @@ class PikaProducer:
             ):
                 item.returned = nobody_takes(exchange, message.routing_key)
                 if not exchange:
-                    self._gone(message.routing_key)
+                    self._gone(str(message.routing_key))
                 return
 
     def _channel_closed(self, channel: Any, reason: Any) -> None:

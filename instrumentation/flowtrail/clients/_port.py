@@ -16,6 +16,7 @@ It speaks of topics, partitions and offsets. What they are is up to the broker:
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -87,6 +88,11 @@ def report(on_delivery: OnDelivery, delivered: Delivered | None, error: Exceptio
         _log.exception("what was to happen after a delivery failed; other deliveries aren't affected")
 
 
+# As OpenSSL and librdkafka begin what they say of it.
+_ABOUT_TLS = re.compile(r"\b(SSL|TLS|certificate)\b", re.IGNORECASE)
+_TLS_REMEDY = "correct the client's TLS settings (address, CA, certificate), or the server's certificate"
+
+
 class ClientError(FlowtrailError):
     """A client failed in a way that a new connection may mend: the consumer is closed and opened again."""
 
@@ -128,7 +134,8 @@ def unreachable(kind: BrokerKind, address: str, error: BaseException) -> Unreach
         error: Why it can't.
     """
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return UnreachableError(f"no {kind.name} broker reachable at {address} ({reason}): {kind.remedy}")
+    remedy = _TLS_REMEDY if _ABOUT_TLS.search(reason) else kind.remedy
+    return UnreachableError(f"no {kind.name} broker reachable at {address} ({reason}): {remedy}")
 
 
 def no_headers(address: str) -> ConfigurationError:

@@ -1,25 +1,17 @@
-"""What the clients of RabbitMQ have in common: settings, names, and what its refusals mean."""
+"""What the clients of RabbitMQ have in common: settings, names, and how messages are sent."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flowtrail._checks import check_whole
-from flowtrail.clients._port import (
-    ClientError,
-    HeadersTooLargeError,
-    Message,
-    ReachedError,
-    RefusedError,
-    Subscription,
-    TooLargeError,
-)
-from flowtrail.errors import ConfigurationError, FlowtrailError
+from flowtrail.clients._port import HeadersTooLargeError, Message, Subscription
+from flowtrail.errors import ConfigurationError
 from flowtrail.wire.amqp import AmqpMessage, to_amqp
 from flowtrail.wire.amqp_frames import room_for_table
 from flowtrail.wire.amqp_tables import encoded
@@ -36,8 +28,6 @@ ALL_TYPES = "#"
 _DEFAULT_EXCHANGE = ""
 _DELAYED = ".delay"
 _SHOWN_NAME = 100
-
-ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 405, 406, 530
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,15 +153,19 @@ class Outgoing(NamedTuple):
     headers: bytes
 
 
-def outgoing(message: Message) -> Outgoing:
+def outgoing(message: Message, *, text_only: bool = False) -> Outgoing:
     """How a message is sent.
+
+    Args:
+        message: The message.
+        text_only: See `to_amqp`.
 
     Raises:
         EncodeError: A name in it is too long for AMQP, or AMQP has nothing for a value.
         HeadersTooLargeError: Its headers are too large for AMQP.
     """
     now_ms = time.time_ns() // 1_000_000
-    sent = to_amqp(message.key, message.value, message.headers, now_ms)
+    sent = to_amqp(message.key, message.value, message.headers, now_ms, text_only=text_only)
     headers = encoded(sent.table)
     room = room_for_table(sent.properties)
     if len(headers) > room:
@@ -215,86 +209,6 @@ def shown(address: str) -> str:
 
 def _without_password(url: str) -> str:
     return re.sub(r"(//[^:@/]*):[^@/]*@", r"\1@", url)
-
-
-def refusal(code: int, text: str) -> FlowtrailError:
-    """What a server says when it closes a connection or channel, and what to do about it.
-
-    Args:
-        code: AMQP's reply code.
-        text: AMQP's reply text.
-    """
-    said = text.strip().partition("\n")[0]
-    if code == ACCESS_REFUSED and "ogin was refused" in said:
-        return RefusedError(
-            "RabbitMQ doesn't know this user with this password: correct the URL, or add the user"
-        )
-    if code == ACCESS_REFUSED and "reserved prefix" in said:
-        return RefusedError(f"RabbitMQ refuses: {said}: choose another name")
-    if code == RESOURCE_LOCKED or (code == ACCESS_REFUSED and "exclusive use" in said):
-        return ReachedError(
-            f"RabbitMQ refuses: {said}: another connection has this queue for itself (exclusive): end that consumer, or "
-            "choose another group"
-        )
-    if code == ACCESS_REFUSED:
-        return RefusedError(
-            f"RabbitMQ refuses: {said}: give the user that permission (rabbitmqctl set_permissions), or declare "
-            "exchanges and queues yourself and set declare=False"
-        )
-    if code == NOT_ALLOWED and "vhost" in said:
-        return RefusedError(
-            f"RabbitMQ refuses: {said}: correct the virtual host at the end of the URL (the default one is %2F), "
-            "or add it (rabbitmqctl add_vhost) and give the user permissions there"
-        )
-    if code == NOT_FOUND:
-        return RefusedError(f"RabbitMQ: {said}: declare it, or leave declare on")
-    if code == PRECONDITION_FAILED and "message size" in said:
-        return TooLargeError(f"RabbitMQ refuses: {said}")
-    if code == PRECONDITION_FAILED and "inequivalent" in said:
-        return RefusedError(
-            f"RabbitMQ: {said}: it exists with other settings; delete it, or use the same ones"
-        )
-    if code == PRECONDITION_FAILED and "delivery acknowledgement" in said:
-        return ReachedError(
-            f"RabbitMQ: {said}: raise consumer_timeout on the server if handlers take that long"
-        )
-    return ReachedError(f"RabbitMQ: {code} {said}")
-
-
-def not_understood(client: str, error: BaseException, queues: Collection[str] = ()) -> ReachedError:
-    """What is neither the server's refusal nor the network's failure: the client itself stumbled.
-
-    Args:
-        client: Its name.
-        error: What it raised.
-        queues: From where it was reading; empty if it wasn't.
-    """
-    text = str(error).strip().partition("\n")[0]
-    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if not queues:
-        return ReachedError(f"{client} itself failed ({reason})")
-    return ReachedError(
-        f"{client} can't read a message of {' or '.join(queues)} ({reason}): remove it there, or correct who sends it "
-        "(rabbitmqadmin get queue=NAME ackmode=reject_requeue_false takes the first one)"
-    )
-
-
-def blocked(reason: str) -> ClientError:
-    """A publication that waited while the server took none."""
-    return ClientError(
-        f"RabbitMQ takes no messages ({reason or 'an alarm is on'}), and may take this one later: free memory or disk on the server, or raise "
-        "vm_memory_high_watermark or disk_free_limit; rabbitmq-diagnostics alarms says which"
-    )
-
-
-def nobody_takes(exchange: str, routing_key: str) -> str:
-    """Why a message came back."""
-    if not exchange:
-        return f"RabbitMQ has no queue {routing_key}"
-    return (
-        f"no queue takes {routing_key or 'messages without a type'} of exchange {exchange}: start a consumer of "
-        "it once, or bind a queue, before events are published; a consumer that runs binds its queue again within seconds"
-    )
 
 
 def _major(server: Mapping[str, Any]) -> int:

@@ -58,13 +58,13 @@ class AmqpMessage(NamedTuple):
     """A message as a client of AMQP sends it.
 
     Attributes:
-        routing_key: Which queues it goes to.
+        routing_key: Which queues it goes to; bytes if it isn't UTF-8.
         table: The table of headers.
-        properties: The properties that are set, under AMQP's names with `_`.
+        properties: The properties that are set, under AMQP's names with `_`; likewise bytes where they aren't UTF-8.
         body: The payload.
     """
 
-    routing_key: str
+    routing_key: str | bytes
     table: dict[str, Any]
     properties: dict[str, Any]
     body: bytes
@@ -79,7 +79,14 @@ class Parts(NamedTuple):
     timestamp_ms: int | None
 
 
-def to_amqp(key: bytes | None, value: bytes | None, headers: Iterable[Header], now_ms: int) -> AmqpMessage:
+def to_amqp(
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[Header],
+    now_ms: int,
+    *,
+    text_only: bool = False,
+) -> AmqpMessage:
     """A record as an AMQP message: durable, routed by its event type.
 
     Args:
@@ -87,6 +94,7 @@ def to_amqp(key: bytes | None, value: bytes | None, headers: Iterable[Header], n
         value: Its payload; None is sent as an empty body without a content type.
         headers: Its headers; of those that are called the same, the last one is sent.
         now_ms: Milliseconds since the epoch.
+        text_only: Whether the client can't write a routing key or property that isn't UTF-8: it stays a header.
 
     Raises:
         EncodeError: The routing key, or a header's name, has more than 255 bytes.
@@ -100,7 +108,7 @@ def to_amqp(key: bytes | None, value: bytes | None, headers: Iterable[Header], n
             (data.name, data.value) if isinstance(data, Typed) else (_written(name), _typed(data))
         )
         found[name] = content
-        if not _put_property(properties, name, content):
+        if not _put_property(properties, name, content, text_only=text_only):
             earlier = spelled.get(name)
             if earlier is not None and earlier != called:
                 del table[earlier]
@@ -113,8 +121,10 @@ def to_amqp(key: bytes | None, value: bytes | None, headers: Iterable[Header], n
         content = found.get(attribute)
         if field not in properties and isinstance(content, str) and _is_short(content):
             properties[field] = content
-    routing_key = found.get(ROUTING_KEY, found.get(names.TYPE))
-    routing_key = routing_key if isinstance(routing_key, str) else ""
+    routing_key: str | bytes = ""
+    for content in (found.get(names.TYPE), found.get(ROUTING_KEY)):
+        if _can_write(content, text_only=text_only):
+            routing_key = content
     for what in (routing_key, *table):
         if not _is_short(what):
             raise EncodeError(
@@ -152,7 +162,7 @@ def own_table(headers: Iterable[tuple[str, bytes]], now_ms: int) -> dict[str, An
     return table
 
 
-def _put_property(properties: dict[str, Any], name: str, content: Any) -> bool:
+def _put_property(properties: dict[str, Any], name: str, content: Any, *, text_only: bool) -> bool:
     """Put what a header says among AMQP's own properties; False if it belongs into the table."""
     if name == names.CONTENT_TYPE:
         field = "content_type"
@@ -165,10 +175,14 @@ def _put_property(properties: dict[str, Any], name: str, content: Any) -> bool:
             return False
         properties[field] = int(content)
         return True
-    if not isinstance(content, str) or not _is_short(content):
+    if not _can_write(content, text_only=text_only) or not _is_short(content):
         return False
     properties[field] = content
     return True
+
+
+def _can_write(content: Any, *, text_only: bool) -> TypeGuard[str | bytes]:
+    return isinstance(content, str) or (isinstance(content, bytes) and not text_only)
 
 
 def _is_short(text: str | bytes) -> bool:

@@ -113,7 +113,9 @@ def unpacked(headers: Mapping[Any, Any] | None) -> Any:
 def room_for_table(properties: Mapping[str, Any]) -> int:
     """How many bytes a message's headers may have beside its other properties; RabbitMQ takes no more by default."""
     sizes = (
-        1 + len(each.encode("utf-8", "replace")) if isinstance(each, str) else 8
+        1 + len(each.encode("utf-8", "replace") if isinstance(each, str) else each)
+        if isinstance(each, str | bytes)
+        else 8
         for each in properties.values()
     )
     return _FRAME_BYTES - _ROOM - sum(sizes)

@@ -9,16 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import aiormq
+import aiormq.connection
 import pika
 import pytest
 
 import flowtrail
 from flowtrail.clients import ClientError, ReachedError, Subscription, choose_client
+from flowtrail.clients import _aio_pika_errors as aio_pika_errors
+from flowtrail.clients import _pika_errors as pika_errors
 from flowtrail.errors import PublishError
 from instrumentation.clients.contract import Owned
 from instrumentation.clients.rabbitmq_support import ADAPTERS, Opened, raw
 from rabbitkit import hostile
-from waiting import until
+from waiting import scaled, until
 
 pytestmark = pytest.mark.parametrize("adapter", ADAPTERS)
 UNREACHABLE = "no RabbitMQ broker reachable"
@@ -98,6 +102,53 @@ def test_a_name_that_is_reserved(adapter: str, rabbitmq: str) -> None:
     client = choose_client(adapter, rabbitmq, {"queue": "{group}.{topic}"})
     with pytest.raises(ReachedError, match="choose another name"):
         client.open_consumer([Subscription("amq.mine")], "g", Owned(), start="earliest")
+
+
+@pytest.mark.parametrize("code", [320, 501, 502, 503, 504, 505, 506, 540, 541])
+def test_a_connection_that_the_server_ends_says_so_with_its_code(adapter: str, code: int) -> None:
+    if adapter == "pika":
+        said = pika_errors.failure_of(pika, pika.exceptions.ConnectionClosedByBroker(code, "WHY"))
+    else:
+        kind = aiormq.connection.EXCEPTION_MAPPING.get(code)
+        ended = aiormq.exceptions.ConnectionClosed(code, "WHY") if kind is None else kind("WHY")
+        said = aio_pika_errors.failure_of(aiormq, ended)
+    assert isinstance(said, ReachedError)
+    assert str(said) == f"RabbitMQ: {code} WHY"
+
+
+def test_what_fails_at_tls_says_what_to_correct(adapter: str, rabbitmq: str) -> None:
+    """The server's port without TLS."""
+    client = choose_client(adapter, rabbitmq.replace("amqp://", "amqps://"))
+    with pytest.raises(ClientError) as caught:
+        client.open_producer()
+    assert "correct the client's TLS settings" in str(caught.value)
+    assert "start one" not in str(caught.value)
+
+
+def test_a_new_queue_that_many_declare_at_once(
+    adapter: str, rabbitmq: str, topic: Callable[..., str]
+) -> None:
+    client, failed = choose_client(adapter, rabbitmq), []
+    opened = Opened(adapter, rabbitmq)
+    try:
+        for _ in range(4):
+            name, barrier = topic("orders"), threading.Barrier(6)
+
+            def open_one(name: str = name, barrier: threading.Barrier = barrier) -> None:
+                barrier.wait(scaled(20))
+                try:
+                    opened.member(Subscription(name), client=client)
+                except ClientError as error:
+                    failed.append(error)
+
+            threads = [threading.Thread(target=open_one) for _ in range(barrier.parties)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(scaled(40))
+    finally:
+        opened.close()
+    assert failed == []
 
 
 def test_a_client_that_stumbles_is_not_called_an_unreachable_broker(

@@ -64,6 +64,50 @@ def test_a_record_comes_back_as_it_was_sent(headers: dict[str, bytes | None], ke
     assert len(ours) == len(headers)
 
 
+_short = st.binary(min_size=1, max_size=40)
+_PROPERTIES = (
+    "correlation_id",
+    "reply_to",
+    "message_id",
+    "type",
+    "app_id",
+    "content_encoding",
+    "content_type",
+)
+
+
+@given(_short, st.dictionaries(st.sampled_from(_PROPERTIES), _short))
+def test_what_others_wrote_beside_the_table_is_passed_on_byte_for_byte(
+    routing_key: bytes, properties: dict[str, bytes]
+) -> None:
+    parts = from_amqp(
+        as_pika(routing_key), {"mine": "x"}, {n: as_pika(v) for n, v in properties.items()}, b"v"
+    )
+    forwarded = to_amqp(None, parts.value, parts.headers, NOW_MS)
+    assert (forwarded.routing_key, forwarded.table) == (as_pika(routing_key), {
+        "mine": "x", "amqp.routing_key": as_pika(routing_key), "timestamp_in_ms": NOW_MS,
+    })  # fmt: skip
+    assert {name: forwarded.properties[name] for name in properties} == {
+        name: as_pika(value) for name, value in properties.items()
+    }
+    only = to_amqp(None, parts.value, parts.headers, NOW_MS, text_only=True)
+    strings = (only.routing_key, *(only.properties[name] for name in properties if name in only.properties))
+    assert all(isinstance(each, str) for each in strings)
+    again = dict(read(only).headers)
+    assert {name: again[_header(name)] for name in properties} == properties
+
+
+def as_pika(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+def _header(field: str) -> str:
+    return "content-type" if field == "content_type" else f"amqp.{field}"
+
+
 @given(tables)
 def test_what_others_wrote_is_passed_on_with_its_types(table: dict[str, Any]) -> None:
     """A dead letter keeps `x-death`, numbers and byte arrays as they came, under the names that they had."""

@@ -211,8 +211,9 @@ class QueueMover:
             try:
                 self._publishing().basic_publish(exchange, routing_key, sent.body, properties, mandatory=True)
             except pika.exceptions.UnroutableError:
+                shown = routing_key if isinstance(routing_key, str) else routing_key.decode(errors="replace")
                 return Ack(
-                    problem=f"no queue is bound for {routing_key} of {exchange or 'the default exchange'}",
+                    problem=f"no queue is bound for {shown} of {exchange or 'the default exchange'}",
                     final=True,
                 )
             except pika.exceptions.NackError:
