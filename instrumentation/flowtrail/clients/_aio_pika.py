@@ -173,7 +173,7 @@ class AioPikaClient:
 
     def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
         """See `ChecksTopics.ensure_topics`."""
-        missing = self._open(self._ensure_topics(topics))
+        missing = _rabbitmq_errors.opened(lambda: self._open(self._ensure_topics(topics)))
         self._thread.release()
         return missing
 

@@ -178,12 +178,18 @@ class PikaClient:
         with self._lock:
             if name in self._known:
                 return
-            with contextlib.closing(self._connect(self._producer)) as connection, self._failing():
-                declare(connection)
+            _rabbitmq_errors.opened(lambda: self._declare_once(declare))
             self._known.add(name)
+
+    def _declare_once(self, declare: Callable[[Any], None]) -> None:
+        with contextlib.closing(self._connect(self._producer)) as connection, self._failing():
+            declare(connection)
 
     def ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
         """See `ChecksTopics.ensure_topics`."""
+        return _rabbitmq_errors.opened(lambda: self._ensure_topics(topics))
+
+    def _ensure_topics(self, topics: Collection[str]) -> Mapping[str, str]:
         missing: dict[str, str] = {}
         with contextlib.closing(self._connect(self._producer)) as connection:
             for topic in topics:

@@ -88,8 +88,8 @@ def report(on_delivery: OnDelivery, delivered: Delivered | None, error: Exceptio
         _log.exception("what was to happen after a delivery failed; other deliveries aren't affected")
 
 
-# As OpenSSL and librdkafka begin what they say of it.
-_ABOUT_TLS = re.compile(r"\b(SSL|TLS|certificate)\b", re.IGNORECASE)
+# As Python, OpenSSL and librdkafka say it; in an address it is written small.
+_ABOUT_TLS = re.compile(r"\bSSL|\bTLS|certificate")
 _TLS_REMEDY = "correct the client's TLS settings (address, CA, certificate), or the server's certificate"
 
 

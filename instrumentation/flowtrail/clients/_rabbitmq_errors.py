@@ -66,7 +66,9 @@ def refusal(code: int, text: str) -> FlowtrailError:
 
 
 def opened(opening: Callable[[], T]) -> T:
-    """What is opened, if need be at the third attempt: RabbitMQ 3 stumbles when several declare a new queue at once.
+    """What is opened or declared, if need be at the third attempt.
+
+    RabbitMQ 3 stumbles when several declare a new queue at once.
 
     Raises:
         ClientError: It can't be opened.

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiormq
@@ -18,6 +19,7 @@ import flowtrail
 from flowtrail.clients import ClientError, ReachedError, Subscription, choose_client
 from flowtrail.clients import _aio_pika_errors as aio_pika_errors
 from flowtrail.clients import _pika_errors as pika_errors
+from flowtrail.clients._port import unreachable
 from flowtrail.errors import PublishError
 from instrumentation.clients.contract import Owned
 from instrumentation.clients.rabbitmq_support import ADAPTERS, Opened, raw
@@ -125,23 +127,32 @@ def test_what_fails_at_tls_says_what_to_correct(adapter: str, rabbitmq: str) -> 
     assert "start one" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["consumers", "dead letters"])
 def test_a_new_queue_that_many_declare_at_once(
-    adapter: str, rabbitmq: str, topic: Callable[..., str]
+    adapter: str, kind: str, rabbitmq: str, topic: Callable[..., str]
 ) -> None:
-    client, failed = choose_client(adapter, rabbitmq), []
+    failed: list[ClientError] = []
     opened = Opened(adapter, rabbitmq)
+    clients: list[Any] = [opened.client() for _ in range(6)]  # as many services
+
+    def declare(name: str, number: int) -> None:
+        if kind == "consumers":
+            opened.member(Subscription(name), client=clients[0])
+        else:
+            assert clients[number].ensure_topics([name]) == {}
+
     try:
         for _ in range(4):
-            name, barrier = topic("orders"), threading.Barrier(6)
+            name, barrier = topic("orders"), threading.Barrier(len(clients))
 
-            def open_one(name: str = name, barrier: threading.Barrier = barrier) -> None:
+            def one(number: int, name: str = name, barrier: threading.Barrier = barrier) -> None:
                 barrier.wait(scaled(20))
                 try:
-                    opened.member(Subscription(name), client=client)
+                    declare(name, number)
                 except ClientError as error:
                     failed.append(error)
 
-            threads = [threading.Thread(target=open_one) for _ in range(barrier.parties)]
+            threads = [threading.Thread(target=one, args=(number,)) for number in range(len(clients))]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -212,3 +223,19 @@ def test_while_the_server_is_away_a_publication_says_what_a_trail_says_at_its_st
             with pytest.raises(PublishError, match=f"{UNREACHABLE}.*start one") as caught:
                 trail.publish(place, {}, type="E")
             assert str(caught.value).count(UNREACHABLE) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "about_tls"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate", True),
+        ("ssl://localhost:9093/bootstrap: SSL handshake failed: wrong version number", True),
+        ("SSLError: TLS alert", True),
+        ("ssl://localhost:9093/bootstrap: Connect to ipv4#127.0.0.1:9093 failed: Connection refused", False),
+        ("sasl_ssl://tls-broker:9093/bootstrap: timed out", False),
+    ],
+)
+def test_only_a_failure_at_tls_is_said_to_be_one(adapter: str, reason: str, about_tls: bool) -> None:
+    said = str(unreachable(choose_client(adapter, "amqp://localhost").kind, "there", OSError(reason)))
+    assert ("TLS settings" in said) == about_tls
+    assert ("start one" in said) != about_tls
