@@ -57,8 +57,8 @@ def doctor(
 ) -> int:
     """Check what is installed and what answers. Exit code 1: something needs attention.
 
-    With --rabbitmq, also whether the user has the permissions a collector needs, and which exchanges it follows; nothing
-    on the server is changed.
+    With --rabbitmq, once a collector has declared its stream there, also whether the user has the permissions that it
+    needs, and which exchanges it follows; nothing on the server is changed.
     """
     checks = [
         *_installed(),

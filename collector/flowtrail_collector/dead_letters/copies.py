@@ -168,7 +168,7 @@ class Copies:
         records = dict(found)
         for letter in letters:
             record = records.get(letter.place)
-            if record is not None and record.timestamp_ms != letter.timestamp_ms:
+            if record is not None and record.timestamp_ms not in (None, letter.timestamp_ms):
                 del records[letter.place]  # a topic recreated: another record stands there now
         for place, original in originals.items():
             if place in records and original in found:

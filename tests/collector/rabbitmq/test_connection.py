@@ -45,6 +45,24 @@ def test_each_is_one_line(raised: Exception, said: str | None) -> None:
     assert "s3cret" not in told
 
 
+@pytest.mark.parametrize(
+    ("resource", "advice"),
+    [
+        ("access to exchange 'things'", "read on exchange things if it is to be followed, write if it is to be redriven to"),
+        ("write access to exchange 'things'", "read on exchange things if it is"),
+        ("access to exchange 'amq.default'", "write on amq.default"),
+        ("access to queue 'a.dlq'", "read on queue a.dlq"),
+        ("access to queue 'flowtrail.events'", "configure, write and read on flowtrail.events"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_which_permission_lacks(resource: str, advice: str) -> None:
+    text = f"ACCESS_REFUSED - {resource} in vhost 'shop' refused for user 'ann'"
+    with pytest.raises(RefusedError) as caught, said_by(CONFIG):
+        raise exceptions.ChannelClosedByBroker(403, text)
+    assert f"give user ann {advice}" in str(caught.value)
+    assert "rabbitmqctl set_permissions" in str(caught.value)
+
+
 def test_a_port_that_never_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowtrail_collector.brokers.rabbitmq.connection._CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:

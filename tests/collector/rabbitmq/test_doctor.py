@@ -129,7 +129,7 @@ def test_a_permission_that_lacks(
 
 
 def test_exchanges_that_are_not_followed(corner: Corner, following: Following, doctor: Doctor) -> None:
-    corner.exchange("orders")
+    orders = corner.exchange("orders")
     with following:
         until(lambda: following.problem() == "", following.problem)
     later, shared = corner.exchange("later"), corner.exchange("shared", "x-consistent-hash")
@@ -139,6 +139,9 @@ def test_exchanges_that_are_not_followed(corner: Corner, following: Following, d
     assert problems.keys() == {f"exchange {later}", f"exchange {shared}"}
     assert "start the collector" in problems[f"exchange {later}"]
     assert "x-consistent-hash" in problems[f"exchange {shared}"]
+    with corner.channel() as channel:
+        channel.exchange_bind(shared, orders, "#")
+    assert wrong(doctor()).keys() == {f"exchange {later}"}
 
 
 def test_a_queue_of_somebody_else_in_the_streams_place(corner: Corner, doctor: Doctor) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -264,3 +266,62 @@ def test_a_dead_letter_goes_back_with_routing_key_and_properties_byte_for_byte(
             method, properties, _ = channel.basic_get(copies, auto_ack=True)
             assert method.routing_key == b"k\xff.x"
             assert {name: getattr(properties, name) for name in texts} == texts
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_who_is_looked_at_or_sent_back_alone_leaves_the_others_in_order(
+    corner: Corner, following: Following, queue_type: str
+) -> None:
+    target, dead = corner.queue("target"), corner.queue("many.dlq", x_queue_type=queue_type)
+    with corner.channel() as channel:
+        for number in range(8):
+            headers = {
+                "cloudEvents_id": f"e-{number}",
+                "cloudEvents_type": "T",
+                "cloudEvents_specversion": "1.0",
+            }
+            channel.basic_publish("", dead, b"%d" % number, pika.BasicProperties(headers=headers))
+    with following:
+        until(lambda: len(letters(following)) == 8, "letters")
+        for number in (5, 2):
+            assert sent_back(following, to=f"rabbitmq:{target}", id=f"e-{number}")["redriven"] == 1
+            until(lambda number=number: corner.depth(dead) == (7 if number == 5 else 6), "one less")
+        assert sent_back(following, to=f"rabbitmq:{target}")["redriven"] == 6
+    with corner.channel() as channel:
+        arrived = [channel.basic_get(target, auto_ack=True)[2] for _ in range(8)]
+    assert arrived == [b"%d" % number for number in (5, 2, 0, 1, 3, 4, 6, 7)]
+
+
+@pytest.mark.parametrize("died", [True, False])
+def test_a_message_without_a_timestamp_is_of_about_when_it_came(
+    corner: Corner, following: Following, died: bool
+) -> None:
+    orders, dead = corner.exchange("orders"), corner.queue("billing.dlq")
+    queue = corner.queue(
+        "billing", orders, x_dead_letter_exchange="", x_dead_letter_routing_key=corner.called("billing.dlq")
+    )
+    headers = {
+        "cloudEvents_id": "e-1", "cloudEvents_type": "T", "cloudEvents_specversion": "1.0",
+        "cloudEvents_subject": "ORD-1",
+    }  # fmt: skip
+    began_ms = int(time.time() * 1000)
+    with following:
+        until(lambda: corner.followed() == {orders}, "the binding")
+        with corner.channel() as channel:
+            channel.basic_publish(orders, "T", b"{}", pika.BasicProperties(headers=headers))
+            if died:
+                until(lambda: corner.depth(queue) == 1, "the message")
+                method, _, _ = channel.basic_get(queue)
+                channel.basic_reject(method.delivery_tag, requeue=False)
+            else:
+                channel.basic_publish("", dead, b"{}", pika.BasicProperties(headers=headers))
+        until(lambda: letters(following), "the letter")
+        (letter,) = following.api("dead-letters/find?id=e-1")["dead_letters"]
+        assert began_ms - 5_000 < _ms(letter["arrived"]) <= time.time() * 1000
+        trail = until(lambda: following.api("trails/ORD-1"), "the trail")["trail"]
+        assert began_ms - 5_000 < _ms(trail["start"]) <= _ms(trail["end"]) <= time.time() * 1000
+        assert sent_back(following, to=f"rabbitmq:{queue}")["redriven"] == 1
+
+
+def _ms(text: object) -> float:
+    return datetime.fromisoformat(str(text)).timestamp() * 1000

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flowtrail_collector.brokers.rabbitmq.checkup import examine
 from rabbitkit import Corner, Following, Place
 from servers import RabbitServer, UnavailableError, servers_required
 from waiting import until
@@ -32,6 +33,10 @@ def test_a_memory_alarm_is_told_and_what_was_published_before_is_read(
             until(lambda: "takes no messages" in following.problem(), following.problem, 60)
             assert "free memory or disk on the server" in following.problem()
             assert "\n" not in following.problem()
+            assert following.config.rabbitmq is not None
+            found = {each.name: each for each in examine(following.config.rabbitmq)}
+            assert "is low on memory" in found["rabbitmq alarms"].detail
+            assert found["rabbitmq permissions"].ok
             until(lambda: len(following.events()) == 3, "the events")
             until(lambda: 'flowtrail_rabbitmq_alarms{kind="memory"} 1.0' in following.metrics(), "the metric")
             until(lambda: following.api(f"lag?group=rabbitmq:{queue}")["groups"][0]["lag"] == 3, "the lag")

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowtrail.wire import Record
-from flowtrail.wire.amqp import from_amqp
+from flowtrail.wire.amqp import from_amqp, sent_at
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.connection import said_by
 from flowtrail_collector.brokers.rabbitmq.messages import storable
@@ -109,7 +109,8 @@ def read_message(queue: str, routing_key: str, properties: Any, body: bytes) -> 
     said = _properties_of(properties)
     number = _number(routing_key, table, said, body)
     parts = from_amqp(_routing_key(table), table, said, body)
-    timestamp_ms = storable(parts.timestamp_ms)
+    # Most clients set none; the server notes when a message died.
+    timestamp_ms = storable(parts.timestamp_ms if parts.timestamp_ms is not None else _died_ms(table))
     return Record(rabbitmq_name(queue), 0, number, timestamp_ms, parts.key, parts.value, parts.headers)
 
 
@@ -146,6 +147,13 @@ def _routing_key(table: Mapping[str, Any]) -> str:
         return str(died["routing-keys"][0])
     except (LookupError, TypeError, AttributeError, StopIteration):  # a client may write one, too
         return ""
+
+
+def _died_ms(table: Mapping[str, Any]) -> int | None:
+    try:
+        return sent_at(None, table["x-death"][0]["time"])
+    except (LookupError, TypeError, AttributeError):
+        return None
 
 
 def _number(routing_key: str, table: Mapping[str, Any], said: Mapping[str, Any], body: bytes) -> int:

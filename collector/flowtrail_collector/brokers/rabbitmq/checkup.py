@@ -68,7 +68,8 @@ def _by_management(
     stream = management.queue(config.queue)
     version = management.version()
     yield Finding("rabbitmq management", True, f"{config.management_url} answers, RabbitMQ {version}")
-    yield _alarms(management)
+    alarms = _alarms(management)
+    yield alarms
     if _has_no_streams(management, version):
         yield Finding("rabbitmq stream", False, without_streams(config))
         return
@@ -86,7 +87,7 @@ def _by_management(
         return
     yield Finding("rabbitmq stream", True, f"{config.queue} is there")
     if connection is not None:
-        yield _permissions(config, connection, stream["arguments"])
+        yield _permissions(config, connection, stream["arguments"], may_publish=alarms.ok)
     yield from _exchanges(config, management)
 
 
@@ -110,9 +111,12 @@ def _alarms(management: Management) -> Finding:
 
 
 def _permissions(
-    config: RabbitConfig, connection: BlockingConnection, arguments: Mapping[str, Any]
+    config: RabbitConfig, connection: BlockingConnection, arguments: Mapping[str, Any], *, may_publish: bool
 ) -> Finding:
-    """Do again what is done already, and publish to nowhere: refused, it says which permission lacks."""
+    """Do again what is done already, and publish to nowhere: refused, it says which permission lacks.
+
+    While an alarm is on nothing is published: the server would no longer answer on this connection.
+    """
 
     def consume(channel: Any) -> None:
         channel.basic_qos(prefetch_count=1)
@@ -128,7 +132,7 @@ def _permissions(
         consume,
         publish,
     )
-    for attempt in attempts:
+    for attempt in attempts if may_publish else attempts[:-1]:
         try:
             with said_by(config):
                 channel = connection.channel()
@@ -137,7 +141,8 @@ def _permissions(
         except ServiceUnreachableError as error:
             return Finding("rabbitmq permissions", False, str(error))
     user = config.credentials[0]
-    return Finding("rabbitmq permissions", True, f"user {user} may declare, read and mark {config.queue}")
+    may = "declare, read and mark" if may_publish else "declare and read"
+    return Finding("rabbitmq permissions", True, f"user {user} may {may} {config.queue}")
 
 
 def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 _CONNECT_SECONDS = 5.0
+_DEFAULT_EXCHANGE = "amq.default"
+_RESOURCE = re.compile(r"access to (?P<kind>exchange|queue) '(?P<name>[^']*)'")
 _HEARTBEAT_SECONDS = 30
 INTERNAL_ERROR = 541
 _ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION, _NOT_ALLOWED = 403, 404, 406, 530
@@ -180,10 +183,7 @@ def _refusal(config: RabbitConfig, code: int, text: str) -> RefusedError:
             " (rabbitmqctl add_vhost) and give the user permissions there"
         )
     elif code == _ACCESS_REFUSED:
-        advice = (
-            f"give user {config.credentials[0]} that permission (rabbitmqctl set_permissions): configure and write on"
-            f" {config.queue} and amq.default, read on it and on the exchanges that are followed"
-        )
+        advice = f"give user {config.credentials[0]} {_lacking(config, said)} (rabbitmqctl set_permissions)"
     elif code == _PRECONDITION and "inequivalent" in said:
         advice = (
             "it exists with other settings: choose another name with --rabbitmq-queue, or unbind it first"
@@ -193,3 +193,16 @@ def _refusal(config: RabbitConfig, code: int, text: str) -> RefusedError:
     else:
         return RefusedError(f"RabbitMQ at {config.shown} closed the connection: {code} {said}", code)
     return RefusedError(f"RabbitMQ at {config.shown} refuses: {said}: {advice}", code)
+
+
+def _lacking(config: RabbitConfig, said: str) -> str:
+    """The permission that a refusal is about: the server names the resource, before 3.12 without what was to be done."""
+    found = _RESOURCE.search(said)
+    kind, name = (found["kind"], found["name"]) if found else ("queue", config.queue)
+    if name == config.queue:
+        return f"configure, write and read on {name}"
+    if name == _DEFAULT_EXCHANGE:
+        return f"write on {name}"
+    if kind == "exchange":
+        return f"read on exchange {name} if it is to be followed, write if it is to be redriven to"
+    return f"read on queue {name}"

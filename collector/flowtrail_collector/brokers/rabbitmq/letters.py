@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -215,11 +216,13 @@ def _number_of(first: int, states: Mapping[int, str], taken: Collection[int]) ->
 
 
 def _incoming(record: Record, number: int) -> Incoming:
+    """Of a message that doesn't say when it was sent it counts when it was seen."""
+    seen_ms = int(time.time() * 1000)
     return Incoming(
         record.topic,
         record.partition,
         number,
-        record.timestamp_ms,
+        seen_ms if record.timestamp_ms is None else record.timestamp_ms,
         record.key,
         record.headers,
         dead_letter=True,

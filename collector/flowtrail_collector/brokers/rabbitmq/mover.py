@@ -175,6 +175,7 @@ class QueueMover:
         self._looks.append(look)
         known = len(found)
         try:
+            # To the end: what a quorum queue takes back goes behind what wasn't looked at.
             for record, tag in look.messages():
                 # Of messages that are the same in everything, any will do.
                 at = bisect_left(wanted, record.offset)
@@ -183,8 +184,6 @@ class QueueMover:
                 place = (topic, record.partition, wanted.pop(at))
                 found[place] = replace(record, offset=place[2])
                 self._held[place] = look, tag
-                if not wanted:
-                    return True
         except RefusedError:  # no such queue: it may be an exchange, whose messages are gone
             return False
         if len(found) == known:

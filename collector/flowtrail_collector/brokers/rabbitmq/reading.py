@@ -140,7 +140,16 @@ class StreamReading:
         if mark is not None:
             self._watermark_ms = max(self._watermark_ms, mark)
         elif named:
-            self._add(incoming(named, key, offset, properties, body))
+            record = incoming(named, key, offset, properties, body)
+            self._add(
+                record if record.timestamp_ms is not None else record._replace(timestamp_ms=self._about_ms())
+            )
+
+    def _about_ms(self) -> int:
+        """When a message was sent that doesn't say it: after what was read before, to a second."""
+        now_ms = int(self._time_seconds() * 1000)
+        known_ms = max(self._watermark_ms, self._position.watermark_ms)
+        return min(known_ms, now_ms) if known_ms else now_ms
 
     @property
     def _expected(self) -> int | None:

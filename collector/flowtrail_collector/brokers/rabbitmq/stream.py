@@ -160,7 +160,7 @@ class Bindings:
             for each in self._management.exchanges()
             if each["name"] and not each.get("internal") and self._wanted.fullmatch(each["name"])
         }
-        ours, keys = self._bound()
+        ours, keys, fed = self._bound()
         wanted: set[Binding] = set()
         problems: dict[str, str] = {}
         if not exchanges:
@@ -172,7 +172,7 @@ class Bindings:
                 wanted |= {(name, key) for key in keys[name]}
             elif kind in _EVERYTHING:
                 wanted.add((name, _EVERYTHING[kind][0]))
-            else:
+            elif not fed[name] & exchanges.keys():  # what it gets from one that is followed is in the stream
                 problems[name] = f"its type is {kind}: publish through a topic or fanout exchange bound to it"
         return Plan(exchanges, ours, wanted, problems)
 
@@ -200,19 +200,22 @@ class Bindings:
         self._tell(problems)
         return len(plan.exchanges.keys() - problems.keys())
 
-    def _bound(self) -> tuple[dict[Binding, Mapping[str, Any]], dict[str, set[str]]]:
-        """The stream's bindings with their arguments, and by exchange the routing keys of all others."""
+    def _bound(self) -> tuple[dict[Binding, Mapping[str, Any]], dict[str, set[str]], dict[str, set[str]]]:
+        """The stream's bindings with their arguments; by exchange the routing keys of all others, and what feeds it."""
         ours: dict[Binding, Mapping[str, Any]] = {}
         keys: dict[str, set[str]] = defaultdict(set)
+        fed: dict[str, set[str]] = defaultdict(set)
         for each in self._management.bindings():
             source, key = str(each["source"]), str(each["routing_key"])
             if not source:
                 continue
             if each["destination_type"] == "queue" and each["destination"] == self._config.queue:
                 ours[source, key] = each.get("arguments", {})
-            else:
-                keys[source].add(key)
-        return ours, keys
+                continue
+            keys[source].add(key)
+            if each["destination_type"] == "exchange":
+                fed[str(each["destination"])].add(source)
+        return ours, keys, fed
 
     def _bind(
         self, connection: BlockingConnection, exchange: str, key: str, arguments: Mapping[str, Any]
