@@ -101,6 +101,7 @@ NAME = st.text(st.characters(min_codepoint=32, exclude_categories=["C", "Zl", "Z
 BREAKS = " \t\n\"'@><=;|&(:"
 
 
+@pytest.mark.slow
 @given(NAME, st.sampled_from(["", "'", '"', "$'"]))
 def test_what_is_quoted_is_read_as_it_was(name: str, quote: str) -> None:
     found = read_line(f"flowtrail lag {quote}{quoted(name, quote)}{quote[-1:]} x")

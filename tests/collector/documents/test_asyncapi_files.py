@@ -139,6 +139,7 @@ def test_a_schema_that_holds_itself_is_finite(tmp_path):
     assert found == {**tree, "$defs": {name: tree}}
 
 
+@pytest.mark.slow
 def test_a_file_that_refers_to_very_many(tmp_path):
     refs = []
     for number in range(150):

@@ -103,6 +103,7 @@ class Sweeping:
         self.busy = False
 
 
+@pytest.mark.slow
 def test_a_part_works_only_while_leading():
     leads = [False]
     part = Sweeping()

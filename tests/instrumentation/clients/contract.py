@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import pytest
+
 from flowtrail.clients import (
     Client,
     ConsumerClient,
@@ -177,6 +179,7 @@ class Contract:
         first.consumer.close(10.0)
         assert [record.value for record in setup.member().take(5)] == [b"%d" % n for n in range(5)]
 
+    @pytest.mark.slow
     def test_a_new_group_starts_at_the_end_if_told_to(self, setup: Setup) -> None:
         setup.send(3)
         member = setup.member(start="latest", group=setup.name("late"))
@@ -188,6 +191,7 @@ class Contract:
         setup.send(1, value=b"new")
         assert [record.value for record in member.take(1)] == [b"new"]
 
+    @pytest.mark.slow
     def test_pause_and_resume(self, setup: Setup) -> None:
         setup.send(1)
         member = setup.member()
@@ -238,6 +242,7 @@ class Contract:
         records = setup.member([first, second]).take(2)
         assert {record.topic for record in records} == {first, second}
 
+    @pytest.mark.slow
     def test_of_several_topics_one_may_be_paused(self, setup: Setup) -> None:
         quiet, busy = setup.topic, setup.name("busy")
         setup.send(5)

@@ -139,6 +139,7 @@ def test_a_number_of_several_names_is_read_by_the_first_as_protojson_has_it(name
         assert json_format.MessageToDict(message) == {"x": first, "l": [first], "m": {"k": first}}
 
 
+@pytest.mark.slow
 def test_whoever_reads_another_name_is_told() -> None:
     for old_names, new_names in permutations(ENUM_TEXTS, 2):
         old, new = with_names(*old_names), with_names(*new_names)

@@ -89,6 +89,7 @@ def test_a_chain_of_services_keeps_the_flow(headers: list[tuple[str, bytes | Non
     assert (second.causation_id, third.causation_id) == (first.event_id, second.event_id)
 
 
+@pytest.mark.slow
 @given(value=st.one_of(TEXT, st.integers(), st.none()), limit=st.integers(1, 64))
 def test_clean_text_is_short_printable_utf8(value: Any, limit: int) -> None:
     written = clean_text(value, limit)
