@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RABBITMQ", "broker_of", "rabbitmq_name", "without_broker"]
+__all__ = ["RABBITMQ", "broker_of", "has_offsets", "rabbitmq_name", "without_broker"]
 
 RABBITMQ = "rabbitmq:"
 """What stands before the names of RabbitMQ's exchanges and queues; no topic of Kafka has a colon in its name."""
@@ -21,3 +21,8 @@ def without_broker(name: str) -> str:
 def broker_of(name: str) -> str:
     """The broker that a topic or group is on, as people call it."""
     return "RabbitMQ" if name.startswith(RABBITMQ) else "Kafka"
+
+
+def has_offsets(topic: str) -> bool:
+    """Whether an offset says where in a topic a record is; RabbitMQ's numbers are made of the message itself."""
+    return not topic.startswith(RABBITMQ)

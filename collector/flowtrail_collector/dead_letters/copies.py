@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from flowtrail.wire import Header, Record
 from flowtrail.wire import dead_letters as own
+from flowtrail_collector.broker_names import has_offsets
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place
 from flowtrail_collector.dead_letters.model.redrive import (
     Action,
@@ -168,7 +169,9 @@ class Copies:
         records = dict(found)
         for letter in letters:
             record = records.get(letter.place)
-            if record is not None and record.timestamp_ms not in (None, letter.timestamp_ms):
+            if record is None or not has_offsets(letter.topic):
+                continue
+            if record.timestamp_ms != letter.timestamp_ms:
                 del records[letter.place]  # a topic recreated: another record stands there now
         for place, original in originals.items():
             if place in records and original in found:

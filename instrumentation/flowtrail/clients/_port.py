@@ -91,7 +91,6 @@ def report(on_delivery: OnDelivery, delivered: Delivered | None, error: Exceptio
 # As Python, OpenSSL and librdkafka say it; in an address it is written small.
 _ABOUT_TLS = re.compile(r"\bSSL|\bTLS|certificate")
 _NO_TLS = re.compile(r"wrong.version.number", re.IGNORECASE)
-_TLS_REMEDY = "correct the client's TLS settings (address, CA, certificate), or the server's certificate"
 
 
 class ClientError(FlowtrailError):
@@ -135,9 +134,11 @@ def unreachable(kind: BrokerKind, address: str, error: BaseException) -> Unreach
         error: Why it can't.
     """
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    remedy = _TLS_REMEDY if _ABOUT_TLS.search(reason) else kind.remedy
+    remedy = kind.remedy
     if _NO_TLS.search(reason):
         remedy = "nothing there speaks TLS: use the port that does, or an address without TLS"
+    elif _ABOUT_TLS.search(reason):
+        remedy = "correct the client's TLS settings (address, CA, certificate), or the server's certificate"
     return UnreachableError(f"no {kind.name} broker reachable at {address} ({reason}): {remedy}")
 
 

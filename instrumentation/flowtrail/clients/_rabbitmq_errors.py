@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from flowtrail.clients._port import ClientError, ReachedError, RefusedError, TooLargeError
 from flowtrail.errors import FlowtrailError
+from flowtrail.wire.amqp import shown_key
 
 T = TypeVar("T")
 
@@ -108,11 +109,10 @@ def blocked(reason: str) -> ClientError:
 
 def nobody_takes(exchange: str, routing_key: str | bytes) -> str:
     """Why a message came back."""
-    if isinstance(routing_key, bytes):
-        routing_key = routing_key.decode(errors="replace")
+    key = shown_key(routing_key)
     if not exchange:
-        return f"RabbitMQ has no queue {routing_key}"
+        return f"RabbitMQ has no queue {key}"
     return (
-        f"no queue takes {routing_key or 'messages without a type'} of exchange {exchange}: start a consumer of "
+        f"no queue takes {key or 'messages without a type'} of exchange {exchange}: start a consumer of "
         "it once, or bind a queue, before events are published; a consumer that runs binds its queue again within seconds"
     )

@@ -133,6 +133,11 @@ def to_amqp(
     return AmqpMessage(routing_key, table, properties, value or b"")
 
 
+def shown_key(routing_key: str | bytes) -> str:
+    """A routing key for people to read."""
+    return routing_key if isinstance(routing_key, str) else routing_key.decode(errors="replace")
+
+
 def pairs_of(table: Mapping[str, Any]) -> list[Header]:
     """A program's own table as headers: names as a record has them, values that go back as they came."""
     return [(canonical(name), _keeping(_shown(value), name, value)) for name, value in table.items()]

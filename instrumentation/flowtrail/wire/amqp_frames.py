@@ -112,13 +112,12 @@ def unpacked(headers: Mapping[Any, Any] | None) -> Any:
 
 def room_for_table(properties: Mapping[str, Any]) -> int:
     """How many bytes a message's headers may have beside its other properties; RabbitMQ takes no more by default."""
-    sizes = (
-        1 + len(each.encode("utf-8", "replace") if isinstance(each, str) else each)
-        if isinstance(each, str | bytes)
-        else 8
-        for each in properties.values()
-    )
-    return _FRAME_BYTES - _ROOM - sum(sizes)
+    return _FRAME_BYTES - _ROOM - sum(map(_room_of, properties.values()))
+
+
+def _room_of(value: Any) -> int:
+    data = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    return 1 + len(data) if isinstance(data, bytes) else 8
 
 
 def with_table(properties: bytes, table: bytes) -> bytes:

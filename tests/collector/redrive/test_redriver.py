@@ -379,3 +379,16 @@ def test_another_record_at_the_first_letters_place_lends_no_headers(database, ot
     place.work()
     (sent,) = place.kafka.published
     assert sent.headers == [*own_headers()[:3], ("dlq.replays", b"1")]
+
+
+@pytest.mark.parametrize(("known_ms", "there_ms"), [(1_000, 2_000), (1_000, None), (None, 1_000)])
+@pytest.mark.parametrize(("topic", "is_another"), [(DLQ, True), ("rabbitmq:orders.billing.dlq", False)])
+def test_only_where_a_place_is_an_offset_may_another_record_stand_there(
+    place, known_ms, there_ms, topic, is_another
+):
+    letter = place.kafka.bury(50, own_headers(), topic=topic, timestamp_ms=there_ms)
+    keep(place.database, [letter._replace(timestamp_ms=known_ms)])
+    job = place.start(selection=Selection(topic=topic, offset=50))
+    place.work()
+    done = place.store.job(job.id)
+    assert (done.redriven, done.refused) == ((0, 1) if is_another else (1, 0))

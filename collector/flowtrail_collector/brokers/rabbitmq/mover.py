@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowtrail.errors import EncodeError
 from flowtrail.wire import Record
-from flowtrail.wire.amqp import to_amqp
+from flowtrail.wire.amqp import shown_key, to_amqp
 from flowtrail.wire.amqp_frames import room_for_table
 from flowtrail.wire.amqp_pika import properties_with_table
 from flowtrail.wire.amqp_tables import encoded
@@ -210,9 +210,8 @@ class QueueMover:
             try:
                 self._publishing().basic_publish(exchange, routing_key, sent.body, properties, mandatory=True)
             except pika.exceptions.UnroutableError:
-                shown = routing_key if isinstance(routing_key, str) else routing_key.decode(errors="replace")
                 return Ack(
-                    problem=f"no queue is bound for {shown} of {exchange or 'the default exchange'}",
+                    problem=f"no queue is bound for {shown_key(routing_key)} of {exchange or 'the default exchange'}",
                     final=True,
                 )
             except pika.exceptions.NackError:

@@ -146,7 +146,7 @@ class StreamReading:
             )
 
     def _about_ms(self) -> int:
-        """When a message was sent that doesn't say it: after what was read before, to a second."""
+        """When a message was sent that doesn't say it: after what was read before; to a second while marks are set."""
         now_ms = int(self._time_seconds() * 1000)
         known_ms = max(self._watermark_ms, self._position.watermark_ms)
         return min(known_ms, now_ms) if known_ms else now_ms

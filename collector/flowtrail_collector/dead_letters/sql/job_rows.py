@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flowtrail_collector.broker_names import RABBITMQ
+from flowtrail_collector.broker_names import has_offsets
 from flowtrail_collector.dead_letters.model.audit import WriteLine
 from flowtrail_collector.dead_letters.model.letter import Place, Selection
 from flowtrail_collector.dead_letters.ports import Job, JobState, Order
@@ -139,8 +139,7 @@ def ahead_of(connection: Connection, job: Job) -> Iterator[Portion]:
     """What a job has still before it, in the order in which it is to be sent: the oldest first."""
     for topic, partition, last in job.bounds:
         where, values = _WITHIN, [topic, partition, last]
-        # What stands for an offset on RabbitMQ says nothing about the order.
-        order = _BY_TIME if topic.startswith(RABBITMQ) else IN_PLACE
+        order = IN_PLACE if has_offsets(topic) else _BY_TIME
         if job.cursor is not None:
             if (topic, partition) < job.cursor[:2]:
                 continue
