@@ -55,8 +55,8 @@ def everything(corner: Corner) -> list[Any]:
 def test_what_is_well_is_said_and_nothing_is_changed(
     corner: Corner, following: Following, doctor: Doctor
 ) -> None:
-    corner.exchange("orders")
-    corner.exchange("payments", "fanout")
+    corner.taken_exchange("orders")
+    corner.taken_exchange("payments", "fanout")
     before = doctor()
     assert wrong(before).keys() == set()
     assert (
@@ -129,12 +129,14 @@ def test_a_permission_that_lacks(
 
 
 def test_exchanges_that_are_not_followed(corner: Corner, following: Following, doctor: Doctor) -> None:
-    orders = corner.exchange("orders")
+    orders = corner.taken_exchange("orders")
     with following:
         until(lambda: following.problem() == "", following.problem)
-    later, shared = corner.exchange("later"), corner.exchange("shared", "x-consistent-hash")
+    later, shared = corner.taken_exchange("later"), corner.exchange("shared", "x-consistent-hash")
+    unheard = corner.exchange("unheard")
     found = doctor()
-    assert found["rabbitmq exchanges"] == (True, "1 of 3 exchanges followed")
+    told = f"2 of 4 exchanges followed; no queue is bound to {shared}, {unheard}: what is published there reaches nobody"
+    assert found["rabbitmq exchanges"] == (True, told)
     problems = wrong(found)
     assert problems.keys() == {f"exchange {later}", f"exchange {shared}"}
     assert "start the collector" in problems[f"exchange {later}"]

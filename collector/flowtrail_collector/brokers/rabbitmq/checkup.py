@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
 from flowtrail_collector.brokers.rabbitmq.connection import connect, disconnect, said_by
 from flowtrail_collector.brokers.rabbitmq.management import Management
-from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY, Bindings, without_streams
+from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY, without_streams
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
 from flowtrail_collector.wording import counted
@@ -21,6 +22,7 @@ __all__ = ["Finding", "examine"]
 _FIRST_WITH_STREAMS = (3, 9)
 _STREAMS = "stream_queue"
 _NOWHERE = "flowtrail.doctor"  # no queue is called so: what is published there is dropped
+_MOST_NAMES = 5
 _ALARMS = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
 
 
@@ -154,10 +156,13 @@ def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding
             f"none fits --rabbitmq-exchanges {config.exchanges}: correct it, or publish once",
         )
         return
-    unbound = {name for name, _ in plan.missing}
+    unbound = {binding.exchange for binding in plan.missing}
     followed = len(plan.exchanges) - len(unbound | plan.problems.keys())
+    unheard = _unheard(plan.unheard)
     yield Finding(
-        "rabbitmq exchanges", True, f"{followed} of {counted(len(plan.exchanges), 'exchange')} followed"
+        "rabbitmq exchanges",
+        True,
+        f"{followed} of {counted(len(plan.exchanges), 'exchange')} followed{unheard}",
     )
     for name, problem in sorted(plan.problems.items()):
         yield Finding(f"exchange {name}", False, f"isn't followed: {problem}")
@@ -168,3 +173,12 @@ def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding
             f"isn't bound to {config.queue}: start the collector; if it runs, let user {config.credentials[0]} read"
             " this exchange (rabbitmqctl set_permissions)",
         )
+
+
+def _unheard(names: Collection[str]) -> str:
+    """Exchanges of which nothing is seen because nobody takes anything of them; empty for none."""
+    if not names:
+        return ""
+    shown = ", ".join(sorted(names)[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"; no queue is bound to {shown}{more}: what is published there reaches nobody"

@@ -110,9 +110,12 @@ def said_by(config: RabbitConfig) -> Iterator[None]:
         # The client also takes a connection that is lost while it is opened for a wrong password.
         if "ACCESS_REFUSED" not in str(error):
             raise _unreachable(config, error) from None
+        user, how = config.credentials[0], "with this password: correct --rabbitmq and"
+        if not config.is_password_given:
+            how = "with RabbitMQ's default password, and no other one was given: set"
         raise RefusedError(
-            f"RabbitMQ at {config.shown} doesn't know user {config.credentials[0]} with this password: correct"
-            " --rabbitmq and FLOWTRAIL_RABBITMQ_PASSWORD, or add the user (rabbitmqctl add_user)",
+            f"RabbitMQ at {config.shown} doesn't know user {user} {how} FLOWTRAIL_RABBITMQ_PASSWORD, or add the user"
+            " (rabbitmqctl add_user)",
             _ACCESS_REFUSED,
         ) from None
     except errors.ProbableAccessDeniedError as error:

@@ -67,8 +67,8 @@ class Management:
         return {str(each["name"]): _total_of(each) for each in found}
 
     def nodes(self) -> Sequence[Mapping[str, Any]]:
-        """The cluster's nodes, and whether they are short of memory or disk."""
-        return self._list("nodes?columns=name,running,mem_alarm,disk_free_alarm")
+        """The cluster's nodes: whether they are short of memory or disk, and milliseconds since they were started."""
+        return self._list("nodes?columns=name,running,mem_alarm,disk_free_alarm,uptime")
 
     def version(self) -> str:
         """The server's version."""

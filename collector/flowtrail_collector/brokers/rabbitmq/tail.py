@@ -11,17 +11,19 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
 from flowtrail_collector.brokers.rabbitmq.connection import UndecodableError, disconnect
 from flowtrail_collector.brokers.rabbitmq.deliveries import Deliveries
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.marks import Marks
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
 from flowtrail_collector.brokers.rabbitmq.reading import PREFETCH, Start, StreamReading
-from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
+from flowtrail_collector.brokers.rabbitmq.stream import declare_stream
 from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
@@ -38,8 +40,12 @@ __all__ = ["RabbitTail"]
 logger = logging.getLogger("flowtrail_collector")
 
 _POLL_SECONDS = 0.2
-_DISCOVERY_SECONDS = 3.0
+# What is published with a key that nobody was bound with before isn't seen until this is asked again; so it is asked as
+# often as takes a twentieth of the time.
+_DISCOVERY_SECONDS = (1.0, 5.0)
+_DISCOVERY_SHARE = 0.05
 _PAUSE_SECONDS = 1.0
+_SKEW_MS = 2_000  # the server says how long it has run, not since when
 
 
 class RabbitTail:
@@ -76,6 +82,7 @@ class RabbitTail:
         )
         self._reading = False
         self._exchanges = 0
+        self._told_start_ms = 0
         # One by one, it is known which message the client can't decode.
         self._prefetch = PREFETCH
 
@@ -117,6 +124,7 @@ class RabbitTail:
             connection = deliveries.connection
             closing.callback(disconnect, self._config, connection)
             self._position.load(declare_stream(connection, self._config, management))
+            self._tell_of_a_start(management.nodes())
             bindings = Bindings(self._config, management)
             reading = StreamReading(
                 self._config,
@@ -132,11 +140,31 @@ class RabbitTail:
             closing.callback(marks.close)
             next_discovery = 0.0
             while not stop.is_set():
-                if time.monotonic() >= next_discovery:
+                if (began := time.monotonic()) >= next_discovery:
                     self._discover(bindings, connection, marks)
-                    next_discovery = time.monotonic() + _DISCOVERY_SECONDS
+                    next_discovery = time.monotonic() + _pause(time.monotonic() - began)
                 marks.set()
                 reading.read(_POLL_SECONDS)
+
+    def _tell_of_a_start(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        """Say so if the whole server was started since the stream was read last: it then has gaps.
+
+        Queues get messages as soon as the server takes some, a stream once its writer was elected: on a single node half
+        a second later, or more.
+        """
+        uptimes = [
+            each["uptime"] for each in nodes if each.get("running") and isinstance(each.get("uptime"), int)
+        ]
+        started_ms = int(self._time_seconds() * 1000) - max(uptimes, default=0)
+        read_ms = self._position.watermark_ms
+        if uptimes and read_ms and started_ms > max(read_ms, self._told_start_ms) + _SKEW_MS:
+            self._told_start_ms = started_ms
+            logger.warning(
+                "RabbitMQ was started at %s: %s lacks what its queues got in the first seconds after that, before the server"
+                " had this stream again",
+                datetime.fromtimestamp(started_ms / 1000, UTC).strftime("%H:%M:%S UTC"),
+                self._config.queue,
+            )
 
     def _step_over(self, error: UndecodableError) -> None:
         """Leave out the message at which the client drops every connection; first find out which one that is."""
@@ -168,3 +196,9 @@ class RabbitTail:
             self._trouble.note(str(error))
         else:
             self._trouble.note(marks.problem)
+
+
+def _pause(took: float) -> float:
+    """How long to wait, in seconds, before what there is to follow is asked again."""
+    shortest, longest = _DISCOVERY_SECONDS
+    return min(max(took / _DISCOVERY_SHARE, shortest), longest)

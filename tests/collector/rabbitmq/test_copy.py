@@ -1,0 +1,179 @@
+"""A collector that follows an exchange changes nothing for who publishes there, and nothing of what becomes of it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pika
+import pytest
+
+from collector.rabbitmq.test_trouble import allow, url_of
+from flowtrail import PublishError, Trail
+from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
+from rabbitkit import Corner, Following, send
+from waiting import until
+
+pytestmark = pytest.mark.servers
+
+
+def is_returned(corner: Corner, exchange: str, kind: str = "OrderPlaced", number: int = 0) -> bool:
+    """Whether what is published as mandatory comes back."""
+    with corner.channel() as channel:
+        try:
+            send(channel, exchange, number, kind, mandatory=True)
+        except pika.exceptions.UnroutableError:
+            return True
+    return False
+
+
+def bind(corner: Corner, queue: str, exchange: str, kind: str, *, off: bool = False) -> None:
+    """Bind a queue so that it gets `OrderPlaced`, as this type of exchange has it, or take that back."""
+    arguments = {"x-match": "all", "cloudEvents_type": "OrderPlaced"} if kind == "headers" else {}
+    with corner.channel() as channel:
+        (channel.queue_unbind if off else channel.queue_bind)(queue, exchange, "OrderPlaced", arguments)
+
+
+@pytest.mark.parametrize("kind", ["topic", "fanout", "headers", "direct"])
+def test_what_no_queue_takes_comes_back(corner: Corner, following: Following, kind: str) -> None:
+    orders, queue = corner.exchange("orders", kind), corner.queue("orders.billing")
+    with following:
+        until(lambda: following.problem() == "", following.problem)
+        assert is_returned(corner, orders)
+        bind(corner, queue, orders, kind)
+        until(lambda: corner.followed() == {orders}, "the binding")
+        assert not is_returned(corner, orders, number=1)
+        if kind != "fanout":
+            assert is_returned(corner, orders, "OrderCancelled")
+        until(following.events, "the event that a queue took")
+        assert set(following.events()) == {(f"rabbitmq:{orders}", "OrderPlaced-1")}
+        bind(corner, queue, orders, kind, off=True)
+        until(lambda: corner.followed() == set(), "the end of the binding")
+        assert is_returned(corner, orders)
+
+
+@pytest.mark.parametrize("client", ["pika", "aio-pika"])
+def test_a_publication_that_no_queue_takes_fails_while_a_collector_follows(
+    corner: Corner, following: Following, client: str
+) -> None:
+    orders = corner.exchange("orders")
+    corner.queue("orders.billing", orders, "OrderPlaced")
+    trail = Trail("shop", corner.place.url, client=client)
+    with following, closing(trail):
+        until(lambda: corner.followed() == {orders}, "the binding")
+        trail.publish(orders, {}, type="OrderPlaced", subject="ORD-1")
+        with pytest.raises(PublishError, match="no queue takes"):
+            trail.publish(orders, {}, type="OrderShelved", subject="ORD-1")
+        corner.manage("DELETE", f"queues/%2F/{corner.called('orders.billing')}")
+        until(lambda: corner.followed() == set(), "the end of the binding")
+        with pytest.raises(PublishError, match="no queue takes"):
+            trail.publish(orders, {}, type="OrderPlaced", subject="ORD-1")
+
+
+def test_an_alternate_exchange_gets_what_it_would_get_without_a_collector(
+    corner: Corner, following: Following
+) -> None:
+    unheard = corner.exchange("unheard", "fanout")
+    kept = corner.queue("unheard.kept", unheard)
+    with corner.channel() as channel:
+        orders = corner.called("orders")
+        channel.exchange_declare(orders, "topic", durable=True, arguments={"alternate-exchange": unheard})
+    taken = corner.queue("orders.billing", orders, "OrderPlaced")
+    with following:
+        until(lambda: corner.followed() == {orders, unheard}, "the bindings")
+        corner.publish(orders, 2)
+        corner.publish(orders, 3, kind="OrderShelved")
+        until(lambda: len(following.events()) == 5, following.events)
+        assert (corner.depth(taken), corner.depth(kept)) == (2, 3)
+        assert {topic for topic, _ in following.events()} == {f"rabbitmq:{orders}"}
+
+
+def test_an_exchange_goes_with_its_last_queue_where_it_was_declared_to(
+    corner: Corner, following: Following
+) -> None:
+    with corner.channel() as channel:
+        channel.exchange_declare(corner.called("passing"), "topic", auto_delete=True)
+    queue = corner.queue("passing.mine", corner.called("passing"))
+    with following:
+        until(lambda: corner.followed() == {corner.called("passing")}, "the binding")
+        corner.manage("DELETE", f"queues/%2F/{queue}")
+
+        def names() -> set[str]:
+            return {each["name"] for each in corner.manage("GET", "exchanges/%2F?columns=name")}
+
+        until(lambda: corner.called("passing") not in names(), names)
+
+
+def test_two_collectors_dont_hold_each_others_bindings(corner: Corner, tmp_path: Path) -> None:
+    orders = corner.exchange("orders")
+    queue = corner.queue("orders.billing", orders, "OrderPlaced")
+    (tmp_path / "other").mkdir()
+    first = Following(corner, tmp_path)
+    stream, corner.stream = corner.stream, corner.called("other-stream")
+    second = Following(corner, tmp_path / "other")
+    with first, second:
+        until(lambda: corner.followed() == {orders}, "the second's binding")
+        corner.stream = stream
+        until(lambda: corner.followed() == {orders}, "the first's")
+        corner.manage("DELETE", f"queues/%2F/{queue}")
+        until(lambda: corner.followed() == set(), "the end of the binding")
+        until(lambda: is_returned(corner, orders), "the end of the other's")
+
+
+def test_all_that_is_published_is_followed_where_that_is_asked_for(corner: Corner, tmp_path: Path) -> None:
+    orders = corner.exchange("orders")
+    with Following(corner, tmp_path, copy="published") as following:
+        until(lambda: corner.followed() == {orders}, "the binding")
+        assert not is_returned(corner, orders)
+        until(lambda: len(following.events()) == 1, "the event")
+
+
+def test_bindings_change_and_no_event_that_a_queue_took_is_missed(corner: Corner, tmp_path: Path) -> None:
+    orders = corner.exchange("orders")
+    queue = corner.queue("orders.billing", orders, "OrderPlaced")
+    published = 0
+
+    def publish() -> None:
+        nonlocal published
+        corner.publish(orders, 20, first=published)
+        published += 20
+
+    for copy in ("published", "routed", "published"):
+        with Following(corner, tmp_path, copy=copy) as following:
+            until(lambda: following.problem() == "", following.problem)
+            wanted = "#" if copy == "published" else "OrderPlaced"
+            found = f"bindings/%2F/e/{orders}/q/{corner.stream}"
+
+            def is_bound(wanted: str = wanted, found: str = found) -> bool:
+                publish()
+                return [each["routing_key"] for each in corner.manage("GET", found)] == [wanted]
+
+            until(is_bound, "the binding")
+            until(lambda: len(following.events()) == published, "every event")
+            assert set(following.events().values()) == {1}
+    assert corner.depth(queue) == published
+
+
+def test_what_an_exchange_that_may_not_be_read_gets_from_another_is_followed_there(
+    corner: Corner, tmp_path: Path, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders, secret = corner.exchange("orders"), corner.exchange("secret")
+    corner.queue("secret.mine", secret, "OrderPlaced")
+    with corner.channel() as channel:
+        channel.exchange_bind(secret, orders, "OrderPlaced")
+    allow(corner, user, corner.stream, f"{corner.stream}|amq.default", f"{corner.stream}|{orders}")
+    attempts: list[str] = []
+    bind = Bindings._bind
+
+    def noted(self: Bindings, connection: object, binding: object) -> None:
+        attempts.append(binding.exchange)  # type: ignore[attr-defined]
+        bind(self, connection, binding)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Bindings, "_bind", noted)
+    with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
+        until(lambda: corner.followed() == {orders}, "the binding")
+        corner.publish(orders, 1)
+        until(lambda: len(following.events()) == 1, "the event")
+    assert attempts.count(secret) == 1, "each attempt leaves an error in the server's log"
+
+    corner.manage("DELETE", f"users/{user}")
