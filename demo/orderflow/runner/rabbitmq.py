@@ -108,8 +108,9 @@ class RabbitMQ:
         found = self._manage("GET", f"bindings/{self._vhost}") or ()
         bound: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
         for each in found:
-            if each["source"].startswith(self.name("")) and each["source"]:
-                bound[each["destination"] == self.stream].add((each["source"], each["routing_key"]))
+            if each["source"] and each["source"].startswith(self.name("")):
+                key = "" if each["source"] == self.name(UNHEARD) else each["routing_key"]  # it takes any
+                bound[each["destination"] == self.stream].add((each["source"], key))
         return bool(bound[False]) and bound[False] <= bound[True]
 
     def remove_run(self) -> None:

@@ -100,7 +100,7 @@ def _start_collector(
         )  # it holds a password, which a command line shows everybody
         command += [
             "--rabbitmq-management", rabbit.management,
-            "--rabbitmq-exchanges", broker.topics_pattern,
+            "--rabbitmq-exchanges", f"{broker.topics_pattern}|{re.escape(rabbit.name(UNHEARD))}",
             "--rabbitmq-queue", rabbit.stream,
             "--lag-groups", rf"^(?!rabbitmq:([^.]+\.)?{UNHEARD}$)",
         ]  # fmt: skip
