@@ -10,11 +10,18 @@ import pytest
 
 from collector.rabbitmq.test_trouble import allow, url_of
 from flowtrail import PublishError, Trail
-from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
+from flowtrail_collector.brokers.rabbitmq.bindings import _Channel
+from flowtrail_collector.brokers.rabbitmq.plan import Binding
 from rabbitkit import Corner, Following, send
 from waiting import until
 
 pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A binding that goes is waited for a second, not five."""
+    monkeypatch.setattr("flowtrail_collector.brokers.rabbitmq.bindings._KEEP_SECONDS", 1.0)
 
 
 def is_returned(corner: Corner, exchange: str, kind: str = "OrderPlaced", number: int = 0) -> bool:
@@ -163,13 +170,13 @@ def test_what_an_exchange_that_may_not_be_read_gets_from_another_is_followed_the
         channel.exchange_bind(secret, orders, "OrderPlaced")
     allow(corner, user, corner.stream, f"{corner.stream}|amq.default", f"{corner.stream}|{orders}")
     attempts: list[str] = []
-    bind = Bindings._bind
+    bind = _Channel.bind
 
-    def noted(self: Bindings, connection: object, binding: object) -> None:
-        attempts.append(binding.exchange)  # type: ignore[attr-defined]
-        bind(self, connection, binding)  # type: ignore[arg-type]
+    def noted(self: _Channel, binding: Binding) -> None:
+        attempts.append(binding.exchange)
+        bind(self, binding)
 
-    monkeypatch.setattr(Bindings, "_bind", noted)
+    monkeypatch.setattr(_Channel, "bind", noted)
     with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
         until(lambda: corner.followed() == {orders}, "the binding")
         corner.publish(orders, 1)
@@ -177,3 +184,21 @@ def test_what_an_exchange_that_may_not_be_read_gets_from_another_is_followed_the
     assert attempts.count(secret) == 1, "each attempt leaves an error in the server's log"
 
     corner.manage("DELETE", f"users/{user}")
+
+
+def test_more_bindings_than_fit_into_one_round_are_made_while_events_are_read(
+    corner: Corner, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowtrail_collector.brokers.rabbitmq.bindings._ROUND_SECONDS", 0.02)
+    orders, queue = corner.exchange("orders"), corner.queue("orders.all")
+    with corner.channel() as channel:
+        for number in range(60):
+            channel.queue_bind(queue, orders, f"user.{number}")
+
+    def keys() -> int:
+        return len(corner.manage("GET", f"bindings/%2F/e/{orders}/q/{corner.stream}"))
+
+    with following:
+        until(lambda: keys() == 60, keys)
+        corner.manage("DELETE", f"queues/%2F/{queue}")
+        until(lambda: keys() == 0, keys)

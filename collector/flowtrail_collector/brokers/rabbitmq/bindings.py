@@ -23,6 +23,7 @@ logger = logging.getLogger("flowtrail_collector")
 _RETRY_SECONDS = 30.0  # each attempt leaves an error in the server's log
 # A queue that is declared anew, such as with another type, is without its bindings for a moment.
 _KEEP_SECONDS = 5.0
+_ROUND_SECONDS = 0.5  # nothing is read meanwhile
 
 
 class Bindings:
@@ -34,6 +35,7 @@ class Bindings:
 
     Attributes:
         problems: Exchanges that can't be followed, and why.
+        is_done: Whether `update` did all there was to do, or the next one has to go on.
     """
 
     def __init__(self, config: RabbitConfig, management: Management) -> None:
@@ -43,6 +45,7 @@ class Bindings:
         self._next_retry = 0.0
         self._surplus: dict[Binding, float] = {}
         self.problems: dict[str, str] = {}
+        self.is_done = False
 
     def plan(self) -> Plan:
         """What there is to be done.
@@ -63,46 +66,41 @@ class Bindings:
             ServiceUnreachableError: The server or its management API doesn't answer.
         """
         plan = self.plan()
-        self._refused = self._bind_all(connection, plan.missing)
-        for binding in self._given_up(plan.surplus):
-            self._unbind(connection, binding)
+        until = time.monotonic() + _ROUND_SECONDS
+        channel = _Channel(self._config, connection)
+        try:
+            self._bind_all(channel, plan.missing, until)
+            for binding in self._to_unbind(plan.surplus):
+                if time.monotonic() >= until:
+                    break
+                channel.unbind(binding)
+        finally:
+            channel.close()
+        self.is_done = time.monotonic() < until
         self._tell({**plan.problems, **self._refused})
         return len(set(plan.exchanges) - self.problems.keys())
 
-    def _bind_all(self, connection: BlockingConnection, missing: Iterable[Binding]) -> dict[str, str]:
-        """Bind; the exchanges where that was refused, and why."""
+    def _bind_all(self, channel: _Channel, missing: Iterable[Binding], until: float) -> None:
+        """Bind until the time is over, and note the exchanges where that is refused, and why."""
         again = time.monotonic() >= self._next_retry
         if again:
             self._next_retry = time.monotonic() + _RETRY_SECONDS
-        refused: dict[str, str] = {}
+        before, self._refused = self._refused, {}
         for binding in missing:
             name = binding.exchange
-            if name in self._refused and not again:
-                refused[name] = self._refused[name]
-            elif name not in refused:
+            if name in before and not again:
+                self._refused[name] = before[name]
+            elif name not in self._refused and time.monotonic() < until:
                 try:
-                    self._bind(connection, binding)
+                    channel.bind(binding)
                 except RefusedError as error:
-                    refused[name] = str(error)
-        return refused
+                    self._refused[name] = str(error)
 
-    def _given_up(self, surplus: Iterable[Binding]) -> list[Binding]:
+    def _to_unbind(self, surplus: Iterable[Binding]) -> list[Binding]:
         """The bindings that have been too many for a while."""
         now = time.monotonic()
         self._surplus = {binding: self._surplus.get(binding, now) for binding in surplus}
         return [binding for binding, since in self._surplus.items() if now - since >= _KEEP_SECONDS]
-
-    def _bind(self, connection: BlockingConnection, binding: Binding) -> None:
-        with said_by(self._config):
-            channel = connection.channel()
-            channel.queue_bind(self._config.queue, binding.exchange, binding.key, binding.table)
-            channel.close()
-
-    def _unbind(self, connection: BlockingConnection, binding: Binding) -> None:
-        with said_by(self._config):
-            channel: BlockingChannel = connection.channel()
-            channel.queue_unbind(self._config.queue, binding.exchange, binding.key, binding.table)
-            channel.close()
 
     def _tell(self, problems: Mapping[str, str]) -> None:
         for name in problems.keys() - self.problems.keys():
@@ -110,3 +108,43 @@ class Bindings:
         for name in self.problems.keys() - problems.keys():
             logger.info("exchange %s is followed or gone", name)
         self.problems = dict(problems)
+
+
+class _Channel:
+    """A channel that is opened when it is needed; the server closes it with what it refuses.
+
+    Args:
+        config: The stream.
+        connection: Where to open it.
+    """
+
+    def __init__(self, config: RabbitConfig, connection: BlockingConnection) -> None:
+        self._config = config
+        self._connection = connection
+        self._open: BlockingChannel | None = None
+
+    def bind(self, binding: Binding) -> None:
+        """Bind the stream.
+
+        Raises:
+            RefusedError: The server refuses.
+            ServiceUnreachableError: It went away.
+        """
+        with said_by(self._config):
+            self._channel().queue_bind(self._config.queue, binding.exchange, binding.key, binding.table)
+
+    def unbind(self, binding: Binding) -> None:
+        """Unbind it; raises what `bind` does."""
+        with said_by(self._config):
+            self._channel().queue_unbind(self._config.queue, binding.exchange, binding.key, binding.table)
+
+    def close(self) -> None:
+        """Close it if it is open."""
+        if self._open is not None and self._open.is_open:
+            with said_by(self._config):
+                self._open.close()
+
+    def _channel(self) -> BlockingChannel:
+        if self._open is None or not self._open.is_open:
+            self._open = self._connection.channel()
+        return self._open

@@ -142,7 +142,8 @@ class RabbitTail:
             while not stop.is_set():
                 if (began := time.monotonic()) >= next_discovery:
                     self._discover(bindings, connection, marks)
-                    next_discovery = time.monotonic() + _pause(time.monotonic() - began)
+                    pause = _pause(time.monotonic() - began) if bindings.is_done else 0.0
+                    next_discovery = time.monotonic() + pause
                 marks.set()
                 reading.read(_POLL_SECONDS)
 
