@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,13 +10,12 @@ from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.web.json import ApiError, int_param, json_response
-from flowtrail_collector.wording import unmistakable
+from flowtrail_collector.wording import did_you_mean, unmistakable
 
 __all__ = ["lag_routes"]
 
 _ALL = 1_000_000
 _MOST_MEANT = 3
-_MOST_COMPARED = 1_000
 
 
 def lag_routes(view: LagView) -> list[BaseRoute]:
@@ -50,5 +48,4 @@ def lag_routes(view: LagView) -> list[BaseRoute]:
 def _meant(names: Sequence[str], asked: str) -> str:
     """Groups that have it in their name, such as a queue without its broker; else the one that is most like it."""
     near = [name for name in names if asked and asked in name][:_MOST_MEANT]
-    near = near or get_close_matches(asked, names[:_MOST_COMPARED], 1)
-    return f" (did you mean {' or '.join(map(unmistakable, near))}?)" if near else ""
+    return f" (did you mean {' or '.join(map(unmistakable, near))}?)" if near else did_you_mean(asked, names)
