@@ -24,8 +24,10 @@ def error_type_of(error: Any) -> str:
     return type_name(error) if isinstance(error, BaseException) else str(error.name())
 
 
-def failure_text(error: BaseException) -> str:
-    """Kind and message of an exception for a log line, 300 characters at most."""
+def failure_text(error: BaseException | str) -> str:
+    """Kind and message of an exception for a log line, 300 characters at most; a word stays what it is."""
+    if isinstance(error, str):
+        return error[:_MAX_LINE_CHARACTERS]
     text = text_of(error)
     return (f"{type_name(error)}: {text}" if text else type_name(error))[:_MAX_LINE_CHARACTERS]
 

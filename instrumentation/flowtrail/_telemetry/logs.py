@@ -35,8 +35,8 @@ CONSUME_TEXT = (
     "id=%(event_id)s correlation_id=%(correlation_id)s causation_id=%(causation_id)s attempt=%(attempt)s "
     "outcome=%(outcome)s duration_ms=%(duration_ms).3f"
 )
-FAILED_TEXT = f"{CONSUME_TEXT} error=%(error)r"  # quoted, without line breaks
-_TEXTS = (PUBLISH_TEXT, CONSUME_TEXT, FAILED_TEXT)
+_WHY = " error=%(error)r"  # quoted, without line breaks
+_TEXTS = (PUBLISH_TEXT, CONSUME_TEXT, PUBLISH_TEXT + _WHY, CONSUME_TEXT + _WHY)
 
 _reported: set[str] = set()
 _first = logging.makeLogRecord({})
@@ -173,9 +173,8 @@ def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> N
 
 
 def _text(name: str, fields: Mapping[str, Any]) -> str:
-    if name == PUBLISH.name:
-        return PUBLISH_TEXT
-    return FAILED_TEXT if fields["error"] else CONSUME_TEXT
+    plain, failed = _TEXTS[:2], _TEXTS[2:]
+    return (failed if fields["error"] else plain)[name != PUBLISH.name]
 
 
 def _is_plain(kind: type[logging.Handler]) -> bool:

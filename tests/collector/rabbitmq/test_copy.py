@@ -103,7 +103,7 @@ def test_an_exchange_goes_with_its_last_queue_where_it_was_declared_to(
     queue = corner.queue("passing.mine", corner.called("passing"))
     with following:
         until(lambda: corner.followed() == {corner.called("passing")}, "the binding")
-        corner.manage("DELETE", f"queues/%2F/{queue}")
+        corner.manage("DELETE", f"queues/%2F/{queue}")  # not waited for as other bindings are
 
         def names() -> set[str]:
             return {each["name"] for each in corner.manage("GET", "exchanges/%2F?columns=name")}
@@ -183,6 +183,106 @@ def test_what_an_exchange_that_may_not_be_read_gets_from_another_is_followed_the
         until(lambda: len(following.events()) == 1, "the event")
     assert attempts.count(secret) == 1, "each attempt leaves an error in the server's log"
 
+    corner.manage("DELETE", f"users/{user}")
+
+
+def test_an_exchange_in_between_lets_through_no_more_than_its_queues_take(
+    corner: Corner, tmp_path: Path
+) -> None:
+    orders, billing = corner.exchange("orders"), corner.exchange("billing")
+    corner.queue("billing.mine", billing, "OrderPlaced")
+    with corner.channel() as channel:
+        channel.exchange_bind(billing, orders, "#")
+    corner.exchanges = orders
+    with Following(corner, tmp_path) as following:
+        until(lambda: corner.followed() == {billing}, "the binding")
+        assert is_returned(corner, orders, "OrderShelved")
+        assert not is_returned(corner, billing, number=1)
+        assert not is_returned(corner, orders, number=2)
+        until(following.events, "the event")
+        assert set(following.events()) == {(f"rabbitmq:{orders}", "OrderPlaced-2")}
+
+
+def test_two_collectors_that_follow_otherwise_leave_each_others_bindings_and_say_so(
+    corner: Corner, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders, payments = corner.taken_exchange("orders"), corner.taken_exchange("payments")
+    (tmp_path / "other").mkdir()
+    corner.exchanges = orders
+    first = Following(corner, tmp_path)
+    corner.exchanges = payments
+    second = Following(corner, tmp_path / "other")
+    with first, second:
+        until(lambda: caplog.text.count("another collector binds") >= 2, lambda: caplog.text)
+        until(lambda: corner.followed() == {orders, payments}, "both bindings")
+        assert "give one of them another --rabbitmq-queue" in caplog.text
+        corner.publish(orders, 5)
+        corner.publish(payments, 3, first=10)
+        until(lambda: len(first.events()) == 5, first.events)
+        until(lambda: len(second.events()) == 3, second.events)
+        assert {topic for topic, _ in first.events()} == {f"rabbitmq:{orders}"}
+
+
+def test_bindings_that_come_and_go_are_nobody_elses(
+    corner: Corner, following: Following, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders, queue = corner.exchange("orders"), corner.queue("orders.mine")
+    with following:
+        for _ in range(4):
+            bind(corner, queue, orders, "topic")
+            until(lambda: corner.followed() == {orders}, "the binding")
+            bind(corner, queue, orders, "topic", off=True)
+            until(lambda: corner.followed() == set(), "its end")
+    assert "another collector" not in caplog.text
+
+
+def test_a_routing_key_that_may_not_be_read_keeps_no_other_from_being_followed(
+    corner: Corner, tmp_path: Path, user: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders = corner.exchange("orders")
+    for key in ("OrderPlaced", "Secret"):
+        corner.queue(f"orders.{key}", orders, key)
+    allow(corner, user, ".*", ".*", ".*")
+    allowed = {"exchange": orders, "write": ".*", "read": "^OrderPlaced$"}
+    corner.manage("PUT", f"topic-permissions/%2F/{user}", allowed)
+    with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
+        until(lambda: corner.followed() == {orders}, "the binding")
+        corner.publish(orders, 1)
+        until(lambda: len(following.events()) == 1, "the event")
+        until(lambda: f"exchange {orders} isn't followed whole" in caplog.text, lambda: caplog.text)
+        assert "rabbitmqctl set_topic_permissions" in caplog.text
+    corner.manage("DELETE", f"users/{user}")
+
+
+def test_an_exchange_that_may_no_longer_be_read_is_told_and_the_rest_is_ready(
+    corner: Corner, tmp_path: Path, user: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders, secret = corner.taken_exchange("orders"), corner.exchange("secret")
+    queue = corner.queue("secret.mine", secret, "OrderPlaced")
+    allow(corner, user, ".*", ".*", ".*")
+    with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
+        until(lambda: corner.followed() == {orders, secret}, "the bindings")
+        allow(corner, user, ".*", ".*", f"{corner.stream}|{orders}")
+        bind(corner, queue, secret, "topic", off=True)
+        until(lambda: f"exchange {secret} stays bound" in caplog.text, lambda: caplog.text)
+        until(lambda: following.problem() == "", following.problem)
+        corner.publish(orders, 1)
+        until(lambda: len(following.events()) == 1, "the event")
+    corner.manage("DELETE", f"users/{user}")
+
+
+def test_marks_that_may_not_be_set_are_a_problem_until_they_may(
+    corner: Corner, tmp_path: Path, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowtrail_collector.brokers.rabbitmq.marks._REFUSED_SECONDS", 2.0)
+    corner.taken_exchange("orders")
+    allow(corner, user, ".*", corner.stream, ".*")
+    with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
+        until(lambda: "write on amq.default" in following.problem(), following.problem)
+        assert "\n" not in following.problem()
+        allow(corner, user, ".*", ".*", ".*")
+        until(lambda: following.problem() == "", following.problem)
+        until(lambda: following.watermark_ms() > 0, "a mark")
     corner.manage("DELETE", f"users/{user}")
 
 

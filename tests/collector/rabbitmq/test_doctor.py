@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -144,6 +145,18 @@ def test_exchanges_that_are_not_followed(corner: Corner, following: Following, d
     with corner.channel() as channel:
         channel.exchange_bind(shared, orders, "#")
     assert wrong(doctor()).keys() == {f"exchange {later}"}
+
+
+def test_a_collector_that_follows_all_that_is_published(
+    corner: Corner, tmp_path: Path, doctor: Doctor
+) -> None:
+    orders = corner.exchange("orders")
+    with Following(corner, tmp_path, copy="published") as following:
+        until(lambda: following.problem() == "", following.problem)
+    corner.queue("orders.mine", orders, "OrderPlaced")
+    (problem,) = wrong(doctor()).values()
+    assert "--rabbitmq-copy published" in problem
+    assert wrong(doctor(copy="published")) == {}
 
 
 def test_a_queue_of_somebody_else_in_the_streams_place(corner: Corner, doctor: Doctor) -> None:

@@ -136,6 +136,49 @@ def test_what_exchanges_that_may_not_be_read_pass_on_is_copied_where_it_comes_fr
             assert taken == queues | {STREAM}, (key, headers)
 
 
+PATTERNS = st.sampled_from(["orders", "orders|audit", "payments"])
+
+
+@given(KINDS, BINDINGS, PATTERNS)
+def test_what_is_followed_goes_through_others_and_is_copied_only_where_a_queue_takes_it(
+    kinds: dict[str, str], bindings: list[Bound], pattern: str
+) -> None:
+    plan = planned(kinds, bindings, exchanges=pattern)
+    with_stream = [*bindings, *of_stream(plan)]
+    for exchange in kinds:
+        for key, headers in MESSAGES:
+            queues = reached(kinds, bindings, exchange, key, headers)
+            taken = reached(kinds, with_stream, exchange, key, headers)
+            if re.fullmatch(pattern, exchange):
+                assert taken == (queues | {STREAM} if queues else set()), (exchange, key, headers)
+            else:  # what the stream gets of these is left out when it is read
+                assert bool(queues) == bool(taken), (exchange, key, headers)
+
+
+@pytest.mark.parametrize("last", ["queue", "exchange"])
+def test_what_a_hash_shares_out_is_copied_on_both_sides_of_it_as_it_goes_on(last: str) -> None:
+    kinds = {"orders": "topic", "shared": "x-consistent-hash", "late": "topic"}
+    ends: dict[str, list[Bound]] = {
+        "queue": [("shared", "mine", "queue", "1", {})],
+        "exchange": [("shared", "late", "exchange", "1", {}), ("late", "mine", "queue", "a", {})],
+    }
+    plan = planned(kinds, [("orders", "shared", "exchange", "#", {}), *ends[last]], exchanges="orders")
+    assert {(each.exchange, each.key) for each in plan.wanted} == (
+        {("orders", "#")} if last == "queue" else {("late", "a")}
+    )
+
+
+@pytest.mark.parametrize("odd", ["undefined", "Not UTF-8, base64 is: /w=="])
+def test_what_the_management_api_doesnt_tell_is_a_problem_and_no_binding(odd: str) -> None:
+    bindings = [
+        ("orders", "mine", "queue", "", {"kind": odd}),
+        ("orders", "mine", "queue", "", {"kind": "x"}),
+    ]
+    plan = planned({"orders": "headers"}, bindings)
+    assert [each.table["kind"] for each in plan.wanted] == ["x"]
+    assert "management API" in plan.problems["orders"]
+
+
 @given(KINDS, BINDINGS)
 def test_once_it_is_bound_there_is_nothing_left_to_do(kinds: dict[str, str], bindings: list[Bound]) -> None:
     plan = planned(kinds, bindings)

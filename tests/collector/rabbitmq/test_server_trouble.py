@@ -55,7 +55,7 @@ def test_a_server_that_was_started_anew_is_told_once_and_followed_again(
     orders = corner.taken_exchange("orders")
 
     def told() -> list[str]:
-        return [line for line in caplog.messages if f"{corner.stream} lacks what its queues got" in line]
+        return [line for line in caplog.messages if f"{corner.stream} may lack what its queues got" in line]
 
     with Following(corner, tmp_path) as following:
         until(lambda: following.problem() == "", following.problem)

@@ -23,6 +23,7 @@ _FIRST_WITH_STREAMS = (3, 9)
 _STREAMS = "stream_queue"
 _NOWHERE = "flowtrail.doctor"  # no queue is called so: what is published there is dropped
 _MOST_NAMES = 5
+_OTHER_COPY = "if the collector runs with --rabbitmq-copy published, say so here, too; else start it, and it corrects this"
 _ALARMS = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
 
 
@@ -165,8 +166,13 @@ def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding
         f"{followed} of {counted(len(plan.exchanges), 'exchange')} followed{unheard}",
     )
     for name, problem in sorted(plan.problems.items()):
-        yield Finding(f"exchange {name}", False, f"isn't followed: {problem}")
+        yield Finding(f"exchange {name}", False, problem)
     for name in sorted(unbound):
+        if plan.takes_everything(name):
+            yield Finding(
+                f"exchange {name}", False, f"is bound with all that is published there: {_OTHER_COPY}"
+            )
+            continue
         yield Finding(
             f"exchange {name}",
             False,

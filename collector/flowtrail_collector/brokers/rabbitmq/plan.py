@@ -15,7 +15,7 @@ import orjson
 
 from flowtrail_collector.settings import RabbitConfig
 
-__all__ = ["Binding", "Plan", "plan_of"]
+__all__ = ["Binding", "Plan", "is_everything", "plan_of"]
 
 Told = Mapping[str, Any]
 Hops = Mapping[str, Sequence[Told]]
@@ -60,13 +60,15 @@ class Plan(NamedTuple):
         bound: Its bindings.
         wanted: The bindings that it should have.
         unheard: Those of the exchanges that lead to nobody's queue.
-        problems: Those whose kind can't be followed, and why.
+        passing: Exchanges that go with their last binding.
+        problems: Those that can't be followed as they should be, and why.
     """
 
     exchanges: Collection[str]
     bound: Collection[Binding]
     wanted: Collection[Binding]
     unheard: Collection[str]
+    passing: Collection[str]
     problems: Mapping[str, str]
 
     @property
@@ -79,36 +81,51 @@ class Plan(NamedTuple):
         """The bindings that it has and shouldn't."""
         return sorted(set(self.bound) - set(self.wanted))
 
+    def takes_everything(self, exchange: str) -> bool:
+        """Whether the stream is bound so that it gets all that is published there."""
+        return any(each.exchange == exchange and is_everything(each) for each in self.bound)
+
 
 def plan_of(
     config: RabbitConfig, exchanges: Iterable[Told], bindings: Iterable[Told], refused: Collection[str] = ()
 ) -> Plan:
     """What the stream should be bound to.
 
+    Beside the exchanges that are followed, these are the ones that get something from those: only there it is seen
+    whether a queue takes it.
+
     Args:
         config: Which exchanges are followed, and how much of what is published there.
-        exchanges: All of the virtual host, as the management API has them: name, type.
+        exchanges: All of the virtual host, as the management API has them: name, type, auto_delete.
         bindings: All of the virtual host, likewise: source, destination, destination_type, routing_key, arguments.
         refused: Exchanges that the user may not read: what others send there is copied where it comes from.
     """
     pattern = re.compile(config.exchanges)
-    kinds = {str(each["name"]): str(each["type"]) for each in exchanges}
-    followed = {name: kind for name, kind in kinds.items() if name and pattern.fullmatch(name)}
+    there = {str(each["name"]): each for each in exchanges if each["name"]}
+    kinds = {name: str(each["type"]) for name, each in there.items()}
+    followed = {name for name in kinds if pattern.fullmatch(name)}
     bound, hops = _apart(config.queue, bindings)
-    copied = {name for name, kind in followed.items() if kind in _KINDS} - set(refused)
+    through = {name for name in _reached_from(followed, hops) if kinds.get(name) in _KINDS}
+    copied = through - set(refused)
     wanted: set[Binding] = set()
-    for name in followed.keys() & {name for name, kind in followed.items() if kind in _KINDS}:
-        if config.copy == "published" and followed[name] in _EVERYTHING:
-            wanted.add(_binding(name, *_EVERYTHING[followed[name]]))
+    for name in through:
+        if config.copy == "published" and name in followed and kinds[name] in _EVERYTHING:
+            wanted.add(_binding(name, *_EVERYTHING[kinds[name]]))
         else:
-            wanted |= _as_others(name, followed[name], hops, copied)
+            wanted |= _as_others(name, kinds[name], hops, copied)
     return Plan(
-        followed.keys(),
+        followed,
         bound,
         wanted,
         [name for name in followed if not _leads_to_a_queue(name, hops)],
-        _problems(config, followed, hops),
+        {name for name, each in there.items() if each.get("auto_delete")},
+        {**_unfollowed(config, {name: kinds[name] for name in followed}, hops), **_untold(through, hops)},
     )
+
+
+def is_everything(binding: Binding) -> bool:
+    """Whether a binding of ours takes all that is published to the exchange."""
+    return binding[1:] in {_binding("", *everything)[1:] for everything in _EVERYTHING.values()}
 
 
 def _apart(queue: str, bindings: Iterable[Told]) -> tuple[set[Binding], dict[str, list[Told]]]:
@@ -131,8 +148,14 @@ def _as_others(name: str, kind: str, hops: Hops, copied: Collection[str]) -> set
     found = {
         _binding(name, str(each["routing_key"]), each.get("arguments", {}) if kind == "headers" else {})
         for each in hops.get(name, ())
-        if each["destination_type"] == "queue"
-        or (each["destination"] not in copied and _leads_to_a_queue(str(each["destination"]), hops))
+        if not (kind == "headers" and _is_untold(each))
+        and (
+            each["destination_type"] == "queue"
+            or (
+                each["destination"] not in copied
+                and _leads_to_a_queue(str(each["destination"]), hops, copied)
+            )
+        )
     }
     if kind == "fanout":
         return {_binding(name, "", {})} if found else found
@@ -140,24 +163,33 @@ def _as_others(name: str, kind: str, hops: Hops, copied: Collection[str]) -> set
     return {everything} if kind == "topic" and everything in found else found
 
 
-def _leads_to_a_queue(name: str, hops: Hops) -> bool:
-    """Whether what an exchange gets can reach a queue; ways that lead in a circle end."""
-    waiting, passed = [name], {name}
+def _reached_from(names: Iterable[str], hops: Hops, without: Collection[str] = ()) -> set[str]:
+    """Exchanges, and all that get something from them; ways that lead in a circle end, and those into others."""
+    passed = set(names)
+    waiting = list(passed)
     while waiting:
         for each in hops.get(waiting.pop(), ()):
-            if each["destination_type"] == "queue":
-                return True
             further = str(each["destination"])
-            if further not in passed:
+            if each["destination_type"] == "exchange" and further not in passed and further not in without:
                 passed.add(further)
                 waiting.append(further)
-    return False
+    return passed
 
 
-def _problems(config: RabbitConfig, followed: Mapping[str, str], hops: Hops) -> dict[str, str]:
+def _leads_to_a_queue(name: str, hops: Hops, without: Collection[str] = ()) -> bool:
+    """Whether what an exchange gets can reach a queue, not by way of others."""
+    return any(
+        each["destination_type"] == "queue"
+        for passed in _reached_from([name], hops, without)
+        for each in hops.get(passed, ())
+    )
+
+
+def _unfollowed(config: RabbitConfig, followed: Mapping[str, str], hops: Hops) -> dict[str, str]:
+    """Exchanges that can't be bound to."""
     if not followed:
         return {
-            config.exchanges: "the virtual host has none of that name: correct --rabbitmq-exchanges, or declare one"
+            config.exchanges: "isn't followed: the virtual host has none of that name: correct --rabbitmq-exchanges, or declare one"
         }
     # What it gets from one that is followed is in the stream.
     fed = {
@@ -167,10 +199,25 @@ def _problems(config: RabbitConfig, followed: Mapping[str, str], hops: Hops) -> 
         if each["destination_type"] == "exchange"
     }
     return {
-        name: f"its type is {kind}: publish through a topic or fanout exchange bound to it"
+        name: f"isn't followed: its type is {kind}: publish through a topic or fanout exchange bound to it"
         for name, kind in followed.items()
         if kind not in _KINDS and name not in fed
     }
+
+
+def _untold(through: Iterable[str], hops: Hops) -> dict[str, str]:
+    """Exchanges with bindings that the management API doesn't tell as they are."""
+    return {
+        name: "isn't followed whole: arguments of its bindings that are bytes or have no value can't be read from the"
+        " management API, and what only those bindings take isn't seen; bind with texts or numbers"
+        for name in through
+        if any(map(_is_untold, hops.get(name, ())))
+    }
+
+
+def _is_untold(binding: Told) -> bool:
+    values = [value for name, value in binding.get("arguments", {}).items() if not name.startswith("x-")]
+    return any(value == "undefined" or str(value).startswith("Not UTF-8") for value in values)
 
 
 def _binding(exchange: str, key: str, arguments: Told) -> Binding:

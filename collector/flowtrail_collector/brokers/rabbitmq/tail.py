@@ -11,9 +11,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from flowtrail_collector.broker_names import rabbitmq_name
 from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
@@ -23,6 +22,7 @@ from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.marks import Marks
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
 from flowtrail_collector.brokers.rabbitmq.reading import PREFETCH, Start, StreamReading
+from flowtrail_collector.brokers.rabbitmq.starts import ServerStarts
 from flowtrail_collector.brokers.rabbitmq.stream import declare_stream
 from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.conditions import Starting
@@ -45,7 +45,6 @@ _POLL_SECONDS = 0.2
 _DISCOVERY_SECONDS = (1.0, 5.0)
 _DISCOVERY_SHARE = 0.05
 _PAUSE_SECONDS = 1.0
-_SKEW_MS = 2_000  # the server says how long it has run, not since when
 
 
 class RabbitTail:
@@ -82,7 +81,7 @@ class RabbitTail:
         )
         self._reading = False
         self._exchanges = 0
-        self._told_start_ms = 0
+        self._starts = ServerStarts(config, time_seconds)
         # One by one, it is known which message the client can't decode.
         self._prefetch = PREFETCH
 
@@ -124,7 +123,7 @@ class RabbitTail:
             connection = deliveries.connection
             closing.callback(disconnect, self._config, connection)
             self._position.load(declare_stream(connection, self._config, management))
-            self._tell_of_a_start(management.nodes())
+            self._starts.began(self._position.watermark_ms)
             bindings = Bindings(self._config, management)
             reading = StreamReading(
                 self._config,
@@ -142,30 +141,11 @@ class RabbitTail:
             while not stop.is_set():
                 if (began := time.monotonic()) >= next_discovery:
                     self._discover(bindings, connection, marks)
+                    self._starts.look(management)
                     pause = _pause(time.monotonic() - began) if bindings.is_done else 0.0
                     next_discovery = time.monotonic() + pause
                 marks.set()
                 reading.read(_POLL_SECONDS)
-
-    def _tell_of_a_start(self, nodes: Sequence[Mapping[str, Any]]) -> None:
-        """Say so if the whole server was started since the stream was read last: it then has gaps.
-
-        Queues get messages as soon as the server takes some, a stream once its writer was elected: on a single node half
-        a second later, or more.
-        """
-        uptimes = [
-            each["uptime"] for each in nodes if each.get("running") and isinstance(each.get("uptime"), int)
-        ]
-        started_ms = int(self._time_seconds() * 1000) - max(uptimes, default=0)
-        read_ms = self._position.watermark_ms
-        if uptimes and read_ms and started_ms > max(read_ms, self._told_start_ms) + _SKEW_MS:
-            self._told_start_ms = started_ms
-            logger.warning(
-                "RabbitMQ was started at %s: %s lacks what its queues got in the first seconds after that, before the server"
-                " had this stream again",
-                datetime.fromtimestamp(started_ms / 1000, UTC).strftime("%H:%M:%S UTC"),
-                self._config.queue,
-            )
 
     def _step_over(self, error: UndecodableError) -> None:
         """Leave out the message at which the client drops every connection; first find out which one that is."""
