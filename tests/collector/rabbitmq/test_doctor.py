@@ -136,7 +136,7 @@ def test_exchanges_that_are_not_followed(corner: Corner, following: Following, d
     later, shared = corner.taken_exchange("later"), corner.exchange("shared", "x-consistent-hash")
     unheard = corner.exchange("unheard")
     found = doctor()
-    told = f"2 of 4 exchanges followed; no queue is bound to {shared}, {unheard}: what is published there reaches nobody"
+    told = f"2 of 4 exchanges followed; no queue is bound to {shared}, {unheard}: nothing of what is published there is followed"
     assert found["rabbitmq exchanges"] == (True, told)
     problems = wrong(found)
     assert problems.keys() == {f"exchange {later}", f"exchange {shared}"}

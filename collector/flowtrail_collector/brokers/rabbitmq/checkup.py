@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
 from flowtrail_collector.brokers.rabbitmq.connection import connect, disconnect, said_by
 from flowtrail_collector.brokers.rabbitmq.management import Management
+from flowtrail_collector.brokers.rabbitmq.plan import Plan
 from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY, without_streams
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
@@ -158,7 +159,7 @@ def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding
         )
         return
     unbound = {binding.exchange for binding in plan.missing}
-    followed = len(plan.exchanges) - len(unbound | plan.problems.keys())
+    followed = len(set(plan.exchanges) - unbound - plan.problems.keys())
     unheard = _unheard(plan.unheard)
     yield Finding(
         "rabbitmq exchanges",
@@ -168,23 +169,23 @@ def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding
     for name, problem in sorted(plan.problems.items()):
         yield Finding(f"exchange {name}", False, problem)
     for name in sorted(unbound):
-        if plan.takes_everything(name):
-            yield Finding(
-                f"exchange {name}", False, f"is bound with all that is published there: {_OTHER_COPY}"
-            )
-            continue
-        yield Finding(
-            f"exchange {name}",
-            False,
-            f"isn't bound to {config.queue}: start the collector; if it runs, let user {config.credentials[0]} read"
-            " this exchange (rabbitmqctl set_permissions)",
-        )
+        yield Finding(f"exchange {name}", False, _why_unbound(config, plan, name))
+
+
+def _why_unbound(config: RabbitConfig, plan: Plan, name: str) -> str:
+    """What to do about an exchange that the stream isn't bound to as it should be."""
+    if plan.takes_everything(name):
+        return f"is bound with all that is published there: {_OTHER_COPY}"
+    return (
+        f"isn't bound to {config.queue}: start the collector; if it runs, let user {config.credentials[0]} read this"
+        " exchange (rabbitmqctl set_permissions), and its keys (set_topic_permissions)"
+    )
 
 
 def _unheard(names: Collection[str]) -> str:
-    """Exchanges of which nothing is seen because nobody takes anything of them; empty for none."""
+    """Exchanges that nobody takes anything of, in words; empty for none."""
     if not names:
         return ""
     shown = ", ".join(sorted(names)[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"; no queue is bound to {shown}{more}: what is published there reaches nobody"
+    return f"; no queue is bound to {shown}{more}: nothing of what is published there is followed"
