@@ -91,6 +91,18 @@ def test_topics_are_followed_as_they_appear(broker, topic, made):
         assert ("duplicate_events", "orders") not in made.counters()
 
 
+@ALONE_OR_IN_A_GROUP
+def test_records_larger_than_an_answer_may_be_are_read_in_every_partition(broker, topic, made, group):
+    name = topic("large")
+    create(broker, name, 3)
+    producer = Producer({"bootstrap.servers": broker})
+    for number, happening in enumerate(placed(*range(6))):
+        producer.produce(name, b"x" * 900_000, partition=number % 3, headers=happening.headers)
+    assert producer.flush(scaled(WAIT_SECONDS)) == 0
+    with following(made, broker, name, group=group):
+        until(lambda: started(made) == 6)
+
+
 @pytest.mark.parametrize(("start", "expected"), [("earliest", 2), ("latest", 1), (3_600.0, 2), (0.0, 1)])
 def test_where_to_start_in_a_topic_that_was_there(devbroker, topic, made, start, expected):
     name = topic("orders")

@@ -31,7 +31,8 @@ _NEWEST = (
 )
 _NEWEST_ROW = "SELECT first_row + events - 1 FROM event_packs ORDER BY first_row DESC LIMIT 1"
 _OLDEST = "SELECT first_row, events, body FROM event_packs ORDER BY first_row LIMIT 1"
-_ENDS = "SELECT min(first_row), max(first_row) FROM event_packs"
+# Both in one SELECT, SQLite would look through the table for them; each by itself is one look into it.
+_ENDS = "SELECT (SELECT min(first_row) FROM event_packs), (SELECT max(first_row) FROM event_packs)"
 _ABOVE_ALL = 2**62
 
 

@@ -15,6 +15,8 @@ __all__ = ["AllPartitions", "GroupPartitions"]
 
 logger = logging.getLogger("flowtrail_collector")
 
+_ANSWER_BYTES = 1_000_000
+
 
 class AllPartitions:
     """One process reads every partition; Kafka isn't asked who reads what.
@@ -29,7 +31,15 @@ class AllPartitions:
 
     # What the client is set to unless its user says otherwise, and what it has to be set to.
     # librdkafka counts keys and values only; headers, and what it knows of a message, take many times as much.
-    defaults: Mapping[str, Any] = {"queued.max.messages.kbytes": 8_192, "queued.min.messages": 5_000}
+    # An answer of a broker is unpacked at once, however many messages wait already: so it is kept small, and holds
+    # some of several partitions rather than much of one, or times would differ between them. While enough messages
+    # wait, librdkafka would look only once a second whether it should ask for more; a batch of them should wait.
+    defaults: Mapping[str, Any] = {
+        "queued.max.messages.kbytes": 8_192,
+        "queued.min.messages": 10_000,
+        "fetch.message.max.bytes": _ANSWER_BYTES // 4,
+        "fetch.queue.backoff.ms": 20,
+    }
     settings: Mapping[str, Any] = {"group.id": "flowtrail-collector"}  # required; never joined
 
     def __init__(self, positions: Positions) -> None:
@@ -40,7 +50,9 @@ class AllPartitions:
     def open(self, settings: Mapping[str, Any]) -> None:
         """Make the client, with these settings besides its own."""
         self.abandon()
-        self.consumer = Consumer({**self.defaults, **settings, **self.settings})
+        # librdkafka refuses an answer that is smaller than the largest message.
+        largest = max(_ANSWER_BYTES, int(settings.get("message.max.bytes", 0)))
+        self.consumer = Consumer({**self.defaults, "fetch.max.bytes": largest, **settings, **self.settings})
 
     def close(self) -> None:
         """Close the client."""
