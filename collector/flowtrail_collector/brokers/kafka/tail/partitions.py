@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
@@ -50,8 +51,10 @@ class AllPartitions:
     def open(self, settings: Mapping[str, Any]) -> None:
         """Make the client, with these settings besides its own."""
         self.abandon()
-        # librdkafka refuses an answer that is smaller than the largest message.
-        largest = max(_ANSWER_BYTES, int(settings.get("message.max.bytes", 0)))
+        largest = _ANSWER_BYTES
+        with suppress(ValueError):  # librdkafka says what is wrong with it
+            # It refuses an answer that is smaller than the largest message.
+            largest = max(largest, int(settings.get("message.max.bytes", 0)))
         self.consumer = Consumer({**self.defaults, "fetch.max.bytes": largest, **settings, **self.settings})
 
     def close(self) -> None:
