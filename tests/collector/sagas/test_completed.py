@@ -18,6 +18,7 @@ from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from sagakit.histories import changed_flow, flows_and_histories, marks, model_of
+from sagakit.simple import nearly_simple
 
 
 def compared(flow, sagas, now_ms):
@@ -61,42 +62,14 @@ def test_whatever_happened_at_once_is_as_one_by_one(data, made, before, now):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nearly_simple_ones(seed):
-    """Types in any order, some of them missing, twice, or at once; limits that are kept and missed."""
+    """Limits that are kept and missed, under the same file all the time."""
     chance, at_once = random.Random(seed), 0
     for _ in range(20):
-        names = [f"s{n}" for n in range(chance.randint(1, 4))]
-        steps = {}
-        for place, name in enumerate(names):
-            steps[name] = {"done": [f"D{place}"], "failed": [f"F{place}"], "undone": [f"U{place}"]}
-            if chance.random() < 0.5:
-                steps[name]["within"] = f"{chance.choice([1, 5, 20])}s"
-            if place and chance.random() < 0.3:
-                steps[name]["after"] = [chance.choice(names[:place]), *names[: chance.randrange(place)]]
-                steps[name]["after"] = list(dict.fromkeys(steps[name]["after"]))
-            if chance.random() < 0.2:
-                steps[name]["optional"] = True
-        within = {"within": chance.choice(["3s", "30s"])} if chance.random() < 0.5 else {}
-        completes = chance.choice([["End"], [f"D{len(names) - 1}"], ["End", "Done"]])
-        cancels = chance.choice([{}, {"cancels": ["Stop"]}])
-        flow = model_of(
-            {"starts": ["Start", "Begin"], "steps": steps, "completes": completes, **cancels, **within}
-        )
-        sagas = []
-        for number in range(20):
-            kinds = ["Start", *(f"D{place}" for place in range(len(names)) if chance.random() < 0.9)]
-            kinds = [kind for kind in kinds if kind != completes[0]] + [completes[0]]
-            if chance.random() < 0.3:
-                more = chance.choice(["Start", "Begin", "End", "Done", "Stop", "D0", "F0", "U0", "Other"])
-                kinds.insert(chance.randrange(len(kinds) + 1), more)
-            if chance.random() < 0.2:
-                chance.shuffle(kinds)
-            moments = [0]
-            for _ in kinds:
-                moments.append(moments[-1] + chance.choice([0, 1, 100, 700, 700, 2_000]))
-            events = list(zip(moments, kinds, strict=False))
-            if chance.random() < 0.3:
-                chance.shuffle(events)
-            sagas.append(instance(flow, number, marks(events), *chance.choice([(), (), (1_500,)])))
+        flow, histories = nearly_simple(chance)
+        sagas = [
+            instance(flow, number, events, *chance.choice([(), (), (1_500,)]))
+            for number, events in enumerate(histories)
+        ]
         at_once += compared(flow, sagas, chance.choice([2_000, 4_000, 40_000]))
     assert at_once > 40
 

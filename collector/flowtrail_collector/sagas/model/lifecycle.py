@@ -231,7 +231,7 @@ def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
 def observe(name: str, labels: tuple[str, ...], took_ms: Sequence[int], counts: Counter[CountKey]) -> None:
     """Observations of a histogram, kept as counters: its buckets (not cumulative), `_sum`, `_count`."""
     buckets, total, number = _histogram(name, labels)
-    spans = [max(span, 0) for span in took_ms]
+    spans = took_ms if min(took_ms) >= 0 else [max(span, 0) for span in took_ms]  # clocks may disagree
     places = map(_bucket, spans)
     found = dict.fromkeys(places, 1) if len(spans) == 1 else Counter(places)  # one, for most that call this
     for place, several in found.items():
