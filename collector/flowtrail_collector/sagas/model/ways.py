@@ -1,9 +1,10 @@
 """How simple instances went: those whose events are of the same types in the same order stand alike.
 
-Most instances of most flows are simple: each type came once, and nothing failed, was taken back or missed. What
-`assess` says of those depends on the order of their events alone; each moment that it names is that of an event, or
-that and a limit of the flow file. So it is asked once for each such way, with moments so far apart that they can be
-told from what it answers (as in `shapes`, which looks at many instances as columns; these come one by one).
+Most instances of most flows are simple: nothing failed, was taken back or missed. What `assess` says of those
+depends on the order of their events alone; each moment that it names is the first or the last of some events', or that
+and a limit of the flow file, so that of events at once either may come first. It is asked once for each such way, with
+moments so far apart that they can be told from what it answers (as in `shapes`, which looks at many instances as
+columns; these come one by one).
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ _MAX_WAYS = 5_000
 # Asked of its class with every instance, a member would cost six times as much.
 _OPEN, _COMPLETED = Outcome.OPEN, Outcome.COMPLETED
 _NOT_DONE = (StepState.FAILED, StepState.SKIPPED)
-_Kinds = tuple[tuple[str, ...], Sequence[int]]
 
 
 class Way(NamedTuple):
@@ -65,26 +65,21 @@ class Ways:
         self._plain = flow.plain and not flow.depth
         self._settling_ms, self._within_ms = flow.settling_ms, flow.within_ms
         self._telling = flow.undoing.union(flow.ending, flow.cancels, flow.renewing)
-        self._known: dict[_Kinds, Way | None] = {}
+        self._known: dict[tuple[str, ...], Way | None] = {}
 
     def of(self, saga: SagaRecord) -> tuple[Way, list[int]] | None:
         """How an instance went, and when each of its events was; None if it isn't a simple one."""
         if not self._plain or not _is_simple(saga):
             return None
         marks = sorted(saga.events.values())
-        moments = [mark[0] for mark in marks]
         kinds = tuple([mark[1] for mark in marks])
-        apart = sorted(set(moments))
-        # Of events at once, none comes before the other.
-        order = range(len(kinds)) if len(apart) == len(kinds) else tuple(map(apart.index, moments))
-        key = (kinds, order)
         try:
-            way = self._known[key]
+            way = self._known[kinds]
         except KeyError:
-            way = self._learned(kinds, order)
+            way = self._learned(kinds)
             if len(self._known) < _MAX_WAYS:
-                self._known[key] = way
-        return None if way is None else (way, moments)
+                self._known[kinds] = way
+        return None if way is None else (way, [mark[0] for mark in marks])
 
     def bring_up_to_date(self, saga: SagaRecord, counts: Counter[CountKey]) -> bool:
         """Do what `lifecycle.bring_up_to_date` does, to a simple instance.
@@ -128,45 +123,46 @@ class Ways:
             due.append(max(ended_ms, started_ms))
         return min(due) if due else None
 
-    def _learned(self, kinds: tuple[str, ...], order: Sequence[int]) -> Way | None:
-        if not kinds or len(set(kinds)) < len(kinds) or not self._telling.isdisjoint(kinds):
+    def _learned(self, kinds: tuple[str, ...]) -> Way | None:
+        if not kinds or not self._telling.isdisjoint(kinds):
             return None
-        moments = [number * _APART_MS for number in order]
-        events = enumerate(zip(moments, kinds, strict=True))
-        progress = assess(self._flow, {number: (at, kind, 0) for number, (at, kind) in events})
+        progress = assess(
+            self._flow, {place: (place * _APART_MS, kind, 0) for place, kind in enumerate(kinds)}
+        )
         if (
             progress.outcome not in (_OPEN, _COMPLETED)
             or progress.cancelled_ms is not None
             or progress.restarts
         ):
             return None
-        return _way(progress, moments)
+        return _way(progress)
 
 
-def _way(progress: Progress, moments: Sequence[int]) -> Way:
-    def place(moment: int) -> int:
-        return moments.index(moment - moment % _APART_MS)
+def _place(symbolic_ms: int) -> int:
+    return symbolic_ms // _APART_MS
 
+
+def _way(progress: Progress) -> Way:
     waits = [item for item in progress.steps if item.waits]
     limited = [
-        (item, place(item.deadline_ms), item.deadline_ms % _APART_MS)
+        (item, _place(item.deadline_ms), item.deadline_ms % _APART_MS)
         for item in progress.steps
         if item.deadline_ms is not None
     ]
     return Way(
-        None if progress.started_ms is None else place(progress.started_ms),
-        None if progress.ended_ms is None else place(progress.ended_ms),
+        None if progress.started_ms is None else _place(progress.started_ms),
+        None if progress.ended_ms is None else _place(progress.ended_ms),
         tuple(item.step.name for item in waits),
-        tuple(place(item.since_ms) for item in waits if item.since_ms is not None),
+        tuple(_place(item.since_ms) for item in waits if item.since_ms is not None),
         tuple((turn, span_ms) for item, turn, span_ms in limited if item.waits),
         tuple(
-            (turn, span_ms, place(item.until_ms))
+            (turn, span_ms, _place(item.until_ms))
             for item, turn, span_ms in limited
             if item.until_ms is not None
         ),
         tuple((turn, span_ms) for _, turn, span_ms in limited),
         tuple(
-            (item.step.name, place(item.since_ms), place(item.until_ms))
+            (item.step.name, _place(item.since_ms), _place(item.until_ms))
             for item in progress.steps
             if item.since_ms is not None and item.until_ms is not None and item.state not in _NOT_DONE
         ),
